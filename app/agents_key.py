@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.machines_api import machines_api, pause_s
+from app.machines_api import RETRIES, machines_api
 from policy import Principal
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.settings import Settings
@@ -44,7 +44,7 @@ async def _looked(settings: Settings) -> None:
             return await look_at_key(settings)
         except Unavailable:
             in_vain += 1
-            await asyncio.sleep(pause_s(in_vain))
+            await asyncio.sleep(RETRIES.delay_s(in_vain))
         except SoundstageError as error:
             get_logger(__name__).warning(
                 "the agent's key for the provisioning API",

@@ -288,8 +288,8 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
     if serving:
         if services.voice_lane is not services.scheduler:
             await services.voice_lane.start()
-        await services.studio.prober.courier.start()
-        await services.studio.uploads.courier.start()
+        await services.studio.prober.worker.start()
+        await services.studio.uploads.worker.start()
         await services.studio.persona_watch.start()
         await services.deciding.start()
     try:
@@ -300,8 +300,8 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
             await services.voice_lane.close()
         await services.deciding.close()
         await services.studio.persona_watch.close()
-        await services.studio.uploads.courier.close()
-        await services.studio.prober.courier.close()
+        await services.studio.uploads.worker.close()
+        await services.studio.prober.worker.close()
         await services.studio.persona_pictures.close()
         await services.studio.renditions.close()
         await services.studio.dispatcher.close()

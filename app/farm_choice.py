@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
-
 from app.worker_command import worker_command
 from farm.history import RunTimes
 from farm.local import LocalOptions, LocalScheduler
@@ -21,6 +19,7 @@ from farm.transfer import TransferService
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Unavailable
+from soundstage.http import http_errors, open_client
 from soundstage.settings import Settings
 from studio.wiring import worker_cache
 
@@ -40,15 +39,16 @@ class Farm:
         """A process that is not the server needs one when workers are elsewhere: they call it."""
         if self.transfer is None:
             return
-        try:
-            async with httpx.AsyncClient(timeout=ANSWER_S, trust_env=False) as client:
+        with http_errors(self._no_server):
+            async with open_client(timeout=ANSWER_S) as client:
                 (await client.get(f"{self.control_url}/api/health")).raise_for_status()
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                "farm.no_server",
-                f"The workers of the farm call {self.control_url}, where no server answers.",
-                "Start it with `soundstage up`, or set farm.control_url.",
-            ) from error
+
+    def _no_server(self, _: Exception) -> Unavailable:
+        return Unavailable(
+            "farm.no_server",
+            f"The workers of the farm call {self.control_url}, where no server answers.",
+            "Start it with `soundstage up`, or set farm.control_url.",
+        )
 
 
 def choose_farm(settings: Settings, database: Database, blobs: BlobStore) -> Farm:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +18,9 @@ from pydantic import BaseModel, ValidationError
 from app.local_access import read_local_access
 from policy import Principal
 from policy.acting_for import HEADER, PERMISSION, ActingFor
+from soundstage.backoff import Backoff
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.http import open_client, tls_context
 from soundstage.http.addresses import is_of_this_machine
 from soundstage.paging import TOTAL_HEADER, Page
 from soundstage.settings import Settings
@@ -32,14 +33,7 @@ CA_SETTING = "provisioning.api_ca_file"
 TIMEOUT_S = 60.0
 # Silence on a stream is no end; a connection that nobody takes is.
 STREAM_TIMEOUT = httpx.Timeout(None, connect=TIMEOUT_S)
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 30.0
-
-
-def pause_s(in_vain: int) -> float:
-    """Before the next try after so many in vain: doubled each time, and never that of all others."""
-    longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(in_vain - 1, 20))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+RETRIES = Backoff(first_s=0.25, longest_s=30.0, jitter=(0.5, 1.0))
 
 
 class _Problem(BaseModel):
@@ -92,7 +86,7 @@ class MachinesApi:
         last, in_vain = "", 0
         while True:
             if in_vain:
-                await asyncio.sleep(pause_s(in_vain))
+                await asyncio.sleep(RETRIES.delay_s(in_vain))
             in_vain += 1
             headers = {"Last-Event-ID": last} if last else {}
             try:
@@ -165,9 +159,8 @@ async def machines_api(settings: Settings, acting_for: Principal | None = None) 
     """
     url, key = _access(settings)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(
-        base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=_trusted(settings, url)
-    ) as client:
+    tls = _trusted(settings, url)
+    async with open_client(url, headers=headers, timeout=TIMEOUT_S, tls=tls) as client:
         yield MachinesApi(client, None if acting_for is None else ActingFor.of(acting_for))
 
 
@@ -220,7 +213,7 @@ def _trusted(settings: Settings, url: str) -> ssl.SSLContext | bool:
             f"Set {URL_SETTING} to the https address, or leave out `--ca` and {CA_SETTING}.",
         )
     try:
-        return ssl.create_default_context(cafile=str(path))
+        return tls_context(ca_file=path)
     except OSError as error:  # an ssl.SSLError is one
         raise Invalid(
             "machines.ca_unreadable",

@@ -14,6 +14,7 @@ import httpx
 
 from app.local_access import LocalAccess, write_private_file
 from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.http import open_blocking_client
 
 TIMEOUT_S = 20.0
 OPENER = "open.html"
@@ -31,9 +32,8 @@ def make_start_link(access: LocalAccess, public_url: str | None) -> StartLink:
     """Return a link to `public_url`, or to where the server listens. Raises Unavailable and Upstream."""
     headers = {"Authorization": f"Bearer {access.key}"}
     try:
-        answer = httpx.post(
-            f"{access.url}/api/login/links", headers=headers, timeout=TIMEOUT_S, trust_env=False
-        )
+        with open_blocking_client(access.url, headers=headers, timeout=TIMEOUT_S) as client:
+            answer = client.post("/api/login/links")
     except httpx.TransportError as error:
         raise Unavailable(
             "server.no_answer",

@@ -13,13 +13,16 @@ from types import MappingProxyType
 
 import httpx
 
+from soundstage.backoff import Backoff
 from soundstage.errors import Unavailable
+from soundstage.http import open_client
 from soundstage.telemetry import get_logger
 
 GRACE_S = 20.0
 QUICK_DEATH_S = 10.0
 MAX_QUICK_DEATHS = 5
 READY_POLL_S = 0.1
+RESTART = Backoff(first_s=1.0, longest_s=30.0, jitter=(1.0, 1.0))
 
 
 class Supervisor:
@@ -60,7 +63,7 @@ class Supervisor:
                     "Read the lines above; `soundstage doctor` looks for the usual causes.",
                 )
             self._log.warning("server ended, starting again", code=code)
-            await asyncio.sleep(min(2.0**quick_deaths, 30.0))
+            await asyncio.sleep(RESTART.delay_s(quick_deaths + 1))
 
     async def _run_once(self) -> int:
         """The exit code of one life of the server."""
@@ -79,7 +82,7 @@ class Supervisor:
 
     async def _announce_when_ready(self) -> None:
         """The socket takes connections before the server does, so the first answer is what counts."""
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+        async with open_client(timeout=60) as client:
             while not self._announced:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(self._health_url)).is_success:

@@ -34,6 +34,7 @@ from pxe.image.build import BuiltImage
 from pxe.network.plan import BootNetwork, Mode
 from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp, nginx_site
 from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.http import open_blocking_client
 
 PORT, TLS_PORT = 8001, 8002
 _START_S = 120.0
@@ -160,9 +161,8 @@ class PowerOn:
 
         def ask() -> httpx.Response:
             headers = {"Authorization": f"Bearer {self._key}"}
-            with httpx.Client(
-                base_url=f"http://127.0.0.1:{PORT}", headers=headers, timeout=timeout_s, trust_env=False
-            ) as client:
+            url = f"http://127.0.0.1:{PORT}"
+            with open_blocking_client(url, headers=headers, timeout=timeout_s) as client:
                 return client.request(method, path, json=body)
 
         answer = inside(self.lab, ask)

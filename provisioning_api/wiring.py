@@ -56,11 +56,11 @@ from provisioning_api.runs.service import RunService
 from provisioning_api.stalled import Stalled
 from provisioning_api.throttling import RequestLimits
 from provisioning_api.timeline.service import TimelineService
+from soundstage.background import Worker
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.http import Destinations, own_listeners
 from soundstage.http.addresses import networks_of
-from soundstage.recurring import Recurring
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 
@@ -98,7 +98,7 @@ class Provisioning:
     commands: CommandService
     power: PowerService
     restored: Restored
-    recurring: tuple[Recurring, ...]
+    workers: tuple[Worker, ...]
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -107,12 +107,12 @@ class Provisioning:
         await self.driver.start(self.runs)
         try:
             await self.inventory.start()
-            for one in self.recurring:
-                await one.start()
+            for worker in self.workers:
+                await worker.start()
             yield
         finally:
-            for one in self.recurring:
-                await one.close()
+            for worker in self.workers:
+                await worker.close()
             await self.refusals.close()
             await self.driver.close()
             await self.inventory.close()
@@ -187,16 +187,16 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     desk = AgentDesk(db, intake, enrolments, journal, challenges)
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
-    ended_tokens = Recurring("ended tokens", engines.withdraw, engine_identities.POLL_S)
-    recurring = [
+    ended_tokens = Worker("ended tokens", engines.withdraw, poll_s=engine_identities.POLL_S)
+    workers = [
         ended_tokens,
-        Recurring("stalled machines", Stalled(db, journal).look, stalled.POLL_S),
-        Recurring("machines that wait", waiting_list.look, waiting_list_module.POLL_S),
-        Recurring("repeated refusals", refusals.settle, refusals_module.POLL_S),
-        Recurring("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
+        Worker("stalled machines", Stalled(db, journal).look, poll_s=stalled.POLL_S),
+        Worker("machines that wait", waiting_list.look, poll_s=waiting_list_module.POLL_S),
+        Worker("repeated refusals", refusals.settle, poll_s=refusals_module.POLL_S),
+        Worker("certificates", Expiry(db, journal, terms.lifetime).look, poll_s=expiry.POLL_S),
     ]
     if asks_nomad and nomad is not None:
-        recurring.append(Recurring("readiness", Readiness(db, journal, nomad, timeline).look, POLL_S))
+        workers.append(Worker("readiness", Readiness(db, journal, nomad, timeline).look, poll_s=POLL_S))
     decommission = Decommission(db, journal, machines, enrolments, nomad, ended_tokens.wake)
     return Provisioning(
         db=db,
@@ -234,7 +234,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             output_kib=chosen.command_output_kib,
         ),
         restored=Restored(db, events, journal, audit, enrolments),
-        recurring=tuple(recurring),
+        workers=tuple(workers),
         power=PowerService(db, journal, sealer, power_destinations(settings)),
         announcements=announcements,
         bmc_announcer=BmcAnnouncer(announcements, power_destinations(settings)),

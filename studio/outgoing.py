@@ -1,4 +1,4 @@
-"""What leaves the installation: webhooks and publications, with the couriers that carry both.
+"""What leaves the installation: webhooks and publications, with the workers that carry both out.
 
 `async with studio.outgoing:` in the server; commands only write rows, and the server carries them out.
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from soundstage.background import ItemWorker
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
+from soundstage.database.tenants import tenant_bypass_context
 from soundstage.events import EventStore
 from soundstage.http import Destinations, own_listeners
 from soundstage.http.addresses import LOOPBACK_NETWORKS, networks_of
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 from soundstage.settings.sections import PRIVATE_NETWORKS
-from studio.courier import Courier
 from studio.publishing.accounts import AccountService
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.publisher import Publisher, PublisherOptions
@@ -31,23 +32,23 @@ UPLOADS_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Start and close the couriers with the server; the services need no start."""
+    """Start and close the workers with the server; the services need no start."""
 
     webhooks: WebhookService
     publishing: PublishingService
     accounts: AccountService
     quota: QuotaBook
     public_url: str | None
-    couriers: tuple[Courier, ...]
+    workers: tuple[ItemWorker, ...]
 
     async def __aenter__(self) -> Outgoing:
-        for courier in self.couriers:
-            await courier.start()
+        for worker in self.workers:
+            await worker.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for courier in self.couriers:
-            await courier.close()
+        for worker in self.workers:
+            await worker.close()
 
 
 def build_outgoing(
@@ -78,21 +79,23 @@ def build_outgoing(
     )
     destinations = webhook_destinations(settings)
     sender = WebhookSender(db, events, sealer, sender_options or _sender_options(settings, destinations))
-    uploads = Courier(
+    uploads = ItemWorker(
         "publisher",
-        state_dir / "publisher.lock",
         publisher.due,
         publisher.step,
         max_active=UPLOADS_AT_ONCE,
         poll_s=poll_s,
+        lock=state_dir / "publisher.lock",
+        context=tenant_bypass_context,
     )
-    posts = Courier(
+    posts = ItemWorker(
         "webhooks",
-        state_dir / "webhooks.lock",
         sender.due,
         sender.send,
         max_active=WEBHOOKS_AT_ONCE,
         poll_s=poll_s,
+        lock=state_dir / "webhooks.lock",
+        context=tenant_bypass_context,
     )
     return Outgoing(
         webhooks=WebhookService(
@@ -102,7 +105,7 @@ def build_outgoing(
         accounts=accounts,
         quota=quota,
         public_url=str(settings.http.public_url) if settings.http.public_url else None,
-        couriers=(uploads, posts),
+        workers=(uploads, posts),
     )
 
 

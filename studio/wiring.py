@@ -53,7 +53,7 @@ from studio.worker_jobs.service import WorkerJobService
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher`, `prober.courier`, `uploads.courier` and `persona_watch` with the process,
+    """Start and close `dispatcher`, `prober.worker`, `uploads.worker` and `persona_watch` with the process,
     and close `renditions` and `persona_pictures`; the services need no start.
     """
 
@@ -132,7 +132,7 @@ def build_studio(
         db,
         blobs,
         upload_mib=settings.limits.upload_mib,
-        added=prober.courier.wake,
+        added=prober.worker.wake,
         removed=renditions.forget,
     )
     pictures = PersonaPictures(db, blobs, library, admission, thumbnails, voices or scheduler, voice_program)

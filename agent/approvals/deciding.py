@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from agent.approvals.models import Approval
 from agent.approvals.schemas import ApprovalOut
@@ -14,9 +12,9 @@ from agent.tools.record import ToolContext
 from agent.tools.toolset import Toolset, prepare_call
 from policy import Principal
 from policy.decisions import Action, Decider
+from soundstage.background import Worker
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, trace
-from soundstage.waiting import until_set
 
 LOOK_EVERY_S = 2.0
 AGAIN_AFTER_S = 30.0
@@ -43,9 +41,8 @@ class Deciding:
         self._doors = doors
         self._known = known
         self._log = get_logger(__name__)
-        self._wake = asyncio.Event()
         self._postponed = False
-        self._task: asyncio.Task[None] | None = None
+        self._worker = Worker("agreed calls", self._look, poll_s=LOOK_EVERY_S)
 
     async def vote(
         self,
@@ -61,21 +58,16 @@ class Deciding:
             call = prepare_call(self._toolset, wanted.tool, wanted.arguments)
             await self._decider.require(principal, Action("route", "approvals", call.act.permission))
         out = await self.approvals.vote(approval_id, principal, agrees=agrees, reason=reason)
-        self._wake.set()
+        self._worker.wake()
         return out
 
     async def start(self) -> None:
         """Runs agreed calls from now on, in the background."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._serve())
+        await self._worker.start()
 
     async def close(self) -> None:
         """Ends the background work; a call that runs just now is noted as cut off."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._worker.close()
 
     async def run_approved(self) -> int:
         """Runs everything that may run now, once; gives how many calls that were."""
@@ -87,17 +79,9 @@ class Deciding:
                 await self._run(row)
         return len(waiting)
 
-    async def _serve(self) -> None:
-        while True:
-            try:
-                await self.run_approved()
-            except SoundstageError as error:
-                self._log.warning("agreed calls wait", reason=error.code)
-            except Exception:
-                # The next round may do better; without one, every later yes would wait for a restart.
-                self._log.exception("agreed calls wait")
-            await until_set(self._wake, AGAIN_AFTER_S if self._postponed else LOOK_EVERY_S)
-            self._wake.clear()
+    async def _look(self) -> float | None:
+        await self.run_approved()
+        return AGAIN_AFTER_S if self._postponed else None
 
     async def _run(self, row: Approval) -> None:
         """The wrapper in the toolset claims the approval; here only the call is made again."""

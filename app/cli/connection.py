@@ -127,17 +127,15 @@ def require_private_transport(url: str, *, allowed: bool) -> None:
 @asynccontextmanager
 async def connected(login: Login) -> AsyncIterator[StudioApi]:
     """A connection to a server. Raises Forbidden before a key would leave this machine unencrypted."""
-    import httpx
-
     from app.cli.studio_api import TIMEOUT_S, StudioApi
+    from soundstage.http import open_client
 
     require_private_transport(login.url, allowed=login.plain_http or login.is_local)
-    client = httpx.AsyncClient(
-        base_url=login.url,
+    client = open_client(
+        login.url,
         headers={"Authorization": f"Bearer {login.key}"},
         timeout=TIMEOUT_S,
-        trust_env=False,
-        verify=trusted(login.authority),
+        tls=trusted(login.authority),
     )
     async with client:
         yield StudioApi(client, login.url, remote=not login.is_local)
@@ -156,12 +154,11 @@ def trusted(authority: str | None) -> Any:
     """What vouches for a server: the usual authorities, or the one in a file."""
     if authority is None:
         return True
-    import ssl
-
     from soundstage.errors import Invalid
+    from soundstage.http import tls_context
 
     try:
-        return ssl.create_default_context(cafile=authority)
+        return tls_context(ca_file=authority)
     except OSError as error:
         raise Invalid(
             "login.bad_authority",

@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 import uvicorn
 
 from app.cli.studio_api import TIMEOUT_S, StudioApi
 from app.composition import Services, build, ready, working
 from app.first_start import ensure_local_key
 from app.web import create_app
+from soundstage.http import open_client
 from soundstage.settings import Settings
 
 NAME = "http://this-process"
@@ -59,11 +59,11 @@ async def embedded_studio(settings: Settings) -> AsyncIterator[StudioApi]:
         with TemporaryDirectory(prefix="soundstage-") as folder:
             socket = Path(folder) / "studio"
             async with _served(services, socket):
-                client = httpx.AsyncClient(
-                    base_url=NAME,
+                client = open_client(
+                    NAME,
                     headers={"Authorization": f"Bearer {key}"},
                     timeout=TIMEOUT_S,
-                    transport=httpx.AsyncHTTPTransport(uds=str(socket)),
+                    unix_socket=socket,
                 )
                 async with client, stack:
                     worker = _Worker(services, stack)

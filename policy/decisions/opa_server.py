@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from policy.decisions.bundle import Bundle
 from policy.decisions.engine import engine_failed
 from policy.decisions.verdict import Decision
+from soundstage.errors import SoundstageError
+from soundstage.http import http_errors, open_client
 from soundstage.telemetry import get_logger
 
 TIMEOUT_S = 5.0
@@ -29,7 +31,7 @@ class OpaEngine:
         self.revision = bundle.revision
         self._bundle = bundle
         self._token_file = token_file
-        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._http = open_client(url, timeout=TIMEOUT_S)
         self._giving = asyncio.Lock()
         self._log = get_logger(__name__)
 
@@ -73,10 +75,8 @@ class OpaEngine:
         self, method: str, path: str, *, missing_is_fine: bool = False, **content: Any
     ) -> httpx.Response:
         headers = {**content.pop("headers", {}), **await asyncio.to_thread(self._authorization)}
-        try:
+        with http_errors(_unreachable):
             answer = await self._http.request(method, path, headers=headers, **content)
-        except httpx.HTTPError as error:
-            raise engine_failed(f"OPA cannot be reached ({type(error).__name__})") from error
         if answer.is_error and not (missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND):
             raise engine_failed(f"OPA answers {answer.status_code}")
         return answer
@@ -89,3 +89,7 @@ class OpaEngine:
         except OSError as error:
             raise engine_failed(f"the file {self._token_file} cannot be read: {error.strerror}") from error
         return {"Authorization": f"Bearer {token}"}
+
+
+def _unreachable(error: httpx.HTTPError) -> SoundstageError:
+    return engine_failed(f"OPA cannot be reached ({type(error).__name__})")

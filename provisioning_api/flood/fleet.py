@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from provisioning_api.flood.faults import MachinePlan
 from provisioning_api.flood.machine import SimulatedMachine
 from provisioning_api.rules.schemas import ANNOUNCED
+from soundstage.http import open_client, tls_context
 
 # Connections at the same time; a thousand machines share a switch, too.
 CONNECTIONS = 64
@@ -110,15 +111,9 @@ def _by_fault(plans: Sequence[MachinePlan], ends: Sequence[str]) -> dict[str, di
 
 def fleet_client(url: str, ca_pem: str | None = None) -> httpx.AsyncClient:
     """`ca_pem`: trusts this authority alone, as a deploy agent does."""
-    verify: ssl.SSLContext | bool = True
+    tls: ssl.SSLContext | bool = True
     if ca_pem is not None:
-        verify = ssl.create_default_context(cadata=ca_pem)
-        verify.minimum_version = ssl.TLSVersion.TLSv1_3
+        tls = tls_context(ca_pem=ca_pem)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_3
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.AsyncClient(
-        base_url=url,
-        limits=limits,
-        verify=verify,
-        timeout=httpx.Timeout(TIMEOUT_S, pool=None),
-        trust_env=False,
-    )
+    return open_client(url, limits=limits, tls=tls, timeout=httpx.Timeout(TIMEOUT_S, pool=None))

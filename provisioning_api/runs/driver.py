@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from provisioning_api.enrolment.revocations import Revocations
@@ -25,13 +25,12 @@ from provisioning_api.runs.repository import Runs
 from provisioning_api.runs.schemas import End
 from provisioning_api.runs.service import CONFIGURABLE, RunService
 from provisioning_api.runs.states import RunState
+from soundstage.background import ItemWorker
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
-from soundstage.waiting import until_set
 
 POLL_S = 0.25
-RETRY_S = 5.0
 # Ansible's own limit comes first; this is for a process that does not keep it.
 LATE_S = 60.0
 
@@ -67,49 +66,26 @@ class RunDriver:
         self._kept = kept
         self._user = user
         self._key_file = key_file
-        self._woken = asyncio.Event()
-        self._attending: dict[str, asyncio.Task[None]] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self._worker = ItemWorker("runs", self._due, self._drive, max_active=None, poll_s=None)
         self._service: RunService | None = None
         self._log = get_logger(__name__)
 
     def wake(self) -> None:
         """There may be something to start or to cancel."""
-        self._woken.set()
+        self._worker.wake()
 
     async def start(self, service: RunService) -> None:
         """Takes up what the process before us left, then looks whenever it is woken."""
         self._service = service
         await self._ending.note()
-        async with self._db.session() as session:
-            left = [run.id for run in await Runs(session).in_state(RunState.RUNNING)]
-        for run_id in left:
-            self._attend(run_id)
-        self._loop = asyncio.create_task(self._drive(), name="runs: drive")
+        await self._worker.start()
 
     async def close(self) -> None:
         """Stops looking. Runs go on: the next process takes them up."""
-        tasks = [*self._attending.values(), *([self._loop] if self._loop else [])]
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._worker.close()
 
-    async def _drive(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                for run_id in await self._startable():
-                    await self._begin(run_id)
-            except (SoundstageError, OSError) as error:
-                # A full disk or a busy database: what waits goes on waiting.
-                self._log.error("runs cannot be started now", reason=str(error))
-                await until_set(self._woken, RETRY_S)
-                continue
-            await self._woken.wait()
-
-    async def _startable(self) -> list[str]:
+    async def _due(self, in_hand: Collection[str], _: int) -> Sequence[str]:
+        """Returns what runs without being followed (another process began it), and what may start."""
         async with self._db.session() as session:
             runs = Runs(session)
             queued, running = await runs.in_state(RunState.QUEUED), await runs.in_state(RunState.RUNNING)
@@ -118,9 +94,20 @@ class RunDriver:
             run_id: Waiting(run_id, frozenset(row.machine_id for row in rows))
             for run_id, rows in machines.items()
         }
-        return startable(
-            [waiting[run.id] for run in queued], [waiting[run.id] for run in running], self._at_once
+        # One that is about to start has its machines already.
+        busy = [run.id for run in running] + [run.id for run in queued if run.id in in_hand]
+        waits = [run.id for run in queued if run.id not in in_hand]
+        left = [run.id for run in running if run.id not in in_hand]
+        return left + startable(
+            [waiting[run_id] for run_id in waits], [waiting[run_id] for run_id in busy], self._at_once
         )
+
+    async def _drive(self, run_id: str) -> None:
+        """Starts a queued run and follows it until it has ended and that is written down."""
+        await self._begin(run_id)
+        folder = self._folders.path(run_id)
+        while not await self._step(run_id, folder):
+            continue
 
     async def _begin(self, run_id: str) -> None:
         """The move comes first: if we die right after it, the run is found lost and not silently missing."""
@@ -154,11 +141,6 @@ class RunDriver:
             await self._ending.write(
                 run_id, self._folders.path(run_id), End(status="error", rc=70, reason=reason)
             )
-            return
-        except SoundstageError as error:
-            # The database went away after the move: attended, it is found lost and taken up again.
-            self._log.error("a run could not be started", run=run_id, reason=error.message)
-        self._attend(run_id)
 
     async def _order(self, run: Run, machines: list[Machine]) -> Order:
         folder = self._folders.path(run.id)
@@ -191,27 +173,6 @@ class RunDriver:
             limit=tuple(sorted(known_names)),
             known_hosts=known + "".join(f"{pin}\n" for pin in pins),
         )
-
-    def _attend(self, run_id: str) -> None:
-        task = asyncio.create_task(self._follow(run_id), name=f"runs: {run_id}")
-        self._attending[run_id] = task
-
-        def over(_: asyncio.Task[None]) -> None:
-            self._attending.pop(run_id, None)
-            self.wake()
-
-        task.add_done_callback(over)
-
-    async def _follow(self, run_id: str) -> None:
-        """Until the run has ended and that is written down; tries again when the database is busy."""
-        folder = self._folders.path(run_id)
-        while True:
-            try:
-                if await self._step(run_id, folder):
-                    return
-            except (SoundstageError, OSError) as error:
-                self._log.error("a run cannot be followed now", run=run_id, reason=str(error))
-                await asyncio.sleep(RETRY_S)
 
     async def _step(self, run_id: str, folder: Path) -> bool:
         async with self._db.session() as session:

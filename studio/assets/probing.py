@@ -11,11 +11,12 @@ from avatar.spec import Failed, Finished
 from farm.failures import CANCELLED, TaskFailed
 from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskInput
+from soundstage.background import ItemWorker
 from soundstage.database import Database, new_id
+from soundstage.database.tenants import tenant_bypass_context
 from soundstage.errors import Unavailable
 from studio.assets.models import Asset
 from studio.assets.repository import Assets
-from studio.courier import Courier
 from studio.renders.running import run_task
 
 PROBE = "probe"
@@ -36,8 +37,15 @@ class AssetProber:
     def __init__(self, db: Database, scheduler: Scheduler, state_dir: Path) -> None:
         self._db = db
         self._scheduler = scheduler
-        lock = state_dir / "prober.lock"
-        self.courier = Courier("prober", lock, self.due, self.probe, max_active=AT_ONCE, poll_s=POLL_S)
+        self.worker = ItemWorker(
+            "prober",
+            self.due,
+            self.probe,
+            max_active=AT_ONCE,
+            poll_s=POLL_S,
+            lock=state_dir / "prober.lock",
+            context=tenant_bypass_context,
+        )
 
     async def due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
         """Ids of assets that wait to be looked into, oldest first."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 
+from soundstage.background import Worker
 from soundstage.database import Database
 from soundstage.events import EventStore
-from soundstage.recurring import Recurring
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaEntry
@@ -30,14 +30,14 @@ class PersonaWatch:
         self._db = db
         self._events = events
         self._known: dict[str, PersonaEntry] | None = None
-        self._rounds = Recurring("persona watch", self.look, poll_s)
+        self._worker = Worker("persona watch", self.look, poll_s=poll_s)
 
     async def start(self) -> None:
         """What is wrong from the beginning is logged, too."""
-        await self._rounds.start()
+        await self._worker.start()
 
     async def close(self) -> None:
-        await self._rounds.close()
+        await self._worker.close()
 
     async def look(self) -> None:
         """One round; raises what the database raises, and then tells the same again the next time."""

@@ -1,4 +1,4 @@
-"""Carries one publication a step further; the publishers' courier calls it in one process.
+"""Carries one publication a step further; the publishers' worker calls it in one process.
 
 Everything that a later step needs is in the row before the step that depends on it begins: the address of the
 upload before the first byte, the mark `maybe_whole` before the last piece, the id of the video before what is
@@ -9,7 +9,6 @@ asks YouTube how far it has come and goes on from there.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from avatar.spec import Failed
 
+from soundstage.backoff import Backoff
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError, Unavailable
@@ -44,6 +44,7 @@ from studio.publishing.states import IN_HAND, PublicationState
 from studio.publishing.youtube import Received, YouTube, http_client
 
 LONGEST_WAIT_S = 15 * 60.0
+JITTER = (0.8, 1.2)
 READ_UNITS = 1
 # uploadStatus: developers.google.com/youtube/v3/docs/videos#status.uploadStatus
 LOST = frozenset({"failed", "rejected", "deleted"})
@@ -293,8 +294,8 @@ class Publisher:
                 )
                 await self._journal.move(session, row, PublicationState.FAILED, error=failure)
                 return
-            wait = self._options.first_wait_s * 2 ** (row.tries - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-            wait = min(max(wait, asked_s or 0.0), LONGEST_WAIT_S)
+            delay_s = Backoff(self._options.first_wait_s, LONGEST_WAIT_S, JITTER).delay_s(row.tries)
+            wait = min(max(delay_s, asked_s or 0.0), LONGEST_WAIT_S)
             row.next_at = utcnow() + timedelta(seconds=wait)
             row.waits = f"tries again in {wait:.0f} s: {why}"[:400]
 

@@ -5,7 +5,7 @@ that wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,17 +15,16 @@ from farm.failures import CANCELLED, TaskFailed
 from farm.history import RunTimes
 from farm.scheduler import Scheduler
 from policy.audit import AuditLog
+from soundstage.background import ItemWorker, Worker
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.database.tenants import tenant_bypass_context, tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
-from soundstage.waiting import until_set
 from studio.renders.delivery import withdraw
-from studio.renders.forecasting import Forecaster
+from studio.renders.forecasting import LOOK_S, Forecaster
 from studio.renders.journal import RenderJournal
-from studio.renders.lock import DriverLock
 from studio.renders.making import GONE, MakingOptions, RenderMaker
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import Ending
@@ -33,7 +32,6 @@ from studio.renders.segments import SegmentPool
 from studio.renders.states import ACTIVE, RenderState
 
 LOCK_FILE = "dispatcher.lock"
-LOCK_RETRY_S = 1.0
 SETTLE_TRIES = 20
 SETTLE_WAIT_S = 1.0
 KEPT_LOG_CHARS = 16_000
@@ -68,7 +66,6 @@ class _Drive:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     leave: bool = False
     ending: Ending = field(default_factory=Ending)
-    work: asyncio.Task[None] | None = None
 
 
 class Dispatcher:
@@ -92,47 +89,47 @@ class Dispatcher:
         pool = SegmentPool(db, blobs, scheduler)
         self._maker = RenderMaker(self._journal, blobs, scheduler, pool, options.making)
         version = options.making.worker_version
-        self._forecaster = None if times is None else Forecaster(self._journal, scheduler, times, version)
-        self._forecasts: asyncio.Task[None] | None = None
-        self._lock = DriverLock(options.state_dir / LOCK_FILE)
+        self._forecasts: Worker | None = None
+        if times is not None:
+            forecaster = Forecaster(self._journal, scheduler, times, version)
+            self._forecasts = Worker("forecasts", forecaster.look, poll_s=LOOK_S)
         self._drives: dict[str, _Drive] = {}
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._taken_over = False
+        self._worker = ItemWorker(
+            "dispatcher",
+            self._due,
+            self._drive,
+            max_active=options.max_active,
+            poll_s=options.poll_s,
+            lock=options.state_dir / LOCK_FILE,
+            context=tenant_bypass_context,
+        )
 
     @property
     def driving(self) -> bool:
         """True while this process holds the lock."""
-        return self._lock.held
+        return self._worker.holds_lock
 
     def driven(self) -> bool:
         """True while any process drives."""
-        return self._lock.taken()
+        return self._worker.is_locked()
 
     def wake(self) -> None:
         """There is something new; without it the next look comes within `poll_s`."""
-        self._wake.set()
+        self._worker.wake()
 
     async def start(self) -> None:
-        if self._loop is None:
-            self._loop = asyncio.create_task(self._run(), name="dispatcher", context=tenant_bypass_context())
+        await self._worker.start()
 
     async def close(self) -> None:
         """Stops workers that cannot go on without us, and puts their renders back into the queue, for the
         next process that drives.
         """
         self._scheduler.leave()
-        for task in (self._loop, self._forecasts):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
-        self._loop = self._forecasts = None
-        for drive in self._drives.values():
-            drive.leave = True
-            drive.stop.set()
-        working = {drive.work for drive in self._drives.values() if drive.work is not None}
-        if working:
-            await asyncio.wait(working)
-        self._lock.release()
+        if self._forecasts is not None:
+            await self._forecasts.close()
+        await self._worker.close(self._leave)
+        self._taken_over = False
 
     async def __aenter__(self) -> Dispatcher:
         await self.start()
@@ -141,32 +138,10 @@ class Dispatcher:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self) -> None:
-        while not self._lock.acquire():  # noqa: ASYNC110 - another process lets go of it
-            await asyncio.sleep(LOCK_RETRY_S)
-        await self._until_it_works(self._take_over, "dispatcher.take_over_failed")
-        if self._forecaster is not None:
-            self._forecasts = asyncio.create_task(self._forecaster.run(), name="forecasts")
-        while True:
-            self._wake.clear()
-            await self._until_it_works(self._look, "dispatcher.look_failed")
-            await until_set(self._wake, self._options.poll_s)
-
-    async def _until_it_works(self, step: Callable[[], Awaitable[None]], event: str) -> None:
-        """A full disk or a busy database must not end the dispatcher: it tries again, more and more
-        slowly.
-        """
-        pause = self._options.poll_s
-        while True:
-            try:
-                await step()
-                return
-            except (OSError, SoundstageError) as error:
-                log.error(event, error=str(error), retry_s=pause)
-            except Exception:
-                log.exception(event, retry_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 10.0)
+    def _leave(self) -> None:
+        for drive in self._drives.values():
+            drive.leave = True
+            drive.stop.set()
 
     async def _take_over(self) -> None:
         """What a killed process had in hand goes back to the queue; its finished segments are found by their
@@ -192,20 +167,26 @@ class Dispatcher:
                 if row is not None:
                     await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
 
-    async def _look(self) -> None:
+    async def _due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
+        """Returns queued renders, and stops those in hand that people have cancelled."""
+        if not self._taken_over:
+            await self._take_over()
+            self._taken_over = True
+            if self._forecasts is not None:
+                await self._forecasts.start()
         async with self._db.session() as session:
             renders = Renders(session)
-            room = max(0, self._options.max_active - len(self._drives))
-            queued = await renders.queued(tuple(self._drives), room) if room else ()
+            queued = await renders.queued(in_hand, limit) if limit else ()
             to_cancel = await renders.to_cancel()
         for render_id in to_cancel:
             if (drive := self._drives.get(render_id)) is not None:
                 drive.stop.set()
-        for render_id in queued:
-            drive = self._drives[render_id] = _Drive()
-            drive.work = asyncio.create_task(self._drive(render_id, drive), name=f"render {render_id}")
+        # Here, not when their steps begin: the server may be stopped before that.
+        self._drives.update({render_id: _Drive() for render_id in queued})
+        return queued
 
-    async def _drive(self, render_id: str, drive: _Drive) -> None:
+    async def _drive(self, render_id: str) -> None:
+        drive = self._drives[render_id]
         try:
             if not await self._placed(render_id):
                 return
@@ -216,7 +197,6 @@ class Dispatcher:
             log.exception("dispatcher.render_fault", render=render_id)
         finally:
             del self._drives[render_id]
-            self._wake.set()
 
     async def _placed(self, render_id: str) -> bool:
         return await self._journal.move_if(render_id, frozenset({RenderState.QUEUED}), RenderState.PLACED)

@@ -4,7 +4,6 @@ dispatcher in the process that drives.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -18,8 +17,6 @@ from farm.placement.deadline import AT_ONCE, Forecast, Job, forecast
 from farm.placement.history import Estimate
 from farm.scheduler import Scheduler
 from soundstage.database import Database
-from soundstage.errors import SoundstageError
-from soundstage.telemetry import get_logger
 from studio.renders.journal import RenderJournal
 from studio.renders.making import spec_of
 from studio.renders.models import Render
@@ -33,13 +30,11 @@ LOOK_S = 2.0
 MOST_AHEAD = 100
 """So many waiting renders are counted; who has more before it waits too long for any forecast."""
 
-log = get_logger(__name__)
-
 Steps = list[Estimate | None]
 
 
 class Forecaster:
-    """`run` until cancelled."""
+    """`look` is called again and again by the process that drives."""
 
     def __init__(
         self, journal: RenderJournal, scheduler: Scheduler, times: RunTimes, worker_version: str
@@ -50,15 +45,8 @@ class Forecaster:
         self._times = times
         self._worker_version = worker_version
 
-    async def run(self) -> None:
-        while True:
-            try:
-                await self._look()
-            except (OSError, SoundstageError) as error:
-                log.warning("render.forecast_failed", error=str(error))
-            await asyncio.sleep(LOOK_S)
-
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Forecasts each unfinished render that is wanted by a time."""
         async with self._db.session() as session:
             wanted = await Renders(session).wanted_by()
         for render_id in wanted:

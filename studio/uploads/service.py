@@ -14,14 +14,14 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Principal
+from soundstage.background import ItemWorker
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
-from soundstage.database.tenants import bypass_tenant_filter
+from soundstage.database.tenants import bypass_tenant_filter, tenant_bypass_context
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, TooLarge, TooManyRequests
 from studio.assets.schemas import AssetLabels
 from studio.assets.service import AssetService
 from studio.assets.sniffing import SNIFF_BYTES, sniff
-from studio.courier import Courier
 from studio.uploads.models import ResumableUpload
 from studio.uploads.repository import Uploads
 from studio.uploads.staging import Staging
@@ -59,7 +59,7 @@ class UnfinishedUpload(BaseModel):
 
 
 class UploadService:
-    """`courier` removes what has expired: start and close it with the process."""
+    """`worker` removes what has expired: start and close it with the process."""
 
     def __init__(self, db: Database, blobs: BlobStore, assets: AssetService, state_dir: Path) -> None:
         self._db = db
@@ -69,9 +69,14 @@ class UploadService:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stops: dict[str, asyncio.Event] = {}
         self.max_bytes = assets.max_upload_bytes
-        lock = state_dir / "uploads.lock"
-        self.courier = Courier(
-            "uploads", lock, self.expired, self.remove_expired, max_active=2, poll_s=CLEAN_EVERY_S
+        self.worker = ItemWorker(
+            "uploads",
+            self.expired,
+            self.remove_expired,
+            max_active=2,
+            poll_s=CLEAN_EVERY_S,
+            lock=state_dir / "uploads.lock",
+            context=tenant_bypass_context,
         )
 
     async def create(self, principal: Principal, length: int, labels: AssetLabels, told: str) -> UploadState:

@@ -1,14 +1,14 @@
-"""Turns events into deliveries and sends what is due; the webhooks' courier calls it in one process."""
+"""Turns events into deliveries and sends what is due; the webhooks' worker calls it in one process."""
 
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from soundstage.backoff import jitter
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import tenant_of
 from soundstage.errors import Unavailable
@@ -33,7 +33,7 @@ MINUTE, HOUR = 60.0, 3600.0
 # The waits that the specification recommends: about three days in all.
 WAITS_S = (5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
 # Many deliveries that failed together shall not come back together.
-JITTER = 0.2
+JITTER = (0.8, 1.2)
 LONGEST_RETRY_AFTER_S = 24 * HOUR
 
 log = get_logger(__name__)
@@ -189,5 +189,5 @@ class WebhookSender:
         delivery.ended_at = utcnow()
 
     def _wait(self, tries: int, asked_s: float | None) -> timedelta:
-        planned = self._options.waits_s[tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        planned = self._options.waits_s[tries - 1] * jitter(JITTER)
         return timedelta(seconds=max(planned, min(asked_s or 0.0, LONGEST_RETRY_AFTER_S)))

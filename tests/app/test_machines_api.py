@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app import machines_api as asked
-from app.machines_api import MachinesApi, machines_api, pause_s
+from app.machines_api import RETRIES, MachinesApi, machines_api
 from soundstage.errors import Forbidden, Invalid
 from soundstage.settings import Settings
 
@@ -48,7 +48,7 @@ async def test_a_broken_stream_is_taken_up_with_pauses_that_grow(monkeypatch: py
 
 
 def test_pauses_end_at_half_a_minute_and_differ() -> None:
-    long = {pause_s(500) for _ in range(20)}
+    long = {RETRIES.delay_s(500) for _ in range(20)}
     assert len(long) > 1 and min(long) >= 15 and max(long) <= 30
 
 

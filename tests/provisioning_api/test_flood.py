@@ -158,7 +158,7 @@ async def test_machines_that_wait_are_forgotten_after_days_of_silence(
         await silent_for(process, one.name, timedelta(days=8))
     # One that still waits in its ramdisk asks what to do: it is not silent.
     (await ramdisk.claim()).raise_for_status()
-    waiting_list = next(one for one in process.services.recurring if one.name == "machines that wait")
+    waiting_list = next(one for one in process.services.workers if one.name == "machines that wait")
     await waiting_list.look()
     assert await waiting(operator) == [ramdisk.name]
     # It was forgotten, and nothing is left of it: when it is started again it is as new.

@@ -14,8 +14,8 @@ from avatar.spec import RenderSpec
 from waiting import eventually_async
 
 from farm.local import orphans
+from soundstage.process_lock import ProcessLock
 from studio.renders.journal import stream_of
-from studio.renders.lock import DriverLock
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
@@ -182,14 +182,14 @@ async def test_renders_of_higher_priority_start_first(rooms: Any, scheduler: Any
 def test_the_lock_is_let_go_when_its_process_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from studio.renders.lock import DriverLock;"
-        "lock = DriverLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from soundstage.process_lock import ProcessLock;"
+        "lock = ProcessLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
     )
     assert holder.stdout is not None and holder.stdout.readline().strip() == b"True"
-    mine = DriverLock(path)
+    mine = ProcessLock(path)
     assert not mine.acquire() and not mine.held
     holder.kill()
     holder.wait()

@@ -16,9 +16,9 @@ MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 
 @pytest.fixture
 async def probing(studio_rooms: Any) -> AsyncIterator[Any]:
     """The services, with somebody who looks into files."""
-    await studio_rooms.prober.courier.start()
+    await studio_rooms.prober.worker.start()
     yield studio_rooms
-    await studio_rooms.prober.courier.close()
+    await studio_rooms.prober.worker.close()
 
 
 async def uploaded(rooms: Any, content: bytes = MP4, **labels: Any) -> Any:
@@ -76,12 +76,12 @@ async def test_a_crash_of_the_worker_is_told_and_ends_nothing(probing: Any) -> N
 async def test_what_was_uploaded_while_nobody_looked_is_taken_up_later(studio_rooms: Any) -> None:
     slow = await uploaded(studio_rooms, MP4 + b"\n!slow 30")
     asset = await uploaded(studio_rooms)
-    courier = studio_rooms.prober.courier
-    await courier.start()
+    worker = studio_rooms.prober.worker
+    await worker.start()
     await asyncio.sleep(0.5)
-    await courier.close()
+    await worker.close()
     assert (await studio_rooms.assets.get(slow.id)).metadata == {}, "stopped is not unreadable"
     await studio_rooms.assets.delete(slow.id)
-    await courier.start()
+    await worker.start()
     assert (await looked_into(studio_rooms, asset.id)).duration_ms == 400
-    await courier.close()
+    await worker.close()

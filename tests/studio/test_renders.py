@@ -11,9 +11,9 @@ from avatar.spec import MediaRef, RenderSpec, Scene
 from waiting import eventually_async
 
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.process_lock import ProcessLock
 from soundstage.telemetry import trace
 from studio.renders.journal import RenderJournal, stream_of
-from studio.renders.lock import DriverLock
 from studio.renders.media import media_in, replace_paths
 from studio.renders.schemas import Progress, RenderRequest, RenderView
 from studio.renders.states import (
@@ -250,7 +250,7 @@ async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_dri
     second = await studio_rooms.renders.create(ask("two"))
     urgent = await studio_rooms.renders.create(ask("three", priority=5))
     assert "start `soundstage up`" in await studio_rooms.renders.explain(second.id)
-    driver = DriverLock(settings.state_dir / "dispatcher.lock")
+    driver = ProcessLock(settings.state_dir / "dispatcher.lock")
     assert driver.acquire()
     assert await studio_rooms.renders.explain(second.id) == "waits: 2 ahead of it"
     assert await studio_rooms.renders.explain(urgent.id) == "waits: next in line"

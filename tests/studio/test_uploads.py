@@ -219,16 +219,16 @@ async def test_what_nobody_finishes_is_removed_when_its_time_is_over(
             .values(expires_at=utcnow() - timedelta(seconds=1))
         )
     assert (await client.head(old, headers=TUS)).status_code == 404, "also before anybody cleans"
-    courier = studio_rooms.uploads.courier
-    await courier.start()
+    worker = studio_rooms.uploads.worker
+    await worker.start()
     async with asyncio.timeout(60):
-        while len(list((settings.state_dir / "uploads").iterdir())) > 1:  # noqa: ASYNC110 - the courier's work
+        while len(list((settings.state_dir / "uploads").iterdir())) > 1:  # noqa: ASYNC110 - the worker's work
             await asyncio.sleep(0.02)
         # The file goes first, then the row.
         with bypass_tenant_filter():
-            while await studio_rooms.uploads.expired((), 10):  # noqa: ASYNC110 - the courier's work
+            while await studio_rooms.uploads.expired((), 10):  # noqa: ASYNC110 - the worker's work
                 await asyncio.sleep(0.02)
-    await courier.close()
+    await worker.close()
     assert await offset(client, fresh) == 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("soundstage", "policy", "farm", "studio", "agent", "provisioning_api", "app")
+ROOMS = ("soundstage", "policy", "farm", "studio", "agent", "provisioning_api", "pxe", "lab", "app")
 
 CONSTRUCTORS = {
     "httpx": {
@@ -41,16 +41,11 @@ EXCEPTIONS = {
     "soundstage/http/outgoing.py": "the one way out",
     "soundstage/http/internal.py": "the same for our own servers and those that the operator names",
     "soundstage/http/engines.py": "the same for Consul and Nomad, by their libraries",
-    "app/cli/connection.py": "the command line calls the server that its user names",
-    "app/cli/embedded.py": "the command line calls the studio in its own process, by a Unix socket",
-    "app/start_link.py": "asks the server of this machine for a start link",
-    "app/machines_api.py": "calls our own provisioning API, which is where provisioning.api_url leads",
-    "app/supervisor.py": "asks the process that it has started for its health",
-    "app/farm_choice.py": "asks our own server at farm.control_url, which is where workers call",
-    "policy/decisions/opa_server.py": "OPA at policy.opa_url, which belongs to this installation alone",
+    "lab/cluster/api.py": "Nomad and Consul of a lab, by a socket made in its network",
+    "lab/network.py": "connects from inside a lab's network, no URL",
+    "lab/package_proxy.py": "the package proxy of labs: it calls mirrors for its clients",
     "provisioning_api/callhome/hostkey.py": "SSH to a machine, no URL",
     "provisioning_api/commands/ssh.py": "SSH to a machine, no URL",
-    "provisioning_api/flood/fleet.py": "the load generator: it plays machines that call us",
     "provisioning_api/power/redfish.py": "reads a certificate at an address that `resolve` has checked",
 }
 

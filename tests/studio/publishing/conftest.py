@@ -1,4 +1,4 @@
-"""A YouTube on loopback, a connected channel, a finished render, and couriers that do not wait politely."""
+"""A YouTube on loopback, a connected channel, a finished render, and workers that do not wait politely."""
 
 from __future__ import annotations
 

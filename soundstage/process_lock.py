@@ -1,5 +1,5 @@
-"""One driver at a time: an exclusive lock on a file, which the kernel lets go when its process dies, however
-it dies.
+"""Lets one process at a time do something: an exclusive lock on a file, which the kernel releases when its
+process dies, however it dies.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 
-class DriverLock:
+class ProcessLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
@@ -19,7 +19,7 @@ class DriverLock:
         return self._descriptor is not None
 
     def acquire(self) -> bool:
-        """False when another process (or another object in this one) holds it."""
+        """Returns False when another process (or another object in this one) holds it."""
         if self._descriptor is not None:
             return True
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ class DriverLock:
         return True
 
     def taken(self) -> bool:
-        """Returns whether anybody holds it, we or another process."""
+        """Returns whether any process holds it, this one too."""
         if self.held:
             return True
         free = self.acquire()

@@ -1,0 +1,205 @@
+"""What a process does by itself while it is up: looks for due work when woken and every few seconds.
+
+`Worker` calls one function; `ItemWorker` runs a step for each item that is due. Both log errors and go on,
+later with each failure, and end at once when closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextvars import Context, copy_context
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from soundstage.backoff import Backoff
+from soundstage.errors import SoundstageError
+from soundstage.process_lock import ProcessLock
+from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
+
+LOCK_RETRY_S = 1.0
+STEP_RETRY_S = 1.0
+LONGEST_RETRY_S = 10.0
+UNBOUNDED = 1 << 31
+
+Look = Callable[[], Awaitable[float | None]]
+"""Looks once. Returns the seconds until the next look where they differ from `poll_s`."""
+Due = Callable[[Collection[str], int], Awaitable[Sequence[str]]]
+"""Returns ids that are due: none of those in hand, and not more than the number."""
+Step = Callable[[str], Awaitable[None]]
+"""Does one step for one id and writes down when the next is due. May be cancelled anywhere."""
+
+log = get_logger(__name__)
+
+
+class Worker:
+    """Looks at once, after each `wake`, and `poll_s` seconds after the last look (None: only when woken).
+
+    Only one process looks where there is a `lock` file; the others wait for it. `context`: the variables that
+    it runs with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        look: Look,
+        *,
+        poll_s: float | None = None,
+        lock: Path | None = None,
+        context: Callable[[], Context] = copy_context,
+    ) -> None:
+        self.name = name
+        self.look = look
+        self._poll_s = poll_s
+        first_s = 1.0 if poll_s is None else poll_s
+        # Never sooner than without the failure.
+        self._retries = Backoff(first_s, max(first_s, LONGEST_RETRY_S), jitter=(1.0, 1.5))
+        self._lock = None if lock is None else ProcessLock(lock)
+        self._context = context
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def holds_lock(self) -> bool:
+        """True while this process is the one that looks."""
+        return self._lock is not None and self._lock.held
+
+    def is_locked(self) -> bool:
+        """Returns whether any process holds the lock."""
+        return self._lock is not None and self._lock.taken()
+
+    def wake(self) -> None:
+        """Makes the next look come now: there may be something new."""
+        self._woken.set()
+
+    async def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=self.name, context=self._context())
+
+    async def close(self) -> None:
+        """Cancels a look that goes on, waits until it has ended, and releases the lock."""
+        await self._end_looking()
+        self._release()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _end_looking(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _run(self) -> None:
+        failures = 0
+        # A look that swallows its cancellation must not keep this task alive.
+        mine = asyncio.current_task()
+        while self._task is mine:
+            self._woken.clear()
+            try:
+                pause_s = await self._look_once()
+                failures = 0
+            except (OSError, SoundstageError) as error:
+                failures += 1
+                pause_s = self._retries.delay_s(failures)
+                log.warning(
+                    "background.look_failed",
+                    worker=self.name,
+                    code=_code(error),
+                    error=str(error),
+                    retry_s=pause_s,
+                )
+            except Exception:
+                # A fault of ours in one look must not end all work until the next restart.
+                failures += 1
+                pause_s = self._retries.delay_s(failures)
+                log.exception("background.look_broke", worker=self.name, retry_s=pause_s)
+            await until_set(self._woken, pause_s)
+
+    async def _look_once(self) -> float | None:
+        if self._lock is not None and not self._lock.acquire():
+            return LOCK_RETRY_S
+        pause_s = await self.look()
+        return self._poll_s if pause_s is None else pause_s
+
+
+class ItemWorker(Worker):
+    """Runs a step for each item that is due, `max_active` at a time (None: as many as there are)."""
+
+    def __init__(
+        self,
+        name: str,
+        due: Due,
+        step: Step,
+        *,
+        max_active: int | None = 8,
+        poll_s: float | None = 0.5,
+        lock: Path | None = None,
+        context: Callable[[], Context] = copy_context,
+    ) -> None:
+        super().__init__(name, self._begin_due, poll_s=poll_s, lock=lock, context=context)
+        self._due = due
+        self._step = step
+        self._max_active = max_active
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
+        self._resting = set[str]()
+        """Items in hand whose step has failed."""
+
+    async def close(self, stop: Callable[[], None] | None = None) -> None:
+        """Cancels all steps; with `stop`, that is called instead and must make them end by themselves."""
+        await self._end_looking()
+        if stop is not None:
+            stop()
+        for item, task in self._in_hand.items():
+            if stop is None or item in self._resting:
+                task.cancel()
+        if self._in_hand:
+            await asyncio.wait({*self._in_hand.values()})
+        self._release()
+
+    async def _begin_due(self) -> None:
+        in_hand = tuple(self._in_hand)
+        room = UNBOUNDED if self._max_active is None else max(0, self._max_active - len(in_hand))
+        for item in await self._due(in_hand, room):
+            task = asyncio.create_task(self._run_step(item), name=f"{self.name} {item}")
+            self._in_hand[item] = task
+            task.add_done_callback(partial(self._put_down, item))
+
+    async def _run_step(self, item: str) -> None:
+        if pause_s := await self._try_step(item):
+            # What failed without being written down is due again at once: not in a tight circle.
+            self._resting.add(item)
+            await asyncio.sleep(pause_s)
+
+    def _put_down(self, item: str, _: asyncio.Task[None]) -> None:
+        self._resting.discard(item)
+        del self._in_hand[item]
+        self.wake()
+
+    async def _try_step(self, item: str) -> float:
+        """Returns the seconds to leave the item alone: 0 when the step went well."""
+        try:
+            await self._step(item)
+            return 0.0
+        except (OSError, SoundstageError) as error:
+            log.error(
+                "background.step_failed", worker=self.name, id=item, code=_code(error), error=str(error)
+            )
+            return STEP_RETRY_S
+        except Exception:
+            log.exception("background.step_broke", worker=self.name, id=item)
+            return LONGEST_RETRY_S
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, SoundstageError) else type(error).__name__
