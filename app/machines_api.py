@@ -8,7 +8,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,6 +22,7 @@ from soundstage.backoff import Backoff
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http import open_client, tls_context
 from soundstage.http.addresses import is_of_this_machine
+from soundstage.http.event_stream import stream_events
 from soundstage.paging import TOTAL_HEADER, Page
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
@@ -96,13 +97,10 @@ class MachinesApi:
                     if not answer.is_success:
                         await answer.aread()
                         raise _error(answer)
-                    async for line in answer.aiter_lines():
-                        name, _, value = line.partition(": ")
-                        if name == "id":
-                            last = value
-                        elif name == "data":
-                            in_vain = 0
-                            yield json.loads(value)
+                    async with aclosing(stream_events(answer.aiter_bytes())) as found:
+                        async for event in found:
+                            last, in_vain = event.id or last, 0
+                            yield json.loads(event.data)
                 # The stream ended by itself: asking once more says 204 when it is really over.
             except httpx.TransportError as error:
                 if not last:

@@ -11,12 +11,12 @@ import httpx
 from pydantic import ValidationError
 
 from agent.model.backend import CutShort, Message, Piece, TextPiece, Usage
-from agent.model.event_stream import TooMuch, sse_data
 from agent.model.pieces import GatheredCalls, Spoken
 from agent.model.refusals import refusal, said_error, wants_other_limit
 from agent.model.wire import Chunk
 from soundstage.errors import Unavailable, Upstream
 from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
+from soundstage.http.event_stream import TooMuch, stream_events
 from soundstage.tracing import traceparent
 
 ANSWER_BYTES = 4 << 20
@@ -121,12 +121,12 @@ class OpenAiServer:
         calls, spoken = GatheredCalls(), Spoken()
         finish: str | None = None
         try:
-            async with aclosing(sse_data(answer.aiter_bytes(), limit=ANSWER_BYTES)) as events:
-                async for data in events:
-                    if data.strip() == END_MARK:
+            async with aclosing(stream_events(answer.aiter_bytes(), limit=ANSWER_BYTES)) as events:
+                async for event in events:
+                    if event.data.strip() == END_MARK:
                         finish = finish or END_MARK
                         break
-                    chunk = self._chunk(data)
+                    chunk = self._chunk(event.data)
                     if chunk.usage is not None and chunk.usage.total_tokens:
                         yield Usage(chunk.usage.total_tokens)
                     for choice in chunk.choices[:1]:

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import httpx
 
 from app.cli.words import segment
+from soundstage.backoff import Backoff
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.http.event_stream import stream_events
 from soundstage.tracing import traceparent
 
 TIMEOUT_S = 120.0
 READ_BYTES = 1 << 20
 RETRIES = 8
 """Attempts to reconnect to an event stream before the server counts as gone: about 20 seconds."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
+PROGRESS_RETRIES = Backoff(first_s=0.5, longest_s=5.0)
 REQUEST_INVALID = "request.invalid"
 
 
@@ -163,20 +165,16 @@ class StudioApi:
                 failed += 1
                 if error.status != Unavailable.default_status or failed > RETRIES:
                     raise
-            await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**failed))
+            await asyncio.sleep(PROGRESS_RETRIES.delay_s(failed))
 
     async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Name and data of the server-sent events of one connection."""
         try:
             async with self._client.stream("GET", path, timeout=None) as answer:
                 await self._check(answer)
-                name = ""
-                async for line in answer.aiter_lines():
-                    field, _, value = line.partition(": ")
-                    if field == "event":
-                        name = value
-                    elif field == "data":
-                        yield name, json.loads(value)
+                async with aclosing(stream_events(answer.aiter_bytes())) as found:
+                    async for event in found:
+                        yield event.name, json.loads(event.data)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -241,10 +239,9 @@ ENDED = frozenset({"done", "failed", "cancelled"})
 
 
 async def _data_of(answer: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    async for line in answer.aiter_lines():
-        name, _, value = line.partition(": ")
-        if name == "data":
-            yield json.loads(value)
+    async with aclosing(stream_events(answer.aiter_bytes())) as found:
+        async for event in found:
+            yield json.loads(event.data)
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
