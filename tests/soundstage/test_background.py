@@ -41,17 +41,17 @@ def run() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
 
 
 class Looks:
-    """Notes when it looked. `errors` are raised first, one a look."""
+    """Notes when it looked. `errors` are raised first, one a look; None is a look that goes well."""
 
-    def __init__(self, *errors: Exception, pause_s: float | None = None) -> None:
+    def __init__(self, *errors: Exception | None, pause_s: float | None = None) -> None:
         self.at_s: list[float] = []
         self._errors = list(errors)
         self._pause_s = pause_s
 
     async def __call__(self) -> float | None:
         self.at_s.append(asyncio.get_running_loop().time())
-        if self._errors:
-            raise self._errors.pop(0)
+        if self._errors and (error := self._errors.pop(0)) is not None:
+            raise error
         return self._pause_s
 
 
@@ -144,6 +144,17 @@ def test_looks_that_fail_come_later_and_later_until_one_goes_well(run: Any) -> N
         ceiling = min(LONGEST_RETRY_S, 0.25 * 2**failures)
         assert ceiling - 1e-6 <= pause <= 1.5 * ceiling + 1e-6
     assert len(pauses) > 100 and pauses[8:] == pytest.approx([0.25] * len(pauses[8:]))
+
+
+def test_a_look_that_goes_well_ends_the_count_of_failures(run: Any) -> None:
+    looks = Looks(*[AWAY] * 6, None, AWAY)
+
+    async def main() -> None:
+        async with Worker("w", looks, poll_s=0.25):
+            await asyncio.sleep(60)
+
+    run(main())
+    assert looks.at_s[8] - looks.at_s[7] <= 0.25 * 1.5 + 1e-6
 
 
 def test_a_rare_look_is_not_made_more_often_by_failing(run: Any) -> None:
