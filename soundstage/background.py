@@ -68,7 +68,7 @@ class Worker:
 
     def is_locked(self) -> bool:
         """Returns whether any process holds the lock."""
-        return self._lock is not None and self._lock.taken()
+        return self._lock is not None and self._lock.is_locked()
 
     def wake(self) -> None:
         """Makes the next look come now: there may be something new."""

@@ -33,7 +33,7 @@ class ProcessLock:
         self._descriptor = descriptor
         return True
 
-    def taken(self) -> bool:
+    def is_locked(self) -> bool:
         """Returns whether any process holds it, this one too."""
         if self.held:
             return True

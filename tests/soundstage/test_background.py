@@ -56,7 +56,7 @@ class Looks:
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]]]:
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]]]:
     lines: list[tuple[str, str, dict[str, Any]]] = []
 
     class Log:
@@ -118,7 +118,7 @@ def test_a_look_may_say_when_the_next_one_is(run: Any) -> None:
     ids=["expected", "disk", "unexpected"],
 )
 def test_errors_are_logged_with_their_code_and_followed_by_the_next_look(
-    run: Any, logged: list[tuple[str, str, dict[str, Any]]], error: Exception, level: str, code: str | None
+    run: Any, log_lines: list[tuple[str, str, dict[str, Any]]], error: Exception, level: str, code: str | None
 ) -> None:
     looks = Looks(error)
 
@@ -128,7 +128,9 @@ def test_errors_are_logged_with_their_code_and_followed_by_the_next_look(
 
     run(main())
     assert len(looks.at_s) >= 2
-    assert [(line[0], line[2]["worker"], line[2].get("code")) for line in logged] == [(level, "tokens", code)]
+    assert [(line[0], line[2]["worker"], line[2].get("code")) for line in log_lines] == [
+        (level, "tokens", code)
+    ]
 
 
 def test_looks_that_fail_come_later_and_later_until_one_goes_well(run: Any) -> None:
@@ -346,7 +348,7 @@ def test_without_a_bound_all_that_is_due_begins(run: Any) -> None:
 )  # fmt: skip
 def test_a_step_that_fails_is_due_again_after_a_pause(
     run: Any,
-    logged: list[tuple[str, str, dict[str, Any]]],
+    log_lines: list[tuple[str, str, dict[str, Any]]],
     error: SoundstageError | OSError | ValueError,
     pause_s: float,
     event: str,
@@ -359,7 +361,7 @@ def test_a_step_that_fails_is_due_again_after_a_pause(
 
     run(main())
     assert items.begun == [("a", 0), ("a", pause_s)]
-    assert [(line[1], line[2]["worker"], line[2]["id"]) for line in logged] == [(event, "w", "a")]
+    assert [(line[1], line[2]["worker"], line[2]["id"]) for line in log_lines] == [(event, "w", "a")]
 
 
 def test_closing_cancels_steps_and_what_is_unfinished_is_due_again(run: Any) -> None:
