@@ -58,7 +58,10 @@ def asking(home: Any) -> Iterator[subprocess.Popen[str]]:
     process.wait()
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "number, code",
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_cancels_the_render_and_says_so(
     home: Any, asking: subprocess.Popen[str], number: signal.Signals, code: int
 ) -> None:
@@ -101,6 +104,7 @@ def test_a_render_that_nobody_drives_any_more_can_be_cancelled(
     assert home.files(".mp4") == [] and home.partial() == []
 
 
+@pytest.mark.slow
 def test_two_that_ask_at_once_both_get_their_video(home: Any) -> None:
     sentence = "Make a video in 360p where Nova says: {}"
     both = [

@@ -178,6 +178,7 @@ def test_the_whole_story_is_understood_without_a_model(
     _one_trace_and_a_whole_audit(home, made, render_id)
 
 
+@pytest.mark.slow
 def test_the_whole_story_is_told_through_a_model(
     open_studio: Callable[..., Any], home: Any, probe: Callable[[Path], dict[str, Any]]
 ) -> None:
