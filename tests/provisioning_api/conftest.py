@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -179,17 +179,24 @@ async def end_of(operator: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
 @pytest.fixture
 def server(tmp_path: Path, project: Path, database_url: str) -> Iterator[real_server.RealServer]:
     """A process of its own, with a plain and a TLS port."""
+    with server_in(tmp_path, project, SOUNDSTAGE_PROVISIONING__DATABASE_URL=database_url) as running:
+        yield running
+
+
+@contextmanager
+def server_in(folder: Path, project: Path, **variables: str) -> Iterator[real_server.RealServer]:
+    """A process of its own with its state in `folder`."""
     environment = {
         **real_server.FLEET_LIMITS,
-        "SOUNDSTAGE_STATE_DIR": str(tmp_path / "state"),
+        "SOUNDSTAGE_STATE_DIR": str(folder / "state"),
         "SOUNDSTAGE_LOG__LEVEL": "warning",
-        "SOUNDSTAGE_PROVISIONING__DATABASE_URL": database_url,
         "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
         "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),
         "SOUNDSTAGE_PROVISIONING__SSH_USER": getpass.getuser(),
         "SOUNDSTAGE_PROVISIONING__POWER_NETWORKS": "127.0.0.0/8",
+        **variables,
     }
-    with real_server.running_server(tmp_path, environment) as running:
+    with real_server.running_server(folder, environment) as running:
         yield running
 
 
