@@ -24,6 +24,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await made.close()
 
 
+async def test_an_empty_database_goes_through_every_version(database: Database, tmp_path: Path) -> None:
+    for revision in revisions():
+        await migrate(database, tmp_path, revision)
+        assert await current_revision(database) == revision
+    assert await drift(database) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", revisions())
 async def test_a_database_of_every_earlier_version_is_upgraded(
     database: Database, tmp_path: Path, revision: str

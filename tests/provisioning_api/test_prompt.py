@@ -44,7 +44,7 @@ def server(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def numbers() -> Iterator[int]:
-    """How many machines came before."""
+    """Counts the machines, two for each test."""
     return count(step=2)
 
 
