@@ -223,10 +223,11 @@ class InventoryReader:
                 self.broken.append(f"{error!r}: {content[:200]}")
 
 
+@pytest.mark.parametrize("size", [60, pytest.param(120, marks=pytest.mark.slow)])
 async def test_a_fleet_with_faults_loses_and_doubles_nobody_and_the_inventory_is_always_whole(
-    server: RealServer, ca: str, tmp_path: Path
+    server: RealServer, ca: str, tmp_path: Path, size: int
 ) -> None:
-    plans = plan_fleet(120, 7, faulty=0.3, spread_s=1.0)
+    plans = plan_fleet(size, 7, faulty=0.3, spread_s=1.0)
     async with operator_of(server) as operator, fleet_client(server.tls_url, ca) as client:
         await announce_fleet(operator, plans)
         with InventoryReader(tmp_path / "state" / "inventory" / "soundstage.json") as reader:
