@@ -25,7 +25,7 @@ import latentsync_cases as cases  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
-from avatar.engines.latentsync.mask import keep_mask  # noqa: E402
+from avatar.engines.latentsync.faces import face_mask  # noqa: E402
 from avatar.engines.latentsync.mel import LogMel  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
@@ -167,10 +167,10 @@ def steps() -> dict[str, Array]:
         theirs.set_timesteps(count)
         x = mine = torch.from_numpy(noise("ddim", (1, 4, 2, 8, 8)))
         ours = ddim_steps(count)
-        if [step.number for step in ours] != theirs.timesteps.tolist():
+        if [step.timestep for step in ours] != theirs.timesteps.tolist():
             raise SystemExit("the steps differ")
         for step, number in zip(ours, theirs.timesteps, strict=True):
-            guess = torch.from_numpy(noise(f"guess {step.number}", tuple(x.shape)))
+            guess = torch.from_numpy(noise(f"guess {step.timestep}", tuple(x.shape)))
             x = theirs.step(guess, number, x, eta=0.0).prev_sample
             mine = step.apply(mine, guess)
         kept |= told(f"ddim.{count} steps", mine, x)
@@ -183,7 +183,7 @@ def mask() -> dict[str, Array]:
     """
     picture = cv2.imread(str(published_mask()), cv2.IMREAD_GRAYSCALE)
     published = picture > 127
-    differ = float((published != (keep_mask(256) > 0.5)).mean())
+    differ = float((published != (face_mask(256) > 0.5)).mean())
     print(f"{'mask.share that differs':<34} {differ:14.2e}")
     return {
         "mask.rows": published.sum(1).astype(np.uint16),

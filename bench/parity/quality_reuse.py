@@ -41,10 +41,10 @@ import torch  # noqa: E402
 from avatar.engines.base import EngineReport  # noqa: E402
 from avatar.engines.latentsync import engine  # noqa: E402
 from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
-from avatar.engines.latentsync.ddim import ddim_steps, whole_steps  # noqa: E402
+from avatar.engines.latentsync.ddim import ddim_steps, full_steps  # noqa: E402
 from avatar.engines.latentsync.engine import Job, LatentSync  # noqa: E402
+from avatar.engines.latentsync.faces import face_mask  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
-from avatar.engines.latentsync.mask import keep_mask  # noqa: E402
 from avatar.engines.latentsync.memory import Plan  # noqa: E402
 from avatar.engines.motion.footage import Footage  # noqa: E402
 from avatar.engines.neural.models import load_mouth  # noqa: E402
@@ -141,7 +141,7 @@ def spread(values: list[float], form: str) -> str:
 
 def ways_of(reuse: int, steps: int, deepcache: Path | None) -> list[Way]:
     """Ours, and the others' that compute as many whole steps."""
-    whole = len(whole_steps(steps, reuse))
+    whole = len(full_steps(steps, reuse))
     ways = [Way(f"`--reuse {reuse}`", whole, reuse=reuse)]
     if deepcache is not None:
         ways += [
@@ -160,14 +160,14 @@ def published(unet: Any, folder: Path, steps: int, interval: int, branch: int) -
     """The denoiser with the authors' helper hung into its modules: they keep what they gave."""
     unet.forward = partial(with_blocks_apart, unet)
     pipe = SimpleNamespace(
-        unet=unet, scheduler=SimpleNamespace(timesteps=[float(step.number) for step in ddim_steps(steps)])
+        unet=unet, scheduler=SimpleNamespace(timesteps=[float(step.timestep) for step in ddim_steps(steps)])
     )
     helper = helper_of(folder)(pipe=pipe)
     helper.set_params(cache_interval=interval, cache_branch_id=branch)
     helper.enable()
     # With a batch of guidance in one call, as the sampler gives it where a run is not split.
     through = SimpleNamespace(
-        with_depth=lambda x, step, audio, frames: (unet(x, step, audio, frames), x),
+        forward_full=lambda x, step, audio, frames: (unet(x, step, audio, frames), x),
         slice_feed_forward=unet.slice_feed_forward,
         to=unet.to,
     )
@@ -182,7 +182,7 @@ def with_blocks_apart(unet: Any, x: Any, step: Any, audio: Any, frames: int) -> 
     """As the network's own `forward`, but a level of the way up is given its pictures and takes none, so that
     it may be left out, as the helper does.
     """
-    time, x = unet._begun(x, step)
+    time, x = unet._embed(x, step)
     kept = [x]
     for level in unet.down_blocks:
         x, more = level(x, time, audio, frames)
@@ -193,8 +193,8 @@ def with_blocks_apart(unet: Any, x: Any, step: Any, audio: Any, frames: int) -> 
         x = level(x, own[::-1], time, audio, frames)
     top = unet.up_blocks[-1]
     for index in range(len(top.resnets) - 1):
-        x = top.part(index, x, kept.pop(), time, audio, frames)
-    noise: torch.Tensor = unet._ended(x, kept.pop(), time, audio, frames)
+        x = top.run_layer(index, x, kept.pop(), time, audio, frames)
+    noise: torch.Tensor = unet._predict(x, kept.pop(), time, audio, frames)
     return noise
 
 
@@ -214,21 +214,21 @@ def drawn(scene: Scene, seed: int, way: Way, folder: Path) -> Drawn:
     networks, plan, settings = scene.opened(seed)
     latents: list[torch.Tensor] = []
     mouths: list[Floats] = []
-    hole = torch.from_numpy(keep_mask(scene.side_px)) < 0.5
+    hole = torch.from_numpy(face_mask(scene.side_px)) < 0.5
     counter = FlopCounterMode(display=False)
 
     class Watched(Clip):
         """Keeps what it denoised and drew."""
 
-        def _denoised(self, *given: Any) -> torch.Tensor:
+        def _denoise(self, *given: Any) -> torch.Tensor:
             with counter if seed == 1 else nullcontext():
-                made = super()._denoised(*given)
+                made = super()._denoise(*given)
             latents.append(made.float().cpu())
             return made
 
-        def _laid(self, shot: Shot, face: torch.Tensor) -> engine.Pixels:
+        def _paste(self, shot: Shot, face: torch.Tensor) -> engine.Pixels:
             mouths.append(np.asarray(face.cpu()[:, hole] * HALF_LEVELS, np.float32))
-            return super()._laid(shot, face)
+            return super()._paste(shot, face)
 
     vars(engine)["Clip"] = Watched
     with way.standing_in(networks.unet) as unet:

@@ -116,13 +116,13 @@ def drawn(networks: Networks, seed: int, frames: int, length: int, overlap: int)
     faces: list[Values] = []
 
     class Watched(Clip):
-        def _laid(self, shot: object, face: torch.Tensor) -> npt.NDArray[np.uint8]:
+        def _paste(self, shot: object, face: torch.Tensor) -> npt.NDArray[np.uint8]:
             faces.append(HALF_LEVELS * face.numpy().astype(np.float64))
-            laid: npt.NDArray[np.uint8] = super()._laid(shot, face)
+            laid: npt.NDArray[np.uint8] = super()._paste(shot, face)
             return laid
 
     clip = Watched(networks, PLAN, replace(SETTINGS, length=length, overlap=overlap, seed=seed))
-    pictures = [picture.astype(np.float64) for picture in clip.drawn(shots(frames), frames)]
+    pictures = [picture.astype(np.float64) for picture in clip.draw(shots(frames), frames)]
     return Made(np.stack(faces), np.stack(pictures))
 
 

@@ -27,14 +27,14 @@ import torch
 from avatar.engines.ahead import ahead
 from avatar.engines.latentsync.align import Aligner
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
-from avatar.engines.latentsync.engine import AHEAD_THREADS, frames_ahead
+from avatar.engines.latentsync.engine import AHEAD_THREADS, prefetch_frames
 from avatar.engines.latentsync.following import Seen
-from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel
 from avatar.engines.latentsync.memory import Plan, plan
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ, UNetShape
 from avatar.engines.latentsync.warp import cut_out
+from avatar.engines.latentsync.whisper import feature_blocks, frame_tokens
 from latentsync_cases import SMALL, SMALL_VAE, anchors
 from speed_latentsync import random_networks
 
@@ -78,7 +78,7 @@ def main() -> None:
         settings = Settings(given.steps, GUIDANCE, side, length=CHUNK, seed=SEED, **more)
         clip = Clip(networks, ways, settings)
         size = (pictures.shape[2], pictures.shape[1])
-        coming = frames_ahead(settings, ways, size)
+        coming = prefetch_frames(settings, ways, size)
         return lambda count: race(clip, networks, side, coming, pictures[:count], points[:count], samples)
 
     for name, more in WAYS.items():
@@ -127,7 +127,7 @@ def race(
             yield Shot(bgr, Seen(matrix, 1.0, True), crop, heard)
 
     with ahead(shots, most) as coming:
-        return sum(1 for _ in clip.drawn(coming, len(pictures)))
+        return sum(1 for _ in clip.draw(coming, len(pictures)))
 
 
 def original(

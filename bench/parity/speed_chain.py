@@ -28,7 +28,7 @@ sys.path[:0] = [
 
 import torch  # noqa: E402
 from avatar.engines.card_memory import find_card  # noqa: E402
-from avatar.engines.card_mode import MOUTH, PORTRAIT, decided, share_of  # noqa: E402
+from avatar.engines.card_mode import MOUTH, PORTRAIT, choose_mode, share_of  # noqa: E402
 from avatar.engines.neural.holder import MIB, ModelHolder, card_budget  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.render import render_video  # noqa: E402
@@ -70,7 +70,7 @@ def main() -> None:
 
 def no_room_for_both() -> int:
     """One MiB less than both need together in the mode that the card has room for."""
-    mode = decided(CHAIN, find_card())
+    mode = choose_mode(CHAIN, find_card())
     shares = [share_of(part, mode) for part in (PORTRAIT, MOUTH)]
     return (sum(share.working_mib + share.weights_mib for share in shares) - 1) * MIB
 

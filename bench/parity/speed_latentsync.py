@@ -131,9 +131,7 @@ def run(clip: Clip, side: int, frames: int) -> None:
     scale = side / 512 * 2.5
     matrix = np.array([[scale, 0, -scale * 860], [0, scale, -scale * 400]])
     tokens = torch.randn(50, 384)
-    for _ in clip.drawn(
-        (Shot(picture, Seen(matrix, 1.0, True), crop, tokens) for _ in range(frames)), frames
-    ):
+    for _ in clip.draw((Shot(picture, Seen(matrix, 1.0, True), crop, tokens) for _ in range(frames)), frames):
         pass
 
 
@@ -143,7 +141,7 @@ def chunk(unet: LatentSyncUNet, ways: Plan, latent: int, steps: int) -> None:
     audio = torch.randn(32, 50, 384, device=ways.device, dtype=ways.dtype)
     with torch.inference_mode():
         for step in ddim_steps(steps):
-            unet(x, torch.tensor(float(step.number), device=ways.device), audio, 16)
+            unet(x, torch.tensor(float(step.timestep), device=ways.device), audio, 16)
 
 
 def original(checkout: Path, ours: LatentSyncUNet, shape: UNetShape, ways: Plan) -> Any:
@@ -163,7 +161,7 @@ def original_chunk(theirs: Any, ways: Plan, latent: int, steps: int) -> None:
     audio = torch.randn(32, 50, 384, device=ways.device, dtype=ways.dtype)
     with torch.inference_mode():
         for step in ddim_steps(steps):
-            theirs(x, torch.tensor(step.number, device=ways.device), encoder_hidden_states=audio)
+            theirs(x, torch.tensor(step.timestep, device=ways.device), encoder_hidden_states=audio)
 
 
 def told(name: str, frames: int, work: Callable[[], None]) -> None:

@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept of unfinished work asks how much of the disk is free: its tests hold on a full one."""
     room = SimpleNamespace(total=1 << 40, used=0, free=1 << 40)
-    monkeypatch.setattr("avatar.engines.kept.shutil", SimpleNamespace(disk_usage=lambda _: room))
+    monkeypatch.setattr("avatar.engines.resume_cache.shutil", SimpleNamespace(disk_usage=lambda _: room))
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -48,7 +48,7 @@ def drawn(networks: Networks, plan: Plan, count: int, kept: Any = None, **change
     given = () if kept is None else (lambda: None, kept)
     settings = replace(SETTINGS, **changes)
     clip = Clip(copies, plan, settings, *given)
-    return np.stack(list(clip.drawn(shots(count, side_px=settings.side_px), count))).astype(int)
+    return np.stack(list(clip.draw(shots(count, side_px=settings.side_px), count))).astype(int)
 
 
 def apart(one: np.ndarray, other: np.ndarray, what: str) -> tuple[int, float]:

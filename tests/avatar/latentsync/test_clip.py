@@ -15,7 +15,6 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = pytest.mark.torch
 
 import latentsync_cases as cases  # noqa: E402
-from avatar.engines.kept import Kept  # noqa: E402
 from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, plan_chunks  # noqa: E402
 from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
 from avatar.engines.latentsync.following import Follower, Seen  # noqa: E402
@@ -23,6 +22,7 @@ from avatar.engines.latentsync.loading import Networks  # noqa: E402
 from avatar.engines.latentsync.memory import Plan  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.latentsync.warp import cut_out  # noqa: E402
+from avatar.engines.resume_cache import ResumeCache  # noqa: E402
 from avatar.errors import Cancelled  # noqa: E402
 from seeded import noise  # noqa: E402
 
@@ -52,7 +52,7 @@ def shots(count: int, hidden: range = range(0), side_px: int = 64) -> Iterator[S
 
 def drawn(networks: Any, count: int, plan: Plan = PLAN, **changes: Any) -> np.ndarray:
     clip = Clip(networks, plan, replace(SETTINGS, **changes))
-    return np.stack(list(clip.drawn(shots(count), count))).astype(int)
+    return np.stack(list(clip.draw(shots(count), count))).astype(int)
 
 
 class Faces(Clip):
@@ -69,7 +69,7 @@ class Faces(Clip):
 
 def faces(networks: Any, count: int, length: int, overlap: int) -> np.ndarray:
     clip = Faces(networks, PLAN, replace(SETTINGS, length=length, overlap=overlap))
-    list(clip.drawn(shots(count), count))
+    list(clip.draw(shots(count), count))
     return np.stack(clip.faces)
 
 
@@ -119,7 +119,7 @@ def test_frames_of_a_chunk_share_their_norms_so_chunks_are_of_one_length(network
     lengths: list[int] = []
     clip = Clip(networks, PLAN, replace(SETTINGS, steps=1, length=6, overlap=2))
     clip._sampler = _Counting(clip._sampler, lengths)  # type: ignore[assignment]
-    assert len(list(clip.drawn(shots(15), 15))) == 15
+    assert len(list(clip.draw(shots(15), 15))) == 15
     assert set(lengths) == {6}
 
 
@@ -128,7 +128,7 @@ class _Counting:
         self._real, self._lengths, self._groups = sampler, lengths, groups
 
     def denoise(self, start: Any, chunks: Any, check: Any) -> Any:
-        self._lengths += [chunk.frames for chunk in chunks]
+        self._lengths += [chunk.num_frames for chunk in chunks]
         if self._groups is not None:
             self._groups.append(len(chunks))
         return self._real.denoise(start, chunks, check)
@@ -145,7 +145,7 @@ def test_no_more_shots_are_taken_than_the_next_chunk_needs(networks: Any) -> Non
 
     clip = Clip(networks, PLAN, replace(SETTINGS, steps=1, length=6, overlap=2))
     most = 0
-    for done, _ in enumerate(clip.drawn(counted(), 40)):
+    for done, _ in enumerate(clip.draw(counted(), 40)):
         most = max(most, taken - done)
     assert most <= 6
 
@@ -162,18 +162,18 @@ def test_what_is_compiled_is_asked_for_one_shape_alone(networks: Any) -> None:
     for compiled, asked in groups.items():
         clip = Clip(networks, replace(ways, compile=compiled), settings)
         clip._sampler = _Counting(Sampler(networks.unet, 1), [], asked)  # type: ignore[assignment]
-        made[compiled] = np.stack(list(clip.drawn(iter(given), 30))).astype(int)
+        made[compiled] = np.stack(list(clip.draw(iter(given), 30))).astype(int)
     assert groups == {False: [1, 2, 1], True: [2, 2, 2]}
     assert np.abs(made[True] - made[False]).max() <= 1
 
 
 def test_latents_leave_the_card_only_where_they_are_kept(networks: Any) -> None:
-    class Never(Kept):
+    class Never(ResumeCache):
         def put(self, name: str, content: bytes) -> None:
             raise AssertionError("nothing is kept")
 
-    clip = Clip(networks, PLAN, replace(SETTINGS, steps=1), kept=Never(None))
-    assert len(list(clip.drawn(shots(2), 2))) == 2
+    clip = Clip(networks, PLAN, replace(SETTINGS, steps=1), resume_cache=Never(None))
+    assert len(list(clip.draw(shots(2), 2))) == 2
 
 
 def test_frames_without_a_face_are_passed_through_and_cost_nothing(networks: Any) -> None:
@@ -181,7 +181,7 @@ def test_frames_without_a_face_are_passed_through_and_cost_nothing(networks: Any
     clip = Clip(networks, PLAN, SETTINGS)
     clip._sampler = _Counting(clip._sampler, lengths)  # type: ignore[assignment]
     nobody = [replace(shot, seen=Seen(None, 0.0, False)) for shot in islice(shots(16), 16)]
-    result = list(clip.drawn(iter(nobody), 16))
+    result = list(clip.draw(iter(nobody), 16))
     assert lengths == []
     assert all(np.array_equal(a, shot.picture) for a, shot in zip(result, nobody, strict=True))
 
@@ -196,4 +196,4 @@ def test_a_stop_comes_through_between_two_steps(networks: Any) -> None:
             raise Cancelled("render.cancelled", "Stopped.")
 
     with pytest.raises(Cancelled):
-        list(Clip(networks, PLAN, replace(SETTINGS, steps=8), check).drawn(shots(20), 20))
+        list(Clip(networks, PLAN, replace(SETTINGS, steps=8), check).draw(shots(20), 20))

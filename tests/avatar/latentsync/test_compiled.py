@@ -14,8 +14,8 @@ pytestmark = pytest.mark.torch
 
 import latentsync_cases as cases  # noqa: E402
 from avatar.engines.card import answering_card  # noqa: E402
-from avatar.engines.latentsync.compiled import CompiledUNet  # noqa: E402
 from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
+from avatar.engines.latentsync.sampler import CompiledUNet  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
@@ -46,11 +46,11 @@ def test_compiling_changes_nothing_and_no_part_is_left_to_python(
     with whole_float32(), torch.inference_mode():
         for step in (951.0, 501.0, 1.0):
             given = (latents, torch.tensor(step, device=device), tokens, 2)
-            noise, depth = plain.with_depth(*given)
-            ours, our_depth = compiled.with_depth(*given)
+            noise, depth = plain.forward_full(*given)
+            ours, our_depth = compiled.forward_full(*given)
             assert (ours - noise).abs().max() < 1e-4 * noise.square().mean().sqrt()
-            shallow = plain.shallow(*given, depth)
-            assert (compiled.shallow(*given, our_depth) - shallow).abs().max() < 1e-3
+            shallow = plain.forward_cached(*given, depth)
+            assert (compiled.forward_cached(*given, our_depth) - shallow).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("mode", [pytest.param(mode, marks=SLOW) for mode in ("low", "large")])

@@ -20,11 +20,11 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = pytest.mark.torch
 
 from avatar.engines.base import EngineReport  # noqa: E402
-from avatar.engines.latentsync.engine import Job, frames_ahead, heard_of  # noqa: E402
+from avatar.engines.latentsync.engine import Job, prefetch_frames, write_network_sound  # noqa: E402
 from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
-from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
+from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
 from avatar.spec import (  # noqa: E402
     Captions,
     Consent,
@@ -198,7 +198,7 @@ def test_a_card_that_is_full_while_networks_come_means_a_second_try_too(
 
 
 def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(clips: Clips) -> None:
-    heard, speech = heard_of(clips.sound(1.5), clips.folder / "heard.f32", gated=True)
+    heard, speech = write_network_sound(clips.sound(1.5), clips.folder / "heard.f32", gated=True)
     assert len(heard) == 24_000
     assert np.abs(heard[:8000]).max() > 0.3
     assert not heard[20_000:].any()
@@ -212,7 +212,7 @@ def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    assert np.isfinite(heard_of(broken, clips.folder / "b.f32", gated=False)[0][:]).all()
+    assert np.isfinite(write_network_sound(broken, clips.folder / "b.f32", gated=False)[0][:]).all()
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 500}, {"guidance": -1.0}, {"reuse": 0}])
@@ -225,7 +225,7 @@ def test_as_many_pictures_wait_as_the_next_chunks_need_and_memory_allows(small_e
     engine = small_engine(length=16, overlap=2)
     engine._plan = replace(engine._plan, chunks=2)
     sizes = [(640, 360), (1920, 1080), (3840, 2160)]
-    assert [frames_ahead(engine._settings, engine._plan, size) for size in sizes] == [28, 28, 8]
+    assert [prefetch_frames(engine._settings, engine._plan, size) for size in sizes] == [28, 28, 8]
 
 
 def test_beside_a_card_what_is_made_ahead_takes_few_threads(

@@ -51,7 +51,7 @@ def test_a_card_that_vanishes_in_the_middle_leaves_nothing_but_what_was_finished
     spec, context = job(clips.video(24), clips.sound(0.96)), Context(cache=clips.folder / "cache")
     engine = small_engine(steps=1, length=8, overlap=2)
     unet, calls = engine._networks.unet, 0
-    real = unet.with_depth
+    real = unet.forward_full
 
     def vanishing(*given: Any) -> Any:
         nonlocal calls
@@ -60,7 +60,7 @@ def test_a_card_that_vanishes_in_the_middle_leaves_nothing_but_what_was_finished
             raise RuntimeError("CUDA error: the launch timed out and was terminated")
         return real(*given)
 
-    unet.with_depth = vanishing
+    unet.forward_full = vanishing
     try:
         with pytest.raises(Unavailable, match=r"gpu\.lost.*the launch timed out"):
             run(spec, made / "out.mp4", engine, context)
@@ -70,7 +70,7 @@ def test_a_card_that_vanishes_in_the_middle_leaves_nothing_but_what_was_finished
         assert run(spec, made / "out.mp4", engine, context).frames == 24
         assert calls == 12, "of four chunks two were there"
     finally:
-        del unet.with_depth
+        del unet.forward_full
 
 
 def test_a_sound_with_samples_that_are_no_numbers_is_said_all_the_same(

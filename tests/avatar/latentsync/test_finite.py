@@ -16,7 +16,7 @@ from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.precision import require_finite  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
-from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
+from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
 from test_engine import job, run  # noqa: E402
 
 

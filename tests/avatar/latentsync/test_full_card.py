@@ -14,7 +14,7 @@ from avatar.engines import card  # noqa: E402
 from avatar.engines.card_memory import Card  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
-from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
+from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
 from test_engine import job  # noqa: E402
 
 

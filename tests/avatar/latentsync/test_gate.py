@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.engines.latentsync.gate import STEP, speech_steps, without_pauses
-from avatar.engines.latentsync.sound import Sound, SoundFile
+from avatar.engines.latentsync.sound import STEP, Sound, SoundFile, speech_steps, without_pauses
 
 RATE = 16_000
 

@@ -130,7 +130,7 @@ class Placed:
             self._here.pop(self._name)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("encode", "decode", "encoder", "decoder", "with_depth"):
+        if name in ("encode", "decode", "encoder", "decoder", "forward_full"):
             assert self._name in self._here, f"the {self._name} is used where it is parked"
             self._seen.append((self._name, sum(self._here.values())))
         return getattr(self._network, name)
@@ -145,7 +145,7 @@ def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
     plan = low(Plan(torch.device("cpu", 0), torch.float32))
     settings = Settings(steps=1, side_px=64, length=3, overlap=1)
     clip = Clip(replace(networks, unet=unet, vae=vae), plan, settings)
-    assert len(list(clip.drawn(shots(5), 5))) == 5
+    assert len(list(clip.draw(shots(5), 5))) == 5
     most = {name: max(size for used, size in seen if used == name) for name in ("unet", "vae")}
     assert most == {"unet": unet._bytes, "vae": vae._bytes}
     assert here == {}, "all are parked in the end"
@@ -159,7 +159,7 @@ def test_a_parked_network_that_finds_no_room_on_the_card_stays_whole(networks: A
     clip = Clip(networks, low(Plan(torch.device("cpu"), torch.float32)), Settings(steps=1, side_px=64))
     clip._plan = replace(clip._plan, device=torch.device("cuda", 99))
     with pytest.raises((RuntimeError, AssertionError)):
-        next(clip.drawn(shots(5), 5))
+        next(clip.draw(shots(5), 5))
     assert all(weights.data_ptr() == place for weights, place in held)
 
 

@@ -18,10 +18,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.kept import Kept  # noqa: E402
 from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import FaceCoder  # noqa: E402
+from avatar.engines.resume_cache import ResumeCache  # noqa: E402
 from numbers_and_modes import MODES, apart, drawn, tiny_networks, ways, whole_float32  # noqa: E402
 from tensors_held import most_bytes  # noqa: E402
 
@@ -89,16 +89,16 @@ def test_chunks_that_were_kept_are_used_again_to_the_bit(
     tiny: Any, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In bytes they leave the card and come back, in fp16 as a card computes them."""
-    calls = counted(monkeypatch, LatentSyncUNet, "with_depth")
-    first = drawn(tiny, ways(device, "fp16"), FRAMES, Kept(tmp_path / "kept"), **IN_TWO)
+    calls = counted(monkeypatch, LatentSyncUNet, "forward_full")
+    first = drawn(tiny, ways(device, "fp16"), FRAMES, ResumeCache(tmp_path / "kept"), **IN_TWO)
     assert len(calls) == 2 * 2 * 2, "two chunks, two steps, with and without sound"
     calls.clear()
-    kept = Kept(tmp_path / "kept")
-    again = drawn(tiny, ways(device, "fp16", "large"), FRAMES, kept, **IN_TWO)
-    assert (calls, kept.found) == ([], 2), "whatever the mode"
+    resume_cache = ResumeCache(tmp_path / "kept")
+    again = drawn(tiny, ways(device, "fp16", "large"), FRAMES, resume_cache, **IN_TWO)
+    assert (calls, resume_cache.found) == ([], 2), "whatever the mode"
     most, mean = apart(first, again, f"kept chunks in another mode on {device}")
     assert most <= 3 and mean < 0.1, "only their decoding has other company"
-    same = drawn(tiny, ways(device, "fp16"), FRAMES, Kept(tmp_path / "kept"), **IN_TWO)
+    same = drawn(tiny, ways(device, "fp16"), FRAMES, ResumeCache(tmp_path / "kept"), **IN_TWO)
     assert np.array_equal(first, same) and not calls
 
 
@@ -129,8 +129,8 @@ def test_the_depth_of_an_earlier_step_may_be_reused_for_less_work(
 ) -> None:
     """In one batch or in two, what is kept of a step belongs to its own run."""
     usual = drawn(tiny, ways(device, mode=mode), 3, steps=6)
-    whole = counted(monkeypatch, LatentSyncUNet, "with_depth")
-    reused = counted(monkeypatch, LatentSyncUNet, "shallow")
+    whole = counted(monkeypatch, LatentSyncUNet, "forward_full")
+    reused = counted(monkeypatch, LatentSyncUNet, "forward_cached")
     made = drawn(tiny, ways(device, mode=mode), 3, steps=6, reuse=3)
     runs = 2 if mode == "middle" else 1
     assert (len(whole), len(reused)) == (2 * runs, 4 * runs)

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = pytest.mark.torch
 
 from avatar.engines.latentsync import engine, loading  # noqa: E402
-from avatar.pipeline.latentsync import ModelStore, MouthOptions, open_latentsync  # noqa: E402
+from avatar.pipeline.lipsync.latentsync import ModelStore, MouthOptions, open_latentsync  # noqa: E402
 
 
 def test_options_reach_files_networks_and_sampler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from avatar.cli.lipsyncing import _spec as lipsync_spec
 from avatar.cli.lipsyncing import add_lipsync
-from avatar.engines.latentsync.gate import speech_steps
 from avatar.engines.latentsync.resting import Lips, Rests, fade_frames, pause_frames
+from avatar.engines.latentsync.sound import speech_steps
 from avatar.face.landmarks import FaceLandmarks
 from avatar.face.layouts import layout_of
 from synthetic_speaker import SIZE, Clips, DotTracker
@@ -128,20 +128,22 @@ FADED = range(QUIET, QUIET + 5)
 def drawn(clips: Clips, small_engine: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]]]:
     """Pictures as they were filmed, and as the engine hands them on, before any encoder."""
     from avatar.engines.base import EngineReport
-    from avatar.engines.kept import Kept
     from avatar.engines.latentsync.engine import Job, filmed
+    from avatar.engines.resume_cache import ResumeCache
     from avatar.spec import MediaRef, VideoFace
 
     video, sound = clips.video(FRAMES), clips.sound(FRAMES / 25)
 
     def make(
-        *, shut_until: int = FRAMES, kept: Path | None = None, **face: Any
+        *, shut_until: int = FRAMES, resume_cache: Path | None = None, **face: Any
     ) -> tuple[list[Any], list[Any]]:
         engine = small_engine(steps=1)
         engine._open_tracker = lambda: Shut(shut_until)
         said = VideoFace(video=MediaRef(path=str(video)), **face)
         job = Job(face=said, video=video, name="in.mp4", sound=sound, frames=FRAMES, size=SIZE)
-        with engine.pictures(job, clips.folder, EngineReport(), kept=Kept(kept)) as pictures:
+        with engine.pictures(
+            job, clips.folder, EngineReport(), resume_cache=ResumeCache(resume_cache)
+        ) as pictures:
             made = [picture.copy() for picture in pictures]
         return [picture.copy() for picture in filmed(job, EngineReport())], made
 
@@ -180,7 +182,7 @@ def test_what_a_stopped_run_had_finished_serves_both_choices_and_mixes_none(
 ) -> None:
     fresh = {pauses: drawn(pauses=pauses)[1] for pauses in ("filmed", "drawn")}
     for pauses in ("filmed", "drawn"):
-        _, again = drawn(pauses=pauses, kept=clips.folder / "kept")
+        _, again = drawn(pauses=pauses, resume_cache=clips.folder / "kept")
         assert all(same(fresh[pauses], again)), pauses
 
 

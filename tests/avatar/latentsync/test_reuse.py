@@ -11,18 +11,18 @@ pytestmark = pytest.mark.torch
 
 import latentsync_cases as cases  # noqa: E402
 from avatar.engines.latentsync import sampler  # noqa: E402
-from avatar.engines.latentsync.ddim import whole_steps  # noqa: E402
+from avatar.engines.latentsync.ddim import full_steps  # noqa: E402
 from avatar.engines.latentsync.sampler import Conditions, Sampler  # noqa: E402
 
 
 def test_whole_steps_gather_about_the_centre_and_are_as_many_as_even_ones() -> None:
-    assert whole_steps(20, 1) == tuple(range(20))
-    assert whole_steps(20, 2) == (0, 2, 4, 5, 6, 7, 9, 11, 14, 17)
-    assert whole_steps(20, 3) == (0, 3, 5, 6, 9, 12, 15)
-    assert whole_steps(20, 5) == (0, 4, 7, 13)
+    assert full_steps(20, 1) == tuple(range(20))
+    assert full_steps(20, 2) == (0, 2, 4, 5, 6, 7, 9, 11, 14, 17)
+    assert full_steps(20, 3) == (0, 3, 5, 6, 9, 12, 15)
+    assert full_steps(20, 5) == (0, 4, 7, 13)
     for count in range(1, 101):
         for reuse in range(1, 11):
-            found = whole_steps(count, reuse)
+            found = full_steps(count, reuse)
             assert len(set(found)) == len(found) == -(-count // reuse), (count, reuse)
             assert found[0] == 0 and list(found) == sorted(found) and found[-1] < count
 
@@ -46,5 +46,5 @@ def test_steps_that_gather_lie_nearer_to_full_steps_than_even_ones(monkeypatch: 
 
     full = Sampler(unet, 20, 1.0).denoise(noise, [known])
     gathered = apart(5)
-    monkeypatch.setattr(sampler, "whole_steps", lambda count, reuse: tuple(range(0, count, reuse)))
+    monkeypatch.setattr(sampler, "full_steps", lambda count, reuse: tuple(range(0, count, reuse)))
     assert 0 < gathered < 0.95 * apart(5)

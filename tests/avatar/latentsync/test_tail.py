@@ -36,7 +36,7 @@ def test_the_end_of_a_sound_is_heard_as_trained_or_as_silence(
             super().__init__(sound, tail)
 
     monkeypatch.setattr(engines, "LogMel", Listened)
-    monkeypatch.setattr("avatar.pipeline.latentsync.open_latentsync", lambda _: small_engine(steps=1))
+    monkeypatch.setattr("avatar.pipeline.lipsync.latentsync.open_latentsync", lambda _: small_engine(steps=1))
     video, sound = clips.video(3), clips.sound(0.12)
     video.with_name("in.mp4.consent.json").write_text(AGREED.model_dump_json())
     out = clips.folder / "out.mp4"

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "face"))
 from avatar.compose.footage import footage
 from avatar.engines.liveportrait.filmed import followed
 from avatar.pipeline.context import Context
-from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
+from avatar.pipeline.reenact.video import ReenactJob, ReenactOptions, reenact
 from avatar.spec import Consent
 from clipmaker import Clip, two_faces
 from scripted_people import BLUE, GREEN, ScriptedTracker, shown

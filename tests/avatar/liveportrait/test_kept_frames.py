@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.kept import Kept  # noqa: E402
 from avatar.engines.liveportrait.motion_values import Motion  # noqa: E402
 from avatar.engines.liveportrait.pose import Pose  # noqa: E402
 from avatar.engines.liveportrait.poses import Openings, SourceFace  # noqa: E402
 from avatar.engines.liveportrait.reenactment import Reenactment  # noqa: E402
+from avatar.engines.resume_cache import ResumeCache  # noqa: E402
 
 if TYPE_CHECKING:
     from avatar.engines.liveportrait.animator import Animator, Pixels
@@ -48,7 +48,9 @@ def frames(animator: Animator, batch: int, folder: Path | None, count: int, pose
     )
     source = SourceFace(motion, Openings(np.array([0.3, 0.34], np.float32), 0.05), 4 * np.eye(3)[:2])
     moved = [Pose(source=motion.kp, driven=motion.kp + np.float32(0.02 * n)) for n in range(poses)]
-    running = Reenactment(animator, batch=batch, kept=Kept(folder)).photo(PICTURE, source, moved)
+    running = Reenactment(animator, batch=batch, resume_cache=ResumeCache(folder)).photo(
+        PICTURE, source, moved
+    )
     return [next(running) for _ in range(count)]
 
 

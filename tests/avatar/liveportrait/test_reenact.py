@@ -18,7 +18,7 @@ from avatar.engines.card_memory import Card
 from avatar.engines.liveportrait.template import MotionTemplate, load_template, save_template
 from avatar.errors import Cancelled, InvalidInput, Unavailable
 from avatar.pipeline.context import Context
-from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
+from avatar.pipeline.reenact.video import ReenactJob, ReenactOptions, reenact
 from avatar.spec import Consent, EngineUse
 from clipmaker import Clip
 
@@ -184,7 +184,7 @@ def test_without_a_name_the_video_lies_beside_its_source_and_takes_no_ones_place
     from avatar.cli.reenacting import free_beside
     from avatar.cli.reenacting import reenact as verb
 
-    monkeypatch.setattr("avatar.pipeline.reenact._open_animator", lambda _: animator)
+    monkeypatch.setattr("avatar.pipeline.reenact.video._open_animator", lambda _: animator)
     source, driving = tmp_path / "face.png", small_motion(tmp_path / "motion.npz")
     shutil.copy(portrait, source)
     source.with_name("face.png.consent.json").write_text(AGREED.model_dump_json())

@@ -14,7 +14,7 @@ from avatar.errors import Unavailable
 from avatar.face import tracker as tracker_module
 from avatar.face.tracker import open_tracker
 from avatar.pipeline.context import Context
-from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
+from avatar.pipeline.reenact.video import ReenactJob, ReenactOptions, reenact
 from avatar.spec import Consent, Finished
 from clipmaker import Clip
 

@@ -9,13 +9,16 @@ and listed with the date and commit of that run; without it (`make test-long`, b
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -106,17 +109,19 @@ class MatrixRuns:
         }
         if not complete:
             return
-        record = read_record(self._root / RECORD)
         commit = _commit(self._root)
-        for name, module in complete.items():
-            record[name] = MatrixRun(
+        runs = {
+            name: MatrixRun(
                 key=module.key,
                 date=time.strftime("%Y-%m-%d", time.gmtime()),
                 commit=commit + ("+" if commit and _differs(self._root, module.files) else ""),
                 tests=len(module.passed),
                 seconds=round(module.seconds, 1),
             )
-        write_record(self._root, record)
+            for name, module in complete.items()
+        }
+        with _locked((self._root / RECORD).parent):
+            write_record(self._root, read_record(self._root / RECORD) | runs)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self._unchanged:
@@ -163,6 +168,17 @@ def write_record(root: Path, record: dict[str, MatrixRun]) -> None:
     staged = target.with_suffix(".new")
     staged.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     staged.replace(target)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lets one run at a time change the record, such as the workers of pytest-xdist."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _commit(root: Path) -> str:

@@ -70,7 +70,7 @@ def spec_of(photo: Path, clip: Path) -> Callable[..., dict[str, Any]]:
 def larger_mode(device: str) -> None:
     """On a small card `low` is what a run begins with, both engines are in turn, and nothing takes less."""
     from avatar.engines.card_memory import find_card
-    from avatar.engines.card_mode import MOUTH, decided
+    from avatar.engines.card_mode import MOUTH, choose_mode
 
-    if device == "cuda" and decided(MOUTH, find_card()) == "low":
+    if device == "cuda" and choose_mode(MOUTH, find_card()) == "low":
         pytest.skip("this card has less than 6500 MiB free: a larger one, then `make test-gpu`")

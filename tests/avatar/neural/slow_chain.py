@@ -66,7 +66,7 @@ if __name__ == "__main__":
     settings = Settings(steps=2, side_px=64, length=10, overlap=2)
     models.mouth_settings = lambda _: settings
     watched("portrait", Animator, "draw", SpectralConv2d, "forward")
-    watched("mouth", Sampler, "denoise", LatentSyncUNet, "with_depth")
+    watched("mouth", Sampler, "denoise", LatentSyncUNet, "forward_full")
     if os.environ.get("IN_TURN"):
         NeuralFace._fit_together = lambda _: False  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

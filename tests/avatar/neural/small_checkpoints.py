@@ -69,7 +69,7 @@ def as_if_published(monkeypatch: Any = None) -> None:
     from avatar.engines.latentsync import loading
     from avatar.engines.latentsync.clip import Settings
     from avatar.engines.neural import models
-    from avatar.pipeline import latentsync as pipeline
+    from avatar.pipeline.lipsync import latentsync as pipeline
     from small_networks import SMALL
 
     # Engines take all cores when they open. Threads of networks this small mostly wait for each other,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from avatar.engines.card_memory import CONTEXT_MIB, Card
-from avatar.engines.card_mode import MOUTH, PORTRAIT, SHARES, Share, decided, least_mib, share_of
+from avatar.engines.card_mode import MOUTH, PORTRAIT, SHARES, Share, choose_mode, least_mib, share_of
 
 CHAIN = "liveportrait+latentsync"
 
@@ -19,32 +19,32 @@ def card(free_mib: int, **more: int) -> Card:
     [(3399, "low"), (3400, "low"), (6499, "low"), (6500, "middle"), (7700, "middle"), (12_000, "full")],
 )
 def test_the_largest_mode_that_fits_is_taken(engine: str, free_mib: int, mode: str) -> None:
-    assert decided(engine, card(free_mib)) == mode  # type: ignore[arg-type]
+    assert choose_mode(engine, card(free_mib)) == mode  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("free_mib", "mode"), [(2048, "low"), (4095, "low"), (4096, "full"), (40_000, "full")]
 )
 def test_liveportrait_alone_needs_less(free_mib: int, mode: str) -> None:
-    assert decided("liveportrait", card(free_mib)) == mode
+    assert choose_mode("liveportrait", card(free_mib)) == mode
 
 
 def test_what_we_hold_already_counts_and_what_is_beyond_the_lease_does_not() -> None:
-    assert decided("latentsync", card(4000, ours_mib=3000)) == "middle"
-    assert decided("latentsync", card(40_000, lease_mib=6500 + CONTEXT_MIB)) == "middle"
-    assert decided("latentsync", card(40_000, lease_mib=6499 + CONTEXT_MIB)) == "low"
+    assert choose_mode("latentsync", card(4000, ours_mib=3000)) == "middle"
+    assert choose_mode("latentsync", card(40_000, lease_mib=6500 + CONTEXT_MIB)) == "middle"
+    assert choose_mode("latentsync", card(40_000, lease_mib=6499 + CONTEXT_MIB)) == "low"
 
 
 def test_who_asks_for_a_mode_gets_it_and_the_processor_has_room_for_all() -> None:
-    assert decided("latentsync", card(40_000), "low") == "low"
-    assert decided("latentsync", None) == "full"
+    assert choose_mode("latentsync", card(40_000), "low") == "low"
+    assert choose_mode("latentsync", None) == "full"
 
 
 @pytest.mark.parametrize(
     ("free_mib", "mode"), [(6799, "low"), (12_999, "low"), (13_000, "middle"), (24_000, "full")]
 )
 def test_numbers_of_twice_the_width_need_twice_the_memory(free_mib: int, mode: str) -> None:
-    assert decided(MOUTH, card(free_mib), wide=True) == mode
+    assert choose_mode(MOUTH, card(free_mib), wide=True) == mode
     usual = share_of(MOUTH, "middle")
     assert share_of(MOUTH, "middle", wide=True) == Share(13_000, 2 * usual.weights_mib, 2 * usual.working_mib)
 

@@ -104,7 +104,7 @@ def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
     spec = RenderSpec.model_validate(spec_of("photo", "liveportrait+latentsync", "Mama."))
     unfinished = tmp_path / "cache" / "unfinished"
     steps = list[str]()
-    whole, shallow = LatentSyncUNet.with_depth, LatentSyncUNet.shallow
+    whole, shallow = LatentSyncUNet.forward_full, LatentSyncUNet.forward_cached
 
     def deep(self: Any, *given: Any) -> Any:
         steps.append("whole")
@@ -114,8 +114,8 @@ def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
         steps.append("shallow")
         return shallow(self, *given)
 
-    monkeypatch.setattr(LatentSyncUNet, "with_depth", deep)
-    monkeypatch.setattr(LatentSyncUNet, "shallow", reusing)
+    monkeypatch.setattr(LatentSyncUNet, "forward_full", deep)
+    monkeypatch.setattr(LatentSyncUNet, "forward_cached", reusing)
     render.render_video(spec, tmp_path / "whole" / "out.mp4", Context(cache=tmp_path / "other"))
     everything, chunks = [*computed], computed.count("mouth")
     one = steps[: len(steps) // chunks]
@@ -130,7 +130,7 @@ def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
         return shallow(self, *given)
 
     with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"gpu\.lost"):
-        patch.setattr(LatentSyncUNet, "shallow", vanishing)
+        patch.setattr(LatentSyncUNet, "forward_cached", vanishing)
         render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
     assert computed.count("mouth") == 2 and list(unfinished.iterdir())
     kept = len(list(unfinished.iterdir()))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.torch
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
-from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
+from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
 from avatar.spec import Finished  # noqa: E402
 from synthetic_speaker import Clips, DotTracker  # noqa: E402
 from test_engine import job, pictures  # noqa: E402
@@ -79,14 +79,14 @@ def filling(device: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     made = list[Filling]()
 
     def begin(at: int) -> Filling:
-        filling, real = Filling(device, at), LatentSyncUNet.with_depth
+        filling, real = Filling(device, at), LatentSyncUNet.forward_full
         made.append(filling)
 
         def watched(self: Any, *given: Any) -> Any:
             filling.passed()
             return real(self, *given)
 
-        monkeypatch.setattr(LatentSyncUNet, "with_depth", watched)
+        monkeypatch.setattr(LatentSyncUNet, "forward_full", watched)
         return filling
 
     yield begin
@@ -102,7 +102,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(tiny: Path, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Six frames of the synthetic speaker in two steps, by the operator's own door."""
-    from avatar.pipeline import latentsync
+    from avatar.pipeline.lipsync import latentsync
 
     as_if_published(monkeypatch)
     monkeypatch.setattr(latentsync, "open_aligning_tracker", lambda _: DotTracker())

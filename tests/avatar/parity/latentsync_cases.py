@@ -13,16 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from avatar.engines.latentsync.align import Aligner
-from avatar.engines.latentsync.faces import as_faces, keep_latent, with_surroundings, without_mouth
-from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
-from avatar.engines.latentsync.mask import keep_mask
+from avatar.engines.latentsync.faces import (
+    face_mask,
+    faces_to_tensor,
+    mask_faces,
+    mask_to_latent,
+    paste_surroundings,
+)
 from avatar.engines.latentsync.mel import LogMel
 from avatar.engines.latentsync.sampler import Conditions, Sampler
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet import LatentSyncUNet
 from avatar.engines.latentsync.vae import FaceCoder, open_vae
 from avatar.engines.latentsync.warp import crop_of, cut_out, lay_back
-from avatar.engines.latentsync.whisper import WhisperEncoder
+from avatar.engines.latentsync.whisper import WhisperEncoder, feature_blocks, frame_tokens
 from seeded import Array, noise, weights
 
 FIGURES = Path(__file__).parent / "latentsync.npz"
@@ -163,16 +167,16 @@ def our_faces(samples: Array, crops: Pixels) -> torch.Tensor:
     coder = FaceCoder(our_vae(), "sample", at_once=CHUNK, generator=generator)
     side = SIDE_PX // 8
     start = torch.randn((1, 4, 1, side, side), generator=generator)[:, :, 0]
-    keep = torch.from_numpy(keep_mask(SIDE_PX))
+    keep = torch.from_numpy(face_mask(SIDE_PX))
     sampler = Sampler(our_unet(), STEPS, GUIDANCE)
     drawn = []
     for first in range(0, len(crops), CHUNK):
         part = slice(first, first + CHUNK)
-        seen = as_faces(crops[part], CPU, torch.float32)
-        masked = coder.encode(without_mouth(seen, keep))
-        known = Conditions(keep_latent(keep), masked, coder.encode(seen), tokens[part])
+        seen = faces_to_tensor(crops[part], CPU, torch.float32)
+        masked = coder.encode(mask_faces(seen, keep))
+        known = Conditions(mask_to_latent(keep), masked, coder.encode(seen), tokens[part])
         latents = sampler.denoise(start, [known])[0]
-        drawn.append(with_surroundings(coder.decode(latents), seen, keep))
+        drawn.append(paste_surroundings(coder.decode(latents), seen, keep))
     return torch.cat(drawn)
 
 

@@ -20,9 +20,9 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 import latentsync_cases as cases  # noqa: E402
 from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
 from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
+from avatar.engines.latentsync.faces import face_mask  # noqa: E402
 from avatar.engines.latentsync.following import Seen  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
-from avatar.engines.latentsync.mask import keep_mask  # noqa: E402
 from avatar.engines.latentsync.mel import LogMel  # noqa: E402
 from avatar.engines.latentsync.memory import Plan  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
@@ -103,7 +103,7 @@ def test_the_denoiser_of_the_published_size_has_the_names_and_shapes_of_its_chec
 def test_the_sampler_takes_the_same_steps(count: int) -> None:
     x = torch.from_numpy(noise("ddim", (1, 4, 2, 8, 8)))
     for step in ddim_steps(count):
-        x = step.apply(x, torch.from_numpy(noise(f"guess {step.number}", tuple(x.shape))))
+        x = step.apply(x, torch.from_numpy(noise(f"guess {step.timestep}", tuple(x.shape))))
     assert_close(f"ddim.{count} steps", x, PER_MODULE)
 
 
@@ -117,12 +117,12 @@ def test_the_steps_are_those_of_diffusers() -> None:
     )  # fmt: skip
     for count in (1, 7, 20, 50):
         scheduler.set_timesteps(count)
-        assert [step.number for step in ddim_steps(count)] == scheduler.timesteps.tolist()
+        assert [step.timestep for step in ddim_steps(count)] == scheduler.timesteps.tolist()
 
 
 @pytest.mark.smoke
 def test_the_mask_is_the_published_one() -> None:
-    ours, kept = keep_mask(256) > 0.5, _kept()
+    ours, kept = face_mask(256) > 0.5, _kept()
     assert np.array_equal(ours.sum(1), kept["mask.rows"])
     assert np.array_equal(ours.sum(0), kept["mask.columns"])
     assert zlib.crc32(np.packbits(ours).tobytes()) == kept["mask.sum"][0]
@@ -180,9 +180,9 @@ class _Faces(Clip):
         super().__init__(*given)
         self.faces: list[Any] = []
 
-    def _laid(self, shot: Shot, face: Any) -> Any:
+    def _paste(self, shot: Shot, face: Any) -> Any:
         self.faces.append(face)
-        return super()._laid(shot, face)
+        return super()._paste(shot, face)
 
 
 def test_the_engine_that_draws_clips_agrees_from_frames_to_frames() -> None:
@@ -210,6 +210,6 @@ def test_the_engine_that_draws_clips_agrees_from_frames_to_frames() -> None:
     drawn: list[Any] = []
     for first in range(0, cases.FRAMES, cases.CHUNK):
         part = shots[first : first + cases.CHUNK]
-        drawn += clip.drawn(iter(part), len(part))
+        drawn += clip.draw(iter(part), len(part))
     assert_close("whole.faces of its crops", torch.stack(clip.faces), END_TO_END)
     assert_close("whole.levels of its crops", np.stack(drawn)[..., ::-1], END_TO_END)

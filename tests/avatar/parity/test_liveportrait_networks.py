@@ -78,7 +78,7 @@ def test_names_and_shapes_are_those_of_the_published_checkpoints(
 
 
 def test_settled_networks_give_the_same(theirs: dict[str, Array]) -> None:
-    networks = seeded_networks(SMALL).settle(torch.device("cpu"), torch.float32)
+    networks = seeded_networks(SMALL).prepare_inference(torch.device("cpu"), torch.float32)
     for network in NETWORKS:
         for part, result in results(networks, network).items():
             assert largest_error(figures(result), theirs[f"small.{network}.{part}"]) <= TOLERANCE, network

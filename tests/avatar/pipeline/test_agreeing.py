@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from avatar.cli.main import main
-from avatar.pipeline import latentsync
-from avatar.pipeline import reenact as reenacting
 from avatar.pipeline.consent import require_face_consent
+from avatar.pipeline.lipsync import latentsync
+from avatar.pipeline.reenact import video as reenacting
 from avatar.spec import Finished
 from avatar.spec.consent_file import EXAMPLE
 

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from avatar.pipeline.context import Context
-from avatar.pipeline.lipsync import render_spec
+from avatar.pipeline.lipsync.video import render_spec
 from avatar.spec import AudioCodec, LipsyncSpec, MediaRef, Output, VideoFace
 
 

@@ -11,10 +11,10 @@ import pytest
 from avatar.cli.arguments import build_parser
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
-from avatar.pipeline import latentsync
-from avatar.pipeline import reenact as reenacting
-from avatar.pipeline.latentsync import MouthOptions
-from avatar.pipeline.reenact_job import ReenactOptions
+from avatar.pipeline.lipsync import latentsync
+from avatar.pipeline.lipsync.latentsync import MouthOptions
+from avatar.pipeline.reenact import video as reenacting
+from avatar.pipeline.reenact.job import ReenactOptions
 
 LIPSYNC = "--vram low --steps 20 --guidance 1.5"
 """As operators have it in their notes; the next line says every option another way than the defaults."""

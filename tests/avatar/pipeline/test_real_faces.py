@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.lipsync import lipsync_video
+from avatar.pipeline.lipsync.video import lipsync_video
 from avatar.pipeline.prepare import prepare_photo
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still

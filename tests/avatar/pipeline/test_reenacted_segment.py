@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from avatar.pipeline.assemble import _lost_in_video
 from avatar.pipeline.context import Context
-from avatar.pipeline.reenact_frames import Run
-from avatar.pipeline.reenact_job import ReenactJob, scene_of
-from avatar.pipeline.reenact_segment import write_segment
+from avatar.pipeline.reenact.frames import FrameSource
+from avatar.pipeline.reenact.job import ReenactJob, scene_of
+from avatar.pipeline.reenact.segment import write_segment
 from avatar.ranges import MOST_RANGES
 from avatar.spec import Canvas, RenderSpec
 
@@ -22,7 +22,7 @@ def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: 
     canvas = Canvas(width=64, height=64, fps=25)
     picture = np.zeros((64, 64, 3), np.uint8)
     lost = list(range(0, FRAMES, 2))
-    made = Run(canvas, FRAMES, iter([picture] * FRAMES), lambda: lost)
+    made = FrameSource(canvas, FRAMES, iter([picture] * FRAMES), lambda: lost)
     spec = RenderSpec(title="Flicker", canvas=canvas, scenes=(scene,))
     files = write_segment(spec, made, None, None, tmp_path / "made", Context(cache=tmp_path))
     record = files.record

@@ -12,8 +12,8 @@ from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.read_spec import read_render_spec
-from avatar.pipeline.reenact import reenact
-from avatar.pipeline.reenact_job import ReenactJob
+from avatar.pipeline.reenact.job import ReenactJob
+from avatar.pipeline.reenact.video import reenact
 from avatar.pipeline.render import render_video
 from avatar.pipeline.say import say_scene
 from avatar.pipeline.segment import make_segment

@@ -25,7 +25,7 @@ def small_latentsync(options: Any) -> Any:
     from synthetic_speaker import DotTracker
 
     networks = Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae())
-    networks.unet.with_depth = slowed(networks.unet.with_depth)
+    networks.unet.forward_full = slowed(networks.unet.forward_full)
     plan = Plan(torch.device("cpu"), torch.float32, split=False, faces=4)
     return LatentSync(networks, plan, Settings(steps=2, side_px=64, length=8, overlap=2), tracker=DotTracker)
 
@@ -47,12 +47,12 @@ def slowed(call: Any) -> Any:
 
 
 if __name__ == "__main__":
-    import avatar.pipeline.latentsync
-    import avatar.pipeline.reenact
+    import avatar.pipeline.lipsync.latentsync
+    import avatar.pipeline.reenact.video
     import torch
     from avatar.cli.main import main
 
     torch.set_num_threads(1)
-    avatar.pipeline.latentsync.open_latentsync = small_latentsync
-    avatar.pipeline.reenact._open_animator = small_liveportrait
+    avatar.pipeline.lipsync.latentsync.open_latentsync = small_latentsync
+    avatar.pipeline.reenact.video._open_animator = small_liveportrait
     sys.exit(main(sys.argv[1:]))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.engines import kept, marks
-from avatar.engines.kept import NOTHING, OLDEST_S, Kept, digest
+from avatar.engines import marks, resume_cache
 from avatar.engines.marks import Mark
+from avatar.engines.resume_cache import NO_CACHE, OLDEST_S, ResumeCache, digest
 from avatar.pipeline.context import Context
 from avatar.pipeline.unfinished import unfinished
 from avatar.spec.unfinished import forget_work, list_of, unfinished_folder
@@ -22,8 +22,8 @@ Disk = namedtuple("Disk", "total used free")
 
 
 def test_a_part_is_found_again_until_the_job_is_done(tmp_path: Path) -> None:
-    Kept(tmp_path).put("a", b"content")
-    later = Kept(tmp_path)
+    ResumeCache(tmp_path).put("a", b"content")
+    later = ResumeCache(tmp_path)
     assert (later.get("a"), later.get("b"), later.found) == (b"content", None, 1)
     later.forget()
     assert list(tmp_path.iterdir()) == []
@@ -37,8 +37,8 @@ def listed(tmp_path: Path) -> Path:
 def test_what_is_kept_of_a_work_can_be_forgotten_by_its_name(tmp_path: Path, listed: Path) -> None:
     folder = unfinished_folder(tmp_path)
     for name in ("a", "b"):  # two tries
-        Kept(folder, listed=listed).put(name, b"content")
-    Kept(folder, listed=list_of(tmp_path, "another")).put("c", b"content")
+        ResumeCache(folder, listed=listed).put(name, b"content")
+    ResumeCache(folder, listed=list_of(tmp_path, "another")).put("c", b"content")
     (folder / ".d.77").write_bytes(b"half")
     listed.write_text(listed.read_text() + "cut off by a full dis\nd\n")
     assert forget_work(tmp_path, "never heard of") == forget_work(tmp_path, "") == 0
@@ -48,16 +48,16 @@ def test_what_is_kept_of_a_work_can_be_forgotten_by_its_name(tmp_path: Path, lis
 
 def test_parts_that_are_only_used_are_listed_too(tmp_path: Path, listed: Path) -> None:
     folder = unfinished_folder(tmp_path)
-    Kept(folder).put("a", b"content")
-    assert Kept(folder, listed=listed).get("a") == b"content"
+    ResumeCache(folder).put("a", b"content")
+    assert ResumeCache(folder, listed=listed).get("a") == b"content"
     forget_work(tmp_path, "the work")
     assert list(folder.iterdir()) == []
 
 
 def test_a_finished_job_leaves_nothing_of_its_earlier_tries(tmp_path: Path, listed: Path) -> None:
     folder = unfinished_folder(tmp_path)
-    Kept(folder, listed=listed).put("earlier", b"content")
-    later = Kept(folder, listed=listed)
+    ResumeCache(folder, listed=listed).put("earlier", b"content")
+    later = ResumeCache(folder, listed=listed)
     later.put("a", b"content")
     later.forget()
     assert list(folder.iterdir()) == []
@@ -71,37 +71,37 @@ def test_the_worker_lists_what_it_keeps_when_its_work_has_a_name(tmp_path: Path)
 
 
 def test_what_another_job_keeps_in_the_folder_stays(tmp_path: Path) -> None:
-    Kept(tmp_path).put("theirs", b"1")
-    ours = Kept(tmp_path)
+    ResumeCache(tmp_path).put("theirs", b"1")
+    ours = ResumeCache(tmp_path)
     ours.put("ours", b"2")
     ours.forget()
-    assert Kept(tmp_path).get("theirs") == b"1"
+    assert ResumeCache(tmp_path).get("theirs") == b"1"
 
 
 @pytest.mark.parametrize("damaged", [b"", b"???", b"\0\0\0\0some content"])
 def test_a_damaged_part_counts_as_none(tmp_path: Path, damaged: bytes) -> None:
-    Kept(tmp_path).put("a", b"some content")
+    ResumeCache(tmp_path).put("a", b"some content")
     (tmp_path / "a.part").write_bytes(damaged)
-    assert Kept(tmp_path).get("a") is None
+    assert ResumeCache(tmp_path).get("a") is None
 
 
 def test_old_parts_are_removed_and_a_full_folder_keeps_no_more(tmp_path: Path) -> None:
-    Kept(tmp_path).put("old", b"1" * 100)
+    ResumeCache(tmp_path).put("old", b"1" * 100)
     long_ago = time.time() - OLDEST_S - 60
     os.utime(tmp_path / "old.part", (long_ago, long_ago))
-    small = Kept(tmp_path, most_bytes=150)
+    small = ResumeCache(tmp_path, most_bytes=150)
     small.put("first", b"1" * 100)
     small.put("second", b"1" * 100)
     assert [path.name for path in tmp_path.iterdir()] == ["first.part"]
 
 
 def test_a_full_folder_gives_up_the_oldest_of_other_jobs_and_nothing_of_its_own(tmp_path: Path) -> None:
-    theirs = Kept(tmp_path)
+    theirs = ResumeCache(tmp_path)
     for age, name in enumerate(["newer", "older"]):
         theirs.put(name, b"1" * 100)
         then = time.time() - 60 * (age + 1)
         os.utime(tmp_path / f"{name}.part", (then, then))
-    ours = Kept(tmp_path, most_bytes=320)
+    ours = ResumeCache(tmp_path, most_bytes=320)
     ours.put("first", b"1" * 100)
     ours.put("second", b"1" * 100)
     assert {path.stem for path in tmp_path.iterdir()} == {"newer", "first", "second"}
@@ -113,9 +113,9 @@ def test_a_full_folder_gives_up_the_oldest_of_other_jobs_and_nothing_of_its_own(
 def test_a_job_that_has_filled_the_folder_looks_through_it_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, look = list[Path](), kept._parts
-    monkeypatch.setattr(kept, "_parts", lambda folder: looks.append(folder) or look(folder))
-    small = Kept(tmp_path, most_bytes=250)
+    looks, look = list[Path](), resume_cache._parts
+    monkeypatch.setattr(resume_cache, "_parts", lambda folder: looks.append(folder) or look(folder))
+    small = ResumeCache(tmp_path, most_bytes=250)
     for number in range(20):
         small.put(str(number), b"1" * 100)
     assert {path.stem for path in tmp_path.iterdir()} == {"0", "1"}
@@ -126,8 +126,8 @@ def test_a_disk_that_is_nearly_full_is_left_to_what_has_to_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = 2 * 10**9
-    monkeypatch.setattr(kept.shutil, "disk_usage", lambda _: Disk(50 * 10**9, 0, free))
-    ours = Kept(tmp_path)
+    monkeypatch.setattr(resume_cache.shutil, "disk_usage", lambda _: Disk(50 * 10**9, 0, free))
+    ours = ResumeCache(tmp_path)
     ours.put("first", b"1" * 100)
     free = 10**9 + 99
     ours.put("second", b"1" * 100)
@@ -140,14 +140,14 @@ def test_a_long_job_remembers_its_parts_in_little_memory(tmp_path: Path, listed:
     """Ninety minutes of frames, of which none is written: what they take on disk is another matter."""
     frames = 10_000
     names = [digest(frame) for frame in range(frames)]
-    ours = Kept(unfinished_folder(tmp_path), most_bytes=0, listed=listed)
+    ours = ResumeCache(unfinished_folder(tmp_path), most_bytes=0, listed=listed)
     tracemalloc.start()
     try:
         for name in names:
             assert ours.get(name) is None
             ours.put(name, b"1")
         held = tracemalloc.take_snapshot().filter_traces(
-            [tracemalloc.Filter(True, module.__file__) for module in (kept, marks)]
+            [tracemalloc.Filter(True, module.__file__) for module in (resume_cache, marks)]
         )
     finally:
         tracemalloc.stop()
@@ -176,16 +176,16 @@ def test_marks_are_known_of_each_of_many_names_also_when_threads_share_them() ->
 
 
 def test_a_folder_that_cannot_be_written_only_means_that_nothing_is_kept(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "here")
+    resume_cache = ResumeCache(tmp_path / "here")
     (tmp_path / "here").rmdir()
-    kept.put("a", b"1")
-    assert kept.get("a") is None
+    resume_cache.put("a", b"1")
+    assert resume_cache.get("a") is None
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    NOTHING.put("a", b"1")
-    assert not NOTHING.used
-    assert NOTHING.get("a") is None
+    NO_CACHE.put("a", b"1")
+    assert not NO_CACHE.enabled
+    assert NO_CACHE.get("a") is None
 
 
 def test_a_digest_tells_shapes_types_and_order_apart() -> None:

@@ -23,8 +23,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "latentsync")]
 
 from avatar.pipeline.context import Context  # noqa: E402
-from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
-from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact  # noqa: E402
+from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
+from avatar.pipeline.reenact.video import ReenactJob, ReenactOptions, reenact  # noqa: E402
 from avatar.spec import Captions, Consent, LipsyncSpec, MediaRef, Output, VideoFace  # noqa: E402
 from clipmaker import Motion, make_clip  # noqa: E402
 from small_worker import small_latentsync, small_liveportrait  # noqa: E402

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.engines.kept import Kept
+from avatar.engines.resume_cache import ResumeCache
 from avatar.spec.unfinished import VARIABLE, list_of, unfinished_folder
 from avatar.work.child import bounded_lines, cards_hidden, run_child
 
@@ -169,7 +169,7 @@ def parts(control: Control, tmp_path: Path) -> Any:
     control.order["arguments"] = ["slow"]
     control.order["environment"] = {VARIABLE: "ours"}
     for work in ("ours", "theirs"):
-        Kept(unfinished_folder(cache), listed=list_of(cache, work)).put(work, b"a chunk")
+        ResumeCache(unfinished_folder(cache), listed=list_of(cache, work)).put(work, b"a chunk")
     return lambda: sorted(path.stem for path in unfinished_folder(cache).glob("*.part"))
 
 

@@ -37,7 +37,7 @@ def job_in(path: Path) -> WorkerJob | None:
 
 def render_job(job: WorkerJob, arguments: Namespace, context: Context) -> Finished:
     """Fetch what the job names, and make the video. Raises InvalidInput `job.*`, `consent.required`."""
-    from avatar.pipeline.lipsync import lipsync_video
+    from avatar.pipeline.lipsync.video import lipsync_video
     from avatar.pipeline.render import render_video
 
     bounds = FetchBounds(networks=read_networks(arguments.network))

@@ -71,7 +71,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
             "A video, a sound and a name for the result are needed, and no spec beside them.",
             "avatar lipsync --video in.mp4 --audio speech.wav --out out.mp4",
         )
-    from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks
+    from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks
 
     options = MouthOptions(
         vram=arguments.vram,
@@ -96,7 +96,7 @@ def _embedded(arguments: Namespace, context: Context) -> Finished:
             "Nothing says what is to be lip-synced.",
             "avatar lipsync SPEC OUT, or avatar lipsync --video FILE --audio FILE --out FILE",
         )
-    from avatar.pipeline.lipsync import lipsync_video
+    from avatar.pipeline.lipsync.video import lipsync_video
     from avatar.pipeline.read_spec import read_lipsync_spec
 
     return lipsync_video(read_lipsync_spec(arguments.spec), arguments.target, context)

@@ -67,7 +67,7 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         raise InvalidInput(
             "reenact.bad_strength", f"A strength of {arguments.strength} is not possible.", "Use 0 to 3."
         )
-    from avatar.pipeline import reenact as pipeline
+    from avatar.pipeline.reenact import video as pipeline
 
     options = pipeline.ReenactOptions(
         region=arguments.region,

@@ -1,4 +1,4 @@
-"""How much of a card the engines on torch take of it: the one place that decides, all others ask it.
+"""Chooses how much of a card the engines on torch take; all others call it.
 
 Torch is not imported: the choice of an engine asks before it is.
 """
@@ -15,7 +15,7 @@ from avatar.spec import EngineName
 
 Mode = Literal["low", "middle", "full", "large"]
 """From the one that takes least; what each means for LatentSync is in `latentsync.memory`."""
-Asked = Literal["auto", "low", "middle", "full", "large"]
+RequestedMode = Literal["auto", "low", "middle", "full", "large"]
 
 PORTRAIT: EngineName = "liveportrait"
 MOUTH: EngineName = "latentsync"
@@ -53,13 +53,15 @@ WIDE = 2
 """So many times as much is taken in fp32."""
 
 
-def decided(engine: EngineName, card: Card | None, asked: Asked = "auto", *, wide: bool = False) -> Mode:
-    """The mode that is asked for, or the largest that the card has room for; without a card none is small.
+def choose_mode(
+    engine: EngineName, card: Card | None, requested: RequestedMode = "auto", *, wide: bool = False
+) -> Mode:
+    """Returns the requested mode, or the largest that the card has room for; without a card `full`.
 
     wide: in fp32, which takes twice as much.
     """
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     if card is None:
         return "full"
     modes = SHARES[_largest(engine)]
@@ -69,14 +71,14 @@ def decided(engine: EngineName, card: Card | None, asked: Asked = "auto", *, wid
 
 
 def share_of(part: str, mode: Mode, *, wide: bool = False) -> Share:
-    """What one engine takes in a mode; LivePortrait knows of no other than these two. wide: see `decided`."""
+    """Returns the share of one engine in a mode; LivePortrait has these two only. wide: see `choose_mode`."""
     modes = SHARES[part]
     share = modes.get(mode) or modes["full"]
     return Share(*(WIDE * mib for mib in astuple(share))) if wide else share
 
 
 def least_mib(engine: EngineName) -> int:
-    """What a card must leave for it to run at all. Both in turn take no more than the larger one."""
+    """Returns the memory that an engine needs at least. Both in turn take no more than the larger one."""
     return SHARES[_largest(engine)]["low"].from_mib
 
 

@@ -13,7 +13,7 @@ from avatar.spec import FrameProgress, MediaRef, Notice, PreviewFrame, StageStar
 
 if TYPE_CHECKING:
     # It brings numpy, whose threads would be there before a render can say how many it wants.
-    from avatar.engines.kept import Kept
+    from avatar.engines.resume_cache import ResumeCache
 
 Told = StageStarted | FrameProgress | PreviewFrame | Notice
 Listener = Callable[[Told], None]
@@ -36,7 +36,7 @@ class Context:
     """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
     holder: ModelHolder = field(default_factory=ModelHolder)
     """Networks that scenes of this process hand on to each other."""
-    kept: list[Kept] = field(default_factory=list)
+    resume_cache: list[ResumeCache] = field(default_factory=list)
     """What a second run would use if this one were stopped."""
     work: str = ""
     """The name that whoever runs us gives the work, to have what is kept of it forgotten; see
@@ -45,9 +45,9 @@ class Context:
 
     def forget(self) -> None:
         """The result is there: nothing is needed any more of what was kept for a second run."""
-        for one in self.kept:
+        for one in self.resume_cache:
             one.forget()
-        self.kept.clear()
+        self.resume_cache.clear()
 
     def resolve(self, ref: MediaRef) -> Path:
         """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`,

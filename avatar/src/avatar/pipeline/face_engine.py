@@ -98,7 +98,7 @@ def open_face(
         check=context.check,
         seed=spec.seed,
         low=low,
-        kept=unfinished_of_run(context),
+        resume_cache=unfinished_of_run(context),
     )
     neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
     on_processor = not torch.cuda.is_available()

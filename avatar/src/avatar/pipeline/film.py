@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from av.video.reformatter import Colorspace, Interpolation
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import Picture
 from avatar.face.pictures import MAX_PIXELS
-from avatar.media_files import decodable, open_media
+from avatar.media_files import decodable
+from avatar.pipeline.named_media import open_named_media, unreadable_media
 
 GO_ON_S = 5.0
 """A picture this near ahead is decoded to; one that is farther is sought."""
@@ -54,17 +55,17 @@ class Film:
         at = None if self._shown is None else self._shown.time
         if at is None or not at <= target <= at + GO_ON_S:
             self._seek(target)
-        kept = self._shown
+        frame_shown = self._shown
         for _ in range(MAX_DECODED):
             if (frame := next(self._frames, None)) is None:
                 break
-            if kept is not None and (frame.time or 0.0) > target:
+            if frame_shown is not None and (frame.time or 0.0) > target:
                 # It is the next one's.
                 self._frames = chain((frame,), self._frames)
                 break
-            kept = frame
-        self._shown = kept
-        return kept
+            frame_shown = frame
+        self._shown = frame_shown
+        return frame_shown
 
     def _seek(self, target_s: float) -> None:
         try:
@@ -75,7 +76,7 @@ class Film:
         self._frames, self._shown = self.frames(), None
 
     def _duration_s(self) -> float:
-        """What the headers say, else what the packets say: a live recording has no header."""
+        """Returns what the headers say, else the packets: a live recording has no duration in its header."""
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
         if self._container.duration:
@@ -93,16 +94,10 @@ class Film:
 
 @contextmanager
 def open_film(path: Path) -> Iterator[Film]:
-    """The film in a file. Raises InvalidInput `media.missing`, `media.unreadable`, `media.no_picture` and
-    `picture.too_large`.
+    """Opens the film in a file. Raises InvalidInput `media.missing`, `media.unreadable`, `media.no_picture`
+    and `picture.too_large`.
     """
-    if not path.is_file():
-        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
-    with ExitStack() as stack:
-        try:
-            container = stack.enter_context(open_media(path))
-        except (FFmpegError, OSError, ValueError) as error:
-            raise unreadable_film(path) from error
+    with open_named_media(path, "video") as container:
         covers = Disposition.attached_pic
         stream = next((one for one in container.streams.video if not one.disposition & covers), None)
         if stream is None:
@@ -137,8 +132,8 @@ def upright(frame: av.VideoFrame, width: int, height: int) -> Picture:
     """Return the frame as an upright picture of exactly that size: uint8 BGR (height, width, 3)."""
     turns = turns_of(frame)
     across, down = (height, width) if turns % 2 else (width, height)
-    unsaid = frame.colorspace == _UNSPECIFIED
-    matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
+    unspecified = frame.colorspace == _UNSPECIFIED
+    matrix = Colorspace.ITU709 if unspecified and frame.height >= _HD_HEIGHT else None
     small = frame.reformat(
         width=across, height=down, format="bgr24", src_colorspace=matrix, interpolation=Interpolation.AREA
     )
@@ -146,9 +141,5 @@ def upright(frame: av.VideoFrame, width: int, height: int) -> Picture:
 
 
 def unreadable_film(path: Path) -> InvalidInput:
-    """Return the error for a file that is no video, or of which no frame can be decoded."""
-    return InvalidInput(
-        "media.unreadable",
-        f"{path.name} is not a video that can be read.",
-        "Check that the file is whole, or save it in another format.",
-    )
+    """Returns the error for a file that is no video, or of which no frame can be decoded."""
+    return unreadable_media(path, "video")

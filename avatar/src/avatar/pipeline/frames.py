@@ -13,10 +13,10 @@ from avatar.encode.segment_writer import segment_writer
 from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY
 from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
-from avatar.pipeline.glance import Glance
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.painting import painted
+from avatar.pipeline.preview_sampler import PreviewSampler
 from avatar.pipeline.shot import Shot, Warn, open_shot
 from avatar.spec import EngineUse, Notice, RenderSpec, Scene, StageStarted
 from avatar.tracks import ControlTrack, SpeechTrack
@@ -88,13 +88,13 @@ def _written(
 ) -> Drawn:
     context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=track.frames))
     meter = FrameMeter(context.tell, scene.id, track.frames)
-    glance = Glance(context.tell, scene.id)
+    previews = PreviewSampler(context.tell, scene.id)
     shot.mouth = MouthCheck(scene.face, track)
     with painted(shot, track) as frames, segment_writer(target, spec.canvas, spec.output.video) as writer:
         for planes in frames:
             context.check()
             writer.write(planes)
-            glance.see(planes)
+            previews.add(planes)
             meter.count()
     report = shot.report()
     found = shot.mouth.verdict()

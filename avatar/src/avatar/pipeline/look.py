@@ -17,6 +17,7 @@ from avatar.face.scaling import at_most
 from avatar.media_files import decodable, open_media
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
+from avatar.pipeline.named_media import require_file
 from avatar.spec import FaceSeen, Finished, MediaFacts, Notice, Sight, StageStarted
 
 LOOKED_AT_PX = 1280
@@ -33,8 +34,7 @@ def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finish
     `media.unreadable`, `media.no_picture`, `picture.too_small`, `picture.too_large`, those of `read_picture`.
     """
     context.tell(StageStarted(stage="prepare"))
-    if not path.is_file():
-        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
+    require_file(path)
     if is_picture(path):
         from avatar.face.portrait import flatten
 

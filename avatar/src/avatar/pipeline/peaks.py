@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import chain
 from math import ceil
 from pathlib import Path
@@ -21,11 +20,13 @@ from av.error import FFmpegError
 from avatar.encode.atomic import write_bytes
 from avatar.encode.sound import Samples, resampled
 from avatar.errors import InvalidInput
-from avatar.media_files import decodable, open_media
+from avatar.media_files import decodable
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
+from avatar.pipeline.named_media import open_named_media, unreadable_media
 from avatar.spec import Finished, StageStarted
 
+KIND = "sound or video"
 PIXELS_PER_S = 100
 MAX_PIXELS = 10_000
 LATEST_S = 3600.0
@@ -40,20 +41,14 @@ def make_peaks(path: Path, target: Path, context: Context) -> Finished:
     Raises InvalidInput `media.missing`, `media.unreadable`, `media.no_sound` and `audio.unmixable`.
     """
     context.tell(StageStarted(stage="prepare"))
-    if not path.is_file():
-        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
-    with ExitStack() as stack:
-        try:
-            container = stack.enter_context(open_media(path))
-        except (FFmpegError, OSError, ValueError) as error:
-            raise _unreadable(path) from error
+    with open_named_media(path, KIND) as container:
         stream = next((one for one in container.streams.audio if decodable(one)), None)
         if stream is None:
             raise InvalidInput("media.no_sound", f"{path.name} has no sound.", "Name a sound or a video.")
         frames = _frames(container, stream)
         first = next(frames, None)
         if first is None:
-            raise _unreadable(path)
+            raise unreadable_media(path, KIND)
         rate_hz = first.sample_rate
         step = max(1, round(rate_hz / PIXELS_PER_S))
         begins_s = float(container.start_time or 0) / av.time_base
@@ -64,19 +59,19 @@ def make_peaks(path: Path, target: Path, context: Context) -> Finished:
             pairs.append(pair)
     whole = np.concatenate(pairs)
     factor = max(1, ceil(len(whole) / MAX_PIXELS))
-    peaks = _merged(whole, factor)
-    told = {
+    peaks = _merge(whole, factor)
+    data = {
         "version": 2, "channels": 1, "sample_rate": rate_hz, "samples_per_pixel": step * factor, "bits": 8,
         "length": len(peaks), "data": peaks.reshape(-1).tolist(),
     }  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(target, json.dumps(told, separators=(",", ":")).encode())
+    write_bytes(target, json.dumps(data, separators=(",", ":")).encode())
     duration_ms = round(len(whole) * step * 1000 / rate_hz)
     return Finished(files=(describe("peaks", target),), duration_ms=duration_ms, frames=0)
 
 
 def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    """A file that breaks off ends where it breaks."""
+    """Yields frames; a file that breaks off ends where it breaks."""
     try:
         yield from container.decode(stream)
     except FFmpegError:
@@ -84,7 +79,7 @@ def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> I
 
 
 def _pairs(blocks: Iterator[Samples], step: int) -> Iterator[Pairs]:
-    """Least and greatest sample of every `step` samples, float (n, 2), full scale = 1."""
+    """Yields the least and greatest of every `step` samples, float (n, 2), full scale = 1."""
     rest = np.zeros(0, np.float32)
     for block in blocks:
         # A sample that is no number would be the loudest there is.
@@ -98,18 +93,10 @@ def _pairs(blocks: Iterator[Samples], step: int) -> Iterator[Pairs]:
         yield np.array([[rest.min(), rest.max()]], np.float32)
 
 
-def _merged(pairs: Pairs, factor: int) -> npt.NDArray[np.int8]:
-    """Every `factor` pairs as one, as 8-bit numbers (n, 2)."""
+def _merge(pairs: Pairs, factor: int) -> npt.NDArray[np.int8]:
+    """Returns every `factor` pairs as one, as 8-bit numbers (n, 2)."""
     missing = -len(pairs) % factor
     padded = np.concatenate((pairs, np.repeat(pairs[-1:], missing, axis=0)))
     rows = padded.reshape(-1, factor, 2)
     merged = np.stack((rows[:, :, 0].min(axis=1), rows[:, :, 1].max(axis=1)), axis=1)
     return np.asarray(np.clip(np.rint(merged * 127), -128, 127), np.int8)
-
-
-def _unreadable(path: Path) -> InvalidInput:
-    return InvalidInput(
-        "media.unreadable",
-        f"{path.name} is not a sound or video that can be read.",
-        "Check that the file is whole, or save it in another format.",
-    )

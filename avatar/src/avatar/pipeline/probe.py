@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,12 +11,12 @@ import av
 from av.stream import Disposition
 
 from avatar.engines.liveportrait.template import MotionTemplate, holds_template, load_template
-from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture, picture_size
-from avatar.media_files import open_media
 from avatar.pipeline.context import Context
+from avatar.pipeline.named_media import open_named_media, require_file, unreadable_media
 from avatar.spec import Finished, MediaFacts, Notice, StageStarted
 
+KIND = "picture, video or sound"
 _USUAL_RATES = range(1, 241)
 _LOST_MS, _LOST_PART = 500, 0.02
 
@@ -36,12 +35,13 @@ class _Extent:
 
 
 def probe_file(path: Path, context: Context) -> Finished:
-    """What the file holds, without making any. Raises InvalidInput `media.missing`, `media.unreadable`, those
-    of `read_picture` for a picture and of `load_template` for a template.
+    """Returns what the file holds, without making any.
+
+    Raises InvalidInput `media.missing`, `media.unreadable`, those of `read_picture` for a picture and of
+    `load_template` for a template.
     """
     context.tell(StageStarted(stage="prepare"))
-    if not path.is_file():
-        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
+    require_file(path)
     if is_picture(path):
         width, height = picture_size(path)
         return Finished(
@@ -49,11 +49,7 @@ def probe_file(path: Path, context: Context) -> Finished:
         )
     if holds_template(path):
         return _told(load_template(path))
-    with ExitStack() as stack:
-        try:
-            container = stack.enter_context(open_media(path))
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise _unreadable(path) from error
+    with open_named_media(path, KIND) as container:
         return _measured(container, path)
 
 
@@ -71,9 +67,9 @@ def _measured(container: av.container.InputContainer, path: Path) -> Finished:
     sound = next(iter(container.streams.audio), None)
     shown = _first_frame(container, film) if film is not None else None
     if (film is not None and shown is None) or (film is None and sound is None):
-        raise _unreadable(path)
+        raise unreadable_media(path, KIND)
     if film is None and sound is not None and _first_frame(container, sound) is None:
-        raise _unreadable(path)
+        raise unreadable_media(path, KIND)
     extent = _extent(container, [one for one in (film, sound) if one is not None])
     width = height = None
     if isinstance(shown, av.VideoFrame):
@@ -152,11 +148,3 @@ def _lost(container: av.container.InputContainer, extent: _Extent) -> Iterator[N
             message=f"Only {extent.ms / 1000:.1f} of the {promised_ms / 1000:.1f} s that the file promises"
             " can be read.",
         )
-
-
-def _unreadable(path: Path) -> InvalidInput:
-    return InvalidInput(
-        "media.unreadable",
-        f"{path.name} is not a picture, video or sound that can be read.",
-        "Check that the file is whole, or save it in another format.",
-    )

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from avatar.engines.kept import Kept
+from avatar.engines.resume_cache import ResumeCache
 from avatar.pipeline.context import Context
 from avatar.spec import Notice
 from avatar.spec.unfinished import list_of, unfinished_folder
 
 
-def unfinished(context: Context, *, fresh: bool = False) -> Kept:
+def unfinished(context: Context, *, fresh: bool = False) -> ResumeCache:
     """`fresh` neither uses nor keeps anything."""
     if fresh:
-        return Kept(None)
+        return ResumeCache(None)
     listed = list_of(context.cache, context.work) if context.work else None
-    return Kept(unfinished_folder(context.cache), listed=listed)
+    return ResumeCache(unfinished_folder(context.cache), listed=listed)
 
 
-def unfinished_of_run(context: Context) -> Kept:
+def unfinished_of_run(context: Context) -> ResumeCache:
     """One for all scenes and tries of a run, which tells its own parts from those of an earlier one;
     forgotten by `context.forget`.
     """
-    if not context.kept:
-        context.kept.append(unfinished(context))
-    return context.kept[0]
+    if not context.resume_cache:
+        context.resume_cache.append(unfinished(context))
+    return context.resume_cache[0]
 
 
 def found_so_far(context: Context) -> int:
     """Parts of an earlier run that this one has used."""
-    return sum(kept.found for kept in context.kept)
+    return sum(resume_cache.found for resume_cache in context.resume_cache)
 
 
 def tell_resumed(context: Context, parts: int, scene: str | None = None) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Multi-head attention, (batch, tokens, channels) to the same; keys and values of `context` when given.
+    """Multi-head attention, (batch, tokens, channels) to the same; keys and values of the encoder if any.
 
     `heads` is the number of heads (the published configuration calls it attention_head_dim), so a head has
     channels / heads numbers. Queries, keys and values have no bias.
@@ -22,11 +22,11 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(context_channels or channels, channels, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        source = x if context is None else context
+    def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None) -> Tensor:
+        source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projected in (self.to_q(x), self.to_k(source), self.to_v(source))
+            for projected in (self.to_q(hidden_states), self.to_k(source), self.to_v(source))
         )
         mixed = functional.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.to_out[0](mixed.transpose(1, 2).flatten(2))
@@ -40,8 +40,8 @@ class GatedLinear(nn.Module):
         super().__init__()
         self.proj = nn.Linear(channels, inner * 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        value, gate = self.proj(hidden_states).chunk(2, dim=-1)
         return torch.mul(value, functional.gelu(gate))
 
 
@@ -57,18 +57,18 @@ class FeedForward(nn.Module):
         inner = channels * 4
         self.net = nn.ModuleList([GatedLinear(channels, inner), nn.Identity(), nn.Linear(inner, channels)])
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.slices == 1 or len(x) < self.slices:
-            return self._passed(x)
-        out = torch.empty_like(x)
-        for part, made in zip(x.chunk(self.slices), out.chunk(self.slices), strict=True):
-            made.copy_(self._passed(part))
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        if self.slices == 1 or len(hidden_states) < self.slices:
+            return self._run_layers(hidden_states)
+        out = torch.empty_like(hidden_states)
+        for part, result in zip(hidden_states.chunk(self.slices), out.chunk(self.slices), strict=True):
+            result.copy_(self._run_layers(part))
         return out
 
-    def _passed(self, x: Tensor) -> Tensor:
+    def _run_layers(self, hidden_states: Tensor) -> Tensor:
         for layer in self.net:
-            x = layer(x)
-        return x
+            hidden_states = layer(hidden_states)
+        return hidden_states
 
 
 class TransformerBlock(nn.Module):
@@ -83,10 +83,10 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(channels)
         self.ff = FeedForward(channels)
 
-    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
-        x = x + self.attn1(self.norm1(x))
-        x = x + self.attn2(self.norm2(x), audio)
-        return x + self.ff(self.norm3(x))
+    def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor) -> Tensor:
+        hidden_states = hidden_states + self.attn1(self.norm1(hidden_states))
+        hidden_states = hidden_states + self.attn2(self.norm2(hidden_states), encoder_hidden_states)
+        return hidden_states + self.ff(self.norm3(hidden_states))
 
 
 class SpatialTransformer(nn.Module):
@@ -99,10 +99,10 @@ class SpatialTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([TransformerBlock(channels, heads, audio_channels)])
         self.proj_out = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
+    def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor) -> Tensor:
         """audio: (frames, tokens, audio channels)."""
-        _, _, height, width = x.shape
-        tokens = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        _, _, height, width = hidden_states.shape
+        tokens = self.proj_in(self.norm(hidden_states)).flatten(2).transpose(1, 2)
         for block in self.transformer_blocks:
-            tokens = block(tokens, audio)
-        return x + self.proj_out(tokens.transpose(1, 2).unflatten(2, (height, width)))
+            tokens = block(tokens, encoder_hidden_states)
+        return hidden_states + self.proj_out(tokens.transpose(1, 2).unflatten(2, (height, width)))

@@ -17,31 +17,31 @@ from torch import Tensor, nn
 
 def encode(vae: Any, faces: Tensor, bands: int) -> Tensor:
     """As `vae.encode`: faces (n, 3, side, side) to mean and log variance (n, 8, side / 8, side / 8)."""
-    ways = vae.encoder
-    x = ways.conv_in(faces)
-    for level in ways.down_blocks:
-        for residual in level.resnets:
-            x = _residual(residual, x, bands)
-        for halved in level.downsamplers or ():
-            x = halved.conv(functional.pad(x, (0, 1, 0, 1)))
-    x = _normed_conv(ways.conv_norm_out, ways.conv_out, ways.mid_block(x), bands)
+    network = vae.encoder
+    x = network.conv_in(faces)
+    for level in network.down_blocks:
+        for resnet in level.resnets:
+            x = _resnet_block(resnet, x, bands)
+        for downsampler in level.downsamplers or ():
+            x = downsampler.conv(functional.pad(x, (0, 1, 0, 1)))
+    x = _normed_conv(network.conv_norm_out, network.conv_out, network.mid_block(x), bands)
     return x if vae.quant_conv is None else vae.quant_conv(x)
 
 
 def decode(vae: Any, latents: Tensor, bands: int) -> Tensor:
     """As `vae.decode`: (n, 4, side / 8, side / 8) to faces (n, 3, side, side)."""
-    ways = vae.decoder
+    network = vae.decoder
     x = latents if vae.post_quant_conv is None else vae.post_quant_conv(latents)
-    x = ways.mid_block(ways.conv_in(x))
-    for level in ways.up_blocks:
-        for residual in level.resnets:
-            x = _residual(residual, x, bands)
-        for doubled in level.upsamplers or ():
-            x = _doubled(doubled.conv, x, bands)
-    return _normed_conv(ways.conv_norm_out, ways.conv_out, x, bands)
+    x = network.mid_block(network.conv_in(x))
+    for level in network.up_blocks:
+        for resnet in level.resnets:
+            x = _resnet_block(resnet, x, bands)
+        for upsampler in level.upsamplers or ():
+            x = _upsample_conv(upsampler.conv, x, bands)
+    return _normed_conv(network.conv_norm_out, network.conv_out, x, bands)
 
 
-def _residual(block: Any, x: Tensor, bands: int) -> Tensor:
+def _resnet_block(block: Any, x: Tensor, bands: int) -> Tensor:
     inner = _normed_conv(block.norm1, block.conv1, x, bands)
     inner = _normed_conv(block.norm2, block.conv2, inner, bands)
     if block.conv_shortcut is None:
@@ -62,7 +62,7 @@ def _normed_conv(norm: nn.GroupNorm, conv: nn.Conv2d, x: Tensor, bands: int) -> 
     return out
 
 
-def _doubled(conv: nn.Conv2d, x: Tensor, bands: int) -> Tensor:
+def _upsample_conv(conv: nn.Conv2d, x: Tensor, bands: int) -> Tensor:
     """Twice the size (nearest), then the convolution."""
     out = _like(x, conv.out_channels, 2 * x.shape[2], 2 * x.shape[3])
     for first, last in _rows(x.shape[2], bands):

@@ -16,29 +16,28 @@ from avatar.engines.ahead import ahead
 from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import out_of_memory
-from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
 from avatar.engines.latentsync.following import LEAST_EYE_DISTANCE_PX, Followed, Follower, Seen
-from avatar.engines.latentsync.gate import speech_steps, without_pauses
-from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
 from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.resting import Flags, Lips, Rests, fade_frames, pause_frames
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
-from avatar.engines.latentsync.sound import Sound, SoundFile
+from avatar.engines.latentsync.sound import Sound, SoundFile, speech_steps, without_pauses
 from avatar.engines.latentsync.warp import cut_out
+from avatar.engines.latentsync.whisper import feature_blocks, frame_tokens
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
+from avatar.engines.resume_cache import NO_CACHE, ResumeCache
 from avatar.errors import InvalidInput
 from avatar.face.follow import NARROW_SHARE, NEVER_CLOSE, FaceFollower
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
-__all__ = ["AHEAD_THREADS", "INFO", "Job", "LatentSync", "filmed", "frames_ahead", "played"]
+__all__ = ["AHEAD_THREADS", "INFO", "Job", "LatentSync", "filmed", "prefetch_frames"]
 
 _HELD_BYTES = 96 << 20
 """Frames kept in memory while footage plays backwards."""
@@ -89,7 +88,7 @@ class LatentSync:
 
     @property
     def mode(self) -> str:
-        """How much of a card it takes; empty without one."""
+        """Returns how much of a card it takes; empty without one."""
         return self._plan.mode
 
     @contextmanager
@@ -99,30 +98,30 @@ class LatentSync:
         folder: Path,
         report: EngineReport,
         check: Callable[[], None] = lambda: None,
-        kept: Kept = NOTHING,
+        resume_cache: ResumeCache = NO_CACHE,
     ) -> Iterator[Iterator[Pixels]]:
-        """BGR pictures of `job.size`, `job.frames` of them. `folder` holds what the networks hear meanwhile;
-        `kept` what a stopped run had finished of the same, and of this one should it be stopped.
+        """BGR pictures of `job.size`, `job.frames` of them. `folder` holds the sound for the networks
+        meanwhile; `resume_cache` what a stopped run of the same had finished.
 
         Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
         `video.*` for footage that cannot be used, `gpu.out_of_memory` and `gpu.lost`.
         """
         if not self._networks.motion:
             report.notices.append(Notice(code="weights.no_motion", message=_NO_MOTION))
-        sound, speech = heard_of(job.sound, folder / "heard.f32", gated=job.gated)
+        sound, speech = write_network_sound(job.sound, folder / "heard.f32", gated=job.gated)
         followed = Followed.over(job.frames)
-        clip = Clip(self._networks, self._plan, self._settings, check, kept)
+        clip = Clip(self._networks, self._plan, self._settings, check, resume_cache)
 
         def shots_of_job() -> Iterator[Shot]:
             if self._plan.device.type != "cpu":
                 torch.set_num_threads(AHEAD_THREADS)
             shots = self._shots(job, sound, followed, report)
-            return shots if job.face.pauses == "drawn" else _rested(shots, speech, job)
+            return shots if job.face.pauses == "drawn" else _fade_into_pauses(shots, speech, job)
 
-        with ahead(shots_of_job, frames_ahead(self._settings, self._plan, job.size)) as shots:
-            yield self._watched(clip.drawn(shots, job.frames), job, followed, report)
+        with ahead(shots_of_job, prefetch_frames(self._settings, self._plan, job.size)) as shots:
+            yield self._translate_card_errors(clip.draw(shots, job.frames), job, followed, report)
 
-    def _watched(
+    def _translate_card_errors(
         self, pictures: Iterator[Pixels], job: Job, followed: Followed, report: EngineReport
     ) -> Iterator[Pixels]:
         try:
@@ -139,7 +138,7 @@ class LatentSync:
         followed.tell(job.name, report)
 
     def _shots(self, job: Job, sound: Sound, followed: Followed, report: EngineReport) -> Iterator[Shot]:
-        """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
+        """Yields the inputs of the networks for each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
         pictures = filmed(job, report) if job.drawn is None else job.drawn()
         follower = Follower(side)
@@ -155,21 +154,21 @@ class LatentSync:
             for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
                 seen = follower.see(speaker.next(picture))
                 followed.note(index, seen)
-                matrix = _anywhere(picture, side) if seen.matrix is None else seen.matrix
+                matrix = _centred_crop(picture, side) if seen.matrix is None else seen.matrix
                 crop = np.ascontiguousarray(cut_out(picture, matrix, side, _CPU)[:, :, ::-1])
                 yield Shot(picture, seen if seen.matrix is not None else Seen(None, 0.0, False), crop, heard)
 
 
-def frames_ahead(settings: Settings, plan: Plan, size: tuple[int, int]) -> int:
-    """How many frames of `size` are made ready while a group of chunks is drawn."""
+def prefetch_frames(settings: Settings, plan: Plan, size: tuple[int, int]) -> int:
+    """Returns how many frames of `size` are prepared while a group of chunks is drawn."""
     group = (settings.length - settings.overlap) * plan.chunks
     return max(_AHEAD_LEAST, min(group, _AHEAD_BYTES // (size[0] * size[1] * 3)))
 
 
 def filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:
-    """The footage, frame by frame of the result."""
+    """Yields the frames of the footage that the result shows."""
     footage = Footage.open(job.video, job.name)
-    table, order = played(footage, job)
+    table, order = select_frames(footage, job)
     framing = Framing.cover(footage, job.size)
     held = max(4, _HELD_BYTES // (job.size[0] * job.size[1] * 3))
     reader = FrameReader(footage, table, framing.picture, held)
@@ -183,8 +182,8 @@ def filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:
         )
 
 
-def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64]]:
-    """The frame table of the chosen range, and which of its frames each frame of the result shows."""
+def select_frames(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64]]:
+    """Returns the frame table of the chosen range, and the index into it for each frame of the result."""
     start, end = job.face.start_ms, job.face.end_ms
     needed = start + job.frames * 1000 / job.fps * 1.06 + 200
     table = footage.table(start, needed if end is None else min(float(end), needed))
@@ -201,26 +200,26 @@ def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64
     return table, frames[lay_out(job.face.fit, len(frames), job.frames, job.fps, from_end)]
 
 
-def heard_of(wav: Path, kept: Path, *, gated: bool) -> tuple[SoundFile, Flags]:
-    """What the networks hear, at 16 kHz in the file `kept`, where an hour of it takes no memory; and which
-    20 ms of it hold speech.
+def write_network_sound(wav: Path, path: Path, *, gated: bool) -> tuple[SoundFile, Flags]:
+    """Writes the sound at 16 kHz to `path`, where an hour of it takes no memory, and returns it, with the
+    20 ms steps of it that hold speech. gated: silences pauses.
     """
-    with kept.open("wb") as file:
+    with path.open("wb") as file:
         for block in mono_blocks(wav, SAMPLE_RATE_HZ):
             file.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32).tobytes())
-    if kept.stat().st_size == 0:
-        kept.write_bytes(bytes(4 * SAMPLE_RATE_HZ // 10))
-    sound = SoundFile(kept)
+    if path.stat().st_size == 0:
+        path.write_bytes(bytes(4 * SAMPLE_RATE_HZ // 10))
+    sound = SoundFile(path)
     speech = speech_steps(sound)
     if gated:
-        with kept.open("r+b") as file:
+        with path.open("r+b") as file:
             for block in without_pauses(sound, speech):
                 file.write(block.tobytes())
     return sound, speech
 
 
-def _rested(shots: Iterator[Shot], speech: Flags, job: Job) -> Iterator[Shot]:
-    """The same, with the filmed mouth where it may rest."""
+def _fade_into_pauses(shots: Iterator[Shot], speech: Flags, job: Job) -> Iterator[Shot]:
+    """Yields the shots, with the strength lowered where the filmed mouth may rest."""
     lips = Lips()
     pauses = pause_frames(speech, job.frames, job.fps)
     known = (
@@ -234,8 +233,8 @@ def _rested(shots: Iterator[Shot], speech: Flags, job: Job) -> Iterator[Shot]:
         )
 
 
-def _anywhere(picture: Pixels, side_px: int) -> Floats:
-    """A crop in the middle, for frames before any face: networks see something, and nothing of it shows."""
+def _centred_crop(picture: Pixels, side_px: int) -> Floats:
+    """Returns the matrix of a crop in the middle, for frames before any face; nothing of it shows."""
     height, width = picture.shape[:2]
     crop_width, crop_height = crop_size(side_px)
     scale = max(crop_width / width, crop_height / height)

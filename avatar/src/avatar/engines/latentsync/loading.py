@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from avatar.engines.latentsync.memory import Plan
-from avatar.engines.latentsync.motion import Positions, positions
+from avatar.engines.latentsync.motion import PositionalEncoding, positional_encoding
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet import LatentSyncUNet
-from avatar.engines.latentsync.vae import open_vae, renamed
+from avatar.engines.latentsync.vae import open_vae, rename_attention_keys
 from avatar.engines.latentsync.whisper import WhisperEncoder
 from avatar.engines.weights import read_checkpoint, strict_load_tensors
 from avatar.errors import InvalidInput
@@ -76,20 +76,20 @@ def load_unet(path: Path, dtype: torch.dtype, shape: UNetShape | None = None) ->
     )
     motion = not any(".motion_modules." in name and "pos_encoder" not in name for name in report.absent)
     if not motion:
-        unet.leave_out_motion()
+        unet.disable_motion()
     for name, module in unet.named_modules():
-        if isinstance(module, Positions):
-            _settle(module, f"{path.name}: {name}", dtype)
+        if isinstance(module, PositionalEncoding):
+            _fill_positions(module, f"{path.name}: {name}", dtype)
     return unet, motion
 
 
-def _settle(module: Positions, name: str, dtype: torch.dtype) -> None:
+def _fill_positions(module: PositionalEncoding, name: str, dtype: torch.dtype) -> None:
     """Gives the table its values; a file that has others is not of this network."""
     _, count, channels = module.pe.shape
-    right = positions(count, channels)
-    if not module.pe.is_meta and not torch.allclose(module.pe.float(), right, atol=2e-3):
+    expected = positional_encoding(count, channels)
+    if not module.pe.is_meta and not torch.allclose(module.pe.float(), expected, atol=2e-3):
         raise InvalidInput("weights.mismatch", f"{name} has other positions than LatentSync.")
-    module.pe = right.to(dtype)
+    module.pe = expected.to(dtype)
 
 
 def load_whisper(path: Path) -> WhisperEncoder:
@@ -104,5 +104,5 @@ def load_whisper(path: Path) -> WhisperEncoder:
 def load_vae(path: Path, **changes: Any) -> Any:
     """Stable Diffusion's autoencoder, in the older or the newer naming."""
     vae = open_vae(**changes)
-    strict_load_tensors(vae, renamed(read_checkpoint(path)), path.name)
+    strict_load_tensors(vae, rename_attention_keys(read_checkpoint(path)), path.name)
     return vae

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from avatar.engines.latentsync.attention import Attention, FeedForward
 
 
-def positions(count: int, channels: int) -> Tensor:
+def positional_encoding(count: int, channels: int) -> Tensor:
     """(1, count, channels): sines on even channels, cosines on odd ones (Vaswani et al. 2017, 3.5)."""
     place = torch.arange(count).unsqueeze(1)
     rate = torch.exp(torch.arange(0, channels, 2) * (-math.log(10000.0) / channels))
@@ -20,16 +20,16 @@ def positions(count: int, channels: int) -> Tensor:
     return table
 
 
-class Positions(nn.Module):
+class PositionalEncoding(nn.Module):
     """Adds the frame's place in its chunk. The table is part of the published state dict."""
 
     def __init__(self, count: int, channels: int) -> None:
         super().__init__()
-        self.register_buffer("pe", positions(count, channels))
+        self.register_buffer("pe", positional_encoding(count, channels))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, hidden_states: Tensor) -> Tensor:
         table: Tensor = self.pe
-        return x + table[:, : x.shape[1]]
+        return hidden_states + table[:, : hidden_states.shape[1]]
 
 
 class TemporalAttention(Attention):
@@ -37,10 +37,10 @@ class TemporalAttention(Attention):
 
     def __init__(self, channels: int, heads: int, most_frames: int) -> None:
         super().__init__(channels, heads)
-        self.pos_encoder = Positions(most_frames, channels)
+        self.pos_encoder = PositionalEncoding(most_frames, channels)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return super().forward(self.pos_encoder(x), context)
+    def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None) -> Tensor:
+        return super().forward(self.pos_encoder(hidden_states), encoder_hidden_states)
 
 
 class TemporalBlock(nn.Module):
@@ -55,10 +55,10 @@ class TemporalBlock(nn.Module):
         self.ff = FeedForward(channels)
         self.ff_norm = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, hidden_states: Tensor) -> Tensor:
         for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
-            x = x + attention(norm(x))
-        return x + self.ff(self.ff_norm(x))
+            hidden_states = hidden_states + attention(norm(hidden_states))
+        return hidden_states + self.ff(self.ff_norm(hidden_states))
 
 
 class TemporalTransformer(nn.Module):
@@ -71,14 +71,16 @@ class TemporalTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([TemporalBlock(channels, heads, most_frames)])
         self.proj_out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, frames: int) -> Tensor:
-        _, channels, height, width = x.shape
-        tokens = self.norm(x).permute(0, 2, 3, 1).reshape(-1, frames, height * width, channels)
-        tokens = self.proj_in(tokens.transpose(1, 2).reshape(-1, frames, channels))
+    def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
+        _, channels, height, width = hidden_states.shape
+        tokens = (
+            self.norm(hidden_states).permute(0, 2, 3, 1).reshape(-1, num_frames, height * width, channels)
+        )
+        tokens = self.proj_in(tokens.transpose(1, 2).reshape(-1, num_frames, channels))
         for block in self.transformer_blocks:
             tokens = block(tokens)
         tokens = self.proj_out(tokens).unflatten(0, (-1, height * width)).transpose(1, 2)
-        return x + tokens.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        return hidden_states + tokens.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
 class MotionModule(nn.Module):
@@ -88,13 +90,13 @@ class MotionModule(nn.Module):
         super().__init__()
         self.temporal_transformer = TemporalTransformer(channels, heads, groups, most_frames)
 
-    def forward(self, x: Tensor, frames: int) -> Tensor:
-        moved: Tensor = self.temporal_transformer(x, frames)
+    def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
+        moved: Tensor = self.temporal_transformer(hidden_states, num_frames)
         return moved
 
 
-class Still(nn.Module):
+class NoMotion(nn.Module):
     """In place of a motion module, for checkpoints that hold none."""
 
-    def forward(self, x: Tensor, frames: int) -> Tensor:
-        return x
+    def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
+        return hidden_states

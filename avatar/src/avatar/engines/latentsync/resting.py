@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from avatar.engines.latentsync.gate import STEP
 from avatar.engines.latentsync.shapes import SAMPLE_RATE_HZ
+from avatar.engines.latentsync.sound import STEP
 
 Flags = npt.NDArray[np.bool_]
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def fade_frames(fps: int) -> int:
 
 
 def pause_frames(speech: Flags, frames: int, fps: int) -> Flags:
-    """bool (frames,): whether no part of a frame holds speech. speech: see `gate.speech_steps`."""
+    """bool (frames,): whether no part of a frame holds speech. speech: see `sound.speech_steps`."""
     steps_a_frame = SAMPLE_RATE_HZ / STEP / fps
     heard = np.concatenate([[0], np.cumsum(speech)])
     first = np.floor(np.arange(frames) * steps_a_frame).astype(int)

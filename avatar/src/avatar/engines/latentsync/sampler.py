@@ -1,43 +1,81 @@
-"""Denoises chunks of frames: what the UNet is given in every step, and guidance by the sound."""
+"""Denoises chunks of frames: the input of the UNet in every step, and guidance by the sound."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from avatar.engines.latentsync.compiled import CompiledUNet
-from avatar.engines.latentsync.ddim import ddim_steps, whole_steps
+from avatar.engines.latentsync.ddim import ddim_steps, full_steps
+from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.unet import LatentSyncUNet
 
 Check = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What is known of a chunk. keep (1, 1, h, w): 1 where the picture stays; masked and reference
-    (frames, 4, h, w): latents of the faces without and with the mouth; audio (frames, 50, 384).
+class CompiledUNet:
+    """The denoiser compiled by torch (TorchInductor, with CUDA graphs on a card that keeps it): an option.
+
+    Stands where the sampler expects the network, with the same numbers but for rounding. The first chunk
+    takes minutes longer, so it pays for long videos only. What is compiled is for one number of chunks and
+    one length of them: `Clip` asks for no other within a clip.
     """
 
-    keep: Tensor
-    masked: Tensor
-    reference: Tensor
-    audio: Tensor
+    def __init__(self, unet: LatentSyncUNet, plan: Plan, **options: Any) -> None:
+        # A graph replays on fixed addresses: a network that is parked between chunks has none.
+        graphs = plan.device.type == "cuda" and not plan.park
+        options = {
+            "mode": "reduce-overhead" if graphs else None,
+            "dynamic": False,
+            "fullgraph": True,
+        } | options
+        self._forward_full = torch.compile(unet.forward_full, **options)
+        self._forward_cached = torch.compile(unet.forward_cached, **options)
+
+    def forward_full(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, num_frames: int
+    ) -> tuple[Tensor, Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()
+        noise_pred, cache = self._forward_full(sample, timestep, encoder_hidden_states, num_frames)
+        return noise_pred.clone(), cache.clone()  # the next replay writes over a graph's results
+
+    def forward_cached(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, num_frames: int, cache: Tensor
+    ) -> Tensor:
+        torch.compiler.cudagraph_mark_step_begin()
+        noise_pred = self._forward_cached(sample, timestep, encoder_hidden_states, num_frames, cache)
+        cloned: Tensor = noise_pred.clone()
+        return cloned
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditioning of a chunk. mask (1, 1, h, w): 1 where the picture stays; masked_image_latents and
+    reference_latents (frames, 4, h, w): of the faces without and with the mouth; audio_embeds
+    (frames, 50, 384).
+    """
+
+    mask: Tensor
+    masked_image_latents: Tensor
+    reference_latents: Tensor
+    audio_embeds: Tensor
 
     @property
-    def frames(self) -> int:
-        return len(self.masked)
+    def num_frames(self) -> int:
+        return len(self.masked_image_latents)
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """`guidance` above 1 runs the UNet twice, without and with sound, and goes beyond the second.
+    """Classifier-free guidance by the sound: `guidance` above 1 runs the UNet without and with it.
 
     split: the two runs follow each other instead of sharing a batch, for half the memory.
-    reuse: only one of so many steps computes the whole network (see `whole_steps`); between them its depth
-    is kept. 1 is the original's default; 3 takes less than half the work and changes the result.
+    reuse: the interval of DeepCache. Only one of so many steps is a full pass (see `full_steps`); the others
+    take the deep features from its cache. 1 is the original's default; 3 takes less than half the work and
+    changes the result.
     """
 
     unet: LatentSyncUNet | CompiledUNet
@@ -47,63 +85,71 @@ class Sampler:
     reuse: int = 1
 
     def denoise(self, noise: Tensor, chunks: Sequence[Conditions], check: Check = lambda: None) -> Tensor:
-        """Latents (chunks, frames, 4, h, w) of chunks of one length.
+        """Returns the latents (chunks, frames, 4, h, w) of chunks of one length.
 
         noise (1, 4, h, w) is the start of every frame of every chunk. The frames of a chunk share their
         GroupNorm and those of different chunks do not, so a chunk comes out the same whatever is beside it.
         """
-        frames = chunks[0].frames
-        if any(chunk.frames != frames for chunk in chunks):
+        num_frames = chunks[0].num_frames
+        if any(chunk.num_frames != num_frames for chunk in chunks):
             raise ValueError("chunks that are denoised together have one length")
-        known = torch.cat([_known(chunk) for chunk in chunks])
-        audio = torch.cat([chunk.audio for chunk in chunks]).to(known.dtype)
-        heard = self._heard(audio)
-        latents = noise.to(known.dtype).expand(len(known), -1, -1, -1)
-        whole_ones = whole_steps(self.steps, self.reuse)
+        conditioning = torch.cat([_conditioning(chunk) for chunk in chunks])
+        audio_embeds = torch.cat([chunk.audio_embeds for chunk in chunks]).to(conditioning.dtype)
+        runs = self._guidance_runs(audio_embeds)
+        latents = noise.to(conditioning.dtype).expand(len(conditioning), -1, -1, -1)
+        full = full_steps(self.steps, self.reuse)
         with torch.inference_mode():
             for index, step in enumerate(ddim_steps(self.steps)):
                 check()
-                whole = index in whole_ones
-                x = torch.cat([latents, known], dim=1)
-                number = torch.full((), float(step.number), device=x.device)
-                latents = step.apply(latents, self._guided(x, number, heard, frames, whole=whole))
-        return latents.unflatten(0, (len(chunks), frames))
+                sample = torch.cat([latents, conditioning], dim=1)
+                timestep = torch.full((), float(step.timestep), device=sample.device)
+                noise_pred = self._predict_guided(sample, timestep, runs, num_frames, full=index in full)
+                latents = step.apply(latents, noise_pred)
+        return latents.unflatten(0, (len(chunks), num_frames))
 
-    def _heard(self, audio: Tensor) -> list[_Heard]:
-        """The runs of a step: silence and sound, in one batch unless split; without guidance sound alone."""
+    def _guidance_runs(self, audio_embeds: Tensor) -> list[_GuidanceRun]:
+        """Returns the runs of a step: silence and sound, in one batch unless split; or sound alone."""
         if self.guidance <= 1:
-            return [_Heard(audio, 1)]
-        silent = torch.zeros_like(audio)
-        return (
-            [_Heard(silent, 1), _Heard(audio, 1)] if self.split else [_Heard(torch.cat([silent, audio]), 2)]
+            return [_GuidanceRun(audio_embeds, 1)]
+        silence = torch.zeros_like(audio_embeds)
+        if self.split:
+            return [_GuidanceRun(silence, 1), _GuidanceRun(audio_embeds, 1)]
+        return [_GuidanceRun(torch.cat([silence, audio_embeds]), 2)]
+
+    def _predict_guided(
+        self, sample: Tensor, timestep: Tensor, runs: list[_GuidanceRun], num_frames: int, *, full: bool
+    ) -> Tensor:
+        noise_pred = torch.cat(
+            [self._predict_noise(sample, timestep, run, num_frames, full=full) for run in runs]
         )
-
-    def _guided(self, x: Tensor, number: Tensor, heard: list[_Heard], frames: int, *, whole: bool) -> Tensor:
-        made = torch.cat([self._noise_in(x, number, run, frames, whole=whole) for run in heard])
         if self.guidance <= 1:
-            return made
-        without, said = made.chunk(2)
-        return without + self.guidance * (said - without)
+            return noise_pred
+        noise_pred_uncond, noise_pred_cond = noise_pred.chunk(2)
+        return noise_pred_uncond + self.guidance * (noise_pred_cond - noise_pred_uncond)
 
-    def _noise_in(self, x: Tensor, number: Tensor, run: _Heard, frames: int, *, whole: bool) -> Tensor:
-        x = torch.cat([x] * run.copies)
-        if not whole and run.depth is not None:
-            return self.unet.shallow(x, number, run.audio, frames, run.depth)
-        noise, depth = self.unet.with_depth(x, number, run.audio, frames)
-        run.depth = depth if self.reuse > 1 else None
-        return noise
+    def _predict_noise(
+        self, sample: Tensor, timestep: Tensor, run: _GuidanceRun, num_frames: int, *, full: bool
+    ) -> Tensor:
+        sample = torch.cat([sample] * run.copies)
+        if not full and run.cache is not None:
+            return self.unet.forward_cached(
+                sample, timestep, run.encoder_hidden_states, num_frames, run.cache
+            )
+        noise_pred, cache = self.unet.forward_full(sample, timestep, run.encoder_hidden_states, num_frames)
+        run.cache = cache if self.reuse > 1 else None
+        return noise_pred
 
 
 @dataclass(slots=True)
-class _Heard:
-    """One run of the network in every step: `copies` of the latents with `audio`, and its depth if kept."""
+class _GuidanceRun:
+    """One run of the network in every step: for so many copies of the latents, with its cached features."""
 
-    audio: Tensor
+    encoder_hidden_states: Tensor
     copies: int
-    depth: Tensor | None = None
+    cache: Tensor | None = None
 
 
-def _known(chunk: Conditions) -> Tensor:
-    """(frames, 9, h, w): the mask, then the masked and the whole face."""
-    keep = chunk.keep.to(chunk.masked.dtype).expand(chunk.frames, -1, -1, -1)
-    return torch.cat([keep, chunk.masked, chunk.reference], dim=1)
+def _conditioning(chunk: Conditions) -> Tensor:
+    """Returns (frames, 9, h, w): the mask, then the latents of the masked and of the whole face."""
+    mask = chunk.mask.to(chunk.masked_image_latents.dtype).expand(chunk.num_frames, -1, -1, -1)
+    return torch.cat([mask, chunk.masked_image_latents, chunk.reference_latents], dim=1)

@@ -23,14 +23,16 @@ class ChunkNorm(nn.GroupNorm):
     def __init__(self, groups: int, channels: int) -> None:
         super().__init__(groups, channels, eps=1e-5)
 
-    def forward(self, x: Tensor, frames: int = 1) -> Tensor:
-        count, channels, height, width = x.shape
-        tall = x.permute(0, 2, 3, 1).reshape(count // frames, frames * height, width, channels)
-        normed = super().forward(tall.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    def forward(self, hidden_states: Tensor, num_frames: int = 1) -> Tensor:
+        count, channels, height, width = hidden_states.shape
+        stacked = hidden_states.permute(0, 2, 3, 1).reshape(
+            count // num_frames, num_frames * height, width, channels
+        )
+        normed = super().forward(stacked.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return normed.reshape(count, height, width, channels).permute(0, 3, 1, 2)
 
 
-class ResidualBlock(nn.Module):
+class ResnetBlock(nn.Module):
     """Two convolutions with the time embedding between them."""
 
     def __init__(self, channels_in: int, channels_out: int, shape: UNetShape) -> None:
@@ -42,36 +44,36 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else None
 
-    def forward(self, x: Tensor, time: Tensor, frames: int) -> Tensor:
-        """time: (1, time channels); all pictures of a call are at one step."""
-        inner = self.conv1(functional.silu(self.norm1(x, frames)))
-        inner = inner + self.time_emb_proj(functional.silu(time))[:, :, None, None]
-        inner = self.conv2(functional.silu(self.norm2(inner, frames)))
-        return (x if self.conv_shortcut is None else self.conv_shortcut(x)) + inner
+    def forward(self, hidden_states: Tensor, temb: Tensor, num_frames: int) -> Tensor:
+        """Returns the hidden states after both convolutions. temb: (1, time channels), one step for all."""
+        hidden = self.conv1(functional.silu(self.norm1(hidden_states, num_frames)))
+        hidden = hidden + self.time_emb_proj(functional.silu(temb))[:, :, None, None]
+        hidden = self.conv2(functional.silu(self.norm2(hidden, num_frames)))
+        return (hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)) + hidden
 
 
-class Halved(nn.Module):
+class Downsample(nn.Module):
     """Half the size by a convolution of stride 2."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        halved: Tensor = self.conv(x)
-        return halved
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        downsampled: Tensor = self.conv(hidden_states)
+        return downsampled
 
 
-class Doubled(nn.Module):
+class Upsample(nn.Module):
     """Twice the size: nearest neighbours, then a convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        doubled: Tensor = self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return doubled
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        upsampled: Tensor = self.conv(functional.interpolate(hidden_states, scale_factor=2.0, mode="nearest"))
+        return upsampled
 
 
 def _spatial(channels: int, shape: UNetShape) -> SpatialTransformer:
@@ -84,8 +86,8 @@ def _motion(channels: int, count: int, shape: UNetShape) -> nn.ModuleList:
     )
 
 
-class DownLevel(nn.Module):
-    """A level of the way down: residual block, sound (`attends`), motion; then half the size unless last."""
+class DownBlock(nn.Module):
+    """A block of the way down: residual block, sound (`attends`), motion; then half the size unless last."""
 
     def __init__(
         self, channels_in: int, channels: int, shape: UNetShape, *, attends: bool, last: bool
@@ -93,46 +95,50 @@ class DownLevel(nn.Module):
         super().__init__()
         count = shape.layers_per_block
         self.resnets = nn.ModuleList(
-            [ResidualBlock(channels if i else channels_in, channels, shape) for i in range(count)]
+            [ResnetBlock(channels if i else channels_in, channels, shape) for i in range(count)]
         )
         if attends:
             self.attentions = nn.ModuleList([_spatial(channels, shape) for _ in range(count)])
         self.attends = attends
         self.motion_modules = _motion(channels, count, shape)
-        self.downsamplers = nn.ModuleList([] if last else [Halved(channels)])
+        self.downsamplers = nn.ModuleList([] if last else [Downsample(channels)])
 
-    def forward(self, x: Tensor, time: Tensor, audio: Tensor, frames: int) -> tuple[Tensor, list[Tensor]]:
-        """The level's output, and what the way up takes from it."""
-        kept = []
-        for index, (residual, motion) in enumerate(zip(self.resnets, self.motion_modules, strict=True)):
-            x = residual(x, time, frames)
+    def forward(
+        self, hidden_states: Tensor, temb: Tensor, encoder_hidden_states: Tensor, num_frames: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Returns the output of the block, and the residuals that the way up takes from it."""
+        res_samples = []
+        for index, (resnet, motion) in enumerate(zip(self.resnets, self.motion_modules, strict=True)):
+            hidden_states = resnet(hidden_states, temb, num_frames)
             if self.attends:
-                x = self.attentions[index](x, audio)
-            x = motion(x, frames)
-            kept.append(x)
-        for halved in self.downsamplers:
-            x = halved(x)
-            kept.append(x)
-        return x, kept
+                hidden_states = self.attentions[index](hidden_states, encoder_hidden_states)
+            hidden_states = motion(hidden_states, num_frames)
+            res_samples.append(hidden_states)
+        for downsampled in self.downsamplers:
+            hidden_states = downsampled(hidden_states)
+            res_samples.append(hidden_states)
+        return hidden_states, res_samples
 
 
-class MiddleLevel(nn.Module):
+class MidBlock(nn.Module):
     """Between the ways: a residual block, sound, a residual block; no motion module."""
 
     def __init__(self, channels: int, shape: UNetShape) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList([ResidualBlock(channels, channels, shape) for _ in range(2)])
+        self.resnets = nn.ModuleList([ResnetBlock(channels, channels, shape) for _ in range(2)])
         self.attentions = nn.ModuleList([_spatial(channels, shape)])
 
-    def forward(self, x: Tensor, time: Tensor, audio: Tensor, frames: int) -> Tensor:
-        x = self.resnets[0](x, time, frames)
-        x = self.attentions[0](x, audio)
-        x = self.resnets[1](x, time, frames)
-        return x
+    def forward(
+        self, hidden_states: Tensor, temb: Tensor, encoder_hidden_states: Tensor, num_frames: int
+    ) -> Tensor:
+        hidden_states = self.resnets[0](hidden_states, temb, num_frames)
+        hidden_states = self.attentions[0](hidden_states, encoder_hidden_states)
+        hidden_states = self.resnets[1](hidden_states, temb, num_frames)
+        return hidden_states
 
 
-class UpLevel(nn.Module):
-    """A level of the way up. Every residual block takes one more picture that the way down kept."""
+class UpBlock(nn.Module):
+    """A block of the way up. Every residual block takes one more residual of the way down."""
 
     def __init__(
         self,
@@ -148,49 +154,68 @@ class UpLevel(nn.Module):
         count = shape.layers_per_block + 1
         blocks = []
         for index in range(count):
-            kept = channels_above if index == count - 1 else channels
-            blocks.append(ResidualBlock((channels if index else channels_below) + kept, channels, shape))
+            res_channels = channels_above if index == count - 1 else channels
+            blocks.append(
+                ResnetBlock((channels if index else channels_below) + res_channels, channels, shape)
+            )
         self.resnets = nn.ModuleList(blocks)
         if attends:
             self.attentions = nn.ModuleList([_spatial(channels, shape) for _ in range(count)])
         self.attends = attends
         self.motion_modules = _motion(channels, count, shape)
-        self.upsamplers = nn.ModuleList([] if last else [Doubled(channels)])
+        self.upsamplers = nn.ModuleList([] if last else [Upsample(channels)])
 
-    def forward(self, x: Tensor, kept: list[Tensor], time: Tensor, audio: Tensor, frames: int) -> Tensor:
-        """Takes its pictures from the end of `kept`."""
+    def forward(
+        self,
+        hidden_states: Tensor,
+        res_samples: list[Tensor],
+        temb: Tensor,
+        encoder_hidden_states: Tensor,
+        num_frames: int,
+    ) -> Tensor:
+        """Returns the output of the block; takes its residuals from the end of `res_samples`."""
         for index in range(len(self.resnets)):
-            x = self.part(index, x, kept.pop(), time, audio, frames)
-        for doubled in self.upsamplers:
-            x = doubled(x)
-        return x
+            hidden_states = self.run_layer(
+                index, hidden_states, res_samples.pop(), temb, encoder_hidden_states, num_frames
+            )
+        for upsampled in self.upsamplers:
+            hidden_states = upsampled(hidden_states)
+        return hidden_states
 
-    def part(self, index: int, x: Tensor, kept: Tensor, time: Tensor, audio: Tensor, frames: int) -> Tensor:
-        """One residual block with what follows it."""
-        x = self.resnets[index](torch.cat([x, kept], dim=1), time, frames)
+    def run_layer(
+        self,
+        index: int,
+        hidden_states: Tensor,
+        res_sample: Tensor,
+        temb: Tensor,
+        encoder_hidden_states: Tensor,
+        num_frames: int,
+    ) -> Tensor:
+        """Returns the output of one residual block with its attention and motion module."""
+        hidden_states = self.resnets[index](torch.cat([hidden_states, res_sample], dim=1), temb, num_frames)
         if self.attends:
-            x = self.attentions[index](x, audio)
-        moved: Tensor = self.motion_modules[index](x, frames)
+            hidden_states = self.attentions[index](hidden_states, encoder_hidden_states)
+        moved: Tensor = self.motion_modules[index](hidden_states, num_frames)
         return moved
 
 
-def down_levels(shape: UNetShape) -> nn.ModuleList:
-    """All levels down; the deepest one hears no sound."""
+def down_blocks(shape: UNetShape) -> nn.ModuleList:
+    """Returns the blocks of the way down; the deepest one attends to no sound."""
     widths = shape.block_channels
     return nn.ModuleList(
         [
-            DownLevel(before, width, shape, attends=index < len(widths) - 1, last=index == len(widths) - 1)
+            DownBlock(before, width, shape, attends=index < len(widths) - 1, last=index == len(widths) - 1)
             for index, (before, width) in enumerate(zip(chain(widths[:1], widths), widths, strict=False))
         ]
     )
 
 
-def up_levels(shape: UNetShape) -> nn.ModuleList:
-    """All levels up, deepest first; the deepest one hears no sound."""
+def up_blocks(shape: UNetShape) -> nn.ModuleList:
+    """Returns the blocks of the way up, deepest first; the deepest one attends to no sound."""
     widths = tuple(reversed(shape.block_channels))
     return nn.ModuleList(
         [
-            UpLevel(
+            UpBlock(
                 widths[max(index - 1, 0)],
                 width,
                 widths[min(index + 1, len(widths) - 1)],

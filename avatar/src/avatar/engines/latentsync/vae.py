@@ -35,7 +35,7 @@ def open_vae(**changes: Any) -> Any:
     return AutoencoderKL(**CONFIG | changes)
 
 
-def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_attention_keys(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights with today's names of the attention layers; the published file has older ones, some as 1 x 1
     convolutions."""
     out = {}
@@ -65,28 +65,30 @@ class FaceCoder:
 
     @torch.inference_mode()
     def encode(self, faces: Tensor) -> Tensor:
-        latents = [self._encoded(part) for part in faces.split(self.at_once)]
+        latents = [self._encode_batch(part) for part in faces.split(self.at_once)]
         return torch.cat(latents) * SCALING
 
-    def _encoded(self, faces: Tensor) -> Tensor:
+    def _encode_batch(self, faces: Tensor) -> Tensor:
         faces = faces.contiguous(memory_format=torch.channels_last)
-        said = self._said(faces)
-        latents: Tensor = said.mean if self.posterior == "mean" else said.sample(generator=self.generator)
+        posterior = self._posterior_of(faces)
+        latents: Tensor = (
+            posterior.mean if self.posterior == "mean" else posterior.sample(generator=self.generator)
+        )
         return latents
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         scaled = (latents / SCALING).contiguous(memory_format=torch.channels_last)
-        return torch.cat([self._decoded(part) for part in scaled.split(self.at_once)])
+        return torch.cat([self._decode_batch(part) for part in scaled.split(self.at_once)])
 
-    def _said(self, faces: Tensor) -> Any:
+    def _posterior_of(self, faces: Tensor) -> Any:
         if self.bands == 1:
             return self.vae.encode(faces).latent_dist
         from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
         return DiagonalGaussianDistribution(bands.encode(self.vae, faces, self.bands))
 
-    def _decoded(self, latents: Tensor) -> Tensor:
+    def _decode_batch(self, latents: Tensor) -> Tensor:
         if self.bands == 1:
             made: Tensor = self.vae.decode(latents).sample
             return made

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import out_of_memory
-from avatar.engines.kept import digest, fingerprint
 from avatar.engines.liveportrait.info import INFO
 from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.retargeting import retarget, stitch
 from avatar.engines.precision import require_finite
+from avatar.engines.resume_cache import digest, fingerprint
 from avatar.errors import Unavailable
 
 Pixels = npt.NDArray[np.uint8]
@@ -45,7 +45,7 @@ class Animator:
         compile: bool = False,
     ) -> None:
         """`compile`: W and G by torch's compiler; the first frame takes a minute longer."""
-        self.networks = networks.settle(device, dtype)
+        self.networks = networks.prepare_inference(device, dtype)
         self.device, self.dtype = device, dtype
         self.side_px = networks.sizes.picture_px
         self._stitching, self._strength = stitching, strength

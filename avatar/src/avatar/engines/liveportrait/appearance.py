@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from avatar.engines.liveportrait.layers import ConvNorm2d, Halving2d, Residual3d
+from avatar.engines.liveportrait.layers import ConvNorm2d, DownBlock2d, ResBlock3d
 from avatar.engines.liveportrait.sizes import Sizes
 
 
@@ -19,16 +19,16 @@ class AppearanceExtractor(nn.Module):
         widths = [min(sizes.most_channels, sizes.channels * 2**level) for level in range(sizes.halvings + 1)]
         self.depth = sizes.volume_depth
         self.first = ConvNorm2d(3, sizes.channels)
-        self.down_blocks = nn.ModuleList(Halving2d(inputs, outputs) for inputs, outputs in pairwise(widths))
+        self.down_blocks = nn.ModuleList(DownBlock2d(inputs, outputs) for inputs, outputs in pairwise(widths))
         self.second = nn.Conv2d(widths[-1], sizes.most_channels, 1)
         self.resblocks_3d = nn.Sequential(
             OrderedDict(
-                (f"3dr{index}", Residual3d(sizes.volume_channels)) for index in range(sizes.volume_blocks)
+                (f"3dr{index}", ResBlock3d(sizes.volume_channels)) for index in range(sizes.volume_blocks)
             )
         )
 
     def forward(self, picture: Tensor) -> Tensor:
-        """RGB 0..1 (batch, 3, 256, 256) to features (batch, 32, 16, 64, 64)."""
+        """Returns features (batch, 32, 16, 64, 64) of RGB pictures 0..1 (batch, 3, 256, 256)."""
         x = self.first(picture)
         for block in self.down_blocks:
             x = block(x)

@@ -21,7 +21,10 @@ _MOST_THREADS = 8
 def open_animator(
     models: Path, precision: Precision, *, stitching: bool, strength: float, compile: bool = False
 ) -> Animator:
-    """On the first card in fp16, or on the processor in float32. Raises `weights.missing`, `.mismatch`."""
+    """Opens it on the first card in fp16, or on the processor in float32.
+
+    Raises `weights.missing`, `weights.mismatch`.
+    """
     card = torch.cuda.is_available()
     if not card:
         torch.set_num_threads(min(_MOST_THREADS, os.cpu_count() or 1))
@@ -32,5 +35,5 @@ def open_animator(
 
 
 def batch_of(animator: Animator) -> int:
-    """How many frames the networks take at once."""
+    """Returns how many frames the networks take at once."""
     return CARD_BATCH if animator.device.type == "cuda" else PROCESSOR_BATCH

@@ -31,16 +31,16 @@ class SpectralConv2d(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Divide now, in float64; the checkpoint must be loaded."""
+        """Divides once, in float64; the checkpoint must be loaded."""
         if not self._folded:
-            self.weight_orig.copy_(self._divided(self.weight_orig.double()))
+            self.weight_orig.copy_(self._normalize(self.weight_orig.double()))
             self._folded = True
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight_orig if self._folded else self._divided(self.weight_orig)
+        weight = self.weight_orig if self._folded else self._normalize(self.weight_orig)
         return functional.conv2d(x, weight, self.bias, padding=self.padding)
 
-    def _divided(self, weight: Tensor) -> Tensor:
+    def _normalize(self, weight: Tensor) -> Tensor:
         u, v = self.weight_u.to(weight.dtype), self.weight_v.to(weight.dtype)
         return weight / torch.dot(u, weight.flatten(1) @ v)
 
@@ -55,7 +55,7 @@ class _Spade(nn.Module):
         self.mlp_beta = nn.Conv2d(_HIDDEN, channels, 3, padding=1)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
-        """`features` already has the height and width of `x`."""
+        """Normalizes `x`; `features` already has its height and width."""
         hidden = self.mlp_shared(features)
         return functional.instance_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
 
@@ -76,9 +76,9 @@ class _SpadeBlock(nn.Module):
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         if features.shape[2:] != x.shape[2:]:
             features = functional.interpolate(features, size=x.shape[2:])
-        straight = self.conv_s(self.norm_s(x, features)) if self.changes_width else x
-        inner = self.conv_0(functional.leaky_relu(self.norm_0(x, features), _SLOPE))
-        return straight + self.conv_1(functional.leaky_relu(self.norm_1(inner, features), _SLOPE))
+        shortcut = self.conv_s(self.norm_s(x, features)) if self.changes_width else x
+        out = self.conv_0(functional.leaky_relu(self.norm_0(x, features), _SLOPE))
+        return shortcut + self.conv_1(functional.leaky_relu(self.norm_1(out, features), _SLOPE))
 
 
 class Generator(nn.Module):
@@ -97,7 +97,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, 256, 64, 64) to RGB 0..1 (batch, 3, 512, 512)."""
+        """Returns RGB 0..1 (batch, 3, 512, 512) of features (batch, 256, 64, 64)."""
         x = self.fc(features)
         for index in range(_MIDDLE):
             x = self.get_submodule(f"G_middle_{index}")(x, features)
@@ -107,7 +107,7 @@ class Generator(nn.Module):
 
 
 def fold_spectral_norms(module: nn.Module) -> None:
-    """Divide every spectral weight once; for inference only, after the checkpoint is loaded."""
+    """Divides every spectral weight once; for inference only, after the checkpoint is loaded."""
     for layer in module.modules():
         if isinstance(layer, SpectralConv2d):
             layer.fold()

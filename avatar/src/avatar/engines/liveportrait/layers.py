@@ -20,7 +20,7 @@ class ConvNorm2d(nn.Module):
         return functional.leaky_relu(self.norm(self.conv(x)), self.slope)
 
 
-class Halving2d(ConvNorm2d):
+class DownBlock2d(ConvNorm2d):
     """The same, and half the height and width."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class ConvNorm3d(nn.Module):
         return functional.relu(self.norm(self.conv(x)))
 
 
-class Halving3d(ConvNorm3d):
+class DownBlock3d(ConvNorm3d):
     """The same, and half the height and width; depth stays."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,14 +48,14 @@ class Halving3d(ConvNorm3d):
         return functional.avg_pool2d(x.flatten(1, 2), 2).unflatten(1, x.shape[1:3])
 
 
-class Doubling3d(ConvNorm3d):
+class UpBlock3d(ConvNorm3d):
     """Twice the height and width (nearest: trilinear would move the picture by 10 %), then the same."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(functional.interpolate(x, scale_factor=(1.0, 2.0, 2.0)))
 
 
-class Residual3d(nn.Module):
+class ResBlock3d(nn.Module):
     """Two norm-rectifier-convolution steps added to their input."""
 
     def __init__(self, channels: int) -> None:
@@ -66,19 +66,19 @@ class Residual3d(nn.Module):
         self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.conv1(functional.relu(self.norm1(x)))
-        return x + self.conv2(functional.relu(self.norm2(inner)))
+        out = self.conv1(functional.relu(self.norm1(x)))
+        return x + self.conv2(functional.relu(self.norm2(out)))
 
 
 def fold_norms(module: nn.Module) -> None:
-    """Put every batch norm that follows a convolution into its weights: fewer steps, the same result.
+    """Puts every batch norm that follows a convolution into its weights: fewer steps, the same result.
 
     For inference only, after the checkpoint is loaded.
     """
     for block in module.modules():
         if isinstance(block, ConvNorm2d | ConvNorm3d):
             pairs = [("conv", "norm")]
-        elif isinstance(block, Residual3d):
+        elif isinstance(block, ResBlock3d):
             pairs = [("conv1", "norm2")]
         else:
             continue

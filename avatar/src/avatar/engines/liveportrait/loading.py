@@ -23,15 +23,16 @@ FILES: Mapping[str, tuple[str, str | None]] = {
 
 
 def required_files(folder: Path) -> dict[str, Path]:
-    """The checkpoints by role, from a models folder. Raises Unavailable `weights.missing` for the first that
-    is not there: which file, from where, under which licence.
+    """Returns the checkpoints by role, from a models folder.
+
+    Raises Unavailable `weights.missing` for the first that is not there, with its source and licence.
     """
     store = ModelStore(folder)
     return {role: store.require(role) for role in dict.fromkeys(role for role, _ in FILES.values())}
 
 
 def load_networks(files: Mapping[str, Path], sizes: Sizes = PUBLISHED) -> Networks:
-    """All networks, on the CPU in float32. Raises as `strict_load`: `weights.mismatch` and its like."""
+    """Returns all networks, on the CPU in float32. Raises as `strict_load`, such as `weights.mismatch`."""
     networks = Networks(sizes)
     for attribute, (role, part) in FILES.items():
         # Training counts its batches; whoever exported the file may have left that out.

@@ -18,7 +18,7 @@ _EPSILON = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class RawMotion:
-    """What M says, before any arithmetic; float32, one row per picture."""
+    """The output of M, before any arithmetic; float32, one row per picture."""
 
     kp: Tensor
     """(batch, 63): canonical keypoints, x y z in turn."""
@@ -41,7 +41,7 @@ class _ChannelNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class _ResponseNorm(nn.Module):
+class _GlobalResponseNorm(nn.Module):
     """Global response normalisation of (batch, height, width, channels): channels compete by their energy."""
 
     def __init__(self, channels: int) -> None:
@@ -56,19 +56,19 @@ class _ResponseNorm(nn.Module):
         return x + self.gamma * (x * share.to(x.dtype)) + self.beta
 
 
-class _Block(nn.Module):
+class _ConvNextBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.dwconv = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
         self.norm = nn.LayerNorm(channels, eps=_EPSILON)
         self.pwconv1 = nn.Linear(channels, 4 * channels)
-        self.grn = _ResponseNorm(4 * channels)
+        self.grn = _GlobalResponseNorm(4 * channels)
         self.pwconv2 = nn.Linear(4 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.norm(self.dwconv(x).movedim(1, -1))
-        inner = self.pwconv2(self.grn(functional.gelu(self.pwconv1(inner))))
-        return x + inner.movedim(-1, 1)
+        out = self.norm(self.dwconv(x).movedim(1, -1))
+        out = self.pwconv2(self.grn(functional.gelu(self.pwconv1(out))))
+        return x + out.movedim(-1, 1)
 
 
 class _Detector(nn.Module):
@@ -81,7 +81,7 @@ class _Detector(nn.Module):
                 nn.Sequential(_ChannelNorm(inputs, eps=_EPSILON), nn.Conv2d(inputs, outputs, 2, stride=2))
             )
         self.stages = nn.ModuleList(
-            nn.Sequential(*(_Block(width) for _ in range(depth)))
+            nn.Sequential(*(_ConvNextBlock(width) for _ in range(depth)))
             for width, depth in zip(_WIDTHS, _DEPTHS, strict=True)
         )
         self.norm = nn.LayerNorm(_WIDTHS[-1], eps=_EPSILON)
@@ -110,11 +110,11 @@ class MotionExtractor(nn.Module):
         self.detector = _Detector()
 
     def forward(self, picture: Tensor) -> RawMotion:
-        """RGB 0..1 (batch, 3, 256, 256)."""
+        """Returns the motion of RGB pictures 0..1 (batch, 3, 256, 256)."""
         return self.detector(picture)
 
-    def keep_heads_precise(self) -> None:
-        """The heads stay float32 when the rest is halved: their sums are what moves the face."""
+    def keep_heads_in_float32(self) -> None:
+        """Keeps the heads in float32 when the rest is halved: their sums are what moves the face."""
         for name, head in self.detector.named_children():
             if name.startswith("fc_"):
                 head.float()

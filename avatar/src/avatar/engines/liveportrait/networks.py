@@ -30,8 +30,8 @@ class Networks(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    def settle(self, device: torch.device, dtype: torch.dtype) -> Networks:
-        """After loading: norms folded into the weights, moved to `device`, the large networks in `dtype`.
+    def prepare_inference(self, device: torch.device, dtype: torch.dtype) -> Networks:
+        """Folds norms into the weights and moves all to `device`, the large networks in `dtype`.
 
         What is small and decides where things are (heads of M, S, R) stays float32.
         """
@@ -40,5 +40,5 @@ class Networks(nn.Module):
         self.to(device)
         for network in (self.appearance, self.motion, self.warping, self.generator):
             network.to(dtype)
-        self.motion.keep_heads_precise()
+        self.motion.keep_heads_in_float32()
         return self

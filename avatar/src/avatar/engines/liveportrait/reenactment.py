@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from avatar.engines.kept import NOTHING, Content, Kept, digest
 from avatar.engines.liveportrait.animator import Animator, Pixels
 from avatar.engines.liveportrait.motion_values import Motion
 from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings, SourceFace, filmed_poses
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
+from avatar.engines.resume_cache import NO_CACHE, Content, ResumeCache, digest
 from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import Points
 
@@ -34,12 +34,12 @@ def openings_of(points: Points) -> Openings:
 
 
 class Reenactment:
-    """Draws moved faces into frames. `batch`: how many frames the networks see at once. `kept`: what a
-    stopped run had drawn of the same.
+    """Draws moved faces into frames. `batch`: how many frames the networks see at once. `resume_cache`: what
+    a stopped run had drawn of the same.
     """
 
-    def __init__(self, animator: Animator, *, batch: int, kept: Kept = NOTHING) -> None:
-        self._animator, self._batch, self._kept = animator, batch, kept
+    def __init__(self, animator: Animator, *, batch: int, resume_cache: ResumeCache = NO_CACHE) -> None:
+        self._animator, self._batch, self._resume_cache = animator, batch, resume_cache
         self._crop_px = animator.networks.sizes.output_px
         self._mask = soft_mask(self._crop_px)
         self.lost: list[int] = []
@@ -99,21 +99,21 @@ class Reenactment:
 
         Each frame is kept by itself: a run with other batches, as one in the low mode, finds it too.
         """
-        if not self._kept.used:
+        if not self._resume_cache.enabled:
             return iter(self._animator.draw(volume(crops), poses))
         each = list(crops) * len(poses) if len(crops) == 1 else list(crops)
         names = [
             digest(self._animator.identity, crop, *_arrays(pose))
             for crop, pose in zip(each, poses, strict=True)
         ]
-        found = [self._kept.get(name) for name in names]
+        found = [self._resume_cache.get(name) for name in names]
         missing = [index for index, part in enumerate(found) if part is None]
         drawn: Iterator[Pixels] = iter(())
         if missing:
             some = crops if len(crops) == 1 else [crops[index] for index in missing]
             made = self._animator.draw(volume(some), [poses[index] for index in missing])
             for index, picture in zip(missing, made, strict=True):
-                self._kept.put(names[index], _packed(picture))
+                self._resume_cache.put(names[index], _packed(picture))
             drawn = iter(made)
         return iter([next(drawn) if part is None else _unpacked(part) for part in found])
 

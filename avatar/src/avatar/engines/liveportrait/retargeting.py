@@ -26,18 +26,18 @@ class Perceptron(nn.Module):
         return self.mlp(x)
 
 
-def stitch(stitching: Perceptron, source: Tensor, driven: Tensor) -> Tensor:
-    """The driven keypoints (batch, 21, 3), corrected so that the shoulders stay where the source has them."""
-    change = stitching(torch.cat([source.flatten(1), driven.flatten(1)], dim=1))
-    stitched = driven + change[:, : 3 * KEYPOINTS].unflatten(1, (KEYPOINTS, 3))
-    stitched[..., :2] += change[:, None, 3 * KEYPOINTS :]
-    return stitched
+def stitch(stitching: Perceptron, kp_source: Tensor, kp_driving: Tensor) -> Tensor:
+    """Returns the driving keypoints (batch, 21, 3), corrected so that the shoulders stay as in the source."""
+    delta = stitching(torch.cat([kp_source.flatten(1), kp_driving.flatten(1)], dim=1))
+    kp_stitched = kp_driving + delta[:, : 3 * KEYPOINTS].unflatten(1, (KEYPOINTS, 3))
+    kp_stitched[..., :2] += delta[:, None, 3 * KEYPOINTS :]
+    return kp_stitched
 
 
-def retarget(perceptron: Perceptron, source: Tensor, ratios: Tensor) -> Tensor:
-    """What to add to the source's keypoints (batch, 21, 3) so that eyes or lips open as wanted.
+def retarget(perceptron: Perceptron, kp_source: Tensor, ratios: Tensor) -> Tensor:
+    """Returns what to add to the source's keypoints (batch, 21, 3) so that eyes or lips open by the target.
 
-    ratios: (batch, 3) for eyes: the source's left and right, then the wanted one; (batch, 2) for lips: the
-    source's, then the wanted one.
+    ratios: (batch, 3) for eyes: the source's left and right, then the target; (batch, 2) for lips: the
+    source's, then the target.
     """
-    return perceptron(torch.cat([source.flatten(1), ratios], dim=1)).unflatten(1, (KEYPOINTS, 3))
+    return perceptron(torch.cat([kp_source.flatten(1), ratios], dim=1)).unflatten(1, (KEYPOINTS, 3))

@@ -17,8 +17,7 @@ import torch
 from avatar.engines.base import EngineReport, Layer, Pixels
 from avatar.engines.card import answering_card, opened_card
 from avatar.engines.card_memory import OUT_OF_MEMORY, out_of_memory
-from avatar.engines.card_mode import MOUTH, PORTRAIT, Asked, Mode, decided, share_of
-from avatar.engines.kept import NOTHING, Kept
+from avatar.engines.card_mode import MOUTH, PORTRAIT, Mode, RequestedMode, choose_mode, share_of
 from avatar.engines.latentsync.engine import Job, LatentSync, OpenTracker
 from avatar.engines.liveportrait.beside_speech import Driving
 from avatar.engines.liveportrait.engine import batch_of
@@ -38,6 +37,7 @@ from avatar.engines.neural.moving import (
 )
 from avatar.engines.precision import Precision
 from avatar.engines.registry import engine_info
+from avatar.engines.resume_cache import NO_CACHE, ResumeCache
 from avatar.errors import Unavailable
 from avatar.face.tracker import open_aligning_tracker, open_tracker
 from avatar.spec import MediaRef, PhotoFace, VideoFace
@@ -61,7 +61,7 @@ class Surroundings:
     check: Callable[[], None]
     seed: int = 1
     low: bool = False
-    kept: Kept = NOTHING
+    resume_cache: ResumeCache = NO_CACHE
 
 
 class NeuralFace:
@@ -88,10 +88,10 @@ class NeuralFace:
         self._cutout = Cutout() if alpha else None
         self._report = EngineReport()
         self._running: Generator[Pixels] | None = None
-        asked: Asked = "low" if given.low else "auto"
+        asked: RequestedMode = "low" if given.low else "auto"
         self._wide = given.holder.wide
         self._precision: Precision = "fp32" if self._wide else "auto"
-        self.mode: Mode = decided(chosen.engine, opened_card(chosen.engine), asked, wide=self._wide)
+        self.mode: Mode = choose_mode(chosen.engine, opened_card(chosen.engine), asked, wide=self._wide)
 
     @property
     def takes_least(self) -> bool:
@@ -149,7 +149,7 @@ class NeuralFace:
             batch = self._batch(portrait)
             given = self._given
             yield video_pictures(
-                job, track, portrait.animator, batch, self._report, given.check, given.kept, find
+                job, track, portrait.animator, batch, self._report, given.check, given.resume_cache, find
             )
             return
         with self._mouth(job, find) as pictures:
@@ -173,13 +173,19 @@ class NeuralFace:
 
         def moved() -> Iterator[Pixels]:
             batch, given = self._batch(portrait), self._given
-            return photo_pictures(still, track, portrait.animator, batch, given.check, given.kept, driving)
+            return photo_pictures(
+                still, track, portrait.animator, batch, given.check, given.resume_cache, driving
+            )
 
         if self._engine == PORTRAIT:
             yield (still.shown(picture) for picture in moved())
             return
         with ExitStack() as stack:
-            drawn = moved if together else stack.enter_context(self._kept(moved(), still, track.frames))
+            drawn = (
+                moved
+                if together
+                else stack.enter_context(self._pictures_on_disk(moved(), still, track.frames))
+            )
             job = self._job(_stand_in(face), track, Path(), face.image.name or "the photo", still.work_size)
             job = replace(job, drawn=drawn)
             # As it was decided above: LivePortrait is drawing, and a neighbour may have come since.
@@ -209,10 +215,10 @@ class NeuralFace:
         return Driving.over(template, self._fps, track.frames)
 
     @contextmanager
-    def _kept(
+    def _pictures_on_disk(
         self, pictures: Iterator[Pixels], still: Still, frames: int
     ) -> Iterator[Callable[[], Iterator[Pixels]]]:
-        """All pictures of the first stage on disk, its networks off the card."""
+        """Writes all pictures of the first stage to disk, and moves its networks off the card."""
         path = self._given.folder / "moved.mkv"
         try:
             write_pictures(path, pictures, still.work_size, self._fps, frames)
@@ -234,7 +240,7 @@ class NeuralFace:
         settings = models.mouth_settings(self._given.seed)
         engine = LatentSync(mouth.networks, mouth.ways_in(self.mode), settings, tracker=tracker)
         given = self._given
-        with engine.pictures(job, given.folder, self._report, given.check, given.kept) as pictures:
+        with engine.pictures(job, given.folder, self._report, given.check, given.resume_cache) as pictures:
             yield pictures
 
     def _portrait(self, beside: tuple[str, ...] = ()) -> models.PortraitModel:

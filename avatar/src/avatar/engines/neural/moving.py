@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from avatar.engines.base import EngineReport, Pixels
-from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.engine import Job, OpenTracker, filmed
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.beside_speech import Driving, driven_poses
@@ -25,6 +24,7 @@ from avatar.engines.liveportrait.puppet import spoken_poses
 from avatar.engines.liveportrait.reenactment import Reenactment
 from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
 from avatar.engines.motion.survey import ranges
+from avatar.engines.resume_cache import NO_CACHE, ResumeCache
 from avatar.errors import Unavailable
 from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import FaceLandmarks, Picture
@@ -93,13 +93,13 @@ def photo_pictures(
     animator: Animator,
     batch: int,
     check: Check,
-    kept: Kept = NOTHING,
+    resume_cache: ResumeCache = NO_CACHE,
     driving: Driving | None = None,
 ) -> Iterator[Pixels]:
-    """One picture of `still.work_size` for each frame of the track. `kept`: what a stopped run had drawn.
-    `driving`: who moves the head beside the speech.
+    """Yields one picture of `still.work_size` for each frame of the track. `resume_cache`: what a stopped run
+    had drawn. `driving`: who moves the head beside the speech.
     """
-    drawing = Reenactment(animator, batch=batch, kept=kept)
+    drawing = Reenactment(animator, batch=batch, resume_cache=resume_cache)
     with animator.stoppable(check):
         source = drawing.face_of(still.picture, still.face.points)
         poses = (
@@ -119,13 +119,13 @@ def video_pictures(
     batch: int,
     report: EngineReport,
     check: Check,
-    kept: Kept = NOTHING,
+    resume_cache: ResumeCache = NO_CACHE,
     find: OpenTracker = open_aligning_tracker,
 ) -> Iterator[Pixels]:
-    """The footage with its lips moved as the track says, one picture for each of its frames. `kept`: what a
-    stopped run had drawn.
+    """Yields the footage with its lips moved as the track says, one picture for each of its frames.
+    `resume_cache`: what a stopped run had drawn.
     """
-    drawing = Reenactment(animator, batch=batch, kept=kept)
+    drawing = Reenactment(animator, batch=batch, resume_cache=resume_cache)
     manner = Manner(shut_lips=False, lips=True)
     with closing(find()) as tracker, animator.stoppable(check):
         declare(tracker, report)

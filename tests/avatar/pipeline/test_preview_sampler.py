@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from avatar.compose.colour import Planes
-from avatar.pipeline import glance
-from avatar.pipeline.glance import Glance, small_jpeg
+from avatar.pipeline import preview_sampler
+from avatar.pipeline.preview_sampler import PreviewSampler, small_jpeg
 from avatar.spec import PreviewFrame
 
 RED_709 = (63, 102, 240)
@@ -36,12 +36,12 @@ def test_a_picture_is_small_and_has_the_colours_of_the_video(
 
 def test_the_first_frame_is_shown_and_then_one_every_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(glance.time, "monotonic", lambda: now[0])
-    told: list[PreviewFrame] = []
-    seen = Glance(told.append, "one")
+    monkeypatch.setattr(preview_sampler.time, "monotonic", lambda: now[0])
+    frames: list[PreviewFrame] = []
+    previews = PreviewSampler(frames.append, "one")
     planes = red(64, 64)
     for _ in range(20):
-        seen.see(planes)
+        previews.add(planes)
         now[0] += 0.25
-    assert [line.frame for line in told] == [0, 8, 16]
-    assert told[0].scene == "one" and base64.b64decode(told[0].jpeg).startswith(b"\xff\xd8\xff")
+    assert [line.frame for line in frames] == [0, 8, 16]
+    assert frames[0].scene == "one" and base64.b64decode(frames[0].jpeg).startswith(b"\xff\xd8\xff")

@@ -1,4 +1,4 @@
-"""Keeps what costly networks have made, so that a run that was stopped goes on where it stood.
+"""Keeps finished parts of costly networks, so that a run that was stopped goes on where it stood.
 
 A part is found by a digest of everything it follows from, not by its place in a job: what is still the same
 after a change of the video, the sound or the options is used again, and nothing else.
@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,19 +36,19 @@ Content = bytes | str | float | int | None | npt.NDArray[Any]
 
 
 def digest(*of: Content) -> str:
-    """Of values and arrays in their order."""
+    """Returns a hash of values and arrays in their order."""
     seen = hashlib.blake2b(digest_size=20)
     for one in of:
         if isinstance(one, np.ndarray):
             seen.update(f"{one.dtype.str}{one.shape};".encode())
             seen.update(np.ascontiguousarray(one).data)
         else:
-            said = one if isinstance(one, bytes) else repr(one).encode()
-            seen.update(f"{type(one).__name__}{len(said)};".encode() + said)
+            encoded = one if isinstance(one, bytes) else repr(one).encode()
+            seen.update(f"{type(one).__name__}{len(encoded)};".encode() + encoded)
     return seen.hexdigest()
 
 
-class Kept:
+class ResumeCache:
     """Parts as files in `folder`, which jobs may share. Nothing is kept without a folder.
 
     listed: where the names of this job's parts are written down, for whoever has to forget them without it.
@@ -69,12 +69,12 @@ class Kept:
             self._bytes = _without_old(folder)
 
     @property
-    def used(self) -> bool:
-        """Whether anything is kept: names need not be made up otherwise."""
+    def enabled(self) -> bool:
+        """Returns whether there is a folder; without one no names are computed."""
         return self._folder is not None
 
     def get(self, name: str) -> bytes | None:
-        """The part, or None when there is none or its file is damaged."""
+        """Returns the part, or None when there is none or its file is damaged."""
         if self._folder is None:
             return None
         self._marks.add(name, Mark.USED)
@@ -93,7 +93,7 @@ class Kept:
         return content
 
     def put(self, name: str, content: bytes) -> None:
-        """A full disk only means that this part is not kept."""
+        """Writes the part; on a full disk nothing is written."""
         if self._folder is None:
             return
         path = self._folder / (name + PART_SUFFIX)
@@ -111,31 +111,31 @@ class Kept:
         self._marks.add(name, Mark.USED | Mark.PUT)
         self._bytes += len(content)
 
-    def _has_room(self, folder: Path, wanted: int) -> bool:
-        """Makes it, if need be, of the oldest parts that this job has not used. A disk that is nearly full
-        has none: whatever else is written there cannot be left out.
+    def _has_room(self, folder: Path, needed_bytes: int) -> bool:
+        """Returns whether the part fits, after removing the oldest parts that this job has not used. A disk
+        that is nearly full has no room: whatever else is written there cannot be left out.
         """
         disk = shutil.disk_usage(folder)
-        if disk.free - wanted < min(LEAST_FREE_BYTES, LEAST_FREE_SHARE * disk.total):
+        if disk.free - needed_bytes < min(LEAST_FREE_BYTES, LEAST_FREE_SHARE * disk.total):
             return False
-        if self._bytes + wanted <= self._most_bytes:
+        if self._bytes + needed_bytes <= self._most_bytes:
             return True
         if self._full:
             return False
         found = _parts(folder)
         self._bytes = sum(size for _, size, _ in found)
         for _, size, path in found:
-            if self._bytes + wanted <= self._most_bytes:
+            if self._bytes + needed_bytes <= self._most_bytes:
                 break
             if not self._marks.has(path.name.removesuffix(PART_SUFFIX), Mark.USED):
                 path.unlink(missing_ok=True)
                 self._bytes -= size
         # What others put there later is not looked for: a long job would look through the folder each frame.
-        self._full = self._bytes + wanted > self._most_bytes
+        self._full = self._bytes + needed_bytes > self._most_bytes
         return not self._full
 
     def forget(self) -> None:
-        """The job is done: its parts are not needed any more."""
+        """Deletes the parts of this job: it is done."""
         if self._folder is not None:
             for _, _, path in _parts(self._folder):
                 if self._marks.has(path.name.removesuffix(PART_SUFFIX), Mark.USED):
@@ -146,7 +146,7 @@ class Kept:
         self._marks.clear()
 
     def _write_down(self, name: str) -> None:
-        """Before there is a part of that name: a list that names too many harms nobody."""
+        """Lists the name before there is a part of it: a list that names too many harms nobody."""
         if self._listed is None or self._marks.has(name, Mark.LISTED):
             return
         with self._listed.open("a", encoding="ascii") as names:
@@ -154,11 +154,11 @@ class Kept:
         self._marks.add(name, Mark.LISTED)
 
 
-NOTHING = Kept(None)
+NO_CACHE = ResumeCache(None)
 
 
 def fingerprint(tensors: Iterable[tuple[str, Any]], values: int = 16) -> str:
-    """Tells checkpoints apart by some evenly spread values of every tensor; works on any device."""
+    """Returns a hash of some evenly spread values of every tensor, which tells checkpoints apart."""
     seen: list[Content] = []
     for name, tensor in tensors:
         flat = tensor.detach().flatten()
@@ -167,17 +167,12 @@ def fingerprint(tensors: Iterable[tuple[str, Any]], values: int = 16) -> str:
     return digest(*seen)
 
 
-def named(options: Mapping[str, Any]) -> str:
-    """Options as one value for `digest`."""
-    return repr(sorted((key, str(value)) for key, value in options.items()))
-
-
 def _check(content: bytes) -> bytes:
     return zlib.crc32(content).to_bytes(_CHECK_BYTES, "big")
 
 
 def _without_old(folder: Path) -> int:
-    """Bytes that lie in the folder once what nobody came back for is gone."""
+    """Deletes parts older than `OLDEST_S`; returns the bytes of the others."""
     total, before = 0, time.time() - OLDEST_S
     for path in folder.iterdir():
         try:
@@ -192,7 +187,7 @@ def _without_old(folder: Path) -> int:
 
 
 def _parts(folder: Path) -> list[tuple[float, int, Path]]:
-    """When each was written, and its bytes; the oldest first."""
+    """Returns time of writing, bytes and path of each part, the oldest first."""
     found = []
     for path in folder.glob("*" + PART_SUFFIX):
         try:

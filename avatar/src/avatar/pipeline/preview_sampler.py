@@ -1,6 +1,4 @@
-"""Shows how the picture looks while a scene is made: a small JPEG now and then. The frame loop calls it once
-per frame.
-"""
+"""Samples previews while a scene is made: a small JPEG now and then. The frame loop calls it once a frame."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ LONGER_SIDE_PX = 320
 JPEG_QUALITY = 60
 
 
-class Glance:
-    """The first frame at once, then one every two seconds; the frames in between cost nothing."""
+class PreviewSampler:
+    """Sends the first frame at once, then one every two seconds; the frames in between cost nothing."""
 
     def __init__(self, tell: Callable[[PreviewFrame], None], scene: str | None) -> None:
         self._tell = tell
@@ -29,7 +27,7 @@ class Glance:
         self._frame = 0
         self._next = 0.0
 
-    def see(self, planes: Planes) -> None:
+    def add(self, planes: Planes) -> None:
         number, self._frame = self._frame, self._frame + 1
         if time.monotonic() < self._next:
             return
@@ -40,7 +38,7 @@ class Glance:
 
 
 def small_jpeg(planes: Planes) -> bytes:
-    """At most 320 pixels on its longer side."""
+    """Returns a JPEG of at most 320 pixels on its longer side."""
     frame = planes.frame
     scale = min(1.0, LONGER_SIDE_PX / max(frame.width, frame.height))
     small = frame.reformat(

@@ -1,4 +1,4 @@
-"""The frames of a reenactment: a photo or a video with its face in the driving poses, not yet written."""
+"""Draws the frames of a reenactment: a photo or a video with its face in the driving poses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from avatar.compose.colour import Pixels
 from avatar.engines.base import EngineInfo
-from avatar.engines.kept import Kept
 from avatar.engines.liveportrait.template import MotionTemplate
+from avatar.engines.resume_cache import ResumeCache
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture, read_picture
 from avatar.face.portrait import flatten
 from avatar.face.search import choose_face, find_upright_faces
 from avatar.face.tracker import FaceTracker
-from avatar.pipeline.reenact_job import ReenactJob, no_driving
+from avatar.pipeline.reenact.job import ReenactJob, no_driving
 from avatar.spec import Canvas, Notice
 from avatar.tracks import SpeechTrack
 
@@ -34,10 +34,8 @@ MAX_SIDE_PX = 3840
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Frames to write, and what is known of them once they are written. mode: how much of a card that takes;
-    empty without one.
-    """
+class FrameSource:
+    """Frames to write, and what is known of them once they are written. mode: of the card; empty without."""
 
     canvas: Canvas
     frames: int
@@ -49,44 +47,51 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What frames are drawn with. kept: what a stopped run had drawn."""
+class DrawingTools:
+    """Draws frames: networks, tracker, and the frames that a stopped run had drawn."""
 
     animator: Animator
     tracker: FaceTracker
     check: Callable[[], None]
-    kept: Kept
+    resume_cache: ResumeCache
 
 
-def photo_run(job: ReenactJob, given: MotionTemplate | SpeechTrack | None, means: Means) -> Run:
-    """The photo as `given` moves it, or the job's own driving video or picture."""
+def photo_frames(
+    job: ReenactJob, driver: MotionTemplate | SpeechTrack | None, tools: DrawingTools
+) -> FrameSource:
+    """Returns the photo as `driver` moves it, or the job's own driving video or picture."""
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.poses import still_poses
     from avatar.engines.liveportrait.puppet import spoken_poses
     from avatar.engines.liveportrait.reenactment import Reenactment
 
-    given_picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
-    _require_size(given_picture, "The source")
-    upright = find_upright_faces(given_picture, means.tracker)
+    source_picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
+    _require_size(source_picture, "The source")
+    upright = find_upright_faces(source_picture, tools.tracker)
     picture, face = upright.picture, choose_face(upright.faces, job.options.face_index)
-    drawing = Reenactment(means.animator, batch=batch_of(means.animator), kept=means.kept)
+    drawing = Reenactment(tools.animator, batch=batch_of(tools.animator), resume_cache=tools.resume_cache)
     source = drawing.face_of(picture, face.points)
     lost: Callable[[], list[int]]
-    if isinstance(given, SpeechTrack):
+    if isinstance(driver, SpeechTrack):
         from avatar.timing import control_track
 
-        track = control_track(given, SPOKEN_FPS, seed=0)
+        track = control_track(driver, SPOKEN_FPS, seed=0)
         poses = spoken_poses(source, face, track)
-        frames, fps, lost = track.frames, SPOKEN_FPS, _none
+        frames, fps, lost = track.frames, SPOKEN_FPS, _no_lost_frames
     else:
-        driving, frames, fps, lost, first = _driving(job, given, None, means)
+        driving, frames, fps, lost, first = _driving(job, driver, None, tools)
         poses = still_poses(source, driving, job.options.manner(), first)
-    return Run(_canvas(picture, fps), frames, drawing.photo(picture, source, poses), lost)
+    return FrameSource(_canvas(picture, fps), frames, drawing.photo(picture, source, poses), lost)
 
 
-def video_run(job: ReenactJob, given: MotionTemplate | SpeechTrack | None, means: Means) -> Run:
-    """The video likewise. Raises InvalidInput `reenact.no_driving` for a speech: that moves photos alone."""
-    if isinstance(given, SpeechTrack):
+def video_frames(
+    job: ReenactJob, driver: MotionTemplate | SpeechTrack | None, tools: DrawingTools
+) -> FrameSource:
+    """Returns the video as `driver` moves it.
+
+    Raises InvalidInput `reenact.no_driving` for a speech: that moves photos alone.
+    """
+    if isinstance(driver, SpeechTrack):
         raise no_driving()
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.filmed import Film
@@ -95,19 +100,19 @@ def video_run(job: ReenactJob, given: MotionTemplate | SpeechTrack | None, means
     film = Film(job.source, job.source.name)
     begin = _even(next(film.pictures()))
     _require_size(begin, "The source")
-    driving, frames, fps, _, first = _driving(job, given, film.fps, means)
-    drawing = Reenactment(means.animator, batch=batch_of(means.animator), kept=means.kept)
-    tracked = film.tracked(means.tracker, job.options.face_index)
+    driving, frames, fps, _, first = _driving(job, driver, film.fps, tools)
+    drawing = Reenactment(tools.animator, batch=batch_of(tools.animator), resume_cache=tools.resume_cache)
+    tracked = film.tracked(tools.tracker, job.options.face_index)
     shown = ((_even(picture), points) for picture, points in tracked)
     pictures = drawing.video(shown, driving, job.options.manner(), first)
-    return Run(_canvas(begin, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
+    return FrameSource(_canvas(begin, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
 
 
 def _driving(
-    job: ReenactJob, template: MotionTemplate | None, fps: int | None, means: Means
+    job: ReenactJob, template: MotionTemplate | None, fps: int | None, tools: DrawingTools
 ) -> tuple[Iterator[DrivingFace], int, int, Callable[[], list[int]], Motion | None]:
-    """The driving faces, how many, at what rate, in which frames there was none, and what their changes are
-    counted from if not from the first.
+    """Returns the driving faces, their number and rate, a function that gives the frames without one, and the
+    motion that changes are counted from if not from the first.
     """
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.filmed import LEAST_FPS, MAX_FRAMES, MOST_FPS, DrivingFilm, Film
@@ -116,7 +121,7 @@ def _driving(
         rate = fps or min(MOST_FPS, max(LEAST_FPS, round(template.fps)))
         count = max(1, round(len(template) * rate / template.fps))
         rows = np.minimum((np.arange(count) * template.fps / rate).astype(int), len(template) - 1)
-        return (template.face(int(row)) for row in rows), count, rate, _none, None
+        return (template.face(int(row)) for row in rows), count, rate, _no_lost_frames, None
     if job.driving is None:
         raise no_driving()
     if is_picture(job.driving):
@@ -125,31 +130,31 @@ def _driving(
 
         picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
         _require_size(picture, job.driving.name)
-        upright = find_upright_faces(picture, means.tracker)
+        upright = find_upright_faces(picture, tools.tracker)
         picture, found = upright.picture, choose_face(upright.faces, None)
-        face = pictured_face(picture, found.points, means.animator)
+        face = pictured_face(picture, found.points, tools.animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
-        return repeat(face, count), count, fps or SPOKEN_FPS, _none, pictured(face)
+        return repeat(face, count), count, fps or SPOKEN_FPS, _no_lost_frames, pictured(face)
     film = Film(job.driving, job.driving.name, fps)
     _require_size(next(film.pictures()), film.name)
-    watched = DrivingFilm.watch(film, means.tracker, means.check)
-    faces = watched.faces(means.animator, batch_of(means.animator))
+    watched = DrivingFilm.watch(film, tools.tracker, tools.check)
+    faces = watched.faces(tools.animator, batch_of(tools.animator))
     if job.save_template is not None:
         from avatar.engines.liveportrait.template import save_template, template_of
 
-        kept = template_of(film.fps, faces)
-        save_template(kept, job.save_template)
-        faces = (kept.face(row) for row in range(len(kept)))
+        template = template_of(film.fps, faces)
+        save_template(template, job.save_template)
+        faces = (template.face(row) for row in range(len(template)))
     return faces, len(film), film.fps, lambda: watched.lost, None
 
 
-def _none() -> list[int]:
-    """No frame without a face."""
+def _no_lost_frames() -> list[int]:
+    """Returns no frame: each has a face."""
     return []
 
 
 def _even(picture: Pixels) -> Pixels:
-    """Without its last row and column where their number is odd: 4:2:0 needs pairs."""
+    """Returns the picture without its last row and column where their number is odd: 4:2:0 needs pairs."""
     height, width = picture.shape[:2]
     return picture[: height // 2 * 2, : width // 2 * 2]
 

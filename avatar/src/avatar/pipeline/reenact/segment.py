@@ -16,11 +16,11 @@ from avatar.engines.motion.survey import ranges
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture
 from avatar.pipeline.context import Context
-from avatar.pipeline.glance import Glance
 from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.preview_sampler import PreviewSampler
 from avatar.pipeline.record import SegmentRecord, engine_records, spoken
-from avatar.pipeline.reenact_frames import Run
-from avatar.pipeline.reenact_job import SCENE
+from avatar.pipeline.reenact.frames import FrameSource
+from avatar.pipeline.reenact.job import SCENE
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import EngineUse, Notice, RenderSpec, StageStarted
@@ -29,7 +29,7 @@ from avatar.tracks import SpeechTrack
 
 def write_segment(
     spec: RenderSpec,
-    made: Run,
+    source: FrameSource,
     speech: SpeechTrack | None,
     driving: Path | None,
     folder: Path,
@@ -38,26 +38,26 @@ def write_segment(
     from avatar.engines.liveportrait.info import INFO
 
     with atomic_files(folder, (SEGMENT, SOUND, WORDS)) as work:
-        context.tell(StageStarted(stage="frames", scene=SCENE, total_frames=made.frames))
-        meter = FrameMeter(context.tell, SCENE, made.frames)
-        glance = Glance(context.tell, SCENE)
+        context.tell(StageStarted(stage="frames", scene=SCENE, total_frames=source.frames))
+        meter = FrameMeter(context.tell, SCENE, source.frames)
+        previews = PreviewSampler(context.tell, SCENE)
         waiting = room_for(spec.canvas.width * spec.canvas.height)
         with (
-            ahead(lambda: made.pictures, waiting) as pictures,
+            ahead(lambda: source.pictures, waiting) as pictures,
             segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
         ):
             for picture in pictures:
                 context.check()
                 planes = Planes.of(picture)
                 writer.write(planes)
-                glance.see(planes)
+                previews.add(planes)
                 meter.count()
         duration_ms = round(writer.frames * 1000 / spec.canvas.fps)
-        for notice in made.notices:
+        for notice in source.notices:
             context.tell(notice)
         notices = _write_sound(speech, driving, duration_ms, work / SOUND, context)
         scene = spec.scenes[0]
-        drawn = engine_records((INFO,), made.trackers)
+        drawn = engine_records((INFO,), source.trackers)
         record = SegmentRecord(
             scene=SCENE,
             scene_hash=spec.scene_hash(SCENE),
@@ -67,31 +67,31 @@ def write_segment(
             words=() if speech is None else spoken(speech.words),
             phone_source="engine" if speech is None else speech.phone_source,
             engines=drawn if speech is None else (voice_record(scene), *drawn),
-            engine_use=EngineUse(scene=SCENE, engine=INFO.name, asked=INFO.name, mode=made.mode),
+            engine_use=EngineUse(scene=SCENE, engine=INFO.name, asked=INFO.name, mode=source.mode),
             poster_ms=min(duration_ms // 2, 5000),
-            warnings=(*made.notices, *notices),
-            lost_face_frames=tuple(ranges(np.isin(np.arange(writer.frames), made.lost()))),
+            warnings=(*source.notices, *notices),
+            lost_face_frames=tuple(ranges(np.isin(np.arange(writer.frames), source.lost()))),
         )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
 
 
-def is_heard(driving: Path) -> bool:
-    """Whether it is a video with sound."""
+def has_own_sound(driving: Path) -> bool:
+    """Returns whether it is a video with sound."""
     return not (is_template(driving) or is_picture(driving)) and has_sound(driving)
 
 
 def _write_sound(
     speech: SpeechTrack | None, driving: Path | None, duration_ms: int, target: Path, context: Context
 ) -> list[Notice]:
-    """The speech, the driving video's sound, or silence."""
+    """Writes the speech, the driving video's sound, or silence; returns the notices."""
     from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
     from avatar.speech.sound import WavWriter
 
     if speech is not None:
         speech.wav.rename(target)
         return []
-    if driving is None or not is_heard(driving):
+    if driving is None or not has_own_sound(driving):
         with WavWriter(target, 48_000) as writer:
             writer.silence(duration_ms)
         return []

@@ -14,8 +14,8 @@ from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
 from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY, give_back
-from avatar.engines.card_mode import MOUTH, Asked, decided
-from avatar.engines.kept import Kept
+from avatar.engines.card_mode import MOUTH, RequestedMode, choose_mode
+from avatar.engines.resume_cache import ResumeCache
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import InvalidInput, Unavailable
@@ -24,9 +24,9 @@ from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_outputs
-from avatar.pipeline.glance import Glance
-from avatar.pipeline.lipsync import SCENE, render_spec
+from avatar.pipeline.lipsync.video import SCENE, render_spec
 from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.preview_sampler import PreviewSampler
 from avatar.pipeline.record import SegmentRecord, engine_records, spoken
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
@@ -51,7 +51,7 @@ class MouthOptions:
     hear after the sound's end, see `avatar.engines.latentsync.mel`.
     """
 
-    vram: Asked = "auto"
+    vram: RequestedMode = "auto"
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     steps: int = 20
     guidance: float = 1.5
@@ -96,41 +96,42 @@ def lipsync_by_networks(
     whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
     require_outputs(target, whole.output, paths_of(whole.scenes))
     require_consent(whole.scenes[0])
-    opened = open_engine or open_latentsync
-    kept = unfinished(context, fresh=options.fresh)
+    resume_cache = unfinished(context, fresh=options.fresh)
     while True:
-        least, widest = _at_its_end(options)
+        at_low, at_fp32 = _limits_reached(options)
         try:
-            return _tried(whole, target, context, opened, options, kept, low=least)
+            return _run_with_card(
+                whole, target, context, open_engine or open_latentsync, options, resume_cache, low=at_low
+            )
         except Unavailable as error:
-            if error.code == OUT_OF_MEMORY and not least:
-                options, how = replace(options, vram="low"), "with less at a time"
-            elif error.code == NOT_FINITE and options.precision == "auto" and not widest:
-                options, how = replace(options, precision="fp32"), "in fp32"
+            if error.code == OUT_OF_MEMORY and not at_low:
+                options, change = replace(options, vram="low"), "with less at a time"
+            elif error.code == NOT_FINITE and options.precision == "auto" and not at_fp32:
+                options, change = replace(options, precision="fp32"), "in fp32"
             else:
                 raise
-            context.tell(Notice(code=error.code, message=f"{error.message} Starting again {how}."))
+            context.tell(Notice(code=error.code, message=f"{error.message} Starting again {change}."))
         give_back(import_torch())
 
 
-def _at_its_end(options: MouthOptions) -> tuple[bool, bool]:
-    """Whether nothing takes less of the card, and whether the numbers are fp32 already."""
+def _limits_reached(options: MouthOptions) -> tuple[bool, bool]:
+    """Returns whether the mode is the lowest, and whether the numbers are fp32 already."""
     torch = import_torch()
     from avatar.engines.card import opened_card
     from avatar.engines.precision import dtype_of
 
     card = opened_card(MOUTH)
     wide = dtype_of(options.precision, torch.float32 if card is None else torch.float16) is torch.float32
-    return decided(MOUTH, card, options.vram, wide=wide) == "low", wide
+    return choose_mode(MOUTH, card, options.vram, wide=wide) == "low", wide
 
 
-def _tried(
+def _run_with_card(
     spec: RenderSpec,
     target: Path,
     context: Context,
-    opened: OpenEngine,
+    open_engine: OpenEngine,
     options: MouthOptions,
-    kept: Kept,
+    resume_cache: ResumeCache,
     *,
     low: bool,
 ) -> Finished:
@@ -138,11 +139,11 @@ def _tried(
     from avatar.engines.latentsync.engine import INFO
 
     with held_card(INFO.name, low=low):
-        return _made(spec, target, context, opened(options), kept, options)
+        return _run(spec, target, context, open_engine(options), resume_cache, options)
 
 
 def open_latentsync(options: MouthOptions) -> LatentSync:
-    """The engine with the operator's weights."""
+    """Opens the engine with the operator's weights."""
     import_torch()
     from avatar.engines.latentsync.clip import Settings
     from avatar.engines.latentsync.engine import LatentSync
@@ -163,13 +164,18 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
     return LatentSync(load_networks(files, ways), ways, settings, tracker=tracker)
 
 
-def _made(
-    spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept, options: MouthOptions
+def _run(
+    spec: RenderSpec,
+    target: Path,
+    context: Context,
+    engine: LatentSync,
+    resume_cache: ResumeCache,
+    options: MouthOptions,
 ) -> Finished:
     with atomic_files(target.parent, ()) as work:
-        segment = make_mouth_segment(spec, work / SCENE, context, engine, kept, options)
+        segment = make_mouth_segment(spec, work / SCENE, context, engine, resume_cache, options)
         done = assemble_video(spec, [segment], target, context)
-    kept.forget()
+    resume_cache.forget()
     return done
 
 
@@ -178,12 +184,13 @@ def make_mouth_segment(
     folder: Path,
     context: Context,
     engine: LatentSync,
-    kept: Kept,
+    resume_cache: ResumeCache,
     options: MouthOptions,
 ) -> SegmentFiles:
-    """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing
-    is forgotten here: that is for whoever has the segment. Of `options` only `tail` is looked
-    at: with the others `engine` was opened.
+    """Makes the one scene of `spec`: `segment.mp4`, `audio.wav` and `words.json` in `folder`.
+
+    Forgets nothing of `resume_cache`: the caller does, once it has the segment. Of `options` only `tail`
+    counts here: with the others `engine` was opened.
     """
     from avatar.engines.latentsync.engine import INFO, Job
     from avatar.speech import speak
@@ -215,19 +222,19 @@ def make_mouth_segment(
         )
         context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=job.frames))
         meter = FrameMeter(context.tell, scene.id, job.frames)
-        glance = Glance(context.tell, scene.id)
+        previews = PreviewSampler(context.tell, scene.id)
         report = EngineReport()
         with (
-            engine.pictures(job, work, report, context.check, kept) as pictures,
+            engine.pictures(job, work, report, context.check, resume_cache) as pictures,
             segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
         ):
             for picture in pictures:
                 context.check()
                 planes = Planes.of(picture)
                 writer.write(planes)
-                glance.see(planes)
+                previews.add(planes)
                 meter.count()
-        tell_resumed(context, kept.found, scene.id)
+        tell_resumed(context, resume_cache.found, scene.id)
         for notice in report.notices:
             warn(notice.model_copy(update={"scene": scene.id}))
         write_scene_sound(scene, speech, work / SOUND, context, warn)

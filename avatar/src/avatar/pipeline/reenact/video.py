@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.encode.atomic import atomic_files
 from avatar.engines.base import EngineReport
 from avatar.engines.card_memory import NOT_FINITE, give_back
-from avatar.engines.kept import Kept
 from avatar.engines.liveportrait.template import MotionTemplate, is_template, load_template
+from avatar.engines.resume_cache import ResumeCache
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
 from avatar.errors import Unavailable
@@ -22,11 +23,11 @@ from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
-from avatar.pipeline.lipsync import with_rate_of
+from avatar.pipeline.lipsync.video import with_rate_of
 from avatar.pipeline.read_spec import named_fields
-from avatar.pipeline.reenact_frames import Means, photo_run, video_run
-from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
-from avatar.pipeline.reenact_segment import is_heard, write_segment
+from avatar.pipeline.reenact.frames import DrawingTools, photo_frames, video_frames
+from avatar.pipeline.reenact.job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
+from avatar.pipeline.reenact.segment import has_own_sound, write_segment
 from avatar.pipeline.unfinished import tell_resumed, unfinished
 from avatar.spec import (
     Captions,
@@ -71,26 +72,26 @@ def reenact(
     if job.driving is not None and is_template(job.driving):
         template = load_template(job.driving)
     torch = import_torch()
-    opened = open_animator or _open_animator
-    kept = unfinished(context, fresh=job.options.fresh)
+    resume_cache = unfinished(context, fresh=job.options.fresh)
+    run = partial(_run, scene=scene, template=template, target=target, context=context)
+    run = partial(run, resume_cache=resume_cache, open_animator=open_animator or _open_animator)
     try:
-        return _made(job, scene, template, target, context, kept, opened)
+        return run(job)
     except Unavailable as error:
         if error.code != NOT_FINITE or job.options.precision != "auto" or not torch.cuda.is_available():
             raise
         context.tell(Notice(code=error.code, message=f"{error.message} Starting again in fp32."))
     give_back(torch)
-    wide = replace(job, options=replace(job.options, precision="fp32"))
-    return _made(wide, scene, template, target, context, kept, opened)
+    return run(replace(job, options=replace(job.options, precision="fp32")))
 
 
-def _made(
+def _run(
     job: ReenactJob,
     scene: Scene,
     template: MotionTemplate | None,
     target: Path,
     context: Context,
-    kept: Kept,
+    resume_cache: ResumeCache,
     open_animator: OpenAnimator,
 ) -> Finished:
     from avatar.engines.card import held_card
@@ -110,31 +111,35 @@ def _made(
             context.tell(StageStarted(stage="speech", scene=SCENE))
             speech = speak(scene, work, context.resolve)
         context.tell(StageStarted(stage="prepare", scene=SCENE))
-        run = photo_run if photo else video_run
-        made = run(job, template if speech is None else speech, Means(animator, tracker, context.check, kept))
+        run = photo_frames if photo else video_frames
+        source = run(
+            job,
+            template if speech is None else speech,
+            DrawingTools(animator, tracker, context.check, resume_cache),
+        )
         declare(tracker, report := EngineReport())
-        made = replace(
-            made,
+        source = replace(
+            source,
             notices=tuple(report.notices),
             trackers=tuple(report.trackers),
             mode="full" if animator.device.type == "cuda" else "",
         )
         spec = RenderSpec(
             title=job.source.stem[:200],
-            canvas=made.canvas,
+            canvas=source.canvas,
             scenes=(scene,),
             output=_output(job, spoken=speech is not None),
         )
-        segment = write_segment(spec, made, speech, job.driving, work / SCENE, context)
-        tell_resumed(context, kept.found, SCENE)
+        segment = write_segment(spec, source, speech, job.driving, work / SCENE, context)
+        tell_resumed(context, resume_cache.found, SCENE)
         done = assemble_video(spec, [segment], target, context)
-    kept.forget()
+    resume_cache.forget()
     return done
 
 
 def _output(job: ReenactJob, *, spoken: bool) -> Output:
     output = Output(captions=Captions(mode="soft" if spoken else "none"))
-    return with_rate_of(job.driving, output) if job.driving and is_heard(job.driving) else output
+    return with_rate_of(job.driving, output) if job.driving and has_own_sound(job.driving) else output
 
 
 def _open_animator(options: ReenactOptions) -> Animator:

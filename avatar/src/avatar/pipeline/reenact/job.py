@@ -1,4 +1,4 @@
-"""What is asked of `avatar reenact`: a source, what drives it, and how its face takes the motion on."""
+"""The job of `avatar reenact`: a source, its driving video or template, and options of the motion."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SCENE = "reenact"
 
 @dataclass(frozen=True, slots=True)
 class ReenactOptions:
-    """How the face takes the motion on; see `avatar.engines.liveportrait.poses.Manner`. fresh: use nothing
-    that a stopped run had finished.
+    """Options of the motion; see `avatar.engines.liveportrait.poses.Manner`. fresh: use nothing that a
+    stopped run had finished.
     """
 
     region: Region = "all"
@@ -92,32 +92,32 @@ def no_driving() -> InvalidInput:
 
 
 def require_other_names(job: ReenactJob, target: Path) -> None:
-    """The result's companions are named after it: `face.mp4` has its poster in `face.png`.
+    """Checks that no output overwrites an input; `face.mp4` has its poster in `face.png`.
 
     Raises InvalidInput `output.overwrites_input`, and what `require_template` raises.
     """
-    given = [path for path in (job.source, job.driving) if path is not None]
-    require_other_files(target, _beside(target), given)
+    inputs = [path for path in (job.source, job.driving) if path is not None]
+    require_other_files(target, _beside(target), inputs)
     if job.save_template is not None:
         require_template(job.save_template, job.driving, target)
-        require_other_files(job.save_template, [job.save_template], given)
+        require_other_files(job.save_template, [job.save_template], inputs)
 
 
 def _beside(target: Path) -> list[Path]:
-    """The result and its companions, those too that this one may not have."""
+    """Returns the result and its companions, those too that this one may not have."""
     return [target.parent / name for name in astuple(Companions.of(target))]
 
 
-def require_template(kept: Path, driving: Path | None, target: Path) -> None:
-    """Whether `--save-template` can be followed, said before networks are loaded and a film is analysed.
+def require_template(template: Path, driving: Path | None, target: Path) -> None:
+    """Checks `--save-template` before networks are loaded and a film is analysed.
 
     Raises InvalidInput `template.bad_name`, `template.no_film`, `output.is_folder`, `output.same_file`;
     Unavailable `render.write_failed`.
     """
-    if kept.suffix.lower() not in SUFFIXES:
+    if template.suffix.lower() not in SUFFIXES:
         raise InvalidInput(
             "template.bad_name",
-            f"Motion templates are .npz or .json files, and {kept.name} is named otherwise.",
+            f"Motion templates are .npz or .json files, and {template.name} is named otherwise.",
             "Name it *.npz or *.json.",
         )
     if driving is None or is_template(driving) or is_picture(driving):
@@ -127,13 +127,15 @@ def require_template(kept: Path, driving: Path | None, target: Path) -> None:
             f"A motion template keeps what a driving video does, and {what} is none.",
             "Leave out --save-template, or name a video with --driving.",
         )
-    if os.path.realpath(kept) in {os.path.realpath(path) for path in _beside(target)}:
+    if os.path.realpath(template) in {os.path.realpath(path) for path in _beside(target)}:
         raise InvalidInput(
             "output.same_file",
-            f"The motion template {kept.name} and what is made beside {target.name} would be one file.",
+            f"The motion template {template.name} and what is made beside {target.name} would be one file.",
             "Give the template another name or folder.",
         )
-    if kept.is_dir():
-        raise InvalidInput("output.is_folder", f"{kept} is a folder.", "Name a file in it.")
-    if kept.parent.exists() or kept.parent.resolve() != target.parent.resolve():  # that one will be made
-        require_writable(kept)
+    if template.is_dir():
+        raise InvalidInput("output.is_folder", f"{template} is a folder.", "Name a file in it.")
+    if (
+        template.parent.exists() or template.parent.resolve() != target.parent.resolve()
+    ):  # that one will be made
+        require_writable(template)

@@ -1,0 +1,1 @@
+"""`avatar lipsync`: a video and a sound in, the same video saying it out."""
