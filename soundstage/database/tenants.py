@@ -1,4 +1,5 @@
-"""The tenant filter: every ORM statement reads and writes the rows of the current tenant, and no others.
+"""The tenant filter: every ORM statement reads and writes the rows of the current tenant, and no others. Core
+statements on the tables of tenants are refused, because nothing filters them.
 
 The current tenant is a context variable. A request starts without a tenant (`NO_TENANT`, no rows match) until
 the guard of its route has identified the caller; code outside of a request (a command, a test) runs as
@@ -12,10 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from functools import lru_cache
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, String, event
-from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy import ColumnElement, String, Table, event
+from sqlalchemy.orm import (
+    Mapped,
+    Mapper,
+    ORMExecuteState,
+    Session,
+    class_mapper,
+    mapped_column,
+    with_loader_criteria,
+)
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.base import Executable, ExecutableOption
 
 DEFAULT_TENANT = "default"
 """The tenant of the operator, who runs the installation."""
@@ -112,10 +124,31 @@ def _tenant_criteria(tenant: str) -> ExecutableOption:
 @event.listens_for(TenantSession, "do_orm_execute")
 def _apply_tenant_filter(state: ORMExecuteState) -> None:
     tenant = _current.get()
-    if tenant is None or state.is_column_load or not state.is_orm_statement:
+    if tenant is None or state.is_column_load:
         return
-    # Only the room that owns such tables has SQL on them (a test holds it): others need not pay for it.
-    if (mapper := state.bind_mapper) is not None and not issubclass(mapper.class_, TenantOwned):
-        return
-    if state.is_select or state.is_update or state.is_delete:
+    if not state.is_orm_statement:
+        _refuse_unfiltered(state.statement)
+    elif state.is_select or state.is_update or state.is_delete:
+        # Whatever it selects first: a join or a subquery may reach a table of tenants.
         state.statement = state.statement.options(_tenant_criteria(tenant))
+
+
+def _refuse_unfiltered(statement: Executable) -> None:
+    """Raises RuntimeError for a statement of `Table`s, to which SQLAlchemy adds no criteria."""
+    if (found := _refused.get(statement)) is None:
+        owned = {mapper.local_table for mapper in _owned_mappers()}
+        tables = {one for one in visitors.iterate(cast(Any, statement)) if isinstance(one, Table)}
+        found = _refused[statement] = ", ".join(sorted(table.name for table in tables & owned))
+    if found:
+        raise RuntimeError(f"no tenant filter on a Core statement: use the mapped class of {found}")
+
+
+def _owned_mappers() -> Iterator[Mapper[Any]]:
+    classes = list(TenantOwned.__subclasses__())
+    for one in classes:
+        classes += one.__subclasses__()
+        yield class_mapper(one)
+
+
+# The tables of tenants in each statement; the statements of a hot path are module constants.
+_refused: WeakKeyDictionary[Executable, str] = WeakKeyDictionary()

@@ -16,6 +16,7 @@ from app.composition import Services, opened
 from policy import Principal
 from policy.audit.words import FORGOTTEN
 from soundstage.database import Base
+from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.settings import Settings
 
 ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
@@ -26,10 +27,11 @@ SECRET = "the wedding of Walburga Grübelstein is a surprise"
 async def everything_kept(services: Services) -> dict[str, str]:
     """Every row of every table, as text."""
     found = {}
-    async with services.database.session() as session:
-        for table in Base.metadata.sorted_tables:
-            rows = (await session.execute(select(table))).mappings().all()
-            found[table.name] = "\n".join(str(dict(row)) for row in rows)
+    with bypass_tenant_filter():
+        async with services.database.session() as session:
+            for table in Base.metadata.sorted_tables:
+                rows = (await session.execute(select(table))).mappings().all()
+                found[table.name] = "\n".join(str(dict(row)) for row in rows)
     return found
 
 

@@ -333,7 +333,7 @@ def test_every_table_has_a_tenant_or_a_reason() -> None:
 
 
 def test_only_the_studio_has_sql_on_tables_of_tenants() -> None:
-    """The filter looks at what a statement is about first: another room must not reach them by a join."""
+    """Checks that text, which a session can neither filter nor refuse, has one room to be looked for in."""
     rooms = ("agent", "app", "farm", "policy", "provisioning_api", "soundstage")
     files = [path for room in rooms for path in (ROOT / room).rglob("*.py") if ".venv" not in path.parts]
     assert len(files) > 300

@@ -15,6 +15,7 @@ from policy.keys.models import ApiKeyRow
 from policy.keys.schemas import CreatedKey, KeyRequest
 from policy.keys.states import TRANSITIONS, move, state_at
 from soundstage.database import Base, Database, utcnow
+from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
 from soundstage.events import EventStore
 
@@ -47,9 +48,10 @@ async def everything_in(db: Database) -> bytes:
     if db.path is not None:
         await db.close()
         return b"".join(path.read_bytes() for path in db.path.parent.rglob("*") if path.is_file())
-    async with db.session() as session:
-        tables = Base.metadata.sorted_tables
-        rows = [row for table in tables for row in await session.execute(select(table))]
+    with bypass_tenant_filter():
+        async with db.session() as session:
+            tables = Base.metadata.sorted_tables
+            rows = [row for table in tables for row in await session.execute(select(table))]
     return repr(rows).encode()
 
 
