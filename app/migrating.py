@@ -34,6 +34,9 @@ class Tree:
     lock_file: str
 
 
+LAST_WITH_ALL_MIGRATIONS = "commit 785e3e66 (22 November 2026)"
+"""The last state of the repository that upgrades databases from before the baselines."""
+
 STUDIO = Tree("app", all_tables, "migrate.lock")
 PROVISIONING = Tree("provisioning_api", provisioning_tables, "migrate-provisioning.lock")
 
@@ -76,10 +79,14 @@ async def current_revision(database: Database) -> str | None:
 
 
 async def migrate(database: Database, state_dir: Path, target: str = "head", tree: Tree = STUDIO) -> Migrated:
-    """Upgrade, one process at a time. A database of a newer version is refused and never downgraded."""
+    """Upgrade, one process at a time and in one transaction: one that is cut off has changed nothing.
+
+    Raises Conflict for a database of a newer version, or from before the baseline.
+    """
     async with _alone(state_dir / tree.lock_file):
         before = await current_revision(database)
         if before is not None and before not in revisions(tree):
+            refuse_before_baseline(before, tree)
             raise Conflict(
                 "database.too_new",
                 f"The database is at revision {before}, which this version of Soundstage does not know.",
@@ -90,6 +97,18 @@ async def migrate(database: Database, state_dir: Path, target: str = "head", tre
             async with database.rebuilding() as connection:
                 await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync, tree), target))
         return Migrated(before, after)
+
+
+def refuse_before_baseline(revision: str | None, tree: Tree = STUDIO) -> None:
+    """Raises Conflict for a revision whose migrations are no longer there."""
+    baseline = revisions(tree)[0]
+    if revision is not None and revision < baseline:
+        raise Conflict(
+            "database.before_baseline",
+            f"The database is at revision {revision}; this version upgrades from {baseline} on.",
+            f"Run `soundstage migrate` of {LAST_WITH_ALL_MIGRATIONS} first; for a backup, also "
+            "`soundstage restore` and `soundstage backup`.",
+        )
 
 
 @asynccontextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import tarfile
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from app.archive.manifest import (
     known_member,
     sha256_of,
 )
+from app.migrating import PROVISIONING as MACHINES
+from app.migrating import STUDIO, refuse_before_baseline
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, restore_sqlite
 from soundstage.errors import Conflict, Invalid, NotFound
@@ -72,6 +76,8 @@ async def restore(
     database.path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=database.path.parent) as folder:
         manifest = await asyncio.to_thread(_unpack, archive, Path(folder))
+        for name, tree in ((DATABASE, STUDIO), (PROVISIONING, MACHINES)):
+            refuse_before_baseline(await asyncio.to_thread(_revision_of, Path(folder) / name), tree)
         for member in manifest.members:
             if member.path.startswith("blobs/"):
                 await blobs.put_file(Path(folder) / member.path)
@@ -129,6 +135,16 @@ def _unpack(archive: Path, folder: Path) -> Manifest:
 def _manifest(source: tarfile.TarFile, info: tarfile.TarInfo) -> Manifest:
     file = source.extractfile(info)
     return Manifest.model_validate_json(file.read() if file is not None else b"")
+
+
+def _revision_of(copy: Path) -> str | None:
+    """Returns None without a database or a revision in it; `restore_sqlite` checks the rest."""
+    try:
+        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else str(row[0])
 
 
 def _copy_member(source: tarfile.TarFile, info: tarfile.TarInfo, target: Path) -> None:

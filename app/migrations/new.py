@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alembic import command
 
-from app.migrating import PROVISIONING, STUDIO, Tree, alembic_config, migrate, revisions
+from app.migrating import PROVISIONING, STUDIO, Tree, alembic_config, migrate, newest_revision
 from soundstage.database import Database
 
 
@@ -20,7 +20,7 @@ async def write(message: str, tree: Tree) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/compare.db")
         await migrate(database, Path(folder), tree=tree)
-        number = f"{len(revisions(tree)) + 1:04d}"
+        number = f"{int(newest_revision(tree) or 0) + 1:04d}"
         async with database.session() as session:
             await (await session.connection()).run_sync(
                 lambda sync: command.revision(

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
-from sqlalchemy import delete, insert, inspect, select
+from sqlalchemy import delete, insert, inspect, select, text
 from two_tenants import calling, key_of
 
 from app.archive import Backup, BackupWorkspace, gather, restore, save
 from app.archive.manifest import sha256_of
 from app.composition import Services, build, opened
+from app.migrating import LAST_WITH_ALL_MIGRATIONS
 from app.provisioning import build_process
 from app.web import create_app
 from policy.audit import AuditEntry, AuditLog
@@ -73,6 +74,22 @@ async def put_back(settings: Settings, archive: Path, *, force: bool = False) ->
         await restore(services.database, services.blobs, services.own_personas, archive, force=force)
     finally:
         await services.database.close()
+
+
+async def test_a_backup_from_before_the_baseline_is_refused_before_anything_is_placed(
+    services: Services, archive: Path, empty: Settings, home: Path
+) -> None:
+    async with services.database.transaction() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    old = (await backup(services, home / "old.tar")).path
+    with pytest.raises(Conflict) as refused:
+        await put_back(empty, old)
+    assert refused.value.code == "database.before_baseline" and "0003" in refused.value.message
+    assert LAST_WITH_ALL_MIGRATIONS in refused.value.hint
+    services = build(empty)
+    assert not empty.state_dir.joinpath("soundstage.db").exists()
+    assert [one async for one in services.blobs.iterate()] == []
+    await services.database.close()
 
 
 async def test_a_backup_comes_back_with_database_files_and_personas(archive: Path, empty: Settings) -> None:

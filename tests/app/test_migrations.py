@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import IntegrityError
 
-from app.migrating import current_revision, drift, migrate, newest_revision, revisions
+from app.migrating import (
+    LAST_WITH_ALL_MIGRATIONS,
+    PROVISIONING,
+    STUDIO,
+    Tree,
+    current_revision,
+    drift,
+    migrate,
+    newest_revision,
+    revisions,
+)
 from soundstage.database import Base, Database
 from soundstage.errors import Conflict
 
@@ -57,11 +68,8 @@ async def test_drift_is_seen(database: Database, tmp_path: Path) -> None:
 
 async def test_every_table_of_every_room_is_migrated(database: Database, tmp_path: Path) -> None:
     await migrate(database, tmp_path)
-    async with database.session() as session:
-        connection = await session.connection()
-        found = set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
     assert {"events", "api_keys", "projects", "renders", "agent_sessions"} <= Base.metadata.tables.keys()
-    assert Base.metadata.tables.keys() <= found
+    assert Base.metadata.tables.keys() <= await tables_in(database)
 
 
 async def test_what_is_in_the_database_stays(database: Database, tmp_path: Path) -> None:
@@ -107,99 +115,56 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: Database, t
         await migrate(database, tmp_path)
 
 
-DAY = "2026-01-01"
-TIMES = {"created_at": DAY, "updated_at": DAY}
-
-
-def row(table: str, **values: str | int | bool) -> str:
-    """The statement that adds it."""
-    told = ", ".join(str(one) if isinstance(one, int) else f"'{one}'" for one in values.values())
-    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({told})"  # noqa: S608
-
-
-async def test_what_was_there_before_tenants_is_of_the_first_one(database: Database, tmp_path: Path) -> None:
-    before = (
-        "INSERT INTO projects (id, slug, title, subtitle, description, look, created_at, updated_at)"
-        " VALUES ('prj_1', 'tides', 'Tides', '', '', '{}', '2026-01-01', '2026-01-01')",
-        "INSERT INTO blob_references (sha256, owner, role, bytes) VALUES ('sha256:0', 'asset:a', 'file', 7)",
-        "INSERT INTO derivations (owner, source) VALUES ('render:r', 'sha256:0')",
-        "INSERT INTO api_keys (id, name, role, sha256, state, created_at, created_by)"
-        " VALUES ('key_1', 'k', 'admin', '0', 'active', '2026-01-01', 'c')",
-        row("scenes", id="scn_1", project_id="prj_1", position=0, title="", body="{}", **TIMES),
-        row(
-            "project_versions",
-            id="ver_1",
-            project_id="prj_1",
-            number=1,
-            content="{}",
-            content_hash="1",
-            note="",
-            created_at=DAY,
-        ),
-        row(
-            "assets",
-            id="ast_1",
-            project_id="prj_1",
-            kind="image",
-            name="",
-            sha256="0",
-            bytes=7,
-            media_type="image/png",
-            metadata="{}",
-            **TIMES,
-        ),
-        row(
-            "publishing_accounts",
-            id="acc_1",
-            channel_id="ch",
-            title="",
-            refresh_token_sealed="",
-            access_token_sealed="",
-            access_expires_at=DAY,
-            connected_by="c",
-            connected_at=DAY,
-        ),
-        row(
-            "publications",
-            id="pub_1",
-            account_id="acc_1",
-            state="queued",
-            wishes="{}",
-            sessions=0,
-            bytes_sent=0,
-            bytes_total=0,
-            maybe_whole=False,
-            extras_done="[]",
-            warnings="[]",
-            waits="",
-            tries=0,
-            next_at=DAY,
-            cancel_requested=False,
-            requested_by="c",
-            created_at=DAY,
-        ),
-    )
-    await migrate(database, tmp_path, "0013")
+@pytest.mark.parametrize(("tree", "revision"), [(STUDIO, "0001"), (STUDIO, "0017"), (PROVISIONING, "0006")])
+async def test_a_database_from_before_the_baseline_is_refused_and_left_alone(
+    database: Database, tmp_path: Path, tree: Tree, revision: str
+) -> None:
     async with database.transaction() as session:
-        for statement in before:
-            await session.execute(text(statement))
-    await migrate(database, tmp_path)
-    async with database.transaction() as session:
-        for table in ("projects", "blob_references", "derivations", "api_keys", "scenes", "publications"):
-            found = await session.scalars(text(f"SELECT tenant FROM {table}"))  # noqa: S608
-            assert found.all() == ["default"], table
-        # Tables that are made anew take nothing along of what refers to their rows.
-        for table in ("scenes", "project_versions", "assets"):
-            found = await session.scalars(text(f"SELECT project_id FROM {table}"))  # noqa: S608
-            assert found.all() == ["prj_1"], table
-        assert (await session.scalars(text("SELECT account_id FROM publications"))).all() == ["acc_1"]
-        if database.is_sqlite:
-            assert (await session.scalar(text("PRAGMA foreign_keys"))) == 1
-        # Another tenant may have the same names, and hold the same file under them.
-        again = before[0].replace("(id,", "(tenant, id,").replace("('prj_1'", "('acme', 'prj_2'")
-        await session.execute(text(again))
-        held = before[1].replace("(sha256,", "(tenant, sha256,").replace("('sha256:0'", "('acme', 'sha256:0'")
-        await session.execute(text(held))
-    with pytest.raises(IntegrityError):
-        async with database.transaction() as session:
-            await session.execute(text(again.replace("prj_2", "prj_3")))
+        await session.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        await session.execute(text("INSERT INTO alembic_version VALUES (:at)"), {"at": revision})
+    with pytest.raises(Conflict) as refused:
+        await migrate(database, tmp_path, tree=tree)
+    assert refused.value.code == "database.before_baseline"
+    assert "soundstage migrate" in refused.value.hint and LAST_WITH_ALL_MIGRATIONS in refused.value.hint
+    assert await current_revision(database) == revision
+    assert await tables_in(database) == {"alembic_version"}
+
+
+# Ends as a machine does that loses its power: in the middle, without a chance to tidy up.
+CUT_OFF = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from alembic import op
+from app.migrating import PROVISIONING, STUDIO, migrate
+from soundstage.database import Database
+
+create_table, made = op.create_table, []
+
+def cut_off(*arguments, **options):
+    made.append(create_table(*arguments, **options))
+    if len(made) == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+op.create_table = cut_off
+tree = {"app": STUDIO, "provisioning_api": PROVISIONING}[sys.argv[3]]
+asyncio.run(migrate(Database(sys.argv[1]), Path(sys.argv[2]), tree=tree))
+"""
+
+
+@pytest.mark.parametrize("tree", [STUDIO, PROVISIONING], ids=["studio", "provisioning"])
+async def test_a_migration_that_is_cut_off_has_changed_nothing_and_runs_at_the_next_start(
+    database: Database, database_url: str, tmp_path: Path, tree: Tree
+) -> None:
+    command = (sys.executable, "-P", "-c", CUT_OFF, database_url, str(tmp_path), tree.package)
+    killed = await asyncio.create_subprocess_exec(*command)
+    assert await killed.wait() == -signal.SIGKILL
+    assert await current_revision(database) is None
+    assert await tables_in(database) == set()
+    assert (await migrate(database, tmp_path, tree=tree)).changed
+    assert await drift(database, tree) == []
+
+
+async def tables_in(database: Database) -> set[str]:
+    async with database.session() as session:
+        connection = await session.connection()
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))

@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TENANTS = ("acme", "rival")
 
 
-def owned_models() -> list[Any]:
+def tenant_models() -> list[Any]:
     all_tables()
     found = [one.class_ for one in Base.registry.mappers if issubclass(one.class_, TenantOwned)]
     return sorted(found, key=lambda one: str(one.__tablename__))
 
 
-every_model = pytest.mark.parametrize("model", owned_models(), ids=lambda model: model.__tablename__)
+every_model = pytest.mark.parametrize("model", tenant_models(), ids=lambda model: model.__tablename__)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def database_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with engine.begin() as connection:
         all_tables().create_all(connection)
         connection.execute(insert(EventStreamRow).values(name="s", last=1))
-        for model in owned_models():
+        for model in tenant_models():
             for number, tenant in enumerate(TENANTS):
                 values = {**dict(values_of(model.__table__, number)), "tenant": tenant}
                 connection.execute(insert(model.__table__).values(values))
@@ -82,7 +82,7 @@ async def all_rows(db: Database, model: Any) -> list[str]:
 
 
 def test_there_are_tables_to_look_at() -> None:
-    assert len(owned_models()) > 15
+    assert len(tenant_models()) > 15
 
 
 @every_model

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import ForeignKey, MetaData, func, insert, select
+from sqlalchemy import ForeignKey, MetaData, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -198,6 +198,37 @@ async def test_a_cancelled_transaction_is_rolled_back_and_lets_the_next_one_in(n
     async with notes.transaction() as session:
         session.add(Note(number=2))
     assert await numbers(notes) == [2]
+
+
+async def with_a_child(notes: Database) -> None:
+    async with notes.transaction() as session:
+        session.add(Note(id=1, number=1))
+        await session.flush()
+        session.add(Note(id=2, number=2, parent=1))
+
+
+async def test_a_table_that_is_rebuilt_takes_nothing_along_that_refers_to_its_rows(notes: Database) -> None:
+    """SQLite would delete them with the old table; PostgreSQL needs no rebuilding."""
+    if not notes.is_sqlite:
+        pytest.skip("PostgreSQL alters tables in place; run it with SQLite")
+    await with_a_child(notes)
+    async with notes.rebuilding() as connection:
+        await connection.execute(text("CREATE TABLE anew AS SELECT * FROM notes"))
+        await connection.execute(text("DROP TABLE notes"))
+        await connection.execute(text("ALTER TABLE anew RENAME TO notes"))
+    assert await numbers(notes) == [1, 2]
+    async with notes.session() as session:
+        assert await session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+async def test_a_rebuilding_that_breaks_a_reference_is_rolled_back(notes: Database) -> None:
+    if not notes.is_sqlite:
+        pytest.skip("PostgreSQL keeps references up itself; run it with SQLite")
+    await with_a_child(notes)
+    with pytest.raises(RuntimeError, match="without what they refer to"):
+        async with notes.rebuilding() as connection:
+            await connection.execute(text("DELETE FROM notes WHERE id = 1"))
+    assert await numbers(notes) == [1, 2]
 
 
 async def test_foreign_keys_hold(notes: Database) -> None:
