@@ -1,6 +1,4 @@
-"""What Alembic runs for every command; each tree of migrations has an `env.py` that calls this with its
-tables.
-"""
+"""Runs Alembic's commands; the `env.py` of each tree of migrations calls it with its tables."""
 
 from __future__ import annotations
 

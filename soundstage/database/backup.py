@@ -50,13 +50,13 @@ def backup_sqlite(database: Path, copy: Path) -> Path:
 
 
 def restore_sqlite(copy: Path, database: Path) -> Path | None:
-    """Puts a checked copy in the place of `database`; gives the path where the old one is kept.
+    """Puts a checked copy in the place of `database`; returns the path of the one that was there.
 
     Nobody else may have the database open (`backup.database_in_use` otherwise). The copy itself stays.
     """
     check_sqlite(copy)
     database.parent.mkdir(parents=True, exist_ok=True)
-    kept: Path | None = None
+    previous: Path | None = None
     half = database.with_name(database.name + ".restoring")
     half.unlink(missing_ok=True)
     try:
@@ -65,8 +65,8 @@ def restore_sqlite(copy: Path, database: Path) -> Path | None:
         _sync(half)
         if database.exists():
             _fold_wal(database)
-            kept = database.with_name(database.name + ".before-restore")
-            database.replace(kept)
+            previous = database.with_name(database.name + ".before-restore")
+            database.replace(previous)
         # A WAL file left over from the old database would be replayed into the new one.
         for leftover in ("-wal", "-shm"):
             database.with_name(database.name + leftover).unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def restore_sqlite(copy: Path, database: Path) -> Path | None:
     finally:
         with suppress(FileNotFoundError):
             half.unlink()
-    return kept
+    return previous
 
 
 def check_sqlite(path: Path) -> None:

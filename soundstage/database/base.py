@@ -1,4 +1,4 @@
-"""What all tables share: the declarative base, ids and times; imported by every room's models."""
+"""The declarative base, ids and times of all tables; imported by every room's models."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from soundstage.database import postgresql
 from soundstage.database.base import Base
-from soundstage.database.postgresql import known_postgresql_error, open_postgresql
+from soundstage.database.postgresql import open_postgresql, translate_postgresql_error
 from soundstage.database.sqlite import (
-    broken_references,
+    find_broken_references,
     fold,
-    known_sqlite_error,
     open_sqlite,
+    translate_sqlite_error,
     without_references,
 )
 from soundstage.database.tenants import TenantSession
@@ -38,10 +38,10 @@ _WHEN_COMMITTED = "soundstage_when_committed"
 
 
 class Database:
-    """A connection pool with two doors: `session()` reads, `transaction()` writes and commits at its end.
+    """A connection pool: `session()` reads, `transaction()` writes and commits at its end.
 
-    Nobody else commits: services take an `AsyncSession` and leave the end of the transaction to whoever
-    opened it, which is the boundary of a request, a job or a command. One transaction writes at a time,
+    Nobody else commits: services take an `AsyncSession`, and the boundary of a request, a job or a command
+    ends the transaction that it opened. One transaction writes at a time,
     whatever the engine and however many processes there are; a session never waits for it.
     """
 
@@ -71,7 +71,7 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """Reads one consistent state; what was read can be used afterwards, what was written is dropped."""
-        with self._explained():
+        with self._translated_errors():
             async with _session(self._engine, autoflush=False) as session:
                 yield session
 
@@ -98,7 +98,7 @@ class Database:
             )
         self._writing_tasks.add(task)
         try:
-            with self._explained():
+            with self._translated_errors():
                 async with nullcontext() if self._queue is None else self._queue.turn():
                     yield
         finally:
@@ -106,12 +106,12 @@ class Database:
 
     @property
     def crowded(self) -> bool:
-        """Whether so many wait to write that what can wait should. PostgreSQL keeps a row of its own."""
-        return self._queue is not None and self._queue.people >= CROWD
+        """Returns whether so many writers queue that deferrable writes should wait; False on PostgreSQL."""
+        return self._queue is not None and self._queue.writers >= CROWD
 
     @property
     def notifies(self) -> bool:
-        """Whether processes can tell each other of a commit (PostgreSQL); others have to look."""
+        """Returns whether processes are notified of commits (PostgreSQL); on others they have to poll."""
         return not self.is_sqlite
 
     async def notify(self, session: AsyncSession, channel: str, payload: str) -> None:
@@ -119,15 +119,17 @@ class Database:
         await session.execute(select(func.pg_notify(channel, payload)))
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """Calls `heard` with each payload; the event given is set when the line is lost.
+    async def listening(
+        self, channel: str, on_payload: Callable[[str], None]
+    ) -> AsyncIterator[asyncio.Event]:
+        """Calls `on_payload` with each payload; yields an event that is set when the connection is lost.
 
-        Raises Unavailable when there is no line to be had.
+        Raises Unavailable when no connection can be opened.
         """
         if not self.notifies:
             raise RuntimeError("this database cannot notify; ask `notifies` first")
-        with self._explained():
-            async with postgresql.listening(self._engine, channel, heard) as lost:
+        with self._translated_errors():
+            async with postgresql.listening(self._engine, channel, on_payload) as lost:
                 yield lost
 
     @asynccontextmanager
@@ -138,16 +140,16 @@ class Database:
         (https://sqlite.org/lang_altertable.html#otheralter). So references are not kept up in there, and
         looked through at its end: RuntimeError when one leads nowhere that led somewhere before.
         """
-        with self._explained():
+        with self._translated_errors():
             async with (
                 nullcontext() if self._queue is None else self._queue.turn(),
                 self._writing_engine.connect() as connection,
                 without_references(connection) if self.is_sqlite else nullcontext(),
                 connection.begin(),
             ):
-                lost = await broken_references(connection) if self.is_sqlite else set()
+                lost = await find_broken_references(connection) if self.is_sqlite else set()
                 yield connection
-                if self.is_sqlite and (broken := await broken_references(connection) - lost):
+                if self.is_sqlite and (broken := await find_broken_references(connection) - lost):
                     raise RuntimeError(f"rows were left without what they refer to: {sorted(broken)}")
 
     async def fold(self) -> None:
@@ -156,7 +158,7 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        with self._explained():
+        with self._translated_errors():
             async with self._engine.connect() as connection:
                 raw = (await connection.get_raw_connection()).driver_connection
                 if raw is not None:
@@ -164,7 +166,7 @@ class Database:
 
     async def create_tables(self) -> None:
         """Makes the tables of `Base` that are not there yet. For tests; upgrades are migrations."""
-        with self._explained():
+        with self._translated_errors():
             async with self._writing_engine.begin() as connection:
                 await connection.run_sync(Base.metadata.create_all)
 
@@ -174,8 +176,8 @@ class Database:
         await self._engine.dispose()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns what the driver says into an error that a person can act on."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Raises errors of the driver as errors that a person can act on."""
         try:
             yield
         except DBAPIError as error:
@@ -190,12 +192,14 @@ class Database:
             ) from error
 
     def _known(self, error: DBAPIError) -> SoundstageError | None:
-        return known_sqlite_error(error, self.url) if self.is_sqlite else known_postgresql_error(error)
+        return (
+            translate_sqlite_error(error, self.url) if self.is_sqlite else translate_postgresql_error(error)
+        )
 
 
 async def overwriting(session: AsyncSession) -> None:
-    """What this transaction removes from now on is overwritten in the file: SQLite would leave it there until
-    its place is needed. PostgreSQL keeps it until the table is vacuumed.
+    """Overwrites in the file what this transaction deletes from now on: SQLite would leave it there until its
+    page is needed. PostgreSQL keeps it until the table is vacuumed.
     """
     if session.get_bind().dialect.name == "sqlite":
         await session.execute(text("PRAGMA secure_delete = ON"))

@@ -56,8 +56,8 @@ def open_postgresql(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncE
     return reading, writing
 
 
-def known_postgresql_error(error: DBAPIError) -> SoundstageError | None:
-    """What the server says, as an error that a person can act on; None when it is no everyday case."""
+def translate_postgresql_error(error: DBAPIError) -> SoundstageError | None:
+    """Returns an error that a person can act on for one of the server; None for an unexpected one."""
     found = _known_state(getattr(error.orig, "sqlstate", None))
     if found is None and error.connection_invalidated:
         return _unreachable()
@@ -66,7 +66,7 @@ def known_postgresql_error(error: DBAPIError) -> SoundstageError | None:
 
 @asynccontextmanager
 async def listening(
-    engine: AsyncEngine, channel: str, heard: Callable[[str], None]
+    engine: AsyncEngine, channel: str, on_payload: Callable[[str], None]
 ) -> AsyncIterator[asyncio.Event]:
     """LISTENs on a connection of its own; the event given is set when that connection is lost."""
     # Imported here: who runs on SQLite does not need the driver.
@@ -74,17 +74,17 @@ async def listening(
 
     lost = asyncio.Event()
 
-    def notified(_connection: object, _pid: int, _channel: str, payload: str) -> None:
-        heard(payload)
+    def on_notification(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+        on_payload(payload)
 
-    def ended(_connection: object) -> None:
+    def on_termination(_connection: object) -> None:
         lost.set()
 
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
-            driver.add_termination_listener(ended)
-            await driver.add_listener(channel, notified)
+            driver.add_termination_listener(on_termination)
+            await driver.add_listener(channel, on_notification)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise _unreachable() from error
         try:

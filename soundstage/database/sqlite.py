@@ -41,8 +41,8 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
     return engine, engine.execution_options(**{_WRITES: True})
 
 
-def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
-    """What the driver says, as an error that a person can act on; None when it is no everyday case."""
+def translate_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
+    """Returns an error that a person can act on for one of the driver; None for an unexpected one."""
     text = str(error.orig).lower()
     if "database is locked" in text or "database table is locked" in text:
         return Unavailable(
@@ -98,7 +98,7 @@ async def without_references(connection: AsyncConnection) -> AsyncIterator[None]
         await raw.call(_keep_references, True)
 
 
-async def broken_references(connection: AsyncConnection) -> set[tuple[Any, ...]]:
+async def find_broken_references(connection: AsyncConnection) -> set[tuple[Any, ...]]:
     """Table, row, table referred to and number of the key of each reference that leads nowhere."""
     return {tuple(row) for row in await connection.exec_driver_sql("PRAGMA foreign_key_check")}
 

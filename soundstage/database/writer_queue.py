@@ -16,37 +16,37 @@ from soundstage.errors import Unavailable
 
 
 @dataclass(slots=True)
-class _Row:
-    """Those who write or wait for it, in one event loop."""
+class _Queue:
+    """The writer and those that wait, in one event loop."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    people: int = 0
+    writers: int = 0
 
 
 class WriterQueue:
-    """One for each database of a process; each event loop has its own row."""
+    """One for each database of a process; each event loop has its own queue."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
-        self._rows: WeakKeyDictionary[asyncio.AbstractEventLoop, _Row] = WeakKeyDictionary()
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
     @property
-    def people(self) -> int:
-        """How many write or wait for it, in this event loop."""
-        row = self._rows.get(asyncio.get_running_loop())
-        return 0 if row is None else row.people
+    def writers(self) -> int:
+        """Returns how many write or wait to, in this event loop."""
+        queue = self._queues.get(asyncio.get_running_loop())
+        return 0 if queue is None else queue.writers
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits for one's turn; Unavailable `database.busy` when it does not come in time."""
-        row = self._rows.setdefault(asyncio.get_running_loop(), _Row())
+        queue = self._queues.setdefault(asyncio.get_running_loop(), _Queue())
         # Most find nobody before them, and need no clock.
-        patience = asyncio.timeout(self._patience_s) if row.people else nullcontext()
-        row.people += 1
+        patience = asyncio.timeout(self._patience_s) if queue.writers else nullcontext()
+        queue.writers += 1
         try:
             try:
                 async with patience:
-                    await row.lock.acquire()
+                    await queue.lock.acquire()
             except TimeoutError as error:
                 raise Unavailable(
                     "database.busy",
@@ -56,6 +56,6 @@ class WriterQueue:
             try:
                 yield
             finally:
-                row.lock.release()
+                queue.lock.release()
         finally:
-            row.people -= 1
+            queue.writers -= 1
