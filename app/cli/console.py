@@ -10,10 +10,14 @@ from soundstage.one_line import harmless
 
 
 class HarmlessConsole(Console):
-    """Prints text without the orders to a terminal that words of others may hold.
+    """Prints text as it is, without the orders to a terminal that words of others may hold.
 
-    Others are programs in the sandbox, pictures, machines, models, other agents.
+    Others are programs in the sandbox, pictures, machines, models, other agents. Emoji codes stay text: a MAC
+    address, a fingerprint or a time of day may hold `:cd:` or `:ab:`.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(soft_wrap=True, highlight=False, emoji=False, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(harmless(one) if isinstance(one, str) else one for one in objects), **options)

@@ -28,14 +28,14 @@ class Printer:
         """Standard output."""
         from app.cli.console import HarmlessConsole
 
-        return HarmlessConsole(soft_wrap=True, highlight=False)
+        return HarmlessConsole()
 
     @cached_property
     def err(self) -> HarmlessConsole:
         """Standard error."""
         from app.cli.console import HarmlessConsole
 
-        return HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)
+        return HarmlessConsole(stderr=True)
 
     def value(self, value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
         """One JSON document on standard output."""
@@ -82,10 +82,10 @@ class Printer:
             self.table(columns, rows, empty=empty)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-        from rich.console import Console
         from rich.markup import escape
         from rich.table import Table
 
+        from app.cli.console import HarmlessConsole
         from soundstage.one_line import harmless
 
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
@@ -93,7 +93,7 @@ class Printer:
             table.add_row(*(escape(harmless(str(cell if cell is not None else "–"))) for cell in row))
         if table.row_count:
             # Ids must come out whole: a narrow terminal wraps the line, and a pipe has no width at all.
-            Console(width=max(self.out.width, WIDEST_TABLE), highlight=False).print(table)
+            HarmlessConsole(width=max(self.out.width, WIDEST_TABLE)).print(table, soft_wrap=False)
         else:
             self.line(empty)
 

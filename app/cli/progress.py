@@ -54,7 +54,7 @@ class AnswerView:
         self._debug = debug
         # The bar takes what the figures leave of the line: a bar that wraps leaves its pieces behind.
         self._bar = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f}%"),
             _Figures(table_column=Column(no_wrap=True)),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+from pathlib import Path
 
 import pytest
+from rich.markup import escape
 
-from agent.events import Text, TextPart
+from agent.events import Progress, Text, TextPart
+from app.cli import console
+from app.cli.console import HarmlessConsole
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 
@@ -50,3 +56,45 @@ def test_what_a_tool_or_a_model_says_orders_no_terminal(
         view.show(Text(text=EVIL))
         view.show(Text(text=EVIL))
     check(capsys.readouterr())
+
+
+CODES = (
+    "52:54:00:ab:cd:ef at fe80::ab:12 or 2001:db8:cd::1",
+    "SHA-256 13:CD:19:AB:0F:A1",
+    ":cd: :ab: :warning: [bold] at 12:ab:30",
+)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_addresses_and_fingerprints_are_printed_as_they_are(
+    capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    printer = Printer(as_json=False)
+    for show in (printer.line, printer.part, printer.note):
+        show(code)
+        assert code in capsys.readouterr()[show == printer.note]
+    printer.table(["a"], [[code]], empty="")
+    assert code in capsys.readouterr().out
+    printer.failure(code, code, code, suggestions=[code])
+    assert capsys.readouterr().err.count(code) == 4
+    printer.out.print(f"[bold]{escape(code)}[/]")
+    assert code in capsys.readouterr().out
+
+
+def test_the_bar_shows_stages_as_they_are() -> None:
+    screen = io.StringIO()
+    printer = Printer(as_json=False)
+    printer.err = HarmlessConsole(file=screen, force_terminal=True, width=120)
+    with AnswerView(printer) as view:
+        view.show(Progress(render_id="r", state="running", stage=CODES[1], fraction=0.5))
+    assert CODES[1] in screen.getvalue()
+
+
+def test_commands_print_with_one_kind_of_console() -> None:
+    """Every other console would replace `:cd:` by an emoji and pass on orders to the terminal."""
+    others = {
+        path.name
+        for path in Path(console.__file__).parent.glob("*.py")
+        if re.search(r"rich(\.console)? import .*\b(Console|print)\b|import rich$", path.read_text(), re.MULTILINE)
+    }
+    assert others == {"console.py"}
