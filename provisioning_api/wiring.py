@@ -244,7 +244,14 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
 def power_destinations(settings: Settings) -> Destinations:
     """Where BMCs and power webhooks may be; few BMCs have a certificate, so plain HTTP is allowed."""
     networks = networks_of(settings.provisioning.power_networks)
-    return Destinations(own_listeners(settings, provisioning=True), networks, plain_http=True)
+    setting = "provisioning.power_networks"
+    return Destinations(
+        own_listeners(settings, provisioning=True),
+        networks,
+        plain_http=True,
+        loopback_setting=setting,
+        private_setting=setting,
+    )
 
 
 def ansible_bin(settings: Settings, project: Path) -> Path | None:

@@ -17,6 +17,7 @@ from soundstage.http import Destinations, own_listeners
 from soundstage.http.addresses import LOOPBACK_NETWORKS, networks_of
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
+from soundstage.settings.outgoing import DownloadSettings, WebhookSettings
 from soundstage.settings.sections import PRIVATE_NETWORKS
 from studio.publishing.accounts import AccountService
 from studio.publishing.journal import PublicationJournal
@@ -111,18 +112,25 @@ def build_outgoing(
 
 def webhook_destinations(settings: Settings) -> Destinations:
     """Where webhooks may lead: public addresses, and what the operator opens beside them."""
-    chosen = settings.webhooks
-    private = networks_of(PRIVATE_NETWORKS) if chosen.private_addresses else ()
-    loopback = LOOPBACK_NETWORKS if chosen.loopback else ()
-    return Destinations(own_listeners(settings), (*private, *loopback))
+    return _chosen_destinations(settings, settings.webhooks, "webhooks")
 
 
 def download_destinations(settings: Settings) -> Destinations:
     """From where files may be fetched that people name by URL."""
-    chosen = settings.downloads
+    return _chosen_destinations(settings, settings.downloads, "downloads")
+
+
+def _chosen_destinations(
+    settings: Settings, chosen: WebhookSettings | DownloadSettings, table: str
+) -> Destinations:
     private = networks_of(PRIVATE_NETWORKS) if chosen.private_addresses else ()
     loopback = LOOPBACK_NETWORKS if chosen.loopback else ()
-    return Destinations(own_listeners(settings), (*private, *loopback))
+    return Destinations(
+        own_listeners(settings),
+        (*private, *loopback),
+        loopback_setting=f"{table}.loopback",
+        private_setting=f"{table}.private_addresses",
+    )
 
 
 def _sender_options(settings: Settings, destinations: Destinations) -> SenderOptions:

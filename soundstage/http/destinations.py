@@ -42,14 +42,16 @@ class Destinations:
     """Where one kind of call may lead.
 
     `named_by_operator`: the URL stands in config.toml or in Consul, so private addresses and loopback are
-    meant. Otherwise `networks` are those that the operator opens beside public addresses. `plain_http` allows
-    http:// beyond this machine too.
+    meant. Otherwise `networks` are those that the operator opens beside public addresses, with the settings
+    that errors name. `plain_http` allows http:// beyond this machine too.
     """
 
     listeners: OwnListeners
     networks: tuple[Network, ...] = ()
     named_by_operator: bool = False
     plain_http: bool = False
+    loopback_setting: str = ""
+    private_setting: str = ""
 
     def check(self, host: str, address: Address, port: int) -> None:
         """Raises Forbidden `outgoing.own_listener`, Invalid `outgoing.address_refused`."""
@@ -61,11 +63,18 @@ class Destinations:
                 "Name another server: this one is not called through its own outgoing requests.",
             )
         if not self.named_by_operator and not self._allows(inner):
+            where = host if _canonical(host) == str(address) else f"{host} ({address})"
+            ours = addresses.is_of_this_machine(inner)
             raise Invalid(
                 "outgoing.address_refused",
-                f"{host} is {address}, where calls for people may not lead.",
-                "Use a public address, or ask the operator to allow its network (docs/guide/publishing.md).",
+                f"{where} is {'this machine' if ours else 'not a public address'}, and is not called.",
+                self._hint(self.loopback_setting if ours else self.private_setting, inner),
             )
+
+    def _hint(self, setting: str, address: Address) -> str:
+        if not setting or addresses.is_never_allowed(address):
+            return "Use a public address."
+        return f"Use a public address, or have the operator set `{setting}` (docs/guide/publishing.md)."
 
     def _allows(self, address: Address) -> bool:
         if addresses.is_never_allowed(address):
@@ -98,21 +107,20 @@ async def resolve(url: str | httpx.URL, destinations: Destinations) -> Target:
     """
     parsed = _parsed(url, destinations)
     host, port = parsed.host, parsed.port or _DEFAULT_PORTS[parsed.scheme]
+    encrypted = parsed.scheme == "https" or destinations.plain_http or destinations.named_by_operator
     try:
         found = await addresses.lookup(host, port)
     except (OSError, UnicodeError) as error:
+        if not encrypted:
+            # The URL has to change whatever the name means.
+            raise _not_encrypted(host) from error
         raise Invalid(
             "outgoing.unknown_host", f"The name {host} cannot be looked up.", "Check the URL."
         ) from error
     for address in found:
         destinations.check(host, address, port)
-    encrypted = parsed.scheme == "https" or destinations.plain_http or destinations.named_by_operator
     if not encrypted and not all(addresses.is_of_this_machine(addresses.embedded(one)) for one in found):
-        raise Invalid(
-            "outgoing.bad_url",
-            f"{host} is not this machine, and the URL does not begin with https://.",
-            "Use https://, so that nobody on the way can read what is sent.",
-        )
+        raise _not_encrypted(host)
     return Target(host, port, tuple(found))
 
 
@@ -152,6 +160,14 @@ def _parsed(url: str | httpx.URL, destinations: Destinations) -> httpx.URL:
     if (parsed.userinfo or parsed.fragment) and not destinations.named_by_operator:
         raise _bad_url()
     return parsed
+
+
+def _not_encrypted(host: str) -> Invalid:
+    return Invalid(
+        "outgoing.bad_url",
+        f"{host} is not this machine, and the URL does not begin with https://.",
+        "Use https://, so that nobody on the way can read what is sent.",
+    )
 
 
 def _bad_url() -> Invalid:

@@ -79,9 +79,9 @@ class Deliveries:
         self._session.add(entry)
         await self._session.flush()
 
-    async def tries_of(self, delivery_id: str) -> Sequence[DeliveryTry]:
+    async def tries_of(self, delivery_ids: Collection[str]) -> Sequence[DeliveryTry]:
         """The oldest first."""
-        query = select(DeliveryTry).where(DeliveryTry.delivery_id == delivery_id)
+        query = select(DeliveryTry).where(DeliveryTry.delivery_id.in_(delivery_ids))
         return (await self._session.scalars(query.order_by(DeliveryTry.at, DeliveryTry.id))).all()
 
     async def remove_ended(self, before: datetime) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, status
 from policy import Principal, require_permission
 from studio.webhooks.schemas import (
     DeliveryDetail,
+    DeliveryLog,
     DeliveryView,
     WebhookChange,
     WebhookDraft,
@@ -75,8 +76,8 @@ async def list_deliveries(
     _: ReadWebhooks,
     before: str | None = None,
     limit: int = Query(default=50, ge=1, le=500),
-) -> list[DeliveryView]:
-    """Newest first; `before` is the id of the last one seen."""
+) -> list[DeliveryLog]:
+    """Newest first, with every try of each; `before` is the id of the last one seen."""
     return await studio.outgoing.webhooks.deliveries(webhook_id, before, limit)
 
 

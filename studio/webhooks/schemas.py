@@ -70,6 +70,11 @@ class DeliveryView(BaseModel):
     ended_at: datetime | None
 
 
-class DeliveryDetail(DeliveryView):
-    body: str
+class DeliveryLog(DeliveryView):
+    """With every try, the oldest first."""
+
     log: list[TryView]
+
+
+class DeliveryDetail(DeliveryLog):
+    body: str

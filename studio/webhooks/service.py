@@ -15,10 +15,11 @@ from soundstage.events import EventStore
 from soundstage.http import Destinations, resolve
 from soundstage.sealing import Sealer
 from studio.webhooks.kinds import TEST, WebhookKind
-from studio.webhooks.models import Delivery, Webhook
+from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.repository import Deliveries, Webhooks
 from studio.webhooks.schemas import (
     DeliveryDetail,
+    DeliveryLog,
     DeliveryView,
     TryView,
     WebhookChange,
@@ -108,7 +109,9 @@ class WebhookService:
             row = await _webhook_of(session, webhook_id)
             if not row.active:
                 raise Conflict(
-                    "webhook.inactive", "This webhook is switched off.", "Set `active` to true first."
+                    "webhook.inactive",
+                    "This webhook is switched off.",
+                    f"`soundstage webhooks switch {row.id} --on` switches it on.",
                 )
             delivery = Delivery(
                 webhook_id=row.id, kind=TEST, body=json.dumps(message), state=DeliveryState.PENDING
@@ -120,12 +123,18 @@ class WebhookService:
 
     async def deliveries(
         self, webhook_id: str, before: str | None = None, limit: int = 50
-    ) -> list[DeliveryView]:
-        """Newest first."""
+    ) -> list[DeliveryLog]:
+        """Newest first, with every try of each."""
         async with self.db.session() as session:
             row = await _webhook_of(session, webhook_id)
             found = await Deliveries(session).list(row.id, before, limit)
-            return [_delivery_view(delivery) for delivery in found]
+            tries: dict[str, list[TryView]] = {delivery.id: [] for delivery in found}
+            for entry in await Deliveries(session).tries_of(tries):
+                tries[entry.delivery_id].append(self._try_view(entry))
+            return [
+                DeliveryLog(**_delivery_view(delivery).model_dump(), log=tries[delivery.id])
+                for delivery in found
+            ]
 
     async def delivery(self, webhook_id: str, delivery_id: str) -> DeliveryDetail:
         """With the body and every try; what receivers said only where the operator allows it, also of old
@@ -133,13 +142,12 @@ class WebhookService:
         """
         async with self.db.session() as session:
             row = await _delivery_of(session, webhook_id, delivery_id)
-            log = [
-                TryView.model_validate(entry, from_attributes=True).model_copy(
-                    update={} if self.answer_bodies else {"answer": ""}
-                )
-                for entry in await Deliveries(session).tries_of(row.id)
-            ]
+            log = [self._try_view(entry) for entry in await Deliveries(session).tries_of([row.id])]
             return DeliveryDetail(**_delivery_view(row).model_dump(), body=row.body, log=log)
+
+    def _try_view(self, entry: DeliveryTry) -> TryView:
+        view = TryView.model_validate(entry, from_attributes=True)
+        return view if self.answer_bodies else view.model_copy(update={"answer": ""})
 
     async def redeliver(self, webhook_id: str, delivery_id: str) -> DeliveryView:
         """The same message once more, under the same id; `webhook.bad_transition` while it is still tried."""

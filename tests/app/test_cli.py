@@ -24,6 +24,8 @@ from app.cli.commands import RootGroup, whole_cli
 from app.cli.main import build_cli, run_cli
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
+from app.cli.webhooks import Kind, _try
+from studio.webhooks.kinds import WebhookKind
 
 Cli = Callable[..., Any]
 
@@ -361,6 +363,19 @@ def test_the_shell_completes_commands_and_sentences(home: Path, typed: str, plac
     assert any(line.lower().startswith(offered.lower()) for line in ran.stdout.splitlines()), ran.stdout
 
 
+def test_kinds_of_webhooks_are_those_of_the_studio_in_help_and_guide() -> None:
+    kinds = list(WebhookKind)
+    assert {one.name: one.value for one in Kind} == {one.name: one.value for one in WebhookKind}
+    guide = (Path(__file__).parents[2] / "docs/guide/publishing.md").read_text()
+    assert [kind for kind in kinds if f"`{kind}`" not in guide] == []
+
+
+def test_tries_of_a_delivery_are_shown_with_status_and_time() -> None:
+    answered = {"at": "2026-11-21T09:00:05+00:00", "status": 204, "error": ""}
+    assert _try(answered) == "2026-11-21 09:00:05 204"
+    assert _try({**answered, "status": None, "error": "timeout"}).endswith(" timeout")
+
+
 def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
     made = cli("webhooks", "create", "https://93.184.215.14/hook", "--kind", "render.done", "--json").json
     assert made["secret"] and made["kinds"] == ["render.done"]
@@ -371,6 +386,8 @@ def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
     assert cli("webhooks", "switch", made["id"], "--on", "--json").json["active"] is True
     assert cli("webhooks", "test", made["id"], "--json").json["kind"] == "webhook.test"
     assert "webhook.test" in cli("webhooks", "deliveries", made["id"]).out
+    wrong = cli("webhooks", "create", "https://93.184.215.14/hook", "--kind", "render.flies")
+    assert wrong.code == 2 and "render.done" in wrong.err
     assert cli("webhooks", "delete", made["id"]).code == 0
     assert "There are no webhooks" in cli("webhooks", "list").out
     assert "webhook.not_found" in cli("webhooks", "rotate", made["id"]).err

@@ -39,6 +39,12 @@ async def test_a_webhook_is_made_changed_tested_and_deleted(
     assert receiver.got[0].data["type"] == "webhook.test" and receiver.got[0].signed_with(renewed)
     detail = (await client.get(f"{path}/deliveries/{receiver.got[0].id}")).json()
     assert detail["body"] == receiver.got[0].body and detail["log"][0]["status"] == 204
+    listed = (await client.get(f"{path}/deliveries")).json()[0]
+    assert listed["log"] == detail["log"] and "body" not in listed
+    off = await client.patch(path, json={"active": False})
+    assert off.status_code == 200
+    hint = (await client.post(f"{path}/test")).json()["hint"]
+    assert f"soundstage webhooks switch {webhook['id']} --on" in hint
     again = await client.post(f"{path}/deliveries/{receiver.got[0].id}/redeliver")
     assert (again.status_code, again.json()["state"]) == (202, "pending")
     assert (await client.delete(path)).status_code == 204

@@ -12,6 +12,8 @@ from loopback_http import Reply
 from raw_http import fixed, raw_server
 from waiting import eventually_async
 
+from soundstage.errors import Invalid
+from soundstage.http import resolve
 from soundstage.settings import Settings
 from studio.outgoing import build_outgoing, webhook_destinations
 from studio.webhooks.posting import post
@@ -101,3 +103,26 @@ async def test_a_receiver_that_drips_its_headers_is_given_up_in_time(settings: S
     async with raw_server(dripping) as server:
         found = await posted(server.url, settings, timeout_s=0.3)
     assert found.status is None and found.error.startswith("outgoing.answer_too_slow: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("https://127.0.0.1:9/", "`webhooks.loopback`"),
+        ("https://10.1.2.3/", "`webhooks.private_addresses`"),
+    ],
+)
+async def test_a_refused_address_names_the_setting_that_allows_it(url: str, hint: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        await resolve(url, webhook_destinations(Settings()))
+    address = url.split("/")[2].partition(":")[0]
+    assert hint in refused.value.hint and refused.value.message.count(address) == 1
+    with pytest.raises(Invalid) as refused:
+        await resolve("https://169.254.169.254/", webhook_destinations(Settings()))
+    assert "set" not in refused.value.hint
+
+
+async def test_plain_http_is_refused_whatever_its_name_means() -> None:
+    with pytest.raises(Invalid) as refused:
+        await resolve("http://nobody.invalid/hook", webhook_destinations(Settings()))
+    assert refused.value.code == "outgoing.bad_url" and "https://" in refused.value.hint
