@@ -85,6 +85,11 @@ class Studio:
     worker_jobs: WorkerJobService
 
 
+def persona_library(settings: Settings) -> PersonaLibrary:
+    """Returns the personas of the checkout and of the state folder; makes no folder."""
+    return PersonaLibrary(settings.personas_folder, settings.state_dir.absolute() / "personas")
+
+
 def build_studio(
     settings: Settings,
     db: Database,
@@ -102,7 +107,7 @@ def build_studio(
     segments. `voices` makes voices at once, with `voice_program` where that must be on this machine.
     """
     out_dir = settings.out_dir.absolute()
-    library = PersonaLibrary(settings.personas_folder, settings.state_dir.absolute() / "personas")
+    library = persona_library(settings)
     consents = ConsentService(db)
     limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
     admission = Admission(consents, library, limits, _speech_services(settings), own_listeners(settings))

@@ -58,6 +58,17 @@ def server_of(called: Invocation) -> Login | None:
     return None
 
 
+def server_elsewhere(called: Invocation) -> str | None:
+    """Return the address of the server that `--server` or a login names, where commands speak to one; None for
+    the studio of this state folder. For commands that look at this machine and have to say so.
+    """
+    if (named := called.server or os.environ.get(SERVER_VARIABLE, "").strip()) != "":
+        return normalized_url(named)
+    if not _exists(called.settings().state_dir) and (logins := saved_logins()):
+        return logins[0].url
+    return None
+
+
 @asynccontextmanager
 async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
     """A connection to the studio of this command, for as long as the block runs."""
@@ -67,7 +78,11 @@ async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
             yield api
         return
     from app.cli.embedded import embedded_studio
+    from soundstage.telemetry import configure_logging
 
+    if not called.debug:
+        # The log of a studio that ends with the command is for nobody; what failed is in the answer.
+        configure_logging("error")
     async with embedded_studio(called.settings()) as api:
         yield api
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from app.cli.connection import server_elsewhere
 from app.cli.state import JsonFlag, invocation, run
 from soundstage.errors import Conflict
 
@@ -20,6 +21,15 @@ def register(cli: typer.Typer) -> None:
         """List the machines of the farm, as Nomad sees them."""
         called = invocation(context)
         printer, settings = called.printer(as_json), called.settings()
+        url = server_elsewhere(called)
+        if url is not None and settings.farm.scheduler != "nomad":
+            raise Conflict(
+                "farm.nodes_elsewhere",
+                f"This command asks the Nomad that the settings of this machine name, not {url}.",
+                "Run it on the machine of that server, or set farm.scheduler and farm.nomad here.",
+            )
+        if url is not None:
+            printer.note(f"These are the nodes of the Nomad in the settings of this machine, not of {url}.")
         if settings.farm.scheduler != "nomad":
             raise Conflict(
                 "farm.no_nodes",

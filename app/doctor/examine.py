@@ -20,9 +20,11 @@ from app.doctor.running import Server
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from farm.local.commands import MODELS_VARIABLE
+from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, check_settings, load_settings
 from studio.personas.schemas import PersonaEntry
+from studio.wiring import persona_library
 
 WORKER_LIMIT_S = 60.0
 WORKER_FIX = "Run `make setup`, or set worker.command to the avatar program."
@@ -83,11 +85,11 @@ async def _database(settings: Settings, server: Server | None) -> Check:
     if not settings.database.url and not (settings.state_dir / "soundstage.db").exists():
         return green("database", "made at the first start")
     try:
-        services = composition.build(settings)
+        database = Database(settings.database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
         try:
-            found = await current_revision(services.database)
+            found = await current_revision(database)
         finally:
-            await services.database.close()
+            await database.close()
     except SoundstageError as error:
         return red("database", error.message, error.hint)
     if found != newest:
@@ -99,8 +101,11 @@ async def _personas(settings: Settings, server: Server | None) -> Check:
     try:
         if server is not None:
             entries = _ENTRIES.validate_python(await server.get("/api/personas"))
-        else:
+        elif settings.state_dir.exists():
             entries = composition.build(settings).studio.library.entries()
+        else:
+            # To build an installation makes its state folder, which later commands would take for theirs.
+            entries = persona_library(settings).entries()
     except SoundstageError as error:
         return red("personas", error.message, error.hint)
     except ValidationError:

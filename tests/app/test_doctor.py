@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.cli.saved_logins import Login, save_login
 from app.doctor import machine
 from app.local_access import KEY_FILE, write_local_access, write_private_file
 from soundstage.settings import load_settings
@@ -130,3 +131,18 @@ def test_without_a_sandbox_it_says_what_to_do(
         "amber",
         "Install Debian's package bubblewrap (0.8 or newer) on the server.",
     )
+
+
+@pytest.mark.parametrize("command", ["doctor", "nodes"])
+def test_commands_that_look_make_no_state_folder_and_name_the_machine(
+    cli: Cli, worker: Path, home: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A state folder decides which studio later commands speak to."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    cli(command)
+    assert not (home / "state").exists()
+    save_login(Login("https://farm.example", "key"))
+    for named in ((), ("--server", "https://farm.example")):
+        ran = cli(*named, command)
+        assert "https://farm.example" in ran.err and "this machine" in ran.err
+        assert not (home / "state").exists()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.cli import embedded
+from app.cli.connection import asked
 from app.cli.embedded import embedded_studio
+from app.cli.state import Invocation
+from app.cli.studio_api import StudioApi
 from app.composition import Services
 from soundstage.settings import Settings
+from soundstage.telemetry import configure_logging, get_logger
 
 
 async def test_a_request_that_is_cancelled_at_the_end_ends_before_the_database_is_closed(
@@ -46,3 +51,14 @@ async def test_a_request_that_is_cancelled_at_the_end_ends_before_the_database_i
         await begun.wait()
     assert steps == ["ended", "closed"]
     await asyncio.wait([asking])
+
+
+def test_the_log_of_a_studio_that_ends_with_the_command_is_not_printed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def warn(_: StudioApi) -> None:
+        get_logger("farm.local").warning("farm.local.swept", control_processes=["one"])
+
+    configure_logging("warning")
+    asked(Invocation(None, as_json=False), warn)
+    assert "swept" not in capsys.readouterr().err
