@@ -78,7 +78,7 @@ async def replace_paths(spec: Model, folder: Path, store: Callable[[Path], Await
         path = (folder / ref.path).resolve()
         if not await asyncio.to_thread(path.is_file):
             raise NotFound(
-                "media.not_found", f"There is no file {ref.path}.", "Paths are relative to the spec."
+                "media.not_found", f"There is no file {ref.path}.", f"Check the path: it leads to {path}."
             )
         found = await store(path)
         return found.model_copy(update={"name": ref.name or path.name})

@@ -116,7 +116,8 @@ def test_titles_and_slugs_are_short_and_plain() -> None:
     assert title_of("Hello there!") == "Hello there"
     long = title_of("one two three " * 20)
     assert len(long) <= 60 and long.endswith(("one…", "two…", "three…"))
-    assert slug_of("Café Über — Straße!") == "cafe-uber-strae"
+    assert slug_of("Café Über — Straße!") == "cafe-ueber-strasse"
+    assert slug_of("Süßes A\u0308pfelchen Łódź") == "suesses-aepfelchen-lodz"
     assert slug_of("日本語", "video") == "video" and slug_of("../../x; rm -rf /") == "x-rm-rf"
 
 
