@@ -9,7 +9,9 @@ import unicodedata
 
 MAX_SLUG_CHARS = 60
 # What NFKD does not break up, and what German and Scandinavian readers write without the letter.
-_SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "œ": "oe", "ł": "l"})
+_SPELT_OUT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "œ": "oe", "ł": "l"}
+)
 
 
 def slug_of(title: str, fallback: str = "untitled") -> str:

@@ -18,7 +18,7 @@ Webhook = Annotated[str, typer.Argument(help="Id of a webhook.")]
 
 # As `studio.webhooks.kinds.WebhookKind`, which takes longer to load than a help page may; a test compares them.
 class Kind(StrEnum):
-    """What a webhook may be told of."""
+    """Lists the events that a webhook can report."""
 
     RENDER_CREATED = "render.created"
     RENDER_QUEUED = "render.queued"
@@ -111,7 +111,13 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
         rows = (
-            [one["id"], one["kind"], one["state"], minute(one["created_at"]), "; ".join(map(_try, one["log"]))]
+            [
+                one["id"],
+                one["kind"],
+                one["state"],
+                minute(one["created_at"]),
+                "; ".join(map(_try, one["log"])),
+            ]
             for one in found
         )
         printer.listing(

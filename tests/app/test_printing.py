@@ -95,6 +95,8 @@ def test_commands_print_with_one_kind_of_console() -> None:
     others = {
         path.name
         for path in Path(console.__file__).parent.glob("*.py")
-        if re.search(r"rich(\.console)? import .*\b(Console|print)\b|import rich$", path.read_text(), re.MULTILINE)
+        if re.search(
+            r"rich(\.console)? import .*\b(Console|print)\b|import rich$", path.read_text(), re.MULTILINE
+        )
     }
     assert others == {"console.py"}
