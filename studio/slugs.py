@@ -15,8 +15,9 @@ _SPELT_OUT = str.maketrans(
 
 
 def slug_of(title: str, fallback: str = "untitled") -> str:
-    """Returns lower-case ASCII letters, digits and single hyphens: `ß` becomes `ss`, `ä` becomes `ae`. What has
-    no ASCII form is left out.
+    """Returns lower-case ASCII letters, digits and single hyphens: `ß` becomes `ss`, `ä` becomes `ae`.
+
+    What has no ASCII form is left out.
     """
     spelt = unicodedata.normalize("NFC", title).lower().translate(_SPELT_OUT)
     plain = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
