@@ -59,7 +59,7 @@ def server_of(called: Invocation) -> Login | None:
 
 
 def server_elsewhere(called: Invocation) -> str | None:
-    """Return the address of the server that `--server` or a login names, where commands speak to one; None for
+    """Return the address of the server that `--server` or a login names, where commands use it; None for
     the studio of this state folder. For commands that look at this machine and have to say so.
     """
     if (named := called.server or os.environ.get(SERVER_VARIABLE, "").strip()) != "":

@@ -16,7 +16,7 @@ from app.cli.words import segment
 Webhook = Annotated[str, typer.Argument(help="Id of a webhook.")]
 
 
-# As `studio.webhooks.kinds.WebhookKind`, which takes longer to load than a help page may; a test compares them.
+# As `studio.webhooks.kinds`, which takes longer to load than a help page may; a test compares them.
 class Kind(StrEnum):
     """Lists the events that a webhook can report."""
 
