@@ -9,6 +9,7 @@ lab.down()
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
 from lab.teardown import take_down
-from soundstage.errors import Conflict
+from soundstage.errors import Conflict, Unavailable
 
 
 def silent(_: str) -> None:
@@ -48,7 +49,7 @@ def silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    """A machine as it is now. `boots`: since it was switched on; `ssh`: it greets."""
+    """A machine as it is now. `boots`: since it was made; `ssh`: it greets."""
 
     name: str
     address: str
@@ -194,7 +195,14 @@ class Lab:
 
     def enter(self, command: list[str], *, timeout_s: float | None = None) -> int:
         """Runs a command of this computer in the lab's network, on this terminal; returns its exit code."""
-        return subprocess.run(self.entering(command), env=self.environment(), timeout=timeout_s).returncode
+        environment = self.environment()
+        if shutil.which(command[0], path=environment["PATH"]) is None:
+            raise Unavailable(
+                "lab.no_program",
+                f"There is no program “{command[0]}” on this computer.",
+                "`make setup-farm` installs Ansible in ansible/.venv/bin of the checkout.",
+            )
+        return subprocess.run(self.entering(command), env=environment, timeout=timeout_s).returncode
 
     def entering(self, command: list[str]) -> list[str]:
         """The command that runs `command` in the lab's network."""
@@ -216,6 +224,7 @@ class Lab:
         folder, also where the person's environment or `group_vars` name those of a real farm."""
         return {
             **os.environ,
+            "PATH": os.pathsep.join(filter(None, (os.environ.get("PATH", os.defpath), _ansible_programs()))),
             "ANSIBLE_INVENTORY": str(inventory),
             "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.places.facts),
             "SOUNDSTAGE_FARM_SECRETS": str(self.places.secrets),
@@ -273,6 +282,12 @@ class Lab:
             self.places.known_hosts.write_text("".join(pool.map(make_and_start, plan.machines)))
         write_ssh_config(self.places, plan)
         write_inventories(self.places, plan)
+
+
+def _ansible_programs() -> str:
+    """Return the folder of the checkout's own Ansible; empty when it is not installed."""
+    folder = Path(__file__).parents[1] / "ansible/.venv/bin"
+    return str(folder) if folder.is_dir() else ""
 
 
 def all_labs() -> list[str]:

@@ -3,7 +3,7 @@ by `machines` as `python3 -I keeper.py SPEC`, which outlives whoever started it;
 loaded.
 
 The spec (JSON): `command` (list), `groups` (control groups that the machine enters), `own_group`, `log`,
-`state`.
+`state`, `earlier_boots` (before it was last switched on).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REBOOT = 133
 def keep(spec: dict[str, Any]) -> None:
     """Until the machine is switched off, by itself or by force."""
     enter([spec["own_group"]])
-    boots = 0
+    boots = spec["earlier_boots"]
     while True:
         boots += 1
         with Path(spec["log"]).open("ab") as log:

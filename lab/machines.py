@@ -76,7 +76,9 @@ def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
     if processes_of(machine_group(places)) or processes_of(keeper_group(places)):
         return
     spec = places.folder / "keeper.json"
+    earlier = boots(lab, machine)
     places.state.unlink(missing_ok=True)
+    _remove_stale_link(places)
     spec.write_text(
         json.dumps(
             {
@@ -84,6 +86,7 @@ def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
                 "groups": [str(one) for one in make_machine_groups(places, machine.memory_mib)],
                 "own_group": str(keeper_group(places)),
                 "log": str(places.log),
+                "earlier_boots": earlier,
                 "state": str(places.state),
             }
         )
@@ -117,6 +120,27 @@ def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
         time.sleep(0.01)
 
 
+def _remove_stale_link(places: MachinePlaces) -> None:
+    """The kernel removes a killed machine's link a while after its processes, and systemd-nspawn does not
+    start while it is there."""
+    run_program(
+        ["ip", "-n", places.lab.network, "link", "del", places.link],
+        doing="Removing the link of a machine that was killed",
+        fine=(0, 1, 2),  # there is none, or it goes in this moment
+    )
+
+
+def wait_until_booting(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _END_S) -> None:
+    """Returns when the machine's first process runs. Unavailable `lab.machine_not_up` when it does not."""
+    places = lab.machine(machine.name)
+    until = time.monotonic() + timeout_s
+    # systemd-nspawn makes this group when all else is ready.
+    while not processes_of(machine_group(places) / "payload") and not ssh_greets(lab, machine):
+        if time.monotonic() > until or _state(places) == "off" or not processes_of(keeper_group(places)):
+            raise _not_up(places, "does not start")
+        time.sleep(0.02)
+
+
 def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _UP_S) -> float:
     """Seconds until SSH greets. Unavailable when it does not."""
     places = lab.machine(machine.name)
@@ -127,9 +151,13 @@ def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _UP_S)
         if _state(places) == "off":
             break
         time.sleep(0.02)
-    raise Unavailable(
+    raise _not_up(places, "does not answer on SSH")
+
+
+def _not_up(places: MachinePlaces, problem: str) -> Unavailable:
+    return Unavailable(
         "lab.machine_not_up",
-        f"The machine “{machine.name}” does not answer on SSH: {_last_lines(places)}",
+        f"The machine “{places.name}” {problem}: {_last_lines(places)}",
         f"Its console is in {places.log}.",
     )
 
@@ -149,7 +177,7 @@ def is_running(lab: LabPlaces, machine: MachinePlan) -> bool:
 
 
 def boots(lab: LabPlaces, machine: MachinePlan) -> int:
-    """Returns how often it has booted since it was last switched on."""
+    """Returns how often it has booted since it was made."""
     try:
         return int(json.loads(lab.machine(machine.name).state.read_text())["boots"])
     except FileNotFoundError:

@@ -91,7 +91,7 @@ def machines_named(
             raise Invalid(
                 "lab.machine_name_invalid",
                 f"“{name}” cannot be the name of a machine.",
-                "Use letters, digits, dashes and dots; at most 63 characters.",
+                "Use a to z, A to Z, digits, dashes and dots; at most 63 characters.",
             )
     given = list(cards or [])
     if len(given) > len(names):

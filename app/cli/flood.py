@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,5 +42,13 @@ def register(group: typer.Typer) -> None:
                 return await fleet.live(plans, seed)
 
         found = run(work())
-        rows: list[list[Any]] = [[name, value] for name, value in found.model_dump().items()]
-        printer.listing(found, ["", ""], rows, empty="")
+        printer.listing(found, ["", ""], _rows("", found.model_dump()), empty="")
+
+
+def _rows(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield one row per figure; the name of a nested one has those of all levels."""
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _rows(f"{name} {key}".strip(), inner)

@@ -30,6 +30,7 @@ def tidied() -> Iterator[None]:
         # Once: who presses twice must not break the tidying.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        typer.echo("Interrupted: taking down what was made …", err=True)
         raise Stopped(128 + number)
 
     before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -107,10 +108,11 @@ def _register_life(group: typer.Typer) -> None:
                 }
             )
             return
-        done = "form a cluster" if cluster else "answer on SSH"
-        printer.line(f"{len(names)} machines {done} after {seconds:.1f} s.")
+        printer.line(f"{_ready(len(names), cluster)} after {seconds:.1f} s.")
         printer.line(f"Inventory: {lab.places.inventory}   SSH key: {lab.places.ssh_key}")
-        printer.line(f"Try: soundstage lab ssh {names[0]}   or: soundstage lab exec -- ansible all -m ping")
+        chosen = "" if name == "lab" else f"--name {name} "
+        printer.line(f"Try: soundstage lab ssh {chosen}{names[0]}")
+        printer.line(f" or: soundstage lab exec {chosen}-- ansible all -m ping")
 
     @group.command()
     def down(context: typer.Context, name: LabName = "lab", as_json: JsonFlag = False) -> None:
@@ -153,6 +155,12 @@ def _register_life(group: typer.Typer) -> None:
             ],
             empty="No lab is up.",
         )
+
+
+def _ready(machines: int, cluster: bool) -> str:
+    if machines == 1:
+        return "1 machine forms a cluster" if cluster else "1 machine answers on SSH"
+    return f"{machines} machines {'form a cluster' if cluster else 'answer on SSH'}"
 
 
 def _register_bake(group: typer.Typer) -> None:

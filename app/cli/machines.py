@@ -239,10 +239,16 @@ def _joining(group: typer.Typer) -> None:
 
         found = asked(called, work)
         rows = (
-            [one["name"], "on" if one["enabled"] else "off", one["refused"] or one["sentence"]]
+            [
+                one["name"],
+                "on" if one["enabled"] else "off",
+                ", ".join(one["when"]["networks"] or ()),
+                one["refused"] or one["sentence"],
+            ]
             for one in found
         )
-        printer.listing(found, ["rule", "", "what it does"], rows, empty="There are no rules.")
+        columns = ["rule", "", "networks", "what it does"]
+        printer.listing(found, columns, rows, empty="There are no rules.")
 
 
 def _working(group: typer.Typer) -> None:

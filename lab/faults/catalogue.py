@@ -12,7 +12,7 @@ from lab.faults.network import NETWORK
 from lab.faults.power import POWER, RESET
 from lab.places import LabPlaces, MachinePlaces
 from lab.plan import MachinePlan
-from soundstage.errors import Invalid
+from soundstage.errors import Conflict, Invalid, Unavailable
 
 FAULTS: dict[str, Fault] = {
     one.name: one
@@ -24,13 +24,19 @@ _FIRST = (POWER.name, NETWORK.name)
 
 
 def strike(lab: LabPlaces, machine: MachinePlan, fault: str) -> Fault:
-    """Breaks the machine. A fault that is there already stays."""
+    """Breaks the machine. A fault that is there already stays; one that is refused is not recorded."""
     struck = Struck(lab.machine(machine.name), machine)
     found = _fault(fault)
+    active = active_faults(struck.places)
     # Before the deed: what fails half-way can still be healed.
     if found.lasts:
-        _remember(struck.places, [*active_faults(struck.places), fault])
-    found.strike(struck)
+        _remember(struck.places, [*active, fault])
+    try:
+        found.strike(struck)
+    except (Conflict, Unavailable):
+        # Refused: nothing was changed.
+        _remember(struck.places, active)
+        raise
     return found
 
 

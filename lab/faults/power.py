@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.faults.fault import Fault, Struck, nothing_to_heal
-from lab.machines import start_machine, stop_machine
+from lab.machines import start_machine, stop_machine, wait_until_booting
 
 
 def _cut(machine: Struck) -> None:
@@ -12,6 +12,7 @@ def _cut(machine: Struck) -> None:
 
 def _restore(machine: Struck) -> None:
     start_machine(machine.places.lab, machine.plan)
+    wait_until_booting(machine.places.lab, machine.plan)
 
 
 def _reset(machine: Struck) -> None:

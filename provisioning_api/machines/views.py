@@ -21,7 +21,7 @@ NEXT = {
     MachineState.DRAINING: "It is wiped at its next network boot, then retired.",
     MachineState.WIPE_UNVERIFIED: "Repeat the wipe (`soundstage machines retire {name}`), or destroy its "
     "disks and say so (`--keep-disks`).",
-    MachineState.RETIRED: "Nothing; `soundstage machines accept {name}{code}` takes it back.",
+    MachineState.RETIRED: "It is out of service; `soundstage machines accept {name}{code}` takes it back.",
     MachineState.FAILED: "Mend the cause, then start a run on it, or accept it anew to write it again.",
 }
 

@@ -145,8 +145,8 @@ def shipped_rules() -> tuple[Rule, ...]:
     return (
         Rule(
             name="any-machine-on-this-network",
-            sentence="Any installed machine that calls home from these networks with a key of ours may join, "
-            "known by the host key it shows first. Off until the networks are named.",
+            sentence="Any installed machine that calls home from the rule's networks with a key of ours may "
+            "join, known by the host key it shows first. The address that the call comes from counts.",
             enabled=False,
             when=When(calls_home=True),
             then=Then(accept=True, pin=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -103,6 +104,17 @@ def test_power_that_fails_and_comes_back(healed: Lab, says: Says) -> None:
     healed.heal("gpu-1")
     healed.power_on("gpu-1")
     assert says("gpu-1", "cat", "/root/kept") == "kept"
+
+
+def test_a_killed_machines_link_does_not_keep_it_off(healed: Lab) -> None:
+    """The kernel may remove it later than the next start."""
+    healed.strike("gpu-1", "power")
+    boots, link = status(healed, "gpu-1").boots, healed.places.machine("gpu-1").link
+    stale = ["ip", "-n", healed.places.network, "link", "add", link, "type", "veth", "peer", "name", "stale0"]
+    subprocess.run(stale, check=False, capture_output=True)  # it may be there still
+    assert healed.heal("gpu-1") == ["power"]
+    assert status(healed, "gpu-1").running
+    assert status(healed, "gpu-1").boots == boots + 1
 
 
 def test_a_reset_in_the_middle_of_work(healed: Lab, says: Says) -> None:

@@ -42,6 +42,13 @@ def test_an_environment_is_made_anew_only_where_it_lacks_something(
     assert (subprocess.run(["bash", "-c", asked]).returncode == 0) is is_made
 
 
+def test_messages_into_a_pipe_have_no_escape_codes() -> None:
+    found = re.search(r"^say\(\) .*$", SETUP.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    done = subprocess.run(["bash", "-c", f'{found[0]}\nsay "Next"'], capture_output=True, text=True)
+    assert done.stderr == "Next\n"
+
+
 def test_another_mode_is_refused_before_anything_is_installed() -> None:
     done = subprocess.run([SETUP, "frm"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (2, "scripts/setup runtime, farm or test; not frm\n")

@@ -195,7 +195,7 @@ def test_what_the_server_refuses_is_told_in_its_words(prompt: Any) -> None:
     code, out = prompt(
         "machines", "rules", "--enable", "any-machine-on-this-network", "--network", "10.0.0.0/24"
     )
-    assert code == 0 and "on" in out
+    assert code == 0 and "10.0.0.0/24" in out and "Off until" not in out
 
 
 def test_a_machine_is_expected_and_accepted_by_its_code_at_the_prompt(

@@ -1,0 +1,43 @@
+"""Checks the output of `soundstage lab` for people."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from app.cli import lab as lab_command
+from app.cli.flood import _rows
+from app.cli.main import run_cli
+from app.cli.state import Stopped
+from lab.farm_in_a_box import Lab
+
+
+def test_the_hint_names_the_lab_and_one_machine_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def up(*_: Any, **__: Any) -> float:
+        return 2.3
+
+    monkeypatch.setattr(Lab, "up", up)
+    assert run_cli(["lab", "up", "--name", "zwei", "--machines", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 machine answers on SSH after 2.3 s." in printed
+    assert "soundstage lab ssh --name zwei m1" in printed
+    assert "soundstage lab exec --name zwei -- ansible all -m ping" in printed
+    assert run_cli(["lab", "up", "--machines", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 machines answer on SSH" in printed
+    assert "soundstage lab ssh m1" in printed
+
+
+def test_an_interrupt_says_that_it_cleans_up(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Stopped), lab_command.tidied():
+        signal.raise_signal(signal.SIGINT)
+    assert "Interrupted: taking down what was made" in capsys.readouterr().err
+
+
+def test_nested_figures_of_a_flood_are_rows() -> None:
+    found = {"calls": 3, "ends": {"ready": 2}, "ends_by_fault": {"slow": {"failed": 1}}}
+    assert list(_rows("", found)) == [("calls", 3), ("ends ready", 2), ("ends_by_fault slow failed", 1)]
