@@ -80,7 +80,8 @@ class Guard:
         if signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
             # The time-out of the test, much earlier: it may wait for what never comes.
             signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
-        pytest.skip(REASON)
+        # As the system refuses: code that starts a process has an answer to that, and ends well.
+        raise PermissionError(REASON)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -91,8 +92,11 @@ class Guard:
             self._running = None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         report: pytest.TestReport = yield  # type: ignore[assignment]
+        if report.failed and call.excinfo is not None and _has_reason(call.excinfo.value):
+            # A fixture that earlier tests share was refused.
+            self._refused.add(item.nodeid)
         if item.nodeid in self._refused and report.outcome != "skipped":
             # It went on without its process: neither its failure nor its success says anything.
             report.outcome = "skipped"
@@ -109,6 +113,14 @@ class Guard:
         known = _seen() | {test: _hash(TESTS.parent / test.partition("::")[0]) for test in self._seen}
         SEEN.parent.mkdir(exist_ok=True)
         SEEN.write_text(json.dumps(known, indent=0, sort_keys=True), encoding="utf-8")
+
+
+def _has_reason(error: BaseException | None) -> bool:
+    while error is not None:
+        if REASON in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _seen() -> dict[str, str]:
