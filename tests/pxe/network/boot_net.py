@@ -15,13 +15,13 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from boot_packets import Step, steps, write_capture
 from wire import Wire
 
 from lab.network import BRIDGE, inside, make_network, remove_network
 from lab.places import LabPlaces
 from lab.plan import GATEWAY
 from lab.programs import run_program
-from pxe.network.boot_packets import Step, steps, write_capture
 from pxe.network.plan import BootNetwork, Mode
 from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 from boot_net import BIOS, STRANGER, BootNet
+from boot_packets import Step
 
 from lab.plan import GATEWAY
-from pxe.network.boot_packets import Step
 from pxe.network.plan import Mode
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(900)]

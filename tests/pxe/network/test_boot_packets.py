@@ -6,8 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from boot_packets import Frame, read_capture, steps, write_capture
 
-from pxe.network.boot_packets import Frame, read_capture, steps, write_capture
 from pxe.network.dhcp_messages import CLIENT_PORT, SERVER_PORT, discover
 
 

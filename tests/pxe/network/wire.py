@@ -17,7 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-from pxe.network.boot_packets import Frame
+from boot_packets import Frame
+
 from pxe.network.dhcp_messages import CLIENT_PORT, COOKIE, Option
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000

@@ -1,5 +1,4 @@
-"""Reads a capture of a network boot as a list of steps that a person can follow; called by tests and by the
-program that makes the figures of the docs.
+"""Reads a capture of a network boot as a list of steps that a person can follow.
 
 A step is one packet that matters: a DHCP message, the beginning of a TFTP transfer, an HTTP request.
 """
