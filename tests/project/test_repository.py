@@ -103,3 +103,10 @@ def test_the_readme_is_short_enough_to_be_read() -> None:
     cells = [re.sub(r"\]\([^)]*\)", "]", cell) for row in rows for cell in row.strip("|").split("|")]
     assert len(lines) < 120 and len(rows) <= 12
     assert [cell for cell in cells if len(cell.split()) > 12] == []
+
+
+def test_a_bullet_of_the_changelog_is_read_at_a_glance() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    bullets = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    assert len(bullets) > 50
+    assert [bullet for bullet in bullets if len(bullet.split()) > 25] == []
