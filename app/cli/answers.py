@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from agent.events import BRAIN_EVENT, BrainEvent, Failure, ToolReturned, TurnBegan
+from agent.events import BRAIN_EVENT, BrainEvent, Failure, Text, ToolReturned, TurnBegan
 from app.cli.studio_api import ENDED, StudioApi
 from app.cli.words import segment
 from soundstage.errors import SoundstageError
@@ -44,6 +45,7 @@ class Conversation:
         self.begun_renders: list[str] = []
         """Ids of the videos that were begun or spoken of here and were not done then."""
         self.session_id = session_id
+        self._named_renders: dict[str, None] = {}
 
     async def check(self) -> None:
         """Raise NotFound for a session that is not there, or not ours."""
@@ -96,7 +98,7 @@ class Conversation:
                 event = BRAIN_EVENT.validate_python(data)
                 if isinstance(event, TurnBegan):
                     begun, self.session_id = event, event.session_id
-                show(event)
+                show(await self._with_addresses(event) if self._api.remote else event)
                 if self._makes and isinstance(event, ToolReturned) and _goes_on(event):
                     self.begun_renders.append(str(event.result["render_id"]))
                     # Videos are made here from now on, unless a server does it.
@@ -107,6 +109,38 @@ class Conversation:
                 with suppress(SoundstageError):
                     await self._api.post(f"{turn}/cancel")
             raise
+
+    async def _with_addresses(self, event: BrainEvent) -> BrainEvent:
+        """Returns the event with addresses in place of paths, which mean nothing on another machine."""
+        if isinstance(event, ToolReturned):
+            self._named_renders |= dict.fromkeys(_render_ids(event.result))
+        if not isinstance(event, Text) or "\n  " not in event.text:
+            return event
+        lines = event.text.split("\n")
+        for render_id in self._named_renders:
+            with suppress(SoundstageError):
+                render = await self._api.get(f"/api/renders/{segment(render_id)}")
+                addresses = [f"  {self._api.address_of(one['url'])}" for one in render["outputs"]]
+                lines = _replace_paths(lines, render["out_files"], addresses)
+        return event.model_copy(update={"text": "\n".join(lines)})
+
+
+def _render_ids(result: Mapping[str, Any]) -> list[str]:
+    """Returns the ids of the renders that a tool has returned, of one or of a list."""
+    found = [result, *(result.get("renders") or ())]
+    return [str(one["render_id"]) for one in found if isinstance(one, Mapping) and one.get("render_id")]
+
+
+def _replace_paths(lines: list[str], names: list[str], addresses: list[str]) -> list[str]:
+    """Returns the lines with `addresses` in place of the paths to files called `names`."""
+    replaced: list[str] = []
+    for line in lines:
+        if not (line.startswith("  ") and names and line.endswith(tuple(f"/{name}" for name in names))):
+            replaced.append(line)
+        else:
+            replaced += addresses
+            addresses = []
+    return replaced
 
 
 def _goes_on(event: ToolReturned) -> bool:

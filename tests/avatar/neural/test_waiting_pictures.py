@@ -17,7 +17,7 @@ from avatar.errors import Cancelled, Unavailable
 pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines import kept  # noqa: E402
+from avatar.engines import resume_cache  # noqa: E402
 from avatar.engines.latentsync.engine import LatentSync  # noqa: E402
 from avatar.engines.neural import hand_over  # noqa: E402
 from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
@@ -45,7 +45,7 @@ def space(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None
     """What is left on the disk, as the test says; asked for each time."""
 
     def left(free: Callable[[], int]) -> None:
-        for module in (hand_over, kept):
+        for module in (hand_over, resume_cache):
             monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10**12, 0, free()))
 
     return left
