@@ -12,7 +12,7 @@ import typer
 
 from app.cli.printing import Printer
 from app.cli.state import Invocation, run
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, SoundstageError
 
 if TYPE_CHECKING:
     from app.machines_api import MachinesApi
@@ -56,7 +56,18 @@ def asked(called: Invocation, work: Work) -> Any:
         from app.machines_api import machines_api
 
         async with machines_api(called.settings()) as api:
-            return await work(api)
+            try:
+                return await work(api)
+            except SoundstageError as error:
+                if error.code != "request.invalid":
+                    raise
+                # Field names of REST, as far as the options have the same; not the address of its reference.
+                wrong = error.message.partition(": ")[2].replace("body.", "")
+                raise Invalid(
+                    "arguments.invalid",
+                    f"The arguments do not hold: {wrong}",
+                    "`--help` behind the command tells what it takes.",
+                ) from error
 
     return run(conversation())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -91,13 +91,29 @@ async def _on_expected(connection: HTTPConnection, error: Exception) -> Response
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     found: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()
     # The value itself stays out: it may be a password, or a megabyte.
-    errors = [{"path": _path(item["loc"]), "message": item["msg"]} for item in found[:MAX_ERRORS]]
+    errors = [{"path": _path(item["loc"]), "message": _message(item)} for item in found[:MAX_ERRORS]]
     where = "; ".join(f"{item['path']}: {item['message']}" for item in errors[:3])
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
     return problem_response(
         Invalid("request.invalid", f"The request cannot be read: {where}{more}.", REFERENCE_HINT),
         errors=errors,
     )
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    """Returns what is wrong with one field, without the validator's own terms."""
+    context = item.get("ctx") or {}
+    match item["type"]:
+        case "value_error" | "assertion_error" if "error" in context:
+            return str(context["error"])
+        case "too_short" | "string_too_short" | "bytes_too_short":
+            return f"it needs at least {context['min_length']} characters or entries"
+        case "too_long" | "string_too_long" | "bytes_too_long":
+            return f"it may have at most {context['max_length']} characters or entries"
+        case "string_pattern_mismatch":
+            return f"it does not have the form {context['pattern']}"
+        case _:
+            return str(item["msg"])
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app import machines_api as asked
+from app.cli import machine_calls
+from app.cli.state import Invocation
 from app.machines_api import RETRIES, MachinesApi, machines_api
 from soundstage.errors import Forbidden, Invalid
 from soundstage.settings import Settings
@@ -106,3 +109,24 @@ async def test_an_authority_for_plain_http_is_refused(home: Path) -> None:
         async with machines_api(settings):
             pass
     assert refused.value.code == "machines.ca_without_tls" and "https" in refused.value.hint
+
+
+def test_a_field_that_the_api_rejects_is_an_argument_at_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = {
+        "code": "request.invalid",
+        "detail": "The request cannot be read: body.secret: it needs at least 16 characters or entries.",
+        "hint": "The API reference is at /docs.",
+    }
+
+    @asynccontextmanager
+    async def api(_: Settings) -> AsyncIterator[MachinesApi]:
+        transport = httpx.MockTransport(lambda request: httpx.Response(422, json=problem))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            yield MachinesApi(client)
+
+    monkeypatch.setattr(asked, "machines_api", api)
+    with pytest.raises(Invalid) as caught:
+        machine_calls.asked(Invocation(None, as_json=False), lambda client: client.get("/api/announcements"))
+    assert caught.value.code == "arguments.invalid"
+    assert "secret: it needs at least 16" in caught.value.message and "body." not in caught.value.message
+    assert "--help" in caught.value.hint

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, HTTPException, Query, WebSocket
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from starlette.websockets import WebSocketDisconnect
 
 from soundstage.errors import (
@@ -33,6 +33,19 @@ class Scene(BaseModel):
 class Project(BaseModel):
     title: str
     scenes: list[Scene]
+
+
+class Announcement(BaseModel):
+    secret: Annotated[SecretStr, Field(min_length=16)]
+    serial: Annotated[str, Field(pattern="^[A-Z]+$", max_length=4)]
+    title: str = ""
+
+    @field_validator("title")
+    @classmethod
+    def _no_marks(cls, title: str) -> str:
+        if "<" in title:
+            raise ValueError("a title has no marks")
+        return title
 
 
 def an_app() -> FastAPI:
@@ -221,3 +234,24 @@ def test_an_open_websocket_is_closed_with_the_reason(client: TestClient) -> None
     assert closed.value.code == 1008
     assert closed.value.reason.startswith("policy.forbidden: Not for you.")
     assert len(closed.value.reason.encode()) <= 123
+
+
+def test_what_is_wrong_with_a_field_is_said_without_the_terms_of_the_validator() -> None:
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.post("/announcements")
+    async def announce(announcement: Announcement) -> None:
+        del announcement
+
+    client = TestClient(app)
+
+    def messages(**body: str) -> list[str]:
+        document = client.post("/announcements", json={"secret": "x" * 16, "serial": "AB", **body}).json()
+        assert document["code"] == "request.invalid" and "validation" not in document["detail"]
+        return [found["message"] for found in document["errors"]]
+
+    assert messages(secret="short") == ["it needs at least 16 characters or entries"]
+    assert messages(serial="ABCDE") == ["it may have at most 4 characters or entries"]
+    assert messages(serial="ab") == ["it does not have the form ^[A-Z]+$"]
+    assert messages(title="<b>") == ["a title has no marks"]
