@@ -1,4 +1,4 @@
-"""`soundstage machines announce`, `announced` and `unannounce`: machines that are expected."""
+"""`soundstage machines announce`, `announced`, `unannounce`, `call-home-key`: machines that are expected."""
 
 from __future__ import annotations
 
@@ -62,6 +62,18 @@ def register(group: typer.Typer) -> None:
             path, body = f"{path}/bmc", {"serial": serial, "bmc": access, "restart": not no_restart}
         found = asked(called, lambda api: api.post(path, body))
         said(called.printer(as_json), found, f"A machine with the serial number {serial} is expected.")
+
+    @group.command("call-home-key")
+    def create_call_home_key(
+        context: typer.Context,
+        name: Annotated[str, typer.Option(help="What the key is for.")] = "call home",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Make a key with which installed machines call home, and nothing else, and print it once."""
+        called = invocation(context)
+        body = {"name": name, "role": "operator", "scopes": ["machine:call_home"]}
+        found = asked(called, lambda api: api.post("/api/keys", body))
+        called.printer(as_json).answer(found, found["key"])
 
     @group.command()
     def announced(context: typer.Context, as_json: JsonFlag = False) -> None:

@@ -19,7 +19,7 @@ EVENTS: list[dict[str, Any]] = [
 
 
 class OneServer:
-    """What a conversation asks of a server: one answer, and the render that it names."""
+    """Answers what a conversation asks of a server: one answer, and the render that it names."""
 
     def __init__(self, *, remote: bool) -> None:
         self.remote = remote

@@ -253,3 +253,13 @@ def test_a_page_follows_what_happens_to_machines(server: RealServer, two_members
                 seen |= {event["data"]["name"]} if event["kind"] == "machine.enrolled" else set()
             if seen >= set(two_members):
                 break
+
+
+def test_a_call_home_key_opens_the_call_alone(server: RealServer, prompt: Any) -> None:
+    code, key = prompt("machines", "call-home-key", "--name", "rack 2")
+    with httpx.Client(
+        base_url=server.url, headers={"Authorization": f"Bearer {key.strip()}"}, trust_env=False
+    ) as machine:
+        called = machine.post("/api/ready-for-provisioning", json={"hostname": "rack2-n1", "ip": "10.0.0.12"})
+        assert (code, called.status_code, called.json()["status"]) == (0, 202, "discovered")
+        assert machine.get("/api/machines").status_code == 403
