@@ -65,16 +65,17 @@ class Destinations:
         if not self.named_by_operator and not self._allows(inner):
             where = host if _canonical(host) == str(address) else f"{host} ({address})"
             ours = addresses.is_of_this_machine(inner)
+            what = "this machine" if ours else "not a public address"
+            setting = self.loopback_setting if ours else self.private_setting
+            if setting and not addresses.is_never_allowed(inner):
+                raise Invalid(
+                    "outgoing.address_refused",
+                    f"{where} is {what}, and is not called.",
+                    f"Use a public address, or have the operator set `{setting}` (docs/guide/publishing.md).",
+                )
             raise Invalid(
-                "outgoing.address_refused",
-                f"{where} is {'this machine' if ours else 'not a public address'}, and is not called.",
-                self._hint(self.loopback_setting if ours else self.private_setting, inner),
+                "outgoing.address_refused", f"{where} is {what}, and is not called.", "Use a public address."
             )
-
-    def _hint(self, setting: str, address: Address) -> str:
-        if not setting or addresses.is_never_allowed(address):
-            return "Use a public address."
-        return f"Use a public address, or have the operator set `{setting}` (docs/guide/publishing.md)."
 
     def _allows(self, address: Address) -> bool:
         if addresses.is_never_allowed(address):
