@@ -56,14 +56,14 @@ class VoiceService:
             consents = await Consents(session).with_ids([row.consent_id for row in rows])
             return [view_of(row, consents.get(row.consent_id)) for row in rows]
 
-    async def get(self, wanted: str) -> VoiceView:
-        """By id or by name."""
+    async def get(self, id_or_name: str) -> VoiceView:
+        """Returns a voice by its id or name. Raises `voice.not_found`."""
         async with self.db.session() as session:
-            row = await voice_of(session, wanted)
+            row = await voice_of(session, id_or_name)
             return view_of(row, await Consents(session).find(row.consent_id))
 
     async def sample_of(self, asset_id: str) -> str:
-        """The hash of an uploaded sound. Raises `asset.not_found`."""
+        """Returns the SHA-256 of an uploaded sound. Raises `asset.not_found`."""
         async with self.db.session() as session:
             asset = await Assets(session).find(asset_id)
         if asset is None:
@@ -82,22 +82,24 @@ class VoiceService:
         service: SpeechService | None = None,
         claim: Claim | None = None,
     ) -> VoiceView:
-        """Has the service make a voice of a stored sample. `service` is one that the operator names at the
-        prompt; callers of the API name one that is set up.
+        """Clones a voice from a stored sample at a speech service, as a saga: reserve the sample, insert the
+        pending record, upload, mark it ready; what fails after the insert is compensated.
+
+        `service` is one that the operator names at the prompt; callers of the API name one that is set up.
 
         Raises `consent.required` and `consent.revoked` before anything is looked at, `voice.exists`, what
         `SampleCheck.look_into` raises, and what the service says.
         """
         try:
-            async with self._promised(sample_sha256):
+            async with self._reserve_sample(sample_sha256):
                 chosen = service or choose_service(self.admission, labels.service, self.models)
-                return await self._made(labels, sample_sha256, chosen, claim)
+                return await self._add(labels, sample_sha256, chosen, claim)
         except SoundstageError:
             # What was brought along was stored to be looked into.
             await self.drop_unheld(sample_sha256)
             raise
 
-    async def _made(
+    async def _add(
         self, labels: VoiceLabels, sample_sha256: str, chosen: SpeechService, claim: Claim | None
     ) -> VoiceView:
         async with self.db.session() as session:
@@ -113,11 +115,11 @@ class VoiceService:
                 await claim(session, row_id)
             await self._require_consent(session, labels)
             await self._require_free(session, labels.name)
-            row = await self._written(session, row_id, labels, sample, chosen)
-        called = await self._sent(row, labels, sample, chosen)
-        view = await self._kept(row, called)
+            row = await self._insert_pending(session, row_id, labels, sample, chosen)
+        service_voice_id = await self._upload(row, labels, sample, chosen)
+        view = await self._mark_ready(row, service_voice_id)
         if view is None:
-            await self._taken_back(row, called)
+            await self._delete_unwanted(row, service_voice_id)
             raise Conflict(
                 "voice.removed_meanwhile",
                 f"The voice {labels.name} was removed while its sample was on the way, or its consent ended.",
@@ -125,31 +127,31 @@ class VoiceService:
             )
         return view
 
-    async def remove(self, wanted: str, *, forget: bool = False) -> VoiceView:
+    async def remove(self, id_or_name: str, *, forget: bool = False) -> VoiceView:
         """Deletes the voice at its service, then its sample here, and ends the consent recorded with it.
 
         While the service keeps the voice, all stays, so that it can be tried again; `forget` is for a service
         that is gone for good.
         """
         async with self.db.session() as session:
-            asked = await voice_of(session, wanted)
+            seen = await voice_of(session, id_or_name)
         if not forget:
-            await _service_of(asked).server(self.admission.listeners).delete(asked.voice_id)
+            await _service_of(seen).server(self.admission.listeners).delete(seen.voice_id)
         async with self.db.transaction() as session:
-            row = await voice_of(session, asked.id)
-            # Its sample may have been on the way: the service had none when it was asked, and has it since.
-            arrived = not forget and row.state != asked.state
+            row = await voice_of(session, seen.id)
+            # Its sample may have been on the way: the service had none when it was seen, and has it since.
+            arrived = not forget and row.state != seen.state
             if not arrived:
                 await _end(session, row)
             view = view_of(row, await Consents(session).find(row.consent_id))
         if arrived:
-            return await self.remove(asked.id)
-        if asked.sample_sha256 is not None:
-            await self.drop_unheld(asked.sample_sha256)
+            return await self.remove(seen.id)
+        if seen.sample_sha256 is not None:
+            await self.drop_unheld(seen.sample_sha256)
         return view
 
     async def withdraw(self, ids: Collection[str]) -> None:
-        """At their services, before a person is erased; what is recorded here goes with the rest of it."""
+        """Deletes the voices of a person at their services, before the person is erased here."""
         async with self.db.session() as session:
             rows = await Voices(session).of_person(ids, ())
         for row in rows:
@@ -157,9 +159,9 @@ class VoiceService:
                 await _service_of(row).server(self.admission.listeners).delete(row.voice_id)
 
     @asynccontextmanager
-    async def _promised(self, sha256: str) -> AsyncIterator[None]:
-        """While a sample is looked into nothing holds it yet: another's failed sending of the same bytes must
-        not take it along. Raises `blob.not_found` where one did, just before.
+    async def _reserve_sample(self, sha256: str) -> AsyncIterator[None]:
+        """Holds the sample while it is checked, so that a failed upload of the same bytes by another request
+        does not delete it. Raises `blob.not_found` where one did just before.
         """
         async with self.db.transaction() as session:
             owner = await References(session).promise(sha256)
@@ -172,9 +174,7 @@ class VoiceService:
                 await References(session).forget(owner)
 
     async def drop_unheld(self, sha256: str) -> None:
-        """The file of a voice that is not, or no longer, one of ours, unless somebody else has it too, or is
-        about to.
-        """
+        """Deletes the file of a sample unless something else refers to it, or is about to."""
         await drop_unheld(self.db, self.blobs, sha256)
 
     @staticmethod
@@ -191,7 +191,7 @@ class VoiceService:
                 "Remove it, or take another name.",
             )
 
-    async def _written(
+    async def _insert_pending(
         self,
         session: AsyncSession,
         row_id: str,
@@ -199,7 +199,7 @@ class VoiceService:
         sample: SampleFile,
         service: SpeechService,
     ) -> ClonedVoice:
-        """The record of what is about to be sent, with its consent."""
+        """Inserts the record, in the state *sending*, and its consent, before anything is sent."""
         recorded = await record(session, labels.consent) if labels.consent is not None else None
         row = await Voices(session).add(
             ClonedVoice(
@@ -226,10 +226,10 @@ class VoiceService:
         await references.derive(f"voice:{row.id}", {f"consent:{row.consent_id}", sample.sha256})
         return row
 
-    async def _sent(
+    async def _upload(
         self, row: ClonedVoice, labels: VoiceLabels, sample: SampleFile, service: SpeechService
     ) -> str:
-        """Returns what the service calls the voice. When it has none, nothing of it stays here either."""
+        """Uploads the sample; returns the id of the voice at the service. Compensates when it has none."""
         server = service.server(self.admission.listeners)
         try:
             content = await sample.read(self.blobs)
@@ -240,21 +240,21 @@ class VoiceService:
             try:
                 await server.delete(row.voice_id)
             except SoundstageError as error:
-                await self._sendable_again(row)
+                await self._release_key(row)
                 raise Upstream(
                     "voice.unclear",
                     f"{unclear.error.message} It may have made the voice {labels.name} all the same.",
                     f"Remove the voice {labels.name} when the service answers again, then add it anew.",
                 ) from error
-            await self._undone(row)
+            await self._compensate(row)
             raise unclear.error from unclear
         except SoundstageError:
-            await self._undone(row)
+            await self._compensate(row)
             raise
 
-    async def _kept(self, row: ClonedVoice, called: str) -> VoiceView | None:
-        """The record of a voice that the service has now; None when it was removed or its consent ended since
-        its sample went out. Whoever did that has found none at the service.
+    async def _mark_ready(self, row: ClonedVoice, service_voice_id: str) -> VoiceView | None:
+        """Marks the voice ready. Returns None when it was removed, or its consent ended, meanwhile: that
+        request found no voice at the service to delete.
         """
         try:
             async with self.db.transaction() as session:
@@ -262,37 +262,43 @@ class VoiceService:
                 consent = await Consents(session).find(row.consent_id)
                 if found is None:
                     return None
-                found.voice_id = called
+                found.voice_id = service_voice_id
                 if consent is None or consent.revoked_at is not None:
                     return None
                 found.state = move(VoiceState(found.state), VoiceState.READY)
                 return view_of(found, consent)
         except Exception:
-            log.exception("voice.not_recorded", id=row.id, service=row.service, voice=called)
+            log.exception("voice.not_recorded", id=row.id, service=row.service, voice=service_voice_id)
             raise
 
-    async def _taken_back(self, row: ClonedVoice, called: str) -> None:
-        """A voice that nobody may have any more, at its service and here."""
+    async def _delete_unwanted(self, row: ClonedVoice, service_voice_id: str) -> None:
+        """Deletes a voice that was removed during its upload, at the service and here."""
         try:
-            await _service_of(row).server(self.admission.listeners).delete(called)
+            await _service_of(row).server(self.admission.listeners).delete(service_voice_id)
         except SoundstageError as error:
-            log.error("voice.left_behind", id=row.id, service=row.service, voice=called, error=error.message)
-            await self._sendable_again(row)
+            log.error(
+                "voice.left_behind",
+                id=row.id,
+                service=row.service,
+                voice=service_voice_id,
+                error=error.message,
+            )
+            await self._release_key(row)
             raise Upstream(
                 "voice.left_behind",
                 f"The voice {row.name} was removed while its sample was on the way; the speech service has "
-                f"it as {called} and did not delete it: {error.message}",
+                f"it as {service_voice_id} and did not delete it: {error.message}",
                 "Delete it there, by that name.",
             ) from error
-        await self._undone(row)
+        await self._compensate(row)
 
-    async def _sendable_again(self, row: ClonedVoice) -> None:
-        """What made no voice is not what the same request gives the next time."""
+    async def _release_key(self, row: ClonedVoice) -> None:
+        """Removes the idempotency key, so that the same request is tried again."""
         async with self.db.transaction() as session:
             await IdempotencyKeys(session).remove_of(row.id)
 
-    async def _undone(self, row: ClonedVoice) -> None:
-        """As if it had not been asked for. Nothing may be made with its consent either."""
+    async def _compensate(self, row: ClonedVoice) -> None:
+        """Removes the record, its references and its own consent: the state before the request."""
         async with self.db.transaction() as session:
             await Voices(session).forget([row.id])
             await References(session).forget(f"voice:{row.id}")
@@ -301,17 +307,19 @@ class VoiceService:
                 await end_consent(session, row.consent_id)
 
 
-async def voice_of(session: AsyncSession, wanted: str) -> ClonedVoice:
-    row = await Voices(session).find(wanted)
+async def voice_of(session: AsyncSession, id_or_name: str) -> ClonedVoice:
+    row = await Voices(session).find(id_or_name)
     if row is None:
         raise NotFound(
-            "voice.not_found", f"There is no cloned voice {wanted!r}.", "`soundstage voices list` lists them."
+            "voice.not_found",
+            f"There is no cloned voice {id_or_name!r}.",
+            "`soundstage voices list` lists them.",
         )
     return row
 
 
 async def _end(session: AsyncSession, row: ClonedVoice) -> None:
-    """The service has the voice no longer."""
+    """Marks a voice removed, whose service no longer has it."""
     row.state = move(VoiceState(row.state), VoiceState.REMOVED)
     row.removed_at, row.said, row.sample_sha256, row.sample_bytes = utcnow(), "", None, 0
     await References(session).forget(f"voice:{row.id}")
@@ -343,7 +351,7 @@ def view_of(row: ClonedVoice, recorded: ConsentRow | None) -> VoiceView:
 
 
 def consent_in(row: ConsentRow | None, consent_id: str) -> Consent:
-    """As specs have it. An erased one has only its id."""
+    """Returns a consent as specs have it; an erased one has only its id."""
     if row is None:
         return Consent(id=consent_id, person=ERASED, granted_at="", purpose=ERASED)
     return as_recorded(row)
