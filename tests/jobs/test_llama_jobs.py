@@ -163,7 +163,7 @@ async def states(services: Services) -> list[str]:
 
 
 async def waited(check: Callable[[], Any], what: str) -> Any:
-    return await asyncio.to_thread(eventually, check, PATIENCE_S, what)
+    return await asyncio.to_thread(eventually, check, what, PATIENCE_S)
 
 
 async def answers(services: Services) -> None:

@@ -62,7 +62,7 @@ class Faces(Clip):
         super().__init__(*given)
         self.faces: list[np.ndarray] = []
 
-    def _laid(self, shot: Shot, face: Any) -> Any:
+    def _paste(self, shot: Shot, face: Any) -> Any:
         self.faces.append(face.numpy())
         return shot.picture
 

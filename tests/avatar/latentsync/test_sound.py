@@ -15,7 +15,7 @@ HEARING = """
 import sys
 from pathlib import Path
 import numpy as np
-from avatar.engines.latentsync.engine import heard_of
+from avatar.engines.latentsync.engine import write_network_sound
 from avatar.engines.latentsync.mel import LogMel
 from avatar.speech.sound import WavWriter
 
@@ -28,7 +28,7 @@ for minutes in map(int, sys.argv[2:]):
     with WavWriter(folder / "said.wav", 16_000) as wav:
         for number in range(60 * minutes):
             wav.write(second if number % 5 else 0 * second)
-    mel = LogMel(heard_of(folder / "said.wav", folder / "heard.f32", gated=True)[0])
+    mel = LogMel(write_network_sound(folder / "said.wav", folder / "heard.f32", gated=True)[0])
     heard = sum(frames for _, frames in mel.windows())
     print(heard, most_mib())
 """

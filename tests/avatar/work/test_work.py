@@ -204,7 +204,7 @@ def test_without_its_token_it_says_what_is_missing(control: Control, start: Any,
 
 def test_a_worker_that_waits_for_its_token_can_be_stopped(start: Any, tmp_path: Path) -> None:
     process = start(TOKEN="")
-    eventually((tmp_path / "local" / "worker.name").exists, 60)
+    eventually((tmp_path / "local" / "worker.name").exists)
     process.terminate()
     assert process.wait(60) == 143, process.stderr.read()
 

@@ -56,7 +56,7 @@ async def scheduler(
         card = {"uuid": f"GPU-{name}-of-the-disks", "model": model, "memory_mib": memory_mib}
         node = cluster.add_client(name, [card])
         await asyncio.to_thread(
-            eventually, lambda node=node: cluster.devices(node), 120, f"the card of {name} to be announced"
+            eventually, lambda node=node: cluster.devices(node), f"the card of {name} to be announced", 120
         )
     client = NomadClient(NomadAddress(cluster.server.address))
     # Each node keeps its inputs where its allocation lies, as it does unless the settings say otherwise.
