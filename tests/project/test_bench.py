@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"avatar", "ansible"}
 
@@ -36,3 +38,15 @@ def test_an_unknown_program_is_refused() -> None:
         refused = bench(name)
         assert refused.returncode == 2
         assert "scripts/bench lists them" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", sorted(path for path in (ROOT / "bench").rglob("*.py")), ids=str)
+def test_every_program_that_takes_options_starts(program: Path) -> None:
+    if "ArgumentParser(" not in program.read_text(encoding="utf-8"):
+        pytest.skip("no program: it takes no options")
+    named = program.relative_to(ROOT / "bench").with_suffix("")
+    started = bench(str(named), "--help")
+    if "scripts/torch_environment" in started.stderr:
+        pytest.skip("needs PyTorch: scripts/torch_environment")
+    assert started.returncode == 0 and "--help" in started.stdout, started.stderr
