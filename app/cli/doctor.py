@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import typer
 
 from app.cli.connection import running_server, server_elsewhere
 from app.cli.state import JsonFlag, invocation, run
+from soundstage.errors import SoundstageError
 
 MARKS = {"green": "[green]●[/]", "amber": "[yellow]●[/]", "red": "[red]●[/]"}
 
@@ -20,8 +23,10 @@ def register(cli: typer.Typer) -> None:
 
         called = invocation(context)
         printer = called.printer(as_json)
-        if (url := server_elsewhere(called)) is not None:
-            printer.note(f"This is about this machine, not about {url}: run it there for that one.")
+        # Settings that cannot be read are a finding below.
+        with suppress(SoundstageError):
+            if (url := server_elsewhere(called)) is not None:
+                printer.note(f"This is about this machine, not about {url}: run it there for that one.")
         checks = run(examine(called.config_file, running_server))
         worst_is_red = any(check.level is Level.RED for check in checks)
         if printer.as_json:

@@ -84,8 +84,10 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         assert answer.status_code < 300, f"{path}: {answer.text}"
         return answer.json()
 
+    with tenant_scope(OWNER):
+        services.studio.library.save(Persona.model_validate(ADA))
     project = (await made("/api/projects", json={"title": "Secret tides"}))["slug"]
-    scene = await made(f"/api/projects/{project}/scenes", json={"script": "Hello", "persona": "nova"})
+    scene = await made(f"/api/projects/{project}/scenes", json={"script": "Hello", "persona": "ada"})
     asset = await made("/api/assets?name=a.jpg", content=JPEG)
     begun = await client.post("/api/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
     consent = await made(
@@ -101,7 +103,6 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
     approval = (await client.get("/api/approvals")).json()[0]["id"]
     key = (await client.get("/api/keys")).json()[0]["id"]
     with tenant_scope(OWNER):
-        services.studio.library.save(Persona.model_validate(ADA))
         account, publication = await _published(services, render)
         voice = await _cloned(services, consent["id"])
     await _finished(services, render)
@@ -127,7 +128,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "account_id": account,
         "voice": voice,
         "publication_id": publication,
-        "wanted": session,
+        "record_id": session,
         "sha256": asset["sha256"],
     }
 
