@@ -67,7 +67,7 @@ async def test_a_story_ends_with_the_files_or_with_why_there_are_none(
     assert (await audit.verify()).broken_at is None
 
 
-async def test_a_story_tells_that_the_video_was_deleted(
+async def test_an_audit_trail_tells_that_the_video_was_deleted(
     rooms: Studio, events: EventStore, audit: AuditLog
 ) -> None:
     canvas = Canvas(width=320, height=180, fps=25)
@@ -75,6 +75,6 @@ async def test_a_story_tells_that_the_video_was_deleted(
         view = await rooms.renders.create(RenderRequest(script="hello", canvas=canvas), requested_by="Ada")
     await ended(events, view.id)
     await rooms.renders.delete(view.id)
-    lines = (await audit.story(view.id)).lines
+    lines = (await audit.trail(view.id)).lines
     assert [line.kind for line in lines] == ["artefact.made", "render.deleted"]
     assert lines[-1].trace_id == one and lines[-1].data["title"] == "hello"
