@@ -303,7 +303,14 @@ def test_markup_in_sentences_titles_and_reasons_stays_text(enter: Callable[..., 
     page = enter("mal")
     say(page, f"Make a video in 360p where Nova says: Hello {MARKUP}")
     expect(page.locator(".said").last).to_contain_text(MARKUP)
-    expect(page.locator(".tile", has_text="<img").first).to_be_visible(timeout=PATIENCE_MS)
+    # Titles that are taken from a script leave tags out; one that is given stays as it is.
+    order = {"script": "Hello", "title": f"Hello {MARKUP}", "canvas": {"width": 320, "height": 180}}
+    status = page.evaluate(
+        """async (order) => (await fetch("/api/renders", {method: "POST", body: JSON.stringify(order),
+            headers: {"Content-Type": "application/json"}})).status""",
+        order,
+    )
+    assert status == 202, status
     say(page, f"remember that {MARKUP} is dangerous")
     say(page, "list my videos")
     page.goto(page.url.split("#")[0] + "#/log")
