@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -12,29 +11,9 @@ from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute, second
 from app.cli.words import segment
+from studio.webhooks.kinds import WebhookKind
 
 Webhook = Annotated[str, typer.Argument(help="Id of a webhook.")]
-
-
-# As `studio.webhooks.kinds`, which takes longer to load than a help page may; a test compares them.
-class Kind(StrEnum):
-    """Lists the events that a webhook can report."""
-
-    RENDER_CREATED = "render.created"
-    RENDER_QUEUED = "render.queued"
-    RENDER_PLACED = "render.placed"
-    RENDER_RUNNING = "render.running"
-    RENDER_DONE = "render.done"
-    RENDER_FAILED = "render.failed"
-    RENDER_CANCELLED = "render.cancelled"
-    RENDER_WARNING = "render.warning"
-    PUBLICATION_CREATED = "publication.created"
-    PUBLICATION_QUEUED = "publication.queued"
-    PUBLICATION_UPLOADING = "publication.uploading"
-    PUBLICATION_PROCESSING = "publication.processing"
-    PUBLICATION_PUBLISHED = "publication.published"
-    PUBLICATION_FAILED = "publication.failed"
-    PUBLICATION_CANCELLED = "publication.cancelled"
 
 
 def register(cli: typer.Typer) -> None:
@@ -57,7 +36,7 @@ def register(cli: typer.Typer) -> None:
         context: typer.Context,
         url: Annotated[str, typer.Argument(help="https, or http to this machine.")],
         kind: Annotated[
-            list[Kind] | None, typer.Option(help="What to tell of; repeatable; without it everything.")
+            list[WebhookKind] | None, typer.Option(help="What to tell of; repeatable; without it everything.")
         ] = None,
         description: Annotated[str, typer.Option(help="What it is for.")] = "",
         as_json: JsonFlag = False,

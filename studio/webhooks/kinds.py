@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from soundstage.events import Event
+if TYPE_CHECKING:
+    # The command line shows the kinds in a help page, which may not wait for the event store.
+    from soundstage.events import Event
 
 
 class WebhookKind(StrEnum):
