@@ -96,7 +96,7 @@ HEAVY = {
     "uvicorn",
     "httpx",
     "avatar",
-    "studio",
+    "soundstage.events",
     "policy",
     "rich",
 }

@@ -1,5 +1,5 @@
 /** Asks before something is done that cannot be taken back; Escape and Cancel do nothing. */
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { Trouble } from "./kit";
 
 interface Props {
@@ -16,14 +16,25 @@ interface Props {
 export function Confirm({ title, act, danger = false, busy, error, onConfirm, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const name = useId();
-  useEffect(() => {
+  // A layout effect: close() runs while the dialog is still in the page, so the browser can return the focus.
+  useLayoutEffect(() => {
     // The browser keeps the keyboard inside, and gives it back to the button that opened this.
     const shown = dialog.current;
     shown?.showModal();
     return () => shown?.close();
   }, []);
   return (
-    <dialog ref={dialog} className="card confirm" aria-labelledby={name} onClose={onClose}>
+    <dialog
+      ref={dialog}
+      className="card confirm"
+      aria-labelledby={name}
+      onCancel={(event) => {
+        // React closes it: were the browser to close it first, a click before its close event would be lost.
+        event.preventDefault();
+        onClose();
+      }}
+      onClose={() => dialog.current && onClose()}
+    >
       <h2 id={name}>{title}</h2>
       {children}
       {error != null && <Trouble error={error} />}
