@@ -7,20 +7,20 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from agent.calling import Caller
 from agent.events import BrainEvent, Done, Failure, Text, TextPart, ToolReturned, TurnBegan, Understood
-from agent.journal import TurnJournal
 from agent.model.answers import ModelAnswers
-from agent.outcome import Outcome
-from agent.replies import help_text, model_failed, not_understood
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
 from agent.tools.doors import Doors
 from agent.tools.render_lines import RenderLine
 from agent.tools.toolset import prepare_call
+from agent.turns.log import TurnLog
+from agent.turns.messages import help_text, model_failed, not_understood
+from agent.turns.render_watch import RenderWatch
+from agent.turns.result import TurnResult
+from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
-from agent.watching import RenderWatch
 from soundstage.errors import SoundstageError, unexpected_error
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
@@ -73,7 +73,7 @@ class Brain:
         """
         turn = await self.sessions.begin_turn(conversation, utterance, request_id)
         conversation = replace(conversation, persona_id=turn.persona_id)
-        journal = TurnJournal(self.sessions, turn)
+        journal = TurnLog(self.sessions, turn)
         done = Done(session_id=turn.session_id, turn=turn.number)
         try:
             async with journal.kept(), aclosing(self._told(conversation, turn, utterance, follow)) as told:
@@ -98,7 +98,7 @@ class Brain:
         self, conversation: Conversation, turn: OpenTurn, utterance: str, follow: bool
     ) -> AsyncGenerator[BrainEvent, None]:
         yield TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id())
-        outcome = Outcome()
+        outcome = TurnResult()
         try:
             async with aclosing(self._answer(conversation, turn, utterance)) as events:
                 async for event in events:
@@ -119,7 +119,7 @@ class Brain:
         self, conversation: Conversation, turn: OpenTurn, utterance: str
     ) -> AsyncGenerator[BrainEvent, None]:
         found = self.grammar.understand(utterance)
-        caller = Caller(self.toolset, self._doors, conversation, turn)
+        caller = ToolCaller(self.toolset, self._doors, conversation, turn)
         if isinstance(found, Understanding):
             answer = self._by_grammar(caller, found)
         elif self._model is not None:
@@ -131,7 +131,7 @@ class Brain:
             async for event in events:
                 yield event
 
-    async def _by_grammar(self, caller: Caller, found: Understanding) -> AsyncGenerator[BrainEvent, None]:
+    async def _by_grammar(self, caller: ToolCaller, found: Understanding) -> AsyncGenerator[BrainEvent, None]:
         yield Understood(intent=found.intent, tool=found.tool)
         if found.tool is None:
             yield Text(text=help_text(self.help_lines(), found.arguments.get("topic", "")))
@@ -144,7 +144,7 @@ class Brain:
     async def _by_model(
         self,
         model: ModelAnswers,
-        caller: Caller,
+        caller: ToolCaller,
         conversation: Conversation,
         turn: OpenTurn,
         utterance: str,

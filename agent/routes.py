@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from agent.answering import Answering, brain_event
 from agent.brain import Brain
 from agent.events import BrainEvent, Done, Failure, Notice, Progress, Text, TextPart, ToolReturned
 from agent.experts import Router
@@ -17,7 +16,8 @@ from agent.experts.router import Survey
 from agent.schemas import ChatAnswer, ChatRequest, HelpLine, ToolLine
 from agent.sessions.schemas import SessionOut, TurnOut
 from agent.sessions.service import Conversation
-from agent.watching import RenderWatch
+from agent.turns.render_watch import RenderWatch
+from agent.turns.runner import TurnRunner, brain_event
 from policy import Principal, require_permission
 from soundstage.events import Event
 from soundstage.events.sse import last_event_id
@@ -35,7 +35,7 @@ TurnNumber = Annotated[int, Path(ge=1, le=1_000_000_000)]
 Viewer = Annotated[Principal, Depends(require_permission("render:read"))]
 
 
-def chat_router(brain: Brain, watch: RenderWatch, answering: Answering, experts: Router) -> APIRouter:
+def chat_router(brain: Brain, watch: RenderWatch, answering: TurnRunner, experts: Router) -> APIRouter:
     """Routes below `/api/chat`."""
     router = APIRouter(prefix="/api/chat", tags=["chat"])
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent.answering import Answering, brain_event
 from agent.brain import Brain
 from agent.events import BrainEvent, Failure
 from agent.schemas import MAX_UTTERANCE_CHARS, ChatRequest
 from agent.sessions.service import Conversation
+from agent.turns.runner import TurnRunner, brain_event
 from policy import Principal, require_permission
 from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
 from soundstage.telemetry import trace
@@ -57,7 +57,7 @@ Wish = Annotated[Say | Read | Cancel, Field(discriminator="type")]
 _WISH: TypeAdapter[Wish] = TypeAdapter(Wish)
 
 
-def socket_router(brain: Brain, answering: Answering) -> APIRouter:
+def socket_router(brain: Brain, answering: TurnRunner) -> APIRouter:
     """The one WebSocket route of the chat."""
     router = APIRouter(prefix="/api/chat", tags=["chat"])
 
@@ -76,7 +76,7 @@ def socket_router(brain: Brain, answering: Answering) -> APIRouter:
 class _Connection:
     """One socket and the answers that are told on it."""
 
-    def __init__(self, socket: WebSocket, principal: Principal, brain: Brain, answering: Answering) -> None:
+    def __init__(self, socket: WebSocket, principal: Principal, brain: Brain, answering: TurnRunner) -> None:
         self._socket = socket
         self._principal = principal
         self._brain = brain

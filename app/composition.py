@@ -12,7 +12,6 @@ from typing import cast
 
 from avatar.version import worker_version
 
-from agent.answering import Answering
 from agent.approvals.deciding import Deciding, Known
 from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
@@ -29,10 +28,11 @@ from agent.tools import ALL_TOOLS, Toolset
 from agent.tools.code_runner import LONGEST_S
 from agent.tools.doors import Doors
 from agent.tools.wrappers import Guards, standard_toolset
+from agent.turns.render_watch import RenderWatch
+from agent.turns.runner import TurnRunner
 from agent.understanding import Grammar
-from agent.vision import SightService
+from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import seeing_model
-from agent.watching import RenderWatch
 from agent.writing.model_author import ModelAuthor
 from agent.writing.scenes import Author
 from app.farm_choice import Farm, choose_farm, operator_client
@@ -72,7 +72,7 @@ class Services:
     watch: RenderWatch
     brain: Brain
     experts: Router
-    answering: Answering
+    turns: TurnRunner
     live: LiveSessions
     memory: MemoryService
     snapshots: SnapshotService
@@ -137,7 +137,7 @@ def build(settings: Settings) -> Services:
         studio, settings, memory, snapshots, scheduler, blobs, audit, author_of(settings, experts)
     )
     brain = build_brain(settings, toolset, sessions, doors, watch, experts)
-    answering = Answering(brain, events)
+    turns = TurnRunner(brain, events)
     return Services(
         settings=settings,
         database=database,
@@ -153,8 +153,8 @@ def build(settings: Settings) -> Services:
         watch=watch,
         brain=brain,
         experts=experts,
-        answering=answering,
-        live=LiveSessions(database, events, sessions, answering, studio.library, studio.speech),
+        turns=turns,
+        live=LiveSessions(database, events, sessions, turns, studio.library, studio.speech),
         voice_lane=lane,
         memory=memory,
         snapshots=snapshots,
@@ -244,7 +244,7 @@ def doors_of(
         snapshots=snapshots,
         machines=partial(machines_api, settings),
         sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
-        sights=SightService(scheduler, blobs, seeing_model(settings.llm, own_listeners(settings))),
+        sights=ImageDescriptionService(scheduler, blobs, seeing_model(settings.llm, own_listeners(settings))),
         cluster=partial(operator_client, settings),
         audit=audit,
     )

@@ -13,7 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from agent.approvals.routes import approvals_router
 from agent.dossiers.registry import DossierRegistry
 from agent.dossiers.routes import compile_router
-from agent.happenings import happenings_router
+from agent.event_stream import event_router
 from agent.live.routes import live_router
 from agent.mcp import McpCalls, McpEndpoint, mcp_router
 from agent.memory.routes import memory_router
@@ -62,7 +62,7 @@ def create_app(services: Services) -> FastAPI:
             try:
                 yield
             finally:
-                await services.answering.close()
+                await services.turns.close()
 
     mcp = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
     app = FastAPI(
@@ -76,10 +76,10 @@ def create_app(services: Services) -> FastAPI:
     app.state.studio = services.studio
     for router in routers():
         app.include_router(router)
-    app.include_router(chat_router(services.brain, services.watch, services.answering, services.experts))
+    app.include_router(chat_router(services.brain, services.watch, services.turns, services.experts))
     app.include_router(approvals_router(services.deciding))
     app.include_router(audit_router(services.audit))
-    app.include_router(socket_router(services.brain, services.answering))
+    app.include_router(socket_router(services.brain, services.turns))
     app.include_router(memory_router(services.memory))
     app.include_router(snapshot_router(services.snapshots))
     app.include_router(
@@ -92,7 +92,7 @@ def create_app(services: Services) -> FastAPI:
             has_model=asks_models(services.settings),
         )
     )
-    app.include_router(happenings_router(services.events, services.brain.sessions, services.deciding))
+    app.include_router(event_router(services.events, services.brain.sessions, services.deciding))
     app.include_router(farm_router(services.settings, services.doors))
     app.include_router(
         installation_router(

@@ -9,7 +9,6 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from agent.answering import Answering
 from agent.events import BrainEvent, Failure, Notice, Text, TurnBegan
 from agent.live.curve import emotion_curve
 from agent.live.feelings import feelings, strongest
@@ -18,6 +17,7 @@ from agent.live.schemas import LiveEvent, LiveState, MessageAnswer, PersonaConfi
 from agent.live.spoken_text import spoken_text
 from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, told
 from agent.sessions.service import Conversation, SessionService
+from agent.turns.runner import TurnRunner
 from policy import Principal
 from soundstage.database import Database
 from soundstage.errors import Conflict, SoundstageError
@@ -52,7 +52,7 @@ class LiveSessions:
         database: Database,
         events: EventStore,
         sessions: SessionService,
-        answering: Answering,
+        answering: TurnRunner,
         library: PersonaLibrary,
         speech: PersonaSpeech,
     ) -> None:

@@ -22,7 +22,7 @@ PATH = "/mcp"
 IDLE_S = 600.0
 MOST_SESSIONS = 500
 
-Caller = Annotated[Principal, Depends(require_permission("mcp:use"))]
+ToolCaller = Annotated[Principal, Depends(require_permission("mcp:use"))]
 
 
 class McpEndpoint:
@@ -94,7 +94,7 @@ def mcp_router(endpoint: McpEndpoint) -> APIRouter:
     router = APIRouter(tags=["mcp"])
 
     @router.api_route(PATH, methods=["POST", "DELETE"], include_in_schema=False)
-    async def mcp(request: Request, principal: Caller) -> Response:
+    async def mcp(request: Request, principal: ToolCaller) -> Response:
         """Messages of the Model Context Protocol."""
         return endpoint.answer(principal)
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.outcome import spoken_of
 from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository
+from agent.turns.result import update_referents
 from policy import Principal
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, utcnow
@@ -55,7 +55,7 @@ class McpSessions:
 
     async def note(self, known: McpSession, result: Mapping[str, Any]) -> None:
         """What a call was about is what "it" and "latest" mean in the next one."""
-        about = spoken_of(result, known.last_render_id, known.last_project_id)
+        about = update_referents(result, known.last_render_id, known.last_project_id)
         if about == (known.last_render_id, known.last_project_id):
             return
         async with self._database.transaction() as session:

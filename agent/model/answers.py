@@ -9,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.calling import Caller
 from agent.events import (
     ApprovalAsked,
     BrainEvent,
@@ -23,11 +22,12 @@ from agent.events import (
 from agent.model.backend import ChatModel, CutShort, Message, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
 from agent.model.instructions import DataMarks, tool_schemas
-from agent.model.kept_texts import KeptTexts
+from agent.model.placeholders import ScriptPlaceholder
 from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
+from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar
-from agent.understanding.saying import holds_words_of_others
+from agent.understanding.wording import holds_words_of_others
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
 
@@ -77,7 +77,7 @@ class ModelAnswers:
         self._limits = limits
 
     async def answer(
-        self, caller: Caller, utterance: str, history: Sequence[TurnOut], known: Sequence[str] = ()
+        self, caller: ToolCaller, utterance: str, history: Sequence[TurnOut], known: Sequence[str] = ()
     ) -> AsyncGenerator[BrainEvent, None]:
         """The events of one answer; `known` are memories that have to do with it.
 
@@ -95,7 +95,7 @@ class _Turn:
     def __init__(
         self,
         ours: ModelAnswers,
-        caller: Caller,
+        caller: ToolCaller,
         utterance: str,
         history: Sequence[TurnOut],
         known: Sequence[str],
@@ -108,7 +108,7 @@ class _Turn:
         self._caller = caller
         self._utterance = utterance
         self._candidates = list(candidates)
-        self._kept = KeptTexts(utterance)
+        self._kept = ScriptPlaceholder(utterance)
         self._marks = DataMarks()
         self._tools = tool_schemas(
             [tool for tool in self._toolset.tools.values() if caller.may_use(tool.name)], caller.principal

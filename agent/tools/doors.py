@@ -10,7 +10,7 @@ from agent.sandbox import Sandbox
 from agent.snapshots.service import SnapshotService
 from agent.tools.cluster_door import ClusterDoor
 from agent.tools.machines_door import MachinesDoor
-from agent.vision import SightService
+from agent.vision import ImageDescriptionService
 from agent.writing.scenes import Author
 from policy.audit import AuditLog
 from studio.assets.service import AssetService
@@ -44,7 +44,7 @@ class Doors:
     machines: MachinesDoor
     cluster: ClusterDoor
     sandbox: Sandbox
-    sights: SightService
+    sights: ImageDescriptionService
     audit: AuditLog
     author: Author | None = None
     """Writes scripts; None where no language model may be asked."""

@@ -16,11 +16,11 @@ from hassil.models import MatchEntity
 
 from agent.sentences import LOADER
 from agent.tools.record import rule_name
+from agent.understanding.imperatives import has_second_imperative
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
-from agent.understanding.saying import Wording
 from agent.understanding.slots import misshapen
 from agent.understanding.suggestions import closest_examples
-from agent.understanding.wishes import holds_a_second_wish
+from agent.understanding.wording import Wording
 
 COMMAND_CHARS = 600
 """Sentences without a script are commands; a longer one is not tried."""
@@ -142,7 +142,7 @@ class Grammar:
                 for name, one in result.entities.items()
                 if one.is_wildcard
             )
-            if holds_a_second_wish(named):
+            if has_second_imperative(named):
                 several = True
                 continue
             right_script = _script_is_where_it_belongs(slots, script is not None)

@@ -103,4 +103,4 @@ async def _served(services: Services, socket: Path) -> AsyncIterator[None]:
         # uvicorn does not wait for requests that it cancels, and they use the database until they have ended.
         if cancelled := server.server_state.tasks:
             await asyncio.wait(cancelled, timeout=SHUTDOWN_S)
-        await services.answering.close()
+        await services.turns.close()

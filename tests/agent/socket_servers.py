@@ -52,7 +52,7 @@ async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[
         async with opened(chosen) as services:
             await log_in_locally(services.policy)
             app = FastAPI(docs_url=None, redoc_url=None)
-            app.include_router(socket_router(services.brain, services.answering))
+            app.include_router(socket_router(services.brain, services.turns))
             app.include_router(live_router(services.live))
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
@@ -60,5 +60,5 @@ async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[
                 try:
                     yield f"ws://{address}", services
                 finally:
-                    await services.answering.close()
+                    await services.turns.close()
                     await services.live.close()

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 from table_templates import CreateTables
 
-from agent.happenings import Reader, happenings_router, recent_events
+from agent.event_stream import EventReader, event_router, recent_events
 from policy.principal import Principal
 from soundstage.database import Database
 from soundstage.errors import Invalid, install_error_handlers
@@ -93,7 +93,7 @@ async def test_the_latest_events_are_counted_among_those_that_are_wanted_and_may
         frames = ["render.progress"] * 9
         await tell(events, db, "render:a", "render.created", *frames, "render.state", tenant="acme")
         await tell(events, db, "render:b", "render.state", tenant="other")
-    reader = Reader(Principal("key_1", "ann", "admin", "key", tenant="acme"), None, None)  # type: ignore[arg-type]
+    reader = EventReader(Principal("key_1", "ann", "admin", "key", tenant="acme"), None, None)  # type: ignore[arg-type]
     last = await events.last_id()
     states = EventFilter.parse(["render.state"], [])
     assert ids(await recent_events(events, reader, states, last, 3)) == [last - 25, last - 13, last - 1]
@@ -101,7 +101,7 @@ async def test_the_latest_events_are_counted_among_those_that_are_wanted_and_may
     assert kinds == ["render.created", "render.state"] * 2
     assert len(await recent_events(events, reader, states, last, 99)) == 10
     assert ids(await recent_events(events, reader, states, last - 12, 1)) == [last - 13]
-    monkeypatch.setattr("agent.happenings.RECENT_WINDOW", 20)
+    monkeypatch.setattr("agent.event_stream.RECENT_WINDOW", 20)
     assert len(await recent_events(events, reader, states, last, 99)) == 2
 
 
@@ -123,7 +123,7 @@ class _Policy:
 async def client(events: EventStore) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.state.policy = _Policy(Principal("key_1", "ann", "admin", "key", tenant="acme"))
-    app.include_router(happenings_router(events, None, None))  # type: ignore[arg-type]
+    app.include_router(event_router(events, None, None))  # type: ignore[arg-type]
     install_error_handlers(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as made:
         yield made
@@ -132,7 +132,7 @@ async def client(events: EventStore) -> AsyncIterator[httpx.AsyncClient]:
 async def test_the_log_is_searched_on_the_server_and_pages_lead_on(
     client: httpx.AsyncClient, events: EventStore, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.happenings.SEARCH_WINDOW", 40)
+    monkeypatch.setattr("agent.event_stream.SEARCH_WINDOW", 40)
     for number in range(60):
         await tell(events, db, "render:a", "render.state", state="done", n=f"n{number}", tenant="acme")
         await tell(events, db, "render:b", "render.state", state="secret word", tenant="other")

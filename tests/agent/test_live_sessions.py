@@ -57,9 +57,7 @@ async def serving(
         async with opened(Settings.model_validate({**folded, **chosen})) as services:
             app = FastAPI(docs_url=None, redoc_url=None)
             app.include_router(live_router(services.live))
-            app.include_router(
-                chat_router(services.brain, services.watch, services.answering, services.experts)
-            )
+            app.include_router(chat_router(services.brain, services.watch, services.turns, services.experts))
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
             await services.voice_lane.start()
@@ -75,7 +73,7 @@ async def serving(
                         ) as client:
                             yield client, services
                     finally:
-                        await services.answering.close()
+                        await services.turns.close()
                         await services.live.close()
             finally:
                 await services.voice_lane.close()

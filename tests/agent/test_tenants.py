@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from conversing import Conversing, failure
 
-from agent.answering import Answering
-from agent.happenings import Reader
+from agent.event_stream import EventReader
 from agent.mcp import McpCalls
 from agent.mcp.session import McpSessions
 from agent.memory.service import Owner
+from agent.turns.runner import TurnRunner
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import NotFound
@@ -41,8 +41,8 @@ async def test_a_conversation_is_neither_listed_nor_read_nor_gone_on_with(
         sessions.open(ELSEWHERE, session_id),
         sessions.turns(ELSEWHERE, session_id),
         sessions.turn(ELSEWHERE, session_id, 1),
-        services.answering.cancel(ELSEWHERE, session_id, 1),
-        anext(services.answering.follow(ELSEWHERE, session_id, 1)),
+        services.turns.cancel(ELSEWHERE, session_id, 1),
+        anext(services.turns.follow(ELSEWHERE, session_id, 1)),
         services.live.heard(ELSEWHERE, session_id, "listening"),
         anext(services.live.follow(ELSEWHERE, session_id)),
         services.snapshots.save(ELSEWHERE, "mine", session_id),
@@ -75,7 +75,7 @@ async def test_the_tools_tell_nothing_of_it(services: Services, talk: Conversing
 async def test_a_request_with_the_same_number_is_another_request(
     services: Services, talk: Conversing
 ) -> None:
-    answering, sessions = Answering(services.brain, services.events), services.brain.sessions
+    answering, sessions = TurnRunner(services.brain, services.events), services.brain.sessions
     for principal in (ADA, ELSEWHERE):
         conversation = await sessions.open(principal)
         told = [event async for event in await answering.ask(conversation, "help", request_id="1")]
@@ -108,7 +108,7 @@ async def test_what_happens_in_it_is_told_to_nobody_else_not_even_with_the_right
     events = [one for one in await services.events.read() if one.stream == f"session:{talk.session_id}"]
     assert events
     for principal, sees in ((ADA, True), (replace(ADA, id="key_bob"), True), (ELSEWHERE, False)):
-        reader = Reader(principal, services.brain.sessions, services.deciding)
+        reader = EventReader(principal, services.brain.sessions, services.deciding)
         assert [await reader.may_see(one) for one in events] == [sees] * len(events), principal
 
 

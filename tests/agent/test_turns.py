@@ -18,8 +18,8 @@ from local_login import log_in_locally
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 
 from agent.events import Text, TextPart
-from agent.journal import TurnJournal
 from agent.sessions.schemas import TurnOut
+from agent.turns.log import TurnLog
 from app.composition import Services, opened
 from app.web import create_app
 from policy import Principal
@@ -74,7 +74,7 @@ async def written(settings: Settings, session_id: str, kind: str) -> None:
 
 async def settled(services: Services, session_id: str) -> TurnOut:
     """The first turn, as soon as it has an end."""
-    async with asyncio.timeout(WAIT_S), aclosing(services.answering.follow(ME, session_id, 1)) as events:
+    async with asyncio.timeout(WAIT_S), aclosing(services.turns.follow(ME, session_id, 1)) as events:
         async for _ in events:
             pass
     return await services.brain.sessions.turn(ME, session_id, 1)
@@ -87,7 +87,7 @@ async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(se
         await killed_while(settings, model, session_id, "text_part")
         async with opened(settings) as services:
             turn = await settled(services, session_id)
-            told = [event async for event in services.answering.follow(ME, session_id, 1)]
+            told = [event async for event in services.turns.follow(ME, session_id, 1)]
             again = await services.brain.sessions.open(ME, session_id)
             assert [event.type async for event in services.brain.respond(again, "help")][-1] == "done"
     assert turn.state == "interrupted"
@@ -103,7 +103,7 @@ async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(
         await killed_while(settings, model, session_id, "text_part")
         async with opened(settings) as services:
             conversation = await services.brain.sessions.open(ME, session_id)
-            told = await services.answering.ask(conversation, ASKED, request_id="request-0001")
+            told = await services.turns.ask(conversation, ASKED, request_id="request-0001")
             async with asyncio.timeout(WAIT_S):
                 events = [event async for event in told]
             made = await services.studio.renders.list()
@@ -130,7 +130,7 @@ async def web(settings: Settings, *script: Script) -> AsyncIterator[tuple[httpx.
                 transport=transport, base_url="http://127.0.0.1", headers=headers
             ) as client:
                 yield client, services
-            await services.answering.close()
+            await services.turns.close()
 
 
 async def running(client: httpx.AsyncClient) -> str:
@@ -222,7 +222,7 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     async with opened(settings) as services:
         sessions = services.brain.sessions
         turn = await sessions.begin_turn(await sessions.open(ME), "hello")
-        journal = TurnJournal(sessions, turn)
+        journal = TurnLog(sessions, turn)
         await journal.note(TextPart(text="one "))
         with monkeypatch.context() as patch, pytest.raises(Unavailable):
             patch.setattr(sessions, "keep", busy)

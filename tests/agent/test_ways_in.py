@@ -150,7 +150,7 @@ async def test_the_same_sentences_tell_the_same_over_every_way_in(settings: Sett
             entrance = Entrance(chosen, services, model)
             wanted = await entrance.in_this_process()
             told = await WAYS[way](entrance)
-            await services.answering.close()
+            await services.turns.close()
         assert len(model.asked) == 2 * len(SCRIPT)
     assert [_plain(events, way) for events in told] == [_plain(events, way) for events in wanted]
     failing, talking = wanted

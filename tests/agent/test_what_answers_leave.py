@@ -26,7 +26,7 @@ async def talk(services: Services, session_ids: list[str]) -> int:
         for sentence in SENTENCES:
             conversation = await services.brain.sessions.open(asker, session_ids[number] or None)
             session_ids[number] = conversation.id
-            told = await services.answering.ask(conversation, sentence)
+            told = await services.turns.ask(conversation, sentence)
             async for _ in told:
                 pass
 

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from two_tenants import JPEG, OWNER, RIVAL, Statements, calling, key_of, things_of
 
-from agent.happenings import Reader
+from agent.event_stream import EventReader
 from agent.mcp import McpCalls
 from app.composition import Services
 from app.tables import all_tables
@@ -308,7 +308,7 @@ async def test_the_agent_and_its_tools_know_nothing_of_it(scene: Scene, services
 
 async def test_events_are_told_to_their_tenant(scene: Scene, services: Services) -> None:
     readers = {
-        tenant: Reader(
+        tenant: EventReader(
             Principal("key_x", "x", "admin", "key", tenant=tenant), services.brain.sessions, services.deciding
         )
         for tenant in (OWNER, RIVAL, DEFAULT_TENANT)

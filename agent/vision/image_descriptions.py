@@ -51,7 +51,7 @@ class Seen:
     model: str | None = None
 
 
-class SightService:
+class ImageDescriptionService:
     """The control side reads no picture itself: whatever is wrong with one is met by the worker."""
 
     def __init__(self, scheduler: Scheduler, blobs: BlobStore, describer: Describer | None) -> None:

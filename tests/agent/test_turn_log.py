@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agent.events import Text
-from agent.journal import FLUSH_S, TurnJournal
+from agent.turns.log import FLUSH_S, TurnLog
 from app.composition import Services
 from policy import Principal
 from soundstage.database import Database
@@ -60,7 +60,7 @@ async def test_what_is_told_is_kept_soon_and_waits_where_many_write(
         kept.append(services.database.crowded)
 
     monkeypatch.setattr(type(sessions), "keep", keep)
-    journal = TurnJournal(sessions, turn)
+    journal = TurnLog(sessions, turn)
     async with crowd(services.database), journal.kept():
         await journal.note(Text(text="one"))
         await asyncio.sleep(FLUSH_S * 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-TOLD = frozenset({"script", "remembered", "statement", "purpose", "topic", "colour"})
+FREE_TEXT_SLOTS = frozenset({"script", "remembered", "statement", "purpose", "topic", "colour"})
 """Slots that hold what people tell, and no names: in them "and delete it" is what they tell."""
 
 _SECOND = re.compile(
@@ -17,8 +17,8 @@ _SECOND = re.compile(
 )
 
 
-def holds_a_second_wish(slots: Iterable[tuple[str, str]]) -> bool:
+def has_second_imperative(slots: Iterable[tuple[str, str]]) -> bool:
     """Returns whether a name goes on with another command; in the values what was quoted stands behind
     marks.
     """
-    return any(name not in TOLD and _SECOND.search(value) is not None for name, value in slots)
+    return any(name not in FREE_TEXT_SLOTS and _SECOND.search(value) is not None for name, value in slots)

@@ -50,7 +50,7 @@ Names = Annotated[
 Follower = Annotated[Principal, Depends(require_permission("event:read"))]
 
 
-class Reader:
+class EventReader:
     """One reader of the stream. What was found out about a conversation or an approval is kept."""
 
     def __init__(self, principal: Principal, sessions: SessionService, deciding: Deciding) -> None:
@@ -93,7 +93,7 @@ class Reader:
         return self._known[key]
 
 
-def happenings_router(events: EventStore, sessions: SessionService, deciding: Deciding) -> APIRouter:
+def event_router(events: EventStore, sessions: SessionService, deciding: Deciding) -> APIRouter:
     """`GET /api/events` and `GET /api/log`."""
     router = APIRouter(tags=["events"])
 
@@ -114,7 +114,7 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
         seen = last_event_id(request)
         wanted = EventFilter.parse(kinds or (), streams or ())
         start = await events.last_id() if seen is None else seen
-        reader = Reader(principal, sessions, deciding)
+        reader = EventReader(principal, sessions, deciding)
         past = await recent_events(events, reader, wanted, start, recent) if seen is None and recent else []
 
         async def messages() -> AsyncIterator[ServerSentEvent]:
@@ -148,7 +148,7 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
         none, and yet have a next one: `Link` says so.
         """
         wanted = EventFilter.parse(kinds or (), streams or ())
-        reader = Reader(principal, sessions, deciding)
+        reader = EventReader(principal, sessions, deciding)
         top = await events.last_id() + 1 if cursor is None else cursor
         floor = max(0, top - SEARCH_WINDOW)
         found: list[Event] = []
@@ -167,7 +167,7 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
 
 
 async def recent_events(
-    events: EventStore, reader: Reader, wanted: EventFilter, last: int, count: int
+    events: EventStore, reader: EventReader, wanted: EventFilter, last: int, count: int
 ) -> list[Event]:
     """Return the latest `count` events up to the id `last` that are wanted and may be read, oldest first.
     Drawn frames are left out: there are hundreds of them for each line that people read.

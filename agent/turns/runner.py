@@ -57,7 +57,7 @@ class _Answer:
             raise self.error
 
 
-class Answering:
+class TurnRunner:
     """The answers of one process. A reader that goes away leaves its answer going on; `cancel` ends it."""
 
     def __init__(self, brain: Brain, events: EventStore) -> None:

@@ -14,7 +14,7 @@ LONGEST_UTTERANCE_CHARS = 16_000
 _MARK = re.compile(r"⟦text 1⟧")
 
 
-class KeptTexts:
+class ScriptPlaceholder:
     """What the model is shown of an utterance, and what its marks stand for."""
 
     def __init__(self, utterance: str) -> None:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from agent.events import BrainEvent, Progress, TextPart, ToolCalled
-from agent.outcome import Outcome
 from agent.sessions.service import OpenTurn, SessionService
+from agent.turns.result import TurnResult
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -16,14 +16,14 @@ FLUSH_S = 0.25
 """How much of a streamed text may be lost with the process."""
 
 
-class TurnJournal:
+class TurnLog:
     """The events of one turn on their way into the database. Pieces of text are joined on the way."""
 
     def __init__(self, sessions: SessionService, turn: OpenTurn) -> None:
         self._sessions = sessions
         self._turn = turn
         self._waiting: list[BrainEvent] = []
-        self._outcome = Outcome()
+        self._outcome = TurnResult()
         self._writing = asyncio.Lock()
 
     async def note(self, event: BrainEvent) -> None:
@@ -89,5 +89,5 @@ class TurnJournal:
                     # It has its end; whatever would change something now hears that in `note`.
                     return
                 # The database is busy: the answer goes on, and the next round tries again.
-                get_logger("agent.journal").warning("turn not written", code=error.code)
+                get_logger("agent.turns.log").warning("turn not written", code=error.code)
             written = loop.time()

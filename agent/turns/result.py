@@ -13,7 +13,7 @@ from studio.renders.states import TERMINAL, RenderState
 GOING_ON = frozenset(RenderState) - TERMINAL
 
 
-def spoken_of(
+def update_referents(
     result: Mapping[str, Any], render_id: str | None, project_id: str | None
 ) -> tuple[str | None, str | None]:
     """The render and the project that "it" may mean after a tool's result, which names one, both or none.
@@ -27,7 +27,7 @@ def spoken_of(
 
 
 @dataclass(slots=True)
-class Outcome:
+class TurnResult:
     """What a turn came to, kept for the session's memory."""
 
     replies: list[str] = field(default_factory=list)
@@ -57,7 +57,9 @@ class Outcome:
             case ToolCalled():
                 self.tool = event.tool
             case ToolReturned():
-                self.render_id, self.project_id = spoken_of(event.result, self.render_id, self.project_id)
+                self.render_id, self.project_id = update_referents(
+                    event.result, self.render_id, self.project_id
+                )
                 self.going_on = event.result.get("state") in GOING_ON
 
     def end(self) -> TurnEnd:

@@ -7,19 +7,19 @@ from typing import Any
 
 from agent.approvals.errors import ApprovalRequired
 from agent.events import ApprovalAsked, BrainEvent, Text, ToolCalled, ToolReturned
-from agent.outcome import spoken_of
 from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall, Toolset
 from agent.tools.wrappers import shortened
+from agent.turns.result import update_referents
 from policy import Principal
 from soundstage.errors import Forbidden
 from soundstage.telemetry.masking import without_secrets
 from studio.personas.schemas import Persona
 
 
-class Caller:
+class ToolCaller:
     """Calls tools for one turn of one conversation."""
 
     def __init__(self, toolset: Toolset, doors: Doors, conversation: Conversation, turn: OpenTurn) -> None:
@@ -93,7 +93,7 @@ class Caller:
             return
         data = result.model_dump(mode="json")
         # What was made or looked at is what "it" means in the next call of the same answer.
-        self._last_render_id, self._last_project_id = spoken_of(
+        self._last_render_id, self._last_project_id = update_referents(
             data, self._last_render_id, self._last_project_id
         )
         # Events are kept with the turn, and a model gets this one as it is: neither has use for a secret.
