@@ -1,0 +1,305 @@
+"""Mutates covered lines of a checkout and counts how many mutants its tests catch.
+
+scripts/bench mutants [--tree CHECKOUT] [--rooms "policy farm …"] [--number 100] [--seed 18] [--json FILE]
+
+Runs the short tests of the rooms once under coverage, with one context per test, and keeps the result in
+build/mutants of the tree. Then draws covered lines by the seed, changes one expression or statement of each,
+and runs only the tests that reach the line, the most specific first, for at most three minutes. The share of
+caught mutants is printed with its standard error, sqrt(p * (1 - p) / n). A mutant whose tests do not end in
+time counts as caught when a test hangs on it, and as not decided when there were only too many tests.
+
+The tree has to be clean, and nothing else may use it meanwhile. Needs pytest-cov in its environment:
+`uv pip install --python .venv/bin/python pytest-cov`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.results import add_figure, add_json_option, write_figures
+
+ROOT = Path(__file__).parents[1]
+ROOMS = "policy farm soundstage studio provisioning_api"
+LIMIT_S = 180
+SHORT = "not slow and not gpu and not torch and not browser"
+RC = """[run]
+concurrency = thread,greenlet
+data_file = {data}
+source = {rooms}
+disable_warnings = no-data-collected,module-not-measured
+"""
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.Div: ast.Mult,
+    ast.Mod: ast.Mult,
+}
+Tests = dict[str, dict[int, list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One changed expression or statement; `start` and `end` are byte offsets in the file."""
+
+    path: str
+    line: int
+    kind: str
+    before: str
+    after: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of one mutant: caught, missed or undecided, and by which test."""
+
+    mutant: Mutant
+    end: str
+    test: str
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout to mutate; it has to be clean")
+    parser.add_argument("--rooms", default=ROOMS)
+    parser.add_argument("--number", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=18)
+    parser.add_argument("--only-coverage", action="store_true", help="stop after the coverage run")
+    add_json_option(parser)
+    called = parser.parse_args()
+    tree = called.tree.resolve()
+    if _git(tree, "status", "--porcelain", "--untracked-files=no"):
+        sys.exit(f"{tree} is not clean: mutants are written into its files. Use a worktree of its own.")
+    rooms = called.rooms.split()
+    tests = tests_by_line(tree, rooms)
+    if called.only_coverage:
+        return
+    mutants = draw(tree, rooms, tests, called.number, called.seed)
+    sizes = Counter(test for lines in tests.values() for names in lines.values() for test in names)
+    results = []
+    for number, mutant in enumerate(mutants, 1):
+        names = sorted(tests[mutant.path][mutant.line], key=lambda name: (sizes[name], name))
+        results.append(result := meet(tree, mutant, names))
+        change = f"{' '.join(mutant.before.split())[:60]} -> {' '.join(mutant.after.split())[:60]}"
+        print(
+            f"{number:4} {result.end:9} {result.seconds:5.0f} s  {mutant.path}:{mutant.line}  {change}",
+            flush=True,
+        )
+    _print_share(results, tree, called)
+
+
+def _print_share(results: list[Result], tree: Path, called: argparse.Namespace) -> None:
+    ends = Counter(result.end for result in results)
+    share = ends["caught"] / len(results)
+    error = math.sqrt(share * (1 - share) / len(results))
+    commit = _git(tree, "rev-parse", "--short=8", "HEAD")
+    print(f"{commit}: {dict(ends)}; caught {share:.0%} ± {error:.0%} (seed {called.seed}, {called.rooms})")
+    listed = tree / "build/mutants" / f"results-{called.seed}.json"
+    listed.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    add_figure(f"mutants caught at {commit}", share * 100, "%")
+    add_figure(f"standard error of the share at {commit}", error * 100, "%")
+    write_figures("project", called.json)
+
+
+def tests_by_line(tree: Path, rooms: list[str]) -> Tests:
+    """Returns the tests that run each line, by file and line; runs them under coverage if nobody did yet."""
+    folder = tree / "build/mutants"
+    table = folder / "lines.json"
+    if not table.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        rc, data = folder / "coveragerc", folder / "coverage"
+        rc.write_text(RC.format(data=data, rooms=",".join(rooms)))
+        for room in rooms:
+            command = [tree / ".venv/bin/python", "-m", "pytest", "-q", f"tests/{room}", "-m", SHORT, "--cov"]
+            command += [f"--cov-config={rc}", "--cov-context=test", "--cov-append", "--cov-report="]
+            subprocess.run([*command, "-p", "no:cacheprovider"], cwd=tree, env=_environment(), check=False)
+        program = (
+            "import coverage, json; data = coverage.CoverageData(basename='coverage'); data.read();"
+            "print(json.dumps({file: {line: [name.split('|')[0] for name in names if name]"
+            " for line, names in data.contexts_by_lineno(file).items()} for file in data.measured_files()}))"
+        )
+        listed = subprocess.run(
+            [tree / ".venv/bin/python", "-c", program], cwd=folder, check=True, capture_output=True, text=True
+        )
+        table.write_text(listed.stdout)
+    found: dict[str, dict[str, list[str]]] = json.loads(table.read_text())
+    return {
+        str(Path(file).relative_to(tree)): {
+            int(line): sorted(set(names)) for line, names in lines.items() if names
+        }
+        for file, lines in found.items()
+        if Path(file).is_relative_to(tree)
+    }
+
+
+def draw(tree: Path, rooms: list[str], tests: Tests, number: int, seed: int) -> list[Mutant]:
+    """Returns `number` mutants of different covered lines, the same ones for the same tree and seed."""
+    by_line: dict[tuple[str, int], list[Mutant]] = {}
+    for path in sorted(tests):
+        if path.split("/")[0] in rooms:
+            for mutant in mutants_of(path, (tree / path).read_bytes()):
+                if mutant.line in tests[path]:
+                    by_line.setdefault((path, mutant.line), []).append(mutant)
+    rng = random.Random(seed)  # noqa: S311 - the same draw each time
+    return [rng.choice(by_line[line]) for line in rng.sample(sorted(by_line), min(number, len(by_line)))]
+
+
+def mutants_of(path: str, source: bytes) -> Iterator[Mutant]:
+    """Yields each change of each expression and statement that does not belong to a type or a docstring."""
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+
+    def at(line: int, column: int) -> int:
+        return starts[line - 1] + column
+
+    for node in _behaviour(ast.parse(source)):
+        for kind, changed in _changes(node):
+            start = at(node.lineno, node.col_offset)
+            end = at(node.end_lineno or node.lineno, node.end_col_offset or 0)
+            before = source[start:end].decode()
+            after = ast.unparse(ast.fix_missing_locations(changed))
+            if isinstance(changed, ast.expr):
+                after = f"({after})"
+            elif "\n" in after:
+                continue
+            yield Mutant(path, node.lineno, kind, before, after, start, end)
+
+
+def _behaviour(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+    """Yields the nodes below that decide what happens: no annotations, docstrings, formats or imports."""
+    for field, value in ast.iter_fields(node):
+        if field in {"annotation", "returns", "type_params", "decorator_list"}:
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or isinstance(
+                child, ast.JoinedStr | ast.Import | ast.ImportFrom
+            ):
+                continue
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                continue
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                continue
+            if isinstance(child, ast.expr | ast.stmt):
+                yield child
+            yield from _behaviour(child)
+
+
+def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt]]:
+    changed = copy.deepcopy(node)
+    match node, changed:
+        case ast.Compare(ops=[operator]), ast.Compare() if type(operator) in COMPARISONS:
+            changed.ops = [COMPARISONS[type(operator)]()]
+            yield "comparison", changed
+        case ast.BoolOp(), ast.BoolOp():
+            changed.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+            yield "and/or", changed
+        case ast.UnaryOp(op=ast.Not()), _:
+            yield "not", copy.deepcopy(node.operand)
+        case ast.BinOp(), ast.BinOp() if type(node.op) in OPERATORS:
+            changed.op = OPERATORS[type(node.op)]()
+            yield "operator", changed
+        case ast.Constant(value=bool(value)), _:
+            yield "constant", ast.Constant(not value)
+        case ast.Constant(value=int(value) | float(value)), _:
+            yield "constant", ast.Constant(value + 1)
+        case ast.Constant(value=str(value)), _ if value:
+            yield "constant", ast.Constant(value + "XX")
+        case ast.Return(value=ast.expr() as value), _ if not _is_none(value):
+            yield "return", ast.Return(ast.Constant(None))
+        case ast.Expr(value=ast.Call() | ast.Await()), _:
+            yield "call", ast.Pass()
+        case ast.Assign(value=value), ast.Assign() if not _is_none(value):
+            changed.value = ast.Constant(None)
+            yield "assignment", changed
+        case ast.IfExp(), ast.IfExp():
+            changed.test = ast.UnaryOp(ast.Not(), changed.test)
+            yield "condition", changed
+        case _:
+            pass
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def meet(tree: Path, mutant: Mutant, names: list[str]) -> Result:
+    """Writes the mutant, runs the tests that reach it until one fails, and restores the file."""
+    path = tree / mutant.path
+    source, listed = path.read_bytes(), tree / "build/mutants/tests.txt"
+    listed.write_text("\n".join(names) + "\n")
+    begun = time.monotonic()
+    try:
+        path.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
+        end, test = _run_tests(tree, listed)
+    finally:
+        path.write_bytes(source)
+    return Result(mutant, end, test, round(time.monotonic() - begun, 1))
+
+
+def _run_tests(tree: Path, listed: Path) -> tuple[str, str]:
+    command = [str(tree / ".venv/bin/python"), "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"]
+    command += ["-p", "no:cacheprovider", "--timeout=120", f"@{listed}"]
+    program = subprocess.Popen(
+        command, cwd=tree, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        output = program.communicate(timeout=LIMIT_S)[0]
+    except subprocess.TimeoutExpired:
+        return "undecided", ""
+    finally:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+    failed = next((line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+    if program.returncode == 0:
+        return "missed", ""
+    return ("caught", failed) if program.returncode in {1, 2, 3, 4} else ("undecided", output[-200:])
+
+
+def _environment() -> dict[str, str]:
+    # A module whose source changes within a second of another change has to be compiled again.
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _git(tree: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(tree), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

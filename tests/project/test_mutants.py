@@ -1,0 +1,81 @@
+"""The program of bench/ that mutates covered lines: what it changes, and that it restores the tree."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from bench.mutants import Mutant, Result, _environment, draw, meet, mutants_of
+
+SOURCE = b'''"""A module."""
+
+from __future__ import annotations
+
+LIMIT: int = 3
+
+
+def fits(size: int, name: str | None = None) -> bool:
+    """Returns whether it fits."""
+    if size <= LIMIT and name is not None:
+        return size + 1 > 2 or not name
+    print(f"{size} is \xc3\xa4lter", "\xc3\xa4", LIMIT + 1)
+    return False
+'''
+
+
+def changes(kind: str) -> set[tuple[str, str]]:
+    return {(one.before, one.after) for one in mutants_of("m.py", SOURCE) if one.kind == kind}
+
+
+def test_expressions_and_statements_change_and_types_and_docstrings_do_not() -> None:
+    assert changes("comparison") == {
+        ("size <= LIMIT", "(size < LIMIT)"),
+        ("name is not None", "(name is None)"),
+        ("size + 1 > 2", "(size + 1 >= 2)"),
+    }
+    assert ("size + 1", "(size - 1)") in changes("operator")
+    assert ("not name", "(name)") in changes("not")
+    assert ("return False", "return None") in changes("return")
+    assert {after for _, after in changes("call")} == {"pass"}
+    assert not [
+        one for one in mutants_of("m.py", SOURCE) if "Returns" in one.before and one.kind == "constant"
+    ]
+    assert not [one for one in mutants_of("m.py", SOURCE) if one.before == "int"]
+
+
+@pytest.mark.parametrize(
+    "mutant", list(mutants_of("m.py", SOURCE)), ids=lambda one: f"{one.kind}-{one.before[:20]}"
+)
+def test_every_mutant_can_be_parsed_and_differs(mutant: Mutant) -> None:
+    changed = SOURCE[: mutant.start] + mutant.after.encode() + SOURCE[mutant.end :]
+    assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(SOURCE))
+
+
+def test_the_same_seed_draws_the_same_lines_and_only_covered_ones(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room/m.py").write_bytes(SOURCE)
+    tests = {"room/m.py": {10: ["test_a"], 11: ["test_a"]}, "other/m.py": {10: ["test_a"]}}
+    drawn = draw(tmp_path, ["room"], tests, 5, seed=1)
+    assert sorted(one.line for one in drawn) == [10, 11]
+    assert drawn == draw(tmp_path, ["room"], tests, 5, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "end"), [("assert fits(4) is False", "caught"), ("assert fits(9) is False", "missed")]
+)
+def test_a_mutant_meets_its_tests_and_the_file_is_restored(tmp_path: Path, line: str, end: str) -> None:
+    (tmp_path / "m.py").write_text("def fits(size: int) -> bool:\n    return size < 4\n")
+    (tmp_path / "test_m.py").write_text(f"from m import fits\n\n\ndef test_it() -> None:\n    {line}\n")
+    (tmp_path / "build/mutants").mkdir(parents=True)
+    (tmp_path / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
+    source = (tmp_path / "m.py").read_bytes()
+    (mutant,) = [one for one in mutants_of("m.py", source) if one.kind == "comparison"]
+    result = meet(tmp_path, mutant, ["test_m.py::test_it"])
+    assert isinstance(result, Result) and result.end == end
+    assert (tmp_path / "m.py").read_bytes() == source
+
+
+def test_changed_modules_are_compiled_anew() -> None:
+    assert _environment()["PYTHONDONTWRITEBYTECODE"] == "1"
