@@ -12,8 +12,8 @@ from agent.model.answers import ModelAnswers
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
-from agent.tools.doors import Doors
-from agent.tools.render_lines import RenderLine
+from agent.tools.renders.lines import RenderLine
+from agent.tools.services import ToolServices
 from agent.tools.toolset import prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.messages import help_text, model_failed, not_understood
@@ -41,14 +41,14 @@ class Brain:
         grammar: Grammar,
         toolset: Toolset,
         sessions: SessionService,
-        doors: Doors,
+        services: ToolServices,
         watch: RenderWatch,
         model: ModelAnswers | None = None,
     ) -> None:
         self.grammar = grammar
         self.toolset = toolset
         self.sessions = sessions
-        self._doors = doors
+        self._services = services
         self._watch = watch
         self._model = model
 
@@ -119,7 +119,7 @@ class Brain:
         self, conversation: Conversation, turn: OpenTurn, utterance: str
     ) -> AsyncGenerator[BrainEvent, None]:
         found = self.grammar.understand(utterance)
-        caller = ToolCaller(self.toolset, self._doors, conversation, turn)
+        caller = ToolCaller(self.toolset, self._services, conversation, turn)
         if isinstance(found, Understanding):
             answer = self._by_grammar(caller, found)
         elif self._model is not None:
@@ -153,8 +153,8 @@ class Brain:
         """The model's answer; when it fails, one sentence about that and what the grammar says."""
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
         own = [one for one in earlier if one.number < turn.number]
-        history = (await self._doors.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
-        known = await self._doors.memory.offered(caller.principal, utterance, conversation.persona_id)
+        history = (await self._services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
+        known = await self._services.memory.offered(caller.principal, utterance, conversation.persona_id)
         said = False
         try:
             async with aclosing(model.answer(caller, utterance, history, known)) as events:
@@ -172,7 +172,7 @@ class Brain:
             yield progress
         view = await self._watch.view(render_id)
         if view.state == RenderState.DONE:
-            yield Text(text=RenderLine.of(view, self._doors.out_dir).sentence())
+            yield Text(text=RenderLine.of(view, self._services.out_dir).sentence())
         elif view.state == RenderState.CANCELLED and tool == "cancel_render":
             yield Text(text=f"“{view.title}” is cancelled. Nothing partial is left.")
         elif view.error is not None:

@@ -26,7 +26,7 @@ from agent.sessions.service import SessionService
 from agent.snapshots.service import SnapshotService
 from agent.tools import ALL_TOOLS, Toolset
 from agent.tools.code_runner import LONGEST_S
-from agent.tools.doors import Doors
+from agent.tools.services import ToolServices
 from agent.tools.wrappers import Guards, standard_toolset
 from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
@@ -76,7 +76,7 @@ class Services:
     live: LiveSessions
     memory: MemoryService
     snapshots: SnapshotService
-    doors: Doors
+    tool_services: ToolServices
     voice_lane: Scheduler
 
     @property
@@ -133,10 +133,10 @@ def build(settings: Settings) -> Services:
     forgetting = Forgetting(sessions, approvals, events, audit)
     memory = MemoryService(database, settings.state_dir / "memory", forgetting=forgetting.forget)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
-    doors = doors_of(
+    tool_services = tool_services_of(
         studio, settings, memory, snapshots, scheduler, blobs, audit, author_of(settings, experts)
     )
-    brain = build_brain(settings, toolset, sessions, doors, watch, experts)
+    brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
     turns = TurnRunner(brain, events)
     return Services(
         settings=settings,
@@ -146,7 +146,7 @@ def build(settings: Settings) -> Services:
         metrics=Metrics(),
         policy=policy,
         audit=audit,
-        deciding=Deciding(approvals, policy.decider, toolset, doors, asker_of(policy)),
+        deciding=Deciding(approvals, policy.decider, toolset, tool_services, asker_of(policy)),
         farm=farm,
         scheduler=scheduler,
         studio=studio,
@@ -158,7 +158,7 @@ def build(settings: Settings) -> Services:
         voice_lane=lane,
         memory=memory,
         snapshots=snapshots,
-        doors=doors,
+        tool_services=tool_services,
     )
 
 
@@ -166,7 +166,7 @@ def build_brain(
     settings: Settings,
     toolset: Toolset,
     sessions: SessionService,
-    doors: Doors,
+    tool_services: ToolServices,
     watch: RenderWatch,
     experts: Router,
 ) -> Brain:
@@ -176,7 +176,7 @@ def build_brain(
         grammar=grammar,
         toolset=toolset,
         sessions=sessions,
-        doors=doors,
+        services=tool_services,
         watch=watch,
         model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
         if asks_models(settings)
@@ -216,7 +216,7 @@ def asker_of(policy: Policy) -> Known:
     return known
 
 
-def doors_of(
+def tool_services_of(
     studio: Studio,
     settings: Settings,
     memory: MemoryService,
@@ -225,9 +225,9 @@ def doors_of(
     blobs: BlobStore,
     audit: AuditLog,
     author: Author | None = None,
-) -> Doors:
+) -> ToolServices:
     """What the agent's tools may reach of the studio, and of machines and farm over HTTP."""
-    return Doors(
+    return ToolServices(
         renders=studio.renders,
         assets=studio.assets,
         personas=studio.library,

@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-from agent.tools.doors import Doors
-from agent.tools.machines import ChangeMachine
-from agent.tools.machines_acts import ACTS, plan_act
+from agent.tools.machines.actions import ACTS, plan_act
+from agent.tools.machines.tools import ChangeMachine
 from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolContext
+from agent.tools.services import ToolServices
 from app.machines_api import machines_api
 from policy import Principal, require_permission
 from provisioning_api.decommission.schemas import RetirePlan, RetireRequest
@@ -73,9 +73,9 @@ class ActDone(BaseModel):
 class FarmCalls:
     """Asks the provisioning API for a person."""
 
-    def __init__(self, settings: Settings, doors: Doors) -> None:
+    def __init__(self, settings: Settings, services: ToolServices) -> None:
         self._settings = settings
-        self._doors = doors
+        self._services = services
 
     async def one(self, model: type[Model], path: str, **params: Any) -> Model:
         async with machines_api(self._settings) as api:
@@ -119,7 +119,7 @@ class FarmCalls:
         return ActDone(machine=done.name, sentence=done.sentence)
 
     def _context(self, person: Principal) -> ToolContext:
-        return ToolContext(principal=person, session_id="", doors=self._doors)
+        return ToolContext(principal=person, session_id="", services=self._services)
 
 
 ACTS_NEED: dict[PlannedAction, str] = {
@@ -157,10 +157,10 @@ class RelayedEvents(Response):
             )(scope, receive, send)
 
 
-def farm_router(settings: Settings, doors: Doors) -> APIRouter:
+def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
     """Routes below `/api/farm`."""
     router = APIRouter(prefix="/api/farm", tags=["farm"])
-    farm = FarmCalls(settings, doors)
+    farm = FarmCalls(settings, services)
 
     @router.get("/machines")
     async def list_machines(

@@ -64,7 +64,7 @@ def create_app(services: Services) -> FastAPI:
             finally:
                 await services.turns.close()
 
-    mcp = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
+    mcp = McpEndpoint(McpCalls(services.brain.toolset, services.tool_services, services.database))
     app = FastAPI(
         title="Soundstage",
         version=version("soundstage"),
@@ -93,7 +93,7 @@ def create_app(services: Services) -> FastAPI:
         )
     )
     app.include_router(event_router(services.events, services.brain.sessions, services.deciding))
-    app.include_router(farm_router(services.settings, services.doors))
+    app.include_router(farm_router(services.settings, services.tool_services))
     app.include_router(
         installation_router(
             services.settings, services.database, services.blobs, services.own_personas, services.audit

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from agent.approvals.models import Approval
 from agent.approvals.schemas import ApprovalOut
 from agent.approvals.service import ApprovalService
-from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
+from agent.tools.services import ToolServices
 from agent.tools.toolset import Toolset, prepare_call
 from policy import Principal
 from policy.decisions import Action, Decider
@@ -32,13 +32,13 @@ class Deciding:
         approvals: ApprovalService,
         decider: Decider,
         toolset: Toolset,
-        doors: Doors,
+        services: ToolServices,
         known: Known,
     ) -> None:
         self.approvals = approvals
         self._decider = decider
         self._toolset = toolset
-        self._doors = doors
+        self._services = services
         self._known = known
         self._log = get_logger(__name__)
         self._postponed = False
@@ -92,7 +92,7 @@ class Deciding:
         context = ToolContext(
             principal=principal,
             session_id=row.session_id,
-            doors=self._doors,
+            services=self._services,
             last_render_id=row.last_render_id,
             last_project_id=row.last_project_id,
             local_files=row.local_files,

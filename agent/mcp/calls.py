@@ -23,8 +23,8 @@ from agent.mcp.descriptions import (
 )
 from agent.mcp.running import CallLimits, RunningCall, RunningCalls
 from agent.mcp.session import McpSessions, session_id_of
-from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
+from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from policy import Principal
 from policy.audit import AuditEntry
@@ -38,10 +38,10 @@ class McpCalls:
     """Who asks comes with each call; what it holds are the calls that are not at their end."""
 
     def __init__(
-        self, toolset: Toolset, doors: Doors, database: Database, limits: CallLimits | None = None
+        self, toolset: Toolset, services: ToolServices, database: Database, limits: CallLimits | None = None
     ) -> None:
         self._toolset = toolset
-        self._doors = doors
+        self._services = services
         self._database = database
         self._sessions = McpSessions(database)
         self._running = RunningCalls(limits)
@@ -110,7 +110,7 @@ class McpCalls:
         )
         with tenant_scope(principal.tenant):
             async with self._database.transaction() as session:
-                await self._doors.audit.record(session, entry)
+                await self._services.audit.record(session, entry)
 
     async def _answer(self, principal: Principal, call: ToolCall, dry_run: bool) -> types.CallToolResult:
         try:
@@ -129,7 +129,7 @@ class McpCalls:
         context = ToolContext(
             principal=principal,
             session_id=session.id,
-            doors=self._doors,
+            services=self._services,
             last_render_id=session.last_render_id,
             last_project_id=session.last_project_id,
             dry_run=dry_run,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agent.sessions.service import UTTERANCE
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.render_lines import LATEST, render_of
+from agent.tools.renders.lines import LATEST, render_of
 from agent.tools.table import MOST_LINES, aligned
 from policy.audit import AuditLineOut, AuditVerdict
 from soundstage.errors import NotFound
@@ -64,7 +64,7 @@ class AuditAnswer(ToolResult):
 )
 async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
     """Show the last lines of the audit log, tell the story of one id, or check that the log is whole."""
-    log, tenant = context.doors.audit, context.principal.tenant
+    log, tenant = context.services.audit, context.principal.tenant
     match request.action:
         case "verify":
             return AuditAnswer(verdict=await log.verify())
@@ -81,7 +81,7 @@ async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
 
 async def _story(context: ToolContext, about: str) -> tuple[str, list[AuditLineOut]]:
     """A video of which no line tells yet has the story of the sentence that asked for it."""
-    log, tenant = context.doors.audit, context.principal.tenant
+    log, tenant = context.services.audit, context.principal.tenant
     if about == LATEST:
         context.principal.require("render:read")
         about = (await render_of(context, LATEST)).id
@@ -97,7 +97,7 @@ async def _asked_in(context: ToolContext, render_id: str) -> str | None:
     """The trace of the sentence that asked for a video; None for one that is not there."""
     context.principal.require("render:read")
     try:
-        return (await context.doors.renders.get(render_id)).trace_id
+        return (await context.services.renders.get(render_id)).trace_id
     except NotFound:
         return None
 

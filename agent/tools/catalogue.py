@@ -1,21 +1,21 @@
 """All tools of the agent, in the order in which help lists them."""
 
-from agent.tools.ansible import ansible
 from agent.tools.auditing import audit
-from agent.tools.cluster import cluster_status, job_logs
-from agent.tools.cluster_jobs import change_job
+from agent.tools.cluster.jobs import change_job
+from agent.tools.cluster.status import cluster_status, job_logs
 from agent.tools.code_runner import code_runner
-from agent.tools.machines import change_machine, list_machines
+from agent.tools.machines.ansible import ansible
+from agent.tools.machines.runs import cancel_run, show_runs
+from agent.tools.machines.ssh import ssh
+from agent.tools.machines.tools import change_machine, list_machines
 from agent.tools.memory import memory
-from agent.tools.personas import create_persona, list_personas
-from agent.tools.projects import list_projects
-from agent.tools.projects_editing import edit_project
-from agent.tools.publishing import publish_render
-from agent.tools.renders import cancel_render, list_renders, make_render, retry_render, show_render
-from agent.tools.runs import cancel_run, show_runs
-from agent.tools.scripts import write_script
+from agent.tools.personas.tools import create_persona, list_personas
+from agent.tools.projects.editing import edit_project
+from agent.tools.projects.scripts import write_script
+from agent.tools.projects.tools import list_projects
+from agent.tools.renders.publishing import publish_render
+from agent.tools.renders.tools import cancel_render, list_renders, make_render, retry_render, show_render
 from agent.tools.snapshots import snapshots
-from agent.tools.ssh import ssh
 from agent.tools.toolset import AnyTool
 from agent.tools.vision import vision
 

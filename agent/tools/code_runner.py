@@ -88,7 +88,7 @@ class CodeRan(ToolResult):
 
 async def _plan(context: ToolContext, request: RunCode) -> Plan:
     """Refuses where there is no sandbox. The code is not read: one that is no Python runs, and says so."""
-    longest_s = await asyncio.to_thread(context.doors.sandbox.ready, wall_s=request.time_limit_s)
+    longest_s = await asyncio.to_thread(context.services.sandbox.ready, wall_s=request.time_limit_s)
     changes = (
         change("Run Python in the sandbox, without a network and with files of its own alone", request.code),
         change(f"End it after {longest_s:.0f} s at the latest; nothing is kept of it"),
@@ -99,7 +99,7 @@ async def _plan(context: ToolContext, request: RunCode) -> Plan:
 @tool(effect="write", permission="code:run", undo="nothing is kept of it", plan=_plan)
 async def code_runner(context: ToolContext, request: RunCode) -> CodeRan:
     """Run Python code in a sandbox: no network, no files but its own, limits on time and memory."""
-    return CodeRan.of(await context.doors.sandbox.run(request.code, wall_s=request.time_limit_s))
+    return CodeRan.of(await context.services.sandbox.run(request.code, wall_s=request.time_limit_s))
 
 
 def _cut(text: str, *, end: bool = False) -> str:

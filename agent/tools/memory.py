@@ -81,7 +81,7 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
             refuse_secret(request.text or "")
         return Plan(changes=(change("Remember", request.text or ""),))
     if request.everything:
-        count = await context.doors.memory.count(owner)
+        count = await context.services.memory.count(owner)
         what = f"Forget everything that {context.principal.name} asked to be remembered"
         where = "1 memory" if count == 1 else f"{count} memories"
         return Plan(changes=(change(what, where),))
@@ -102,7 +102,7 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
 )
 async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
     """Remember what the person asks to be kept, recall it by its meaning, or forget it."""
-    kept, owner = context.doors.memory, Owner.of(context.principal)
+    kept, owner = context.services.memory, Owner.of(context.principal)
     match request.action:
         case "remember":
             text, where = request.text or "", context.session_id
@@ -128,9 +128,9 @@ async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
 async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[MemoryOut]:
     """Raises NotFound when nothing fits, and Conflict when too much does."""
     if about.startswith("mem_"):
-        found = await context.doors.memory.some(owner, [about])
+        found = await context.services.memory.some(owner, [about])
     else:
-        found = await context.doors.memory.meant(owner, about, MOST_FORGOTTEN + 1)
+        found = await context.services.memory.meant(owner, about, MOST_FORGOTTEN + 1)
     if not found:
         raise errors.nothing_found(about)
     if len(found) > MOST_FORGOTTEN:

@@ -9,8 +9,8 @@ from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.tools.doors import Doors
 from agent.tools.plan import Plan
+from agent.tools.services import ToolServices
 from policy import Principal
 from policy.audit import AuditEntry
 from policy.decisions import Decision
@@ -39,11 +39,11 @@ class ToolResult(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Who asks, in which conversation, and the doors a tool may use. Nothing else is in reach of a tool."""
+    """The caller, the conversation, and the services that a tool may call. A tool reaches nothing else."""
 
     principal: Principal
     session_id: str
-    doors: Doors
+    services: ToolServices
     turn: int | None = None
     """The number of the turn in it; None where a call is not part of a conversation."""
     last_render_id: str | None = None
@@ -92,7 +92,7 @@ class Tool(Generic[Request, Result]):
     reveals: bool = False
     """Whether what it reads is not for every ear (memories, logs, pictures, the audit log): where words of
     others have been read, only a person's own words ask for it."""
-    sends: Callable[[Doors, Request], bool] | None = None
+    sends: Callable[[ToolServices, Request], bool] | None = None
     """Whether a call gives something away to another machine: then it is asked for as a change is, even by a
     tool that only reads."""
 
@@ -132,7 +132,7 @@ def tool(
     private: Iterable[str] = (),
     longest_s: float = LONGEST_S,
     reveals: bool = False,
-    sends: Callable[[Doors, Any], bool] | None = None,
+    sends: Callable[[ToolServices, Any], bool] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
     """Declare a tool: by its effect and permission, or by those of each of its actions.
 

@@ -67,7 +67,7 @@ class SnapshotAnswer(ToolResult):
 
 async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
     """Which one by its name and age: one of the same name that was saved since is another."""
-    kept, principal, name = context.doors.snapshots, context.principal, request.name or ""
+    kept, principal, name = context.services.snapshots, context.principal, request.name or ""
     if request.action == "save":
         turns, before = await kept.plan_save(principal, name, context.session_id, replace=request.replace)
         changes = [change(f"Save {_count(turns)} of this conversation", f"as “{name}”")]
@@ -96,7 +96,7 @@ async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
 )
 async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotAnswer:
     """Save the state of this conversation under a name, go on from one, list, compare or delete them."""
-    kept, principal, name = context.doors.snapshots, context.principal, request.name or ""
+    kept, principal, name = context.services.snapshots, context.principal, request.name or ""
     match request.action:
         case "save":
             saved = await kept.save(principal, name, context.session_id, replace=request.replace)

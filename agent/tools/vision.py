@@ -11,9 +11,9 @@ from avatar.spec import ColourSeen, FaceSeen
 from pydantic import Field, field_validator, model_validator
 
 from agent.colours import nearest_colour
-from agent.tools.doors import Doors
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.render_lines import FINISHED, render_of
+from agent.tools.renders.lines import FINISHED, render_of
+from agent.tools.services import ToolServices
 from agent.vision import Seen, not_found
 from soundstage.errors import Forbidden, NotFound
 from studio.renders.states import RenderState
@@ -150,8 +150,8 @@ class Sighting(ToolResult):
         return f" Mostly {told}." if told else ""
 
 
-def _sends(doors: Doors, request: LookAt) -> bool:
-    return doors.sights.would_send(request.question, ask_model=request.ask_model)
+def _sends(services: ToolServices, request: LookAt) -> bool:
+    return services.sights.would_send(request.question, ask_model=request.ask_model)
 
 
 @tool(effect="read", permission="asset:read", reveals=True, sends=_sends)
@@ -159,7 +159,7 @@ async def vision(context: ToolContext, request: LookAt) -> Sighting:
     """Say what a picture, or a frame of a video, shows: faces, size, sharpness, light, colours."""
     name, sha256 = await _stored(context, request)
     at_ms = round((request.at_s or 0) * 1000)
-    seen = await context.doors.sights.look(sha256, at_ms, request.question, ask_model=request.ask_model)
+    seen = await context.services.sights.look(sha256, at_ms, request.question, ask_model=request.ask_model)
     return Sighting.of(name, seen)
 
 
@@ -168,11 +168,11 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
     if request.image is None:
         return await _render(context, request.video or FINISHED)
     if request.image.startswith("sha256:"):
-        if not await context.doors.assets.may_see(context.principal, request.image):
+        if not await context.services.assets.may_see(context.principal, request.image):
             raise not_found()
         return "The picture", request.image
     if request.image.startswith("ast_"):
-        asset = await context.doors.assets.get(request.image)
+        asset = await context.services.assets.get(request.image)
         return asset.name or asset.id, asset.sha256
     if not context.local_files:
         raise Forbidden(
@@ -181,12 +181,12 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
             "`soundstage ask` uploads it; elsewhere upload the picture first and name its id.",
         )
     path = await asyncio.to_thread(Path(request.image).expanduser)
-    return path.name, await context.doors.sights.take(path)
+    return path.name, await context.services.sights.take(path)
 
 
 async def _render(context: ToolContext, given: str) -> tuple[str, str]:
     context.principal.require("render:read")
-    done = await context.doors.renders.list(RenderState.DONE, limit=1) if given == FINISHED else ()
+    done = await context.services.renders.list(RenderState.DONE, limit=1) if given == FINISHED else ()
     view = done[0] if done else await render_of(context, given)
     made = view.output("video")
     if made is None:

@@ -8,8 +8,8 @@ from typing import Any
 from agent.approvals.errors import ApprovalRequired
 from agent.events import ApprovalAsked, BrainEvent, Text, ToolCalled, ToolReturned
 from agent.sessions.service import Conversation, OpenTurn
-from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
+from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset
 from agent.tools.wrappers import shortened
 from agent.turns.result import update_referents
@@ -22,9 +22,11 @@ from studio.personas.schemas import Persona
 class ToolCaller:
     """Calls tools for one turn of one conversation."""
 
-    def __init__(self, toolset: Toolset, doors: Doors, conversation: Conversation, turn: OpenTurn) -> None:
+    def __init__(
+        self, toolset: Toolset, services: ToolServices, conversation: Conversation, turn: OpenTurn
+    ) -> None:
         self._toolset = toolset
-        self._doors = doors
+        self._services = services
         self._conversation = conversation
         self._number = turn.number
         self._last_render_id, self._last_project_id = turn.last_render_id, turn.last_project_id
@@ -37,13 +39,13 @@ class ToolCaller:
     def persona(self) -> Persona | None:
         """With whom the conversation is held, as the file says now. Raises `persona.not_found`."""
         persona_id = self._conversation.persona_id
-        return None if persona_id is None else self._doors.personas.get(persona_id)
+        return None if persona_id is None else self._services.personas.get(persona_id)
 
     @property
     def persona_is_the_operators(self) -> bool:
         """Whether its words are the operator's own, and not of somebody who made a persona."""
         persona_id = self._conversation.persona_id
-        return persona_id is None or self._doors.personas.origin(persona_id) == "shipped"
+        return persona_id is None or self._services.personas.origin(persona_id) == "shipped"
 
     def may_use(self, tool: str) -> bool:
         """Returns whether the persona of the conversation uses this tool, as its file says now."""
@@ -52,7 +54,7 @@ class ToolCaller:
 
     def gives_away(self, call: ToolCall) -> bool:
         """Returns whether it would send something to another machine, whatever its effect here."""
-        return call.tool.sends is not None and call.tool.sends(self._doors, call.request)
+        return call.tool.sends is not None and call.tool.sends(self._services, call.request)
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments as an event shows them, without secrets: whole in debug mode, else only what is short."""
@@ -77,7 +79,7 @@ class ToolCaller:
             principal=self._conversation.principal,
             session_id=self._conversation.id,
             turn=self._number,
-            doors=self._doors,
+            services=self._services,
             last_render_id=self._last_render_id,
             last_project_id=self._last_project_id,
             local_files=self._conversation.local_files,

@@ -34,7 +34,9 @@ async def serve(settings: Settings, role: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     principal = Principal(id="local:mcp", name="mcp", role=role, kind="local")
     async with opened(settings) as services, working(services):
-        await serve_stdio(McpCalls(services.brain.toolset, services.doors, services.database), principal)
+        await serve_stdio(
+            McpCalls(services.brain.toolset, services.tool_services, services.database), principal
+        )
 
 
 async def forward(login: Login, role: str) -> None:

@@ -78,7 +78,7 @@ class Stage:
     deciding: Deciding
 
     async def call(self, name: str, who: Principal = ADA, session: str = "ses_1", **arguments: Any) -> Any:
-        context = ToolContext(principal=who, session_id=session, doors=cast("Any", None))
+        context = ToolContext(principal=who, session_id=session, services=cast("Any", None))
         return await self.toolset.run(context, prepare_call(self.toolset, name, arguments))
 
     async def ask(self, name: str = "wipe", **arguments: Any) -> str:

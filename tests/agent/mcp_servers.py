@@ -43,7 +43,9 @@ class McpAddress:
 @asynccontextmanager
 async def mcp_address(services: Services, limits: CallLimits | None = None) -> AsyncIterator[McpAddress]:
     """The endpoint alone, on a free port of loopback."""
-    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database, limits))
+    endpoint = McpEndpoint(
+        McpCalls(services.brain.toolset, services.tool_services, services.database, limits)
+    )
     app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(mcp_router(endpoint))
     install_policy(app, services.policy, public={"/openapi.json": "a test"})

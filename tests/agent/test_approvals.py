@@ -72,7 +72,7 @@ async def test_a_yes_that_comes_while_it_is_asked_again_is_not_lost(stage: Stage
     await stage.approvals.vote(approval_id, BOB, agrees=True)
     # As the wrapper does when the yes came after it had looked for one.
     call = prepare_call(stage.toolset, "wipe", {"machine": "node-7"})
-    context = ToolContext(principal=ADA, session_id="ses_1", doors=cast("Any", None))
+    context = ToolContext(principal=ADA, session_id="ses_1", services=cast("Any", None))
     plan = Plan(changes=(Change(what="2 disks are emptied", where="node-7"),))
     decision = Decision(verdict=Verdict.APPROVE, approvers=1)
     assert (await stage.approvals.request(context, call, decision, plan)).id == approval_id

@@ -61,7 +61,7 @@ async def called(
     services: Services, who: Principal, name: str, dry_run: bool = False, **arguments: Any
 ) -> Any:
     toolset = services.brain.toolset
-    context = ToolContext(who, "ses_1", services.doors, dry_run=dry_run)
+    context = ToolContext(who, "ses_1", services.tool_services, dry_run=dry_run)
     return await toolset.run(context, prepare_call(toolset, name, arguments))
 
 

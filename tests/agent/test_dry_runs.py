@@ -13,8 +13,8 @@ from sqlalchemy import select, text, update
 
 from agent.sandbox import Sandbox
 from agent.tools import ALL_TOOLS, ToolContext
-from agent.tools.doors import Doors
 from agent.tools.record import ToolResult
+from agent.tools.services import ToolServices
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import PlannedResult
 from app.composition import Services
@@ -104,23 +104,30 @@ async def _opened(inside: Any) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def doors(services: Services) -> Doors:
+def tool_services(services: Services) -> ToolServices:
     """The real ones; of the farm one with nothing in it, and no sandbox."""
     changed: dict[str, Any] = {
         "machines": lambda _: _opened(NoMachines()),
         "cluster": lambda: _opened(NoCluster()),
         "sandbox": Sandbox(program="no-such-bwrap"),
     }
-    return replace(services.doors, **changed)
+    return replace(services.tool_services, **changed)
 
 
 async def ran(
-    services: Services, rule: str, arguments: dict[str, Any], *, doors: Doors | None = None, **context: Any
+    services: Services,
+    rule: str,
+    arguments: dict[str, Any],
+    *,
+    tool_services: ToolServices | None = None,
+    **context: Any,
 ) -> ToolResult:
     name, _, action = rule.partition(".")
     call = prepare_call(services.brain.toolset, name, {**arguments, **({"action": action} if action else {})})
     asked: dict[str, Any] = {"dry_run": True, "session_id": "ses_none", **context}
-    return await services.brain.toolset.run(ToolContext(ROOT, doors=doors or services.doors, **asked), call)
+    return await services.brain.toolset.run(
+        ToolContext(ROOT, services=tool_services or services.tool_services, **asked), call
+    )
 
 
 async def rows(services: Services) -> dict[str, int]:
@@ -142,14 +149,14 @@ def test_every_action_that_changes_something_has_a_plan_of_its_own_and_a_case_he
 
 @pytest.mark.parametrize("rule", NOT_THERE)
 async def test_a_dry_run_about_what_is_not_there_is_refused_as_the_act_is(
-    services: Services, doors: Doors, rule: str
+    services: Services, tool_services: ToolServices, rule: str
 ) -> None:
     arguments, code = NOT_THERE[rule]
     before = await rows(services)
     with pytest.raises(SoundstageError) as dry:
-        await ran(services, rule, arguments, doors=doors)
+        await ran(services, rule, arguments, tool_services=tool_services)
     with pytest.raises(SoundstageError) as act:
-        await ran(services, rule, arguments, doors=doors, dry_run=False)
+        await ran(services, rule, arguments, tool_services=tool_services, dry_run=False)
     assert (dry.value.code, act.value.code) == (code, code)
     assert await rows(services) == before
 
@@ -251,7 +258,7 @@ async def test_snapshots_are_planned_by_name_and_age(services: Services) -> None
     here = {"session_id": str(talk.session_id)}
     saved = await planned(services, "snapshots.save", {"name": "tides"}, **here)
     assert "Save 1 turn of this conversation: as “tides”" in saved.sentence()
-    assert await services.doors.snapshots.list(talk.principal) == []
+    assert await services.tool_services.snapshots.list(talk.principal) == []
     await talk.say("save this as tides")
     assert await code_of(services, "snapshots.save", {"name": "Tides"}, **here) == "snapshot.exists"
     over = await planned(services, "snapshots.save", {"name": "tides", "replace": True}, **here)
@@ -261,7 +268,7 @@ async def test_snapshots_are_planned_by_name_and_age(services: Services) -> None
     assert "“It” means what it meant there: Hello" in loaded.sentence()
     gone = await planned(services, "snapshots.delete", {"name": "tides"}, **here)
     assert "Delete the snapshot for good: tides, 1 turn" in gone.sentence()
-    assert len(await services.doors.snapshots.list(talk.principal)) == 1
+    assert len(await services.tool_services.snapshots.list(talk.principal)) == 1
 
 
 async def test_code_is_planned_with_its_limit_where_there_is_a_sandbox(services: Services) -> None:
@@ -270,7 +277,7 @@ async def test_code_is_planned_with_its_limit_where_there_is_a_sandbox(services:
         services,
         "code_runner",
         {"code": "6 * 7", "time_limit_s": 5},
-        doors=replace(services.doors, **changed),
+        tool_services=replace(services.tool_services, **changed),
     )
     assert "files of its own alone: 6 * 7" in told.sentence() and "End it after 5 s" in told.sentence()
 

@@ -47,7 +47,7 @@ async def people(house: House, tmp_path: Path) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def page(people: Desk) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(docs_url=None, redoc_url=None)
-    app.include_router(farm_router(people.services.settings, people.services.doors))
+    app.include_router(farm_router(people.services.settings, people.services.tool_services))
     install_policy(app, people.services.policy, public={"/openapi.json": "no secret"})
     install_error_handlers(app)
     transport = httpx.ASGITransport(app=app, client=("10.0.0.9", 50_000))

@@ -50,7 +50,7 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
         if place.get("seed") == "persona":
             _write_persona(settings, words)
         async with opened(chosen) as services:
-            services.doors.sights._describer = elsewhere
+            services.tool_services.sights._describer = elsewhere
             await _seed(services, place.get("seed", ""), words)
             brain = services.brain
             conversation = await brain.sessions.open(PERSON)
@@ -90,13 +90,13 @@ def _write_persona(settings: Settings, words: str) -> None:
 
 async def _seed(services: Services, kind: str, words: str) -> None:
     """Puts the words where the model will read them."""
-    doors = services.doors
+    tool_services = services.tool_services
     match kind:
         case "render":
             await _call(services, "make_render", {"script": "Hello", "title": words})
         case "project":
-            project = await doors.projects.create(ProjectDraft(title="Tides"))
-            await doors.scenes.create(project.id, SceneDraft(script=words))
+            project = await tool_services.projects.create(ProjectDraft(title="Tides"))
+            await tool_services.scenes.create(project.id, SceneDraft(script=words))
         case "memory":
             text = f"Our channel is called Deep Water. {words}"
             await _call(services, "memory", {"action": "remember", "text": text})
@@ -107,7 +107,7 @@ async def _seed(services: Services, kind: str, words: str) -> None:
 
 async def _call(services: Services, tool: str, arguments: Mapping[str, Any]) -> None:
     conversation = await services.brain.sessions.open(PERSON)
-    context = ToolContext(principal=PERSON, session_id=conversation.id, doors=services.doors)
+    context = ToolContext(principal=PERSON, session_id=conversation.id, services=services.tool_services)
     await services.brain.toolset.run(context, prepare_call(services.brain.toolset, tool, arguments))
 
 

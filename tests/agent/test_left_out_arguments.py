@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.tools.catalogue import ALL_TOOLS
-from agent.tools.renders import make_render
+from agent.tools.renders.tools import make_render
 from agent.tools.toolset import AnyTool
 
 

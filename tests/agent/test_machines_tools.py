@@ -263,7 +263,7 @@ async def test_wake_on_lan_is_not_asked_to_switch_off(people: Desk, house: House
 async def planned_call(people: Desk, arguments: dict[str, Any]) -> str:
     toolset = people.services.brain.toolset
     principal = Principal("local:ada", "ada", "operator", "local")
-    context = ToolContext(principal, "ses_1", people.services.doors, dry_run=True)
+    context = ToolContext(principal, "ses_1", people.services.tool_services, dry_run=True)
     result = await toolset.run(context, prepare_call(toolset, "change_machine", arguments))
     return result.sentence()
 
@@ -285,7 +285,7 @@ async def test_machines_are_no_other_tenants_to_switch(people: Desk, house: Hous
     await house.member("dark-5")
     toolset = people.services.brain.toolset
     elsewhere = Principal("key_eve", "eve", "admin", "key", tenant="acme")
-    context = ToolContext(elsewhere, "ses_1", people.services.doors)
+    context = ToolContext(elsewhere, "ses_1", people.services.tool_services)
     call = prepare_call(toolset, "change_machine", {"action": "switch_on", "machine": "dark-5"})
     with pytest.raises(Forbidden, match="house"):
         await toolset.run(context, call)

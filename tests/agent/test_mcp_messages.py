@@ -78,6 +78,6 @@ async def test_other_methods_are_not_there(address: McpAddress, method: str) -> 
 
 
 async def test_before_it_serves_it_says_so(services: Services) -> None:
-    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
+    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.tool_services, services.database))
     with pytest.raises(Unavailable, match="not running"):
         endpoint.answer(Principal.local_admin())

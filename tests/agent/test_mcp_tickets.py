@@ -75,7 +75,7 @@ async def calls(services: Services) -> AsyncIterator[McpCalls]:
 
 
 def _calls(services: Services, limits: CallLimits) -> McpCalls:
-    return McpCalls(services.brain.toolset, services.doors, services.database, limits)
+    return McpCalls(services.brain.toolset, services.tool_services, services.database, limits)
 
 
 async def shown(client: Client, call_id: str) -> Any:

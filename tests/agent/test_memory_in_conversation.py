@@ -80,7 +80,7 @@ async def test_what_is_forgotten_goes_out_of_plans_events_and_the_audit_log(
     text = "our channel is called Deep Water"
     await services.memory.remember(Owner.of(ASKER), text)
     approvals, session = services.deciding.approvals, await services.brain.sessions.open(ASKER)
-    context = ToolContext(principal=ASKER, session_id=session.id, doors=services.doors)
+    context = ToolContext(principal=ASKER, session_id=session.id, services=services.tool_services)
     asked = Decision(verdict=Verdict.APPROVE, reasons=("a test",), approvers=1)
     waiting = []
     for wish in ({"action": "forget", "about": "channel"}, {"action": "remember", "text": text}):

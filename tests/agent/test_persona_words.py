@@ -43,7 +43,7 @@ async def test_the_plan_tells_the_old_words_and_changes_none(talk: Conversing) -
     before = talk.services.studio.library.get("grace")
     toolset = talk.services.brain.toolset
     arguments = {"action": "change", "persona": "grace", "title": "Rear admiral", "name": before.name}
-    context = ToolContext(ADA, "ses_1", talk.services.doors, dry_run=True)
+    context = ToolContext(ADA, "ses_1", talk.services.tool_services, dry_run=True)
     told = (await toolset.run(context, prepare_call(toolset, "create_persona", arguments))).sentence()
     assert "to “Rear admiral”: it has none now" in told and "Change the name" not in told
     assert talk.services.studio.library.get("grace") == before
@@ -54,7 +54,7 @@ async def test_the_operators_personas_keep_their_words(talk: Conversing) -> None
     assert refused.code == "persona.shipped"
     toolset = talk.services.brain.toolset
     arguments = {"action": "change", "persona": "nova", "title": "x"}
-    context = ToolContext(ADA, "ses_1", talk.services.doors, dry_run=True)
+    context = ToolContext(ADA, "ses_1", talk.services.tool_services, dry_run=True)
     with pytest.raises(Conflict, match="operator's"):
         await toolset.run(context, prepare_call(toolset, "create_persona", arguments))
     assert talk.services.studio.library.get("nova").name == "Nova"
@@ -66,7 +66,7 @@ async def test_a_viewer_and_another_tenant_change_no_words(talk: Conversing) -> 
     call = prepare_call(toolset, "create_persona", {"action": "change", "persona": "grace", "title": "x"})
     for who, refusal in ((VIEWER, Forbidden), (ELSEWHERE, NotFound)):
         with pytest.raises(refusal):
-            await toolset.run(ToolContext(who, "ses_1", talk.services.doors), call)
+            await toolset.run(ToolContext(who, "ses_1", talk.services.tool_services), call)
     assert talk.services.studio.library.get("grace").title == ""
 
 

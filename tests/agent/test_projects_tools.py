@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from conversing import Conversing, failure, result
 
-from agent.tools.projects_editing import EditProject, edit_project
+from agent.tools.projects.editing import EditProject, edit_project
 from agent.tools.toolset import prepare_call
 from app.composition import Services
 from policy import Principal

@@ -89,7 +89,7 @@ async def test_all_of_a_long_description_is_in_the_plan(talk: Conversing) -> Non
         "publish_render",
         {"action": "publish", "description": description},
     )
-    context = ToolContext(talk.principal, "ses_test", talk.services.doors)
+    context = ToolContext(talk.principal, "ses_test", talk.services.tool_services)
 
     plan = await plan_of(context, call)
 

@@ -92,6 +92,6 @@ async def test_another_tenants_file_is_not_there(services: Services) -> None:
 
 async def test_a_dry_run_names_the_files_and_reads_none(services: Services) -> None:
     toolset = services.brain.toolset
-    context = ToolContext(EDITOR, "ses_1", services.doors, dry_run=True)
+    context = ToolContext(EDITOR, "ses_1", services.tool_services, dry_run=True)
     result = await toolset.run(context, prepare_call(toolset, "create_persona", {"action": "reload"}))
     assert "Read the file of a persona again: nova.yaml" in result.sentence()

@@ -109,5 +109,5 @@ async def test_a_dry_run_says_what_would_run_and_runs_nothing(people: Desk, hous
 
 async def _dry(people: Desk, **arguments: str) -> ToolResult:
     services = people.services
-    context = ToolContext(Principal.local_admin(), "ses_1", services.doors, dry_run=True)
+    context = ToolContext(Principal.local_admin(), "ses_1", services.tool_services, dry_run=True)
     return await services.brain.toolset.run(context, prepare_call(services.brain.toolset, "ssh", arguments))

@@ -50,7 +50,7 @@ def test_a_number_beyond_all_numbers_names_nothing(value: Any) -> None:
 
 
 def test_code_may_take_as_long_as_the_tool_says(services: Services) -> None:
-    limits = services.doors.sandbox.limits
+    limits = services.tool_services.sandbox.limits
     assert limits.wall_s == limits.cpu_s == LONGEST_S
 
 

@@ -93,7 +93,7 @@ async def _last(told: object) -> dict[str, object]:
 
 
 async def test_over_mcp_latest_is_the_latest_of_the_tenant(services: Services) -> None:
-    calls = McpCalls(services.brain.toolset, services.doors, services.database)
+    calls = McpCalls(services.brain.toolset, services.tool_services, services.database)
     made = await calls.call(ADA, "make_render", {"script": "From Ada.", "persona": "nova"})
     assert not made.is_error, made.content
     sessions = McpSessions(services.database)

@@ -185,7 +185,7 @@ async def test_a_model_elsewhere_gets_a_picture_only_when_somebody_wants_its_wor
     settings: Settings,
 ) -> None:
     async with seeing(settings, Say("A blue area."), Say("Blue."), Say("Still blue.")) as (services, model):
-        sights = services.doors.sights
+        sights = services.tool_services.sights
         elsewhere = replace(sights._describer, unasked=False)  # type: ignore[type-var]
         sights._describer = elsewhere
         asset = await uploaded(services, png(64, 48), "sea.png")

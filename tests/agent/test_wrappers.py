@@ -9,7 +9,7 @@ import pytest
 
 from agent.approvals.service import RUNNING_FOR
 from agent.tools import ALL_TOOLS, ToolCall, ToolContext, ToolResult
-from agent.tools.cluster import _log
+from agent.tools.cluster.status import _log
 from agent.tools.plan import Change, Plan
 from agent.tools.table import last_lines
 from agent.tools.toolset import AnyTool, prepare_call
@@ -139,7 +139,7 @@ def test_words_of_others_in_a_plan_make_no_line_of_their_own() -> None:
 
 async def test_a_dry_run_makes_nothing(services: Services) -> None:
     toolset = services.brain.toolset
-    context = ToolContext(ADA, "ses_1", services.doors, dry_run=True)
+    context = ToolContext(ADA, "ses_1", services.tool_services, dry_run=True)
     call = prepare_call(toolset, "make_render", {"script": "Hello there."})
     result = await toolset.run(context, call)
     assert "nothing has" in result.sentence() and "Hello there." in result.sentence()
@@ -185,10 +185,10 @@ async def test_a_sentence_a_call_a_decision_and_an_effect_are_one_story(services
 
 async def test_many_calls_at_once_make_one_unbroken_chain(services: Services) -> None:
     toolset = services.brain.toolset
-    doors = cast("Any", services.brain._doors)
+    tool_services = cast("Any", services.brain._services)
     call = prepare_call(toolset, "list_renders", {})
     await asyncio.gather(
-        *(toolset.run(ToolContext(ADA, f"ses_{number}", doors), call) for number in range(20))
+        *(toolset.run(ToolContext(ADA, f"ses_{number}", tool_services), call) for number in range(20))
     )
     verdict = await services.audit.verify()
     assert (verdict.lines, verdict.broken_at) == (60, None)

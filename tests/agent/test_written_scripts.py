@@ -12,7 +12,7 @@ from conversing import Conversing, failure, result
 from scripted_model import Call, Say, Script, ScriptedModel, Silence, Status, scripted_model
 
 from agent.tools import ToolContext
-from agent.tools.scripts import write_script
+from agent.tools.projects.scripts import write_script
 from agent.tools.toolset import prepare_call
 from app.composition import opened
 from policy import Principal
@@ -194,7 +194,7 @@ async def test_a_model_in_conversation_calls_the_tool_when_the_person_asks_for_a
 async def test_a_dry_run_asks_no_model(asking: Asking) -> None:
     async with asking(Call("write_scenes", TIDES)) as talk:
         services = talk.services
-        context = ToolContext(talk.principal, "ses_1", services.deciding._doors, dry_run=True)
+        context = ToolContext(talk.principal, "ses_1", services.deciding._services, dry_run=True)
         arguments = {"action": "film", "topic": "tides"}
         planned = await services.brain.toolset.run(
             context, prepare_call(services.brain.toolset, write_script.name, arguments)

@@ -28,7 +28,7 @@ ASK = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))
 async def ask(services: Services, who: Principal | None = None) -> str:
     """A call that waits."""
     asker = who or Principal.local_admin("chat")
-    context = ToolContext(asker, "ses_1", services.doors)
+    context = ToolContext(asker, "ses_1", services.tool_services)
     call = prepare_call(services.brain.toolset, "make_render", {"script": "Hello there."})
     plan = await plan_of(context, call)
     return (await services.deciding.approvals.request(context, call, ASK, plan)).id

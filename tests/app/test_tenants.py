@@ -295,7 +295,7 @@ async def test_the_agent_and_its_tools_know_nothing_of_it(scene: Scene, services
         assert not any(told in answer.text for told in (scene.things["render_id"], "Secret tides", "Ada")), (
             text
         )
-    calls = McpCalls(services.brain.toolset, services.doors, services.database)
+    calls = McpCalls(services.brain.toolset, services.tool_services, services.database)
     ada, eve = (Principal(f"key_{name}", name, "admin", "key", tenant=name) for name in (OWNER, RIVAL))
     shown = {"render": scene.things["render_id"]}
     assert not (await calls.call(ada, "show_render", shown)).is_error

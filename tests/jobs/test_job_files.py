@@ -16,7 +16,7 @@ import pytest
 from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
 from waiting import eventually
 
-from agent.tools.cluster_jobs import ChangeJob, job_files
+from agent.tools.cluster.jobs import ChangeJob, job_files
 from farm.nomad import NomadAddress
 from farm.nomad.operating import OperatorClient
 from farm.nomad.request import VOLUME_PLACE

@@ -56,7 +56,7 @@ def ask_for_approval(studio: Studio, script: str) -> str:
         state = studio.path / "state"
         settings = Settings(state_dir=state, personas_dir=REPOSITORY / "personas")
         async with opened(settings) as services:
-            context = ToolContext(Principal.local_admin("chat"), "ses_1", services.doors)
+            context = ToolContext(Principal.local_admin("chat"), "ses_1", services.tool_services)
             call = prepare_call(services.brain.toolset, "make_render", {"script": script})
             why = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))
             plan = await plan_of(context, call)

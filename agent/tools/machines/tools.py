@@ -8,17 +8,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.tools.machines_acts import ACTS, plan_act
-from agent.tools.machines_door import (
+from agent.tools.machines.actions import ACTS, plan_act
+from agent.tools.machines.api import (
     Machine,
-    MachineCalls,
+    MachinesClient,
     Run,
     Timeline,
     all_machines,
     one_machine,
     understood,
 )
-from agent.tools.machines_words import (
+from agent.tools.machines.text import (
     State,
     counted,
     made_of,
@@ -69,7 +69,7 @@ class MachineLines(ToolResult):
 @tool(effect="read", permission="machine:read")
 async def list_machines(context: ToolContext, request: ListMachines) -> MachineLines:
     """List the machines with state and hardware, or show one with its time line and why it waits."""
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         if request.machine is not None:
             machine = await one_machine(api, request.machine)
             story = await _story(context, api, machine)
@@ -136,7 +136,7 @@ async def change_machine(context: ToolContext, request: ChangeMachine) -> Machin
     return MachineChanged(machine_id=done.machine_id, name=done.name, done=done.sentence)
 
 
-async def _with_hardware(api: MachineCalls, machines: list[Machine]) -> list[Machine]:
+async def _with_hardware(api: MachinesClient, machines: list[Machine]) -> list[Machine]:
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def detail(machine: Machine) -> Machine:
@@ -147,7 +147,7 @@ async def _with_hardware(api: MachineCalls, machines: list[Machine]) -> list[Mac
     return await asyncio.gather(*map(detail, machines))
 
 
-async def _story(context: ToolContext, api: MachineCalls, machine: Machine) -> tuple[str, ...]:
+async def _story(context: ToolContext, api: MachinesClient, machine: Machine) -> tuple[str, ...]:
     runs: list[Run] = understood(list[Run], await api.get("/api/runs", state=["queued", "running"]))
     here = [run for run in runs if machine.name in {one.name for one in run.machines}]
     timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
@@ -164,7 +164,7 @@ async def _story(context: ToolContext, api: MachineCalls, machine: Machine) -> t
 async def _node(context: ToolContext, machine: Machine) -> str:
     """What the farm says of a machine that is ready; nothing where no farm can be asked."""
     try:
-        async with context.doors.cluster() as nomad:
+        async with context.services.cluster() as nomad:
             nodes, _ = await nomad.nodes()
     except SoundstageError:
         # The question was about the machine; `cluster_status` tells what is wrong with the farm.

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from agent.tools.cluster_door import job_named
-from agent.tools.cluster_secrets import Hidden
-from agent.tools.cluster_words import counts, of_a_video, why_not_placed
+from agent.tools.cluster.nomad import job_named
+from agent.tools.cluster.secrets import Hidden
+from agent.tools.cluster.text import counts, of_a_video, why_not_placed
 from agent.tools.plan import Change, Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from farm.nomad.client import Json
@@ -88,7 +88,7 @@ class JobChanged(ToolResult):
 
 async def _plan(context: ToolContext, request: ChangeJob) -> Plan:
     """What Nomad itself says that would change."""
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         if request.action == "deploy":
             job = await _parsed(nomad, request)
             planned, there = await nomad.plan(job), await nomad.job(str(job["ID"]))
@@ -115,7 +115,7 @@ async def _plan(context: ToolContext, request: ChangeJob) -> Plan:
 )
 async def change_job(context: ToolContext, request: ChangeJob) -> JobChanged:
     """Deploy a job file on the farm, scale a job, or stop it."""
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         if request.action == "deploy":
             job = await _parsed(nomad, request)
             planned = await nomad.plan(job)

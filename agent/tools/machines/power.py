@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from agent.tools.machines_acting import Acted, Asked, MachineAct, work_on
-from agent.tools.machines_door import Machine, MachineCalls, one_machine
-from agent.tools.machines_words import introduced
+from agent.tools.machines.action import Acted, Asked, MachineAct, work_on
+from agent.tools.machines.api import Machine, MachinesClient, one_machine
+from agent.tools.machines.text import introduced
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
 from agent.tools.table import listed
@@ -31,7 +31,7 @@ _CUT_OFF: Mapping[str, str] = MappingProxyType(
 
 
 async def _plan_switch_on(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "on")
     changes = [change(f"It is switched on by {machine.power}", introduced(machine))]
     if next_start := _AT_NEXT_START.get(machine.state):
@@ -40,7 +40,7 @@ async def _plan_switch_on(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _switch_on(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "on")
         await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
     # Wake-on-LAN cannot tell whether anybody heard it.
@@ -49,7 +49,7 @@ async def _switch_on(context: ToolContext, request: Asked) -> Acted:
 
 
 async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "off")
     # Not the single tasks: they come and go by the second, and every one would void the yes.
     work = await work_on(context, machine.name, lasting=True)
@@ -66,14 +66,14 @@ async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _switch_off(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "off")
         await api.post(f"/api/machines/{machine.id}/power", {"action": "off"})
     sentence = f"The power of {machine.name} is cut ({machine.power}). “Switch {machine.name} on” brings it"
     return Acted(machine.id, machine.name, f"{sentence} back.")
 
 
-async def _switchable(api: MachineCalls, request: Asked, way: Literal["on", "off"]) -> Machine:
+async def _switchable(api: MachinesClient, request: Asked, way: Literal["on", "off"]) -> Machine:
     machine = await one_machine(api, request.machine)
     if not machine.power:
         raise Conflict(

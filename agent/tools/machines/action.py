@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent.tools.cluster_door import jobs_on, node_named
+from agent.tools.cluster.nomad import jobs_on, node_named
 from agent.tools.plan import Plan
 from agent.tools.record import ToolContext
 from soundstage.errors import SoundstageError
@@ -48,7 +48,7 @@ async def work_on(context: ToolContext, name: str, *, lasting: bool = False) -> 
     not know the machine.
     """
     try:
-        async with context.doors.cluster() as nomad:
+        async with context.services.cluster() as nomad:
             return await jobs_on(nomad, str((await node_named(nomad, name))["ID"]), lasting=lasting)
     except SoundstageError as error:
         if error.code in ("cluster.not_configured", "cluster.no_node"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from agent.tools.personas.lookup import name_of
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
-from agent.tools.render_lines import join_words, render_of
-from agent.tools.speakers import name_of
+from agent.tools.renders.lines import join_words, render_of
 from studio.renders.planning import refuse_cancel
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import RenderState
@@ -13,7 +13,7 @@ from studio.renders.states import RenderState
 
 async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
     """Refuses what the act would: scenes without words, faces without consent, a full queue."""
-    renders = context.doors.renders
+    renders = context.services.renders
     outlook = await renders.plan(wanted)
     speakers = join_words([name_of(context, persona) for persona in outlook.personas])
     scenes = "1 scene" if outlook.scenes == 1 else f"{outlook.scenes} scenes"
@@ -26,7 +26,7 @@ async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
 async def plan_retry(context: ToolContext, given: str) -> Plan:
     """Refuses what has not failed; scenes that are finished are not counted."""
     video = await render_of(context, given)
-    seconds = await context.doors.renders.plan_retry(video.id)
+    seconds = await context.services.renders.plan_retry(video.id)
     where = f"“{video.title}” ({video.id})"
     what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
     return Plan(changes=(change(what, where),), seconds=seconds)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agent.tools.plan import Change, Plan
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.render_lines import LATEST, render_of
+from agent.tools.renders.lines import LATEST, render_of
 from soundstage.errors import Conflict, NotFound
 from soundstage.moments import Moment
 from studio.publishing.schemas import (
@@ -101,19 +101,19 @@ async def _planned(context: ToolContext, request: PublishRender) -> Plan:
 )
 async def publish_render(context: ToolContext, request: PublishRender) -> PublicationLine:
     """Publish a finished video on YouTube, or show how far that is. People agree to it first."""
-    accounts = await context.doors.accounts.all()
+    accounts = await context.services.accounts.all()
     if request.action == "show":
         # Viewers see videos, and not what becomes of them outside.
         context.principal.require("publication:read")
         return _line_of(await _last(context, request), accounts)
     render, wishes = await _wishes(context, request)
-    made = await context.doors.publishing.publish(render, wishes, requested_by=context.principal.name)
+    made = await context.services.publishing.publish(render, wishes, requested_by=context.principal.name)
     return _line_of(made, accounts)
 
 
 async def _plan(context: ToolContext, request: PublishRender) -> PublicationPlan:
     render, wishes = await _wishes(context, request)
-    return await context.doors.publishing.plan(render, wishes)
+    return await context.services.publishing.plan(render, wishes)
 
 
 async def _wishes(context: ToolContext, request: PublishRender) -> tuple[str, PublishRequest]:
@@ -121,7 +121,7 @@ async def _wishes(context: ToolContext, request: PublishRender) -> tuple[str, Pu
     render = await render_of(context, request.render)
     account = None
     if request.account is not None:
-        account = _account_named(await context.doors.accounts.all(), request.account).id
+        account = _account_named(await context.services.accounts.all(), request.account).id
     return render.id, PublishRequest(
         account=account,
         title=request.title,
@@ -177,7 +177,7 @@ def _channel(plan: PublicationPlan) -> str:
 async def _last(context: ToolContext, request: PublishRender) -> PublicationView:
     """The newest publication of the video that is meant."""
     render = await render_of(context, request.render)
-    found = await context.doors.publishing.page(render.id, limit=1)
+    found = await context.services.publishing.page(render.id, limit=1)
     if not found:
         raise Conflict(
             "publication.none",

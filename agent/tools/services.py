@@ -8,8 +8,8 @@ from pathlib import Path
 from agent.memory.service import MemoryService
 from agent.sandbox import Sandbox
 from agent.snapshots.service import SnapshotService
-from agent.tools.cluster_door import ClusterDoor
-from agent.tools.machines_door import MachinesDoor
+from agent.tools.cluster.nomad import NomadFactory
+from agent.tools.machines.api import MachinesFactory
 from agent.vision import ImageDescriptionService
 from agent.writing.scenes import Author
 from policy.audit import AuditLog
@@ -26,7 +26,7 @@ from studio.scenes.service import SceneService
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class ToolServices:
     renders: RenderService
     assets: AssetService
     personas: PersonaLibrary
@@ -41,8 +41,8 @@ class Doors:
     """Where finished videos lie under people's names."""
     memory: MemoryService
     snapshots: SnapshotService
-    machines: MachinesDoor
-    cluster: ClusterDoor
+    machines: MachinesFactory
+    cluster: NomadFactory
     sandbox: Sandbox
     sights: ImageDescriptionService
     audit: AuditLog

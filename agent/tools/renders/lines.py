@@ -82,8 +82,8 @@ def message_of(view: RenderView) -> str:
 
 async def explained(context: ToolContext, view: RenderView) -> RenderLine:
     """With the real reason: of waiting from the queue and the farm, of failing from the scene that failed."""
-    renders = context.doors.renders
-    line = RenderLine.of(view, context.doors.out_dir)
+    renders = context.services.renders
+    line = RenderLine.of(view, context.services.out_dir)
     if view.state is RenderState.FAILED:
         return line.model_copy(update={"message": _why_failed(await renders.detail(view.id))})
     if view.ended or view.cancel_requested:
@@ -113,7 +113,7 @@ def _why_failed(detail: RenderDetail) -> str:
 
 async def render_of(context: ToolContext, given: str) -> RenderView:
     """An id or the end of one; else what "it" means: what the conversation was about, or the newest."""
-    renders = context.doors.renders
+    renders = context.services.renders
     if given not in (LATEST, FINISHED):
         return await renders.get(given)
     if context.last_render_id is not None:
@@ -135,8 +135,8 @@ async def render_of(context: ToolContext, given: str) -> RenderView:
 
 async def not_filmed(context: ToolContext, project_id: str) -> Conflict:
     """Why there is no video of a project that was spoken of: scenes without words, or nobody asked."""
-    project = await context.doors.projects.get(project_id)
-    scenes = await context.doors.scenes.list(project_id)
+    project = await context.services.projects.get(project_id)
+    scenes = await context.services.scenes.list(project_id)
     silent = [str(scene.position + 1) for scene in scenes if not is_filled(scene)]
     if not scenes:
         why, hint = "it has no scenes", f"Say “Add a scene to {project.title} where Nova says: Hello”."

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from agent.tools.machines_door import MachineCalls, meant, understood
+from agent.tools.machines.api import MachinesClient, meant, understood
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.table import aligned, last_lines, lasting
@@ -76,7 +76,7 @@ class _Planned(BaseModel):
 
 async def _plan(context: ToolContext, request: RunCommand) -> Plan:
     """Refuses as the act does: a machine that is none of ours, or not enrolled; what is not on the list."""
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         answer = await _posted(api, request, "/plan")
     planned: _Planned = understood(_Planned, answer)
     changes = (
@@ -94,7 +94,7 @@ async def _plan(context: ToolContext, request: RunCommand) -> Plan:
 )
 async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
     """Run an allowed command on a machine and show what it says."""
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         answer = await _posted(api, request)
     ran: _Ran = understood(_Ran, answer)
     output = last_lines(ran.output, _MOST_LINES)
@@ -108,7 +108,7 @@ async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
     )
 
 
-async def _posted(api: MachineCalls, request: RunCommand, rest: str = "") -> Any:
+async def _posted(api: MachinesClient, request: RunCommand, rest: str = "") -> Any:
     """The answer about the command on the machine that is meant."""
     machine = await meant(api, request.machine)
     try:
@@ -121,7 +121,7 @@ async def _posted(api: MachineCalls, request: RunCommand, rest: str = "") -> Any
         raise
 
 
-async def _not_allowed(api: MachineCalls, command: str) -> Forbidden:
+async def _not_allowed(api: MachinesClient, command: str) -> Forbidden:
     """With what may be run instead."""
     allowed: list[_Allowed] = understood(list[_Allowed], await api.get("/api/commands"))
     rows = [[_PLACE.sub("…", " ".join(one.argv)), one.sentence] for one in allowed]

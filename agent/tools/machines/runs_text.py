@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.tools.machines_door import Run
+from agent.tools.machines.api import Run
 from agent.tools.table import aligned, lasting, listed
 from soundstage.database import utcnow
 

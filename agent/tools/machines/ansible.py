@@ -7,9 +7,9 @@ from difflib import get_close_matches
 
 from pydantic import Field
 
-from agent.tools.machines_door import (
+from agent.tools.machines.api import (
     Machine,
-    MachineCalls,
+    MachinesClient,
     Playbook,
     Run,
     all_machines,
@@ -65,7 +65,7 @@ class _Order:
 
 
 async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         order = await _order(api, request)
         runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
     only = f", only the role {request.role} (tags {' '.join(order.tags)})" if request.role else ""
@@ -97,7 +97,7 @@ async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
 )
 async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
     """Run a playbook or a role of Ansible on machines, or only try what it would change."""
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         order = await _order(api, request)
         body = {
             "machines": order.names,
@@ -115,7 +115,7 @@ async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
     )
 
 
-async def _order(api: MachineCalls, request: RunAnsible) -> _Order:
+async def _order(api: MachinesClient, request: RunAnsible) -> _Order:
     playbooks: list[Playbook] = understood(list[Playbook], await api.get("/api/playbooks"))
     playbook = _playbook(playbooks, request.playbook)
     return _Order(playbook, _tags(playbook, request.role), await _machines(api, request.machines))
@@ -155,7 +155,7 @@ def _tags(playbook: Playbook, role: str | None) -> list[str]:
     )
 
 
-async def _machines(api: MachineCalls, given: str) -> list[Machine]:
+async def _machines(api: MachinesClient, given: str) -> list[Machine]:
     """In the order of their names; each once. Raises when one of them cannot be configured."""
     everybody = await all_machines(api)
     members = [machine for machine in everybody if machine.state in _CONFIGURABLE]
@@ -176,7 +176,7 @@ async def _machines(api: MachineCalls, given: str) -> list[Machine]:
     return [chosen[name] for name in sorted(chosen)]
 
 
-async def _group(api: MachineCalls, members: list[Machine], word: str) -> list[Machine]:
+async def _group(api: MachinesClient, members: list[Machine], word: str) -> list[Machine]:
     """The machines of a pool, a tag, or with cards; empty when the word is no group."""
     if word == _ALL:
         return members

@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 
 from agent.memory.service import Owner
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Change, Plan, change
-from agent.tools.projects import ProjectRef, SceneLine, lines_of, project_named, scene_lines
+from agent.tools.projects.tools import ProjectRef, SceneLine, lines_of, project_named, scene_lines
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
-from agent.tools.speakers import name_of, persona_named
 from agent.writing.dividing import scenes_of
 from agent.writing.scenes import MOST_SCENES, SCENES_OF_A_TOPIC, PlannedScene, Wish
 from soundstage.errors import NotFound, SoundstageError
@@ -157,7 +157,7 @@ async def write_script(context: ToolContext, request: WriteScript) -> ScriptMade
     scenes, written_by, title = plot.given, "given", plot.title
     if not scenes:
         count = request.scenes or SCENES_OF_A_TOPIC
-        author = context.doors.author
+        author = context.services.author
         wish = Wish(
             topic=(request.topic or "").strip(),
             scenes=count,
@@ -171,7 +171,7 @@ async def write_script(context: ToolContext, request: WriteScript) -> ScriptMade
             scenes, written_by = written.planned(), "model"
             title = request.title or (title if plot.project is not None else written.title)
     project = plot.project or await _project(context, request, plot.persona, title)
-    made = await context.doors.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])
+    made = await context.services.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])
     result = ScriptMade(
         project_id=project.id,
         project=project.title,
@@ -197,7 +197,7 @@ async def _plot(context: ToolContext, request: WriteScript) -> _Plot:
 async def _remembered(context: ToolContext, topic: str) -> str:
     """What the person wanted kept about it, in the order in which it was told; a paragraph for each."""
     context.principal.require("memory:read")
-    found = await context.doors.memory.recall(Owner.of(context.principal), topic, limit=MOST_REMEMBERED)
+    found = await context.services.memory.recall(Owner.of(context.principal), topic, limit=MOST_REMEMBERED)
     if not found.memories:
         raise NotFound(
             "writing.nothing_remembered",
@@ -211,7 +211,7 @@ async def _remembered(context: ToolContext, topic: str) -> str:
 async def _filmed(context: ToolContext, result: ScriptMade) -> ScriptMade:
     """With the render; where that cannot be made, the scenes stay and the reason is told."""
     try:
-        render = await context.doors.renders.create(
+        render = await context.services.renders.create(
             RenderRequest(project=result.project_id), requested_by=context.principal.name
         )
     except SoundstageError as error:
@@ -223,11 +223,11 @@ async def _filmed(context: ToolContext, result: ScriptMade) -> ScriptMade:
 
 async def _project(context: ToolContext, request: WriteScript, persona: Persona, title: str) -> ProjectView:
     """A new project, or the one of that title that has no words yet: asking twice makes no second one."""
-    for known in await context.doors.projects.list():
+    for known in await context.services.projects.list():
         same = known.title == title and known.persona == persona.id
-        if same and not any(map(is_filled, await context.doors.scenes.list(known.id))):
+        if same and not any(map(is_filled, await context.services.scenes.list(known.id))):
             return known
-    return await context.doors.projects.create(
+    return await context.services.projects.create(
         ProjectDraft(
             title=title,
             persona=persona.id,

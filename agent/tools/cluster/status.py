@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.tools.cluster_door import job_named, node_named
-from agent.tools.cluster_words import (
+from agent.tools.cluster.nomad import job_named, node_named
+from agent.tools.cluster.text import (
     allocation_lines,
     counts,
     job_state,
@@ -61,7 +61,7 @@ class Cluster(ToolResult):
 @tool(effect="read", permission="cluster:read")
 async def cluster_status(context: ToolContext, request: ClusterStatus) -> Cluster:
     """Show the nodes of the farm with their cards, the jobs on them, and why something waits."""
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         if request.job is not None:
             return await _one_job(nomad, request.job)
         nodes = await _nodes(nomad, request.node)
@@ -109,7 +109,7 @@ class JobLog(ToolResult):
 @tool(effect="read", permission="job:read", reveals=True)
 async def job_logs(context: ToolContext, request: JobLogs) -> JobLog:
     """Show the last lines that a job on the farm has written."""
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         job = str((await job_named(nomad, request.job))["ID"])
         allocations = [one for one in await nomad.allocations(job) if one.get("TaskStates")]
         if not allocations:

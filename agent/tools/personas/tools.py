@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.tools.personas_keeping import (
+from agent.tools.personas.editing import (
     change_words,
     delete_persona,
     plan_deletion,
@@ -54,7 +54,7 @@ class PersonaLines(ToolResult):
 @tool(effect="read", permission="persona:read")
 async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaLines:
     """List who can speak."""
-    return PersonaLines(personas=tuple(_line(persona) for persona in context.doors.personas.list()))
+    return PersonaLines(personas=tuple(_line(persona) for persona in context.services.personas.list()))
 
 
 class CreatePersona(ToolRequest):
@@ -133,7 +133,7 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
     consent = _consent(request)
     path = await _path(context, request.photo)
     draft = PersonaDraft(name=request.name, media=request.photo, consent=consent)
-    persona_id = await context.doors.persona_maker.plan(draft, stored=path is None)
+    persona_id = await context.services.persona_maker.plan(draft, stored=path is None)
     agreed = f"{consent.person}, on {consent.granted_at}, for {consent.purpose}"
     changes = [
         change(
@@ -172,9 +172,11 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     consent = _consent(request)
     async with _media(context, request.photo) as media:
         draft = PersonaDraft(name=request.name, media=media, consent=consent)
-        made = await context.doors.persona_maker.create(draft)
+        made = await context.services.persona_maker.create(draft)
     persona = made.persona
-    named = [one for one in context.doors.personas.list() if one.name.casefold() == persona.name.casefold()]
+    named = [
+        one for one in context.services.personas.list() if one.name.casefold() == persona.name.casefold()
+    ]
     call = persona.name if len(named) < 2 else persona.id
     return PersonaMadeLine(persona_id=persona.id, name=persona.name, call=call, warnings=tuple(made.warnings))
 
@@ -219,11 +221,11 @@ async def _media(context: ToolContext, photo: str) -> AsyncIterator[str]:
         yield photo
         return
     labels = AssetLabels(kind=AssetKind.IMAGE, name=path.name)
-    asset = await context.doors.assets.upload(_chunks(path), labels)
+    asset = await context.services.assets.upload(_chunks(path), labels)
     try:
         yield asset.id
     except (SoundstageError, asyncio.CancelledError):
-        await context.doors.assets.delete(asset.id)
+        await context.services.assets.delete(asset.id)
         raise
 
 

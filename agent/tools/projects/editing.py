@@ -11,8 +11,9 @@ from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, model_validator
 
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
-from agent.tools.projects import (
+from agent.tools.projects.tools import (
     ProjectRef,
     SceneLine,
     SceneRef,
@@ -22,9 +23,8 @@ from agent.tools.projects import (
     scene_named,
 )
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.render_lines import LATEST
+from agent.tools.renders.lines import LATEST
 from agent.tools.sizes import Quality, Shape, canvas_for, resized
-from agent.tools.speakers import persona_named
 from agent.writing.scenes import HEADING_CHARS
 from soundstage.errors import Invalid
 from soundstage.one_line import OneLine
@@ -126,13 +126,13 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         return Plan(changes=(change(f"Make a project “{request.title}” with {persona.name}"),))
     project = await project_named(context, request.project)
     where = f"project “{project.title}” ({project.id})"
-    scenes = await context.doors.scenes.list(project.id)
+    scenes = await context.services.scenes.list(project.id)
     if request.persona is not None:
         persona_named(context, request.persona)
     if request.action in ("add_scene", "move_scene"):
         _place(project, scenes, request)
     if request.action == "restore":
-        await context.doors.versions.get(project.id, request.version or 1)
+        await context.services.versions.get(project.id, request.version or 1)
     match request.action:
         case "delete":
             what = f"Delete it with its versions and {len(scenes)} scenes; its videos stay"
@@ -171,7 +171,7 @@ async def edit_project(context: ToolContext, request: EditProject) -> ProjectEdi
 
 async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
     persona = persona_named(context, request.persona or "nova")
-    project = await context.doors.projects.create(
+    project = await context.services.projects.create(
         ProjectDraft(
             title=request.title or "",
             persona=persona.id,
@@ -184,7 +184,7 @@ async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
-    renamed = await context.doors.projects.change(project.id, ProjectChange(title=request.title))
+    renamed = await context.services.projects.change(project.id, ProjectChange(title=request.title))
     return await _edited(context, renamed, f"“{project.title}” is called “{renamed.title}” now.", shown=False)
 
 
@@ -203,16 +203,16 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     if request.captions is not None:
         given["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
         said.append(f"captions are {request.captions}")
-    changed = await context.doors.projects.change(project.id, ProjectChange(**given))
+    changed = await context.services.projects.change(project.id, ProjectChange(**given))
     return await _edited(context, changed, f"In “{project.title}” {' and '.join(said)} now.", shown=False)
 
 
 async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
-    scenes = await context.doors.scenes.list(project.id)
+    scenes = await context.services.scenes.list(project.id)
     place = _place(project, scenes, request)
     persona = None if request.persona is None else persona_named(context, request.persona).id
-    made = await context.doors.scenes.create(
+    made = await context.services.scenes.create(
         project.id,
         SceneDraft(
             title=request.title or "",
@@ -240,7 +240,7 @@ async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEd
         given["background"] = background_of(request.background)
     if request.heading is not None:
         given["overlays"] = (*_without_heading(scene.overlays), *_headings(request.heading))
-    await context.doors.scenes.change(project.id, scene.id, SceneDraft(**given))
+    await context.services.scenes.change(project.id, scene.id, SceneDraft(**given))
     return await _edited(context, project, f"Scene {scene.position + 1} of “{project.title}” is changed.")
 
 
@@ -258,15 +258,15 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
         index = len(others) if target is None else [one.id for one in others].index(target)
     order = [one.id for one in others]
     order.insert(index, scene.id)
-    await context.doors.scenes.reorder(project.id, order)
+    await context.services.scenes.reorder(project.id, order)
     done = f"Scene {scene.position + 1} of “{project.title}” is scene {index + 1} now."
     return await _edited(context, project, done)
 
 
 async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
-    kept = await context.doors.versions.keep(project.id, "before a scene was deleted")
-    await context.doors.scenes.delete(project.id, scene.id)
+    kept = await context.services.versions.keep(project.id, "before a scene was deleted")
+    await context.services.scenes.delete(project.id, scene.id)
     done = f"Scene {scene.position + 1} of “{project.title}” is deleted."
     return await _edited(context, project, done, version=kept.number)
 
@@ -274,9 +274,9 @@ async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEd
 async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
     # Before anything is kept: what is kept would itself be found as the version that was meant.
-    await context.doors.versions.get(project.id, request.version or 1)
-    kept = await context.doors.versions.keep(project.id, "before an earlier version came back")
-    restored = await context.doors.versions.restore(project.id, request.version or 1)
+    await context.services.versions.get(project.id, request.version or 1)
+    kept = await context.services.versions.keep(project.id, "before an earlier version came back")
+    restored = await context.services.versions.restore(project.id, request.version or 1)
     done = f"“{restored.title}” is as it was in version {request.version}."
     return await _edited(
         context, restored, done, version=None if kept.number == request.version else kept.number
@@ -285,7 +285,7 @@ async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 async def _delete(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
-    await context.doors.projects.delete(project.id)
+    await context.services.projects.delete(project.id)
     done = f"The project “{project.title}” is deleted. Its videos stay."
     return ProjectEdited(project_id=None, project=project.title, done=done)
 
@@ -309,14 +309,14 @@ async def _scene(
     context: ToolContext, request: EditProject
 ) -> tuple[ProjectView, list[SceneView], SceneView]:
     project = await project_named(context, request.project)
-    scenes = await context.doors.scenes.list(project.id)
+    scenes = await context.services.scenes.list(project.id)
     return project, scenes, scene_named(project, scenes, request.scene or "")
 
 
 async def _edited(
     context: ToolContext, project: ProjectView, done: str, *, version: int | None = None, shown: bool = True
 ) -> ProjectEdited:
-    scenes = await context.doors.scenes.list(project.id) if shown else []
+    scenes = await context.services.scenes.list(project.id) if shown else []
     return ProjectEdited(
         project_id=project.id,
         project=project.title,

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
-from agent.tools.cluster_door import jobs_on, node_named, takes_work
-from agent.tools.machines_acting import Acted, Asked, MachineAct, work_on
-from agent.tools.machines_door import Machine, MachineCalls, Timeline, one_machine, understood
-from agent.tools.machines_power import SWITCHES
-from agent.tools.machines_words import disks_of, introduced, other_key
+from agent.tools.cluster.nomad import jobs_on, node_named, takes_work
+from agent.tools.machines.action import Acted, Asked, MachineAct, work_on
+from agent.tools.machines.api import Machine, MachinesClient, Timeline, one_machine, understood
+from agent.tools.machines.power import SWITCHES
+from agent.tools.machines.text import disks_of, introduced, other_key
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
 from agent.tools.table import listed
@@ -32,7 +32,7 @@ async def plan_act(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
     called = f", and is called {request.name}" if request.name else ""
     changes = [change(f"It joins the farm{called}", introduced(machine))]
@@ -45,7 +45,7 @@ async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _accept(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
         # The code of the plan that was agreed to, unless it was said: the API refuses it when it has changed.
         code = request.code or machine.code
@@ -56,7 +56,7 @@ async def _accept(context: ToolContext, request: Asked) -> Acted:
 
 
 async def _plan_choose_key(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await one_machine(api, request.machine)
     code = _said_code(request)
     changes = [change(f"The key {code} counts for it from now on, and no other", introduced(machine))]
@@ -65,7 +65,7 @@ async def _plan_choose_key(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _choose_key(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await one_machine(api, request.machine)
         body = {"code": _said_code(request)}
         done = understood(Machine, await api.post(f"/api/machines/{machine.id}/key", body))
@@ -80,7 +80,7 @@ def _said_code(request: Asked) -> str:
     return request.code
 
 
-async def _acceptable(api: MachineCalls, request: Asked) -> Machine:
+async def _acceptable(api: MachinesClient, request: Asked) -> Machine:
     machine = await one_machine(api, request.machine)
     if machine.state not in _ACCEPTABLE:
         raise Conflict(
@@ -94,7 +94,7 @@ async def _acceptable(api: MachineCalls, request: Asked) -> Machine:
 
 
 async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     disks = ", ".join(disks_of(machine.hardware)) or "all its disks"
@@ -110,7 +110,7 @@ async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _reinstall(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         body = {"code": machine.code} if machine.code else None
         await api.post(f"/api/machines/{machine.id}/accept", body)
@@ -125,7 +125,7 @@ async def _reinstall(context: ToolContext, request: Asked) -> Acted:
     return Acted(machine.id, machine.name, sentence)
 
 
-async def _reinstallable(context: ToolContext, api: MachineCalls, request: Asked) -> Machine:
+async def _reinstallable(context: ToolContext, api: MachinesClient, request: Asked) -> Machine:
     machine = await one_machine(api, request.machine)
     if machine.state not in _REINSTALLABLE:
         raise Conflict(
@@ -143,7 +143,7 @@ async def _reinstallable(context: ToolContext, api: MachineCalls, request: Asked
 
 
 async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]), lasting=True)
     name = str(node["Name"])
@@ -164,7 +164,7 @@ async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _drain(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]))
         await nomad.drain(str(node["ID"]), DRAIN_DEADLINE)
@@ -174,13 +174,13 @@ async def _drain(context: ToolContext, request: Asked) -> Acted:
 
 
 async def _plan_undrain(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
     return Plan(changes=(change("It takes work again", str(node["Name"])),), seconds=0)
 
 
 async def _undrain(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.cluster() as nomad:
+    async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         await nomad.undrain(str(node["ID"]))
     return Acted("", str(node["Name"]), f"{node['Name']} takes work again.")
@@ -192,7 +192,7 @@ class _RetirePlan(BaseModel):
 
 
 async def _plan_retire(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await one_machine(api, request.machine)
         plan: _RetirePlan = understood(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
     changes = [change("It goes out of service for good", introduced(machine))]
@@ -201,7 +201,7 @@ async def _plan_retire(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _retire(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         machine = await one_machine(api, request.machine)
         path = f"/api/machines/{machine.id}/retire"
         plan: _RetirePlan = understood(_RetirePlan, await api.get(path))

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
-from agent.tools.speakers import persona_named
 from soundstage.errors import NotFound
 from studio.people.schemas import ErasePlan
 from studio.personas.schemas import Persona, PersonaChange, PersonaEntry
@@ -41,7 +41,7 @@ class Gone:
 async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) -> Plan:
     """Each word that changes, with the old one; a persona of the operator's is refused, as the act does."""
     persona = persona_named(context, given)
-    changed = await context.doors.persona_maker.update(persona.id, wanted, dry_run=True)
+    changed = await context.services.persona_maker.update(persona.id, wanted, dry_run=True)
     changes = []
     for field in wanted.given():
         old, new = getattr(persona, field), getattr(changed, field)
@@ -53,13 +53,13 @@ async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) ->
 
 async def change_words(context: ToolContext, given: str, wanted: PersonaChange) -> Persona:
     """The persona as it is now."""
-    return await context.doors.persona_maker.update(persona_named(context, given).id, wanted)
+    return await context.services.persona_maker.update(persona_named(context, given).id, wanted)
 
 
 async def plan_deletion(context: ToolContext, given: str) -> Plan:
     """Everything that goes, by name; a persona of the operator's is refused, as the act refuses it."""
     persona = persona_named(context, given)
-    plan = await context.doors.people.erase_persona(persona.id, dry_run=True)
+    plan = await context.services.people.erase_persona(persona.id, dry_run=True)
     changes = [change("Delete the face and the voice for good, with all made of them", _called(persona))]
     for kind, told in _GOES:
         ids: list[str] = getattr(plan, kind)
@@ -72,7 +72,7 @@ async def plan_deletion(context: ToolContext, given: str) -> Plan:
 async def delete_persona(context: ToolContext, given: str) -> Gone:
     """With the face, the voice and every file made from them."""
     persona = persona_named(context, given)
-    plan = await context.doors.people.erase_persona(persona.id)
+    plan = await context.services.people.erase_persona(persona.id)
     sentence = f"{persona.name} is deleted{_with(plan)}. Nothing of the face is left."
     return Gone(persona.id, persona.name, sentence)
 
@@ -86,7 +86,7 @@ def plan_reload(context: ToolContext, given: str | None) -> Plan:
 
 def reload_personas(context: ToolContext, given: str | None) -> str:
     """How their files stand now: a broken one is told with line and column, and the last good one stays."""
-    found = [context.doors.personas.reload(one.id) for one in _entries(context, given)]
+    found = [context.services.personas.reload(one.id) for one in _entries(context, given)]
     bad = [f"  {status.file} is {status.state}: {status.error}" for status in found if status.error]
     read = f"{len(found)} file{'' if len(found) == 1 else 's'} read again"
     if not bad:
@@ -96,7 +96,7 @@ def reload_personas(context: ToolContext, given: str | None) -> str:
 
 def _entries(context: ToolContext, given: str | None) -> list[PersonaEntry]:
     """All, or the one that is named; a broken file, in which no name can be read, is called by its id."""
-    entries = context.doors.personas.entries()
+    entries = context.services.personas.entries()
     if given is None:
         return entries
     wanted = given.strip().casefold()

@@ -17,7 +17,7 @@ async def plan_deletion(context: ToolContext, video: RenderView) -> Plan:
         raise Conflict("render.active", f"This render is {video.state}.", "Cancel it first.")
     where = f"“{video.title}” ({video.id})"
     changes = [change("Delete the video for good; it cannot be had back", where)]
-    changes += [change("Delete the file", str(context.doors.out_dir / name)) for name in video.out_files]
+    changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
     if video.outputs:
         mib = sum(output.bytes for output in video.outputs) / MIB
         kept = f"{len(video.outputs)} files, {mib:.1f} MiB"
@@ -28,7 +28,7 @@ async def plan_deletion(context: ToolContext, video: RenderView) -> Plan:
 
 async def _published(context: ToolContext, video: RenderView) -> list[Change]:
     """What is on YouTube is not this house's to delete; people shall know that it stays."""
-    found = await context.doors.publishing.page(video.id, limit=_MOST_PUBLICATIONS)
+    found = await context.services.publishing.page(video.id, limit=_MOST_PUBLICATIONS)
     return [
         change("It stays on YouTube, where only YouTube Studio deletes it", one.url)
         for one in found

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from agent.tools.personas.lookup import name_of
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.render_lines import LATEST
-from agent.tools.speakers import name_of
+from agent.tools.renders.lines import LATEST
 from soundstage.errors import Conflict, NotFound
 from studio.projects.schemas import ProjectView
 from studio.scenes.schemas import SceneView
@@ -114,11 +114,11 @@ class ProjectLines(ToolResult):
 async def list_projects(context: ToolContext, request: ListProjects) -> ProjectLines:
     """List the projects, or show the scenes of one."""
     if request.project is None and request.scene is None:
-        found = await context.doors.projects.list(request.limit)
+        found = await context.services.projects.list(request.limit)
         return ProjectLines(projects=tuple(project_line(context, one) for one in found))
     context.principal.require("scene:read")
     project = await project_named(context, request.project or LATEST)
-    scenes = await context.doors.scenes.list(project.id)
+    scenes = await context.services.scenes.list(project.id)
     if request.scene is not None:
         scenes = [scene_named(project, scenes, request.scene)]
     return ProjectLines(
@@ -133,7 +133,7 @@ async def project_named(context: ToolContext, given: str) -> ProjectView:
     """By id, slug or title; “latest”: what the conversation is about. A near miss is told, never guessed."""
     if given == LATEST:
         return await _latest(context)
-    projects = await context.doors.projects.list(MOST_PROJECTS)
+    projects = await context.services.projects.list(MOST_PROJECTS)
     wanted = given.strip().casefold()
     for one in projects:
         if wanted in (one.id.casefold(), one.slug):
@@ -209,11 +209,11 @@ def lines_of(scenes: Sequence[SceneLine]) -> list[str]:
 
 async def _latest(context: ToolContext) -> ProjectView:
     """What the conversation is about, that of its last video, or the only one there is."""
-    projects = context.doors.projects
+    projects = context.services.projects
     if context.last_project_id is not None:
         return await projects.get(context.last_project_id)
     if context.last_render_id is not None:
-        render = await context.doors.renders.get(context.last_render_id)
+        render = await context.services.renders.get(context.last_render_id)
         if render.project_id is not None:
             return await projects.get(render.project_id)
     known = await projects.list(MOST_PROJECTS)

@@ -21,7 +21,7 @@ NEW = "new"
 Wanted = TypeVar("Wanted")
 
 
-class MachineCalls(Protocol):
+class MachinesClient(Protocol):
     """One conversation with the API. Errors come out as the API meant them: code, sentence and hint."""
 
     async def get(self, path: str, **params: Any) -> Any: ...
@@ -31,7 +31,7 @@ class MachineCalls(Protocol):
     def events(self, path: str) -> AsyncIterator[dict[str, Any]]: ...
 
 
-MachinesDoor = Callable[[Principal], AbstractAsyncContextManager[MachineCalls]]
+MachinesFactory = Callable[[Principal], AbstractAsyncContextManager[MachinesClient]]
 """For whom the calls are made: the API writes that down."""
 
 
@@ -154,7 +154,7 @@ def understood(kind: type[Wanted] | Any, answer: Any) -> Any:
         ) from error
 
 
-async def all_machines(api: MachineCalls, *states: str) -> list[Machine]:
+async def all_machines(api: MachinesClient, *states: str) -> list[Machine]:
     """By name, without their hardware."""
     found: list[Machine] = understood(
         list[Machine], await api.get("/api/machines", state=list(states) or None)
@@ -162,7 +162,7 @@ async def all_machines(api: MachineCalls, *states: str) -> list[Machine]:
     return found
 
 
-async def one_machine(api: MachineCalls, given: str) -> Machine:
+async def one_machine(api: MachinesClient, given: str) -> Machine:
     """The machine that is meant, with its hardware: by name, id or the code on its console, or `new`.
 
     Only names that the API has listed reach a path.
@@ -171,7 +171,7 @@ async def one_machine(api: MachineCalls, given: str) -> Machine:
     return found
 
 
-async def meant(api: MachineCalls, given: str) -> Machine:
+async def meant(api: MachinesClient, given: str) -> Machine:
     """As `one_machine`, without its hardware. Raises `machine.not_found`, with a name that is near, and
     `machine.none_waits` or `machine.several_wait` for `new`.
     """

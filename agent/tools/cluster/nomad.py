@@ -12,7 +12,7 @@ from farm.nomad.client import Json
 from farm.nomad.operating import OperatorClient
 from soundstage.errors import Conflict, NotFound
 
-ClusterDoor = Callable[[], AbstractAsyncContextManager[OperatorClient]]
+NomadFactory = Callable[[], AbstractAsyncContextManager[OperatorClient]]
 """One conversation with Nomad; raises `cluster.not_configured` where the settings name none."""
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from pydantic import Field
 
-from agent.tools.machines_door import MachineCalls, Run, understood
+from agent.tools.machines.api import MachinesClient, Run, understood
+from agent.tools.machines.runs_text import Task, named_in_short, run_lines, shown_tasks, state_of
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.runs_words import Task, named_in_short, run_lines, shown_tasks, state_of
 from agent.tools.table import aligned
 from soundstage.errors import Conflict, NotFound
 
@@ -48,7 +48,7 @@ class RunLines(ToolResult):
 @tool(effect="read", permission="run:read")
 async def show_runs(context: ToolContext, request: ShowRuns) -> RunLines:
     """List the runs of Ansible, or show one with its tasks so far and why it failed."""
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         if request.run is not None:
             run = await found_run(api, request.run)
             tasks: list[Task] = understood(list[Task], await api.get(f"/api/runs/{run.id}/tasks"))
@@ -79,7 +79,7 @@ class RunCancelled(ToolResult):
 
 
 async def _plan_cancel(context: ToolContext, request: CancelRun) -> Plan:
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         run = await _open_run(api, request.run)
     what = "It is stopped; what it has done on the machines stays, and the rest is not done"
     return Plan(changes=(change(what, f"{run.id}: {named_in_short(run)}"),))
@@ -93,14 +93,14 @@ async def _plan_cancel(context: ToolContext, request: CancelRun) -> Plan:
 )
 async def cancel_run(context: ToolContext, request: CancelRun) -> RunCancelled:
     """Stop a run of Ansible. What it has done stays."""
-    async with context.doors.machines(context.principal) as api:
+    async with context.services.machines(context.principal) as api:
         run = await _open_run(api, request.run)
         done: Run = understood(Run, await api.post(f"/api/runs/{run.id}/cancel"))
     ending = "is cancelled" if done.ended else "is being stopped; what it has done stays"
     return RunCancelled(run_id=done.id, done=f"The run of {named_in_short(done)} {ending}.")
 
 
-async def found_run(api: MachineCalls, given: str) -> Run:
+async def found_run(api: MachinesClient, given: str) -> Run:
     """By id, by the end of one, or the newest. Raises `run.not_found`."""
     runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=500))
     wanted = given.strip().casefold()
@@ -114,7 +114,7 @@ async def found_run(api: MachineCalls, given: str) -> Run:
     )
 
 
-async def _open_run(api: MachineCalls, given: str) -> Run:
+async def _open_run(api: MachinesClient, given: str) -> Run:
     if given.strip().casefold() != LATEST:
         run = await found_run(api, given)
         if run.ended:

@@ -9,11 +9,12 @@ from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator, model_validator
 
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
+from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Plan
-from agent.tools.projects import project_named
+from agent.tools.projects.tools import project_named
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.render_deletion import plan_deletion
-from agent.tools.render_lines import (
+from agent.tools.renders.deletion import plan_deletion
+from agent.tools.renders.lines import (
     FINISHED,
     LATEST,
     RenderLine,
@@ -22,9 +23,8 @@ from agent.tools.render_lines import (
     message_of,
     render_of,
 )
-from agent.tools.render_plans import plan_cancel, plan_render, plan_retry
+from agent.tools.renders.plans import plan_cancel, plan_render, plan_retry
 from agent.tools.sizes import Quality, Shape, canvas_for
-from agent.tools.speakers import name_of, persona_named
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import RenderState
 
@@ -105,14 +105,14 @@ async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
     wanted = await _request_of(context, request)
-    view = await context.doors.renders.create(wanted, requested_by=context.principal.name)
+    view = await context.services.renders.create(wanted, requested_by=context.principal.name)
     return ticket_of(context, view)
 
 
 def ticket_of(context: ToolContext, view: RenderView) -> Ticket:
     """The answer to a new render, with its speakers as people call them."""
     speakers = join_words([name_of(context, persona) for persona in view.personas])
-    return Ticket.of(view, context.doors.out_dir).model_copy(update={"speaker": speakers})
+    return Ticket.of(view, context.services.out_dir).model_copy(update={"speaker": speakers})
 
 
 class ListRenders(ToolRequest):
@@ -132,8 +132,8 @@ class RenderLines(ToolResult):
 @tool(effect="read", permission="render:read")
 async def list_renders(context: ToolContext, request: ListRenders) -> RenderLines:
     """List the videos, newest first."""
-    views = await context.doors.renders.list(limit=request.limit)
-    return RenderLines(renders=tuple(RenderLine.of(view, context.doors.out_dir) for view in views))
+    views = await context.services.renders.list(limit=request.limit)
+    return RenderLines(renders=tuple(RenderLine.of(view, context.services.out_dir) for view in views))
 
 
 class OneRender(ToolRequest):
@@ -147,13 +147,13 @@ class OneRender(ToolRequest):
 @tool(effect="read", permission="render:read")
 async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
     """Show one video: how far it is, why it waits or failed, and where its files are."""
-    renders = context.doors.renders
+    renders = context.services.renders
     if request.render != FINISHED:
         return await explained(context, await render_of(context, request.render))
     done = await renders.list(RenderState.DONE, limit=1)
     if not done:
         return await explained(context, await render_of(context, LATEST))
-    line = RenderLine.of(done[0], context.doors.out_dir)
+    line = RenderLine.of(done[0], context.services.out_dir)
     newest = await renders.list(limit=1)
     return line if newest[0].ended else line.model_copy(update={"meanwhile": _meanwhile(newest[0])})
 
@@ -183,10 +183,12 @@ async def cancel_render(context: ToolContext, request: EndRender) -> Cancelled:
     """Stop making a video, whose finished scenes stay in the cache; or delete one with its files."""
     wanted = await render_of(context, request.render)
     if request.action == "delete":
-        await context.doors.renders.delete(wanted.id)
-        return Cancelled.of(wanted, context.doors.out_dir).model_copy(update={"deleted": True, "files": ()})
-    view = await context.doors.renders.cancel(wanted.id)
-    return Cancelled.of(view, context.doors.out_dir)
+        await context.services.renders.delete(wanted.id)
+        return Cancelled.of(wanted, context.services.out_dir).model_copy(
+            update={"deleted": True, "files": ()}
+        )
+    view = await context.services.renders.cancel(wanted.id)
+    return Cancelled.of(view, context.services.out_dir)
 
 
 class Repeated(RenderLine):
@@ -202,8 +204,8 @@ async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
 async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
     """Try a failed or cancelled video again. What was finished is not made a second time."""
     wanted = await render_of(context, request.render)
-    view = await context.doors.renders.retry(wanted.id)
-    return Repeated.of(view, context.doors.out_dir)
+    view = await context.services.renders.retry(wanted.id)
+    return Repeated.of(view, context.services.out_dir)
 
 
 def _meanwhile(view: RenderView) -> str:

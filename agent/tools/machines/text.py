@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.tools.machines_door import Hardware, Machine, OtherKey, Run, Timeline
+from agent.tools.machines.api import Hardware, Machine, OtherKey, Run, Timeline
 from agent.tools.table import aligned, lasting, listed
 from soundstage.database import utcnow
 

@@ -13,7 +13,7 @@ def persona_named(context: ToolContext, given: str) -> Persona:
     """By id, else by name without regard to case; a near miss is told, never guessed, nor is it where several
     have the name.
     """
-    personas = context.doors.personas.list()
+    personas = context.services.personas.list()
     wanted = given.strip().casefold()
     by_id = [one for one in personas if one.id == wanted]
     found = by_id or [one for one in personas if one.name.casefold() == wanted]
@@ -31,11 +31,13 @@ def persona_named(context: ToolContext, given: str) -> Persona:
     elif names:
         hint = f"There are: {', '.join(sorted(names))}."
     else:
-        hint = f"There are none in {context.doors.personas.shipped}; set personas_dir to a folder with some."
+        hint = (
+            f"There are none in {context.services.personas.shipped}; set personas_dir to a folder with some."
+        )
     raise NotFound("persona.not_found", f"There is no persona called {given.strip()!r}.", hint)
 
 
 def name_of(context: ToolContext, persona_id: str) -> str:
     """How people call that persona; the id of one that is gone."""
-    known = (one.name for one in context.doors.personas.list() if one.id == persona_id)
+    known = (one.name for one in context.services.personas.list() if one.id == persona_id)
     return next(known, persona_id)

@@ -1,0 +1,1 @@
+"""Tools on the farm's nodes and jobs; all through Nomad."""

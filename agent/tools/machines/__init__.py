@@ -1,0 +1,1 @@
+"""Tools on machines, runs of Ansible and commands; all through the provisioning API."""

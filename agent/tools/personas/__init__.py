@@ -1,0 +1,1 @@
+"""Tools that list, create, change and delete personas."""

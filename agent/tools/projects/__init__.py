@@ -1,0 +1,1 @@
+"""Tools on projects, their scenes and their scripts."""

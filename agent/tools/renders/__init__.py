@@ -1,0 +1,1 @@
+"""Tools that create, list, show, cancel, retry and publish videos."""
