@@ -35,11 +35,10 @@ from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import seeing_model
 from agent.writing.model_author import ModelAuthor
 from agent.writing.scenes import Author
-from app.farm_choice import Farm, choose_farm, operator_client
+from app.farm_choice import Farm, choose_farm, operator_client, voice_lane, voice_program
 from app.machines_api import machines_api
 from app.migrating import migrate
-from app.state_folders import secure_state_folders
-from app.voice_lane import voice_lane, voice_program
+from app.server.state_folders import secure_state_folders
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
 from policy.audit import AuditLog

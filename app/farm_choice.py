@@ -4,9 +4,10 @@ composition root.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.worker_command import worker_command
 from farm.history import RunTimes
@@ -24,6 +25,7 @@ from soundstage.settings import Settings
 from studio.wiring import worker_cache
 
 ANSWER_S = 5.0
+VOICE_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +137,21 @@ def control_url_of(settings: Settings) -> str:
             "Set farm.control_url to the URL at which the nodes reach it.",
         )
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def voice_lane(settings: Settings, blobs: BlobStore, farm: Farm) -> Scheduler:
+    """Return the scheduler of voices, beside the one of videos: a video may take all workers for minutes, and
+    nobody waits that long for an answer in a conversation.
+
+    Worker processes on this machine; where there is no worker program and a farm has some, the farm.
+    """
+    options = local_options(settings)
+    if farm.transfer is not None and shutil.which(options.command[0]) is None:
+        return farm.scheduler
+    work_dir = settings.state_dir.absolute() / "work-voice"
+    return LocalScheduler(blobs, replace(options, work_dir=work_dir, concurrency=VOICE_WORKERS, niceness=0))
+
+
+def voice_program(settings: Settings, lane: Scheduler) -> str | None:
+    """Return the program that must be on this machine for it; None where the farm has it."""
+    return local_options(settings).command[0] if isinstance(lane, LocalScheduler) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
-from app.state_folders import secure_state_folders
+from app.server.state_folders import secure_state_folders
 from policy import Policy
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import uvicorn
 
-from app.listening import provisioning_sockets, proxy_options
 from app.provisioning import ProvisioningProcess, build_process
-from app.slow_clients import ImpatientProtocol
-from app.state_folders import log_repaired, secure_state_folders
-from app.tls_port import TlsPort
-from app.with_supervisor import GRACE_S, stop_with_supervisor
+from app.server.listening import provisioning_sockets, proxy_options
+from app.server.slow_clients import ImpatientProtocol
+from app.server.state_folders import log_repaired, secure_state_folders
+from app.server.supervisor import REQUESTS_GRACE_S, stop_with_supervisor
+from app.server.tls_port import TlsPort
 from provisioning_api.enrolment.own_certificate import OwnCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
@@ -86,7 +86,7 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
         # What a head may take of memory; what it may take of time is the protocol's.
         h11_max_incomplete_event_size=32 << 10,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=REQUESTS_GRACE_S,
         **proxy_options(settings),
     )
 

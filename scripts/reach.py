@@ -1,7 +1,7 @@
 """Finds what each test file depends on, by the imports of the files; for scripts/quick.
 
 A node is a file. An edge leads from a file to each one that its imports run: the module, the packages around
-it, modules that it names in a string (`"app.cli.ask"`, `f"agent.tools.{name}"`) and, for a test, the
+it, modules that it names in a string (`"app.cli.videos.ask"`, `f"agent.tools.{name}"`) and, for a test, the
 conftest.py of the folders above it. Imports inside of functions count; those for types alone do not. What the
 graph cannot see, a change of any other file, is answered with more tests (`tests_of_other_file`).
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.composition import build
-from app.web import create_app
+from app.server.web import create_app
 from soundstage.settings import Settings
 
 UI = Path(__file__).parent.parent / "ui"

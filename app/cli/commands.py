@@ -8,17 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-VIDEOS = "Make videos"
-AGENT = "Talk to the agent"
-FARM = "Farm and machines"
-RUN = "Run the studio"
-TRUST = "Trust and keys"
-STATE = "State of this installation"
+
+class Group(NamedTuple):
+    """A group of the help, and the package that has its commands."""
+
+    title: str
+    package: str
+
+
+VIDEOS = Group("Make videos", "videos")
+AGENT = Group("Talk to the agent", "agent")
+FARM = Group("Farm and machines", "farm")
+RUN = Group("Run the studio", "installation")
+TRUST = Group("Trust and keys", "trust")
+STATE = Group("State of this installation", "installation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class Entry:
     """One command of the root. `moved_to` is the new form of a name that works for one more release."""
 
     module: str
-    group: str
+    group: Group
     help: str
     moved_to: str = ""
 
@@ -143,12 +151,12 @@ class RootGroup(TyperGroup):
         return TyperCommand(cmd_name, help=entry.help, hidden=bool(entry.moved_to), rich_markup_mode=None)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[Group, list[tuple[str, str]]] = {}
         for name, entry in COMMANDS.items():
             if not entry.moved_to:
                 groups.setdefault(entry.group, []).append((name, entry.help))
         for group, lines in groups.items():
-            with formatter.section(group):
+            with formatter.section(group.title):
                 formatter.write_dl(lines)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -165,7 +173,8 @@ class RootGroup(TyperGroup):
         """Return the command itself, with its options."""
         if name not in self.commands:
             module = typer.Typer(rich_markup_mode=None)
-            import_module(f"app.cli.{COMMANDS[name].module}").register(module)
+            entry = COMMANDS[name]
+            import_module(f"app.cli.{entry.group.package}.{entry.module}").register(module)
             for found, command in typer.main.get_group(module).commands.items():
                 self.commands[found] = command
         return self.commands[name]

@@ -16,8 +16,8 @@ import uvicorn
 
 from app.cli.studio_api import TIMEOUT_S, StudioApi
 from app.composition import Services, build, ready, working
-from app.first_start import ensure_local_key
-from app.web import create_app
+from app.server.first_start import ensure_local_key
+from app.server.web import create_app
 from soundstage.http import open_client
 from soundstage.settings import Settings
 

@@ -7,27 +7,34 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app import composition
 from app.doctor import machine
 from app.doctor.check import Check, Level, amber, green, red
-from app.doctor.farm import farm
-from app.doctor.machines import machines
-from app.doctor.running import Server
+from app.farm_choice import nomad_address
 from app.migrating import current_revision, newest_revision
+from app.server.agents_key import look_at_key
 from app.worker_command import worker_command
 from farm.local.commands import MODELS_VARIABLE
+from farm.nomad.overview import overview
 from soundstage.database import Database
-from soundstage.errors import SoundstageError
+from soundstage.errors import SoundstageError, Unavailable
 from soundstage.settings import Settings, check_settings, load_settings
 from studio.personas.schemas import PersonaEntry
 from studio.wiring import persona_library
 
 WORKER_LIMIT_S = 60.0
 WORKER_FIX = "Run `make setup`, or set worker.command to the avatar program."
+
+
+class Server(Protocol):
+    """A connection to the server that works on this state folder."""
+
+    async def get(self, path: str) -> Any:
+        """Return the content of the answer. Raises SoundstageError."""
 
 
 class _Finding(BaseModel):
@@ -66,8 +73,8 @@ async def examine(
     checks.append(await machine.sandbox())
     async with running_server(settings) as server:
         checks += [await _database(settings, server), await _personas(settings, server)]
-    checks.append(await farm(settings))
-    checks += await machines(settings)
+    checks.append(await _farm(settings))
+    checks += await _machines(settings)
     return [*checks, *await _worker(settings)]
 
 
@@ -120,6 +127,36 @@ async def _personas(settings: Settings, server: Server | None) -> Check:
             "Set personas_dir to the folder of the checkout.",
         )
     return green("personas", ", ".join(entry.id for entry in entries))
+
+
+async def _farm(settings: Settings) -> Check:
+    if settings.farm.scheduler != "nomad":
+        return green("farm", "videos are made on this machine")
+    try:
+        found = await overview(nomad_address(settings))
+    except SoundstageError as error:
+        return red("farm", error.message, error.hint)
+    ready = [node for node in found.nodes if node.state == "ready"]
+    if not ready:
+        return red("farm", f"none of {len(found.nodes)} nodes is ready", "soundstage nodes")
+    faulty = [f"{node.name} ({card.fault})" for node in found.nodes for card in node.cards if card.fault]
+    if faulty:
+        return amber("farm", f"faulty cards: {', '.join(faulty)}", "soundstage nodes")
+    cards = sum(len(node.cards) for node in ready)
+    return green("farm", f"{len(ready)} of {len(found.nodes)} nodes are ready, with {cards} cards")
+
+
+async def _machines(settings: Settings) -> list[Check]:
+    """Return none where no key is set: requests then come from the user of this machine."""
+    if settings.provisioning.api_key_file is None:
+        return []
+    try:
+        await look_at_key(settings)
+    except Unavailable as error:
+        return [amber("machines", error.message, error.hint)]
+    except SoundstageError as error:
+        return [red("machines", error.message, error.hint)]
+    return [green("machines", "the provisioning API answers, and its key may act for people")]
 
 
 async def _worker(settings: Settings) -> list[Check]:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from agent.sandbox import Sandbox
 from app.doctor.check import Check, amber, green, red
-from app.https import authority_file, https_url, plain_http_warning, studio_authority
 from app.local_access import read_local_access
+from app.server.https import authority_file, https_url, plain_http_warning, studio_authority
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 

@@ -13,7 +13,7 @@ import pytest
 from local_login import log_in_locally
 
 from app.composition import Services
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import tenant_scope

@@ -10,7 +10,7 @@ import pytest
 from local_login import log_in_locally
 
 from app.composition import Services
-from app.web import create_app
+from app.server.web import create_app
 
 DEPLOY = "deploy the job talker with hf_token = hf_secret123, vram_mib = 4096"
 ADDRESS = "https://ann:hunter2@cam.example/live"

@@ -19,7 +19,7 @@ from provisioning_house import (  # type: ignore[import-not-found]
 )
 from sqlalchemy import insert
 
-from app.farm_routes import farm_router
+from app.server.farm_routes import farm_router
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from provisioning_api.machines.schemas import Acceptance

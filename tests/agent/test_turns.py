@@ -21,7 +21,7 @@ from agent.events import Text, TextPart
 from agent.sessions.schemas import TurnOut
 from agent.turns.log import TurnLog
 from app.composition import Services, opened
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from soundstage.errors import Conflict, Unavailable
 from soundstage.settings import Settings

@@ -18,7 +18,7 @@ from socket_servers import on_loopback
 from websockets.asyncio.client import connect
 
 from app.composition import Services, opened
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from soundstage.settings import Settings
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
 
 import real_server
 
-from app.agents_key import key_looked_at
 from app.machines_api import machines_api
+from app.server.agents_key import key_looked_at
 from policy import Principal
 from soundstage.errors import Forbidden
 from soundstage.settings import Settings

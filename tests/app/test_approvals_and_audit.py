@@ -16,7 +16,7 @@ from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import plan_of
 from app.composition import Services, opened
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from policy.decisions import Decision, Verdict
 from policy.keys.schemas import KeyRequest

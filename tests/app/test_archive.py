@@ -24,7 +24,7 @@ from app.archive.manifest import sha256_of
 from app.composition import Services, build, opened
 from app.migrating import LAST_WITH_ALL_MIGRATIONS
 from app.provisioning import build_process
-from app.web import create_app
+from app.server.web import create_app
 from policy.audit import AuditEntry, AuditLog
 from policy.audit.chain import BEGINNING, link
 from policy.audit.models import AuditLine
@@ -451,7 +451,7 @@ async def test_backups_are_made_one_at_a_time_and_leave_no_copies(services: Serv
             return await gather(*args)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("app.installation_routes.gather", looked_at)
+            patch.setattr("app.server.installation_routes.gather", looked_at)
             assert (await client.post("/api/backup")).status_code == 200
         assert seen == [folder / "copies"], "nothing goes to a folder that all may write to"
         assert (await client.post("/api/backup")).status_code == 200

@@ -21,10 +21,10 @@ from rich.console import Console
 from agent.events import Progress
 from app.cli.commands import COMMANDS as ENTRIES
 from app.cli.commands import RootGroup, whole_cli
+from app.cli.installation.webhooks import _try
 from app.cli.main import build_cli, run_cli
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
-from app.cli.webhooks import _try
 from studio.webhooks.kinds import WebhookKind
 
 Cli = Callable[..., Any]
@@ -223,7 +223,7 @@ def test_a_fault_of_our_own_is_no_traceback_either(cli: Cli, monkeypatch: pytest
     def broken(*_: object) -> None:
         raise RuntimeError("key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 
-    monkeypatch.setattr("app.cli.version.version", broken)
+    monkeypatch.setattr("app.cli.installation.version.version", broken)
     ran = cli("version")
     assert ran.code == 70
     assert "internal.unexpected" in ran.err and "Traceback" not in ran.err

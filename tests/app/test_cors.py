@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from local_login import log_in_locally
 
 from app.composition import Services
-from app.web import create_app
+from app.server.web import create_app
 from soundstage.settings.sections import HttpSettings
 
 FRIEND, STRANGER = "https://app.example", "https://evil.example"

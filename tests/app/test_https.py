@@ -17,7 +17,7 @@ import httpx
 import pytest
 from ready import told_until_ready
 
-from app.https import certificate_names, plain_http_warning
+from app.server.https import certificate_names, plain_http_warning
 from soundstage.settings import Settings
 
 PROGRAM = Path(sys.executable).with_name("soundstage")

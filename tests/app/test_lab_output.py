@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.cli import lab as lab_command
-from app.cli.flood import _rows
+from app.cli.farm import lab as lab_command
+from app.cli.farm.flood import _rows
 from app.cli.main import run_cli
 from app.cli.state import Stopped
 from lab.farm_in_a_box import Lab

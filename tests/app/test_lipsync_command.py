@@ -14,7 +14,7 @@ import pytest
 from avatar.spec import LipsyncSpec, Requirements, VideoFace
 from avatar.spec.consent_file import EXAMPLE
 
-from app.cli.lipsync import Fit
+from app.cli.videos.lipsync import Fit
 from app.composition import opened
 from farm.needs import Needs
 from soundstage.settings import Settings

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.first_start import prepare_keys
 from app.local_access import key_path, read_local_access, write_local_access
 from app.provisioning import build_process
+from app.server.first_start import prepare_keys
 from policy import Policy, Principal
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app import machines_api as asked
-from app.cli import machine_calls
+from app.cli.farm import machine_calls
 from app.cli.state import Invocation
 from app.machines_api import RETRIES, MachinesApi, machines_api
 from soundstage.errors import Forbidden, Invalid

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.composition import Services
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 

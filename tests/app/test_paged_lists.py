@@ -14,7 +14,7 @@ from agent.approvals.models import Approval
 from agent.sessions.models import AgentSession
 from agent.snapshots.models import Snapshot
 from app.composition import Services, opened
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from policy.audit import AuditEntry
 from policy.keys.schemas import KeyRequest

@@ -10,7 +10,7 @@ from agent.tools import ALL_TOOLS
 from agent.tools.toolset import AnyTool
 from app.composition import Services
 from app.provisioning import build_process
-from app.web import create_app
+from app.server.web import create_app
 from policy import PERMISSIONS, check_routes, list_route_grants
 from policy.decisions.bundle import load_bundle
 from policy.roles import roles

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 
-from app.slow_clients import ImpatientProtocol
+from app.server.slow_clients import ImpatientProtocol
 
 HEAD = b"POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
 PATIENCE_S = 60.0

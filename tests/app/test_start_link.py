@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.start_link import StartLink, open_in_browser
+from app.server.start_link import StartLink, open_in_browser
 from soundstage.database import utcnow
 from soundstage.settings import Settings
 

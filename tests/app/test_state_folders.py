@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.composition import build
 from app.provisioning import build_process
-from app.state_folders import log_repaired, secure_state_folders
+from app.server.state_folders import log_repaired, secure_state_folders
 from soundstage.settings import Settings
 from soundstage.telemetry import configure_logging
 

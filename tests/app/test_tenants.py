@@ -17,8 +17,8 @@ from two_tenants import JPEG, OWNER, RIVAL, Statements, calling, key_of, things_
 from agent.event_stream import EventReader
 from agent.mcp import McpCalls
 from app.composition import Services
+from app.server.web import create_app
 from app.tables import all_tables
-from app.web import create_app
 from policy import Principal
 from soundstage.database import Base
 from soundstage.database.tenants import DEFAULT_TENANT, TenantOwned

@@ -17,7 +17,7 @@ from local_login import log_in_locally
 from agent.event_stream import EventReader
 from app.composition import Services
 from app.page.routes import page_router
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from ready import told_until_ready
 
 from app.local_access import read_local_access
-from app.start_link import make_start_link
+from app.server.start_link import make_start_link
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")

@@ -16,7 +16,7 @@ from local_login import log_in_locally
 
 from agent.dossiers import registry
 from app.composition import Services
-from app.web import create_app
+from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from studio.personas.schemas import Persona

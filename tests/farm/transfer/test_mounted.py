@@ -13,7 +13,7 @@ import pytest
 
 from app.composition import Services, build
 from app.migrating import migrate
-from app.web import create_app
+from app.server.web import create_app
 from farm.tasks import SegmentTask
 from farm.transfer.orders import order_of
 from policy import list_route_grants

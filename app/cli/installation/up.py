@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Start the servers: the page, the API and the agent; beside them the provisioning of machines."""
-        from app.cli.serving import serve
+        from app.cli.installation.serving import serve
 
         called = invocation(context)
         printer = called.printer(as_json)

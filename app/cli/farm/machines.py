@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import machine_announcements, machine_power
-from app.cli.machine_calls import Name, asked, no_path, said, take_authority
+from app.cli.farm import machine_announcements, machine_power
+from app.cli.farm.machine_calls import Name, asked, no_path, said, take_authority
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute, second
 from soundstage.errors import Invalid

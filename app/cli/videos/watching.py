@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 from agent.events import Failure, Progress, Text
-from app.cli.ask import cancel_and_say
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import Invocation
 from app.cli.studio_api import StudioApi
+from app.cli.videos.ask import cancel_and_say
 from app.cli.words import segment
 
 

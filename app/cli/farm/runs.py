@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.machine_calls import asked, no_path, said, take_authority
+from app.cli.farm.machine_calls import asked, no_path, said, take_authority
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import second

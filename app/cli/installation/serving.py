@@ -10,12 +10,12 @@ from pathlib import Path
 
 from app.cli.printing import Printer
 from app.cli.state import Invocation, run
-from app.first_start import prepare_keys
-from app.https import authority_file, https_url, plain_http_warning, studio_authority
-from app.listening import https_socket, listening_socket, provisioning_sockets, url_of
 from app.local_access import key_path, read_local_access, write_local_access, write_private_file
-from app.start_link import make_start_link, open_in_browser
-from app.supervisor import Supervisor, provisioning_command, run_all, server_command
+from app.server.first_start import prepare_keys
+from app.server.https import authority_file, https_url, plain_http_warning, studio_authority
+from app.server.listening import https_socket, listening_socket, provisioning_sockets, url_of
+from app.server.start_link import make_start_link, open_in_browser
+from app.server.supervisor import Supervisor, provisioning_command, run_all, server_command
 from policy.keys.schemas import CreatedKey
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings

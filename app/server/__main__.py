@@ -16,13 +16,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.composition import build
-from app.https import authority_folder, certificate_names, studio_authority
-from app.listening import proxy_options
-from app.sockets import GatheringProtocol
-from app.state_folders import log_repaired, secure_state_folders
-from app.tls_port import TlsPort
-from app.web import create_app
-from app.with_supervisor import GRACE_S, stop_with_supervisor
+from app.server.https import authority_folder, certificate_names, studio_authority
+from app.server.listening import proxy_options
+from app.server.sockets import GatheringProtocol
+from app.server.state_folders import log_repaired, secure_state_folders
+from app.server.supervisor import REQUESTS_GRACE_S, stop_with_supervisor
+from app.server.tls_port import TlsPort
+from app.server.web import create_app
 from provisioning_api.enrolment.own_certificate import OwnCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
@@ -86,7 +86,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_level="warning",
         server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=REQUESTS_GRACE_S,
         **proxy_options(settings),
         ws=GatheringProtocol,
         # A zlib for each socket is a third of a megabyte, and its work a tenth of a short answer's.

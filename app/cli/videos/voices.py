@@ -61,7 +61,7 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         beside = consent_file(sample)
         if (consent, person, purpose, granted_at) == (None,) * 4 and beside.is_file():
-            from app.cli.agreed import read_draft
+            from app.cli.videos.agreed import read_draft
             from studio.consents.schemas import moment_of
 
             draft = read_draft(beside)

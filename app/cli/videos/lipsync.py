@@ -13,8 +13,8 @@ from soundstage.errors import Invalid
 if TYPE_CHECKING:
     from avatar.spec import LipsyncSpec
 
-    from app.cli.agreed import Said
     from app.cli.studio_api import StudioApi
+    from app.cli.videos.agreed import Said
 
 Fit = Literal["ping_pong", "loop", "trim"]
 # As in `avatar.spec`, which takes longer to load than a help page may; a test compares them.
@@ -71,7 +71,7 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
         from avatar.spec import LipsyncSpec, MediaRef, Requirements, VideoFace
 
-        from app.cli.agreed import Said
+        from app.cli.videos.agreed import Said
 
         said = Said(person, purpose)
         if end_ms is not None and end_ms <= start_ms:
@@ -96,9 +96,9 @@ def register(cli: typer.Typer) -> None:
         )
 
         async def work() -> bool:
-            from app.cli.agreed import asking_agreement
             from app.cli.connection import studio
-            from app.cli.watching import watch_to_the_end
+            from app.cli.videos.agreed import asking_agreement
+            from app.cli.videos.watching import watch_to_the_end
 
             async with studio(called) as api:
                 await api.start_making(drive=wait)
@@ -110,8 +110,8 @@ def register(cli: typer.Typer) -> None:
 
 
 async def _create(api: StudioApi, spec: LipsyncSpec, video: Path, said: Said, title: str) -> dict[str, Any]:
-    from app.cli.agreed import agreed
-    from app.cli.own_media import uploaded
+    from app.cli.videos.agreed import agreed
+    from app.cli.videos.own_media import uploaded
 
     # The files first: a consent for a file that is not there would be recorded for nothing.
     async with uploaded(api, spec, Path()) as stored:

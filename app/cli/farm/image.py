@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.installer import register_installer
+from app.cli.farm.installer import register_installer
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, run
 from soundstage.errors import Invalid, Unavailable

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import httpx
+import uvicorn
 
 from soundstage.backoff import Backoff
 from soundstage.errors import Unavailable
@@ -19,6 +20,8 @@ from soundstage.http import open_client
 from soundstage.telemetry import get_logger
 
 GRACE_S = 20.0
+REQUESTS_GRACE_S = 10
+"""For open requests of a server that ends; shorter than the grace of the process."""
 QUICK_DEATH_S = 10.0
 MAX_QUICK_DEATHS = 5
 READY_POLL_S = 0.1
@@ -47,7 +50,7 @@ class Supervisor:
         self._health_url = f"{url}/api/health"
         self._on_ready = on_ready
         self._announced = False
-        self._log = get_logger("app.supervisor")
+        self._log = get_logger("app.server.supervisor")
 
     async def run(self) -> None:
         """Until cancelled. Raises `server.keeps_failing` when the server cannot be kept up."""
@@ -129,3 +132,13 @@ def provisioning_command(config_file: Path | None, plain: int, tls: int) -> list
 
 def _config(config_file: Path | None) -> list[str]:
     return ["--config-file", str(config_file)] if config_file else []
+
+
+async def stop_with_supervisor(*servers: uvicorn.Server) -> None:
+    """Stop the servers once the supervisor is gone, which holds the other end of our standard input."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    for server in servers:
+        server.should_exit = True

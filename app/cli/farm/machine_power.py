@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.machine_calls import Name, asked, said
+from app.cli.farm.machine_calls import Name, asked, said
 from app.cli.state import JsonFlag, invocation
 from soundstage.errors import Invalid
 

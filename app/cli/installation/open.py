@@ -18,7 +18,7 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Open the page of the running server, with a link that logs in once."""
         from app.local_access import read_local_access
-        from app.start_link import make_start_link, open_in_browser
+        from app.server.start_link import make_start_link, open_in_browser
         from soundstage.errors import NotFound
 
         called = invocation(context)

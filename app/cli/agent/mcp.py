@@ -20,8 +20,8 @@ def register(cli: typer.Typer) -> None:
         ] = DEFAULT_ROLE,
     ) -> None:
         """Serve the tools to an MCP client, which starts this program and speaks over its pipes."""
+        from app.cli.agent.mcp_pipes import forward, serve
         from app.cli.connection import server_of
-        from app.cli.mcp_pipes import forward, serve
         from policy.roles import role
 
         called = invocation(context)

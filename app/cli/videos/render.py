@@ -15,8 +15,8 @@ from soundstage.errors import Invalid, NotFound
 if TYPE_CHECKING:
     from avatar.spec import RenderSpec
 
-    from app.cli.agreed import Said
     from app.cli.studio_api import StudioApi
+    from app.cli.videos.agreed import Said
 
 
 def register(cli: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def register(cli: typer.Typer) -> None:
                 'Try: soundstage render --persona nova --script "Hello".',
             )
 
-        from app.cli.agreed import Said
+        from app.cli.videos.agreed import Said
 
         said = Said(person, purpose)
         if spec is None and said.person is not None:
@@ -64,8 +64,8 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> bool:
             from app.cli.connection import studio
-            from app.cli.forecasts import forecasts_told
-            from app.cli.watching import watch_to_the_end
+            from app.cli.videos.forecasts import forecasts_told
+            from app.cli.videos.watching import watch_to_the_end
 
             async with studio(called) as api:
                 await api.start_making(drive=wait)
@@ -84,8 +84,8 @@ def register(cli: typer.Typer) -> None:
 async def _create_from_file(api: StudioApi, spec: Path, said: Said, ready_by: str | None) -> dict[str, Any]:
     import asyncio
 
-    from app.cli.agreed import agreed_spec, asking_agreement, nobody_agreed_to
-    from app.cli.own_media import uploaded
+    from app.cli.videos.agreed import agreed_spec, asking_agreement, nobody_agreed_to
+    from app.cli.videos.own_media import uploaded
 
     found = await asyncio.to_thread(_read_spec, spec)
     found = await agreed_spec(api, found, spec.parent, said)

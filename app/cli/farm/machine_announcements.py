@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import typer
 
-from app.cli.machine_calls import asked, said
-from app.cli.machine_power import secret_from
+from app.cli.farm.machine_calls import asked, said
+from app.cli.farm.machine_power import secret_from
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -23,16 +24,15 @@ from agent.routes import chat_router
 from agent.snapshots.routes import snapshot_router
 from agent.socket import socket_router
 from agent.status import status_router
-from app.agents_key import key_looked_at
-from app.api_docs import docs_router
 from app.archive import BackupWorkspace
 from app.composition import Services, asks_models, ready, working
-from app.cors import cors
-from app.farm_routes import farm_router
-from app.https import authority_router
-from app.installation_routes import installation_router
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
+from app.server.agents_key import key_looked_at
+from app.server.api_docs import docs_router
+from app.server.farm_routes import farm_router
+from app.server.https import authority_router
+from app.server.installation_routes import installation_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, require_permission
 from policy.audit.routes import audit_router
@@ -44,6 +44,34 @@ from soundstage.telemetry import install_telemetry, metrics_router
 from studio.routes import routers
 
 DESCRIPTION = "A sentence goes in, a video of somebody saying it comes out."
+CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "Last-Event-ID",
+    "traceparent",
+    "Tus-Resumable",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+)
+CORS_ANSWER_HEADERS = (
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Upload-Asset",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "X-Total-Count",
+)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -132,7 +160,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(Compression)
     if services.settings.http.cors_origins:
         # Outermost: a browser's preflight carries no key.
-        app.add_middleware(CORSMiddleware, **cors(services.settings.http.cors_origins))
+        app.add_middleware(CORSMiddleware, **_cors(services.settings.http.cors_origins))
     return app
 
 
@@ -141,3 +169,18 @@ def _https_port(settings: Settings) -> int | None:
     proxy.
     """
     return settings.https_port if settings.http.tls == "self" and settings.http.public_url is None else None
+
+
+def _cors(origins: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of Starlette's CORSMiddleware for an allow-list of origins.
+
+    Without credentials: a foreign page sends an API key, never this server's cookie.
+    """
+    return {
+        "allow_origins": [origin.rstrip("/") for origin in origins],
+        "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        "allow_headers": list(CORS_REQUEST_HEADERS),
+        "expose_headers": list(CORS_ANSWER_HEADERS),
+        "allow_credentials": False,
+        "max_age": 600,
+    }

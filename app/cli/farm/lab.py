@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import flood
+from app.cli.farm import flood
 from app.cli.state import JsonFlag, Stopped, invocation
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]

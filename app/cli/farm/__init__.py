@@ -1,0 +1,1 @@
+"""Commands for the farm and its machines."""

@@ -1,0 +1,1 @@
+"""Commands for keys, approvals and the audit log."""

@@ -1,0 +1,1 @@
+"""The server processes: the web application, HTTPS, ports, and what `soundstage up` starts and watches."""
