@@ -22,7 +22,7 @@ from app.server.slow_clients import ImpatientProtocol
 from app.server.state_folders import log_repaired, secure_state_folders
 from app.server.supervisor import REQUESTS_GRACE_S, stop_with_supervisor
 from app.server.tls_port import TlsPort
-from provisioning_api.enrolment.own_certificate import OwnCertificate
+from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
 from soundstage.settings.provisioning import ProvisioningSettings
@@ -64,7 +64,7 @@ async def serve(
     plain_server = uvicorn.Server(_config(app, settings))
     folder = settings.state_dir.absolute() / "provisioning" / "tls"
     names = _names(settings.provisioning, tls)
-    tls_port = TlsPort(_config(app, settings), OwnCertificate(process.services.tls, folder), lambda: names)
+    tls_port = TlsPort(_config(app, settings), ServerCertificate(process.services.tls, folder), lambda: names)
     watcher = None if alone else asyncio.create_task(stop_with_supervisor(plain_server, tls_port.server))
     try:
         await asyncio.gather(plain_server.serve(sockets=[plain]), tls_port.serve(plain_server, tls))

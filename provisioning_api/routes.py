@@ -13,7 +13,7 @@ from provisioning_api.boot import routes as boot
 from provisioning_api.callhome import routes as callhome
 from provisioning_api.commands import routes as commands
 from provisioning_api.decommission import routes as decommission
-from provisioning_api.enrolment import agent_routes
+from provisioning_api.enrolment import ramdisk_routes
 from provisioning_api.enrolment import routes as enrolment
 from provisioning_api.inventory import routes as inventory
 from provisioning_api.machines import routes as machines
@@ -43,7 +43,7 @@ def routers() -> tuple[APIRouter, ...]:
         machines,
         announcements,
         enrolment,
-        agent_routes,
+        ramdisk_routes,
         reports,
         artefacts,
         boot,

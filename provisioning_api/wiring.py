@@ -19,22 +19,23 @@ from provisioning_api.audit.service import AuditLog
 from provisioning_api.boot.places import Places
 from provisioning_api.boot.service import BootService
 from provisioning_api.callhome.service import CallHomeService
+from provisioning_api.certificates import expiry
+from provisioning_api.certificates.expiry import Expiry
+from provisioning_api.certificates.issuer import MembershipIssuer, MembershipTerms
+from provisioning_api.certificates.key_folder import KeyFolder
+from provisioning_api.certificates.renewal import Renewal
+from provisioning_api.certificates.revocations import Revocations
+from provisioning_api.certificates.ssh_authority import SshAuthority
+from provisioning_api.certificates.tls_authority import TlsAuthority
 from provisioning_api.commands.service import CommandService
 from provisioning_api.decommission.service import Decommission
 from provisioning_api.engines.chosen import consul_tokens, nomad_nodes
-from provisioning_api.enrolment import engine_identities, expiry
-from provisioning_api.enrolment.agent import AgentDesk
+from provisioning_api.enrolment import engine_identities
 from provisioning_api.enrolment.challenges import Challenges
 from provisioning_api.enrolment.engine_identities import EngineIdentities
-from provisioning_api.enrolment.expiry import Expiry
-from provisioning_api.enrolment.keys import KeyFolder
-from provisioning_api.enrolment.membership import MemberMaker, MemberTerms
 from provisioning_api.enrolment.proofs import Proofs
-from provisioning_api.enrolment.renewal import Renewal
-from provisioning_api.enrolment.revocations import Revocations
+from provisioning_api.enrolment.ramdisks import RamdiskService
 from provisioning_api.enrolment.service import EnrolmentService
-from provisioning_api.enrolment.ssh_authority import SshAuthority
-from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.intake import Intake
 from provisioning_api.inventory.service import InventoryService
 from provisioning_api.machines import waiting_list as waiting_list_module
@@ -84,7 +85,7 @@ class Provisioning:
     renewal: Renewal
     revocations: Revocations
     intake: Intake
-    desk: AgentDesk
+    ramdisks: RamdiskService
     callhome: CallHomeService
     inventory: InventoryService
     runs: RunService
@@ -163,14 +164,14 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     machines = MachineService(db, journal)
     rules = RuleService(db, audit)
     sealer = Sealer(folder / "keys")
-    terms = MemberTerms(
+    terms = MembershipTerms(
         lifetime=timedelta(days=chosen.certificate_days),
         region=chosen.region,
         datacenter=chosen.datacenter,
         ssh_user=chosen.ssh_user,
         gossip_key_file=chosen.consul_gossip_key_file,
     )
-    members, challenges = MemberMaker(ssh, tls, terms), Challenges(keys.secret("challenge.key"))
+    members, challenges = MembershipIssuer(ssh, tls, terms), Challenges(keys.secret("challenge.key"))
     engines = EngineIdentities(db, journal, nomad, consul_tokens(settings))
     enrolments = EnrolmentService(
         db, journal, refusals, members, engines, timedelta(minutes=chosen.token_minutes)
@@ -184,7 +185,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         db, journal, machines, rules, enrolments, Proofs(announcements), waiting_list, refusals,
         hardware_reports=chosen.hardware_reports,
     )  # fmt: skip
-    desk = AgentDesk(db, intake, enrolments, journal, challenges)
+    ramdisks = RamdiskService(db, intake, enrolments, journal, challenges)
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
     ended_tokens = Worker("ended tokens", engines.withdraw, poll_s=engine_identities.POLL_S)
@@ -212,7 +213,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         renewal=Renewal(db, journal, members, challenges),
         revocations=revocations,
         intake=intake,
-        desk=desk,
+        ramdisks=ramdisks,
         callhome=CallHomeService(db, intake, journal, machines, rules, runs),
         inventory=InventoryService(db, events, ssh, settings.inventory_path, chosen.ssh_user),
         runs=runs,
@@ -221,9 +222,9 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             None if chosen.public_url is None else str(chosen.public_url), settings.provisioning_tls_port
         ),
         artefacts=artefacts,
-        boot=BootService(db, journal, artefacts, desk, timeline),
+        boot=BootService(db, journal, artefacts, ramdisks, timeline),
         timeline=timeline,
-        reports=ReportService(db, desk, journal, timeline, decommission),
+        reports=ReportService(db, ramdisks, journal, timeline, decommission),
         decommission=decommission,
         commands=CommandService(
             db,

@@ -38,7 +38,7 @@ class Worker:
     """Looks at once, after each `wake`, and `poll_s` seconds after the last look (None: only when woken).
 
     Only one process looks where there is a `lock` file; the others wait for it. `context`: the variables that
-    it runs with.
+    it runs with. `retries`: the delays after failed looks.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Worker:
         *,
         poll_s: float | None = None,
         lock: Path | None = None,
+        retries: Backoff | None = None,
         context: Callable[[], Context] = copy_context,
     ) -> None:
         self.name = name
@@ -55,7 +56,7 @@ class Worker:
         self._poll_s = poll_s
         first_s = 1.0 if poll_s is None else poll_s
         # Never sooner than without the failure.
-        self._retries = Backoff(first_s, max(first_s, LONGEST_RETRY_S), jitter=(1.0, 1.5))
+        self._retries = retries or Backoff(first_s, max(first_s, LONGEST_RETRY_S), jitter=(1.0, 1.5))
         self._lock = None if lock is None else ProcessLock(lock)
         self._context = context
         self._woken = asyncio.Event()

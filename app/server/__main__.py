@@ -23,7 +23,7 @@ from app.server.state_folders import log_repaired, secure_state_folders
 from app.server.supervisor import REQUESTS_GRACE_S, stop_with_supervisor
 from app.server.tls_port import TlsPort
 from app.server.web import create_app
-from provisioning_api.enrolment.own_certificate import OwnCertificate
+from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
 from soundstage.telemetry import configure_logging
@@ -65,7 +65,7 @@ async def serve(settings: Settings, listening: socket.socket, tls: socket.socket
     server = uvicorn.Server(_config(app, settings))
     servers, serving = [server], [server.serve(sockets=[listening])]
     if tls is not None:
-        certificate = OwnCertificate(studio_authority(settings), authority_folder(settings))
+        certificate = ServerCertificate(studio_authority(settings), authority_folder(settings))
         tls_port = TlsPort(_config(app, settings), certificate, partial(certificate_names, settings))
         servers.append(tls_port.server)
         serving.append(tls_port.serve(server, tls, renew_every=RENEW_EVERY))

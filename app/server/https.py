@@ -10,8 +10,8 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, Response
 
 from policy import public
-from provisioning_api.enrolment.keys import KeyFolder
-from provisioning_api.enrolment.tls_authority import TlsAuthority
+from provisioning_api.certificates.key_folder import KeyFolder
+from provisioning_api.certificates.tls_authority import TlsAuthority
 from soundstage.errors import NotFound
 from soundstage.settings import Settings
 

@@ -10,14 +10,14 @@ from datetime import timedelta
 
 import uvicorn
 
-from provisioning_api.enrolment.own_certificate import EVERY, OwnCertificate
+from provisioning_api.certificates.server_certificate import EVERY, ServerCertificate
 
 
 class TlsPort:
     """Serves an application behind TLS 1.3, with a certificate that our own authority signs."""
 
     def __init__(
-        self, config: uvicorn.Config, certificate: OwnCertificate, names: Callable[[], Sequence[str]]
+        self, config: uvicorn.Config, certificate: ServerCertificate, names: Callable[[], Sequence[str]]
     ) -> None:
         """`config` has the application of the plain port; `names` are asked for at each renewal."""
         # The application starts and ends once, with the plain port.
@@ -40,15 +40,10 @@ class TlsPort:
             if plain.should_exit:
                 return
             await asyncio.sleep(0.05)
-        renewal = asyncio.create_task(
-            self._certificate.keep_fresh(self._context, self._names, every=renew_every)
-        )
         serving = asyncio.create_task(self.server.serve(sockets=[listening]))
-        try:
+        async with self._certificate.renewal(self._context, self._names, every=renew_every):
             # uvicorn reports its end by a flag alone.
             while not plain.should_exit and not serving.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
             plain.should_exit = self.server.should_exit = True
             await serving
-        finally:
-            renewal.cancel()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from farm.nomad.client import STRANGE, NomadClient
+from soundstage.background import Worker
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
@@ -62,7 +63,7 @@ class EventHandler(Protocol):
 
 
 class ClusterWatch:
-    """`run` never ends by itself. `connected` is False while Nomad cannot be reached."""
+    """`worker` lists and follows while it runs. `connected` is False while Nomad cannot be reached."""
 
     def __init__(self, client: NomadClient, prefix: str, handler: EventHandler) -> None:
         self._client = client
@@ -73,26 +74,25 @@ class ClusterWatch:
         self._listed_s = 0.0
         self.connected = False
         self.trouble = ""
+        self.worker = Worker("nomad events", self._follow, retries=RECONNECT)
 
-    async def run(self) -> None:
-        failures = 0
-        while True:
-            try:
-                await self._list()
-                self.connected, self.trouble = True, ""
-                failures = 0
-                async for batch in self._client.events(TOPICS, min(self._known.values())):
-                    again = [self._handle(event) for event in batch.events]
-                    if any(again) or time.monotonic() - self._listed_s > RESYNC_S:
-                        await self._list()
-                    elif batch.events:
-                        self._handler.on_batch_end()
-            except SoundstageError as error:
-                if self.connected:
-                    log.warning("farm.nomad.stream_lost", error=str(error))
-                self.connected, self.trouble = False, error.message
-            failures += 1
-            await asyncio.sleep(RECONNECT.delay_s(failures))
+    async def _follow(self) -> float:
+        """Returns the delay before the next list when a stream ends; raises when there was none."""
+        try:
+            await self._list()
+            self.connected, self.trouble = True, ""
+            async for batch in self._client.events(TOPICS, min(self._known.values())):
+                again = [self._handle(event) for event in batch.events]
+                if any(again) or time.monotonic() - self._listed_s > RESYNC_S:
+                    await self._list()
+                elif batch.events:
+                    self._handler.on_batch_end()
+        except SoundstageError as error:
+            was_connected, self.connected, self.trouble = self.connected, False, error.message
+            if not was_connected:
+                raise
+            log.warning("farm.nomad.stream_lost", error=str(error))
+        return RECONNECT.delay_s(1)
 
     async def _list(self) -> None:
         requested_s = time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import suppress
 
 from farm.failures import CANCELLED
 from farm.needs import Needs
@@ -23,8 +22,8 @@ from farm.outlook import Outlook
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
 from farm.transfer import TransferService
+from soundstage.background import Worker
 from soundstage.blobs import BlobStore
-from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -52,6 +51,11 @@ class NomadScheduler:
         self._state = SchedulerState(client, transfer, registration, placer, options)
         self._launcher = Launcher(self._state)
         self._watch = ClusterWatch(client, job.prefix, ClusterEventHandler(self._state, self._launcher))
+        self._workers = (
+            self._watch.worker,
+            Worker("nomad queue", self._recheck_queue, poll_s=options.look_s),
+            Worker("nomad ended jobs", self._purge_ended_jobs, poll_s=min(600.0, options.keep_s)),
+        )
         self._taken_over = False
         self._opened = False
 
@@ -60,10 +64,10 @@ class NomadScheduler:
         if not self._taken_over:
             self._taken_over = True
             await self._take_over()
-        self._open()
+        await self._open()
 
     async def submit(self, task: SegmentTask) -> Placement:
-        self._open()
+        await self._open()
         state = self._state
         record = state.registry.find(task.id)
         if record is None:
@@ -133,6 +137,8 @@ class NomadScheduler:
             await asyncio.wait(
                 [asyncio.ensure_future(inflight.settled.wait()) for inflight in inflight_tasks]
             )
+        for worker in self._workers:
+            await worker.close()
         await state.background.cancel_all()
         await state.client.close()
 
@@ -157,21 +163,16 @@ class NomadScheduler:
             log.warning("farm.nomad.unclaimed", task=task_id)
             await self.cancel(task_id)
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
         if not self._opened:
             self._opened = True
-            for loop in (self._watch.run(), self._recheck_queue(), self._purge_ended_jobs()):
-                self._state.background.start(loop)
+            for worker in self._workers:
+                await worker.start()
 
     async def _recheck_queue(self) -> None:
         """Admits again after what time alone changes: blocked nodes expire, long waits get cards held."""
-        while True:
-            await asyncio.sleep(self._state.options.look_s)
-            self._state.placer.forget_old()
-            self._launcher.release()
+        self._state.placer.forget_old()
+        self._launcher.release()
 
     async def _purge_ended_jobs(self) -> None:
-        while True:
-            with suppress(SoundstageError):
-                await self._state.registration.purge_ended(self._state.inflight_tasks)
-            await asyncio.sleep(min(600.0, self._state.options.keep_s))
+        await self._state.registration.purge_ended(self._state.inflight_tasks)

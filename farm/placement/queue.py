@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -84,7 +85,7 @@ class FairQueue:
         """
         if request.id in self._entries:
             return
-        turn = 2.0 ** (-min(1000, max(-1000, priority)) / POINTS_PER_DOUBLING)
+        turn = math.exp2(-min(1000, max(-1000, priority)) / POINTS_PER_DOUBLING)
         finish_tag = max(self._virtual_time, self._last.get(request.owner, 0.0)) + turn
         entry = _Entry(finish_tag, next(self._numbers), request, priority, now_s)
         self._last[request.owner] = finish_tag

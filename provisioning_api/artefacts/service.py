@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from provisioning_api.artefacts.manifest import MANIFEST, NAME, SIGNATURE, Manifest, describe, verified
 from provisioning_api.audit.service import AuditLog
-from provisioning_api.enrolment.keys import KeyFolder
+from provisioning_api.certificates.key_folder import KeyFolder
 from soundstage.database import utcnow
 from soundstage.errors import NotFound, Unavailable
 

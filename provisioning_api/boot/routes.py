@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from policy import public
 from provisioning_api.boot.scripts import Place, first_script
 from provisioning_api.boot.service import WriteGrant
-from provisioning_api.enrolment.agent_routes import AGENT_PREFIX, SIGNED, encrypted
+from provisioning_api.enrolment.ramdisk_routes import AGENT_PREFIX, SIGNED, encrypted
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.machines.identity import check_mac
 from provisioning_api.reach import ProvisioningDep

@@ -10,7 +10,7 @@ from provisioning_api.artefacts.manifest import Manifest
 from provisioning_api.artefacts.service import ArtefactService
 from provisioning_api.boot.installing import preseed_for
 from provisioning_api.boot.scripts import KERNEL, RAMDISK, Place, boot_kind, boot_script
-from provisioning_api.enrolment.agent import AgentDesk
+from provisioning_api.enrolment.ramdisks import RamdiskService
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.repository import Machines
@@ -36,13 +36,13 @@ class BootService:
         db: Database,
         journal: MachineJournal,
         artefacts: ArtefactService,
-        desk: AgentDesk,
+        ramdisks: RamdiskService,
         timeline: TimelineService,
     ) -> None:
         self._db = db
         self._journal = journal
         self._artefacts = artefacts
-        self._desk = desk
+        self._ramdisks = ramdisks
         self._timeline = timeline
 
     async def script(self, mac: str, place: Place) -> str:
@@ -71,8 +71,8 @@ class BootService:
         """Uses the acceptance up, before the first byte is written: a second boot finds nothing to use."""
         manifest = await asyncio.to_thread(self._artefacts.manifest)
         async with self._db.transaction() as session:
-            machine = await self._desk.authenticated(session, "write", call)
-            await self._desk.begin_write(session, machine)
+            machine = await self._ramdisks.authenticated(session, "write", call)
+            await self._ramdisks.begin_write(session, machine)
             await self._journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
             machine.written = machine.acceptance
             machine.seen_at = utcnow()
@@ -84,7 +84,7 @@ class BootService:
                 name=machine.name,
                 acceptance=machine.acceptance,
                 manifest=manifest,
-                challenge=self._desk.challenge(machine.id),
+                challenge=self._ramdisks.challenge(machine.id),
             )
 
     def _has_ramdisk(self) -> bool:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Request, status
 from policy import Principal, public, require_permission
 from policy.decisions import Action
 from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
-from provisioning_api.enrolment.agent_routes import Source
 from provisioning_api.enrolment.own_token import own_machine
+from provisioning_api.enrolment.ramdisk_routes import Source
 from provisioning_api.machines.schemas import MachineDetail
 from provisioning_api.reach import ProvisioningDep
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from provisioning_api.audit.service import AuditLog
+from provisioning_api.certificates.ssh_authority import SshAuthority
 from provisioning_api.commands.allowing import AllowList
 from provisioning_api.commands.ssh import Ran, Target, run_command
-from provisioning_api.enrolment.ssh_authority import SshAuthority
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.service import found_machine
 from provisioning_api.machines.states import MEMBERS

@@ -70,7 +70,7 @@ class Challenges:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def signed_text(verb: str, subject: str, challenge: str, payload: str) -> bytes:
+def text_to_sign(verb: str, subject: str, challenge: str, payload: str) -> bytes:
     """Return what is signed: verb (it stands for method and path), subject, challenge and the SHA-256 of the
     payload, a line each, so that no call can be taken for another one.
     """

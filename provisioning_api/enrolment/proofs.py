@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.announcements.service import AnnouncementService
-from provisioning_api.enrolment.challenges import check_signature_of, signed_text
-from provisioning_api.enrolment.membership import X509
+from provisioning_api.certificates.issuer import X509
+from provisioning_api.certificates.tls_authority import key_of_certificate
+from provisioning_api.enrolment.challenges import check_signature_of, text_to_sign
 from provisioning_api.enrolment.repository import Credentials
 from provisioning_api.enrolment.service import RETIRED_BY
-from provisioning_api.enrolment.tls_authority import key_of_certificate
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.schemas import Discovery
 from provisioning_api.machines.states import MachineState
@@ -37,7 +37,7 @@ class Proofs:
         """Return by what the key is proved to be this machine's; empty when by nothing."""
         if await self._by_member(session, machine, call):
             return BY_MEMBER
-        text = signed_text("announced", call.agent_key, call.challenge, "")
+        text = text_to_sign("announced", call.agent_key, call.challenge, "")
         serial, proof = call.report.hardware.serial, call.report.announced
         proved = await self._announcements.proves(session, machine, serial, proof, text)
         return BY_SECRET if proved else ""
@@ -52,7 +52,7 @@ class Proofs:
             retiring = machine.where is MachineState.DRAINING
             if not (retiring and held.revoked_because.startswith(RETIRED_BY)):
                 return False
-        text = signed_text("member", call.agent_key, call.challenge, "")
+        text = text_to_sign("member", call.agent_key, call.challenge, "")
         try:
             check_signature_of(key_of_certificate(held.content), text, proof.signature)
         except Unauthorized:

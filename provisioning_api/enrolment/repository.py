@@ -28,12 +28,12 @@ class Enrolments:
         return await self._session.scalar(select(Enrolment).where(Enrolment.token_sha256 == sha256))
 
     async def of_machine(self, machine_id: str) -> Sequence[Enrolment]:
-        """Newest first."""
+        """Returns all enrolments of a machine, newest first."""
         query = select(Enrolment).where(Enrolment.machine_id == machine_id).order_by(Enrolment.id.desc())
         return (await self._session.scalars(query)).all()
 
     async def open_of(self, machine_id: str) -> Sequence[Enrolment]:
-        """Those that are neither used, revoked nor noted as expired."""
+        """Returns enrolments that are neither used, revoked nor marked as expired, newest first."""
         query = select(Enrolment).where(
             Enrolment.machine_id == machine_id,
             Enrolment.state.in_({EnrolmentState.ARMED, EnrolmentState.ISSUED}),
@@ -50,17 +50,17 @@ class Credentials:
         await self._session.flush()
 
     async def good_of(self, machine_id: str) -> Sequence[Credential]:
-        """Returns what was not revoked, newest first."""
+        """Returns credentials that were not revoked, newest first."""
         query = select(Credential).where(Credential.machine_id == machine_id, Credential.revoked_at.is_(None))
         return (await self._session.scalars(query.order_by(Credential.issued_at.desc()))).all()
 
     async def good_host_keys(self, kind: str) -> Sequence[str]:
-        """The certificates of a kind that were not revoked."""
+        """Returns the certificates of a kind that were not revoked."""
         query = select(Credential.content).where(Credential.kind == kind, Credential.revoked_at.is_(None))
         return (await self._session.scalars(query)).all()
 
     async def machines_with(self, kind: str) -> frozenset[str]:
-        """The ids of those that hold one of a kind that was not revoked."""
+        """Returns the ids of machines with a credential of this kind that was not revoked."""
         query = select(Credential.machine_id).where(Credential.kind == kind, Credential.revoked_at.is_(None))
         return frozenset((await self._session.scalars(query)).all())
 
@@ -68,7 +68,7 @@ class Credentials:
         return await self._session.get(Credential, serial)
 
     async def newest_generation(self, enrolment_id: str, kind: str) -> int:
-        """-1 when there is none."""
+        """Returns the highest generation of an enrolment, -1 when there is none."""
         query = select(func.max(Credential.generation)).where(
             Credential.enrolment_id == enrolment_id, Credential.kind == kind
         )
@@ -76,7 +76,9 @@ class Credentials:
         return -1 if newest is None else newest
 
     async def last_end_of(self, kinds: Collection[str]) -> dict[str, datetime]:
-        """Returns when the last of these kinds ends that was not revoked, by machine."""
+        """Returns for each machine when the last credential of these kinds expires; revoked ones do not
+        count.
+        """
         query = (
             select(Credential.machine_id, func.max(Credential.not_after))
             .where(Credential.kind.in_(kinds), Credential.revoked_at.is_(None))
@@ -88,7 +90,7 @@ class Credentials:
         return found
 
     async def to_withdraw(self, kind: str) -> Sequence[Credential]:
-        """Returns what was revoked here and is not known to be gone from its engine."""
+        """Returns credentials that are revoked here and not yet confirmed as removed from their engine."""
         query = select(Credential).where(
             Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.withdrawn_at.is_(None)
         )
@@ -99,8 +101,8 @@ class Credentials:
             await self._session.scalars(select(Credential).where(Credential.enrolment_id == enrolment_id))
         ).all()
 
-    async def revoked(self, kind: str, now: datetime) -> Sequence[Credential]:
-        """Those that would still be good otherwise."""
+    async def list_revoked(self, kind: str, now: datetime) -> Sequence[Credential]:
+        """Returns revoked credentials that have not expired."""
         query = select(Credential).where(
             Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.not_after > now
         )
@@ -129,7 +131,7 @@ class UsedChallenges:
         self._session = session
 
     async def add(self, nonce: str, ends_at: datetime) -> bool:
-        """Return whether it is the first use, also when two processes ask at once."""
+        """Returns whether this is the first use, also when two processes call at once."""
         try:
             async with self._session.begin_nested():
                 self._session.add(UsedChallenge(nonce=nonce, ends_at=ends_at))
@@ -138,5 +140,5 @@ class UsedChallenges:
         return True
 
     async def remove_ended(self, now: datetime) -> None:
-        """Delete those that are refused by their age anyway."""
+        """Deletes challenges that are refused by their age anyway."""
         await self._session.execute(delete(UsedChallenge).where(UsedChallenge.ends_at < now))

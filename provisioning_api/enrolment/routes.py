@@ -62,4 +62,4 @@ async def read_crl(services: ProvisioningDep) -> PlainTextResponse:
 @router.get("/api/ssh/known_hosts", dependencies=PUBLIC, response_class=PlainTextResponse)
 async def read_known_hosts(services: ProvisioningDep) -> PlainTextResponse:
     """For a known_hosts file: our host authority, and the host keys that were revoked."""
-    return PlainTextResponse(await services.revocations.known_hosts())
+    return PlainTextResponse(await services.revocations.host_key_list())

@@ -10,9 +10,10 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.audit.refusals import RefusalLog
+from provisioning_api.certificates.issuer import MembershipIssuer
+from provisioning_api.certificates.ssh_authority import key_line, read_public_key
 from provisioning_api.enrolment import errors
 from provisioning_api.enrolment.engine_identities import EngineIdentities
-from provisioning_api.enrolment.membership import MemberMaker
 from provisioning_api.enrolment.models import Enrolment
 from provisioning_api.enrolment.repository import Credentials, Enrolments, MachineTokens
 from provisioning_api.enrolment.schemas import (
@@ -25,7 +26,6 @@ from provisioning_api.enrolment.schemas import (
     JoinTokens,
     Membership,
 )
-from provisioning_api.enrolment.ssh_authority import key_line, read_public_key
 from provisioning_api.enrolment.states import EnrolmentState, move, state_at
 from provisioning_api.machines.identity import telling_uuid
 from provisioning_api.machines.journal import MachineJournal
@@ -48,7 +48,7 @@ class EnrolmentService:
         db: Database,
         journal: MachineJournal,
         refusals: RefusalLog,
-        members: MemberMaker,
+        members: MembershipIssuer,
         engines: EngineIdentities,
         lifetime: timedelta,
     ) -> None:
@@ -158,7 +158,7 @@ class EnrolmentService:
         # A machine that was installed already has no use for the write that its acceptance held.
         machine.written, machine.seen_at = machine.acceptance, utcnow()
         await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
-        membership = await self._members.make(session, machine, enrolment, exchange, host_key, source)
+        membership = await self._members.issue(session, machine, enrolment, exchange, host_key, source)
         enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)
         enrolment.used_at = utcnow()
         await self._journal.decide(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
@@ -166,7 +166,7 @@ class EnrolmentService:
 
     async def join_tokens(self, machine_id: str, only: Collection[EngineName]) -> JoinTokens:
         """For a member that showed its own token."""
-        return await self._engines.again(machine_id, *self._members.engines(), only)
+        return await self._engines.again(machine_id, *self._members.engine_settings(), only)
 
     async def complete(self, membership: Membership) -> Membership:
         """A membership that was collected, with what the engines give; outside of any transaction."""
@@ -181,7 +181,7 @@ class EnrolmentService:
             used = EnrolmentState(enrolment.state) is EnrolmentState.USED
             same = machine.agent_key is not None and enrolment.agent_key == machine.agent_key
             if used and same and enrolment.expires_at > utcnow() and machine.where is MachineState.ENROLLED:
-                return await self._members.again(session, machine, enrolment)
+                return await self._members.repeat(session, machine, enrolment)
         raise errors.nothing_to_collect()
 
     async def of_machine(self, name: str) -> list[EnrolmentView]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provisioning_api.enrolment.challenges import signed_text
+from provisioning_api.enrolment.challenges import text_to_sign
 from provisioning_api.flood.faults import Fault, MachinePlan
 
 LOST_SHARE = 0.3
@@ -82,11 +82,11 @@ class SimulatedMachine:
         if asked is None:
             return False
         challenge = asked.json()["challenge"]
-        proof = signed_text("announced", agent_key, challenge, "")
+        proof = text_to_sign("announced", agent_key, challenge, "")
         report = {**self._identity, "hardware": hardware, "address": self._address}
         report["announced"] = hmac.new(self.plan.secret.encode(), proof, hashlib.sha256).hexdigest()
         payload = json.dumps(report)
-        text = signed_text("discover", agent_key, challenge, payload)
+        text = text_to_sign("discover", agent_key, challenge, payload)
         call = {"agent_key": agent_key, "challenge": challenge, "payload": payload}
         answer = await self._post("/api/agent/discover", {**call, "signature": self._key.sign(text).hex()})
         if answer is None:
@@ -156,7 +156,7 @@ class SimulatedMachine:
             "machine_id": self.machine_id,
             "challenge": self._challenge,
             "payload": body,
-            "signature": self._key.sign(signed_text(verb, self.machine_id, self._challenge, body)).hex(),
+            "signature": self._key.sign(text_to_sign(verb, self.machine_id, self._challenge, body)).hex(),
         }
 
     async def _post(

@@ -1,6 +1,4 @@
-"""The inventory as an answer, and as a file that is whole at every moment; the file follows the machines'
-events.
-"""
+"""Answers with the inventory, and keeps an inventory file up to date with the machines' events."""
 
 from __future__ import annotations
 
@@ -9,16 +7,16 @@ import json
 import os
 import secrets
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.certificates.ssh_authority import SshAuthority
 from provisioning_api.inventory.hosts import listing
 from provisioning_api.inventory.shared import farm_of
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MEMBERS, MachineState
+from soundstage.background import Worker
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import Event, EventStore
@@ -26,8 +24,6 @@ from soundstage.telemetry import get_logger
 
 # Many machines at once are many events; one writing serves them all.
 PAUSE_S = 0.5
-# After the database was away.
-RETRY_S = 5.0
 
 
 class InventoryService:
@@ -37,71 +33,64 @@ class InventoryService:
         self._events = events
         self._path = path
         self._user = user
-        self._task: asyncio.Task[None] | None = None
         self._log = get_logger(__name__)
+        self._last_event = 0
+        self._changed = False
+        self._writer = Worker("inventory file", self._write_changes)
+        self._follower = Worker("inventory events", self._follow)
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the inventory file."""
         return self._path
 
     async def listing(self, states: Collection[MachineState] = MEMBERS) -> dict[str, Any]:
-        """Machines in these states (default: members) in the form of `ansible-inventory --list`."""
+        """Returns machines in these states (default: members) in the form of `ansible-inventory --list`."""
         async with self._db.session() as session:
             machines = await Machines(session).list(states)
             farm = await farm_of(session, self._ssh, self._user)
         return listing([machine for machine in machines if machine.address], farm)
 
     async def write(self) -> None:
-        """Writes the file aside and puts it in its place; a reader sees the old or the new one, never
-        half.
-        """
+        """Replaces the file atomically: a reader sees the old or the new one."""
         text = json.dumps(await self.listing(), indent=1, ensure_ascii=False) + "\n"
         await asyncio.to_thread(_replace, self._path, text)
 
     async def start(self) -> None:
         """Writes it now, and again after every change."""
         await self.write()
-        self._task = asyncio.create_task(self._follow(await self._events.last_id()), name="inventory: write")
+        self._last_event = await self._events.last_id()
+        await self._writer.start()
+        await self._follower.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            # What changed while the last pause lasted.
-            await self._written()
+        await self._follower.close()
+        await self._writer.close()
+        # What changed while the last pause lasted.
+        if self._changed:
+            try:
+                await self.write()
+            except (SoundstageError, OSError) as error:
+                self._log.error("inventory.not_written", path=str(self._path), error=str(error))
 
-    async def _follow(self, after: int) -> None:
-        changed = asyncio.Event()
+    async def _follow(self) -> None:
+        async for event in self._events.follow(STREAM, self._last_event):
+            self._last_event = event.id
+            if _concerns_members(event):
+                self._changed = True
+                self._writer.wake()
 
-        async def write_soon() -> None:
-            while True:
-                await changed.wait()
-                changed.clear()
-                await self._written()
-                await asyncio.sleep(PAUSE_S)
-
-        writer = asyncio.create_task(write_soon())
-        try:
-            while True:
-                try:
-                    async for event in self._events.follow(STREAM, after):
-                        after = event.id
-                        if _concerns_members(event):
-                            changed.set()
-                except SoundstageError as error:
-                    self._log.error("the machines' events cannot be read now", reason=error.message)
-                    await asyncio.sleep(RETRY_S)
-        finally:
-            writer.cancel()
-
-    async def _written(self) -> None:
+    async def _write_changes(self) -> None:
+        if not self._changed:
+            return
+        self._changed = False
         try:
             await self.write()
-        except (SoundstageError, OSError) as error:
-            # A full disk must not end the API; the next change tries again.
-            self._log.error("the inventory file was not written", path=str(self._path), reason=str(error))
+        except BaseException:
+            # The next look tries again.
+            self._changed = True
+            raise
+        await asyncio.sleep(PAUSE_S)
 
 
 def _concerns_members(event: Event) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning_api.certificates.ssh_authority import SshAuthority
 from provisioning_api.enrolment.engine_identities import CONSUL_AGENT
 from provisioning_api.enrolment.repository import Credentials
-from provisioning_api.enrolment.ssh_authority import SshAuthority
 from provisioning_api.inventory.hosts import Farm, farm_variables
 
 

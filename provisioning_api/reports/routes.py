@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from provisioning_api.enrolment.agent_routes import AGENT_PREFIX, SIGNED, encrypted
+from provisioning_api.enrolment.ramdisk_routes import AGENT_PREFIX, SIGNED, encrypted
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.reach import ProvisioningDep
 from provisioning_api.reports.schemas import ReportTaken

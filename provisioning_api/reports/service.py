@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.decommission.service import Decommission
-from provisioning_api.enrolment.agent import AgentDesk, read_payload
+from provisioning_api.enrolment.ramdisks import RamdiskService, read_payload
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
@@ -35,13 +35,13 @@ class ReportService:
     def __init__(
         self,
         db: Database,
-        desk: AgentDesk,
+        ramdisks: RamdiskService,
         journal: MachineJournal,
         timeline: TimelineService,
         decommission: Decommission,
     ) -> None:
         self._db = db
-        self._desk = desk
+        self._ramdisks = ramdisks
         self._journal = journal
         self._timeline = timeline
         self._decommission = decommission
@@ -50,7 +50,7 @@ class ReportService:
         """All of it in one transaction."""
         report = read_payload(Report, call.payload)
         async with self._db.transaction() as session:
-            machine = await self._desk.authenticated(session, "report", call)
+            machine = await self._ramdisks.authenticated(session, "report", call)
             machine.seen_at = utcnow()
             await self._timeline.reported(
                 session, machine, [(span.name, span.ago_s, span.seconds) for span in report.spans]
@@ -60,7 +60,7 @@ class ReportService:
             elif report.wiped is not None:
                 await self._decommission.wiped(session, machine, report.wiped, call)
             state = machine.where
-        return ReportTaken(state=state, challenge=self._desk.challenge(call.machine_id))
+        return ReportTaken(state=state, challenge=self._ramdisks.challenge(call.machine_id))
 
     async def _failed(self, session: AsyncSession, machine: Machine, failure: ReportedFailure) -> None:
         """A member is not failed by what an unknown ramdisk says of it."""

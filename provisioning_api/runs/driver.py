@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from provisioning_api.enrolment.revocations import Revocations
-from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.certificates.revocations import Revocations
+from provisioning_api.certificates.ssh_authority import SshAuthority
 from provisioning_api.inventory.hosts import snapshot
 from provisioning_api.inventory.shared import farm_of
 from provisioning_api.machines.journal import MachineJournal
@@ -144,7 +144,7 @@ class RunDriver:
 
     async def _order(self, run: Run, machines: list[Machine]) -> Order:
         folder = self._folders.path(run.id)
-        known = await self._revocations.known_hosts()
+        known = await self._revocations.host_key_list()
         # Of each machine the very key that it enrolled with, too: the farm's own authority may have signed it
         # since (role ssh_hardening), and not ours. A revoked key stays revoked.
         pins = [f"{machine.name} {machine.host_key}" for machine in machines if machine.host_key]

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provisioning_api.enrolment.ssh_authority import SshAuthority, key_line
+from provisioning_api.certificates.ssh_authority import SshAuthority, key_line
 from provisioning_api.runs.child import LIMIT, ORDER
 from provisioning_api.runs.process import MARK
 from soundstage.private_files import write_anew

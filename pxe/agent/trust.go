@@ -18,7 +18,7 @@ import (
 
 const (
 	connectPatience = 30 * time.Second
-	// Whom the API's own certificate names (provisioning_api/enrolment/tls_authority.py). No machine may be called so.
+	// Whom the API's own certificate names (provisioning_api/certificates/tls_authority.py). No machine may be called so.
 	apiName = "soundstage"
 )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provisioning_api.enrolment.challenges import signed_text
+from provisioning_api.enrolment.challenges import text_to_sign
 from provisioning_api.flood.fleet import fleet_client
 from provisioning_api.machines.keys import code_of
 
@@ -76,15 +76,15 @@ class Ramdisk:
         challenge = asked.raise_for_status().json()["challenge"]
         report = {**self.identity, "hardware": self.hardware, "address": self.address}
         if self.secret:
-            text = signed_text("announced", agent_key, challenge, "")
+            text = text_to_sign("announced", agent_key, challenge, "")
             report["announced"] = hmac.new(self.secret.encode(), text, hashlib.sha256).hexdigest()
         if self.member is not None:
             serial, key = self.member
-            signature = key.sign(signed_text("member", agent_key, challenge, ""), ec.ECDSA(hashes.SHA256()))
+            signature = key.sign(text_to_sign("member", agent_key, challenge, ""), ec.ECDSA(hashes.SHA256()))
             report["member"] = {"serial": serial, "signature": base64.b64encode(signature).decode()}
         report |= changed
         payload = json.dumps(report)
-        signature = self.key.sign(signed_text("discover", agent_key, challenge, payload)).hex()
+        signature = self.key.sign(text_to_sign("discover", agent_key, challenge, payload)).hex()
         return {"agent_key": agent_key, "challenge": challenge, "payload": payload, "signature": signature}
 
     async def discover(self, **changed: Any) -> httpx.Response:
@@ -100,7 +100,7 @@ class Ramdisk:
 
     def signed(self, verb: str, payload: Any = None) -> dict[str, Any]:
         text = "" if payload is None else json.dumps(payload)
-        signature = self.key.sign(signed_text(verb, self.machine_id, self.challenge, text)).hex()
+        signature = self.key.sign(text_to_sign(verb, self.machine_id, self.challenge, text)).hex()
         return {
             "machine_id": self.machine_id,
             "challenge": self.challenge,

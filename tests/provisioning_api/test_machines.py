@@ -21,7 +21,6 @@ from sshd_server import Sshd
 from test_runs import LOCAL
 
 from provisioning_api.callhome.hostkey import fingerprint_of
-from provisioning_api.inventory import service as inventory_service
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.states import (
     GUARDS,
@@ -170,7 +169,6 @@ async def test_the_inventory_file_follows_the_machines_after_the_database_was_aw
             raise away.pop()
         return await read(events, stream, *others)
 
-    monkeypatch.setattr(inventory_service, "RETRY_S", 0.01)
     monkeypatch.setattr(EventStore, "read", once_away)
     await make_member("node1")
 

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from test_attacks import accept, refused
 
 from app.provisioning import ProvisioningProcess
-from provisioning_api.enrolment.challenges import check_signature, signed_text
+from provisioning_api.enrolment.challenges import check_signature, text_to_sign
 from provisioning_api.rules.models import RuleRow
 from provisioning_api.rules.schemas import ANNOUNCED
 
@@ -89,7 +89,7 @@ async def test_the_ramdisk_that_wipes_proves_itself_by_the_credential_of_the_mem
     }
     assert all((disk["method"], disk["samples"]) == ("zeros", 64) for disk in record["disks"])
     signed = record["signed"]
-    text = signed_text("report", signed["machine_id"], signed["challenge"], signed["payload"])
+    text = text_to_sign("report", signed["machine_id"], signed["challenge"], signed["payload"])
     check_signature(signed["agent_key"], text, signed["signature"])
     assert json.loads(signed["payload"]) == report
 

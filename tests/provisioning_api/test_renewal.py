@@ -25,12 +25,12 @@ from ramdisk import Ramdisk
 from sqlalchemy import select, update
 
 from app.provisioning import ProvisioningProcess
-from provisioning_api.enrolment.challenges import signed_text
-from provisioning_api.enrolment.expiry import Expiry
-from provisioning_api.enrolment.keys import KeyFolder
+from provisioning_api.certificates.expiry import Expiry
+from provisioning_api.certificates.key_folder import KeyFolder
+from provisioning_api.certificates.server_certificate import ServerCertificate
+from provisioning_api.certificates.tls_authority import TlsAuthority
+from provisioning_api.enrolment.challenges import text_to_sign
 from provisioning_api.enrolment.models import Credential
-from provisioning_api.enrolment.own_certificate import OwnCertificate
-from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.machines.journal import MachineJournal
 
 LIFETIME = timedelta(days=90)
@@ -81,7 +81,7 @@ class Member:
             "challenge": challenge,
             "serial": str(self.certificate.serial_number),
             "csr": csr,
-            "signature": sign(self.key, signed_text("renew", self.machine_id, challenge, csr)),
+            "signature": sign(self.key, text_to_sign("renew", self.machine_id, challenge, csr)),
         }
         return await self.client.post("/api/agent/renew", json={**call, **changed})
 
@@ -241,7 +241,7 @@ async def test_two_renewals_at_once_give_one_pair(
     assert len((await operator.get("/api/machines/node1/credentials")).json()) == 4
 
 
-class OnceFull(OwnCertificate):
+class OnceFull(ServerCertificate):
     """Its disk is full at one write; the next succeeds."""
 
     full = False
@@ -272,15 +272,13 @@ async def test_our_own_certificate_is_changed_under_a_server_that_runs(tmp_path:
 
     async with server:
         first = await serial()
-        changing = asyncio.create_task(
-            own.keep_fresh(context, lambda: ["localhost"], every=timedelta(seconds=0.1))
-        )
 
-        async def changed() -> bool:
+        async def is_renewed() -> bool:
             return await serial() != first
 
-        await eventually(changed)
-        changing.cancel()
+        async with own.renewal(context, lambda: ["localhost"], every=timedelta(seconds=0.1)):
+            await eventually(is_renewed)
+        assert not own.full, "the write that failed came first"
 
 
 def expiry(process: ProvisioningProcess) -> Expiry:

@@ -24,7 +24,7 @@ from ramdisk import Ramdisk
 from sqlalchemy import select
 
 from app.provisioning import ProvisioningProcess, build_process
-from provisioning_api.enrolment.revocations import Revocations
+from provisioning_api.certificates.revocations import Revocations
 from provisioning_api.runs import process as run_process
 from provisioning_api.runs.models import Run
 from provisioning_api.runs.queue import Waiting, startable

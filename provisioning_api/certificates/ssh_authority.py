@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from provisioning_api.enrolment.keys import KeyFolder
+from provisioning_api.certificates.key_folder import KeyFolder
 from soundstage.errors import Invalid
 
 # Clocks of machines that have just started may be behind.
@@ -22,9 +22,7 @@ SshPublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 class SshAuthority:
-    """Two authorities: one that hosts are known by, one that users are let in by. Neither can do the
-    other's.
-    """
+    """Keeps two authorities: one signs host keys, one signs user keys."""
 
     def __init__(self, keys: KeyFolder) -> None:
         self._keys = keys
@@ -40,21 +38,21 @@ class SshAuthority:
         return _line(self._keys.ed25519("ssh_user_ca"))
 
     def host_certificate(self, key: SshPublicKey, serial: int, name: str, lifetime: timedelta) -> str:
-        """A certificate for one host; its principal is the machine's name, which callers use as
+        """Signs the key of one host; the principal is the machine's name, which callers use as
         HostKeyAlias.
         """
-        return self._signed(
+        return self._sign(
             key, serial, serialization.SSHCertificateType.HOST, name, (name,), lifetime, "ssh_host_ca"
         )
 
     def user_certificate(
         self, key: SshPublicKey, serial: int, key_id: str, user: str, lifetime: timedelta
     ) -> str:
-        """A certificate that lets `user` in; `key_id` names the run, and stands in the log of every sshd."""
+        """Signs a key that logs in as `user`; `key_id` names the run, and stands in the log of every sshd."""
         kind = serialization.SSHCertificateType.USER
-        return self._signed(key, serial, kind, key_id, (user,), lifetime, "ssh_user_ca")
+        return self._sign(key, serial, kind, key_id, (user,), lifetime, "ssh_user_ca")
 
-    def _signed(
+    def _sign(
         self,
         key: SshPublicKey,
         serial: int,
@@ -82,7 +80,7 @@ class SshAuthority:
 
 
 def read_public_key(line: str) -> SshPublicKey:
-    """The key in one line of OpenSSH's form; Invalid for weak and for unknown kinds."""
+    """Parses one line of OpenSSH's form; raises Invalid for weak and for unknown kinds."""
     try:
         key = serialization.load_ssh_public_key(line.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -95,7 +93,7 @@ def read_public_key(line: str) -> SshPublicKey:
 
 
 def key_line(key: SshPublicKey) -> str:
-    """`ssh-ed25519 AAAA…`, without a comment: what strangers write there goes nowhere."""
+    """Returns `ssh-ed25519 AAAA…`, without the comment, which anyone may have written."""
     return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 

@@ -1,4 +1,4 @@
-"""Renews the certificates of members before they end; each is asked for with the key of the one before."""
+"""Renews the certificates of members before they end; the key of the old one signs the request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.enrolment.challenges import Challenges, PublicKey, check_signature_of, signed_text
-from provisioning_api.enrolment.membership import X509, MemberMaker
+from provisioning_api.certificates.issuer import X509, MembershipIssuer
+from provisioning_api.certificates.ssh_authority import read_public_key
+from provisioning_api.certificates.tls_authority import key_of_certificate, key_of_request
+from provisioning_api.enrolment.challenges import Challenges, PublicKey, check_signature_of, text_to_sign
 from provisioning_api.enrolment.models import Credential
 from provisioning_api.enrolment.repository import Credentials
 from provisioning_api.enrolment.schemas import RenewalCall, Renewed
-from provisioning_api.enrolment.ssh_authority import read_public_key
-from provisioning_api.enrolment.tls_authority import key_of_certificate, key_of_request
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.service import found_machine
@@ -28,14 +28,14 @@ ENROL_ANEW = (
 
 
 class Renewal:
-    """No operator is asked: who holds the key of a good certificate is the member that it was given to.
+    """Renews without an operator: the key of a valid certificate proves which member calls.
 
-    A certificate is renewed once, and not in the first half of its life; agents ask from the last third on.
-    What comes of it has the same name and the same SSH host key; a new host key needs a new enrolment.
+    A certificate is renewed once, and not in the first half of its life; agents call from the last third on.
+    Name and SSH host key stay the same; a new host key needs a new enrolment.
     """
 
     def __init__(
-        self, db: Database, journal: MachineJournal, members: MemberMaker, challenges: Challenges
+        self, db: Database, journal: MachineJournal, members: MembershipIssuer, challenges: Challenges
     ) -> None:
         self._db = db
         self._journal = journal
@@ -43,7 +43,7 @@ class Renewal:
         self._challenges = challenges
 
     async def renew(self, call: RenewalCall, *, source: str) -> Renewed:
-        """Asked again with a request for the same key, the answer is the same: it may have got lost."""
+        """Returns the next certificates; a repeated request for the same key gets the same answer."""
         self._challenges.check(call.machine_id, call.challenge)
         async with self._db.transaction() as session:
             held = await Credentials(session).get(call.serial)
@@ -51,14 +51,14 @@ class Renewal:
                 raise Unauthorized(
                     "renewal.unknown_certificate", "This machine has no such certificate.", ENROL_ANEW
                 )
-            text = signed_text("renew", call.machine_id, call.challenge, call.csr)
+            text = text_to_sign("renew", call.machine_id, call.challenge, call.csr)
             check_signature_of(key_of_certificate(held.content), text, call.signature)
             await self._challenges.spend(session, call.challenge)
             machine = await found_machine(session, held.machine_id)
             _check_good(machine, held)
             newest = await Credentials(session).newest_generation(held.enrolment_id, X509)
             if newest > held.generation:
-                return await self._again(session, held, call.csr)
+                return await self._repeat(session, held, call.csr)
             _check_time(held)
             pair = await self._members.sign(
                 session,
@@ -78,9 +78,9 @@ class Renewal:
                 ends=_day(pair.not_after),
             )
             await self._journal.tell(session, machine, "renewed", not_after=pair.not_after.isoformat())
-            return self._members.renewed(pair)
+            return self._members.with_authorities(pair)
 
-    async def _again(self, session: AsyncSession, held: Credential, csr: str) -> Renewed:
+    async def _repeat(self, session: AsyncSession, held: Credential, csr: str) -> Renewed:
         pair = await self._members.pair(session, held.enrolment_id, held.generation + 1)
         if _raw(key_of_certificate(pair.certificate)) != _raw(key_of_request(csr)):
             raise Conflict(
@@ -88,7 +88,7 @@ class Renewal:
                 "This certificate was renewed already, for another key.",
                 "If it was not this machine that did it, retire the machine and look at the audit record.",
             )
-        return self._members.renewed(pair)
+        return self._members.with_authorities(pair)
 
 
 def _check_good(machine: Machine, held: Credential) -> None:

@@ -56,13 +56,13 @@ Source = Annotated[str | None, Depends(source_of)]
 @router.post("/discover", dependencies=ANYBODY)
 async def discover(call: SignedReport, services: ProvisioningDep, source: Source) -> Discovered:
     """A ramdisk says what it found, signed by its key. It is put on the list, and waits."""
-    return await services.desk.discover(call, source=source)
+    return await services.ramdisks.discover(call, source=source)
 
 
 @router.post("/claim", dependencies=SIGNED)
 async def claim(call: SignedCall, services: ProvisioningDep) -> Claimed:
     """What a ramdisk should do now, with a token when it is armed."""
-    return await services.desk.claim(call)
+    return await services.ramdisks.claim(call)
 
 
 @router.post("/enrol", dependencies=TOKEN)
@@ -74,7 +74,7 @@ async def enrol(exchange: Exchange, services: ProvisioningDep, source: Source) -
 @router.post("/collect", dependencies=SIGNED)
 async def collect(call: SignedCall, services: ProvisioningDep) -> Membership:
     """The answer to an exchange again, for the ramdisk that made it: nothing new is signed."""
-    return await services.desk.collect(call)
+    return await services.ramdisks.collect(call)
 
 
 @router.post("/join-tokens", dependencies=OWN_TOKEN)
@@ -90,7 +90,7 @@ async def make_join_tokens(
 @router.post("/challenge", dependencies=NO_SECRET)
 async def make_challenge(request: ChallengeRequest, services: ProvisioningDep) -> Challenge:
     """For one call, to be signed within fifteen minutes of our clock."""
-    return Challenge(challenge=services.desk.challenge(request.subject))
+    return Challenge(challenge=services.ramdisks.challenge(request.subject))
 
 
 @router.post("/renew", dependencies=HELD_KEY)

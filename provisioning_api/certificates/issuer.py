@@ -1,4 +1,4 @@
-"""Makes what a member holds: certificates, and what Consul and Nomad want to see; called by the exchange."""
+"""Issues certificates to members, with the settings for Consul and Nomad; called by the exchange."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning_api.certificates.ssh_authority import SshAuthority, SshPublicKey
+from provisioning_api.certificates.tls_authority import TlsAuthority
 from provisioning_api.enrolment.models import Credential, Enrolment
 from provisioning_api.enrolment.repository import Credentials, MachineTokens
 from provisioning_api.enrolment.schemas import ConsulIdentity, Exchange, Membership, NomadIdentity, Renewed
-from provisioning_api.enrolment.ssh_authority import SshAuthority, SshPublicKey
-from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.machines.models import Machine
 from soundstage.database import utcnow
 from soundstage.settings.sections import read_key_file
@@ -24,8 +24,8 @@ CERTIFICATES = (SSH_HOST, X509)
 
 
 @dataclass(frozen=True, slots=True)
-class MemberTerms:
-    """What every member of this farm gets alike."""
+class MembershipTerms:
+    """Settings that all members of this farm share."""
 
     lifetime: timedelta
     region: str
@@ -35,7 +35,7 @@ class MemberTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CertificatePair:
     """The certificates of one generation: OpenSSH's and X.509 in PEM."""
 
     host_certificate: str
@@ -43,13 +43,13 @@ class Pair:
     not_after: datetime
 
 
-class MemberMaker:
-    def __init__(self, ssh: SshAuthority, tls: TlsAuthority, terms: MemberTerms) -> None:
+class MembershipIssuer:
+    def __init__(self, ssh: SshAuthority, tls: TlsAuthority, terms: MembershipTerms) -> None:
         self._ssh = ssh
         self._tls = tls
         self._terms = terms
 
-    async def make(
+    async def issue(
         self,
         session: AsyncSession,
         machine: Machine,
@@ -58,14 +58,12 @@ class MemberMaker:
         host_key: SshPublicKey,
         source: str,
     ) -> Membership:
-        """Signs, and writes down what was signed, in the caller's transaction. `source`: see `sign`."""
+        """Signs certificates and stores them in the caller's transaction. `source`: see `sign`."""
         pair = await self.sign(session, machine, enrolment.id, exchange.csr, host_key, 0, source)
         return await self._membership(session, machine, pair)
 
-    async def again(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
-        """Returns what `make` gave for this enrolment: the same certificates once more, and nothing new is
-        signed.
-        """
+    async def repeat(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
+        """Returns the certificates that `issue` signed for this enrolment; signs nothing."""
         return await self._membership(session, machine, await self.pair(session, enrolment.id, 0))
 
     async def sign(
@@ -77,11 +75,11 @@ class MemberMaker:
         host_key: SshPublicKey,
         generation: int,
         source: str,
-    ) -> Pair:
-        """The two certificates of a generation; the database refuses a generation that is there already.
+    ) -> CertificatePair:
+        """Signs the two certificates of a generation; the database refuses a generation that exists.
 
-        `source`: where the call came from. A machine says itself which address it has, and is believed when
-        it speaks from there.
+        `source`: the address that the call came from. The address that a machine reports goes into its
+        certificate only when they are equal.
         """
         terms = self._terms
         ssh_serial, tls_serial = secrets.randbits(63) | 1, secrets.randbits(127) | 1
@@ -105,20 +103,20 @@ class MemberMaker:
                     not_after=not_after,
                 )
             )
-        return Pair(host_certificate, certificate, not_after)
+        return CertificatePair(host_certificate, certificate, not_after)
 
-    async def pair(self, session: AsyncSession, enrolment_id: str, generation: int) -> Pair:
-        """Returns what was signed before."""
-        held = {
+    async def pair(self, session: AsyncSession, enrolment_id: str, generation: int) -> CertificatePair:
+        """Returns the stored certificates of a generation."""
+        stored = {
             one.kind: one
             for one in await Credentials(session).of_enrolment(enrolment_id)
             if one.generation == generation
         }
-        ssh, tls = held[SSH_HOST], held[X509]
-        return Pair(ssh.content, tls.content, tls.not_after)
+        ssh, tls = stored[SSH_HOST], stored[X509]
+        return CertificatePair(ssh.content, tls.content, tls.not_after)
 
-    def engines(self) -> tuple[NomadIdentity, ConsulIdentity]:
-        """Returns what all members get alike for Nomad and Consul."""
+    def engine_settings(self) -> tuple[NomadIdentity, ConsulIdentity]:
+        """Returns the settings for Nomad and Consul that all members share."""
         gossip = self._terms.gossip_key_file
         key = None if gossip is None else read_key_file(gossip)
         return (
@@ -126,8 +124,8 @@ class MemberMaker:
             ConsulIdentity(datacenter=self._terms.datacenter, gossip_key=key),
         )
 
-    def renewed(self, pair: Pair) -> Renewed:
-        """A pair with the authorities behind it."""
+    def with_authorities(self, pair: CertificatePair) -> Renewed:
+        """Returns the pair with the public keys of both authorities."""
         return Renewed(
             host_certificate=pair.host_certificate,
             certificate=pair.certificate,
@@ -136,11 +134,11 @@ class MemberMaker:
             not_after=pair.not_after,
         )
 
-    async def _membership(self, session: AsyncSession, machine: Machine, pair: Pair) -> Membership:
+    async def _membership(self, session: AsyncSession, machine: Machine, pair: CertificatePair) -> Membership:
         terms = self._terms
         token = secrets.token_urlsafe(32)
         await MachineTokens(session).replace(machine.id, hashlib.sha256(token.encode()).hexdigest())
-        nomad, consul = self.engines()
+        nomad, consul = self.engine_settings()
         return Membership(
             machine_id=machine.id,
             name=machine.name,
@@ -156,8 +154,8 @@ class MemberMaker:
         )
 
 
-def _names(machine: Machine, terms: MemberTerms, source: str) -> list[str]:
-    """Returns what Nomad and Consul verify (`verify_server_hostname`): clients never get a server's name."""
+def _names(machine: Machine, terms: MembershipTerms, source: str) -> list[str]:
+    """Returns the names that Nomad and Consul verify (`verify_server_hostname`), never those of a server."""
     names = [
         f"client.{terms.region}.nomad",
         f"client.{terms.datacenter}.consul",

@@ -1,13 +1,13 @@
-"""What is not good any more, in the forms that TLS and SSH read."""
+"""Lists revoked certificates in the formats that TLS and SSH read."""
 
 from __future__ import annotations
 
 from cryptography.hazmat.primitives import serialization
 
-from provisioning_api.enrolment.membership import SSH_HOST, X509
+from provisioning_api.certificates.issuer import SSH_HOST, X509
+from provisioning_api.certificates.ssh_authority import SshAuthority
+from provisioning_api.certificates.tls_authority import TlsAuthority
 from provisioning_api.enrolment.repository import Credentials
-from provisioning_api.enrolment.ssh_authority import SshAuthority
-from provisioning_api.enrolment.tls_authority import TlsAuthority
 from soundstage.database import Database, utcnow
 
 
@@ -18,18 +18,20 @@ class Revocations:
         self._tls = tls
 
     async def crl(self) -> str:
-        """A CRL in PEM of every machine certificate that would still be good otherwise."""
+        """Returns a CRL in PEM of every revoked machine certificate that has not expired."""
         async with self._db.session() as session:
-            found = await Credentials(session).revoked(X509, utcnow())
+            found = await Credentials(session).list_revoked(X509, utcnow())
         crl = self._tls.revocation_list(
             (int(one.serial), one.revoked_at) for one in found if one.revoked_at is not None
         )
         return crl.decode()
 
-    async def known_hosts(self) -> str:
-        """`@cert-authority` for all names, and `@revoked` for the keys of revoked host certificates."""
+    async def host_key_list(self) -> str:
+        """Returns known_hosts lines: `@cert-authority` for all names, `@revoked` for keys of revoked
+        certificates.
+        """
         async with self._db.session() as session:
-            found = await Credentials(session).revoked(SSH_HOST, utcnow())
+            found = await Credentials(session).list_revoked(SSH_HOST, utcnow())
             good = await Credentials(session).good_host_keys(SSH_HOST)
         lines = [f"@cert-authority * {self._ssh.host_ca}"]
         revoked = dict.fromkeys(_key_of(one.content) for one in found)

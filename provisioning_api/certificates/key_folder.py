@@ -1,4 +1,4 @@
-"""The private keys of this installation, one file each, made when they are first needed."""
+"""The private keys of this installation, one file each, created when they are first needed."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class KeyFolder:
         self._folder = folder
 
     def ed25519(self, name: str) -> Ed25519PrivateKey:
-        """The Ed25519 key of that name."""
+        """Returns the Ed25519 key of that name; creates it when it is missing."""
         key = self._key(name, lambda: pem_of(Ed25519PrivateKey.generate()))
         if not isinstance(key, Ed25519PrivateKey):
             raise self._broken(name, "it is no Ed25519 key")
         return key
 
     def p256(self, name: str) -> ec.EllipticCurvePrivateKey:
-        """The P-256 key of that name: what TLS libraries of every age can verify."""
+        """Returns the P-256 key of that name, which TLS libraries of every age can verify."""
         key = self._key(name, lambda: pem_of(ec.generate_private_key(ec.SECP256R1())))
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise self._broken(name, "it is no P-256 key")
         return key
 
     def secret(self, name: str) -> bytes:
-        """32 random bytes."""
+        """Returns 32 random bytes, the same at every call."""
         return self.content(name, lambda: secrets.token_bytes(32))
 
     def content(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Returns what the file holds; `make` gives it when there is none. Two that make it at once agree on
+        """Returns what the file holds; `make` creates it when it is missing. Two callers at once agree on
         one.
         """
         path = self._folder / name
@@ -65,7 +65,7 @@ class KeyFolder:
 
 
 def pem_of(key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
-    """PKCS #8, without a password: the file's rights protect it."""
+    """Returns PKCS #8 without a password: the mode of the file protects it."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -1,11 +1,11 @@
-"""Says so when certificates of members come to their end, and names a member failed whose have ended."""
+"""Warns before certificates of members expire, and moves members with expired ones to `failed`."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from provisioning_api.enrolment.membership import CERTIFICATES
-from provisioning_api.enrolment.renewal import ENROL_ANEW
+from provisioning_api.certificates.issuer import CERTIFICATES
+from provisioning_api.certificates.renewal import ENROL_ANEW
 from provisioning_api.enrolment.repository import Credentials, UsedChallenges
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.repository import Machines
@@ -21,7 +21,7 @@ BY = "the end of its certificates"
 
 
 class Expiry:
-    """`lifetime`: of certificates. Machines that were pinned hold none, and are left alone."""
+    """Watches all members with certificates of `lifetime`; pinned machines hold none."""
 
     def __init__(self, db: Database, journal: MachineJournal, lifetime: timedelta) -> None:
         self._db = db
@@ -30,7 +30,7 @@ class Expiry:
         self._warned: dict[str, str] = {}
 
     async def look(self) -> None:
-        """Without its certificates nobody can log in to a machine any more."""
+        """Checks all certificates once, and removes challenges that have ended."""
         now = utcnow()
         async with self._db.transaction() as session:
             await UsedChallenges(session).remove_ended(now)
@@ -39,9 +39,9 @@ class Expiry:
             watched = {machine.id for machine in await Machines(session).list(WATCHED)}
         for machine_id, end in ends.items():
             if machine_id in watched and end - now < self._warned_within:
-                await self._tell(machine_id)
+                await self._warn_or_fail(machine_id)
 
-    async def _tell(self, machine_id: str) -> None:
+    async def _warn_or_fail(self, machine_id: str) -> None:
         async with self._db.transaction() as session:
             # Read anew: it may have renewed them a moment ago.
             machine = await Machines(session).get(machine_id)

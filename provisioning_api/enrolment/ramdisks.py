@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.enrolment.challenges import Challenges, check_signature, signed_text
+from provisioning_api.enrolment.challenges import Challenges, check_signature, text_to_sign
 from provisioning_api.enrolment.proofs import SignedDiscovery
 from provisioning_api.enrolment.schemas import Claimed, Membership, SignedCall, SignedReport
 from provisioning_api.enrolment.service import EnrolmentService
@@ -26,7 +26,7 @@ from soundstage.errors import Invalid, NotFound, TooManyRequests, Unauthorized
 Payload = TypeVar("Payload", bound=BaseModel)
 
 
-class AgentDesk:
+class RamdiskService:
     """Discovery and claims. Writes and reports are `boot`'s and `timeline`'s; they authenticate here."""
 
     def __init__(
@@ -50,7 +50,7 @@ class AgentDesk:
         noted then, and nothing else.
         """
         self._challenges.check(call.agent_key, call.challenge)
-        text = signed_text("discover", call.agent_key, call.challenge, call.payload)
+        text = text_to_sign("discover", call.agent_key, call.challenge, call.payload)
         check_signature(call.agent_key, text, call.signature)
         report = read_payload(Discovery, call.payload)
         try:
@@ -114,7 +114,7 @@ class AgentDesk:
                 "This machine is not known.",
                 "It reports its hardware first, as each start from the network does.",
             ) from error
-        text = signed_text(verb, call.machine_id, call.challenge, call.payload)
+        text = text_to_sign(verb, call.machine_id, call.challenge, call.payload)
         check_signature(machine.agent_key, text, call.signature)
         await self._challenges.spend(session, call.challenge)
         return machine

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from provisioning_api.certificates.key_folder import KeyFolder
+from provisioning_api.certificates.ssh_authority import BACKDATE, MIN_RSA_BITS
 from provisioning_api.enrolment.challenges import PublicKey
-from provisioning_api.enrolment.keys import KeyFolder
-from provisioning_api.enrolment.ssh_authority import BACKDATE, MIN_RSA_BITS
 from soundstage.database import utcnow
 from soundstage.errors import Invalid
 
@@ -50,11 +50,11 @@ class TlsAuthority:
     def machine_certificate(
         self, csr_pem: str, serial: int, name: str, alternative_names: Iterable[str], lifetime: timedelta
     ) -> str:
-        """For the key in the CSR; of everything else that the CSR asks for nothing is granted."""
+        """Signs the key of the CSR, and ignores everything else that the CSR requests."""
         return self._issue(key_of_request(csr_pem), serial, name, (name, *alternative_names), lifetime)
 
-    def own_certificate(self, names: Sequence[str]) -> tuple[str, str]:
-        """Certificate with chain, and key, of our TLS port, as PEM."""
+    def server_certificate(self, names: Sequence[str]) -> tuple[str, str]:
+        """Returns certificate with chain, and key, of our TLS port, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self._issue(key.public_key(), x509.random_serial_number(), "soundstage", names, OWN_LIFETIME)
         private = key.private_bytes(
@@ -63,7 +63,7 @@ class TlsAuthority:
         return leaf + self.pem, private.decode()
 
     def revocation_list(self, revoked: Iterable[tuple[int, datetime]]) -> bytes:
-        """A CRL (RFC 5280) in PEM of serial numbers and moments."""
+        """Returns a CRL (RFC 5280) in PEM of serial numbers and moments."""
         now = utcnow()
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -74,14 +74,14 @@ class TlsAuthority:
         for serial, at in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
             builder = builder.add_revoked_certificate(entry)
-        made = builder.sign(self._keys.p256("ca.key"), hashes.SHA256())
-        return made.public_bytes(serialization.Encoding.PEM)
+        crl = builder.sign(self._keys.p256("ca.key"), hashes.SHA256())
+        return crl.public_bytes(serialization.Encoding.PEM)
 
     def _make(self) -> bytes:
         key = self._keys.p256("ca.key")
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)])
         now = utcnow()
-        made = (
+        certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
@@ -94,7 +94,7 @@ class TlsAuthority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        return _pem(made).encode()
+        return _pem(certificate).encode()
 
     def _issue(
         self, key: PublicKey, serial: int, name: str, alternative_names: Iterable[str], lifetime: timedelta
@@ -102,7 +102,7 @@ class TlsAuthority:
         now, ca = utcnow(), self.certificate
         names = [_general_name(one) for one in dict.fromkeys(alternative_names)]
         purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        made = (
+        certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
             .issuer_name(ca.subject)
@@ -121,11 +121,11 @@ class TlsAuthority:
             )
             .sign(self._keys.p256("ca.key"), hashes.SHA256())
         )
-        return _pem(made)
+        return _pem(certificate)
 
 
 def key_of_certificate(pem: str) -> PublicKey:
-    """The key of a certificate that we made."""
+    """Returns the key of a certificate that we signed."""
     key = x509.load_pem_x509_certificate(pem.encode()).public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey):
         raise TypeError("a stored certificate has a key of a kind that is never signed")
@@ -133,7 +133,7 @@ def key_of_certificate(pem: str) -> PublicKey:
 
 
 def key_of_request(csr_pem: str) -> PublicKey:
-    """The key in a PKCS #10 request that it signs itself; Invalid for weak and for unknown kinds."""
+    """Returns the key of a self-signed PKCS #10 request; raises Invalid for weak and for unknown kinds."""
     try:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
         key, signed = csr.public_key(), csr.is_signature_valid

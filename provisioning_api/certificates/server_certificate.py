@@ -1,0 +1,58 @@
+"""Issues the certificate of our own TLS ports, at every start and every week; used by both server
+processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from provisioning_api.certificates.tls_authority import TlsAuthority
+from soundstage.background import Worker
+from soundstage.private_files import write_anew
+
+# Far less than it lives: a process that runs for months must not end up with one that has expired.
+EVERY = timedelta(days=7)
+
+_NAME = re.compile(r"[A-Za-z0-9._:-]+")
+
+
+class ServerCertificate:
+    def __init__(self, tls: TlsAuthority, folder: Path) -> None:
+        self._tls = tls
+        self._folder = folder
+        self._written_at = float("-inf")
+
+    def write(self, names: Sequence[str]) -> tuple[str, str]:
+        """Signs and stores a certificate. Returns the paths of it (with our CA's behind it) and of its key,
+        which its owner alone can read.
+        """
+        certificate, key = self._tls.server_certificate([name for name in names if _NAME.fullmatch(name)])
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths = self._folder / "server.pem", self._folder / "server.key"
+        for path, content in zip(paths, (certificate, key), strict=True):
+            write_anew(path, content.encode("ascii"))
+        self._written_at = time.monotonic()
+        return str(paths[0]), str(paths[1])
+
+    def renewal(
+        self, context: ssl.SSLContext, names: Callable[[], Sequence[str]], *, every: timedelta = EVERY
+    ) -> Worker:
+        """Returns the worker that loads a new certificate into a context in use; open connections stay.
+
+        A failed renewal, on a full disk for example, is tried again the next time.
+        """
+
+        async def renew() -> float | None:
+            due_in_s = self._written_at + every.total_seconds() - time.monotonic()
+            if due_in_s > 0:
+                return due_in_s
+            context.load_cert_chain(*await asyncio.to_thread(self.write, names()))
+            return None
+
+        return Worker("server certificate", renew, poll_s=every.total_seconds())
