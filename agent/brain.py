@@ -1,13 +1,11 @@
-"""The Brain: turns an utterance into tool calls and tells what happens; every transport calls it."""
+"""The Brain: turns an utterance into tool calls and emits the events of the answer, over any transport."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
 
-from agent.events import BrainEvent, Done, Failure, Text, TextPart, ToolReturned, TurnBegan, Understood
+from agent.events import Done, Emit, Failure, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
@@ -15,10 +13,9 @@ from agent.tools import Toolset
 from agent.tools.renders.lines import RenderLine
 from agent.tools.services import ToolServices
 from agent.tools.toolset import prepare_call
-from agent.turns.log import TurnLog
+from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.messages import help_text, model_failed, not_understood
 from agent.turns.render_watch import RenderWatch
-from agent.turns.result import TurnResult
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from soundstage.errors import SoundstageError, unexpected_error
@@ -31,8 +28,8 @@ HISTORY_TURNS = 10
 class Brain:
     """Independent of transport and free of state: sessions live in the database, so many can talk at once.
 
-    The grammar is asked first, because what it understands it understands for certain and at once; a language
-    model, when there is one, gets the rest. Without it, or when it fails, the grammar's answer stands.
+    The grammar comes first, because what it understands it understands for certain and at once; a language
+    model, where there is one, gets the rest. Without it, or when it fails, the grammar's answer stands.
     """
 
     def __init__(
@@ -57,91 +54,68 @@ class Brain:
         order = {name: place for place, name in enumerate(self.toolset.tools)}
         return sorted(self.grammar.help, key=lambda entry: order.get(entry.tool or "", len(order)))
 
-    async def respond(
+    async def answer(
         self,
         conversation: Conversation,
         utterance: str,
+        emit: Emit,
         *,
         follow: bool = False,
         request_id: str | None = None,
-    ) -> AsyncGenerator[BrainEvent, None]:
-        """The events of one answer: `TurnBegan` first, `Done` last. With `follow`, the render it is about is
-        watched to its end.
+    ) -> None:
+        """Answers an utterance: emits `TurnBegan` first, `Done` last, each when it is logged.
 
-        Failures come as a `Failure` event; only an unknown session raises, before the first event.
-        Closing the generator, or cancelling who reads it, cancels the answer.
+        With `follow`, the render of the answer is watched to its end. Failures are emitted as `Failure`; only
+        an unknown session raises, before the first event. Cancelling this coroutine cancels the answer.
         """
         turn = await self.sessions.begin_turn(conversation, utterance, request_id)
         conversation = replace(conversation, persona_id=turn.persona_id)
-        journal = TurnLog(self.sessions, turn)
+        log = TurnLog(self.sessions, turn, emit)
         done = Done(session_id=turn.session_id, turn=turn.number)
         try:
-            async with journal.kept(), aclosing(self._told(conversation, turn, utterance, follow)) as told:
-                async for event in told:
-                    await journal.note(event)
-                    yield event
-        except (asyncio.CancelledError, GeneratorExit):
-            await journal.note(Failure(code=CANCELLED, message="This answer was cancelled."))
+            async with log.flush_regularly():
+                await self._answer(conversation, turn, utterance, follow, log)
+        except asyncio.CancelledError:
+            await log.add(Failure(code=CANCELLED, message="This answer was cancelled."))
             raise
+        except LogWriteFailed as failed:
+            await log.emit(Failure.of(failed.error))
         except SoundstageError as error:
-            # What would change something is not done when it cannot be written down before.
-            failure = Failure(code=error.code, message=error.message, hint=error.hint)
-            await journal.note(failure)
-            yield failure
-        finally:
-            await journal.note(done)
-            # Shielded: who has cancelled an answer twice still finds in it how it ended.
-            await asyncio.shield(journal.end())
-        yield done
-
-    async def _told(
-        self, conversation: Conversation, turn: OpenTurn, utterance: str, follow: bool
-    ) -> AsyncGenerator[BrainEvent, None]:
-        yield TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id())
-        outcome = TurnResult()
-        try:
-            async with aclosing(self._answer(conversation, turn, utterance)) as events:
-                async for event in events:
-                    outcome.note(event)
-                    yield event
-            if follow and outcome.render_id is not None and outcome.going_on:
-                async with aclosing(self._follow(outcome.render_id, outcome.tool)) as events:
-                    async for event in events:
-                        yield event
-        except SoundstageError as error:
-            yield Failure(code=error.code, message=error.message, hint=error.hint)
+            await log.emit(Failure.of(error))
         except Exception:
             get_logger(__name__).exception("an answer broke", session=turn.session_id, turn=turn.number)
-            fault = unexpected_error()
-            yield Failure(code=fault.code, message=fault.message, hint=fault.hint)
+            await log.emit(Failure.of(unexpected_error()))
+        finally:
+            await log.add(done)
+            # Shielded: an answer that is cancelled twice still stores how it ended.
+            await asyncio.shield(log.end())
+        await emit(done)
 
     async def _answer(
-        self, conversation: Conversation, turn: OpenTurn, utterance: str
-    ) -> AsyncGenerator[BrainEvent, None]:
+        self, conversation: Conversation, turn: OpenTurn, utterance: str, follow: bool, log: TurnLog
+    ) -> None:
+        await log.emit(TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id()))
         found = self.grammar.understand(utterance)
         caller = ToolCaller(self.toolset, self._services, conversation, turn)
         if isinstance(found, Understanding):
-            answer = self._by_grammar(caller, found)
+            await self._answer_by_grammar(caller, found, log.emit)
         elif self._model is not None:
-            answer = self._by_model(self._model, caller, conversation, turn, utterance, found)
+            await self._answer_by_model(self._model, caller, conversation, turn, utterance, found, log)
         else:
-            yield not_understood(found)
-            return
-        async with aclosing(answer) as events:
-            async for event in events:
-                yield event
+            await log.emit(not_understood(found))
+        if follow and log.result.render_id is not None and log.result.render_active:
+            await self._follow(log.result.render_id, log.result.tool, log.emit)
 
-    async def _by_grammar(self, caller: ToolCaller, found: Understanding) -> AsyncGenerator[BrainEvent, None]:
-        yield Understood(intent=found.intent, tool=found.tool)
+    async def _answer_by_grammar(self, caller: ToolCaller, found: Understanding, emit: Emit) -> None:
+        await emit(Understood(intent=found.intent, tool=found.tool))
         if found.tool is None:
-            yield Text(text=help_text(self.help_lines(), found.arguments.get("topic", "")))
+            await emit(Text(text=help_text(self.help_lines(), found.arguments.get("topic", ""))))
             return
         call = prepare_call(self.toolset, found.tool, found.arguments)
-        async with aclosing(caller.run(call)) as events:
-            async for event in events:
-                yield event
+        outcome = await caller.run(call, emit)
+        await emit(Text(text=outcome.sentence))
 
-    async def _by_model(
+    async def _answer_by_model(
         self,
         model: ModelAnswers,
         caller: ToolCaller,
@@ -149,33 +123,31 @@ class Brain:
         turn: OpenTurn,
         utterance: str,
         found: NotUnderstood,
-    ) -> AsyncGenerator[BrainEvent, None]:
-        """The model's answer; when it fails, one sentence about that and what the grammar says."""
+        log: TurnLog,
+    ) -> None:
+        """Has the model answer; when it fails, emits one sentence about that and the grammar's answer."""
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
         own = [one for one in earlier if one.number < turn.number]
         history = (await self._services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
-        known = await self._services.memory.offered(caller.principal, utterance, conversation.persona_id)
-        said = False
+        memories = await self._services.memory.offered(caller.principal, utterance, conversation.persona_id)
         try:
-            async with aclosing(model.answer(caller, utterance, history, known)) as events:
-                async for event in events:
-                    said = said or isinstance(event, Text | TextPart | ToolReturned)
-                    yield event
+            await model.answer(caller, utterance, log.emit, history, memories)
         except SoundstageError as error:
-            yield model_failed(error)
-            if not said:
-                yield not_understood(found)
+            had_content = log.result.has_content
+            await log.emit(model_failed(error))
+            if not had_content:
+                await log.emit(not_understood(found))
 
-    async def _follow(self, render_id: str, tool: str | None) -> AsyncGenerator[BrainEvent, None]:
-        """Progress until the end, then how it ended."""
+    async def _follow(self, render_id: str, tool: str | None, emit: Emit) -> None:
+        """Emits the progress of a render until its end, then how it ended."""
         async for progress in self._watch.follow(render_id):
-            yield progress
+            await emit(progress)
         view = await self._watch.view(render_id)
         if view.state == RenderState.DONE:
-            yield Text(text=RenderLine.of(view, self._services.out_dir).sentence())
+            await emit(Text(text=RenderLine.of(view, self._services.out_dir).sentence()))
         elif view.state == RenderState.CANCELLED and tool == "cancel_render":
-            yield Text(text=f"“{view.title}” is cancelled. Nothing partial is left.")
+            await emit(Text(text=f"“{view.title}” is cancelled. Nothing partial is left."))
         elif view.error is not None:
-            yield Failure(code=view.error.code, message=view.error.message, hint=view.error.hint)
+            await emit(Failure(code=view.error.code, message=view.error.message, hint=view.error.hint))
         else:
-            yield Failure(code="render.cancelled", message=f"“{view.title}” was cancelled.")
+            await emit(Failure(code="render.cancelled", message=f"“{view.title}” was cancelled."))

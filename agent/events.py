@@ -1,10 +1,13 @@
-"""What the Brain says while it answers: typed events, the same over every transport."""
+"""The events of an answer: typed values, the same over every transport."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from soundstage.errors import SoundstageError
 
 
 class _Event(BaseModel):
@@ -29,9 +32,7 @@ class Understood(_Event):
 
 
 class ToolCalled(_Event):
-    """A tool starts. In debug mode `arguments` holds all it was given, else only what is short; never a
-    secret.
-    """
+    """A tool starts. `arguments` are whole in debug mode, else only the short ones; never a secret."""
 
     type: Literal["tool_call"] = "tool_call"
     tool: str
@@ -40,7 +41,7 @@ class ToolCalled(_Event):
 
 
 class ToolReturned(_Event):
-    """What a tool gave back, without secrets."""
+    """The result of a tool, without secrets."""
 
     type: Literal["tool_result"] = "tool_result"
     tool: str
@@ -48,7 +49,7 @@ class ToolReturned(_Event):
 
 
 class ToolFailed(_Event):
-    """A tool that a language model asked for did not run or failed; the model was told, and may go on."""
+    """A tool call of a language model did not run or failed; the model has the error and may go on."""
 
     type: Literal["tool_error"] = "tool_error"
     tool: str
@@ -58,7 +59,7 @@ class ToolFailed(_Event):
 
 
 class ConfirmationAsked(_Event):
-    """A tool that changes something and that nobody asked for: it runs when the person says `say`."""
+    """A tool call that the utterance does not ask for and that changes something; saying `say` runs it."""
 
     type: Literal["confirm"] = "confirm"
     tool: str
@@ -67,7 +68,7 @@ class ConfirmationAsked(_Event):
 
 
 class ApprovalAsked(_Event):
-    """A call that waits until people agree; nothing has happened yet. They decide on `approval_id`."""
+    """A tool call that waits for approval `approval_id`; nothing has happened yet."""
 
     type: Literal["approval"] = "approval"
     tool: str
@@ -77,7 +78,7 @@ class ApprovalAsked(_Event):
 
 
 class Progress(_Event):
-    """How far a render is. `fraction` runs from 0 to 1; `error` is set when it failed."""
+    """The progress of a render. `fraction` runs from 0 to 1; `error` is set when it failed."""
 
     type: Literal["progress"] = "progress"
     render_id: str
@@ -102,7 +103,7 @@ class TextPart(_Event):
 
 
 class Notice(_Event):
-    """How the answer came about, when not as expected: the model is down and the fixed sentences are used."""
+    """An unexpected condition of the answer: the model is down and the fixed sentences are used."""
 
     type: Literal["notice"] = "notice"
     code: str
@@ -124,6 +125,11 @@ class Failure(_Event):
     message: str
     hint: str = ""
     suggestions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, error: SoundstageError) -> Failure:
+        """Returns the event of an error."""
+        return cls(code=error.code, message=error.message, hint=error.hint)
 
 
 class Done(_Event):
@@ -151,3 +157,5 @@ BrainEvent = Annotated[
     Field(discriminator="type"),
 ]
 BRAIN_EVENT: TypeAdapter[BrainEvent] = TypeAdapter(BrainEvent)
+Emit = Callable[[BrainEvent], Awaitable[None]]
+"""Takes the events of an answer in their order."""

@@ -1,8 +1,7 @@
 """REST of the agent: `POST /api/chat` answers as JSON or as Server-Sent Events, as asked for."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -10,32 +9,27 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from agent.brain import Brain
-from agent.events import BrainEvent, Done, Failure, Notice, Progress, Text, TextPart, ToolReturned
 from agent.experts import Router
 from agent.experts.router import Survey
 from agent.schemas import ChatAnswer, ChatRequest, HelpLine, ToolLine
 from agent.sessions.schemas import SessionOut, TurnOut
-from agent.sessions.service import Conversation
+from agent.turns.presentation import RETRY_MS, chat_answer, event_source, sse_message, sse_response
 from agent.turns.render_watch import RenderWatch
-from agent.turns.runner import TurnRunner, brain_event
+from agent.turns.runner import TurnRunner
 from policy import Principal, require_permission
-from soundstage.events import Event
 from soundstage.events.sse import last_event_id
 from soundstage.paging import PAGED, PagingDep
 from studio.renders.states import TERMINAL
 
 EVENT_STREAM = "text/event-stream"
-RETRY_MS = 1000
-HEARTBEAT_S = 15
-ENDED = "ended"
-"""The id of the last progress event."""
+LAST_PROGRESS_ID = "ended"
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
 TurnNumber = Annotated[int, Path(ge=1, le=1_000_000_000)]
 Viewer = Annotated[Principal, Depends(require_permission("render:read"))]
 
 
-def chat_router(brain: Brain, watch: RenderWatch, answering: TurnRunner, experts: Router) -> APIRouter:
+def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: Router) -> APIRouter:
     """Routes below `/api/chat`."""
     router = APIRouter(prefix="/api/chat", tags=["chat"])
 
@@ -48,10 +42,10 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: TurnRunner, experts
         """Says one sentence to the agent. With `Accept: text/event-stream` the events come as they happen."""
         opened = await brain.sessions.open(principal, chat.session_id, debug=chat.debug)
         conversation = replace(opened, dry_run=chat.dry_run)
-        told = await answering.ask(conversation, chat.message, follow=chat.follow, request_id=chat.request_id)
+        events = await runner.ask(conversation, chat.message, follow=chat.follow, request_id=chat.request_id)
         if EVENT_STREAM in request.headers.get("accept", ""):
-            return _streamed(told)
-        return await _answered(conversation, told)
+            return sse_response(events)
+        return await chat_answer(conversation.id, events)
 
     @router.get("/help")
     async def help_lines(_: Chatter) -> list[HelpLine]:
@@ -102,22 +96,18 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: TurnRunner, experts
         """
         state = await brain.sessions.turn(principal, session_id, number)
         seen = last_event_id(request)
-        if seen and state.finished_at is not None and await answering.is_last(session_id, number, seen):
+        if seen and state.finished_at is not None and await runner.is_last(session_id, number, seen):
             return Response(status_code=204)
-        return EventSourceResponse(
-            _numbered(answering.follow(principal, session_id, number, seen or 0)),
-            ping=HEARTBEAT_S,
-            headers={"Cache-Control": "no-store"},
-        )
+        return sse_response(runner.follow(principal, session_id, number, seen or 0))
 
     @router.post("/sessions/{session_id}/turns/{number}/cancel")
     async def cancel(session_id: str, number: TurnNumber, principal: Chatter) -> TurnOut:
         """Ends an answer that is being given. What its tools have done stays done."""
-        await answering.cancel(principal, session_id, number)
+        await runner.cancel(principal, session_id, number)
         return await brain.sessions.turn(principal, session_id, number)
 
     @router.get("/experts")
-    async def experts_found(_: Chatter) -> Survey:
+    async def list_experts(_: Chatter) -> Survey:
         """The language models that can be asked, and how each has done since the server started."""
         return await experts.survey()
 
@@ -135,43 +125,13 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: TurnRunner, experts
         204, which tells a browser to stop asking.
         """
         await watch.view(render_id)
-        if request.headers.get("last-event-id") == ENDED:
+        if request.headers.get("last-event-id") == LAST_PROGRESS_ID:
             return Response(status_code=204)
 
         async def messages() -> AsyncIterator[ServerSentEvent]:
             async for event in watch.follow(render_id):
-                data = event.model_dump_json(exclude_none=True)
-                event_id = ENDED if event.state in TERMINAL else None
-                yield ServerSentEvent(data=data, event=event.type, id=event_id, retry=RETRY_MS)
+                yield sse_message(event, LAST_PROGRESS_ID if event.state in TERMINAL else None, RETRY_MS)
 
-        return EventSourceResponse(messages(), ping=HEARTBEAT_S, headers={"Cache-Control": "no-store"})
+        return event_source(messages())
 
     return router
-
-
-async def _answered(conversation: Conversation, told: AsyncGenerator[BrainEvent, None]) -> ChatAnswer:
-    async with aclosing(told):
-        events = [event async for event in told if not isinstance(event, Progress | TextPart)]
-    said = [event.message if isinstance(event, Failure) else event.text
-            for event in events if isinstance(event, Text | Notice | Failure)]  # fmt: skip
-    found = [event.result.get("render_id") for event in events if isinstance(event, ToolReturned)]
-    session_id = next((event.session_id for event in events if isinstance(event, Done)), conversation.id)
-    return ChatAnswer(
-        session_id=session_id, reply="\n".join(said), render_id=next(iter(found), None), events=events
-    )
-
-
-def _streamed(told: AsyncGenerator[BrainEvent, None]) -> EventSourceResponse:
-    async def messages() -> AsyncIterator[ServerSentEvent]:
-        async with aclosing(told):
-            async for event in told:
-                yield ServerSentEvent(data=event.model_dump_json(exclude_none=True), event=event.type)
-
-    return EventSourceResponse(messages(), ping=HEARTBEAT_S, headers={"Cache-Control": "no-store"})
-
-
-async def _numbered(told: AsyncGenerator[Event, None]) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(told):
-        async for event in told:
-            data = brain_event(event).model_dump_json(exclude_none=True)
-            yield ServerSentEvent(data=data, event=event.kind, id=str(event.id), retry=RETRY_MS)

@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from agent.events import BrainEvent, Failure, Notice, Text, TurnBegan
+from agent.events import TurnBegan
 from agent.live.curve import emotion_curve
 from agent.live.feelings import feelings, strongest
 from agent.live.lexicon import lexicon_of
@@ -17,6 +17,7 @@ from agent.live.schemas import LiveEvent, LiveState, MessageAnswer, PersonaConfi
 from agent.live.spoken_text import spoken_text
 from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, told
 from agent.sessions.service import Conversation, SessionService
+from agent.turns.presentation import plain_text
 from agent.turns.runner import TurnRunner
 from policy import Principal
 from soundstage.database import Database
@@ -52,14 +53,14 @@ class LiveSessions:
         database: Database,
         events: EventStore,
         sessions: SessionService,
-        answering: TurnRunner,
+        runner: TurnRunner,
         library: PersonaLibrary,
         speech: PersonaSpeech,
     ) -> None:
         self._database = database
         self._events = events
         self._sessions = sessions
-        self._answering = answering
+        self._runner = runner
         self._library = library
         self._speech = speech
         self._states: dict[str, LiveState] = {}
@@ -156,15 +157,15 @@ class LiveSessions:
             raise
 
     async def _asked(self, conversation: Conversation, message: str) -> _Answer:
-        """Returns what the Brain says; what it could not do is part of that."""
-        turn, said = 0, []
-        events = await self._answering.ask(conversation, message)
+        """Returns the text of the answer, with its failures."""
+        turn, sentences = 0, []
+        events = await self._runner.ask(conversation, message)
         async with aclosing(events):
-            async for event in events:
-                if isinstance(event, TurnBegan):
-                    turn = event.turn
-                said.append(_sentence(event))
-        return _Answer(turn, "\n".join(filter(None, said)))
+            async for item in events:
+                if isinstance(item.event, TurnBegan):
+                    turn = item.event.turn
+                sentences.append(plain_text(item.event))
+        return _Answer(turn, "\n".join(filter(None, sentences)))
 
     async def _said(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
         text = spoken_text(answer.text)
@@ -272,12 +273,6 @@ def config_of(persona: Persona) -> PersonaConfig:
         language=persona.style.language,
         face=persona.face.kind,
     )
-
-
-def _sentence(event: BrainEvent) -> str:
-    if isinstance(event, Failure):
-        return f"{event.message} {event.hint}".strip()
-    return event.text if isinstance(event, Text | Notice) else ""
 
 
 def _after_the_text(error: SoundstageError, session_id: str, turn: int) -> SoundstageError:

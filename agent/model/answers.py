@@ -1,4 +1,4 @@
-"""One answer by a model: it writes, calls tools, is corrected, stops in time; called by the Brain."""
+"""Runs one answer of a language model: rounds of text and tool calls within a budget; called by the Brain."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any, Protocol
 
 from agent.events import (
     ApprovalAsked,
-    BrainEvent,
     ConfirmationAsked,
+    Emit,
     Notice,
     Text,
     TextPart,
     ToolFailed,
-    ToolReturned,
 )
 from agent.model.backend import ChatModel, CutShort, Message, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
@@ -27,25 +26,25 @@ from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar
-from agent.understanding.wording import holds_words_of_others
+from agent.understanding.wording import has_quoted_text
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
 
 ANSWER_TOKENS = 4096
 HISTORY_CHARS = 1500
-SAME_CALLS = 2
+MAX_SAME_CALLS = 2
 LONGEST_BUSY_S = 10.0
-MOST_WAITS = 3
-"""So often a busy model, or one that is still being loaded, is asked again in one turn."""
-NOT_ITS_FAULT = ("model.context_full", "model.loading")
-"""What tells nothing of how a model does: the router hears of these only when it was given up."""
+MAX_WAITS = 3
+"""How often a turn waits for a model that is busy or still being loaded."""
+NO_FAILURE = ("model.context_full", "model.loading")
+"""Errors that are no sign of a broken model: the router gets them only when the turn gives it up."""
 
 
 class Models(Protocol):
-    """The models that there are; told how each did, so that it can choose better."""
+    """The available models, in an order that depends on how each has answered."""
 
     async def order(self, utterance: str) -> Sequence[ChatModel]:
-        """Whom to ask, best first; empty when nobody is fit."""
+        """Returns the models to ask, best first; none when all have failed."""
         ...
 
     def answered(self, model: ChatModel, seconds: float) -> None: ...
@@ -55,7 +54,7 @@ class Models(Protocol):
 
 @dataclass(slots=True)
 class _Round:
-    """What the model wrote in one call."""
+    """The output of one request to a model."""
 
     text: list[str] = field(default_factory=list)
     asks: list[ToolAsk] = field(default_factory=list)
@@ -68,7 +67,7 @@ class _Round:
 
 
 class ModelAnswers:
-    """Free of state: all that a turn needs is made for the turn."""
+    """Answers by language models. Free of state: a turn has its own."""
 
     def __init__(self, models: Models, toolset: Toolset, grammar: Grammar, limits: TurnLimits) -> None:
         self._models = models
@@ -77,28 +76,32 @@ class ModelAnswers:
         self._limits = limits
 
     async def answer(
-        self, caller: ToolCaller, utterance: str, history: Sequence[TurnOut], known: Sequence[str] = ()
-    ) -> AsyncGenerator[BrainEvent, None]:
-        """The events of one answer; `known` are memories that have to do with it.
+        self,
+        caller: ToolCaller,
+        utterance: str,
+        emit: Emit,
+        history: Sequence[TurnOut],
+        memories: Sequence[str] = (),
+    ) -> None:
+        """Emits the events of one answer; `memories` are related to the utterance.
 
         Raises SoundstageError `model.…` when the model could not give one.
         """
         candidates = await self._models.order(utterance)
-        async with aclosing(_Turn(self, caller, utterance, history, known, candidates).events()) as events:
-            async for event in events:
-                yield event
+        await _ModelTurn(self, caller, utterance, emit, history, memories, candidates).run()
 
 
-class _Turn:
-    """One answer in the making."""
+class _ModelTurn:
+    """One answer of a model: its messages, its calls, its budget."""
 
     def __init__(
         self,
         ours: ModelAnswers,
         caller: ToolCaller,
         utterance: str,
+        emit: Emit,
         history: Sequence[TurnOut],
-        known: Sequence[str],
+        memories: Sequence[str],
         candidates: Sequence[ChatModel],
     ) -> None:
         self._models = ours._models
@@ -107,57 +110,52 @@ class _Turn:
         self._budget = TurnBudget(ours._limits)
         self._caller = caller
         self._utterance = utterance
+        self._emit = emit
         self._candidates = list(candidates)
-        self._kept = ScriptPlaceholder(utterance)
+        self._placeholder = ScriptPlaceholder(utterance)
         self._marks = DataMarks()
         self._tools = tool_schemas(
             [tool for tool in self._toolset.tools.values() if caller.may_use(tool.name)], caller.principal
         )
-        told = self._marks.instructions(f"{utcnow():%A, %Y-%m-%d}", known)
+        instructions = self._marks.instructions(f"{utcnow():%A, %Y-%m-%d}", memories)
         if (persona := caller.persona) is not None:
-            told = f"{told}\n{self._marks.persona(persona)}"
+            instructions = f"{instructions}\n{self._marks.persona(persona)}"
         self._messages: list[Message] = [
-            {"role": "system", "content": told},
+            {"role": "system", "content": instructions},
             *(earlier := self._earlier(history)),
-            {"role": "user", "content": self._kept.shown},
+            {"role": "user", "content": self._placeholder.text},
         ]
-        self._earlier_told = len(earlier)
-        # What a tool returned in this conversation, what was remembered, and how a persona is described may
-        # hold words of others; so may what the person has pasted, while what they had remembered is theirs.
-        told_before = not caller.persona_is_the_operators or any(turn.tool is not None for turn in history)
-        self._outside_seen = told_before or bool(known)
-        self._others_heard = told_before or holds_words_of_others(utterance)
-        self._made: dict[tuple[str, str], tuple[int, str]] = {}
-        self._untold: list[str] = []
+        self._history_messages = len(earlier)
+        # Results of tools, memories and descriptions of personas may hold text of others. So may text
+        # that the person pastes, while their memories are their own.
+        untrusted = not caller.trusts_persona or any(turn.tool is not None for turn in history)
+        self._context_untrusted = untrusted or bool(memories)
+        self._turn_untrusted = untrusted or has_quoted_text(utterance)
+        self._calls: dict[tuple[str, str], tuple[int, str]] = {}
+        self._unreported: list[str] = []
 
-    async def events(self) -> AsyncGenerator[BrainEvent, None]:
-        """Whatever becomes of the model, what its tools have done is told: by it, or by their sentences."""
+    async def run(self) -> None:
+        """Answers. When the model fails, emits the sentences of its finished calls in place of its text."""
         try:
-            async with aclosing(self._rounds()) as rounds:
-                async for event in rounds:
-                    if isinstance(event, Text):
-                        self._untold.clear()
-                    yield event
+            await self._run_rounds()
         except SoundstageError:
-            for sentence in self._untold:
-                yield Text(text=sentence)
+            for sentence in self._unreported:
+                await self._emit(Text(text=sentence))
             raise
 
-    async def _rounds(self) -> AsyncGenerator[BrainEvent, None]:
+    async def _run_rounds(self) -> None:
         while True:
-            written = _Round()
-            async with aclosing(self._asked(written)) as parts:
-                async for part in parts:
-                    yield part
+            written = await self._ask()
             text = "".join(written.text)
             if text.strip():
-                yield Text(text=text.strip())
+                self._unreported.clear()
+                await self._emit(Text(text=text.strip()))
             if written.cut_short:
-                # Whoever has read so much is told that there was more to come.
+                # A reader of the first part learns that there is more.
                 error = _cut_short()
                 if not text.strip():
                     raise error
-                yield Notice(code=error.code, text=error.message)
+                await self._emit(Notice(code=error.code, text=error.message))
                 return
             if not written.asks:
                 if not text.strip():
@@ -165,12 +163,11 @@ class _Turn:
                 return
             self._messages.append(_assistant(text, written.asks))
             for ask in written.asks:
-                async with aclosing(self._called(ask)) as called:
-                    async for event in called:
-                        yield event
+                await self._call(ask)
 
-    async def _asked(self, written: _Round) -> AsyncGenerator[TextPart, None]:
-        """One call of the model. While it has said nothing, the next one takes over from one that fails."""
+    async def _ask(self) -> _Round:
+        """Asks for one round. While nothing is written, the next model takes over from one that fails."""
+        written = _Round()
         waits, again = 0, False
         while True:
             self._budget.spend_call()
@@ -178,23 +175,21 @@ class _Turn:
                 raise Upstream("model.none", "No language model can be asked now.", "Try again later.")
             model = self._candidates[0]
             try:
-                async with aclosing(self._streamed(model, written)) as parts:
-                    async for part in parts:
-                        yield part
-                return
+                await self._stream(model, written)
+                return written
             except SoundstageError as error:
                 if error.code == "model.over_budget" or written.text:
                     raise
-                if error.code == "model.context_full" and self._earlier_told:
-                    # It is asked once more without what was said before this turn.
-                    del self._messages[1 : 1 + self._earlier_told]
-                    self._earlier_told = 0
+                if error.code == "model.context_full" and self._history_messages:
+                    # It is asked once more without the turns before this one.
+                    del self._messages[1 : 1 + self._history_messages]
+                    self._history_messages = 0
                     continue
                 if error.code == "model.garbled" and not again:
                     again = True
                     continue
                 wait_s = float(error.headers.get("Retry-After", "inf"))
-                if waits < MOST_WAITS and wait_s <= min(LONGEST_BUSY_S, self._budget.seconds_left):
+                if waits < MAX_WAITS and wait_s <= min(LONGEST_BUSY_S, self._budget.seconds_left):
                     waits += 1
                     await asyncio.sleep(wait_s)
                     continue
@@ -204,7 +199,7 @@ class _Turn:
                     raise
                 self._candidates.pop(0)
 
-    async def _streamed(self, model: ChatModel, written: _Round) -> AsyncGenerator[TextPart, None]:
+    async def _stream(self, model: ChatModel, written: _Round) -> None:
         loop = asyncio.get_running_loop()
         started, first_s = loop.time(), None
         left = self._budget.tokens_left
@@ -216,7 +211,7 @@ class _Turn:
                     match piece:
                         case TextPiece():
                             written.text.append(piece.text)
-                            yield TextPart(text=piece.text)
+                            await self._emit(TextPart(text=piece.text))
                         case ToolAsk():
                             written.asks.append(piece)
                         case Usage():
@@ -224,7 +219,7 @@ class _Turn:
                         case CutShort():
                             written.cut_short = True
         except SoundstageError as error:
-            if error.code not in NOT_ITS_FAULT and (error.code != "model.over_budget" or first_s is None):
+            if error.code not in NO_FAILURE and (error.code != "model.over_budget" or first_s is None):
                 self._models.failed(model)
             raise
         self._models.answered(model, loop.time() - started if first_s is None else first_s)
@@ -232,56 +227,59 @@ class _Turn:
         self._budget.spend_tokens(written.tokens, sent + written.characters)
 
     async def _next(self, stream: AsyncGenerator[Piece, None]) -> Piece | None:
-        """The next piece within what is left of the turn's time; None at the end."""
+        """Returns the next piece within the turn's time limit; None at the end."""
         try:
             async with asyncio.timeout(self._budget.seconds_left):
                 return await anext(stream, None)
         except TimeoutError as error:
             raise self._budget.out_of_time() from error
 
-    async def _called(self, ask: ToolAsk) -> AsyncGenerator[BrainEvent, None]:
-        """Does what the model asks for, or tells it why not."""
+    async def _call(self, ask: ToolAsk) -> None:
+        """Runs a call of the model, or gives it the error."""
         try:
-            call = self._prepared(ask)
+            call = self._prepare(ask)
         except SoundstageError as error:
-            self._tell(ask, f"error: {self._marks.wrap(_told(error))}")
-            yield ToolFailed(tool=ask.name or "?", code=error.code, message=error.message, hint=error.hint)
+            await self._report_error(ask, error)
             self._budget.spend_wrong_call()
             return
         key = (call.tool.name, call.request.model_dump_json())
-        times, earlier = self._made.get(key, (0, ""))
-        if times and (call.act.effect != "read" or times >= SAME_CALLS):
+        times, earlier = self._calls.get(key, (0, ""))
+        if times and (call.act.effect != "read" or times >= MAX_SAME_CALLS):
             # A change is made once, however often a model repeats itself.
-            self._tell(ask, f"You have called this already. {earlier}")
+            self._add_result(ask, f"You have called this already. {earlier}")
             self._budget.spend_wrong_call()
             return
         if (confirmation := self._to_confirm(call)) is not None:
-            self._tell(ask, "not run: the person must confirm this. Say what would be done, and ask.")
-            self._made[key] = (1, "It waits for the person.")
-            yield confirmation
+            self._add_result(ask, "not run: the person must confirm this. Say what would be done, and ask.")
+            self._calls[key] = (1, "It waits for the person.")
+            await self._emit(confirmation)
             return
-        content = ""
         try:
-            async with aclosing(self._caller.run(call)) as events:
-                async for event in events:
-                    if isinstance(event, ToolReturned):
-                        content = self._marks.wrap(json.dumps(event.result, ensure_ascii=False))
-                    if isinstance(event, ApprovalAsked):
-                        content = f"not run yet: {self._marks.wrap(event.message)}"
-                    if isinstance(event, Text):
-                        # Kept back: the model says in its own words what this sentence says.
-                        self._untold.append(event.text)
-                    else:
-                        yield event
+            outcome = await self._caller.run(call, self._emit)
         except SoundstageError as error:
-            # It may name what somebody else has named: a persona, a title.
-            content = f"error: {self._marks.wrap(_told(error))}"
-            yield ToolFailed(tool=ask.name, code=error.code, message=error.message, hint=error.hint)
-        self._outside_seen = self._others_heard = True
-        self._made[key] = (times + 1, content)
-        self._tell(ask, content)
+            content = await self._report_error(ask, error)
+        else:
+            # Not emitted now: the model says in its own words what this sentence says.
+            self._unreported.append(outcome.sentence)
+            if isinstance(outcome.event, ApprovalAsked):
+                content = f"not run yet: {self._marks.wrap(outcome.event.message)}"
+            else:
+                content = self._marks.wrap(json.dumps(outcome.event.result, ensure_ascii=False))
+            self._add_result(ask, content)
+        self._context_untrusted = self._turn_untrusted = True
+        self._calls[key] = (times + 1, content)
 
-    def _prepared(self, ask: ToolAsk) -> ToolCall:
+    async def _report_error(self, ask: ToolAsk, error: SoundstageError) -> str:
+        """Gives the model the error of its call, emits it, and returns what the model gets."""
+        # It may quote what a user has named: a persona, a title.
+        content = f"error: {self._marks.wrap(f'{error.message} {error.hint}'.strip())}"
+        self._add_result(ask, content)
+        await self._emit(
+            ToolFailed(tool=ask.name or "?", code=error.code, message=error.message, hint=error.hint)
+        )
+        return content
+
+    def _prepare(self, ask: ToolAsk) -> ToolCall:
         try:
             arguments = json.loads(ask.arguments)
         except (ValueError, RecursionError) as error:
@@ -292,29 +290,29 @@ class _Turn:
             raise Invalid(
                 "tool.arguments_no_json", "The arguments of the tool are no object.", "Write one JSON object."
             )
-        return prepare_call(self._toolset, ask.name, self._kept.restore(arguments))
+        return prepare_call(self._toolset, ask.name, self._placeholder.restore(arguments))
 
     def _to_confirm(self, call: ToolCall) -> ConfirmationAsked | None:
-        """None when the person's own words ask for it. What was read meanwhile can ask for nothing."""
+        """Returns None when the person's own words ask for the call. Text of others can ask for nothing."""
         effect, wording = call.act.effect, self._grammar.wording(call.rule)
-        looks = effect == "read" and not self._caller.gives_away(call)
-        if looks and not (call.tool.reveals and self._others_heard):
+        looks = effect == "read" and not self._caller.sends_data(call)
+        if looks and not (call.tool.reveals and self._turn_untrusted):
             return None
         chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         if looks:
             if wording.looks_asked_for(self._utterance, chosen):
                 return None
-        elif wording.named_in(self._utterance) and not (effect == "destructive" and self._outside_seen):
+        elif wording.named_in(self._utterance) and not (effect == "destructive" and self._context_untrusted):
             return None
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         return ConfirmationAsked(
             tool=call.tool.name,
-            arguments=self._caller.shown(arguments),
+            arguments=self._caller.displayed(arguments),
             say=self._sentence(call, wording.sentence({**_defaults_needed(arguments, chosen), **chosen})),
         )
 
     def _sentence(self, call: ToolCall, sentence: str) -> str:
-        """The sentence, when it asks for this very call and no other."""
+        """Returns the sentence when it asks for this very call and no other, else nothing."""
         found = self._grammar.understand(sentence) if sentence else None
         if found is None or getattr(found, "tool", None) != call.tool.name:
             return ""
@@ -324,7 +322,7 @@ class _Turn:
             return ""
         return sentence if same.request == call.request else ""
 
-    def _tell(self, ask: ToolAsk, content: str) -> None:
+    def _add_result(self, ask: ToolAsk, content: str) -> None:
         self._messages.append({"role": "tool", "tool_call_id": ask.id, "content": content})
 
     def _earlier(self, history: Sequence[TurnOut]) -> list[Message]:
@@ -354,11 +352,7 @@ def _cut_short() -> Upstream:
     )
 
 
-def _told(error: SoundstageError) -> str:
-    return f"{error.message} {error.hint}".strip()
-
-
 def _defaults_needed(arguments: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments that a sentence must name although they have their default."""
+    """Returns arguments that a sentence must name although they have their default."""
     needed = {"persona", "render"} & arguments.keys() - chosen.keys()
     return {name: arguments[name] for name in needed}

@@ -195,10 +195,10 @@ class SessionService:
         async with self._database.session() as session:
             return await SessionRepository(session).turn_of_request(principal, request_id)
 
-    async def keep(self, turn: OpenTurn, told: Sequence[BrainEvent], so_far: TurnEnd) -> None:
-        """Writes what has been told so far, and that somebody is still answering.
+    async def append_events(self, turn: OpenTurn, events: Sequence[BrainEvent], so_far: TurnEnd) -> None:
+        """Writes the next events and the result so far, and renews the lease of the turn.
 
-        Raises Conflict (`turn.given_up`) when others were told meanwhile that this turn is lost.
+        Raises Conflict (`turn.given_up`) when the lease has run out and the turn was closed as lost.
         """
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
@@ -211,7 +211,7 @@ class SessionService:
                 )
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
             row.reply, row.tool = storable(so_far.reply), so_far.tool
-            await self._write(session, turn, told)
+            await self._write(session, turn, events)
             await self._forget(session, turn)
             await self._note_it(session, turn, so_far)
 

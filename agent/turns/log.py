@@ -1,4 +1,4 @@
-"""Writes down what an answer tells while it is told, so that it outlives the process; kept by the Brain."""
+"""Stores the events of an answer while it runs, so that it outlives the process; used by the Brain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from agent.events import BrainEvent, Progress, TextPart, ToolCalled
+from agent.events import BrainEvent, Emit, Progress, TextPart, ToolCalled
 from agent.sessions.service import OpenTurn, SessionService
 from agent.turns.result import TurnResult
 from soundstage.errors import SoundstageError
@@ -16,78 +16,97 @@ FLUSH_S = 0.25
 """How much of a streamed text may be lost with the process."""
 
 
-class TurnLog:
-    """The events of one turn on their way into the database. Pieces of text are joined on the way."""
+class LogWriteFailed(Exception):
+    """An event could not be stored before the call that it announces. No tool error: the answer ends."""
 
-    def __init__(self, sessions: SessionService, turn: OpenTurn) -> None:
+    def __init__(self, error: SoundstageError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class TurnLog:
+    """Writes the events of one turn to the database, and passes them on. Text parts are joined first."""
+
+    def __init__(self, sessions: SessionService, turn: OpenTurn, emit: Emit) -> None:
         self._sessions = sessions
         self._turn = turn
-        self._waiting: list[BrainEvent] = []
-        self._outcome = TurnResult()
-        self._writing = asyncio.Lock()
+        self._emit = emit
+        self._unwritten: list[BrainEvent] = []
+        self._write_lock = asyncio.Lock()
+        self.result = TurnResult()
 
-    async def note(self, event: BrainEvent) -> None:
-        """Returns when the event is safe, for a call that will change something; for others at once.
+    async def emit(self, event: BrainEvent) -> None:
+        """Adds an event and passes it on. Raises LogWriteFailed as `add` raises SoundstageError."""
+        try:
+            await self.add(event)
+        except SoundstageError as error:
+            raise LogWriteFailed(error) from error
+        await self._emit(event)
 
-        Raises SoundstageError when such an event cannot be made safe: then the call must not be made.
+    async def add(self, event: BrainEvent) -> None:
+        """Returns when the event is stored, for a call that will change something; for others at once.
+
+        Raises SoundstageError when such an event cannot be stored: then the call must not run.
         """
-        self._outcome.note(event)
-        last = self._waiting[-1] if self._waiting else None
+        self.result.add(event)
+        last = self._unwritten[-1] if self._unwritten else None
         if isinstance(event, Progress):
             # The events of the render hold it already.
             return
         if isinstance(event, TextPart) and isinstance(last, TextPart):
-            self._waiting[-1] = TextPart(text=last.text + event.text)
+            self._unwritten[-1] = TextPart(text=last.text + event.text)
         else:
-            self._waiting.append(event)
+            self._unwritten.append(event)
         if isinstance(event, ToolCalled) and event.effect != "read":
-            # Shielded: what is broken off half-way would be lost for the end of the turn, too.
+            # Shielded: a write that is cancelled half-way would lose the events for the end of the turn, too.
             await asyncio.shield(self.flush())
 
     async def flush(self) -> None:
-        async with self._writing:
-            told, self._waiting = self._waiting, []
+        """Writes what is not written yet, and renews the lease of the turn."""
+        async with self._write_lock:
+            events, self._unwritten = self._unwritten, []
             try:
-                await self._sessions.keep(self._turn, told, self._outcome.end())
+                await self._sessions.append_events(self._turn, events, self.result.end())
             except SoundstageError:
-                self._waiting = [*told, *self._waiting]
+                self._unwritten = [*events, *self._unwritten]
                 raise
 
     async def end(self) -> None:
-        async with self._writing:
-            told, self._waiting = self._waiting, []
-            await self._sessions.end_turn(self._turn, self._outcome.end(), told)
+        """Writes the rest and the result of the turn."""
+        async with self._write_lock:
+            events, self._unwritten = self._unwritten, []
+            await self._sessions.end_turn(self._turn, self.result.end(), events)
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Meanwhile what was told is written every quarter of a second, and the turn counts as alive.
+    async def flush_regularly(self) -> AsyncIterator[None]:
+        """Flushes every quarter of a second inside the block, and renews the lease of the turn.
 
-        Where many wait to write, only the latter: with each answer that takes longer there would be more to
-        write, which makes all answers take longer still.
+        Where many wait to write, it only renews the lease: with each answer that takes longer there would be
+        more to write, which makes all answers take longer still.
         """
-        keeper = asyncio.create_task(self._keep())
+        flusher = asyncio.create_task(self._flush_loop())
         try:
             yield
         finally:
-            keeper.cancel()
+            flusher.cancel()
             with suppress(asyncio.CancelledError):
-                await keeper
+                await flusher
 
-    async def _keep(self) -> None:
+    async def _flush_loop(self) -> None:
         loop = asyncio.get_running_loop()
         written = loop.time()
         while True:
             await asyncio.sleep(FLUSH_S)
-            soon = self._waiting and not self._sessions.crowded
+            soon = self._unwritten and not self._sessions.crowded
             if not soon and loop.time() - written < self._sessions.lease_s / 3:
                 continue
             try:
-                # Shielded: a write that is broken off costs the pool its connection.
+                # Shielded: a write that is cancelled costs the pool its connection.
                 await asyncio.shield(self.flush())
             except SoundstageError as error:
                 if error.code == "turn.given_up":
-                    # It has its end; whatever would change something now hears that in `note`.
+                    # The turn has its end; a call that would change something gets this error in `add`.
                     return
                 # The database is busy: the answer goes on, and the next round tries again.
-                get_logger("agent.turns.log").warning("turn not written", code=error.code)
+                get_logger(__name__).warning("turn not written", code=error.code)
             written = loop.time()

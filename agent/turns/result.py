@@ -1,4 +1,4 @@
-"""What a turn came to, gathered from its events; for the session's memory and for following a render."""
+"""Collects the result of a turn from its events; for the session and for following a render."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from agent.events import BrainEvent, Failure, Notice, Text, TextPart, ToolCalled
 from agent.sessions.service import TurnEnd
 from studio.renders.states import TERMINAL, RenderState
 
-GOING_ON = frozenset(RenderState) - TERMINAL
+ACTIVE = frozenset(RenderState) - TERMINAL
 
 
 def update_referents(
     result: Mapping[str, Any], render_id: str | None, project_id: str | None
 ) -> tuple[str | None, str | None]:
-    """The render and the project that "it" may mean after a tool's result, which names one, both or none.
+    """Returns the render and the project that "it" refers to after the result of a tool.
 
-    After a project alone, "it" is no longer the video from before.
+    A result that names a project alone clears the render.
     """
     render, project = result.get("render_id"), result.get("project_id")
     if not render and not project:
@@ -28,30 +28,34 @@ def update_referents(
 
 @dataclass(slots=True)
 class TurnResult:
-    """What a turn came to, kept for the session's memory."""
+    """The result of a turn as far as its events have come."""
 
     replies: list[str] = field(default_factory=list)
-    part: str = ""
-    """Of a text that is being written."""
+    partial_text: str = ""
+    """Of a text that still streams."""
     tool: str | None = None
     error_code: str | None = None
     render_id: str | None = None
     project_id: str | None = None
-    going_on: bool = False
+    render_active: bool = False
     """Whether the render of the answer has not ended yet."""
+    has_content: bool = False
+    """Whether a text or the result of a tool has come."""
 
-    def note(self, event: BrainEvent) -> None:
+    def add(self, event: BrainEvent) -> None:
         match event:
             case TextPart():
-                self.part += event.text
+                self.partial_text += event.text
+                self.has_content = True
             case Text():
                 self.replies.append(event.text)
-                self.part = ""
+                self.partial_text = ""
+                self.has_content = True
             case Notice():
-                self._break_off()
+                self._end_partial_text()
                 self.replies.append(event.text)
             case Failure():
-                self._break_off()
+                self._end_partial_text()
                 self.replies.append(event.message)
                 self.error_code = event.code
             case ToolCalled():
@@ -60,14 +64,16 @@ class TurnResult:
                 self.render_id, self.project_id = update_referents(
                     event.result, self.render_id, self.project_id
                 )
-                self.going_on = event.result.get("state") in GOING_ON
+                self.render_active = event.result.get("state") in ACTIVE
+                self.has_content = True
 
     def end(self) -> TurnEnd:
-        """As far as it has come."""
-        replies = [*self.replies, self.part.strip()] if self.part.strip() else self.replies
+        """Returns the present result, with what has streamed of an unfinished text."""
+        partial = self.partial_text.strip()
+        replies = [*self.replies, partial] if partial else self.replies
         return TurnEnd("\n".join(replies), self.tool, self.error_code, self.render_id, self.project_id)
 
-    def _break_off(self) -> None:
-        if self.part.strip():
-            self.replies.append(self.part.strip())
-        self.part = ""
+    def _end_partial_text(self) -> None:
+        if self.partial_text.strip():
+            self.replies.append(self.partial_text.strip())
+        self.partial_text = ""

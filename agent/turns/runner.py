@@ -1,4 +1,4 @@
-"""Answers that outlive the connection they were asked for on; started and followed by the chat routes."""
+"""Runs answers apart from the connections that read them; used by the chat routes and live sessions."""
 
 from __future__ import annotations
 
@@ -9,63 +9,80 @@ from dataclasses import dataclass, field
 
 from agent.brain import Brain
 from agent.events import BRAIN_EVENT, BrainEvent, Done, Failure
+from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, stream_of
 from policy import Principal
 from soundstage.errors import Conflict, SoundstageError, Unavailable, unexpected_error
-from soundstage.events import Event, EventStore
+from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
 
-MOST_ANSWERS = 1000
+MAX_RUNNING = 1000
 """Answers at the same time in one process."""
 
 
+@dataclass(frozen=True, slots=True)
+class TurnEvent:
+    """One event of a turn. Those read from the database have the `id` after which a reader resumes."""
+
+    event: BrainEvent
+    id: int | None = None
+
+
+TurnEvents = AsyncGenerator[TurnEvent, None]
+
+
 @dataclass(slots=True, eq=False)
-class _Answer:
-    """One answer being given: all its events so far, and who waits for more."""
+class _RunningTurn:
+    """An answer that is running: its events so far, and the readers that wait for more."""
 
     events: list[BrainEvent] = field(default_factory=list)
-    more: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    turn: tuple[str, int] | None = None
     ended: bool = False
     error: SoundstageError | None = None
     task: asyncio.Task[None] | None = None
 
     def add(self, event: BrainEvent) -> None:
         self.events.append(event)
-        self._wake()
+        self._wake_readers()
 
     def end(self) -> None:
         self.ended = True
-        self._wake()
+        self._wake_readers()
 
-    def _wake(self) -> None:
-        woken, self.more = self.more, asyncio.Event()
-        woken.set()
+    def _wake_readers(self) -> None:
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
 
-    async def told(self) -> AsyncGenerator[BrainEvent, None]:
-        """From the first event to the last; any number of readers."""
+    async def read(self) -> TurnEvents:
+        """Yields all events from the first to the last; any number of readers."""
         place = 0
         while True:
-            more = self.more
+            changed = self.changed
             while place < len(self.events):
-                yield self.events[place]
+                yield TurnEvent(self.events[place])
                 place += 1
             if self.ended:
                 break
-            if more is self.more:
-                await more.wait()
+            if changed is self.changed:
+                await changed.wait()
         if self.error is not None:
             raise self.error
 
 
 class TurnRunner:
-    """The answers of one process. A reader that goes away leaves its answer going on; `cancel` ends it."""
+    """The running answers of one process. An answer goes on without its reader; `cancel` ends it.
+
+    Every transport reads one generator of events: `ask` returns it for an answer that runs here, `follow`
+    for any turn in the database.
+    """
 
     def __init__(self, brain: Brain, events: EventStore) -> None:
         self._brain = brain
         self._events = events
-        self._going: set[_Answer] = set()
-        self._turns: dict[tuple[str, int], _Answer] = {}
-        self._requests: dict[tuple[str, str, str], _Answer] = {}
+        self._running: set[_RunningTurn] = set()
+        self._by_turn: dict[tuple[str, int], _RunningTurn] = {}
+        self._by_request: dict[tuple[str, str, str], _RunningTurn] = {}
 
     async def ask(
         self,
@@ -74,42 +91,38 @@ class TurnRunner:
         *,
         follow: bool = False,
         request_id: str | None = None,
-    ) -> AsyncGenerator[BrainEvent, None]:
-        """The events of an answer. A request that comes again gets the answer that it began before."""
+    ) -> TurnEvents:
+        """Starts an answer and returns its events. A repeated request gets the answer that it began."""
         if request_id is not None:
-            begun = await self._brain.sessions.turn_of_request(conversation.principal, request_id)
-            if begun is not None:
-                return self._again(conversation.principal, *begun)
-            # The same moment twice: the turn is not in the database yet, but its answer has begun here.
-            going = self._requests.get(_asked(conversation, request_id))
-            if going is not None:
-                return going.told()
-        if len(self._going) >= MOST_ANSWERS:
+            existing = await self._brain.sessions.turn_of_request(conversation.principal, request_id)
+            if existing is not None:
+                return self.follow(conversation.principal, *existing)
+            # Two at the same moment: the turn is not in the database yet, but its answer runs here.
+            if (begun := self._by_request.get(_request_key(conversation, request_id))) is not None:
+                return begun.read()
+        if len(self._running) >= MAX_RUNNING:
             raise Unavailable(
                 "agent.too_busy", "Too many answers are being given at once.", "Try again in a moment.",
                 headers={"Retry-After": "2"},
             )  # fmt: skip
-        answer = _Answer()
-        self._going.add(answer)
+        running = _RunningTurn()
+        self._running.add(running)
         if request_id is not None:
-            self._requests[_asked(conversation, request_id)] = answer
-        answer.task = asyncio.create_task(self._give(answer, conversation, utterance, follow, request_id))
-        return answer.told()
+            self._by_request[_request_key(conversation, request_id)] = running
+        running.task = asyncio.create_task(self._run(running, conversation, utterance, follow, request_id))
+        return running.read()
 
-    async def follow(
-        self, principal: Principal, session_id: str, number: int, after: int = 0
-    ) -> AsyncGenerator[Event, None]:
-        """Returns what a turn has told after the event `after`, then what it tells, until its end.
+    async def follow(self, principal: Principal, session_id: str, number: int, after: int = 0) -> TurnEvents:
+        """Yields the events of a turn after the id `after`, from the database, until its end.
 
-        It comes from the database: whichever process answers, and also when that one is gone.
+        Works for an answer of any process, and when that process is gone.
         """
         await self._brain.sessions.turn(principal, session_id, number)
-        stream = stream_of(session_id, number)
-        watch = asyncio.create_task(self._watch(principal, session_id, number))
+        watch = asyncio.create_task(self._end_when_lost(principal, session_id, number))
         try:
-            async with aclosing(self._events.follow(stream, after)) as events:
+            async with aclosing(self._events.follow(stream_of(session_id, number), after)) as events:
                 async for event in events:
-                    yield event
+                    yield TurnEvent(BRAIN_EVENT.validate_python(event.data), event.id)
                     if event.kind == "done":
                         return
         finally:
@@ -122,73 +135,65 @@ class TurnRunner:
         return not await self._events.read(stream_of(session_id, number), event_id, 1)
 
     async def cancel(self, principal: Principal, session_id: str, number: int) -> None:
-        """Ends an answer; what it has done stays. One that has ended already is left as it is."""
+        """Ends an answer; what its tools have done stays. Does nothing for one that has ended."""
         turn = await self._brain.sessions.turn(principal, session_id, number)
         if turn.finished_at is not None:
             return
-        answer = self._turns.get((session_id, number))
-        if answer is None or answer.task is None:
+        running = self._by_turn.get((session_id, number))
+        if running is None or running.task is None:
             raise Conflict(
                 "turn.elsewhere",
                 "Another process is giving this answer.",
                 "End it where it was asked for, for instance with Ctrl-C at that prompt.",
             )
-        answer.task.cancel()
-        await asyncio.wait([answer.task])
+        running.task.cancel()
+        await asyncio.wait([running.task])
 
     async def close(self) -> None:
-        """At the end of the process: every answer is ended in an orderly way."""
-        tasks = [answer.task for answer in self._going if answer.task is not None]
+        """Cancels every answer at the end of the process, and waits until each is logged."""
+        tasks = [running.task for running in self._running if running.task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _give(
+    async def _run(
         self,
-        answer: _Answer,
+        running: _RunningTurn,
         conversation: Conversation,
         utterance: str,
         follow: bool,
         request_id: str | None,
     ) -> None:
-        turn: tuple[str, int] | None = None
-        told = self._brain.respond(conversation, utterance, follow=follow, request_id=request_id)
+        async def emit(event: BrainEvent) -> None:
+            if event.type == "turn":
+                running.turn = (event.session_id, event.turn)
+                self._by_turn[running.turn] = running
+            running.add(event)
+
         try:
-            async with aclosing(told) as events:
-                async for event in events:
-                    if event.type == "turn":
-                        turn = (event.session_id, event.turn)
-                        self._turns[turn] = answer
-                    answer.add(event)
+            await self._brain.answer(conversation, utterance, emit, follow=follow, request_id=request_id)
         except SoundstageError as error:
-            answer.error = error
+            running.error = error
         except Exception:
-            # Whoever reads must not take the end of a broken answer for an empty one.
+            # A reader must not take the end of a broken answer for an empty one.
             get_logger(__name__).exception("an answer broke")
-            answer.error = unexpected_error()
+            running.error = unexpected_error()
         except asyncio.CancelledError:
-            if turn is not None:
-                answer.add(Failure(code="agent.cancelled", message="This answer was cancelled."))
-                answer.add(Done(session_id=turn[0], turn=turn[1]))
+            if running.turn is not None:
+                running.add(Failure(code=CANCELLED, message="This answer was cancelled."))
+                running.add(Done(session_id=running.turn[0], turn=running.turn[1]))
             raise
         finally:
-            answer.end()
-            self._going.discard(answer)
+            running.end()
+            self._running.discard(running)
             if request_id is not None:
-                self._requests.pop(_asked(conversation, request_id), None)
-            if turn is not None:
-                self._turns.pop(turn, None)
+                self._by_request.pop(_request_key(conversation, request_id), None)
+            if running.turn is not None:
+                self._by_turn.pop(running.turn, None)
 
-    async def _again(
-        self, principal: Principal, session_id: str, number: int
-    ) -> AsyncGenerator[BrainEvent, None]:
-        async with aclosing(self.follow(principal, session_id, number)) as events:
-            async for event in events:
-                yield brain_event(event)
-
-    async def _watch(self, principal: Principal, session_id: str, number: int) -> None:
-        """Asking for a turn ends it when its process is gone, which everybody who follows it then hears."""
+    async def _end_when_lost(self, principal: Principal, session_id: str, number: int) -> None:
+        """Reads the turn regularly, because reading closes a turn whose process is gone."""
         while True:
             await asyncio.sleep(self._brain.sessions.lease_s / 2)
             turn = await asyncio.shield(self._brain.sessions.turn(principal, session_id, number))
@@ -196,11 +201,6 @@ class TurnRunner:
                 return
 
 
-def _asked(conversation: Conversation, request_id: str) -> tuple[str, str, str]:
-    """The same request of the same person: the same number of somebody else means another one."""
+def _request_key(conversation: Conversation, request_id: str) -> tuple[str, str, str]:
+    """Returns the key of a request: another principal's same id is another request."""
     return conversation.principal.tenant, conversation.principal.id, request_id
-
-
-def brain_event(event: Event) -> BrainEvent:
-    """The event as the Brain told it."""
-    return BRAIN_EVENT.validate_python(event.data)

@@ -1,12 +1,13 @@
-"""Runs one tool call of one turn and tells of it; the grammar's calls and the model's go this same way."""
+"""Runs one tool call of a turn and emits its events; calls of the grammar and of models alike."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agent.approvals.errors import ApprovalRequired
-from agent.events import ApprovalAsked, BrainEvent, Text, ToolCalled, ToolReturned
+from agent.events import ApprovalAsked, Emit, ToolCalled, ToolReturned
 from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.record import ToolContext
 from agent.tools.services import ToolServices
@@ -17,6 +18,14 @@ from policy import Principal
 from soundstage.errors import Forbidden
 from soundstage.telemetry.masking import without_secrets
 from studio.personas.schemas import Persona
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """The last event of a call, and the sentence that presents it to people."""
+
+    event: ToolReturned | ApprovalAsked
+    sentence: str
 
 
 class ToolCaller:
@@ -37,34 +46,32 @@ class ToolCaller:
 
     @property
     def persona(self) -> Persona | None:
-        """With whom the conversation is held, as the file says now. Raises `persona.not_found`."""
+        """The persona of the conversation, from its present file. Raises `persona.not_found`."""
         persona_id = self._conversation.persona_id
         return None if persona_id is None else self._services.personas.get(persona_id)
 
     @property
-    def persona_is_the_operators(self) -> bool:
-        """Whether its words are the operator's own, and not of somebody who made a persona."""
+    def trusts_persona(self) -> bool:
+        """Whether the texts of the persona are the operator's own and not a user's."""
         persona_id = self._conversation.persona_id
         return persona_id is None or self._services.personas.origin(persona_id) == "shipped"
 
     def may_use(self, tool: str) -> bool:
-        """Returns whether the persona of the conversation uses this tool, as its file says now."""
+        """Returns whether the present file of the persona allows this tool."""
         persona = self.persona
         return persona is None or "*" in persona.tools or tool in persona.tools
 
-    def gives_away(self, call: ToolCall) -> bool:
-        """Returns whether it would send something to another machine, whatever its effect here."""
+    def sends_data(self, call: ToolCall) -> bool:
+        """Returns whether the call sends something to another machine, whatever its effect here."""
         return call.tool.sends is not None and call.tool.sends(self._services, call.request)
 
-    def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments as an event shows them, without secrets: whole in debug mode, else only what is short."""
+    def displayed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns arguments for an event, without secrets: whole in debug mode, else only short ones."""
         return without_secrets(arguments if self._conversation.debug else shortened(arguments))
 
-    async def run(self, call: ToolCall) -> AsyncGenerator[BrainEvent, None]:
-        """`tool_call` before anything happens, then `tool_result` and the result's own sentence.
-
-        Where people have to agree first, `approval` and what they would agree to instead. Raises
-        `persona.tool_not_allowed`.
+    async def run(self, call: ToolCall, emit: Emit) -> CallOutcome:
+        """Emits `tool_call` before anything happens, then `tool_result`, or `approval` where people have to
+        agree first. Raises `persona.tool_not_allowed` and the errors of the tool.
         """
         name = call.tool.name
         if not self.may_use(name):
@@ -73,8 +80,8 @@ class ToolCaller:
                 f"The persona of this conversation does not use {name}.",
                 "Ask in a conversation without it, or add the tool to `tools` in its file.",
             )
-        arguments = self.shown(call.request.model_dump(mode="json", exclude_none=True))
-        yield ToolCalled(tool=name, effect=call.act.effect, arguments=arguments)
+        arguments = self.displayed(call.request.model_dump(mode="json", exclude_none=True))
+        await emit(ToolCalled(tool=name, effect=call.act.effect, arguments=arguments))
         context = ToolContext(
             principal=self._conversation.principal,
             session_id=self._conversation.id,
@@ -87,17 +94,18 @@ class ToolCaller:
         )
         try:
             result = await self._toolset.run(context, call)
-        except ApprovalRequired as waits:
-            yield ApprovalAsked(
-                tool=name, approval_id=waits.approval_id, message=waits.message, hint=waits.hint
+        except ApprovalRequired as required:
+            approval = ApprovalAsked(
+                tool=name, approval_id=required.approval_id, message=required.message, hint=required.hint
             )
-            yield Text(text=f"{waits.message}\n{waits.hint}")
-            return
+            await emit(approval)
+            return CallOutcome(approval, f"{required.message}\n{required.hint}")
         data = result.model_dump(mode="json")
-        # What was made or looked at is what "it" means in the next call of the same answer.
+        # The next call of the same answer may say "it" for the result of this one.
         self._last_render_id, self._last_project_id = update_referents(
             data, self._last_render_id, self._last_project_id
         )
-        # Events are kept with the turn, and a model gets this one as it is: neither has use for a secret.
-        yield ToolReturned(tool=name, result=without_secrets(data))
-        yield Text(text=result.sentence())
+        # Events are stored with the turn, and a model gets this one as it is: neither needs a secret.
+        returned = ToolReturned(tool=name, result=without_secrets(data))
+        await emit(returned)
+        return CallOutcome(returned, result.sentence())

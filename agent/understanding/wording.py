@@ -79,7 +79,7 @@ def own_sentence(utterance: str) -> Masked:
     return mask(said)
 
 
-def holds_words_of_others(utterance: str) -> bool:
+def has_quoted_text(utterance: str) -> bool:
     """Returns whether a part of it is quoted, pasted, or to be spoken by somebody else."""
     return own_words(utterance) != frozenset(word.lower() for word in _WORD.findall(utterance))
 

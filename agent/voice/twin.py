@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
@@ -18,8 +16,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.brain import Brain
-from agent.events import BrainEvent, ConfirmationAsked, Failure, Notice, Text, TextPart
+from agent.events import BrainEvent, ConfirmationAsked, Failure, Text, TextPart
 from agent.sessions.service import Conversation
+from agent.turns.presentation import plain_text
 from policy import Principal
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
@@ -28,14 +27,14 @@ from soundstage.telemetry import trace
 
 @dataclass
 class BrainEventFrame(DataFrame):
-    """An event of the Brain for whoever shows the conversation: tool steps, progress, the end."""
+    """An event of the answer, for processors that display the conversation: tool steps, progress, the end."""
 
     event: BrainEvent
 
 
 @dataclass
 class _Typed(DataFrame):
-    """What somebody typed, on its way through the same queue as what they said."""
+    """Typed text in the queue of the transcriptions."""
 
     text: str
 
@@ -76,10 +75,9 @@ class TwinService(FrameProcessor):
         try:
             with trace(inherit=False), tenant_scope(self._principal.tenant):
                 conversation = await self._conversation()
-                async with aclosing(self._brain.respond(conversation, utterance)) as events:
-                    await self._tell(events)
+                await self._brain.answer(conversation, utterance, _Speaker(self).present)
         except SoundstageError as error:
-            await self._say(f"{error.message} {error.hint}".strip())
+            await self.push_frame(LLMTextFrame(plain_text(Failure.of(error))))
         await self.push_frame(LLMFullResponseEndFrame())
 
     async def _conversation(self) -> Conversation:
@@ -87,25 +85,23 @@ class TwinService(FrameProcessor):
         self._session_id = conversation.id
         return conversation
 
-    async def _tell(self, events: AsyncGenerator[BrainEvent, None]) -> None:
-        """Each event as a frame, and each sentence as text, once."""
-        streamed = False
-        async for event in events:
-            await self.push_frame(BrainEventFrame(event))
-            match event:
-                case TextPart():
-                    streamed = True
-                    await self._say(event.text)
-                case Text():
-                    if not streamed:
-                        await self._say(event.text)
-                    streamed = False
-                case Notice():
-                    await self._say(event.text)
-                case ConfirmationAsked() if event.say:
-                    await self._say(f"To have this done, say: {event.say}")
-                case Failure():
-                    await self._say(f"{event.message} {event.hint}".strip())
 
-    async def _say(self, text: str) -> None:
-        await self.push_frame(LLMTextFrame(text))
+class _Speaker:
+    """Pushes the events of one answer: each as a frame, and each sentence as text, once."""
+
+    def __init__(self, processor: FrameProcessor) -> None:
+        self._processor = processor
+        self._streamed = False
+
+    async def present(self, event: BrainEvent) -> None:
+        await self._processor.push_frame(BrainEventFrame(event))
+        if isinstance(event, TextPart):
+            text, self._streamed = event.text, True
+        elif isinstance(event, Text):
+            text, self._streamed = "" if self._streamed else event.text, False
+        elif isinstance(event, ConfirmationAsked):
+            text = f"To have this done, say: {event.say}" if event.say else ""
+        else:
+            text = plain_text(event)
+        if text:
+            await self._processor.push_frame(LLMTextFrame(text))

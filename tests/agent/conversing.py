@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from brain_answers import answer
+
 from agent.events import BrainEvent, Failure, Text, ToolReturned
 from app.composition import Services
 from policy import Principal
@@ -22,7 +24,7 @@ class Conversing:
         sessions = self.services.brain.sessions
         conversation = await sessions.open(self.principal, self.session_id)
         self.session_id = conversation.id
-        return [event async for event in self.services.brain.respond(conversation, sentence)]
+        return await answer(self.services.brain, conversation, sentence)
 
     async def told(self, sentence: str) -> str:
         """All that is said to it, failures too."""

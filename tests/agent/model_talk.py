@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from brain_answers import answer
 from scripted_model import (
     Script,
     ScriptedModel,
@@ -38,7 +39,7 @@ class Talk:
     async def say(self, sentence: str) -> list[BrainEvent]:
         conversation = await self.services.brain.sessions.open(self.principal, self.session_id)
         self.session_id = conversation.id
-        return [event async for event in self.services.brain.respond(conversation, sentence)]
+        return await answer(self.services.brain, conversation, sentence)
 
 
 Talking = Callable[..., AbstractAsyncContextManager[Talk]]

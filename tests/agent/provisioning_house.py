@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from brain_answers import answer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
 
@@ -160,10 +161,7 @@ class Desk:
     async def say(self, sentence: str, who: str = "ada", role: str = "admin") -> Answer:
         principal = Principal(f"local:{who}", who, role, "local")
         conversation = await self.services.brain.sessions.open(principal)
-        answer = Answer()
-        async for event in self.services.brain.respond(conversation, sentence):
-            answer.events.append(event)
-        return answer
+        return Answer(await answer(self.services.brain, conversation, sentence))
 
     async def agree(self, answer: Answer, *names: str) -> str:
         """These people agree, and what they agreed to is done; what came of it."""

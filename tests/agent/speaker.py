@@ -9,6 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from agent.events import BrainEvent
 from app.composition import opened
 from policy import Principal
 from soundstage.settings import Settings
@@ -29,8 +30,11 @@ async def main(state: str, model: str, session_id: str, request_id: str, sentenc
     async with opened(settings) as services:
         services.brain.sessions.lease_s = LEASE_S
         conversation = await services.brain.sessions.open(Principal.local_admin("test"), session_id)
-        async for event in services.brain.respond(conversation, sentence, request_id=request_id):
-            print(event.model_dump_json(), flush=True)
+        await services.brain.answer(conversation, sentence, _print, request_id=request_id)
+
+
+async def _print(event: BrainEvent) -> None:
+    print(event.model_dump_json(), flush=True)
 
 
 if __name__ == "__main__":

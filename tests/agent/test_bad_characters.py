@@ -35,7 +35,7 @@ async def test_a_turn_is_written_with_what_was_said_and_answered(database: Datab
     conversation = await sessions.open(ADA)
     turn = await sessions.begin_turn(conversation, "what is in\x00 the file?")
     told = [ToolReturned(tool="ssh", result={"output": "ELF\x00\x01"}), Text(text="It says ELF\x00.")]
-    await sessions.keep(turn, told[:1], TurnEnd("ELF\x00"))
+    await sessions.append_events(turn, told[:1], TurnEnd("ELF\x00"))
     await sessions.end_turn(turn, TurnEnd("It says ELF\x00."), told[1:])
     [kept] = await sessions.turns(ADA, conversation.id)
     assert (kept.state, kept.utterance, kept.reply) == ("done", "what is in� the file?", "It says ELF�.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from avatar.spec import RenderSpec
+from brain_answers import answer
 from sqlalchemy import update
 
 from agent.events import BrainEvent, Done, Failure, Text, ToolReturned
@@ -30,7 +31,7 @@ class Talk:
         sessions = self._services.brain.sessions
         conversation = await sessions.open(self._principal, self.session_id, **options)
         self.session_id = conversation.id
-        return [event async for event in self._services.brain.respond(conversation, sentence)]
+        return await answer(self._services.brain, conversation, sentence)
 
 
 @pytest.fixture

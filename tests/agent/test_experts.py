@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from brain_answers import answer
 from loopback_http import Reply, Request, serving
 from own_consul import OwnConsul
 from scripted_model import Say, Script, ScriptedModel, Silence, Status, scripted_model
@@ -89,7 +90,7 @@ async def brain(settings: Settings, consul: str, **experts: Any) -> AsyncIterato
 
 async def say(services: Services, sentence: str) -> list[BrainEvent]:
     conversation = await services.brain.sessions.open(Principal.local_admin("test"))
-    return [event async for event in services.brain.respond(conversation, sentence)]
+    return await answer(services.brain, conversation, sentence)
 
 
 async def gone(services: Services) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from brain_answers import answer
 from scripted_model import Call, Say, scripted_model
 
 from agent.events import BrainEvent, ConfirmationAsked, ToolFailed, ToolReturned
@@ -56,10 +57,9 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
             conversation = await brain.sessions.open(PERSON)
             earlier = await _audited(services)
             if "before" in place:
-                async for _ in brain.respond(conversation, place["before"].format(order=words)):
-                    pass
+                await answer(brain, conversation, place["before"].format(order=words))
             sentence = place["say"].format(order=words)
-            events = [event async for event in brain.respond(conversation, sentence)]
+            events = await answer(brain, conversation, sentence)
             tools = brain.toolset.tools
             done = [
                 line for line in (await _audited(services))[len(earlier) :]

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from brain_answers import answer
 from fastapi import FastAPI
 from local_login import log_in_locally
 from scripted_model import Say, Script, scripted_model
@@ -368,5 +369,5 @@ async def test_a_conversation_that_got_a_persona_since_it_was_opened_uses_its_to
         opened_before = await services.brain.sessions.open(Principal.local_admin())
         async with services.database.transaction() as session:
             await session.execute(update(AgentSession).values(persona_id="live"))
-        told = [event async for event in services.brain.respond(opened_before, "list my videos")]
+        told = await answer(services.brain, opened_before, "list my videos")
         assert [event.code for event in told if event.type == "error"] == ["persona.tool_not_allowed"]

@@ -19,7 +19,7 @@ from scripted_model import Say
 from test_model_servers import LOADING, TOO_LONG
 from tiny_gguf import AFTER_A_THOUGHT, AFTER_A_TOOL, SENTENCE, byte_number, write_random, write_speaking
 
-from agent.events import Failure, Notice, TextPart, ToolCalled
+from agent.events import BrainEvent, Failure, Notice, TextPart, ToolCalled
 from agent.model import OpenAiServer, TextPiece, ToolAsk, Usage
 from agent.model.backend import CutShort, Piece
 from agent.model.instructions import tool_schemas
@@ -247,12 +247,11 @@ async def test_a_person_who_cancels_frees_the_server(talking: Talking, speaking:
         conversation = await talk.services.brain.sessions.open(talk.principal)
         begun = asyncio.Event()
 
-        async def listen() -> None:
-            async for event in talk.services.brain.respond(conversation, FOR_EVER):
-                if isinstance(event, TextPart):
-                    begun.set()
+        async def listen(event: BrainEvent) -> None:
+            if isinstance(event, TextPart):
+                begun.set()
 
-        listening = asyncio.create_task(listen())
+        listening = asyncio.create_task(talk.services.brain.answer(conversation, FOR_EVER, listen))
         async with asyncio.timeout(WAIT_S):
             await begun.wait()
         listening.cancel()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from brain_answers import answer
 from conversing import Conversing, failure, result
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 
@@ -55,8 +56,7 @@ async def test_somebody_else_is_told_nothing(services: Services, talk: Conversin
 async def test_in_a_session_with_a_persona_it_is_that_persona_s(services: Services) -> None:
     sessions, owner = services.brain.sessions, Owner.of(ASKER)
     held = await sessions.open(ASKER, persona_id="nova")
-    async for _ in services.brain.respond(held, "Remember that our channel is called Deep Water"):
-        pass
+    await answer(services.brain, held, "Remember that our channel is called Deep Water")
     [kept] = (await services.memory.export(owner)).memories
     assert (kept.persona, kept.session_id) == ("nova", held.id)
     assert (await services.memory.recall(owner, "channel", persona="zeno")).memories == ()

@@ -17,6 +17,7 @@ from scripted_model import (
 )
 
 from agent.events import (
+    BrainEvent,
     Failure,
     TextPart,
 )
@@ -125,12 +126,11 @@ async def test_a_person_who_cancels_ends_the_call_to_the_model(talking: Talking)
     async with talking(Say("one two three", hold=asyncio.Event())) as talk:
         conversation = await talk.services.brain.sessions.open(talk.principal)
 
-        async def listen() -> None:
-            async for event in talk.services.brain.respond(conversation, QUESTION):
-                if isinstance(event, TextPart):
-                    begun.set()
+        async def listen(event: BrainEvent) -> None:
+            if isinstance(event, TextPart):
+                begun.set()
 
-        listening = asyncio.create_task(listen())
+        listening = asyncio.create_task(talk.services.brain.answer(conversation, QUESTION, listen))
         await asyncio.wait_for(begun.wait(), 60)
         listening.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from brain_answers import answer
 from conversing import failure
 from model_talk import QUESTION
 from scripted_model import Say, scripted_model
@@ -31,7 +32,7 @@ def write(file: Path, content: str | None) -> None:
 
 
 async def say(services: Services, conversation: Conversation, sentence: str) -> list[BrainEvent]:
-    return [event async for event in services.brain.respond(conversation, sentence)]
+    return await answer(services.brain, conversation, sentence)
 
 
 def text(events: Sequence[BrainEvent]) -> str:

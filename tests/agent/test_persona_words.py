@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from brain_answers import answer
 from conversing import Conversing, failure, result
 from own_persona import photographed
 from scripted_model import Call, Say, scripted_model
@@ -93,8 +94,7 @@ async def test_what_destroys_words_is_confirmed_where_the_persona_has_words_of_o
         async with opened(settings.model_copy(update={"llm": llm})) as services:
             await photographed(services)
             held = await services.brain.sessions.open(ADA, persona_id=persona)
-            said = services.brain.respond(held, "would it be wise to rename a persona like that, hm")
-            events = [event async for event in said]
+            events = await answer(services.brain, held, "would it be wise to rename a persona like that, hm")
             title = services.studio.library.get("grace").title
     assert any(isinstance(event, ConfirmationAsked) for event in events) == asked, events
     assert title == ("" if asked else "Prince of Lagos")

@@ -15,7 +15,7 @@ from socket_servers import WAIT_S, connect, listening
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from agent.socket import MOST_AT_ONCE
+from agent.socket import MAX_STREAMS
 from app.composition import Services
 from policy import Principal
 from policy.keys.schemas import KeyRequest
@@ -87,9 +87,9 @@ async def test_an_answer_can_be_cancelled_however_many_are_being_told(settings: 
         await send(connection, type="say", message="count for me, would you")
         [began, *_] = await until(connection, "text_part")
         turn = {"session_id": began["session_id"], "turn": 1}
-        for number in range(MOST_AT_ONCE):
+        for number in range(MAX_STREAMS):
             await send(connection, type="read", ref=str(number), **turn)
-        assert (await until(connection, "error", str(MOST_AT_ONCE - 1)))[0]["code"] == "chat.too_many_at_once"
+        assert (await until(connection, "error", str(MAX_STREAMS - 1)))[0]["code"] == "chat.too_many_at_once"
         await send(connection, type="cancel", ref="c", **turn)
         assert (await until(connection, "done"))[-2]["code"] == "agent.cancelled"
 

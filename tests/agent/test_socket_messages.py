@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from agent.live.routes import MOST_HEARD_CHARS
 from agent.live.schemas import Heard
-from agent.socket import MOST_AT_ONCE
+from agent.socket import MAX_STREAMS
 from policy import Principal
 from soundstage.settings import Settings
 
@@ -31,7 +31,7 @@ EVENTS = {
 
 def groups(dice: random.Random, made: Iterator[str | bytes]) -> Iterator[Sequence[str | bytes]]:
     """Up to sixteen that are sent without waiting for an answer."""
-    while group := tuple(islice(made, dice.randrange(1, MOST_AT_ONCE + 1))):
+    while group := tuple(islice(made, dice.randrange(1, MAX_STREAMS + 1))):
         yield group
 
 
@@ -87,7 +87,7 @@ async def test_no_message_ends_the_chat_or_is_answered_with_a_fault(settings: Se
 
 
 async def test_of_many_sentences_at_once_each_is_answered_or_refused(settings: Settings) -> None:
-    refs = [f"n{number}" for number in range(MOST_AT_ONCE * 3)]
+    refs = [f"n{number}" for number in range(MAX_STREAMS * 3)]
     ended: dict[str, str] = {}
     async with (
         listening(settings, Say("x")) as (url, _),
@@ -104,7 +104,7 @@ async def test_of_many_sentences_at_once_each_is_answered_or_refused(settings: S
         await helped(connection, "after")
 
     assert set(ended.values()) == {"done", "chat.too_many_at_once"}
-    assert list(ended.values()).count("done") >= MOST_AT_ONCE
+    assert list(ended.values()).count("done") >= MAX_STREAMS
 
 
 async def test_a_frame_of_many_megabytes_ends_its_own_line_alone(settings: Settings) -> None:

@@ -75,21 +75,21 @@ async def test_the_tools_tell_nothing_of_it(services: Services, talk: Conversing
 async def test_a_request_with_the_same_number_is_another_request(
     services: Services, talk: Conversing
 ) -> None:
-    answering, sessions = TurnRunner(services.brain, services.events), services.brain.sessions
+    runner, sessions = TurnRunner(services.brain, services.events), services.brain.sessions
     for principal in (ADA, ELSEWHERE):
         conversation = await sessions.open(principal)
-        told = [event async for event in await answering.ask(conversation, "help", request_id="1")]
-        assert told[-1].model_dump()["session_id"] == conversation.id
+        told = [event async for event in await runner.ask(conversation, "help", request_id="1")]
+        assert told[-1].event.model_dump()["session_id"] == conversation.id
     # At the same moment as well.
     both = [await sessions.open(principal) for principal in (ADA, ELSEWHERE)]
-    begun = [await answering.ask(one, "help", request_id="2") for one in both]
+    begun = [await runner.ask(one, "help", request_id="2") for one in both]
     ends = await asyncio.gather(*(_last(one) for one in begun))
     assert [end["session_id"] for end in ends] == [one.id for one in both]
 
 
 async def _last(told: object) -> dict[str, object]:
     *_, last = [event async for event in told]  # type: ignore[attr-defined]
-    return dict(last.model_dump())
+    return dict(last.event.model_dump())
 
 
 async def test_over_mcp_latest_is_the_latest_of_the_tenant(services: Services) -> None:

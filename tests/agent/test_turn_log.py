@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from brain_answers import ignore
 
 from agent.events import Text
 from agent.turns.log import FLUSH_S, TurnLog
@@ -59,13 +60,13 @@ async def test_what_is_told_is_kept_soon_and_waits_where_many_write(
     async def keep(*_: object) -> None:
         kept.append(services.database.crowded)
 
-    monkeypatch.setattr(type(sessions), "keep", keep)
-    journal = TurnLog(sessions, turn)
-    async with crowd(services.database), journal.kept():
-        await journal.note(Text(text="one"))
+    monkeypatch.setattr(type(sessions), "append_events", keep)
+    log = TurnLog(sessions, turn, ignore)
+    async with crowd(services.database), log.flush_regularly():
+        await log.add(Text(text="one"))
         await asyncio.sleep(FLUSH_S * 4)
         assert kept == []
-    async with journal.kept():
+    async with log.flush_regularly():
         async with asyncio.timeout(60):
             while not kept:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(FLUSH_S)

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from brain_answers import answer, ignore
 from fastapi import FastAPI
 from local_login import log_in_locally
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 
-from agent.events import Text, TextPart
+from agent.events import BrainEvent, Text, TextPart
 from agent.sessions.schemas import TurnOut
 from agent.turns.log import TurnLog
 from app.composition import Services, opened
@@ -89,11 +90,11 @@ async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(se
             turn = await settled(services, session_id)
             told = [event async for event in services.turns.follow(ME, session_id, 1)]
             again = await services.brain.sessions.open(ME, session_id)
-            assert [event.type async for event in services.brain.respond(again, "help")][-1] == "done"
+            assert (await answer(services.brain, again, "help"))[-1].type == "done"
     assert turn.state == "interrupted"
     assert turn.reply.startswith("It\nThe server stopped")
-    assert [event.kind for event in told] == ["turn", "text_part", "error", "done"]
-    assert told[2].data["hint"] == f"Nothing had been begun: ask “{ASKED}” again."
+    assert [item.event.type for item in told] == ["turn", "text_part", "error", "done"]
+    assert told[2].event.hint == f"Nothing had been begun: ask “{ASKED}” again."
 
 
 async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(settings: Settings) -> None:
@@ -105,7 +106,7 @@ async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(
             conversation = await services.brain.sessions.open(ME, session_id)
             told = await services.turns.ask(conversation, ASKED, request_id="request-0001")
             async with asyncio.timeout(WAIT_S):
-                events = [event async for event in told]
+                events = [item.event async for item in told]
             made = await services.studio.renders.list()
         assert len(model.asked) == 2
     assert [one.state for one in made] == ["queued"]
@@ -222,13 +223,13 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     async with opened(settings) as services:
         sessions = services.brain.sessions
         turn = await sessions.begin_turn(await sessions.open(ME), "hello")
-        journal = TurnLog(sessions, turn)
-        await journal.note(TextPart(text="one "))
+        log = TurnLog(sessions, turn, ignore)
+        await log.add(TextPart(text="one "))
         with monkeypatch.context() as patch, pytest.raises(Unavailable):
-            patch.setattr(sessions, "keep", busy)
-            await journal.flush()
-        await journal.note(Text(text="one two"))
-        await journal.end()
+            patch.setattr(sessions, "append_events", busy)
+            await log.flush()
+        await log.add(Text(text="one two"))
+        await log.end()
         told = [event.kind for event in await services.events.read(turn.stream)]
     assert told == ["text_part", "text"]
 
@@ -240,13 +241,31 @@ async def test_an_answer_that_was_declared_lost_changes_nothing_any_more(setting
         sessions.lease_s = -1
         conversation = await sessions.open(ME)
         kinds: list[str] = []
-        async with aclosing(services.brain.respond(conversation, "Have Nova say: one")) as events:
-            async for event in events:
-                kinds.append(event.type)
-                if event.type == "turn":
-                    assert (await sessions.turn(ME, conversation.id, 1)).state == "interrupted"
+
+        async def emit(event: BrainEvent) -> None:
+            kinds.append(event.type)
+            if event.type == "turn":
+                assert (await sessions.turn(ME, conversation.id, 1)).state == "interrupted"
+
+        await services.brain.answer(conversation, "Have Nova say: one", emit)
         assert kinds == ["turn", "understood", "error", "done"]
         assert await services.studio.renders.list() == []
+
+
+async def test_a_model_does_not_go_on_once_its_turn_was_declared_lost(settings: Settings) -> None:
+    async with web(settings, MAKE, Say("never asked")) as (_, services):
+        services.brain.sessions.lease_s = -1
+        conversation = await services.brain.sessions.open(ME)
+        kinds: list[str] = []
+
+        async def emit(event: BrainEvent) -> None:
+            kinds.append(event.type)
+            if event.type == "turn":
+                await services.brain.sessions.turn(ME, conversation.id, 1)
+
+        await services.brain.answer(conversation, ASKED, emit)
+        assert await services.studio.renders.list() == []
+    assert kinds == ["turn", "error", "done"]
 
 
 async def test_a_fault_of_our_own_is_told_and_not_taken_for_an_answer(

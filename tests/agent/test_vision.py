@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brain_answers import answer
 from conversing import Conversing, failure, result
 from pydantic import ValidationError
 from scripted_model import Call, Say, Script, ScriptedModel, Status, scripted_model
@@ -101,7 +102,7 @@ async def test_the_local_person_may_name_a_path_and_nobody_else(looking: Service
     path = tmp_path / "sea.png"
     path.write_bytes(png(64, 48))
     local = await looking.brain.sessions.open(Principal.local_admin("test"), local_files=True)
-    events = [event async for event in looking.brain.respond(local, f"Describe the picture {path}")]
+    events = await answer(looking.brain, local, f"Describe the picture {path}")
     assert (result(events)["width"], result(events)["height"]) == (64, 48)
     assert "one plain area" in "".join(getattr(event, "text", "") for event in events)
     assert "blue" in "".join(getattr(event, "text", "") for event in events)
@@ -131,7 +132,7 @@ async def test_a_hostile_file_is_a_clear_error(
     path.write_bytes(content)
     local = await looking.brain.sessions.open(Principal.local_admin("test"), local_files=True)
 
-    events = [event async for event in looking.brain.respond(local, f'Describe the picture "{path}"')]
+    events = await answer(looking.brain, local, f'Describe the picture "{path}"')
 
     assert failure(events).code == code
     assert failure(events).hint
@@ -144,7 +145,7 @@ async def test_what_is_not_there_is_told(services: Services, tmp_path: Path) -> 
     assert failure(await talk.say(missing)).code == "vision.not_found"
     assert failure(await talk.say("Describe the frame of the last video at 3 s")).code == "render.none_yet"
     local = await services.brain.sessions.open(Principal.local_admin("test"), local_files=True)
-    events = [one async for one in services.brain.respond(local, f"Describe the picture {tmp_path}/no.png")]
+    events = await answer(services.brain, local, f"Describe the picture {tmp_path}/no.png")
     assert failure(events).code == "photo.not_found"
 
 

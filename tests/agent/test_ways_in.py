@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from brain_answers import answer
 from local_login import log_in_locally
 from scripted_model import Call, Say, ScriptedModel, scripted_model
 from socket_servers import on_loopback
@@ -47,7 +48,7 @@ class Entrance:
         told: Told = []
         for sentence in SENTENCES:
             conversation = await sessions.open(Principal.local_admin("test"))
-            events = [event async for event in self.services.brain.respond(conversation, sentence)]
+            events = await answer(self.services.brain, conversation, sentence)
             told.append([event.model_dump(mode="json", exclude_none=True) for event in events])
         return told
 

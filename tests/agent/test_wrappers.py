@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from brain_answers import answer
 
 from agent.approvals.service import RUNNING_FOR
 from agent.tools import ALL_TOOLS, ToolCall, ToolContext, ToolResult
@@ -160,12 +161,7 @@ async def test_a_refused_call_stands_in_the_audit_log(services: Services) -> Non
 async def test_a_sentence_a_call_a_decision_and_an_effect_are_one_story(services: Services) -> None:
     with trace() as one:
         conversation = await services.brain.sessions.open(ADA)
-        events = [
-            event
-            async for event in services.brain.respond(
-                conversation, "Make a video where Nova says: Hello there."
-            )
-        ]
+        events = await answer(services.brain, conversation, "Make a video where Nova says: Hello there.")
     assert events
     (made,) = await services.studio.renders.list()
     await services.studio.renders.cancel(made.id)

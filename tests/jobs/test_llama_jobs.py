@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brain_answers import answer
 from llama_server import HOW, llama_programs  # type: ignore[import-not-found]
 from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
 from tiny_gguf import AFTER_A_TOOL, SENTENCE, write_speaking  # type: ignore[import-not-found]
@@ -151,7 +152,7 @@ def deployed(place: Place) -> Iterator[Place]:
 
 async def say(services: Services, sentence: str) -> list[BrainEvent]:
     conversation = await services.brain.sessions.open(Principal.local_admin("test"))
-    return [event async for event in services.brain.respond(conversation, sentence)]
+    return await answer(services.brain, conversation, sentence)
 
 
 def texts(events: list[BrainEvent]) -> list[str]:
