@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from agent.sandbox import Sandbox
 from app.doctor.check import Check, amber, green, red
 from app.local_access import read_local_access
-from app.server.https import authority_file, https_url, plain_http_warning, studio_authority
+from app.server.https import authority_file, https_url, studio_authority
+from app.server.listening import plain_http_warning
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 

@@ -1,8 +1,16 @@
-"""Keys that a start of the server makes: the first administrator's, and the local one; called by `up`."""
+"""Keys that a start of the server makes: the first administrator's, and the local one.
+
+The server process makes them before it serves (`send_keys`); `up` reads what was made from a pipe
+(`app.cli.installation.serving`).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import secrets
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,7 +20,27 @@ from app.local_access import KEY_FILE, stored_key, write_private_file
 from app.provisioning import build_process
 from policy import Policy, Principal
 from policy.keys.schemas import CreatedKey
+from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
+
+
+def send_keys(settings: Settings, descriptor: int) -> None:
+    """Prepare keys and databases, and write to the supervisor's pipe what was made, or what failed: one line.
+
+    After a failure only the supervisor, which reports it, ends this process.
+    """
+    try:
+        made = asyncio.run(prepare_keys(settings))
+    except SoundstageError as error:
+        _write_line(descriptor, {"error": [error.code, error.message, error.hint, error.status]})
+        sys.stdin.read()
+        raise
+    _write_line(descriptor, {"keys": [[event, one.id, one.key] for event, one in made]})
+
+
+def _write_line(descriptor: int, found: object) -> None:
+    os.write(descriptor, json.dumps(found).encode() + b"\n")
+    os.close(descriptor)
 
 
 async def prepare_keys(settings: Settings) -> Sequence[tuple[str, CreatedKey]]:

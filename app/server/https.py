@@ -56,17 +56,6 @@ def https_url(settings: Settings, port: int) -> str:
     return f"https://{f'[{name}]' if ':' in name else name}:{port}"
 
 
-def plain_http_warning(settings: Settings) -> str:
-    """Returns what plain HTTP means where others can reach it; empty where it is not offered to them."""
-    url = settings.http.public_url
-    if settings.bound_to_loopback or (url is not None and url.scheme == "https"):
-        return ""
-    return (
-        f"Plain HTTP on {settings.http.host}:{settings.http.port}: everybody on the way can read and change "
-        "what is sent. Use `soundstage up --tls` with http.host = 127.0.0.1, or a proxy that speaks https."
-    )
-
-
 def authority_router(settings: Settings) -> APIRouter:
     """`GET /api/ca.pem`."""
     router = APIRouter(tags=["https"])

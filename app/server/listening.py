@@ -73,3 +73,14 @@ def _explained(error: OSError, host: str, port: int, host_setting: str, port_set
     else:
         hint = f"Check {host_setting}: it must be an address of this machine."
     return Unavailable("server.cannot_listen", f"{host}:{port} cannot be taken: {error.strerror}.", hint)
+
+
+def plain_http_warning(settings: Settings) -> str:
+    """Returns what plain HTTP means where others can reach it; empty where it is not offered to them."""
+    url = settings.http.public_url
+    if settings.bound_to_loopback or (url is not None and url.scheme == "https"):
+        return ""
+    return (
+        f"Plain HTTP on {settings.http.host}:{settings.http.port}: everybody on the way can read and change "
+        "what is sent. Use `soundstage up --tls` with http.host = 127.0.0.1, or a proxy that speaks https."
+    )

@@ -7,9 +7,10 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import httpx
 import uvicorn
@@ -33,6 +34,7 @@ class Supervisor:
 
     The child gets our listening sockets, so connections wait while it restarts. Its standard input is a pipe
     that we hold: when we are gone, even by kill -9, it reads the end of it and stops.
+    `first_options` are added to the command until the child has answered once.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Supervisor:
         *,
         on_ready: Callable[[], None],
         environment: Mapping[str, str] = MappingProxyType({}),
+        first_options: Sequence[str] = (),
     ) -> None:
         self._command = list(command)
+        self._first_options = tuple(first_options)
         self._descriptors = tuple(descriptors)
         self._environment = dict(environment)
         self._health_url = f"{url}/api/health"
@@ -72,6 +76,7 @@ class Supervisor:
         """The exit code of one life of the server."""
         process = await asyncio.create_subprocess_exec(
             *self._command,
+            *(() if self._announced else self._first_options),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=self._descriptors,
             env={**os.environ, **self._environment},
@@ -109,9 +114,11 @@ class Supervisor:
             await process.wait()
 
 
-async def run_all(supervisors: Sequence[Supervisor]) -> None:
-    """Until cancelled, or until one of them cannot keep its process up: then all end."""
-    tasks = [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
+async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Until cancelled, or until one of them fails, as a supervisor that cannot keep its process up: then all
+    end.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         await asyncio.gather(*tasks)
     finally:

@@ -17,7 +17,8 @@ import httpx
 import pytest
 from ready import told_until_ready
 
-from app.server.https import certificate_names, plain_http_warning
+from app.server.https import certificate_names
+from app.server.listening import plain_http_warning
 from soundstage.settings import Settings
 
 PROGRAM = Path(sys.executable).with_name("soundstage")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -136,3 +137,19 @@ def test_the_server_asks_the_provisioning_process_on_whatever_port_it_has_got(
         trust_env=False,
     )
     assert (answer.status_code, answer.json()) == (200, [])
+
+
+def test_what_fails_before_the_server_can_serve_is_the_answer_of_up(
+    up: Callable[[], subprocess.Popen[str]],
+) -> None:
+    """The server process prepares the databases, and the supervisor tells what was wrong with them."""
+    first = up()
+    lines_until_ready(first)
+    first.terminate()
+    first.wait(PATIENCE_S)
+    with sqlite3.connect(Path("state") / "soundstage.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    second = up()
+    answer = json.loads(second.communicate(timeout=PATIENCE_S)[0])
+    assert (answer["code"], answer["status"]) == ("database.too_new", 409), answer
+    assert second.returncode == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
+import os
 import socket
 import sys
 from contextlib import ExitStack
@@ -11,12 +14,15 @@ from pathlib import Path
 from app.cli.printing import Printer
 from app.cli.state import Invocation, run
 from app.local_access import key_path, read_local_access, write_local_access, write_private_file
-from app.server.first_start import prepare_keys
-from app.server.https import authority_file, https_url, plain_http_warning, studio_authority
-from app.server.listening import https_socket, listening_socket, provisioning_sockets, url_of
+from app.server.listening import (
+    https_socket,
+    listening_socket,
+    plain_http_warning,
+    provisioning_sockets,
+    url_of,
+)
 from app.server.start_link import make_start_link, open_in_browser
 from app.server.supervisor import Supervisor, provisioning_command, run_all, server_command
-from policy.keys.schemas import CreatedKey
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.sources import PREFIX
@@ -37,9 +43,7 @@ def serve(called: Invocation, printer: Printer, *, tls: bool, browser: bool) -> 
     async def work() -> None:
         with ExitStack() as stack:
             supervised = _Supervised(settings, called.config_file, printer, stack, browser=browser)
-            for event, made in await prepare_keys(settings):
-                _show(printer, settings.state_dir, made, event)
-            await run_all(supervised.supervisors)
+            await run_all([supervised.studio.run(), supervised.run_provisioning()])
 
     run(work())
 
@@ -63,12 +67,17 @@ class _Supervised:
         studio = stack.enter_context(_inheritable(listening_socket(settings)))
         self._urls = {"url": url_of(studio)}
         self._warning = plain_http_warning(settings)
-        self.supervisors: list[Supervisor] = []
+        self._keys, keys_to = os.pipe()
+        stack.callback(os.close, keys_to)
+        self._provisioning: Supervisor | None = None
         found: dict[str, str] = {}
         # Each may be a free one, which only we know: no process takes another for a stranger.
         listeners = {"HTTP__PORT": str(studio.getsockname()[1])}
         studio_descriptors = [studio.fileno()]
         if settings.http.tls == "self":
+            # They bring the web framework, which a supervisor does without.
+            from app.server.https import authority_file, https_url, studio_authority
+
             https = stack.enter_context(_inheritable(https_socket(settings)))
             studio_descriptors.append(https.fileno())
             port = https.getsockname()[1]
@@ -93,26 +102,29 @@ class _Supervised:
             }
         taken = {f"{PREFIX}{name}": value for name, value in listeners.items()}
         if settings.provisioning.enabled:
-            self.supervisors.append(
-                Supervisor(
-                    provisioning_command(config_file, plain.fileno(), tls.fileno()),
-                    (plain.fileno(), tls.fileno()),
-                    url_of(plain),
-                    on_ready=self._one_ready,
-                    environment=taken,
-                )
-            )
-        self.supervisors.insert(
-            0,
-            Supervisor(
-                server_command(config_file, *studio_descriptors),
-                studio_descriptors,
-                self._urls["url"],
+            self._provisioning = Supervisor(
+                provisioning_command(config_file, plain.fileno(), tls.fileno()),
+                (plain.fileno(), tls.fileno()),
+                url_of(plain),
                 on_ready=self._one_ready,
-                environment={**found, **taken},
-            ),
+                environment=taken,
+            )
+        self.studio = Supervisor(
+            server_command(config_file, *studio_descriptors),
+            (*studio_descriptors, keys_to),
+            self._urls["url"],
+            on_ready=self._one_ready,
+            environment={**found, **taken},
+            first_options=("--keys-to", str(keys_to)),
         )
-        self._waiting = len(self.supervisors)
+        self._waiting = 1 if self._provisioning is None else 2
+
+    async def run_provisioning(self) -> None:
+        """Show the keys that the studio's process has made for both, then keep the other one running."""
+        for event, key_id, key in await _read_keys(self._keys):
+            _show(self._printer, self._settings.state_dir, event, key_id, key)
+        if self._provisioning is not None:
+            await self._provisioning.run()
 
     def _one_ready(self) -> None:
         self._waiting -= 1
@@ -166,12 +178,31 @@ def _inheritable(listening: socket.socket) -> socket.socket:
     return listening
 
 
-def _show(printer: Printer, state_dir: Path, made: CreatedKey, event: str) -> None:
+async def _read_keys(pipe: int) -> list[tuple[str, str, str]]:
+    """Return event name, id and key of each key that the server process has made (`app.server.first_start`).
+
+    Raises what it failed with.
+    """
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
+    )
+    try:
+        found = json.loads(await reader.readline())
+    finally:
+        transport.close()
+    if "error" in found:
+        code, message, hint, status = found["error"]
+        raise SoundstageError(code, message, hint, status)
+    return [(event, key_id, key) for event, key_id, key in found["keys"]]
+
+
+def _show(printer: Printer, state_dir: Path, event: str, key_id: str, key: str) -> None:
     """Print the key to a terminal; elsewhere output may be stored: print the name of a file that holds it."""
     sentence = ADMIN_KEYS[event]
     if sys.stdout.isatty() and not printer.as_json:
-        printer.line(f"{sentence}, shown only now:\n\n    {made.key}\n")
+        printer.line(f"{sentence}, shown only now:\n\n    {key}\n")
         return
-    path = write_private_file(state_dir, event.replace("_", "-"), made.key)
-    found = {"event": event, "id": made.id, "key_file": str(path)}
+    path = write_private_file(state_dir, event.replace("_", "-"), key)
+    found = {"event": event, "id": key_id, "key_file": str(path)}
     printer.answer(found, f"{sentence} is in the file {path}: keep it elsewhere, then delete the file.")
