@@ -121,7 +121,7 @@ class MachinesApi:
         except httpx.ConnectError as error:
             raise _unreachable(error, str(self._client.base_url)) from error
 
-    async def require_representing(self) -> None:
+    async def require_delegation(self) -> None:
         """Raises Forbidden (`machines.key_cannot_represent`) when the person named may not be named."""
         await self._asked("GET", "/api/machines", named=True, params={"limit": 1})
 
@@ -146,7 +146,7 @@ class MachinesApi:
             raise _unreachable(error, str(self._client.base_url)) from error
         if not answer.is_success:
             problem = _error(answer)
-            raise _cannot_represent() if HEADER in headers and _is_about_representing(problem) else problem
+            raise _delegation_refused() if HEADER in headers and _concerns_delegation(problem) else problem
         return answer
 
 
@@ -256,11 +256,11 @@ def _error(answer: httpx.Response) -> SoundstageError:
     return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
 
 
-def _is_about_representing(error: SoundstageError) -> bool:
+def _concerns_delegation(error: SoundstageError) -> bool:
     return error.code == "policy.forbidden" and PERMISSION in error.message
 
 
-def _cannot_represent() -> Forbidden:
+def _delegation_refused() -> Forbidden:
     return Forbidden(
         "machines.key_cannot_represent",
         "The key for the provisioning API may not say for whom it acts: nobody can change machines with it.",

@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "provisioning_api")
 from real_server import FLEET_LIMITS, RealServer, running_server
 
 from bench.results import add_figure, add_json_option, write_figures
-from provisioning_api.flood.faults import plan_fleet
-from provisioning_api.flood.fleet import Fleet, FloodResult, announce_fleet, fleet_client
+from bench.simulated_fleet.fleet import Fleet, FleetResult, announce_fleet, fleet_client
+from bench.simulated_fleet.plan import plan_fleet
 
 SEED = 1
 
 
-async def call_home(server: RealServer, machines: int) -> FloodResult:
+async def call_home(server: RealServer, machines: int) -> FleetResult:
     """With the key of an operator, over the plain port; they start within eight seconds."""
     async with httpx.AsyncClient(
         base_url=server.url, headers=server.headers, trust_env=False, timeout=60
@@ -40,7 +40,7 @@ async def call_home(server: RealServer, machines: int) -> FloodResult:
         return await Fleet(client).call_home(plan_fleet(machines, SEED, faulty=0, spread_s=8), key, SEED)
 
 
-async def whole_way(server: RealServer, machines: int, faulty: float) -> FloodResult:
+async def whole_way(server: RealServer, machines: int, faulty: float) -> FleetResult:
     """Report, claim, write, exchange; a rule says yes to each."""
     async with httpx.AsyncClient(
         base_url=server.url, headers=server.headers, trust_env=False, timeout=60

@@ -18,7 +18,7 @@ from soundstage.errors import Invalid
 HEADER = "Soundstage-Acting-For"
 PERMISSION = "person:represent"
 MOST_CHARS = 200
-_acting_for: ContextVar[ActingFor | None] = ContextVar("policy_represented", default=None)
+_acting_for: ContextVar[ActingFor | None] = ContextVar("policy_acting_for", default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where machines come in: a report, the rules, an operator's yes, and the window that a yes opens."""
+"""Admits machines: reports, rules, an operator's acceptance, and the enrolment that it arms."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from provisioning_api.audit.refusals import RefusalLog
 from provisioning_api.enrolment.proofs import BY_SECRET, Proofs, SignedDiscovery
 from provisioning_api.enrolment.schemas import ArmRequest
 from provisioning_api.enrolment.service import EnrolmentService
-from provisioning_api.machines.discovery import Discoverer, Seen, check_board, known_machine
+from provisioning_api.machines.discovery import Discoverer, DiscoveryResult, check_board, find_machine
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.keys import check_code, code_of, key_with_code, set_key
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import Acceptance, MachineDetail, Naming
-from provisioning_api.machines.service import MachineService, found_machine
+from provisioning_api.machines.service import MachineService, get_machine
 from provisioning_api.machines.states import MachineState
 from provisioning_api.machines.waiting_list import WaitingList
 from provisioning_api.rules.schemas import Reporter
@@ -50,24 +50,26 @@ class Intake:
         self._hardware_reports = hardware_reports
         self._discoverer = Discoverer(journal)
 
-    async def discover(self, session: AsyncSession, call: SignedDiscovery, *, source: str | None) -> Seen:
+    async def discover(
+        self, session: AsyncSession, call: SignedDiscovery, *, source: str | None
+    ) -> DiscoveryResult:
         """Take the report of a ramdisk, which gives it no right; then the rules that fit may."""
-        known = await known_machine(session, call.report)
+        known = await find_machine(session, call.report)
         if known is not None and known.agent_key != call.agent_key:
             await self._prove_key(session, known, call)
-        seen = await self._discoverer.see(session, call.report, call.agent_key, source)
+        result = await self._discoverer.record(session, call.report, call.agent_key, source)
         announced = (
-            not seen.conflict
-            and seen.machine.where is MachineState.DISCOVERED
-            and await self._proofs.of(session, seen.machine, call) == BY_SECRET
+            not result.conflict
+            and result.machine.where is MachineState.DISCOVERED
+            and await self._proofs.of(session, result.machine, call) == BY_SECRET
         )
-        if seen.new and not announced:
+        if result.new and not announced:
             # Who is expected comes in also while strangers fill the list.
-            await self.admit(session, seen.machine, source)
-        await Machines(session).prune_reports(seen.machine.id, self._hardware_reports)
-        if not seen.conflict:
-            await self.apply_rules(session, seen, source, Reporter(announced=announced))
-        return seen
+            await self.admit(session, result.machine, source)
+        await Machines(session).prune_reports(result.machine.id, self._hardware_reports)
+        if not result.conflict:
+            await self.apply_rules(session, result, source, Reporter(announced=announced))
+        return result
 
     async def admit(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
         """Let a machine that was just added wait; raise TooManyRequests when too many do."""
@@ -92,10 +94,10 @@ class Intake:
         await self._journal.tell(session, machine, "key_proved", by=by, **facts)
 
     async def apply_rules(
-        self, session: AsyncSession, seen: Seen, source: str | None, reporter: Reporter
+        self, session: AsyncSession, result: DiscoveryResult, source: str | None, reporter: Reporter
     ) -> None:
         """Acts on machines that nobody has decided about; each rule under its own name."""
-        machine = seen.machine
+        machine = result.machine
         if machine.where is not MachineState.DISCOVERED:
             return
         for rule in await self._rules.fitting(session, machine, source, reporter):
@@ -116,7 +118,7 @@ class Intake:
         token from now on.
         """
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             await check_code(session, machine, acceptance.code)
             first = machine.where is MachineState.DISCOVERED
             await self._machines.accept_in(session, machine, acceptance, by=by)
@@ -129,7 +131,7 @@ class Intake:
     async def choose_key(self, name: str, code: str, *, by: str) -> MachineDetail:
         """A person's word on which key is the machine's; it may claim what was armed for the one before."""
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             before, key = machine.agent_key, await key_with_code(session, machine, code)
             others = await set_key(session, machine, key)
             if key != before:

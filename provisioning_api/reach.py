@@ -1,4 +1,4 @@
-"""How routes reach the services of this room: through `app.state.provisioning`, put there by `web`."""
+"""Gives routes the services of this room from `app.state.provisioning`, which `web` sets."""
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of dependencies at run time.
 from typing import TYPE_CHECKING, Annotated, Any, cast

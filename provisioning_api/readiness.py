@@ -19,7 +19,7 @@ BY = "Nomad"
 
 
 class Nodes(Protocol):
-    """Who knows whether a machine's node is ready."""
+    """Answers whether a machine's node is ready."""
 
     async def is_ready(self, name: str) -> bool: ...
 

@@ -29,7 +29,7 @@ RECORDED = "machines.closed_recorded"
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """How many machines had something open, and where the lines of the audit log come from."""
+    """The number of machines with pending actions, and the origin of the audit log's lines."""
 
     machines: int
     log: Origin
@@ -50,7 +50,7 @@ class Restored:
         self._journal = journal
         self._enrolments = enrolments
 
-    async def close_what_was_open(self, *, accept_unproven: bool = False) -> Closed:
+    async def close_pending(self, *, accept_unproven: bool = False) -> Closed:
         """Uses up writes that were allowed, closes windows, calls off wipes; gives of how many machines.
 
         The audit log goes on from the copy, with a record that says so, if its lines are proven or accepted.

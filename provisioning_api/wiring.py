@@ -103,8 +103,8 @@ class Provisioning:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """The shipped rules are there, runs are driven, the inventory file follows the machines."""
-        await self.rules.ensure_shipped()
+        """Adds missing default rules, and runs all background work until it ends."""
+        await self.rules.ensure_default_rules()
         await self.driver.start(self.runs)
         try:
             await self.inventory.start()
@@ -157,7 +157,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         revocations,
         at_once=chosen.runs_at_once,
         timeout_s=chosen.run_timeout_s,
-        kept=chosen.runs_kept,
+        max_stored=chosen.runs_kept,
         user=chosen.ssh_user,
     )
     runs = RunService(db, run_journal, audit, project_dir=project, playbook=chosen.playbook, wake=driver.wake)
@@ -243,7 +243,9 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
 
 
 def power_destinations(settings: Settings) -> Destinations:
-    """Where BMCs and power webhooks may be; few BMCs have a certificate, so plain HTTP is allowed."""
+    """Returns the allowed destinations of BMCs and power webhooks; few BMCs have a certificate, so plain
+    HTTP is allowed.
+    """
     networks = networks_of(settings.provisioning.power_networks)
     setting = "provisioning.power_networks"
     return Destinations(
@@ -256,7 +258,7 @@ def power_destinations(settings: Settings) -> Destinations:
 
 
 def ansible_bin(settings: Settings, project: Path) -> Path | None:
-    """Where `ansible-playbook` is; None when PATH has to know."""
+    """Returns the folder of `ansible-playbook`; None when PATH decides."""
     if settings.provisioning.ansible_bin is not None:
         return settings.provisioning.ansible_bin.absolute()
     beside = project / "ansible" / ".venv" / "bin"

@@ -3,7 +3,7 @@
 from app.archive.contents import Contents, gather
 from app.archive.machines import (
     MachineState,
-    close_what_was_open,
+    close_pending,
     has_database,
     has_machines,
     machine_secrets,
@@ -20,7 +20,7 @@ __all__ = [
     "MachineState",
     "Restored",
     "check_target",
-    "close_what_was_open",
+    "close_pending",
     "gather",
     "has_database",
     "has_machines",

@@ -67,14 +67,14 @@ async def machine_secrets(settings: Settings) -> Secrets:
         await database.close()
 
 
-async def close_what_was_open(settings: Settings, *, accept_unproven: bool = False) -> Closed:
+async def close_pending(settings: Settings, *, accept_unproven: bool = False) -> Closed:
     """After a restore: brings the machines' database up to date, and ends what was open when the backup was
     made. Gives how many machines that concerns, and whether their audit log goes on.
     """
     process = build_process(settings)
     try:
         await migrate(process.database, settings.state_dir, tree=PROVISIONING)
-        return await process.services.restored.close_what_was_open(accept_unproven=accept_unproven)
+        return await process.services.restored.close_pending(accept_unproven=accept_unproven)
     finally:
         process.services.audit.close()
         await process.database.close()

@@ -59,7 +59,7 @@ async def restore(
 ) -> Restored:
     """Checks the whole archive before anything is touched; a state that holds something needs `force`.
 
-    Machines that came back need `close_what_was_open` before their process starts.
+    Machines that came back need `close_pending` before their process starts.
     """
     if database.path is None:
         raise Invalid(

@@ -20,7 +20,7 @@ async def look_at_key(settings: Settings) -> None:
     when the API does not answer.
     """
     async with machines_api(settings, Principal.local_admin("soundstage")) as api:
-        await api.require_representing()
+        await api.require_delegation()
 
 
 @asynccontextmanager

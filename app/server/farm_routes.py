@@ -183,7 +183,7 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
 
     @router.get("/machines/{name}/timeline")
     async def read_timeline(name: Name, _: ReadMachines) -> Timeline:
-        """Where the time went from power-on to ready, with the critical path."""
+        """Returns the timeline from power-on to ready, with the critical path."""
         return await farm.one(Timeline, f"/api/machines/{name}/timeline")
 
     @router.get("/machines/{name}/plan")
@@ -241,7 +241,7 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
     async def read_retire_plan(
         name: Name, _: RetireMachines, wipe: bool = True, drain: bool = True
     ) -> RetirePlan:
-        """What retiring would do, and the digest of that plan; changes nothing."""
+        """Plans a retirement and returns the digest of that plan; changes nothing."""
         return await farm.one(RetirePlan, f"/api/machines/{name}/retire", wipe=wipe, drain=drain)
 
     @router.post("/machines/{name}/retire")
@@ -272,7 +272,7 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
 
     @router.get("/runs/{run_id}/tasks")
     async def list_tasks(run_id: RunId, _: ReadRuns) -> list[TaskView]:
-        """What it has done so far, task by task, oldest first."""
+        """Lists the tasks of a run so far, oldest first."""
         return await farm.several(TaskView, f"/api/runs/{run_id}/tasks")
 
     @router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
@@ -292,14 +292,14 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
 
     @router.get("/playbooks")
     async def list_playbooks(_: ReadRuns) -> list[PlaybookView]:
-        """What a run may name, with the roles that can run alone."""
+        """Lists the playbooks that a run may name, with the roles that can run alone."""
         return await farm.several(PlaybookView, "/api/playbooks")
 
     @router.get("/failures")
     async def list_failures(
         _: ReadRuns, solved: bool | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> list[FailureView]:
-        """What failed on which machine, with cause and hint; newest first."""
+        """Lists failures with machine, cause and hint; newest first."""
         return await farm.several(FailureView, "/api/failures", solved=solved, limit=limit)
 
     return router

@@ -59,8 +59,8 @@ def describe(path: Path) -> Artefact:
     return Artefact(name=path.name, bytes=size, sha256=whole.hexdigest(), chunks=chunks)
 
 
-def verified(content: bytes, signature_hex: str, public_key: bytes) -> Manifest:
-    """The manifest, if it is signed with our key; `artefact.bad_signature` otherwise."""
+def verify_manifest(content: bytes, signature_hex: str, public_key: bytes) -> Manifest:
+    """Returns the manifest if our key signed it; raises `artefact.bad_signature` otherwise."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(bytes.fromhex(signature_hex.strip()), content)
         return Manifest.model_validate_json(content)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
-from provisioning_api.artefacts.manifest import MANIFEST, NAME, SIGNATURE, Manifest, describe, verified
+from provisioning_api.artefacts.manifest import MANIFEST, NAME, SIGNATURE, Manifest, describe, verify_manifest
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.certificates.key_folder import KeyFolder
 from soundstage.database import utcnow
@@ -47,7 +47,7 @@ class ArtefactService:
             signature = (self._folder / SIGNATURE).read_text(encoding="ascii")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
-        return verified(content, signature, self.public_key)
+        return verify_manifest(content, signature, self.public_key)
 
     def path(self, name: str) -> Path:
         """A published file. A name is looked up in the manifest and never joined to a path unseen."""

@@ -1,1 +1,1 @@
-"""Who decided what, as a chain of hashes: a record that was changed afterwards does not fit any more."""
+"""Records decisions of people and rules in a hash chain, which breaks when a record is changed."""

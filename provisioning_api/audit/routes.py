@@ -39,5 +39,5 @@ async def read_audit(
 
 @router.get("/verdict")
 async def verify_audit(services: ProvisioningDep, _: ReadAudit) -> AuditVerdict:
-    """Whether every record is as it was written."""
+    """Verifies the hash chain of all records."""
     return await services.audit.verify()

@@ -1,1 +1,1 @@
-"""What a machine boots: a script for this very machine and state, and signed artefacts."""
+"""Answers network boots: a script for the machine's state, and signed artefacts."""

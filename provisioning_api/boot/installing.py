@@ -1,4 +1,4 @@
-"""What Debian's installer is told about one machine, where the installer is published; called by the boot
+"""Renders the preseed of one machine for Debian's installer, where that is published; called by the boot
 service.
 """
 
@@ -17,8 +17,10 @@ from pxe.installer.ramdisk import SETTINGS
 from soundstage.errors import Conflict
 
 
-def preseed_for(machine: Machine, artefacts: ArtefactService) -> str:
-    """NotFound when the installer is not published, Conflict when it could not install this machine."""
+def machine_preseed(machine: Machine, artefacts: ArtefactService) -> str:
+    """Renders the preseed. Raises NotFound when the installer is not published, Conflict when it cannot
+    install this machine.
+    """
     settings = _settings(artefacts)
     hardware = Hardware.model_validate(machine.hardware or {})
     disks = [ReportedDisk(one.name, one.bytes, one.serial) for one in hardware.disks]

@@ -1,4 +1,4 @@
-"""How machines reach us, from the settings or from how they asked; made by the wiring."""
+"""Finds the URLs by which machines reach us, from settings or from the request; built by the wiring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What firmware and iPXE ask for, and the agent's wish to write."""
+"""Routes for firmware and iPXE, and for agents that begin to write a disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from policy import public
 from provisioning_api.boot.scripts import Place, first_script
 from provisioning_api.boot.service import WriteGrant
-from provisioning_api.enrolment.ramdisk_routes import AGENT_PREFIX, SIGNED, encrypted
+from provisioning_api.enrolment.ramdisk_routes import AGENT_PREFIX, SIGNED, require_tls
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.machines.identity import check_mac
 from provisioning_api.reach import ProvisioningDep
@@ -62,11 +62,11 @@ async def read_script(
 
 @router.get("/boot/{mac}/preseed.cfg", dependencies=FIRMWARE, response_class=PlainTextResponse)
 async def read_preseed(mac: MacInPath, services: ProvisioningDep) -> PlainTextResponse:
-    """What Debian's installer does on this very machine, where it is published. It holds no secret."""
-    return PlainTextResponse(await services.boot.preseed(mac))
+    """Returns the preseed of this machine, where the installer is published. It holds no secret."""
+    return PlainTextResponse(await services.boot.read_preseed(mac))
 
 
-agent_router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(encrypted)])
+agent_router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(require_tls)])
 
 
 @agent_router.post("/write", dependencies=SIGNED)

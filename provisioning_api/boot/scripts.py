@@ -1,4 +1,4 @@
-"""What a machine boots, decided from its state alone, and written as an iPXE script; called by the routes.
+"""Chooses what a machine boots from its state alone, and writes the iPXE script; called by the routes.
 
 Default is the local disk. Nothing here is a secret, and nothing here writes: a script may start a deploy
 agent, which then has to prove itself and ask (`/api/agent/write`). Until that agent runs, the boot segment
@@ -26,7 +26,7 @@ class BootKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a machine reaches us: the plain port for artefacts, the TLS port for everything that matters."""
+    """The addresses for a machine: the plain port serves artefacts, the TLS port everything else."""
 
     plain: str
     tls: str

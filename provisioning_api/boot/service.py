@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from provisioning_api.artefacts.manifest import Manifest
 from provisioning_api.artefacts.service import ArtefactService
-from provisioning_api.boot.installing import preseed_for
+from provisioning_api.boot.installing import machine_preseed
 from provisioning_api.boot.scripts import KERNEL, RAMDISK, Place, boot_kind, boot_script
 from provisioning_api.enrolment.ramdisks import RamdiskService
 from provisioning_api.enrolment.schemas import SignedCall
@@ -56,22 +56,22 @@ class BootService:
         else:
             wiping = machine.wiping is not None
             kind = boot_kind(machine.where, machine.standing, wiping=wiping, has_ramdisk=has_ramdisk)
-            await self._timeline.booted(machine.id, kind)
+            await self._timeline.record_boot(machine.id, kind)
         return boot_script(kind, place)
 
-    async def preseed(self, mac: str) -> str:
-        """For Debian's installer, which the agent starts on the machine with this address. No secret."""
+    async def read_preseed(self, mac: str) -> str:
+        """Returns the preseed for the machine with this address. It holds no secret."""
         async with self._db.session() as session:
             found = await Machines(session).by_macs([mac])
         if not found:
             raise NotFound("machine.not_found", f"No machine has the address {mac}.", "Boot it once.")
-        return await asyncio.to_thread(preseed_for, found[0], self._artefacts)
+        return await asyncio.to_thread(machine_preseed, found[0], self._artefacts)
 
     async def begin_write(self, call: SignedCall) -> WriteGrant:
         """Uses the acceptance up, before the first byte is written: a second boot finds nothing to use."""
         manifest = await asyncio.to_thread(self._artefacts.manifest)
         async with self._db.transaction() as session:
-            machine = await self._ramdisks.authenticated(session, "write", call)
+            machine = await self._ramdisks.authenticate(session, "write", call)
             await self._ramdisks.begin_write(session, machine)
             await self._journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
             machine.written = machine.acceptance

@@ -14,8 +14,8 @@ from soundstage.errors import Unavailable
 LIMIT_S = 10.0
 
 
-async def shown_host_key(address: str, port: int) -> str:
-    """`ssh-ed25519 AAAA…`; Unavailable when nobody answers there."""
+async def scan_host_key(address: str, port: int) -> str:
+    """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when nobody answers there."""
     return await asyncio.to_thread(_look, address, port)
 
 

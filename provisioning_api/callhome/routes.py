@@ -57,7 +57,7 @@ async def ready_for_provisioning(
     call: CallHome, services: ProvisioningDep, source: Source, known: Annotated[Caller, Depends(caller)]
 ) -> CallHomeAnswer:
     """An installed machine says that it is there. What it may be is decided by operators and rules."""
-    return await services.callhome.called(
+    return await services.callhome.call(
         call, source=source, own=known.machine_id, by=known.name, may_place=known.may_place
     )
 

@@ -6,15 +6,15 @@ from ipaddress import ip_address
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.callhome.hostkey import fingerprint_of, shown_host_key
+from provisioning_api.callhome.hostkey import fingerprint_of, scan_host_key
 from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
 from provisioning_api.intake import Intake
-from provisioning_api.machines.discovery import Seen
+from provisioning_api.machines.discovery import DiscoveryResult
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import MachineDetail
-from provisioning_api.machines.service import MachineService, found_machine
+from provisioning_api.machines.service import MachineService, get_machine
 from provisioning_api.machines.states import MEMBERS, MachineState
 from provisioning_api.rules.schemas import Reporter
 from provisioning_api.rules.service import RuleService
@@ -50,7 +50,7 @@ class CallHomeService:
         self._rules = rules
         self._runs = runs
 
-    async def called(
+    async def call(
         self, call: CallHome, *, source: str | None, own: str | None, by: str, may_place: bool
     ) -> CallHomeAnswer:
         """`own`: the id of the machine whose token was shown; None when a key was, which many machines may
@@ -85,7 +85,7 @@ class CallHomeService:
             raise Invalid(
                 "machine.no_address", f"{name} has no address.", "Give it one: `soundstage machines set`."
             )
-        line = await shown_host_key(machine.address, machine.ssh_port)
+        line = await scan_host_key(machine.address, machine.ssh_port)
         if request.fingerprint not in (None, fingerprint_of(line)):
             raise Forbidden(
                 "machine.other_host_key",
@@ -93,7 +93,7 @@ class CallHomeService:
                 "Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the machine itself.",
             )
         async with self._db.transaction() as session:
-            row = await found_machine(session, machine.id)
+            row = await get_machine(session, machine.id)
             other = await Machines(session).by_host_key(line)
             if other is not None and other.id != row.id:
                 raise Conflict(
@@ -111,7 +111,7 @@ class CallHomeService:
 
     async def status(self, name: str) -> ProvisioningStatus:
         async with self._db.session() as session:
-            return await _status(session, await found_machine(session, name))
+            return await _status(session, await get_machine(session, name))
 
     async def statuses(self) -> list[ProvisioningStatus]:
         """By name."""
@@ -119,7 +119,7 @@ class CallHomeService:
             return [await _status(session, machine) for machine in await Machines(session).list()]
 
     async def _itself(self, session: AsyncSession, call: CallHome, own: str) -> Machine:
-        machine = await found_machine(session, own)
+        machine = await get_machine(session, own)
         if machine.name != call.hostname:
             raise Forbidden(
                 "callhome.other_name",
@@ -147,7 +147,7 @@ class CallHomeService:
             await Machines(session).add(machine, ())
             await self._intake.admit(session, machine, source)
             await self._journal.tell(session, machine, "discovered", address=call.ip, by=by)
-            await self._intake.apply_rules(session, Seen(machine, True), source, CALLS_HOME)
+            await self._intake.apply_rules(session, DiscoveryResult(machine, True), source, CALLS_HOME)
             self._place(machine, call, source, expected=False)
             return machine
         if machine.address not in (None, call.ip):
@@ -158,7 +158,7 @@ class CallHomeService:
             )
         machine.seen_at = utcnow()
         expected = may_place or machine.where is not MachineState.DISCOVERED
-        await self._intake.apply_rules(session, Seen(machine, False), source, _reporter(machine))
+        await self._intake.apply_rules(session, DiscoveryResult(machine, False), source, _reporter(machine))
         self._place(machine, call, source, expected=expected)
         return machine
 
@@ -188,7 +188,7 @@ class CallHomeService:
             await self.pin(name, PinRequest(), by=by)
         except SoundstageError as error:
             async with self._db.transaction() as session:
-                machine = await found_machine(session, name)
+                machine = await get_machine(session, name)
                 machine.cause, machine.hint = error.message, error.hint
         found = await self.status(name)
         message = found.cause or MESSAGES.get(

@@ -16,7 +16,7 @@ from provisioning_api.enrolment.repository import Credentials
 from provisioning_api.enrolment.schemas import RenewalCall, Renewed
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MEMBERS
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Forbidden, Unauthorized
@@ -54,7 +54,7 @@ class Renewal:
             text = text_to_sign("renew", call.machine_id, call.challenge, call.csr)
             check_signature_of(key_of_certificate(held.content), text, call.signature)
             await self._challenges.spend(session, call.challenge)
-            machine = await found_machine(session, held.machine_id)
+            machine = await get_machine(session, held.machine_id)
             _check_good(machine, held)
             newest = await Credentials(session).newest_generation(held.enrolment_id, X509)
             if newest > held.generation:

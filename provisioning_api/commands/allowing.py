@@ -1,4 +1,4 @@
-"""Which commands may be run: patterns of argument lists, read from `allowed.toml`; asked by the service."""
+"""Checks commands against patterns of argument lists in `allowed.toml`; called by the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AllowList:
         self.commands = tuple(commands)
 
     @classmethod
-    def shipped(cls) -> AllowList:
+    def default(cls) -> AllowList:
         return cls.parse(
             files("provisioning_api.commands").joinpath("allowed.toml").read_text(encoding="utf-8")
         )

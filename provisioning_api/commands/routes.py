@@ -18,8 +18,8 @@ ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 
 @router.get("/api/commands")
 async def list_commands(services: ProvisioningDep, _: ReadMachines) -> list[CommandView]:
-    """What may be run on a machine."""
-    return services.commands.allowed()
+    """Lists the commands that may be run on a machine."""
+    return services.commands.list_allowed()
 
 
 @router.post("/api/machines/{name}/commands")
@@ -34,5 +34,5 @@ async def run_command(
 async def plan_command(
     name: str, request: CommandRequest, services: ProvisioningDep, _: RunCommands
 ) -> CommandPlan:
-    """What a command would do, and whether it may be run there; nothing runs."""
+    """Plans a command and checks that it may be run there; runs nothing."""
     return await services.commands.plan(name, request)

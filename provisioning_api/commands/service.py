@@ -15,7 +15,7 @@ from provisioning_api.certificates.ssh_authority import SshAuthority
 from provisioning_api.commands.allowing import AllowList
 from provisioning_api.commands.ssh import Ran, Target, run_command
 from provisioning_api.machines.models import Machine
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MEMBERS
 from soundstage.database import Database
 from soundstage.errors import Conflict, SoundstageError, Unavailable
@@ -49,7 +49,7 @@ class CommandResult(BaseModel):
 
 
 class CommandPlan(BaseModel):
-    """What a command would be; nothing has run. It is ended after `timeout_s`."""
+    """A command that has not run yet. It is ended after `timeout_s`."""
 
     machine: str
     argv: list[str]
@@ -79,17 +79,17 @@ class CommandService:
         self._user = user
         self._timeout_s = timeout_s
         self._limit = output_kib << 10
-        self._allowed = AllowList.shipped()
+        self._allowed = AllowList.default()
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    def allowed(self) -> list[CommandView]:
+    def list_allowed(self) -> list[CommandView]:
         """Everything that may be run."""
         return [CommandView(argv=list(one.argv), sentence=one.sentence) for one in self._allowed.commands]
 
     async def plan(self, name: str, request: CommandRequest) -> CommandPlan:
         """Raises what `run` would raise before it connects; nothing is recorded."""
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
         allowed = self._allowed.check(request.argv)
         self._target(machine)
         return CommandPlan(
@@ -102,7 +102,7 @@ class CommandService:
     async def run(self, name: str, request: CommandRequest, *, by: str) -> CommandResult:
         """Refusals are recorded as well as what ran."""
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
         try:
             self._allowed.check(request.argv)
             target = self._target(machine)

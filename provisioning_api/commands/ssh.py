@@ -26,7 +26,7 @@ _READ = 32 << 10
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where, as whom, and the one host key (`ssh-ed25519 AAAA…`) that is taken."""
+    """Address, user and the one host key (`ssh-ed25519 AAAA…`) that is accepted."""
 
     name: str
     address: str

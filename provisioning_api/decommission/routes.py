@@ -20,7 +20,7 @@ RetireMachines = Annotated[Principal, Depends(require_permission("machine:retire
 async def read_retire_plan(
     name: str, services: ProvisioningDep, _: RetireMachines, wipe: bool = True, drain: bool = True
 ) -> RetirePlan:
-    """What retiring would do, and the digest of that plan; changes nothing."""
+    """Plans a retirement and returns the digest of that plan; changes nothing."""
     return await services.decommission.plan(name, wipe=wipe, drain=drain)
 
 

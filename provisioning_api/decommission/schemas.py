@@ -8,7 +8,7 @@ from soundstage.one_line import OneLine
 
 
 class RetirePlan(BaseModel):
-    """What retiring would do, step by step; `digest` names exactly this plan."""
+    """The steps of a retirement; `digest` names exactly this plan."""
 
     name: str
     steps: list[str]

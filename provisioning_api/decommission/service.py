@@ -18,7 +18,7 @@ from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import MachineDetail
-from provisioning_api.machines.service import MachineService, found_machine
+from provisioning_api.machines.service import MachineService, get_machine
 from provisioning_api.machines.states import MEMBERS, MachineState
 from provisioning_api.reports.schemas import WipedDisk
 from provisioning_api.runs.repository import Runs
@@ -59,7 +59,7 @@ class Decommission:
         """Returns what `retire` would do now; changes nothing."""
         async with self._db.session() as session:
             drains = drain and self._drainer is not None
-            return _plan(await found_machine(session, name), wipe=wipe, drains=drains)
+            return _plan(await get_machine(session, name), wipe=wipe, drains=drains)
 
     async def retire(self, name: str, request: RetireRequest, *, by: str) -> MachineDetail:
         """Drains and revokes now; the wipe happens at its next network boot, and the machine is retired
@@ -77,7 +77,7 @@ class Decommission:
             # Outside the transaction: Nomad may take its time.
             await drainer.drain(machine.name)
         async with self._db.transaction() as session:
-            row = await found_machine(session, machine.id)
+            row = await get_machine(session, machine.id)
             plan = _plan(row, wipe=request.wipe, drains=drainer is not None)
             if request.plan not in (None, plan.digest):
                 raise Conflict(
@@ -102,7 +102,7 @@ class Decommission:
         self._revoked()
         return await self._machines.get(machine.id)
 
-    async def wiped(
+    async def confirm_wipe(
         self, session: AsyncSession, machine: Machine, disks: Sequence[WipedDisk], call: SignedCall
     ) -> None:
         """Take what the agent says that it wiped, and compare it with the disks that were known when the

@@ -1,1 +1,1 @@
-"""What this room asks of the engines that machines join: Nomad and Consul."""
+"""Clients of the engines that machines join: Nomad and Consul."""

@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where it is and who we are there. Files are read anew for each question, so that a changed one counts
+    """Address and credentials of an engine. Files are read anew for each call, so that a changed one counts
     at once. `settings`: what to look at when it does not answer, for the hint.
     """
 
@@ -71,16 +71,16 @@ class Engine:
             if error.__cause__ is not None:
                 # The answer was no JSON; the library's words would hold all of it.
                 raise self._unreachable(error.__cause__) from error
-            raise self.refused(f"{_CONSUL_STATUS.get(type(error).__name__, '')}{error}") from error
+            raise self.refusal(f"{_CONSUL_STATUS.get(type(error).__name__, '')}{error}") from error
         except BaseNomadException as error:
             answer = error.nomad_resp
             if isinstance(answer, requests.Response):
-                raise self.refused(f"{answer.status_code} {answer.text}") from error
+                raise self.refusal(f"{answer.status_code} {answer.text}") from error
             raise self._unreachable(answer) from error
         except (OSError, ValueError) as error:
             raise self._unreachable(error) from error
 
-    def refused(self, words: str) -> Upstream:
+    def refusal(self, words: str) -> Upstream:
         """The error for an engine that answers `words`."""
         # An engine's words are one line about rights; a stranger's page would be long.
         return Upstream(

@@ -1,4 +1,4 @@
-"""What this room asks of Consul: a token for the agent of one machine, and its end."""
+"""Creates and removes Consul tokens for the agents of machines."""
 
 from __future__ import annotations
 
@@ -50,4 +50,4 @@ class ConsulTokens:
             return client.acl.token.delete(accessor) or client.acl.token.read_self() is not None
 
         if not await self._engine.ask(consul_client, delete):
-            raise self._engine.refused("404 its own token is not known")
+            raise self._engine.refusal("404 its own token is not known")

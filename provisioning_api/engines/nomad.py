@@ -1,4 +1,4 @@
-"""What this room asks of Nomad: is a node ready, drain it, introduce a new client."""
+"""Asks Nomad whether a node is ready, drains it, and introduces new clients."""
 
 from __future__ import annotations
 

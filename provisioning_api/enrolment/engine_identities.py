@@ -1,7 +1,7 @@
-"""What Nomad and Consul themselves want to see of a member: asked of them after the exchange, ended with it.
+"""Requests the tokens of Nomad and Consul for a member after the exchange, and revokes them with it.
 
-Engines may be away or slow, so nobody waits for them within a transaction, and an exchange does not fail for
-want of them: the machine can ask again, and says who it is with the token that the exchange gave it.
+Engines may be away or slow, so they are called outside of transactions, and an exchange succeeds without
+them: the machine calls again with the token that the exchange gave it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from provisioning_api.enrolment.schemas import (
 )
 from provisioning_api.enrolment.states import EnrolmentState
 from provisioning_api.machines.journal import MachineJournal
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MEMBERS
 from soundstage.database import Database, utcnow
 from soundstage.errors import Forbidden, SoundstageError
@@ -50,41 +50,40 @@ class EngineIdentities:
         self._log = get_logger(__name__)
 
     async def complete(self, membership: Membership) -> Membership:
-        """The membership with what the engines gave."""
-        nomad, consul = await self._asked(membership.machine_id, membership.nomad, membership.consul)
+        """Returns the membership with the engines' tokens."""
+        nomad, consul = await self._request_tokens(membership.machine_id, membership.nomad, membership.consul)
         return membership.model_copy(update={"nomad": nomad, "consul": consul})
 
-    async def again(
+    async def renew(
         self,
         machine_id: str,
         nomad: NomadIdentity,
         consul: ConsulIdentity,
         only: Collection[EngineName] = ENGINES,
     ) -> JoinTokens:
-        """For a member that did not get them, or used Nomad's too late; of the engines in `only`. Consul's
-        earlier token ends when Consul is asked.
-        """
+        """Creates new tokens of the engines in `only`. A new token of Consul replaces the one before."""
         async with self._db.session() as session:
-            machine = await found_machine(session, machine_id)
+            machine = await get_machine(session, machine_id)
         if machine.where not in MEMBERS:
             raise Forbidden(
                 "machine.not_a_member",
                 f"{machine.name} is {machine.state}.",
                 "Only members join the engines.",
             )
-        asked = await self._asked(machine_id, nomad, consul, only)
-        return JoinTokens(nomad=asked[0], consul=asked[1])
+        tokens = await self._request_tokens(machine_id, nomad, consul, only)
+        return JoinTokens(nomad=tokens[0], consul=tokens[1])
 
     async def withdraw(self) -> None:
-        """Tells Consul of tokens that were revoked here. What it does not take is tried again, and holds up
-        no other: the first refusal is raised after the last token.
+        """Removes tokens in Consul that were revoked here. Raises the first refusal after the last token, so
+        that
+        one that cannot be removed holds up no other.
         """
         if self._consul is None:
             return
         async with self._db.session() as session:
-            ended = [one.serial for one in await Credentials(session).to_withdraw(CONSUL_AGENT)]
+            revoked = [one.serial for one in await Credentials(session).to_withdraw(CONSUL_AGENT)]
         refused: list[SoundstageError] = []
-        for accessor in ended:
+        for accessor in revoked:
             try:
                 await self._consul.remove(accessor)
             except SoundstageError as error:
@@ -99,7 +98,7 @@ class EngineIdentities:
         if refused:
             raise refused[0]
 
-    async def _asked(
+    async def _request_tokens(
         self,
         machine_id: str,
         nomad: NomadIdentity,
@@ -114,28 +113,28 @@ class EngineIdentities:
             consul.model_copy(update={"agent_token": agent_token}),
         )
 
-    async def _introduction(self, machine_id: str, asked: bool) -> str | None:
-        if self._nomad is None or not asked:
+    async def _introduction(self, machine_id: str, requested: bool) -> str | None:
+        if self._nomad is None or not requested:
             return None
         async with self._db.session() as session:
-            machine = await found_machine(session, machine_id)
+            machine = await get_machine(session, machine_id)
             name, pool = machine.name, machine.pool
         try:
             token = await self._nomad.introduce(name, pool)
         except SoundstageError as error:
-            await self._not_given(machine_id, "Nomad", error)
+            await self._record_failure(machine_id, "Nomad", error)
             return None
         async with self._db.transaction() as session:
-            machine = await found_machine(session, machine_id)
+            machine = await get_machine(session, machine_id)
             await self._journal.decide(session, machine, "enrolment", "introduced", pool=pool)
         return token
 
-    async def _agent_token(self, machine_id: str, asked: bool) -> str | None:
-        if self._consul is None or not asked:
+    async def _agent_token(self, machine_id: str, requested: bool) -> str | None:
+        if self._consul is None or not requested:
             return None
         accessor = str(uuid4())
         async with self._db.transaction() as session:
-            machine = await found_machine(session, machine_id)
+            machine = await get_machine(session, machine_id)
             enrolment = next(
                 one
                 for one in await Enrolments(session).of_machine(machine_id)
@@ -160,30 +159,34 @@ class EngineIdentities:
         try:
             secret = await self._consul.make(accessor, name)
         except SoundstageError as error:
-            await self._ended(accessor, "not given")
-            await self._not_given(machine_id, "Consul", error)
+            await self._revoke(accessor, "not given")
+            await self._record_failure(machine_id, "Consul", error)
             return None
         return secret if await self._still_good(accessor) else None
 
-    async def _ended(self, accessor: str, because: str) -> None:
-        """It may exist all the same, when only the answer was lost: Consul is told of its end."""
+    async def _revoke(self, accessor: str, because: str) -> None:
+        """Revokes a token that may exist, since only the answer may be lost; `withdraw` removes it in
+        Consul.
+        """
         async with self._db.transaction() as session:
             row = await Credentials(session).get(accessor)
             if row is not None:
                 row.revoked_at, row.revoked_because = utcnow(), because
 
     async def _still_good(self, accessor: str) -> bool:
-        """False when the machine was retired while Consul made its token; then that has to go again."""
+        """Returns False when the machine was retired while Consul created its token, which is then
+        withdrawn.
+        """
         async with self._db.transaction() as session:
             row = await Credentials(session).get(accessor)
             if row is not None and row.revoked_at is not None:
                 row.withdrawn_at = None
             return row is not None and row.revoked_at is None
 
-    async def _not_given(self, machine_id: str, engine: str, error: SoundstageError) -> None:
+    async def _record_failure(self, machine_id: str, engine: str, error: SoundstageError) -> None:
         self._log.warning("an engine gave no identity", engine=engine, reason=error.message, hint=error.hint)
         async with self._db.transaction() as session:
-            machine = await found_machine(session, machine_id)
+            machine = await get_machine(session, machine_id)
             await self._journal.tell(
                 session, machine, "not_introduced", engine=engine, reason=error.message, hint=error.hint
             )

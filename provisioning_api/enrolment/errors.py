@@ -1,4 +1,4 @@
-"""Why an enrolment is refused; every one of these is recorded."""
+"""Builds the errors of refused enrolments; each refusal is recorded."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Credential(ProvisioningBase):
 
 
 class MachineToken(ProvisioningBase):
-    """What an enrolled machine shows when it calls home; only its hash is kept."""
+    """The token that an enrolled machine calls home with; only its hash is stored."""
 
     __tablename__ = "machine_tokens"
 

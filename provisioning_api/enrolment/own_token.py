@@ -1,4 +1,4 @@
-"""Which machine shows the token that its enrolment gave it; asked by the routes that machines call later."""
+"""Finds the machine whose enrolment token a request carries; called by routes for enrolled machines."""
 
 from __future__ import annotations
 

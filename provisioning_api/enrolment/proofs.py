@@ -1,4 +1,4 @@
-"""What a ramdisk brings to prove that it is a machine that we know, though its key is new."""
+"""Checks proofs that a ramdisk with a new key runs on a registered machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What machines call: nobody is known by a key here, so each route checks a signature or a token itself."""
+"""Routes for machines: they have no API keys, so each route checks a signature or a token itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from provisioning_api.reach import ProvisioningDep
 AGENT_PREFIX = "/api/agent"
 
 
-async def encrypted(connection: HTTPConnection) -> None:
+async def require_tls(connection: HTTPConnection) -> None:
     """Raises `enrolment.needs_tls` on the plain port: there is no way down to it."""
     if connection.scope.get("scheme") not in ("https", "wss"):
         raise needs_tls()
@@ -41,7 +41,7 @@ def source_of(request: Request) -> str | None:
     return None if request.client is None else request.client.host
 
 
-router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(encrypted)])
+router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(require_tls)])
 
 ANYBODY = [Depends(public("a machine that nobody knows yet may say that it is there"))]
 SIGNED = [Depends(public("the call carries a signature of the machine's ramdisk"))]
@@ -61,7 +61,7 @@ async def discover(call: SignedReport, services: ProvisioningDep, source: Source
 
 @router.post("/claim", dependencies=SIGNED)
 async def claim(call: SignedCall, services: ProvisioningDep) -> Claimed:
-    """What a ramdisk should do now, with a token when it is armed."""
+    """Returns what a ramdisk does next, with a token when it is armed."""
     return await services.ramdisks.claim(call)
 
 
@@ -83,7 +83,7 @@ async def make_join_tokens(
     machine_id: Annotated[str, Depends(member)],
     engine: Annotated[EngineName | None, Query(description="only this one's; both unless given")] = None,
 ) -> JoinTokens:
-    """What a member shows to Nomad and Consul when it joins them, made anew."""
+    """Creates new tokens with which a member joins Nomad and Consul."""
     return await services.enrolments.join_tokens(machine_id, ENGINES if engine is None else (engine,))
 
 

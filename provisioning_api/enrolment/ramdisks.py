@@ -1,4 +1,4 @@
-"""What ramdisks and machines that enrol may ask; each call proves who speaks by a signature or a token."""
+"""Serves ramdisks and enrolling machines; a signature or a token authenticates each call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.keys import code_of
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.schemas import Discovered, Discovery
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
 from soundstage.errors import Invalid, NotFound, TooManyRequests, Unauthorized
@@ -27,7 +27,7 @@ Payload = TypeVar("Payload", bound=BaseModel)
 
 
 class RamdiskService:
-    """Discovery and claims. Writes and reports are `boot`'s and `timeline`'s; they authenticate here."""
+    """Serves discovery and claims. `boot` and `reports` authenticate their calls here."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class RamdiskService:
     async def claim(self, call: SignedCall) -> Claimed:
         """Returns what to do next, and the token when there is one to be had."""
         async with self._db.transaction() as session:
-            machine = await self.authenticated(session, "claim", call)
+            machine = await self.authenticate(session, "claim", call)
             if utcnow() - machine.seen_at > SEEN_AGAIN:
                 machine.seen_at = utcnow()
             claimed = await self._enrolments.claim(session, machine) if machine.where in _MAY_CLAIM else None
@@ -89,25 +89,25 @@ class RamdiskService:
         )
 
     async def collect(self, call: SignedCall) -> Membership:
-        """The answer to an exchange whose answer was lost."""
+        """Repeats the answer to an exchange that got lost."""
         async with self._db.transaction() as session:
-            machine = await self.authenticated(session, "collect", call)
+            machine = await self.authenticate(session, "collect", call)
             membership = await self._enrolments.collect(session, machine)
         return await self._enrolments.complete(membership)
 
     def challenge(self, subject: str) -> str:
-        """For the next call of this machine, or of this key."""
+        """Returns a challenge for the next call of this machine, or of this key."""
         return self._challenges.make(subject)
 
     async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
         """Keeps its window open for the write; raises unless it is bound to the ramdisk that speaks."""
         await self._enrolments.begin_write(session, machine)
 
-    async def authenticated(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
-        """The machine whose ramdisk signed this call; Unauthorized for everybody else."""
+    async def authenticate(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
+        """Returns the machine whose ramdisk signed this call; raises Unauthorized for all others."""
         self._challenges.check(call.machine_id, call.challenge)
         try:
-            machine = await found_machine(session, call.machine_id)
+            machine = await get_machine(session, call.machine_id)
         except NotFound as error:
             raise Unauthorized(
                 "machine.unknown",

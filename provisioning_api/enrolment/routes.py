@@ -55,7 +55,7 @@ async def read_ca(services: ProvisioningDep) -> PlainTextResponse:
 
 @router.get("/api/ca.crl", dependencies=PUBLIC, response_class=PlainTextResponse)
 async def read_crl(services: ProvisioningDep) -> PlainTextResponse:
-    """What was revoked, as a CRL in PEM."""
+    """Returns the CRL in PEM."""
     return PlainTextResponse(await services.revocations.crl(), media_type="application/pkix-crl")
 
 

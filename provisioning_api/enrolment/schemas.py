@@ -95,7 +95,7 @@ class Membership(BaseModel):
 
 
 class JoinTokens(BaseModel):
-    """What a member shows to the engines when it joins them; tokens only of the engines that were asked."""
+    """The settings and tokens with which a member joins the engines; only of those that were requested."""
 
     nomad: NomadIdentity
     consul: ConsulIdentity
@@ -135,7 +135,7 @@ class ChallengeRequest(BaseModel):
 
     @property
     def subject(self) -> str:
-        """What the challenge is bound to."""
+        """The machine id or key that the challenge is bound to."""
         return self.machine_id or self.agent_key or ""
 
     @model_validator(mode="after")

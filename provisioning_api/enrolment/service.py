@@ -31,7 +31,7 @@ from provisioning_api.machines.identity import telling_uuid
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, SoundstageError
@@ -62,7 +62,7 @@ class EnrolmentService:
     async def arm(self, name: str, request: ArmRequest, *, by: str) -> Armed:
         """Opens the window for one machine; a window that was open before is closed."""
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             return await self.arm_in(session, machine, request, by=by)
 
     async def arm_in(self, session: AsyncSession, machine: Machine, request: ArmRequest, *, by: str) -> Armed:
@@ -126,7 +126,7 @@ class EnrolmentService:
         raise errors.not_claimed()
 
     async def exchange(self, exchange: Exchange, *, source: str) -> Membership:
-        """The one exchange. Every refusal is recorded with where it came from."""
+        """Exchanges a token for a membership, once. Each refusal is recorded with its source."""
         try:
             async with self._db.transaction() as session:
                 membership = await self._exchange(session, exchange, source)
@@ -148,7 +148,7 @@ class EnrolmentService:
                 raise errors.token_revoked()
         if sorted(exchange.macs) != enrolment.macs or telling_uuid(exchange.uuid) != enrolment.uuid:
             raise errors.wrong_machine()
-        machine = await found_machine(session, enrolment.machine_id)
+        machine = await get_machine(session, enrolment.machine_id)
         host_key = read_public_key(exchange.host_key)
         line = key_line(host_key)
         if (other := await Machines(session).by_host_key(line)) is not None and other.id != machine.id:
@@ -165,15 +165,15 @@ class EnrolmentService:
         return membership
 
     async def join_tokens(self, machine_id: str, only: Collection[EngineName]) -> JoinTokens:
-        """For a member that showed its own token."""
-        return await self._engines.again(machine_id, *self._members.engine_settings(), only)
+        """Creates new tokens for a member that showed its own token."""
+        return await self._engines.renew(machine_id, *self._members.engine_settings(), only)
 
     async def complete(self, membership: Membership) -> Membership:
-        """A membership that was collected, with what the engines give; outside of any transaction."""
+        """Adds the engines' tokens to a membership, outside of any transaction."""
         return await self._engines.complete(membership)
 
     async def collect(self, session: AsyncSession, machine: Machine) -> Membership:
-        """For the ramdisk whose signature was checked: the answer to its exchange again, if that got lost.
+        """Repeats the answer to an exchange for a ramdisk whose signature was checked.
 
         Only for the very ramdisk that claimed the token, and only while its window would still be open.
         """
@@ -187,19 +187,19 @@ class EnrolmentService:
     async def of_machine(self, name: str) -> list[EnrolmentView]:
         """Newest first."""
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             return [_view(one) for one in await Enrolments(session).of_machine(machine.id)]
 
     async def credentials_of(self, name: str) -> list[CredentialView]:
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             good = await Credentials(session).good_of(machine.id)
         return [CredentialView.model_validate(one, from_attributes=True) for one in good]
 
     async def disarm(self, name: str, *, by: str) -> None:
         """Closes every open window of a machine; none is no error."""
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             if await self.revoke_open(session, machine.id):
                 await self._journal.decide(session, machine, by, "disarmed")
 
@@ -238,7 +238,7 @@ class EnrolmentService:
             if enrolment is None:
                 return
             if first:
-                machine = await found_machine(session, enrolment.machine_id)
+                machine = await get_machine(session, enrolment.machine_id)
                 await self._journal.tell(
                     session, machine, "enrolment_refused", code=error.code, source=source
                 )

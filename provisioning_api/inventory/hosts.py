@@ -22,7 +22,7 @@ ROLE_GROUPS = ("control", "workers", "gpu")
 
 @dataclass(frozen=True, slots=True)
 class Farm:
-    """What the inventory says beside the machines themselves. `user`: as whom one logs in; `shared`: the
+    """Settings of the inventory that all machines share. `user`: the SSH user; `shared`: the
     variables of all; `with_consul_token`: ids of the machines whose enrolment gave them a token of Consul's,
     so that the roles give them none.
     """

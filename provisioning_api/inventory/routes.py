@@ -21,5 +21,5 @@ async def read_inventory(
     _: ReadMachines,
     state: Annotated[list[MachineState] | None, Query(max_length=20)] = None,
 ) -> dict[str, Any]:
-    """What `ansible-inventory --list` prints, of the members or of machines in other states."""
+    """Returns the output of `ansible-inventory --list` for members, or for machines in other states."""
     return await services.inventory.listing(state or MEMBERS)

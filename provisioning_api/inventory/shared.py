@@ -1,4 +1,4 @@
-"""What all machines of an inventory have in common; asked by the export and by each run."""
+"""Reads the settings that all machines of an inventory share; called by the export and by each run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the farm knows of a piece of hardware, and the states of its life."""
+"""Machines, their hardware, and the states of their life."""

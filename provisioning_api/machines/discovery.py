@@ -19,7 +19,7 @@ from soundstage.database import utcnow
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DiscoveryResult:
     """A machine that reported, and whether it is new to us. `conflict`: the key that reported does not count
     for it, so that nothing it said was taken up.
     """
@@ -29,8 +29,8 @@ class Seen:
     conflict: bool = False
 
 
-async def known_machine(session: AsyncSession, identity: Identity) -> Machine | None:
-    """The machine with this identity; None when it is new.
+async def find_machine(session: AsyncSession, identity: Identity) -> Machine | None:
+    """Returns the machine with this identity; None when it is new.
 
     Raises `machine.macs_of_several` and `machine.identity_conflict`: what is doubtful is never half-trusted.
     """
@@ -60,13 +60,13 @@ def check_board(machine: Machine, report: Discovery) -> None:
     serial = telling_serial(known.serial)
     if serial and serial == report.hardware.serial:
         return
-    disks = named_disks(known)
-    if not uuid and not serial and disks and disks == named_disks(report.hardware):
+    disks = disk_identities(known)
+    if not uuid and not serial and disks and disks == disk_identities(report.hardware):
         return
     raise identity_conflict(machine.name, "neither its SMBIOS UUID, its serial number nor its disks")
 
 
-def named_disks(hardware: Hardware) -> frozenset[tuple[str, str]]:
+def disk_identities(hardware: Hardware) -> frozenset[tuple[str, str]]:
     """Model and serial number of each disk; nothing when one has no serial number, or two share theirs."""
     found = frozenset((disk.model, disk.serial) for disk in hardware.disks if telling_serial(disk.serial))
     return found if len(found) == len(hardware.disks) else frozenset()
@@ -87,24 +87,26 @@ class Discoverer:
     def __init__(self, journal: MachineJournal) -> None:
         self._journal = journal
 
-    async def see(self, session: AsyncSession, report: Discovery, agent_key: str, source: str | None) -> Seen:
+    async def record(
+        self, session: AsyncSession, report: Discovery, agent_key: str, source: str | None
+    ) -> DiscoveryResult:
         """Make the machine, or bring what is known of it up to date; `agent_key` has signed the report.
 
         Of a report with another key than the one that counts only the key is noted, for a person to decide.
         """
-        machine = await known_machine(session, report)
+        machine = await find_machine(session, report)
         if machine is None:
             machine = await self._make(session, report, agent_key)
             await note_key(session, machine, agent_key, source)
             await self._note_hardware(session, machine, report.hardware)
-            return Seen(machine, new=True)
+            return DiscoveryResult(machine, new=True)
         if agent_key != machine.agent_key:
             await self._note_conflict(session, machine, report, agent_key, source)
-            return Seen(machine, new=False, conflict=True)
+            return DiscoveryResult(machine, new=False, conflict=True)
         await note_key(session, machine, agent_key, source)
         await self._update(session, machine, report)
         await self._note_hardware(session, machine, report.hardware)
-        return Seen(machine, new=False)
+        return DiscoveryResult(machine, new=False)
 
     async def _note_conflict(
         self, session: AsyncSession, machine: Machine, report: Discovery, agent_key: str, source: str | None

@@ -1,4 +1,4 @@
-"""What can go wrong with machines; raised by the services of this room."""
+"""Errors about machines; raised by the services of this room."""
 
 from __future__ import annotations
 

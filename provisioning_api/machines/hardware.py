@@ -1,4 +1,4 @@
-"""What a machine is made of, as its ramdisk reports it, and what has changed since the boot before."""
+"""Describes the hardware that a ramdisk reports, and finds changes since the boot before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which key speaks for a machine, and which others have reported as it; called by discovery and intake."""
+"""Chooses the key that authenticates a machine, and stores others; called by discovery and intake."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Machine(ProvisioningBase):
 
     @property
     def standing(self) -> Standing:
-        """What the guards of the state table look at."""
+        """The facts that the guards of the state table check."""
         return Standing(self.acceptance, self.written, bool(self.host_key), bool(self.address))
 
     @property

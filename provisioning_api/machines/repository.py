@@ -52,7 +52,7 @@ class Machines:
         return await self._session.scalar(query) or 0
 
     async def waiting_since(self, before: datetime, limit: int) -> builtins.list[Machine]:
-        """Those of them that were silent since `before`, the longest silent first.
+        """Returns machines in these states that were silent since `before`, the longest silent first.
 
         Without machines that a person has given a name or a BMC; one that called home named itself.
         """
@@ -83,7 +83,7 @@ class Machines:
             query = query.where(Machine.pool == pool)
         return (await self._session.scalars(query)).all()
 
-    async def named(self, names: Collection[str]) -> Sequence[Machine]:
+    async def list_named(self, names: Collection[str]) -> Sequence[Machine]:
         query = select(Machine).where(Machine.name.in_(names)).order_by(Machine.name)
         return (await self._session.scalars(query)).all()
 
@@ -138,14 +138,14 @@ class Machines:
     async def prune_reports(self, machine_id: str, keep: int) -> None:
         """Remove all hardware reports of a machine but the newest."""
         of_machine = HardwareReport.machine_id == machine_id
-        oldest_kept = (
+        oldest_retained = (
             select(HardwareReport.id)
             .where(of_machine)
             .order_by(HardwareReport.id.desc())
             .offset(keep - 1)
             .limit(1)
         )
-        if (oldest := await self._session.scalar(oldest_kept)) is not None:
+        if (oldest := await self._session.scalar(oldest_retained)) is not None:
             await self._session.execute(delete(HardwareReport).where(of_machine, HardwareReport.id < oldest))
 
     async def reports(self, machine_id: str, limit: int) -> Sequence[HardwareReport]:

@@ -60,7 +60,7 @@ async def list_reports(
     _: ReadMachines,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> list[ReportView]:
-    """What changed in its hardware from boot to boot, newest first."""
+    """Lists hardware changes from boot to boot, newest first."""
     return list(await services.machines.reports(name, limit))
 
 

@@ -22,7 +22,7 @@ Tag = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?$")]
 
 
 class Identity(BaseModel):
-    """How hardware is known: all its MAC addresses, and the UUID that its firmware tells."""
+    """The identity of hardware: all its MAC addresses, and the UUID that its firmware reports."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class MemberProof(BaseModel):
 
 
 class Discovery(Identity):
-    """What an inventory ramdisk says of itself at every boot, as the payload of a call that it signs.
+    """The report of an inventory ramdisk at every boot, the payload of a signed call.
 
     `member` and `announced` prove a key that is new for the machine: by the credential on its disk, and by
     the secret that its serial number was announced with (HMAC-SHA256 over the lines `announced`, the key of
@@ -126,7 +126,7 @@ class ReportView(BaseModel):
 
 
 class Naming(BaseModel):
-    """What is left out stays as it is."""
+    """A change of a machine; missing fields stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -39,12 +39,12 @@ class MachineService:
     async def get(self, name: str) -> MachineDetail:
         """One machine, by name or id."""
         async with self._db.session() as session:
-            return await detail_in(session, await found_machine(session, name))
+            return await detail_in(session, await get_machine(session, name))
 
     async def reports(self, name: str, limit: int) -> Sequence[ReportView]:
         """Returns what its hardware was at each boot that found a difference, newest first."""
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             found = await Machines(session).reports(machine.id, limit)
         return [ReportView.model_validate(report, from_attributes=True) for report in found]
 
@@ -68,7 +68,7 @@ class MachineService:
     async def change(self, name: str, change: MachineChange, *, by: str) -> MachineDetail:
         """Names, tags, pool and address; what is left out stays."""
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             await self._change(session, machine, change)
             machine.address = change.address or machine.address
             machine.ssh_port = change.ssh_port or machine.ssh_port
@@ -80,7 +80,7 @@ class MachineService:
     async def reject(self, name: str, *, by: str) -> MachineDetail:
         """A no to a discovered machine; it stays known, and is offered no more."""
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             if machine.where is MachineState.ACCEPTED:
                 await self._journal.move(session, machine, MachineState.DISCOVERED, by=by)
             else:
@@ -106,8 +106,8 @@ async def detail_in(session: AsyncSession, machine: Machine) -> MachineDetail:
     return detail_of(machine, macs[machine.id], await machines.keys_of(machine.id))
 
 
-async def found_machine(session: AsyncSession, name: str) -> Machine:
-    """By name or id; NotFound when there is none. No name has an underscore, and every id has."""
+async def get_machine(session: AsyncSession, name: str) -> Machine:
+    """Returns a machine by name or id; raises NotFound. No name has an underscore, and every id has."""
     machines = Machines(session)
     machine = await (machines.get(name) if "_" in name else machines.by_name(name))
     if machine is None:

@@ -56,7 +56,7 @@ MEMBERS = frozenset({S.ENROLLED, S.CONFIGURING, S.READY})
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What guards look at: facts about one machine that its state alone does not tell."""
+    """Facts about one machine that guards check besides its state."""
 
     acceptance: int = 0
     written: int = 0
@@ -71,7 +71,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What a move needs beside the table: `needs` completes "It needs …"."""
+    """A condition of a move besides the table: `needs` completes "It needs …"."""
 
     holds: Callable[[Standing], bool]
     needs: str

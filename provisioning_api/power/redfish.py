@@ -31,7 +31,7 @@ _RESETS = {
 
 @dataclass(frozen=True, slots=True)
 class Bmc:
-    """Where and as whom. `system` None: the only or first one that it has."""
+    """Address and credentials of a BMC. `system` None: its only or first one."""
 
     url: str
     user: str

@@ -21,7 +21,7 @@ SwitchMachines = Annotated[Principal, Depends(require_permission("machine:power"
 async def set_up_power(
     name: str, setup: PowerSetup, services: ProvisioningDep, principal: UpdateMachines
 ) -> None:
-    """How this machine is switched; passwords are sealed and never shown again."""
+    """Stores how this machine is switched; passwords are encrypted and never returned."""
     await services.power.set_up(name, setup, by=principal.name)
 
 

@@ -1,4 +1,4 @@
-"""How a machine's power is switched, as operators say it; one kind each."""
+"""The ways to switch a machine's power, as operators configure them; one kind each."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.power.redfish import Bmc, RedfishClient, redfish_client
 from provisioning_api.power.schemas import (
     PowerAction,
@@ -50,11 +50,11 @@ class PowerService:
         self._destinations = destinations
 
     async def set_up(self, name: str, setup: PowerSetup, *, by: str) -> None:
-        """How this machine is switched from now on. Raises what `soundstage.http.resolve` raises."""
+        """Stores how this machine is switched. Raises what `soundstage.http.resolve` raises."""
         if isinstance(setup.power, Redfish | PowerWebhook):
             await resolve(str(setup.power.url), self._destinations)
         async with self._db.transaction() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             machine.power = None if setup.power is None else self._sealed(setup.power.model_dump(mode="json"))
             kind = None if setup.power is None else setup.power.kind
             await self._journal.decide(session, machine, by, "power_set", kind=kind)
@@ -74,7 +74,7 @@ class PowerService:
         for action in actions:
             await self._switch(machine, settings, macs, action)
         async with self._db.transaction() as session:
-            machine = await found_machine(session, machine.id)
+            machine = await get_machine(session, machine.id)
             await self._journal.decide(
                 session, machine, by, "power", actions=list(actions), kind=settings.kind
             )
@@ -83,7 +83,7 @@ class PowerService:
 
     async def _settings(self, name: str) -> tuple[Machine, WakeOnLan | Redfish | PowerWebhook, list[str]]:
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             macs = await self._macs(session, machine)
         if machine.power is None:
             raise Conflict(

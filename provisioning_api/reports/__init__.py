@@ -1,1 +1,1 @@
-"""What deploy agents tell while they work: spans, failures, and that a disk was wiped."""
+"""Receives reports of deploy agents: spans, failures, and wiped disks."""

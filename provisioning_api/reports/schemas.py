@@ -23,7 +23,7 @@ class ReportedSpan(BaseModel):
 
 
 class ReportedFailure(BaseModel):
-    """Why the agent gave up, in its words. `code` chooses the hint."""
+    """The failure that an agent reports. `code` chooses the hint."""
 
     model_config = ConfigDict(extra="forbid")
 

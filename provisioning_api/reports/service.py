@@ -50,15 +50,15 @@ class ReportService:
         """All of it in one transaction."""
         report = read_payload(Report, call.payload)
         async with self._db.transaction() as session:
-            machine = await self._ramdisks.authenticated(session, "report", call)
+            machine = await self._ramdisks.authenticate(session, "report", call)
             machine.seen_at = utcnow()
-            await self._timeline.reported(
+            await self._timeline.record_spans(
                 session, machine, [(span.name, span.ago_s, span.seconds) for span in report.spans]
             )
             if report.failure is not None:
                 await self._failed(session, machine, report.failure)
             elif report.wiped is not None:
-                await self._decommission.wiped(session, machine, report.wiped, call)
+                await self._decommission.confirm_wipe(session, machine, report.wiped, call)
             state = machine.where
         return ReportTaken(state=state, challenge=self._ramdisks.challenge(call.machine_id))
 

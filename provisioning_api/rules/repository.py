@@ -18,7 +18,7 @@ class Rules:
         """By name."""
         return (await self._session.scalars(select(RuleRow).order_by(RuleRow.name))).all()
 
-    async def enabled(self) -> Sequence[RuleRow]:
+    async def list_enabled(self) -> Sequence[RuleRow]:
         """By name."""
         query = select(RuleRow).where(RuleRow.enabled.is_(True)).order_by(RuleRow.name)
         return (await self._session.scalars(query)).all()

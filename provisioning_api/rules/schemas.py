@@ -1,4 +1,4 @@
-"""What a rule looks at, what it does, and the rules that are shipped."""
+"""Conditions and actions of rules, and the rules of a new installation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def _network(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """How a machine reports: `announced`, with the secret of its serial number; `calls_home`, with a key of
+    """The way a machine reports: `announced`, with the secret of its serial number; `calls_home`, with a key
+    of
     ours that may call home.
     """
 
@@ -81,7 +82,7 @@ class When(BaseModel):
 
 
 class Then(BaseModel):
-    """What happens to a machine that fits. `pin`: one that is installed already and calls home is known from
+    """The actions on a machine that fits. `pin`: one that is installed already and calls home is known from
     then on by the SSH host key that it shows at first contact; without it somebody has to name the
     fingerprint.
     """
@@ -128,7 +129,7 @@ def no_proof(when: When, then: Then) -> str:
 
 
 class RuleChange(BaseModel):
-    """What is left out stays as it is."""
+    """A change of a rule; missing fields stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -138,8 +139,8 @@ class RuleChange(BaseModel):
     then: Then | None = None
 
 
-def shipped_rules() -> tuple[Rule, ...]:
-    """Returns what a new installation has. The one that accepts is off until an operator names the
+def default_rules() -> tuple[Rule, ...]:
+    """Returns the rules of a new installation. The one that accepts is off until an operator names the
     networks.
     """
     return (

@@ -20,8 +20,8 @@ from provisioning_api.rules.schemas import (
     RuleView,
     Then,
     When,
+    default_rules,
     no_proof,
-    shipped_rules,
 )
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid, NotFound
@@ -34,13 +34,13 @@ class RuleService:
         self._db = db
         self._audit = audit
 
-    async def ensure_shipped(self) -> None:
+    async def ensure_default_rules(self) -> None:
         """Write the shipped rules at the first start, and those that nobody has touched as they are now; the
         others are the operator's.
         """
         async with self._db.transaction() as session:
             rows = {row.name: row for row in await Rules(session).list()}
-            for rule in shipped_rules():
+            for rule in default_rules():
                 row = rows.get(rule.name)
                 if row is None and (not rows or rule.name == ANNOUNCED):
                     await Rules(session).add(_row(rule, SHIPPED_BY))
@@ -62,8 +62,8 @@ class RuleService:
     async def change(self, name: str, change: RuleChange, *, by: str) -> Rule:
         async with self._db.transaction() as session:
             row = await _found(session, name)
-            given = {field: getattr(change, field) for field in change.model_fields_set}
-            merged = _plain(row).model_copy(update={k: v for k, v in given.items() if v is not None})
+            changes = {field: getattr(change, field) for field in change.model_fields_set}
+            merged = _plain(row).model_copy(update={k: v for k, v in changes.items() if v is not None})
             try:
                 rule = Rule.model_validate(merged.model_dump())
             except ValidationError as error:
@@ -90,7 +90,7 @@ class RuleService:
         `source` is where the connection comes from, never what the machine says of itself.
         """
         hardware = Hardware.model_validate(machine.hardware or {})
-        rules = [_rule(row) for row in await Rules(session).enabled()]
+        rules = [_rule(row) for row in await Rules(session).list_enabled()]
         return [rule for rule in rules if not rule.refused and rule.when.fits(hardware, source, reporter)]
 
 

@@ -49,7 +49,7 @@ class RunDriver:
         *,
         at_once: int,
         timeout_s: float,
-        kept: int,
+        max_stored: int,
         user: str,
         key_file: Path | None = None,
     ) -> None:
@@ -63,7 +63,7 @@ class RunDriver:
         self._revocations = revocations
         self._at_once = at_once
         self._timeout_s = timeout_s
-        self._kept = kept
+        self._max_stored = max_stored
         self._user = user
         self._key_file = key_file
         self._worker = ItemWorker("runs", self._due, self._drive, max_active=None, poll_s=None)
@@ -220,7 +220,7 @@ class RunDriver:
     async def _rotate(self) -> None:
         async with self._db.session() as session:
             runs = Runs(session)
-            ended = list(await runs.ended())[: self._kept]
+            ended = list(await runs.list_ended())[: self._max_stored]
             open_ones = [*await runs.in_state(RunState.QUEUED), *await runs.in_state(RunState.RUNNING)]
         await asyncio.to_thread(self._folders.rotate, {*ended, *(run.id for run in open_ones)})
 

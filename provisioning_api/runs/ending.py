@@ -65,12 +65,12 @@ class RunEnding:
     async def note(self) -> None:
         """Appends to TODO.md what is not there yet; a failure stands there at least once, whenever we die."""
         async with self._db.session() as session:
-            waiting = await Failures(session).unnoted()
+            waiting = await Failures(session).list_unreported()
         if not waiting:
             return
         await asyncio.to_thread(_append, self._todo, [_todo_line(failure) for failure in waiting])
         async with self._db.transaction() as session:
-            for failure in await Failures(session).unnoted():
+            for failure in await Failures(session).list_unreported():
                 failure.noted = failure.noted or failure.id in {one.id for one in waiting}
 
     async def _settle(
@@ -134,11 +134,11 @@ def _verdict(run: Run, end: End | None, found: dict[str, HostOutcome]) -> tuple[
         return RunState.LOST, "Its process was told to stop by somebody else.", LOST_HINT
     if not bad and end.rc == 0:
         return RunState.SUCCEEDED, "", ""
-    told = next((outcome for outcome in found.values() if outcome.cause), None)
-    if told is None:
+    first_failure = next((outcome for outcome in found.values() if outcome.cause), None)
+    if first_failure is None:
         reason = _last_line(end.reason) or f"Ansible ended with code {end.rc}."
         return RunState.FAILED, reason, hint_for(end.reason)
-    return RunState.FAILED, f"{len(bad)} of {len(found)} machines: {', '.join(bad[:5])}.", told.hint
+    return RunState.FAILED, f"{len(bad)} of {len(found)} machines: {', '.join(bad[:5])}.", first_failure.hint
 
 
 def _last_line(text: str) -> str:

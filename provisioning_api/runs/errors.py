@@ -1,4 +1,4 @@
-"""What can go wrong with the asking for runs; what goes wrong in them are failures, not errors."""
+"""Errors of requests for runs; what goes wrong during a run is a `Failure`."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ MARGIN_S = 300
 
 @dataclass(frozen=True, slots=True)
 class RunTerms:
-    """What all runs have in common. `key_file`: a key of the operator's, for machines that do not know our
+    """Settings that all runs share. `key_file`: a key of the operator's, for machines that do not trust our
     CA.
     """
 
@@ -80,8 +80,8 @@ class RunFolders:
         write_anew(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1).encode(), 0o400)
         # What the operator says of groups and machines; a copy, so that it does not change in the middle.
         for name in _VARIABLES:
-            if (given := self._terms.project_dir / "inventory" / name).is_dir():
-                shutil.copytree(given, folder / "inventory" / name, copy_function=shutil.copyfile)
+            if (source := self._terms.project_dir / "inventory" / name).is_dir():
+                shutil.copytree(source, folder / "inventory" / name, copy_function=shutil.copyfile)
         # The machines of this run; a file, since a thousand names do not fit into a command line.
         write_anew(folder / LIMIT, "".join(f"{name}\n" for name in order.limit).encode(), 0o400)
         (folder / "env").mkdir(exist_ok=True, mode=0o700)
@@ -99,12 +99,12 @@ class RunFolders:
             shutil.rmtree((self.path(run_id) / _CONNECTIONS).read_text(), ignore_errors=True)
         shutil.rmtree(self.path(run_id) / "ssh", ignore_errors=True)
 
-    def rotate(self, kept: set[str]) -> None:
-        """Removes the folders of runs that are not `kept`."""
+    def rotate(self, retained: set[str]) -> None:
+        """Removes the folders of runs that are not `retained`."""
         if not self._root.is_dir():
             return
         for folder in self._root.iterdir():
-            if folder.name not in kept:
+            if folder.name not in retained:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _write_key(self, folder: Path, run_id: str) -> None:

@@ -51,7 +51,7 @@ class RunMachine(ProvisioningBase):
 
 
 class Failure(ProvisioningBase):
-    """What went wrong on one machine in one run. `noted`: it stands in TODO.md."""
+    """A failure of one machine in one run. `noted`: it stands in TODO.md."""
 
     __tablename__ = "failures"
 

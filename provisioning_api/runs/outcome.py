@@ -1,4 +1,4 @@
-"""What became of each machine in a run, and what to do about what failed; read out of its lines by the
+"""Finds the outcome of each machine in a run, and hints for failures, from its lines; called by the
 driver.
 """
 

@@ -101,5 +101,5 @@ def _ended(entry: Path) -> bool:
 
 def _environment() -> dict[str, str]:
     """Returns what a run needs of ours; settings and keys of this process are not among it."""
-    kept = ("PATH", "LANG", "LC_ALL", "HOME", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    inherited = ("PATH", "LANG", "LC_ALL", "HOME", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in inherited if name in os.environ}

@@ -1,4 +1,6 @@
-"""Which queued runs may start now: a pure function of what waits and what runs; called by the driver."""
+"""Selects queued runs that may start now, by a pure function of queued and running ones; called by the
+driver.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Runs:
         query = query.where(RunMachine.machine_id == machine_id).order_by(Run.id.desc())
         return await self._session.scalar(query.limit(1))
 
-    async def ended(self) -> Sequence[str]:
+    async def list_ended(self) -> Sequence[str]:
         """Ids, the newest first."""
         query = select(Run.id).where(Run.state.in_(TERMINAL)).order_by(Run.id.desc())
         return (await self._session.scalars(query)).all()
@@ -87,8 +87,8 @@ class Failures:
             query = query.where(Failure.solved_at.is_not(None) if solved else Failure.solved_at.is_(None))
         return (await self._session.scalars(query)).all()
 
-    async def unnoted(self) -> Sequence[Failure]:
-        """Those that are not in TODO.md yet, the oldest first."""
+    async def list_unreported(self) -> Sequence[Failure]:
+        """Returns failures that are not in TODO.md yet, the oldest first."""
         query = select(Failure).where(Failure.noted.is_(False)).order_by(Failure.id)
         return (await self._session.scalars(query)).all()
 

@@ -70,14 +70,14 @@ async def follow_run(run_id: str, request: Request, services: ProvisioningDep, _
 
 @router.get("/api/runs/{run_id}/tasks")
 async def list_tasks(run_id: str, services: ProvisioningDep, _: ReadRuns) -> list[TaskView]:
-    """What it has done so far, task by task, oldest first."""
+    """Lists the tasks of a run so far, oldest first."""
     await services.runs.get(run_id)
     return await tasks_of(services.events, run_id)
 
 
 @router.get("/api/playbooks")
 async def list_playbooks(services: ProvisioningDep, _: ReadRuns) -> list[PlaybookView]:
-    """What a run may name, with the roles that can run alone."""
+    """Lists the playbooks that a run may name, with the roles that can run alone."""
     return list(await services.runs.playbooks())
 
 
@@ -88,5 +88,5 @@ async def list_failures(
     solved: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[FailureView]:
-    """What failed on which machine, with cause and hint; newest first."""
+    """Lists failures with machine, cause and hint; newest first."""
     return list(await services.runs.failures(solved=solved, limit=limit))

@@ -92,7 +92,7 @@ class Line(BaseModel):
 
 
 class End(BaseModel):
-    """What the process of a run leaves when it ends by itself."""
+    """The result that the process of a run writes when it ends by itself."""
 
     status: str
     rc: int

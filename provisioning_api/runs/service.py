@@ -54,7 +54,7 @@ class RunService:
             raise errors.playbook_missing(playbook, str(self._project_dir))
         async with self._db.transaction() as session:
             names = sorted(set(request.machines))
-            machines = await Machines(session).named(names)
+            machines = await Machines(session).list_named(names)
             if missing := sorted(set(names) - {machine.name for machine in machines}):
                 raise errors.machines_missing(missing)
             run = Run(

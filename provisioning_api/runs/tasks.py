@@ -1,4 +1,4 @@
-"""What a run has done so far, task by task, out of its events; called by the routes."""
+"""Builds the list of a run's tasks from its events; called by the routes."""
 
 from __future__ import annotations
 

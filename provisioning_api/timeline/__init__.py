@@ -1,1 +1,1 @@
-"""Where the time went between power-on and ready."""
+"""Shows where the time went between power-on and ready."""

@@ -12,7 +12,7 @@ from soundstage.database import new_id
 
 
 class SpanRow(ProvisioningBase):
-    """What one machine did from when to when, by our clock."""
+    """A span of one machine's work, by our clock."""
 
     __tablename__ = "spans"
     __table_args__ = (Index("ix_spans_machine_at", "machine_id", "started_at"),)

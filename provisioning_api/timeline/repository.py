@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.timeline.models import SpanRow
 
-KEPT = 500
+MAX_SPANS = 500
 
 
 class Spans:
@@ -31,8 +31,8 @@ class Spans:
     async def prune(self, machine_id: str) -> None:
         """A machine that restarts all night must not fill the disk: the newest are kept."""
         of_machine = SpanRow.machine_id == machine_id
-        oldest_kept = (
-            select(SpanRow.id).where(of_machine).order_by(SpanRow.id.desc()).offset(KEPT - 1).limit(1)
+        oldest_retained = (
+            select(SpanRow.id).where(of_machine).order_by(SpanRow.id.desc()).offset(MAX_SPANS - 1).limit(1)
         )
-        if (oldest := await self._session.scalar(oldest_kept)) is not None:
+        if (oldest := await self._session.scalar(oldest_retained)) is not None:
             await self._session.execute(delete(SpanRow).where(of_machine, SpanRow.id < oldest))

@@ -17,5 +17,5 @@ ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 
 @router.get("/{name}/timeline")
 async def read_timeline(name: str, services: ProvisioningDep, _: ReadMachines) -> Timeline:
-    """Where the time went from power-on to ready, with the critical path."""
+    """Returns the timeline from power-on to ready, with the critical path."""
     return await services.timeline.timeline(name)

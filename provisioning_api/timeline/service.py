@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.enrolment.repository import Enrolments
 from provisioning_api.machines.models import Machine
-from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.service import get_machine
 from provisioning_api.runs.journal import stream_of
 from provisioning_api.runs.models import Run
 from provisioning_api.runs.repository import Runs
@@ -42,8 +42,8 @@ class TimelineService:
         self._db = db
         self._events = events
 
-    async def booted(self, machine_id: str, kind: str) -> None:
-        """Firmware asked for its script: a point."""
+    async def record_boot(self, machine_id: str, kind: str) -> None:
+        """Records that firmware loaded its boot script."""
         async with self._db.transaction() as session:
             await self.note(session, machine_id, f"{BOOT}: {kind}", "ipxe", utcnow(), utcnow())
 
@@ -54,7 +54,7 @@ class TimelineService:
         await Spans(session).add(row)
         await Spans(session).prune(machine_id)
 
-    async def reported(
+    async def record_spans(
         self, session: AsyncSession, machine: Machine, spans: Iterable[tuple[str, float, float]]
     ) -> None:
         """`spans`: name, seconds since it began, and how long it took. The machine's own clock counts for
@@ -69,7 +69,7 @@ class TimelineService:
     async def timeline(self, name: str) -> Timeline:
         """Spans that were noted, what it waited for, and each task of its last run."""
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
+            machine = await get_machine(session, name)
             rows = list(await Spans(session).of_machine(machine.id, None))
             run = await Runs(session).last_of(machine.id)
             used = [one.used_at for one in await Enrolments(session).of_machine(machine.id) if one.used_at]

@@ -25,8 +25,8 @@ from ramdisk import Ramdisk
 
 from agent.events import ApprovalAsked, BrainEvent, Failure, Text, ToolReturned
 from app.composition import Services, opened
+from bench.simulated_fleet.fleet import fleet_client
 from policy import Principal
-from provisioning_api.flood.fleet import fleet_client
 from soundstage.settings import Settings
 
 ROOT = Path(__file__).parents[2]

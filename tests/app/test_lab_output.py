@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from app.cli.farm import lab as lab_command
-from app.cli.farm.flood import _rows
 from app.cli.main import run_cli
 from app.cli.state import Stopped
 from lab.farm_in_a_box import Lab
@@ -36,8 +35,3 @@ def test_an_interrupt_says_that_it_cleans_up(capsys: pytest.CaptureFixture[str])
     with pytest.raises(Stopped), lab_command.tidied():
         signal.raise_signal(signal.SIGINT)
     assert "Interrupted: taking down what was made" in capsys.readouterr().err
-
-
-def test_nested_figures_of_a_flood_are_rows() -> None:
-    found = {"calls": 3, "ends": {"ready": 2}, "ends_by_fault": {"slow": {"failed": 1}}}
-    assert list(_rows("", found)) == [("calls", 3), ("ends ready", 2), ("ends_by_fault slow failed", 1)]

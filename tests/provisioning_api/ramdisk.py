@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.simulated_fleet.fleet import fleet_client
 from provisioning_api.enrolment.challenges import text_to_sign
-from provisioning_api.flood.fleet import fleet_client
 from provisioning_api.machines.keys import code_of
 
 

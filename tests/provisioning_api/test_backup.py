@@ -16,7 +16,7 @@ import pytest
 from conftest import client_of, operator_of
 from ramdisk import Ramdisk
 
-from app.archive import MachineState, close_what_was_open, gather, restore, save
+from app.archive import MachineState, close_pending, gather, restore, save
 from app.composition import build, opened
 from app.provisioning import build_process
 from policy.audit.chain import BEGINNING, link
@@ -63,7 +63,7 @@ async def put_back(settings: Settings, archive: Path, *, force: bool = False) ->
     finally:
         await studio.database.close()
     assert done.machines
-    return (await close_what_was_open(settings)).machines
+    return (await close_pending(settings)).machines
 
 
 def elsewhere(settings: Settings, folder: Path) -> Settings:
@@ -211,7 +211,7 @@ async def test_what_is_closed_before_the_keys_are_back_is_recorded_with_them(
 
     shutil.copytree(settings.state_dir / "provisioning" / "keys", keys, dirs_exist_ok=True)
     for _ in range(2):
-        closed = await close_what_was_open(back)
+        closed = await close_pending(back)
         assert (closed.machines, closed.log.unproven) == (0, 0)
     async with at_work(back) as (restored, _):
         verdict = (await restored.get("/api/audit/verdict")).json()
@@ -241,7 +241,7 @@ async def test_records_without_a_key_are_accepted_by_a_person_alone_where_a_key_
         machines=MachineState.of(back),
     )
     await studio.database.close()
-    closed = await close_what_was_open(back, accept_unproven=accepted)
+    closed = await close_pending(back, accept_unproven=accepted)
     assert closed.log.unproven == 3
     async with at_work(back) as (restored, _):
         verdict = (await restored.get("/api/audit/verdict")).json()

@@ -12,7 +12,7 @@ from ramdisk import Ramdisk, random_mac
 from test_attacks import accept, refused
 
 from app.provisioning import ProvisioningProcess
-from provisioning_api.artefacts.manifest import check_chunk, describe, verified
+from provisioning_api.artefacts.manifest import check_chunk, describe, verify_manifest
 from soundstage.errors import Forbidden
 
 
@@ -32,7 +32,7 @@ async def test_a_manifest_that_is_not_signed_by_us_is_refused(
     content = (await machine_client.get("/boot/manifest.json")).content
     signature = (await machine_client.get("/boot/manifest.json.sig")).text
     key = process.services.artefacts.public_key
-    assert verified(content, signature, key).find("vmlinuz")
+    assert verify_manifest(content, signature, key).find("vmlinuz")
     other = Ed25519PrivateKey.generate().sign(content).hex()
     for manifest, sign in (
         (content, other),
@@ -40,7 +40,7 @@ async def test_a_manifest_that_is_not_signed_by_us_is_refused(
         (content.replace(b"vmlinuz", b"vmlinux"), signature),
     ):
         with pytest.raises(Forbidden, match="not signed"):
-            verified(manifest, sign, key)
+            verify_manifest(manifest, sign, key)
 
 
 async def test_a_swapped_piece_is_refused_before_it_is_written(published: Path) -> None:

@@ -107,8 +107,8 @@ async def test_a_machine_that_is_no_member_runs_nothing(
 
 
 def test_every_command_on_the_list_says_what_it_is_for() -> None:
-    commands = AllowList.shipped().commands
+    commands = AllowList.default().commands
     assert len(commands) > 10
     assert all(command.sentence.endswith(".") for command in commands)
     with pytest.raises(SoundstageError):
-        AllowList.shipped().check([])
+        AllowList.default().check([])

@@ -22,8 +22,8 @@ from test_runs import FAILS_ON, OK
 from test_server import operator_of
 
 from app.cli.main import run_cli
-from provisioning_api.flood.faults import plan_fleet
-from provisioning_api.flood.fleet import Fleet, announce_fleet, fleet_client
+from bench.simulated_fleet.fleet import Fleet, announce_fleet, fleet_client
+from bench.simulated_fleet.plan import plan_fleet
 
 ROOT = Path(__file__).parents[2]
 ANSIBLE = ROOT / "ansible/.venv/bin/ansible-inventory"

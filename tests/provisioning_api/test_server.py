@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives import serialization
 from real_server import FLEET_LIMITS, RealServer, running_server
 from test_runs import LOCAL
 
+from bench.simulated_fleet.fleet import Fleet, announce_fleet, fleet_client
+from bench.simulated_fleet.plan import Fault, plan_fleet
 from provisioning_api.certificates.key_folder import KeyFolder
 from provisioning_api.certificates.tls_authority import TlsAuthority
-from provisioning_api.flood.faults import Fault, plan_fleet
-from provisioning_api.flood.fleet import Fleet, announce_fleet, fleet_client
 from provisioning_api.machines.identity import check_name
 
 

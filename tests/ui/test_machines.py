@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from ramdisk import Ramdisk
 from studio_page import PATIENCE_MS, Studio, Visiting, breaches
 
-from provisioning_api.flood.fleet import fleet_client
+from bench.simulated_fleet.fleet import fleet_client
 
 pytestmark = pytest.mark.browser
 

@@ -18,9 +18,9 @@ from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import plan_of
 from app.composition import opened
+from bench.simulated_fleet.fleet import fleet_client
 from policy import Principal
 from policy.decisions import Decision, Verdict
-from provisioning_api.flood.fleet import fleet_client
 from soundstage.settings import Settings
 
 pytestmark = pytest.mark.browser

@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-from app.cli.farm import flood
 from app.cli.state import JsonFlag, Stopped, invocation
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
@@ -50,7 +49,6 @@ def register(cli: typer.Typer) -> None:
     _register_doors(group)
     _register_bake(group)
     _register_faults(group)
-    flood.register(group)
     _register_drill(group)
 
 

@@ -219,7 +219,7 @@ def register(cli: typer.Typer) -> None:
             return
 
         async def work() -> None:
-            from app.archive import MachineState, close_what_was_open, machine_secrets
+            from app.archive import MachineState, close_pending, machine_secrets
             from app.archive import restore as read_backup
             from app.archive.secrets import Secrets, look_at_secrets
             from app.composition import build
@@ -247,7 +247,7 @@ def register(cli: typer.Typer) -> None:
             await services.database.close()
             lost = done.machines and not (key.parent / "provisioning" / "keys").is_dir()
             closed = (
-                await close_what_was_open(services.settings, accept_unproven=accept_unproven_log)
+                await close_pending(services.settings, accept_unproven=accept_unproven_log)
                 if done.machines
                 else None
             )
@@ -334,16 +334,14 @@ def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> N
     """
 
     async def work() -> None:
-        from app.archive import close_what_was_open, has_database, has_machines
+        from app.archive import close_pending, has_database, has_machines
         from app.composition import build
         from app.migrating import migrate as migrate_database
         from policy.audit import AuditEntry
 
         settings = called.settings()
         closed = (
-            await close_what_was_open(settings, accept_unproven=accept_unproven)
-            if has_machines(settings)
-            else None
+            await close_pending(settings, accept_unproven=accept_unproven) if has_machines(settings) else None
         )
         log = None
         chain = has_database(settings)

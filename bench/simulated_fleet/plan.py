@@ -1,4 +1,4 @@
-"""What goes wrong in a simulated fleet, drawn from the seed before anything starts; used by the fleet."""
+"""Draws machines and their faults from a seed, before anything starts; used by the fleet."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from uuid import UUID
 
 
 class Fault(StrEnum):
-    """One per machine at most, so that what follows from each can be told. Lost packets: calls that never
-    arrive, and answers that never do.
+    """At most one per machine, so that the effects stay apart. Lost packets: calls or answers that never
+    arrive.
     """
 
     NONE = "none"
@@ -24,7 +24,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachinePlan:
-    """Everything that is decided about one machine. `seed` feeds its own dice (which packets are lost)."""
+    """One simulated machine. `seed` feeds its own random numbers (which packets are lost)."""
 
     number: int
     macs: tuple[str, ...]
@@ -37,12 +37,13 @@ class MachinePlan:
 
     @property
     def secret(self) -> str:
-        """What its serial number is announced with."""
+        """The secret that its serial number is announced with."""
         return f"asset-tag-of-{self.serial}"
 
 
 def plan_fleet(machines: int, seed: int, *, faulty: float, spread_s: float) -> Sequence[MachinePlan]:
-    """The same for the same arguments. `faulty` is the share of machines with a fault, 0 to 1; they start
+    """Returns the same plans for the same arguments. `faulty` is the share of machines with a fault, 0 to 1;
+    they start
     within `spread_s` seconds.
     """
     dice = random.Random(seed)  # noqa: S311 - a simulation, not a secret

@@ -1,5 +1,5 @@
-"""Lets a whole fleet loose on one API, and adds up what happened; called by `soundstage lab flood` and the
-bench.
+"""Runs all simulated machines against one API and counts the outcomes; used by `scripts/bench fleet` and
+tests.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import httpx
 from pydantic import BaseModel
 
-from provisioning_api.flood.faults import MachinePlan
-from provisioning_api.flood.machine import SimulatedMachine
+from bench.simulated_fleet.machine import SimulatedMachine
+from bench.simulated_fleet.plan import MachinePlan
 from provisioning_api.rules.schemas import ANNOUNCED
 from soundstage.http import open_client, tls_context
 
@@ -23,7 +23,7 @@ CONNECTIONS = 64
 TIMEOUT_S = 120.0
 
 
-class FloodResult(BaseModel):
+class FleetResult(BaseModel):
     """`ends`: how many machines came how far, and `ends_by_fault` the same for each fault; `p50_ms` and the
     others are of all calls together.
     """
@@ -47,16 +47,16 @@ class Fleet:
         self._seconds: list[float] = []
         self._statuses: Counter[str] = Counter()
 
-    async def live(self, plans: Sequence[MachinePlan], seed: int = 0) -> FloodResult:
-        """All machines at once, to the end of each."""
-        machines = [SimulatedMachine(plan, self._client, self._noted) for plan in plans]
+    async def live(self, plans: Sequence[MachinePlan], seed: int = 0) -> FleetResult:
+        """Runs all machines at once, to the end of each."""
+        machines = [SimulatedMachine(plan, self._client, self._record) for plan in plans]
         started = time.perf_counter()
         await asyncio.gather(*(machine.live() for machine in machines))
         return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
 
-    async def call_home(self, plans: Sequence[MachinePlan], token: str, seed: int = 0) -> FloodResult:
+    async def call_home(self, plans: Sequence[MachinePlan], token: str, seed: int = 0) -> FleetResult:
         """Every machine calls home once, as installed machines do at their first boot."""
-        machines = [SimulatedMachine(plan, self._client, self._noted) for plan in plans]
+        machines = [SimulatedMachine(plan, self._client, self._record) for plan in plans]
 
         async def call(machine: SimulatedMachine) -> None:
             await asyncio.sleep(machine.plan.starts_after_s)
@@ -67,19 +67,19 @@ class Fleet:
         await asyncio.gather(*(call(machine) for machine in machines))
         return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
 
-    def _noted(self, path: str, seconds: float, status: int) -> None:
+    def _record(self, path: str, seconds: float, status: int) -> None:
         self._seconds.append(seconds)
         self._statuses[str(status)] += 1
 
     def _result(
         self, plans: Sequence[MachinePlan], ends: Sequence[str], seed: int, seconds: float
-    ) -> FloodResult:
+    ) -> FleetResult:
         slowest = sorted(self._seconds) or [0.0]
 
         def at(share: float) -> float:
             return round(slowest[min(len(slowest) - 1, int(share * len(slowest)))] * 1000, 1)
 
-        return FloodResult(
+        return FleetResult(
             machines=len(plans),
             seed=seed,
             seconds=round(seconds, 2),
@@ -95,7 +95,7 @@ class Fleet:
 
 
 async def announce_fleet(operator: httpx.AsyncClient, plans: Sequence[MachinePlan]) -> None:
-    """Expect every machine of a fleet by its serial number and secret; the shipped rule accepts them."""
+    """Announces every machine by serial number and secret, and enables the shipped rule that accepts them."""
     for plan in plans:
         expected = {"serial": plan.serial, "secret": plan.secret}
         (await operator.post("/api/announcements", json=expected)).raise_for_status()
@@ -110,7 +110,7 @@ def _by_fault(plans: Sequence[MachinePlan], ends: Sequence[str]) -> dict[str, di
 
 
 def fleet_client(url: str, ca_pem: str | None = None) -> httpx.AsyncClient:
-    """`ca_pem`: trusts this authority alone, as a deploy agent does."""
+    """Opens a client. `ca_pem`: trusts this authority alone, as a deploy agent does."""
     tls: ssl.SSLContext | bool = True
     if ca_pem is not None:
         tls = tls_context(ca_pem=ca_pem)

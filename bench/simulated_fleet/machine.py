@@ -17,38 +17,36 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.simulated_fleet.plan import Fault, MachinePlan
 from provisioning_api.enrolment.challenges import text_to_sign
-from provisioning_api.flood.faults import Fault, MachinePlan
 
 LOST_SHARE = 0.3
-TRIES = 20
+ATTEMPTS = 20
 AGAIN_S = 0.2
 
 
 class SimulatedMachine:
-    """Drives itself as far as the API lets it. `noted` is told of every call: its path, seconds and
-    status.
-    """
+    """Enrols as far as the API allows. `on_call` receives path, seconds and status of every call."""
 
     def __init__(
-        self, plan: MachinePlan, client: httpx.AsyncClient, noted: Callable[[str, float, int], None]
+        self, plan: MachinePlan, client: httpx.AsyncClient, on_call: Callable[[str, float, int], None]
     ) -> None:
         self.plan = plan
         self._client = client
-        self._noted = noted
+        self._on_call = on_call
         self._dice = random.Random(plan.seed)  # noqa: S311 - a simulation, not a secret
         self._key = Ed25519PrivateKey.generate()
         self._challenge = ""
         self.machine_id = ""
         self.end = ""
-        """What became of it: enrolled, waits, or the code of the error that stopped it."""
+        """Its outcome: enrolled, waits, or the code of the error that stopped it."""
 
     async def live(self) -> None:
-        """From power-on to as far as it comes."""
+        """Runs from power-on to its outcome."""
         await asyncio.sleep(self.plan.starts_after_s)
         if not await self._discover():
             return
-        claimed = await self._signed("claim")
+        claimed = await self._call_signed("claim")
         if claimed is None or claimed.get("token") is None:
             self.end = self.end or "waits"
             return
@@ -57,7 +55,7 @@ class SimulatedMachine:
         await self._enrol(claimed["token"])
 
     async def call_home(self, token: str) -> httpx.Response | None:
-        """`POST /api/ready-for-provisioning` as its first boot would."""
+        """Calls `POST /api/ready-for-provisioning` as its first boot would."""
         body = {"hostname": f"sim-{self.plan.number}", "ip": self._address}
         headers = {"Authorization": f"Bearer {token}"}
         return await self._post("/api/ready-for-provisioning", body, headers=headers)
@@ -78,10 +76,10 @@ class SimulatedMachine:
         }
         raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
         agent_key = self._key.public_key().public_bytes(*raw).hex()
-        asked = await self._post("/api/agent/challenge", {"agent_key": agent_key})
-        if asked is None:
+        answer = await self._post("/api/agent/challenge", {"agent_key": agent_key})
+        if answer is None:
             return False
-        challenge = asked.json()["challenge"]
+        challenge = answer.json()["challenge"]
         proof = text_to_sign("announced", agent_key, challenge, "")
         report = {**self._identity, "hardware": hardware, "address": self._address}
         report["announced"] = hmac.new(self.plan.secret.encode(), proof, hashlib.sha256).hexdigest()
@@ -90,7 +88,7 @@ class SimulatedMachine:
         call = {"agent_key": agent_key, "challenge": challenge, "payload": payload}
         answer = await self._post("/api/agent/discover", {**call, "signature": self._key.sign(text).hex()})
         if answer is None:
-            # Its report was heard, and the answer got lost: another challenge, and the same once more.
+            # Its report arrived, and the answer got lost: another challenge, and the same once more.
             if self.end != "enrolment.challenge_used":
                 return False
             self.end = ""
@@ -100,15 +98,15 @@ class SimulatedMachine:
         return True
 
     async def _write(self) -> bool:
-        if await self._signed("write") is None:
+        if await self._call_signed("write") is None:
             return False
         spans: list[dict[str, Any]] = [{"name": "stream", "ago_s": 20.0, "seconds": 18.0}]
         if self.plan.fault is Fault.HALF_WRITTEN_DISK:
             failure = {"code": "half_written", "message": "power was lost while the disk was written"}
-            await self._signed("report", {"spans": spans, "failure": failure})
+            await self._call_signed("report", {"spans": spans, "failure": failure})
             self.end = "half_written"
             return False
-        return await self._signed("report", {"spans": spans}) is not None
+        return await self._call_signed("report", {"spans": spans}) is not None
 
     async def _enrol(self, token: str) -> None:
         request = {**self._identity, "token": token, "host_key": _host_key(), "csr": _csr()}
@@ -132,13 +130,13 @@ class SimulatedMachine:
     def _identity(self) -> dict[str, Any]:
         return {"macs": list(self.plan.macs), "uuid": self.plan.uuid}
 
-    async def _signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
+    async def _call_signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
         # A write is granted once: whether a lost answer was a yes is what an operator decides.
         answer = await self._post(f"/api/agent/{verb}", self._call(verb, payload), lossy=verb != "write")
         if answer is None and self.end == "enrolment.challenge_used":
-            # It was heard, and the answer got lost.
+            # It arrived, and the answer got lost.
             await self._new_challenge()
-            return await self._signed(verb, payload)
+            return await self._call_signed(verb, payload)
         if answer is None:
             return None
         found: dict[str, Any] = answer.json()
@@ -147,8 +145,8 @@ class SimulatedMachine:
 
     async def _new_challenge(self) -> None:
         self.end = ""
-        asked = await self._post("/api/agent/challenge", {"machine_id": self.machine_id}, lossy=False)
-        self._challenge = self._challenge if asked is None else asked.json()["challenge"]
+        answer = await self._post("/api/agent/challenge", {"machine_id": self.machine_id}, lossy=False)
+        self._challenge = self._challenge if answer is None else answer.json()["challenge"]
 
     def _call(self, verb: str, payload: Any = None) -> dict[str, Any]:
         body = "" if payload is None else json.dumps(payload)
@@ -162,21 +160,21 @@ class SimulatedMachine:
     async def _post(
         self, path: str, body: Any, *, lossy: bool = True, headers: dict[str, str] | None = None
     ) -> httpx.Response | None:
-        """Until an answer comes through; None for a refusal, whose code is the machine's end."""
+        """Repeats a call until an answer comes; None for a refusal, whose code is the machine's outcome."""
         unlucky = lossy and self.plan.fault is Fault.LOST_PACKETS
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             if unlucky and self._dice.random() < LOST_SHARE:
-                # It was sent, and nobody heard it.
+                # The call is lost on its way.
                 await asyncio.sleep(AGAIN_S)
                 continue
             started = time.perf_counter()
             try:
                 answer = await self._client.post(path, json=body, headers=self._headers(headers))
             except httpx.TransportError:
-                self._noted(path, time.perf_counter() - started, 0)
+                self._on_call(path, time.perf_counter() - started, 0)
                 await asyncio.sleep(AGAIN_S)
                 continue
-            self._noted(path, time.perf_counter() - started, answer.status_code)
+            self._on_call(path, time.perf_counter() - started, answer.status_code)
             lost = unlucky and self._dice.random() < LOST_SHARE
             if lost or answer.status_code in (502, 503):
                 await asyncio.sleep(AGAIN_S)

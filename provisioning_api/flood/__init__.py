@@ -1,3 +1,0 @@
-"""A fleet that does not exist: simulated machines against the real API, with faults, the same for the same
-seed.
-"""
