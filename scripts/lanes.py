@@ -53,6 +53,9 @@ class Lanes:
         self._others: deque[Room] = deque()
         self._codes: dict[Room, int] = {}
         self._seconds: dict[str, float] = {}
+        # Of a room with all processes that it has waited for; machines of labs are none of them.
+        self._processor: dict[str, float] = {}
+        self._lane_ends: list[str] = []
         self._unsteady: list[str] = []
         self._running: dict[int, str] = {}
         self._stops = 0
@@ -90,6 +93,7 @@ class Lanes:
     async def _lane(self, *, first: bool) -> None:
         while queue := (self._machine if first and self._machine else self._others):
             await self._room(queue.popleft())
+        self._lane_ends.append(self._minute())
 
     async def _room(self, room: Room) -> None:
         begun = time.monotonic()
@@ -136,14 +140,19 @@ class Lanes:
         if self._unsteady:
             _say("\nUnsteady (failed, then passed alone)", *(f"  {name}" for name in self._unsteady))
         whole = time.monotonic() - self._begun
-        rooms = [read_room(name, took, self.folder / f"{name}.xml") for name, took in self._seconds.items()]
+        rooms = [
+            read_room(name, took, self._processor.get(name, 0.0), self.folder / f"{name}.xml")
+            for name, took in self._seconds.items()
+        ]
         write_times(rooms, self.times, Path.cwd(), lanes=self.lanes, seconds=whole)
         # What .ci/run has measured before.
         if steps := os.environ.get("TEST_STEPS"):
             _say("\nSeconds before the tests", steps.rstrip("\n"))
         _say("\nSeconds per room", *table(rooms))
         lanes = f"{self.lanes} lane{'s' if self.lanes > 1 else ''}"
-        _say(f"  {'all':16} {sum(room.tests for room in rooms):6} {whole:8.1f}  in {lanes}; {self.times}")
+        tests, processor = sum(room.tests for room in rooms), sum(room.processor_seconds for room in rooms)
+        ends = f"{lanes}, ended after {' and '.join(self._lane_ends)}"
+        _say(f"  {'all':16} {tests:6} {whole:8.1f} {processor:9.1f}  in {ends}; {self.times}")
         if self._stops:
             _say("\nStopped: rooms that had not ended, or not begun, are missing below.")
         failed = closing_line.main(self.folder)
@@ -176,7 +185,9 @@ class Lanes:
         del self._running[process.pid]
         if self._stops:
             _signal_group(process.pid, signal.SIGKILL)
-        return process.wait()
+        code, processor_s = _wait(process)
+        self._processor[room.name] = self._processor.get(room.name, 0.0) + processor_s
+        return code
 
 
 def _started(
@@ -192,6 +203,13 @@ def _started(
         env={**os.environ, **environment},
         start_new_session=True,
     )
+
+
+def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Returns the exit status of a process that has ended, and its processor seconds."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, used.ru_utime + used.ru_stime
 
 
 async def _has_ended(pid: int) -> None:

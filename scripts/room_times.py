@@ -24,15 +24,18 @@ class TestTime:
 
 @dataclass(frozen=True, slots=True)
 class RoomTimes:
-    """Holds how long a room took, from its start to its end, and its slowest tests."""
+    """Holds how long a room took, from its start to its end, what it used of the processor, and its slowest
+    tests.
+    """
 
     room: str
     tests: int
     seconds: float
+    processor_seconds: float
     slowest: tuple[TestTime, ...]
 
 
-def read_room(room: str, seconds: float, report: Path) -> RoomTimes:
+def read_room(room: str, seconds: float, processor_seconds: float, report: Path) -> RoomTimes:
     """Returns the times of a room; one without a whole report has no tests."""
     try:
         cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - our own file
@@ -40,15 +43,16 @@ def read_room(room: str, seconds: float, report: Path) -> RoomTimes:
         cases = []
     times = [TestTime(case.get("name", ""), round(float(case.get("time", 0)), 1)) for case in cases]
     slowest = sorted(times, key=lambda time: -time.seconds)[:SLOWEST]
-    return RoomTimes(room, len(cases), round(seconds, 1), tuple(slowest))
+    return RoomTimes(room, len(cases), round(seconds, 1), round(processor_seconds, 1), tuple(slowest))
 
 
 def table(rooms: Iterable[RoomTimes]) -> list[str]:
     """Returns a line per room, the longest first."""
-    lines = [f"  {'room':16} {'tests':>6} {'seconds':>8}  slowest"]
+    lines = [f"  {'room':16} {'tests':>6} {'seconds':>8} {'processor':>9}  slowest"]
     for room in sorted(rooms, key=lambda room: -room.seconds):
         slowest = ", ".join(f"{one.test} {one.seconds:.1f}" for one in room.slowest)
-        lines.append(f"  {room.room:16} {room.tests or '':>6} {room.seconds:8.1f}  {slowest}".rstrip())
+        figures = f"{room.tests or '':>6} {room.seconds:8.1f} {room.processor_seconds:9.1f}"
+        lines.append(f"  {room.room:16} {figures}  {slowest}".rstrip())
     return lines
 
 

@@ -51,7 +51,7 @@ def _other(name: str, pytest: str = CONTROL, marks: str = "") -> Room:
 CHECK = Room("check", "")
 ROOMS = (
     CHECK,
-    *map(_machine, ("ansible", "farm", "pxe", "lab", "node_health", "e2e")),
+    *map(_machine, ("ansible", "e2e", "farm", "pxe", "lab", "node_health")),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
     # make it. Both lanes want the cores: threads of OpenMP that wait for each other sleep, and do not spin.
     Room(
@@ -62,11 +62,11 @@ ROOMS = (
         environment=(("PYTHONPATH", "avatar/src"), ("OMP_WAIT_POLICY", "PASSIVE")),
         short_form=("--matrix=changed",),
     ),
-    *map(_other, ("agent", "provisioning_api")),
+    *map(_other, ("agent", "studio", "provisioning_api", "app")),
     _other("avatar", WORKER, "not torch"),
-    *map(_other, ("app", "studio", "ui", "jobs")),
+    *map(_other, ("ui", "jobs", "policy", "project")),
     _other("device_plugin", PLUGIN),
-    *map(_other, ("soundstage", "policy", "gpu_role", "tools", "project")),
+    *map(_other, ("soundstage", "tools", "gpu_role")),
 )
 
 

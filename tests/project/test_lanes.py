@@ -230,6 +230,8 @@ def test_the_seconds_and_slowest_tests_of_each_room_are_printed_and_written(chec
     assert rooms["agent"]["tests"] == 4 and rooms["agent"]["slowest"][0]["test"] == "test_long"
     assert len(rooms["agent"]["slowest"]) == 3 and rooms["jobs"]["seconds"] > 0
     assert times["seconds"] >= rooms["agent"]["seconds"]
+    assert 0 < rooms["agent"]["processor_seconds"] < times["seconds"] * 2
+    assert any("in 2 lanes, ended after 0." in line for line in output)
 
 
 def test_files_of_a_room_can_be_chosen(checkout: Checkout) -> None:
