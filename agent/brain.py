@@ -18,7 +18,7 @@ from agent.turns.messages import help_text, model_failed, not_understood
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
-from soundstage.errors import SoundstageError, unexpected_error
+from soundstage.errors import SoundstageError, internal_error
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
 
@@ -84,7 +84,7 @@ class Brain:
             await log.emit(Failure.of(error))
         except Exception:
             get_logger(__name__).exception("an answer broke", session=turn.session_id, turn=turn.number)
-            await log.emit(Failure.of(unexpected_error()))
+            await log.emit(Failure.of(internal_error()))
         finally:
             await log.add(done)
             # Shielded: an answer that is cancelled twice still stores how it ended.

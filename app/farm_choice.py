@@ -62,7 +62,7 @@ def choose_farm(settings: Settings, database: Database, blobs: BlobStore) -> Far
     transfer = TransferService(database, blobs)
     control_url = control_url_of(settings)
     client, options = NomadClient(nomad_address(settings)), nomad_options(settings, control_url)
-    scheduler = NomadScheduler(client, blobs, transfer, options, times.expected_s)
+    scheduler = NomadScheduler(client, blobs, transfer, options, times.estimate_s)
     return Farm(MeasuredScheduler(scheduler, blobs, times), times, transfer, control_url)
 
 

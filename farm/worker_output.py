@@ -9,7 +9,7 @@ CHUNK_BYTES = 64 * 1024
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
 
-async def bounded_lines(stream: asyncio.StreamReader, limit: int = MAX_LINE_BYTES) -> AsyncIterator[bytes]:
+async def read_lines(stream: asyncio.StreamReader, limit: int = MAX_LINE_BYTES) -> AsyncIterator[bytes]:
     """Lines without their ends. A longer line than `limit` comes out cut, so that a mad worker cannot fill
     our memory.
     """

@@ -18,7 +18,7 @@ from lab.own_files import forget_own_files
 from lab.plan import machines_named
 from lab.programs import run_program
 from lab.root_tree import root_tree_key
-from pxe.image.made_once import made_anew
+from pxe.image.folder_cache import rebuild
 from soundstage.errors import Conflict, Unavailable, Upstream
 
 MACHINE = "image"
@@ -99,4 +99,4 @@ def _keep(upper: Path, target: Path) -> None:
         run_program(["cp", "--archive", f"{upper}/.", staging], doing="Keeping the layer", timeout_s=1800)
         forget_own_files(staging)
 
-    made_anew(target, make)
+    rebuild(target, make)

@@ -24,10 +24,10 @@ _FILES = Path("/sys/fs/cgroup")
 # All labs together count as so many busy processes. As one, which a group is by itself, they would starve on
 # a computer that does something else.
 _SHARES = 16
-_WANTED_V2 = ("cpu", "cpuset", "io", "memory", "pids")
+_CONTROLLERS_V2 = ("cpu", "cpuset", "io", "memory", "pids")
 
 
-def unified_hierarchy() -> Path:
+def find_unified_hierarchy() -> Path:
     """Returns where version 2 is mounted: alone, or beside version 1."""
     for place in (_FILES, _FILES / "unified"):
         if (place / "cgroup.controllers").exists():
@@ -51,11 +51,11 @@ def to_hand_down(group: Path) -> list[str]:
     `memory` and `pids`."""
     available = (group / "cgroup.controllers").read_text().split()
     handed_down = (group / "cgroup.subtree_control").read_text().split()
-    return [name for name in _WANTED_V2 if name in available and name not in handed_down]
+    return [name for name in _CONTROLLERS_V2 if name in available and name not in handed_down]
 
 
 def keepers_group(lab: LabPlaces) -> Path:
-    return unified_hierarchy() / _TOP / lab.name / "keepers"
+    return find_unified_hierarchy() / _TOP / lab.name / "keepers"
 
 
 def keeper_group(machine: MachinePlaces) -> Path:
@@ -63,7 +63,7 @@ def keeper_group(machine: MachinePlaces) -> Path:
 
 
 def machine_group(machine: MachinePlaces) -> Path:
-    return unified_hierarchy() / _TOP / machine.lab.name / "machines" / machine.id
+    return find_unified_hierarchy() / _TOP / machine.lab.name / "machines" / machine.id
 
 
 def machine_groups_v1(machine: MachinePlaces) -> dict[str, Path]:
@@ -74,7 +74,7 @@ def machine_groups_v1(machine: MachinePlaces) -> dict[str, Path]:
 def make_lab_groups(lab: LabPlaces) -> None:
     group = keepers_group(lab)
     group.mkdir(parents=True, exist_ok=True)
-    root = unified_hierarchy()
+    root = find_unified_hierarchy()
     top = root / _TOP
     (top / lab.name / "machines").mkdir(exist_ok=True)
     # Level by level: a group has what the one above hands down.
@@ -144,7 +144,7 @@ def end_all(group: Path, timeout_s: float = 120) -> None:
 
 def end_lab(lab: LabPlaces) -> None:
     """Ends every process of a lab, then removes its groups."""
-    end_all(unified_hierarchy() / _TOP / lab.name)
+    end_all(find_unified_hierarchy() / _TOP / lab.name)
     # In all hierarchies, also in those that are not ours: systemd-nspawn repeats the groups in systemd's own.
     for place in (_FILES, *_FILES.iterdir()):
         if (place / _TOP / lab.name).is_dir():

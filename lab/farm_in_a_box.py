@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.cluster.api import ClusterApi
-from lab.cluster.software import built_engines, make_cluster_layer, packed_plugin
+from lab.cluster.software import build_engines, make_cluster_layer, pack_plugin
 from lab.control_groups import make_lab_groups
 from lab.faults import Fault, active_faults, heal, strike
 from lab.inventory import write_inventories
@@ -100,9 +100,9 @@ class Lab:
         root_tree = make_root_tree(say)
         require_layers(root_tree, tuple(layers))
         plans = tuple(machines)
-        engines = built_engines() if own_engines else {}
+        engines = build_engines() if own_engines else {}
         if own_engines and any(one.nvidia_cards for one in plans):
-            packed_plugin()  # here, since no package index can be reached from the lab's network
+            pack_plugin()  # here, since no package index can be reached from the lab's network
         chosen = farm_groups(plans) if groups is None else groups
         plan = LabPlan(
             name=self.name,
@@ -179,14 +179,14 @@ class Lab:
         ]
 
     def run(
-        self, machine: str, command: list[str], *, timeout_s: float = 300, given: str | None = None
+        self, machine: str, command: list[str], *, timeout_s: float = 300, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command on a machine by SSH; what it ended with is the caller's to look at."""
         plan = self.plan.machine(machine)
         return subprocess.run(
             ssh_command(self.places, plan.name, command),
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
             errors="replace",

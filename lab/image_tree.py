@@ -16,7 +16,7 @@ from lab.layers import forget_old_layers, layer_folder
 from lab.places import LabPlaces
 from lab.programs import run_program
 from lab.root_tree import make_root_tree, root_tree
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 from pxe.image.places import cache_folder
 from pxe.image.recipe import Kernel
 
@@ -51,19 +51,24 @@ def tree_with_roles(
             bake(roles, command, groups=["workers"], outside=checkout, say=say)
         if not layer_folder(base, boots).exists():
             say("Baking a kernel")
-            wish = {"name": [kernel.value, *_MACHINE_PACKAGES], "update_cache": True}
-            words = ["-m", "ansible.builtin.apt", "-a", json.dumps({**wish, "install_recommends": False})]
+            module = {"name": [kernel.value, *_MACHINE_PACKAGES], "update_cache": True}
+            words = [
+                "-m",
+                "ansible.builtin.apt",
+                "-a",
+                json.dumps({**module, "install_recommends": False}),
+            ]
             bake(boots, [str(ansible_bin / "ansible"), "all", *words], on=[roles], say=say)
         _merge([layer_folder(base, boots), layer_folder(base, roles), root_tree(base)], staging)
         # They are in the tree now; the newest may still save a minute when that is deleted.
         for prefix in (_ROLES, _BOOTS):
             forget_old_layers(base, prefix, keep=1)
 
-    return made_once(cache_folder() / "trees" / f"roles-{key}", make)
+    return build_once(cache_folder() / "trees" / f"roles-{key}", make)
 
 
 def _merge(layers: list[Path], staging: Path) -> None:
-    """What an overlay shows, as plain files."""
+    """Merges the layers of an overlay into plain files."""
     seen = staging.with_name("seen")
     seen.mkdir()
     options = f"lowerdir={':'.join(map(str, layers))}"

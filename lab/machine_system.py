@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from lab.places import cache_folder
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 
 _FILES = Path(__file__).parent / "machine_files"
 _UNITS = "etc/systemd/system"
@@ -22,7 +22,7 @@ _STARTED = {"local-fs.target": "sys-bus-pci-devices.mount"}
 
 def make_machine_system() -> Path:
     """The folder of the layer; written when it is not there yet."""
-    return made_once(cache_folder() / "system" / _key(), _write)
+    return build_once(cache_folder() / "system" / _key(), _write)
 
 
 def _write(root: Path) -> None:

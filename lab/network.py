@@ -34,7 +34,7 @@ def make_network(lab: LabPlaces) -> None:
         "route add unreachable default",
     ]
     run_program(
-        ["ip", "-n", lab.network, "-batch", "-"], doing="Making the bridge", given="\n".join(batch) + "\n"
+        ["ip", "-n", lab.network, "-batch", "-"], doing="Making the bridge", stdin="\n".join(batch) + "\n"
     )
     run_program(
         ["nsenter", f"--net={lab.network_file}", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"],

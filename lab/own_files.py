@@ -14,7 +14,7 @@ from lab.ssh_access import make_host_key
 _NETWORK = "systemd/network/10-lab.network"
 _APT_PROXY = "apt/apt.conf.d/90soundstage-lab"
 # Written at boot or by services: none of it may be the same on two machines.
-_MADE_LATER = (
+_CREATED_LATER = (
     "var/lib/systemd/random-seed",
     "var/lib/systemd/credential.secret",
     "var/log/journal",
@@ -58,7 +58,7 @@ def forget_own_files(root: Path) -> None:
     for path in (
         *(etc / name for name in ("hostname", "machine-id", "hosts", _NETWORK, _APT_PROXY)),
         *(etc / "ssh").glob("ssh_host_*"),
-        *(root / name for name in _MADE_LATER),
+        *(root / name for name in _CREATED_LATER),
         root / "root/.ssh/authorized_keys",
         root / "run",
         root / "tmp",

@@ -59,10 +59,10 @@ class PackageProxy(ThreadingHTTPServer):
             _enter(f"/proc/self/fd/{own}")
             os.close(own)
 
-    def real_address(self, asked: str) -> str | None:
+    def real_address(self, url: str) -> str | None:
         for prefix, real in self.upstream.items():
-            if asked.startswith(f"{prefix}/"):
-                return real + asked[len(prefix) :]
+            if url.startswith(f"{prefix}/"):
+                return real + url[len(prefix) :]
         return None
 
     def lock_for(self, key: str) -> threading.Lock:
@@ -113,19 +113,19 @@ class Request(BaseHTTPRequestHandler):
     def _from_cache(self, real: str, with_body: bool) -> None:
         # By what machines asked for: another mirror brings the same files.
         key = hashlib.sha256(self.path.encode()).hexdigest()
-        kept = self.server.cache / key
+        entry = self.server.cache / key
         with self.server.lock_for(key):
-            if not kept.exists() and not self._fetch(real, kept):
+            if not entry.exists() and not self._fetch(real, entry):
                 return
-        with kept.open("rb") as file:
-            os.utime(kept)
+        with entry.open("rb") as file:
+            os.utime(entry)
             self.send_response(200)
             self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
             self.end_headers()
             if with_body:
                 shutil.copyfileobj(file, self.wfile)
 
-    def _fetch(self, real: str, kept: Path) -> bool:
+    def _fetch(self, real: str, entry: Path) -> bool:
         """False when there was nothing to keep, and the machine has been told so."""
         try:
             with self.server.opener.open(real, timeout=_TIMEOUT_S) as answer, self._staging() as staging:
@@ -134,7 +134,7 @@ class Request(BaseHTTPRequestHandler):
                 if expected is not None and staging.tell() != int(expected):
                     raise OSError("the mirror's answer was cut short")
                 staging.flush()
-                Path(staging.name).rename(kept)
+                Path(staging.name).rename(entry)
         except urllib.error.HTTPError as refusal:
             self.send_error(refusal.code, f"the mirror said: {refusal.reason}")
             return False
@@ -203,9 +203,9 @@ def _enter(network: str) -> None:
 
 def forget_oldest(cache: Path) -> None:
     """Parts that nobody finishes any more, then what was asked for longest ago, until the rest fits."""
-    kept = sorted(((path.stat(), path) for path in cache.iterdir()), key=lambda one: one[0].st_mtime)
-    total = sum(stat.st_size for stat, _ in kept)
-    for stat, path in kept:
+    entries = sorted(((path.stat(), path) for path in cache.iterdir()), key=lambda one: one[0].st_mtime)
+    total = sum(stat.st_size for stat, _ in entries)
+    for stat, path in entries:
         stale = path.name.startswith(".part-") and stat.st_mtime < time.time() - 3600
         if stale or total > _LARGEST_CACHE_BYTES:
             path.unlink(missing_ok=True)

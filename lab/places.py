@@ -1,4 +1,4 @@
-"""Where a lab keeps what it makes; every place follows from the lab's name, so that `down` needs nothing
+"""Derives all paths of a lab from its name, so that `down` needs nothing
 else.
 
 Files of one lab are below /var/lib/soundstage-lab/NAME. What is expensive and the same for every lab (root
@@ -79,7 +79,7 @@ class LabPlaces:
 
     @property
     def facts(self) -> Path:
-        """What Ansible remembers of the machines: those of a real farm may have the same names."""
+        """The facts that Ansible caches: machines of a real farm may have the same names."""
         return self.folder / "facts"
 
     @property
@@ -108,7 +108,7 @@ class MachinePlaces:
 
     @property
     def disk(self) -> Path:
-        """Where the machine's own file system is mounted; its changes are in `upper`."""
+        """The mount point of the machine's file system; its changes are in `upper`."""
         return self.folder / "disk"
 
     @property

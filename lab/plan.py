@@ -1,4 +1,4 @@
-"""What a lab shall be: its machines, their cards and addresses; written to disk before anything is made."""
+"""The plan of a lab: its machines, their cards and addresses; stored before anything is created."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MachinePlan(BaseModel):
 
     @property
     def nvidia_cards(self) -> int:
-        """How many of its cards the device plugin offers."""
+        """The number of its cards that the device plugin offers."""
         return len([card for card in self.cards if card.is_nvidia])
 
 
@@ -93,19 +93,19 @@ def machines_named(
                 f"“{name}” cannot be the name of a machine.",
                 "Use a to z, A to Z, digits, dashes and dots; at most 63 characters.",
             )
-    given = list(cards or [])
-    if len(given) > len(names):
+    cards_of = list(cards or [])
+    if len(cards_of) > len(names):
         raise Invalid(
             "lab.too_many_gpus",
-            f"Cards are given for {len(given)} machines, and there are {len(names)}.",
+            f"Cards are given for {len(cards_of)} machines, and there are {len(names)}.",
             "`--gpus` has one entry per machine: `--machines 3 --gpus 0,1,2`.",
         )
-    given += [()] * (len(names) - len(given))
+    cards_of += [()] * (len(names) - len(cards_of))
     return tuple(
         MachinePlan(
             name=name,
             address=f"{NETWORK_PREFIX}.{FIRST_HOST + number}",
-            cards=given[number],
+            cards=cards_of[number],
             memory_mib=memory_mib,
             disk_gib=disk_gib,
         )

@@ -1,4 +1,4 @@
-"""What machines of a lab need to boot from the network: DHCP by dnsmasq, files by nginx, and the provisioning
+"""Runs the services for network boot in a lab: DHCP by dnsmasq, files by nginx, and the provisioning
 process itself, all in the lab's network (used by tests of network boot and by bench/metal).
 
 The process listens on the bridge for machines, and is asked by operators over the loopback of that network.
@@ -74,8 +74,8 @@ class PowerOn:
         return (self.folder / "dnsmasq.log").read_text(errors="replace")
 
     @property
-    def scripts_asked_for(self) -> int:
-        """How often machines have fetched the script for them."""
+    def script_requests(self) -> int:
+        """The number of boot scripts that machines have fetched."""
         log = self.folder / "soundstage-boot.log"
         return len(re.findall(r'"GET /boot/[0-9a-f-]{17}\.ipxe ', log.read_text()))
 
@@ -176,7 +176,7 @@ class PowerOn:
         self.call("POST", f"/api/machines/{found['name']}/accept", {"name": name, "code": found["code"]})
 
     def publish(self, image: BuiltImage) -> None:
-        """What machines boot and get from now on; the ramdisk trusts this process alone."""
+        """Publishes the image that machines boot and install; the ramdisk trusts this process alone."""
         image.install(
             self.artefacts,
             ca_pem=self.call("GET", "/api/ca.pem"),
@@ -186,7 +186,7 @@ class PowerOn:
         self.call("POST", "/api/artefacts/publish")
 
     def machine(self, mac: str) -> dict[str, Any] | None:
-        """What the API knows of the machine with this address; None while it knows none."""
+        """Returns the API's entry of the machine with this address; None when there is none."""
         machines: list[dict[str, Any]] = self.call("GET", "/api/machines")
         return next((one for one in machines if mac in one["macs"]), None)
 
@@ -236,8 +236,8 @@ class PowerOn:
                 if ready():
                     return
             if process.poll() is not None or time.monotonic() > until:
-                said = (self.folder / f"{name}.log").read_text(errors="replace")[-800:]
-                raise Unavailable("lab.power_on_failed", f"{name} does not start: {said}", "See its log.")
+                output = (self.folder / f"{name}.log").read_text(errors="replace")[-800:]
+                raise Unavailable("lab.power_on_failed", f"{name} does not start: {output}", "See its log.")
             time.sleep(0.05)
 
 

@@ -16,7 +16,7 @@ def run_program(
     *,
     doing: str,
     environment: Mapping[str, str] | None = None,
-    given: str | None = None,
+    stdin: str | None = None,
     fine: Iterable[int] = (0,),
     timeout_s: float = 120,
 ) -> str:
@@ -29,8 +29,8 @@ def run_program(
         done = subprocess.run(
             command,
             env={**os.environ, **environment} if environment else None,
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
             errors="replace",
@@ -49,10 +49,10 @@ def run_program(
             "Is this computer very busy?",
         ) from None
     if done.returncode not in fine:
-        said = " / ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-4:])
+        last_lines = " / ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-4:])
         raise Upstream(
             "lab.program_failed",
-            f"{doing} failed: {command[0]} ended with {done.returncode}: {said or 'it said nothing'}",
+            f"{doing} failed: {command[0]} ended with {done.returncode}: {last_lines or 'no output'}",
             "`soundstage lab down` clears away what was half made.",
         )
     return done.stdout

@@ -1,4 +1,4 @@
-"""How the provisioning process is started with sockets of a lab's network, made before it (called by
+"""Starts the provisioning process with sockets of a lab's network, created before it (called by
 `power_on` and by tests).
 
 The sockets outlive the process: whoever asks while it starts, or is started anew, waits.

@@ -41,7 +41,7 @@ class Firmware(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QemuPlan:
-    """What the computer is made of.
+    """The hardware of the emulated computer.
 
     `other_macs`: more network cards, in the same network and before the one that boots, so that firmware and
     kernel count them first. `network_rom`: the boot ROM of its card; the default is iPXE for BIOS, and none
@@ -88,9 +88,9 @@ def make_empty_disk(path: Path, gib: float) -> Path:
 def _answer(lines: TextIO) -> dict[str, Any]:
     """The next line that is no event; EOFError when QEMU has ended."""
     while line := lines.readline():
-        said: dict[str, Any] = json.loads(line)
-        if "event" not in said:
-            return said
+        message: dict[str, Any] = json.loads(line)
+        if "event" not in message:
+            return message
     raise EOFError("it has ended")
 
 
@@ -136,8 +136,8 @@ class QemuMachine:
         until = time.monotonic() + 60
         while not self._answers():
             if process.poll() is not None or time.monotonic() > until:
-                said = (self.folder / "qemu.log").read_text(errors="replace")[-500:]
-                raise Unavailable("lab.qemu_failed", f"QEMU does not start: {said}", "See its log.")
+                output = (self.folder / "qemu.log").read_text(errors="replace")[-500:]
+                raise Unavailable("lab.qemu_failed", f"QEMU does not start: {output}", "See its log.")
             time.sleep(0.02)
 
     def _answers(self) -> bool:
@@ -258,4 +258,4 @@ class QemuMachine:
             return
         add = "tuntap add {0} mode tap\nlink set {0} master " + BRIDGE + " up\n"
         batch = "".join(add.format(one) for one in missing)
-        run_program(["ip", "-n", self._lab.network, "-batch", "-"], doing="Plugging a cable in", given=batch)
+        run_program(["ip", "-n", self._lab.network, "-batch", "-"], doing="Plugging a cable in", stdin=batch)

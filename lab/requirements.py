@@ -1,4 +1,4 @@
-"""What this computer must have before it can run a lab (asked by `up`, `down` and the fixtures of tests)."""
+"""Checks that this computer can run a lab (called by `up`, `down` and the fixtures of tests)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab.control_groups import unified_hierarchy
+from lab.control_groups import find_unified_hierarchy
 from soundstage.errors import Forbidden, Unavailable
 
 PACKAGE_OF = {
@@ -46,7 +46,7 @@ def require_lab() -> None:
             "Programs that the lab needs are missing.",
             f"Run: apt-get install --no-install-recommends {' '.join(sorted(packages))}",
         )
-    unified_hierarchy()
+    find_unified_hierarchy()
     # Root in a container often has its name alone.
     tried = subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, text=True)
     if tried.returncode != 0:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.places import cache_folder
 from lab.programs import run_program
 from pxe.image.debian import DPKG_OPTIONS, SOURCES, SUITE, mirror_of_this_computer, mmdebstrap
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 
 # What a machine has after the project's image or installer, and not more: roles must bring the rest.
 PACKAGES = (
@@ -57,7 +57,7 @@ def make_root_tree(say: Callable[[str], None]) -> str:
         )
         _finish(staging)
 
-    made_once(root_tree(key), make)
+    build_once(root_tree(key), make)
     return key
 
 

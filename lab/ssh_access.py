@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.places import LabPlaces, cache_folder
 from lab.plan import LabPlan, MachinePlan
 from lab.programs import run_program
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 
 
 def make_lab_key(lab: LabPlaces) -> str:
@@ -86,7 +86,7 @@ def enter_command(lab: LabPlaces) -> list[str]:
 
 
 def _authority() -> Path:
-    folder = made_once(
+    folder = build_once(
         cache_folder() / "ssh-authority",
         lambda staging: _make_key(staging / "authority", "soundstage-lab-authority"),
     )

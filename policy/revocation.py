@@ -91,7 +91,7 @@ class KeyChanges:
         return not self._stale.is_set() and time.monotonic() - self._fetched_at < FRESH_S
 
     async def _watch(self) -> None:
-        with self._events.watched(STREAM) as woken:
+        with self._events.watch(STREAM) as woken:
             while True:
                 await woken.wait()
                 woken.clear()

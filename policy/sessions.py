@@ -11,7 +11,7 @@ import jwt
 
 from soundstage.database import new_id, utcnow
 from soundstage.errors import Unavailable
-from soundstage.private_files import made_once
+from soundstage.private_files import read_or_create
 
 COOKIE = "soundstage_session"
 SECRET_BYTES = 32
@@ -80,7 +80,7 @@ def session_secret(state_dir: Path) -> bytes:
     """The secret in `state_dir/session.key`, made at the first start; readable by its owner only."""
     path = state_dir / "session.key"
     try:
-        return made_once(path, lambda: secrets.token_bytes(SECRET_BYTES))
+        return read_or_create(path, lambda: secrets.token_bytes(SECRET_BYTES))
     except OSError as error:
         raise Unavailable(
             "policy.no_session_secret",

@@ -1,1 +1,1 @@
-"""What machines boot before they have a system: the boot network, the installer, the image and its agent."""
+"""Network boot of machines without a system: the boot network, the installer, the image and its agent."""

@@ -1,4 +1,4 @@
-"""What a process does by itself while it is up: looks for due work when woken and every few seconds.
+"""Runs background work of a process: looks for due work when woken and every few seconds.
 
 `Worker` calls one function; `ItemWorker` runs a step for each item that is due. Both log errors and go on,
 later with each failure, and end at once when closed.

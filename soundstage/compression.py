@@ -40,7 +40,7 @@ ENCODERS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
 """The preferred first."""
 
 
-def accepted_encoding(header: str) -> str | None:
+def choose_encoding(header: str) -> str | None:
     """Return which of our encodings an Accept-Encoding (RFC 9110 §12.5.3) takes, the preferred one."""
     taken = set()
     for part in header.lower().split(","):
@@ -62,7 +62,7 @@ class Compression:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        encoding = accepted_encoding(headers.get("accept-encoding", ""))
+        encoding = choose_encoding(headers.get("accept-encoding", ""))
         if headers.get("sec-fetch-site", "") in OTHER_SITES:
             encoding = None
         await self._app(scope, receive, _Answer(send, encoding))

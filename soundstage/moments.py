@@ -8,16 +8,16 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime
 
 
-def within_utc(given: date) -> date:
+def within_utc(moment: date) -> date:
     """Raises ValueError for the first and last hours there are, in a zone in which UTC has another year:
     calendars end there, and what keeps moments in UTC with them.
     """
-    if isinstance(given, datetime) and given.tzinfo is not None:
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
         try:
-            given.astimezone(UTC)
+            moment.astimezone(UTC)
         except OverflowError as error:
             raise ValueError("this moment lies outside of the years 1 to 9999 of UTC") from error
-    return given
+    return moment
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(within_utc)]

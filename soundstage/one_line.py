@@ -30,8 +30,8 @@ def one_line(value: object) -> object:
     """Breaks and tabs become a blank, other control characters go: a title cannot forge a line of a list."""
     if not isinstance(value, str):
         return value
-    kept = "".join(one for one in value if one.isspace() or unicodedata.category(one) != "Cc")
-    return " ".join(kept.split())
+    printable = "".join(one for one in value if one.isspace() or unicodedata.category(one) != "Cc")
+    return " ".join(printable.split())
 
 
 OneLine = Annotated[str, BeforeValidator(one_line)]

@@ -72,7 +72,8 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a list is sorted. `id` breaks ties, so that every row has a place of its own; with `column` None it
+    """The sort order of a list. `id` breaks ties, so that every row has a place of its own; with `column`
+    None it
     is the only key. Ids sort by the time of their making, texts and numbers alike. `column` must not be NULL:
     use `coalesce`.
     """
@@ -224,15 +225,15 @@ def _decode(cursor: str, digest: str, order: Order) -> tuple[SortValue | None, S
     return value, row_id
 
 
-def _typed(plain: Any, wanted: type[SortValue]) -> SortValue:
+def _typed(plain: Any, expected: type[SortValue]) -> SortValue:
     """Raises TypeError or ValueError for what no database could compare with the column."""
-    if wanted is datetime:
+    if expected is datetime:
         moment = datetime.fromisoformat(plain)
         if moment.tzinfo is None:
             raise ValueError("a time without a zone")
         return moment
-    if type(plain) is not wanted:
-        raise TypeError(wanted.__name__)
+    if type(plain) is not expected:
+        raise TypeError(expected.__name__)
     if isinstance(plain, int):
         if abs(plain) > MAX_INTEGER:
             raise ValueError("too large")

@@ -11,7 +11,7 @@ from pathlib import Path
 OWNER_ONLY = 0o600
 
 
-def made_once(path: Path, make: Callable[[], bytes], *, folder_mode: int = 0o777) -> bytes:
+def read_or_create(path: Path, make: Callable[[], bytes], *, folder_mode: int = 0o777) -> bytes:
     """Returns what the file holds; `make` gives it when there is none. Whole or not at all, and processes
     that make it at once agree on one. Raises `OSError`.
     """

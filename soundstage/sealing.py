@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken
 
 from soundstage.errors import Unavailable
-from soundstage.private_files import made_once
+from soundstage.private_files import read_or_create
 
 KEY_FILE = "seal.key"
 HINT = "Restore the file from a backup, or connect the accounts and make the webhooks anew."
@@ -42,7 +42,7 @@ class Sealer:
 
 def _fernet_of(path: Path, *, make: bool) -> Fernet:
     try:
-        key = made_once(path, Fernet.generate_key) if make else path.read_bytes()
+        key = read_or_create(path, Fernet.generate_key) if make else path.read_bytes()
         return Fernet(key.strip())
     except (OSError, ValueError) as error:
         raise Unavailable("seal.no_key", f"The key file {path} cannot be used: {error}.", HINT) from error

@@ -25,9 +25,9 @@ def new_trace_id() -> str:
 
 
 @contextmanager
-def trace(given: str | None = None, *, inherit: bool = True) -> Iterator[str]:
+def trace(requested: str | None = None, *, inherit: bool = True) -> Iterator[str]:
     """Everything inside runs under `given`, else (with `inherit`) the current trace, else a new one."""
-    chosen = given or (trace_id() if inherit else None) or new_trace_id()
+    chosen = requested or (trace_id() if inherit else None) or new_trace_id()
     token = _current.set(chosen)
     try:
         yield chosen

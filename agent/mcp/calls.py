@@ -30,7 +30,7 @@ from policy import Principal
 from policy.audit import AuditEntry
 from soundstage.database import Database
 from soundstage.database.tenants import tenant_scope
-from soundstage.errors import Invalid, SoundstageError, unexpected_error
+from soundstage.errors import Invalid, SoundstageError, internal_error
 from soundstage.telemetry import get_logger, trace
 
 
@@ -122,7 +122,7 @@ class McpCalls:
             return _failed(error)
         except Exception:
             self._log.exception("an MCP call broke", tool=call.tool.name)
-            return _failed(unexpected_error())
+            return _failed(internal_error())
 
     async def _result(self, principal: Principal, call: ToolCall, dry_run: bool) -> types.CallToolResult:
         session = await self._sessions.of(principal)

@@ -12,7 +12,7 @@ from agent.events import BRAIN_EVENT, BrainEvent, Done, Failure
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, stream_of
 from policy import Principal
-from soundstage.errors import Conflict, SoundstageError, Unavailable, unexpected_error
+from soundstage.errors import Conflict, SoundstageError, Unavailable, internal_error
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
 
@@ -178,7 +178,7 @@ class TurnRunner:
         except Exception:
             # A reader must not take the end of a broken answer for an empty one.
             get_logger(__name__).exception("an answer broke")
-            running.error = unexpected_error()
+            running.error = internal_error()
         except asyncio.CancelledError:
             if running.turn is not None:
                 running.add(Failure(code=CANCELLED, message="This answer was cancelled."))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from policy import public
-from soundstage.compression import accepted_encoding
+from soundstage.compression import choose_encoding
 from soundstage.errors import NotFound
 from soundstage.settings.outgoing import is_loopback_host
 
@@ -86,7 +86,7 @@ def _built_file(built: Path, name: str) -> Path | None:
 def _answer(path: Path, media_type: str, keep: str, request: Request, status: int = 200) -> Response:
     """As `ui/build` has compressed it, where the client takes that."""
     headers = {**HEADERS, "Cache-Control": keep, "Content-Type": media_type, "Vary": "Accept-Encoding"}
-    encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
+    encoding = choose_encoding(request.headers.get("accept-encoding", ""))
     if encoding is not None and (packed := path.with_name(path.name + PACKED[encoding])).is_file():
         path, headers["Content-Encoding"] = packed, encoding
     return Response(path.read_bytes(), status_code=status, headers=headers)

@@ -37,7 +37,7 @@ class RunTimes:
         """None when nothing of the kind has ended here."""
         return self._history.estimate(stage_of(kind, needs), work)
 
-    def expected_s(self, task: SegmentTask) -> float | None:
+    def estimate_s(self, task: SegmentTask) -> float | None:
         """Returns how long the task will probably run."""
         found = self.estimate(task.kind, task.needs, task.work)
         return None if found is None else found.likely_s

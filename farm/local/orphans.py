@@ -84,17 +84,17 @@ def end_processes(record: WorkerRecord) -> int:
     """
     if start_time(record.pid) == record.started:
         return _signal_all(os.killpg, [record.pid])
-    return _signal_all(os.kill, marked_processes(record))
+    return _signal_all(os.kill, find_processes(record))
 
 
-def marked_processes(record: WorkerRecord) -> list[int]:
+def find_processes(record: WorkerRecord) -> list[int]:
     """Live processes of the record's session that carry its mark (Linux; elsewhere none are found)."""
-    wanted = f"{MARK}={record.mark}".encode()
+    mark = f"{MARK}={record.mark}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         pid = int(folder.name)
         try:
-            if os.getsid(pid) == record.pid and wanted in (folder / "environ").read_bytes().split(b"\0"):
+            if os.getsid(pid) == record.pid and mark in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(pid)
         except OSError:
             continue

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from farm.local import launch, orphans
-from farm.worker_output import LogTail, bounded_lines, collect
+from farm.worker_output import LogTail, collect, read_lines
 
 EndedBy = Literal["itself", "cancel", "time_limit"]
 
@@ -84,7 +84,7 @@ async def run_process(
 
 async def _read_lines(process: asyncio.subprocess.Process, on_line: Callable[[bytes], None]) -> None:
     if process.stdout is not None:
-        async for line in bounded_lines(process.stdout):
+        async for line in read_lines(process.stdout):
             on_line(line)
 
 

@@ -40,8 +40,8 @@ class Workspace:
         await asyncio.to_thread(self._make_folders)
         if task.spec_sha256 is not None:
             await self._link(task.spec_sha256, SPEC_FILE)
-        for wanted in task.inputs:
-            await self._link(wanted.sha256, wanted.path)
+        for required in task.inputs:
+            await self._link(required.sha256, required.path)
         for sha256 in await media_named(task, self._blobs):
             await self._fetch(sha256)
 

@@ -1,4 +1,4 @@
-"""When a failed task is tried again, and how often; asked where a task is run."""
+"""Decides when and how often a failed task is tried again; called where a task is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine sees of its cards: PCI devices in /sys, nvidia-smi, and the file that our device plugin
+"""Simulates the cards of a machine: PCI devices in /sys, nvidia-smi, and the file that our device plugin
 reads.
 
 All of it follows from `cards.json` in the machine's folder, which the faults change while the machine runs.
@@ -77,7 +77,7 @@ def write_driver(machine: MachinePlaces, driver: dict[str, Any]) -> None:
 
 
 def write_kernel_log(machine: MachinePlaces, lines: str) -> None:
-    """What the driver would have written into the kernel's log: machines share the computer's own."""
+    """Writes the driver's lines of the kernel's log: machines share the computer's own."""
     _write(machine, "kernel.log", lines)
 
 

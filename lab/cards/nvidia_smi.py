@@ -212,7 +212,7 @@ def main() -> int:
     parser.add_argument("-pm", "--persistence-mode")
     parser.add_argument("--query-gpu")
     parser.add_argument("--format", default="csv")
-    asked, unknown = parser.parse_known_args()
+    options, unknown = parser.parse_known_args()
     if unknown:
         print(f"Invalid combination of input arguments. Please run 'nvidia-smi -h' for help. ({unknown[0]})")
         return BAD_ARGUMENT
@@ -232,26 +232,28 @@ def main() -> int:
                 "GPU is lost.  Reboot the system to recover this GPU"
             )
             return LOST
-    if asked.id is not None:
-        cards = [card for card in cards if asked.id in (str(card["index"]), card["uuid"], card["pci_bus_id"])]
+    if options.id is not None:
+        cards = [
+            card for card in cards if options.id in (str(card["index"]), card["uuid"], card["pci_bus_id"])
+        ]
         if not cards:
             print(WORDS[NO_DEVICES])
             return NO_DEVICES
-    if asked.persistence_mode is not None:
+    if options.persistence_mode is not None:
         for card in cards:
             print(f"Persistence mode is already Enabled for GPU {card['pci_bus_id']}.")
         print("All done.")
-    elif asked.list_gpus:
+    elif options.list_gpus:
         for card in cards:
             print(f"GPU {card['index']}: {card['model']} (UUID: {card['uuid']})")
-    elif asked.query_gpu:
+    elif options.query_gpu:
         try:
-            print("\n".join(csv_lines(cards, driver, asked.query_gpu, asked.format)))
+            print("\n".join(csv_lines(cards, driver, options.query_gpu, options.format)))
         except ValueError as trouble:
             print(trouble)
             return BAD_ARGUMENT
-    elif asked.query:
-        if not asked.xml_format:
+    elif options.query:
+        if not options.xml_format:
             print("This stand-in prints the long report as XML only: nvidia-smi -q -x")
             return BAD_ARGUMENT
         print(xml_report(cards, driver))

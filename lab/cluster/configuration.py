@@ -1,4 +1,5 @@
-"""What makes a machine a server or a client of the plain cluster: two files and two enabled units, before it
+"""Configures a machine as a server or a client of the plain cluster: two files and two enabled units, before
+it
 boots."""
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.layers import layer_folder
 from lab.programs import run_program
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 from soundstage.errors import Unavailable
 
 _PROJECT = Path(__file__).parents[2]
@@ -43,20 +43,20 @@ _UNITS = {
 
 def make_cluster_layer(root_tree: str) -> str:
     """The name of the layer; written when it is not there (seconds, once the engines are built)."""
-    engines = built_engines()
-    plugin = packed_plugin()
+    engines = build_engines()
+    plugin = pack_plugin()
     facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))
     name = f"cluster-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
-    made_once(layer_folder(root_tree, name), lambda staging: _write(staging, engines, plugin))
+    build_once(layer_folder(root_tree, name), lambda staging: _write(staging, engines, plugin))
     return name
 
 
-def built_engines() -> dict[str, Path]:
+def build_engines() -> dict[str, Path]:
     """Return the programs of Nomad and Consul by name; minutes when they have to be built."""
     _require_checkout()
     building: list[str | Path] = [_PROJECT / "tools" / "build", "consul", "nomad"]
-    said = run_program(building, doing="Building Nomad and Consul", timeout_s=_BUILD_S)
-    return {name: Path(path) for name, path in (line.split("\t") for line in said.splitlines())}
+    output = run_program(building, doing="Building Nomad and Consul", timeout_s=_BUILD_S)
+    return {name: Path(path) for name, path in (line.split("\t") for line in output.splitlines())}
 
 
 def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
@@ -76,7 +76,7 @@ def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
         (units / name).write_text(text)
 
 
-def packed_plugin() -> Path:
+def pack_plugin() -> Path:
     """Return the archive of the device plugin, which the role nomad finds in the same place."""
     packing: list[str | Path] = [_PROJECT / "scripts" / "pack_python"]
     packing += ["farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]

@@ -20,7 +20,7 @@ from lab.plan import LabPlan
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What an exercise works with: a lab whose cluster is whole, and the machine that fails. `job`: its work;
+    """The inputs of an exercise: a lab whose cluster is whole, and the machine that fails. `job`: its work;
     `boot_id`: of that machine, before the fault."""
 
     lab: Lab
@@ -30,8 +30,8 @@ class Scene:
     tasks: int
     boot_id: str
 
-    def believed(self) -> dict[str, int]:
-        """{machine: tasks that the server believes to run there}"""
+    def count_tasks(self) -> dict[str, int]:
+        """Returns the number of tasks that the server lists as running, by machine."""
         found = self.cluster.nomad("GET", f"/v1/job/{self.job}/allocations")
         return Counter(
             one["NodeName"]
@@ -46,14 +46,14 @@ class Scene:
         return int(done.stdout) if done.stdout.strip().isdigit() else -1
 
     def works(self) -> bool:
-        """All tasks run, and not only in the books."""
-        believed = self.believed()
+        """Returns whether all tasks run, by the server's list and by their processes."""
+        believed = self.count_tasks()
         return sum(believed.values()) == self.tasks and all(
             self.real(machine) >= count for machine, count in believed.items()
         )
 
     def works_elsewhere(self) -> bool:
-        return self.believed().get(self.machine, 0) == 0 and self.works()
+        return self.count_tasks().get(self.machine, 0) == 0 and self.works()
 
     def is_whole(self) -> bool:
         return all(state == "ready" for state in self.cluster.node_states().values()) and self.works()
@@ -76,8 +76,8 @@ class Scene:
         return bool(self.cluster.nomad("POST", f"/v1/job/{self.job}/evaluate", {"JobID": self.job})["EvalID"])
 
     def clock_is_wrong(self) -> bool:
-        said = self.lab.run(self.machine, ["date", "+%s"]).stdout.strip()
-        return said.isdigit() and abs(int(said) - time.time()) > AHEAD_S / 2
+        output = self.lab.run(self.machine, ["date", "+%s"]).stdout.strip()
+        return output.isdigit() and abs(int(output) - time.time()) > AHEAD_S / 2
 
 
 def boot_id(lab: Lab, machine: str) -> str:

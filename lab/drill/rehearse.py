@@ -32,8 +32,8 @@ class Outcome:
         return self.noticed_s is not None and self.whole_s is not None
 
 
-def chosen_exercises(names: Sequence[str]) -> tuple[Exercise, ...]:
-    """Those named, in their own order; all when none is."""
+def select_exercises(names: Sequence[str]) -> tuple[Exercise, ...]:
+    """Returns the named exercises in their own order; all when none is named."""
     unknown = [name for name in names if name not in {one.name for one in EXERCISES}]
     if unknown:
         raise Invalid(
@@ -76,7 +76,7 @@ def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outco
     clients = {one.name for one in lab.plan.machines if one.role == "client"}
 
     def has_work() -> bool:
-        return scene.is_whole() and (machine not in clients or machine in scene.believed())
+        return scene.is_whole() and (machine not in clients or machine in scene.count_tasks())
 
     scene.cluster.wait_for(has_work, "the farm to be at work before the exercise")
     try:

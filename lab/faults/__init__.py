@@ -1,4 +1,4 @@
-"""What can be broken on a machine of the lab, and healed again (`soundstage lab break|heal`, drills,
+"""Breaks and heals parts of a lab's machines (`soundstage lab break|heal`, drills,
 tests)."""
 
 from lab.faults.catalogue import FAULTS, active_faults, heal, strike

@@ -44,10 +44,10 @@ def heal(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list
     """Takes one fault away, or all; returns the names of those that were there."""
     struck = Struck(lab.machine(machine.name), machine)
     active = active_faults(struck.places)
-    wanted = [_fault(fault).name] if fault else active
-    healed = [name for name in active if name in wanted]
+    selected = [_fault(fault).name] if fault else active
+    healed = [name for name in active if name in selected]
     # What is healed through SSH comes after what SSH needs.
-    for name in sorted(wanted, key=lambda one: (one not in _FIRST, one)):
+    for name in sorted(selected, key=lambda one: (one not in _FIRST, one)):
         FAULTS[name].heal(struck)
         _remember(struck.places, [one for one in active_faults(struck.places) if one != name])
     return healed

@@ -36,7 +36,7 @@ def _set_right(machine: Struck) -> None:
 
 
 def _restart_services(machine: Struck) -> None:
-    """Those that run; a machine without power finds the clock as it is when it boots."""
+    """Restarts running services; a machine without power reads the clock when it boots."""
     command = ["systemctl", "try-restart", *_RESTARTED]
     run_program(
         ssh_command(machine.places.lab, machine.plan.name, command),

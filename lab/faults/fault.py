@@ -1,4 +1,4 @@
-"""What a fault is: two verbs on a machine. Both must come to the same end when they are called twice."""
+"""Defines a fault as two functions of a machine. Both must be idempotent."""
 
 from __future__ import annotations
 

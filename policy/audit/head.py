@@ -11,7 +11,7 @@ from pathlib import Path
 
 from policy.audit.chain import link
 from soundstage.errors import Invalid, Unavailable
-from soundstage.private_files import made_once
+from soundstage.private_files import read_or_create
 from soundstage.telemetry import get_logger
 
 KEY_BYTES = 32
@@ -118,7 +118,9 @@ class HeadFile:
     def _read_or_make_key(self) -> bytes:
         new = not self._key_path.exists()
         try:
-            text = made_once(self._key_path, lambda: secrets.token_hex(KEY_BYTES).encode(), folder_mode=0o700)
+            text = read_or_create(
+                self._key_path, lambda: secrets.token_hex(KEY_BYTES).encode(), folder_mode=0o700
+            )
             key = bytes.fromhex(text.decode().strip())
             if len(key) < KEY_BYTES:
                 raise ValueError(f"it holds fewer than {KEY_BYTES} bytes")

@@ -12,7 +12,7 @@ from provisioning_api.artefacts.service import ArtefactService
 from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.models import Machine
 from pxe.installer.plan import InstallerSettings, InstallPlan, ReportedDisk, choose_disk
-from pxe.installer.preseed import preseed
+from pxe.installer.preseed import render_preseed
 from pxe.installer.ramdisk import SETTINGS
 from soundstage.errors import Conflict
 
@@ -25,7 +25,7 @@ def machine_preseed(machine: Machine, artefacts: ArtefactService) -> str:
     hardware = Hardware.model_validate(machine.hardware or {})
     disks = [ReportedDisk(one.name, one.bytes, one.serial) for one in hardware.disks]
     disk = choose_disk(disks, settings.least_disk_bytes)
-    return preseed(InstallPlan(name=machine.name, disk=disk, settings=settings))
+    return render_preseed(InstallPlan(name=machine.name, disk=disk, settings=settings))
 
 
 def _settings(artefacts: ArtefactService) -> InstallerSettings:

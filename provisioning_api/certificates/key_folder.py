@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from soundstage.errors import Unavailable
-from soundstage.private_files import made_once
+from soundstage.private_files import read_or_create
 
 HINT = "Check that `state_dir` belongs to the user who runs soundstage, and restore the file from a backup."
 
@@ -48,7 +48,7 @@ class KeyFolder:
         """
         path = self._folder / name
         try:
-            return made_once(path, make, folder_mode=0o700)
+            return read_or_create(path, make, folder_mode=0o700)
         except OSError as error:
             raise self._broken(name, str(error.strerror)) from error
 

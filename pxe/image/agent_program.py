@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 from pxe.image.places import cache_folder
 from pxe.image.programs import run_tool
 
@@ -19,7 +19,7 @@ def agent_program() -> Path:
         if not path.name.endswith("_test.go"):
             digest.update(f"{path.name}\n".encode() + path.read_bytes())
     target = cache_folder() / "agents" / digest.hexdigest()[:16]
-    return made_once(target, _build) / "agent"
+    return build_once(target, _build) / "agent"
 
 
 def _build(staging: Path) -> None:

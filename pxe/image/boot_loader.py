@@ -54,7 +54,7 @@ def efi_boot(staging: Path) -> bytes:
 
 
 def _mkimage(platform: str, modules: tuple[str, ...], staging: Path) -> bytes:
-    early, made = staging / f"early-{platform}.cfg", staging / f"grub-{platform}"
+    early, output = staging / f"early-{platform}.cfg", staging / f"grub-{platform}"
     early.write_text(_EARLY)
     run_tool(
         [
@@ -68,9 +68,9 @@ def _mkimage(platform: str, modules: tuple[str, ...], staging: Path) -> bytes:
             "-p",
             "/boot/grub",
             "-o",
-            made,
+            output,
             *modules,
         ],
         doing="Making the boot loader",
     )
-    return made.read_bytes()
+    return output.read_bytes()

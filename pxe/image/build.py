@@ -14,8 +14,8 @@ from pxe.image.agent_program import agent_program
 from pxe.image.chunks import INDEX_SUFFIX, ImageIndex, write_chunks
 from pxe.image.debian import Mirror
 from pxe.image.disk import ROOT_LABEL, make_disk
-from pxe.image.finish import finished_tree
-from pxe.image.made_once import forget_unused, made_once
+from pxe.image.finish import finish_tree
+from pxe.image.folder_cache import build_once, forget_unused
 from pxe.image.places import cache_folder
 from pxe.image.recipe import Recipe, files_key
 from pxe.image.tree import debian_tree
@@ -26,7 +26,7 @@ from soundstage.errors import Invalid
 KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
 _BASE = "agent-base.cpio.zst"
 # How many of each stay in the cache, beside those of the last hour. A tree with roles is over a gigabyte.
-_KEPT = {"trees": 3, "built": 3, "agents": 3}
+_MOST_CACHED = {"trees": 3, "built": 3, "agents": 3}
 # Counted up when the making of disks changes in a way that the code below `image_key` does not tell.
 _FORM = 1
 
@@ -87,24 +87,26 @@ def build_image(
         kernel, modules = kernel_of(source)
         shutil.copyfile(kernel, staging / KERNEL)
         (staging / _BASE).write_bytes(base_ramdisk(agent, modules))
-        disk = make_disk(finished_tree(source, agent, ssh_user, work), version, work)
+        disk = make_disk(finish_tree(source, agent, ssh_user, work), version, work)
         write_chunks(disk, f"soundstage-{version}", version, ROOT_LABEL, staging)
         shutil.rmtree(work)
 
-    built = BuiltImage(made_once(cache_folder() / "built" / version, make))
+    built = BuiltImage(build_once(cache_folder() / "built" / version, make))
     _forget_old(say)
     return built
 
 
 def _forget_old(say: Callable[[str], None]) -> None:
-    """What is published has a folder of its own, and all this can be made anew."""
-    for kind, keep in _KEPT.items():
+    """Removes old entries of the cache; published images have a folder of their own."""
+    for kind, keep in _MOST_CACHED.items():
         for name in forget_unused(cache_folder() / kind, "*", keep=keep):
             say(f"Took {kind}/{name} out of the cache: newer ones have been used since")
 
 
-def taken_by_machines(folder: Path) -> str:
-    """The version of the image that machines take from a folder of artefacts: the greatest name."""
+def newest_version(folder: Path) -> str:
+    """Returns the version of the image that machines install from a folder of artefacts: the greatest
+    name.
+    """
     names = (path.name for path in folder.glob(f"*{INDEX_SUFFIX}"))
     return max(names, default="").removeprefix("soundstage-").removesuffix(INDEX_SUFFIX)
 

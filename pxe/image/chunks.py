@@ -78,4 +78,4 @@ def _pieces(disk: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _packed(piece: bytes, level: int) -> bytes:
-    return run_tool(["zstd", "-q", "-c", f"-{level}", "--no-check"], doing="Compressing", given=piece)
+    return run_tool(["zstd", "-q", "-c", f"-{level}", "--no-check"], doing="Compressing", stdin=piece)

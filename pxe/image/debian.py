@@ -49,7 +49,7 @@ class Mirror:
     http_proxy: str = ""
 
     def addresses(self) -> dict[str, str]:
-        """What machines ask for: where it really is."""
+        """Maps the addresses that machines request to those of the mirror."""
         return {
             PUBLIC: self.main,
             PUBLIC_SECURITY: self.security,
@@ -62,7 +62,7 @@ def mirror_of_this_computer() -> Mirror:
     distribution."""
     if shutil.which("apt-get") is None:
         return Mirror(http_proxy=_environment_proxy())
-    targets = _said(
+    targets = _run_apt(
         ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)", "Created-By: Packages"]
     )
     debian = [
@@ -90,12 +90,12 @@ def mmdebstrap(target: Path, packages: Iterable[str], mirror: Mirror) -> list[st
 
 
 def _apt_proxy() -> str:
-    line = _said(["apt-config", "shell", "proxy", "Acquire::http::Proxy"]).strip()
+    line = _run_apt(["apt-config", "shell", "proxy", "Acquire::http::Proxy"]).strip()
     proxy = line.removeprefix("proxy='").removesuffix("'")
     return proxy if re.match(r"https?://", proxy) else ""
 
 
-def _said(command: list[str]) -> str:
+def _run_apt(command: list[str]) -> str:
     return run_tool(command, doing="Reading apt's configuration").decode(errors="replace")
 
 

@@ -71,13 +71,13 @@ def _partition(disk: Path, layout: DiskLayout, version: str) -> None:
         line(ROOT_LABEL, _ROOT_AT, layout.root_bytes, _LINUX_ROOT),
     ]
     run_tool(
-        ["sfdisk", "--quiet", disk], doing="Writing the partition table", given="\n".join(script).encode()
+        ["sfdisk", "--quiet", disk], doing="Writing the partition table", stdin="\n".join(script).encode()
     )
 
 
 def _root(tree: Path, layout: DiskLayout, version: str, staging: Path) -> Path:
-    made = staging / "root.ext4"
-    with made.open("wb") as file:
+    image = staging / "root.ext4"
+    with image.open("wb") as file:
         file.truncate(layout.root_bytes)
     # GRUB of Debian 12 cannot read the two features that are turned off.
     options = ["-O", "^orphan_file,^metadata_csum_seed", "-m", "1", "-J", "size=32"]
@@ -85,34 +85,34 @@ def _root(tree: Path, layout: DiskLayout, version: str, staging: Path) -> Path:
         [
             *("mkfs.ext4", "-q", "-F", "-L", ROOT_LABEL, "-d", str(tree), "-b", "4096", *options),
             *("-U", _id(version, "root-fs"), "-E", f"hash_seed={_id(version, 'hash')},lazy_itable_init=0"),
-            str(made),
+            str(image),
         ],
         doing="Making the root file system",
         environment={"E2FSPROGS_FAKE_TIME": EPOCH, "SOURCE_DATE_EPOCH": EPOCH},
     )
-    _one_moment(made, tree)
-    return made
+    _one_moment(image, tree)
+    return image
 
 
 def _esp(version: str, staging: Path) -> Path:
-    made, program = staging / "esp.vfat", staging / "BOOTX64.EFI"
+    image, program = staging / "esp.vfat", staging / "BOOTX64.EFI"
     program.write_bytes(efi_boot(staging))
     os.utime(program, (int(EPOCH), int(EPOCH)))
-    with made.open("wb") as file:
+    with image.open("wb") as file:
         file.truncate(_ESP_SIZE)
     number = uuid.UUID(_id(version, "esp-fs")).hex[:8]
     run_tool(
-        ["mkfs.vfat", "--invariant", "-F", "32", "-n", "ESP", "-i", number, made],
+        ["mkfs.vfat", "--invariant", "-F", "32", "-n", "ESP", "-i", number, image],
         doing="Making the EFI system partition",
     )
     environment = {"SOURCE_DATE_EPOCH": EPOCH, "MTOOLS_SKIP_CHECK": "1"}
-    run_tool(["mmd", "-i", made, "::/EFI", "::/EFI/BOOT"], doing="Filling the ESP", environment=environment)
+    run_tool(["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"], doing="Filling the ESP", environment=environment)
     run_tool(
-        ["mcopy", "-m", "-i", made, program, "::/EFI/BOOT/BOOTX64.EFI"],
+        ["mcopy", "-m", "-i", image, program, "::/EFI/BOOT/BOOTX64.EFI"],
         doing="Filling the ESP",
         environment=environment,
     )
-    return made
+    return image
 
 
 def _write_at(disk: Path, at: int, content: Path) -> None:
@@ -128,7 +128,7 @@ def _write_at(disk: Path, at: int, content: Path) -> None:
 
 
 def _one_moment(file_system: Path, tree: Path) -> None:
-    """When a file was last read and last changed on the builder's disk is told to nobody: it would be another
+    """Sets all times of access and change to one moment; those of the builder's disk would be another
     moment in each image. (mkfs.ext4 copies both, and nothing on the builder's side can set the second.)
     """
     script = []
@@ -145,7 +145,7 @@ def _one_moment(file_system: Path, tree: Path) -> None:
     run_tool(
         ["debugfs", "-w", "-f", "-", file_system],
         doing="Setting the times of files",
-        given="\n".join(script).encode(),
+        stdin="\n".join(script).encode(),
         environment={"E2FSPROGS_FAKE_TIME": EPOCH},
     )
 

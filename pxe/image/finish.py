@@ -36,8 +36,10 @@ _OWN = (
 )
 
 
-def finished_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path:
-    """A copy of `tree` below `staging`, finished. Files that do not change are shared with the tree."""
+def finish_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path:
+    """Copies `tree` below `staging` and prepares it for first boot. Unchanged files are hard links into the
+    tree.
+    """
     root = staging / "root"
     run_tool(["cp", "--archive", "--link", tree, root], doing="Copying the tree")
     for name in (*_OWN, *(f"etc/ssh/{key.name}" for key in (root / "etc/ssh").glob("ssh_host_*"))):
@@ -54,10 +56,10 @@ def finished_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path
     (root / AGENT).chmod(0o755)
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
     for unit, (target, place) in _STARTED.items():
-        wanted = root / _UNITS / f"{target}.wants"
-        wanted.mkdir(parents=True, exist_ok=True)
-        _remove(wanted / unit)
-        (wanted / unit).symlink_to(place)
+        wants = root / _UNITS / f"{target}.wants"
+        wants.mkdir(parents=True, exist_ok=True)
+        _remove(wants / unit)
+        (wants / unit).symlink_to(place)
     for timer in _NOT_STARTED:
         _remove(root / _UNITS / "timers.target.wants" / timer)
     if ssh_user != "root":

@@ -1,4 +1,4 @@
-"""Where images and what they are made of are kept, outside of the checkout and keyed by content."""
+"""Finds the cache of images and their parts, outside of the checkout and keyed by content."""
 
 from __future__ import annotations
 

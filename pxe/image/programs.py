@@ -27,7 +27,7 @@ def run_tool(
     arguments: Sequence[str | Path],
     *,
     doing: str,
-    given: bytes | None = None,
+    stdin: bytes | None = None,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout_s: float = 600,
@@ -39,8 +39,8 @@ def run_tool(
     try:
         done = subprocess.run(
             command,
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
             cwd=cwd,
@@ -60,10 +60,10 @@ def run_tool(
         ) from None
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()
-        said = " / ".join(lines[-4:]) or "it said nothing"
+        last_lines = " / ".join(lines[-4:]) or "it said nothing"
         raise Upstream(
             "image.program_failed",
-            f"{doing} failed: {command[0]} ended with {done.returncode}: {said}",
+            f"{doing} failed: {command[0]} ended with {done.returncode}: {last_lines}",
             "Nothing was published. Mend what it names, and build again.",
         )
     return done.stdout

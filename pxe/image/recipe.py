@@ -1,4 +1,4 @@
-"""What an image is made of, as data; its key changes whenever the image would."""
+"""The recipe of an image; its key changes whenever the image would."""
 
 from __future__ import annotations
 

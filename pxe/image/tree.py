@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pxe.image.debian import Mirror, mmdebstrap
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 from pxe.image.places import cache_folder
 from pxe.image.programs import run_tool
 from pxe.image.recipe import Recipe
@@ -31,7 +31,7 @@ def debian_tree(recipe: Recipe, mirror: Mirror, say: Callable[[str], None]) -> P
         say("Making the Debian tree (about a minute, once per recipe)")
         _debootstrap(staging, recipe, mirror)
 
-    return made_once(target, make)
+    return build_once(target, make)
 
 
 def _debootstrap(target: Path, recipe: Recipe, mirror: Mirror) -> None:

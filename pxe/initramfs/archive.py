@@ -35,8 +35,8 @@ class Archive:
         self.add_folder("dev")
         self._entry("dev/console", stat.S_IFCHR | 0o600, b"", device=(5, 1))
 
-    def finished(self) -> bytes:
-        """The whole archive; it ends on a multiple of 512 bytes, so that another may follow."""
+    def to_bytes(self) -> bytes:
+        """Returns the whole archive, padded to a multiple of 512 bytes, so that another may follow."""
         self._entry(_END, 0, b"")
         whole = b"".join(self._parts)
         return whole + bytes(-len(whole) % 512)

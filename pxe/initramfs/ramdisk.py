@@ -50,7 +50,7 @@ def base_ramdisk(agent: Path, modules: Path) -> bytes:
         if inside.startswith(_DRIVERS):
             archive.add(f"{top}/kernel/{inside}", path.read_bytes())
     return run_tool(
-        ["zstd", "-q", "-c", "-15", "--no-check"], doing="Compressing the ramdisk", given=archive.finished()
+        ["zstd", "-q", "-c", "-15", "--no-check"], doing="Compressing the ramdisk", stdin=archive.to_bytes()
     )
 
 
@@ -70,4 +70,4 @@ def trusting(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> b
     archive.add(f"{_TRUST}/manifest.pub", f"{key}\n".encode())
     archive.add(f"{_TRUST}/built-at", f"{built_at}\n".encode())
     # Linux unpacks archives one behind the other; the next one begins on a multiple of four.
-    return base + bytes(-len(base) % 4) + archive.finished()
+    return base + bytes(-len(base) % 4) + archive.to_bytes()

@@ -1,4 +1,6 @@
-"""What is installed on one machine, checked before it becomes a preseed; made by the provisioning API."""
+"""The validated plan of an installation on one machine, before it becomes a preseed; built by the
+provisioning API.
+"""
 
 from __future__ import annotations
 

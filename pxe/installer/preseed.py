@@ -15,11 +15,11 @@ from pxe.installer.plan import InstallPlan
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The installer brings these itself, or chooses better.
-_NOT_ASKED_FOR = {"systemd", "systemd-sysv", "udev", "initramfs-tools", "e2fsprogs"}
+_LEFT_OUT = {"systemd", "systemd-sysv", "udev", "initramfs-tools", "e2fsprogs"}
 
 
-def preseed(plan: InstallPlan) -> str:
-    """For `preseed/url`. The same packages as an image has, so that both ways end alike."""
+def render_preseed(plan: InstallPlan) -> str:
+    """Renders the file for `preseed/url`, with the same packages as an image has."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -27,7 +27,7 @@ def preseed(plan: InstallPlan) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  no page; the plan lets in what stays one word
     )
-    wanted = [one for one in (*PACKAGES, *plan.settings.packages) if one not in _NOT_ASKED_FOR]
+    packages = [one for one in (*PACKAGES, *plan.settings.packages) if one not in _LEFT_OUT]
     return environment.get_template("preseed.cfg.j2").render(
-        plan=plan.model_dump(mode="json"), packages=list(dict.fromkeys(wanted))
+        plan=plan.model_dump(mode="json"), packages=list(dict.fromkeys(packages))
     )

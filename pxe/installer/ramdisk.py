@@ -45,7 +45,7 @@ def installer_artefacts(
     for unit in sorted((IMAGE_FILES / "etc/systemd/system").iterdir()):
         archive.add(f"{_PLACE}/units/{unit.name}", unit.read_bytes())
     # Linux unpacks one archive after the other; the next one begins on a multiple of four.
-    whole = ramdisk + bytes(-len(ramdisk) % 4) + archive.finished()
+    whole = ramdisk + bytes(-len(ramdisk) % 4) + archive.to_bytes()
     return {
         KERNEL: kernel,
         RAMDISK: trusting(whole, ca_pem=ca_pem, manifest_key=manifest_key, built_at=built_at),

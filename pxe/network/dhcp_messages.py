@@ -34,10 +34,10 @@ class Option(IntEnum):
     """The options that network boot is about."""
 
     VENDOR_SPECIFIC = 43
-    ADDRESS_WANTED = 50
+    REQUESTED_ADDRESS = 50
     KIND = 53
     SERVER = 54
-    WANTED = 55
+    PARAMETER_LIST = 55
     VENDOR_CLASS = 60
     TFTP_SERVER = 66
     BOOT_FILE = 67
@@ -61,14 +61,14 @@ class Message:
 
     @property
     def server(self) -> IPv4Address | None:
-        given = self.options.get(Option.SERVER, b"")
-        return IPv4Address(given) if len(given) == 4 else None
+        value = self.options.get(Option.SERVER, b"")
+        return IPv4Address(value) if len(value) == 4 else None
 
     @property
     def architecture(self) -> int | None:
         """Of the firmware: 0 is BIOS, 7 and 9 are UEFI x64, 16 is UEFI x64 by HTTP."""
-        given = self.options.get(Option.ARCHITECTURE, b"")
-        return int.from_bytes(given[:2], "big") if len(given) >= 2 else None
+        value = self.options.get(Option.ARCHITECTURE, b"")
+        return int.from_bytes(value[:2], "big") if len(value) >= 2 else None
 
     @property
     def vendor_class(self) -> str:
@@ -88,7 +88,10 @@ def discover(mac: str, transaction: int, *, asks_to_boot: bool = False) -> bytes
     """A DISCOVER whose answers are to be broadcast, because nobody has an address yet. With `asks_to_boot`
     servers that only name boot files answer too.
     """
-    options = [(Option.KIND, bytes([Kind.DISCOVER])), (Option.WANTED, bytes([1, 3, 6, 51, 54, 60, 66, 67]))]
+    options = [
+        (Option.KIND, bytes([Kind.DISCOVER])),
+        (Option.PARAMETER_LIST, bytes([1, 3, 6, 51, 54, 60, 66, 67])),
+    ]
     if asks_to_boot:
         options += [
             (Option.VENDOR_CLASS, b"PXEClient:Arch:00000:UNDI:002001"),

@@ -31,7 +31,7 @@ _EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class OtherServer:
-    """Who answered: `address` as it names itself, `mac` as it was on the wire."""
+    """A DHCP server that answered: `address` as it names itself, `mac` as it was on the wire."""
 
     address: IPv4Address
     mac: str
@@ -78,21 +78,21 @@ def search(interface: str, wait_s: float, own: IPv4Address | None = None) -> lis
 
 
 def verdict(found: Iterable[OtherServer], mode: str) -> tuple[bool, list[str]]:
-    """Whether the boot network may go on, and what to say."""
+    """Returns whether the boot network may start, and sentences for the operator."""
     others = list(found)
     in_the_way = [one for one in others if mode == "server" or one.boot_file]
-    said = [f"Another DHCP server is on this network: {one.sentence}." for one in in_the_way]
+    sentences = [f"Another DHCP server is on this network: {one.sentence}." for one in in_the_way]
     if mode == "server" and in_the_way:
-        said.append(
+        sentences.append(
             "Two servers give machines contradicting answers. Switch it off, or use the mode `proxy`."
         )
     elif in_the_way:
-        said.append(
+        sentences.append(
             "Machines would follow the one or the other. Take the boot file out of its configuration."
         )
     elif mode == "proxy" and not others:
-        said.append("No DHCP server answers here: machines will get no address until there is one.")
-    return not in_the_way, said
+        sentences.append("No DHCP server answers here: machines will get no address until there is one.")
+    return not in_the_way, sentences
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,13 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as trouble:
         print(f"Cannot look for DHCP servers on {chosen.interface}: {trouble}", file=sys.stderr)
         return CANNOT_LOOK
-    fine, said = verdict(found, chosen.mode)
+    fine, sentences = verdict(found, chosen.mode)
     if chosen.as_check:
         if not fine:
-            *message, hint = said
+            *message, hint = sentences
             print(json.dumps({"code": "boot_network.other_dhcp", "message": " ".join(message), "hint": hint}))
         return 0
-    for line in said:
+    for line in sentences:
         print(line)
     if fine or chosen.only_warn:
         return 0

@@ -1,4 +1,4 @@
-"""What one boot network is to be, checked before anything is written from it; made by tests and programs.
+"""The validated plan of one boot network, before anything is written from it; built by tests and programs.
 
 The role pxe_server hands the same names to the same templates.
 """
@@ -77,7 +77,7 @@ class BootNetwork(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def boot_url(self) -> str:
-        """Where scripts and programs are fetched."""
+        """The URL of scripts and programs."""
         port = "" if self.http_port == 80 else f":{self.http_port}"
         return f"http://{self.address}{port}/boot"
 

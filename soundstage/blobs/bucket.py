@@ -57,7 +57,7 @@ _REFUSED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class BucketAccess:
-    """Where an S3 server is and who we are there; what is left out comes from the usual AWS_* variables."""
+    """Address and credentials of an S3 server; missing fields come from the usual AWS_* variables."""
 
     endpoint_url: str | None = None
     region: str | None = None

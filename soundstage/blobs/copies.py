@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from soundstage.blobs.schemas import is_key, key_of
-from soundstage.blobs.staging import disk_errors, locked
+from soundstage.blobs.staging import disk_errors, lock_store
 
 # A copy that was asked for is spared this long: a worker may be about to read it, and is told only its path.
 SPARE_S = 6 * 3600.0
@@ -32,7 +32,7 @@ class Copies:
     def find(self, digits: str) -> Path | None:
         """The copy, which is then spared for some hours; None when there is none."""
         path = self.path(digits)
-        with disk_errors(self._root), locked(self._staging):
+        with disk_errors(self._root), lock_store(self._staging):
             try:
                 os.utime(path)
             except FileNotFoundError:
@@ -42,7 +42,7 @@ class Copies:
     def take(self, staged: Path, digits: str) -> Path:
         """Moves a whole, checked file in."""
         path = self.path(digits)
-        with disk_errors(self._root), locked(self._staging):
+        with disk_errors(self._root), lock_store(self._staging):
             path.parent.mkdir(exist_ok=True)
             self._grown += staged.stat().st_size
             staged.rename(path)
@@ -65,7 +65,7 @@ class Copies:
         for _, size, path in found:
             if total <= limit:
                 return
-            with locked(self._staging):
+            with lock_store(self._staging):
                 # Asked for since we looked? A reader in another process may also have removed it.
                 if path.exists() and time.time() - path.stat().st_mtime > SPARE_S:
                     path.unlink()

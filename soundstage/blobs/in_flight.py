@@ -11,7 +11,7 @@ RoomCheck = Callable[[int], None]
 
 
 class InFlightBytes:
-    """What has been announced or written of files that are not whole yet, of all threads."""
+    """Bytes that were announced or written for incomplete files, of all threads."""
 
     def __init__(self, check: RoomCheck) -> None:
         self._check = check
@@ -56,15 +56,15 @@ class InFlightBytes:
 class Reservation:
     """The part of one file."""
 
-    def __init__(self, ledger: InFlightBytes) -> None:
-        self._ledger = ledger
+    def __init__(self, total: InFlightBytes) -> None:
+        self._total = total
         self.bytes = 0
         self.written = 0
 
     def add_written(self, size: int) -> None:
         """So many bytes more are on the disk."""
         self.written += size
-        self._ledger.add_written(size)
+        self._total.add_written(size)
 
     def raise_to(self, size: int) -> None:
         """Raises StorageFull when the file, with all others in flight, does not fit."""
@@ -72,6 +72,6 @@ class Reservation:
         if more <= 0:
             return
         # Counted before it is checked: of two that come at once, one at least sees the other.
-        total = self._ledger.add(more)
+        total = self._total.add(more)
         self.bytes = size
-        self._ledger.check(total)
+        self._total.check(total)

@@ -1,4 +1,4 @@
-"""What is known of a blob."""
+"""The metadata of a blob."""
 
 from __future__ import annotations
 

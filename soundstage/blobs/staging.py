@@ -69,7 +69,7 @@ class StagedFile:
 
 
 @contextmanager
-def staged_file(folder: Path, max_bytes: int | None = None) -> Iterator[StagedFile]:
+def create_staged_file(folder: Path, max_bytes: int | None = None) -> Iterator[StagedFile]:
     """A private file in `folder`, locked while in use and gone afterwards unless it was moved away."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def sweep(folder: Path) -> int:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_store(folder: Path) -> Iterator[None]:
     """Holds the one lock of a store, against other processes too, while names appear and vanish."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("wb") as file:

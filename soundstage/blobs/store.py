@@ -31,9 +31,9 @@ from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_ke
 from soundstage.blobs.staging import (
     StagedFile,
     check_disk,
+    create_staged_file,
     disk_errors,
-    locked,
-    staged_file,
+    lock_store,
     sweep,
     sync_folder,
 )
@@ -105,7 +105,7 @@ class BlobStore:
 
     async def put_bytes(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> Blob:
         """Stores `data`; raises StorageFull when the disk or the quota is."""
-        with staged_file(self._staging) as staged:
+        with create_staged_file(self._staging) as staged:
             await asyncio.to_thread(staged.write, data)
             return await asyncio.to_thread(self._place, staged, media_type)
 
@@ -125,7 +125,7 @@ class BlobStore:
         it passes the quota together with all that is in flight. `expected_bytes`, where the sender told its
         size, are reserved before the first chunk is read, and must fit on the disk beside `RESERVE_BYTES`.
         """
-        with self._in_flight.reserve() as reserved, staged_file(self._staging, max_bytes) as staged:
+        with self._in_flight.reserve() as reserved, create_staged_file(self._staging, max_bytes) as staged:
             await asyncio.to_thread(reserved.raise_to, expected_bytes)
             if expected_bytes:
                 await asyncio.to_thread(check_disk, self._root, self._in_flight.unwritten)
@@ -225,7 +225,7 @@ class BlobStore:
             raise NotFound(
                 "blob.source_missing", f"There is no file {path.name} to store.", "Check the path."
             )
-        with staged_file(self._staging) as staged:
+        with create_staged_file(self._staging) as staged:
             # Refused before a long copy; `_place` asks again with what others have written meanwhile.
             self._check_quota(path.stat().st_size)
             staged.copy_from(path)
@@ -240,7 +240,7 @@ class BlobStore:
             # Whoever has made it is likely to read it: a segment, for the assembly of its video.
             self._copies.take(staged.path, digits)
             return blob
-        with disk_errors(self._root), locked(self._staging):
+        with disk_errors(self._root), lock_store(self._staging):
             if final.exists():
                 _touch_now(final)
                 return blob
@@ -254,7 +254,7 @@ class BlobStore:
         return blob
 
     def _touch(self, path: Path) -> bool:
-        with disk_errors(self._root), locked(self._staging):
+        with disk_errors(self._root), lock_store(self._staging):
             try:
                 _touch_now(path)
             except FileNotFoundError:
@@ -275,7 +275,7 @@ class BlobStore:
                 time.sleep(PUT_PAUSE_S)
                 continue
             # A collector may have looked before our upload and deleted after it.
-            with locked(self._staging):
+            with lock_store(self._staging):
                 stored = self._head(digits)
             if stored is not None and stored.bytes == staged.bytes:
                 if before is None:
@@ -291,7 +291,7 @@ class BlobStore:
         path = self._root / key_of(digits)
         # Under the lock that `_place` takes: content that is put again at this moment either moves the time
         # that we are about to read, or finds the file gone and stores it anew.
-        with disk_errors(self._root), locked(self._staging):
+        with disk_errors(self._root), lock_store(self._staging):
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -305,7 +305,7 @@ class BlobStore:
 
     def _delete_from_bucket(self, digits: str, unless_modified_since: datetime | None) -> bool:
         # The lock is for the processes of this machine; see `_upload` for those of others.
-        with disk_errors(self._root), locked(self._staging):
+        with disk_errors(self._root), lock_store(self._staging):
             found = self._head(digits)
             if found is None or (
                 unless_modified_since is not None and found.modified >= unless_modified_since
@@ -340,7 +340,7 @@ class BlobStore:
             self._reached = True
 
     async def _fetch(self, digits: str) -> Path:
-        with staged_file(self._staging) as staged:
+        with create_staged_file(self._staging) as staged:
             async for chunk in self.stream(digits):
                 await asyncio.to_thread(staged.write, chunk)
             if await asyncio.to_thread(staged.finish) != digits:

@@ -37,9 +37,9 @@ from soundstage.errors.tree import (
 if TYPE_CHECKING:
     from soundstage.errors.problems import (
         install_error_handlers,
+        internal_error,
         problem_of,
         problem_response,
-        unexpected_error,
     )
 
 __all__ = [
@@ -55,9 +55,9 @@ __all__ = [
     "Unavailable",
     "Upstream",
     "install_error_handlers",
+    "internal_error",
     "problem_of",
     "problem_response",
-    "unexpected_error",
 ]
 
 

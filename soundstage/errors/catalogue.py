@@ -73,12 +73,12 @@ def error_reference(packages: Iterable[Path]) -> str:
     where it has a status, and a hint, if anywhere.
     """
     declared, _ = read_codes(packages)
-    told: dict[str, DeclaredCode] = {}
+    by_code: dict[str, DeclaredCode] = {}
     for found in sorted(declared, key=lambda found: (found.code, found.status is None, not found.hint)):
-        told.setdefault(found.code, found)
+        by_code.setdefault(found.code, found)
     lines: list[str] = []
     family = ""
-    for found in told.values():
+    for found in by_code.values():
         if found.code.split(".")[0] != family:
             family = found.code.split(".")[0]
             lines += [
@@ -123,22 +123,22 @@ class _Module:
         return name if name in self._statuses else None
 
     def _read(self, call: ast.Call, kind: str) -> Iterator[DeclaredCode | HiddenCode]:
-        given = dict(zip(("code", "message", "hint", "status"), call.args, strict=False))
-        given.update({keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None})
+        arguments = dict(zip(("code", "message", "hint", "status"), call.args, strict=False))
+        arguments.update({keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None})
         where = f"{self._name}:{call.lineno}"
-        if "code" not in given:
+        if "code" not in arguments:
             # A subclass that brings its own code, or a call that passes everything on (`Failed(**fields)`).
             return
         status = self._statuses[kind]
-        match given.get("status"):
+        match arguments.get("status"):
             case ast.Constant(value=int(number)):
                 status = number
-        codes = list(self._strings(given["code"]))
+        codes = list(self._strings(arguments["code"]))
         for code in codes:
-            message, hint = (self._text(given.get(name)) for name in ("message", "hint"))
+            message, hint = (self._text(arguments.get(name)) for name in ("message", "hint"))
             yield DeclaredCode(code, status, message, hint, where)
         # `Failed(code=error.code)` passes on a code that was written where that error was raised.
-        if not codes and not isinstance(given["code"], ast.Attribute):
+        if not codes and not isinstance(arguments["code"], ast.Attribute):
             yield HiddenCode(where, ast.unparse(call.func))
 
     def _strings(self, node: ast.expr) -> Iterator[str]:

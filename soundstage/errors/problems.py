@@ -57,7 +57,7 @@ def problem_response(error: SoundstageError, **more: Any) -> JSONResponse:
     return JSONResponse(document, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
-def unexpected_error() -> SoundstageError:
+def internal_error() -> SoundstageError:
     """Returns what a caller learns of a failure that nobody foresaw: that it happened, and its trace id."""
     return SoundstageError(
         "internal.unexpected",
@@ -125,7 +125,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    return problem_response(unexpected_error())
+    return problem_response(internal_error())
 
 
 def _framework_error(status: int, detail: str, request: Request) -> SoundstageError:

@@ -1,4 +1,4 @@
-"""Which events a reader wants, by kind and stream; followed, resumed and searched in the database."""
+"""Filters events by kind and stream, when they are followed, resumed and searched in the database."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class EventFilter:
         return cls(_names(kinds, "kinds"), _names(streams, "streams"))
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return what rows must fulfil."""
+        """Returns the SQL conditions."""
         return [
             *_chosen(self.kinds, _matches_kind),
             *_chosen(self.streams, _matches_stream),
         ]
 
 
-def _names(given: Sequence[str], what: str) -> tuple[str, ...]:
-    found = tuple(name for one in given for part in one.split(",") if (name := part.strip()))
+def _names(values: Sequence[str], what: str) -> tuple[str, ...]:
+    found = tuple(name for one in values for part in one.split(",") if (name := part.strip()))
     bad = next((name for name in found if _NAME.fullmatch(name) is None), None)
     if bad is not None or len(found) > MAX_NAMES:
         problem = f"{bad!r} is no name" if bad is not None else f"it has {len(found)} names"
@@ -53,9 +53,9 @@ def _names(given: Sequence[str], what: str) -> tuple[str, ...]:
 
 
 def _chosen(names: Sequence[str], matches: Callable[[str], ColumnElement[bool]]) -> list[ColumnElement[bool]]:
-    wanted = [matches(name) for name in names if not name.startswith("-")]
+    included = [matches(name) for name in names if not name.startswith("-")]
     left_out = [matches(name[1:]) for name in names if name.startswith("-")]
-    chosen = [or_(*wanted)] if wanted else []
+    chosen = [or_(*included)] if included else []
     return [*chosen, not_(or_(*left_out))] if left_out else chosen
 
 

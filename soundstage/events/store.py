@@ -27,8 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.database import Database, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.events.filter import EventFilter
-from soundstage.events.listening import Bell
 from soundstage.events.models import EventRow, EventStreamRow
+from soundstage.events.notifications import Notifier
 from soundstage.events.schemas import Event
 from soundstage.events.tail import Tail
 from soundstage.paging import contains_words
@@ -69,8 +69,8 @@ class EventStore:
     def __init__(self, db: Database, *, poll_s: float = 0.25, heartbeat_s: float = 15.0) -> None:
         self._db = db
         self.heartbeat_s = heartbeat_s
-        self._bell = Bell(db)
-        self._tail = Tail(self.last_id, poll_s, self._bell)
+        self._notifier = Notifier(db)
+        self._tail = Tail(self.last_id, poll_s, self._notifier)
         self._reading: set[asyncio.Future[Any]] = set()
 
     async def append(
@@ -91,7 +91,7 @@ class EventStore:
         self,
         session: AsyncSession,
         stream: str,
-        told: Sequence[tuple[str, Mapping[str, Any]]],
+        entries: Sequence[tuple[str, Mapping[str, Any]]],
         trace_id: str | None = None,
     ) -> list[Event]:
         """As `append`, for several events (kind, data) of one stream: two statements, however many."""
@@ -101,18 +101,18 @@ class EventStore:
             )
         if not stream or stream == ALL_STREAMS:
             raise ValueError(f"not the name of a stream: {stream!r}")
-        if not told:
+        if not entries:
             return []
-        numbers, places = await _take(session, stream, len(told))
+        numbers, places = await _take(session, stream, len(entries))
         at, trace = utcnow(), trace_id or current_trace_id()
         rows = [
             {"id": number, "stream": stream, "seq": place, "kind": kind, "data": storable(dict(data)),
              "at": at, "trace_id": trace}
-            for number, place, (kind, data) in zip(numbers, places, told, strict=True)
+            for number, place, (kind, data) in zip(numbers, places, entries, strict=True)
         ]  # fmt: skip
         await session.execute(_ADD, rows)
         if self._wake_at_commit(session, stream):
-            await self._bell.ring(session, stream)
+            await self._notifier.notify(session, stream)
         return [Event.model_validate(row) for row in rows]
 
     async def read(
@@ -120,25 +120,26 @@ class EventStore:
         stream: str | None = None,
         after: int = 0,
         limit: int = PAGE,
-        wanted: EventFilter = ALL_EVENTS,
+        event_filter: EventFilter = ALL_EVENTS,
     ) -> list[Event]:
         """At most `limit` events with an id after `after`, oldest first; of one stream, or of all (None)."""
         # A cursor from outside may be larger than any database can count.
         query = select(EventRow).where(EventRow.id > min(after, MAX_ID)).order_by(EventRow.id).limit(limit)
         if stream is not None:
             query = query.where(EventRow.stream == stream)
-        query = query.where(*wanted.conditions())
+        query = query.where(*event_filter.conditions())
         async with self._db.session() as session:
             return [Event.model_validate(row) for row in await session.scalars(query)]
 
     async def search(
-        self, wanted: EventFilter, words: str | None, top: int, floor: int
+        self, event_filter: EventFilter, words: str | None, top: int, floor: int
     ) -> AsyncGenerator[Event, None]:
         """Find events that hold all the words, newest first, with an id below `top` and from `floor` on."""
         while True:
             query = select(EventRow).where(EventRow.id < min(top, MAX_ID), EventRow.id >= floor)
             query = query.where(
-                *wanted.conditions(), *contains_words(words, EventRow.kind, EventRow.stream, EventRow.data)
+                *event_filter.conditions(),
+                *contains_words(words, EventRow.kind, EventRow.stream, EventRow.data),
             )
             async with self._db.session() as session:
                 rows = await session.scalars(query.order_by(EventRow.id.desc()).limit(PAGE))
@@ -159,25 +160,25 @@ class EventStore:
         """The `seq` of the newest event of a stream; 0 when there has never been one."""
         return await self._to_the_end(self._last_of(stream))
 
-    def watched(self, stream: str) -> AbstractContextManager[asyncio.Event]:
+    def watch(self, stream: str) -> AbstractContextManager[asyncio.Event]:
         """An event that is set when there may be something new in `stream`; at once for our own commits."""
-        return self._tail.watched(stream)
+        return self._tail.watch(stream)
 
     async def _last_of(self, stream: str) -> int:
         async with self._db.session() as session:
             return await session.scalar(_LAST, {"stream": stream}) or 0
 
     async def follow(
-        self, stream: str | None = None, after: int = 0, wanted: EventFilter = ALL_EVENTS
+        self, stream: str | None = None, after: int = 0, event_filter: EventFilter = ALL_EVENTS
     ) -> AsyncGenerator[Event, None]:
         """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
-        with self._tail.watched(stream) as woken:
+        with self._tail.watch(stream) as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
                 # Asked before reading: what is up to this id and does not come now is not wanted.
-                seen = after if wanted == ALL_EVENTS else await self._to_the_end(self.last_id())
-                page = await self._to_the_end(self.read(stream, after, PAGE, wanted))
+                seen = after if event_filter == ALL_EVENTS else await self._to_the_end(self.last_id())
+                page = await self._to_the_end(self.read(stream, after, PAGE, event_filter))
                 for found in page:
                     after = found.id
                     yield found
@@ -239,7 +240,7 @@ class EventStore:
         return len((await session.execute(old)).all())
 
     async def prunable(self, before: datetime, keep: Collection[str] = ()) -> int:
-        """How many events `prune` would remove."""
+        """Returns how many events `prune` would remove."""
         async with self._db.session() as session:
             found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
         return found or 0

@@ -1,4 +1,4 @@
-"""Wakes the followers of the event log: at once for our own commits, by a bell or a poll for others'."""
+"""Wakes the followers of the event log: at once for our own commits, by notification or poll for others'."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 
 from soundstage.errors import SoundstageError
-from soundstage.events.listening import Bell
+from soundstage.events.notifications import Notifier
 from soundstage.telemetry.logs import get_logger
 
 # While the bell can be heard the poll only guards against a line that is dead without saying so.
@@ -17,12 +17,14 @@ _Waker = tuple[str | None, Callable[[], None]]
 
 
 class Tail:
-    """One poll, and one bell, for all followers: a hundred open pages cost the database as much as one."""
+    """Shares one poll and one LISTEN among all followers: a hundred open pages cost the database as much as
+    one.
+    """
 
-    def __init__(self, last_id: Callable[[], Awaitable[int]], poll_s: float, bell: Bell) -> None:
+    def __init__(self, last_id: Callable[[], Awaitable[int]], poll_s: float, notifier: Notifier) -> None:
         self._last_id = last_id
         self._poll_s = poll_s
-        self._bell = bell
+        self._notifier = notifier
         self._wakers: set[_Waker] = set()
         self._poller: asyncio.Task[None] | None = None
         self._pollers: set[asyncio.Task[None]] = set()
@@ -38,11 +40,11 @@ class Tail:
 
     @property
     def watching(self) -> bool:
-        """Whether anybody follows, and the poll therefore runs."""
+        """True while there are followers, and the poll therefore runs."""
         return bool(self._wakers)
 
     @contextmanager
-    def watched(self, stream: str | None) -> Iterator[asyncio.Event]:
+    def watch(self, stream: str | None) -> Iterator[asyncio.Event]:
         """An event that is set when there may be something new in `stream` (None: in any)."""
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -92,11 +94,13 @@ class Tail:
                         break
 
     async def _listen(self, stack: AsyncExitStack) -> asyncio.Event | None:
-        """Hears the bell until the stack closes. Gives what tells that the line is lost; None: no line."""
-        if not self._bell.exists:
+        """Listens until the stack closes. Returns the event that is set when the connection is lost; None
+        without one.
+        """
+        if not self._notifier.exists:
             return None
         try:
-            return await stack.enter_async_context(self._bell.listening(self._heard))
+            return await stack.enter_async_context(self._notifier.listening(self._on_stream))
         except SoundstageError as error:
             self._log.warning("events of others are looked for, not told", code=error.code)
             return None
@@ -114,7 +118,7 @@ class Tail:
                 wake()
         return latest
 
-    def _heard(self, stream: str) -> None:
+    def _on_stream(self, stream: str) -> None:
         self.wake((stream,))
 
 

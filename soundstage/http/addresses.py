@@ -1,4 +1,4 @@
-"""What an IP address is: public, of this machine, or one that nobody may name; used by `destinations`."""
+"""Classifies IP addresses as public, of this machine, or forbidden; used by `destinations`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def lookup(host: str, port: int) -> list[Address]:
     return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-def embedded(address: Address) -> Address:
+def unmap_address(address: Address) -> Address:
     """The IPv4 address inside an IPv6 one (mapped, compatible, 6to4, NAT64), else the address itself."""
     if isinstance(address, IPv4Address):
         return address

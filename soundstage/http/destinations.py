@@ -1,4 +1,4 @@
-"""Where outgoing calls may lead: never to our own listeners; for URLs of people, only to public addresses
+"""Restricts outgoing calls: never to our own listeners; for URLs of people, only to public addresses
 and to the networks that the operator allows. Used by the outgoing client, and when a URL is stored.
 """
 
@@ -19,7 +19,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class OwnListeners:
-    """Where processes of this installation listen: ports of this machine, and public names with ports."""
+    """The listeners of this installation: ports of this machine, and public names with ports."""
 
     ports: frozenset[int] = frozenset()
     names: frozenset[tuple[str, int]] = frozenset()
@@ -39,7 +39,7 @@ NO_LISTENERS = OwnListeners()
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Where one kind of call may lead.
+    """The allowed destinations of one kind of call.
 
     `named_by_operator`: the URL stands in config.toml or in Consul, so private addresses and loopback are
     meant. Otherwise `networks` are those that the operator opens beside public addresses, with the settings
@@ -55,7 +55,7 @@ class Destinations:
 
     def check(self, host: str, address: Address, port: int) -> None:
         """Raises Forbidden `outgoing.own_listener`, Invalid `outgoing.address_refused`."""
-        inner = addresses.embedded(address)
+        inner = addresses.unmap_address(address)
         if self.listeners.include(host, inner, port):
             raise Forbidden(
                 "outgoing.own_listener",
@@ -120,7 +120,7 @@ async def resolve(url: str | httpx.URL, destinations: Destinations) -> Target:
         ) from error
     for address in found:
         destinations.check(host, address, port)
-    if not encrypted and not all(addresses.is_of_this_machine(addresses.embedded(one)) for one in found):
+    if not encrypted and not all(addresses.is_of_this_machine(addresses.unmap_address(one)) for one in found):
         raise _not_encrypted(host)
     return Target(host, port, tuple(found))
 

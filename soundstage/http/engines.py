@@ -28,7 +28,7 @@ _CHUNK_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """Where an engine is, as the operator wrote it, and who we are there. A missing file raises OSError when
+    """Address and credentials of an engine, as the operator wrote them. A missing file raises OSError when
     it is used; `ca_file` None means the authorities of this machine.
     """
 
@@ -42,7 +42,7 @@ class EngineAddress:
 
     @property
     def verify(self) -> str | bool:
-        """What requests takes; its own list of authorities would leave out those of the operator."""
+        """The `verify` of requests; its own list of authorities would leave out those of the operator."""
         known = ssl.get_default_verify_paths()
         return str(self.ca_file or "") or known.cafile or known.capath or True
 

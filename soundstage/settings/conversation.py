@@ -10,7 +10,7 @@ from soundstage.settings.sections import Keyed, Section, read_key_file
 
 
 class AgentSettings(Section):
-    """What one answer of the agent may take, where a language model gives it."""
+    """Limits of one answer of the agent by a language model."""
 
     turn_calls: int = Field(12, ge=1, le=100, description="how often the model is asked, tools included")
     turn_s: float = Field(120.0, gt=0, le=3600, description="how long the model may take in all")

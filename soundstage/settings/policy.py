@@ -11,7 +11,7 @@ from soundstage.settings.sections import Section
 
 
 class PolicySettings(Section):
-    """How decisions are made."""
+    """Settings of policy decisions."""
 
     engine: Literal["embedded", "opa"] = Field(
         "embedded", description="what evaluates the rules: this process, or an OPA server"

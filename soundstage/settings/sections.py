@@ -79,7 +79,7 @@ class Section(BaseModel):
 
 
 class HttpSettings(Section):
-    """Where the API and the page listen."""
+    """Addresses and ports of the API and the page."""
 
     host: Host = Field(
         "127.0.0.1", description="address to listen on; anything but loopback is reachable by others"
@@ -117,7 +117,7 @@ class HttpSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """Where projects, renders, keys and events are kept."""
+    """The database of projects, renders, keys and events."""
 
     url: str | None = Field(
         None,
@@ -129,7 +129,7 @@ class DatabaseSettings(Section):
 
 
 class BlobSettings(Section):
-    """Where pictures, sounds and videos are kept."""
+    """The store of pictures, sounds and videos."""
 
     url: str | None = Field(
         None, description="folder, `file:///path` or `s3://bucket/prefix`; empty: `blobs` in `state_dir`"
@@ -157,7 +157,7 @@ class BlobSettings(Section):
 
 
 class WorkerSettings(Section):
-    """How videos are made on this machine."""
+    """Settings of renders on this machine."""
 
     command: CommaList = Field(
         (),
@@ -176,7 +176,7 @@ class WorkerSettings(Section):
 
 
 class AuthSettings(Section):
-    """Who may come in."""
+    """Settings of authentication."""
 
     api_key_hashes: KeyHashes = Field(
         (),
@@ -194,7 +194,7 @@ class AuthSettings(Section):
 
 
 class NomadSettings(Section):
-    """How the Nomad servers are reached."""
+    """Address and credentials of the Nomad servers."""
 
     address: AnyHttpUrl | None = Field(
         None, description="the API of a Nomad server; empty: `http://127.0.0.1:4646`"
@@ -243,7 +243,7 @@ class NomadSettings(Section):
 
 
 class FarmSettings(Section):
-    """Where segments are made."""
+    """The scheduler of segments."""
 
     scheduler: Literal["local", "nomad"] = Field(
         "local", description="`local`: on this machine; `nomad`: on the nodes of a Nomad cluster"
@@ -256,7 +256,7 @@ class FarmSettings(Section):
 
 
 class LimitSettings(Section):
-    """What is refused as too much."""
+    """Limits of requests."""
 
     upload_mib: int = Field(2048, ge=1, description="largest file that can be uploaded")
     body_kib: int = Field(2048, ge=16, description="largest JSON body")
@@ -269,7 +269,7 @@ class LimitSettings(Section):
 
 
 class RetentionSettings(Section):
-    """How long finished things stay; `soundstage gc` applies it."""
+    """Retention times, applied by `soundstage gc`."""
 
     render_days: int | None = Field(
         None, ge=1, description="finished renders older than this go; empty: they stay"
@@ -281,7 +281,7 @@ class RetentionSettings(Section):
 
 
 class EventSettings(Section):
-    """How events travel."""
+    """Settings of event streams."""
 
     poll_ms: int = Field(
         250, ge=20, le=60_000, description="how often other processes' events are looked for"
@@ -292,7 +292,7 @@ class EventSettings(Section):
 
 
 class LogSettings(Section):
-    """What is logged, on standard error."""
+    """Settings of the log on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is written"

@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file and the environment; read by `load`."""
+"""Reads settings from a TOML file and the environment; called by `load`."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
 
     @property
     def bound_to_loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """True when only this machine can reach the server."""
         if self.http.host == "localhost":
             return True
         try:
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         except ValueError:
             return False
 
-    def masked(self) -> dict[str, Any]:
+    def mask_secrets(self) -> dict[str, Any]:
         """All settings as plain data to print: no hashes, no passwords in URLs."""
         shown: dict[str, Any] = self.model_dump(mode="json")
         shown["auth"]["api_key_hashes"] = [MASK for _ in self.auth.api_key_hashes]

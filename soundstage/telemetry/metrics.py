@@ -23,7 +23,7 @@ class Metrics:
     def __init__(self) -> None:
         # Not the library's global registry: two applications in one process (tests, `up`) must not add up.
         self.registry = CollectorRegistry()
-        self._made: dict[str, Counter | Gauge | Histogram] = {}
+        self._metrics: dict[str, Counter | Gauge | Histogram] = {}
         self.requests = self.counter("http_requests", "Requests answered.", ("method", "route", "status"))
         self.request_seconds = self.histogram(
             "http_request_seconds",
@@ -58,9 +58,9 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _once(self, name: str, kind: type[M], make: Callable[[], M]) -> M:
-        known = self._made.get(name)
+        known = self._metrics.get(name)
         if known is None:
-            known = self._made[name] = make()
+            known = self._metrics[name] = make()
         if not isinstance(known, kind):
             raise TypeError(f"the metric {name} exists already as a {type(known).__name__}")
         return known

@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from soundstage.errors import problem_response, unexpected_error
+from soundstage.errors import internal_error, problem_response
 from soundstage.request_source import peer_address, serving
 from soundstage.telemetry.logs import get_logger
 from soundstage.telemetry.metrics import Metrics
@@ -45,11 +45,11 @@ class TelemetryMiddleware:
             await self._app(scope, receive, send)
             return
         # A caller that sends `traceparent` keeps its trace; nobody's trace runs on into the next request.
-        given = parse_traceparent(Headers(scope=scope).get("traceparent"))
+        sent_trace = parse_traceparent(Headers(scope=scope).get("traceparent"))
         source = peer_address(scope)
         bound = {} if source is None else {"source": source}
         with (
-            trace(given, inherit=False) as current,
+            trace(sent_trace, inherit=False) as current,
             serving(source),
             structlog.contextvars.bound_contextvars(**bound),
         ):
@@ -78,7 +78,7 @@ class TelemetryMiddleware:
                 # Too late for an answer: the server must cut the connection, or half a file would look whole.
                 raise
             # Answered here, where the trace id is known; further out it is not any more.
-            await problem_response(unexpected_error())(scope, receive, send_with_trace)
+            await problem_response(internal_error())(scope, receive, send_with_trace)
         finally:
             seconds = time.perf_counter() - start
             route, label = self._template(scope), method if method in METHODS else "OTHER"

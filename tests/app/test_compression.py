@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
-from soundstage.compression import Compression, accepted_encoding
+from soundstage.compression import Compression, choose_encoding
 from soundstage.errors import install_error_handlers
 
 ROWS = [{"id": f"rnd_{number:026d}", "state": "done", "title": "Tides"} for number in range(400)]
@@ -112,8 +112,8 @@ async def test_no_secret_can_be_guessed_by_length_from_another_site_or_in_what_a
 
 
 def test_what_is_refused_or_unknown_is_not_chosen() -> None:
-    assert accepted_encoding("") is accepted_encoding("br;q=0.000") is accepted_encoding("zstd, *") is None
-    assert accepted_encoding("gzip;q=0.5, br;q=0.1") == "br"
+    assert choose_encoding("") is choose_encoding("br;q=0.000") is choose_encoding("zstd, *") is None
+    assert choose_encoding("gzip;q=0.5, br;q=0.1") == "br"
 
 
 @pytest.fixture

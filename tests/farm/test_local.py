@@ -35,7 +35,7 @@ async def said(pool: LocalScheduler, task_id: str, text: str) -> bool:
 
 
 async def has_processes(record: orphans.WorkerRecord, number: int) -> bool:
-    return len(orphans.marked_processes(record)) == number
+    return len(orphans.find_processes(record)) == number
 
 
 def records_in(work_dir: Path) -> list[orphans.WorkerRecord | None]:
@@ -109,7 +109,7 @@ async def test_a_child_that_the_worker_leaves_behind_is_ended(
     record = await record_in(local_options.work_dir)
     last = (await watched(pool, "a"))[-1]
     assert last.state is TaskState.DONE
-    assert orphans.marked_processes(record) == []
+    assert orphans.find_processes(record) == []
     await pool.close()
 
 
@@ -123,7 +123,7 @@ async def test_cancelling_ends_the_whole_process_group(
     await eventually_async(lambda: has_processes(record, 2))
     await pool.cancel("a")
     await watched(pool, "a")
-    assert orphans.marked_processes(record) == []
+    assert orphans.find_processes(record) == []
     await pool.close()
 
 
@@ -217,14 +217,14 @@ def test_after_kill_9_of_the_control_process_the_worker_dies_and_the_next_start_
     eventually(lambda: any(work.glob("*/*/worker.json")))
     record = orphans.read_record(next(work.glob("*/*/worker.json")))
     assert record is not None
-    eventually(lambda: len(orphans.marked_processes(record)) == 2)
+    eventually(lambda: len(orphans.find_processes(record)) == 2)
     assert sweep(work) == [], "the folder of a living control process is not touched"
     control.kill()
     control.wait()
     eventually(lambda: not alive(record.pid))
-    assert len(orphans.marked_processes(record)) == 1, "the grandchild outlives the worker"
+    assert len(orphans.find_processes(record)) == 1, "the grandchild outlives the worker"
     assert len(sweep(work)) == 1
-    eventually(lambda: orphans.marked_processes(record) == [])
+    eventually(lambda: orphans.find_processes(record) == [])
     assert list(work.iterdir()) == []
 
 

@@ -51,7 +51,7 @@ def test_a_computer_that_has_version_2_alone_limits_by_it(files: Path) -> None:
     """A usual laptop: systemd has handed down what its own units asked for."""
     mount_v2(files, "cpuset cpu io memory hugetlb pids rdma misc\n", "memory pids\n")
     (files / "system.slice").mkdir()
-    assert control_groups.unified_hierarchy() == files
+    assert control_groups.find_unified_hierarchy() == files
     assert control_groups.hierarchies_v1() == {}
     assert control_groups.to_hand_down(files) == ["cpu", "cpuset", "io"]
 
@@ -65,7 +65,7 @@ def test_a_computer_with_both_versions_limits_by_version_1(files: Path) -> None:
     (files / "cpu,cpuacct" / "tasks").touch()
     for name in ("cpu", "cpuacct"):
         (files / name).symlink_to("cpu,cpuacct")
-    assert control_groups.unified_hierarchy() == files / "unified"
+    assert control_groups.find_unified_hierarchy() == files / "unified"
     assert control_groups.hierarchies_v1() == {
         name: files / name for name in ("cpu", "cpuacct", "memory", "pids")
     }

@@ -11,7 +11,7 @@ import pytest
 from lab.drill import farm_copy
 from lab.drill.exercises import EXERCISES
 from lab.drill.farm_copy import MOST_CLIENTS, copy_farm, smallest_farm
-from lab.drill.rehearse import Outcome, chosen_exercises, rehearse
+from lab.drill.rehearse import Outcome, rehearse, select_exercises
 from lab.farm_in_a_box import Lab
 from soundstage.errors import Invalid, NotFound
 
@@ -96,16 +96,16 @@ def test_a_file_that_is_no_inventory_is_refused(
 
 
 def test_exercises_are_chosen_by_name() -> None:
-    assert chosen_exercises([]) == EXERCISES
-    assert [one.name for one in chosen_exercises(["server", "cable"])] == ["cable", "server"]
+    assert select_exercises([]) == EXERCISES
+    assert [one.name for one in select_exercises(["server", "cable"])] == ["cable", "server"]
     with pytest.raises(Invalid, match="no exercise “earthquake”"):
-        chosen_exercises(["earthquake"])
+        select_exercises(["earthquake"])
 
 
 def drill(lab: Lab, exercises: list[str], patience_s: float) -> dict[str, Outcome]:
     said: list[str] = []
     found = list(
-        rehearse(lab, smallest_farm(), chosen_exercises(exercises), say=said.append, patience_s=patience_s)
+        rehearse(lab, smallest_farm(), select_exercises(exercises), say=said.append, patience_s=patience_s)
     )
     assert "is ready after" in "".join(said)
     assert not lab.exists()

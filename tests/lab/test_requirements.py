@@ -22,7 +22,7 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr("lab.requirements._KEYRING", Path(__file__))
-    monkeypatch.setattr("lab.requirements.unified_hierarchy", lambda: Path("/"))
+    monkeypatch.setattr("lab.requirements.find_unified_hierarchy", lambda: Path("/"))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "", ""))
 
 
@@ -60,5 +60,5 @@ def test_without_control_groups_of_version_2_the_mount_is_named(
 ) -> None:
     monkeypatch.setattr(control_groups, "_FILES", tmp_path)
     with pytest.raises(Exception, match="version 2") as caught:
-        control_groups.unified_hierarchy()
+        control_groups.find_unified_hierarchy()
     assert "mount -t cgroup2" in str(caught.value)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from waiting import eventually
 
-from lab.control_groups import keepers_group, processes_of, unified_hierarchy
+from lab.control_groups import find_unified_hierarchy, keepers_group, processes_of
 from lab.farm_in_a_box import Lab, all_labs
 from lab.plan import machines_named
 from lab.teardown import mount_points
@@ -91,7 +91,7 @@ def test_down_after_the_command_that_made_the_lab_was_killed_in_the_middle(
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
     )
-    machines = unified_hierarchy() / "soundstage-lab" / lab.name / "machines"
+    machines = find_unified_hierarchy() / "soundstage-lab" / lab.name / "machines"
     eventually(
         lambda: processes_of(machines) or making.poll() is not None,
         "the first machine to start",

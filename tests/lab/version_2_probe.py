@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from lab.control_groups import hierarchies_v1, machine_group, processes_of, unified_hierarchy
+from lab.control_groups import find_unified_hierarchy, hierarchies_v1, machine_group, processes_of
 from lab.farm_in_a_box import Lab
 from lab.places import cache_folder
 from lab.plan import machines_named
@@ -26,7 +26,7 @@ def main() -> None:
     lab.up(machines_named(["inner"], memory_mib=MEMORY_MIB, disk_gib=1))
     group = machine_group(lab.places.machine("inner"))
     found = {
-        "place": str(unified_hierarchy()),
+        "place": str(find_unified_hierarchy()),
         "version_1": sorted(hierarchies_v1()),
         "memory_max": (group / "memory.max").read_text().strip(),
         "inside": lab.run("inner", ["cat", "/sys/fs/cgroup/cgroup.controllers"]).stdout.split(),
@@ -39,7 +39,9 @@ def main() -> None:
     lab.heal("inner")
     found["healed"] = (group / "io.max").read_text().strip()
     lab.down()
-    found["left"] = [str(one) for one in unified_hierarchy().glob("soundstage-lab/*/")] + processes_of(group)
+    found["left"] = [str(one) for one in find_unified_hierarchy().glob("soundstage-lab/*/")] + processes_of(
+        group
+    )
     print(json.dumps(found))
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pxe.image.build import taken_by_machines
+from pxe.image.build import newest_version
 from pxe.image.chunks import CHUNK_BYTES, ImageIndex, write_chunks
 from pxe.image.disk import ROOT_LABEL, layout_for, make_disk
-from pxe.image.finish import AGENT, finished_tree
+from pxe.image.finish import AGENT, finish_tree
 from pxe.image.recipe import Kernel, Recipe
 
 MIB = 1 << 20
@@ -42,11 +42,11 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_machines_take_the_greatest_name_whichever_was_published_last(tmp_path: Path) -> None:
-    assert taken_by_machines(tmp_path) == ""
+    assert newest_version(tmp_path) == ""
     for name in ("soundstage-debian13-ff", "soundstage-debian13-0a"):
         (tmp_path / f"{name}.image.json").write_text("{}")
     (tmp_path / "soundstage-debian13-zz.image").write_bytes(b"")
-    assert taken_by_machines(tmp_path) == "debian13-ff"
+    assert newest_version(tmp_path) == "debian13-ff"
 
 
 def made(tree: Path, folder: Path) -> Path:
@@ -101,7 +101,7 @@ def test_pieces_add_up_to_the_disk_and_zeros_are_left_out(tmp_path: Path) -> Non
 def test_nothing_of_the_machine_that_built_it_is_in_an_image(tree: Path, tmp_path: Path) -> None:
     agent = tmp_path / "agent"
     agent.write_bytes(b"agent")
-    root = finished_tree(tree, agent, "root", tmp_path)
+    root = finish_tree(tree, agent, "root", tmp_path)
     assert not (root / "etc/hostname").exists()
     assert not list((root / "etc/ssh").glob("ssh_host_*"))
     assert (root / "etc/machine-id").read_text() == ""

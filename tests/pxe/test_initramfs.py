@@ -26,7 +26,7 @@ def test_an_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     archive.add("etc/soundstage/empty", b"")
     subprocess.run(
         ["cpio", "--extract", "--quiet", "--make-directories"],
-        input=archive.finished(),
+        input=archive.to_bytes(),
         cwd=tmp_path,
         check=True,
     )

@@ -48,8 +48,8 @@ def digest(path: Path | None) -> str:
 
 def looks_at_its_disk(power: PowerOn, machine: QemuMachine) -> None:
     """It asks for its script once more, and is sent to its disk; nothing writes there."""
-    asked = power.scripts_asked_for
-    until(machine, lambda: power.scripts_asked_for > asked)
+    asked = power.script_requests
+    until(machine, lambda: power.script_requests > asked)
     reads, _ = machine.disk_operations()
     until(machine, lambda: machine.disk_operations()[0] > reads)
     assert machine.disk_operations()[1] == 0

@@ -198,7 +198,7 @@ def test_secrets_show_nowhere(tmp_path: Path) -> None:
     )
     access = BucketAccess.of(settings.blobs)
     assert (access.access_key_id, access.secret_access_key) == ("me", "hunter2")
-    assert "hunter2" not in f"{access!r} {settings!r} {settings.masked()}"
+    assert "hunter2" not in f"{access!r} {settings!r} {settings.mask_secrets()}"
 
 
 async def test_the_usual_variables_say_who_we_are(

@@ -285,9 +285,9 @@ async def test_no_poll_outlives_the_close(db: Database, monkeypatch: pytest.Monk
         return await last_id()
 
     monkeypatch.setattr(events._tail, "_last_id", slow)
-    with events.watched("jobs"):
+    with events.watch("jobs"):
         await asked.wait()
-    with events.watched("jobs"):
+    with events.watch("jobs"):
         pass
     closing = asyncio.create_task(events.close())
     await asyncio.sleep(0)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from soundstage.private_files import made_once, write_anew
+from soundstage.private_files import read_or_create, write_anew
 
 
 def test_a_key_is_made_once_and_its_owner_alone_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "state" / "seal.key"
-    assert made_once(path, lambda: b"first") == b"first"
-    assert made_once(path, lambda: b"second") == b"first"
+    assert read_or_create(path, lambda: b"first") == b"first"
+    assert read_or_create(path, lambda: b"second") == b"first"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in path.parent.iterdir()] == ["seal.key"]
 
@@ -24,7 +24,7 @@ def test_those_who_make_it_at_once_agree_on_one(tmp_path: Path) -> None:
             together.wait(10)  # everybody has seen that there is none
             return b"%d" % number
 
-        found.append(made_once(path, make))
+        found.append(read_or_create(path, make))
 
     threads = [threading.Thread(target=start, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -40,7 +40,7 @@ def test_nothing_is_left_of_a_key_that_could_not_be_made(tmp_path: Path) -> None
         raise OSError("no random numbers")
 
     with pytest.raises(OSError, match="no random numbers"):
-        made_once(tmp_path / "key", fail)
+        read_or_create(tmp_path / "key", fail)
     assert list(tmp_path.iterdir()) == []
 
 

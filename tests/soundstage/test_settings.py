@@ -191,7 +191,7 @@ def test_settings_are_shown_without_secrets() -> None:
         "SOUNDSTAGE_API_KEY_HASHES": HASH_A,
         "SOUNDSTAGE_DATABASE__URL": "postgresql://me:hunter2@db/soundstage",
     }
-    shown = json.dumps(load_settings(None, environment).masked())
+    shown = json.dumps(load_settings(None, environment).mask_secrets())
     assert HASH_A not in shown and "hunter2" not in shown
     assert "postgresql://me:[masked]@db/soundstage" in shown
 

@@ -86,7 +86,7 @@ async def test_after_kill_9_only_the_missing_segments_are_made(
     assert {segment.scene_id: segment.attempts for segment in detail.segments} == {
         segment.scene_id: 1 if segment.scene_id in kept else 2 for segment in detail.segments
     }
-    assert orphans.marked_processes(record) == []
+    assert orphans.find_processes(record) == []
     whys = [event.data.get("why") for event in await studio_rooms.events.read(stream_of(view.id))]
     assert "the server was restarted" in whys
 

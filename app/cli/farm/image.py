@@ -76,14 +76,14 @@ def _register_publish(group: typer.Typer) -> None:
         """Build the image, and let machines have it, with a kernel and a ramdisk that trusts us.
 
         All are put into `provisioning.artefact_dir`, and the provisioning API signs their manifest."""
-        from pxe.image.build import taken_by_machines
+        from pxe.image.build import newest_version
 
         called = invocation(context)
         printer = called.printer(as_json)
         settings = called.settings()
         built = _built(settings, printer, kernel, package, roles, name)
         names = run(_published(settings, built))
-        version, taken = built.index.version, taken_by_machines(settings.artefacts_folder)
+        version, taken = built.index.version, newest_version(settings.artefacts_folder)
         said = f"Published {version}: {', '.join(names)}."
         if taken != version:
             said += (

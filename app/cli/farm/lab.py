@@ -302,11 +302,11 @@ def _register_drill(group: typer.Typer) -> None:
     ) -> None:
         """Rehearse failures on a copy of your farm. Your machines are not touched, nor asked anything."""
         from lab.drill.farm_copy import copy_farm, smallest_farm
-        from lab.drill.rehearse import chosen_exercises, rehearse
+        from lab.drill.rehearse import rehearse, select_exercises
         from lab.farm_in_a_box import Lab
 
         printer = invocation(context).printer(as_json)
-        exercises = chosen_exercises(only or [])
+        exercises = select_exercises(only or [])
         farm = copy_farm(inventory) if inventory else smallest_farm()
         if farm.left_out:
             printer.line(f"Left out, because the drill would learn nothing more: {', '.join(farm.left_out)}.")

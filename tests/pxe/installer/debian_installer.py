@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 
 from lab.places import cache_folder
 from pxe.image.debian import mirror_of_this_computer
-from pxe.image.made_once import made_once
+from pxe.image.folder_cache import build_once
 
 PACKAGE = "debian-installer-13-netboot-amd64"
 _INSIDE = "usr/lib/debian-installer/images/13/amd64/text/debian-installer/amd64"
@@ -36,7 +36,7 @@ class DebianMirror:
         """The folder with `linux` and `initrd.gz`, as the package has it on Debian 13."""
         about = self._about(self._packages, PACKAGE)
         folder = cache_folder() / "installer" / about["SHA256"][:16]
-        made_once(folder, lambda staging: self._unpack(about, staging))
+        build_once(folder, lambda staging: self._unpack(about, staging))
         return folder / _INSIDE
 
     def lacks(self) -> str | None:

@@ -26,7 +26,7 @@ def made(debian: Path, agent: Path) -> dict[str, bytes]:
 def test_our_part_is_unpacked_after_debians(tmp_path: Path) -> None:
     theirs = Archive()
     theirs.add("etc/theirs", b"their file")
-    (tmp_path / "initrd.gz").write_bytes(gzip.compress(theirs.finished()))
+    (tmp_path / "initrd.gz").write_bytes(gzip.compress(theirs.to_bytes()))
     (tmp_path / "linux").write_bytes(b"a kernel")
     (tmp_path / "agent").write_bytes(b"\x7fELF agent")
     files = made(tmp_path, tmp_path / "agent")

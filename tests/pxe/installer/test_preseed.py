@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from pxe.installer.plan import InstallDisk, InstallerSettings, InstallPlan, ReportedDisk, choose_disk
-from pxe.installer.preseed import preseed
+from pxe.installer.preseed import render_preseed
 from soundstage.errors import Conflict
 
 GIB = 1 << 30
@@ -50,7 +50,7 @@ def test_debconf_accepts_it(settings: dict[str, Any], tmp_path: Path) -> None:
     if program is None:
         pytest.skip("run: apt-get install debconf")
     file = tmp_path / "preseed.cfg"
-    file.write_text(preseed(plan(**settings)))
+    file.write_text(render_preseed(plan(**settings)))
     done = subprocess.run([program, "--checkonly", str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -60,13 +60,16 @@ def test_debconf_would_have_said_so(tmp_path: Path) -> None:
     if program is None:
         pytest.skip("run: apt-get install debconf")
     file = tmp_path / "preseed.cfg"
-    file.write_text(preseed(plan()) + "this is no line of a preseed\n")
+    file.write_text(render_preseed(plan()) + "this is no line of a preseed\n")
     done = subprocess.run([program, "--checkonly", str(file)], capture_output=True, text=True)
     assert "skipping line" in done.stderr
 
 
 def test_each_machine_has_its_own_name_and_disk() -> None:
-    one, other = answers(preseed(plan("node1", "vda"))), answers(preseed(plan("node2", "nvme0n1")))
+    one, other = (
+        answers(render_preseed(plan("node1", "vda"))),
+        answers(render_preseed(plan("node2", "nvme0n1"))),
+    )
     assert one["netcfg/get_hostname"] == "node1" and other["netcfg/get_hostname"] == "node2"
     assert one["partman-auto/disk"] == "/dev/vda" and other["partman-auto/disk"] == "/dev/nvme0n1"
     assert other["grub-installer/bootdev"] == "/dev/nvme0n1"
@@ -74,19 +77,19 @@ def test_each_machine_has_its_own_name_and_disk() -> None:
 
 
 def test_no_placeholder_and_no_template_is_left() -> None:
-    text = preseed(plan(console_password_hash=HASH))
+    text = render_preseed(plan(console_password_hash=HASH))
     assert not re.search(r"\{\{|\}\}|\{%|CHANGE|TODO|FIXME|XXX|\.\.\.", text)
     assert answers(text)["passwd/user-password-crypted"] == HASH
 
 
 def test_without_a_hash_nobody_logs_in_with_a_password() -> None:
-    said = answers(preseed(plan()))
+    said = answers(render_preseed(plan()))
     assert said["passwd/user-password-crypted"] == "!"
     assert said["passwd/root-login"] == "false"
 
 
 def test_it_tells_no_secret() -> None:
-    text = preseed(plan()).lower()
+    text = render_preseed(plan()).lower()
     assert not re.search(r"token|begin (openssh|private|certificate)|bearer|api[_-]?key", text)
 
 

@@ -46,7 +46,7 @@ class BootNet:
         remove_network(self.places)
         make_network(self.places)
         address = f"addr add fd77::1/64 dev {BRIDGE} nodad\n"
-        run_program(["ip", "-n", self.places.network, "-batch", "-"], doing="Addressing it", given=address)
+        run_program(["ip", "-n", self.places.network, "-batch", "-"], doing="Addressing it", stdin=address)
         self._web = self.inside(lambda: ThreadingHTTPServer((GATEWAY, 80), self._handler()))
         threading.Thread(target=self._web.serve_forever, daemon=True).start()
         stack.callback(self._web.shutdown)
@@ -84,10 +84,10 @@ class BootNet:
         run_program(["ip", "netns", "add", name], doing="Making a namespace")
         self._stack.callback(run_program, ["ip", "netns", "del", name], doing="Removing it")
         batch = f"link add {link} type veth peer name eth0 netns {name}\nlink set {link} master {BRIDGE} up\n"
-        run_program(["ip", "-n", ours, "-batch", "-"], doing="Plugging it in", given=batch)
+        run_program(["ip", "-n", ours, "-batch", "-"], doing="Plugging it in", stdin=batch)
         batch = f"addr add {address}/24 dev eth0\naddr add fd77::{address[-1]}/64 dev eth0 nodad\n"
         batch += "link set eth0 up\n"
-        run_program(["ip", "-n", name, "-batch", "-"], doing="Addressing it", given=batch)
+        run_program(["ip", "-n", name, "-batch", "-"], doing="Addressing it", stdin=batch)
         leases = self.folder / f"stranger-{address}.leases"
         known = ["--conf-file=/dev/null", "--user=root", "--port=0", "--interface=eth0", "--bind-interfaces"]
         known += ["--log-dhcp", f"--dhcp-range={gives}", f"--dhcp-leasefile={leases}"]
@@ -102,7 +102,7 @@ class BootNet:
         try:
             bridge = f"link set {wire.tap} master {BRIDGE} up\n"
             run_program(
-                ["ip", "-n", self.places.network, "-batch", "-"], doing="Plugging it in", given=bridge
+                ["ip", "-n", self.places.network, "-batch", "-"], doing="Plugging it in", stdin=bridge
             )
             command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]
             command += ["-nodefaults", "-display", "none", "-m", "512", *wire.qemu_arguments, *firmware]

@@ -1,4 +1,4 @@
-"""Makes a folder whole or not at all, one maker at a time; used for everything expensive that images and labs
+"""Builds a folder atomically, one builder at a time; used for everything expensive that images and labs
 keep in the user's cache.
 
 A maker that is killed may leave file systems mounted in what it has half made (mmdebstrap mounts /proc, /sys
@@ -18,37 +18,36 @@ from pathlib import Path
 from pxe.image.programs import run_tool
 from soundstage.errors import Unavailable
 
-# Whoever uses a folder has asked for it at most so long ago.
+# A folder in use was requested at most so long ago.
 _IN_USE_S = 3600.0
 
 
-def made_once(target: Path, make: Callable[[Path], None]) -> Path:
-    """`target`, made by `make(staging folder)` when it is not there. What `make` needs beside its staging
-    folder may lie next to that, and is cleared away.
+def build_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Returns `target`, built by `make(staging folder)` when it is missing.
+
+    `make` may put other files beside its staging folder; they are removed.
     """
     with _alone(target) as lock:
         os.utime(lock)
         if not target.exists():
-            _made(target, make)
+            _build(target, make)
     return target
 
 
-def made_anew(target: Path, make: Callable[[Path], None]) -> Path:
-    """As `made_once`, in place of what is there; that stays when `make` fails."""
+def rebuild(target: Path, make: Callable[[Path], None]) -> Path:
+    """Builds `target` again and replaces it; the old one stays when `make` fails."""
     with _alone(target):
-        _made(target, make)
+        _build(target, make)
     return target
 
 
 def forget_unused(folder: Path, pattern: str, *, keep: int) -> list[str]:
-    """Of the folders that `made_once` has made here, the `keep` that were asked for last stay, and all that
-    may still be in use; the names that went.
-    """
-    found = sorted((one for one in folder.glob(pattern) if one.is_dir()), key=_asked_for, reverse=True)
+    """Deletes folders of `build_once`, but for the `keep` last used and those in use; returns their names."""
+    found = sorted((one for one in folder.glob(pattern) if one.is_dir()), key=_last_used, reverse=True)
     gone = []
     for target in found[keep:]:
         with _alone(target):
-            if time.time() - _asked_for(target) < _IN_USE_S:
+            if time.time() - _last_used(target) < _IN_USE_S:
                 continue
             clear_away(target)
         gone.append(target.name)
@@ -61,7 +60,7 @@ def clear_away(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _made(target: Path, make: Callable[[Path], None]) -> None:
+def _build(target: Path, make: Callable[[Path], None]) -> None:
     work = target.with_name(f".making-{target.name}")
     # Left by a maker that was killed: the lock is ours, so nobody is at it.
     clear_away(work)
@@ -100,8 +99,8 @@ def _lock_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
-def _asked_for(target: Path) -> float:
-    """When somebody last asked for it, as its lock tells; seconds since 1970."""
+def _last_used(target: Path) -> float:
+    """Returns when the folder was last used, by its lock, in seconds since 1970."""
     for path in (_lock_of(target), target):
         with suppress(FileNotFoundError):
             return path.stat().st_mtime

@@ -1,4 +1,4 @@
-"""Hears at once of what other processes commit, where the database tells of it; used by the tail."""
+"""Receives commits of other processes by LISTEN and NOTIFY, where the database has them; used by the tail."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from soundstage.database import Database
 CHANNEL = "soundstage_events"
 
 
-class Bell:
-    """NOTIFY and LISTEN on one channel. What goes round is the name of a stream: whoever hears it reads.
+class Notifier:
+    """Sends and receives the names of changed streams by NOTIFY and LISTEN on one channel.
 
     A name has at most 200 characters; a notification may have 8000 bytes.
     """
@@ -27,25 +27,26 @@ class Bell:
 
     @property
     def exists(self) -> bool:
-        """Whether the database can tell."""
+        """True when the database has notifications."""
         return self._db.notifies
 
-    async def ring(self, session: AsyncSession, stream: str) -> None:
-        """Tells all processes of this stream when the transaction commits, and not before."""
+    async def notify(self, session: AsyncSession, stream: str) -> None:
+        """Notifies all processes of this stream when the transaction commits."""
         if self.exists:
             await self._db.notify(session, CHANNEL, f"{self._mine} {stream}")
 
     @asynccontextmanager
-    async def listening(self, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """Calls `heard` with the streams of others' commits; the event given is set when the line is lost.
+    async def listening(self, on_stream: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Calls `on_stream` with the streams of others' commits; the yielded event is set when the
+        connection is lost.
 
         Raises Unavailable when the database cannot be reached.
         """
 
-        def notified(payload: str) -> None:
+        def on_notification(payload: str) -> None:
             who, _, stream = payload.partition(" ")
             if who != self._mine:
-                heard(stream)
+                on_stream(stream)
 
-        async with self._db.listening(CHANNEL, notified) as lost:
+        async with self._db.listening(CHANNEL, on_notification) as lost:
             yield lost
