@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from agent.events import Done, Emit, Failure, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers
+from agent.presentation import as_text
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
@@ -113,7 +114,7 @@ class Brain:
             return
         call = prepare_call(self.toolset, found.tool, found.arguments)
         outcome = await caller.run(call, emit)
-        await emit(Text(text=outcome.sentence))
+        await emit(outcome.text)
 
     async def _answer_by_model(
         self,
@@ -144,7 +145,8 @@ class Brain:
             await emit(progress)
         view = await self._watch.view(render_id)
         if view.state == RenderState.DONE:
-            await emit(Text(text=RenderLine.of(view, self._services.out_dir).sentence()))
+            blocks = RenderLine.of(view, self._services.out_dir).presentation()
+            await emit(Text(text=as_text(blocks), blocks=blocks))
         elif view.state == RenderState.CANCELLED and tool == "cancel_render":
             await emit(Text(text=f"“{view.title}” is cancelled. Nothing partial is left."))
         elif view.error is not None:

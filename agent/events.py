@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from agent.presentation import Blocks
 from soundstage.errors import SoundstageError
 
 
@@ -111,10 +112,13 @@ class Notice(_Event):
 
 
 class Text(_Event):
-    """A sentence for the person."""
+    """A text for the person. Where it is the result of a tool, `blocks` are the same as data: pages draw them
+    and parse no text.
+    """
 
     type: Literal["text"] = "text"
     text: str
+    blocks: Blocks = ()
 
 
 class Failure(_Event):

@@ -132,15 +132,15 @@ class _ModelTurn:
         self._context_untrusted = untrusted or bool(memories)
         self._turn_untrusted = untrusted or has_quoted_text(utterance)
         self._calls: dict[tuple[str, str], tuple[int, str]] = {}
-        self._unreported: list[str] = []
+        self._unreported: list[Text] = []
 
     async def run(self) -> None:
-        """Answers. When the model fails, emits the sentences of its finished calls in place of its text."""
+        """Answers. When the model fails, emits the texts of its finished calls in place of its text."""
         try:
             await self._run_rounds()
         except SoundstageError:
-            for sentence in self._unreported:
-                await self._emit(Text(text=sentence))
+            for text in self._unreported:
+                await self._emit(text)
             raise
 
     async def _run_rounds(self) -> None:
@@ -259,8 +259,8 @@ class _ModelTurn:
         except SoundstageError as error:
             content = await self._report_error(ask, error)
         else:
-            # Not emitted now: the model says in its own words what this sentence says.
-            self._unreported.append(outcome.sentence)
+            # Not emitted now: the model says in its own words what this text says.
+            self._unreported.append(outcome.text)
             if isinstance(outcome.event, ApprovalAsked):
                 content = f"not run yet: {self._marks.wrap(outcome.event.message)}"
             else:

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent.presentation import Blocks, page, table
 from agent.sessions.service import UTTERANCE
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST, render_of
-from agent.tools.table import MOST_LINES, aligned
 from policy.audit import AuditLineOut, AuditVerdict
 from soundstage.errors import NotFound
 
@@ -41,17 +41,21 @@ class AuditAnswer(ToolResult):
     more: int = 0
     verdict: AuditVerdict | None = None
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if self.verdict is not None:
-            return _judged(self.verdict)
+            return page(_verification_text(self.verdict))
         if not self.lines:
-            return "The audit log is empty."
-        head = f"The story of {self.about}:" if self.about else "The last lines of the audit log:"
-        rows = [_row(one) for one in self.lines]
-        before = (
-            [f"  ({self.more} earlier lines; `soundstage trace {self.about}` shows all)"] if self.more else []
+            return page("The audit log is empty.")
+        return page(
+            f"The story of {self.about}:" if self.about else "The last lines of the audit log:",
+            f"  ({self.more} earlier lines; `soundstage trace {self.about}` shows all)" if self.more else "",
+            table(
+                "Lines of the audit log",
+                ("When", "What", "Who", "On what", "With"),
+                map(_row, self.lines),
+                most=None,
+            ),
         )
-        return "\n".join([head, *before, *_rows(rows)])
 
 
 @tool(
@@ -113,13 +117,13 @@ def _without_words(context: ToolContext, lines: list[AuditLineOut]) -> tuple[Aud
     )
 
 
-def _judged(verdict: AuditVerdict) -> str:
+def _verification_text(verdict: AuditVerdict) -> str:
     if verdict.broken_at is None:
         return f"All {verdict.lines} lines are as they were written."
     return f"The audit log is broken at line {verdict.broken_at}: {verdict.reason}."
 
 
-def _told(line: AuditLineOut) -> str:
+def _details(line: AuditLineOut) -> str:
     return ", ".join(
         f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for name, value in line.data.items()
@@ -128,9 +132,4 @@ def _told(line: AuditLineOut) -> str:
 
 
 def _row(line: AuditLineOut) -> list[str]:
-    return [f"{line.at:%Y-%m-%d %H:%M:%S}", line.kind, line.actor, line.subject, _told(line)]
-
-
-def _rows(rows: list[list[str]]) -> list[str]:
-    """As a table, which holds so many lines that long stories come in several."""
-    return [line for at in range(0, len(rows), MOST_LINES) for line in aligned(rows[at : at + MOST_LINES])]
+    return [f"{line.at:%Y-%m-%d %H:%M:%S}", line.kind, line.actor, line.subject, _details(line)]

@@ -7,6 +7,7 @@ import re
 
 from pydantic import Field, field_validator
 
+from agent.presentation import Blocks, Preformatted, page
 from agent.sandbox import LimitHit, MadeFile, SandboxRun
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
@@ -63,16 +64,15 @@ class CodeRan(ToolResult):
     def of(cls, run: SandboxRun) -> CodeRan:
         return cls.model_validate(run.model_dump())
 
-    def sentence(self) -> str:
-        parts = [self._ending()]
-        if self.stdout.strip():
-            parts.append(_cut(self.stdout.rstrip()))
-        if self.exit != 0 and self.stderr.strip():
-            parts.append(_cut(self.stderr.strip(), end=True))
-        parts += [f"File {file.path} ({file.bytes} bytes)" for file in self.files[:SHOWN_FILES]]
-        if len(self.files) > SHOWN_FILES:
-            parts.append(f"and {len(self.files) - SHOWN_FILES} files more.")
-        return "\n".join(parts)
+    def presentation(self) -> Blocks:
+        shown, failed = self.files[:SHOWN_FILES], self.exit != 0 and self.stderr.strip()
+        return page(
+            self._ending(),
+            Preformatted(text=_cut(self.stdout.rstrip())) if self.stdout.strip() else None,
+            Preformatted(text=_cut(self.stderr.strip(), end=True)) if failed else None,
+            *(f"File {file.path} ({file.bytes} bytes)" for file in shown),
+            f"and {len(self.files) - len(shown)} files more." if len(self.files) > len(shown) else "",
+        )
 
     def _ending(self) -> str:
         if self.limit is not None:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from agent.memory import errors
 from agent.memory.schemas import MOST_CHARS, How, MemoryOut, Told
 from agent.memory.service import Owner, refuse_secret
+from agent.presentation import Blocks, items, page
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
@@ -52,25 +53,24 @@ class MemoryAnswer(ToolResult):
     everything: bool = False
     gone: int = 0
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
+        memories = items((memory.text for memory in self.memories), "•")
         match self.action:
             case "remember":
                 [memory] = self.memories
-                return f"{'I knew that already' if self.known else 'I will remember'}: “{memory.text}”"
+                before = "I knew that already" if self.known else "I will remember"
+                return page(f"{before}: “{memory.text}”")
             case "forget" if self.everything:
                 things = "1 thing was" if self.gone == 1 else f"{self.gone} things were"
-                return f"I have forgotten everything that you asked me to remember; {things} gone."
+                return page(f"I have forgotten everything that you asked me to remember; {things} gone.")
             case "forget":
-                return "\n".join(["I have forgotten:", *self._lines()])
-        found = "\n".join([self._found(), *self._lines()])
-        return f"{found}\nOnly words were compared. {self.hint}" if self.hint else found
-
-    def _found(self) -> str:
+                return page("I have forgotten:", memories)
         about = f" about “{self.about}”" if self.about else ""
-        return f"I remember{about}:" if self.memories else f"I remember nothing{about}."
-
-    def _lines(self) -> list[str]:
-        return [f"  • {memory.text}" for memory in self.memories]
+        return page(
+            f"I remember{about}:" if self.memories else f"I remember nothing{about}.",
+            memories,
+            f"Only words were compared. {self.hint}" if self.hint else "",
+        )
 
 
 async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:

@@ -7,6 +7,7 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.presentation import Blocks, as_text, items, page
 from soundstage.one_line import harmless
 
 _MOST_CHARS = 400
@@ -42,19 +43,21 @@ class Plan(BaseModel):
         content = [[change.what, change.where] for change in self.changes]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
-    def sentence(self) -> str:
-        """A line per change, and how long it takes. Words of others in it make no line of their own."""
+    def presentation(self) -> Blocks:
+        """Returns an entry per change, and how long it takes. A change never makes a line of its own."""
         if not self.changes:
-            return "Nothing would change."
-        lines = [
-            f"  • {_line(change.what)}" + (f": {_line(change.where)}" if change.where else "")
+            return page("Nothing would change.")
+        changes = [
+            _line(change.what) + (f": {_line(change.where)}" if change.where else "")
             for change in self.changes
         ]
-        if self.seconds is not None:
-            lines.append(
-                f"It takes about {_duration(self.seconds)}." if self.seconds else "It is done at once."
-            )
-        return "\n".join(lines)
+        about = "" if self.seconds is None else "It is done at once."
+        return page(
+            items(changes, "•"), f"It takes about {_duration(self.seconds)}." if self.seconds else about
+        )
+
+    def sentence(self) -> str:
+        return as_text(self.presentation())
 
 
 def _line(text: str) -> str:

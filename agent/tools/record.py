@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.presentation import Blocks, as_text
 from agent.tools.plan import Plan
 from agent.tools.services import ToolServices
 from policy import Principal
@@ -29,12 +30,17 @@ class ToolRequest(BaseModel):
 
 
 class ToolResult(BaseModel):
-    """What a tool returns: data for programs and a sentence for people."""
+    """The result of a tool: data for programs, and its presentation for people."""
 
     model_config = ConfigDict(frozen=True)
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
+        """Returns the result as people read it; the page draws these blocks."""
         raise NotImplementedError
+
+    def sentence(self) -> str:
+        """Returns the presentation as text for a terminal, a model or an MCP client."""
+        return as_text(self.presentation())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from agent.presentation import Blocks, items, page
 from agent.snapshots.schemas import Difference, Loaded, Name, SnapshotOut
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
@@ -38,31 +39,28 @@ class SnapshotAnswer(ToolResult):
     project_id: str | None = None
     means: str = ""
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         match self.action:
             case "save":
                 [saved] = self.snapshots
-                return (
+                return page(
                     f"Saved as “{saved.name}”: {_turns(saved)}. Say “load {saved.name}” to go on from here."
                 )
             case "load":
                 [loaded] = self.snapshots
-                return f"We go on from “{loaded.name}”: {_turns(loaded)}.{self.means}"
+                return page(f"We go on from “{loaded.name}”: {_turns(loaded)}.{self.means}")
             case "delete":
-                return f"The snapshot “{self.name}” is deleted."
+                return page(f"The snapshot “{self.name}” is deleted.")
             case "diff":
                 against = (
                     f"between “{self.name}” and “{self.other}”" if self.other else f"since “{self.name}”"
                 )
                 if not self.differences:
-                    return f"Nothing has changed {against}."
-                return "\n".join(
-                    [f"What has changed {against}:", *(one.sentence for one in self.differences)]
-                )
+                    return page(f"Nothing has changed {against}.")
+                return page(f"What has changed {against}:", *(one.sentence for one in self.differences))
         if not self.snapshots:
-            return "There are no snapshots yet. Say “save this as …” to make one."
-        lines = [f"  {_line(one)}" for one in self.snapshots]
-        return "\n".join(["These are saved, the newest first:", *lines])
+            return page("There are no snapshots yet. Say “save this as …” to make one.")
+        return page("These are saved, the newest first:", items(map(_line, self.snapshots)))
 
 
 async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:

@@ -11,6 +11,7 @@ from avatar.spec import ColourSeen, FaceSeen
 from pydantic import Field, field_validator, model_validator
 
 from agent.colours import nearest_colour
+from agent.presentation import Blocks, page
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import FINISHED, render_of
 from agent.tools.services import ToolServices
@@ -96,16 +97,14 @@ class Sighting(ToolResult):
             **sight.model_dump(exclude={"at_ms"}),
         )
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         moment = "" if self.at_s is None else f" at {self.at_s:g} s"
-        lines = [
+        return page(
             f"{self.name}{moment}: {self.width} × {self.height} pixels, {self._faces()}.",
             f"It is {self._sharp()} and {self._light()}.{self._colours()}",
             *self.notes,
-        ]
-        if self.model_says:
-            lines.append(f"The model {self.model} says of it: “{self.model_says}”")
-        return "\n".join(lines)
+            f"The model {self.model} says of it: “{self.model_says}”" if self.model_says else "",
+        )
 
     def _faces(self) -> str:
         if self.faces is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from agent.approvals.errors import ApprovalRequired, already, approval_required
 from agent.approvals.service import ApprovalService, hash_arguments
 from agent.approvals.states import ApprovalState
+from agent.presentation import Blocks, page
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolResult
 from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset, WrappedToolset
@@ -45,10 +46,13 @@ class PlannedResult(ToolResult):
     plan: Plan
     approvers: int = 0
 
-    def sentence(self) -> str:
-        agree = {0: "", 1: "\nOne person would have to agree."}
-        waits = agree.get(self.approvers, f"\n{self.approvers} people would have to agree.")
-        return f"This would happen, and nothing has:\n{self.plan.sentence()}{waits}"
+    def presentation(self) -> Blocks:
+        votes = {0: "", 1: "One person would have to agree."}
+        return page(
+            "This would happen, and nothing has:",
+            *self.plan.presentation(),
+            votes.get(self.approvers, f"{self.approvers} people would have to agree."),
+        )
 
 
 class AuditedToolset(WrappedToolset):

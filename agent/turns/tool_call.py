@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.approvals.errors import ApprovalRequired
-from agent.events import ApprovalAsked, Emit, ToolCalled, ToolReturned
+from agent.events import ApprovalAsked, Emit, Text, ToolCalled, ToolReturned
+from agent.presentation import as_text
 from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.record import ToolContext
 from agent.tools.services import ToolServices
@@ -22,10 +23,10 @@ from studio.personas.schemas import Persona
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """The last event of a call, and the sentence that presents it to people."""
+    """The last event of a call, and the text that presents it to people."""
 
     event: ToolReturned | ApprovalAsked
-    sentence: str
+    text: Text
 
 
 class ToolCaller:
@@ -99,7 +100,7 @@ class ToolCaller:
                 tool=name, approval_id=required.approval_id, message=required.message, hint=required.hint
             )
             await emit(approval)
-            return CallOutcome(approval, f"{required.message}\n{required.hint}")
+            return CallOutcome(approval, Text(text=f"{required.message}\n{required.hint}"))
         data = result.model_dump(mode="json")
         # The next call of the same answer may say "it" for the result of this one.
         self._last_render_id, self._last_project_id = update_referents(
@@ -108,4 +109,5 @@ class ToolCaller:
         # Events are stored with the turn, and a model gets this one as it is: neither needs a secret.
         returned = ToolReturned(tool=name, result=without_secrets(data))
         await emit(returned)
-        return CallOutcome(returned, result.sentence())
+        blocks = result.presentation()
+        return CallOutcome(returned, Text(text=as_text(blocks), blocks=blocks))

@@ -18,6 +18,7 @@ from agent.approvals.errors import ApprovalRequired
 from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
 from agent.approvals.states import ApprovalState
+from agent.presentation import Blocks, page
 from agent.tools import ToolContext, ToolResult, Toolset, tool
 from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolRequest
@@ -50,8 +51,8 @@ class Rotate(Wipe):
 class Wiped(ToolResult):
     machine: str
 
-    def sentence(self) -> str:
-        return f"{self.machine} is empty."
+    def presentation(self) -> Blocks:
+        return page(f"{self.machine} is empty.")
 
 
 @dataclass

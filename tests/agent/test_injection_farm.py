@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from agent.presentation.text import aligned, last_lines
 from agent.tools import ALL_TOOLS
-from agent.tools.table import aligned, last_lines
 from agent.understanding import Grammar
 from soundstage.one_line import harmless
 

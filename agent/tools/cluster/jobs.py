@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.presentation import Blocks, page
 from agent.tools.cluster.nomad import job_named
 from agent.tools.cluster.secrets import Hidden
 from agent.tools.cluster.text import counts, of_a_video, why_not_placed
@@ -82,8 +83,8 @@ class JobChanged(ToolResult):
     job: str
     done: str
 
-    def sentence(self) -> str:
-        return self.done
+    def presentation(self) -> Blocks:
+        return page(self.done)
 
 
 async def _plan(context: ToolContext, request: ChangeJob) -> Plan:

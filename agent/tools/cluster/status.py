@@ -5,25 +5,29 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from agent.presentation import Blocks, Preformatted, StateLabel, Table, page, table
+from agent.presentation.text import count, join_names, last_lines
 from agent.tools.cluster.nomad import job_named, node_named
 from agent.tools.cluster.text import (
-    allocation_lines,
+    allocation_age,
+    card_text,
     counts,
     job_state,
-    node_lines,
+    last_event,
     of_a_video,
     why_not_placed,
 )
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.table import aligned, last_lines
 from farm.nomad.client import Json
 from farm.nomad.operating import OperatorClient
 from farm.nomad.overview import NodeOverview, node_overview
 from soundstage.errors import NotFound
 
 _EXPLAINED = 20
+_MOST_ALLOCATIONS = 10
+_NODE_STATES = {"draining": "being emptied", "ineligible": "takes no work"}
 _LOG_BYTES = 64 << 10
 _MOST_BYTES = 1 << 20
 
@@ -33,7 +37,11 @@ class ClusterStatus(ToolRequest):
     job: str | None = Field(default=None, max_length=200, description="One job by name, and why it waits.")
 
 
-class JobLine(ToolResult):
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class JobLine(_Line):
     job: str
     kind: str
     running: int
@@ -42,20 +50,77 @@ class JobLine(ToolResult):
     why: str = ""
 
 
-class NodeLine(ToolResult):
+class NodeLine(_Line):
+    """`card_states` says of each of `cards` its memory and whether it is free."""
+
     node: str
     state: str
     cards: tuple[str, ...]
+    card_states: tuple[str, ...]
     jobs: tuple[str, ...]
 
 
-class Cluster(ToolResult):
-    nodes: tuple[NodeLine, ...]
-    jobs: tuple[JobLine, ...]
-    lines: tuple[str, ...]
+class AllocationLine(_Line):
+    """A part of a job on one node, with the last thing that happened to it."""
 
-    def sentence(self) -> str:
-        return "\n".join(self.lines)
+    node: str
+    state: str
+    age: str
+    event: str
+
+
+class Cluster(ToolResult):
+    """`about`: the whole farm, one node, or one job with its newest allocations."""
+
+    about: Literal["farm", "node", "job"]
+    nodes: tuple[NodeLine, ...] = ()
+    jobs: tuple[JobLine, ...] = ()
+    allocations: tuple[AllocationLine, ...] = ()
+    steps_running: int = 0
+    steps_waiting: int = 0
+
+    def presentation(self) -> Blocks:
+        match self.about:
+            case "node":
+                return page(self._nodes())
+            case "job":
+                return self._job(self.jobs[0])
+            case "farm":
+                return self._farm()
+
+    def _farm(self) -> Blocks:
+        idle = [node for node in self.nodes if node.state != "ready"]
+        head = count(len(self.nodes), "node") + (f", {len(idle)} of them without new work" if idle else "")
+        jobs = ((job.job, job.kind, job.state, job.why) for job in self.jobs)
+        nothing = "No video is being made." if self.jobs else "Nothing runs on it."
+        steps = f"{self.steps_running} steps of videos run, {self.steps_waiting} wait."
+        return page(
+            f"{head}:" if self.nodes else "The farm has no nodes.",
+            self._nodes(),
+            f"{count(len(self.jobs), 'job')}:" if self.jobs else "",
+            table("Jobs", ("Job", "Kind", "State", "Why"), jobs),
+            steps if self.steps_running or self.steps_waiting else nothing,
+        )
+
+    def _nodes(self) -> Table:
+        rows = (
+            (
+                node.node,
+                StateLabel(state=node.state, text=_NODE_STATES.get(node.state, "")),
+                ", ".join(node.card_states),
+                join_names(node.jobs, 4) if node.jobs else "idle",
+            )
+            for node in self.nodes
+        )
+        return table("Nodes", ("Node", "State", "Cards", "Jobs"), rows)
+
+    def _job(self, job: JobLine) -> Blocks:
+        rows = ((one.node, StateLabel(state=one.state), one.age, one.event) for one in self.allocations)
+        return page(
+            f"{job.job} ({job.kind}): {job.state}.",
+            f"It waits: {job.why}." if job.why else "",
+            table("Allocations", ("Node", "State", "Age", "Last event"), rows),
+        )
 
 
 @tool(effect="read", permission="cluster:read")
@@ -66,23 +131,18 @@ async def cluster_status(context: ToolContext, request: ClusterStatus) -> Cluste
             return await _one_job(nomad, request.job)
         nodes = await _nodes(nomad, request.node)
         if request.node is not None:
-            return Cluster(nodes=_lines(nodes), jobs=(), lines=tuple(node_lines(nodes)))
+            return Cluster(about="node", nodes=_lines(nodes))
         jobs = await nomad.all_jobs()
         own = [job for job in jobs if not of_a_video(job) and not (job.get("Stop") or job.get("ParentID"))]
-        told = [await _job(nomad, job, explain=at < _EXPLAINED) for at, job in enumerate(own)]
+        lines = [await _job(nomad, job, explain=at < _EXPLAINED) for at, job in enumerate(own)]
         steps = [counts(job) for job in jobs if of_a_video(job) and not job.get("Stop")]
-    idle = [node for node in nodes if node.state != "ready"]
-    head = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}" + (
-        f", {len(idle)} of them without new work" if idle else ""
+    return Cluster(
+        about="farm",
+        nodes=_lines(nodes),
+        jobs=tuple(lines),
+        steps_running=sum(running for running, _, _ in steps),
+        steps_waiting=sum(queued + starting for _, queued, starting in steps),
     )
-    lines = [f"{head}:" if nodes else "The farm has no nodes.", *node_lines(nodes)]
-    if told:
-        lines.append(f"{len(told)} job{'' if len(told) == 1 else 's'}:")
-        lines += aligned([job.job, job.kind, job.state, job.why] for job in told)
-    running, waiting = sum(one[0] for one in steps), sum(one[1] + one[2] for one in steps)
-    videos = f"{running} steps of videos run, {waiting} wait." if running or waiting else ""
-    lines += [videos or ("No video is being made." if told else "Nothing runs on it.")]
-    return Cluster(nodes=_lines(nodes), jobs=tuple(told), lines=tuple(lines))
 
 
 class JobLogs(ToolRequest):
@@ -99,11 +159,11 @@ class JobLog(ToolResult):
     task: str
     text: str
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         where = f"{self.job} on {self.node}" if self.node else self.job
         if not self.text:
-            return f"{where} has written nothing yet."
-        return f"The end of the log of {where} (task {self.task}):\n{self.text}"
+            return page(f"{where} has written nothing yet.")
+        return page(f"The end of the log of {where} (task {self.task}):", Preformatted(text=self.text))
 
 
 @tool(effect="read", permission="job:read", reveals=True)
@@ -140,13 +200,23 @@ async def _log(nomad: OperatorClient, allocation: str, task: str, kind: str) -> 
     return read.decode("utf-8", errors="replace")
 
 
-async def _one_job(nomad: OperatorClient, given: str) -> Cluster:
-    job = await job_named(nomad, given)
-    told = await _job(nomad, job, explain=True)
-    places = await nomad.allocations(told.job)
-    why = [f"It waits: {told.why}."] if told.why else []
-    lines = [f"{told.job} ({told.kind}): {told.state}.", *why, *allocation_lines(places)]
-    return Cluster(nodes=(), jobs=(told,), lines=tuple(lines))
+async def _one_job(nomad: OperatorClient, name: str) -> Cluster:
+    line = await _job(nomad, await job_named(nomad, name), explain=True)
+    allocations = await nomad.allocations(line.job)
+    newest = sorted(allocations, key=lambda one: int(one["CreateIndex"]), reverse=True)[:_MOST_ALLOCATIONS]
+    return Cluster(
+        about="job",
+        jobs=(line,),
+        allocations=tuple(
+            AllocationLine(
+                node=str(one.get("NodeName") or ""),
+                state=str(one.get("ClientStatus")),
+                age=allocation_age(one),
+                event=last_event(one),
+            )
+            for one in newest
+        ),
+    )
 
 
 async def _job(nomad: OperatorClient, job: Json, *, explain: bool) -> JobLine:
@@ -180,7 +250,11 @@ async def _nodes(nomad: OperatorClient, only: str | None) -> list[NodeOverview]:
 def _lines(nodes: list[NodeOverview]) -> tuple[NodeLine, ...]:
     return tuple(
         NodeLine(
-            node=node.name, state=node.state, cards=tuple(card.model for card in node.cards), jobs=node.jobs
+            node=node.name,
+            state=node.state,
+            cards=tuple(card.model for card in node.cards),
+            card_states=tuple(map(card_text, node.cards)),
+            jobs=node.jobs,
         )
         for node in nodes
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent.tools.table import aligned, lasting, listed
+from agent.presentation.text import duration
 from farm.nomad.client import Json
-from farm.nomad.overview import CardOverview, NodeOverview
+from farm.nomad.overview import CardOverview
 from soundstage.database import utcnow
 
-_NODE_STATES = {"ready": "ready", "draining": "being emptied", "ineligible": "takes no work", "down": "down"}
 _SHORT = {"cpu": "computing power", "memory": "memory", "disk": "disk"}
 
 
@@ -19,21 +18,8 @@ def of_a_video(job: Json) -> bool:
     return "ticket" in (job.get("Meta") or {})
 
 
-def node_lines(nodes: Sequence[NodeOverview]) -> list[str]:
-    rows = [
-        [
-            node.name,
-            _NODE_STATES.get(node.state, node.state),
-            ", ".join(map(_card, node.cards)),
-            listed(node.jobs, 4) if node.jobs else "idle",
-        ]
-        for node in nodes
-    ]
-    return aligned(rows) if rows else []
-
-
-def _card(card: CardOverview) -> str:
-    """`RTX 4060 8 GiB free`, `RTX 3080 10 GiB 5 of 10 shares taken`."""
+def card_text(card: CardOverview) -> str:
+    """Returns `RTX 4060 8 GiB free`, `RTX 3080 10 GiB 5 of 10 shares taken`."""
     name = f"{card.model} {card.memory_mib / 1024:.3g} GiB"
     if card.fault:
         return f"{name} broken: {card.fault}"
@@ -102,21 +88,14 @@ def _nodes(number: Any) -> str:
     return f"{number} node{' has' if int(number) == 1 else 's have'}"
 
 
-def allocation_lines(allocations: Sequence[Json]) -> list[str]:
-    """Where parts of a job run or ran, newest first, with the last thing that happened to them."""
-    rows = [
-        [str(one.get("NodeName") or ""), str(one.get("ClientStatus")), _age(one), _last_event(one)]
-        for one in sorted(allocations, key=lambda one: int(one["CreateIndex"]), reverse=True)[:10]
-    ]
-    return aligned(rows) if rows else []
+def allocation_age(allocation: Json) -> str:
+    """Returns `since 3 minutes`."""
+    created_s = int(allocation.get("CreateTime") or 0) / 1e9
+    return f"since {duration(utcnow().timestamp() - created_s)}"
 
 
-def _age(allocation: Json) -> str:
-    made_s = int(allocation.get("CreateTime") or 0) / 1e9
-    return f"since {lasting(utcnow().timestamp() - made_s)}"
-
-
-def _last_event(allocation: Json) -> str:
+def last_event(allocation: Json) -> str:
+    """Returns the last thing that happened to an allocation, as Nomad words it."""
     states = (allocation.get("TaskStates") or {}).values()
     events = [event for state in states for event in state.get("Events") or ()]
     newest: Json = max(events, key=lambda event: int(event.get("Time") or 0), default={})

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
+from agent.presentation.text import join_names
 from agent.tools.cluster.nomad import jobs_on, node_named, takes_work
 from agent.tools.machines.action import Acted, Asked, MachineAct, work_on
 from agent.tools.machines.api import Machine, MachinesClient, Timeline, one_machine, understood
@@ -17,7 +18,6 @@ from agent.tools.machines.power import SWITCHES
 from agent.tools.machines.text import disks_of, introduced, other_key
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
-from agent.tools.table import listed
 from soundstage.errors import Conflict, Invalid, SoundstageError
 from soundstage.tracing import trace_id
 
@@ -136,7 +136,7 @@ async def _reinstallable(context: ToolContext, api: MachinesClient, request: Ask
     if work := await work_on(context, machine.name):
         raise Conflict(
             "machine.at_work",
-            f"{machine.name} is at work on {listed(work)}.",
+            f"{machine.name} is at work on {join_names(work)}.",
             f"Say “drain {machine.name}” first, and wait until it is empty.",
         )
     return machine
@@ -157,7 +157,8 @@ async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
         change("It takes no new work", name),
         # Not the single tasks: they come and go by the second, and every one would void the yes.
         change(
-            "What runs there ends or moves to other machines within an hour", listed(work, 20) if work else ""
+            "What runs there ends or moves to other machines within an hour",
+            join_names(work, 20) if work else "",
         ),
     )
     return Plan(changes=changes)
@@ -169,7 +170,7 @@ async def _drain(context: ToolContext, request: Asked) -> Acted:
         work = await jobs_on(nomad, str(node["ID"]))
         await nomad.drain(str(node["ID"]), DRAIN_DEADLINE)
     name = str(node["Name"])
-    more = f" {listed(work)} moves to other machines." if work else " Nothing was running there."
+    more = f" {join_names(work)} moves to other machines." if work else " Nothing was running there."
     return Acted("", name, f"{name} takes no new work.{more}")
 
 

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from pydantic import Field
 
+from agent.presentation import Blocks, page
+from agent.presentation.text import join_names
 from agent.tools.machines.api import (
     Machine,
     MachinesClient,
@@ -18,7 +20,6 @@ from agent.tools.machines.api import (
 )
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.table import listed
 from soundstage.errors import Conflict, Invalid, NotFound
 
 _CONFIGURABLE = ("enrolled", "configuring", "ready", "failed")
@@ -48,11 +49,11 @@ class RunBegun(ToolResult):
     machines: tuple[str, ...]
     check: bool
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         tries = "tries" if self.check else "runs"
         name = self.playbook.rpartition("/")[2]
         more = f"“Show the run {self.run_id}” tells how far it is."
-        return f"{name} {tries} on {listed(self.machines)} now ({self.run_id}). {more}"
+        return page(f"{name} {tries} on {join_names(self.machines)} now ({self.run_id}). {more}")
 
 
 class _Order:

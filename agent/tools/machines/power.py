@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from agent.presentation.text import join_names
 from agent.tools.machines.action import Acted, Asked, MachineAct, work_on
 from agent.tools.machines.api import Machine, MachinesClient, one_machine
 from agent.tools.machines.text import introduced
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
-from agent.tools.table import listed
 from soundstage.errors import Conflict
 
 _AT_NEXT_START: Mapping[str, str] = MappingProxyType(
@@ -60,7 +60,7 @@ async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
         changes.append(change(cut_off, machine.name))
     if work:
         changes.append(
-            change("What runs there stops, and goes on elsewhere where there is room", listed(work, 20))
+            change("What runs there stops, and goes on elsewhere where there is room", join_names(work, 20))
         )
     return Plan(changes=tuple(changes))
 

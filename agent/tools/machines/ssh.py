@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
+from agent.presentation import Blocks, Preformatted, page
+from agent.presentation.text import aligned, duration, last_lines
 from agent.tools.machines.api import MachinesClient, meant, understood
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.table import aligned, last_lines, lasting
 from soundstage.errors import Forbidden, SoundstageError
 
 _MOST_LINES = 200
@@ -42,15 +43,17 @@ class CommandSaid(ToolResult):
     seconds: float
     output: str
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if self.exit_code is None:
-            took = lasting(self.seconds)
+            took = duration(self.seconds)
             head = f"`{self.command}` on {self.machine} took too long and was ended after {took}"
         elif self.exit_code:
             head = f"`{self.command}` on {self.machine} failed with code {self.exit_code}"
         else:
             head = f"{self.machine}: `{self.command}`"
-        return f"{head}:\n{self.output}" if self.output else f"{head} said nothing."
+        if not self.output:
+            return page(f"{head} said nothing.")
+        return page(f"{head}:", Preformatted(text=self.output))
 
 
 class _Ran(BaseModel):

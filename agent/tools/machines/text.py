@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.tools.machines.api import Hardware, Machine, OtherKey, Run, Timeline
-from agent.tools.table import aligned, lasting, listed
+from agent.presentation.text import duration, join_names
+from agent.tools.machines.api import Hardware, Machine, OtherKey, Run, Span, Timeline
 from soundstage.database import utcnow
 
-State = Literal[
+MachineState = Literal[
     "discovered",
     "accepted",
     "deploying",
@@ -25,7 +25,7 @@ State = Literal[
 _MOST_SPANS = 12
 
 
-def made_of(hardware: Hardware | None) -> str:
+def hardware_text(hardware: Hardware | None) -> str:
     """`16 threads, 64 GiB, 2 × TU104 (8 GiB), sda 480 GB`; empty when nothing is known."""
     if hardware is None:
         return ""
@@ -98,20 +98,16 @@ def why_it_waits(machine: Machine, runs: Sequence[Run], node: str) -> str:
     return node or "It waits for nothing: it is ready."
 
 
-def timeline_lines(timeline: Timeline) -> list[str]:
-    """What took how long, the longest; a star marks what was waited for."""
+def longest_spans(timeline: Timeline) -> tuple[Span, ...]:
+    """Returns what took longest, in its order."""
     longest = sorted(timeline.spans, key=lambda span: span.seconds, reverse=True)[:_MOST_SPANS]
-    shown = [span for span in timeline.spans if span in longest and span.seconds >= 0.5]
-    if not shown:
-        return []
-    rows = [["*" if span.critical else "", lasting(span.seconds), span.name] for span in shown]
-    return [f"Its time line ({lasting(timeline.seconds)}; * was waited for):", *aligned(rows)]
+    return tuple(span for span in timeline.spans if span in longest and span.seconds >= 0.5)
 
 
 def introduced(machine: Machine) -> str:
     """`gpu-2 (10.0.0.7, 16 threads, 64 GiB)`: so much that people know which one is meant."""
     code = f"code {machine.code}" if machine.code else ""
-    parts = [part for part in (code, machine.address or "", made_of(machine.hardware)) if part]
+    parts = [part for part in (code, machine.address or "", hardware_text(machine.hardware)) if part]
     return f"{machine.name} ({', '.join(parts)})" if parts else machine.name
 
 
@@ -123,11 +119,11 @@ def other_key(key: OtherKey) -> str:
 
 def since(machine: Machine) -> str:
     """`seen 12 minutes ago`."""
-    return f"seen {lasting((utcnow() - machine.seen_at).total_seconds())} ago"
+    return f"seen {duration((utcnow() - machine.seen_at).total_seconds())} ago"
 
 
 def counted(machines: Sequence[Machine]) -> str:
     """`3 machines: 2 ready, 1 discovered`."""
     states = Counter(machine.state for machine in machines)
     number = f"{len(machines)} machine{'' if len(machines) == 1 else 's'}"
-    return f"{number}: {listed([f'{count} {state}' for state, count in states.most_common()], 9)}"
+    return f"{number}: {join_names([f'{count} {state}' for state, count in states.most_common()], 9)}"

@@ -6,29 +6,32 @@ import asyncio
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from agent.presentation import Blocks, StateLabel, page, table
+from agent.presentation.blocks import MOST_ROWS
+from agent.presentation.text import duration
 from agent.tools.machines.actions import ACTS, plan_act
 from agent.tools.machines.api import (
     Machine,
     MachinesClient,
     Run,
+    Span,
     Timeline,
     all_machines,
     one_machine,
     understood,
 )
 from agent.tools.machines.text import (
-    State,
+    MachineState,
     counted,
-    made_of,
+    hardware_text,
+    longest_spans,
     remark,
     since,
-    timeline_lines,
     why_it_waits,
 )
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.table import MOST_LINES, aligned
 from soundstage.errors import SoundstageError
 
 _AT_ONCE = 8
@@ -38,11 +41,15 @@ class ListMachines(ToolRequest):
     machine: str | None = Field(
         default=None, max_length=80, description="One machine by name, or “new” for the one that waits."
     )
-    state: State | None = Field(default=None, description="Only those in this state.")
+    state: MachineState | None = Field(default=None, description="Only those in this state.")
 
 
-class MachineLine(ToolResult):
-    """One machine; `story` tells why it waits and where its time went, for the one that was asked for."""
+class MachineLine(BaseModel):
+    """One machine. Of the one that was asked for: `story` says in sentences why it waits, `spans` what took
+    longest on its way, `seconds` how long all took.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
     state: str
@@ -51,19 +58,23 @@ class MachineLine(ToolResult):
     seen_at: datetime
     remark: str
     story: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    seconds: float = 0.0
 
 
 class MachineLines(ToolResult):
     machines: tuple[MachineLine, ...]
     summary: str
 
-    def sentence(self) -> str:
-        if not self.machines:
-            return self.summary
+    def presentation(self) -> Blocks:
         if len(self.machines) == 1 and self.machines[0].story:
-            return "\n".join(self.machines[0].story)
-        rows = [[one.name, one.state, one.hardware, one.address or "", one.remark] for one in self.machines]
-        return "\n".join([self.summary, *aligned(rows)])
+            return _one_machine(self.machines[0])
+        rows = (
+            (one.name, StateLabel(state=one.state), one.hardware, one.address or "", one.remark)
+            for one in self.machines
+        )
+        heads = ("Name", "State", "Hardware", "Address", "Remark")
+        return page(self.summary, table("Machines", heads, rows))
 
 
 @tool(effect="read", permission="machine:read")
@@ -72,14 +83,13 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
     async with context.services.machines(context.principal) as api:
         if request.machine is not None:
             machine = await one_machine(api, request.machine)
-            story = await _story(context, api, machine)
-            return MachineLines(machines=(_line(machine, story),), summary="1 machine")
+            return MachineLines(machines=(await _whole(context, api, machine),), summary="1 machine")
         machines = await all_machines(api, *([request.state] if request.state else []))
         if not machines:
             what = f"No machine is {request.state}." if request.state else "There are no machines yet."
             return MachineLines(machines=(), summary=f"{what} One shows up when it starts from the network.")
-        shown = await _with_hardware(api, machines[:MOST_LINES])
-        lines = tuple(_line(machine) for machine in [*shown, *machines[MOST_LINES:]])
+        shown = await _with_hardware(api, machines[:MOST_ROWS])
+        lines = tuple(_line(machine) for machine in [*shown, *machines[MOST_ROWS:]])
         return MachineLines(machines=lines, summary=f"{counted(machines)}.")
 
 
@@ -111,8 +121,8 @@ class MachineChanged(ToolResult):
     name: str
     done: str
 
-    def sentence(self) -> str:
-        return self.done
+    def presentation(self) -> Blocks:
+        return page(self.done)
 
 
 @tool(
@@ -147,18 +157,26 @@ async def _with_hardware(api: MachinesClient, machines: list[Machine]) -> list[M
     return await asyncio.gather(*map(detail, machines))
 
 
-async def _story(context: ToolContext, api: MachinesClient, machine: Machine) -> tuple[str, ...]:
+def _one_machine(machine: MachineLine) -> Blocks:
+    rows = (("*" if span.critical else "", duration(span.seconds), span.name) for span in machine.spans)
+    way = f"Its time line ({duration(machine.seconds)}; * was waited for):" if machine.spans else ""
+    return page(*machine.story, way, table("Time line", ("Waited for", "Took", "Step"), rows))
+
+
+async def _whole(context: ToolContext, api: MachinesClient, machine: Machine) -> MachineLine:
     runs: list[Run] = understood(list[Run], await api.get("/api/runs", state=["queued", "running"]))
     here = [run for run in runs if machine.name in {one.name for one in run.machines}]
     timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     node = await _node(context, machine) if machine.state == "ready" else ""
     facts = [machine.address or "", f"pool {machine.pool}", *machine.tags, since(machine)]
-    return (
+    hardware = hardware_text(machine.hardware)
+    story = (
         f"{machine.name} is {machine.state} ({', '.join(fact for fact in facts if fact)}).",
         why_it_waits(machine, here, node),
-        *([f"It has {made_of(machine.hardware)}."] if made_of(machine.hardware) else []),
-        *timeline_lines(timeline),
+        *([f"It has {hardware}."] if hardware else []),
     )
+    spans = longest_spans(timeline)
+    return _line(machine).model_copy(update={"story": story, "spans": spans, "seconds": timeline.seconds})
 
 
 async def _node(context: ToolContext, machine: Machine) -> str:
@@ -177,13 +195,12 @@ async def _node(context: ToolContext, machine: Machine) -> str:
     return ""
 
 
-def _line(machine: Machine, story: tuple[str, ...] = ()) -> MachineLine:
+def _line(machine: Machine) -> MachineLine:
     return MachineLine(
         name=machine.name,
         state=machine.state,
-        hardware=made_of(machine.hardware),
+        hardware=hardware_text(machine.hardware),
         address=machine.address,
         seen_at=machine.seen_at,
         remark=remark(machine),
-        story=story,
     )

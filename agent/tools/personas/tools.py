@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from agent.presentation import Blocks, items, page
 from agent.tools.personas.editing import (
     change_words,
     delete_persona,
@@ -44,11 +45,11 @@ class PersonaLine(ToolResult):
 class PersonaLines(ToolResult):
     personas: tuple[PersonaLine, ...]
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if not self.personas:
-            return "There is nobody yet. `soundstage doctor` says why."
-        rows = [f"  {line.name}" + (f", {line.title}" if line.title else "") for line in self.personas]
-        return "\n".join(["These can speak:", *rows])
+            return page("There is nobody yet. `soundstage doctor` says why.")
+        names = (line.name + (f", {line.title}" if line.title else "") for line in self.personas)
+        return page("These can speak:", items(names))
 
 
 @tool(effect="read", permission="persona:read")
@@ -109,11 +110,13 @@ class PersonaMadeLine(ToolResult):
     done: str = ""
     """What became of a persona, or of all, that was there before."""
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if self.done:
-            return self.done
-        more = "".join(f"\nNote: {warning}" for warning in self.warnings)
-        return f"{self.name} can speak now. Say “Make a video where {self.call} says: Hello”.{more}"
+            return page(self.done)
+        return page(
+            f"{self.name} can speak now. Say “Make a video where {self.call} says: Hello”.",
+            *(f"Note: {warning}" for warning in self.warnings),
+        )
 
 
 async def _plan(context: ToolContext, request: CreatePersona) -> Plan:

@@ -10,6 +10,7 @@ from avatar.spec import Captions, Overlay, TextOverlay
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, model_validator
 
+from agent.presentation import Blocks, page
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
@@ -17,9 +18,9 @@ from agent.tools.projects.tools import (
     ProjectRef,
     SceneLine,
     SceneRef,
-    lines_of,
     project_named,
     scene_lines,
+    scene_list,
     scene_named,
 )
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
@@ -112,11 +113,10 @@ class ProjectEdited(ToolResult):
     scenes: tuple[SceneLine, ...] = ()
     version: int | None = None
 
-    def sentence(self) -> str:
-        lines = [self.done]
-        if self.version is not None and self.project_id is not None:
-            lines.append(f"Say “Go back to version {self.version} of {self.project}” to have it as it was.")
-        return "\n".join([*lines, *lines_of(self.scenes)])
+    def presentation(self) -> Blocks:
+        back = f"Say “Go back to version {self.version} of {self.project}” to have it as it was."
+        undo = back if self.version is not None and self.project_id is not None else ""
+        return page(self.done, undo, scene_list(self.scenes))
 
 
 async def _planned(context: ToolContext, request: EditProject) -> Plan:

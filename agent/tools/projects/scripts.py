@@ -11,10 +11,11 @@ from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, model_validator
 
 from agent.memory.service import Owner
+from agent.presentation import Blocks, Id, Link, Paragraph, page, paragraph
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
 from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Change, Plan, change
-from agent.tools.projects.tools import ProjectRef, SceneLine, lines_of, project_named, scene_lines
+from agent.tools.projects.tools import ProjectRef, SceneLine, project_named, scene_lines, scene_list
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.writing.dividing import scenes_of
@@ -82,25 +83,34 @@ class ScriptMade(ToolResult):
     state: str | None = None
     problem: str = Field(default="", description="Why no video is being made although one was asked for.")
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if self.written_by == "nobody":
-            return self._waiting_for_words()
-        lines = [f"{self._beginning()}:", *lines_of(self.scenes)]
+            return page(self._waiting_for_words())
+        less = ""
         if self.wanted_scenes is not None and len(self.scenes) < self.wanted_scenes:
-            found = _count(len(self.scenes), "sentence")
-            lines.append(f"You asked for {_count(self.wanted_scenes)}; the text has {found}.")
-        if self.problem:
-            lines.append(self.problem)
-        elif self.render_id is None:
-            lines.append(f"Say “Render the project {self.project}” when you like it.")
-        return "\n".join(lines)
+            there = _count(len(self.scenes), "sentence")
+            less = f"You asked for {_count(self.wanted_scenes)}; the text has {there}."
+        next_step = f"Say “Render the project {self.project}” when you like it."
+        return page(
+            self._beginning(),
+            scene_list(self.scenes),
+            less,
+            self.problem or ("" if self.render_id else next_step),
+        )
 
-    def _beginning(self) -> str:
+    def _beginning(self) -> Paragraph:
         count = _count(len(self.scenes))
         seconds = f"about {sum(scene.seconds for scene in self.scenes):.0f} s"
+        title = f"“{self.project}”"
         if self.render_id is None:
-            return f"“{self.project}” has {count} for {self.speaker}, {seconds}"
-        return f"I am making “{self.project}” with {self.speaker} in {count}, {seconds} ({self.render_id})"
+            return paragraph(f"{title} has {count} for {self.speaker}, {seconds}:")
+        return paragraph(
+            "I am making ",
+            Link(to="video", id=self.render_id, text=title),
+            f" with {self.speaker} in {count}, {seconds}",
+            Id(text=f" ({self.render_id})"),
+            ":",
+        )
 
     def _waiting_for_words(self) -> str:
         count = _count(len(self.scenes), "empty scene")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from agent.presentation import Blocks, Items, items, page
+from agent.presentation.text import count
 from agent.tools.personas.lookup import name_of
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
@@ -84,30 +86,29 @@ class ProjectLines(ToolResult):
     scenes: tuple[SceneLine, ...] = ()
     whole: bool = False
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if self.project_id is not None:
             return self._scenes(self.projects[0])
         if not self.projects:
-            return "There are no projects yet. Say “Create a project called Tides”."
-        rows = [f"  {one.title}  ({one.slug})" for one in self.projects]
-        count = f"{len(rows)} project{'s' if len(rows) > 1 else ''}"
-        return "\n".join([f"{count}, the latest change first:", *rows])
+            return page("There are no projects yet. Say “Create a project called Tides”.")
+        head = f"{count(len(self.projects), 'project')}, the latest change first:"
+        return page(head, items(f"{one.title}  ({one.slug})" for one in self.projects))
 
-    def _scenes(self, project: ProjectLine) -> str:
+    def _scenes(self, project: ProjectLine) -> Blocks:
         if self.whole:
             [scene] = self.scenes
-            titled = f" “{scene.title}”" if scene.title else ""
-            words = scene.script or "It has no words yet."
-            return f"Scene {scene.number} of “{project.title}”{titled}:\n{words}"
+            title = f" “{scene.title}”" if scene.title else ""
+            return page(
+                f"Scene {scene.number} of “{project.title}”{title}:", scene.script or "It has no words yet."
+            )
         if not self.scenes:
-            return (
+            return page(
                 f"“{project.title}” has no scenes yet. "
                 f"Say “Add a scene to {project.title} where {project.persona} says: Hello”."
             )
+        scenes = f"{count(len(self.scenes), 'scene')} for {project.persona}"
         seconds = sum(scene.seconds for scene in self.scenes)
-        count = f"{len(self.scenes)} scene{'s' if len(self.scenes) > 1 else ''}"
-        head = f"“{project.title}” has {count} for {project.persona}, about {seconds:.0f} s:"
-        return "\n".join([head, *lines_of(self.scenes)])
+        return page(f"“{project.title}” has {scenes}, about {seconds:.0f} s:", scene_list(self.scenes))
 
 
 @tool(effect="read", permission="project:read")
@@ -196,15 +197,15 @@ def scene_lines(context: ToolContext, scenes: Sequence[SceneView]) -> tuple[Scen
     )
 
 
-def lines_of(scenes: Sequence[SceneLine]) -> list[str]:
-    """A line per scene: its number, who speaks when it is not the usual one, its first words."""
+def scene_list(scenes: Sequence[SceneLine]) -> Items:
+    """Returns an entry per scene: its number, its first words, who speaks when it is not the usual one."""
     lines = []
     for scene in scenes:
         who = f" ({scene.persona})" if scene.persona else ""
         words = " ".join(scene.script.split())
         words = words if len(words) <= SHOWN_CHARS else words[: SHOWN_CHARS - 1].rstrip() + "…"
-        lines.append(f"  {scene.number}. {words or (scene.title or 'no words yet')}{who}")
-    return lines
+        lines.append(f"{scene.number}. {words or (scene.title or 'no words yet')}{who}")
+    return items(lines)
 
 
 async def _latest(context: ToolContext) -> ProjectView:

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from agent.presentation import Blocks, Id, Link, Paragraph, items, page, paragraph
 from agent.tools.record import ToolContext, ToolResult
 from soundstage.errors import Conflict, NotFound
 from studio.renders.schemas import RenderDetail, RenderView
@@ -19,6 +20,22 @@ FINISHED = "finished"
 WAITS = "waits: "
 CANCELLING = "It is being cancelled."
 NONE_YET = "Say “Make a video where Nova says: Hello”."
+
+
+class NewerRender(BaseModel):
+    """A render that is newer than the one that a question was about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    render_id: str
+    title: str
+    state: str
+    message: str
+
+    def paragraph(self) -> Paragraph:
+        link = Link(to="video", id=self.render_id, text=f"“{self.title}”")
+        rest = f", is {self.state}.{f' {self.message}' if self.message else ''}"
+        return paragraph("A newer one, ", link, Id(text=f" ({self.render_id})"), rest)
 
 
 class RenderLine(ToolResult):
@@ -35,7 +52,9 @@ class RenderLine(ToolResult):
     error_code: str | None = None
     message: str = ""
     warnings: tuple[str, ...] = Field(default=(), description="What of the wish was not met, in sentences.")
-    meanwhile: str = Field(default="", description="What is being made beside it, in one sentence.")
+    meanwhile: NewerRender | None = Field(
+        default=None, description="A newer one, where this was the last done."
+    )
 
     @classmethod
     def of(cls, view: RenderView, out_dir: Path) -> Self:
@@ -53,14 +72,25 @@ class RenderLine(ToolResult):
             warnings=tuple(notice.message for notice in view.warnings),
         )
 
-    def sentence(self) -> str:
+    @property
+    def link(self) -> Link:
+        return Link(to="video", id=self.render_id, text=f"“{self.title}”")
+
+    @property
+    def id_in_brackets(self) -> Id:
+        return Id(text=f" ({self.render_id})")
+
+    def presentation(self) -> Blocks:
         if self.state == "done":
-            places = "".join(f"\n  {path}" for path in self.files)
-            notes = "".join(f"\nNote: {warning}" for warning in self.warnings)
-            done = f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}{notes}"
-            return f"{done}\n{self.meanwhile}" if self.meanwhile else done
+            return page(
+                paragraph(self.link, f" is done ({(self.duration_ms or 0) / 1000:.1f} s)."),
+                items(self.files),
+                *(f"Note: {warning}" for warning in self.warnings),
+                None if self.meanwhile is None else self.meanwhile.paragraph(),
+            )
         more = f" {self.message}" if self.message else ""
-        return f"“{self.title}” ({self.render_id}) {_VERBS.get(self.state, f'is {self.state}')}.{more}"
+        verb = _VERBS.get(self.state, f"is {self.state}")
+        return page(paragraph(self.link, self.id_in_brackets, f" {verb}.{more}"))
 
 
 _VERBS = {"failed": "has failed", "placed": "is waiting for a worker", "running": "is being made"}

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent.presentation import Blocks, page
 from agent.tools.plan import Change, Plan
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST, render_of
@@ -72,15 +73,18 @@ class PublicationLine(ToolResult):
     url: str | None = None
     message: str = ""
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         more = f" {self.message}" if self.message else ""
         match self.publication_state:
             case "published":
-                return f"“{self.title}” is on YouTube, {self.privacy}, on {self.channel}: {self.url}{more}"
+                return page(
+                    f"“{self.title}” is on YouTube, {self.privacy}, on {self.channel}: {self.url}{more}"
+                )
             case "failed" | "cancelled":
-                return f"“{self.title}” is not on YouTube: {_ENDS[self.publication_state]}.{more}"
+                return page(f"“{self.title}” is not on YouTube: {_ENDS[self.publication_state]}.{more}")
             case _:
-                return f"“{self.title}” is on its way to {self.channel} on YouTube, {self.privacy}.{more}"
+                way = f"is on its way to {self.channel} on YouTube"
+                return page(f"“{self.title}” {way}, {self.privacy}.{more}")
 
 
 async def _planned(context: ToolContext, request: PublishRender) -> Plan:

@@ -8,6 +8,8 @@ from avatar.spec import is_spoken
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator, model_validator
 
+from agent.presentation import Blocks, Id, StateLabel, page, paragraph, table
+from agent.presentation.text import count
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
 from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Plan
@@ -17,6 +19,7 @@ from agent.tools.renders.deletion import plan_deletion
 from agent.tools.renders.lines import (
     FINISHED,
     LATEST,
+    NewerRender,
     RenderLine,
     explained,
     join_words,
@@ -68,19 +71,22 @@ class Ticket(RenderLine):
 
     speaker: str = ""
 
-    def sentence(self) -> str:
-        return f"I am making “{self.title}” with {self.speaker or self.persona}. ({self.render_id})"
+    def presentation(self) -> Blocks:
+        speaker = self.speaker or self.persona
+        return page(paragraph("I am making ", self.link, f" with {speaker}.", self.id_in_brackets))
 
 
 class Cancelled(RenderLine):
     deleted: bool = False
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if self.deleted:
-            return f"“{self.title}” is deleted, with its files. ({self.render_id})"
+            return page(paragraph(f"“{self.title}” is deleted, with its files.", self.id_in_brackets))
         if self.state != "cancelled":
-            return f"“{self.title}” is being cancelled; its workers stop now. ({self.render_id})"
-        return f"“{self.title}” is cancelled. Nothing partial is left."
+            return page(
+                paragraph(self.link, " is being cancelled; its workers stop now.", self.id_in_brackets)
+            )
+        return page(paragraph(self.link, " is cancelled. Nothing partial is left."))
 
 
 async def _request_of(context: ToolContext, request: MakeRender) -> RenderRequest:
@@ -122,11 +128,21 @@ class ListRenders(ToolRequest):
 class RenderLines(ToolResult):
     renders: tuple[RenderLine, ...]
 
-    def sentence(self) -> str:
+    def presentation(self) -> Blocks:
         if not self.renders:
-            return "There are no videos yet. Say “Make a video where Nova says: Hello”."
-        lines = [f"  {line.render_id}  {line.state:<9}  {line.title}" for line in self.renders]
-        return "\n".join([f"{len(lines)} video{'s' if len(lines) > 1 else ''}, newest first:", *lines])
+            return page("There are no videos yet. Say “Make a video where Nova says: Hello”.")
+        rows = (
+            (
+                Id(text=line.render_id),
+                StateLabel(state=line.state),
+                line.link.model_copy(update={"text": line.title}),
+            )
+            for line in self.renders
+        )
+        return page(
+            f"{count(len(self.renders), 'video')}, newest first:",
+            table("Videos", ("Id", "State", "Title"), rows, most=None),
+        )
 
 
 @tool(effect="read", permission="render:read")
@@ -155,7 +171,7 @@ async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
         return await explained(context, await render_of(context, LATEST))
     line = RenderLine.of(done[0], context.services.out_dir)
     newest = await renders.list(limit=1)
-    return line if newest[0].ended else line.model_copy(update={"meanwhile": _meanwhile(newest[0])})
+    return line if newest[0].ended else line.model_copy(update={"meanwhile": _newer(newest[0])})
 
 
 class EndRender(OneRender):
@@ -192,8 +208,9 @@ async def cancel_render(context: ToolContext, request: EndRender) -> Cancelled:
 
 
 class Repeated(RenderLine):
-    def sentence(self) -> str:
-        return f"I am making “{self.title}” again; what was finished is used. ({self.render_id})"
+    def presentation(self) -> Blocks:
+        again = " again; what was finished is used."
+        return page(paragraph("I am making ", self.link, again, self.id_in_brackets))
 
 
 async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
@@ -208,6 +225,5 @@ async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
     return Repeated.of(view, context.services.out_dir)
 
 
-def _meanwhile(view: RenderView) -> str:
-    more = f" {message}" if (message := message_of(view)) else ""
-    return f"A newer one, “{view.title}” ({view.id}), is {view.state}.{more}"
+def _newer(view: RenderView) -> NewerRender:
+    return NewerRender(render_id=view.id, title=view.title, state=view.state, message=message_of(view))

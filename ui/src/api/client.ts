@@ -15,6 +15,8 @@ export type Turn = Schemas["TurnOut"];
 export type Session = Schemas["SessionOut"];
 export type Snapshot = Schemas["SnapshotOut"];
 export type BrainEvent = Schemas["ChatAnswer"]["events"][number];
+export type Block = NonNullable<Extract<BrainEvent, { type: "text" }>["blocks"]>[number];
+export type Inline = Extract<Block, { kind: "paragraph" }>["content"][number];
 
 export const api = createClient<paths>({ baseUrl: "" });
 api.use({

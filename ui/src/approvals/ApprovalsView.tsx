@@ -4,7 +4,7 @@ import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
 import { callWords } from "../kit/calls";
 import { NoRows, State, Table, Trouble } from "../kit/kit";
-import { Told } from "../kit/Told";
+import { Marked } from "../kit/Marked";
 import { duration, when } from "../videos/words";
 import { useApprovals } from "./useApprovals";
 
@@ -35,7 +35,7 @@ export function ApprovalsView({ id, me }: { id: string; me: Me }) {
                 <td>{one.requester_name}</td>
                 <td>{when(one.created_at)}</td>
                 <td>
-                  <Told
+                  <Marked
                     text={
                       one.outcome ||
                       one.votes

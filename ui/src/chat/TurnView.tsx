@@ -1,9 +1,10 @@
 /** One turn: the sentence, the steps of the tools, the answer, and what it asks of people. */
 import type { Approval } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
+import { Blocks } from "../kit/Blocks";
 import { callWords } from "../kit/calls";
 import { State } from "../kit/kit";
-import { Told } from "../kit/Told";
+import { Marked } from "../kit/Marked";
 import { useMe } from "../shell/me";
 import { pictureUrl } from "../videos/picture";
 import { useRenderRow } from "../videos/useRenders";
@@ -20,7 +21,9 @@ interface Props {
 const ENDS = { running: "running", done: "done", failed: "failed", waits: "waits for approval" };
 
 export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
-  const made = turn.steps.find((one) => one.effect !== "read" && one.result?.render_id)?.result?.render_id;
+  // A text of a language model holds no links: the video that it is about is shown below.
+  const unlinked = turn.blocks.every((one) => one.kind === "paragraph" && one.content.every((part) => typeof part === "string"));
+  const made = turn.steps.find((one) => (one.effect !== "read" || unlinked) && one.result?.render_id)?.result?.render_id;
   return (
     <article className="turn" aria-label={`You said: ${turn.utterance.slice(0, 80)}`}>
       <p className="said">{turn.utterance}</p>
@@ -32,10 +35,10 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
           {one}
         </p>
       ))}
-      {turn.text && (
-        <p className="reply">
-          <Told text={turn.text} />
-        </p>
+      {turn.blocks.length > 0 && (
+        <div className="reply">
+          <Blocks blocks={turn.blocks} />
+        </div>
       )}
       {typeof made === "string" && <Made id={made} />}
       {turn.offers.map((one) => (
@@ -52,9 +55,9 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
       {turn.failure && (
         <div className="problem" role="alert">
           <strong>
-            <Told text={turn.failure.message} />
+            <Marked text={turn.failure.message} />
           </strong>{" "}
-          <Told text={turn.failure.hint ?? ""} /> <code>{turn.failure.code}</code>
+          <Marked text={turn.failure.hint ?? ""} /> <code>{turn.failure.code}</code>
           {(turn.failure.suggestions?.length ?? 0) > 0 && (
             <div className="examples">
               {turn.failure.suggestions?.map((one) => (
@@ -96,7 +99,7 @@ function Asked({ id, message }: { id: string; message: string }) {
     return (
       <div className="asks ended">
         <span>
-          <Told text={[...(votes ?? []), found.outcome].filter(Boolean).join(" ") || `It is ${found.state}.`} />
+          <Marked text={[...(votes ?? []), found.outcome].filter(Boolean).join(" ") || `It is ${found.state}.`} />
         </span>
         <a href={`#/approvals/${id}`}>The approval</a>
       </div>
@@ -104,7 +107,7 @@ function Asked({ id, message }: { id: string; message: string }) {
   return (
     <div className="asks">
       <span>
-        <Told text={message} />
+        <Marked text={message} />
       </span>
       <a className="button" href={`#/approvals/${id}`}>
         See the plan

@@ -1,5 +1,6 @@
 /** What one turn shows, made from its events. */
-import type { BrainEvent } from "../api/client";
+import type { Block, BrainEvent } from "../api/client";
+import { textBlock } from "../kit/Blocks";
 
 export interface Step {
   tool: string;
@@ -15,7 +16,9 @@ export interface Shown {
   number: number;
   utterance: string;
   steps: Step[];
+  /** As text, for reading aloud; `blocks` are what is shown. */
   text: string;
+  blocks: Block[];
   notices: string[];
   offers: string[];
   approvals: { id: string; message: string }[];
@@ -28,6 +31,7 @@ export const begun = (number: number, utterance: string): Shown => ({
   utterance,
   steps: [],
   text: "",
+  blocks: [],
   notices: [],
   offers: [],
   approvals: [],
@@ -35,8 +39,8 @@ export const begun = (number: number, utterance: string): Shown => ({
   ended: false,
 });
 
-/** The streamed pieces of a text come first; the whole of it then takes their place. */
-export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, string] {
+/** Adds an event to a turn. The streamed pieces of a text come first; the whole of it then takes their place. */
+export function applyEvent(turn: Shown, pieces: string, event: BrainEvent): [Shown, string] {
   switch (event.type) {
     case "tool_call":
       return [
@@ -63,10 +67,10 @@ export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, st
     case "text_part":
       return [turn, pieces + event.text];
     case "text":
-      return [{ ...turn, text: turn.text ? `${turn.text}\n${event.text}` : event.text }, ""];
+      return [withText(turn, event.text, event.blocks), ""];
     case "notice":
       // What a model had said when it broke off stands as far as it came.
-      return [{ ...turn, notices: [...turn.notices, event.text], text: pieces ? `${turn.text}${pieces} …` : turn.text }, ""];
+      return [{ ...(pieces ? withText(turn, `${pieces} …`) : turn), notices: [...turn.notices, event.text] }, ""];
     case "error":
       return [
         {
@@ -77,10 +81,18 @@ export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, st
         pieces,
       ];
     case "done":
-      return [{ ...turn, text: pieces ? `${turn.text}${pieces}` : turn.text, ended: true }, ""];
+      return [{ ...(pieces ? withText(turn, pieces) : turn), ended: true }, ""];
     default:
       return [turn, pieces];
   }
+}
+
+export function withText(turn: Shown, text: string, blocks: Block[] = []): Shown {
+  return {
+    ...turn,
+    text: turn.text ? `${turn.text}\n${text}` : text,
+    blocks: [...turn.blocks, ...(blocks.length > 0 ? blocks : [textBlock(text)])],
+  };
 }
 
 function settled(turn: Shown, tool: string, change: Partial<Step>): Shown {

@@ -7,7 +7,7 @@ import { Problem } from "../api/problem";
 import { useLive } from "../live/Live";
 import { follow, messages, pause } from "../live/sse";
 import { goTo, useSession } from "../shell/session";
-import { begun, type Shown, told } from "./turn";
+import { applyEvent, begun, type Shown, withText } from "./turn";
 
 const TURNS_IN_FULL = 12;
 const ASKED = "soundstage.asked";
@@ -37,14 +37,14 @@ export function useConversation() {
       let turn = begun(number, utterance);
       let pieces = "";
       const show = () => {
-        const now = { ...turn, text: pieces ? `${turn.text}${turn.text ? "\n" : ""}${pieces}` : turn.text };
+        const now = pieces ? withText(turn, pieces) : turn;
         setTurns((all) => [...all.filter((one) => one.number !== number), now].sort((a, b) => a.number - b.number));
       };
       show();
       await follow(`/api/chat/sessions/${id}/turns/${number}/events`, signal, {
         message(one) {
           const event = JSON.parse(one.data) as BrainEvent;
-          [turn, pieces] = told(turn, pieces, event);
+          [turn, pieces] = applyEvent(turn, pieces, event);
           show();
           if (event.type !== "done") return false;
           if (aloud) say(turn.failure?.message ?? turn.text);
@@ -113,7 +113,12 @@ export function useConversation() {
         const path = { session_id: session };
         const found = await body(api.GET("/api/chat/sessions/{session_id}/turns", { params: { path } }));
         if (ended.signal.aborted) return;
-        setTurns(found.map((one) => ({ ...begun(one.number, one.utterance), text: one.reply, ended: one.finished_at !== null })));
+        setTurns(
+          found.map((one) => {
+            const turn = { ...begun(one.number, one.utterance), ended: one.finished_at !== null };
+            return one.reply ? withText(turn, one.reply) : turn;
+          }),
+        );
         for (const one of found.slice(-TURNS_IN_FULL))
           void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
       }

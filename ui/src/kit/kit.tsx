@@ -1,9 +1,10 @@
 /** Small parts that every view uses. */
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem";
-import { Told } from "./Told";
+import { Marked } from "./Marked";
 
 export { State } from "./State";
+export { Table } from "./Table";
 
 export function Trouble({ error }: { error: unknown }) {
   const found = error instanceof Problem ? error : new Problem(String((error as Error)?.message ?? error));
@@ -19,37 +20,10 @@ export function Reason({ of }: { of: { message: string; hint: string; code: stri
   return (
     <>
       <strong>
-        <Told text={of.message} />
+        <Marked text={of.message} />
       </strong>{" "}
-      <Told text={of.hint} /> <code>{of.code}</code>
+      <Marked text={of.hint} /> <code>{of.code}</code>
     </>
-  );
-}
-
-/** Rows under named columns; `last` names one that only a screen reader tells of, such as that of buttons. */
-export function Table({ name, heads, last, children }: { name: string; heads: string[]; last?: string; children: ReactNode }) {
-  return (
-    // biome-ignore-start lint/a11y: what scrolls on a phone must be reached by keyboard, and a group is no landmark
-    <div className="table" role="group" tabIndex={0} aria-label={name}>
-      <table>
-        <thead>
-          <tr>
-            {heads.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-            {last && (
-              <th scope="col">
-                <span className="visually-hidden">{last}</span>
-              </th>
-            )}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
-    // biome-ignore-end lint/a11y: so far
   );
 }
 

@@ -1,7 +1,7 @@
 /** What happens, line by line; it can be held to be read, and searched back through the server's log. */
-import { useEffect, useRef, useState } from "react";
+import { Fragment, useEffect, useRef, useState } from "react";
 import { Empty, Trouble } from "../kit/kit";
-import { Told } from "../kit/Told";
+import { Marked } from "../kit/Marked";
 import { useSettled } from "../kit/useSettled";
 import type { Happening } from "../live/happening";
 import { MOST_LINES } from "../live/hub";
@@ -67,7 +67,7 @@ export function LogView() {
               </time>
               <span className="mono">{one.kind}</span>
               <span>
-                <Told text={words(one)} />
+                <Details of={one} />
               </span>
             </li>
           ))}
@@ -98,9 +98,27 @@ function newer(log: Happening[], held: Happening[]): string {
 
 const TELLING = ["title", "persona", "tool", "state", "outcome", "reason", "scene", "waits", "message", "by", "id"];
 
-function words({ data }: Happening): string {
-  const known = TELLING.map((name) => data[name]).filter((one) => typeof one === "string" && one);
+function details({ data }: Happening): string[] {
+  const known = TELLING.map((name) => data[name]).filter((one) => typeof one === "string" && one) as string[];
   const error = data.error as string | { message?: string } | null | undefined;
   const why = typeof error === "string" ? error : error?.message;
-  return [...new Set([...known, why])].filter(Boolean).join(" · ");
+  return [...new Set(why ? [...known, why] : known)];
+}
+
+const words = (one: Happening) => details(one).join(" · ");
+
+/** Of what an event is about, by the first part of its kind: the view that shows it, and its name. */
+const VIEWS: Record<string, [view: string, name: string]> = {
+  render: ["videos", "the video"],
+  approval: ["approvals", "the approval"],
+};
+
+function Details({ of }: { of: Happening }) {
+  const [view, name] = VIEWS[of.kind.split(".")[0] ?? ""] ?? [];
+  return details(of).map((one, place) => (
+    <Fragment key={one}>
+      {place > 0 && " · "}
+      {view && one === of.data.id ? <a href={`#/${view}/${one}`}>{name}</a> : <Marked text={one} />}
+    </Fragment>
+  ));
 }

@@ -1,0 +1,88 @@
+"""Lays blocks out as lines for a terminal, and words lists, durations and logs; used by all tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from agent.presentation.blocks import MOST_ROWS, Block, Id, Inline, Items, Link, Paragraph, StateLabel, Table
+from soundstage.one_line import harmless
+from soundstage.telemetry import mask_text
+
+_CELL = 90
+_LINE = 400
+
+
+def as_text(blocks: Iterable[Block]) -> str:
+    """Returns what a terminal prints: paragraphs as they are, tables in columns, ids where the page links."""
+    return "\n".join(line for block in blocks for line in _lines(block))
+
+
+def aligned(rows: Iterable[Sequence[str]], *, most: int = MOST_ROWS, more: int = 0) -> list[str]:
+    """Returns one line per row; what is more than `most` is counted in a last one, with `more`. Columns that
+    are empty in all rows are left out.
+    """
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    shown, more = cells[:most], more + max(0, len(cells) - most)
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = []
+    for row in shown:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
+        lines.append("  " + "  ".join(padded).rstrip())
+    return [*lines, f"  and {more} more"] if more else lines
+
+
+def last_lines(text: str, most: int) -> str:
+    """Returns the last lines of a log, harmless, without keys and passwords, each cut to what people read."""
+    lines = mask_text(harmless(text)).splitlines()[-most:]
+    return "\n".join(line if len(line) <= _LINE else f"{line[: _LINE - 1]}…" for line in lines)
+
+
+def join_names(names: Sequence[str], most: int = 5) -> str:
+    """Returns `a`, `a and b`, `a, b and 3 more`."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def duration(seconds: float) -> str:
+    """Returns `45 s`, `12 minutes`, `3 hours`, `2 days`."""
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """Returns `1 machine`, `3 machines`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _lines(block: Block) -> list[str]:
+    match block:
+        case Paragraph():
+            return ["".join(map(_text, block.content))]
+        case Table():
+            rows = [[_text(cell) for cell in row] for row in block.rows]
+            return aligned(rows, most=len(rows), more=block.more)
+        case Items():
+            mark = f"{block.mark} " if block.mark else ""
+            return [f"  {mark}{''.join(map(_text, row))}" for row in block.rows]
+    return [block.text]
+
+
+def _text(part: Inline) -> str:
+    match part:
+        case str():
+            return part
+        case StateLabel():
+            return part.text or part.state
+        case Link() | Id():
+            return part.text
+    assert_never(part)
+
+
+def _cell(text: str) -> str:
+    """Returns one line: words of machines may hold line breaks."""
+    text = " ".join(harmless(text).split())
+    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
