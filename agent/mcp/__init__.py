@@ -1,8 +1,8 @@
-"""The agent's tools over the Model Context Protocol: same calls, same guards, other callers."""
+"""The agent's tools over the Model Context Protocol: same calls, same guards, other callers.
 
-from agent.mcp.calls import McpCalls
+The modules beside `http` import the SDK, which is large: a server loads them for its first MCP request.
+"""
+
 from agent.mcp.http import McpEndpoint, mcp_router
-from agent.mcp.server import mcp_server
-from agent.mcp.stdio import serve_stdio
 
-__all__ = ["McpCalls", "McpEndpoint", "mcp_router", "mcp_server", "serve_stdio"]
+__all__ = ["McpEndpoint", "mcp_router"]

@@ -2,91 +2,85 @@
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from mcp.server.context import ServerRequestContext
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.types import Receive, Scope, Send
 
-from agent.mcp.calls import McpCalls
-from agent.mcp.server import mcp_server
 from policy import Principal, require_permission
 from soundstage.errors import Unavailable
 
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+    from agent.mcp.calls import McpCalls
+
 PATH = "/mcp"
-IDLE_S = 600.0
-MOST_SESSIONS = 500
 
 ToolCaller = Annotated[Principal, Depends(require_permission("mcp:use"))]
 
 
 class McpEndpoint:
-    """The sessions of one process; `serving` goes around the life of the application."""
+    """The sessions of one process; `serving` goes around the life of the application.
 
-    def __init__(self, calls: McpCalls) -> None:
-        self._manager = StreamableHTTPSessionManager(
-            mcp_server(calls, _caller), session_idle_timeout=IDLE_S, max_sessions=MOST_SESSIONS
-        )
-        self._calls = calls
-        self._open, self._closing = asyncio.Event(), asyncio.Event()
+    The SDK takes a fifth of all imports of a server, so it is loaded for the first request.
+    """
+
+    def __init__(self, make_calls: Callable[[], "McpCalls"]) -> None:
+        self._make_calls = make_calls
+        self._requested, self._closing = asyncio.Event(), asyncio.Event()
+        self._opened: asyncio.Future[StreamableHTTPSessionManager] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Meanwhile requests are answered; at the end sessions are closed and calls ended."""
+        self._opened = asyncio.get_running_loop().create_future()
         # In a task of its own: the SDK's tasks must end in the task in which they began, and whoever
         # starts an application may close it from another one.
-        running = asyncio.create_task(self._serve())
-        opened = asyncio.create_task(self._open.wait())
+        running = self._running = asyncio.create_task(self._serve(self._opened))
         try:
-            await asyncio.wait((running, opened), return_when=asyncio.FIRST_COMPLETED)
             yield
         finally:
-            opened.cancel()
+            self._running = None
             self._closing.set()
-            try:
-                await running
-            finally:
-                await self._calls.close()
+            self._requested.set()
+            await running
 
-    async def _serve(self) -> None:
-        async with self._manager.run():
-            self._open.set()
-            await self._closing.wait()
-            self._open.clear()
+    async def _serve(self, opened: "asyncio.Future[StreamableHTTPSessionManager]") -> None:
+        await self._requested.wait()
+        if self._closing.is_set():
+            return
+        calls, manager = await asyncio.to_thread(self._load)
+        try:
+            async with manager.run():
+                opened.set_result(manager)
+                await self._closing.wait()
+        finally:
+            await calls.close()
 
-    def answer(self, principal: Principal) -> Response:
+    def _load(self) -> "tuple[McpCalls, StreamableHTTPSessionManager]":
+        from agent.mcp.sdk_sessions import session_manager
+
+        calls = self._make_calls()
+        return calls, session_manager(calls)
+
+    async def answer(self, principal: Principal) -> Response:
         """Returns what answers the request of this principal. Raises Unavailable before and after
         `serving`.
         """
-        if not self._open.is_set():
+        if self._running is None or self._opened is None:
             raise Unavailable("mcp.closed", "The MCP server is not running.", "Try again in a moment.")
-        return _Handed(self._manager, principal)
+        self._requested.set()
+        await asyncio.wait((self._running, self._opened), return_when=asyncio.FIRST_COMPLETED)
+        if not self._opened.done():
+            # It has ended without: what it failed with is the answer.
+            self._running.result()
+            raise Unavailable("mcp.closed", "The MCP server is not running.", "Try again in a moment.")
+        from agent.mcp.sdk_sessions import SdkResponse
 
-
-class _Handed(Response):
-    """A response that the SDK writes itself."""
-
-    def __init__(self, manager: StreamableHTTPSessionManager, principal: Principal) -> None:
-        super().__init__()
-        self._manager = manager
-        self._principal = principal
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The SDK binds each of its sessions to the user who opened it.
-        token = AccessToken(token="", client_id=self._principal.id, scopes=[])
-        scope = {**scope, "user": AuthenticatedUser(token)}
-        scope["state"] = {**scope.get("state", {}), "principal": self._principal}
-        await self._manager.handle_request(scope, receive, send)
-
-
-def _caller(context: ServerRequestContext[Any, Any]) -> Principal:
-    request = cast(Request, context.request)
-    return cast(Principal, request.state.principal)
+        return SdkResponse(self._opened.result(), principal)
 
 
 def mcp_router(endpoint: McpEndpoint) -> APIRouter:
@@ -96,6 +90,6 @@ def mcp_router(endpoint: McpEndpoint) -> APIRouter:
     @router.api_route(PATH, methods=["POST", "DELETE"], include_in_schema=False)
     async def mcp(request: Request, principal: ToolCaller) -> Response:
         """Messages of the Model Context Protocol."""
-        return endpoint.answer(principal)
+        return await endpoint.answer(principal)
 
     return router

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -16,7 +16,7 @@ from agent.dossiers.registry import DossierRegistry
 from agent.dossiers.routes import compile_router
 from agent.event_stream import event_router
 from agent.live.routes import live_router
-from agent.mcp import McpCalls, McpEndpoint, mcp_router
+from agent.mcp import McpEndpoint, mcp_router
 from agent.memory.routes import memory_router
 from agent.registry.routes import agents_router
 from agent.registry.service import AgentRegistry
@@ -42,6 +42,9 @@ from soundstage.http.loops import install_loop_refusal
 from soundstage.settings import Settings
 from soundstage.telemetry import install_telemetry, metrics_router
 from studio.routes import routers
+
+if TYPE_CHECKING:
+    from agent.mcp.calls import McpCalls
 
 DESCRIPTION = "A sentence goes in, a video of somebody saying it comes out."
 CORS_REQUEST_HEADERS = (
@@ -92,7 +95,12 @@ def create_app(services: Services) -> FastAPI:
             finally:
                 await services.turns.close()
 
-    mcp = McpEndpoint(McpCalls(services.brain.toolset, services.tool_services, services.database))
+    def mcp_calls() -> McpCalls:
+        from agent.mcp.calls import McpCalls
+
+        return McpCalls(services.brain.toolset, services.tool_services, services.database)
+
+    mcp = McpEndpoint(mcp_calls)
     app = FastAPI(
         title="Soundstage",
         version=version("soundstage"),

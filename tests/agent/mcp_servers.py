@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,7 +13,8 @@ from mcp import Client
 from mcp_client import mcp_client
 from socket_servers import on_loopback
 
-from agent.mcp import McpCalls, McpEndpoint, mcp_router
+from agent.mcp import McpEndpoint, mcp_router
+from agent.mcp.calls import McpCalls
 from agent.mcp.running import CallLimits
 from app.composition import Services
 from policy import Principal, install_policy
@@ -43,9 +45,8 @@ class McpAddress:
 @asynccontextmanager
 async def mcp_address(services: Services, limits: CallLimits | None = None) -> AsyncIterator[McpAddress]:
     """The endpoint alone, on a free port of loopback."""
-    endpoint = McpEndpoint(
-        McpCalls(services.brain.toolset, services.tool_services, services.database, limits)
-    )
+    calls = partial(McpCalls, services.brain.toolset, services.tool_services, services.database, limits)
+    endpoint = McpEndpoint(calls)
     app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(mcp_router(endpoint))
     install_policy(app, services.policy, public={"/openapi.json": "a test"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 
 import httpx
 import pytest
@@ -12,7 +13,8 @@ from mcp_servers import McpAddress, mcp_address
 from socket_servers import WAIT_S
 from strange_messages import bodies
 
-from agent.mcp import McpCalls, McpEndpoint
+from agent.mcp import McpEndpoint
+from agent.mcp.calls import McpCalls
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import Unavailable
@@ -78,6 +80,7 @@ async def test_other_methods_are_not_there(address: McpAddress, method: str) -> 
 
 
 async def test_before_it_serves_it_says_so(services: Services) -> None:
-    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.tool_services, services.database))
+    calls = partial(McpCalls, services.brain.toolset, services.tool_services, services.database)
+    endpoint = McpEndpoint(calls)
     with pytest.raises(Unavailable, match="not running"):
-        endpoint.answer(Principal.local_admin())
+        await endpoint.answer(Principal.local_admin())

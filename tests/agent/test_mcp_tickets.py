@@ -13,7 +13,7 @@ from mcp_servers import McpAddress, mcp_address
 from socket_servers import WAIT_S
 from sqlalchemy import select
 
-from agent.mcp import McpCalls
+from agent.mcp.calls import McpCalls
 from agent.mcp.descriptions import TRACE
 from agent.mcp.running import CallLimits
 from agent.sandbox import Sandbox, SandboxRun

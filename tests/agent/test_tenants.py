@@ -9,7 +9,7 @@ import pytest
 from conversing import Conversing, failure
 
 from agent.event_stream import EventReader
-from agent.mcp import McpCalls
+from agent.mcp.calls import McpCalls
 from agent.mcp.session import McpSessions
 from agent.memory.service import Owner
 from agent.turns.runner import TurnRunner

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from two_tenants import JPEG, OWNER, RIVAL, Statements, calling, key_of, things_of
 
 from agent.event_stream import EventReader
-from agent.mcp import McpCalls
+from agent.mcp.calls import McpCalls
 from app.composition import Services
 from app.server.web import create_app
 from app.tables import all_tables

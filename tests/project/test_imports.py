@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 
 import grimp
+import pytest
 
 ROOMS = (
     "soundstage",
@@ -39,3 +42,21 @@ def test_no_module_needs_itself() -> None:
     except CycleError as error:
         raise AssertionError(" → ".join(error.args[1])) from error
     assert "agent.writing.scenes" in order
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        # What a server needs for its first MCP request alone took a fifth of its start.
+        ("app.server.studio_server", {"mcp", "mcp_types"}),
+        # The supervisor only starts processes.
+        (
+            "app.cli.installation.serving",
+            {"fastapi", "sqlalchemy", "policy", "agent", "studio", "provisioning_api"},
+        ),
+    ],
+)
+def test_a_program_starts_without_what_it_may_never_need(module: str, unneeded: set[str]) -> None:
+    code = f"import sys, {module}; print(*{{one.partition('.')[0] for one in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & unneeded == set()

@@ -14,7 +14,8 @@ import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.stdio import stdio_server
 
-from agent.mcp import McpCalls, serve_stdio
+from agent.mcp.calls import McpCalls
+from agent.mcp.stdio import serve_stdio
 from app.cli.connection import connected, trusted
 from app.cli.saved_logins import Login
 from app.cli.studio_api import TIMEOUT_S
