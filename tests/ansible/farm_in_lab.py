@@ -143,6 +143,15 @@ class LabFarm:
     def _certificate(self, folder: Path) -> list[str]:
         return ["--cert", str(folder / "operator.pem"), "--key", str(folder / "operator-key.pem")]
 
+    def takes_work(self, address: str) -> set[str]:
+        """Return the machines whose Nomad is ready and eligible; empty before the farm is secured."""
+        if not self.secrets.exists():
+            return set()
+        url = f"https://{address}:4646/v1/nodes"
+        nodes = self.json(url, "X-Nomad-Token", self.secret("nomad/management.token")) or []
+        well = ("ready", "eligible")
+        return {one["Name"] for one in nodes if (one["Status"], one["SchedulingEligibility"]) == well}
+
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text().strip()
 

@@ -17,8 +17,9 @@ from farm_in_lab import WEIGHTS, LabFarm, Run
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
 MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
 WORKERS = set(MACHINES[1:])
-NOMAD = "https://10.77.0.11:4646"
-CONSUL = "https://10.77.0.11:8501"
+ADDRESS = "10.77.0.11"
+NOMAD = f"https://{ADDRESS}:4646"
+CONSUL = f"https://{ADDRESS}:8501"
 eventually = partial(waiting.eventually, within_s=120, pause_s=0.5)
 
 
@@ -26,12 +27,6 @@ def nomad(farm: LabFarm, path: str) -> Any:
     """What the API answers to the management token; None when it does not answer well."""
     done = farm.ask(NOMAD + path, "X-Nomad-Token", farm.secret("nomad/management.token"))
     return json.loads(done.stdout) if done.returncode == 0 else None
-
-
-def ready_nodes(farm: LabFarm) -> set[str]:
-    nodes = nomad(farm, "/v1/nodes") or []
-    well = ("ready", "eligible")
-    return {node["Name"] for node in nodes if (node["Status"], node["SchedulingEligibility"]) == well}
 
 
 @pytest.mark.slow
@@ -43,7 +38,7 @@ def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm)
 
 def test_the_playbook_turns_bare_machines_into_a_farm(farm: LabFarm) -> None:
     farm.converge()
-    eventually(lambda: ready_nodes(farm) == WORKERS, "all workers are ready in Nomad, and take work")
+    eventually(lambda: farm.takes_work(ADDRESS) == WORKERS, "all workers are ready in Nomad, and take work")
     for machine in MACHINES:
         assert farm.on(machine, "systemctl", "is-active", "consul", "nomad", "nftables").returncode == 0
 

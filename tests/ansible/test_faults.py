@@ -152,8 +152,15 @@ def test_a_run_that_ends_before_access_control_is_there_leaves_no_door_open(bare
     assert bare.converge(*ENGINES).changed() == 0
 
 
-def test_a_wrong_management_token_is_refused_with_the_way_back(bare: LabFarm) -> None:
+@pytest.fixture(scope="module")
+def control_machine(bare: LabFarm) -> LabFarm:
+    """The control machine with both engines; the tests leave it as they found it."""
     bare.converge(*ENGINES)
+    return bare
+
+
+def test_a_wrong_management_token_is_refused_with_the_way_back(control_machine: LabFarm) -> None:
+    bare = control_machine
     for engine in ("consul", "nomad"):
         file = bare.secrets / engine / "management.token"
         right = file.read_text()
@@ -190,8 +197,8 @@ def expired(farm: LabFarm, name: str) -> None:
     (tls / f"{name}.pem").write_bytes(pem)
 
 
-def test_an_expired_certificate_is_replaced_and_the_engines_take_it_up(bare: LabFarm) -> None:
-    bare.converge(*ENGINES)
+def test_an_expired_certificate_is_replaced_and_the_engines_take_it_up(control_machine: LabFarm) -> None:
+    bare = control_machine
     expired(bare, "control-1")
     assert bare.converge(*ENGINES).changed() > 0
     assert bare.curl(f"{CONSUL}/v1/agent/self") == "403", "TLS holds"
@@ -199,8 +206,8 @@ def test_an_expired_certificate_is_replaced_and_the_engines_take_it_up(bare: Lab
 
 
 @pytest.mark.slow
-def test_an_expired_authority_is_named_with_the_way_out_which_works(bare: LabFarm) -> None:
-    bare.converge(*ENGINES)
+def test_an_expired_authority_is_named_with_the_way_out_which_works(control_machine: LabFarm) -> None:
+    bare = control_machine
     expired(bare, "ca")
     done = bare.play(*ENGINES)
     assert done.status != 0

@@ -7,6 +7,7 @@ The tests run in the order of this file, on the farm of test_farm.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,14 +17,15 @@ from studio_in_lab import Studio, eventually, probe, said
 pytestmark = [pytest.mark.root, pytest.mark.timeout(3600)]
 MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
 WORKERS = set(MACHINES[1:])
-NOMAD = "https://10.77.0.11:4646"
+ADDRESS = "10.77.0.11"
+NOMAD = f"https://{ADDRESS}:4646"
 GATE = ("/usr/local/sbin/soundstage-health", "gate", "--wait-s", "60")
 
 
 @pytest.fixture(scope="module")
 def ready(farm: LabFarm) -> LabFarm:
     """Nothing to do when the tests before have made the farm."""
-    if eligible_nodes(farm) != WORKERS:
+    if farm.takes_work(ADDRESS) != WORKERS:
         farm.converge()
     return farm
 
@@ -41,12 +43,6 @@ def nomad(farm: LabFarm, path: str) -> Any:
     if not farm.secrets.exists():
         return None
     return farm.json(NOMAD + path, "X-Nomad-Token", farm.secret("nomad/management.token"))
-
-
-def eligible_nodes(farm: LabFarm) -> set[str]:
-    found = nomad(farm, "/v1/nodes") or []
-    well = ("ready", "eligible")
-    return {one["Name"] for one in found if (one["Status"], one["SchedulingEligibility"]) == well}
 
 
 def places(farm: LabFarm) -> list[dict[str, Any]]:
@@ -114,11 +110,11 @@ def test_a_node_whose_card_begins_to_fail_drains_itself_and_comes_back_when_it_i
         for _ in range(2):  # the timer does the same each minute
             looked = ready.on("gpu-2", *GATE)
             assert looked.returncode == 1 and "gpu.ecc" in looked.stdout, looked
-        eventually(lambda: eligible_nodes(ready) == WORKERS - {"gpu-2"}, "the node to be set aside")
+        eventually(lambda: ready.takes_work(ADDRESS) == WORKERS - {"gpu-2"}, "the node to be set aside")
     finally:
         ready.lab.heal("gpu-2")
     assert ready.on("gpu-2", *GATE).returncode == 0
-    eventually(lambda: eligible_nodes(ready) == WORKERS, "the node to take work again")
+    eventually(lambda: ready.takes_work(ADDRESS) == WORKERS, "the node to take work again")
 
 
 def test_a_machine_that_has_booted_takes_no_work_before_it_has_made_the_golden_frame(ready: LabFarm) -> None:
@@ -130,16 +126,16 @@ def test_a_machine_that_has_booted_takes_no_work_before_it_has_made_the_golden_f
     assert ready.on("cpu-1", "sh", "-ec", spoil).returncode == 0
     looked = ready.on("cpu-1", *GATE)
     assert looked.returncode == 1 and "worker.frame_differs" in looked.stdout, looked
-    assert "cpu-1" not in eligible_nodes(ready)
+    assert "cpu-1" not in ready.takes_work(ADDRESS)
     ready.on("cpu-1", "cp", "/root/golden.png", golden)
     assert ready.on("cpu-1", *GATE).returncode == 0
-    eventually(lambda: eligible_nodes(ready) == WORKERS, "the node to take work again")
+    eventually(lambda: ready.takes_work(ADDRESS) == WORKERS, "the node to take work again")
 
 
 def test_all_is_the_same_after_a_reboot_of_all_machines(ready: LabFarm, studio: Studio) -> None:
-    for machine in MACHINES:
-        ready.lab.reboot(machine)
-    eventually(lambda: eligible_nodes(ready) == WORKERS, "all workers to take work again")
+    with ThreadPoolExecutor(len(MACHINES)) as pool:
+        list(pool.map(ready.lab.reboot, MACHINES))
+    eventually(lambda: ready.takes_work(ADDRESS) == WORKERS, "all workers to take work again")
     assert ready.curl(f"{NOMAD}/v1/nodes") == "403"
     ask_for_a_video(ready, studio, "The machines were off and on again.")
     again = ready.converge()
@@ -164,7 +160,7 @@ def test_an_upgrade_while_videos_are_made_loses_nothing(ready: LabFarm, studio: 
     for machine in MACHINES:
         link = ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
         assert other["nomad__file_sha256"][:16] in link
-    assert eligible_nodes(ready) == WORKERS
+    assert ready.takes_work(ADDRESS) == WORKERS
     made = places(ready)[before:]
     assert {one["state"] for one in made} == {"complete"}, made
     assert [one["node"] for one in made if one["cards"]] == ["gpu-1"] * 2, "each was drawn once"

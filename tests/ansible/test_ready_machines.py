@@ -37,9 +37,9 @@ DAMAGE = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ready(farm: LabFarm) -> LabFarm:
-    """The farm, set up by a test before or now."""
+    """The farm, set up by a test before or now; each test leaves it so."""
     farm.converge("--tags", BASE)
     return farm
 
