@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,7 +67,7 @@ class TaskRegistry:
     """Keeps the last `MAX_ENDED_TASKS` ended tasks for late watchers and drops older ones."""
 
     def __init__(self) -> None:
-        self._records: OrderedDict[str, TaskRecord] = OrderedDict()
+        self._records: dict[str, TaskRecord] = {}
 
     def __iter__(self) -> Iterator[TaskRecord]:
         return iter([*self._records.values()])

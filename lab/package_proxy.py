@@ -3,8 +3,8 @@
 
 Its listening socket is in the lab's network, its requests leave from the computer's: a socket stays in the
 namespace in which it was made. It knows the addresses of the Debian mirrors alone (plus hosts that the
-operator named, as tunnels), and keeps what never changes: packages, and indexes that are asked for by their
-hash.
+operator named, as tunnels), and caches what never changes: packages, and indexes that are named by their
+hash. apt-cacher-ng cannot listen in another namespace (docs/decisions/0054).
 
 The spec (JSON): `network` (file of the namespace), `address`, `port`, `own_group`, `ready` (file written when
 it listens), `cache`, `upstream` ({asked prefix: real prefix}), `http_proxy`, `tunnels` (host names).

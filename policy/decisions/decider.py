@@ -1,4 +1,4 @@
-"""Decides, remembers decisions and logs them; the guard of routes and the wrapper of tools ask it."""
+"""Decides, caches decisions and logs them; called by the guard of routes and the wrapper of tools."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from policy.decisions.verdict import Decision, Verdict
 if TYPE_CHECKING:
     from policy.principal import Principal
 
-REMEMBERED = 4096
+CACHED = 4096
 
 
 class Decider:
-    """Decides every question of routes and tools.
+    """Decides all actions of routes and tools.
 
-    A decision is remembered for exactly the same question under the same revision. The question holds all
-    that is known of the asker at this moment (role, scopes, state of the key, tenant), so that a key which
-    was revoked or narrowed a moment ago is another question.
+    A decision is cached under the revision of the rules and the whole question. The question holds role,
+    scopes, state of the key and tenant of the caller, so a revoked or narrowed key never gets a cached
+    decision from before.
     """
 
-    def __init__(self, engine: Engine, log: DecisionLog | None = None, remembered: int = REMEMBERED) -> None:
+    def __init__(self, engine: Engine, log: DecisionLog | None = None, cache_size: int = CACHED) -> None:
         self.engine = engine
         self._log = log or DecisionLog()
-        self._limit = remembered
-        self._known: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self._limit = cache_size
+        self._decisions: OrderedDict[tuple[str, str], Decision] = OrderedDict()
 
     async def decide(self, principal: Principal, action: Action) -> Decision:
         """Raises Unavailable when the policy cannot be evaluated."""
         document = Question(principal, action).document()
         key = (self.engine.revision, digest(document))
-        decision = self._known.get(key)
+        decision = self._decisions.get(key)
         cached = decision is not None
         if decision is None:
             decision = await self.engine.decide(document)
-            self._known[key] = decision
-            if len(self._known) > self._limit:
-                self._known.popitem(last=False)
+            self._decisions[key] = decision
+            if len(self._decisions) > self._limit:
+                self._decisions.popitem(last=False)
         else:
-            self._known.move_to_end(key)
+            self._decisions.move_to_end(key)
         self._log.note(document, decision, cached=cached)
         return decision
 

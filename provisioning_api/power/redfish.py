@@ -1,5 +1,8 @@
-"""Speaks to a BMC by Redfish (DMTF DSP0266): state, reset, one-time boot device; called by the power
-service.
+"""Calls a BMC by Redfish (DMTF DSP0266): state, reset, one-time boot device; called by the power service.
+
+Not `sushy`: it sends the password wherever a BMC's answer points, and bounds neither answers nor the whole
+time
+(docs/decisions/0054).
 """
 
 from __future__ import annotations
@@ -41,14 +44,14 @@ class Bmc:
 
 
 class RedfishClient:
-    """One conversation with one BMC."""
+    """Client of one BMC."""
 
     def __init__(self, bmc: Bmc, client: httpx.AsyncClient) -> None:
         self._bmc = bmc
         self._client = client
 
     async def state(self) -> str:
-        """`On`, `Off`, `PoweringOn`, …"""
+        """Returns `On`, `Off`, `PoweringOn`, …"""
         return str((await self._system())[1].get("PowerState") or "unknown")
 
     async def do(self, action: PowerAction) -> None:
@@ -71,7 +74,9 @@ class RedfishClient:
         await self._request("POST", target, json={"ResetType": kind})
 
     async def serials(self) -> frozenset[str]:
-        """The serial numbers of the machine. Some makers have the one that its firmware tells as `SKU`."""
+        """Returns the serial numbers of the machine. Some makers put the one that its firmware reports in
+        `SKU`.
+        """
         _, system = await self._system()
         return frozenset(str(system[name]).strip() for name in ("SerialNumber", "SKU") if system.get(name))
 
@@ -117,7 +122,7 @@ class RedfishClient:
         return path
 
     async def _patch(self, path: str, content: dict[str, Any], etag: str | None) -> None:
-        """Some BMCs insist on If-Match and some refuse it (412): both ways are tried."""
+        """Sends a PATCH with and without If-Match: some BMCs require it and some refuse it (412)."""
         answer = await self._raw("PATCH", path, json=content, headers={"If-Match": etag} if etag else {})
         if answer.status_code in (400, 412, 428):
             answer = await self._raw("PATCH", path, json=content, headers={} if etag else {"If-Match": "*"})
@@ -145,7 +150,8 @@ class RedfishClient:
 
 
 async def redfish_client(bmc: Bmc, destinations: Destinations) -> httpx.AsyncClient:
-    """A client for one BMC. Its certificate must be signed by somebody known, or be the pinned one. Raises
+    """Opens a client for one BMC, whose certificate must be signed by a trusted CA or be the pinned one.
+    Raises
     what `soundstage.http.resolve` raises.
     """
     verify: ssl.SSLContext | bool = True
@@ -189,7 +195,9 @@ def _check(answer: httpx.Response) -> httpx.Response:
 
 
 def _first_link(found: object, name: str) -> str:
-    """The path of the first resource that `name` lists; "" where a BMC lists none, or in no known shape."""
+    """Returns the path of the first resource that `name` lists; "" where a BMC lists none, or in another
+    shape.
+    """
     listed = found.get(name) if isinstance(found, dict) else None
     first = listed[0] if isinstance(listed, list) and listed else None
     return str(first.get("@odata.id") or "") if isinstance(first, dict) else ""

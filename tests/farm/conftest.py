@@ -58,17 +58,17 @@ def local_options(tmp_path: Path, worker_cache: Path) -> LocalOptions:
 
 @pytest.fixture
 async def local_scheduler(blobs: BlobStore, local_options: LocalOptions) -> AsyncIterator[LocalScheduler]:
-    made = LocalScheduler(blobs, local_options)
-    await made.start()
-    yield made
-    await made.close()
+    created = LocalScheduler(blobs, local_options)
+    await created.start()
+    yield created
+    await created.close()
 
 
 @pytest.fixture(params=["local", pytest.param("nomad", marks=pytest.mark.root)])
 def scheduler(request: pytest.FixtureRequest) -> Scheduler:
     """Each adapter in turn; the fixture `<name>_scheduler` makes it."""
-    made: Scheduler = request.getfixturevalue(f"{request.param}_scheduler")
-    return made
+    created: Scheduler = request.getfixturevalue(f"{request.param}_scheduler")
+    return created
 
 
 @pytest.fixture

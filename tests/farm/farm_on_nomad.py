@@ -29,9 +29,9 @@ AVATAR = Path(sys.executable).with_name("avatar")
 @pytest.fixture(scope="session")
 def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:  # noqa: F811
     """One server and one client without cards."""
-    made = nomad_clusters("farm")
-    made.add_client("plain")
-    return made
+    created = nomad_clusters("farm")
+    created.add_client("plain")
+    return created
 
 
 class ControlPlane:
@@ -73,12 +73,12 @@ class ControlPlane:
 
 @pytest.fixture
 async def control(tmp_path: Path, blobs: BlobStore) -> AsyncIterator[ControlPlane]:
-    made = ControlPlane(tmp_path, blobs)
-    await made.create_tables()
-    await made.start()
-    yield made
-    await made.stop()
-    await made.database.close()
+    created = ControlPlane(tmp_path, blobs)
+    await created.create_tables()
+    await created.start()
+    yield created
+    await created.stop()
+    await created.database.close()
 
 
 @pytest.fixture
@@ -107,15 +107,15 @@ def nomad_address(cluster: NomadCluster) -> NomadAddress:
 
 @pytest.fixture
 async def client(nomad_address: NomadAddress) -> AsyncIterator[NomadClient]:
-    async with NomadClient(nomad_address) as made:
-        yield made
+    async with NomadClient(nomad_address) as created:
+        yield created
 
 
 @pytest.fixture
 async def nomad_scheduler(
     client: NomadClient, control: ControlPlane, nomad_options: NomadOptions
 ) -> AsyncIterator[NomadScheduler]:
-    made = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
-    await made.start()
-    yield made
-    await made.close()
+    created = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
+    await created.start()
+    yield created
+    await created.close()

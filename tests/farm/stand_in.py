@@ -100,10 +100,10 @@ class Run:
         if self.command == "assemble":
             folder = Path(self.options["--segments"])
             parts = b"".join(path.read_bytes() for path in sorted(folder.glob("*/segment.mp4")))
-            made = [self.write("video", self.out, FILM + parts)]
+            created = [self.write("video", self.out, FILM + parts)]
             for role, ending in (("vtt", ".vtt"), ("srt", ".srt"), ("poster", ".png")):
-                made.append(self.write(role, self.out.with_suffix(ending), role.encode() + seal))
-            return [*made, self.write("provenance", self.out.with_suffix(".provenance.json"), b"{}")]
+                created.append(self.write(role, self.out.with_suffix(ending), role.encode() + seal))
+            return [*created, self.write("provenance", self.out.with_suffix(".provenance.json"), b"{}")]
         return [self.write("video", self.out, FILM + seal)]
 
 
@@ -268,14 +268,16 @@ def escape(run: Run) -> int:
 
 
 def promise(run: Run) -> int:
-    made = run.results()
-    Path(made[0]["path"]).unlink()
-    return finish(run, made)
+    created = run.results()
+    Path(created[0]["path"]).unlink()
+    return finish(run, created)
 
 
 def large(run: Run, size: str) -> int:
-    made = run.results()
-    return finish(run, [run.write(made[0]["role"], Path(made[0]["path"]), os.urandom(int(size))), *made[1:]])
+    created = run.results()
+    return finish(
+        run, [run.write(created[0]["role"], Path(created[0]["path"]), os.urandom(int(size))), *created[1:]]
+    )
 
 
 ORDERS: dict[str, Callable[..., int]] = {

@@ -53,8 +53,8 @@ async def test_pictures_reach_the_watcher_and_only_the_last_one_is_kept(
             if isinstance(event.line, PreviewFrame):
                 break
     assert base64.b64decode(event.line.jpeg).startswith(b"\xff\xd8\xff")
-    story = await watched(scheduler, "a")
-    assert story[-1].state is TaskState.DONE
+    scenario = await watched(scheduler, "a")
+    assert scenario[-1].state is TaskState.DONE
     assert not any(isinstance(event.line, PreviewFrame) for event in await watched(scheduler, "a"))
 
 

@@ -30,7 +30,7 @@ def alive(pid: int) -> bool:
     return orphans.start_time(pid) is not None
 
 
-async def said(pool: LocalScheduler, task_id: str, text: str) -> bool:
+async def log_has(pool: LocalScheduler, task_id: str, text: str) -> bool:
     return text in await pool.logs(task_id)
 
 
@@ -160,7 +160,7 @@ async def test_a_worker_ended_from_outside_is_not_taken_for_cancelled(
     pool = LocalScheduler(blobs, local_options)
     await pool.start()
     await pool.submit(await make_task("a", "!slow 60"))
-    await eventually_async(lambda: said(pool, "a", "slow"))
+    await eventually_async(lambda: log_has(pool, "a", "slow"))
     record = await record_in(local_options.work_dir)
     os.kill(record.pid, signal.SIGTERM)
     last = (await watched(pool, "a"))[-1]
@@ -262,7 +262,7 @@ async def test_a_worker_runs_with_less_rank_than_we(
     pool = LocalScheduler(blobs, replace(local_options, niceness=7))
     await pool.start()
     await pool.submit(await make_task("a", "!slow 60"))
-    await eventually_async(lambda: said(pool, "a", "slow"))
+    await eventually_async(lambda: log_has(pool, "a", "slow"))
     record = await record_in(local_options.work_dir)
     assert os.getpriority(os.PRIO_PROCESS, record.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
     assert os.getpgid(record.pid) == record.pid
@@ -305,8 +305,8 @@ def test_each_kind_of_task_has_its_command_line(tmp_path: Path) -> None:
 
 
 def test_the_environment_holds_only_what_is_there(tmp_path: Path) -> None:
-    made = worker_environment(tmp_path, ("WANTED",), {"PATH": "/bin", "OTHER": "x"})
-    assert made == {"PATH": "/bin", "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    created = worker_environment(tmp_path, ("WANTED",), {"PATH": "/bin", "OTHER": "x"})
+    assert created == {"PATH": "/bin", "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     elsewhere = worker_environment(tmp_path, (), {"AVATAR_MODELS": "/ours"}, models=tmp_path / "weights")
     assert elsewhere["AVATAR_MODELS"] == str(tmp_path / "weights"), "the setting goes before the variable"
 

@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def box(labs: Any) -> Lab:  # noqa: F811
     """`control` without cards, `gpu-1` with a Turing card, an L4 and the graphics of a BMC."""
-    made: Lab = labs("box", ["control", "gpu-1"], "0,rtx-2080-super+l4+bmc")
-    return made
+    created: Lab = labs("box", ["control", "gpu-1"], "0,rtx-2080-super+l4+bmc")
+    return created
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def farm(labs: Any) -> Lab:
-    made: Lab = labs("farm", ["control", "gpu-1", "cpu-1"], "0,rtx-2080-super+l4,0", cluster=True)
-    return made
+    created: Lab = labs("farm", ["control", "gpu-1", "cpu-1"], "0,rtx-2080-super+l4,0", cluster=True)
+    return created
 
 
 @pytest.fixture

@@ -103,11 +103,11 @@ def test_exercises_are_chosen_by_name() -> None:
 
 
 def drill(lab: Lab, exercises: list[str], patience_s: float) -> dict[str, Outcome]:
-    said: list[str] = []
+    output: list[str] = []
     found = list(
-        rehearse(lab, smallest_farm(), select_exercises(exercises), say=said.append, patience_s=patience_s)
+        rehearse(lab, smallest_farm(), select_exercises(exercises), say=output.append, patience_s=patience_s)
     )
-    assert "is ready after" in "".join(said)
+    assert "is ready after" in "".join(output)
     assert not lab.exists()
     return {one.exercise: one for one in found}
 

@@ -38,16 +38,16 @@ def test_a_lab_from_up_to_down(soundstage: Soundstage, lab_names: Callable[[str]
     up = soundstage("up", *name, "--hosts", "control,gpu-1", "--gpus", "0,2", "--json")
     assert up.returncode == 0, up.stderr
     # A first run says that it makes the Debian system; the result is the last line.
-    made = json.loads(up.stdout.strip().splitlines()[-1])
-    assert (made["machines"], made["inventory"]) == (["control", "gpu-1"], str(lab.places.inventory))
+    created = json.loads(up.stdout.strip().splitlines()[-1])
+    assert (created["machines"], created["inventory"]) == (["control", "gpu-1"], str(lab.places.inventory))
     machines = json.loads(soundstage("status", *name, "--json").stdout)[lab.name]
     assert [(one["name"], one["cards"], one["ssh"]) for one in machines] == [
         ("control", 0, True),
         ("gpu-1", 2, True),
     ]
     # Words arrive as they were given: no shell of this side or that one splits or expands them.
-    said = soundstage("ssh", *name, "gpu-1", "--", "printf", "%s|", "a b", "$HOME", "'")
-    assert said.stdout == "a b|$HOME|'|"
+    output = soundstage("ssh", *name, "gpu-1", "--", "printf", "%s|", "a b", "$HOME", "'")
+    assert output.stdout == "a b|$HOME|'|"
     assert soundstage("ssh", *name, "gpu-1", "--", "sh", "-c", "exit 7").returncode == 7
     inside = soundstage(
         "exec", *name, "--", "sh", "-c", "echo $ANSIBLE_INVENTORY; ip -brief address show br0"

@@ -30,9 +30,9 @@ def test_the_machines_of_every_scenario_are_ones_that_the_lab_can_make(scenario:
 @pytest.mark.parametrize("scenario", _SCENARIOS)
 def test_a_scenario_needs_no_variables_but_the_engines_that_its_role_installs(scenario: str) -> None:
     text = (_ROOT / "molecule" / scenario / "molecule.yml").read_text()
-    wanted = set(re.findall(r"\$\{?([A-Z0-9_]+)\}", text)) | set(re.findall(r"\$([A-Z][A-Z0-9_]*)", text))
-    engines = {name for name in wanted if re.fullmatch(r"SOUNDSTAGE_(NOMAD|CONSUL)(_SHA256)?", name)}
-    assert {name for name in wanted - engines if not name.startswith("MOLECULE_")} == set()
+    expected = set(re.findall(r"\$\{?([A-Z0-9_]+)\}", text)) | set(re.findall(r"\$([A-Z][A-Z0-9_]*)", text))
+    engines = {name for name in expected if re.fullmatch(r"SOUNDSTAGE_(NOMAD|CONSUL)(_SHA256)?", name)}
+    assert {name for name in expected - engines if not name.startswith("MOLECULE_")} == set()
 
 
 @pytest.mark.root

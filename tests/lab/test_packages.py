@@ -19,12 +19,12 @@ Says = Callable[..., str]
 def test_a_package_is_installed_and_the_next_machine_gets_it_from_the_cache(box: Lab, says: Says) -> None:
     says("control", "apt-get", "-qq", "update")
     says("control", "apt-get", "-qq", "install", "tree")
-    kept = {path.name for path in (cache_folder() / "packages").iterdir()}
+    stored = {path.name for path in (cache_folder() / "packages").iterdir()}
     says("gpu-1", "apt-get", "-qq", "update")
     says("gpu-1", "apt-get", "-qq", "install", "tree")
     assert "tree" in says("gpu-1", "tree", "--version")
     # Indexes may have changed meanwhile; the package itself is the one that was kept.
-    assert kept <= {path.name for path in (cache_folder() / "packages").iterdir()}
+    assert stored <= {path.name for path in (cache_folder() / "packages").iterdir()}
 
 
 @pytest.mark.root

@@ -30,9 +30,9 @@ _SOUNDSTAGE = Path(sys.executable).parent / "soundstage"
 def lab(lab_names: Callable[[str], Lab]) -> Lab:
     if not (_ANSIBLE / "ansible-playbook").exists():
         pytest.skip("Ansible's environment is not made: scripts/setup test")
-    made = lab_names("owner")
-    subprocess.run([_SOUNDSTAGE, "lab", "up", "--name", made.name, "--machines", "2"], check=True)
-    return made
+    created = lab_names("owner")
+    subprocess.run([_SOUNDSTAGE, "lab", "up", "--name", created.name, "--machines", "2"], check=True)
+    return created
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +135,14 @@ def test_the_tutorial_makes_a_farm_of_a_plain_lab(
     assert len(commands) > 8
     for name, value in environment(home).items():
         monkeypatch.setenv(name, value)
-    made = lab_names("tutorial")
+    created = lab_names("tutorial")
     # Two labs of one name would be one.
-    replaced = {"--name first": f"--name {made.name}", "soundstage-lab/first": f"soundstage-lab/{made.name}"}
+    replaced = {
+        "--name first": f"--name {created.name}",
+        "soundstage-lab/first": f"soundstage-lab/{created.name}",
+    }
     assert follow(commands, _ROOT, replaced, limit_s=850) == []
-    assert not made.places.folder.exists()
+    assert not created.places.folder.exists()
 
 
 @pytest.fixture

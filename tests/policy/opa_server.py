@@ -121,9 +121,9 @@ def questions(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
         kind = chance.choice(["route", "tool", "tool"])
         # Half of the questions come from somebody who may do much, so that the arguments are looked at.
         strong = chance.random() < 0.5
-        told = strong or chance.random() < 0.5
-        permission = rule.get("permission") if kind == "tool" and told else chance.choice(permissions)
-        effect = rule.get("effect") if told else chance.choice(["read", "write", "destructive", None])
+        text = strong or chance.random() < 0.5
+        permission = rule.get("permission") if kind == "tool" and text else chance.choice(permissions)
+        effect = rule.get("effect") if text else chance.choice(["read", "write", "destructive", None])
         return {
             "action": {"kind": kind, "name": name, "permission": permission, "effect": effect},
             "subject": {

@@ -39,9 +39,9 @@ async def test_nobody_unknown_can_upload_and_not_a_byte_is_taken(client: Client)
 async def test_a_small_body_of_somebody_unknown_reaches_public_routes(
     client: Client, make_key: Callable[..., Awaitable[CreatedKey]]
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client() as http:
-        assert (await http.post("/api/login", json={"key": made.key})).status_code == 200
+        assert (await http.post("/api/login", json={"key": created.key})).status_code == 200
 
 
 async def test_whoever_is_known_can_upload(
@@ -59,7 +59,7 @@ async def test_whoever_is_known_can_upload(
 async def test_the_limits_of_the_settings_hold(
     client_with: Callable[..., Client], make_key: Callable[..., Awaitable[CreatedKey]], kib: str, status: int
 ) -> None:
-    made = await make_key("admin")
-    async with client_with(SOUNDSTAGE_LIMITS__BODY_KIB=kib)(key=made.key) as http:
+    created = await make_key("admin")
+    async with client_with(SOUNDSTAGE_LIMITS__BODY_KIB=kib)(key=created.key) as http:
         answer = await http.post("/api/open", json={"text": "x" * 100 * KIB})
     assert answer.status_code == status

@@ -170,16 +170,16 @@ async def test_a_head_kept_elsewhere_shows_a_log_and_a_head_that_were_put_back_t
     await tell(audit, 2)
     exported = await audit.head()
     assert exported is not None and exported.number == 5
-    kept = Head(exported.number, exported.sha256)
-    assert (await audit.verify(kept)).code == ""
+    stored = Head(exported.number, exported.sha256)
+    assert (await audit.verify(stored)).code == ""
     audit.close()
     await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
     await asyncio.to_thread(head.write_text, older)
     rolled_back = AuditLog(db, HeadFile(head.parent))
     assert (await rolled_back.verify()).code == ""
-    assert (await rolled_back.verify(kept)).code == "audit.end_missing"
+    assert (await rolled_back.verify(stored)).code == "audit.end_missing"
     await tell(rolled_back, 2)
-    assert (await rolled_back.verify(kept)).code == "audit.rewritten"
+    assert (await rolled_back.verify(stored)).code == "audit.rewritten"
 
 
 async def test_a_chain_from_before_keys_goes_on_under_one(db: Database, tmp_path: Path) -> None:
@@ -277,9 +277,9 @@ async def test_a_story_is_told_from_any_of_its_ids(audit: AuditLog) -> None:
         await audit.note(AuditEntry("artefact.made", "farm", "rnd_1"))
     with trace(inherit=False):
         await audit.note(AuditEntry("utterance.said", "Bob", "ses_2:1", session_id="ses_2"))
-    for wanted in (one, "ses_1", "rnd_1", "make_render"):
-        story = await audit.trail(wanted)
-        assert [line.kind for line in story.lines] == ["utterance.said", "tool.called", "artefact.made"]
+    for expected in (one, "ses_1", "rnd_1", "make_render"):
+        scenario = await audit.trail(expected)
+        assert [line.kind for line in scenario.lines] == ["utterance.said", "tool.called", "artefact.made"]
     with pytest.raises(NotFound) as error:
         await audit.trail("rnd_9")
     assert error.value.code == "audit.no_story"

@@ -45,9 +45,9 @@ async def test_forgotten_words_are_gone_and_the_chain_is_whole(audit: AuditLog, 
     async with db.transaction() as session:
         assert await audit.forget_words(session, "utterance.said", ["ses_1:1", "ses_1:9"], FORGETTER) == 1
     assert (await audit.verify()).broken_at is None
-    first, second, told = await audit.read(0, 10)
+    first, second, sentence = await audit.read(0, 10)
     assert first.data == {"text": "(forgotten)"} and second.data == {"text": "what is the time?"}
-    assert (told.kind, told.data) == ("words.forgotten", {"lines": [1]})
+    assert (sentence.kind, sentence.data) == ("words.forgotten", {"lines": [1]})
     assert "tea" not in str(vars(await line(db, 1)))
 
 
@@ -79,8 +79,8 @@ async def test_words_are_not_taken_or_changed_unseen(
     verdict = await audit.verify()
     assert verdict.broken_at == broken_at and reason in verdict.reason
     # Who looks for what happened can still read.
-    told = await audit.read(0, 10)
-    assert [one.number for one in told] == [1, 2, 3]
+    sentence = await audit.read(0, 10)
+    assert [one.number for one in sentence] == [1, 2, 3]
 
 
 async def test_words_that_are_secrets_or_novels_are_cut_as_all_others(audit: AuditLog) -> None:

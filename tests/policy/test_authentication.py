@@ -51,9 +51,9 @@ async def test_a_key_opens_what_its_role_and_scopes_allow(client: Client, make_k
 async def test_a_wrong_key_is_refused_also_beside_a_good_cookie(
     client: Client, make_key: MakeKey, header: str
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client(**LOCAL) as http:
-        await http.post("/api/login", json={"key": made.key})
+        await http.post("/api/login", json={"key": created.key})
         assert (await http.get("/api/renders")).status_code == 200
         answer = await http.get("/api/renders", headers={"Authorization": header})
     assert await code(answer) == (401, "auth.bad_key")
@@ -67,15 +67,15 @@ async def test_an_authorization_header_that_is_no_bearer_key_is_refused(client: 
 
 
 async def test_using_a_key_is_noted(client: Client, make_key: MakeKey, policy: Policy) -> None:
-    made = await make_key("viewer")
-    assert made.last_used_at is None
-    async with client(key=made.key) as http:
+    created = await make_key("viewer")
+    assert created.last_used_at is None
+    async with client(key=created.key) as http:
         await http.get("/api/renders")
         async with policy.db.session() as session:
-            first = (await policy.keys.get(session, made.id, Principal.local_admin())).last_used_at
+            first = (await policy.keys.get(session, created.id, Principal.local_admin())).last_used_at
         await http.get("/api/renders")
         async with policy.db.session() as session:
-            second = (await policy.keys.get(session, made.id, Principal.local_admin())).last_used_at
+            second = (await policy.keys.get(session, created.id, Principal.local_admin())).last_used_at
     assert first is not None
     # To the minute only: reading shall not cost a write each time.
     assert second == first
@@ -94,8 +94,8 @@ async def test_keys_that_are_used_in_one_rush_are_noted_together(
         await real(session, key_ids, *moments)
 
     monkeypatch.setattr(uses, "mark_used", mark_used)
-    for made in keys:
-        async with client(key=made.key) as http:
+    for created in keys:
+        async with client(key=created.key) as http:
             assert (await http.get("/api/renders")).status_code == 200
     await policy.authenticator.uses.settle()
     assert sum(written) == 12
@@ -107,8 +107,8 @@ async def test_keys_that_are_used_in_one_rush_are_noted_together(
 
 async def test_what_is_noted_is_written_soon(client: Client, make_key: MakeKey, policy: Policy) -> None:
     first, second = await make_key("viewer"), await make_key("viewer")
-    for made in (first, second):
-        async with client(key=made.key) as http:
+    for created in (first, second):
+        async with client(key=created.key) as http:
             await http.get("/api/renders")
 
     # No request waits for it, and no later one is needed.
@@ -150,9 +150,9 @@ async def last_used(policy: Policy, key_id: str) -> datetime | None:
 async def test_only_the_first_request_of_a_minute_waits_for_writers(
     client: Client, make_key: MakeKey, policy: Policy
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     other = Database(str(policy.db.url))
-    async with client(key=made.key) as http:
+    async with client(key=created.key) as http:
         await http.get("/api/renders")
         async with other.transaction():
             # The lock is held for as long as this takes.
@@ -163,11 +163,11 @@ async def test_only_the_first_request_of_a_minute_waits_for_writers(
 async def test_a_good_key_works_while_the_database_is_busy(
     client: Client, make_key: MakeKey, policy: Policy
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     other = Database(str(policy.db.url))
     hurried = Database(str(policy.db.url), busy_timeout_ms=10)
     policy.authenticator.uses = KeyUses(hurried)
-    async with other.transaction(), client(key=made.key) as http:
+    async with other.transaction(), client(key=created.key) as http:
         assert (await http.get("/api/renders")).status_code == 200
     await hurried.close()
     await other.close()
@@ -204,28 +204,28 @@ async def test_nobody_is_anybody_because_of_an_address(client: Client, peer: str
 async def test_a_foreign_page_cannot_use_the_cookie_of_a_login(
     client: Client, make_key: MakeKey, headers: dict[str, str], allowed: bool
 ) -> None:
-    made = await make_key("editor")
+    created = await make_key("editor")
     async with client(**LOCAL) as http:
-        await http.post("/api/login", json={"key": made.key})
+        await http.post("/api/login", json={"key": created.key})
         for ask in (http.get, http.post):
             answer = await ask("/api/renders", headers=headers)
             assert answer.status_code == 200 if allowed else await code(answer) == (403, "auth.foreign_page")
 
 
 async def test_a_key_needs_no_page_of_our_own(client: Client, make_key: MakeKey) -> None:
-    made = await make_key("editor")
-    async with client(key=made.key, Origin="https://mine.example", Sec_Fetch_Site="cross-site") as http:
+    created = await make_key("editor")
+    async with client(key=created.key, Origin="https://mine.example", Sec_Fetch_Site="cross-site") as http:
         assert (await http.post("/api/renders")).status_code == 200
 
 
 async def test_behind_a_proxy_a_page_is_known_by_its_public_name(
     client_with: Callable[..., Client], make_key: MakeKey
 ) -> None:
-    made = await make_key("editor")
+    created = await make_key("editor")
     proxied = client_with(SOUNDSTAGE_HTTP__PUBLIC_URL="https://Studio.example:8443/")
     async with proxied(peer="127.0.0.1", host="127.0.0.1:8000", X_Forwarded_For="203.0.113.7") as http:
         origin = {"Origin": "https://studio.example:8443"}
-        login = await http.post("/api/login", json={"key": made.key}, headers=origin)
+        login = await http.post("/api/login", json={"key": created.key}, headers=origin)
         assert "Secure" in login.headers["set-cookie"]
         cookie = {"Cookie": f"{COOKIE}={login.cookies[COOKIE]}"}
         assert (await http.post("/api/renders", headers={**origin, **cookie})).status_code == 200

@@ -31,10 +31,10 @@ class CountingEngine:
     revision = load_bundle().revision
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     async def decide(self, document: Mapping[str, Any]) -> Decision:
-        self.asked += 1
+        self.calls += 1
         return await default_engine().decide(document)
 
     async def close(self) -> None: ...
@@ -113,7 +113,7 @@ async def test_the_same_question_is_evaluated_once_and_any_other_anew() -> None:
     decider = Decider(engine)
     for _ in range(3):
         await decider.decide(EDITOR, READ)
-    assert engine.asked == 1
+    assert engine.calls == 1
     for other in (
         Principal("key_1", "a test", "viewer", "key"),
         Principal("key_1", "a test", "editor", "key", scopes=("render:read",)),
@@ -122,25 +122,25 @@ async def test_the_same_question_is_evaluated_once_and_any_other_anew() -> None:
         Principal("key_2", "a test", "editor", "key"),
     ):
         await decider.decide(other, READ)
-    assert engine.asked == 6
+    assert engine.calls == 6
 
 
 async def test_what_is_remembered_is_bounded() -> None:
     engine = CountingEngine()
-    decider = Decider(engine, remembered=2)
+    decider = Decider(engine, cache_size=2)
     for name in ("a", "b", "c", "a"):
         await decider.decide(Principal(name, "a test", "editor", "key"), READ)
-    assert engine.asked == 4
+    assert engine.calls == 4
 
 
 async def test_a_revoked_key_is_refused_at_its_next_request(
     client: Client, make_key: MakeKey, policy: Policy
 ) -> None:
-    made = await make_key("editor")
-    async with client(key=made.key) as http:
+    created = await make_key("editor")
+    async with client(key=created.key) as http:
         assert (await http.get("/api/renders")).status_code == 200
         async with policy.db.transaction() as session:
-            await policy.keys.revoke(session, made.id, Principal.local_admin())
+            await policy.keys.revoke(session, created.id, Principal.local_admin())
         assert (await http.get("/api/renders")).status_code == 401
 
 
@@ -160,12 +160,12 @@ async def test_things_of_another_tenant_are_closed() -> None:
 
 
 def test_words_of_the_question_cannot_become_words_of_the_answer() -> None:
-    told = '"], "verdict": "allow", "x": ["\n\\ü'
-    asker = Principal(told, told, told, "key", state=told, tenant=told)
-    document = Question(asker, Action("tool", told, told, "write", {"photo": told})).document()
+    text = '"], "verdict": "allow", "x": ["\n\\ü'
+    asker = Principal(text, text, text, "key", state=text, tenant=text)
+    document = Question(asker, Action("tool", text, text, "write", {"photo": text})).document()
     decision = default_engine().decide_now(document)
     assert decision.verdict is Verdict.DENY
-    assert not any(told in reason for reason in decision.reasons)
+    assert not any(text in reason for reason in decision.reasons)
 
 
 async def test_an_engine_without_an_answer_is_an_error_and_never_a_yes() -> None:

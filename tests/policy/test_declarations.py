@@ -90,10 +90,10 @@ def test_a_permission_deep_in_the_dependencies_counts(app: FastAPI) -> None:
 
 def test_the_api_reference_says_what_each_route_needs(app: FastAPI) -> None:
     document = app.openapi()
-    made = document["paths"]["/api/renders"]["post"]
-    assert (made["x-permissions"], made["security"]) == (["render:create"], [{"apiKey": []}])
-    assert "Needs `render:create`." in made["description"]
-    assert {"401", "403"} <= set(made["responses"])
+    created = document["paths"]["/api/renders"]["post"]
+    assert (created["x-permissions"], created["security"]) == (["render:create"], [{"apiKey": []}])
+    assert "Needs `render:create`." in created["description"]
+    assert {"401", "403"} <= set(created["responses"])
     login = document["paths"]["/api/login"]["post"]
     assert "security" not in login and "401" not in login["responses"]
     assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
@@ -146,9 +146,9 @@ def test_a_complete_application_starts_and_stops(policy: Policy) -> None:
 async def test_a_websocket_is_guarded_like_a_route(
     app: FastAPI, policy: Policy, make_key: Callable[..., Awaitable[CreatedKey]]
 ) -> None:
-    made = await make_key("viewer")
-    cookie = {"Cookie": f"{COOKIE}={policy.sessions.sign(made.id)}"}
-    await asyncio.to_thread(_ask_websocket, app, made.id, cookie)
+    created = await make_key("viewer")
+    cookie = {"Cookie": f"{COOKIE}={policy.sessions.sign(created.id)}"}
+    await asyncio.to_thread(_ask_websocket, app, created.id, cookie)
 
 
 def _ask_websocket(app: FastAPI, key_id: str, cookie: dict[str, str]) -> None:
@@ -169,9 +169,11 @@ def _ask_websocket(app: FastAPI, key_id: str, cookie: dict[str, str]) -> None:
 async def test_keys_are_managed_over_http(client: Client, make_key: Callable[..., object]) -> None:
     opener: CreatedKey = await make_key("a2a-admin")  # type: ignore[misc]
     async with client(key=opener.key) as http:
-        made = await http.post("/api/keys", json={"name": "agent", "role": "editor", "scopes": ["render:*"]})
-        assert made.status_code == 201
-        key_id, key = made.json()["id"], made.json()["key"]
+        created = await http.post(
+            "/api/keys", json={"name": "agent", "role": "editor", "scopes": ["render:*"]}
+        )
+        assert created.status_code == 201
+        key_id, key = created.json()["id"], created.json()["key"]
         assert (await http.post("/api/keys", json={"name": "x", "role": "admin"})).json()[
             "code"
         ] == "key.escalation"
@@ -195,11 +197,11 @@ async def test_keys_are_managed_over_http(client: Client, make_key: Callable[...
 async def test_an_editor_manages_no_keys(client: Client, make_key: Callable[..., object]) -> None:
     editor: CreatedKey = await make_key("editor")  # type: ignore[misc]
     async with client(key=editor.key) as http:
-        asked = [
+        request = [
             await http.get("/api/keys"),
             await http.get(f"/api/keys/{editor.id}"),
             await http.post("/api/keys", json={"name": "x"}),
             await http.post(f"/api/keys/{editor.id}/rotate"),
             await http.delete(f"/api/keys/{editor.id}"),
         ]
-    assert [found.status_code for found in asked] == [403] * 5
+    assert [found.status_code for found in request] == [403] * 5

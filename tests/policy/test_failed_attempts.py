@@ -74,18 +74,18 @@ async def test_a_right_key_passes_in_the_middle_of_a_flood_from_its_own_address(
     late = await make_key("viewer")
     # In a flood, keys are looked up in what was read of the database up to FRESH_S ago.
     await asyncio.sleep(FRESH_S)
-    for made in (early, late):
-        async with client(peer="127.0.0.1", key=made.key) as http:
+    for created in (early, late):
+        async with client(peer="127.0.0.1", key=created.key) as http:
             for _ in range(MANY):
                 assert (await http.get("/api/renders")).status_code == 200
         async with client(peer="127.0.0.1") as http:
-            assert (await http.post("/api/login", json={"key": made.key})).status_code == 200
+            assert (await http.post("/api/login", json={"key": created.key})).status_code == 200
     assert codes(await flood(client, "127.0.0.1", 1)) == ["auth.too_many_failures"]
 
 
 async def test_right_keys_cost_no_tokens(client: Client, make_key: MakeKey) -> None:
-    made = await make_key("viewer")
-    async with client(peer="10.0.0.5", key=made.key) as http:
+    created = await make_key("viewer")
+    async with client(peer="10.0.0.5", key=created.key) as http:
         for _ in range(MANY):
             assert (await http.get("/api/renders")).status_code == 200
     assert codes(await flood(client, "10.0.0.5", 1)) == ["auth.bad_key"]
@@ -95,26 +95,26 @@ async def test_a_flood_asks_the_database_nothing(
     client: Client, monkeypatch: pytest.MonkeyPatch, policy: Policy
 ) -> None:
     await flood(client, "10.0.0.66")
-    asked: list[str] = []
+    request: list[str] = []
     real = KeyRepository.by_hash
 
     async def by_hash(self: KeyRepository, sha256: str) -> object:
-        asked.append(sha256)
+        request.append(sha256)
         return await real(self, sha256)
 
     monkeypatch.setattr(KeyRepository, "by_hash", by_hash)
     assert set(codes(await flood(client, "10.0.0.66", 20))) <= {"auth.too_many_failures", "auth.bad_key"}
-    assert len(asked) <= 1, "at most what the bucket has refilled meanwhile"
+    assert len(request) <= 1, "at most what the bucket has refilled meanwhile"
 
 
 async def test_an_ended_key_is_refused_also_in_a_flood(
     client: Client, make_key: MakeKey, policy: Policy
 ) -> None:
 
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     await flood(client, "127.0.0.1")
-    async with client(peer="127.0.0.1", key=made.key) as http:
+    async with client(peer="127.0.0.1", key=created.key) as http:
         assert (await http.get("/api/renders")).status_code == 200
         async with policy.db.transaction() as session:
-            await policy.keys.revoke(session, made.id, Principal.local_admin())
+            await policy.keys.revoke(session, created.id, Principal.local_admin())
         assert (await http.get("/api/renders")).status_code in (401, 429)

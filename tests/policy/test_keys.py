@@ -36,11 +36,11 @@ async def who(policy: Policy, key: str) -> Principal | None:
 
 
 async def test_a_key_is_64_hex_digits_and_only_its_hash_is_stored(policy: Policy, make_key: MakeKey) -> None:
-    made = await make_key("editor")
-    assert re.fullmatch("[0-9a-f]{64}", made.key)
+    created = await make_key("editor")
+    assert re.fullmatch("[0-9a-f]{64}", created.key)
     stored = await everything_in(policy.db)
-    assert hashlib.sha256(made.key.encode()).hexdigest().encode() in stored
-    assert made.key.encode() not in stored
+    assert hashlib.sha256(created.key.encode()).hexdigest().encode() in stored
+    assert created.key.encode() not in stored
 
 
 async def everything_in(db: Database) -> bytes:
@@ -56,16 +56,16 @@ async def everything_in(db: Database) -> bytes:
 
 
 async def test_a_key_is_known_by_its_role_and_scopes(policy: Policy, make_key: MakeKey) -> None:
-    made = await make_key("editor", scopes=["render:*"])
-    principal = await who(policy, made.key)
-    assert principal == Principal(made.id, "a test", "editor", "key", ("render:*",))
+    created = await make_key("editor", scopes=["render:*"])
+    principal = await who(policy, created.key)
+    assert principal == Principal(created.id, "a test", "editor", "key", ("render:*",))
     for wrong in (
-        made.key[:-1],
-        made.key.upper(),
+        created.key[:-1],
+        created.key.upper(),
         "",
         "x" * 64,
-        made.id,
-        hashlib.sha256(made.key.encode()).hexdigest(),
+        created.id,
+        hashlib.sha256(created.key.encode()).hexdigest(),
     ):
         assert await who(policy, wrong) is None
 
@@ -96,14 +96,14 @@ async def test_a_key_that_does_not_exist_is_not_found(policy: Policy, keys: KeyS
 
 
 async def test_an_expired_key_opens_nothing(policy: Policy, make_key: MakeKey, keys: KeyService) -> None:
-    made = await make_key("viewer", expires_at=utcnow() + timedelta(hours=1))
-    assert await who(policy, made.key) is not None
+    created = await make_key("viewer", expires_at=utcnow() + timedelta(hours=1))
+    assert await who(policy, created.key) is not None
     async with policy.db.transaction() as session:
-        (await session.get_one(ApiKeyRow, made.id)).expires_at = utcnow()
-    assert await who(policy, made.key) is None
+        (await session.get_one(ApiKeyRow, created.id)).expires_at = utcnow()
+    assert await who(policy, created.key) is None
     async with policy.db.session() as session:
-        assert (await keys.get(session, made.id, ADMIN)).state is KeyState.EXPIRED
-        assert await keys.by_id(session, made.id) is None
+        assert (await keys.get(session, created.id, ADMIN)).state is KeyState.EXPIRED
+        assert await keys.by_id(session, created.id) is None
 
 
 async def test_a_key_cannot_be_made_for_the_past(make_key: MakeKey) -> None:
@@ -115,12 +115,12 @@ async def test_a_key_cannot_be_made_for_the_past(make_key: MakeKey) -> None:
 async def test_a_revoked_key_opens_nothing_from_then_on(
     policy: Policy, make_key: MakeKey, keys: KeyService
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with policy.db.transaction() as session:
-        view = await keys.revoke(session, made.id, ADMIN)
-        again = await keys.revoke(session, made.id, ADMIN)
+        view = await keys.revoke(session, created.id, ADMIN)
+        again = await keys.revoke(session, created.id, ADMIN)
     assert view.state is again.state is KeyState.REVOKED
-    assert await who(policy, made.key) is None
+    assert await who(policy, created.key) is None
 
 
 async def test_a_rotated_key_works_on_for_the_overlap_beside_its_successor(
@@ -180,8 +180,8 @@ async def test_nobody_gives_away_more_than_they_have(
     opener = Principal("k", "n", "a2a-admin", "key")
     scoped = Principal("k", "n", "admin", "key", scopes=("key:*", "render:read"))
     async with policy.db.transaction() as session:
-        made = await keys.create(session, KeyRequest(name="ok", role="operator"), opener)
-        assert made.role == "operator"
+        created = await keys.create(session, KeyRequest(name="ok", role="operator"), opener)
+        assert created.role == "operator"
         for by, request in (
             (opener, KeyRequest(name="x", role="admin")),
             (scoped, KeyRequest(name="x", role="viewer")),
@@ -216,23 +216,23 @@ def test_a_name_is_one_printable_line(name: str) -> None:
 async def test_every_change_of_a_key_is_an_event_without_the_key(
     policy: Policy, make_key: MakeKey, keys: KeyService, events: EventStore
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with policy.db.transaction() as session:
-        successor = await keys.rotate(session, made.id, ADMIN)
-        await keys.revoke(session, made.id, ADMIN)
-    told = await events.read("keys")
-    assert [event.kind for event in told] == ["key.created", "key.created", "key.rotated", "key.revoked"]
-    text = str([event.data for event in told])
-    assert made.key not in text and successor.key not in text
-    assert hashlib.sha256(made.key.encode()).hexdigest() not in text
+        successor = await keys.rotate(session, created.id, ADMIN)
+        await keys.revoke(session, created.id, ADMIN)
+    sentence = await events.read("keys")
+    assert [event.kind for event in sentence] == ["key.created", "key.created", "key.rotated", "key.revoked"]
+    text = str([event.data for event in sentence])
+    assert created.key not in text and successor.key not in text
+    assert hashlib.sha256(created.key.encode()).hexdigest() not in text
 
 
 async def test_the_first_start_makes_one_admin_key_and_no_later_one_does(policy: Policy) -> None:
-    made = await policy.first_admin_key()
-    assert made is not None and made.role == "admin"
+    created = await policy.first_admin_key()
+    assert created is not None and created.role == "admin"
     assert await policy.first_admin_key() is None
     async with policy.db.transaction() as session:
-        await policy.keys.revoke(session, made.id, ADMIN)
+        await policy.keys.revoke(session, created.id, ADMIN)
     assert await policy.first_admin_key() is None
 
 
@@ -240,17 +240,17 @@ async def test_a_command_before_the_first_start_does_not_take_the_first_key_away
     """`make demo` reaches the studio with the key of this machine's user, in the same database."""
     async with policy.db.transaction() as session:
         await policy.keys.register_local(session, "5a" * 32)
-    made = await policy.first_admin_key()
-    assert made is not None and made.role == "admin"
+    created = await policy.first_admin_key()
+    assert created is not None and created.role == "admin"
     assert await policy.first_admin_key() is None
 
 
 async def test_two_first_starts_at_once_make_one_key(policy: Policy, settings: object) -> None:
     other_db = Database(str(policy.db.url))
     other = Policy.open(settings, other_db, EventStore(other_db))  # type: ignore[arg-type]
-    made = await asyncio.gather(policy.first_admin_key(), other.first_admin_key())
+    created = await asyncio.gather(policy.first_admin_key(), other.first_admin_key())
     await other_db.close()
-    assert len([key for key in made if key is not None]) == 1
+    assert len([key for key in created if key is not None]) == 1
 
 
 async def test_keys_whose_hashes_are_configured_act_as_admin(db: Database, events: EventStore) -> None:
@@ -273,9 +273,9 @@ async def test_keys_whose_hashes_are_configured_act_as_admin(db: Database, event
 def test_the_table_of_states_has_no_way_back_from_an_end() -> None:
     assert set(TRANSITIONS) == set(KeyState)
     for ended in (KeyState.EXPIRED, KeyState.REVOKED):
-        for wanted in KeyState:
+        for expected in KeyState:
             with pytest.raises(Conflict):
-                move(ended, wanted)
+                move(ended, expected)
     assert move(KeyState.ACTIVE, KeyState.SUPERSEDED) is KeyState.SUPERSEDED
 
 

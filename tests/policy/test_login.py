@@ -28,15 +28,15 @@ def signer() -> SessionSigner:
 async def test_a_key_is_changed_for_a_cookie_that_scripts_and_other_sites_cannot_use(
     client: Client, make_key: MakeKey
 ) -> None:
-    made = await make_key("editor", scopes=["render:*"])
+    created = await make_key("editor", scopes=["render:*"])
     async with client(peer="127.0.0.1") as http:
-        answer = await http.post("/api/login", json={"key": f" {made.key}\n"})
+        answer = await http.post("/api/login", json={"key": f" {created.key}\n"})
         cookie = answer.headers["set-cookie"]
         assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"))
         assert "Secure" not in cookie
-        assert made.key not in cookie
+        assert created.key not in cookie
         assert answer.json() == {
-            "id": made.id,
+            "id": created.id,
             "name": "a test",
             "role": "editor",
             "tenant": "default",
@@ -44,7 +44,7 @@ async def test_a_key_is_changed_for_a_cookie_that_scripts_and_other_sites_cannot
             "permissions": ["render:cancel", "render:create", "render:read", "self:read"],
         }
         me = (await http.get("/api/me")).json()
-        assert (me["id"], me["kind"]) == (made.id, "session")
+        assert (me["id"], me["kind"]) == (created.id, "session")
         assert (await http.post("/api/renders")).status_code == 200
         # The scopes of the key bind its session.
         assert (await http.delete("/api/renders/1")).status_code == 403
@@ -60,40 +60,40 @@ async def test_a_wrong_key_gets_no_cookie(client: Client) -> None:
 
 
 async def test_a_foreign_page_can_log_nobody_in(client: Client, make_key: MakeKey) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client() as http:
         answer = await http.post(
-            "/api/login", json={"key": made.key}, headers={"Origin": "https://evil.example"}
+            "/api/login", json={"key": created.key}, headers={"Origin": "https://evil.example"}
         )
     assert (answer.status_code, answer.json()["code"]) == (403, "auth.foreign_page")
 
 
 async def test_logging_out_takes_the_cookie_back(client: Client, make_key: MakeKey) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client() as http:
-        await http.post("/api/login", json={"key": made.key})
+        await http.post("/api/login", json={"key": created.key})
         assert (await http.get("/api/me")).status_code == 200
         assert (await http.post("/api/logout")).status_code == 204
         assert (await http.get("/api/me")).status_code == 401
 
 
 async def test_a_session_ends_with_its_key(client: Client, make_key: MakeKey, policy: Policy) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client() as http:
-        await http.post("/api/login", json={"key": made.key})
+        await http.post("/api/login", json={"key": created.key})
         async with policy.db.transaction() as session:
-            await policy.keys.revoke(session, made.id, Principal.local_admin())
+            await policy.keys.revoke(session, created.id, Principal.local_admin())
         assert (await http.get("/api/me")).status_code == 401
 
 
 async def test_a_session_lives_through_a_restart(
     client: Client, client_with: Callable[..., Client], make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client() as http:
-        cookie = (await http.post("/api/login", json={"key": made.key})).cookies[COOKIE]
+        cookie = (await http.post("/api/login", json={"key": created.key})).cookies[COOKIE]
     async with client_with()(Cookie=f"{COOKIE}={cookie}") as http:
-        assert (await http.get("/api/me")).json()["id"] == made.id
+        assert (await http.get("/api/me")).json()["id"] == created.id
 
 
 def test_a_session_token_names_its_key_until_it_expires(signer: SessionSigner) -> None:

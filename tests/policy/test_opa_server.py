@@ -60,8 +60,10 @@ async def agree(url: str, count: int) -> Counter[Verdict]:
     return found
 
 
-async def compare(engine: OpaEngine, here: EmbeddedEngine, asked: list[Any], found: Counter[Verdict]) -> None:
-    for question, theirs in zip(asked, await asyncio.gather(*map(engine.decide, asked)), strict=True):
+async def compare(
+    engine: OpaEngine, here: EmbeddedEngine, questions: list[Any], found: Counter[Verdict]
+) -> None:
+    for question, theirs in zip(questions, await asyncio.gather(*map(engine.decide, questions)), strict=True):
         ours = here.decide_now(question)
         assert ours == theirs, question
         found[ours.verdict] += 1

@@ -18,11 +18,11 @@ MakeKey = Callable[..., Awaitable[CreatedKey]]
 async def test_keys_logins_and_cookies_from_another_machine_need_tls(
     client: Client, make_key: MakeKey, peer: str
 ) -> None:
-    made = await make_key("viewer")
-    async with client(peer=peer, scheme="http", key=made.key) as http:
+    created = await make_key("viewer")
+    async with client(peer=peer, scheme="http", key=created.key) as http:
         answer = await http.get("/api/renders")
     async with client(peer=peer, scheme="http") as http:
-        login = await http.post("/api/login", json={"key": made.key})
+        login = await http.post("/api/login", json={"key": created.key})
     async with client(peer=peer, scheme="http", cookie="soundstage_session=anything") as http:
         cookie = await http.get("/api/renders")
     for refusal in (answer, login, cookie):
@@ -50,14 +50,14 @@ async def test_a_key_is_not_even_looked_at_before_it_is_encrypted(client: Client
 async def test_keys_pass_where_nobody_reads_along(
     client: Client, make_key: MakeKey, peer: str, scheme: str, host: str
 ) -> None:
-    made = await make_key("viewer")
-    async with client(peer=peer, scheme=scheme, host=host, key=made.key) as http:
+    created = await make_key("viewer")
+    async with client(peer=peer, scheme=scheme, host=host, key=created.key) as http:
         assert (await http.get("/api/renders")).status_code == 200
 
 
 async def test_an_operator_may_allow_it_in_a_closed_network(
     client_with: Callable[..., Client], make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
-    async with client_with(SOUNDSTAGE_AUTH__PLAIN_HTTP="true")(scheme="http", key=made.key) as http:
+    created = await make_key("viewer")
+    async with client_with(SOUNDSTAGE_AUTH__PLAIN_HTTP="true")(scheme="http", key=created.key) as http:
         assert (await http.get("/api/renders")).status_code == 200

@@ -32,10 +32,10 @@ def test_the_rules_are_strict_and_formatted(opa: str) -> None:
 
 def test_the_rules_hold_and_every_line_of_them_is_tested(opa: str) -> None:
     subprocess.run([opa, "test", REGO], check=True)
-    told = subprocess.run(
+    text = subprocess.run(
         [opa, "test", "--coverage", "--format=json", REGO], check=True, capture_output=True, text=True
     )
-    assert json.loads(told.stdout)["coverage"] >= LEAST_COVERAGE
+    assert json.loads(text.stdout)["coverage"] >= LEAST_COVERAGE
 
 
 def test_the_tests_notice_a_rule_that_was_loosened(opa: str, tmp_path: Path) -> None:

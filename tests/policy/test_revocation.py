@@ -115,12 +115,12 @@ def bearer(key: str) -> dict[str, str]:
 async def test_a_stream_ends_with_its_key_and_others_go_on(
     address: str, policy: Policy, db: Database, events: EventStore, make_key: MakeKey
 ) -> None:
-    made, other = await make_key("viewer"), await make_key("viewer")
-    reader, beside = Reading(address, bearer(made.key)), Reading(address, bearer(other.key))
+    created, other = await make_key("viewer"), await make_key("viewer")
+    reader, beside = Reading(address, bearer(created.key)), Reading(address, bearer(other.key))
     await tell(db, events, "before")
     await reader.has("before")
     await beside.has("before")
-    await end(policy, made.id)
+    await end(policy, created.id)
     await tell(db, events, "after")
     # By itself: nobody has to send anything, and no heartbeat has to come.
     assert await asyncio.wait_for(reader.task, WAIT_S) == 200
@@ -132,14 +132,14 @@ async def test_a_stream_ends_with_its_key_and_others_go_on(
 async def test_nothing_goes_out_after_a_key_was_ended_by_another_process(
     address: str, policy: Policy, db: Database, events: EventStore, make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
-    reader = Reading(address, bearer(made.key))
+    created = await make_key("viewer")
+    reader = Reading(address, bearer(created.key))
     await tell(db, events, "before")
     await reader.has("before")
     elsewhere = Database(db.url)
     keys = KeyService(EventStore(elsewhere), (), timedelta(0))
     async with elsewhere.transaction() as session:
-        await keys.revoke(session, made.id, ADMIN)
+        await keys.revoke(session, created.id, ADMIN)
     await asyncio.sleep(0.1)
     await tell(db, events, "after")
     await asyncio.wait_for(reader.task, WAIT_S)
@@ -150,11 +150,11 @@ async def test_nothing_goes_out_after_a_key_was_ended_by_another_process(
 async def test_a_stream_ends_when_its_reader_logs_out(
     address: str, db: Database, events: EventStore, make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with httpx.AsyncClient(base_url=f"http://{address}", timeout=WAIT_S) as http:
-        cookie = (await http.post("/api/login", json={"key": made.key})).cookies[COOKIE]
+        cookie = (await http.post("/api/login", json={"key": created.key})).cookies[COOKIE]
         copied = {"Cookie": f"{COOKIE}={cookie}"}
-        reader, with_key = Reading(address, copied), Reading(address, bearer(made.key))
+        reader, with_key = Reading(address, copied), Reading(address, bearer(created.key))
         await tell(db, events, "before")
         await reader.has("before")
         await with_key.has("before")
@@ -170,13 +170,13 @@ async def test_a_stream_ends_when_its_reader_logs_out(
 async def test_a_cookie_that_was_copied_opens_nothing_after_its_owner_has_logged_out(
     client: Client, make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     async with client() as http:
-        kept = (await http.post("/api/login", json={"key": made.key})).cookies[COOKIE]
+        stored = (await http.post("/api/login", json={"key": created.key})).cookies[COOKIE]
         assert (await http.post("/api/logout")).status_code == 204
     for again in range(2):
         async with client() as http:
-            http.cookies.set(COOKIE, kept)
+            http.cookies.set(COOKIE, stored)
             assert (await http.get("/api/me")).status_code == 401
             # Twice is no error.
             assert (await http.post("/api/logout")).status_code == 204, again
@@ -185,13 +185,13 @@ async def test_a_cookie_that_was_copied_opens_nothing_after_its_owner_has_logged
 async def test_a_stream_ends_when_its_key_expires(
     address: str, policy: Policy, db: Database, events: EventStore, make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
+    created = await make_key("viewer")
     overlap = timedelta(seconds=4)
     async with db.transaction() as session:
         # Rotated, so that it works on for a moment.
-        await policy.keys.rotate(session, made.id, ADMIN, overlap)
+        await policy.keys.rotate(session, created.id, ADMIN, overlap)
     ends = utcnow() + overlap
-    reader = Reading(address, bearer(made.key))
+    reader = Reading(address, bearer(created.key))
     await tell(db, events, "before")
     await reader.has("before")
     await asyncio.wait_for(reader.task, WAIT_S)
@@ -201,11 +201,11 @@ async def test_a_stream_ends_when_its_key_expires(
 async def test_a_socket_ends_with_its_key_and_says_why(
     address: str, policy: Policy, db: Database, events: EventStore, make_key: MakeKey
 ) -> None:
-    made = await make_key("viewer")
-    async with connect(f"ws://{address}/api/live", additional_headers=bearer(made.key)) as line:
+    created = await make_key("viewer")
+    async with connect(f"ws://{address}/api/live", additional_headers=bearer(created.key)) as line:
         await tell(db, events, "before")
         assert await asyncio.wait_for(line.recv(), WAIT_S) == "before"
-        await end(policy, made.id)
+        await end(policy, created.id)
         await tell(db, events, "after")
         with pytest.raises(ConnectionClosedError) as closed:
             await asyncio.wait_for(line.recv(), WAIT_S)

@@ -20,9 +20,9 @@ MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 async def link_of(client: Client, key: str) -> str:
     async with client(key=key) as http:
-        made = await http.post("/api/login/links")
-        assert made.status_code == 201
-        return str(made.json()["token"])
+        created = await http.post("/api/login/links")
+        assert created.status_code == 201
+        return str(created.json()["token"])
 
 
 async def redeem(client: Client, token: str, **headers: str) -> httpx.Response:
@@ -36,15 +36,15 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_a_start_link_logs_in_once_as_the_key_that_made_it(client: Client, make_key: MakeKey) -> None:
-    made = await make_key("editor", scopes=["render:*"])
-    token = await link_of(client, made.key)
+    created = await make_key("editor", scopes=["render:*"])
+    token = await link_of(client, created.key)
     async with client() as http:
         answer = await http.post("/api/login/start", json={"token": token})
-        assert (answer.status_code, answer.json()["id"]) == (200, made.id)
+        assert (answer.status_code, answer.json()["id"]) == (200, created.id)
         cookie = answer.headers["set-cookie"]
         assert all(part in cookie for part in ("HttpOnly", "SameSite=strict"))
         me = (await http.get("/api/me")).json()
-        assert (me["id"], me["kind"]) == (made.id, "session")
+        assert (me["id"], me["kind"]) == (created.id, "session")
         assert "render:create" in me["permissions"]
         assert "key:create" not in me["permissions"]
     again = await redeem(client, token)
@@ -89,17 +89,17 @@ async def test_a_page_of_another_origin_uses_no_link_and_spends_none(
 
 
 async def test_a_link_ends_with_its_key(client: Client, make_key: MakeKey, policy: Policy) -> None:
-    made = await make_key("viewer")
-    token = await link_of(client, made.key)
+    created = await make_key("viewer")
+    token = await link_of(client, created.key)
     async with policy.db.transaction() as session:
-        await policy.keys.revoke(session, made.id, Principal.local_admin())
+        await policy.keys.revoke(session, created.id, Principal.local_admin())
     assert refusal(await redeem(client, token)) == (401, "auth.bad_key")
 
 
 async def test_a_login_makes_no_links_and_so_cannot_outlive_itself(client: Client, make_key: MakeKey) -> None:
-    made = await make_key("admin")
+    created = await make_key("admin")
     async with client() as http:
-        await http.post("/api/login", json={"key": made.key})
+        await http.post("/api/login", json={"key": created.key})
         assert refusal(await http.post("/api/login/links")) == (403, "login.link_needs_key")
     async with client(peer="127.0.0.1", host="127.0.0.1:8000") as http:
         assert refusal(await http.post("/api/login/links")) == (401, "auth.required")
@@ -109,8 +109,8 @@ async def test_tokens_are_not_kept_and_old_ones_make_room(
     client: Client, make_key: MakeKey, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start_links, "MAX_LINKS", 2)
-    made = await make_key("viewer")
-    tokens = [await link_of(client, made.key) for _ in range(3)]
+    created = await make_key("viewer")
+    tokens = [await link_of(client, created.key) for _ in range(3)]
     held = repr(vars(policy.links))
     assert not any(token in held for token in tokens)
     assert refusal(await redeem(client, tokens[0])) == (401, "login.link_unknown")

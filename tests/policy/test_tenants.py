@@ -27,9 +27,9 @@ ACME = Principal(id="key_a", name="Ada", role="admin", kind="key", tenant="acme"
 A2A = replace(ACME, id="key_b", role="a2a-admin", tenant="default")
 
 
-async def create(policy: Policy, by: Principal, **wanted: Any) -> CreatedKey:
+async def create(policy: Policy, by: Principal, **request: Any) -> CreatedKey:
     async with policy.db.transaction() as session:
-        return await policy.keys.create(session, KeyRequest(name="a test", **wanted), by)
+        return await policy.keys.create(session, KeyRequest(name="a test", **request), by)
 
 
 async def test_the_operator_names_a_tenant_and_others_make_keys_of_their_own(policy: Policy) -> None:
@@ -65,9 +65,9 @@ async def test_keys_of_another_tenant_are_not_there(policy: Policy) -> None:
 
 
 async def test_a_login_is_of_the_tenant_of_its_key(client: Client, policy: Policy) -> None:
-    made = await create(policy, OPERATOR, tenant="acme", role="admin")
+    created = await create(policy, OPERATOR, tenant="acme", role="admin")
     async with client() as http:
-        answer = (await http.post("/api/login", json={"key": made.key})).json()
+        answer = (await http.post("/api/login", json={"key": created.key})).json()
         me = (await http.get("/api/me")).json()
     assert answer["tenant"] == me["tenant"] == "acme" and me["kind"] == "session"
     assert "render:create" in me["permissions"] and "machine:read" not in me["permissions"]
@@ -79,8 +79,8 @@ async def test_a_key_of_a_tenant_is_made_by_a_request(client: Client, policy: Po
         await create(policy, OPERATOR, tenant="acme", role="admin"),
     )
     async with client(key=operator.key) as http:
-        made = await http.post("/api/keys", json={"name": "x", "tenant": "rival"})
-        assert (made.status_code, made.json()["tenant"]) == (201, "rival")
+        created = await http.post("/api/keys", json={"name": "x", "tenant": "rival"})
+        assert (created.status_code, created.json()["tenant"]) == (201, "rival")
         for bad in ("", "Rival", "../x", "a b", "x" * 64, "-a"):
             assert (await http.post("/api/keys", json={"name": "x", "tenant": bad})).status_code == 422
     async with client(key=acme.key) as http:
@@ -100,7 +100,7 @@ async def test_the_state_of_a_tenant_counts_for_its_requests(
     data = json.loads(json.dumps(dict(load_bundle().data)))
     data["tenants"]["acme"] = {"state": state}
     policy.decider = Decider(EmbeddedEngine(Bundle.of(dict(load_bundle().modules), data)))
-    made = await create(policy, OPERATOR, tenant="acme", role="editor")
-    async with client(key=made.key) as http:
+    created = await create(policy, OPERATOR, tenant="acme", role="editor")
+    async with client(key=created.key) as http:
         assert (await http.get("/api/renders")).status_code == reads
         assert (await http.post("/api/renders")).status_code == writes

@@ -81,9 +81,9 @@ def process(settings: Settings) -> ProvisioningProcess:
 @pytest.fixture
 async def app(process: ProvisioningProcess) -> AsyncIterator[FastAPI]:
     """At work: its runs are driven, its inventory is written."""
-    made = process.app()
-    async with made.router.lifespan_context(made):
-        yield made
+    created = process.app()
+    async with created.router.lifespan_context(created):
+        yield created
 
 
 def client_of(

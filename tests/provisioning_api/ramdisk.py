@@ -72,8 +72,8 @@ class Ramdisk:
     async def signed_report(self, **changed: Any) -> dict[str, Any]:
         """A report as it is sent, signed for a challenge of its own; `changed` parts of its payload."""
         agent_key = public_hex(self.key)
-        asked = await self.client.post("/api/agent/challenge", json={"agent_key": agent_key})
-        challenge = asked.raise_for_status().json()["challenge"]
+        request = await self.client.post("/api/agent/challenge", json={"agent_key": agent_key})
+        challenge = request.raise_for_status().json()["challenge"]
         report = {**self.identity, "hardware": self.hardware, "address": self.address}
         if self.secret:
             text = text_to_sign("announced", agent_key, challenge, "")
@@ -117,8 +117,8 @@ class Ramdisk:
 
     async def new_challenge(self) -> None:
         """Asks for one, as an agent does whose last one was used and whose answer was lost."""
-        asked = await self.client.post("/api/agent/challenge", json={"machine_id": self.machine_id})
-        self.challenge = asked.raise_for_status().json()["challenge"]
+        request = await self.client.post("/api/agent/challenge", json={"machine_id": self.machine_id})
+        self.challenge = request.raise_for_status().json()["challenge"]
 
     async def claim(self) -> httpx.Response:
         return await self.call("claim")

@@ -165,7 +165,7 @@ def _certify(folder: Path, context: ssl.SSLContext) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bmc")])
     now = datetime.now(UTC)
-    made = (
+    created = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -180,6 +180,6 @@ def _certify(folder: Path, context: ssl.SSLContext) -> str:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    pem.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    pem.write_bytes(private + created.public_bytes(serialization.Encoding.PEM))
     context.load_cert_chain(pem)
-    return hashlib.sha256(made.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return hashlib.sha256(created.public_bytes(serialization.Encoding.DER)).hexdigest()

@@ -39,8 +39,8 @@ def redfish_emulator(folder: Path) -> Iterator[str]:
                 httpx.get(f"{url}/redfish/v1/Systems", trust_env=False, timeout=PATIENCE_S).raise_for_status()
                 break
             except httpx.HTTPError:
-                said = (folder / "emulator.log").read_text()
-                assert process.poll() is None and time.monotonic() < deadline, said
+                output = (folder / "emulator.log").read_text()
+                assert process.poll() is None and time.monotonic() < deadline, output
                 time.sleep(0.1)
         yield url
     finally:

@@ -246,10 +246,10 @@ async def test_records_without_a_key_are_accepted_by_a_person_alone_where_a_key_
     async with at_work(back) as (restored, _):
         verdict = (await restored.get("/api/audit/verdict")).json()
         records = (await restored.get("/api/audit")).json()
-    told = {one["action"]: one["data"].get("unproven") for one in records}
+    text = {one["action"]: one["data"].get("unproven") for one in records}
     if accepted:
         assert verdict["broken_at"] is None, verdict
-        assert (told["audit.keyed"], told["backup.restored"]) == (3, 3)
+        assert (text["audit.keyed"], text["backup.restored"]) == (3, 3)
     else:
         assert verdict["broken_at"] is not None, verdict
-        assert not {"audit.keyed", "backup.restored"} & told.keys()
+        assert not {"audit.keyed", "backup.restored"} & text.keys()

@@ -15,8 +15,8 @@ CALL = "/api/ready-for-provisioning"
 @pytest.fixture
 async def shared(app: FastAPI, operator: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """A machine at 10.0.0.9 on the plain port, with the key that all machines have."""
-    wanted = {"name": "call home", "role": "operator", "scopes": ["machine:call_home"]}
-    key = (await operator.post("/api/keys", json=wanted)).raise_for_status().json()["key"]
+    expected = {"name": "call home", "role": "operator", "scopes": ["machine:call_home"]}
+    key = (await operator.post("/api/keys", json=expected)).raise_for_status().json()["key"]
     async with client_of(app, "http://provisioning.example", "10.0.0.9") as client:
         client.headers["Authorization"] = f"Bearer {key}"
         yield client
@@ -51,8 +51,8 @@ async def test_no_shared_key_leads_to_this_machine(
 
 
 async def test_an_operators_key_is_refused_over_plain_http(app: FastAPI, operator: httpx.AsyncClient) -> None:
-    wanted = {"name": "ada", "role": "admin"}
-    key = (await operator.post("/api/keys", json=wanted)).raise_for_status().json()["key"]
+    expected = {"name": "ada", "role": "admin"}
+    key = (await operator.post("/api/keys", json=expected)).raise_for_status().json()["key"]
     async with client_of(app, "http://provisioning.example", "10.0.0.9") as client:
         client.headers["Authorization"] = f"Bearer {key}"
         for answer in (

@@ -83,8 +83,8 @@ def try_all(
 
 def _can_be_wrong(operation: Any) -> bool:
     """Whether there is anything in it that a request could get wrong."""
-    given = bool(operation.body) or any(True for _ in operation.iter_parameters())
-    return given and not operation.path.startswith(ANY_TEXT)
+    request = bool(operation.body) or any(True for _ in operation.iter_parameters())
+    return request and not operation.path.startswith(ANY_TEXT)
 
 
 def _try(

@@ -59,8 +59,8 @@ def keep(folder: Path, ca: str, home: dict[str, Any], member: dict[str, Any]) ->
     folder.mkdir()
     (folder / "ca.pem").write_text(ca)
     (folder / "call-home.json").write_text(json.dumps(home))
-    given = {name: member[name] for name in ("machine_id", "nomad", "consul")}
-    (folder / "engines.json").write_text(json.dumps(given))
+    request = {name: member[name] for name in ("machine_id", "nomad", "consul")}
+    (folder / "engines.json").write_text(json.dumps(request))
 
 
 async def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -98,8 +98,8 @@ async def test_consul_gets_the_token_of_the_enrolment_and_a_retired_machine_gets
             assert done.returncode == 0, done.stderr
             another = json.loads(config.read_text())["acl"]["tokens"]["agent"]
             assert another != member["consul"]["agent_token"] and consul.knows(another)
-            kept = json.loads((folder / "engines.json").read_text())
-            assert (kept["consul"]["agent_token"], kept["machine_id"]) == (another, member["machine_id"])
+            stored = json.loads((folder / "engines.json").read_text())
+            assert (stored["consul"]["agent_token"], stored["machine_id"]) == (another, member["machine_id"])
             assert (folder / "engines.json").stat().st_mode & 0o777 == 0o600
 
             # No Nomad is known here: its agent starts all the same.
@@ -117,8 +117,8 @@ async def test_consul_gets_the_token_of_the_enrolment_and_a_retired_machine_gets
             async with httpx.AsyncClient(
                 base_url=server.url, headers=server.headers, timeout=60, trust_env=False
             ) as operator:
-                wish = {"confirm": "node1", "wipe": False}
-                (await operator.post("/api/machines/node1/retire", json=wish)).raise_for_status()
+                request = {"confirm": "node1", "wipe": False}
+                (await operator.post("/api/machines/node1/retire", json=request)).raise_for_status()
             (folder / "engines.json").write_text(json.dumps(engines))
             done = await run(folder, *words)
             assert done.returncode == 1

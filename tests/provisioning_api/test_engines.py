@@ -64,10 +64,10 @@ class StrictNomad:
         wait_until(self._seals, "the server to have the key that seals and signs", PATIENCE_S)
         rules = {"Name": "provisioning", "Rules": 'node { policy = "write" }'}
         self.ask("PUT", "/v1/acl/policy/provisioning", json=rules)
-        made = self.ask(
+        created = self.ask(
             "PUT", "/v1/acl/token", json={"Type": "client", "Policies": ["provisioning"], "Name": "p"}
         )
-        self.token = str(made.json()["SecretID"])
+        self.token = str(created.json()["SecretID"])
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {"X-Nomad-Token": self.management}
@@ -162,22 +162,22 @@ class Joined:
 async def joined(settings: Settings, tmp_path: Path, **chosen: Any) -> AsyncIterator[Joined]:
     """`nomad` and `consul`: address and token of either."""
     farm, own = settings.farm, settings.provisioning
-    for engine, given in chosen.items():
+    for engine, request in chosen.items():
         file = tmp_path / f"{engine}.token"
-        file.write_text(given[1])
+        file.write_text(request[1])
         if engine == "nomad":
-            farm = farm.model_copy(update={"nomad": farm.nomad.model_copy(update={"address": given[0]})})
+            farm = farm.model_copy(update={"nomad": farm.nomad.model_copy(update={"address": request[0]})})
             own = own.model_copy(update={"nomad_token_file": file})
         else:
-            own = own.model_copy(update={"consul_address": given[0], "consul_token_file": file})
-    made = build_process(settings.model_copy(update={"farm": farm, "provisioning": own}))
-    app = made.app()
+            own = own.model_copy(update={"consul_address": request[0], "consul_token_file": file})
+    created = build_process(settings.model_copy(update={"farm": farm, "provisioning": own}))
+    app = created.app()
     async with (
         app.router.lifespan_context(app),
         operator_of(app) as operator,
         client_of(app, "https://provisioning.example", "10.0.0.7") as machines,
     ):
-        yield Joined(made, operator, machines)
+        yield Joined(created, operator, machines)
 
 
 async def test_a_client_registers_with_the_token_of_its_enrolment_and_with_no_other(
@@ -313,8 +313,8 @@ async def test_a_machine_enrols_while_the_engines_are_away_and_the_event_says_wh
         assert member["nomad"]["introduction_token"] is None and member["consul"]["agent_token"] is None
         assert (await api.operator.get("/api/machines/early1")).json()["state"] == "enrolled"
         events = await api.process.services.events.read("machines", limit=1000)
-        told = [event.data for event in events if event.kind == "machine.not_introduced"]
-        assert {one["engine"] for one in told} == {"Nomad", "Consul"} and all(one["hint"] for one in told)
+        text = [event.data for event in events if event.kind == "machine.not_introduced"]
+        assert {one["engine"] for one in text} == {"Nomad", "Consul"} and all(one["hint"] for one in text)
         # What may have come into being all the same is on the list of what has to go.
         assert {
             one["kind"] for one in (await api.operator.get("/api/machines/early1/credentials")).json()
@@ -328,8 +328,8 @@ async def test_a_machine_can_be_cut_off_while_nomad_is_away(settings: Settings, 
     nowhere = ("http://127.0.0.1:9", "00000000-0000-0000-0000-000000000000")
     async with joined(settings, tmp_path, nomad=nowhere) as api:
         await api.enrol("node1")
-        wish = {"confirm": "node1", "wipe": False}
-        refused = await api.operator.post("/api/machines/node1/retire", json=wish)
+        request = {"confirm": "node1", "wipe": False}
+        refused = await api.operator.post("/api/machines/node1/retire", json=request)
         assert (refused.status_code, refused.json()["code"]) == (502, "machine.engine_unreachable")
         assert len((await api.operator.get("/api/machines/node1/credentials")).json()) == 2
         plan = (
@@ -337,7 +337,7 @@ async def test_a_machine_can_be_cut_off_while_nomad_is_away(settings: Settings, 
         ).json()
         assert not any("Drain" in step for step in plan["steps"])
         done = await api.operator.post(
-            "/api/machines/node1/retire", json={**wish, "drain": False, "plan": plan["digest"]}
+            "/api/machines/node1/retire", json={**request, "drain": False, "plan": plan["digest"]}
         )
         assert done.json()["state"] == "retired"
         assert (await api.operator.get("/api/machines/node1/credentials")).json() == []

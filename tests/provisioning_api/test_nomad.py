@@ -75,8 +75,8 @@ async def test_a_configured_machine_is_ready_when_nomad_calls_its_node_ready(
     asking = settings.provisioning.model_copy(update={"nomad_ready": True})
     nomad = settings.farm.nomad.model_copy(update={"address": cluster.server.address})
     farm = settings.farm.model_copy(update={"nomad": nomad})
-    made = build_process(settings.model_copy(update={"provisioning": asking, "farm": farm}))
-    app = made.app()
+    created = build_process(settings.model_copy(update={"provisioning": asking, "farm": farm}))
+    app = created.app()
     async with app.router.lifespan_context(app), operator_of(app) as operator:
         await enrolled(app, operator, "late1")
         run = (await operator.post("/api/runs", json={"machines": ["late1"]})).json()

@@ -22,8 +22,8 @@ ADMIN = Principal.local_admin()
 async def key_of(process: ProvisioningProcess, role: str, scopes: list[str] | None = None) -> dict[str, str]:
     async with process.database.transaction() as session:
         request = KeyRequest(name=f"agent as {role}", role=role, scopes=scopes)
-        made = await process.policy.keys.create(session, request, ADMIN)
-    return {"Authorization": f"Bearer {made.key}"}
+        created = await process.policy.keys.create(session, request, ADMIN)
+    return {"Authorization": f"Bearer {created.key}"}
 
 
 async def records(operator: httpx.AsyncClient, action: str) -> list[dict[str, Any]]:
@@ -43,8 +43,8 @@ async def test_the_person_behind_the_agent_stands_in_the_record_and_is_hashed(
     (await ramdisk.discover()).raise_for_status()
     agent = await key_of(process, "admin", ["machine:*", "person:represent"])
     path = f"/api/machines/{ramdisk.machine_id}/accept"
-    said = {**agent, HEADER: ADA.header()}
-    (await remote.post(path, json={"name": "n1", "code": ramdisk.code}, headers=said)).raise_for_status()
+    output = {**agent, HEADER: ADA.header()}
+    (await remote.post(path, json={"name": "n1", "code": ramdisk.code}, headers=output)).raise_for_status()
     # Not carried over to the next request, by whomever.
     (await remote.patch("/api/machines/n1", json={"tags": ["x"]}, headers=agent)).raise_for_status()
 
@@ -73,7 +73,7 @@ async def test_a_plain_key_cannot_claim_to_act_for_somebody(
     assert (await operator.get(f"/api/machines/{ramdisk.machine_id}")).json()["state"] == "discovered"
 
 
-@pytest.mark.parametrize("said", ["", "ada", "a;b", ";;", "a;b;c;d", "x" * 300 + ";b;c"])
-async def test_a_header_that_names_nobody_is_refused(operator: httpx.AsyncClient, said: str) -> None:
-    answer = await operator.get("/api/machines", headers={HEADER: said})
+@pytest.mark.parametrize("header", ["", "ada", "a;b", ";;", "a;b;c;d", "x" * 300 + ";b;c"])
+async def test_a_header_that_names_nobody_is_refused(operator: httpx.AsyncClient, header: str) -> None:
+    answer = await operator.get("/api/machines", headers={HEADER: header})
     assert (answer.status_code, answer.json()["code"]) == (422, "policy.bad_acting_for")

@@ -92,8 +92,8 @@ async def test_of_twenty_that_ask_at_once_one_may_write(
             calls.append(ramdisk.signed("write"))
         calls = calls * 2 if fresh else calls * 20
         clients = [ramdisk.client] * 10 + [other] * 10
-        asked = [one.post("/api/agent/write", json=call) for one, call in zip(clients, calls, strict=True)]
-        answers = await asyncio.gather(*asked)
+        request = [one.post("/api/agent/write", json=call) for one, call in zip(clients, calls, strict=True)]
+        answers = await asyncio.gather(*request)
     codes = Counter(answer.json().get("code", "granted") for answer in answers)
     assert codes.pop("granted") == 1
     assert set(codes) <= {"machine.bad_transition", "enrolment.challenge_used"}
@@ -107,11 +107,11 @@ async def test_a_yes_outlives_the_process_and_so_does_its_use(
     ramdisk: Ramdisk | None = None
     token = ""
     for step in ("accept", "claim", "write", "again", "enrol"):
-        made = build_process(settings).app()
+        created = build_process(settings).app()
         async with (
-            made.router.lifespan_context(made),
-            operator_of(made) as operator,
-            client_of(made, "https://provisioning.example", "10.0.0.7") as machine,
+            created.router.lifespan_context(created),
+            operator_of(created) as operator,
+            client_of(created, "https://provisioning.example", "10.0.0.7") as machine,
         ):
             if ramdisk is None:
                 ramdisk = Ramdisk(machine)

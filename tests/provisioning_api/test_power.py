@@ -135,14 +135,14 @@ async def test_power_is_switched_by_no_listener_of_ours_and_outside_no_network_t
 async def test_a_magic_packet_is_sent_for_every_card(operator: httpx.AsyncClient, make_member: Make) -> None:
     macs = ["52:54:00:00:00:01", "52:54:00:00:00:02"]
     await make_member("node1", macs=macs)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
-        heard.bind(("127.0.0.1", 0))
-        heard.settimeout(PATIENCE_S)
-        port = heard.getsockname()[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as received:
+        received.bind(("127.0.0.1", 0))
+        received.settimeout(PATIENCE_S)
+        port = received.getsockname()[1]
         setup = {"power": {"kind": "wol", "broadcast": "127.0.0.1", "port": port}}
         (await operator.put("/api/machines/node1/power", json=setup)).raise_for_status()
         (await operator.post("/api/machines/node1/power", json={"action": "on"})).raise_for_status()
-        packets = [await asyncio.to_thread(heard.recv, 1000) for _ in macs]
+        packets = [await asyncio.to_thread(received.recv, 1000) for _ in macs]
     assert packets == [b"\xff" * 6 + bytes.fromhex(mac.replace(":", "")) * 16 for mac in macs]
     assert len(magic_packet(macs[0])) == 102
     off = await operator.post("/api/machines/node1/power", json={"action": "off"})

@@ -205,11 +205,13 @@ async def test_a_proof_alone_accepts_nobody(operator: httpx.AsyncClient, ramdisk
     assert (await ramdisk.discover()).json()["state"] == "discovered"
 
 
-@pytest.mark.parametrize("given", [{"secret": "short"}, {"serial": "To be filled by O.E.M."}, {"serial": ""}])
+@pytest.mark.parametrize(
+    "changes", [{"secret": "short"}, {"serial": "To be filled by O.E.M."}, {"serial": ""}]
+)
 async def test_an_announcement_that_neighbours_can_guess_is_refused(
-    operator: httpx.AsyncClient, given: dict[str, str]
+    operator: httpx.AsyncClient, changes: dict[str, str]
 ) -> None:
-    answer = await operator.post("/api/announcements", json={"serial": "SN1", "secret": SECRET, **given})
+    answer = await operator.post("/api/announcements", json={"serial": "SN1", "secret": SECRET, **changes})
     refused(answer, 422, "request.invalid")
     assert SECRET not in answer.text
 

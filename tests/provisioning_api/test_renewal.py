@@ -74,8 +74,8 @@ class Member:
         return x509.load_pem_x509_certificate(self.got["certificate"].encode())
 
     async def renew(self, new: Key, **changed: Any) -> httpx.Response:
-        asked = await self.client.post("/api/agent/challenge", json={"machine_id": self.machine_id})
-        challenge, csr = asked.raise_for_status().json()["challenge"], csr_of(new)
+        request = await self.client.post("/api/agent/challenge", json={"machine_id": self.machine_id})
+        challenge, csr = request.raise_for_status().json()["challenge"], csr_of(new)
         call = {
             "machine_id": self.machine_id,
             "challenge": challenge,
@@ -191,19 +191,19 @@ async def test_an_end_that_is_near_is_told_once(process: ProvisioningProcess, en
     member = await enrol()
     watch = expiry(process)
 
-    async def told() -> int:
+    async def warnings() -> int:
         events = await process.services.events.read("machines", limit=1000)
         return sum(event.kind == "machine.certificate_ending" for event in events)
 
     await watch.look()
-    assert await told() == 0
+    assert await warnings() == 0
     await grow_older(process, LIFETIME * 0.9)
     await watch.look()
     await watch.look()
-    assert await told() == 1
+    assert await warnings() == 1
     (await member.renew(p256())).raise_for_status()
     await watch.look()
-    assert await told() == 1
+    assert await warnings() == 1
 
 
 async def test_only_the_key_of_the_certificate_renews_it(process: ProvisioningProcess, enrol: Enrol) -> None:

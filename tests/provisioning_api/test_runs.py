@@ -143,10 +143,10 @@ async def test_what_the_operator_says_of_groups_counts_but_not_how_machines_are_
     task = {"ansible.builtin.fail": {"msg": "{{ colour }} as {{ ansible_user }}"}}
     play = {"hosts": "workers", "gather_facts": False, "tasks": [task]}
     (project / "playbook.yaml").write_text(json.dumps([play]))
-    said = project / "inventory" / "group_vars"
-    said.mkdir(parents=True)
-    (said / "all.yaml").write_text("ansible_user: nobody\n")
-    (said / "workers.yaml").write_text("colour: green\n")
+    output = project / "inventory" / "group_vars"
+    output.mkdir(parents=True)
+    (output / "all.yaml").write_text("ansible_user: nobody\n")
+    (output / "workers.yaml").write_text("colour: green\n")
     await make_member("a")
     run = await run_of("a")
     [failure] = (await operator.get("/api/failures")).json()
@@ -197,8 +197,8 @@ async def test_a_run_that_takes_too_long_is_ended_and_says_so(
 ) -> None:
     (project / "playbook.yaml").write_text(SLEEPS)
     short = settings.provisioning.model_copy(update={"run_timeout_s": 3})
-    made = build_process(settings.model_copy(update={"provisioning": short}))
-    app = made.app()
+    created = build_process(settings.model_copy(update={"provisioning": short}))
+    app = created.app()
     async with app.router.lifespan_context(app), operator_of(app) as operator:
         await enrolled(app, operator, "a")
         run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()

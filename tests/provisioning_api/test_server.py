@@ -269,7 +269,7 @@ async def test_lost_packets_are_the_same_for_the_same_seed() -> None:
     """Two fleets against a server that only counts: what each machine sends, and what it loses."""
     plans = [one for one in plan_fleet(60, 5, faulty=1, spread_s=0) if one.fault is Fault.LOST_PACKETS]
 
-    async def heard() -> list[str]:
+    async def received_calls() -> list[str]:
         calls: list[str] = []
 
         def answer(request: httpx.Request) -> httpx.Response:
@@ -281,7 +281,7 @@ async def test_lost_packets_are_the_same_for_the_same_seed() -> None:
                 await Fleet(client).live([plan], 5)
         return calls
 
-    first, second = await heard(), await heard()
+    first, second = await received_calls(), await received_calls()
     assert first == second
     # Two calls each, and those that were repeated because an answer was lost.
     assert len(first) > 2 * len(plans)
@@ -297,7 +297,7 @@ async def kill_drill(server: RealServer, ca: str, project: Path, rounds: int) ->
     counted.
     """
     (project / "playbook.yaml").write_text(LOCAL + "    - ansible.builtin.command: sleep 1\n")
-    asked: list[str] = []
+    run_ids: list[str] = []
     async with operator_of(server) as operator:
         plans = plan_fleet(rounds * 10, 11, faulty=0, spread_s=0.5)
         await announce_fleet(operator, plans)
@@ -309,22 +309,22 @@ async def kill_drill(server: RealServer, ca: str, project: Path, rounds: int) ->
                 ).json()
                 for member in members[:2]:
                     started = await operator.post("/api/runs", json={"machines": [member["name"]]})
-                    asked += [started.json()["id"]] if started.is_success else []
+                    run_ids += [started.json()["id"]] if started.is_success else []
                 # At another moment each round, from the first call to the middle of runs.
                 await asyncio.sleep(0.15 * (number % 10))
                 await asyncio.to_thread(server.kill)
                 await asyncio.to_thread(server.start)
                 await fleet
-        await _everything_is_accounted_for(operator, asked, plans=len(plans))
+        await _everything_is_accounted_for(operator, run_ids, plans=len(plans))
 
 
-async def _everything_is_accounted_for(operator: httpx.AsyncClient, asked: list[str], plans: int) -> None:
+async def _everything_is_accounted_for(operator: httpx.AsyncClient, run_ids: list[str], plans: int) -> None:
     async def over() -> Any:
         runs = (await operator.get("/api/runs", params={"limit": 500})).json()
         return runs if all(run["state"] not in ("queued", "running") for run in runs) else None
 
     runs = await eventually(over)
-    assert set(asked) <= {run["id"] for run in runs}
+    assert set(run_ids) <= {run["id"] for run in runs}
     resumed = {run["retry_of"] for run in runs}
     assert all(run["id"] in resumed or run["retry_of"] for run in runs if run["state"] == "lost")
     machines = (await operator.get("/api/machines")).json()

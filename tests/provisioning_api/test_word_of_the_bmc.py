@@ -21,8 +21,8 @@ from provisioning_api.rules.schemas import ANNOUNCED
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
-    with redfish_double(tmp_path, Board("7FG2X13")) as made:
-        yield made
+    with redfish_double(tmp_path, Board("7FG2X13")) as created:
+        yield created
 
 
 def request(board: Board, **changed: Any) -> dict[str, Any]:
@@ -113,8 +113,8 @@ async def test_a_bmc_that_is_another_machines_or_does_as_it_likes_announces_noth
     plain = {"url": board.url.replace("https", "http")}
     refused(await announce(operator, board, bmc=plain), 422, "request.invalid")
     # One that a person announced for good is not replaced.
-    kept = {"serial": board.serial, "secret": "chassis-asset-tag-4711"}
-    (await operator.post("/api/announcements", json=kept)).raise_for_status()
+    stored = {"serial": board.serial, "secret": "chassis-asset-tag-4711"}
+    (await operator.post("/api/announcements", json=stored)).raise_for_status()
     tag = board.tag
     refused(await announce(operator, board), 409, "announcement.exists")
     assert board.tag == tag and not board.resets

@@ -14,10 +14,10 @@ from pxe.image.folder_cache import build_once, forget_unused, rebuild
 
 
 def test_it_is_made_once_however_many_ask_at_a_time(tmp_path: Path) -> None:
-    made = []
+    created = []
 
     def make(staging: Path) -> None:
-        made.append(staging)
+        created.append(staging)
         (staging / "file").write_text("whole")
 
     threads = [threading.Thread(target=build_once, args=(tmp_path / "x", make)) for _ in range(8)]
@@ -25,7 +25,7 @@ def test_it_is_made_once_however_many_ask_at_a_time(tmp_path: Path) -> None:
         one.start()
     for one in threads:
         one.join()
-    assert len(made) == 1
+    assert len(created) == 1
     assert (tmp_path / "x" / "file").read_text() == "whole"
 
 

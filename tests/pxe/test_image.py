@@ -49,13 +49,13 @@ def test_machines_take_the_greatest_name_whichever_was_published_last(tmp_path: 
     assert newest_version(tmp_path) == "debian13-ff"
 
 
-def made(tree: Path, folder: Path) -> Path:
+def build_disk(tree: Path, folder: Path) -> Path:
     folder.mkdir()
     return make_disk(tree, "v1", folder)
 
 
 def test_a_disk_has_what_bios_and_uefi_look_for_and_a_root(tree: Path, tmp_path: Path) -> None:
-    disk = made(tree, tmp_path / "work")
+    disk = build_disk(tree, tmp_path / "work")
     table = json.loads(subprocess.run(["sfdisk", "--json", disk], capture_output=True, check=True).stdout)
     names = {one["name"]: one for one in table["partitiontable"]["partitions"]}
     assert set(names) == {"bios-boot", "esp", ROOT_LABEL}
@@ -76,8 +76,8 @@ def test_a_disk_has_what_bios_and_uefi_look_for_and_a_root(tree: Path, tmp_path:
 
 
 def test_the_same_tree_makes_the_same_disk(tree: Path, tmp_path: Path) -> None:
-    first = hashlib.sha256(made(tree, tmp_path / "one").read_bytes()).hexdigest()
-    second = hashlib.sha256(made(tree, tmp_path / "two").read_bytes()).hexdigest()
+    first = hashlib.sha256(build_disk(tree, tmp_path / "one").read_bytes()).hexdigest()
+    second = hashlib.sha256(build_disk(tree, tmp_path / "two").read_bytes()).hexdigest()
     assert first == second
 
 

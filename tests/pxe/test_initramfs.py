@@ -54,10 +54,10 @@ def test_a_ramdisk_has_drivers_for_disks_and_cards_and_none_for_sound(tmp_path: 
 
 
 def test_trust_is_put_behind_and_holds_no_secret() -> None:
-    made = trusting(b"base!", ca_pem=CA, manifest_key=f"{KEY}\n", built_at=1_700_000_000)
-    assert made.startswith(b"base!" + bytes(3) + b"070701")
-    assert CA.encode() in made
-    assert b"PRIVATE" not in made
+    created = trusting(b"base!", ca_pem=CA, manifest_key=f"{KEY}\n", built_at=1_700_000_000)
+    assert created.startswith(b"base!" + bytes(3) + b"070701")
+    assert CA.encode() in created
+    assert b"PRIVATE" not in created
 
 
 @pytest.mark.parametrize(("ca", "key"), [("", KEY), (CA, ""), (CA, "<html>"), ("<html>", KEY)])

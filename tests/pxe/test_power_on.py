@@ -48,8 +48,8 @@ def digest(path: Path | None) -> str:
 
 def looks_at_its_disk(power: PowerOn, machine: QemuMachine) -> None:
     """It asks for its script once more, and is sent to its disk; nothing writes there."""
-    asked = power.script_requests
-    until(machine, lambda: power.script_requests > asked)
+    request = power.script_requests
+    until(machine, lambda: power.script_requests > request)
     reads, _ = machine.disk_operations()
     until(machine, lambda: machine.disk_operations()[0] > reads)
     assert machine.disk_operations()[1] == 0
@@ -65,9 +65,9 @@ def comes_up(power: PowerOn, machine: QemuMachine) -> None:
     spans = {one["name"] for one in power.call("GET", "/api/machines/node1/timeline")["spans"]}
     assert {"stream the image", "grow and enrol", "Leave a mark, as root"} <= spans
     # Commands go over SSH with the host certificate that the machine got for a key it made itself.
-    said = power.call("POST", "/api/machines/node1/commands", {"argv": ["df", "-h"]}, timeout_s=120)
-    assert said["exit_code"] == 0, said
-    assert re.search(r"\s(1\.9|2\.0)G\s", said["output"]), "the root has not grown to half of the disk"
+    output = power.call("POST", "/api/machines/node1/commands", {"argv": ["df", "-h"]}, timeout_s=120)
+    assert output["exit_code"] == 0, output
+    assert re.search(r"\s(1\.9|2\.0)G\s", output["output"]), "the root has not grown to half of the disk"
 
 
 def test_an_empty_computer_becomes_a_configured_member_by_bios_and_is_never_written_again(
@@ -142,10 +142,10 @@ def test_a_computer_that_loses_power_while_it_is_written_is_not_written_again(
     before = digest(machine.disk)
     power.call("GET", "/api/health")
     machine.power_on()
-    asked = power.dhcp_log.count("DHCPACK")
+    request = power.dhcp_log.count("DHCPACK")
     deadline = time.monotonic() + PATIENCE_S
     # It asks for its script, is sent to its disk, and finds nothing there that boots.
-    while power.dhcp_log.count("DHCPACK") <= asked:
+    while power.dhcp_log.count("DHCPACK") <= request:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     time.sleep(10)

@@ -87,8 +87,8 @@ async def test_copies_stay_below_their_limit_and_the_oldest_go_first(
     put = []
     for number in range(3):
         blob = await store.put_bytes(bytes([number]) * 700_000)
-        asked = time.time() - 86_400 + number
-        os.utime(store.root / blob.sha256[7:9] / blob.sha256[7:], (asked, asked))
+        request = time.time() - 86_400 + number
+        os.utime(store.root / blob.sha256[7:9] / blob.sha256[7:], (request, request))
         put.append(blob.sha256)
     # The oldest is asked for again, and so is the youngest now.
     await store.local_path(put[0])
@@ -131,7 +131,7 @@ async def each_door(opened: Callable[[], BlobStore]) -> set[str]:
         async for _ in opened().iterate():
             pass
 
-    asked = [
+    request = [
         opened().put_bytes(b"hello"),
         opened().read(NO_SUCH),
         opened().local_path(NO_SUCH),
@@ -140,7 +140,7 @@ async def each_door(opened: Callable[[], BlobStore]) -> set[str]:
         opened().usage_bytes(),
         listed(),
     ]
-    return {await code_of(one) for one in asked}
+    return {await code_of(one) for one in request}
 
 
 async def test_a_wrong_secret_an_unknown_user_and_a_missing_bucket_are_told_apart(

@@ -77,10 +77,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.root
 async def test_a_full_disk_is_a_clear_error_and_leaves_nothing(small_disk: Path) -> None:
     store = BlobStore.open(small_disk / "blobs")
-    kept = await store.put_bytes(b"a" * 1_000_000)
+    stored = await store.put_bytes(b"a" * 1_000_000)
     with pytest.raises(StorageFull) as error:
         await store.put_bytes(b"b" * 3_000_000)
     assert error.value.code == "blobs.disk_full"
-    assert [blob.sha256 async for blob in store.iterate()] == [kept.sha256]
+    assert [blob.sha256 async for blob in store.iterate()] == [stored.sha256]
     # All the space is free again.
     assert (await store.put_bytes(b"c" * 800_000)).bytes == 800_000

@@ -42,8 +42,8 @@ async def test_a_restored_backup_holds_what_was_there_and_keeps_the_old_file(
     copy = backup_sqlite(path, tmp_path / "copy.db")
     await append(db, events, 4)
     await db.close()
-    kept = restore_sqlite(copy, path)
-    assert kept is not None and count(kept) == 7
+    stored = restore_sqlite(copy, path)
+    assert stored is not None and count(stored) == 7
     again = Database(str(db.url))
     found = await EventStore(again).read()
     await again.close()

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.each_database
 
 
 async def append(db: Database, events: EventStore, stream: str, *numbers: int) -> list[Event]:
-    made: list[Event] = []
+    created: list[Event] = []
     for number in numbers:
         async with db.transaction() as session:
-            made.append(await events.append(session, stream, "counted", {"number": number}))
-    return made
+            created.append(await events.append(session, stream, "counted", {"number": number}))
+    return created
 
 
 async def take(events: EventStore, count: int, stream: str | None = None, after: int = 0) -> list[Event]:
@@ -276,17 +276,17 @@ async def test_pruned_numbers_are_never_given_out_again(db: Database, events: Ev
 async def test_no_poll_outlives_the_close(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its question to the database has been answered by then, also that of a follower who went just now."""
     events = EventStore(db, poll_s=0.001)
-    asked, answered = asyncio.Event(), asyncio.Event()
+    request, answered = asyncio.Event(), asyncio.Event()
     last_id = events.last_id
 
     async def slow() -> int:
-        asked.set()
+        request.set()
         await answered.wait()
         return await last_id()
 
     monkeypatch.setattr(events._tail, "_last_id", slow)
     with events.watch("jobs"):
-        await asked.wait()
+        await request.wait()
     with events.watch("jobs"):
         pass
     closing = asyncio.create_task(events.close())

@@ -137,10 +137,10 @@ async def test_resuming_again_and_again_gives_everything_once(
     assert [message.event for message in seen[:20]] == [f"k{number}" for number in range(20)]
 
 
-@pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 30, "٣"])
-async def test_a_last_event_id_that_is_none_is_the_callers_error(url: str, given: str) -> None:
+@pytest.mark.parametrize("event_id", ["x", "-1", "1.5", "9" * 30, "٣"])
+async def test_a_last_event_id_that_is_none_is_the_callers_error(url: str, event_id: str) -> None:
     async with httpx.AsyncClient(timeout=60) as http:
-        answer = await http.get(f"{url}/events", params={"last_event_id": given})
+        answer = await http.get(f"{url}/events", params={"last_event_id": event_id})
     assert (answer.status_code, answer.json()["code"]) == (422, "events.bad_last_event_id")
 
 

@@ -13,16 +13,16 @@ MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @pytest.mark.parametrize(
-    "told", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00-12:00", "9999-12-31T23:59:59+14:00"]
+    "moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00-12:00", "9999-12-31T23:59:59+14:00"]
 )
-def test_the_first_and_the_last_moments_are_taken_as_they_are(told: str) -> None:
-    assert MOMENT.validate_python(told) == datetime.fromisoformat(told)
+def test_the_first_and_the_last_moments_are_taken_as_they_are(moment: str) -> None:
+    assert MOMENT.validate_python(moment) == datetime.fromisoformat(moment)
 
 
-@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
-def test_a_moment_that_has_another_year_in_utc_than_calendars_have_is_refused(told: str) -> None:
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_moment_that_has_another_year_in_utc_than_calendars_have_is_refused(moment: str) -> None:
     with pytest.raises(ValidationError, match="years 1 to 9999"):
-        MOMENT.validate_python(told)
+        MOMENT.validate_python(moment)
 
 
 def test_a_moment_without_a_zone_is_refused_and_a_day_needs_none() -> None:

@@ -11,7 +11,7 @@ class Named(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("name", "shown"),
     [
         ("Hello", "Hello"),
         ("  two\nlines\tand\r\nmore ", "two lines and more"),
@@ -20,8 +20,8 @@ class Named(BaseModel):
         ("family 👨‍👩‍👧", "family 👨‍👩‍👧"),
     ],
 )
-def test_breaks_become_blanks_and_control_characters_go(given: str, kept: str) -> None:
-    assert Named(name=given).name == kept
+def test_breaks_become_blanks_and_control_characters_go(name: str, shown: str) -> None:
+    assert Named(name=name).name == shown
 
 
 def test_nothing_stays_nothing() -> None:

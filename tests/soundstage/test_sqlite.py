@@ -143,10 +143,10 @@ async def test_a_statement_is_one_call_to_the_thread(
     calls = 0
     real = SingleCallConnection._execute
 
-    async def execute(self: SingleCallConnection, *given: Any, **named: Any) -> Any:
+    async def execute(self: SingleCallConnection, *arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
-        return await real(self, *given, **named)
+        return await real(self, *arguments, **named)
 
     async with db.session() as session:
         await session.execute(text("SELECT 1"))

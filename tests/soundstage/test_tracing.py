@@ -61,6 +61,6 @@ async def test_a_task_keeps_the_trace_it_was_started_in() -> None:
 
 
 def test_trace_ids_are_32_hex_digits_and_distinct() -> None:
-    made = {new_trace_id() for _ in range(100)}
-    assert len(made) == 100
-    assert all(len(found) == 32 and int(found, 16) for found in made)
+    created = {new_trace_id() for _ in range(100)}
+    assert len(created) == 100
+    assert all(len(found) == 32 and int(found, 16) for found in created)

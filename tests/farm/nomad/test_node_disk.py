@@ -61,10 +61,10 @@ async def scheduler(
     client = NomadClient(NomadAddress(cluster.server.address))
     # Each node keeps its inputs where its allocation lies, as it does unless the settings say otherwise.
     job = replace(nomad_options.job, command=str(worker), cache_dir="")
-    made = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
-    await made.start()
-    yield made
-    await made.close()
+    created = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
+    await created.start()
+    yield created
+    await created.close()
 
 
 async def test_a_full_disk_is_named_and_the_next_tries_go_to_another_node(

@@ -28,25 +28,25 @@ SHARED = "GPU-10101010-0000-4000-8000-000000000010"
 def gpus(nomad_clusters: Callable[..., Any]) -> Any:
     """Whole cards of 8 and 24 GiB on two nodes, and one of 10 GiB in shares on a third."""
     # A node that is silent counts as down after seconds, so that a test can wait for it.
-    made = nomad_clusters("gpus", {"heartbeat_grace": "10s", "min_heartbeat_ttl": "3s"})
+    created = nomad_clusters("gpus", {"heartbeat_grace": "10s", "min_heartbeat_ttl": "3s"})
     small = {"uuid": SMALL, "model": "GTX 1080", "memory_mib": 8188, "compute_capability": 61}
     large = {"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564, "compute_capability": 89}
-    made.add_client("small", [small])
-    made.add_client("large", [large])
+    created.add_client("small", [small])
+    created.add_client("large", [large])
     card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240, "compute_capability": 86}
-    made.add_client("shared", [card], share_mib=1024, node_pool="gpu-shared")
-    return made
+    created.add_client("shared", [card], share_mib=1024, node_pool="gpu-shared")
+    return created
 
 
 @pytest.fixture
 async def scheduler(gpus: Any, control: Any, nomad_options: Any) -> AsyncIterator[NomadScheduler]:
     client = NomadClient(NomadAddress(gpus.server.address))
     options = replace(nomad_options, max_running=8, look_s=0.5)
-    made = NomadScheduler(client, control.blobs, control.transfer, options)
-    await made.start()
+    created = NomadScheduler(client, control.blobs, control.transfer, options)
+    await created.start()
     await all_nodes_are_counted(gpus)
-    yield made
-    await made.close()
+    yield created
+    await created.close()
 
 
 async def all_nodes_are_counted(gpus: Any) -> None:
@@ -74,9 +74,9 @@ async def running(scheduler: Any, task_id: str, seconds: float = 120) -> None:
 async def waits(scheduler: Any, task_id: str, reason: str) -> str:
     """Why the task waits, as soon as the reason is known."""
     async with asyncio.timeout(60):
-        while reason not in (said := await scheduler.explain(task_id)):  # noqa: ASYNC110 - nothing tells of it
+        while reason not in (output := await scheduler.explain(task_id)):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.1)
-    return str(said)
+    return str(output)
 
 
 def end_processes_with(text: str) -> None:
@@ -113,11 +113,11 @@ async def test_an_old_card_is_left_to_others_though_its_memory_would_do(
     assert await cards_of(gpus, "recent") == ("large", [LARGE])
     definition = gpus.server.get(f"/v1/job/{job_of(gpus, 'recent')}")
     (device,) = definition["TaskGroups"][0]["Tasks"][0]["Resources"]["Devices"]
-    asked = {(one["LTarget"], one["Operand"], one["RTarget"]) for one in device["Constraints"]}
-    assert ("${device.attr.compute_capability}", ">=", "87") in asked
+    request = {(one["LTarget"], one["Operand"], one["RTarget"]) for one in device["Constraints"]}
+    assert ("${device.attr.compute_capability}", ">=", "87") in request
     await scheduler.submit(await make_task("none-such", needs=replace(plain, compute=120)))
-    said = await waits(scheduler, "none-such", "attributes")
-    assert said.startswith("waits")
+    output = await waits(scheduler, "none-such", "attributes")
+    assert output.startswith("waits")
     await scheduler.cancel("none-such")
     await scheduler.cancel("recent")
 
@@ -129,8 +129,8 @@ async def test_a_large_segment_gets_the_large_card_and_the_next_one_waits_with_a
     await running(scheduler, "big")
     assert await cards_of(gpus, "big") == ("large", [LARGE])
     await scheduler.submit(await make_task("next", "!slow 60", needs=needs(16)))
-    said = await waits(scheduler, "next", "busy")
-    assert said.startswith("waits: needs 16 GiB of GPU memory") and "large" in said
+    output = await waits(scheduler, "next", "busy")
+    assert output.startswith("waits: needs 16 GiB of GPU memory") and "large" in output
     jobs = [job["ID"] for job in gpus.server.get("/v1/jobs")]
     assert not any(name.endswith("-next") for name in jobs), "what cannot run is not given to Nomad"
     await scheduler.cancel("big")

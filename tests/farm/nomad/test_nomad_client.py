@@ -81,16 +81,17 @@ def _bootstrapped(folder: Path, url: str) -> NomadAddress:
         first = {"Path": "first", "Items": {"is": "sealed"}}
         eventually(lambda: http.put("/var/first", json=first).is_success, "the keyring", 60)
         http.put("/acl/policy/farm", json={"Name": "farm", "Rules": rules}).raise_for_status()
-        made = http.put("/acl/token", json={"Type": "client", "Policies": ["farm"]}).raise_for_status().json()
+        answer = http.put("/acl/token", json={"Type": "client", "Policies": ["farm"]})
+        created = answer.raise_for_status().json()
     token = folder / "token"
-    token.write_text(made["SecretID"] + "\n")
+    token.write_text(created["SecretID"] + "\n")
     return NomadAddress(url, namespace="video", token_file=token, ca_file=ca)
 
 
 @pytest.fixture
 async def client(guarded: NomadAddress) -> AsyncIterator[NomadClient]:
-    async with NomadClient(guarded) as made:
-        yield made
+    async with NomadClient(guarded) as created:
+        yield created
 
 
 async def a_job(client: NomadClient, **variables: Any) -> Any:

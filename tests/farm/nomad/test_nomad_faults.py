@@ -209,10 +209,10 @@ async def test_a_program_that_is_not_on_the_node_is_named(
     client: NomadClient, control: Any, make_task: Any, nomad_options: Any
 ) -> None:
     job = replace(nomad_options.job, command="/nowhere/avatar")
-    made = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
-    await made.start()
-    await made.submit(await make_task("a"))
-    last = await ended(made, "a")
+    created = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
+    await created.start()
+    await created.submit(await make_task("a"))
+    last = await ended(created, "a")
     assert (last.state, last.failure.code) == (TaskState.FAILED, "worker.not_started")
     assert "/nowhere/avatar" in last.failure.message
-    await made.close()
+    await created.close()

@@ -75,13 +75,13 @@ def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
     )
     eventually(lambda: running_jobs(cluster) >= 1, within_s=120)
     os.kill(child_of(server.pid), signal.SIGKILL)
-    said, complained = render.communicate(timeout=240)
-    assert render.returncode == 0, said + complained + (tmp_path / "up.log").read_text()[-4000:]
+    output, complained = render.communicate(timeout=240)
+    assert render.returncode == 0, output + complained + (tmp_path / "up.log").read_text()[-4000:]
     videos = [*(tmp_path / "out").glob("*.mp4")]
     assert len(videos) == 1 and videos[0].stat().st_size > 10_000
     segments = [job for job in jobs(cluster) if "assemble" not in job]
-    made = [len(cluster.allocations(job)) for job in segments]
-    assert made and set(made) == {1}, "no segment was begun twice"
+    created = [len(cluster.allocations(job)) for job in segments]
+    assert created and set(created) == {1}, "no segment was begun twice"
 
 
 def jobs(cluster: Any) -> list[str]:

@@ -25,22 +25,22 @@ SECOND = "GPU-16161616-0000-4000-8000-0000000000b6"
 @pytest.fixture(scope="module")
 def shared(nomad_clusters: Callable[..., Any]) -> Any:
     """A node with 8 GiB in shares, and one with 16 GiB."""
-    made = nomad_clusters("leases")
+    created = nomad_clusters("leases")
     for name, uuid, mib in (("first", FIRST, 8188), ("second", SECOND, 16380)):
         card = {"uuid": uuid, "model": f"RTX {mib}", "memory_mib": mib}
-        made.add_client(name, [card], share_mib=1024, node_pool="gpu-shared")
-    return made
+        created.add_client(name, [card], share_mib=1024, node_pool="gpu-shared")
+    return created
 
 
 @pytest.fixture
 async def scheduler(shared: Any, control: Any, nomad_options: Any) -> AsyncIterator[NomadScheduler]:
     client = NomadClient(NomadAddress(shared.server.address))
     options = replace(nomad_options, max_running=8, look_s=0.5)
-    made = NomadScheduler(client, control.blobs, control.transfer, options, lambda task: 600.0)
-    await made.start()
-    await all_is_free(made, shared)
-    yield made
-    await made.close()
+    created = NomadScheduler(client, control.blobs, control.transfer, options, lambda task: 600.0)
+    await created.start()
+    await all_is_free(created, shared)
+    yield created
+    await created.close()
 
 
 async def all_is_free(scheduler: Any, shared: Any) -> None:
@@ -93,8 +93,8 @@ async def test_speech_and_lips_share_a_card_of_8_gib_each_capped_to_its_grant(
     await scheduler.submit(await make_task("speech", "!slow 15", needs=needs(2, "speech")))
     await running(scheduler, "whole", "lips", "speech")
     await scheduler.submit(await make_task("third", needs=needs(3)))
-    said = await scheduler.explain("third")
-    assert said.startswith("waits: needs 3 GiB of GPU memory") and "busy" in said
+    output = await scheduler.explain("third")
+    assert output.startswith("waits: needs 3 GiB of GPU memory") and "busy" in output
     environments = [await seen_by(control, await ended(scheduler, name)) for name in ("lips", "speech")]
     assert [found["SOUNDSTAGE_VRAM_MIB"] for found in environments] == ["5120", "2048"]
     assert {found["CUDA_VISIBLE_DEVICES"] for found in environments} == {FIRST}
@@ -135,8 +135,8 @@ async def test_after_three_failures_an_engine_stays_away_from_a_node_and_others_
     await scheduler.submit(await make_task("big", "!slow 600", needs=needs(15)))
     await running(scheduler, "big")
     await scheduler.submit(await make_task("avoids", needs=needs(6, "fragile")))
-    said = await scheduler.explain("avoids")
-    assert said.startswith("waits: needs 6 GiB"), said
+    output = await scheduler.explain("avoids")
+    assert output.startswith("waits: needs 6 GiB"), output
     await scheduler.cancel("big")
     assert (await ended(scheduler, "avoids")).state is TaskState.DONE
 
@@ -161,11 +161,11 @@ async def test_the_outlook_counts_places_and_follows_progress(scheduler: Any, ma
 
 
 async def test_an_idle_farm_asks_nomad_for_nothing(scheduler: Any) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     async def note(request: Any) -> None:
-        asked.append(str(request.url))
+        requested.append(str(request.url))
 
     scheduler._state.client._http.event_hooks["request"].append(note)
     await asyncio.sleep(8)
-    assert asked == []
+    assert requested == []

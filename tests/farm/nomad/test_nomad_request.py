@@ -40,8 +40,8 @@ def test_without_a_gpu_none_is_asked_for() -> None:
 
 
 def test_whole_cards_are_counted_and_each_is_large_enough() -> None:
-    asked = device_request(Needs(gpus=2, vram_mib=16384), Choice(card="GPU-1"))
-    assert asked == {"gpus": 2, "vram_mib": 16384, "device": "nvidia/gpu", "compute": 0}
+    request = device_request(Needs(gpus=2, vram_mib=16384), Choice(card="GPU-1"))
+    assert request == {"gpus": 2, "vram_mib": 16384, "device": "nvidia/gpu", "compute": 0}
 
 
 def test_a_compute_capability_is_asked_for_where_cards_tell_theirs() -> None:
@@ -53,18 +53,18 @@ def test_a_compute_capability_is_asked_for_where_cards_tell_theirs() -> None:
 
 @pytest.mark.parametrize(("vram_mib", "shares"), [(2048, 2), (2049, 3), (100, 1)])
 def test_shares_are_rounded_up_and_asked_of_one_card(vram_mib: int, shares: int) -> None:
-    asked = device_request(Needs(gpus=1, vram_mib=vram_mib), Choice(mode="shared", card="GPU-1"))
-    assert (asked["gpus"], asked["card"], asked["node_pool"]) == (shares, "GPU-1", "gpu-shared")
+    request = device_request(Needs(gpus=1, vram_mib=vram_mib), Choice(mode="shared", card="GPU-1"))
+    assert (request["gpus"], request["card"], request["node_pool"]) == (shares, "GPU-1", "gpu-shared")
 
 
 def test_the_job_says_where_to_call_and_not_with_what() -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one", priority=7, trace_id="t")
     options = JobOptions(command="/opt/avatar", program=("other", "program"))
-    made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
-    assert made["args"][:5] == ["work", "--control", "http://c", "--task", "a"]
-    assert made["args"][-3:] == ["--", "other", "program"]
-    assert made["retries"] == 0 and made["priority"] == 57
-    assert made["meta"] == {"task": "a", "ticket": "1234", "trace": "t"}
+    created = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    assert created["args"][:5] == ["work", "--control", "http://c", "--task", "a"]
+    assert created["args"][-3:] == ["--", "other", "program"]
+    assert created["retries"] == 0 and created["priority"] == 57
+    assert created["meta"] == {"task": "a", "ticket": "1234", "trace": "t"}
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,17 @@ def test_the_job_says_where_to_call_and_not_with_what() -> None:
 )
 def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expected: str) -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one")
-    made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
-    assert made["args"][made["args"].index("--cache") + 1] == expected
-    assert made["cache_volume"] == options.cache_volume
-    assert made["worker_volume"] == options.worker_volume
+    created = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    assert created["args"][created["args"].index("--cache") + 1] == expected
+    assert created["cache_volume"] == options.cache_volume
+    assert created["worker_volume"] == options.worker_volume
 
 
 def test_workers_are_told_where_weights_lie() -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one")
     options = JobOptions(models_folder="/srv/weights")
-    made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
-    assert made["models_folder"] == "/srv/weights"
+    created = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    assert created["models_folder"] == "/srv/weights"
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 50), (9, 59), (-1, 49), (500, 100), (-500, 1)])

@@ -48,13 +48,13 @@ async def test_with_an_expired_token_work_waits_and_goes_on_with_the_next_one(
     await scheduler.start()
     placement = await scheduler.submit(await make_task("a"))
     assert placement.state is TaskState.QUEUED
-    await said(scheduler, "a", "waits: Nomad does not allow this")
+    await wait_for_explanation(scheduler, "a", "waits: Nomad does not allow this")
     token.write_text(guarded.token_file.read_text())
-    await said(scheduler, "a", "there is no node yet")
+    await wait_for_explanation(scheduler, "a", "there is no node yet")
     await scheduler.close()
 
 
-async def said(scheduler: Any, task_id: str, words: str) -> None:
+async def wait_for_explanation(scheduler: Any, task_id: str, words: str) -> None:
     async with asyncio.timeout(60):
         while words not in await scheduler.explain(task_id):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.1)
@@ -62,14 +62,14 @@ async def said(scheduler: Any, task_id: str, words: str) -> None:
 
 async def test_a_registration_that_is_refused_is_tried_again_until_the_token_is_good() -> None:
     answers: list[Exception | None] = [Forbidden("nomad.forbidden", "No.", "Check the token."), None]
-    heard: list[str] = []
+    received: list[str] = []
 
     async def step() -> None:
         if (answer := answers.pop(0)) is not None:
             raise answer
 
-    await until_reachable(step, heard.append)
-    assert heard == ["No.", ""]
+    await until_reachable(step, received.append)
+    assert received == ["No.", ""]
 
 
 async def test_a_job_that_nomad_does_not_accept_is_not_tried_again() -> None:
@@ -77,4 +77,4 @@ async def test_a_job_that_nomad_does_not_accept_is_not_tried_again() -> None:
         raise Invalid("nomad.refused", "No.", "See there.")
 
     with pytest.raises(Invalid):
-        await until_reachable(step, lambda said: None)
+        await until_reachable(step, lambda text: None)

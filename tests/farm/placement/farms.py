@@ -53,14 +53,14 @@ def any_card(chance: random.Random, uuid: str) -> Card:
 
 def any_node(chance: random.Random, name: str) -> Node:
     cards = [any_card(chance, f"{name}-{number}") for number in range(chance.choice((0, 1, 1, 2, 4)))]
-    made = node(
+    created = node(
         name,
         *cards,
         shared=chance.random() < 0.5,
         cpu_mhz=chance.choice((2000, 8000, 32000)),
         memory_mib=chance.choice((2048, 16384, 65536)),
     )
-    return replace(made, drained=chance.random() < 0.1)
+    return replace(created, drained=chance.random() < 0.1)
 
 
 def any_farm(chance: random.Random, nodes: int = 6) -> LeaseTable:
@@ -104,19 +104,19 @@ def audit(table: LeaseTable) -> None:
             assert usage.taken.get(one.uuid, 0) == taken[node_id, one.uuid] <= room
 
 
-def rights(table: LeaseTable, lease: Lease, wanted: Request) -> None:
+def rights(table: LeaseTable, lease: Lease, request: Request) -> None:
     """The lease is what the request asked for."""
     usage = table.usage(lease.assignment.node_id)
     assert usage is not None
     assert not usage.node.drained
     cards = [usage.cards[uuid] for uuid in lease.assignment.cards]
-    assert len(set(lease.assignment.cards)) == len(cards) == wanted.needs.gpus
-    assert all(not one.fault and one.memory_mib >= wanted.needs.vram_mib for one in cards)
+    assert len(set(lease.assignment.cards)) == len(cards) == request.needs.gpus
+    assert all(not one.fault and one.memory_mib >= request.needs.vram_mib for one in cards)
     assert len({one.kind for one in cards}) <= 1
     if cards:
         assert usage.node.shared == bool(lease.assignment.shares)
-        assert wanted.may_share if usage.node.shared else wanted.may_take_whole
-        assert not usage.node.shared or lease.cap_mib >= wanted.needs.vram_mib
+        assert request.may_share if usage.node.shared else request.may_take_whole
+        assert not usage.node.shared or lease.cap_mib >= request.needs.vram_mib
 
 
 def accounts(table: LeaseTable) -> dict[str, object]:

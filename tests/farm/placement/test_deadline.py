@@ -71,9 +71,9 @@ def test_it_says_yes_only_when_slow_runs_are_in_time_too() -> None:
 
 
 def test_a_no_says_what_would_do() -> None:
-    told = say(Job(steps(12, 4, 5)), [0, 0], 15)
-    assert told.verdict is Verdict.NO and told.places == 4
-    assert told.sentence == (
+    text = say(Job(steps(12, 4, 5)), [0, 0], 15)
+    assert text.verdict is Verdict.NO and text.places == 4
+    assert text.sentence == (
         "cannot be ready by 15m: 12 scenes are ready at about 24m; 4 free places now would do (2 here)"
     )
     assert say(Job(steps(12, 4, 5)), [0] * 4, 15).likely_s <= 15 * MINUTE
@@ -81,9 +81,9 @@ def test_a_no_says_what_would_do() -> None:
 
 
 def test_a_no_that_nothing_can_change_says_so() -> None:
-    told = say(Job(steps(3, 20, 30)), [0], 15)
-    assert (told.verdict, told.places) == (Verdict.NO, None)
-    assert told.sentence == (
+    text = say(Job(steps(3, 20, 30)), [0], 15)
+    assert (text.verdict, text.places) == (Verdict.NO, None)
+    assert text.sentence == (
         "cannot be ready by 15m: 3 scenes are ready at about 60m, "
         "and not before 20m with a place for each at once"
     )
@@ -98,9 +98,9 @@ def test_what_runs_before_and_what_is_busy_counts() -> None:
 
 
 def test_an_unknown_step_makes_the_answer_unknown() -> None:
-    told = say(Job([*steps(2, 1, 1), None]), [0], 1000)
-    assert told.verdict is Verdict.UNKNOWN
-    assert "1 step has never run here" in told.sentence
+    text = say(Job([*steps(2, 1, 1), None]), [0], 1000)
+    assert text.verdict is Verdict.UNKNOWN
+    assert "1 step has never run here" in text.sentence
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -108,12 +108,12 @@ def test_the_number_of_places_that_would_do_is_the_least(seed: int) -> None:
     chance = dice(seed)
     scenes = [Estimate(length, 2 * length) for length in (chance.randint(1, 50) for _ in range(20))]
     deadline_s = chance.randint(10, 600)
-    told = forecast(Job(scenes), [0.0], 0, deadline_s, clock=clock)
-    if told.places is None:
+    text = forecast(Job(scenes), [0.0], 0, deadline_s, clock=clock)
+    if text.places is None:
         return
     for number in range(1, 21):
         in_time = forecast(Job(scenes), [0.0] * number, 0, deadline_s, clock=clock).likely_s <= deadline_s
-        assert in_time == (number >= told.places)
+        assert in_time == (number >= text.places)
 
 
 def test_places_are_read_off_the_book() -> None:

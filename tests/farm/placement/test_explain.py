@@ -31,8 +31,8 @@ def clock(at_s: float) -> str:
     return f"+{(at_s - NOW) / 60:.0f}"
 
 
-def ask(wanted: Request, table: LeaseTable, blocks: BlockList | None = None) -> Explanation:
-    return explain(wanted, FarmState(table, blocks or BlockList()), NOW, clock=clock)
+def ask(request: Request, table: LeaseTable, blocks: BlockList | None = None) -> Explanation:
+    return explain(request, FarmState(table, blocks or BlockList()), NOW, clock=clock)
 
 
 def small_and_large(*, faulty: bool = False) -> list[object]:
@@ -60,21 +60,21 @@ def test_what_is_proposed_does_place_it_on_the_farm_itself(seed: int) -> None:
             table.hold("elder", [(one.id, c.uuid) for c in one.cards])
     explained = 0
     for step in range(30):
-        wanted = any_request(chance, f"new{step}")
+        expected = any_request(chance, f"new{step}")
         if chance.random() < 0.2:
-            wanted = replace(wanted, models=("RTX A5000",), constraints=(Constraint("nvlink", "=", 1),))
-        told = ask(wanted, table, blocks)
-        avoided = blocks.nodes(wanted.needs.engine, NOW)
-        if table.find(wanted, avoided) is not None:
-            assert told.code == "fits" and told.change == ()
+            expected = replace(expected, models=("RTX A5000",), constraints=(Constraint("nvlink", "=", 1),))
+        text = ask(expected, table, blocks)
+        avoided = blocks.nodes(expected.needs.engine, NOW)
+        if table.find(expected, avoided) is not None:
+            assert text.code == "fits" and text.change == ()
             continue
         explained += 1
-        assert told.change and told.code != "fits"
-        never = not any(could_run(wanted, one) for one in table.nodes)
-        assert (told.code in ("too_large", "no_node")) == never
-        for way in (told.change, told.or_else):
-            assert not way or _made_true(way, table, wanted, avoided), (told, wanted)
-        assert "\n" not in told.sentence and told.advice
+        assert text.change and text.code != "fits"
+        never = not any(could_run(expected, one) for one in table.nodes)
+        assert (text.code in ("too_large", "no_node")) == never
+        for way in (text.change, text.or_else):
+            assert not way or _made_true(way, table, expected, avoided), (text, expected)
+        assert "\n" not in text.sentence and text.advice
     assert [one.id for one in table.nodes] == names
     assert explained or table.nodes
 
@@ -118,12 +118,12 @@ def _made_true(way: tuple[Change, ...], table: LeaseTable, wanted: Request, avoi
 def test_the_only_card_that_is_large_enough_is_busy() -> None:
     table = LeaseTable(small_and_large())
     busy(table, "old", 65)
-    told = ask(request("r", 16), table)
-    assert told.code == "busy"
-    assert told.sentence == (
+    text = ask(request("r", 16), table)
+    assert text.code == "busy"
+    assert text.sentence == (
         "needs 16 GiB of GPU memory; the only card that has it, on gpu-2, is busy until about +65"
     )
-    assert told.advice == "wait until old ends on gpu-2, or cancel it"
+    assert text.advice == "wait until old ends on gpu-2, or cancel it"
 
 
 def test_of_several_busy_cards_the_first_to_be_free_is_named() -> None:
@@ -146,21 +146,21 @@ def test_nobody_pretends_to_know_an_end_that_nobody_knows() -> None:
 
 def test_no_card_is_large_enough() -> None:
     table = LeaseTable([node("gpu-1", card("l", 24576, "RTX A5000"))])
-    told = ask(request("r", 40), table)
-    assert told.sentence == "no node has a card with 40 GiB; the largest is 24 GiB on gpu-1"
-    assert told.advice == "lower vram_mib to 24576, or add a card that is free"
+    text = ask(request("r", 40), table)
+    assert text.sentence == "no node has a card with 40 GiB; the largest is 24 GiB on gpu-1"
+    assert text.advice == "lower vram_mib to 24576, or add a card that is free"
     busy(table, "old", 5)
-    told = ask(request("r", 40), table)
-    assert told.advice == "add a card that is free"
+    text = ask(request("r", 40), table)
+    assert text.advice == "add a card that is free"
 
 
 def test_a_node_that_failed_is_avoided_until_its_time_is_over() -> None:
     table, blocks = LeaseTable(small_and_large()), BlockList()
     for _ in range(3):
         blocks.record_failure("gpu-2", "portrait", NOW)
-    told = ask(request("r", 16), table, blocks)
-    assert told.code == "avoided"
-    assert told.sentence == (
+    text = ask(request("r", 16), table, blocks)
+    assert text.code == "avoided"
+    assert text.sentence == (
         "needs 16 GiB of GPU memory; the only card that has it, on gpu-2, "
         "failed 3 times with this engine and is avoided until +48"
     )
@@ -168,18 +168,18 @@ def test_a_node_that_failed_is_avoided_until_its_time_is_over() -> None:
 
 
 def test_an_unhealthy_card_is_told_from_a_busy_one() -> None:
-    told = ask(request("r", 16), LeaseTable(small_and_large(faulty=True)))
-    assert told.code == "faulty"
-    assert told.sentence.endswith("on gpu-2, has an unhealthy card (xid 79)")
-    assert told.advice == "repair or replace the card on gpu-2"
+    text = ask(request("r", 16), LeaseTable(small_and_large(faulty=True)))
+    assert text.code == "faulty"
+    assert text.sentence.endswith("on gpu-2, has an unhealthy card (xid 79)")
+    assert text.advice == "repair or replace the card on gpu-2"
 
 
 def test_waiting_is_proposed_before_work_for_a_person() -> None:
     table = LeaseTable([node("gpu-1", card("a")), node("gpu-2", card("b", fault="xid 79"))])
     busy(table, "old", 10, 2)
-    told = ask(request("r", 2), table)
-    assert told.code == "busy"
-    assert told.sentence == (
+    text = ask(request("r", 2), table)
+    assert text.code == "busy"
+    assert text.sentence == (
         "needs 2 GiB of GPU memory; of the 2 cards that have it are 1 busy and 1 faulty; "
         "the first, on gpu-1, is busy until about +10"
     )
@@ -190,11 +190,11 @@ def test_two_obstacles_on_one_node_are_both_told() -> None:
     busy(table, "old", 10, 2)
     for _ in range(3):
         blocks.record_failure("gpu-1", "portrait", NOW)
-    told = ask(request("r", 2), table, blocks)
-    assert told.sentence.endswith(
+    text = ask(request("r", 2), table, blocks)
+    assert text.sentence.endswith(
         "failed 3 times with this engine and is avoided until +48 and is busy until about +10"
     )
-    assert [type(step) for step in told.change] == [Unblock, WaitForEnd]
+    assert [type(step) for step in text.change] == [Unblock, WaitForEnd]
 
 
 def test_a_drained_node_a_held_card_and_an_empty_farm_are_told() -> None:
@@ -209,20 +209,20 @@ def test_a_drained_node_a_held_card_and_an_empty_farm_are_told() -> None:
 def test_the_machine_can_be_what_is_short() -> None:
     table = LeaseTable([node("gpu-1", card("a"), card("b"), cpu_mhz=3000)])
     assert table.grant(request("old", cpu_mhz=2500, expected_s=600), now_s=NOW) is not None
-    told = ask(request("r"), table)
-    assert "is short of processor or memory until about +10" in told.sentence
-    told = ask(request("r", cpu_mhz=4000), table)
-    assert told.sentence == ("no node that would do otherwise has 4000 MHz; the most is 3000 MHz on gpu-1")
-    assert told.advice == "lower cpu_mhz to 500, or add a card that is free"
+    text = ask(request("r"), table)
+    assert "is short of processor or memory until about +10" in text.sentence
+    text = ask(request("r", cpu_mhz=4000), table)
+    assert text.sentence == ("no node that would do otherwise has 4000 MHz; the most is 3000 MHz on gpu-1")
+    assert text.advice == "lower cpu_mhz to 500, or add a card that is free"
 
 
 def test_model_and_way_of_use_are_named_when_they_are_what_hinders() -> None:
     table = LeaseTable(small_and_large())
-    told = ask(replace(request("r", 4), models=("H200",)), table)
-    assert told.sentence == "no card with 4 GiB is of the model and attributes asked for"
-    assert told.advice.startswith("do not insist on the model H200")
-    told = ask(request("r", 4, use=CardUse.SHARED), table)
-    assert told.sentence.startswith("needs 4 GiB of GPU memory as shares of a card; no node gives that")
-    assert told.advice.startswith("allow both shares and whole cards")
-    told = ask(request("r", 4, 2), table)
-    assert told.sentence.endswith("has 2 GPUs with 4 GiB each; the most is 1 on gpu-1")
+    text = ask(replace(request("r", 4), models=("H200",)), table)
+    assert text.sentence == "no card with 4 GiB is of the model and attributes asked for"
+    assert text.advice.startswith("do not insist on the model H200")
+    text = ask(request("r", 4, use=CardUse.SHARED), table)
+    assert text.sentence.startswith("needs 4 GiB of GPU memory as shares of a card; no node gives that")
+    assert text.advice.startswith("allow both shares and whole cards")
+    text = ask(request("r", 4, 2), table)
+    assert text.sentence.endswith("has 2 GPUs with 4 GiB each; the most is 1 on gpu-1")

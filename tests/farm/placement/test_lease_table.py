@@ -32,12 +32,12 @@ def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed
     for step in range(200):
         action = chance.random()
         if action < 0.6:
-            wanted = any_request(chance, f"r{step}")
+            expected = any_request(chance, f"r{step}")
             avoid = {chance.choice(table.nodes).id}
-            lease = table.grant(wanted, avoid, now_s=step)
+            lease = table.grant(expected, avoid, now_s=step)
             if lease is not None:
                 assert lease.assignment.node_id not in avoid
-                rights(table, lease, wanted)
+                rights(table, lease, expected)
                 granted[lease.id] = lease
         elif action < 0.8 and granted:
             name = chance.choice(list(granted))
@@ -58,28 +58,28 @@ def test_what_is_refused_fits_nowhere(seed: int) -> None:
     chance = dice(seed)
     table = any_farm(chance)
     for step in range(120):
-        wanted = any_request(chance, f"r{step}")
-        fits = any(_fits_by_trying(table, wanted, assignment) for assignment in _all_spots(table, wanted))
-        assert (table.grant(wanted) is not None) == fits
+        expected = any_request(chance, f"r{step}")
+        fits = any(_fits_by_trying(table, expected, assignment) for assignment in _all_spots(table, expected))
+        assert (table.grant(expected) is not None) == fits
 
 
-def _all_spots(table: LeaseTable, wanted: Request) -> list[Assignment]:
+def _all_spots(table: LeaseTable, request: Request) -> list[Assignment]:
     spots = []
     for usage in table.usages():
         names = [one.uuid for one in usage.node.cards]
-        if wanted.needs.gpus == 0:
+        if request.needs.gpus == 0:
             spots.append(Assignment(usage.node.id))
-        elif usage.node.shared and wanted.may_share:
-            spots += [Assignment(usage.node.id, (name,), wanted.shares) for name in names]
-        elif not usage.node.shared and wanted.may_take_whole:
-            if wanted.needs.gpus == 1:
+        elif usage.node.shared and request.may_share:
+            spots += [Assignment(usage.node.id, (name,), request.shares) for name in names]
+        elif not usage.node.shared and request.may_take_whole:
+            if request.needs.gpus == 1:
                 spots += [Assignment(usage.node.id, (name,)) for name in names]
             else:
                 spots += [Assignment(usage.node.id, (a, b)) for a in names for b in names if a < b]
     return spots
 
 
-def _fits_by_trying(table: LeaseTable, wanted: Request, assignment: Assignment) -> bool:
+def _fits_by_trying(table: LeaseTable, request: Request, assignment: Assignment) -> bool:
     """A second opinion that shares no code with the search."""
     usage = next(usage for usage in table.usages() if usage.node.id == assignment.node_id)
     here = [lease for lease in table.leases if lease.assignment.node_id == assignment.node_id]
@@ -89,9 +89,9 @@ def _fits_by_trying(table: LeaseTable, wanted: Request, assignment: Assignment) 
     }
     return (
         not usage.node.drained
-        and sum(le.cpu_mhz for le in here) + wanted.needs.cpu_mhz <= usage.node.cpu_mhz
-        and sum(le.memory_mib for le in here) + wanted.needs.memory_mib <= usage.node.memory_mib
-        and all(not c.fault and c.memory_mib >= wanted.needs.vram_mib for c in cards)
+        and sum(le.cpu_mhz for le in here) + request.needs.cpu_mhz <= usage.node.cpu_mhz
+        and sum(le.memory_mib for le in here) + request.needs.memory_mib <= usage.node.memory_mib
+        and all(not c.fault and c.memory_mib >= request.needs.vram_mib for c in cards)
         and len({(c.model, c.memory_mib) for c in cards}) <= 1
         and all(
             held[c.uuid] + (assignment.shares or 1) <= (c.shares if assignment.shares else 1) for c in cards
@@ -235,16 +235,16 @@ def test_after_a_restart_the_book_is_rebuilt_from_what_runs(seed: int) -> None:
 
 def test_the_book_follows_where_nomad_put_a_segment_and_forgets_what_ended() -> None:
     table = LeaseTable([node("g1", card("a"), card("b"), shared=True)])
-    asked = table.grant(request("moved", 6, owner="video"), now_s=5)
+    requested = table.grant(request("moved", 6, owner="video"), now_s=5)
     table.grant(request("ended", 1))
     table.grant(request("pending", 5))
-    assert asked is not None
-    real = replace(asked, owner="", assignment=replace(asked.assignment, cards=("b",)))
+    assert requested is not None
+    real = replace(requested, owner="", assignment=replace(requested.assignment, cards=("b",)))
     stranger = Lease("by-hand", "", "?", Assignment("g1", ("a",), 2), 100, 100)
     found = table.reconcile([real, stranger], pending={"pending"})
     assert [lease.id for lease in found.gone] == ["ended"]
     assert found.adopted == (stranger,)
-    assert found.moved == (replace(asked, assignment=real.assignment),)
+    assert found.moved == (replace(requested, assignment=real.assignment),)
     assert {lease.id for lease in table.leases} == {"moved", "by-hand", "pending"}
 
 

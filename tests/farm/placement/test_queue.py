@@ -197,7 +197,7 @@ def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -
     chance = dice(seed)
     table = any_farm(chance)
     line = FairQueue(QueueRules(patience_s=20, max_holds=2))
-    asked: dict[str, Request] = {}
+    requested: dict[str, Request] = {}
     running: dict[str, float] = {}
     ran: list[str] = []
     empty = LeaseTable([replace(one, drained=False) for one in table.nodes])
@@ -205,20 +205,20 @@ def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -
 
     def take(leases: list[Lease], now_s: float) -> None:
         for lease in leases:
-            rights(table, lease, asked[lease.id])
+            rights(table, lease, requested[lease.id])
             running[lease.id] = now_s + chance.choice((5, 15))
             ran.append(lease.id)
 
     for now_s in range(600):
         if now_s < 100:
-            wanted = replace(any_request(chance, f"r{now_s}"), expected_s=chance.choice((None, 10.0)))
-            if empty.find(wanted) is not None:
-                asked[wanted.id] = wanted
-                line.push(wanted, now_s, chance.choice((-20, 0, 0, 30)))
+            expected = replace(any_request(chance, f"r{now_s}"), expected_s=chance.choice((None, 10.0)))
+            if empty.find(expected) is not None:
+                requested[expected.id] = expected
+                line.push(expected, now_s, chance.choice((-20, 0, 0, 30)))
         for name in [name for name, end_s in running.items() if end_s <= now_s]:
             del running[name]
             assert table.release(name) is not None
         take(line.admit(table, now_s), now_s)
         audit(table)
-    assert sorted(ran) == sorted(asked)
+    assert sorted(ran) == sorted(requested)
     assert len(line) == 0 and table.holds == {} and table.leases == []

@@ -31,10 +31,10 @@ def on_nomad(folder: Path, **http: Any) -> Settings:
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    made = build(on_nomad(tmp_path, port=9))
-    await migrate(made.database, tmp_path / "state")
-    yield made
-    await made.database.close()
+    created = build(on_nomad(tmp_path, port=9))
+    await migrate(created.database, tmp_path / "state")
+    yield created
+    await created.database.close()
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ async def test_a_worker_that_the_policy_does_not_know_brings_a_large_file_with_i
     token = await services.farm.transfer.issue(task, order, "job", 60)
     sha256 = "sha256:" + hashlib.sha256(LARGE).hexdigest()
     path = f"/api/farm/tasks/a/outputs/{sha256}"
-    for given in (None, "Bearer wrong"):
-        headers = {"Content-Type": "video/mp4", **({"Authorization": given} if given else {})}
+    for request in (None, "Bearer wrong"):
+        headers = {"Content-Type": "video/mp4", **({"Authorization": request} if request else {})}
         refused = await http.put(path, content=LARGE, headers=headers)
         assert refused.status_code == 401 and refused.headers["connection"] == "close"
         assert not await services.blobs.exists(sha256)

@@ -46,8 +46,8 @@ async def test_a_worker_gets_its_order_and_inputs_and_brings_its_outputs(
     assert {file["path"] for file in order["files"]} == {"spec.json", "picture"}
     assert "@blobs" in order["arguments"] and task.scene_id in order["arguments"]
     assert (await http.get(f"a/blobs/{picture.sha256}", headers=token)).content == PICTURE
-    made = "sha256:" + "0" * 64
-    wrong = await http.put(f"a/outputs/{made}", content=b"video", headers=token)
+    created = "sha256:" + "0" * 64
+    wrong = await http.put(f"a/outputs/{created}", content=b"video", headers=token)
     assert (wrong.status_code, wrong.json()["code"]) == (422, "transfer.hash_mismatch")
 
 
@@ -91,26 +91,26 @@ async def test_the_database_holds_no_token(control: Any, issue: Any, tmp_path: A
 
 async def test_a_repeated_report_is_heard_once(control: Any, http: Any, issue: Any) -> None:
     _, token = await issue("a")
-    heard: list[WorkReport] = []
-    control.transfer.listen("a", heard.append)
+    received: list[WorkReport] = []
+    control.transfer.listen("a", received.append)
     body = WorkReport(run="r", seq=1, log="hello").model_dump(mode="json")
     for _ in range(3):
         assert (await http.post("a/reports", json=body, headers=token)).json() == {"stop": False}
-    assert [report.log for report in heard] == ["hello"]
+    assert [report.log for report in received] == ["hello"]
 
 
 async def test_a_worker_whose_work_was_given_to_another_is_told_to_stop(
     control: Any, http: Any, issue: Any
 ) -> None:
     _, token = await issue("a")
-    heard: list[WorkReport] = []
-    control.transfer.listen("a", heard.append)
+    received: list[WorkReport] = []
+    control.transfer.listen("a", received.append)
     replies = []
     for run, seq in (("first", 1), ("second", 1), ("first", 2), ("second", 2)):
         body = WorkReport(run=run, seq=seq).model_dump(mode="json")
         replies.append((await http.post("a/reports", json=body, headers=token)).json()["stop"])
     assert replies == [False, False, True, False]
-    assert [report.run for report in heard] == ["first", "second", "second"]
+    assert [report.run for report in received] == ["first", "second", "second"]
 
 
 async def test_a_cancelled_worker_learns_it_from_the_reply(control: Any, http: Any, issue: Any) -> None:

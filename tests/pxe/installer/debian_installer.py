@@ -74,8 +74,8 @@ class DebianMirror:
         package.unlink()
 
     def _fetch(self, path: str, method: str = "GET") -> bytes:
-        asked = urllib.request.Request(f"{self._url}/{path}", method=method)
-        with self._opener.open(asked, timeout=300) as answer:
+        request = urllib.request.Request(f"{self._url}/{path}", method=method)
+        with self._opener.open(request, timeout=300) as answer:
             content: bytes = answer.read()
         return content
 

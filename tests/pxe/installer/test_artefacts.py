@@ -17,7 +17,7 @@ from soundstage.errors import Unavailable
 CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
-def made(debian: Path, agent: Path) -> dict[str, bytes]:
+def build_artefacts(debian: Path, agent: Path) -> dict[str, bytes]:
     return installer_artefacts(
         agent, InstallerSettings(), ca_pem=CA, manifest_key="ab" * 32, built_at=1, debian=debian
     )
@@ -29,7 +29,7 @@ def test_our_part_is_unpacked_after_debians(tmp_path: Path) -> None:
     (tmp_path / "initrd.gz").write_bytes(gzip.compress(theirs.to_bytes()))
     (tmp_path / "linux").write_bytes(b"a kernel")
     (tmp_path / "agent").write_bytes(b"\x7fELF agent")
-    files = made(tmp_path, tmp_path / "agent")
+    files = build_artefacts(tmp_path, tmp_path / "agent")
     assert files["installer-vmlinuz"] == b"a kernel"
     assert json.loads(files["installer.json"])["mirror_host"] == "deb.debian.org"
     ours = files["installer-initrd.gz"][len((tmp_path / "initrd.gz").read_bytes()) :].lstrip(b"\0")
@@ -49,7 +49,7 @@ def test_our_part_is_unpacked_after_debians(tmp_path: Path) -> None:
 
 def test_without_debians_installer_it_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="not on this computer") as refused:
-        made(tmp_path, tmp_path / "agent")
+        build_artefacts(tmp_path, tmp_path / "agent")
     assert "debian-installer-13-netboot-amd64" in refused.value.hint
 
 

@@ -29,7 +29,7 @@ def publish_installer(power: PowerOn, debian: Path) -> None:
     """Instead of the image, with the lab's way to a mirror. `debian`: kernel and ramdisk of Debian's own."""
     for path in power.artefacts.glob("*.image*"):
         path.unlink()
-    made = installer_artefacts(
+    created = installer_artefacts(
         agent_program(),
         InstallerSettings(http_proxy=f"http://{GATEWAY}:3142/", least_disk_bytes=2 << 30),
         ca_pem=power.call("GET", "/api/ca.pem"),
@@ -37,7 +37,7 @@ def publish_installer(power: PowerOn, debian: Path) -> None:
         built_at=int(time.time()),
         debian=debian,
     )
-    for name, content in made.items():
+    for name, content in created.items():
         (power.artefacts / name).write_bytes(content)
     power.call("POST", "/api/artefacts/publish")
 
@@ -89,5 +89,5 @@ def test_the_installer_makes_the_same_member_as_the_image(
     found = power.wait_for(machine, "ready", timeout_s=WHOLE_S)
     print(f"power-on to ready by the installer: {(time.monotonic() - began) / 60:.1f} minutes")
     assert (found["name"], found["host_key_from"]) == ("node1", "enrolment")
-    said = power.call("POST", "/api/machines/node1/commands", {"argv": ["df", "-h"]}, timeout_s=120)
-    assert said["exit_code"] == 0, said
+    output = power.call("POST", "/api/machines/node1/commands", {"argv": ["df", "-h"]}, timeout_s=120)
+    assert output["exit_code"] == 0, output

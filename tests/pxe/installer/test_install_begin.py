@@ -22,9 +22,9 @@ def stands_still(folder: Path, *words: str) -> str:
     (folder / "dev").mkdir(exist_ok=True)
     asleep = "sleep() { exit 7; }\n"
     done = subprocess.run(["sh", "-c", asleep + program, "install-begin", *words], timeout=60)
-    said = folder / "dev/console"
-    assert (done.returncode == 7) == said.exists()
-    return said.read_text() if said.exists() else ""
+    output = folder / "dev/console"
+    assert (done.returncode == 7) == output.exists()
+    return output.read_text() if output.exists() else ""
 
 
 @pytest.fixture

@@ -83,9 +83,9 @@ def test_no_placeholder_and_no_template_is_left() -> None:
 
 
 def test_without_a_hash_nobody_logs_in_with_a_password() -> None:
-    said = answers(render_preseed(plan()))
-    assert said["passwd/user-password-crypted"] == "!"
-    assert said["passwd/root-login"] == "false"
+    output = answers(render_preseed(plan()))
+    assert output["passwd/user-password-crypted"] == "!"
+    assert output["passwd/root-login"] == "false"
 
 
 def test_it_tells_no_secret() -> None:

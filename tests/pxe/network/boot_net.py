@@ -39,7 +39,7 @@ class BootNet:
         self.folder = folder
         self.tftp = folder / "tftp"
         self.places = LabPlaces(f"boot-{os.getpid()}")
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self._stack = stack
         lay_out_tftp(self.tftp)
         stack.callback(remove_network, self.places)
@@ -56,8 +56,8 @@ class BootNet:
 
     def plan(self, mode: Mode, **more: Any) -> BootNetwork:
         if mode is Mode.SERVER:
-            given = {"first": IPv4Address("10.77.0.100"), "last": IPv4Address("10.77.0.150")}
-            more = {**given, "router_advertisements": True, **more}
+            request = {"first": IPv4Address("10.77.0.100"), "last": IPv4Address("10.77.0.150")}
+            more = {**request, "router_advertisements": True, **more}
         return BootNetwork(
             interface=BRIDGE,
             address=IPv4Address(GATEWAY),
@@ -120,7 +120,7 @@ class BootNet:
         """What was on the wire until the machine asked for its own script."""
         with self.machine(firmware, posing=posing) as wire:
             until = time.monotonic() + PATIENCE_S
-            while not any(path.startswith("/boot/52-54-00") for path in self.asked):
+            while not any(path.startswith("/boot/52-54-00") for path in self.requests):
                 seen = "\n".join(step.line for step in steps(list(wire.frames)))
                 assert time.monotonic() < until, f"it never asked for its script:\n{seen}\n{self.log()}"
                 time.sleep(0.1)
@@ -129,9 +129,9 @@ class BootNet:
 
     def _keep_capture(self, wire: Wire) -> None:
         """For the figures of docs/guide/network-boot.md, and for Wireshark."""
-        kept = os.environ.get("TEST_KEEP_CAPTURES")
-        if kept:
-            name = Path(kept) / os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]
+        stored = os.environ.get("TEST_KEEP_CAPTURES")
+        if stored:
+            name = Path(stored) / os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]
             write_capture(name.with_suffix(".pcap"), wire.frames)
             name.with_suffix(".txt").write_text("".join(f"{step.line}\n" for step in steps(wire.frames)))
 
@@ -158,12 +158,12 @@ class BootNet:
         self._stack.callback(process.wait, 60)
         self._stack.callback(process.terminate)
         until = time.monotonic() + PATIENCE_S
-        while b"DHCP" not in (said := (self.folder / f"{name}.log").read_bytes()):
-            assert process.poll() is None and time.monotonic() < until, said.decode()
+        while b"DHCP" not in (output := (self.folder / f"{name}.log").read_bytes()):
+            assert process.poll() is None and time.monotonic() < until, output.decode()
             time.sleep(0.02)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        asked, tftp = self.asked, self.tftp
+        request, tftp = self.requests, self.tftp
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -176,7 +176,7 @@ class BootNet:
                 """Nothing: the wire is the record."""
 
             def _answer(self, *, with_body: bool) -> None:
-                asked.append(self.path)
+                request.append(self.path)
                 name = self.path.rpartition("/")[2]
                 scripts = {"first.ipxe": _FIRST}
                 program = tftp / name

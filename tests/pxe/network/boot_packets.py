@@ -73,20 +73,20 @@ class Step:
     def _says(self) -> str:
         if self.message is None:
             return self.file
-        said = []
+        output = []
         if not self.message.reply:
-            said.append("iPXE" if self.message.is_ipxe else "firmware")
+            output.append("iPXE" if self.message.is_ipxe else "firmware")
             if self.message.architecture is not None:
-                said.append(f"architecture {self.message.architecture}")
+                output.append(f"architecture {self.message.architecture}")
         if self.message.gives_addresses:
-            said.append(f"address {self.message.your_address}")
+            output.append(f"address {self.message.your_address}")
         if self.file:
-            said.append(f"file {self.file}")
+            output.append(f"file {self.file}")
         for option, name in _OPTIONS_SHOWN.items():
             value = self.message.options.get(option)
             if value and self.message.reply:
-                said.append(f"{name} {value.decode() if option is Option.VENDOR_CLASS else value.hex(':')}")
-        return ", ".join(said)
+                output.append(f"{name} {value.decode() if option is Option.VENDOR_CLASS else value.hex(':')}")
+        return ", ".join(output)
 
 
 def steps(frames: Iterable[Frame]) -> list[Step]:
@@ -106,12 +106,12 @@ def read_capture(path: Path) -> list[Frame]:
     frames: list[Frame] = []
     at, began = _PCAP.size, 0.0
     while at + _RECORD.size <= len(data):
-        seconds, micros, kept, _ = _RECORD.unpack_from(data, at)
+        seconds, micros, stored, _ = _RECORD.unpack_from(data, at)
         at += _RECORD.size
         when = seconds + micros / 1e6
         began = began or when
-        frames.append(Frame(when - began, data[at : at + kept]))
-        at += kept
+        frames.append(Frame(when - began, data[at : at + stored]))
+        at += stored
     return frames
 
 

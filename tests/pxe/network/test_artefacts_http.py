@@ -71,9 +71,9 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         )
         process = start_nginx(tmp_path, nginx_site(plan))
         try:
-            made = Front(f"http://127.0.0.1:{port}", server.url, artefacts, server.headers)
-            publish(made)
-            yield made
+            created = Front(f"http://127.0.0.1:{port}", server.url, artefacts, server.headers)
+            publish(created)
+            yield created
         finally:
             process.terminate()
             process.wait(60)

@@ -30,9 +30,9 @@ def test_a_bios_machine_goes_by_tftp_and_undionly_to_its_script(boot_net: BootNe
     boot_net.serve(boot_net.plan(Mode.SERVER))
     seen = boot_net.boot(BIOS, posing=True)
     assert [one[:2] for one in fetched(seen)][:2] == [("TFTP", "undionly.kpxe"), ("HTTP", "/boot/first.ipxe")]
-    asked = [step.message for step in seen if step.what == "DISCOVER" and step.message]
-    assert not asked[0].is_ipxe, "the first to ask was plain PXE"
-    assert asked[-1].is_ipxe, "the last was what undionly.kpxe is"
+    request = [step.message for step in seen if step.what == "DISCOVER" and step.message]
+    assert not request[0].is_ipxe, "the first to ask was plain PXE"
+    assert request[-1].is_ipxe, "the last was what undionly.kpxe is"
 
 
 def test_beside_another_dhcp_server_a_bios_machine_gets_its_address_there_and_its_boot_file_here(
@@ -81,6 +81,6 @@ def test_a_machine_gets_the_address_that_is_reserved_for_it_from_firmware_to_scr
     reserved = {"mac": "52:54:00:12:34:56", "address": "10.77.0.77", "name": "node1"}
     boot_net.serve(boot_net.plan(Mode.SERVER, reservations=[reserved]))
     seen = boot_net.boot(BIOS)
-    given = {step.message.your_address for step in seen if step.what == "ACK" and step.message}
-    assert [str(one) for one in given] == ["10.77.0.77"]
+    request = {step.message.your_address for step in seen if step.what == "ACK" and step.message}
+    assert [str(one) for one in request] == ["10.77.0.77"]
     assert offers(seen, GATEWAY)[-1].file == SCRIPT, "iPXE in the card goes to the script at once"

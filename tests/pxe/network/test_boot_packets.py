@@ -57,7 +57,7 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
         read_capture(file)
 
 
-@pytest.mark.parametrize("kept", range(0, 120, 7))
-def test_a_frame_that_is_cut_off_is_no_error(kept: int) -> None:
+@pytest.mark.parametrize("size", range(0, 120, 7))
+def test_a_frame_that_is_cut_off_is_no_error(size: int) -> None:
     for one in WALK:
-        assert len(steps([Frame(0, one.data[:kept])])) <= 1
+        assert len(steps([Frame(0, one.data[:size])])) <= 1

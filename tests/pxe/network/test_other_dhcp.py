@@ -89,10 +89,10 @@ def test_a_proxy_is_disturbed_by_boot_files_alone() -> None:
 
 
 def test_what_we_ask_can_be_read_back() -> None:
-    asked = read_message(discover("52:54:00:12:34:56", 7, asks_to_boot=True))
-    assert (asked.kind, asked.mac, asked.transaction) == (Kind.DISCOVER, "52:54:00:12:34:56", 7)
-    assert (asked.architecture, asked.is_ipxe, asked.reply) == (0, False, False)
-    assert asked.vendor_class.startswith("PXEClient")
+    request = read_message(discover("52:54:00:12:34:56", 7, asks_to_boot=True))
+    assert (request.kind, request.mac, request.transaction) == (Kind.DISCOVER, "52:54:00:12:34:56", 7)
+    assert (request.architecture, request.is_ipxe, request.reply) == (0, False, False)
+    assert request.vendor_class.startswith("PXEClient")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 300, discover("52:54:00:12:34:56", 1)[:100]])

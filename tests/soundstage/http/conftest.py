@@ -11,5 +11,5 @@ from raw_http import RawServer, fixed, raw_server
 @pytest.fixture
 async def receiver() -> AsyncIterator[RawServer]:
     """Answers 204 to everything."""
-    async with raw_server(fixed("HTTP/1.1 204 No Content")) as made:
-        yield made
+    async with raw_server(fixed("HTTP/1.1 204 No Content")) as created:
+        yield created

@@ -36,7 +36,7 @@ class Names(asyncio.DatagramProtocol):
     """A DNS server (RFC 1035 §4) with A records of no lifetime: the next answer at each question."""
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
+        self.queries: Counter[str] = Counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -51,8 +51,8 @@ class Names(asyncio.DatagramProtocol):
         found: list[str] = []
         if kind == ADDRESS_QUERY and name in ANSWERS:
             answers = ANSWERS[name]
-            found = answers[min(self.asked[name], len(answers) - 1)]
-            self.asked[name] += 1
+            found = answers[min(self.queries[name], len(answers) - 1)]
+            self.queries[name] += 1
         head = data[:2] + struct.pack("!HHHHH", 0x8580 if name in ANSWERS else 0x8583, 1, len(found), 0, 0)
         records = (
             struct.pack("!HHHIH", 0xC00C, ADDRESS_QUERY, INTERNET, 0, 4) + socket.inet_aton(one)
@@ -126,14 +126,14 @@ async def calls() -> dict[str, object]:
     transport, names = await loop.create_datagram_endpoint(Names, local_addr=(LOOPBACK, 53))
     async with receiver(LOOPBACK, arrived):
         first = await called(f"http://rebinding.example:{PORT}/")
-        asked = names.asked["rebinding.example"]
+        request = names.queries["rebinding.example"]
         second = await called(f"http://rebinding.example:{PORT}/")
         both = await called(f"http://both.example:{PORT}/")
         inner = await called(f"http://inner.example:{PORT}/")
     transport.close()
     return {
         "first": first,
-        "asked_for_the_first": asked,
+        "asked_for_the_first": request,
         "second": second,
         "both": both,
         "inner": inner,
