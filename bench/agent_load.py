@@ -1,4 +1,4 @@
-"""What many conversations at once cost: `scripts/bench agent_load [--sessions 100] [--seconds 60]`.
+"""Measures many conversations at once: `scripts/bench agent_load [--sessions 100] [--seconds 60]`.
 
 Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
 two seconds. Prints how long the first event and the whole of an answer take (the first answer of each, when
@@ -51,18 +51,18 @@ Kinds = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Heard:
-    """What the people of one bench have seen; times in seconds."""
+class Measurements:
+    """Measurements of all clients of one run; times in seconds."""
 
     arriving: list[float] = field(default_factory=list)
     """To the first event of the first answer of each."""
     settled: list[float] = field(default_factory=list)
     """To the first event of every later answer."""
     whole: list[float] = field(default_factory=list)
-    asked: int = 0
+    requests: int = 0
     lost: int = 0
     """Answers without a first event or a last one, or with the number of another turn or session."""
-    told: Counter[tuple[str, Kinds]] = field(default_factory=Counter)
+    spoken_at_s: Counter[tuple[str, Kinds]] = field(default_factory=Counter)
     """How often a command was answered with these events."""
     strays: int = 0
     """Events of an answer that nobody waited for any more."""
@@ -79,7 +79,7 @@ class Heard:
 
 
 class Answer(NamedTuple):
-    """What came back; `whole` when it came to its end, and all of it was about the same turn."""
+    """The answer; `whole` when it came to its end, and all of it belonged to one turn."""
 
     session_id: str | None
     turn: int
@@ -97,7 +97,7 @@ class Amiss(NamedTuple):
 
 
 class Look(NamedTuple):
-    """How much memory the server had, and when."""
+    """Memory of the server over time."""
 
     at_s: float
     mib: float
@@ -177,7 +177,7 @@ async def chat(url: str, key: str) -> AsyncIterator[ClientConnection]:
         yield ws
 
 
-async def talk(url: str, key: str, begin_s: float, until_s: float, heard: Heard) -> None:
+async def talk(url: str, key: str, begin_s: float, until_s: float, totals: Measurements) -> None:
     """One person: says a command, reads its events to the last, waits for the next full two seconds."""
     loop = asyncio.get_running_loop()
     async with chat(url, key) as ws:
@@ -185,46 +185,46 @@ async def talk(url: str, key: str, begin_s: float, until_s: float, heard: Heard)
         number = 0
         while (due_s := begin_s + number * EVERY_S) < until_s:
             wait_s = due_s - loop.time()
-            heard.late += wait_s < -EVERY_S
+            totals.late += wait_s < -EVERY_S
             await asyncio.sleep(max(0.0, wait_s))
             command = COMMANDS[number % len(COMMANDS)]
             message = {"type": "say", "ref": str(number), "message": command}
             if session_id is not None:
                 message["session_id"] = session_id
-            times = heard.settled if number else heard.arriving
+            times = totals.settled if number else totals.arriving
             number += 1
-            heard.asked += 1
-            answer = await _one_answer(ws, message, heard, times)
-            heard.told[command, answer.kinds] += 1
+            totals.requests += 1
+            answer = await _one_answer(ws, message, totals, times)
+            totals.spoken_at_s[command, answer.kinds] += 1
             same = answer.turn == number and session_id in (None, answer.session_id)
-            heard.lost += not (answer.whole and same)
+            totals.lost += not (answer.whole and same)
             session_id = session_id or answer.session_id
 
 
 async def _one_answer(
-    ws: ClientConnection, message: Mapping[str, str | int], heard: Heard, times: list[float]
+    ws: ClientConnection, message: Mapping[str, str | int], totals: Measurements, times: list[float]
 ) -> Answer:
     """All that is told until the end of the answer, or until patience ends."""
     loop = asyncio.get_running_loop()
-    said = loop.time()
+    sent_s = loop.time()
     await ws.send(json.dumps(message))
     turn, session_id = 0, None
     kinds: list[str] = []
     try:
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                told = json.loads(await ws.recv())
-                if told["ref"] != message["ref"]:
-                    heard.strays += 1
+                spoken_at_s = json.loads(await ws.recv())
+                if spoken_at_s["ref"] != message["ref"]:
+                    totals.strays += 1
                     continue
                 if not kinds:
-                    times.append(loop.time() - said)
-                event = told["event"]
+                    times.append(loop.time() - sent_s)
+                event = spoken_at_s["event"]
                 kinds.append(event["type"])
                 if event["type"] == "turn":
                     turn, session_id = event["turn"], event["session_id"]
                 if event["type"] == "done":
-                    heard.whole.append(loop.time() - said)
+                    totals.whole.append(loop.time() - sent_s)
                     same = (event["turn"], event["session_id"]) == (turn, session_id)
                     return Answer(session_id, turn, tuple(kinds), same)
                 if event["type"] == "error" and not turn:
@@ -238,13 +238,13 @@ async def _one_answer(
 async def journal_of(url: str, key: str) -> dict[str, Kinds]:
     """The events of each command as the server has written them down."""
     written: dict[str, Kinds] = {}
-    alone = Heard()
+    alone = Measurements()
     async with chat(url, key) as ws:
         for command in COMMANDS:
             say: dict[str, str | int] = {"type": "say", "ref": command, "message": command}
-            said = await _one_answer(ws, say, alone, alone.settled)
-            read: dict[str, str | int] = {"type": "read", "ref": command, "turn": said.turn}
-            read["session_id"] = said.session_id or ""
+            sent_s = await _one_answer(ws, say, alone, alone.settled)
+            read: dict[str, str | int] = {"type": "read", "ref": command, "turn": sent_s.turn}
+            read["session_id"] = sent_s.session_id or ""
             answer = await _one_answer(ws, read, alone, alone.settled)
             if not answer.whole:
                 raise SystemExit(f"The journal has no whole answer to {command!r}: {answer}")
@@ -252,30 +252,30 @@ async def journal_of(url: str, key: str) -> dict[str, Kinds]:
     return written
 
 
-def amiss(told: Mapping[tuple[str, Kinds], int], journal: Mapping[str, Kinds]) -> Amiss:
+def amiss(spoken_at_s: Mapping[tuple[str, Kinds], int], journal: Mapping[str, Kinds]) -> Amiss:
     """Compares what was told with what the journal has."""
     lost = more = disordered = 0
-    for (command, kinds), times in told.items():
-        wanted, came = Counter(journal[command]), Counter(kinds)
-        lost += times * (wanted - came).total()
-        more += times * (came - wanted).total()
-        disordered += times * (wanted == came and kinds != journal[command])
+    for (command, kinds), times in spoken_at_s.items():
+        expected, came = Counter(journal[command]), Counter(kinds)
+        lost += times * (expected - came).total()
+        more += times * (came - expected).total()
+        disordered += times * (expected == came and kinds != journal[command])
     return Amiss(lost, more, disordered)
 
 
-def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Queue[Heard]) -> None:
+def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Queue[Measurements]) -> None:
     """All of them in one process beside the server's."""
 
-    async def all_of_them() -> Heard:
-        heard = Heard()
+    async def all_of_them() -> Measurements:
+        totals = Measurements()
         start_s = asyncio.get_running_loop().time() + 1
         async with asyncio.TaskGroup() as group:
             for place, key in enumerate(keys):
                 begin_s = start_s + EVERY_S * place / len(keys)
-                group.create_task(talk(url, key, begin_s, begin_s + seconds, heard))
-        heard.used_s = time.process_time()
-        heard.journal = await journal_of(url, keys[0])
-        return heard
+                group.create_task(talk(url, key, begin_s, begin_s + seconds, totals))
+        totals.used_s = time.process_time()
+        totals.journal = await journal_of(url, keys[0])
+        return totals
 
     results.put(asyncio.run(all_of_them()))
 
@@ -288,7 +288,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-agent-") as name, running_server(Path(name)) as server:
         keys = make_keys(server, chosen.sessions)
-        results: multiprocessing.Queue[Heard] = multiprocessing.get_context("spawn").Queue()
+        results: multiprocessing.Queue[Measurements] = multiprocessing.get_context("spawn").Queue()
         process = multiprocessing.get_context("spawn").Process(
             target=people, args=(server.url, keys, chosen.seconds, results)
         )
@@ -302,10 +302,10 @@ def main() -> None:
                 break
         if results.empty() and process.exitcode:
             raise SystemExit("The people have ended early.")
-        heard = results.get()
+        totals = results.get()
         process.join()
         wall_s, used_s = time.monotonic() - began, server.processor_s() - used_s
-    report(chosen.sessions, heard, wall_s, used_s, memory)
+    report(chosen.sessions, totals, wall_s, used_s, memory)
     write_figures("conversation", chosen.json)
 
 
@@ -315,7 +315,7 @@ def slope(looks: Sequence[Look]) -> float:
 
 
 def tale(memory: Sequence[Look]) -> str:
-    """How memory went, and whether it is caches that fill or something that is never given back.
+    """Returns the growth of memory, and whether caches fill or memory leaks.
 
     Caches fill ever more slowly: what grows in the second half as it did in the first is a leak.
     """
@@ -337,16 +337,16 @@ def tale(memory: Sequence[Look]) -> str:
     )
 
 
-def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: Sequence[Look]) -> None:
+def report(sessions: int, totals: Measurements, wall_s: float, used_s: float, memory: Sequence[Look]) -> None:
     """The figures, and whether the goal is met."""
     load = os.getloadavg()[0]
-    rate = f"{heard.asked} commands in {wall_s:.0f} s ({heard.asked / wall_s:.0f}/s)"
+    rate = f"{totals.requests} commands in {wall_s:.0f} s ({totals.requests / wall_s:.0f}/s)"
     print(f"{sessions} sessions, {rate}, load {load:.1f}")
     for title, times in (
-        ("first event", heard.first),
-        ("… on arrival", heard.arriving),
-        ("… later", heard.settled),
-        ("whole answer", heard.whole),
+        ("first event", totals.first),
+        ("… on arrival", totals.arriving),
+        ("… later", totals.settled),
+        ("whole answer", totals.whole),
     ):
         if len(times) > 1:
             cuts = quantiles(times, n=100)
@@ -354,25 +354,27 @@ def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: Se
                 f"{title:<13} p50 {cuts[49] * 1000:7.1f} ms   p95 {cuts[94] * 1000:7.1f} ms   "
                 f"p99 {cuts[98] * 1000:7.1f} ms   {len(times)} times"
             )
-    found = amiss(heard.told, heard.journal)
-    wanted = sum(times * len(heard.journal[command]) for (command, _), times in heard.told.items())
-    print(f"lost answers  {heard.lost}   said late {heard.late}")
+    found = amiss(totals.spoken_at_s, totals.journal)
+    counts = totals.spoken_at_s.items()
+    expected = sum(times * len(totals.journal[command]) for (command, _), times in counts)
+    print(f"lost answers  {totals.lost}   said late {totals.late}")
+    doubled = found.more + totals.strays
     print(
-        f"lost events   {found.lost} of {wanted} (goal: 0)   doubled or too late {found.more + heard.strays}"
+        f"lost events   {found.lost} of {expected} (goal: 0)   doubled or too late {doubled}"
         f"   answers in another order {found.disordered}"
     )
     print(
-        f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores; "
-        f"the people themselves {heard.used_s / wall_s:.2f} cores"
+        f"processor     {used_s / totals.requests * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores; "
+        f"the people themselves {totals.used_s / wall_s:.2f} cores"
     )
     print(f"memory        {tale(memory)}")
-    p95 = quantiles(heard.first, n=100)[94] * 1000
+    p95 = quantiles(totals.first, n=100)[94] * 1000
     people = f"{sessions} people, a command every two seconds"
     add_figure(f"{people}: first event, p95", p95, "ms", goal=f"< {GOAL_P95_MS:.0f}")
-    add_figure(f"{people}: answers", heard.asked / wall_s, "/s")
-    add_figure(f"{people}: answers and events lost", heard.lost + found.lost, "", goal="0")
-    add_figure(f"{people}: processor time of a command", used_s / heard.asked * 1000, "ms")
-    verdict = "met" if p95 < GOAL_P95_MS and not found.lost and not heard.lost else "MISSED"
+    add_figure(f"{people}: answers", totals.requests / wall_s, "/s")
+    add_figure(f"{people}: answers and events lost", totals.lost + found.lost, "", goal="0")
+    add_figure(f"{people}: processor time of a command", used_s / totals.requests * 1000, "ms")
+    verdict = "met" if p95 < GOAL_P95_MS and not found.lost and not totals.lost else "MISSED"
     part = f"{p95 / GOAL_P95_MS:.2f} of it"
     print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, none lost: {verdict} ({part})")
 

@@ -32,8 +32,8 @@ from avatar.cli.memory import keep_freed_memory
 from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
-from avatar.pipeline.painting import painted
-from avatar.pipeline.shot import Shot, open_shot
+from avatar.pipeline.painting import paint_frames
+from avatar.pipeline.scene_renderer import SceneRenderer, open_scene
 from avatar.spec import RenderSpec, VideoCodec
 from avatar.speech import speak
 from avatar.timing import control_track
@@ -90,7 +90,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Row:
-    """What one kind of face costs: milliseconds of CPU per frame, and seconds on the clock."""
+    """The cost of one kind of face: milliseconds of CPU per frame, and seconds on the clock."""
 
     name: str
     frames: int
@@ -151,44 +151,44 @@ def measure_face(name: str, spec: RenderSpec, work: Path, frames: int, repeats: 
     first_frame(spec, speech, context, track)  # measured pictures and footage are in the cache from here on
     first = least([first_frame(spec, speech, context, track) for _ in range(repeats)])
 
-    with closing(opened(spec, speech, context)) as shot:
-        stages, pictures = staged(shot, track)
+    with closing(open_renderer(spec, speech, context)) as renderer:
+        stages, pictures = time_stages(renderer, track)
         alone, whole = [], []
         for _ in range(repeats):
-            alone.append(timed_encode(folder / "alone.mp4", spec, pictures))
-            with closing(opened(spec, speech, context)) as another:
-                whole.append(timed_render(folder / "whole.mp4", spec, another, track))
+            alone.append(time_encode(folder / "alone.mp4", spec, pictures))
+            with closing(open_renderer(spec, speech, context)) as another:
+                whole.append(time_render(folder / "whole.mp4", spec, another, track))
     return Row(name, frames, stages, least(alone), least(whole), first)
 
 
 def first_frame(spec: RenderSpec, speech: SpeechTrack, context: Context, track: ControlTrack) -> Timed:
     wall, cpu = time.perf_counter(), time.process_time()
-    with closing(opened(spec, speech, context)) as shot, painted(shot, track) as frames:
+    with closing(open_renderer(spec, speech, context)) as renderer, paint_frames(renderer, track) as frames:
         next(frames)
         return Timed(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def staged(shot: Shot, track: ControlTrack) -> tuple[dict[str, float], list[Any]]:
+def time_stages(renderer: SceneRenderer, track: ControlTrack) -> tuple[dict[str, float], list[Any]]:
     """CPU milliseconds per frame of each stage but the last, and the finished frames."""
     seconds = {"items": 0.0, "draw": 0.0, "compose": 0.0}
     pictures = []
-    paper = Planes(*shot.size)
-    moments = shot.moments(track)
+    paper = Planes(*renderer.size)
+    frame_states = renderer.frame_states(track)
     while True:
         begun = time.process_time()
-        moment = next(moments, None)
+        state = next(frame_states, None)
         seconds["items"] += time.process_time() - begun
-        if moment is None:
+        if state is None:
             break
         begun = time.process_time()
-        layer = shot.draw(moment)
+        layer = renderer.draw(state)
         drawn = time.process_time()
-        shot.compose(layer, moment, paper)
+        renderer.compose(layer, state, paper)
         seconds["draw"] += drawn - begun
         seconds["compose"] += time.process_time() - drawn
-        kept = Planes(*shot.size)
-        kept.copy_from(paper)
-        pictures.append(kept)
+        planes = Planes(*renderer.size)
+        planes.copy_from(paper)
+        pictures.append(planes)
     return {name: total * 1000 / track.frames for name, total in seconds.items()}, pictures
 
 
@@ -196,7 +196,7 @@ def least(runs: list[Timed]) -> Timed:
     return Timed(min(run.wall_s for run in runs), min(run.cpu_s for run in runs))
 
 
-def timed_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any]) -> Timed:
+def time_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any]) -> Timed:
     wall, cpu = time.perf_counter(), cpu_seconds()
     with segment_writer(target, spec.canvas, spec.output.video) as writer:
         for planes in pictures:
@@ -204,11 +204,11 @@ def timed_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any]) -> Tim
     return Timed(time.perf_counter() - wall, cpu_seconds() - cpu)
 
 
-def timed_render(target: Path, spec: RenderSpec, shot: Shot, track: ControlTrack) -> Timed:
+def time_render(target: Path, spec: RenderSpec, renderer: SceneRenderer, track: ControlTrack) -> Timed:
     """From the opened scene to the closed file, as the worker does it."""
     wall, cpu = time.perf_counter(), cpu_seconds()
-    with painted(shot, track) as frames:
-        timed_encode(target, spec, frames)
+    with paint_frames(renderer, track) as frames:
+        time_encode(target, spec, frames)
     return Timed(time.perf_counter() - wall, cpu_seconds() - cpu)
 
 
@@ -218,8 +218,8 @@ def cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def opened(spec: RenderSpec, speech: SpeechTrack, context: Context) -> Shot:
-    return open_shot(spec, spec.scenes[0], speech, context, lambda notice: None)
+def open_renderer(spec: RenderSpec, speech: SpeechTrack, context: Context) -> SceneRenderer:
+    return open_scene(spec, spec.scenes[0], speech, context, lambda notice: None)
 
 
 def cut(track: ControlTrack, frames: int) -> ControlTrack:
@@ -241,12 +241,12 @@ def run_command(spec: RenderSpec, work: Path, name: str) -> tuple[Timed, float, 
         together = max(together, memory_kib(worker.pid))
         if not first_s and json.loads(line)["event"] == "progress":
             first_s = time.perf_counter() - wall
-    _, said = worker.communicate()
+    _, stderr = worker.communicate()
     if worker.returncode:
-        raise SystemExit(f"the render of {name} failed: {said.decode()}")
+        raise SystemExit(f"the render of {name} failed: {stderr.decode()}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     taken = Timed(time.perf_counter() - wall, used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime)
-    return taken, max(together, int(said.split()[-1])) / 1024, first_s
+    return taken, max(together, int(stderr.split()[-1])) / 1024, first_s
 
 
 def memory_kib(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""How fast events are written and how soon they are read: `scripts/bench events DATABASE_URL`.
+"""Measures how fast events are written and read: `scripts/bench events DATABASE_URL`.
 
 Processes append events to one database at the same time, each event in a transaction of its own, while this
 process follows them all. DATABASE_URL is a database for this alone: its tables are made, its events stay.

@@ -1,4 +1,4 @@
-"""What the farm costs on top of Nomad: `scripts/bench farm_overhead [PART...]`, as root.
+"""Measures the overhead of the farm on top of Nomad: `scripts/bench farm_overhead [PART...]`, as root.
 
 Starts a Nomad of its own on loopback and prints how soon a worker runs after a submit and after a bare
 dispatch, how many jobs a second go to Nomad, what 5 000 waiting segments cost its server, how often an idle
@@ -83,10 +83,12 @@ class Bench:
             self.pinned.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
             self.pinned.chmod(0o755)
             options = replace(options, job=replace(options.job, command=str(self.pinned)))
-        made = NomadScheduler(NomadClient(self.address), self.control.blobs, self.control.transfer, options)
-        await made.start()
+        scheduler = NomadScheduler(
+            NomadClient(self.address), self.control.blobs, self.control.transfer, options
+        )
+        await scheduler.start()
         await asyncio.sleep(2.0)  # until it knows the node
-        return made
+        return scheduler
 
     async def task(
         self, scene: dict[str, Any] | None = None, size: tuple[int, int] = (320, 180)
@@ -97,7 +99,7 @@ class Bench:
         blob = await self.control.blobs.put_bytes(json.dumps(spec).encode(), "application/json")
         return SegmentTask(name, "segment", blob.sha256, "one", needs=Needs(cpu_mhz=100, memory_mib=256))
 
-    async def started_at(self, job: str) -> float:
+    async def start_time(self, job: str) -> float:
         """Unix time at which the worker of a job began."""
         while True:
             lines = self.starts.read_text().splitlines() if self.starts.exists() else []
@@ -126,10 +128,10 @@ async def latency(bench: Bench) -> None:
             task = await bench.task()
             begun = time.time()
             await scheduler.submit(task)
-            ours.append(await bench.started_at(job_id(prefix, task.id)) - begun)
-            await ended(scheduler, task.id)
+            ours.append(await bench.start_time(job_id(prefix, task.id)) - begun)
+            await wait_for_end(scheduler, task.id)
             begun = time.time()
-            raw.append(await bench.started_at(await nomad.dispatch("raw", "e30=")) - begun)
+            raw.append(await bench.start_time(await nomad.dispatch("raw", "e30=")) - begun)
             await asyncio.sleep(0.3)
     await scheduler.close()
     for name, seconds in (("our submit", ours), ("bare dispatch", raw)):
@@ -167,14 +169,14 @@ async def rate(bench: Bench) -> None:
             dispatched.append(name)
 
         for name, step in (("our registration", register), ("bare dispatch", dispatch)):
-            seconds = await timed(step)
+            seconds = await time_step(step)
             print(f"  {name:17} {RATE_JOBS / seconds:6.0f} per second, {AT_ONCE} at a time")
         for job in (*dispatched, "rate"):
             await nomad.stop(job, purge=True)
     bench.cluster.server.put(f"/v1/node/{node}/eligibility", {"Eligibility": "eligible"})
 
 
-async def timed(step: Callable[[], Awaitable[None]]) -> float:
+async def time_step(step: Callable[[], Awaitable[None]]) -> float:
     """Seconds that RATE_JOBS steps take."""
     left = iter(range(RATE_JOBS))
 
@@ -209,15 +211,15 @@ async def queue(bench: Bench) -> None:
 
 async def idle(bench: Bench) -> None:
     """Nothing waits and nothing runs."""
-    scheduler, asked = await bench.scheduler(8), [0]
+    scheduler, requests = await bench.scheduler(8), [0]
 
     async def count(_: object) -> None:
-        asked[0] += 1
+        requests[0] += 1
 
     scheduler._state.client._http.event_hooks["request"].append(count)
     await asyncio.sleep(IDLE_S)
-    add_figure("requests to Nomad by an idle farm", asked[0] * 60 / IDLE_S, "/min", goal="0")
-    print(f"  requests per minute: {asked[0] * 60 / IDLE_S:.0f}, over {IDLE_S:.0f} s")
+    add_figure("requests to Nomad by an idle farm", requests[0] * 60 / IDLE_S, "/min", goal="0")
+    print(f"  requests per minute: {requests[0] * 60 / IDLE_S:.0f}, over {IDLE_S:.0f} s")
     await scheduler.close()
 
 
@@ -237,7 +239,7 @@ async def speedup(bench: Bench) -> None:
         for task in tasks:
             await scheduler.submit(task)
         for task in tasks:
-            await ended(scheduler, task.id)
+            await wait_for_end(scheduler, task.id)
         await scheduler.close()
         # The last one writes when its result is here already.
         while len(used.read_text().splitlines()) < SCENES:  # noqa: ASYNC110 - another program's file
@@ -252,7 +254,7 @@ async def speedup(bench: Bench) -> None:
     print(f"  speed-up of two over one: {median(spent[1]) / median(spent[2]):.2f}")
 
 
-async def ended(scheduler: NomadScheduler, task_id: str) -> None:
+async def wait_for_end(scheduler: NomadScheduler, task_id: str) -> None:
     last = [event async for event in scheduler.watch(task_id)][-1]
     if last.state is not TaskState.DONE:
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""What a flood without keys leaves behind, limits off and on: `scripts/bench flood [REQUESTS]`.
+"""Measures what requests without keys store, limits off and on: `scripts/bench flood [REQUESTS]`.
 
 Starts the real provisioning process on loopback, once without limits by address and once with those that it
 has by itself, and sends the same to both from one address: invented machines with 120 disks each, guessed
@@ -45,17 +45,17 @@ async def main(requests: int) -> None:
                 **changed,
             }
             with running_server(folder, environment) as server:
-                found[f"limits_{limits}"] = await measured(server, folder, requests)
+                found[f"limits_{limits}"] = await measure(server, folder, requests)
     print(json.dumps(found, indent=1))
 
 
-async def measured(server: RealServer, folder: Path, requests: int) -> dict[str, object]:
+async def measure(server: RealServer, folder: Path, requests: int) -> dict[str, object]:
     """Flood one server, and look at what it has kept."""
     async with httpx.AsyncClient(
         base_url=server.url, headers=server.headers, trust_env=False, timeout=120
     ) as operator:
         trusted = ssl.create_default_context(cadata=(await operator.get("/api/ca.pem")).text)
-        stored, logged, cpu_s = stored_bytes(folder), len(server.log), server.cpu_s
+        stored, logged, cpu_s = count_stored_bytes(folder), len(server.log), server.cpu_s
         records = (await operator.get("/api/audit/verdict")).json()["lines"]
         begun = time.perf_counter()
         async with httpx.AsyncClient(
@@ -70,14 +70,14 @@ async def measured(server: RealServer, folder: Path, requests: int) -> dict[str,
         "answers": dict(codes.most_common()),
         "machines_kept": len(machines),
         "audit_records": verdict["lines"] - records,
-        "database_bytes": stored_bytes(folder) - stored,
+        "database_bytes": count_stored_bytes(folder) - stored,
         "log_bytes": len(server.log) - logged,
         "server_cpu_s": round(server.cpu_s - cpu_s, 1),
     }
 
 
 async def flood(client: httpx.AsyncClient, requests: int) -> Counter[str]:
-    """Send a third of each kind; return how the calls that count were answered."""
+    """Sends a third of each kind; counts the answers by code."""
     codes: Counter[str] = Counter()
     numbers = iter(range(requests))
     known = Ramdisk(client)
@@ -85,13 +85,13 @@ async def flood(client: httpx.AsyncClient, requests: int) -> Counter[str]:
     async def call(number: int) -> None:
         match number % 3:
             case 0:
-                told = await reported(Ramdisk(client, hardware={"disks": DISKS, "memory_mib": number}))
+                code = await report(Ramdisk(client, hardware={"disks": DISKS, "memory_mib": number}))
             case 1:
-                told = await refused(Ramdisk(client), f"{number:043}")
+                code = await request_refusal(Ramdisk(client), f"{number:043}")
             case _:
                 known.hardware = {"disks": DISKS, "memory_mib": number}
-                told = await reported(known)
-        codes[told] += 1
+                code = await report(known)
+        codes[code] += 1
 
     async def sender() -> None:
         for number in numbers:
@@ -101,7 +101,7 @@ async def flood(client: httpx.AsyncClient, requests: int) -> Counter[str]:
     return codes
 
 
-async def reported(ramdisk: Ramdisk) -> str:
+async def report(ramdisk: Ramdisk) -> str:
     try:
         return code_of(await ramdisk.discover())
     except httpx.HTTPStatusError as error:
@@ -109,8 +109,8 @@ async def reported(ramdisk: Ramdisk) -> str:
         return code_of(error.response)
 
 
-async def refused(ramdisk: Ramdisk, token: str) -> str:
-    """Guess a token of an enrolment."""
+async def request_refusal(ramdisk: Ramdisk, token: str) -> str:
+    """Returns the answer to a guessed token of an enrolment."""
     try:
         return code_of(await ramdisk.enrol(token))
     except httpx.HTTPStatusError as error:
@@ -121,7 +121,7 @@ def code_of(answer: httpx.Response) -> str:
     return str(answer.json()["code"]) if answer.is_error else "taken in"
 
 
-def stored_bytes(folder: Path) -> int:
+def count_stored_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in (folder / "state" / "provisioning").glob("provisioning.db*"))
 
 

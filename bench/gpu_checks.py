@@ -108,16 +108,16 @@ def main() -> int:
     rows: list[tuple[str, str, float]] = []
     coming = steps(chosen)
     while coming:
-        limit_s = allowed(coming, until - time.monotonic())
+        limit_s = limit_for(coming, until - time.monotonic())
         step = coming.pop(0)
-        said, took = done(step, out, limit_s)
-        rows.append((step.name, said, took))
-        print(f"{step.name:<24} {said} ({took:.0f} s)", flush=True)
+        outcome, took = run_step(step, out, limit_s)
+        rows.append((step.name, outcome, took))
+        print(f"{step.name:<24} {outcome} ({took:.0f} s)", flush=True)
         (out / "figures.md").write_text(figures(rows, out, chosen.small))
-    return status([said for _, said, _ in rows])
+    return status([outcome for _, outcome, _ in rows])
 
 
-def allowed(coming: list[Step], left_s: float) -> float:
+def limit_for(coming: list[Step], left_s: float) -> float:
     """Seconds for the first of the steps to come; 0 where it must not be begun. Those that can be cut short
     share all that is left, each by what it may take; what one does not use is for the next.
     """
@@ -130,11 +130,11 @@ def allowed(coming: list[Step], left_s: float) -> float:
     return max(share, LEAST_S)
 
 
-def status(said: list[str]) -> int:
+def status(outcome: list[str]) -> int:
     """Of the whole run, from how its steps ended."""
-    if any(not one.startswith(("done", "not measured", "cut short", "not begun")) for one in said):
+    if any(not one.startswith(("done", "not measured", "cut short", "not begun")) for one in outcome):
         return FAILED
-    return SHORT if any(one.startswith(("cut short", "not begun")) for one in said) else 0
+    return SHORT if any(one.startswith(("cut short", "not begun")) for one in outcome) else 0
 
 
 def arguments() -> argparse.Namespace:
@@ -149,20 +149,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="STEP", default=[])
     parser.add_argument("--within", type=float, metavar="MINUTES", default=WITHIN_MIN, help="end by then")
     parser.add_argument("--minutes", type=float, help=f"of video, to read memory over ({MINUTES:g})")
-    given = parser.parse_args()
-    names = [step.name for step in every_step(given)]
-    if unknown := sorted(set(given.only) - set(names)):
+    options = parser.parse_args()
+    names = [step.name for step in every_step(options)]
+    if unknown := sorted(set(options.only) - set(names)):
         parser.error(f"no step is called {', '.join(unknown)}; steps: {', '.join(names)}")
-    return given
+    return options
 
 
 def steps(chosen: argparse.Namespace) -> list[Step]:
-    """Those that were asked for, or all."""
+    """Returns the requested steps, or all."""
     return [step for step in every_step(chosen) if not chosen.only or step.name in chosen.only]
 
 
 def every_step(chosen: argparse.Namespace) -> list[Step]:
-    """What others have no figures for comes first, what can be cut short last."""
+    """Orders the steps: those without figures first, those that can be cut short last."""
     small = ["--small"] if chosen.small else []
     python, frames = sys.executable, "8" if chosen.small else "250"
     count = ["--steps", "2" if chosen.small else "20", *small]
@@ -217,8 +217,8 @@ def every_step(chosen: argparse.Namespace) -> list[Step]:
     ]
 
 
-def done(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
-    """How it ended within its limit (0: it is not begun), and the seconds it took. Its log lies in `out`."""
+def run_step(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
+    """Returns the outcome of a step within its limit (0: not begun) and its seconds. Its log is in `out`."""
     (out / log_of(step.name)).unlink(missing_ok=True)  # of an earlier run
     if step.lacks:
         return f"not measured: {step.lacks}", 0.0
@@ -250,8 +250,8 @@ def done(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
             return f"stopped after {limit_s:.0f} s", time.monotonic() - started
     code = ended.returncode
     took = time.monotonic() - started
-    said = spoken(log)
-    last = said[-1] if said else "no word"
+    outcome = output_of(log)
+    last = outcome[-1] if outcome else "no word"
     if "pytest" in step.command and code in (0, 5):
         return ("done" if " passed" in last else f"not measured: {last}"), took
     if step.shortens and code == SHORT:
@@ -265,28 +265,28 @@ def log_of(name: str) -> str:
     return f"{name.replace(' ', '_')}.log"
 
 
-def spoken(log: Path) -> list[str]:
-    """What a step said, without what native libraries put between."""
+def output_of(log: Path) -> list[str]:
+    """Returns the output of a step, without lines of native libraries."""
     lines = (line.rstrip() for line in log.read_text(errors="replace").splitlines())
     return [line for line in lines if line and not line.startswith(NOISE)]
 
 
 def figures(rows: list[tuple[str, str, float]], out: Path, small: bool) -> str:
-    """How every step ended, and below it what each printed."""
+    """Returns the outcome of every step, and below it their output."""
     tried = "Reduced networks on the processor: it shows that the programs work, and no figure of a card."
     parts = ["# Checks on a GPU", *([tried] if small else []), f"```json\n{machine()}```", table(rows)]
     for name, _, _ in rows:
         log = out / log_of(name)
         if log.is_file():
-            parts.append(f"## {name}\n\n```text\n" + "\n".join(spoken(log)) + "\n```\n")
+            parts.append(f"## {name}\n\n```text\n" + "\n".join(output_of(log)) + "\n```\n")
     return "\n\n".join(parts)
 
 
 def table(rows: list[tuple[str, str, float]]) -> str:
     """Steps that have no row yet are still to come, or the run was broken off."""
     lines = ["| step | how it ended | seconds |", "|---|---|---|"]
-    told = (f"| {name} | {said.replace('|', '/')} | {took:.0f} |" for name, said, took in rows)
-    return "\n".join([*lines, *told, ""])
+    body = (f"| {name} | {outcome.replace('|', '/')} | {took:.0f} |" for name, outcome, took in rows)
+    return "\n".join([*lines, *body, ""])
 
 
 def card() -> bool:
@@ -298,7 +298,7 @@ def card() -> bool:
 def machine() -> str:
     import torch
 
-    told = {
+    lines = {
         "when": time.strftime("%Y-%m-%d %H:%M"),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -306,13 +306,13 @@ def machine() -> str:
     }
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
-        told |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}
-        told |= {"capability": f"{properties.major}.{properties.minor}", "CUDA": str(torch.version.cuda)}
-    return json.dumps(told, indent=2) + "\n"
+        lines |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}
+        lines |= {"capability": f"{properties.major}.{properties.minor}", "CUDA": str(torch.version.cuda)}
+    return json.dumps(lines, indent=2) + "\n"
 
 
 def needs() -> str:
-    """What is here and what is not, package by package, for who packs for a machine without network."""
+    """Returns a list of the packages that are here, for a machine without network."""
     groups = {"ours": OURS, **{f"the original {name}": packages for name, packages in ORIGINALS.items()}}
     lines = ["The checkout, Python 3.11 or 3.12, the NVIDIA driver, and packages (versions: avatar/uv.lock)."]
     for title, packages in groups.items():

@@ -1,4 +1,4 @@
-"""How fast the lab is on this computer: `scripts/bench lab_speed [--rounds 3]`, as root."""
+"""Measures the speed of the lab on this computer: `scripts/bench lab_speed [--rounds 3]`, as root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far MediaPipe and InsightFace disagree about faces: LatentSync's anchors and LivePortrait's crop.
+"""Measures how far MediaPipe and InsightFace differ: LatentSync's anchors and LivePortrait's crop.
 
     AVATAR_INSIGHTFACE=non-commercial scripts/bench landmarks PICTURE…
 
@@ -22,7 +22,7 @@ import numpy as np
 from avatar.engines.latentsync.align import TEMPLATE, crop_size, ratio, similarity
 from avatar.errors import AvatarError, InvalidInput
 from avatar.face.anchors import latentsync_anchors, liveportrait_crop
-from avatar.face.insightface_adapter import CONSENT_VARIABLE, insightface_is_wanted
+from avatar.face.insightface_adapter import CONSENT_VARIABLE, insightface_is_configured
 from avatar.face.landmarks import FaceLandmarks, Picture
 from avatar.face.pictures import read_picture
 from avatar.face.portrait import flatten
@@ -76,17 +76,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
     parser.add_argument("--models", type=Path, metavar="DIR")
-    given = parser.parse_args(argv)
-    if not insightface_is_wanted():
+    options = parser.parse_args(argv)
+    if not insightface_is_configured():
         print("not measured: InsightFace is off. Its models are for non-commercial research only.")
         print(f"{CONSENT_VARIABLE}=non-commercial switches it on.")
         return 0
     try:
         with (
-            closing(open_aligning_tracker(given.models, os.environ)) as theirs,
+            closing(open_aligning_tracker(options.models, os.environ)) as theirs,
             closing(open_tracker()) as ours,
         ):
-            return _measured(given.pictures, ours, theirs)
+            return _measured(options.pictures, ours, theirs)
     except AvatarError as error:
         print(f"not measured: {error}")
         return 1

@@ -38,7 +38,7 @@ MIB = 1 << 20
 
 @dataclass
 class Watch:
-    """What was seen while the worker ran; memory in bytes, of the worker and what it started."""
+    """Samples of a running worker; memory in bytes, of the worker and its children."""
 
     seconds: float = 0.0
     code: int = 0
@@ -104,18 +104,18 @@ def report(name: str, seen: Watch, folder: Path) -> bool:
     return not left and abs(picture_s - sound_s) <= 1 / CANVAS["fps"]
 
 
-def _spec(title: str, said: dict[str, Any]) -> dict[str, Any]:
+def _spec(title: str, fields: dict[str, Any]) -> dict[str, Any]:
     face = {"kind": "rig", "character": "nova"}
-    return {"title": title, "canvas": CANVAS, "scenes": [{"id": "all", "face": face, **said}]}
+    return {"title": title, "canvas": CANVAS, "scenes": [{"id": "all", "face": face, **fields}]}
 
 
 def _recording(folder: Path) -> Path:
     """Two hours of speech as a compressed file: some minutes of it, again and again."""
-    said = speak(
+    fields = speak(
         Scene(id="s", script=SENTENCE * 60, voice=EspeakVoice()), folder / "speech", lambda ref: Path()
     )
     target = folder / "recording.ogg"
-    with av.open(str(said.wav)) as source, av.open(str(target), "w") as sink:
+    with av.open(str(fields.wav)) as source, av.open(str(target), "w") as sink:
         samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in source.decode(audio=0)])
         rate = source.streams.audio[0].rate
         stream = sink.add_stream("libopus", rate=48_000, layout="mono", bit_rate=32_000)

@@ -29,7 +29,7 @@ from avatar.measure import (
     background_ssim,
     frames_of,
     judge_sync,
-    masked_ssim,
+    ssim_in_mask,
     watch,
 )
 from avatar.pipeline.context import Context
@@ -113,17 +113,17 @@ def look_at_footage(clip: Path, text: str, folder: Path) -> int:
     face = VideoFace(video=MediaRef(path=str(clip.resolve()), name=clip.name), fit="trim", consent=consent)
     scene = Scene(id="look", script=text, face=face)
     spec = RenderSpec(title="Look", canvas=canvas, scenes=(scene,))
-    said = folder / "said.mp4"
-    finished = render_video(spec, said, Context(cache=folder / "cache", tell=lambda line: None))
+    spoken_video = folder / "said.mp4"
+    finished = render_video(spec, spoken_video, Context(cache=folder / "cache", tell=lambda line: None))
     control, phones = _spoken(scene, canvas.fps)
     control = _without_blinks(control)
-    frames = list(frames_of(said))
+    frames = list(frames_of(spoken_video))
     seen = watch(frames)
     frontal = np.abs(np.nan_to_num(seen.yaw_deg, nan=90.0)) < FRONTAL_DEG
     report = judge_sync(seen, control, phones, frames=frontal)
     sources = _sources(footage, canvas, len(frames))
     _sheet([sources, frames], seen, folder / "mouths.png")
-    print(f"{clip} says {text!r}: {said}")
+    print(f"{clip} says {text!r}: {spoken_video}")
     print(f"  frontal frames judged       {frontal.mean():8.0%}")
     print(f"  frames without a face       {sum(b - a + 1 for a, b in finished.lost_face_frames):8d}")
     print(f"  upper face against source   {_upper_face_ssim(frames, sources, seen):8.3f}  SSIM, worst of 12")
@@ -144,7 +144,7 @@ def _without_blinks(control: ControlTrack) -> ControlTrack:
 
 
 def _sources(footage: Footage, canvas: Canvas, count: int) -> list[Pixels]:
-    """What the engine started from, frame by frame."""
+    """Returns the frames that the engine started from."""
     from avatar.engines.motion.footage import FrameReader
     from avatar.engines.motion.framing import Framing
     from avatar.engines.motion.timeline import frames_of_steps, lay_out
@@ -163,7 +163,7 @@ def _upper_face_ssim(frames: Sequence[Pixels], sources: Sequence[Pixels], seen: 
         if np.isfinite(points[6, 1]):
             mask: npt.NDArray[np.bool_] = np.zeros(frames[index].shape[:2], bool)
             mask[: max(8, int(points[6, 1]))] = True
-            worst = min(worst, masked_ssim(frames[index], sources[index], mask))
+            worst = min(worst, ssim_in_mask(frames[index], sources[index], mask))
     return worst
 
 

@@ -1,4 +1,4 @@
-"""What a thousand machines at once cost the provisioning API: `scripts/bench machines [MACHINES]`.
+"""Measures the provisioning API with a thousand machines at once: `scripts/bench machines [MACHINES]`.
 
 Starts the real process on loopback and prints, for machines that only call home and for machines that go the
 whole way from a ramdisk to their certificates: seconds, calls, p50 and p99, what became of them, and the
@@ -34,8 +34,8 @@ async def call_home(server: RealServer, machines: int) -> FleetResult:
     async with httpx.AsyncClient(
         base_url=server.url, headers=server.headers, trust_env=False, timeout=60
     ) as operator:
-        wanted = {"name": "bench", "role": "operator", "scopes": ["machine:call_home"]}
-        key = (await operator.post("/api/keys", json=wanted)).raise_for_status().json()["key"]
+        key_request = {"name": "bench", "role": "operator", "scopes": ["machine:call_home"]}
+        key = (await operator.post("/api/keys", json=key_request)).raise_for_status().json()["key"]
     async with fleet_client(server.url) as client:
         return await Fleet(client).call_home(plan_fleet(machines, SEED, faulty=0, spread_s=8), key, SEED)
 
@@ -53,7 +53,7 @@ async def whole_way(server: RealServer, machines: int, faulty: float) -> FleetRe
 
 
 async def follow_inventory(path: Path, stop: asyncio.Event) -> tuple[int, int]:
-    """How often the file was read, and how often it was not whole."""
+    """Counts reads of the file, and incomplete ones."""
     reads = broken = 0
     while not stop.is_set():
         try:

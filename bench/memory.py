@@ -73,12 +73,12 @@ async def fill(database: Database, rows: int) -> None:
     """Rows in any direction: how long a search takes does not depend on it."""
     random = np.random.default_rng(7)
     async with database.transaction() as session:
-        [shelf] = await Memories(session).shelves(OWNER.tenant, OWNER.subject)
-        for number in range(shelf.last_number + 1, rows + 1):
+        [memories] = await Memories(session).shelves(OWNER.tenant, OWNER.subject)
+        for number in range(memories.last_number + 1, rows + 1):
             vector = random.normal(size=384).astype("<f4")
             row = Memory(
                 id=new_id("mem"),
-                shelf_id=shelf.id,
+                shelf_id=memories.id,
                 number=number,
                 text=SENTENCE.format(number),
                 text_sha256=hashlib.sha256(str(number).encode()).hexdigest(),
@@ -87,7 +87,7 @@ async def fill(database: Database, rows: int) -> None:
                 created_at=utcnow(),
             )
             session.add(row)
-        shelf.last_number = rows
+        memories.last_number = rows
 
 
 def spoil(folder: Path) -> None:

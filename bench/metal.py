@@ -1,4 +1,4 @@
-"""How long a machine takes from power-on to ready, stage by stage, on an emulated computer:
+"""Measures the stages of a machine from power-on to ready, on an emulated computer:
 `scripts/bench metal [--firmware uefi]`, as root. The run of Ansible is one task: what a farm's
 playbook adds is told by bench/role_runs.py.
 """
@@ -89,13 +89,13 @@ def main() -> int:
 
 
 def follow(power: PowerOn, machine: QemuMachine, patience_s: float) -> dict[str, float]:
-    """When each stage was first seen. Accepts the machine as soon as it is known."""
+    """Returns the time of each stage. Accepts the machine as soon as it is registered."""
 
     def state() -> str:
         found = power.machine(MAC)
         return "" if found is None else str(found["state"])
 
-    def accepted() -> bool:
+    def is_accepted() -> bool:
         found = power.machine(MAC)
         if found is not None and found["state"] == "discovered":
             power.accept(found, "node1")
@@ -105,7 +105,7 @@ def follow(power: PowerOn, machine: QemuMachine, patience_s: float) -> dict[str,
         "iPXE has an address": lambda: "DHCPACK" in power.dhcp_log,
         "the agent's kernel runs": lambda: "Command line:" in machine.console,
         "the agent has an address": lambda: "soundstage: address" in machine.console,
-        "it has reported, and is accepted": accepted,
+        "it has reported, and is accepted": is_accepted,
         "its plan stands": lambda: "PLAN:" in machine.console,
         "the image is on the disk": lambda: "100 %" in machine.console,
         "enrolled": lambda: "enrolled as" in machine.console,

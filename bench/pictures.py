@@ -128,14 +128,14 @@ def main() -> None:
     parser.add_argument("out", type=Path, nargs="?", default=Path("docs/pictures"))
     parser.add_argument("--photo", type=Path, action="append", default=[])
     parser.add_argument("--clip", type=Path, action="append", default=[])
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     private = Path("out/pictures")
     own = Consent(
         id="own", person="the operator's own material", granted_at="2026-01-01", purpose="contact sheet"
     )
 
-    from avatar.engines.rig import known_characters
+    from avatar.engines.rig import character_names
 
     with tempfile.TemporaryDirectory() as cache:
 
@@ -148,13 +148,13 @@ def main() -> None:
             return open_at
 
         centre: tuple[Crop, Crop] = ((0.38, 0.52, 0.62, 0.78), (0.38, 0.30, 0.62, 0.52))
-        for character in known_characters():
-            sheets_of(opener(RigFace(character=character)), character, given.out, *centre)
-        for photo in given.photo:
+        for character in character_names():
+            sheets_of(opener(RigFace(character=character)), character, options.out, *centre)
+        for photo in options.photo:
             private.mkdir(parents=True, exist_ok=True)
             face = PhotoFace(image=MediaRef(path=str(photo)), consent=own)
             sheets_of(opener(face), photo.stem, private, *centre)
-        for clip in given.clip:
+        for clip in options.clip:
             private.mkdir(parents=True, exist_ok=True)
             video = VideoFace(video=MediaRef(path=str(clip)), consent=own)
             sheets_of(opener(video), clip.stem, private, *centre)

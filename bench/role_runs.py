@@ -1,4 +1,4 @@
-"""How long Ansible takes for a farm in the lab, ours against plain settings in one run (as root).
+"""Times Ansible for a farm in the lab, ours against plain settings in one run (as root).
 
     sudo scripts/bench role_runs [--machines N] [--runs N] [--bare-plain]
 

@@ -81,7 +81,7 @@ class Result:
 
 def farm(chance: random.Random, nodes: int) -> list[Node]:
     """Machines with 1, 2 or 4 equal cards; every second one shares them."""
-    made = []
+    machines = []
     for number in range(nodes):
         model, memory_mib, _ = chance.choices(CARDS, [often for *_, often in CARDS])[0]
         count = chance.choice((1, 1, 2, 4))
@@ -90,8 +90,8 @@ def farm(chance: random.Random, nodes: int) -> list[Node]:
             for index in range(count)
         )
         name, pool = f"node-{number:06d}", "gpu-shared" if number % 2 else "default"
-        made.append(Node(name, name, cards, bool(number % 2), pool, 16_000 * count, 65_536 * count))
-    return made
+        machines.append(Node(name, name, cards, bool(number % 2), pool, 16_000 * count, 65_536 * count))
+    return machines
 
 
 def segments(chance: random.Random, render: int) -> list[Request]:
@@ -136,10 +136,10 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
     while arrivals or ends:
         now_s = min([*(arrivals[-1:]), *(ends[:1])], key=lambda one: one[0])[0]
         while arrivals and arrivals[-1][0] <= now_s:
-            for wanted in segments(chance, arrivals.pop()[1]):
+            for segment in segments(chance, arrivals.pop()[1]):
                 result.segments += 1
-                requests[wanted.id], pushed_s[wanted.id] = wanted, now_s
-                queue.push(wanted, now_s, chance.choice((0, 0, 0, 10)))
+                requests[segment.id], pushed_s[segment.id] = segment, now_s
+                queue.push(segment, now_s, chance.choice((0, 0, 0, 10)))
         started = time.process_time()
         while ends and ends[0][0] <= now_s:
             _, ended = heapq.heappop(ends)
@@ -177,8 +177,8 @@ def _waiting_bytes(chance: random.Random) -> float:
     queue, pushed = FairQueue(), 0
     tracemalloc.start()
     for render in range(1000):
-        for wanted in segments(chance, render):
-            queue.push(wanted, 0.0)
+        for segment in segments(chance, render):
+            queue.push(segment, 0.0)
             pushed += 1
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
@@ -189,9 +189,9 @@ def _explain_ms(table: LeaseTable, blocks: BlockList, now_s: float) -> float:
     """A request that fits nowhere is the dearest to explain: every node is looked at, and so are all
     changes.
     """
-    wanted = Request("why", "why", Needs("video", 1, 200_000, 4000, 16384))
+    segment = Request("why", "why", Needs("video", 1, 200_000, 4000, 16384))
     started = time.process_time()
-    explain(wanted, FarmState(table, blocks), now_s)
+    explain(segment, FarmState(table, blocks), now_s)
     return 1000 * (time.process_time() - started)
 
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "avatar/src"))
 
 import torch  # noqa: E402
 from avatar.engines.card_mode import MOUTH, SHARES  # noqa: E402
-from avatar.engines.latentsync.chunks import LENGTH  # noqa: E402
+from avatar.engines.latentsync.clip import LENGTH  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
 from avatar.engines.latentsync.memory import Plan, in_mode  # noqa: E402
 from avatar.engines.latentsync.sampler import Conditions, Sampler  # noqa: E402
@@ -49,16 +49,16 @@ class Counted(TorchDispatchMode):
         self._seen: dict[int, Any] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        self.hold(made)
+        result = func(*args, **(kwargs or {}))
+        self.hold(result)
         read = args[0] if args and isinstance(args[0], torch.Tensor) else None
         again = any(name in str(func) for name in _READ_AGAIN)
         self.most = max(self.most, self.now + (read.nbytes if again and read is not None else 0))
-        return made
+        return result
 
-    def hold(self, made: Any) -> None:
+    def hold(self, result: Any) -> None:
         """Count a tensor, or tensors in a tuple, until nobody has it any more."""
-        for tensor in made if isinstance(made, (tuple, list)) else (made,):
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if not isinstance(tensor, torch.Tensor):
                 continue
             storage = tensor.untyped_storage()
@@ -73,7 +73,7 @@ class Counted(TorchDispatchMode):
         self.now -= size
 
 
-def fused(query: Any, key: Any, value: Any, **_: Any) -> Any:
+def attention_counts(query: Any, key: Any, value: Any, **_: Any) -> Any:
     """Attention as cards compute it: its result and a row of sums. Wide heads, which only the autoencoder
     has, may get the table of all pairs.
     """
@@ -83,13 +83,13 @@ def fused(query: Any, key: Any, value: Any, **_: Any) -> Any:
     return torch.empty_like(query) if table is not None else query
 
 
-def published(plan: Plan) -> Networks:
+def networks_of_published_size(plan: Plan) -> Networks:
     with torch.device("meta"):
-        made = Networks(LatentSyncUNet(), WhisperEncoder(), open_vae())
-    for network in (made.unet, made.whisper, made.vae):
+        result = Networks(LatentSyncUNet(), WhisperEncoder(), open_vae())
+    for network in (result.unet, result.whisper, result.vae):
         torch.nn.Module.to(network, plan.dtype, memory_format=torch.channels_last)
         network.eval().requires_grad_(False)
-    return made
+    return result
 
 
 def weights_of(network: Any) -> int:
@@ -98,53 +98,53 @@ def weights_of(network: Any) -> int:
 
 def stages(plan: Plan, networks: Networks | None = None, side_px: int = SIDE_PX) -> dict[str, int]:
     """The most bytes on the card in each stage: the weights that lie there then, and all tensors."""
-    networks = networks or published(plan)
+    networks = networks or networks_of_published_size(plan)
     unet, vae, ears = (weights_of(one) for one in (networks.unet, networks.vae, networks.whisper))
     resident = ears + (0 if plan.park else unet + vae)
     latent = side_px // 8
     frames = LENGTH * plan.chunks
 
-    def given(*shape: int) -> Any:
+    def empty_tensor(*shape: int) -> Any:
         return torch.empty(shape, dtype=plan.dtype, device="meta")
 
-    def held(count: int) -> list[Any]:
-        """What a clip keeps of its frames: both latents and the finished one."""
-        return [given(count, 4, latent, latent) for _ in range(3)]
+    def clip_tensors(count: int) -> list[Any]:
+        """Returns the tensors that a clip holds of its frames: both latents and the finished one."""
+        return [empty_tensor(count, 4, latent, latent) for _ in range(3)]
 
     coder = FaceCoder(networks.vae, at_once=plan.faces, bands=plan.bands)
     networks.unet.slice_feed_forward(plan.slices)
     sampler = Sampler(networks.unet, 2, 1.5, split=plan.split)
 
     def hear() -> None:
-        networks.whisper(given(1, 80, 3000))
+        networks.whisper(empty_tensor(1, 80, 3000))
 
     def encode() -> None:
-        coder.encode(given(plan.faces, 3, side_px, side_px))
+        coder.encode(empty_tensor(plan.faces, 3, side_px, side_px))
 
     def denoise() -> None:
         chunk = Conditions(
-            given(1, 1, latent, latent),
-            given(LENGTH, 4, latent, latent),
-            given(LENGTH, 4, latent, latent),
-            given(LENGTH, 50, 384),
+            empty_tensor(1, 1, latent, latent),
+            empty_tensor(LENGTH, 4, latent, latent),
+            empty_tensor(LENGTH, 4, latent, latent),
+            empty_tensor(LENGTH, 50, 384),
         )
-        sampler.denoise(given(1, 4, latent, latent), [chunk] * plan.chunks)
+        sampler.denoise(empty_tensor(1, 4, latent, latent), [chunk] * plan.chunks)
 
     def decode() -> None:
-        coder.decode(given(plan.faces, 4, latent, latent))
+        coder.decode(empty_tensor(plan.faces, 4, latent, latent))
 
     parked = {"hear": 0, "encode": vae, "denoise": unet, "decode": vae}
-    told = {}
+    totals = {}
     for name, work in zip(STAGES, (hear, encode, denoise, decode), strict=True):
-        kept = held(2 * frames)
-        here = resident + (parked[name] if plan.park else 0) + sum(tensor.nbytes for tensor in kept)
-        told[name] = here + most_of(work)
-    return told
+        clip_memory = clip_tensors(2 * frames)
+        here = resident + (parked[name] if plan.park else 0) + sum(tensor.nbytes for tensor in clip_memory)
+        totals[name] = here + most_of(work)
+    return totals
 
 
 def most_of(work: Callable[[], None]) -> int:
     real = functional.scaled_dot_product_attention
-    functional.scaled_dot_product_attention = fused
+    functional.scaled_dot_product_attention = attention_counts
     try:
         with torch.inference_mode(), Counted() as counted:
             work()

@@ -1,4 +1,4 @@
-"""Which operations take most of the time; the programs that measure speed print it."""
+"""Lists the operations that take most of the time; the programs that measure speed print it."""
 
 from __future__ import annotations
 

@@ -24,21 +24,21 @@ import cv2  # noqa: E402
 import latentsync_cases as cases  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
 from avatar.engines.latentsync.faces import face_mask  # noqa: E402
-from avatar.engines.latentsync.mel import LogMel  # noqa: E402
+from avatar.engines.latentsync.sampler import ddim_steps  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
+from avatar.engines.latentsync.whisper import LogMel  # noqa: E402
 from latentsync_cases import FIGURES, SIDE_PX  # noqa: E402
 from published_latentsync import (  # noqa: E402
     Taken,
     before_levels,
+    mask_file,
     open_original,
     original_hearing,
     original_restorer,
     original_unet,
     original_vae,
-    published_mask,
     run,
     scheduler,
     unet_config,
@@ -57,17 +57,19 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(TORCH_THREADS)
     open_original(arguments.checkout)
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     print(f"{'case':<34} {'largest error':>14} {'original s':>11} {'ours s':>8}")
     with torch.no_grad():
         for case in (sounds, unet, unet_parts, steps, mask, geometry, whole):
-            kept |= case()
+            figures_by_name |= case()
     if arguments.write:
-        np.savez_compressed(FIGURES, **kept)
-        print(f"{FIGURES}: {len(kept)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
+        np.savez_compressed(FIGURES, **figures_by_name)
+        print(f"{FIGURES}: {len(figures_by_name)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
 
 
-def told(name: str, ours: Any, theirs: Any, seconds: tuple[float, float] = (0, 0)) -> dict[str, Array]:
+def report_difference(
+    name: str, ours: Any, theirs: Any, seconds: tuple[float, float] = (0, 0)
+) -> dict[str, Array]:
     """Prints a comparison; the figures of the original's result."""
     mine, original = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if mine.shape != original.shape:
@@ -76,7 +78,7 @@ def told(name: str, ours: Any, theirs: Any, seconds: tuple[float, float] = (0, 0
     return {name: figures(original.astype(np.float32))}
 
 
-def timed(call: Any) -> tuple[Any, float]:
+def time_call(call: Any) -> tuple[Any, float]:
     started = time.perf_counter()
     result = call()
     return result, time.perf_counter() - started
@@ -85,21 +87,23 @@ def timed(call: Any) -> tuple[Any, float]:
 def sounds() -> dict[str, Array]:
     from latentsync.whisper.whisper.audio import log_mel_spectrogram
 
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     hearing = original_hearing()
     for name, seconds in cases.SOUNDS.items():
         samples = cases.sound(seconds)
         mel = LogMel(samples)
         ours = torch.cat([window[:, :count] for window, count in mel.windows()], dim=1)
-        kept |= told(f"mel.{name}", ours, log_mel_spectrogram(torch.from_numpy(samples)))
+        figures_by_name |= report_difference(
+            f"mel.{name}", ours, log_mel_spectrogram(torch.from_numpy(samples))
+        )
         with contextlib.redirect_stdout(io.StringIO()):
-            theirs, first = timed(
+            theirs, first = time_call(
                 lambda: torch.stack(hearing.feature2chunks(hearing.audio2feat(torch.from_numpy(samples)), 25))  # noqa: B023
             )
-        mine, second = timed(lambda: cases.our_tokens(samples, len(theirs)))  # noqa: B023
-        kept |= told(f"tokens.{name}", mine, theirs, (first, second))
-        kept[f"frames.{name}"] = np.array([len(theirs)], np.float32)
-    return kept
+        mine, second = time_call(lambda: cases.our_tokens(samples, len(theirs)))  # noqa: B023
+        figures_by_name |= report_difference(f"tokens.{name}", mine, theirs, (first, second))
+        figures_by_name[f"frames.{name}"] = np.array([len(theirs)], np.float32)
+    return figures_by_name
 
 
 def as_original(x: Any, frames: int) -> Any:
@@ -115,14 +119,16 @@ def unet() -> dict[str, Array]:
     theirs, ours = original_unet(), cases.our_unet()
     if cases.shapes_of(theirs.state_dict()) != cases.shapes_of(ours.state_dict()):
         raise SystemExit("the state dicts differ")
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     for frames in (16, 5):
         latents, tokens = (torch.from_numpy(array) for array in cases.network_inputs(frames))
         for step in (951, 1):
             number = torch.tensor(step)
-            raw, first = timed(lambda: theirs(as_original(latents, frames), number, tokens).sample)  # noqa: B023
-            mine, second = timed(lambda: ours(latents, number, tokens, frames))  # noqa: B023
-            kept |= told(f"unet.{frames} frames.step {step}", mine, as_ours(raw), (first, second))
+            raw, first = time_call(lambda: theirs(as_original(latents, frames), number, tokens).sample)  # noqa: B023
+            mine, second = time_call(lambda: ours(latents, number, tokens, frames))  # noqa: B023
+            figures_by_name |= report_difference(
+                f"unet.{frames} frames.step {step}", mine, as_ours(raw), (first, second)
+            )
     with torch.device("meta"):
         from latentsync.models.unet import UNet3DConditionModel
 
@@ -132,8 +138,8 @@ def unet() -> dict[str, Array]:
     if keys != cases.shapes_of(mine_full.state_dict()):
         raise SystemExit("the state dicts of the published size differ")
     print(f"{'unet.keys of the published size':<34} {len(keys):>14}")
-    kept["keys.unet"] = np.frombuffer("\n".join(keys).encode(), np.uint8)  # type: ignore[assignment]
-    return kept
+    figures_by_name["keys.unet"] = np.frombuffer("\n".join(keys).encode(), np.uint8)  # type: ignore[assignment]
+    return figures_by_name
 
 
 def unet_parts() -> dict[str, Array]:
@@ -144,24 +150,26 @@ def unet_parts() -> dict[str, Array]:
     tokens = torch.from_numpy(noise("tokens", (2 * frames, 50, 384)))
     five = as_original(x, frames)
     level, mine = theirs.down_blocks[0], ours.down_blocks[0]
-    kept = told(
+    figures_by_name = report_difference(
         "part.residual", mine.resnets[0](x, time_in, frames), as_ours(level.resnets[0](five, time_in))
     )
     raw = level.attentions[0](five, encoder_hidden_states=tokens).sample
-    kept |= told("part.spatial", mine.attentions[0](x, tokens), as_ours(raw))
+    figures_by_name |= report_difference("part.spatial", mine.attentions[0](x, tokens), as_ours(raw))
     raw = level.motion_modules[0](five, None, None)
-    kept |= told("part.motion", mine.motion_modules[0](x, frames), as_ours(raw))
+    figures_by_name |= report_difference("part.motion", mine.motion_modules[0](x, frames), as_ours(raw))
     raw = level.downsamplers[0](five)
-    kept |= told("part.half", mine.downsamplers[0](x), as_ours(raw))
+    figures_by_name |= report_difference("part.half", mine.downsamplers[0](x), as_ours(raw))
     wide = torch.from_numpy(noise("wide", (2 * frames, 96, 4, 4)))
     raw = theirs.up_blocks[0].upsamplers[0](as_original(wide, frames))
-    kept |= told("part.double", ours.up_blocks[0].upsamplers[0](wide), as_ours(raw))
+    figures_by_name |= report_difference("part.double", ours.up_blocks[0].upsamplers[0](wide), as_ours(raw))
     raw = theirs.mid_block(as_original(wide, frames), time_in, encoder_hidden_states=tokens)
-    return kept | told("part.middle", ours.mid_block(wide, time_in, tokens, frames), as_ours(raw))
+    return figures_by_name | report_difference(
+        "part.middle", ours.mid_block(wide, time_in, tokens, frames), as_ours(raw)
+    )
 
 
 def steps() -> dict[str, Array]:
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     for count in (3, 20):
         theirs = scheduler()
         theirs.set_timesteps(count)
@@ -173,15 +181,15 @@ def steps() -> dict[str, Array]:
             guess = torch.from_numpy(noise(f"guess {step.timestep}", tuple(x.shape)))
             x = theirs.step(guess, number, x, eta=0.0).prev_sample
             mine = step.apply(mine, guess)
-        kept |= told(f"ddim.{count} steps", mine, x)
-    return kept
+        figures_by_name |= report_difference(f"ddim.{count} steps", mine, x)
+    return figures_by_name
 
 
 def mask() -> dict[str, Array]:
     """Ours is a polygon: the share of pixels in which it differs is printed; kept is how many pixels of each
     row and column the published one keeps, and a sum over all of them.
     """
-    picture = cv2.imread(str(published_mask()), cv2.IMREAD_GRAYSCALE)
+    picture = cv2.imread(str(mask_file()), cv2.IMREAD_GRAYSCALE)
     published = picture > 127
     differ = float((published != (face_mask(256) > 0.5)).mean())
     print(f"{'mask.share that differs':<34} {differ:14.2e}")
@@ -197,7 +205,7 @@ def geometry() -> dict[str, Array]:
     to levels: a cut makes a whole level of the last bit of a value that is nearly whole.
     """
     count = 12
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     for name, pictures in (("", cases.frames(count)), (".plain", cases.plain_frames(count))):
         restorer, ours = original_restorer(), cases.our_matrices(count)
         with before_levels() as crops:
@@ -205,17 +213,19 @@ def geometry() -> dict[str, Array]:
                 restorer.align_warp_face(picture.copy(), landmarks3=three, smooth=True)[1]
                 for picture, three in zip(pictures, cases.anchors(count), strict=True)
             ]
-        kept |= told(f"align{name}.matrices", np.stack(ours), torch.cat(matrices))
-        kept |= told(f"crop{name}", cases.whole_crops(pictures, ours), torch.stack(crops))
+        figures_by_name |= report_difference(f"align{name}.matrices", np.stack(ours), torch.cat(matrices))
+        figures_by_name |= report_difference(
+            f"crop{name}", cases.whole_crops(pictures, ours), torch.stack(crops)
+        )
         cut = np.stack([_squeezed(crop) for crop in crops])
         levels(f"crop{name}", cases.our_crops(pictures, ours), cut)
         faces = cases.smooth_faces(count, SIDE_PX)
         with before_levels() as frames:
-            _, first = timed(lambda: restore(restorer, faces, pictures, matrices))  # noqa: B023
-        back, second = timed(lambda: cases.our_frames(pictures, faces, ours))  # noqa: B023
-        kept |= told(f"restore{name}", back, torch.stack(frames), (first, second))
+            _, first = time_call(lambda: restore(restorer, faces, pictures, matrices))  # noqa: B023
+        back, second = time_call(lambda: cases.our_frames(pictures, faces, ours))  # noqa: B023
+        figures_by_name |= report_difference(f"restore{name}", back, torch.stack(frames), (first, second))
         levels(f"restore{name}", back.astype(np.uint8), torch.stack(frames).byte())
-    return kept
+    return figures_by_name
 
 
 def _squeezed(crop: Any) -> Any:
@@ -255,25 +265,25 @@ def whole() -> dict[str, Array]:
         cases.GENERATOR_SEED,
     )  # fmt: skip
     with before_levels() as seen:
-        caught, first = timed(lambda: run(taken, vae, original_unet(), original_hearing()))
+        caught, first = time_call(lambda: run(taken, vae, original_unet(), original_hearing()))
     theirs = torch.stack(seen[count:]).numpy()
     crops, matrices = torch.stack(caught["crops"]).permute(0, 2, 3, 1).numpy(), cases.our_matrices(count)
     ours = cases.our_crops(pictures, matrices)
     apart = levels("whole.crops", ours, crops)
-    faces, second = timed(lambda: cases.our_faces(samples, crops))
-    kept = told("whole.faces of its crops", faces, caught["faces"], (first, second))
+    faces, second = time_call(lambda: cases.our_faces(samples, crops))
+    figures_by_name = report_difference("whole.faces of its crops", faces, caught["faces"], (first, second))
     finished = cases.our_frames(pictures, faces, matrices)
-    kept |= told("whole.frames of its crops", finished, theirs)
+    figures_by_name |= report_difference("whole.frames of its crops", finished, theirs)
     levels("whole.frames of its crops", finished.astype(np.uint8), caught["frames"])
     own = cases.our_frames(pictures, cases.our_faces(samples, ours), matrices)
-    told("whole.frames of our crops", own, theirs)
+    report_difference("whole.frames of our crops", own, theirs)
     error = np.abs(own - theirs) / np.sqrt(np.mean(theirs**2))
     mean = np.sqrt(np.mean(error**2))
     print(f"{'  above 1e-3, share':<34} {(error > 1e-3).mean():14.2e}   root mean square {mean:.1e}")
     levels("whole.frames of our crops", own.astype(np.uint8), caught["frames"])
-    kept["whole.crops.apart"] = apart.astype(np.int32)
-    kept["whole.crops.values"] = crops.ravel()[apart]
-    return kept | {"whole.levels of its crops": figures(np.rint(theirs))}
+    figures_by_name["whole.crops.apart"] = apart.astype(np.int32)
+    figures_by_name["whole.crops.values"] = crops.ravel()[apart]
+    return figures_by_name | {"whole.levels of its crops": figures(np.rint(theirs))}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from liveportrait_cases import (  # noqa: E402
     SIZES,
     STEP_SIZES,
     network_inputs,
-    seeded_weights,
+    weights_of_network,
 )
 from published_liveportrait import open_original  # noqa: E402
 from seeded import Array, figures, largest_error  # noqa: E402
@@ -51,22 +51,22 @@ def main() -> None:
     torch.set_num_threads(TORCH_THREADS)
     torch.manual_seed(0)
     open_original(arguments.checkout)
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     print(f"{'case':<40} {'largest error':>14} {'original s':>11} {'ours s':>8}")
     if "networks" in arguments.only:
         for name, sizes in SIZES.items():
             for network in NETWORKS:
-                kept |= compare(name, sizes, network)
+                figures_by_name |= compare(name, sizes, network)
     if "runs" in arguments.only:
-        kept |= compare_whole(SIZES["small"])
+        figures_by_name |= compare_whole(SIZES["small"])
     if "steps" in arguments.only:
-        kept |= compare_steps()
+        figures_by_name |= compare_steps()
     if arguments.write:
         if len(arguments.only) < len(PARTS):
             with np.load(FIGURES) as before:
-                kept = dict(before) | kept
-        np.savez_compressed(FIGURES, **kept)
-        print(f"{FIGURES}: {len(kept)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
+                figures_by_name = dict(before) | figures_by_name
+        np.savez_compressed(FIGURES, **figures_by_name)
+        print(f"{FIGURES}: {len(figures_by_name)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
 
 
 def original_config(sizes: Sizes) -> dict[str, Any]:
@@ -116,9 +116,9 @@ def original_network(network: str, sizes: Sizes) -> torch.nn.Module:
         "eyes": (StitchingRetargetingNetwork, perceptrons["eye"]),
         "lips": (StitchingRetargetingNetwork, perceptrons["lip"]),
     }[network]
-    made: torch.nn.Module = kind(**parameters)
-    fill(made, network)
-    return made.eval()
+    module: torch.nn.Module = kind(**parameters)
+    fill(module, network)
+    return module.eval()
 
 
 def compare_whole(sizes: Sizes) -> dict[str, Array]:
@@ -132,11 +132,11 @@ def compare_whole(sizes: Sizes) -> dict[str, Array]:
 
 def compare_steps() -> dict[str, Array]:
     """The original's figures for all steps of runs with crops of the published size and its own mask."""
-    from steps_liveportrait import Original, compared
+    from steps_liveportrait import Original, compare_all
 
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoints(Path(folder), STEP_SIZES)
-        return compared(Original(Path(folder)))
+        return compare_all(Original(Path(folder)))
 
 
 def write_checkpoints(folder: Path, sizes: Sizes) -> None:
@@ -162,7 +162,7 @@ def write_checkpoints(folder: Path, sizes: Sizes) -> None:
 
 def fill(module: torch.nn.Module, network: str) -> None:
     shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    values = seeded_weights(network, shapes)
+    values = weights_of_network(network, shapes)
     module.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in values.items()})
 
 
@@ -182,7 +182,7 @@ def compare(name: str, sizes: Sizes, network: str) -> dict[str, Array]:
         between = time.perf_counter()
         mine = ours(*inputs)
         ended = time.perf_counter()
-    kept: dict[str, Array] = {}
+    figures_by_name: dict[str, Array] = {}
     if network == "motion":
         parts = {part: (getattr(mine, part), raw[part]) for part in sorted(raw)}
     else:
@@ -190,12 +190,12 @@ def compare(name: str, sizes: Sizes, network: str) -> dict[str, Array]:
     error = 0.0
     for part, (a, b) in parts.items():
         error = max(error, largest_error(a.numpy(), b.numpy()))
-        kept[f"{name}.{network}.{part}"] = figures(b.numpy())
+        figures_by_name[f"{name}.{network}.{part}"] = figures(b.numpy())
     print(f"{name + '.' + network:<40} {error:14.2e} {between - started:11.2f} {ended - between:8.2f}")
     keys = sorted(f"{key} {tuple(value.shape)}" for key, value in theirs.state_dict().items())
     if name == "published":
-        kept[f"keys.{network}"] = np.frombuffer("\n".join(keys).encode(), np.uint8)  # type: ignore[assignment]
-    return kept
+        figures_by_name[f"keys.{network}"] = np.frombuffer("\n".join(keys).encode(), np.uint8)  # type: ignore[assignment]
+    return figures_by_name
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import liveportrait_whole as whole
 import numpy as np
 import torch
 from avatar.engines.liveportrait.animator import Animator
-from avatar.engines.liveportrait.loading import load_networks, required_files
+from avatar.engines.liveportrait.loading import load_networks, require_files
 from liveportrait_cases import SMALL
 from published_liveportrait import before_levels, inference_config, quiet_modules
 from seeded import Array, figures, largest_error
@@ -22,8 +22,8 @@ def compare_runs(folder: Path) -> dict[str, Array]:
     """The original's figures for all whole runs; its checkpoints lie in `folder`, and ours are loaded from
     there.
     """
-    networks = load_networks(required_files(folder), SMALL)
-    kept: dict[str, Array] = {}
+    networks = load_networks(require_files(folder), SMALL)
+    figures_by_name: dict[str, Array] = {}
     for name, case in whole.CASES.items():
         started = time.perf_counter()
         theirs = run_original(case, folder)
@@ -33,7 +33,7 @@ def compare_runs(folder: Path) -> dict[str, Array]:
         )
         ours = whole.ours(case, animator, theirs.matrices, theirs.backs)
         ended = time.perf_counter()
-        error = largest_error(ours.made, theirs.made)
+        error = largest_error(ours.rendered, theirs.rendered)
         moved = largest_error(ours.keypoints, theirs.keypoints)
         apart_laid = np.abs(ours.laid - theirs.laid) / np.sqrt(np.mean(theirs.laid**2))
         apart = np.abs(whole.crop_matrices(case) - theirs.matrices).max()
@@ -41,16 +41,16 @@ def compare_runs(folder: Path) -> dict[str, Array]:
         print(f"{'whole.' + name:<40} {error:14.2e} {seconds}", end="  ")
         print(f"keypoints {moved:.1e}, crop {apart:.0e} px", end=", ")
         print(f"laid back {apart_laid.max():.1e}, above 1e-3 {(apart_laid > 1e-3).mean():.1e}")
-        kept[f"whole.{name}.matrices"] = theirs.matrices
-        kept[f"whole.{name}.backs"] = theirs.backs
-        kept[f"whole.{name}.keypoints"] = theirs.keypoints.astype(np.float32)
-        for index, made in enumerate(theirs.made):
-            kept[f"whole.{name}.made.{index}"] = figures(made)
-            kept[f"whole.{name}.laid.{index}"] = figures(theirs.laid[index])
-    return kept
+        figures_by_name[f"whole.{name}.matrices"] = theirs.matrices
+        figures_by_name[f"whole.{name}.backs"] = theirs.backs
+        figures_by_name[f"whole.{name}.keypoints"] = theirs.keypoints.astype(np.float32)
+        for index, output in enumerate(theirs.rendered):
+            figures_by_name[f"whole.{name}.made.{index}"] = figures(output)
+            figures_by_name[f"whole.{name}.laid.{index}"] = figures(theirs.laid[index])
+    return figures_by_name
 
 
-class GivenCropper:
+class CropperDouble:
     """Stands where the original's cropper would ask detectors: the landmarks are given."""
 
     def __init__(self, frames: int) -> None:
@@ -76,16 +76,21 @@ class GivenCropper:
         from src.utils.crop import crop_image
 
         points = whole.as_published(whole.landmarks("source", index))
-        asked = self.crop_cfg
-        made: dict[str, Any] = crop_image(
-            picture, points, dsize=asked.dsize, scale=asked.scale, vy_ratio=asked.vy_ratio, flag_do_rot=True
+        crop_config = self.crop_cfg
+        output: dict[str, Any] = crop_image(
+            picture,
+            points,
+            dsize=crop_config.dsize,
+            scale=crop_config.scale,
+            vy_ratio=crop_config.vy_ratio,
+            flag_do_rot=True,
         )
-        self.matrices.append(made["M_o2c"][:2].astype(np.float32))
-        self.backs.append(made["M_c2o"][:2].astype(np.float32))
+        self.matrices.append(output["M_o2c"][:2].astype(np.float32))
+        self.backs.append(output["M_c2o"][:2].astype(np.float32))
         small = (whole.SIDE_PX, whole.SIDE_PX)
-        made["img_crop_256x256"] = cv2.resize(made["img_crop"], small, interpolation=cv2.INTER_AREA)
-        made["lmk_crop"] = points
-        return made
+        output["img_crop_256x256"] = cv2.resize(output["img_crop"], small, interpolation=cv2.INTER_AREA)
+        output["lmk_crop"] = points
+        return output
 
 
 def run_original(case: whole.Whole, folder: Path) -> whole.Result:
@@ -102,7 +107,7 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
     config = inference_config(folder, whole.SIDE_PX, whole.CROP_PX, card=False, **options)
     quiet_modules(original)
     pipeline = original.LivePortraitPipeline(config, CropConfig())
-    pipeline.cropper = GivenCropper(case.frames)
+    pipeline.cropper = CropperDouble(case.frames)
     wrapper = pipeline.live_portrait_wrapper
 
     driven = 1 if case.pictured else case.frames
@@ -114,9 +119,9 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
     drawn: list[tuple[Array, Array]] = []
 
     def watch(volume: Any, source: Any, driven: Any) -> Any:
-        made = type(wrapper).warp_decode(wrapper, volume, source, driven)
-        drawn.append((np.concatenate([source.numpy(), driven.numpy()]), made["out"].numpy()[0]))
-        return made
+        output = type(wrapper).warp_decode(wrapper, volume, source, driven)
+        drawn.append((np.concatenate([source.numpy(), driven.numpy()]), output["out"].numpy()[0]))
+        return output
 
     wrapper.warp_decode = watch
     module: Any = original
@@ -131,6 +136,6 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
         np.stack(pipeline.cropper.matrices),
         np.stack(pipeline.cropper.backs),
         np.stack([keypoints for keypoints, _ in drawn]),
-        np.stack([made for _, made in drawn]),
+        np.stack([output for _, output in drawn]),
         np.stack(laid),
     )

@@ -38,7 +38,7 @@ sys.path[:0] = [str(ROOT / "avatar/src"), *(str(ROOT / "tests/avatar" / room) fo
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
-from avatar.pipeline.context import Context, Told  # noqa: E402
+from avatar.pipeline.context import Context, ProgressEvent  # noqa: E402
 from avatar.pipeline.render import render_video  # noqa: E402
 from avatar.spec import FrameProgress, RenderSpec  # noqa: E402
 
@@ -83,19 +83,19 @@ class Watch:
     total_minutes: float = math.nan
     """Of the video; known when the first frame is."""
     _begun: float = field(default_factory=time.monotonic)
-    _told: int = 0
+    _reported: int = 0
 
-    def hear(self, line: Told) -> None:
+    def hear(self, line: ProgressEvent) -> None:
         if not isinstance(line, FrameProgress):
             return
-        told = memory_mib()
+        slopes_text = memory_mib()
         minute = line.done_frames / FPS / 60
         self.total_minutes = line.total_frames / FPS / 60
-        self.readings.append(Reading(minute, told["VmRSS"], told["RssAnon"], self.card()))
+        self.readings.append(Reading(minute, slopes_text["VmRSS"], slopes_text["RssAnon"], self.card()))
         every = max(1, line.total_frames // WINDOWS)
-        if line.done_frames // every > self._told or line.done_frames == line.total_frames:
-            window = [one for one in self.readings if one.minute > self._told * every / FPS / 60]
-            self._told = line.done_frames // every
+        if line.done_frames // every > self._reported or line.done_frames == line.total_frames:
+            window = [one for one in self.readings if one.minute > self._reported * every / FPS / 60]
+            self._reported = line.done_frames // every
             self._row(window)
 
     def check(self) -> None:
@@ -103,7 +103,7 @@ class Watch:
             raise TimeUp
 
     def cut_short(self) -> str:
-        """How far it came, and how long all of it would take."""
+        """Returns how far it came, and how long all of it would take."""
         took = time.monotonic() - self._begun
         if not self.readings:
             return f"cut short: no frame was reached in {took:.0f} s"
@@ -127,17 +127,17 @@ class Watch:
 
 
 def main() -> int:
-    given = arguments()
-    watch = Watch(given.seconds, card_memory(given.small))
-    source = {"latentsync": "video", "liveportrait": given.source}.get(given.engine, "photo")
-    device = "processor" if given.small or not has_card() else "card"
-    print(f"{given.engine} of a {source} on the {device}, {given.minutes:g} minutes; MiB and seconds")
+    options = arguments()
+    watch = Watch(options.seconds, card_memory(options.small))
+    source = {"latentsync": "video", "liveportrait": options.source}.get(options.engine, "photo")
+    device = "processor" if options.small or not has_card() else "card"
+    print(f"{options.engine} of a {source} on the {device}, {options.minutes:g} minutes; MiB and seconds")
     heads = ("minute", "resident", "most", "no file", "card", "s")
     print(" ".join(f"{head:>{width}}" for head, width in zip(heads, (7, 9, 9, 9, 9, 8), strict=True)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with small_networks(folder / "models"):
-            spec = long_scene(folder, given.engine, source, given.minutes)
+            spec = long_scene(folder, options.engine, source, options.minutes)
             before, whole = memory_mib()["VmHWM"], True
             try:
                 done = render_video(
@@ -147,10 +147,10 @@ def main() -> int:
             except TimeUp:
                 whole = False
     print(f"most of the process: {memory_mib()['VmHWM']:.0f} MiB, before the render {before:.0f}")
-    return ended(watch, whole=whole)
+    return report_end(watch, whole=whole)
 
 
-def ended(watch: Watch, *, whole: bool) -> int:
+def report_end(watch: Watch, *, whole: bool) -> int:
     """The program's status, told in the last line."""
     slope, grows = verdict(watch.readings)
     lines = [slope] if whole else [slope, watch.cut_short()]
@@ -167,10 +167,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30, help="how long is spoken")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--small", action="store_true", help="on the processor although there is a card")
-    given = parser.parse_args()
-    if given.small:
+    options = parser.parse_args()
+    if options.small:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    return given
+    return options
 
 
 def verdict(readings: list[Reading]) -> tuple[str, bool]:
@@ -183,12 +183,14 @@ def verdict(readings: list[Reading]) -> tuple[str, bool]:
         name: float(np.polyfit(minutes, [getattr(one, name) for one in later], 1)[0])
         for name in ("resident", "anonymous", "card")
     }
-    told = ", ".join(f"{name} {slope:+.2f}" for name, slope in slopes.items())
+    slopes_text = ", ".join(f"{name} {slope:+.2f}" for name, slope in slopes.items())
     grows = max(slopes.values()) > FLAT_MIB
     judged = minutes[-1] - minutes[0] >= JUDGED_MINUTES
-    said = ("it grows" if grows else "flat") if judged else "too short for a verdict"
+    outcome = ("it grows" if grows else "flat") if judged else "too short for a verdict"
     where = f"minute {minutes[0]:.1f} to {minutes[-1]:.1f}"
-    return f"slope in MiB a minute, {where}: {told}; {said} (at most {FLAT_MIB:g})", bool(judged and grows)
+    return f"slope in MiB a minute, {where}: {slopes_text}; {outcome} (at most {FLAT_MIB:g})", bool(
+        judged and grows
+    )
 
 
 def has_card() -> bool:

@@ -37,7 +37,7 @@ class _Stopped(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """What the original's pipeline is given. pictures: RGB, all of one size. anchors: left brow, right brow
+    """Inputs of the original's pipeline. pictures: RGB, all of one size. anchors: left brow, right brow
     and nose of each, whole pixels, for its own detector is not free. crop: takes the place of its own crops.
     """
 
@@ -98,9 +98,9 @@ def unet_config(shape: UNetShape) -> dict[str, Any]:
 def original_unet(shape: UNetShape = cases.SMALL) -> Any:
     from latentsync.models.unet import UNet3DConditionModel
 
-    made = UNet3DConditionModel.from_config(unet_config(shape))
-    cases.fill(made, 1)
-    return made
+    network = UNet3DConditionModel.from_config(unet_config(shape))
+    cases.fill(network, 1)
+    return network
 
 
 def scheduler() -> Any:
@@ -123,13 +123,13 @@ def before_levels() -> Iterator[list[Any]]:
     caught: list[Any] = []
     real = module.rearrange
 
-    def watched(tensor: Any, pattern: str) -> Any:
-        made = real(tensor, pattern)
+    def log_shape(tensor: Any, pattern: str) -> Any:
+        network = real(tensor, pattern)
         if pattern == "c h w -> h w c":
-            caught.append(made.clone())
-        return made
+            caught.append(network.clone())
+        return network
 
-    module.rearrange = watched
+    module.rearrange = log_shape
     try:
         yield caught
     finally:
@@ -192,13 +192,13 @@ def run(taken: Taken, vae: Any, unet: Any, hearing: Any) -> dict[str, Any]:
         pipeline(
             "", torch.from_numpy(taken.samples), "", num_frames=taken.chunk, height=taken.side_px,
             width=taken.side_px, num_inference_steps=taken.steps, guidance_scale=taken.guidance,
-            weight_dtype=taken.dtype, mask_image_path=str(published_mask()),
+            weight_dtype=taken.dtype, mask_image_path=str(mask_file()),
             generator=torch.Generator(taken.device).manual_seed(taken.seed),
         )  # fmt: skip
     return caught
 
 
-def published_mask() -> Path:
+def mask_file() -> Path:
     return Path(sys.path[0]) / "latentsync/utils/mask.png"
 
 

@@ -64,7 +64,7 @@ def inference_config(folder: Path, side_px: int, crop_px: int, *, card: bool, **
     )
 
 
-def opened(folder: Path, crop_px: int, *, card: bool) -> Run:
+def open_run(folder: Path, crop_px: int, *, card: bool) -> Run:
     """Its pipeline: from a photo, driving frames (RGB) and their landmarks to the frames it would encode."""
     import src.live_portrait_pipeline as module
     from src.config.argument_config import ArgumentConfig
@@ -76,7 +76,7 @@ def opened(folder: Path, crop_px: int, *, card: bool) -> Run:
     pipeline = module.LivePortraitPipeline(config, CropConfig(dsize=crop_px))
     for name in ("source.png", "driving.mp4"):
         (folder / name).touch()
-    asked = ArgumentConfig(
+    arguments = ArgumentConfig(
         source=str(folder / "source.png"),
         driving=str(folder / "driving.mp4"),
         output_dir=str(folder / "out"),
@@ -92,16 +92,16 @@ def opened(folder: Path, crop_px: int, *, card: bool) -> Run:
             "images2video": lambda frames, **_: encoded.append(frames),
         }
         vars(module).update(changes)
-        GivenPoints([as_published(one) for one in moved], [as_published(points)]).of(pipeline.cropper)
-        pipeline.execute(asked)
-        made: list[Pixels] = encoded[-1]
-        return made
+        PointsDouble([as_published(one) for one in moved], [as_published(points)]).of(pipeline.cropper)
+        pipeline.execute(arguments)
+        clipped: list[Pixels] = encoded[-1]
+        return clipped
 
     return run
 
 
 def quiet_modules(module: Any) -> None:
-    """What its pipeline tells, and writes beside the frames, is left out."""
+    """Silences its pipeline, and what it writes beside the frames."""
     wrapper: Any = sys.modules["src.live_portrait_wrapper"]
     wrapper.log = lambda *_, **__: None
     changes: dict[str, Any] = {
@@ -114,7 +114,7 @@ def quiet_modules(module: Any) -> None:
     vars(module).update(changes)
 
 
-class GivenPoints:
+class PointsDouble:
     """Stands where the original's cropper asks detectors that are not free; all else of it is its own. Each
     of `films`, in the order in which they are cropped, holds the points of its pictures.
     """
@@ -157,11 +157,11 @@ class _WatchedNumpy:
         return getattr(np, name)
 
     def clip(self, values: Any, low: float, high: float) -> Any:
-        made = np.clip(values, low, high)
+        clipped = np.clip(values, low, high)
         if high != MOST_LEVEL:
-            return made
-        self.caught.append(made)
-        return np.rint(made) if self._rounded else made
+            return clipped
+        self.caught.append(clipped)
+        return np.rint(clipped) if self._rounded else clipped
 
 
 @contextlib.contextmanager

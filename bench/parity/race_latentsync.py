@@ -26,15 +26,14 @@ import published_latentsync as published  # finds our packages
 import torch
 from avatar.engines.ahead import ahead
 from avatar.engines.latentsync.align import Aligner
-from avatar.engines.latentsync.clip import Clip, Settings, Shot
+from avatar.engines.latentsync.clip import Clip, FrameInput, Settings
 from avatar.engines.latentsync.engine import AHEAD_THREADS, prefetch_frames
-from avatar.engines.latentsync.following import Seen
+from avatar.engines.latentsync.face_placement import FacePlacement
+from avatar.engines.latentsync.faces import cut_out
 from avatar.engines.latentsync.loading import Networks
-from avatar.engines.latentsync.mel import LogMel
 from avatar.engines.latentsync.memory import Plan, plan
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ, UNetShape
-from avatar.engines.latentsync.warp import cut_out
-from avatar.engines.latentsync.whisper import feature_blocks, frame_tokens
+from avatar.engines.latentsync.whisper import LogMel, feature_blocks, frame_tokens
 from latentsync_cases import SMALL, SMALL_VAE, anchors
 from speed_latentsync import random_networks
 
@@ -58,46 +57,46 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--small", action="store_true")
-    given = parser.parse_args()
-    if not torch.cuda.is_available() and not given.small:
+    options = parser.parse_args()
+    if not torch.cuda.is_available() and not options.small:
         print("no card here: not measured")
         return
-    shape, vae, side = (SMALL, SMALL_VAE, 64) if given.small else (UNetShape(), {}, 512)
-    published.open_original(given.checkout)
+    shape, vae, side = (SMALL, SMALL_VAE, 64) if options.small else (UNetShape(), {}, 512)
+    published.open_original(options.checkout)
     usual = plan("auto")
     networks = random_networks(shape, vae, usual)
     for network in (networks.unet, networks.vae):
         torch.nn.Module.to(network, usual.device)
-    pictures, points, samples = film(given.frames)
+    pictures, points, samples = film(options.frames)
     print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
     print(f"{'':<20} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
     ours = {}
 
-    def entered(ways: Plan, **more: Any) -> Callable[[int], int]:
+    def open_plan(ways: Plan, **more: Any) -> Callable[[int], int]:
         """So many frames of the film by one clip of ours."""
-        settings = Settings(given.steps, GUIDANCE, side, length=CHUNK, seed=SEED, **more)
+        settings = Settings(options.steps, GUIDANCE, side, length=CHUNK, seed=SEED, **more)
         clip = Clip(networks, ways, settings)
         size = (pictures.shape[2], pictures.shape[1])
         coming = prefetch_frames(settings, ways, size)
         return lambda count: race(clip, networks, side, coming, pictures[:count], points[:count], samples)
 
     for name, more in WAYS.items():
-        ours[name] = warmed(name, entered(usual, **more), given.frames)
-    theirs = warmed(
+        ours[name] = warm_up(name, open_plan(usual, **more), options.frames)
+    theirs = warm_up(
         "the original",
-        original(networks, shape, vae, usual, side, given, pictures, points, samples),
-        given.frames,
+        original(networks, shape, vae, usual, side, options, pictures, points, samples),
+        options.frames,
     )
     for name, rate in ours.items():
         if "reuse" not in WAYS[name]:
             print(f"{name} / the original: {rate / theirs:.2f}", flush=True)
-    if given.compile:
+    if options.compile:
         if usual.device.type == "cuda":
             torch.cuda.empty_cache()
-        run = entered(replace(usual, compile=True))
-        first = min(given.frames, usual.chunks * CHUNK)
-        told("ours, compiling", lambda: run(first))
-        rate = told("ours, compiled", lambda: run(given.frames))
+        run = open_plan(replace(usual, compile=True))
+        first = min(options.frames, usual.chunks * CHUNK)
+        time_work("ours, compiling", lambda: run(first))
+        rate = time_work("ours, compiled", lambda: run(options.frames))
         print(f"ours, compiled / the original: {rate / theirs:.2f}")
 
 
@@ -115,16 +114,16 @@ def race(
 ) -> int:
     """Ours, as the engine does it: what needs no card is made ahead in a thread, `most` frames of it."""
 
-    def shots() -> Iterator[Shot]:
+    def shots() -> Iterator[FrameInput]:
         if torch.cuda.is_available():
             torch.set_num_threads(AHEAD_THREADS)
         aligner = Aligner(side, "published")
         tokens = frame_tokens(feature_blocks(LogMel(samples), networks.whisper), len(pictures))
-        for picture, three, heard in zip(pictures, points, tokens, strict=True):
+        for picture, three, audio_embeds in zip(pictures, points, tokens, strict=True):
             bgr = np.ascontiguousarray(picture[:, :, ::-1])
             matrix = aligner.matrix(three)
             crop = np.ascontiguousarray(cut_out(bgr, matrix, side, CPU)[:, :, ::-1])
-            yield Shot(bgr, Seen(matrix, 1.0, True), crop, heard)
+            yield FrameInput(bgr, FacePlacement(matrix, 1.0, True), crop, audio_embeds)
 
     with ahead(shots, most) as coming:
         return sum(1 for _ in clip.draw(coming, len(pictures)))
@@ -136,7 +135,7 @@ def original(
     vae: dict[str, Any],
     ways: Plan,
     side: int,
-    given: argparse.Namespace,
+    options: argparse.Namespace,
     pictures: Any,
     points: Any,
     samples: Any,
@@ -154,21 +153,21 @@ def original(
     hearing.model.to(ways.device)
 
     def run(count: int) -> int:
-        said = samples[: int((count - 2) / FPS * SAMPLE_RATE_HZ)]
-        film = (said, pictures[:count], points[:count])
-        ways_in = (side, given.steps, GUIDANCE, CHUNK, SEED, str(ways.device), ways.dtype)
+        clip_samples = samples[: int((count - 2) / FPS * SAMPLE_RATE_HZ)]
+        film = (clip_samples, pictures[:count], points[:count])
+        ways_in = (side, options.steps, GUIDANCE, CHUNK, SEED, str(ways.device), ways.dtype)
         return len(published.run(published.Taken(*film, *ways_in), coder, unet, hearing)["frames"])
 
     return run
 
 
-def warmed(name: str, run: Callable[[int], int], frames: int) -> float:
+def warm_up(name: str, run: Callable[[int], int], frames: int) -> float:
     """Frames per second, after a chunk for what libraries choose and load on first use."""
     run(min(frames, CHUNK))
-    return told(name, lambda: run(frames))
+    return time_work(name, lambda: run(frames))
 
 
-def told(name: str, work: Callable[[], int]) -> float:
+def time_work(name: str, work: Callable[[], int]) -> float:
     """Frames per second of one run."""
     card = torch.cuda.is_available()
     if card:

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.engine import batch_of
-from avatar.engines.liveportrait.filmed import DrivingFilm
+from avatar.engines.liveportrait.film import DrivingFilm
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.poses import Manner, still_poses
 from avatar.engines.liveportrait.reenactment import Reenactment
@@ -55,12 +55,12 @@ class Cast:
     driving: list[Pixels]
     driving_points: list[Points]
 
-    def filmed(self, frames: int) -> Iterator[tuple[Pixels, Points]]:
+    def film(self, frames: int) -> Iterator[tuple[Pixels, Points]]:
         for index in range(frames):
             yield self.driving[index % KINDS], self.driving_points[index % KINDS]
 
 
-class GivenFilm:
+class FilmDouble:
     """Stands where our engine would decode a file and look for faces."""
 
     name = "the driving frames"
@@ -71,13 +71,13 @@ class GivenFilm:
     def __len__(self) -> int:
         return self._frames
 
-    def tracked(self, tracker: Any, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
-        yield from self._cast.filmed(self._frames)
+    def track(self, tracker: Any, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
+        yield from self._cast.film(self._frames)
 
     def pictures(self) -> Iterator[Pixels]:
-        return (picture for picture, _ in self._cast.filmed(self._frames))
+        return (picture for picture, _ in self._cast.film(self._frames))
 
-    decoded_ahead = pictures
+    decode_ahead = pictures
 
 
 def main() -> None:
@@ -87,27 +87,29 @@ def main() -> None:
     parser.add_argument("--checkout", type=Path, metavar="PATH")
     parser.add_argument("--frames", type=int, default=250, metavar="N")
     parser.add_argument("--small", action="store_true")
-    given = parser.parse_args()
-    if not torch.cuda.is_available() and not given.small:
+    options = parser.parse_args()
+    if not torch.cuda.is_available() and not options.small:
         print("no card here: not measured")
         return
     # As large as the original's pipeline has it; only the channels are fewer.
-    sizes = replace(SMALL, picture_px=PUBLISHED.picture_px) if given.small else PUBLISHED
+    sizes = replace(SMALL, picture_px=PUBLISHED.picture_px) if options.small else PUBLISHED
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     casts = [cast_of(*size) for size in SOURCES]
     print(torch.cuda.get_device_name() if device.type == "cuda" else "processor")
     print(f"{'':<26} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
-    mine = raced("ours", given, casts, lambda cast: ours(sizes, device, cast))
-    if given.checkout is None:
+    mine = race("ours", options, casts, lambda cast: ours(sizes, device, cast))
+    if options.checkout is None:
         print("ours / the original: not measured (no --checkout)")
         return
-    parity.open_original(given.checkout)
+    parity.open_original(options.checkout)
     with tempfile.TemporaryDirectory() as folder:
         parity.write_checkpoints(Path(folder), sizes)
-        theirs = raced("the original", given, casts, lambda cast: original(Path(folder), sizes, device, cast))
+        theirs = race(
+            "the original", options, casts, lambda cast: original(Path(folder), sizes, device, cast)
+        )
     for size, (rate, last), (their_rate, their_last) in zip(SOURCES, mine, theirs, strict=True):
         apart = np.abs(last.astype(int) - their_last.astype(int))
-        print(f"ours / the original, {named(size)}: {rate / their_rate:.2f}", end="  ")
+        print(f"ours / the original, {size_name(size)}: {rate / their_rate:.2f}", end="  ")
         print(f"(their last frames differ by {apart.mean():.3f} of 255 levels, at most {apart.max()})")
 
 
@@ -116,43 +118,43 @@ def cast_of(width: int, height: int) -> Cast:
     generator = np.random.default_rng(1)
     photo = generator.integers(0, 255, (height, width, 3), np.uint8)
     driving = list(generator.integers(0, 255, (KINDS, DRIVING_PX, DRIVING_PX, 3), np.uint8))
-    points = [placed("driving", index, DRIVING_PX, DRIVING_PX) for index in range(KINDS)]
-    return Cast(photo, placed("source", 0, width, height), driving, points)
+    points = [points_of("driving", index, DRIVING_PX, DRIVING_PX) for index in range(KINDS)]
+    return Cast(photo, points_of("source", 0, width, height), driving, points)
 
 
-def placed(name: str, index: int, width: int, height: int) -> Points:
+def points_of(name: str, index: int, width: int, height: int) -> Points:
     """Landmarks in the middle of a picture, as high in it as in the cases of parity."""
     points = landmarks(name, index) * np.float32(height / HEIGHT)
     points[:, 0] += (width - WIDTH * height / HEIGHT) / 2
     return points
 
 
-def raced(
-    name: str, given: argparse.Namespace, casts: list[Cast], opened: Callable[[Cast], Race]
+def race(
+    name: str, options: argparse.Namespace, casts: list[Cast], open_race: Callable[[Cast], Race]
 ) -> list[tuple[float, Pixels]]:
     """Frames per second and the last frame for each cast; what was opened is let go before the next."""
-    told = []
+    rows = []
     card = torch.cuda.is_available()
     for size, cast in zip(SOURCES, casts, strict=True):
-        race = opened(cast)
-        race(min(WARM_FRAMES, given.frames))
+        run = open_race(cast)
+        run(min(WARM_FRAMES, options.frames))
         if card:
             torch.cuda.reset_peak_memory_stats()
             torch.cuda.synchronize()
         started = time.perf_counter()
-        last = race(given.frames)
+        last = run(options.frames)
         took = time.perf_counter() - started
         most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
-        row = f"{name}, {named(size)}"
-        print(f"{row:<26} {given.frames / took:9.2f} {took:9.1f} {most:>9}", flush=True)
-        told.append((given.frames / took, last))
-        del race
+        row = f"{name}, {size_name(size)}"
+        print(f"{row:<26} {options.frames / took:9.2f} {took:9.1f} {most:>9}", flush=True)
+        rows.append((options.frames / took, last))
+        del run
         if card:
             torch.cuda.empty_cache()
-    return told
+    return rows
 
 
-def named(size: tuple[int, int]) -> str:
+def size_name(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
@@ -167,17 +169,17 @@ def ours(sizes: Sizes, device: torch.device, cast: Cast) -> Race:
     batch = batch_of(animator)
 
     def race(frames: int) -> Pixels:
-        film: Any = GivenFilm(cast, frames)
+        film: Any = FilmDouble(cast, frames)
         nobody: Any = None
         watched = DrivingFilm.watch(film, nobody, lambda: None)
         drawing = Reenactment(animator, batch=batch)
         source = drawing.face_of(cast.photo, cast.photo_points)
         poses = still_poses(source, watched.faces(animator, batch), Manner())
-        made = 0
+        count = 0
         for picture in drawing.photo(cast.photo, source, poses):
-            made, last = made + 1, picture
-        if made != frames:
-            raise RuntimeError(f"{made} frames in place of {frames}")
+            count, last = count + 1, picture
+        if count != frames:
+            raise RuntimeError(f"{count} frames in place of {frames}")
         return last
 
     return race
@@ -185,22 +187,22 @@ def ours(sizes: Sizes, device: torch.device, cast: Cast) -> Race:
 
 def original(folder: Path, sizes: Sizes, device: torch.device, cast: Cast) -> Race:
     """Its own `execute`; its checkpoints lie in `folder` and are read before the clock runs."""
-    from published_liveportrait import opened
+    from published_liveportrait import open_run
 
-    run = opened(folder, sizes.output_px, card=device.type == "cuda")
+    run = open_run(folder, sizes.output_px, card=device.type == "cuda")
 
     def race(frames: int) -> Pixels:
-        filmed = list(cast.filmed(frames))
+        filmed = list(cast.film(frames))
         rgb = [np.ascontiguousarray(picture[..., ::-1]) for picture in cast.driving]
-        made = run(
+        count = run(
             np.ascontiguousarray(cast.photo[..., ::-1]),
             cast.photo_points,
             [rgb[index % KINDS] for index in range(frames)],
             [points for _, points in filmed],
         )
-        if len(made) != frames:
-            raise RuntimeError(f"{len(made)} frames in place of {frames}")
-        return np.asarray(made[-1][..., ::-1], np.uint8)
+        if len(count) != frames:
+            raise RuntimeError(f"{len(count)} frames in place of {frames}")
+        return np.asarray(count[-1][..., ::-1], np.uint8)
 
     return race
 

@@ -46,10 +46,10 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=10, help="how long is spoken, about")
     parser.add_argument("--small", action="store_true", help="on the processor although there is a card")
-    given = parser.parse_args()
-    if given.small:
+    options = parser.parse_args()
+    if options.small:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if not torch.cuda.is_available() and not given.small:
+    if not torch.cuda.is_available() and not options.small:
         print("no card here: not measured")
         return
     card = torch.cuda.is_available()
@@ -57,14 +57,14 @@ def main() -> None:
     print(f"{'':<22} {'frames/s':>9} {'frames':>7} {'seconds':>8} {'VRAM MiB':>9}  at the end on the card")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        open_networks(folder / "models", small=given.small)
-        size = SMALL_SIZE if given.small else SIZE
+        open_networks(folder / "models", small=options.small)
+        size = SMALL_SIZE if options.small else SIZE
         both = ModelHolder(card_budget if card else lambda: None)
         for way, holder in (
             ("both on the card", both),
             ("one after the other", ModelHolder(no_room_for_both)),
         ):
-            measured(way, holder, folder / way.replace(" ", "-"), size, given.seconds)
+            measure(way, holder, folder / way.replace(" ", "-"), size, options.seconds)
             holder.clear()
 
 
@@ -75,24 +75,24 @@ def no_room_for_both() -> int:
     return (sum(share.working_mib + share.weights_mib for share in shares) - 1) * MIB
 
 
-def measured(way: str, holder: ModelHolder, folder: Path, size: tuple[int, int], seconds: float) -> None:
+def measure(way: str, holder: ModelHolder, folder: Path, size: tuple[int, int], seconds: float) -> None:
     folder.mkdir()
     card = torch.cuda.is_available()
 
-    def rendered(script: str) -> int:
+    def render(script: str) -> int:
         spec = scene(folder, size, script)
         done = render_video(spec, folder / "out.mp4", Context(folder / "cache", holder=holder))
-        told = [notice for notice in done.warnings if notice.code == "gpu.out_of_memory"]
-        if told:
-            raise RuntimeError(f"{way}: {told[0].message}")
+        full_card = [notice for notice in done.warnings if notice.code == "gpu.out_of_memory"]
+        if full_card:
+            raise RuntimeError(f"{way}: {full_card[0].message}")
         return done.frames
 
-    rendered("Mama.")
+    render("Mama.")
     if card:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
-    frames = rendered(SENTENCE * max(1, round(seconds / SENTENCE_S)))
+    frames = render(SENTENCE * max(1, round(seconds / SENTENCE_S)))
     took = time.perf_counter() - started
     most = str(holder.peak_mib) if card else "-"
     left = ", ".join(holder.on_card)

@@ -28,11 +28,11 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from avatar.engines.card_memory import find_card  # noqa: E402
 from avatar.engines.card_mode import MOUTH, SHARES  # noqa: E402
-from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
-from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
-from avatar.engines.latentsync.following import Seen  # noqa: E402
+from avatar.engines.latentsync.clip import Clip, FrameInput, Settings  # noqa: E402
+from avatar.engines.latentsync.face_placement import FacePlacement  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
 from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
+from avatar.engines.latentsync.sampler import ddim_steps  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import open_vae  # noqa: E402
@@ -72,25 +72,25 @@ def main() -> None:
         place(networks, ways)
         clip = Clip(networks, ways, Settings(arguments.steps, side_px=side, **more))
         run(clip, side, WARM_FRAMES)
-        told(name, arguments.frames, lambda: run(clip, side, arguments.frames))  # noqa: B023
+        time_work(name, arguments.frames, lambda: run(clip, side, arguments.frames))  # noqa: B023
     place(networks, usual)
     latent = side // 8
     ours = lambda: chunk(networks.unet, usual, latent, arguments.steps)  # noqa: E731
     ours()
-    told("our UNet, one chunk", 16, ours)
+    time_work("our UNet, one chunk", 16, ours)
     clip = Clip(networks, usual, Settings(arguments.steps, side_px=side))
     print_dearest("drawing 16 frames", lambda: run(clip, side, 16))
     if arguments.checkout is not None:
         theirs = original(arguments.checkout, networks.unet, shape, usual)
         first = lambda: original_chunk(theirs, usual, latent, arguments.steps)  # noqa: E731
         first()
-        told("the original's UNet", 16, first)
+        time_work("the original's UNet", 16, first)
         del theirs
     if arguments.compile:
         clip = Clip(networks, replace(usual, compile=True), Settings(arguments.steps, side_px=side))
         beginning = min(arguments.frames, usual.chunks * 16)
-        told("auto, compiling", beginning, lambda: run(clip, side, beginning))
-        told("auto, compiled", arguments.frames, lambda: run(clip, side, arguments.frames))
+        time_work("auto, compiling", beginning, lambda: run(clip, side, beginning))
+        time_work("auto, compiled", arguments.frames, lambda: run(clip, side, arguments.frames))
 
 
 def rows(usual: Plan) -> Iterator[tuple[str, dict[str, int], Plan | str]]:
@@ -108,15 +108,15 @@ def rows(usual: Plan) -> Iterator[tuple[str, dict[str, int], Plan | str]]:
 
 def random_networks(shape: UNetShape, vae: dict[str, Any], ways: Plan) -> Networks:
     torch.manual_seed(0)
-    made = Networks(LatentSyncUNet(shape), WhisperEncoder(), open_vae(**vae))
-    for network in (made.unet, made.whisper, made.vae):
+    networks = Networks(LatentSyncUNet(shape), WhisperEncoder(), open_vae(**vae))
+    for network in (networks.unet, networks.whisper, networks.vae):
         torch.nn.Module.to(network, ways.dtype, memory_format=torch.channels_last)
         network.eval().requires_grad_(False)
-    return made
+    return networks
 
 
 def place(networks: Networks, ways: Plan) -> None:
-    """Where and in which numbers a run needs them."""
+    """Moves the networks to the device and precision of a run."""
     for network in (networks.unet, networks.vae):
         torch.nn.Module.to(network, "cpu" if ways.park else ways.device, ways.dtype)
     if torch.cuda.is_available():
@@ -131,7 +131,9 @@ def run(clip: Clip, side: int, frames: int) -> None:
     scale = side / 512 * 2.5
     matrix = np.array([[scale, 0, -scale * 860], [0, scale, -scale * 400]])
     tokens = torch.randn(50, 384)
-    for _ in clip.draw((Shot(picture, Seen(matrix, 1.0, True), crop, tokens) for _ in range(frames)), frames):
+    for _ in clip.draw(
+        (FrameInput(picture, FacePlacement(matrix, 1.0, True), crop, tokens) for _ in range(frames)), frames
+    ):
         pass
 
 
@@ -164,7 +166,7 @@ def original_chunk(theirs: Any, ways: Plan, latent: int, steps: int) -> None:
             theirs(x, torch.tensor(step.timestep, device=ways.device), encoder_hidden_states=audio)
 
 
-def told(name: str, frames: int, work: Callable[[], None]) -> None:
+def time_work(name: str, frames: int, work: Callable[[], None]) -> None:
     card = torch.cuda.is_available()
     if card:
         torch.cuda.reset_peak_memory_stats()

@@ -76,14 +76,14 @@ def others(sizes: Sizes, device: torch.device, usual: int, frames: int) -> None:
     """Ours in batches of other sizes, and in bf16."""
     card = device.type == "cuda"
     for batch in (1, 4, 8, 16):
-        timed(f"ours, batch {batch}", sizes, device, frames, batch=batch)
+        time_frames(f"ours, batch {batch}", sizes, device, frames, batch=batch)
     if card and torch.cuda.get_device_capability() < NATIVE_BF16:
         print("ours, bf16: not measured (this card has none)")
     else:
-        timed("ours, bf16", sizes, device, frames, batch=usual, dtype=torch.bfloat16)
+        time_frames("ours, bf16", sizes, device, frames, batch=usual, dtype=torch.bfloat16)
 
 
-def timed(name: str, sizes: Sizes, device: torch.device, frames: int, **how: Any) -> None:
+def time_frames(name: str, sizes: Sizes, device: torch.device, frames: int, **how: Any) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
@@ -149,8 +149,8 @@ def original(sizes: Sizes, device: torch.device) -> tuple[Callable[[int], None],
                 stitched[..., :2] += change[:, None, 63:]
                 with cast:
                     warped = parts["warping"](volume, kp_source=source, kp_driving=stitched)
-                    made = parts["generator"](feature=warped["out"]).float()
-            np.clip(np.transpose(made.cpu().numpy(), [0, 2, 3, 1]) * 255, 0, 255).astype(np.uint8)
+                    images = parts["generator"](feature=warped["out"]).float()
+            np.clip(np.transpose(images.cpu().numpy(), [0, 2, 3, 1]) * 255, 0, 255).astype(np.uint8)
 
     return draw, 1
 

@@ -16,38 +16,39 @@ from avatar.engines.liveportrait.paste import cut, shrunk, soft_mask
 from avatar.face.anchors import liveportrait_crop
 from liveportrait_cases import STEP_SIZES
 from liveportrait_steps import CROP_PX, HEIGHT, KINDS, PLACES, RUNS, WIDTH, Run
-from liveportrait_whole import Pixels, as_published, laid_onto, place_back
-from published_liveportrait import GivenPoints, before_levels, inference_config, quiet_modules
+from liveportrait_whole import Pixels, as_published, paste_onto, place_back
+from published_liveportrait import PointsDouble, before_levels, inference_config, quiet_modules
 from seeded import Array, figures, largest_error
 
 SIDE_PX = STEP_SIZES.picture_px
 LEVELS = 255
 
 
-def compared(original: Original) -> dict[str, Array]:
+def compare_all(original: Original) -> dict[str, Array]:
     """The original's figures for all steps, after printing how far ours are from them."""
-    kept = _mask(original)
+    figures_by_name = _mask(original)
     _nearly_upright()
     for kind in KINDS:
-        kept |= _crops(original, kind)
-        kept |= _driving_crops(original, kind)
-    kept |= _laying_back(original)
+        figures_by_name |= _crops(original, kind)
+        figures_by_name |= _driving_crops(original, kind)
+    figures_by_name |= _laying_back(original)
     for name, run in RUNS.items():
-        kept |= _whole(original, name, run)
-    return kept
+        figures_by_name |= _whole(original, name, run)
+    return figures_by_name
 
 
 @dataclass
 class Caught:
-    """What a whole run of the original was and gave. sources, driving: (2, 3), from picture to crop; backs:
-    the ways back that it lays by. before: finished frames before they are cut; rounded: where it rounds.
+    """Inputs and results of a whole run of the original. sources, driving: (2, 3), from picture to crop;
+    backs: the ways back that it lays by. before: finished frames before they are cut; rounded: where it
+    rounds.
     """
 
     sources: list[Array]
     backs: list[Array]
     driving: Array
     keypoints: Array
-    made: Array
+    rendered: Array
     before: Array
     frames: Pixels
     rounded: Pixels
@@ -73,16 +74,16 @@ class Original:
         give float32.
         """
         published = as_published(steps.points(index)).astype(dtype)
-        cropper = GivenPoints([published]).of(self.pipeline.cropper)
-        made: dict[str, Any] = cropper.crop_source_image(picture, cropper.crop_cfg)
-        return made
+        cropper = PointsDouble([published]).of(self.pipeline.cropper)
+        output: dict[str, Any] = cropper.crop_source_image(picture, cropper.crop_cfg)
+        return output
 
     def driving_crops(self, pictures: list[Any], indices: list[int]) -> tuple[list[Any], Array]:
         """Crops of 512, and the matrix of all."""
         import src.utils.cropper as module
 
         published = [as_published(steps.points(index)) for index in indices]
-        cropper = GivenPoints(published).of(self.pipeline.cropper)
+        cropper = PointsDouble(published).of(self.pipeline.cropper)
         with _Recorded(module, "crop_image_by_bbox") as recorded:
             crops: list[Any] = cropper.crop_driving_video(pictures)["frame_crop_lst"]
         return crops, recorded.results[0]["M_o2c"][:2]
@@ -97,9 +98,9 @@ class Original:
         drawn: list[tuple[Array, Any]] = []
 
         def watch(volume: Any, source: Any, driven: Any) -> Any:
-            made = type(wrapper).warp_decode(wrapper, volume, source, driven)
-            drawn.append((np.concatenate([source.numpy(), driven.numpy()]), made))
-            return made
+            output = type(wrapper).warp_decode(wrapper, volume, source, driven)
+            drawn.append((np.concatenate([source.numpy(), driven.numpy()]), output))
+            return output
 
         wrapper.warp_decode = watch
         with (
@@ -108,16 +109,16 @@ class Original:
             before_levels() as before,
         ):
             frames = self._executed(run)
-        again = iter([made for _, made in drawn])
+        again = iter([output for _, output in drawn])
         wrapper.warp_decode = lambda *_: next(again)
         with before_levels(rounded=True):
             rounded = self._executed(run)
         return Caught(
-            [made["M_o2c"][:2] for made in sources.results],
-            [made["M_c2o"][:2] for made in sources.results],
+            [output["M_o2c"][:2] for output in sources.results],
+            [output["M_c2o"][:2] for output in sources.results],
             driving.results[0]["M_o2c"][:2],
             np.stack([keypoints for keypoints, _ in drawn]),
-            np.stack([made["out"].numpy()[0] for _, made in drawn]),
+            np.stack([output["out"].numpy()[0] for _, output in drawn]),
             np.stack(before),
             frames,
             rounded,
@@ -146,7 +147,7 @@ class Original:
             [as_published(steps.points(number)) for number in numbers]
             for numbers in (run.driving, run.sources)
         ]
-        GivenPoints(*points).of(self.pipeline.cropper)
+        PointsDouble(*points).of(self.pipeline.cropper)
         driving = str(self._folder / "driving.mp4")
         out = str(self._folder / "out")
         self.pipeline.execute(
@@ -168,8 +169,8 @@ class _Recorded:
         self.results: list[Any] = []
 
     def __enter__(self) -> _Recorded:
-        def record(*given: Any, **named: Any) -> Any:
-            self.results.append(self._real(*given, **named))
+        def record(*arguments: Any, **named: Any) -> Any:
+            self.results.append(self._real(*arguments, **named))
             return self.results[-1]
 
         setattr(self._module, self._name, record)
@@ -179,7 +180,7 @@ class _Recorded:
         setattr(self._module, self._name, self._real)
 
 
-def told(name: str, ours: Any, theirs: Any) -> dict[str, Array]:
+def report_difference(name: str, ours: Any, theirs: Any) -> dict[str, Array]:
     """Prints how far values are from the original's; the figures of the latter."""
     mine, original = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     error = np.abs(mine - original) / np.sqrt(np.mean(original**2))
@@ -206,7 +207,7 @@ def _mask(original: Original) -> dict[str, Array]:
 
 
 def _nearly_upright() -> None:
-    """How far the original places a face beside where it is when it hardly leans: it takes the angle from a
+    """Returns the error of the original's place of a face that hardly leans: it takes the angle from a
     cosine in float32, which is 1 for all angles below 2.4e-4.
     """
     from src.utils.crop import _estimate_similar_transform_from_pts
@@ -228,7 +229,7 @@ def _crops(original: Original, kind: str) -> dict[str, Array]:
     pictures = [steps.picture(index, kind) for index in range(len(PLACES))]
     raw = [original.source_crop(picture.astype(np.float32), i) for i, picture in enumerate(pictures)]
     whole = [original.source_crop(picture, index) for index, picture in enumerate(pictures)]
-    theirs = np.stack([made["M_o2c"][:2] for made in raw])
+    theirs = np.stack([output["M_o2c"][:2] for output in raw])
     own = [steps.our_place(index) for index in range(len(PLACES))]
     name = f"steps.crop.{kind}"
     if kind == KINDS[0]:
@@ -237,20 +238,22 @@ def _crops(original: Original, kind: str) -> dict[str, Array]:
         precise = [original.source_crop(p, index, np.float64)["M_o2c"] for index, p in enumerate(pictures)]
         apart = [steps.corners_apart(a, b[:2]) for a, b in zip(own, precise, strict=True)]
         print(f"{'  … of the same points in float64':<50} {max(apart):10.2e}")
-    kept: dict[str, Array] = {"steps.places": theirs}
+    figures_by_name: dict[str, Array] = {"steps.places": theirs}
     for whose, places in (("its", list(theirs.astype(np.float64))), ("our", own)):
         before = [
             cut(p.astype(np.float32), place, CROP_PX) for p, place in zip(pictures, places, strict=True)
         ]
         cuts = [cut(p, place, CROP_PX) for p, place in zip(pictures, places, strict=True)]
         small = [shrunk(crop, SIDE_PX) for crop in cuts]
-        figured = told(f"{name}, {whose} places", np.stack(before), np.stack([m["img_crop"] for m in raw]))
+        figured = report_difference(
+            f"{name}, {whose} places", np.stack(before), np.stack([m["img_crop"] for m in raw])
+        )
         figured |= levels(f"{name}.levels, {whose} places", np.stack(cuts), [m["img_crop"] for m in whole])
-        theirs_small = [made["img_crop_256x256"] for made in whole]
+        theirs_small = [output["img_crop_256x256"] for output in whole]
         figured |= levels(f"{name}.shrunk, {whose} places", np.stack(small), theirs_small)
         if whose == "its":
-            kept |= {key.removesuffix(", its places"): value for key, value in figured.items()}
-    return kept
+            figures_by_name |= {key.removesuffix(", its places"): value for key, value in figured.items()}
+    return figures_by_name
 
 
 def _driving_crops(original: Original, kind: str) -> dict[str, Array]:
@@ -264,68 +267,72 @@ def _driving_crops(original: Original, kind: str) -> dict[str, Array]:
     name = f"steps.driving.{kind}"
     if kind == KINDS[0]:
         print(f"{'steps.driving place':<50} {steps.corners_apart(own, matrix):10.2e} pixels of the crop")
-    kept: dict[str, Array] = {"steps.driving place": matrix}
+    figures_by_name: dict[str, Array] = {"steps.driving place": matrix}
     for whose, place in (("its", matrix.astype(np.float64)), ("our", own)):
         before = [cut(picture.astype(np.float32), place, CROP_PX) for picture in pictures]
         small = [shrunk(cut(picture, place, CROP_PX), SIDE_PX) for picture in pictures]
-        figured = told(f"{name}, {whose} place", np.stack(before), np.stack(raw))
+        figured = report_difference(f"{name}, {whose} place", np.stack(before), np.stack(raw))
         figured |= levels(f"{name}.shrunk, {whose} place", np.stack(small), np.stack(halves))
         if whose == "its":
-            kept |= {key.removesuffix(", its place"): value for key, value in figured.items()}
-    return kept
+            figures_by_name |= {key.removesuffix(", its place"): value for key, value in figured.items()}
+    return figures_by_name
 
 
 def _laying_back(original: Original) -> dict[str, Array]:
     """A face that no network drew, at all places: the mask there, and frames before and after the cut."""
     from src.utils.crop import paste_back, prepare_paste_back
 
-    face, kept = steps.face(), dict[str, Array]()
+    face, figures_by_name = steps.face(), dict[str, Array]()
     pictures = [steps.picture(index) for index in range(len(PLACES))]
     backs = [original.source_crop(p, index)["M_c2o"] for index, p in enumerate(pictures)]
     masks = [prepare_paste_back(original.mask, back, (WIDTH, HEIGHT)) for back in backs]
     with before_levels() as before:
-        frames = [paste_back(face, *given) for given in zip(backs, pictures, masks, strict=True)]
-    kept["steps.ways back"] = np.stack([back[:2] for back in backs])
+        frames = [paste_back(face, *arguments) for arguments in zip(backs, pictures, masks, strict=True)]
+    figures_by_name["steps.ways back"] = np.stack([back[:2] for back in backs])
     own = [steps.our_place(index) for index in range(len(PLACES))]
     for whose, places in (("its", [place_back(back[:2]) for back in backs]), ("our", own)):
-        laid = [laid_onto(p, face, place) for p, place in zip(pictures, places, strict=True)]
-        figured = told(f"steps.laid back, {whose} places", np.stack(laid), np.stack(before))
+        laid = [paste_onto(p, face, place) for p, place in zip(pictures, places, strict=True)]
+        figured = report_difference(f"steps.laid back, {whose} places", np.stack(laid), np.stack(before))
         name = f"steps.laid back.levels, {whose} places"
         figured |= levels(name, np.stack(laid).astype(np.uint8), np.stack(frames))
         if whose == "its":
-            kept |= {key.removesuffix(", its places"): value for key, value in figured.items()}
-    return kept
+            figures_by_name |= {key.removesuffix(", its places"): value for key, value in figured.items()}
+    return figures_by_name
 
 
 def _whole(original: Original, name: str, run: Run) -> dict[str, Array]:
     name = f"steps.{name}"
-    networks = steps.seeded_networks()
+    networks = steps.networks_of_seed()
     theirs = original.whole(run)
-    kept: dict[str, Array] = {
+    figures_by_name: dict[str, Array] = {
         f"{name}.sources": np.stack(theirs.sources),
         f"{name}.backs": np.stack(theirs.backs),
         f"{name}.driving": theirs.driving,
     }
     backs = [place_back(back) for back in theirs.backs]
     for whose in ("its", "our"):
-        given: tuple[Any, ...] = (theirs.sources, theirs.driving) if whose == "its" else ()
-        ours = steps.ours(run, networks, *given)
+        arguments: tuple[Any, ...] = (theirs.sources, theirs.driving) if whose == "its" else ()
+        ours = steps.ours(run, networks, *arguments)
         places = backs if whose == "its" else ours.sources
-        before = steps.laid_as_cut(run, ours.made, places)
+        before = steps.paste_as_cut(run, ours.rendered, places)
         end = f", {whose} places"
-        figured = told(f"{name}.keypoints{end}", ours.keypoints, theirs.keypoints)
-        figured |= told(f"{name}.made{end}", ours.made, theirs.made)
-        drawn, its_drawn = (np.floor(made * np.float32(LEVELS)) for made in (ours.made, theirs.made))
+        figured = report_difference(f"{name}.keypoints{end}", ours.keypoints, theirs.keypoints)
+        figured |= report_difference(f"{name}.made{end}", ours.rendered, theirs.rendered)
+        drawn, its_drawn = (
+            np.floor(output * np.float32(LEVELS)) for output in (ours.rendered, theirs.rendered)
+        )
         levels(f"{name}.made, cut{end}", drawn, its_drawn)
-        drawn, its_drawn = (np.rint(made * np.float32(LEVELS)) for made in (ours.made, theirs.made))
+        drawn, its_drawn = (
+            np.rint(output * np.float32(LEVELS)) for output in (ours.rendered, theirs.rendered)
+        )
         levels(f"{name}.made, rounded{end}", drawn, its_drawn)
         if whose == "its":
-            known = steps.laid_as_cut(run, theirs.made, places)
-            told(f"{name}.before of its drawn faces{end}", known, theirs.before)
-        figured |= told(f"{name}.before{end}", before, theirs.before)
+            known = steps.paste_as_cut(run, theirs.rendered, places)
+            report_difference(f"{name}.before of its drawn faces{end}", known, theirs.before)
+        figured |= report_difference(f"{name}.before{end}", before, theirs.before)
         levels(f"{name}.frames, cut as it does{end}", before.astype(np.uint8), theirs.frames)
         levels(f"{name}.frames, ours as they are{end}", ours.frames, theirs.frames)
         figured |= levels(f"{name}.rounded{end}", ours.frames, theirs.rounded)
         if whose == "its":
-            kept |= {key.removesuffix(end): value for key, value in figured.items()}
-    return kept
+            figures_by_name |= {key.removesuffix(end): value for key, value in figured.items()}
+    return figures_by_name
