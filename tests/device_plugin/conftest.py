@@ -1,4 +1,4 @@
-"""What the tests of the device plugin share: the Nomad of tests/nomad_fixture."""
+"""Fixtures of the device plugin: the Nomad of tests/nomad_fixture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is announced while cards cannot be read: a broken file, a restart, a driver that hangs."""
+"""Announcements while cards cannot be read: a broken file, a restart, a driver that hangs."""
 
 import json
 import time
@@ -29,7 +29,7 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def started(config: PluginConfig) -> CardWatch:
+def start_watch(config: PluginConfig) -> CardWatch:
     cards = CardWatch()
     cards.configure(config)
     cards.wait_for_first_reading(60)
@@ -37,7 +37,7 @@ def started(config: PluginConfig) -> CardWatch:
 
 
 def test_a_file_broken_for_a_moment_changes_nothing(config: PluginConfig, tmp_path: Path) -> None:
-    cards = started(config)
+    cards = start_watch(config)
     (tmp_path / "cards.json").write_text("[{")
     eventually(lambda: "not JSON" in cards.problem)
     assert [card.fault for card in cards.cards()] == [""]
@@ -46,7 +46,7 @@ def test_a_file_broken_for_a_moment_changes_nothing(config: PluginConfig, tmp_pa
 def test_cards_that_stay_unreadable_are_announced_as_faulty_and_come_back(
     config: PluginConfig, tmp_path: Path, short_grace: None
 ) -> None:
-    cards = started(config)
+    cards = start_watch(config)
     (tmp_path / "cards.json").write_text("[{")
     eventually(lambda: cards.cards()[0].fault != "")
     assert "not readable since" in cards.cards()[0].fault
@@ -58,20 +58,20 @@ def test_cards_that_stay_unreadable_are_announced_as_faulty_and_come_back(
 def test_a_start_with_unreadable_cards_announces_the_last_good_list_as_faulty(
     config: PluginConfig, tmp_path: Path
 ) -> None:
-    started(config)
+    start_watch(config)
     (tmp_path / "cards.json").write_text("oops")
-    (card,) = started(config).cards()
+    (card,) = start_watch(config).cards()
     assert (card.uuid, card.memory_mib) == ("GPU-a", 23034)
     assert "not JSON" in card.fault
 
 
 def test_a_first_start_with_unreadable_cards_announces_none(config: PluginConfig, tmp_path: Path) -> None:
     (tmp_path / "cards.json").unlink()
-    assert started(config).cards() == []
+    assert start_watch(config).cards() == []
 
 
 def test_remembered_cards_of_another_source_are_not_announced(config: PluginConfig, tmp_path: Path) -> None:
-    started(config)
+    start_watch(config)
     real = PluginConfig(state_dir=config.state_dir)
     cards = CardWatch()
     cards.configure(real)
@@ -92,7 +92,7 @@ def test_a_driver_that_hangs_makes_its_cards_faulty_and_holds_up_nobody(
             return [Card(uuid="GPU-a", model="m", memory_mib=8192)]
 
     monkeypatch.setattr(watch, "FakeCards", Hanging)
-    cards = started(config)
+    cards = start_watch(config)
     assert cards.cards()[0].fault == ""
     eventually(lambda: "the driver does not answer" in cards.cards()[0].fault)
     before = cards.cards()
@@ -115,7 +115,7 @@ def test_a_surprise_in_a_driver_is_a_problem_and_reading_goes_on(
             return [Card(uuid="GPU-a", model="m", memory_mib=8192)]
 
     monkeypatch.setattr(watch, "FakeCards", Exploding)
-    cards = started(config)
+    cards = start_watch(config)
     assert "ZeroDivisionError" in cards.problem
     eventually(lambda: len(cards.cards()) == 1)
 
@@ -127,15 +127,15 @@ def test_ignored_cards_are_left_out(config: PluginConfig) -> None:
         state_dir=config.state_dir,
         ignored_uuids=frozenset({"GPU-a"}),
     )
-    assert started(ignoring).cards() == []
+    assert start_watch(ignoring).cards() == []
 
 
 def test_a_state_folder_that_cannot_be_written_costs_only_the_memory_of_it(
     config: PluginConfig, tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
-    assert [card.uuid for card in started(config).cards()] == ["GPU-a"]
+    assert [card.uuid for card in start_watch(config).cards()] == ["GPU-a"]
 
 
 def test_a_disabled_plugin_announces_nothing(config: PluginConfig) -> None:
-    assert started(PluginConfig(enabled=False)).cards() == []
+    assert start_watch(PluginConfig(enabled=False)).cards() == []

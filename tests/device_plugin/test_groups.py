@@ -1,4 +1,4 @@
-"""How cards are shown to Nomad in both modes, and what a task is given."""
+"""Cards as Nomad sees them in both modes, and the environment of a task."""
 
 import time
 

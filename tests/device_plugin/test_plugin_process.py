@@ -115,9 +115,9 @@ def plugin(tmp_path: Path) -> Iterator[Plugin]:
 
 
 def test_a_person_who_starts_it_is_told_what_it_is() -> None:
-    told = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert "usage: gpu-device-plugin" in told.stderr
+    process = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "usage: gpu-device-plugin" in process.stderr
 
 
 def test_the_handshake_and_the_health_service_are_those_of_go_plugin(plugin: Plugin) -> None:

@@ -45,7 +45,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def readings(library: Path, *states: str) -> list[Any]:
-    """What one reader sees while the driver goes through `states`."""
+    """Returns the readings while the driver goes through `states`."""
     file = library / "cards.txt"
     read = subprocess.run(
         [sys.executable, "-c", READ_TWICE, file, *states],
@@ -112,20 +112,20 @@ def test_a_card_in_slices_is_announced_as_not_usable(library: Path) -> None:
 
 
 def test_a_machine_without_a_driver_is_told_so() -> None:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "gpu_device_plugin", "cards"], capture_output=True, text=True, check=False
     )
-    if told.returncode == 0:
+    if process.returncode == 0:
         pytest.skip("this machine has a driver")
-    assert "the NVIDIA driver is not usable: NVML Shared Library Not Found" in told.stderr
+    assert "the NVIDIA driver is not usable: NVML Shared Library Not Found" in process.stderr
 
 
 @pytest.mark.gpu
 def test_the_real_driver_lists_its_cards() -> None:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "gpu_device_plugin", "cards"], capture_output=True, text=True, check=True
     )
-    cards = json.loads(told.stdout)
+    cards = json.loads(process.stdout)
     assert cards
     for card in cards:
         assert card["uuid"].startswith("GPU-") and card["memory_mib"] > 1024 and card["fault"] == ""

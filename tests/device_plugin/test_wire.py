@@ -10,7 +10,7 @@ from gpu_device_plugin.wire.generate import generate
 def test_generating_the_message_types_again_gives_the_committed_ones(tmp_path: Path) -> None:
     committed = Path(gpu_device_plugin.wire.__path__[0])
     generate(tmp_path)
-    made = tmp_path / "gpu_device_plugin" / "wire"
-    names = sorted(path.name for path in made.iterdir())
+    folder = tmp_path / "gpu_device_plugin" / "wire"
+    names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in committed.glob("*_pb2.py*"))
-    assert filecmp.cmpfiles(made, committed, names, shallow=False)[0] == names
+    assert filecmp.cmpfiles(folder, committed, names, shallow=False)[0] == names

@@ -43,7 +43,7 @@ def whole(cluster: NomadCluster) -> Iterator[NomadClient]:
 
 
 @pytest.fixture
-def shared(cluster: NomadCluster) -> NomadClient:
+def node_of_shared_cards(cluster: NomadCluster) -> NomadClient:
     return cluster.clients["shared"]
 
 
@@ -85,7 +85,7 @@ def running(cluster: NomadCluster, job: str) -> dict[str, Any]:
 
 
 def environment(client: NomadClient, allocation: dict[str, Any]) -> dict[str, str]:
-    """What the task found in its environment."""
+    """Returns the environment that the task printed."""
     file = client.data_dir / "alloc" / allocation["ID"] / "work" / "local" / "env"
     text = eventually(lambda: file.exists() and file.read_text(), "the task to write its environment", 60)
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -127,9 +127,9 @@ def test_the_node_shows_whole_cards_by_model_with_their_memory(
 
 
 def test_the_node_shows_each_shared_card_as_a_group_of_shares(
-    cluster: NomadCluster, shared: NomadClient
+    cluster: NomadCluster, node_of_shared_cards: NomadClient
 ) -> None:
-    devices = eventually(lambda: cluster.devices(shared), "cards", LAG_S)
+    devices = eventually(lambda: cluster.devices(node_of_shared_cards), "cards", LAG_S)
     assert len(devices) == 2
     group = devices[f"NVIDIA-RTX-2080.{SHARED['uuid']}"]
     assert group["attributes"] == {
@@ -152,12 +152,12 @@ def test_the_nomad_program_prints_the_statistics_of_the_cards(
     client = cluster.clients[node]
     command = [nomad_program(), "node", "status", "-stats", "-address", client.address, client.node_id]
 
-    def printed() -> bool:
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stderr
-        return re.search(line, told.stdout) is not None
+    def has_printed() -> bool:
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stderr
+        return re.search(line, process.stdout) is not None
 
-    eventually(printed, f"{line} in the output of {' '.join(command)}", 10)
+    eventually(has_printed, f"{line} in the output of {' '.join(command)}", 10)
 
 
 def test_a_task_that_needs_16_gib_gets_the_card_that_has_it(
@@ -184,13 +184,13 @@ def test_the_job_of_the_guide_runs_as_it_stands_there(cluster: NomadCluster, tmp
 
 
 def test_two_tasks_share_one_card_each_with_its_grant_and_a_third_waits(
-    cluster: NomadCluster, shared: NomadClient, submit: Callable[..., str]
+    cluster: NomadCluster, node_of_shared_cards: NomadClient, submit: Callable[..., str]
 ) -> None:
     card = str(SHARED["uuid"])
-    wanted = {"speech": 2, "lips": 5}
-    for name, count in wanted.items():
+    expected = {"speech": 2, "lips": 5}
+    for name, count in expected.items():
         submit(name, count, pool="gpu-shared", uuid=card)
-        found = environment(shared, running(cluster, name))
+        found = environment(node_of_shared_cards, running(cluster, name))
         assert (found["CUDA_VISIBLE_DEVICES"], found["SOUNDSTAGE_VRAM_MIB"]) == (card, str(count * 1024))
     running(cluster, submit("other-card", 8, pool="gpu-shared"))
     submit("third", 3, pool="gpu-shared")
@@ -203,7 +203,7 @@ def test_two_tasks_share_one_card_each_with_its_grant_and_a_third_waits(
     )
     assert "devices" in json.dumps(evaluations[0]["FailedTGAllocs"])
     cluster.server.delete("/v1/job/speech?purge=true")
-    found = environment(shared, running(cluster, "third"))
+    found = environment(node_of_shared_cards, running(cluster, "third"))
     assert (found["CUDA_VISIBLE_DEVICES"], found["SOUNDSTAGE_VRAM_MIB"]) == (card, "3072")
 
 
@@ -214,10 +214,14 @@ def test_cards_that_vanish_or_fail_leave_the_list_and_their_tasks_run_on(
     whole.cards.remove(str(SMALL["uuid"]))
     whole.cards.change(str(BIG["uuid"]), fault="fell off the bus", memory_mib=8192)
 
-    def seen() -> dict[str, Any]:
+    def read_devices() -> dict[str, Any]:
         return {name: group["instances"] for name, group in cluster.devices(whole).items()}
 
-    eventually(lambda: seen() == {"NVIDIA L4": {BIG["uuid"]: False}}, "the server to see both faults", LAG_S)
+    eventually(
+        lambda: read_devices() == {"NVIDIA L4": {BIG["uuid"]: False}},
+        "the server to see both faults",
+        LAG_S,
+    )
     node = cluster.server.get(f"/v1/node/{whole.node_id}")
     (instance,) = node["NodeResources"]["Devices"][0]["Instances"]
     assert instance["HealthDescription"] == "fell off the bus"
@@ -239,16 +243,16 @@ def test_a_card_that_fails_is_given_to_no_task_even_before_the_server_knows(
     )  # the plugin knows after its period; the server within seconds, with the client's next batch
     submit("too-early", memory="16 GiB")
 
-    def refused() -> bool:
+    def is_refused() -> bool:
         events = json.dumps([one["TaskStates"] for one in cluster.allocations("too-early")])
         return "is faulty: double-bit error" in events
 
-    def queued() -> bool:
+    def is_queued() -> bool:
         evaluations = cluster.server.get("/v1/job/too-early/evaluations")
         return not cluster.allocations("too-early") and any(one["Status"] == "blocked" for one in evaluations)
 
     # Nearly always refused: the batch leaves 5 s after a change or later.
-    eventually(lambda: refused() or queued(), "the plugin to refuse or the server to know", LAG_S)
+    eventually(lambda: is_refused() or is_queued(), "the plugin to refuse or the server to know", LAG_S)
 
 
 def test_a_killed_plugin_is_started_again_and_serves_the_next_task(
@@ -312,8 +316,8 @@ def test_the_check_against_the_server_finds_nothing_when_all_is_well_and_a_stopp
 
 def test_a_bad_configuration_neither_stops_the_node_nor_shows_cards(cluster: NomadCluster) -> None:
     wrong = cluster.add_client("wrong", [BIG], plugin={"share_mib": 512})
-    told = "share_mib must be 0 (whole cards) or 1024"
-    eventually(lambda: told in wrong.log(), "the log to say what is wrong", LAG_S)
+    process = "share_mib must be 0 (whole cards) or 1024"
+    eventually(lambda: process in wrong.log(), "the log to say what is wrong", LAG_S)
     file = wrong.plugin_state / "status.json"
     eventually(file.exists, "the plugin to write its status", LAG_S)
     assert "share_mib" in json.loads(file.read_text())["problem"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pci_cards import Decision, decide, find_cards, generation_of, lost_cards
+from pci_cards import Decision, decide, find_cards, find_lost_cards, generation_of
 from sysfs_machine import (
     A100,
     AMD,
@@ -37,9 +37,9 @@ GENERATIONS: list[dict[str, Any]] = yaml.safe_load((ROLE / "vars" / "main.yml").
 DEBIAN, CUDA_REPO = 550, 580
 
 
-def decision(root: Path, *devices: Device, branch: int = DEBIAN, wish: str = "auto") -> Decision:
+def decision(root: Path, *devices: Device, branch: int = DEBIAN, requested: str = "auto") -> Decision:
     cards, _ = find_cards(str(build(root, *devices)), GENERATIONS)
-    return decide(cards, GENERATIONS, branch, wish)
+    return decide(cards, GENERATIONS, branch, requested)
 
 
 def test_a_machine_without_cards_has_none_and_needs_no_driver(tmp_path: Path) -> None:
@@ -121,11 +121,11 @@ def test_pascal_and_blackwell_cannot_share_a_machine(tmp_path: Path) -> None:
 
 
 def test_a_wish_is_taken_when_every_card_can_live_with_it(tmp_path: Path) -> None:
-    assert decision(tmp_path, card(0, T4), wish="proprietary") == Decision("proprietary")
+    assert decision(tmp_path, card(0, T4), requested="proprietary") == Decision("proprietary")
 
 
 def test_a_wish_that_a_card_cannot_live_with_is_refused(tmp_path: Path) -> None:
-    refused = decision(tmp_path, card(0, T4), card(1, GTX_1080), wish="open")
+    refused = decision(tmp_path, card(0, T4), card(1, GTX_1080), requested="open")
     assert [problem.code for problem in refused.problems] == ["gpu.flavour_impossible"]
 
 
@@ -136,9 +136,9 @@ def test_a_card_newer_than_the_table_gets_the_open_modules(tmp_path: Path) -> No
 def test_a_card_that_was_here_and_is_gone_is_named(tmp_path: Path) -> None:
     state = tmp_path / "gpu.json"
     cards, _ = find_cards(str(build(tmp_path / "sys", card(0, L4))), GENERATIONS)
-    assert lost_cards(cards, str(state)) == []  # the first run has nothing to compare with
+    assert find_lost_cards(cards, str(state)) == []  # the first run has nothing to compare with
     state.write_text(json.dumps({"addresses": ["0000:10:00.0", "0000:11:00.0"]}))
-    assert lost_cards(cards, str(state)) == ["0000:11:00.0"]
+    assert find_lost_cards(cards, str(state)) == ["0000:11:00.0"]
 
 
 CHIPS_OF = {

@@ -51,9 +51,9 @@ class Place:
         given = {"program_volume": "soundstage", "gpus": 0, "memory_mb": 512, "cpu": 500, **variables}
         async with OperatorClient(NomadAddress(self.cluster.server.address)) as nomad:
             job = await nomad.parse_job(text, given)
-            planned = await nomad.plan(job)
-            assert not planned.get("FailedTGAllocs"), planned["FailedTGAllocs"]
-            await nomad.deploy(job, int(planned.get("JobModifyIndex") or 0))
+            plan_job = await nomad.plan(job)
+            assert not plan_job.get("FailedTGAllocs"), plan_job["FailedTGAllocs"]
+            await nomad.deploy(job, int(plan_job.get("JobModifyIndex") or 0))
 
     def services(self, name: str) -> list[dict[str, Any]]:
         """What Consul knows of a service, whether it is well or not: `Service`, `Checks`."""

@@ -21,7 +21,7 @@ class SecuredAgent(NomadAgent):
     token = ""
 
     def bootstrap(self) -> bool:
-        """Whether it had a token for us; a first leader may have none yet."""
+        """Returns whether it had a token for us; a first leader may have none yet."""
         try:
             self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
         except urllib.error.HTTPError:
@@ -55,7 +55,7 @@ class SecuredAgent(NomadAgent):
 
 
 @contextmanager
-def secured_agent(folder: Path) -> Iterator[SecuredAgent]:
+def run_secured_agent(folder: Path) -> Iterator[SecuredAgent]:
     options = {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean,cni,consul,vault"}
     agent = SecuredAgent(
         "secured",

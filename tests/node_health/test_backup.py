@@ -1,4 +1,4 @@
-"""What a backup holds comes back: to a real Consul, a real Nomad and a living database."""
+"""The content of a backup is restored: to a real Consul, a real Nomad and a living database."""
 
 from __future__ import annotations
 

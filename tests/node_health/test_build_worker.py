@@ -25,10 +25,10 @@ def digest(source: Path, *options: str) -> str:
     command = [sys.executable, "-I", build_worker.__file__, "--check", "--source", source]
     command += ["--cache", source.parent / "cache", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout)
-    assert said["built"] is True
+    output = json.loads(done.stdout)
+    assert output["built"] is True
     assert not (source.parent / "cache").exists()  # a dry run packs nothing
-    return str(said["digest"])
+    return str(output["digest"])
 
 
 def test_the_same_source_has_the_same_name_also_with_what_python_leaves_behind(source: Path) -> None:

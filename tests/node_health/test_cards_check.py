@@ -15,10 +15,10 @@ from stand_in_driver import Reported, answering, refusing
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "gpu" / "files" / "gpu_check.py"
 
 
-def found(
+def findings(
     driver: Path, *cards: Reported, log: str = "", arguments: tuple[str, ...] = ()
 ) -> list[dict[str, str]]:
-    """What the check prints where `cards` are expected."""
+    """Returns the findings where `cards` are expected."""
     kernel_log = driver.parent / "kernel.log"
     kernel_log.write_text(log)
     command = [sys.executable, "-I", PROGRAM, "--expected", str(len(cards)), "--nvidia-smi", driver]
@@ -34,36 +34,36 @@ def codes(problems: list[dict[str, str]]) -> list[str]:
 @pytest.mark.parametrize("count", [0, 1, 8])
 def test_cards_that_work_are_no_problem(tmp_path: Path, count: int) -> None:
     cards = [Reported(0x10 + number) for number in range(count)]
-    assert found(answering(tmp_path, *cards), *cards) == []
+    assert findings(answering(tmp_path, *cards), *cards) == []
 
 
 def test_a_card_that_the_driver_does_not_see_is_named_by_its_address(tmp_path: Path) -> None:
-    problems = found(answering(tmp_path, Reported(0x10)), Reported(0x10), Reported(0x3B))
+    problems = findings(answering(tmp_path, Reported(0x10)), Reported(0x10), Reported(0x3B))
     assert codes(problems) == ["gpu.card_missing"]
     assert "0000:3b:00.0" in problems[0]["message"]
 
 
 def test_too_few_cards_are_said_where_no_addresses_are_known(tmp_path: Path) -> None:
-    problems = found(answering(tmp_path, Reported(0x10)), arguments=("--expected", "2"))
+    problems = findings(answering(tmp_path, Reported(0x10)), arguments=("--expected", "2"))
     assert codes(problems) == ["gpu.too_few_cards"]
 
 
 def test_uncorrectable_memory_errors_since_the_start_are_a_fault_and_corrected_ones_are_not(
     tmp_path: Path,
 ) -> None:
-    problems = found(answering(tmp_path, Reported(0x10, uncorrectable=2)), Reported(0x10))
+    problems = findings(answering(tmp_path, Reported(0x10, uncorrectable=2)), Reported(0x10))
     assert codes(problems) == ["gpu.ecc"]
     assert "NVIDIA L4 at 0000:10:00.0 has had 2 uncorrectable" in problems[0]["message"]
 
 
 def test_a_card_without_spare_rows_is_to_be_replaced(tmp_path: Path) -> None:
-    assert codes(found(answering(tmp_path, Reported(0x10, rows_used_up=True)), Reported(0x10))) == [
+    assert codes(findings(answering(tmp_path, Reported(0x10, rows_used_up=True)), Reported(0x10))) == [
         "gpu.rows_used_up"
     ]
 
 
 def test_a_card_that_asks_to_be_recovered_is_named(tmp_path: Path) -> None:
-    assert codes(found(answering(tmp_path, Reported(0x10, recovery="Reboot")), Reported(0x10))) == [
+    assert codes(findings(answering(tmp_path, Reported(0x10, recovery="Reboot")), Reported(0x10))) == [
         "gpu.needs_recovery"
     ]
 
@@ -75,7 +75,7 @@ def test_an_xid_of_the_card_is_a_fault_and_one_of_a_program_is_not(tmp_path: Pat
         "[  99.9] NVRM: Xid (PCI:0000:11:00): 79, pid='<unknown>', GPU has fallen off the bus.\n"
     )
     cards = (Reported(0x10), Reported(0x11))
-    problems = found(answering(tmp_path, *cards), *cards, log=log)
+    problems = findings(answering(tmp_path, *cards), *cards, log=log)
     assert [problem["message"] for problem in problems] == [
         "The card at 0000:11:00.0 reported error 79 since the last boot: it has fallen off the bus."
     ]
@@ -83,27 +83,27 @@ def test_an_xid_of_the_card_is_a_fault_and_one_of_a_program_is_not(tmp_path: Pat
 
 def test_a_driver_of_another_version_than_its_module_asks_for_a_reboot(tmp_path: Path) -> None:
     words = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.163"
-    problems = found(refusing(tmp_path, words, 18), Reported(0x10))
+    problems = findings(refusing(tmp_path, words, 18), Reported(0x10))
     assert codes(problems) == ["gpu.driver_mismatch"]
     assert problems[0]["hint"].startswith("Reboot the machine")
 
 
 def test_a_driver_that_is_not_loaded_is_said_in_its_own_words(tmp_path: Path) -> None:
     words = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
-    problems = found(refusing(tmp_path, words, 9), Reported(0x10))
+    problems = findings(refusing(tmp_path, words, 9), Reported(0x10))
     assert codes(problems) == ["gpu.driver_silent"]
     assert words in problems[0]["message"]
 
 
 def test_a_driver_that_finds_no_device_misses_every_card(tmp_path: Path) -> None:
-    problems = found(refusing(tmp_path, "No devices were found", 6), Reported(0x10), Reported(0x11))
+    problems = findings(refusing(tmp_path, "No devices were found", 6), Reported(0x10), Reported(0x11))
     assert codes(problems) == ["gpu.card_missing", "gpu.card_missing"]
 
 
 def test_a_card_that_fell_off_the_bus_is_lost_and_the_kernel_says_which(tmp_path: Path) -> None:
     words = "Unable to determine the device handle for GPU1: 0000:11:00.0: GPU is lost.  Reboot the system"
     log = "NVRM: Xid (PCI:0000:11:00): 79, GPU has fallen off the bus."
-    problems = found(refusing(tmp_path, words, 15), Reported(0x10), Reported(0x11), log=log)
+    problems = findings(refusing(tmp_path, words, 15), Reported(0x10), Reported(0x11), log=log)
     assert codes(problems) == ["gpu.card_lost", "gpu.xid"]
 
 
@@ -134,7 +134,7 @@ def test_each_card_writes_a_pattern_and_reads_it_back(
         monkeypatch.setitem(os.environ, fault, "1")
     card = Reported(0x10)
     arguments = ("--memory-test-mib", "4", "--libcuda", str(libcuda))
-    problems = found(answering(tmp_path, card), card, arguments=arguments)
+    problems = findings(answering(tmp_path, card), card, arguments=arguments)
     assert [problem["message"] for problem in problems] == ([message] if message else [])
 
 
@@ -144,10 +144,10 @@ def test_a_card_on_which_a_program_runs_is_left_alone(
     monkeypatch.setenv("SPOIL_CARD", "1")
     cards = (Reported(0x10), Reported(0x11, busy=True))
     arguments = ("--memory-test-mib", "4", "--libcuda", str(libcuda))
-    assert found(answering(tmp_path, *cards), *cards, arguments=arguments) == []
+    assert findings(answering(tmp_path, *cards), *cards, arguments=arguments) == []
 
 
 def test_a_missing_library_is_said(tmp_path: Path) -> None:
     card = Reported(0x10)
     arguments = ("--memory-test-mib", "4", "--libcuda", "/nowhere/libcuda.so.1")
-    assert codes(found(answering(tmp_path, card), card, arguments=arguments)) == ["gpu.no_library"]
+    assert codes(findings(answering(tmp_path, card), card, arguments=arguments)) == ["gpu.no_library"]

@@ -23,8 +23,8 @@ def problems(check: Check) -> list[Problem]:
 
 
 def test_what_a_check_prints_is_a_problem() -> None:
-    said = json.dumps({"code": "card.gone", "message": "It is gone.", "hint": "Look for it."})
-    assert problems(shell(f"echo '{said}'")) == [GONE]
+    line = json.dumps({"code": "card.gone", "message": "It is gone.", "hint": "Look for it."})
+    assert problems(shell(f"echo '{line}'")) == [GONE]
 
 
 def test_a_silent_check_is_a_good_one() -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deploying import DeployError, assignments, differs, planned, register, wait_until_well
-from last_words import MASK, last_words, masked
-from secured_agent import SecuredAgent, secured_agent
+from deploying import DeployError, assignments, differs, plan_job, register, wait_until_well
+from last_words import MASK, last_words, mask_secrets
+from run_secured_agent import SecuredAgent, run_secured_agent
 from waiting import eventually
 
 JOB = """
@@ -78,17 +78,17 @@ class Posting:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posting]:
-    with secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as agent:
+    with run_secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as agent:
         yield Posting(agent)
 
 
 def deploy(api: Posting, seconds: str, patience_s: float = 180, **more: Any) -> bool:
-    """Whether the job was another one; it is well when this returns."""
+    """Returns whether the job was another one; it is healthy when this returns."""
     return run(api, f"sleep '{seconds}'", patience_s, **more)
 
 
 def run(api: Posting, command: str, patience_s: float = 180, **more: Any) -> bool:
-    job, plan = planned(api, JOB, {"command": command, "env": {"TASK": "${NOMAD_TASK_NAME}"}, **more})
+    job, plan = plan_job(api, JOB, {"command": command, "env": {"TASK": "${NOMAD_TASK_NAME}"}, **more})
     if differs(plan):
         register(api, job, plan)
     wait_until_well(api, job, time.monotonic() + patience_s)
@@ -164,6 +164,6 @@ def test_one_that_crashes_once_or_twice_becomes_well(api: Posting) -> None:
 )
 def test_what_looks_like_a_secret_is_masked(line: str) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n"
-    told = masked(line, [key])
-    assert MASK in told
-    assert not any(word in told for word in ("hidden-word", "ab12", "1111", "MIIE"))
+    text = mask_secrets(line, [key])
+    assert MASK in text
+    assert not any(word in text for word in ("hidden-word", "ab12", "1111", "MIIE"))

@@ -1,4 +1,4 @@
-"""Whether a node takes work: decided from what was found, and told to a real Nomad with ACLs."""
+"""A node takes work or not: decided from findings, and reported to a real Nomad with ACLs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SecuredAgent(NomadAgent):
     token = ""
 
     def bootstrap(self) -> bool:
-        """Whether it had a token for us; a first leader may have none yet."""
+        """Returns whether it had a token for us; a first leader may have none yet."""
         try:
             self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
         except urllib.error.HTTPError:

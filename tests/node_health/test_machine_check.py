@@ -1,4 +1,4 @@
-"""What every machine is looked at for. Services and timers need systemd: they are tested in the lab."""
+"""The checks of every machine. Services and timers need systemd: they are tested in the lab."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def found(folder: Path, **expected: Any) -> list[dict[str, str]]:
-    """What the program prints where this is expected."""
+def findings(folder: Path, **expected: Any) -> list[dict[str, str]]:
+    """Returns the findings of the program for these expectations."""
     config = folder / "machine_check.json"
     config.write_text(json.dumps({**NOTHING, **expected}))
     command = [sys.executable, "-I", machine_check.__file__, config]
@@ -54,19 +54,19 @@ def certificate(folder: Path, days: int) -> Path:
 
 
 def test_a_machine_of_which_nothing_is_expected_has_no_problem(tmp_path: Path) -> None:
-    assert found(tmp_path) == []
+    assert findings(tmp_path) == []
 
 
 def test_a_disk_with_room_is_well_and_one_without_is_full(tmp_path: Path) -> None:
-    assert found(tmp_path, disks=[{"path": str(tmp_path), "free_mib": 1}]) == []
-    (problem,) = found(tmp_path, disks=[{"path": str(tmp_path), "free_mib": 10**9}])
+    assert findings(tmp_path, disks=[{"path": str(tmp_path), "free_mib": 1}]) == []
+    (problem,) = findings(tmp_path, disks=[{"path": str(tmp_path), "free_mib": 10**9}])
     assert problem["code"] == "machine.disk_full"
     assert f"The disk of {tmp_path} has" in problem["message"]
 
 
 def test_two_folders_of_one_disk_are_one_problem_and_a_missing_folder_is_none(tmp_path: Path) -> None:
-    wanted = [{"path": str(path), "free_mib": 10**9} for path in (tmp_path, tmp_path.parent, "/nowhere")]
-    assert codes(found(tmp_path, disks=wanted)) == ["machine.disk_full"]
+    expected = [{"path": str(path), "free_mib": 10**9} for path in (tmp_path, tmp_path.parent, "/nowhere")]
+    assert codes(findings(tmp_path, disks=expected)) == ["machine.disk_full"]
 
 
 @pytest.mark.parametrize(("days", "expected"), [(400, []), (3, ["machine.certificate_ends"])])
@@ -74,7 +74,7 @@ def test_a_certificate_that_ends_soon_is_named_with_its_end(
     tmp_path: Path, days: int, expected: list[str]
 ) -> None:
     file = certificate(tmp_path, days)
-    problems = found(tmp_path, certificates={"files": [str(file)], "days": 14})
+    problems = findings(tmp_path, certificates={"files": [str(file)], "days": 14})
     assert codes(problems) == expected
     assert all(" ends on " in problem["message"] for problem in problems)
 
@@ -82,7 +82,7 @@ def test_a_certificate_that_ends_soon_is_named_with_its_end(
 def test_a_certificate_that_is_gone_or_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "rubbish.pem").write_text("rubbish")
     files = [str(tmp_path / "gone.pem"), str(tmp_path / "rubbish.pem")]
-    problems = found(tmp_path, certificates={"files": files, "days": 14})
+    problems = findings(tmp_path, certificates={"files": files, "days": 14})
     assert codes(problems) == ["machine.certificate_missing", "machine.certificate_ends"]
     assert problems[1]["message"].endswith("rubbish.pem holds no certificate.")
 
@@ -92,7 +92,7 @@ def test_a_secret_that_all_may_read_is_open(tmp_path: Path, mode: int, expected:
     secret = tmp_path / "secret"
     secret.write_text("do not tell")
     secret.chmod(mode)
-    problems = found(tmp_path, secrets=[str(secret), str(tmp_path / "gone")])
+    problems = findings(tmp_path, secrets=[str(secret), str(tmp_path / "gone")])
     assert codes(problems) == expected
     assert "do not tell" not in json.dumps(problems)
 
@@ -100,4 +100,4 @@ def test_a_secret_that_all_may_read_is_open(tmp_path: Path, mode: int, expected:
 @pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", []), ("0.0.0.0", ["machine.port_open"])])  # noqa: S104
 def test_a_port_that_listens_to_the_outside_is_open(tmp_path: Path, host: str, expected: list[str]) -> None:
     with socket.create_server((host, 0)) as server:
-        assert codes(found(tmp_path, closed_ports=[server.getsockname()[1]])) == expected
+        assert codes(findings(tmp_path, closed_ports=[server.getsockname()[1]])) == expected

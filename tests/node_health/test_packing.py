@@ -1,4 +1,4 @@
-"""What is packed for machines is kept while somebody may need it, and no longer."""
+"""Archives for machines stay while a run may need them, and no longer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from packing import IN_USE_S, archived, packed_once, run, uv_program
+from packing import IN_USE_S, build_once, run, uv_program, write_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_AGO = time.time() - IN_USE_S - 3600
@@ -19,16 +19,16 @@ def pack(cache: Path, digest: str, name: str = "control", *, only_look: bool = F
     def build(folder: Path) -> Path:
         (folder / "packed").mkdir()
         (folder / "packed" / "program").write_text(digest)
-        return archived(folder / "packed", folder / "staging.tar")
+        return write_archive(folder / "packed", folder / "staging.tar")
 
-    return packed_once(cache, name, digest, build, only_look=only_look)["built"]
+    return build_once(cache, name, digest, build, only_look=only_look)["built"]
 
 
 def age(cache: Path, digest: str, hours: int) -> None:
     os.utime(cache / f"control-{digest}.tar", (LONG_AGO, LONG_AGO - hours * 3600))
 
 
-def kept(cache: Path, pattern: str = "control-*") -> list[str]:
+def archives(cache: Path, pattern: str = "control-*") -> list[str]:
     return sorted(file.stem.rpartition("-")[2] for file in cache.glob(pattern))
 
 
@@ -39,14 +39,14 @@ def test_the_three_that_were_asked_for_last_are_kept(tmp_path: Path) -> None:
         age(tmp_path, f"d{number}", hours=number)
     pack(tmp_path, "w0", name="worker")
     assert not pack(tmp_path, "d4")  # it was the oldest, and is asked for again
-    assert kept(tmp_path) == ["d0", "d1", "d4"]
-    assert kept(tmp_path, "worker-*") == ["w0"]
+    assert archives(tmp_path) == ["d0", "d1", "d4"]
+    assert archives(tmp_path, "worker-*") == ["w0"]
 
 
 def test_what_a_run_may_still_be_copying_is_kept(tmp_path: Path) -> None:
     for number in range(6):
         pack(tmp_path, f"d{number}")
-    assert len(kept(tmp_path)) == 6
+    assert len(archives(tmp_path)) == 6
 
 
 def test_a_dry_run_takes_nothing_away(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_dry_run_takes_nothing_away(tmp_path: Path) -> None:
     for number in range(5):
         age(tmp_path, f"d{number}", hours=number)
     assert pack(tmp_path, "new", only_look=True)
-    assert len(kept(tmp_path)) == 5
+    assert len(archives(tmp_path)) == 5
 
 
 def test_a_program_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,10 +84,12 @@ def test_packs_of_one_program_are_forgotten_too(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment["PATH"] = f"{Path(uv).parent}:{os.environ['PATH']}"
     command = [ROOT / "scripts/pack_python", project, "tide", "tide"]
-    made = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+    output = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment
+    ).stdout.strip()
     assert sorted(file.name for file in packs.iterdir()) == sorted(
         [
-            Path(made).name,
+            Path(output).name,
             "tide-0000000000000002.tar.gz",
             "tide-0000000000000003.tar.gz",
             "tide-more-1.tar.gz",

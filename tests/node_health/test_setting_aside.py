@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from secured_agent import SecuredAgent, secured_agent
+from run_secured_agent import SecuredAgent, run_secured_agent
 from setting_aside import NodeError, let_work, set_aside
 
 REASON = "an upgrade"
@@ -16,7 +16,7 @@ A_DRAIN = {"DrainSpec": {"Deadline": 60_000_000_000}, "Meta": {"message": "a new
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
-    with secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as agent:
+    with run_secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as agent:
         yield agent
 
 
@@ -28,7 +28,7 @@ def agent(running: SecuredAgent) -> SecuredAgent:
 
 
 def upgrade(agent: SecuredAgent) -> bool:
-    """Whether the node is ours to let in again."""
+    """Returns whether the node's drain is ours to end."""
     ours = set_aside(agent, agent.node()["Name"], REASON, deadline_s=60, wait_s=60)["ours"]
     assert isinstance(ours, bool)
     return ours

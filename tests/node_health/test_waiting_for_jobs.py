@@ -1,4 +1,4 @@
-"""What counts as ending again and again while a job is waited for; the API's answers are laid down here."""
+"""Detection of crash loops while a job is awaited, with recorded answers of the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def allocation(name: str, client: str, tasks: dict[str, Any], *, healthy: bool =
     }
 
 
-class Told:
+class EventLog:
     """Answers one list of allocations after the other, the last for ever."""
 
     def __init__(self, *answers: list[dict[str, Any]]) -> None:
@@ -46,28 +46,28 @@ class Told:
         raise AssertionError("nothing is written while it is waited")
 
 
-def waited(*answers: list[dict[str, Any]], seconds: float = 60) -> list[str]:
-    return wait_until_well(Told(*answers), JOB, time.monotonic() + seconds)
+def wait_for_job(*answers: list[dict[str, Any]], seconds: float = 60) -> list[str]:
+    return wait_until_well(EventLog(*answers), JOB, time.monotonic() + seconds)
 
 
 def test_a_rest_from_before_it_was_waited_for_is_none() -> None:
     rests = allocation("a", "pending", {"sleep": task("pending", 2, at=5, why=RESTS)})
     well = allocation("a", "running", {"sleep": task("running", 2, at=6)}, healthy=True)
-    assert waited([rests], [rests], [well]) == ["a"]
+    assert wait_for_job([rests], [rests], [well]) == ["a"]
 
 
 def test_a_rest_that_begins_meanwhile_is_told_at_once() -> None:
     starts = allocation("a", "running", {"sleep": task("running", 2, at=4)})
     rests = allocation("a", "pending", {"sleep": task("pending", 2, at=5, why=RESTS)})
-    with pytest.raises(DeployError) as told:
-        waited([starts], [rests])
-    assert told.value.ended == ("a", "sleep")
+    with pytest.raises(DeployError) as error:
+        wait_for_job([starts], [rests])
+    assert error.value.ended == ("a", "sleep")
 
 
 def test_a_failed_allocation_without_a_failed_task_hides_none_after_it() -> None:
     lost = allocation("lost", "failed", {})
     crashed = allocation("crashed", "failed", {"sleep": task("dead", failed=True)})
     before = time.monotonic()
-    with pytest.raises(DeployError) as told:
-        waited([lost, crashed], seconds=30)
-    assert told.value.ended == ("crashed", "sleep") and time.monotonic() - before < 15
+    with pytest.raises(DeployError) as error:
+        wait_for_job([lost, crashed], seconds=30)
+    assert error.value.ended == ("crashed", "sleep") and time.monotonic() - before < 15

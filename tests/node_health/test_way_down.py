@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from secured_agent import SecuredAgent, secured_agent
+from run_secured_agent import SecuredAgent, run_secured_agent
 from waiting import eventually
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "nomad" / "files" / "way_down.py"
@@ -16,13 +16,13 @@ PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "nomad" / 
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
-    with secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as running:
+    with run_secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as running:
         yield running
 
 
 @pytest.fixture
 def note(agent: SecuredAgent, tmp_path: Path) -> Iterator[Path]:
-    """Where the program keeps its note; afterwards the node works again."""
+    """Returns the path of the program's note; afterwards the node works again."""
     yield tmp_path / "note"
     agent.put(f"/v1/node/{agent.node()['ID']}/drain", {"DrainSpec": None, "MarkEligible": True})
     agent.put(f"/v1/node/{agent.node()['ID']}/eligibility", {"Eligibility": "eligible"})

@@ -48,44 +48,44 @@ class _ConsulAccess(EngineAccess):
 
     def keep(self) -> None:
         policies = {policy["Name"]: policy for policy in self.api.get("/v1/acl/policies")}
-        for wanted in self.asked["policies"]:
-            self._policy(wanted, policies.get(wanted["name"]))
-        if not self.asked["tokens"] and not self.asked["ended_tokens"]:
+        for expected in self.params["policies"]:
+            self._policy(expected, policies.get(expected["name"]))
+        if not self.params["tokens"] and not self.params["ended_tokens"]:
             return
         tokens = self.api.get("/v1/acl/tokens")
-        for wanted in self.asked["tokens"]:
-            self._token(wanted, [one for one in tokens if one["Description"] == wanted["description"]])
-        for ended in [one for one in tokens if one["Description"] in self.asked["ended_tokens"]]:
+        for expected in self.params["tokens"]:
+            self._token(expected, [one for one in tokens if one["Description"] == expected["description"]])
+        for ended in [one for one in tokens if one["Description"] in self.params["ended_tokens"]]:
             name = f"ended token {ended['Description']}"
             self.change(name, "DELETE", f"/v1/acl/token/{ended['AccessorID']}")
 
-    def _policy(self, wanted: dict[str, str], present: dict[str, Any] | None) -> None:
-        body = {"Name": wanted["name"], "Rules": wanted["rules"]}
+    def _policy(self, expected: dict[str, str], present: dict[str, Any] | None) -> None:
+        body = {"Name": expected["name"], "Rules": expected["rules"]}
         if present is None:
-            self.change(f"policy {wanted['name']}", "PUT", "/v1/acl/policy", body)
+            self.change(f"policy {expected['name']}", "PUT", "/v1/acl/policy", body)
             return
         path = f"/v1/acl/policy/{present['ID']}"
-        if self.api.get(path)["Rules"].strip() != wanted["rules"].strip():
-            self.change(f"policy {wanted['name']}", "PUT", path, body)
+        if self.api.get(path)["Rules"].strip() != expected["rules"].strip():
+            self.change(f"policy {expected['name']}", "PUT", path, body)
 
-    def _token(self, wanted: dict[str, Any], present: list[dict[str, Any]]) -> None:
+    def _token(self, expected: dict[str, Any], present: list[dict[str, Any]]) -> None:
         """Keep the one token whose secret is in the folder; others of its name are old."""
-        secret = self.store.text(wanted["secret"])
+        secret = self.store.text(expected["secret"])
         identities = (
-            [{"NodeName": wanted["node"], "Datacenter": wanted["datacenter"]}] if wanted["node"] else []
+            [{"NodeName": expected["node"], "Datacenter": expected["datacenter"]}] if expected["node"] else []
         )
         body = {
-            "Description": wanted["description"],
-            "Policies": [{"Name": name} for name in wanted["policies"]],
+            "Description": expected["description"],
+            "Policies": [{"Name": name} for name in expected["policies"]],
             "NodeIdentities": identities,
         }
-        name = f"token {wanted['description']}"
+        name = f"token {expected['description']}"
         ours = next((one for one in present if one.get("SecretID") == secret), None)
         if ours is None:
             self.change(name, "PUT", "/v1/acl/token", {**body, "SecretID": secret})
         elif _rights(ours) != _rights(body):
             self.change(name, "PUT", f"/v1/acl/token/{ours['AccessorID']}", body)
-        if not self.asked["keep_old_tokens"]:
+        if not self.params["keep_old_tokens"]:
             for old in present:
                 if old is not ours:
                     self.change(f"old {name}", "DELETE", f"/v1/acl/token/{old['AccessorID']}")

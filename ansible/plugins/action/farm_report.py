@@ -51,15 +51,15 @@ class ActionModule(FarmAction):
 
     arguments = _ARGUMENTS
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        machines = [Machine(**one) for one in asked["machines"]]
-        engines = _ask(SecretStore.opened(asked["secrets"]), asked["addresses"])
-        found = problems(machines, engines, asked["clock_tolerance_s"])
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        machines = [Machine(**one) for one in params["machines"]]
+        engines = _ask(SecretStore.open(params["secrets"]), params["addresses"])
+        found = problems(machines, engines, params["clock_tolerance_s"])
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
         return {
             "changed": False,
             "problems": [vars(one) for one in found],
-            "page": page(asked["farm"], machines, engines, found, now),
+            "page": page(params["farm"], machines, engines, found, now),
         }
 
 

@@ -43,18 +43,18 @@ class ActionModule(FarmAction):
 
     arguments = _ARGUMENTS
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        store = SecretStore(asked["path"])
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore(params["path"])
         try:
             store.check()
             if self._task.check_mode:
                 authorities = _authorities(store) if store.has("tls/ca.pem") else []
                 return {"changed": False, "made": {}, "authorities": authorities}
-            with store.locked():
-                made = _Maker(store, asked, datetime.datetime.now(datetime.UTC)).run()
+            with store.lock():
+                changes = _Maker(store, params, datetime.datetime.now(datetime.UTC)).run()
         except OSError as error:
             raise AnsibleActionFail(f"The secrets folder {store.folder} cannot be used: {error}.") from error
-        return {"changed": bool(made), "made": made, "authorities": _authorities(store)}
+        return {"changed": bool(changes), "made": changes, "authorities": _authorities(store)}
 
 
 def _authorities(store: SecretStore) -> list[str]:
@@ -64,19 +64,19 @@ def _authorities(store: SecretStore) -> list[str]:
 
 
 class _Maker:
-    def __init__(self, store: SecretStore, asked: dict[str, Any], now: datetime.datetime) -> None:
+    def __init__(self, store: SecretStore, params: dict[str, Any], now: datetime.datetime) -> None:
         self._store = store
-        self._asked = asked
+        self._params = params
         self._now = now
-        self._made: dict[str, str] = {}
+        self._changes: dict[str, str] = {}
 
     def run(self) -> dict[str, str]:
-        farm = self._asked["farm"]
+        farm = self._params["farm"]
         authority = FarmAuthority(self._store, self._now)
         if authority.ensure(farm):
-            self._made["tls/ca.pem"] = "missing"
+            self._changes["tls/ca.pem"] = "missing"
         self._certificate(authority, "operator", Subject("operator"))
-        for machine in self._asked["machines"]:
+        for machine in self._params["machines"]:
             self._certificate(authority, machine["name"], self._subject(machine))
         for name in ("consul/gossip.key", "nomad/gossip.key"):
             self._value(name, base64.b64encode(os.urandom(32)).decode())
@@ -84,25 +84,25 @@ class _Maker:
             self._value(name, str(uuid.uuid4()))
         for name in ("provisioning", "agent"):
             self._value(f"consul/tokens/{name}.token", str(uuid.uuid4()))
-        for machine in self._asked["machines"]:
+        for machine in self._params["machines"]:
             for name in (f"consul/agents/{machine['name']}.token", f"consul/nomad/{machine['name']}.token"):
                 self._value(name, str(uuid.uuid4()))
         self._ssh(farm)
-        return self._made
+        return self._changes
 
     def _certificate(self, authority: FarmAuthority, file: str, subject: Subject) -> None:
-        reason = authority.due(file, subject, self._asked["renew_before_days"])
+        reason = authority.due(file, subject, self._params["renew_before_days"])
         if reason:
-            authority.issue(file, subject, self._asked["certificate_days"])
-            self._made[f"tls/{file}.pem"] = reason
+            authority.issue(file, subject, self._params["certificate_days"])
+            self._changes[f"tls/{file}.pem"] = reason
 
     def _subject(self, machine: dict[str, Any]) -> Subject:
         """The names that `verify_server_hostname` of Consul and Nomad look for, and those people use."""
         role = "server" if machine["server"] else "client"
-        names = [f"{role}.{self._asked['region']}.nomad", "localhost"]
+        names = [f"{role}.{self._params['region']}.nomad", "localhost"]
         if machine["server"]:
             names += [
-                f"server.{self._asked['datacenter']}.consul",
+                f"server.{self._params['datacenter']}.consul",
                 "nomad.service.consul",
                 "consul.service.consul",
             ]
@@ -111,34 +111,34 @@ class _Maker:
     def _value(self, name: str, value: str) -> None:
         if not self._store.has(name):
             self._store.write(name, f"{value}\n".encode())
-            self._made[name] = "missing"
+            self._changes[name] = "missing"
 
     def _ssh(self, farm: str) -> None:
         hosts = SshAuthority(self._store, "host_ca", self._now)
         users = SshAuthority(self._store, "user_ca", self._now)
         for name, authority in (("ssh/host_ca", hosts), ("ssh/user_ca", users)):
             if authority.ensure(farm):
-                self._made[name] = "missing"
+                self._changes[name] = "missing"
         if ensure_key(self._store, "ssh/ansible", f"{farm}-ansible"):
-            self._made["ssh/ansible"] = "missing"
+            self._changes["ssh/ansible"] = "missing"
         known = "".join(f"@cert-authority * {line}\n" for line in hosts.trusted_lines).encode()
         if not self._store.has("ssh/known_hosts") or self._store.read("ssh/known_hosts") != known:
             self._store.write("ssh/known_hosts", known)
-            self._made["ssh/known_hosts"] = "of other authorities"
+            self._changes["ssh/known_hosts"] = "of other authorities"
         trusted = "".join(f"{line}\n" for line in users.trusted_lines).encode()
         if (
             not self._store.has("ssh/trusted_users.pub")
             or self._store.read("ssh/trusted_users.pub") != trusted
         ):
             self._store.write("ssh/trusted_users.pub", trusted)
-            self._made["ssh/trusted_users.pub"] = "of other authorities"
+            self._changes["ssh/trusted_users.pub"] = "of other authorities"
         self._login(users)
 
     def _login(self, users: SshAuthority) -> None:
         """The certificate that Ansible logs in with: short-lived, so renewing it is no change of the farm."""
         public_line = self._store.text("ssh/ansible.pub")
-        seconds = self._asked["login_minutes"] * 60
-        principals = self._asked["login_principals"]
+        seconds = self._params["login_minutes"] * 60
+        principals = self._params["login_principals"]
         name = "ssh/ansible-cert.pub"
         if not self._store.has(name) or not users.current(
             self._store.read(name), public_line, principals, seconds / 2

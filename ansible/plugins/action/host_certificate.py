@@ -26,16 +26,18 @@ class ActionModule(FarmAction):
 
     arguments = _ARGUMENTS
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        store = SecretStore.opened(asked["secrets"])
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore.open(params["secrets"])
         if not store.has("ssh/host_ca") and self._task.check_mode:
-            return {"changed": False, "certificate": asked["present"]}
+            return {"changed": False, "certificate": params["present"]}
         authority = SshAuthority(store, "host_ca", datetime.datetime.now(datetime.UTC))
-        left_s = asked["renew_before_days"] * 86400
-        if asked["present"] and authority.current(
-            asked["present"].encode(), asked["public_key"], asked["principals"], left_s
+        left_s = params["renew_before_days"] * 86400
+        if params["present"] and authority.current(
+            params["present"].encode(), params["public_key"], params["principals"], left_s
         ):
-            return {"changed": False, "certificate": asked["present"]}
-        signed = authority.sign_host(asked["public_key"], asked["name"], asked["principals"], asked["days"])
+            return {"changed": False, "certificate": params["present"]}
+        signed = authority.sign_host(
+            params["public_key"], params["name"], params["principals"], params["days"]
+        )
         # The machine changes when the certificate is placed, and that task says so.
         return {"changed": False, "certificate": signed.decode().strip()}

@@ -45,47 +45,54 @@ class _NomadAccess(EngineAccess):
     refuses_bootstrap_with = 400
 
     def keep(self) -> None:
-        for wanted in self.asked["policies"]:
-            self._policy(wanted)
-        if self.asked["tokens"]:
+        for expected in self.params["policies"]:
+            self._policy(expected)
+        if self.params["tokens"]:
             tokens = self.api.get("/v1/acl/tokens")
-            for wanted in self.asked["tokens"]:
-                self._token(wanted, [one for one in tokens if one["Name"] == wanted["name"]])
+            for expected in self.params["tokens"]:
+                self._token(expected, [one for one in tokens if one["Name"] == expected["name"]])
 
-    def _policy(self, wanted: dict[str, str]) -> None:
-        path = f"/v1/acl/policy/{wanted['name']}"
+    def _policy(self, expected: dict[str, str]) -> None:
+        path = f"/v1/acl/policy/{expected['name']}"
         present = self.api.find(path)
         if (
             present
-            and present["Rules"].strip() == wanted["rules"].strip()
-            and present["Description"] == wanted["description"]
+            and present["Rules"].strip() == expected["rules"].strip()
+            and present["Description"] == expected["description"]
         ):
             return
-        body = {"Name": wanted["name"], "Description": wanted["description"], "Rules": wanted["rules"]}
-        self.change(f"policy {wanted['name']}", "POST", path, body)
+        body = {"Name": expected["name"], "Description": expected["description"], "Rules": expected["rules"]}
+        self.change(f"policy {expected['name']}", "POST", path, body)
 
-    def _token(self, wanted: dict[str, Any], present: list[dict[str, Any]]) -> None:
+    def _token(self, expected: dict[str, Any], present: list[dict[str, Any]]) -> None:
         """Keep the one token whose secret is in the folder; others of its name are old, or of a run that was
         cut off before it wrote the secret down.
         """
-        name = f"token {wanted['name']}"
-        ours = self._ours(wanted, present)
+        name = f"token {expected['name']}"
+        ours = self._ours(expected, present)
         if ours is None:
-            body = {"Name": wanted["name"], "Type": "client", "Policies": wanted["policies"], "Global": False}
-            made = self.change(name, "PUT", "/v1/acl/token", body)
-            if made is not None:
-                self.store.write(wanted["secret"], f"{made['SecretID']}\n".encode())
+            body = {
+                "Name": expected["name"],
+                "Type": "client",
+                "Policies": expected["policies"],
+                "Global": False,
+            }
+            token = self.change(name, "PUT", "/v1/acl/token", body)
+            if token is not None:
+                self.store.write(expected["secret"], f"{token['SecretID']}\n".encode())
         for old in present:
             if old is not ours:
                 self.change(f"old {name}", "DELETE", f"/v1/acl/token/{old['AccessorID']}")
 
-    def _ours(self, wanted: dict[str, Any], present: list[dict[str, Any]]) -> dict[str, Any] | None:
-        if not self.store.has(wanted["secret"]):
+    def _ours(self, expected: dict[str, Any], present: list[dict[str, Any]]) -> dict[str, Any] | None:
+        if not self.store.has(expected["secret"]):
             return None
-        secret = self.store.text(wanted["secret"])
+        secret = self.store.text(expected["secret"])
         for one in present:
             whole = self.api.get(f"/v1/acl/token/{one['AccessorID']}")
-            if whole["SecretID"] == secret and sorted(whole["Policies"] or []) == sorted(wanted["policies"]):
+            if whole["SecretID"] == secret and sorted(whole["Policies"] or []) == sorted(
+                expected["policies"]
+            ):
                 return one
         return None
 

@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.soundstage.farm.plugins.module_utils.deploying import (
     DeployError,
     differs,
-    planned,
+    plan_job,
     register,
     wait_until_found,
     wait_until_well,
@@ -45,14 +45,14 @@ class ActionModule(FarmAction):
     arguments = _ARGUMENTS
     engine_failed = "Nomad: "
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        store, dry = SecretStore.opened(asked["secrets"]), self._task.check_mode
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        store, dry = SecretStore.open(params["secrets"]), self._task.check_mode
         if dry and not store.has("tls/operator.pem"):
             return {"changed": True, "msg": "The farm has no secrets yet; the job would be run."}
-        nomad = management_api(NOMAD, store, asked["address"])
+        nomad = management_api(NOMAD, store, params["address"])
         wait_for_leader(nomad, 5 if dry else 60)
-        deadline = time.monotonic() + asked["wait_s"]
-        job, plan = planned(nomad, Path(asked["file"]).read_text(encoding="utf-8"), asked["variables"])
+        deadline = time.monotonic() + params["wait_s"]
+        job, plan = plan_job(nomad, Path(params["file"]).read_text(encoding="utf-8"), params["variables"])
         changed = differs(plan)
         if dry:
             return {"changed": changed, "job": job["ID"]}
@@ -61,11 +61,11 @@ class ActionModule(FarmAction):
         try:
             allocations = wait_until_well(nomad, job, deadline)
             found: dict[str, Any] = {}
-            if asked["service"]:
-                consul = management_api(CONSUL, store, asked["address"])
-                found = wait_until_found(consul, asked["service"], allocations, deadline)
+            if params["service"]:
+                consul = management_api(CONSUL, store, params["address"])
+                found = wait_until_found(consul, params["service"], allocations, deadline)
         except DeployError as error:
             words = last_words(nomad, *error.ended, store.all_texts()) if error.ended else ""
-            said = f"It wrote last:\n{words}\n" if words else ""
-            raise EngineError(f"{error} {said}Its log: nomad alloc logs -job {job['ID']}") from error
+            last_output = f"It wrote last:\n{words}\n" if words else ""
+            raise EngineError(f"{error} {last_output}Its log: nomad alloc logs -job {job['ID']}") from error
         return {"changed": changed, "job": job["ID"], **found}

@@ -38,13 +38,13 @@ class ActionModule(FarmAction):
     arguments = _ARGUMENTS
     engine_failed = "Nomad: "
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        api = management_api(NOMAD, SecretStore.opened(asked["secrets"]), asked["address"], asked["port"])
-        name, wait_s, dry = asked["node"], asked["wait_s"], self._task.check_mode
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        api = management_api(NOMAD, SecretStore.open(params["secrets"]), params["address"], params["port"])
+        name, wait_s, dry = params["node"], params["wait_s"], self._task.check_mode
         try:
-            if asked["state"] == "working":
+            if params["state"] == "working":
                 return let_work(api, name, wait_s=wait_s, dry=dry)
-            deadline_s = asked["deadline_s"]
-            return set_aside(api, name, asked["reason"], deadline_s=deadline_s, wait_s=wait_s, dry=dry)
+            deadline_s = params["deadline_s"]
+            return set_aside(api, name, params["reason"], deadline_s=deadline_s, wait_s=wait_s, dry=dry)
         except NodeError as error:
             raise EngineError(str(error)) from error

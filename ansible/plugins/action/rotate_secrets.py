@@ -42,22 +42,22 @@ class ActionModule(FarmAction):
     arguments = _ARGUMENTS
     engine_failed = "The rotation stopped, and can be run again: "
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
         if self._task.check_mode:
             return {
                 "changed": True,
-                "msg": f"Would {asked['step']} the rotation of {', '.join(asked['what'])}.",
+                "msg": f"Would {params['step']} the rotation of {', '.join(params['what'])}.",
             }
-        store = SecretStore.opened(asked["secrets"])
-        with store.locked():
-            done = _Rotation(store, asked).run()
+        store = SecretStore.open(params["secrets"])
+        with store.lock():
+            done = _Rotation(store, params).run()
         return {"changed": bool(done), "done": done}
 
 
 class _Rotation:
-    def __init__(self, store: SecretStore, asked: dict[str, Any]) -> None:
+    def __init__(self, store: SecretStore, params: dict[str, Any]) -> None:
         self._store = store
-        self._asked = asked
+        self._params = params
         self._now = datetime.datetime.now(datetime.UTC)
         self._done: list[str] = []
 
@@ -80,8 +80,8 @@ class _Rotation:
             "finish management": self._renew_management,
         }
         for what in WHAT:
-            step = steps.get(f"{self._asked['step']} {what}")
-            if what in self._asked["what"] and step is not None:
+            step = steps.get(f"{self._params['step']} {what}")
+            if what in self._params["what"] and step is not None:
                 step()
         return self._done
 
@@ -89,9 +89,9 @@ class _Rotation:
 
     def _begin_authority(self) -> None:
         if not self._store.has("tls/next/ca.pem"):
-            made = FarmAuthority(self._store, self._now).make_pair(self._asked["farm"])
-            self._store.write("tls/next/ca-key.pem", made[1])
-            self._store.write("tls/next/ca.pem", made[0])
+            created = FarmAuthority(self._store, self._now).make_pair(self._params["farm"])
+            self._store.write("tls/next/ca-key.pem", created[1])
+            self._store.write("tls/next/ca.pem", created[0])
         current = FarmAuthority(self._store, self._now).current_only()
         self._store.write("tls/ca.pem", current + self._store.read("tls/next/ca.pem"))
         self._done.append("a new authority is trusted beside the present one")
@@ -119,7 +119,7 @@ class _Rotation:
 
     def _begin_ssh(self) -> None:
         for name in ("host_ca", "user_ca"):
-            SshAuthority(self._store, name, self._now).begin_rotation(self._asked["farm"])
+            SshAuthority(self._store, name, self._now).begin_rotation(self._params["farm"])
         self._done.append("new SSH authorities are trusted beside the present ones")
 
     def _switch_ssh(self) -> None:
@@ -183,16 +183,16 @@ class _Rotation:
 
         nomad = self._nomad()
         old = nomad.get("/v1/acl/token/self")["AccessorID"]
-        made = nomad.put("/v1/acl/token", {"Name": "management", "Type": "management", "Global": True})
-        self._store.write("nomad/management.token", f"{made['SecretID']}\n".encode())
+        created = nomad.put("/v1/acl/token", {"Name": "management", "Type": "management", "Global": True})
+        self._store.write("nomad/management.token", f"{created['SecretID']}\n".encode())
         self._nomad().call("DELETE", f"/v1/acl/token/{old}")
         self._done.append("the management tokens are new")
 
     def _consul(self) -> EngineApi:
-        return management_api(CONSUL, self._store, self._asked["consul"])
+        return management_api(CONSUL, self._store, self._params["consul"])
 
     def _nomad(self) -> EngineApi:
-        return management_api(NOMAD, self._store, self._asked["nomad"])
+        return management_api(NOMAD, self._store, self._params["nomad"])
 
 
 class _ConsulRing:

@@ -28,10 +28,10 @@ class ActionModule(FarmAction):
 
     arguments = _ARGUMENTS
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        store = SecretStore.opened(asked["secrets"])
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore.open(params["secrets"])
         for name, engine in (("Consul", CONSUL), ("Nomad", NOMAD)):
-            _wait(name, management_api(engine, store, asked["address"]), asked["wait_s"])
+            _wait(name, management_api(engine, store, params["address"]), params["wait_s"])
         return {"changed": False}
 
 

@@ -69,7 +69,7 @@ group_names:
 
 
 class InventoryModule(BaseInventoryPlugin):
-    """What the API says of machines is data: Ansible does not template it."""
+    """Reads machines from the API as data, which Ansible does not template."""
 
     NAME = "soundstage.farm.machines"
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 RESTARTS = 3
 """So often may a task start anew while it is waited for, because what it needs may come up beside it."""
 _EVERY_S = 0.5
-_GIVEN_UP = "Exceeded allowed attempts"
+_ATTEMPTS_EXCEEDED = "Exceeded allowed attempts"
 """So begins Nomad's reason (client/allocrunner/taskrunner/restarts) when it lets a task rest for long."""
 
 
@@ -34,7 +34,7 @@ class DeployError(Exception):
         self.ended = ended
 
 
-def planned(api: Api, hcl: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def plan_job(api: Api, hcl: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The job that the file means with these variables, and Nomad's plan for it."""
     body = {"JobHCL": hcl, "Canonicalize": True, "Variables": assignments(variables)}
     job = api.post("/v1/jobs/parse", body)
@@ -57,7 +57,7 @@ def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[s
     `deadline` is of time.monotonic(). A version that failed and was taken back is told at once, and so is a
     task that ends again and again.
     """
-    path, wanted = f"/v1/job/{quote(job['ID'], safe='')}", sum(one["Count"] for one in job["TaskGroups"])
+    path, expected = f"/v1/job/{quote(job['ID'], safe='')}", sum(one["Count"] for one in job["TaskGroups"])
     version = api.get(path)["Version"]
     before: dict[tuple[str, str], tuple[int, int]] = {}
     while True:
@@ -68,14 +68,14 @@ def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[s
             )
         ours = [one for one in api.get(f"{path}/allocations") if one["JobVersion"] == version]
         well = [one["ID"] for one in ours if _is_well(one)]
-        if len(well) >= wanted:
+        if len(well) >= expected:
             return well
         newest = api.get(f"{path}/deployment") or {}
         failed = newest.get("JobVersion") == version and newest.get("Status") == "failed"
         ending = _ends_again_and_again(ours, before)
         if failed or ending or time.monotonic() > deadline:
             reasons = _reasons(ours) or _not_placed(api, path) or "Nomad gives no reason"
-            count = f"{len(well)} of {wanted} of the job {job['ID']}"
+            count = f"{len(well)} of {expected} of the job {job['ID']}"
             raise DeployError(f"{count} run and are healthy: {reasons}.", ending or _ended(ours))
         time.sleep(_EVERY_S)
 
@@ -127,12 +127,12 @@ def _ends_again_and_again(
 
 
 def _rests(state: Mapping[str, Any]) -> bool:
-    """Whether it has ended so often that Nomad lets it wait for minutes."""
-    return state["State"] == "pending" and _last(state)[1].startswith(_GIVEN_UP)
+    """Returns whether it ended so often that Nomad delays it for minutes."""
+    return state["State"] == "pending" and _last(state)[1].startswith(_ATTEMPTS_EXCEEDED)
 
 
 def _last(state: Mapping[str, Any]) -> tuple[int, str]:
-    """When a task's last event was by its node's clock, and why it starts anew, if it does."""
+    """Returns the time of a task's last event by its node's clock, and why it restarts, if it does."""
     event = (state.get("Events") or [{}])[-1]
     return event.get("Time", 0), (event.get("Details") or {}).get("restart_reason", "")
 
@@ -148,17 +148,17 @@ def _ended(allocations: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
 
 
 def _reasons(allocations: Sequence[Mapping[str, Any]]) -> str:
-    """What Nomad noted last about each task of the newest allocation."""
+    """Returns the last events of each task of the newest allocation."""
     newest = max(allocations, key=lambda one: int(one["CreateIndex"]), default={})
-    said = []
+    lines = []
     for task, state in (newest.get("TaskStates") or {}).items():
         events = [one["DisplayMessage"] for one in state.get("Events") or [] if one.get("DisplayMessage")]
-        said.append(f"{task}: {'; '.join(events[-3:])}")
-    return ", ".join(said)[:1000]
+        lines.append(f"{task}: {'; '.join(events[-3:])}")
+    return ", ".join(lines)[:1000]
 
 
 def _not_placed(api: Api, path: str) -> str:
-    """What kept the scheduler from placing it, counted over the nodes that it looked at."""
+    """Returns why the scheduler did not place it, counted over the nodes that it evaluated."""
     for evaluation in sorted(api.get(f"{path}/evaluations") or [], key=lambda one: -int(one["ModifyIndex"])):
         for group, metric in (evaluation.get("FailedTGAllocs") or {}).items():
             why = {**(metric.get("ConstraintFiltered") or {}), **(metric.get("DimensionExhausted") or {})}

@@ -24,7 +24,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """How one of the two is spoken to; `name` is also its folder among the secrets."""
+    """Port and token header of one of the two; `name` is also its folder among the secrets."""
 
     name: str
     port: int
@@ -60,7 +60,7 @@ class EngineApi:
         return self._get_unless(404, path)
 
     def knows_its_token(self) -> bool:
-        """Whether the token is the engine's own; both answer 403 to one that they never gave out."""
+        """Returns whether the token is the engine's own; both answer 403 to one that they never issued."""
         return self._get_unless(403, "/v1/acl/token/self") is not None
 
     def _get_unless(self, status: int, path: str) -> Any | None:

@@ -80,7 +80,7 @@ class FarmAuthority:
         return self._pair()[0].public_bytes(serialization.Encoding.PEM)
 
     def due(self, file: str, subject: Subject, renew_before_days: int) -> str:
-        """Why `tls/<file>.pem` must be issued anew; empty when it need not."""
+        """Returns why `tls/<file>.pem` must be issued anew; empty when it need not."""
         if not (self._store.has(f"tls/{file}.pem") and self._store.has(f"tls/{file}-key.pem")):
             return "missing"
         try:

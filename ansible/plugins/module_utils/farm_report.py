@@ -25,7 +25,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Machine:
-    """What one machine answered. `control`: a server of both engines; `works`: a client of Nomad that takes
+    """The answers of one machine. `control`: a server of both engines; `works`: a client of Nomad that takes
     jobs. `health`: that of `soundstage-health run --json`, None without one.
     """
 
@@ -39,7 +39,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Engines:
-    """What Nomad and Consul say; `silent` holds the words of an engine that does not answer."""
+    """The states of Nomad and Consul; `silent` holds the error of an engine that does not answer."""
 
     nodes: list[dict[str, Any]] = field(default_factory=list)
     nomad_servers_healthy: int = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task of Nomad wrote last, fit to be shown: called by `deploying` when a job does not become well."""
+"""Reads the last output of a task of Nomad, without secrets; called by `deploying` for unhealthy jobs."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Logs(Protocol):
 def last_words(logs: Logs, allocation: str, task: str, secrets: Iterable[str]) -> str:
     """The last lines of its standard error, or of its output when it has none, without secrets."""
     for stream in ("stderr", "stdout"):
-        asked = {"task": task, "type": stream, "origin": "end", "offset": _READ_BYTES, "plain": "true"}
-        lines = logs.plain(f"/v1/client/fs/logs/{allocation}?{urlencode(asked)}").strip().splitlines()
+        query = {"task": task, "type": stream, "origin": "end", "offset": _READ_BYTES, "plain": "true"}
+        lines = logs.plain(f"/v1/client/fs/logs/{allocation}?{urlencode(query)}").strip().splitlines()
         if lines:
-            return masked("\n".join(lines[-_LINES:]), secrets)[-_CHARS:]
+            return mask_secrets("\n".join(lines[-_LINES:]), secrets)[-_CHARS:]
     return ""
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """Without these secrets, each a line or several, and without what looks like one."""
     for secret in sorted(_lines(secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)

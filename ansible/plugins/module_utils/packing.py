@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the programs that pack on the controller share: build_worker.py and pack_program.py of the roles.
+"""Builds archives on the controller, for build_worker.py and pack_program.py of the roles.
 
 Only the standard library, and no Ansible: they run with the controller's own Python.
 """
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-KEPT = 3
+MOST_ARCHIVES = 3
 IN_USE_S = 2 * 3600
 """So long after it was asked for last, a run of a playbook may still be copying it to machines."""
 
@@ -34,11 +34,11 @@ def digest_of(words: Iterable[str], source: Path, files: Iterable[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def packed_once(
+def build_once(
     cache: Path, name: str, digest: str, build: Callable[[Path], Path], *, only_look: bool = False
 ) -> dict[str, str | bool]:
-    """What to print of the archive NAME-DIGEST in the cache. `build` makes it in an empty folder, unless it
-    is there or this is a dry run. Earlier ones that nobody needs go.
+    """Returns the result to print for the archive NAME-DIGEST in the cache. `build` makes it in an empty
+    folder, unless it is there or this is a dry run. Earlier ones that nobody needs go.
     """
     archive = cache / f"{name}-{digest}.tar"
     built = not archive.exists()
@@ -54,20 +54,20 @@ def packed_once(
 
 def forget_old(cache: Path, name: str) -> None:
     """All but those that were asked for last, and those that may be in use."""
-    asked = {file: _asked_at(file) for file in cache.glob(f"{name}-*.tar")}
-    for file in sorted(asked, key=lambda one: asked[one], reverse=True)[KEPT:]:
-        if time.time() - asked[file] > IN_USE_S:
+    used_at = {file: _last_use(file) for file in cache.glob(f"{name}-*.tar")}
+    for file in sorted(used_at, key=lambda one: used_at[one], reverse=True)[MOST_ARCHIVES:]:
+        if time.time() - used_at[file] > IN_USE_S:
             file.unlink(missing_ok=True)
 
 
-def _asked_at(file: Path) -> float:
+def _last_use(file: Path) -> float:
     try:
         return file.stat().st_mtime
     except FileNotFoundError:  # another run has taken it away
         return 0.0
 
 
-def archived(
+def write_archive(
     folder: Path,
     target: Path,
     *,
@@ -112,8 +112,8 @@ def run(command: list[str]) -> None:
         print(f"The program {command[0]} is missing; `make setup` fetches uv.", file=sys.stderr)
         sys.exit(1)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-2000:]
-        print(f"{' '.join(command[:3])} failed:\n{said}", file=sys.stderr)
+        output = (done.stderr or done.stdout).strip()[-2000:]
+        print(f"{' '.join(command[:3])} failed:\n{output}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -40,7 +40,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Problem:
-    """What stands in the way, to what, and what to do next."""
+    """A problem with a card, and what to do next."""
 
     code: str
     message: str
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Decision:
-    """The one driver of a machine. `flavour` is "none" where no NVIDIA card is."""
+    """The driver of a machine. `flavour` is "none" where no NVIDIA card is."""
 
     flavour: str
     problems: tuple[Problem, ...] = ()
@@ -86,17 +86,20 @@ def generation_of(device: int, generations: list[dict[str, Any]]) -> str:
     return ""
 
 
-def decide(cards: list[Card], generations: list[dict[str, Any]], branch: int, wish: str = "auto") -> Decision:
+def decide(
+    cards: list[Card], generations: list[dict[str, Any]], branch: int, requested: str = "auto"
+) -> Decision:
     """One flavour that serves every NVIDIA card of the machine: `open`, `proprietary` or `legacy`.
 
-    `branch` is the driver branch that the chosen source offers, 550 in Debian 13. `wish` other than `auto`
-    is taken when every card can live with it. Device ids that the table does not know count as newer than it.
+    `branch` is the driver branch that the chosen source offers, 550 in Debian 13. `requested` other than
+    `auto` is taken when every card can live with it. Device ids that the table does not know count as
+    newer than it.
     """
     by_name = {str(generation["name"]): generation for generation in generations}
     mine = [card for card in cards if card.vendor == "nvidia"]
     if not mine:
         return Decision("none")
-    if wish == "legacy":  # the operator names the packages; the table has no say
+    if requested == "legacy":  # the operator names the packages; the table has no say
         return Decision("legacy")
     problems: list[Problem] = []
     possible = {"open", "proprietary"}
@@ -118,18 +121,18 @@ def decide(cards: list[Card], generations: list[dict[str, Any]], branch: int, wi
             f"No one driver serves all cards: {listed}.",
             "A machine has one NVIDIA driver. Put the cards into different machines.",
         )
-    if wish != "auto":
-        if wish in possible:
-            return Decision(wish)
+    if requested != "auto":
+        if requested in possible:
+            return Decision(requested)
         return _refused(
             "gpu.flavour_impossible",
-            f"The {wish} driver does not serve every card of this machine.",
+            f"The {requested} driver does not serve every card of this machine.",
             f"Set gpu__driver_flavour to auto or {sorted(possible)[0]}.",
         )
     return Decision("open" if "open" in possible else "proprietary")
 
 
-def lost_cards(cards: list[Card], state_file: str) -> list[str]:
+def find_lost_cards(cards: list[Card], state_file: str) -> list[str]:
     """Addresses that the last run wrote down and that are gone now; none before the first run."""
     try:
         recorded = json.loads(Path(state_file).read_text(encoding="utf-8"))

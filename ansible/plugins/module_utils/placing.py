@@ -65,7 +65,7 @@ class Placing:
         self.placed: list[str] = []
         self.differences: list[dict[str, str]] = []
 
-    def all_of(self, asked: dict[str, Any]) -> None:
+    def all_of(self, params: dict[str, Any]) -> None:
         """Folders first, so that files find theirs; errors name the path that they are about."""
         steps: list[tuple[str, str, Callable[[Any], None]]] = [
             ("folders", "path", self.folder),
@@ -73,10 +73,10 @@ class Placing:
             ("links", "dest", self.link),
         ]
         for what, name, place in steps:
-            for item in asked[what]:
+            for item in params[what]:
                 with _about(item[name]):
                     place(item)
-        for path in [*asked["absent"], *_others_in_exact_folders(asked)]:
+        for path in [*params["absent"], *_others_in_exact_folders(params)]:
             with _about(path):
                 self.absent(path)
 
@@ -95,11 +95,11 @@ class Placing:
 
     def file(self, item: dict[str, Any]) -> None:
         path = Path(item["dest"])
-        wanted = item["content"].encode()
+        expected = item["content"].encode()
         if path.is_dir():
             raise ValueError("is a folder, and a file was to be placed there")
         present = path.read_bytes() if path.is_file() and not path.is_symlink() else None
-        if present is not None and (item["once"] or present == wanted):
+        if present is not None and (item["once"] or present == expected):
             self._own(path, item)
             return
         before = "" if present is None else present.decode("utf-8", errors="replace")
@@ -112,7 +112,7 @@ class Placing:
         descriptor, staging = tempfile.mkstemp(dir=path.parent, prefix=".placing-")
         try:
             with os.fdopen(descriptor, "wb") as handle:
-                handle.write(wanted)
+                handle.write(expected)
                 owner, group, mode = _ownership(item)
                 os.fchown(descriptor, owner, group)
                 os.fchmod(descriptor, mode)
@@ -176,10 +176,10 @@ class Placing:
         )
 
 
-def _others_in_exact_folders(asked: dict[str, Any]) -> list[str]:
-    """What lies directly in such folders and is not declared."""
-    declared = {str(Path(item[name])) for what, name in _NAMED for item in asked[what]}
-    folders = [Path(item["path"]) for item in asked["folders"] if item["exact"]]
+def _others_in_exact_folders(params: dict[str, Any]) -> list[str]:
+    """Returns what lies directly in such folders and is not declared."""
+    declared = {str(Path(item[name])) for what, name in _NAMED for item in params[what]}
+    folders = [Path(item["path"]) for item in params["folders"] if item["exact"]]
     present = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
     return [str(path) for path in present if str(path) not in declared]
 

@@ -34,7 +34,7 @@ class SecretStore:
             raise SecretStoreError(f"The secrets folder must be an absolute path, not {str(folder)!r}.")
 
     @classmethod
-    def opened(cls, folder: str | Path) -> Self:
+    def open(cls, folder: str | Path) -> Self:
         """The folder after `check`, as most callers want it."""
         store = cls(folder)
         store.check()
@@ -57,7 +57,7 @@ class SecretStore:
             )
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the folder for one writer; a second run waits here."""
         self._make(self.folder)
         with (self.folder / ".lock").open("w") as handle:
@@ -92,7 +92,7 @@ class SecretStore:
         return value
 
     def all_texts(self) -> Iterator[str]:
-        """What every file holds, to know it again."""
+        """Returns the content of every file, to compare it later."""
         for file in sorted(self.folder.rglob("*")):
             if file.is_file() and not file.name.startswith((".", "README")):
                 yield file.read_bytes().decode("utf-8", errors="replace")

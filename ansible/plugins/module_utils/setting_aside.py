@@ -35,7 +35,7 @@ def set_aside(
     """
     node = _find(api, name)
     eligible = node["SchedulingEligibility"] == "eligible"
-    before = {} if eligible else _said_about(api, node)
+    before = {} if eligible else _latest_drain(api, node)
     ours = eligible or before.get("message") == reason
     if not eligible and not node["Drain"] and not _running(api, node):
         return {"changed": False, "ours": ours}
@@ -85,13 +85,13 @@ def _find(api: Api, name: str) -> dict[str, Any]:
     return newest
 
 
-def _said_about(api: Api, node: dict[str, Any]) -> dict[str, str]:
+def _latest_drain(api: Api, node: dict[str, Any]) -> dict[str, str]:
     """The notes of its last drain; none where the node was set aside without a drain since then."""
     whole = api.get(f"/v1/node/{node['ID']}")
-    told = [
+    entries = [
         one["Message"] for one in whole["Events"] if one["Subsystem"] == "Drain" or one["Message"] == MARKED
     ]
-    if told[-1:] == [MARKED]:
+    if entries[-1:] == [MARKED]:
         return {}
     return (whole["LastDrain"] or {}).get("Meta") or {}
 

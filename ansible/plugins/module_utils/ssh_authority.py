@@ -82,7 +82,9 @@ class SshAuthority:
     def current(
         self, certificate_line: bytes, public_line: str, principals: list[str], left_s: float
     ) -> bool:
-        """Whether the certificate is ours, of this key and principals, and good for `left_s` seconds more."""
+        """Returns whether the certificate is ours, of this key and principals, and good for `left_s` seconds
+        more.
+        """
         try:
             certificate = serialization.load_ssh_public_identity(certificate_line)
         except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a machine is as a role declares it, in one round trip; then the role leaves its steps out."""
+"""Compares a machine with what a role declares, in one round trip; if equal, the role skips its steps."""
 
 from __future__ import annotations
 
@@ -147,57 +147,57 @@ _STARTED_OR_RELOADED = "StateChangeTimestampMonotonic"
 
 def main() -> None:
     module = AnsibleModule(_ARGUMENTS, supports_check_mode=True)
-    asked = module.params
+    params = module.params
     differs = [
-        *_unlike_placed(asked),
-        *(f"missing: {path}" for path in asked["present"] if not os.path.lexists(path)),
-        *(f"user {user['name']}" for user in asked["users"] if not _user_is(user)),
-        *(f"part of {block['path']}" for block in asked["blocks"] if not _holds(block)),
+        *_unlike_placed(params),
+        *(f"missing: {path}" for path in params["present"] if not os.path.lexists(path)),
+        *(f"user {user['name']}" for user in params["users"] if not _user_is(user)),
+        *(f"part of {block['path']}" for block in params["blocks"] if not _holds(block)),
     ]
-    if asked["packages"]:
+    if params["packages"]:
         versions = _installed()
-        differs += [f"package {one}" for one in asked["packages"] if not _has_package(versions, one)]
-    unlike = [one["name"] for one in asked["commands"] if not _says(module, one)]
+        differs += [f"package {one}" for one in params["packages"] if not _has_package(versions, one)]
+    unlike = [one["name"] for one in params["commands"] if not _says(module, one)]
     differs += unlike
     stale: list[str] = []
-    if asked["units"]:
-        wrong, stale = _units_that_differ(module, asked["units"])
+    if params["units"]:
+        wrong, stale = _units_that_differ(module, params["units"])
         differs += [*wrong, *(f"unit {name} is older than its files" for name in stale)]
     module.exit_json(changed=False, as_declared=not differs, differs=differs, stale=stale, unlike=unlike)
 
 
-def _says(module: AnsibleModule, wanted: dict[str, Any]) -> bool:
+def _says(module: AnsibleModule, expected: dict[str, Any]) -> bool:
     """A program that is not there yet says nothing."""
-    if shutil.which(wanted["argv"][0]) is None:
+    if shutil.which(expected["argv"][0]) is None:
         return False
-    status, out, _ = module.run_command(wanted["argv"])
-    said = {line.strip() for line in out.splitlines()}
-    return status == 0 and said.issuperset(wanted["prints"])
+    status, out, _ = module.run_command(expected["argv"])
+    output = {line.strip() for line in out.splitlines()}
+    return status == 0 and output.issuperset(expected["prints"])
 
 
-def _unlike_placed(asked: dict[str, Any]) -> list[str]:
+def _unlike_placed(params: dict[str, Any]) -> list[str]:
     placing = Placing(dry=True, validate=lambda command: "")
     try:
-        placing.all_of(asked)
+        placing.all_of(params)
     except PlacingError as error:
         return [*placing.placed, str(error)]
     return placing.placed
 
 
-def _user_is(wanted: dict[str, str]) -> bool:
+def _user_is(expected: dict[str, str]) -> bool:
     try:
-        return pwd.getpwnam(wanted["name"]).pw_shell == wanted["shell"]
+        return pwd.getpwnam(expected["name"]).pw_shell == expected["shell"]
     except KeyError:
         return False
 
 
-def _holds(wanted: dict[str, str]) -> bool:
-    begin, end = (wanted["marker"].replace("{mark}", mark) for mark in ("BEGIN", "END"))
+def _holds(expected: dict[str, str]) -> bool:
+    begin, end = (expected["marker"].replace("{mark}", mark) for mark in ("BEGIN", "END"))
     try:
-        text = Path(wanted["path"]).read_text(encoding="utf-8", errors="replace")
+        text = Path(expected["path"]).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return text.count(begin) == 1 and f"{begin}\n{wanted['block'].rstrip()}\n{end}\n" in text
+    return text.count(begin) == 1 and f"{begin}\n{expected['block'].rstrip()}\n{end}\n" in text
 
 
 def _installed() -> dict[str, str]:
@@ -209,20 +209,20 @@ def _installed() -> dict[str, str]:
             if line.startswith("Package: "):
                 name, installed = line[9:].strip(), False
             elif line.startswith("Status: "):
-                wanted, error, state = line.split()[1:4]
-                installed = wanted in ("install", "hold") and (error, state) == ("ok", "installed")
+                expected, error, state = line.split()[1:4]
+                installed = expected in ("install", "hold") and (error, state) == ("ok", "installed")
             elif installed and line.startswith("Version: "):
                 versions[name] = line[9:].strip()
     return versions
 
 
-def _has_package(versions: dict[str, str], wanted: str) -> bool:
-    name, _, version = wanted.partition("=")
+def _has_package(versions: dict[str, str], expected: str) -> bool:
+    name, _, version = expected.partition("=")
     return name in versions and fnmatch.fnmatchcase(versions[name], version or "*")
 
 
 def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """What is wrong with them, and those that run but are stale."""
+    """Returns their problems, and those that run but are stale."""
     names = [unit["name"] for unit in units]
     properties = f"--property=ActiveState,UnitFileState,{_STARTED},{_STARTED_OR_RELOADED}"
     status, out, err = module.run_command(["systemctl", "show", properties, "--", *names])

@@ -75,7 +75,11 @@ lost:
 from dataclasses import asdict  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.soundstage.farm.plugins.module_utils.pci_cards import decide, find_cards, lost_cards  # noqa: E402
+from ansible_collections.soundstage.farm.plugins.module_utils.pci_cards import (  # noqa: E402
+    decide,
+    find_cards,
+    find_lost_cards,
+)
 
 
 def main() -> None:
@@ -93,13 +97,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = module.params
+    params = module.params
     try:
-        cards, displays = find_cards(wanted["sysfs_root"], wanted["generations"])
-        lost = lost_cards(cards, wanted["state_file"])
+        cards, displays = find_cards(params["sysfs_root"], params["generations"])
+        lost = find_lost_cards(cards, params["state_file"])
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"The PCI devices of this machine cannot be read: {error}")
-    decision = decide(cards, wanted["generations"], wanted["branch"], wanted["flavour"])
+    decision = decide(cards, params["generations"], params["branch"], params["flavour"])
     module.exit_json(
         changed=False,
         cards=[card.as_fact() for card in cards],

@@ -91,8 +91,8 @@ def _packages() -> dict[str, Any]:
                 if line.startswith("Package: "):
                     name = line[9:].strip()
                 elif line.startswith("Status: "):
-                    wanted, error, state = line.split()[1:4]
-                    if wanted in ("install", "hold") and (error, state) == ("ok", "installed"):
+                    desired, error, state = line.split()[1:4]
+                    if desired in ("install", "hold") and (error, state) == ("ok", "installed"):
                         installed.append(name)
                     unfinished |= error != "ok" or state not in ("installed", "config-files", "not-installed")
         unfinished |= any(one.name.isdigit() for one in Path("/var/lib/dpkg/updates").iterdir())

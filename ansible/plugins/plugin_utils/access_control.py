@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What consul_acl and nomad_acl share: the bootstrap of access control, and telling what was made.
+"""The base of consul_acl and nomad_acl: the bootstrap of access control, and the list of changes.
 
 The management token is made beforehand by `farm_secrets` and read from its folder, so a run that is cut off
 at any point is completed by the next, and no secret passes through a variable of Ansible.
@@ -33,29 +33,29 @@ class EngineAccess:
     # What the engine answers when it was bootstrapped before.
     refuses_bootstrap_with: ClassVar[int]
 
-    def __init__(self, store: SecretStore, asked: dict[str, Any], *, dry: bool) -> None:
+    def __init__(self, store: SecretStore, params: dict[str, Any], *, dry: bool) -> None:
         self.store = store
-        self.asked = asked
+        self.params = params
         self.dry = dry
-        self.api = management_api(self.engine, store, asked["address"], asked["port"])
-        self._made: list[str] = []
+        self.api = management_api(self.engine, store, params["address"], params["port"])
+        self._changes: list[str] = []
 
     def run(self) -> dict[str, Any]:
-        wait_for_leader(self.api, 5 if self.dry else self.asked["wait_s"])
+        wait_for_leader(self.api, 5 if self.dry else self.params["wait_s"])
         if not self.api.knows_its_token():
             if self.dry:
                 return {"changed": True, "made": ["bootstrap"]}
             self._bootstrap()
         self.keep()
-        return {"changed": bool(self._made), "made": self._made}
+        return {"changed": bool(self._changes), "made": self._changes}
 
     def keep(self) -> None:
-        """Make policies and tokens what `asked` says."""
+        """Make policies and tokens what `params` says."""
         raise NotImplementedError
 
     def change(self, what: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Note `what` is made, and unless it is a dry run make it; the engine's answer, None in a dry run."""
-        self._made.append(what)
+        self._changes.append(what)
         return None if self.dry else self.api.call(method, path, body)
 
     def _bootstrap(self) -> None:
@@ -77,8 +77,8 @@ class AccessAction(FarmAction):
 
     access: ClassVar[type[EngineAccess]]
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
-        store = SecretStore.opened(asked["secrets"])
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore.open(params["secrets"])
         if self._task.check_mode and not store.has("tls/operator.pem"):
             return {"changed": True, "msg": "The farm has no secrets yet; everything would be made."}
-        return self.access(store, asked, dry=self._task.check_mode).run()
+        return self.access(store, params, dry=self._task.check_mode).run()

@@ -26,14 +26,14 @@ class FarmAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=self.arguments)
+        _, params = self.validate_argument_spec(argument_spec=self.arguments)
         try:
-            return self.act(asked)
+            return self.act(params)
         except SecretStoreError as error:
             raise AnsibleActionFail(str(error)) from error
         except EngineError as error:
             raise AnsibleActionFail(f"{self.engine_failed}{error}") from error
 
-    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def act(self, params: dict[str, Any]) -> dict[str, Any]:
         """Do what the checked arguments ask for, or only tell in check mode; returns the task's result."""
         raise NotImplementedError

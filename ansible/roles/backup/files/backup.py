@@ -110,7 +110,7 @@ def _take(config: dict[str, Any], folder: Path) -> Path:
 
 
 def _is_to_come(database: dict[str, Any], folder: Path) -> bool:
-    """Whether it was never there yet, of one that may come later. What an earlier copy holds is missed."""
+    """Returns whether an optional one never existed yet. One that an earlier copy holds counts as missing."""
     if not database.get("may_come_later") or Path(database["path"]).exists():
         return False
     return not any((copy / f"{database['name']}.dump").exists() for copy in _copies(folder))
@@ -124,13 +124,13 @@ def _free_name(folder: Path) -> str:
 
 
 def check(config: dict[str, Any], now_s: float) -> list[BackupError]:
-    """What is wrong with the youngest copy; nothing when it can be relied on."""
+    """Returns the problem of the newest copy; nothing when it is reliable."""
     copies = _copies(Path(config["folder"]))
     journal = "Read `journalctl -u soundstage-backup`; then `systemctl start soundstage-backup`."
     if not copies:
         return [BackupError("backup.none", f"There is no backup in {config['folder']}.", journal)]
-    made = datetime.datetime.strptime(copies[-1].name, FORM).replace(tzinfo=datetime.UTC)
-    hours = (now_s - made.timestamp()) / 3600
+    created = datetime.datetime.strptime(copies[-1].name, FORM).replace(tzinfo=datetime.UTC)
+    hours = (now_s - created.timestamp()) / 3600
     found = []
     if hours > config["oldest_h"]:
         message = (
@@ -163,7 +163,7 @@ def restore(config: dict[str, Any], copy: Path, what: str) -> None:
 
 
 def _require_unused(database: dict[str, Any]) -> None:
-    """Who has it open would go on with what is replaced, and write over what came back."""
+    """Refuses files that are open: a running program would overwrite what was restored."""
     user = database.get("used_by_user")
     if user and _runs_something(user):
         raise BackupError(
@@ -185,18 +185,18 @@ def _require_unused(database: dict[str, Any]) -> None:
 
 def _runs_something(user: str) -> bool:
     try:
-        wanted = pwd.getpwnam(user).pw_uid
+        uid = pwd.getpwnam(user).pw_uid
     except KeyError:
         return False
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if process.stat().st_uid == wanted:
+            if process.stat().st_uid == uid:
                 return True
     return False
 
 
 def _finish(database: dict[str, Any], copy: Path) -> None:
-    """What has to be done before a restored database may be used, such as closing what was open in it."""
+    """Runs the commands that a restored database needs before use, such as closing what was open in it."""
     command = database.get("after_restore") or []
     if not command:
         return
@@ -274,10 +274,10 @@ def _call(engine: str, access: dict[str, str], method: str, body: bytes | None) 
         with urllib.request.urlopen(request, timeout=300, context=tls) as answer:  # noqa: S310
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace").strip()
+        detail = error.read().decode(errors="replace").strip()
         hint = "Its token may have been rotated: converge the machine again." if error.code == 403 else ""
         raise BackupError(
-            f"backup.{engine}_refused", f"{engine} answers {error.code}: {said}", hint
+            f"backup.{engine}_refused", f"{engine} answers {error.code}: {detail}", hint
         ) from None
     except OSError as error:
         hint = f"Look at `systemctl status {engine}`."
@@ -353,7 +353,7 @@ def _unpack(folder: Path, copy: Path) -> None:
 
 
 def _unpack_into(folder: Path, copy: Path) -> None:
-    """What the copy holds takes its place in the folder, whose other files stay."""
+    """Restores the files of the copy into the folder, whose other files stay."""
     staging = folder / ".restored"
     shutil.rmtree(staging, ignore_errors=True)
     with tarfile.open(copy) as archive:
@@ -372,9 +372,9 @@ def _as(database: dict[str, Any]) -> list[str]:
 def _run(command: list[str], name: str, **streams: Any) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, cwd="/", **streams)
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        detail = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
         raise BackupError(
-            "backup.database_failed", f"The database {name}: {said[0]}", "Look whether it runs."
+            "backup.database_failed", f"The database {name}: {detail[0]}", "Look whether it runs."
         )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module_utils"))
 
-from packing import archived, digest_of, packed_once, run, tell, uv_program
+from packing import build_once, digest_of, run, tell, uv_program, write_archive
 
 PACKED_FORM = "2"  # change it when the archive is packed in another way
 _LOCKS = ("pyproject.toml", "uv.lock", "ansible/pyproject.toml", "ansible/uv.lock", "avatar/pyproject.toml")
@@ -48,9 +48,9 @@ def main() -> int:
 
     def build(folder: Path) -> Path:
         packed = _build(arguments, folder)
-        return archived(packed, folder / "control.tar", left_out=_of_the_installer, plain_modes=True)
+        return write_archive(packed, folder / "control.tar", left_out=_of_the_installer, plain_modes=True)
 
-    tell(packed_once(arguments.cache, "control", digest, build, only_look=arguments.check))
+    tell(build_once(arguments.cache, "control", digest, build, only_look=arguments.check))
     return 0
 
 

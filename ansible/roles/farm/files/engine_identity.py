@@ -26,22 +26,22 @@ TIMEOUT_S = 10
 
 
 class NoIdentity(Exception):
-    """What the agent needs is not there and cannot be had; the text says why."""
+    """The agent's token is missing and cannot be requested; the text says why."""
 
 
 class Enrolment:
-    """What the deploy agent has put into `folder`: ca.pem, engines.json, call-home.json."""
+    """Files that the deploy agent wrote into `folder`: ca.pem, engines.json, call-home.json."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._engines: dict[str, Any] = self._read("engines.json")
 
-    def held(self, engine: str, token: str) -> str | None:
+    def token(self, engine: str, name: str) -> str | None:
         """A token of the enrolment's; None where it brought none."""
-        found = (self._engines.get(engine) or {}).get(token)
+        found = (self._engines.get(engine) or {}).get(name)
         return found if isinstance(found, str) and found else None
 
-    def asked_again(self, engine: str) -> dict[str, Any]:
+    def request_tokens(self, engine: str) -> dict[str, Any]:
         """New tokens for one engine: a token of Consul's before ends with that. Raises NoIdentity."""
         home = self._read("call-home.json")
         request = urllib.request.Request(  # noqa: S310 -- the address is of our own enrolment
@@ -52,17 +52,17 @@ class Enrolment:
         try:
             trust = ssl.create_default_context(cafile=str(self._folder / "ca.pem"))
             with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trust) as answer:  # noqa: S310
-                given: dict[str, Any] = json.loads(answer.read())[engine]
+                tokens: dict[str, Any] = json.loads(answer.read())[engine]
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace").strip()[:500]
-            raise NoIdentity(f"{home['api']} refuses: {error.code} {said}") from None
+            detail = error.read().decode(errors="replace").strip()[:500]
+            raise NoIdentity(f"{home['api']} refuses: {error.code} {detail}") from None
         except (OSError, ValueError, KeyError) as error:
             raise NoIdentity(f"{home['api']} does not answer: {error}") from None
-        return given
+        return tokens
 
-    def keep(self, engine: str, given: dict[str, Any]) -> None:
+    def store(self, engine: str, tokens: dict[str, Any]) -> None:
         """From now on it is what the enrolment brought."""
-        self._engines[engine] = given
+        self._engines[engine] = tokens
         place(self._folder / "engines.json", json.dumps(self._engines, indent=1) + "\n", "root", 0o600)
 
     def _read(self, name: str) -> dict[str, Any]:
@@ -76,20 +76,20 @@ class Enrolment:
 
 
 def consul_token(enrolment: Enrolment) -> str:
-    """The one with which this machine is its own node in Consul, and no other."""
-    if enrolment.held("consul", "agent_token") is None:
-        enrolment.keep("consul", enrolment.asked_again("consul"))
-    token = enrolment.held("consul", "agent_token")
+    """Returns the token with which this machine is its own node in Consul, and no other."""
+    if enrolment.token("consul", "agent_token") is None:
+        enrolment.store("consul", enrolment.request_tokens("consul"))
+    token = enrolment.token("consul", "agent_token")
     if token is None:
         raise NoIdentity("Consul gave no token: look at the event machine.not_introduced of this machine.")
     return token
 
 
 def introduction(enrolment: Enrolment, now: float) -> str:
-    """What Nomad's servers want to see of a client that they do not know."""
-    token = enrolment.held("nomad", "introduction_token")
+    """Returns the introduction token that Nomad's servers require of an unknown client."""
+    token = enrolment.token("nomad", "introduction_token")
     if token is None or _ends(token) < now + MARGIN_S:
-        token = enrolment.asked_again("nomad").get("introduction_token")
+        token = enrolment.request_tokens("nomad").get("introduction_token")
     if not isinstance(token, str) or not token:
         raise NoIdentity("Nomad gave none: look at the event machine.not_introduced of this machine.")
     return token
@@ -120,22 +120,22 @@ def _ends(token: str) -> float:
         return 0.0
 
 
-def for_consul(given: argparse.Namespace) -> None:
-    token = consul_token(Enrolment(given.enrolment))
+def for_consul(options: argparse.Namespace) -> None:
+    token = consul_token(Enrolment(options.enrolment))
     config = {"acl": {"tokens": {"agent": token, "dns": token}}}
-    place(given.config, json.dumps(config, indent=1) + "\n", given.group, 0o640)
+    place(options.config, json.dumps(config, indent=1) + "\n", options.group, 0o640)
 
 
-def for_nomad(given: argparse.Namespace) -> None:
+def for_nomad(options: argparse.Namespace) -> None:
     """An introduction for a client that has never run, and for one that was introduced before: whether the
     servers took it in time is not to be seen here. One that they know has an identity of Nomad's own.
     """
-    enrolment = Enrolment(given.enrolment)
-    if given.config is not None:
+    enrolment = Enrolment(options.enrolment)
+    if options.config is not None:
         config = {"consul": {"token": consul_token(enrolment)}}
-        place(given.config, json.dumps(config, indent=1) + "\n", "root", 0o640)
-    place_of_token = given.client_dir / "intro_token.jwt"
-    if (given.client_dir / "state.db").exists() and not (place_of_token.exists() or given.introduce):
+        place(options.config, json.dumps(config, indent=1) + "\n", "root", 0o640)
+    place_of_token = options.client_dir / "intro_token.jwt"
+    if (options.client_dir / "state.db").exists() and not (place_of_token.exists() or options.introduce):
         return
     try:
         token = introduction(enrolment, time.time())
@@ -143,7 +143,7 @@ def for_nomad(given: argparse.Namespace) -> None:
         # Servers that do not insist on one let the client in all the same.
         print(f"nomad.no_introduction: {error}", file=sys.stderr)
         return
-    given.client_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    options.client_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     place(place_of_token, token, "root", 0o600)
 
 
@@ -158,11 +158,11 @@ def main() -> int:
     nomad.add_argument("--config", type=Path, help="is written, with the token for Consul; without: none is")
     nomad.add_argument("--client-dir", type=Path, required=True, help="<data_dir>/client of Nomad")
     nomad.add_argument("--introduce", action="store_true", help="also a client that was never introduced")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        for_consul(given) if given.engine == "consul" else for_nomad(given)
+        for_consul(options) if options.engine == "consul" else for_nomad(options)
     except NoIdentity as error:
-        print(f"{given.engine}.no_identity: {error} Enrol this machine anew.", file=sys.stderr)
+        print(f"{options.engine}.no_identity: {error} Enrol this machine anew.", file=sys.stderr)
         return 1
     return 0
 

@@ -71,15 +71,15 @@ def problems(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
     yield from _of_kernel_log(arguments.kernel_log)
 
 
-def _of_driver(said: str) -> dict[str, str]:
-    first_line = said.splitlines()[0] if said else "nothing"
-    if "version mismatch" in said:
+def _of_driver(output: str) -> dict[str, str]:
+    first_line = output.splitlines()[0] if output else "nothing"
+    if "version mismatch" in output:
         return _problem(
             "gpu.driver_mismatch",
             f"The loaded kernel module and the driver's programs are of different versions: {first_line}",
             "Reboot the machine; converge it again when that does not help.",
         )
-    if "is lost" in said:
+    if "is lost" in output:
         return _problem("gpu.card_lost", f"The driver has lost a card: {first_line}", REPLACE)
     return _problem(
         "gpu.driver_silent",
@@ -171,7 +171,7 @@ def _of_memory(library: str, mib: int, busy: set[int]) -> Iterator[dict[str, str
 
 
 def _write_and_read(cuda: ctypes.CDLL, number: int, words: int) -> str:
-    """What went wrong, or "". https://docs.nvidia.com/cuda/cuda-driver-api/"""
+    """Returns the error of a CUDA call, or "". https://docs.nvidia.com/cuda/cuda-driver-api/"""
     pattern = 0x5AA5F00F
     context, memory, device = ctypes.c_void_p(), ctypes.c_uint64(), ctypes.c_int()
     back = (ctypes.c_uint32 * words)()

@@ -37,7 +37,7 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def services(names: list[str]) -> Found:
-    """Those that do not run."""
+    """Finds services that do not run."""
     for name, state in _states(names):
         if state != "active":
             yield (
@@ -48,16 +48,16 @@ def services(names: list[str]) -> Found:
 
 
 def timers(names: list[str]) -> Found:
-    """Those that will not fire."""
+    """Finds timers that will not fire."""
     for name, state in _states([f"{name}.timer" for name in names]):
         if state != "active":
             yield "machine.timer_off", f"The timer {name} is {state}.", f"`systemctl enable --now {name}`."
 
 
-def disks(wanted: list[dict[str, Any]]) -> Found:
-    """Those with less room than wanted, and those that can only be read. One line per file system."""
+def disks(expected: list[dict[str, Any]]) -> Found:
+    """Finds file systems with too little room, or read-only ones. One line each."""
     seen: set[int] = set()
-    for disk in wanted:
+    for disk in expected:
         path = Path(disk["path"])
         try:
             device = path.stat().st_dev
@@ -83,11 +83,11 @@ def disks(wanted: list[dict[str, Any]]) -> Found:
 
 
 def clock(expected: dict[str, Any]) -> Found:
-    """Whether the clock is kept in step, where that is asked for."""
+    """Finds an unsynchronised clock, where synchronisation is required."""
     if not expected.get("kept_in_step"):
         return
-    said = _output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    if said != "yes":
+    synchronised = _output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    if synchronised != "yes":
         yield (
             "machine.clock_free",
             "The clock is not kept in step by a time server.",
@@ -96,7 +96,7 @@ def clock(expected: dict[str, Any]) -> Found:
 
 
 def certificates(expected: dict[str, Any]) -> Found:
-    """Those that are missing, unreadable, or end soon."""
+    """Finds certificates that are missing, unreadable, or expire soon."""
     for path in expected["files"]:
         if not Path(path).is_file():
             yield (
@@ -118,7 +118,7 @@ def certificates(expected: dict[str, Any]) -> Found:
 
 
 def secrets(paths: list[str]) -> Found:
-    """Those that others than their owner and group may read."""
+    """Finds files that others than their owner and group may read."""
     for path in paths:
         try:
             mode = stat.S_IMODE(Path(path).stat().st_mode)
@@ -148,10 +148,10 @@ def addresses(ports: list[int]) -> Found:
 
 def _states(names: list[str]) -> Iterator[tuple[str, str]]:
     if names:
-        said = subprocess.run(
+        process = subprocess.run(
             ["systemctl", "is-active", *names], capture_output=True, text=True, timeout=30, check=False
         )
-        yield from zip(names, said.stdout.split(), strict=True)
+        yield from zip(names, process.stdout.split(), strict=True)
 
 
 def _output(command: list[str]) -> str:

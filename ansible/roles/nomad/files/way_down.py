@@ -42,13 +42,13 @@ class Node:
             self._tls.check_hostname = False
             self._tls.load_cert_chain(tls_dir / "agent.pem", tls_dir / "agent-key.pem")
 
-    def known(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
         """`Status`, `Drain`, `SchedulingEligibility` and more."""
         node: dict[str, Any] = self._call("GET", "")
         return node
 
     def works(self) -> bool:
-        """Whether anything runs here that a drain would move."""
+        """Returns whether anything runs here that a drain would move."""
         return any(
             one["ClientStatus"] in ("pending", "running")
             and (one.get("Job") or {}).get("Type") not in ("system", "sysbatch")
@@ -73,8 +73,8 @@ class Node:
             with urllib.request.urlopen(request, timeout=20, context=self._tls) as answer:  # noqa: S310
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace").strip()
-            raise Unreachable(f"{method} {path}: {error.code} {said}") from None
+            detail = error.read().decode(errors="replace").strip()
+            raise Unreachable(f"{method} {path}: {error.code} {detail}") from None
         except (OSError, ValueError) as error:
             raise Unreachable(f"{self._address} does not answer: {error}") from None
 
@@ -85,7 +85,7 @@ def go_down(node: Node, note: Path, deadline_s: int) -> str:
     Whoever drained the node or set it aside before keeps their word: their note in its last drain stays, and
     `come_up` does not let it work again.
     """
-    known = node.known()
+    known = node.read()
     eligible = known["SchedulingEligibility"] == "eligible"
     if eligible:
         note.touch()  # first: whatever happens next, this drain is known to be ours
@@ -93,7 +93,7 @@ def go_down(node: Node, note: Path, deadline_s: int) -> str:
         before = {} if eligible else (known.get("LastDrain") or {}).get("Meta") or {}
         node.drain(deadline_s, {"message": MESSAGE, **before})
     end = time.monotonic() + deadline_s + 10
-    while node.known()["Drain"] or node.works():
+    while node.read()["Drain"] or node.works():
         if time.monotonic() > end:
             return f"Work is left after {deadline_s} s; it goes down with the machine."
         time.sleep(0.5)
@@ -111,7 +111,7 @@ def come_up(node: Node, note: Path, wait_s: float) -> str:
         if time.monotonic() > end:
             raise Unreachable(f"After {wait_s:.0f} s: {reason}")
         time.sleep(0.5)
-    last = (node.known().get("LastDrain") or {}).get("Meta") or {}
+    last = (node.read().get("LastDrain") or {}).get("Meta") or {}
     ours = last.get("message") == MESSAGE
     if ours:
         node.admit()
@@ -122,7 +122,7 @@ def come_up(node: Node, note: Path, wait_s: float) -> str:
 def _not_ready(node: Node) -> str | None:
     """The agent has just been started, and the servers may be starting too."""
     try:
-        status = node.known()["Status"]
+        status = node.read()["Status"]
     except Unreachable as error:
         return str(error)
     return None if status == "ready" else f"this node is {status}."
@@ -149,17 +149,17 @@ def main() -> int:
         "--deadline", type=_seconds, default=600, help="what runs longer is stopped: 90s, 1h30m"
     )
     parser.add_argument("--wait-s", type=float, default=60, help="for the node to be ready, on the way up")
-    given = parser.parse_args()
-    if given.direction == "up" and not given.note.exists():
+    options = parser.parse_args()
+    if options.direction == "up" and not options.note.exists():
         return 0
     try:
-        node = Node(given.address, given.client_dir, given.tls_dir)
-        if given.direction == "down":
-            print(go_down(node, given.note, given.deadline))
+        node = Node(options.address, options.client_dir, options.tls_dir)
+        if options.direction == "down":
+            print(go_down(node, options.note, options.deadline))
         else:
-            print(come_up(node, given.note, given.wait_s))
+            print(come_up(node, options.note, options.wait_s))
     except Unreachable as error:
-        print(f"nomad.way_{given.direction}: {error} Look at `systemctl status nomad`.", file=sys.stderr)
+        print(f"nomad.way_{options.direction}: {error} Look at `systemctl status nomad`.", file=sys.stderr)
         return 1
     return 0
 

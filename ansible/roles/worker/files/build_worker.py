@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module_utils"))
 
-from packing import archived, digest_of, packed_once, run, tell, uv_program
+from packing import build_once, digest_of, run, tell, uv_program, write_archive
 
 PACKED_FORM = "1"  # change it when the archive is packed in another way
 
@@ -29,9 +29,9 @@ def main() -> int:
 
     def build(folder: Path) -> Path:
         _build(arguments, folder)
-        return archived(folder / "packed", folder / "worker.tar")
+        return write_archive(folder / "packed", folder / "worker.tar")
 
-    tell(packed_once(arguments.cache, "worker", digest, build, only_look=arguments.check))
+    tell(build_once(arguments.cache, "worker", digest, build, only_look=arguments.check))
     return 0
 
 
@@ -62,7 +62,7 @@ def _build(arguments: argparse.Namespace, folder: Path) -> None:
         ]
         command += [f"--abi={abi}" for abi in (f"cp{version.replace('.', '')}", "abi3", "none")]
         command += [f"--platform={platform}" for platform in _platforms(arguments.platform)]
-        wanted = folder / "wanted.txt"
+        exported = folder / "requirements.txt"
         # pip judges markers by the Python that it runs with, not by the one it downloads for.
         run(
             [
@@ -76,13 +76,13 @@ def _build(arguments: argparse.Namespace, folder: Path) -> None:
                 f"--python-version={version}",
                 f"--python-platform={arguments.platform}",
                 "--output-file",
-                str(wanted),
+                str(exported),
                 str(requirements),
             ]
         )
-        run([*command, f"--dest={packed / 'wheels'}", f"--requirement={wanted}"])
+        run([*command, f"--dest={packed / 'wheels'}", f"--requirement={exported}"])
         _require_locked(packed / "wheels", requirements.read_text(encoding="utf-8"))
-        shutil.copyfile(wanted, requirements)
+        shutil.copyfile(exported, requirements)
 
 
 def _require_locked(wheels: Path, locked: str) -> None:

@@ -45,14 +45,14 @@ def main() -> int:
         if done.returncode != 0:
             lines = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()
             # The worker's own words begin with what is wrong; a crash ends with it.
-            said = lines[-1] if lines[0].startswith("Traceback") else lines[0]
-            _tell("worker.broken", f"The worker cannot make a frame: {said.strip()}")
+            error_line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+            _tell("worker.broken", f"The worker cannot make a frame: {error_line.strip()}")
             return 0
-        made, wanted = cv2.imread(str(frame)), cv2.imread(str(golden / "frame.png"))
-    if made is None or wanted is None or made.shape != wanted.shape:
+        drawn, expected = cv2.imread(str(frame)), cv2.imread(str(golden / "frame.png"))
+    if drawn is None or expected is None or drawn.shape != expected.shape:
         _tell("worker.frame_shape", "The worker's frame is not of the size of the golden one.")
         return 0
-    likeness = ssim(made, wanted)
+    likeness = ssim(drawn, expected)
     if likeness < LEAST_SSIM:
         _tell(
             "worker.frame_differs",

@@ -16,11 +16,11 @@ from gpu_device_plugin.compare import lasting_differences
 from gpu_device_plugin.config import STATE_DIR
 from gpu_device_plugin.fake import FakeCards
 from gpu_device_plugin.nvml import NvmlCards
-from gpu_device_plugin.serve import serve, started_by_agent
+from gpu_device_plugin.serve import is_started_by_agent, serve
 
 
 def main() -> None:
-    if len(sys.argv) == 1 and started_by_agent(os.environ):
+    if len(sys.argv) == 1 and is_started_by_agent(os.environ):
         serve(os.environ)
     parser = argparse.ArgumentParser(
         prog="gpu-device-plugin",

@@ -1,4 +1,4 @@
-"""What a card is to this plugin, and the port behind which real and fake cards are read (by `watch`)."""
+"""Describes a card, and the port behind which real and fake cards are read (by `watch`)."""
 
 from __future__ import annotations
 

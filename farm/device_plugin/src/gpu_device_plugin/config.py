@@ -54,7 +54,7 @@ class PluginConfig:
 
 
 def schema() -> Spec:
-    """What the agent accepts in the config block, with the defaults that it fills in."""
+    """Returns the schema of the config block for the agent, with its defaults."""
     return Spec(
         object=Object(
             attributes={

@@ -50,7 +50,9 @@ def device_groups(cards: Sequence[Card], config: PluginConfig) -> list[DeviceGro
 
 
 def group_stats(cards: Sequence[Card], config: PluginConfig, now_s: float) -> list[DeviceGroupStats]:
-    """What `nomad node status -stats` shows: memory in use of the whole card, and details once per card."""
+    """Returns the figures of `nomad node status -stats`: memory in use of the whole card, and details once
+    per card.
+    """
     groups: list[DeviceGroupStats] = []
     for name, members in _grouped(cards, config):
         group = DeviceGroupStats(vendor=_VENDOR, type=_TYPE, name=name)
@@ -68,21 +70,21 @@ def reservation(
     """The environment that shows a task its cards and no others. Raises ReservationRefused with a
     sentence."""
     by_instance = {instance: card for card in cards for instance in _instances(card, config)}
-    wanted: Counter[str] = Counter()
+    requested: Counter[str] = Counter()
     for instance in instances:
         card = by_instance.get(instance)
         if card is None:
             raise ReservationRefused(f"card {instance} is gone from this node")
         if card.fault:
             raise ReservationRefused(f"card {card.uuid} is faulty: {card.fault}")
-        wanted[card.uuid] += 1
-    uuids = ",".join(wanted)
+        requested[card.uuid] += 1
+    uuids = ",".join(requested)
     # Container runtimes read the first name; CUDA in a bare process reads the second, and takes uuids too.
     environment = {"NVIDIA_VISIBLE_DEVICES": uuids, "CUDA_VISIBLE_DEVICES": uuids}
     if config.share_mib:
-        if len(wanted) != 1:
+        if len(requested) != 1:
             raise ReservationRefused("shares of one task must lie on one card")
-        granted_mib = wanted.total() * config.share_mib
+        granted_mib = requested.total() * config.share_mib
         environment["SOUNDSTAGE_VRAM_MIB"] = str(granted_mib)
         # Only an MPS daemon enforces this one; without it the task caps itself by the line above.
         environment["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] = f"0={granted_mib}M"

@@ -31,7 +31,7 @@ class Guard:
     def start(self) -> None:
         threading.Thread(target=self._watch, name="guard", daemon=True).start()
 
-    def called(self) -> None:
+    def count_call(self) -> None:
         """The agent speaks to us."""
         self._called = True
 
@@ -40,7 +40,7 @@ class Guard:
         with self._lock:
             self._streams[stream] = 0
 
-    def ended(self, stream: int) -> None:
+    def end_stream(self, stream: int) -> None:
         """The stream was closed in good order."""
         with self._lock:
             self._streams.pop(stream, None)

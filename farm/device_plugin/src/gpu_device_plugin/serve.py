@@ -33,8 +33,8 @@ _THREADS = 32
 _SOCKET_FOLDER = "gpu-device-plugin-{pid}-"
 
 
-def started_by_agent(environment: Mapping[str, str]) -> bool:
-    """Whether an agent started this process as a plugin."""
+def is_started_by_agent(environment: Mapping[str, str]) -> bool:
+    """Returns whether an agent started this process as a plugin."""
     return environment.get(_COOKIE[0]) == _COOKIE[1]
 
 

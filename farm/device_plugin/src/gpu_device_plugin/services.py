@@ -75,17 +75,17 @@ class PluginServices:
         ]
 
     def plugin_info(self, request: Message, context: grpc.ServicerContext) -> Message:
-        self._guard.called()
+        self._guard.count_call()
         return base_pb2.PluginInfoResponse(
             type=base_pb2.DEVICE, plugin_api_versions=["v0.1.0"], plugin_version=__version__, name=NAME
         )
 
     def config_schema(self, request: Message, context: grpc.ServicerContext) -> Message:
-        self._guard.called()
+        self._guard.count_call()
         return base_pb2.ConfigSchemaResponse(spec=schema())
 
     def set_config(self, request: base_pb2.SetConfigRequest, context: grpc.ServicerContext) -> Message:
-        self._guard.called()
+        self._guard.count_call()
         config = read_config(request.msgpack_config)
         if config.problem:
             log("error", "this node announces no cards", problem=config.problem)
@@ -119,7 +119,7 @@ class PluginServices:
             time.sleep(_BEFORE_LEAVING_S)
             leave("announcing the cards failed", 1)
         finally:
-            self._guard.ended(stream)
+            self._guard.end_stream(stream)
 
     def reserve(self, request: device_pb2.ReserveRequest, context: grpc.ServicerContext) -> Message:
         # The first call to a plugin that was started again may be this one.

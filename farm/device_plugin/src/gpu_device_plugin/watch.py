@@ -43,7 +43,7 @@ class CardWatch:
 
     @property
     def problem(self) -> str:
-        """Why the cards cannot be read now, or why the configuration is refused; empty when all is well."""
+        """Returns why the cards cannot be read, or the configuration is refused; empty when all is well."""
         return self._config.problem or self._problem
 
     def configure(self, config: PluginConfig) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from checks import Outcome, load_checks, run_checks
-from gate import Action, decide, in_words, judged
+from gate import Action, apply_findings, decide, in_words
 from memory import Memory, alone, keep, recall
 from nomad_node import NomadAccess, NomadNode, NomadUnreachable
 from problems import Problem
@@ -67,7 +67,7 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
         outcomes = run_checks(load_checks(arguments.checks), known, time.time())
         problems = _problems(outcomes)
         failures = memory.failures + 1 if problems else 0
-        state = judged(node.state(), lifted=memory.lifted)
+        state = apply_findings(node.state(), lifted=memory.lifted)
         action = decide(state, well=not problems, failures=failures, patience=patience)
         memory = Memory({one.check: one for one in outcomes}, failures, memory.lifted)
         if action is Action.DRAIN:

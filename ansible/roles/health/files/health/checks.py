@@ -94,8 +94,8 @@ def _run(check: Check) -> Iterator[Problem]:
         return
     for line in done.stdout.splitlines():
         try:
-            said: dict[str, Any] = json.loads(line)
-            yield Problem(check.name, str(said["code"]), str(said["message"]), str(said["hint"]))
+            finding: dict[str, Any] = json.loads(line)
+            yield Problem(check.name, str(finding["code"]), str(finding["message"]), str(finding["hint"]))
         except (ValueError, KeyError, TypeError):
             yield _broken(check, f"printed what is no problem: {line[:200]}")
             return

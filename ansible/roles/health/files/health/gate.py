@@ -12,7 +12,7 @@ OUR_MARK = "soundstage_health"  # key in the drain's metadata, by which we know 
 
 
 class Action(StrEnum):
-    """What to tell Nomad."""
+    """The change for Nomad."""
 
     NOTHING = "nothing"
     DRAIN = "drain"
@@ -21,7 +21,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class NodeState:
-    """What Nomad knows of this node. `last_drain`: what tells its last drain from others; `ours`: that one
+    """The state of this node in Nomad. `last_drain`: identifies its last drain; `ours`: that one
     was ordered by the node's own health."""
 
     eligible: bool
@@ -30,7 +30,7 @@ class NodeState:
     last_drain: str = ""
 
 
-def judged(node: NodeState, *, lifted: str) -> NodeState:
+def apply_findings(node: NodeState, *, lifted: str) -> NodeState:
     """The same with `ours` only where we may lift it. `lifted`: the last drain that we have lifted already:
     who set the node aside after it was a person."""
     return replace(node, ours=node.ours and not (lifted and node.last_drain == lifted))

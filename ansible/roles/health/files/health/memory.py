@@ -34,28 +34,28 @@ def alone(file: Path) -> Iterator[None]:
 
 
 def recall(file: Path) -> Memory:
-    """What was kept; nothing when there is no file, or one that another version has left behind."""
+    """Returns the stored state; nothing without a file, or for one of another version."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8"))
         outcomes = {
             one["check"]: Outcome(
                 one["check"], float(one["at_s"]), tuple(Problem(**problem) for problem in one["problems"])
             )
-            for one in kept["outcomes"]
+            for one in stored["outcomes"]
         }
-        return Memory(outcomes, int(kept["failures"]), str(kept["lifted"]))
+        return Memory(outcomes, int(stored["failures"]), str(stored["lifted"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Memory()
 
 
 def keep(file: Path, memory: Memory) -> None:
     """Write it down whole or not at all."""
-    kept = {
+    stored = {
         "failures": memory.failures,
         "lifted": memory.lifted,
         "outcomes": [asdict(one) for one in memory.outcomes.values()],
     }
-    text = json.dumps(kept, indent=1)
+    text = json.dumps(stored, indent=1)
     descriptor, staging = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as target:
         target.write(text + "\n")

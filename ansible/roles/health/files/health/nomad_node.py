@@ -51,7 +51,7 @@ class NomadNode:
                 self._tls.load_cert_chain(access.cert_file, access.key_file)
 
     def state(self) -> NodeState:
-        """What the servers know."""
+        """Returns the state of the node on the servers."""
         node = self._call("GET", f"/v1/node/{self._id}")
         last = node.get("LastDrain") or {}
         return NodeState(
@@ -88,7 +88,7 @@ class NomadNode:
             with urllib.request.urlopen(request, timeout=20, context=self._tls) as answer:  # noqa: S310
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace").strip()
-            raise NomadUnreachable(f"{method} {path}: {error.code} {said}") from None
+            detail = error.read().decode(errors="replace").strip()
+            raise NomadUnreachable(f"{method} {path}: {error.code} {detail}") from None
         except (OSError, ValueError) as error:
             raise NomadUnreachable(f"{self._address} does not answer: {error}") from None

@@ -1,4 +1,4 @@
-"""What a check found, in one form for people, the log and Ansible; all of `soundstage-health` uses it."""
+"""Findings of checks, in one form for people, the log and Ansible; all of `soundstage-health` uses it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong (`code`, one sentence) and what to do about it (`hint`); `check` names the check."""
+    """A problem (`code`, one sentence) and its remedy (`hint`); `check` names the check."""
 
     check: str
     code: str
