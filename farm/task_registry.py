@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from avatar.spec import Failed, Finished, FrameProgress, PreviewFrame, ProgressLine, StageStarted
-from avatar.spec.progress import outdated_by
+from avatar.spec.progress import index_to_replace
 
 from farm.states import TERMINAL, TaskState, move
 from farm.tasks import SegmentTask, TaskEvent
@@ -136,7 +136,7 @@ class TaskRegistry:
         record.seq += 1
         event = TaskEvent(record.task.id, record.seq, record.state, datetime.now(UTC), line, result, failure)
         if line is not None:
-            outdated = outdated_by(line, [event.line for event in record.events])
+            outdated = index_to_replace(line, [event.line for event in record.events])
             if outdated is not None:
                 del record.events[outdated]
         record.events.append(event)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Self
 
-from avatar.spec import ColourSeen, FaceSeen
+from avatar.spec import ColourShare, FaceBox
 from pydantic import Field, field_validator, model_validator
 
 from agent.colours import nearest_colour
@@ -74,13 +74,13 @@ class Sighting(ToolResult):
     width: int
     height: int
     at_s: float | None = None
-    faces: tuple[FaceSeen, ...] | None = None
+    faces: tuple[FaceBox, ...] | None = None
     sharpness: float
     brightness: float
     contrast: float
     underexposed: float
     overexposed: float
-    colours: tuple[ColourSeen, ...] = ()
+    colours: tuple[ColourShare, ...] = ()
     notes: tuple[str, ...] = ()
     model: str | None = None
     model_says: str | None = None
@@ -115,14 +115,14 @@ class Sighting(ToolResult):
         count = "one face" if len(self.faces) == 1 else f"{len(self.faces)} faces"
         return f"{count}: {', '.join(told)}" + (", …" if len(self.faces) > 5 else "")
 
-    def _place(self, face: FaceSeen) -> str:
+    def _place(self, face: FaceBox) -> str:
         across = (face.left + face.width / 2) / max(1, self.width)
         down = (face.top + face.height / 2) / max(1, self.height)
         row = "top" if down < 1 / 3 else "bottom" if down > 2 / 3 else ""
         column = "left" if across < 1 / 3 else "right" if across > 2 / 3 else ""
         return " ".join(part for part in (row, column) if part) or "in the middle"
 
-    def _part(self, face: FaceSeen) -> float:
+    def _part(self, face: FaceBox) -> float:
         return face.height / max(1, self.height)
 
     def _sharp(self) -> str:

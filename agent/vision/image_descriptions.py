@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from avatar.spec import Finished, Notice, Sight
+from avatar.spec import Finished, Notice, PictureReport
 
 from farm.failures import TaskFailed
 from farm.scheduler import Scheduler
@@ -45,7 +45,7 @@ class Describer(Protocol):
 class Seen:
     """What was measured, and in `said` the words of a model (`model`), where one was asked."""
 
-    sight: Sight
+    sight: PictureReport
     notices: tuple[Notice, ...] = ()
     said: str | None = None
     model: str | None = None

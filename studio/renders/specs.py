@@ -112,9 +112,9 @@ def asking_for(spec: Spec, asked: Requirements | None) -> Spec:
     if asked is None:
         return spec
     if isinstance(spec, LipsyncSpec):
-        return spec.model_copy(update={"requirements": spec.requirements.raised(asked)})
+        return spec.model_copy(update={"requirements": spec.requirements.raise_to(asked)})
     scenes = tuple(
-        scene.model_copy(update={"requirements": scene.requirements.raised(asked)}) for scene in spec.scenes
+        scene.model_copy(update={"requirements": scene.requirements.raise_to(asked)}) for scene in spec.scenes
     )
     return spec.model_copy(update={"scenes": scenes})
 

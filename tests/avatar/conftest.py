@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept of unfinished work asks how much of the disk is free: its tests hold on a full one."""
+    """Reports a roomy disk: caches of unfinished work read the free space, and tests run on full ones too."""
     room = SimpleNamespace(total=1 << 40, used=0, free=1 << 40)
     monkeypatch.setattr("avatar.engines.resume_cache.shutil", SimpleNamespace(disk_usage=lambda _: room))
 

@@ -1,4 +1,4 @@
-"""What people bring is read and nothing else: a playlist that calls itself a video opens no other file."""
+"""Only the named file is read: a playlist that calls itself a video opens no other file."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import av
 import numpy as np
-from avatar.measure.background import masked_ssim
+from avatar.measure.background import ssim_in_mask
 from avatar.measure.watch import frames_of
 
 NEAR_S = 0.02
@@ -26,7 +26,7 @@ def compare(video: Path, reference: Path) -> dict[str, Any]:
     """SSIM of each pair of decoded frames."""
     found, wanted = list(frames_of(video)), list(frames_of(reference))
     whole = np.ones(wanted[0].shape[:2], dtype=bool)
-    values = [masked_ssim(a, b, whole) for a, b in zip(found, wanted, strict=False)]
+    values = [ssim_in_mask(a, b, whole) for a, b in zip(found, wanted, strict=False)]
     return {"frames": len(found), "reference_frames": len(wanted), "least_ssim": min(values)}
 
 

@@ -28,6 +28,6 @@ def open_media(path: Path, *, probe: bool = True) -> Iterator[av.container.Input
 
 
 def decodable(stream: av.stream.Stream) -> bool:
-    """Whether there is a decoder for it: without one a stream has none of the properties of its kind."""
+    """Returns whether a decoder exists: without one a stream has none of the properties of its kind."""
     context: object = stream.codec_context
     return context is not None

@@ -20,7 +20,7 @@ class MonoResampler:
         self._file = file
 
     def resample(self, frame: av.AudioFrame | None) -> list[av.AudioFrame]:
-        """What `frame` gives; None for what is still inside. Raises InvalidInput `audio.unmixable`."""
+        """Returns the mixed samples of `frame`; with None the rest. Raises InvalidInput `audio.unmixable`."""
         try:
             return self._resampler.resample(frame)
         except (FFmpegError, MemoryError) as error:

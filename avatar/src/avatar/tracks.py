@@ -84,7 +84,7 @@ energy           0..1    loudness envelope of the speech
 
 @dataclass(frozen=True, slots=True)
 class ControlTrack:
-    """What the face does, frame by frame. Every curve is float32 of shape (frames,)."""
+    """The motion of the face, frame by frame. Every curve is float32 of shape (frames,)."""
 
     fps: int
     curves: dict[str, Curve] = field(repr=False)

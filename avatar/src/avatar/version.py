@@ -1,4 +1,6 @@
-"""Which worker makes the frames: its release and a fingerprint of its files; segment keys hold it."""
+"""Identifies the worker that makes the frames: its release and a fingerprint of its files; segment keys hold
+it.
+"""
 
 from __future__ import annotations
 

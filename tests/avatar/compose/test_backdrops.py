@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from avatar.compose.background import blurred_source, open_backdrop
+from avatar.compose.background import blur_source, open_backdrop
 from avatar.compose.fitting import contain, cover
 from avatar.errors import InvalidInput
 from avatar.spec import Canvas, ColourBackground, ImageBackground, MediaRef, SourceBackground, VideoBackground
@@ -78,7 +78,7 @@ def test_a_blurred_source_shows_no_shadow_of_the_person():
     person = np.zeros((180, 320), np.uint8)
     cv2.ellipse(person, (160, 120), (50, 80), 0, 0, 360, 255, -1)
     picture[person > 0] = 5
-    behind = blurred_source(picture, person, 1.0)
+    behind = blur_source(picture, person, 1.0)
     ring = (cv2.dilate(person, np.ones((15, 15), np.uint8)) > 0) & (person == 0)
     assert behind[ring].min() > 225
 

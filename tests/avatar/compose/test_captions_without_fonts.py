@@ -8,7 +8,7 @@ import pytest
 from avatar.compose.fonts import Fonts
 from avatar.compose.text import letters_of
 from avatar.errors import Unavailable
-from avatar.pipeline.shot import _captions
+from avatar.pipeline.scene_renderer import _captions
 from avatar.spec import Notice, RenderSpec
 from avatar.tracks import SpeechTrack, Word
 
@@ -17,38 +17,38 @@ needs_dejavu = pytest.mark.skipif(not DEJAVU.is_dir(), reason="needs Debian's pa
 SCENE = {"id": "a", "script": "x"}
 
 
-def burned(text: str, mode: str) -> tuple[bool, list[Notice]]:
+def draw_captions(text: str, mode: str) -> tuple[bool, list[Notice]]:
     spec = RenderSpec.model_validate({"scenes": [SCENE], "output": {"captions": {"mode": mode}}})
     speech = SpeechTrack(Path("a.wav"), 16_000, 2000, (Word(text, 0, 1500),), ())
-    told: list[Notice] = []
-    captions = _captions(spec, spec.scenes[0], speech, Fonts((DEJAVU,)), told.append)
-    return captions is not None, told
+    notices: list[Notice] = []
+    captions = _captions(spec, spec.scenes[0], speech, Fonts((DEJAVU,)), notices.append)
+    return captions is not None, notices
 
 
 @needs_dejavu
 def test_letters_without_a_font_leave_the_soft_captions() -> None:
-    drawn, (told,) = burned("你好", "both")
-    assert not drawn and told.code == "captions.no_font"
-    assert "你 好" in told.message and "fonts-noto-cjk" in told.message and told.scene == "a"
+    drawn, (notices,) = draw_captions("你好", "both")
+    assert not drawn and notices.code == "captions.no_font"
+    assert "你 好" in notices.message and "fonts-noto-cjk" in notices.message and notices.scene == "a"
 
 
 @needs_dejavu
 def test_burned_captions_alone_are_refused() -> None:
     with pytest.raises(Unavailable) as caught:
-        burned("こんにちは", "burned")
+        draw_captions("こんにちは", "burned")
     assert caught.value.code == "captions.no_font" and "fonts-noto-cjk" in caught.value.hint
 
 
 @needs_dejavu
 @pytest.mark.parametrize("mode", ["burned", "both"])
 def test_an_emoji_without_a_font_is_left_out_with_a_warning(mode: str) -> None:
-    drawn, (told,) = burned("hello 🫠", mode)
-    assert drawn and told.code == "text.glyph_missing" and "fonts-noto-color-emoji" in told.message
+    drawn, (notices,) = draw_captions("hello 🫠", mode)
+    assert drawn and notices.code == "text.glyph_missing" and "fonts-noto-color-emoji" in notices.message
 
 
 @needs_dejavu
 def test_what_can_be_drawn_is_burned_without_a_word() -> None:
-    assert burned("Grüße, мир", "both") == (True, [])
+    assert draw_captions("Grüße, мир", "both") == (True, [])
 
 
 def test_letters_are_told_from_symbols() -> None:

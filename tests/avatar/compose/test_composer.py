@@ -41,9 +41,9 @@ def paint_plainly(canvas: np.ndarray, sprite: Sprite, mask: np.ndarray | None = 
 
 
 def assert_shows(planes: Planes, expected: np.ndarray) -> None:
-    wanted = Planes.of(np.clip(np.rint(expected), 0, 255).astype(np.uint8))
+    expected_frame = Planes.of(np.clip(np.rint(expected), 0, 255).astype(np.uint8))
     for name in ("y", "cb", "cr"):
-        difference = np.abs(getattr(planes, name).astype(int) - getattr(wanted, name))
+        difference = np.abs(getattr(planes, name).astype(int) - getattr(expected_frame, name))
         assert difference.max() <= 3, f"{name} differs by {difference.max()}"
 
 
@@ -150,6 +150,6 @@ def test_a_frame_painted_where_another_one_was_shows_nothing_of_it():
     for layer, overlays, backdrop in frames:
         fresh = Composer(picture(1, height, width), Rect(0, 0, width, height))
         assert composer.paint(layer, overlays, backdrop, paper) is paper
-        wanted = fresh.paint(layer, overlays, backdrop)
+        expected_frame = fresh.paint(layer, overlays, backdrop)
         for name in ("y", "cb", "cr"):
-            assert np.array_equal(getattr(paper, name), getattr(wanted, name))
+            assert np.array_equal(getattr(paper, name), getattr(expected_frame, name))

@@ -8,7 +8,7 @@ from avatar.compose.cues import break_lines, columns, make_cues
 from avatar.tracks import Word
 
 
-def spoken(
+def words_of(
     text: str, start_ms: int = 300, per_letter_ms: int = 60, pause_after: dict[str, int] | None = None
 ):
     words, now = [], start_ms
@@ -20,7 +20,7 @@ def spoken(
 
 
 def test_a_sentence_is_a_cue_with_the_times_of_its_words():
-    words = spoken("Hello, I am Nova. This is a short test.", pause_after={"Nova.": 500})
+    words = words_of("Hello, I am Nova. This is a short test.", pause_after={"Nova.": 500})
     cues = make_cues(words, words[-1].end_ms + 2000)
     assert [cue.lines for cue in cues] == [("Hello, I am Nova.",), ("This is a short test.",)]
     assert cues[0].start_ms == words[0].start_ms
@@ -32,7 +32,7 @@ def test_a_long_sentence_is_cut_at_a_comma_and_no_word_is_lost():
         "When the machines in the cold room wake up before the sun, one after the other, "
         "they ask for an address, receive a picture of themselves and begin to work."
     )
-    words = spoken(text)
+    words = words_of(text)
     cues = make_cues(words, words[-1].end_ms + 500)
     assert len(cues) > 1
     assert " ".join(line for cue in cues for line in cue.lines) == text
@@ -40,7 +40,7 @@ def test_a_long_sentence_is_cut_at_a_comma_and_no_word_is_lost():
 
 
 def test_a_pause_without_a_full_stop_ends_a_cue():
-    words = spoken("first part second part", pause_after={"part": 900})
+    words = words_of("first part second part", pause_after={"part": 900})
     assert [cue.lines for cue in make_cues(words, 9000)] == [("first part",), ("second part",)]
 
 
@@ -59,7 +59,7 @@ def test_whatever_is_said_cues_fit_follow_each_other_and_keep_every_word(seed):
     for _ in range(300):
         token = "".join(chance.choices("abcdefghij", k=chance.choice((1, 3, 5, 8, 13))))
         tokens.append(token + chance.choice(("", "", "", "", ",", ".", "?")))
-    words = spoken(" ".join(tokens), per_letter_ms=chance.choice((15, 60, 200)))
+    words = words_of(" ".join(tokens), per_letter_ms=chance.choice((15, 60, 200)))
     total = words[-1].end_ms + chance.choice((0, 700))
     cues = make_cues(words, total)
     assert " ".join(line for cue in cues for line in cue.lines) == " ".join(tokens)
@@ -92,7 +92,7 @@ def test_a_word_longer_than_a_line_is_cut_and_kept():
 
 
 def test_right_to_left_words_stay_in_the_order_they_are_said():
-    words = spoken("مرحبا بالعالم هذا اختبار.")
+    words = words_of("مرحبا بالعالم هذا اختبار.")
     assert make_cues(words, 20000)[0].lines == ("مرحبا بالعالم هذا اختبار.",)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from avatar.compose.layout import Rect, merged, place
+from avatar.compose.layout import Rect, merge_rects, place
 from avatar.spec import Box, Canvas
 
 CANVAS = Rect(0, 0, 320, 180)
@@ -32,7 +32,7 @@ def test_merged_rectangles_cover_all_and_overlap_nowhere():
             Rect(chance.randrange(90), chance.randrange(90), chance.randrange(30), chance.randrange(30))
             for _ in range(chance.randrange(1, 7))
         ]
-        apart = merged(rects)
+        apart = merge_rects(rects)
         for one, other in itertools.combinations(apart, 2):
             assert one.within(other).empty
         for rect in rects:

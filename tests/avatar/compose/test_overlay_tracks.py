@@ -40,7 +40,7 @@ def tracks_of(*overlays):
     return open_overlays(scene, WORDS, DURATION_MS, CANVAS, resolve, fonts, notices.append), notices
 
 
-def seen(track) -> list[tuple[int, float]]:
+def visible_sprites(track) -> list[tuple[int, float]]:
     """Every 40 ms: the moment and the opacity, where the overlay is seen."""
     found = []
     for ms in range(0, DURATION_MS, 40):
@@ -60,7 +60,7 @@ def test_a_text_comes_with_its_word_and_goes_with_another():
             end=WordAnchor(word="circle", edge="end"),
         )
     )
-    moments = seen(track)
+    moments = visible_sprites(track)
     assert (moments[0][0], moments[-1][0]) == (400, 1360)
     assert {opacity for _, opacity in moments} == {1.0}
 
@@ -71,7 +71,7 @@ def test_fades_rise_and_fall_and_never_pass_the_opacity():
             text="Hi", box=HALF, fade_ms=400, opacity=0.8, start=TimeAnchor(ms=200), end=TimeAnchor(ms=1600)
         )
     )
-    opacities = [opacity for _, opacity in seen(track)]
+    opacities = [opacity for _, opacity in visible_sprites(track)]
     top = opacities.index(max(opacities))
     assert opacities[: top + 1] == sorted(opacities[: top + 1])
     assert opacities[-5:] == sorted(opacities[-5:], reverse=True)
@@ -83,12 +83,12 @@ def test_a_fade_longer_than_the_overlay_still_reaches_the_middle():
     (track,), _ = tracks_of(
         TextOverlay(text="Hi", box=HALF, fade_ms=5000, start=TimeAnchor(ms=0), end=TimeAnchor(ms=400))
     )
-    assert max(opacity for _, opacity in seen(track)) > 0.85
+    assert max(opacity for _, opacity in visible_sprites(track)) > 0.85
 
 
 def test_without_an_end_it_stays_until_the_scene_ends():
     (track,), _ = tracks_of(TextOverlay(text="Hi", box=HALF, fade_ms=0))
-    assert len(seen(track)) == DURATION_MS / 40
+    assert len(visible_sprites(track)) == DURATION_MS / 40
 
 
 def test_an_image_keeps_its_shape_in_the_middle_of_its_box(tmp_path):

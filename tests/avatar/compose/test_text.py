@@ -74,18 +74,18 @@ def test_a_full_stop_stands_left_of_right_to_left_text():
 
 
 def test_symbols_without_a_glyph_are_left_out_and_letters_stay(tmp_path):
-    kept, missing = drawable("Go \U0001fae8 now", FONTS)
-    assert kept == "Go now"
+    drawn_text, missing = drawable("Go \U0001fae8 now", FONTS)
+    assert drawn_text == "Go now"
     assert missing == ["\U0001fae8"]
     odd = "\U00012000"  # a cuneiform letter
-    kept, missing = drawable(f"sign {odd}", FONTS)
-    assert odd in kept
+    drawn_text, missing = drawable(f"sign {odd}", FONTS)
+    assert odd in drawn_text
     assert missing == [odd]
 
 
 def test_control_characters_are_left_out_and_every_line_end_is_one():
-    kept, missing = drawable("a\x07b\x1b\x00c\td\x9f\r\ne\x85f\u2028g\x7f", FONTS)
-    assert (kept, missing) == ("abc d\ne\nf\ng", [])
+    drawn_text, missing = drawable("a\x07b\x1b\x00c\td\x9f\r\ne\x85f\u2028g\x7f", FONTS)
+    assert (drawn_text, missing) == ("abc d\ne\nf\ng", [])
     assert drawable("\x07\x1b", FONTS) == ("", [])
 
 

@@ -21,7 +21,7 @@ CODEC = AudioCodec()
 
 
 @pytest.fixture(scope="module")
-def joined(tmp_path_factory, make_segment, make_wav) -> tuple[Path, list[Path]]:
+def video_and_segments(tmp_path_factory, make_segment, make_wav) -> tuple[Path, list[Path]]:
     folder = tmp_path_factory.mktemp("joined")
     segments = [make_segment(folder / f"{n}" / "segment.mp4", frames) for n, frames in enumerate(FRAMES)]
     # Shorter, longer and of another rate than their pictures: the join makes them fit.
@@ -46,13 +46,13 @@ def packet_hashes(path: Path) -> list[str]:
         ]
 
 
-def test_the_pictures_are_the_segments_packets_unchanged(joined):
-    target, segments = joined
+def test_the_pictures_are_the_segments_packets_unchanged(video_and_segments):
+    target, segments = video_and_segments
     assert packet_hashes(target) == [digest for segment in segments for digest in packet_hashes(segment)]
 
 
-def test_times_run_on_without_gap_or_step_back(joined):
-    target, _ = joined
+def test_times_run_on_without_gap_or_step_back(video_and_segments):
+    target, _ = video_and_segments
     with av.open(str(target)) as container:
         video = container.streams.video[0]
         packets = [packet for packet in container.demux(video) if packet.dts is not None]
@@ -63,8 +63,8 @@ def test_times_run_on_without_gap_or_step_back(joined):
     assert all(packet.pts >= packet.dts for packet in packets)
 
 
-def test_every_frame_decodes_and_shows_what_its_segment_showed(joined):
-    target, segments = joined
+def test_every_frame_decodes_and_shows_what_its_segment_showed(video_and_segments):
+    target, segments = video_and_segments
     with av.open(str(target)) as container:
         whole = [frame.to_ndarray() for frame in container.decode(video=0)]
     parts = []
@@ -75,8 +75,8 @@ def test_every_frame_decodes_and_shows_what_its_segment_showed(joined):
     assert all(np.array_equal(one, other) for one, other in zip(whole, parts, strict=True))
 
 
-def test_sound_and_pictures_end_within_one_frame_of_each_other(joined, ffprobe):
-    target, _ = joined
+def test_sound_and_pictures_end_within_one_frame_of_each_other(video_and_segments, ffprobe):
+    target, _ = video_and_segments
     seconds = Fraction(sum(FRAMES), 25)
     for stream in ffprobe(target, "-show_streams")["streams"]:
         assert abs(Fraction(stream["duration"]) - seconds) <= Fraction(1, 25)
@@ -85,15 +85,15 @@ def test_sound_and_pictures_end_within_one_frame_of_each_other(joined, ffprobe):
     assert abs(audible / CODEC.sample_rate_hz - seconds) <= 1 / 25
 
 
-def test_the_sound_is_aac_stereo_at_the_pinned_rate(joined, ffprobe):
-    audio = ffprobe(joined[0], "-show_streams", "-select_streams", "a")["streams"][0]
+def test_the_sound_is_aac_stereo_at_the_pinned_rate(video_and_segments, ffprobe):
+    audio = ffprobe(video_and_segments[0], "-show_streams", "-select_streams", "a")["streams"][0]
     assert (audio["codec_name"], audio["sample_rate"], audio["channels"]) == ("aac", "48000", 2)
 
 
-def test_the_index_lies_in_front_of_the_media(joined):
+def test_the_index_lies_in_front_of_the_media(video_and_segments):
     """Faststart: a browser can begin to play before it has everything."""
     order = []
-    with joined[0].open("rb") as file:
+    with video_and_segments[0].open("rb") as file:
         while head := file.read(8):
             size, kind = struct.unpack(">I4s", head)
             order.append(kind.decode())
@@ -101,15 +101,15 @@ def test_the_index_lies_in_front_of_the_media(joined):
     assert order.index("moov") < order.index("mdat")
 
 
-def test_loudness_and_true_peak_are_what_the_spec_asks(joined):
-    lufs, peak = loudness(joined[0])
+def test_loudness_and_true_peak_are_what_the_spec_asks(video_and_segments):
+    lufs, peak = loudness(video_and_segments[0])
     assert abs(lufs - CODEC.loudness_lufs) <= 1.0
     assert peak <= CODEC.true_peak_dbtp + 0.6  # AAC moves peaks a little
 
 
-def test_each_scene_is_heard_with_its_own_pictures(joined):
+def test_each_scene_is_heard_with_its_own_pictures(video_and_segments):
     """The first voice ends before its pictures; the second begins with its own, after 57 frames."""
-    with av.open(str(joined[0])) as container:
+    with av.open(str(video_and_segments[0])) as container:
         sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
     def level(start_s, end_s):
@@ -146,8 +146,8 @@ def test_silence_stays_silent(tmp_path, make_segment):
     assert loudest < 1e-4
 
 
-def test_the_file_says_its_title_and_that_it_is_synthetic(joined, ffprobe):
-    tags = ffprobe(joined[0], "-show_format")["format"]["tags"]
+def test_the_file_says_its_title_and_that_it_is_synthetic(video_and_segments, ffprobe):
+    tags = ffprobe(video_and_segments[0], "-show_format")["format"]["tags"]
     assert tags["title"] == "Ein Täst"
     assert tags["comment"] == "synthetic"
     assert "Lavf" not in str(tags)
@@ -168,8 +168,8 @@ def test_a_segment_of_other_parameters_is_refused_and_nothing_is_left(tmp_path, 
     assert list(out.iterdir()) == []
 
 
-def test_joining_twice_gives_the_same_bytes(joined, tmp_path, make_wav):
-    target, segments = joined
+def test_joining_twice_gives_the_same_bytes(video_and_segments, tmp_path, make_wav):
+    target, segments = video_and_segments
     sounds = [SceneSound(target.parent / f"{n}.wav", frames) for n, frames in enumerate(FRAMES)]
     metadata = {"title": "Ein Täst", "comment": "synthetic"}
     join(tmp_path / "again.mp4", segments, sounds, fps=25, codec=CODEC, metadata=metadata)
@@ -178,12 +178,12 @@ def test_joining_twice_gives_the_same_bytes(joined, tmp_path, make_wav):
 
 def loudness(path: Path) -> tuple[float, float]:
     """Integrated LUFS and true peak in dBTP, measured by ffmpeg's own program."""
-    said = subprocess.run(
+    decoder = subprocess.run(
         ["ffmpeg", "-nostats", "-hide_banner", "-i", str(path), "-af", "ebur128=peak=true", "-f", "null",
          "-"],
         capture_output=True, text=True, check=True,
     ).stderr  # fmt: skip
-    summary = said[said.rindex("Summary") :]
+    summary = decoder[decoder.rindex("Summary") :]
     return float(re.search(r"I:\s+(\S+) LUFS", summary)[1]), float(
         re.search(r"Peak:\s+(\S+) dBFS", summary)[1]
     )

@@ -69,11 +69,11 @@ def test_a_folder_made_for_nothing_is_taken_away_and_an_old_one_stays(tmp_path):
     with pytest.raises(RuntimeError), atomic_files(tmp_path / "x" / "y", ("a",)):
         raise RuntimeError
     assert not (tmp_path / "x").exists()
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    with pytest.raises(RuntimeError), atomic_files(kept, ("a",)):
+    existing = tmp_path / "kept"
+    existing.mkdir()
+    with pytest.raises(RuntimeError), atomic_files(existing, ("a",)):
         raise RuntimeError
-    assert list(kept.iterdir()) == []
+    assert list(existing.iterdir()) == []
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
@@ -87,14 +87,14 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "message"),
     [
         (errno.ENOSPC, "MB are left in {}."),
         (errno.EDQUOT, "the quota of {} is used up"),
         (errno.EFBIG, "a file in {} would be larger"),
     ],
 )
-def test_a_full_disk_is_told_with_the_folder_and_the_space_and_no_working_name(tmp_path, number, said):
+def test_a_full_disk_is_told_with_the_folder_and_the_space_and_no_working_name(tmp_path, number, message):
     folder = tmp_path / "my videos"
     with (
         pytest.raises(Unavailable) as caught,
@@ -105,7 +105,7 @@ def test_a_full_disk_is_told_with_the_folder_and_the_space_and_no_working_name(t
         raise OSError(number, os.strerror(number))
     error = caught.value
     assert (error.code, error.message.startswith("The disk is full: ")) == ("render.disk_full", True)
-    assert said.format(folder) in error.message
+    assert message.format(folder) in error.message
     assert ".part" not in error.message and "segment" not in error.message
 
 

@@ -37,19 +37,19 @@ def clip(path: Path, sound: npt.NDArray[np.int16], *, late_s: float = 0.0, secon
     with av.open(str(path), "w") as container:
         pictures = container.add_stream("libx264", rate=25)
         pictures.width = pictures.height = 64
-        heard = container.add_stream("pcm_s16le", rate=44_100, layout="mono") if len(sound) else None
+        audio = container.add_stream("pcm_s16le", rate=44_100, layout="mono") if len(sound) else None
         for index in range(round(25 * seconds)):
             picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
             picture.pts, picture.time_base = index, Fraction(1, 25)
             container.mux(pictures.encode(picture))
         container.mux(pictures.encode(None))
-        if heard is not None:
+        if audio is not None:
             for begin in range(0, len(sound), 4410):
                 frame = av.AudioFrame.from_ndarray(sound[None, begin : begin + 4410], "s16", "mono")
                 frame.sample_rate, frame.time_base = 44_100, Fraction(1, 44_100)
                 frame.pts = begin + round(late_s * 44_100)
-                container.mux(heard.encode(frame))
-            container.mux(heard.encode(None))
+                container.mux(audio.encode(frame))
+            container.mux(audio.encode(None))
     return path
 
 
@@ -66,7 +66,7 @@ def level(sound: Sound, hz: float, begin_ms: int, end_ms: int) -> float:
     return float(2 * abs(np.mean(part * turn)))
 
 
-def mixed(voice: Path, *underlays: Underlay) -> Sound:
+def mix_down(voice: Path, *underlays: Underlay) -> Sound:
     target = voice.with_name("mixed.wav")
     assert mix(voice, underlays, target) == []
     found = samples(target)
@@ -76,7 +76,7 @@ def mixed(voice: Path, *underlays: Underlay) -> Sound:
 
 def test_it_is_heard_while_it_is_seen_and_as_loud_as_asked(voice: Path, tmp_path: Path) -> None:
     file = clip(tmp_path / "c.mov", tone(TONE_HZ, 2.0, 44_100, 0.5), seconds=2.0)
-    sound = mixed(voice, Underlay(file, 1000, 2000, gain_db=-12.0))
+    sound = mix_down(voice, Underlay(file, 1000, 2000, gain_db=-12.0))
     assert level(sound, TONE_HZ, 1100, 1900) == pytest.approx(0.5 * 10 ** (-12 / 20), rel=0.02)
     assert level(sound, TONE_HZ, 0, 980) < 0.001 and level(sound, TONE_HZ, 2020, 3000) < 0.001
     for begin in (0, 1100, 2100):
@@ -85,14 +85,14 @@ def test_it_is_heard_while_it_is_seen_and_as_loud_as_asked(voice: Path, tmp_path
 
 def test_it_ends_with_the_file_when_that_is_shorter(voice: Path, tmp_path: Path) -> None:
     file = clip(tmp_path / "c.mov", tone(TONE_HZ, 1.0, 44_100, 0.5))
-    sound = mixed(voice, Underlay(file, 500, 3000, gain_db=0.0))
+    sound = mix_down(voice, Underlay(file, 500, 3000, gain_db=0.0))
     assert level(sound, TONE_HZ, 600, 1400) > 0.48
     assert level(sound, TONE_HZ, 1550, 3000) < 0.001
 
 
 def test_it_fades_with_the_picture(voice: Path, tmp_path: Path) -> None:
     file = clip(tmp_path / "c.mov", tone(TONE_HZ, 2.0, 44_100, 0.5), seconds=2.0)
-    sound = mixed(voice, Underlay(file, 0, 2000, gain_db=0.0, fade_ms=1000))
+    sound = mix_down(voice, Underlay(file, 0, 2000, gain_db=0.0, fade_ms=1000))
     levels = [level(sound, TONE_HZ, at, at + 100) for at in range(0, 2000, 200)]
     assert levels[:5] == sorted(levels[:5]) and levels[5:] == sorted(levels[5:], reverse=True)
     assert levels[0] < 0.05 and max(levels) > 0.4
@@ -100,14 +100,14 @@ def test_it_fades_with_the_picture(voice: Path, tmp_path: Path) -> None:
 
 def test_sound_that_begins_after_the_pictures_keeps_its_place(voice: Path, tmp_path: Path) -> None:
     file = clip(tmp_path / "c.mov", tone(TONE_HZ, 1.0, 44_100, 0.5), late_s=0.5, seconds=2.0)
-    sound = mixed(voice, Underlay(file, 1000, 3000, gain_db=0.0))
+    sound = mix_down(voice, Underlay(file, 1000, 3000, gain_db=0.0))
     assert level(sound, TONE_HZ, 1000, 1480) < 0.001
     assert level(sound, TONE_HZ, 1550, 2450) > 0.48
 
 
 def test_loud_sounds_together_do_not_clip(voice: Path, tmp_path: Path) -> None:
     file = clip(tmp_path / "c.mov", tone(TONE_HZ, 2.0, 44_100, 0.9), seconds=2.0)
-    sound = mixed(voice, *[Underlay(file, 0, 2000, gain_db=6.0)] * 2)
+    sound = mix_down(voice, *[Underlay(file, 0, 2000, gain_db=6.0)] * 2)
     assert np.abs(sound).max() <= 1.0
     assert (np.abs(sound) > 0.9999).mean() < 0.01
 
@@ -123,13 +123,13 @@ def test_samples_that_are_no_numbers_do_not_silence_the_voice(voice: Path, tmp_p
     broken = tmp_path / "broken.mkv"
     with av.open(str(file)) as source, av.open(str(broken), "w") as container:
         pictures = container.add_stream_from_template(source.streams.video[0])
-        heard = container.add_stream("pcm_f32le", rate=44_100, layout="mono")
+        audio = container.add_stream("pcm_f32le", rate=44_100, layout="mono")
         for packet in source.demux(source.streams.video[0]):
             if packet.dts is not None:
                 packet.stream = pictures
                 container.mux(packet)
         frame = av.AudioFrame.from_ndarray(np.full((1, 44_100), np.nan, np.float32), "flt", "mono")
         frame.sample_rate, frame.pts, frame.time_base = 44_100, 0, Fraction(1, 44_100)
-        container.mux([*heard.encode(frame), *heard.encode(None)])
-    sound = mixed(voice, Underlay(broken, 0, 1000, gain_db=0.0))
+        container.mux([*audio.encode(frame), *audio.encode(None)])
+    sound = mix_down(voice, Underlay(broken, 0, 1000, gain_db=0.0))
     assert level(sound, VOICE_HZ, 200, 900) == pytest.approx(0.25, rel=0.05)

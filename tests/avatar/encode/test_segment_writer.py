@@ -19,8 +19,8 @@ IDR = 5
 
 
 def test_a_segment_holds_one_video_stream_tagged_as_bt709_limited(tmp_path, make_segment, ffprobe):
-    made = make_segment(tmp_path / "s.mp4", 60)
-    streams = ffprobe(made, "-show_streams", "-count_packets")["streams"]
+    frames = make_segment(tmp_path / "s.mp4", 60)
+    streams = ffprobe(frames, "-show_streams", "-count_packets")["streams"]
     assert len(streams) == 1
     video = streams[0]
     assert (video["codec_name"], video["width"], video["height"]) == ("h264", 320, 180)
@@ -47,11 +47,11 @@ def test_keyframes_come_at_the_pinned_distance_only_even_at_a_hard_cut(tmp_path)
 
 def test_each_group_of_pictures_decodes_without_the_one_before_it(tmp_path, make_segment):
     """Packets from the second keyframe on, alone, give every later frame: the group is closed."""
-    made = make_segment(tmp_path / "s.mp4", 60, VideoCodec(gop_ms=1000))
-    with av.open(str(made)) as container:
+    frames = make_segment(tmp_path / "s.mp4", 60, VideoCodec(gop_ms=1000))
+    with av.open(str(frames)) as container:
         stream = container.streams.video[0]
         whole = [frame.to_ndarray() for frame in container.decode(stream)]
-    with av.open(str(made)) as container:
+    with av.open(str(frames)) as container:
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.dts is not None]
         second = [index for index, packet in enumerate(packets) if packet.is_keyframe][1]
@@ -66,8 +66,8 @@ def test_each_group_of_pictures_decodes_without_the_one_before_it(tmp_path, make
 
 def test_a_picture_is_one_slice(tmp_path, make_segment):
     """Slices would cost bits at their borders."""
-    made = make_segment(tmp_path / "s.mp4", 12)
-    with av.open(str(made)) as container:
+    frames = make_segment(tmp_path / "s.mp4", 12)
+    with av.open(str(frames)) as container:
         assert all(len(slices(packet)) == 1 for packet in container.demux() if packet.dts is not None)
 
 
@@ -103,12 +103,12 @@ def test_the_same_frames_give_the_same_bytes_whatever_lay_in_memory_before(tmp_p
                 writer.write(Planes.of(picture))
         """
     )
-    made = []
+    frames = []
     for fill in ("0", "85", "170"):
-        made.append(tmp_path / f"{fill}.mp4")
+        frames.append(tmp_path / f"{fill}.mp4")
         environment = {**os.environ, "MALLOC_PERTURB_": fill}
-        subprocess.run([sys.executable, "-c", program, str(made[-1])], check=True, env=environment)
-    assert len({path.read_bytes() for path in made}) == 1
+        subprocess.run([sys.executable, "-c", program, str(frames[-1])], check=True, env=environment)
+    assert len({path.read_bytes() for path in frames}) == 1
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -33,7 +33,7 @@ def face(width: float = 100, height: float = 120, score: float = 0.9, left: floa
     )
 
 
-def mapped(points: Points) -> Any:
+def to_crop(points: Points) -> Any:
     """The face of MediaPipe's landmarks (478, 3), numbered as InsightFace numbers it."""
     flat = np.tile(points[:, :2].mean(axis=0), (106, 1)).astype(np.float32)
     for index, ours in IN_106.items():

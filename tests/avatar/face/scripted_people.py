@@ -12,7 +12,7 @@ Person = tuple[int, float, float, int]
 """Colour, centre and width; all are a quarter taller than wide."""
 
 
-def shown(*people: Person) -> Picture:
+def picture_of(*people: Person) -> Picture:
     picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
     for colour, x, y, width in people:
         left, top, height = round(x - width / 2), round(y - width * 0.625), round(width * 1.25)

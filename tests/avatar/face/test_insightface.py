@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from avatar.cli.inspection import print_engines
 from avatar.engines.base import EngineReport
-from avatar.engines.latentsync.following import Follower
+from avatar.engines.latentsync.face_placement import PlacementTracker
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.weights import ModelStore
 from avatar.errors import Unavailable
@@ -23,7 +23,7 @@ from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.face.turning import turn_of
 from clipmaker import load_person
 from clipmaker.scene import Stage
-from insightface_double import face, install, mapped
+from insightface_double import face, install, to_crop
 
 ON = {"AVATAR_INSIGHTFACE": "non-commercial"}
 
@@ -107,7 +107,7 @@ def test_its_points_give_the_same_places_as_mediapipes(
 ) -> None:
     """The indices of both sides name the same places of a face."""
     (seen,) = tracker.track(astronaut)
-    package["faces"] = [mapped(seen.points)]
+    package["faces"] = [to_crop(seen.points)]
     (found,) = InsightFaceTracker(store, environment=ON).track(astronaut)
     assert package["image"] is astronaut, "BGR, as the package takes it"
     assert found.points.shape == (106, 3)
@@ -126,7 +126,7 @@ def test_a_turned_head_is_known_without_depth(degrees: int, tracker: FaceTracker
     stage = Stage(load_person("astronaut", 92), (640, 480))
     (seen,) = tracker.track(stage.draw(stage.person.pixels, yaw=degrees))
     flat = np.zeros((106, 3), np.float32)
-    flat[:, :2] = mapped(seen.points).landmark_2d_106
+    flat[:, :2] = to_crop(seen.points).landmark_2d_106
     turn = turn_of(flat)
     assert turn.yaw_deg == pytest.approx(degrees, abs=6)
     assert turn.roll_deg == pytest.approx(turn_of(seen.points).roll_deg, abs=0.1)
@@ -151,14 +151,14 @@ def test_what_aligns_faces_follows_it_where_it_is_switched_on(
 ) -> None:
     with closing(open_aligning_tracker(store.folder, ON)) as chosen:
         assert isinstance(chosen, InsightFaceTracker)
-        declare(chosen, told := EngineReport())
-    (notice,), (found,) = told.notices, told.trackers
+        declare(chosen, report := EngineReport())
+    (notice,), (found,) = report.notices, report.trackers
     assert found.name == "insightface" and "non-commercial" in found.licence
     assert notice.code == "face.insightface" and "non-commercial" in notice.message
     for environment in ({}, {"AVATAR_INSIGHTFACE": "off"}, {"AVATAR_INSIGHTFACE": ""}):
         with closing(open_aligning_tracker(store.folder, environment)) as chosen:
-            declare(chosen, told := EngineReport())
-            assert isinstance(chosen, MediaPipeTracker) and told == EngineReport()
+            declare(chosen, report := EngineReport())
+            assert isinstance(chosen, MediaPipeTracker) and report == EngineReport()
     with pytest.raises(Unavailable) as unclear:
         open_aligning_tracker(store.folder, {"AVATAR_INSIGHTFACE": "yes"})
     assert unclear.value.code == "face.insightface_off"
@@ -171,10 +171,10 @@ def test_latentsync_follows_its_anchors(
     store: ModelStore, package: dict[str, Any], astronaut: np.ndarray, tracker: FaceTracker
 ) -> None:
     (seen,) = tracker.track(astronaut)
-    moved = seen.shifted(12, -7)
-    package["faces"] = [mapped(moved.points)]
+    moved = seen.shift(12, -7)
+    package["faces"] = [to_crop(moved.points)]
     (found,) = InsightFaceTracker(store, environment=ON).track(astronaut)
-    theirs, ours = Follower(256).see(found), Follower(256).see(moved)
+    theirs, ours = PlacementTracker(256).update(found), PlacementTracker(256).update(moved)
     assert theirs.found and theirs.strength == pytest.approx(ours.strength)
     assert theirs.matrix == pytest.approx(ours.matrix, abs=1e-3)
 
@@ -196,18 +196,18 @@ def test_the_list_for_programs_has_it_where_it_is_switched_on_and_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def listed() -> list[dict[str, Any]]:
+    def list_engines() -> list[dict[str, Any]]:
         print_engines(Namespace(json=True))
         return [one for one in json.loads(capsys.readouterr().out) if one["role"] == "tracker"]
 
     monkeypatch.delenv("AVATAR_INSIGHTFACE", raising=False)
-    assert listed() == []
+    assert list_engines() == []
     monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
     monkeypatch.setenv("AVATAR_MODELS", str(store.folder))
-    (found,) = listed()
+    (found,) = list_engines()
     assert (found["engine"], found["available"], found["state"]) == ("insightface", True, "available")
     assert found["licence"] == "InsightFace models: non-commercial"
     (store.folder / "insightface" / "models" / "buffalo_l" / "det_10g.onnx").unlink()
-    (lacking,) = listed()
+    (lacking,) = list_engines()
     assert (lacking["available"], lacking["state"]) == (False, "weights_missing")
     assert "det_10g.onnx" in lacking["message"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from avatar.face.landmarks import FaceLandmarks
 from avatar.face.tracker import FaceTracker
-from insightface_double import install, mapped
+from insightface_double import install, to_crop
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_known_shift_is_measured(program: ModuleType, astronaut: np.ndarray, t
     assert (same.brows, same.nose, same.side, same.centre, same.turn_deg) == pytest.approx((0,) * 5)
     assert same.corners_px == pytest.approx(0, abs=1e-6)
     shift = 0.1 * face.eye_distance_px
-    moved = program.Difference.of(face, face.shifted(shift, 0))
+    moved = program.Difference.of(face, face.shift(shift, 0))
     assert (moved.brows, moved.nose) == pytest.approx((0.1, 0.1), abs=1e-4)
     assert moved.corners_px > 5 and moved.side == pytest.approx(0, abs=1e-4)
     larger = program.Difference.of(face, FaceLandmarks(face.points * np.float32(1.05), 1.0))
@@ -63,12 +63,12 @@ def test_an_operators_pictures_are_compared(
     assert program.main(arguments) == 0
     assert "not measured" in capsys.readouterr().out
     package = install(monkeypatch)
-    package["faces"] = lambda image: [mapped(one.shifted(2, 0).points) for one in tracker.track(image)]
+    package["faces"] = lambda image: [to_crop(one.shift(2, 0).points) for one in tracker.track(image)]
     monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
     assert program.main(arguments) == 0
-    told = capsys.readouterr().out
-    assert "no face that both found: wall.png" in told and "median of 1" in told
-    (line,) = [line for line in told.splitlines() if line.endswith("a.png")]
+    output = capsys.readouterr().out
+    assert "no face that both found: wall.png" in output and "median of 1" in output
+    (line,) = [line for line in output.splitlines() if line.endswith("a.png")]
     (face,) = tracker.track(astronaut)
     assert float(line.split("%")[0]) == pytest.approx(100 * 2 / face.eye_distance_px, abs=0.1)
     assert program.main([*arguments[:2], "--models", str(tmp_path / "none")]) == 1

@@ -22,7 +22,7 @@ def half() -> Image.Image:
     return image
 
 
-def saved(image: Image.Image, path: Path, **options: object) -> Path:
+def save(image: Image.Image, path: Path, **options: object) -> Path:
     image.save(path, **options)
     return path
 
@@ -38,7 +38,7 @@ def near(a: tuple[int, ...], b: tuple[int, ...], within: int = 12) -> bool:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tiff"])
 def test_common_formats_come_in_as_bgr(half: Image.Image, tmp_path: Path, suffix: str) -> None:
-    picture = read_picture(saved(half, tmp_path / f"half{suffix}"))
+    picture = read_picture(save(half, tmp_path / f"half{suffix}"))
     assert picture.shape == (20, 40, 3) and picture.dtype == np.uint8
     assert near(colour(picture, 5, 10), RED) and near(colour(picture, 35, 10), BLUE)
 
@@ -49,21 +49,21 @@ def test_the_exif_mark_turns_the_picture_upright(
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = read_picture(saved(half, tmp_path / "turned.jpg", exif=exif, quality=95))
+    picture = read_picture(save(half, tmp_path / "turned.jpg", exif=exif, quality=95))
     assert picture.shape[:2] == ((20, 40) if orientation in (1, 3) else (40, 20))
     assert near(colour(picture, *red_at), RED, 25)
 
 
 def test_cmyk_becomes_rgb(half: Image.Image, tmp_path: Path) -> None:
-    picture = read_picture(saved(half.convert("CMYK"), tmp_path / "print.jpg", quality=95))
+    picture = read_picture(save(half.convert("CMYK"), tmp_path / "print.jpg", quality=95))
     assert near(colour(picture, 5, 10), RED, 20) and near(colour(picture, 35, 10), BLUE, 20)
 
 
 def test_transparency_is_kept_and_needless_alpha_dropped(half: Image.Image, tmp_path: Path) -> None:
     clear = half.convert("RGBA")
-    assert read_picture(saved(clear, tmp_path / "opaque.png")).shape == (20, 40, 3)
+    assert read_picture(save(clear, tmp_path / "opaque.png")).shape == (20, 40, 3)
     clear.putpixel((5, 5), (0, 0, 0, 0))
-    picture = read_picture(saved(clear, tmp_path / "clear.png"))
+    picture = read_picture(save(clear, tmp_path / "clear.png"))
     assert picture.shape == (20, 40, 4)
     assert picture[5, 5, 3] == 0 and picture[5, 6, 3] == 255
 
@@ -72,7 +72,7 @@ def test_a_palette_with_transparency_keeps_it(tmp_path: Path) -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, *RED] + [0] * 750)
     image.putpixel((0, 0), 0)
-    picture = read_picture(saved(image, tmp_path / "icon.png", transparency=0))
+    picture = read_picture(save(image, tmp_path / "icon.png", transparency=0))
     assert picture.shape == (8, 8, 4) and picture[0, 0, 3] == 0 and near(colour(picture, 4, 4), RED)
 
 
@@ -84,7 +84,7 @@ def test_heic_is_read() -> None:
 
 def test_an_animation_gives_its_first_frame(half: Image.Image, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (40, 20), BLUE)] * 2
-    picture = read_picture(saved(half, tmp_path / "moving.gif", save_all=True, append_images=frames))
+    picture = read_picture(save(half, tmp_path / "moving.gif", save_all=True, append_images=frames))
     assert near(colour(picture, 5, 10), RED)
 
 
@@ -100,7 +100,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
 
 def test_greyscale_gets_three_channels(half: Image.Image, tmp_path: Path) -> None:
     for mode in ("L", "1", "LA"):
-        picture = read_picture(saved(half.convert(mode), tmp_path / f"{mode}.png"))
+        picture = read_picture(save(half.convert(mode), tmp_path / f"{mode}.png"))
         assert picture.shape == (20, 40, 3)
         assert (picture[..., 0] == picture[..., 2]).all()
 
@@ -108,14 +108,14 @@ def test_greyscale_gets_three_channels(half: Image.Image, tmp_path: Path) -> Non
 def test_another_colour_space_is_brought_to_srgb(tmp_path: Path) -> None:
     lab_like = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     image = Image.new("RGB", (8, 8), RED)
-    good = saved(image, tmp_path / "good.png", icc_profile=lab_like.tobytes())
-    broken = saved(image, tmp_path / "broken.png", icc_profile=b"not a profile")
+    good = save(image, tmp_path / "good.png", icc_profile=lab_like.tobytes())
+    broken = save(image, tmp_path / "broken.png", icc_profile=b"not a profile")
     assert near(colour(read_picture(good), 4, 4), RED, 2)
     assert near(colour(read_picture(broken), 4, 4), RED, 2)
 
 
 def test_an_8000_pixel_photo_is_scaled_down(tmp_path: Path) -> None:
-    big = saved(Image.new("RGB", (8000, 6000), RED), tmp_path / "big.jpg", quality=40)
+    big = save(Image.new("RGB", (8000, 6000), RED), tmp_path / "big.jpg", quality=40)
     assert read_picture(big).shape == (3072, 4096, 3)
     assert read_picture(big, max_side_px=1000).shape == (750, 1000, 3)
 
@@ -129,13 +129,13 @@ def code_of(path: Path) -> str:
 
 def test_a_decompression_bomb_is_refused_unread(tmp_path: Path) -> None:
     side = int(MAX_PIXELS**0.5) + 100
-    assert code_of(saved(Image.new("1", (side, side)), tmp_path / "bomb.png")) == "picture.too_large"
+    assert code_of(save(Image.new("1", (side, side)), tmp_path / "bomb.png")) == "picture.too_large"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tiff", ".gif"])
 def test_a_truncated_picture_is_named(tmp_path: Path, suffix: str) -> None:
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 120, 3), dtype=np.uint8))
-    whole = saved(noise, tmp_path / f"whole{suffix}").read_bytes()
+    whole = save(noise, tmp_path / f"whole{suffix}").read_bytes()
     part = tmp_path / f"part{suffix}"
     part.write_bytes(whole[: len(whole) // 2])
     assert code_of(part) in {"picture.truncated", "picture.unreadable"}

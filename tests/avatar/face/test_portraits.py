@@ -63,7 +63,7 @@ class ShakyTracker:
     def track(self, image_bgr: np.ndarray) -> list[FaceLandmarks]:
         found = self._tracker.track(image_bgr)
         off = float(self._random.normal(0, 3) if self._random.random() < 0.8 else 60)
-        return [face.shifted(off, -off) for face in found]
+        return [face.shift(off, -off) for face in found]
 
     def close(self) -> None:
         pass
@@ -231,8 +231,8 @@ def test_a_picture_on_its_side_or_head_is_turned_upright(
     assert (lying.height, lying.width) == upright.shape[:2]
     assert np.abs(lying.face.points[:, :2] - straight.face.points[:, :2]).max() < 1
     assert lying.mask.shape == straight.mask.shape
-    (told,) = [notice for notice in lying.notices() if notice.code == "portrait.rotated"]
-    assert str(90 * turns) in told.message
+    (portrait_notice,) = [notice for notice in lying.notices() if notice.code == "portrait.rotated"]
+    assert str(90 * turns) in portrait_notice.message
     assert "portrait.rotated" not in {notice.code for notice in straight.notices()}
 
 
@@ -249,12 +249,15 @@ def test_of_several_faces_it_is_said_how_many_and_which_was_taken(
     both = np.full((600, 1024, 3), 200, np.uint8)
     both[:512, :512] = astronaut
     both[:, 512:] = hopper
-    (told,) = [
+    (portrait_notice,) = [
         notice
         for notice in prepare_portrait(both, HASH, tracker=tracker).notices()
         if notice.code == "face.several"
     ]
-    assert "2 faces" in told.message and "number 2 from the left (face_index 1)" in told.message
+    assert (
+        "2 faces" in portrait_notice.message
+        and "number 2 from the left (face_index 1)" in portrait_notice.message
+    )
     named = prepare_portrait(both, HASH, face_index=0, tracker=tracker)
     assert "face.several" not in {notice.code for notice in named.notices()}
     assert named.face.box[2] < 512

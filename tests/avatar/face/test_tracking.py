@@ -49,7 +49,7 @@ def test_the_largest_face_comes_first(astronaut: np.ndarray, tracker: FaceTracke
 
 def test_shifting_and_scaling_a_face_moves_its_points(astronaut: np.ndarray, tracker: FaceTracker) -> None:
     (face,) = tracker.track(astronaut)
-    moved = face.scaled(2.0).shifted(10, -5)
+    moved = face.scale(2.0).shift(10, -5)
     assert moved.points[0] == pytest.approx(face.points[0] * 2 + [10, -5, 0], abs=1e-3)
     assert moved.eye_distance_px == pytest.approx(2 * face.eye_distance_px, rel=1e-5)
 

@@ -19,7 +19,7 @@ from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.memory import Plan, in_mode
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.vae import open_vae
-from test_clip import shots
+from test_clip import frame_inputs
 
 MODES: tuple[Mode, ...] = ("low", "middle", "full", "large")
 SETTINGS = Settings(steps=2, side_px=64)
@@ -35,20 +35,22 @@ def tiny_networks() -> Networks:
 
 
 def ways(device: str, numbers: str = "fp32", mode: Mode = "middle") -> Plan:
-    """How a run in `mode` shares the device."""
+    """Returns the plan of a run in `mode`."""
     return in_mode(mode, Plan(torch.device(device), NUMBERS[numbers]))
 
 
-def drawn(networks: Networks, plan: Plan, count: int, kept: Any = None, **changes: Any) -> np.ndarray:
+def draw_clip(
+    networks: Networks, plan: Plan, count: int, resume_cache: Any = None, **changes: Any
+) -> np.ndarray:
     """`count` frames of the synthetic speaker by a copy of the networks, which are moved and cast."""
     copies = deepcopy(networks)
     place = torch.device("cpu") if plan.park else plan.device
     for network in (copies.unet, copies.vae):
         torch.nn.Module.to(network, place, plan.dtype)
-    given = () if kept is None else (lambda: None, kept)
+    arguments = () if resume_cache is None else (lambda: None, resume_cache)
     settings = replace(SETTINGS, **changes)
-    clip = Clip(copies, plan, settings, *given)
-    return np.stack(list(clip.draw(shots(count, side_px=settings.side_px), count))).astype(int)
+    clip = Clip(copies, plan, settings, *arguments)
+    return np.stack(list(clip.draw(frame_inputs(count, side_px=settings.side_px), count))).astype(int)
 
 
 def apart(one: np.ndarray, other: np.ndarray, what: str) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""How much a piece of work holds at once, on a card and on the processor."""
+"""Measures the memory that a piece of work holds at once, on a card and on the processor."""
 
 from __future__ import annotations
 

@@ -3,7 +3,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from avatar.engines.latentsync.chunks import incoming_weight, plan_chunks
+
+pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = [pytest.mark.torch, pytest.mark.smoke]
+
+from avatar.engines.latentsync.clip import incoming_weight, plan_chunks  # noqa: E402
 
 
 @pytest.mark.parametrize("frames", [16, 17, 28, 29, 250, 1001])

@@ -15,13 +15,12 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = pytest.mark.torch
 
 import latentsync_cases as cases  # noqa: E402
-from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, plan_chunks  # noqa: E402
-from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
-from avatar.engines.latentsync.following import Follower, Seen  # noqa: E402
+from avatar.engines.latentsync.clip import LENGTH, OVERLAP, Clip, FrameInput, Settings, plan_chunks  # noqa: E402  # noqa: E402
+from avatar.engines.latentsync.face_placement import FacePlacement, PlacementTracker  # noqa: E402
+from avatar.engines.latentsync.faces import cut_out  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
 from avatar.engines.latentsync.memory import Plan  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
-from avatar.engines.latentsync.warp import cut_out  # noqa: E402
 from avatar.engines.resume_cache import ResumeCache  # noqa: E402
 from avatar.errors import Cancelled  # noqa: E402
 from seeded import noise  # noqa: E402
@@ -33,64 +32,64 @@ SEAM_FRAMES, CUT = 44, 11
 """Of the clip whose borders are looked at, and of its chunks without overlap."""
 
 
-def shots(count: int, hidden: range = range(0), side_px: int = 64) -> Iterator[Shot]:
-    follower, tracker = Follower(side_px), DotTracker()
+def frame_inputs(count: int, hidden: range = range(0), side_px: int = 64) -> Iterator[FrameInput]:
+    follower, tracker = PlacementTracker(side_px), DotTracker()
     # Slow changes of what is heard, as speech has them.
     keys = noise("heard", (count // 8 + 2, 50, 384))
     for index in range(count):
         picture = speaker(index, hidden=index in hidden)
-        seen = follower.see(next(iter(tracker.track(picture)), None))
+        placement = follower.update(next(iter(tracker.track(picture)), None))
         crop = (
-            cut_out(picture, seen.matrix, side_px, CPU)[:, :, ::-1]
-            if seen.matrix is not None
+            cut_out(picture, placement.matrix, side_px, CPU)[:, :, ::-1]
+            if placement.matrix is not None
             else np.zeros((side_px, side_px, 3))
         )
         part = (index % 8) / 8
-        heard = torch.from_numpy((1 - part) * keys[index // 8] + part * keys[index // 8 + 1])
-        yield Shot(picture, seen, np.ascontiguousarray(crop, np.uint8), heard)
+        audio_embeds = torch.from_numpy((1 - part) * keys[index // 8] + part * keys[index // 8 + 1])
+        yield FrameInput(picture, placement, np.ascontiguousarray(crop, np.uint8), audio_embeds)
 
 
-def drawn(networks: Any, count: int, plan: Plan = PLAN, **changes: Any) -> np.ndarray:
+def draw_clip(networks: Any, count: int, plan: Plan = PLAN, **changes: Any) -> np.ndarray:
     clip = Clip(networks, plan, replace(SETTINGS, **changes))
-    return np.stack(list(clip.draw(shots(count), count))).astype(int)
+    return np.stack(list(clip.draw(frame_inputs(count), count))).astype(int)
 
 
 class Faces(Clip):
     """Keeps the drawn faces, float32 in -1..1, instead of laying them back."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *inputs: Any) -> None:
+        super().__init__(*inputs)
         self.faces: list[np.ndarray] = []
 
-    def _paste(self, shot: Shot, face: Any) -> Any:
+    def _paste(self, frame_input: FrameInput, face: Any) -> Any:
         self.faces.append(face.numpy())
-        return shot.picture
+        return frame_input.picture
 
 
 def faces(networks: Any, count: int, length: int, overlap: int) -> np.ndarray:
     clip = Faces(networks, PLAN, replace(SETTINGS, length=length, overlap=overlap))
-    list(clip.draw(shots(count), count))
+    list(clip.draw(frame_inputs(count), count))
     return np.stack(clip.faces)
 
 
-def seams(made: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """How much the distance to `whole` changes from frame to frame: the seam score of every border."""
-    return np.abs(np.diff(made - whole, axis=0)).mean(axis=(1, 2, 3))
+def seams(results: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Returns the change of the distance to `whole` from frame to frame: the seam score of every border."""
+    return np.abs(np.diff(results - whole, axis=0)).mean(axis=(1, 2, 3))
 
 
 def seam_networks() -> Any:
-    """Those of `networks` with places for as many frames in one chunk; the published one has 24."""
+    """Returns `networks` with positions for as many frames in one chunk; the published one has 24."""
     unet = cases.our_unet(replace(cases.SMALL, motion_positions=SEAM_FRAMES))
     return Networks(unet, cases.our_whisper(), cases.our_vae())
 
 
-def flicker(made: np.ndarray) -> np.ndarray:
-    """How far each frame lies from the middle of its neighbours: the second difference in time."""
-    return np.abs(np.diff(made, n=2, axis=0)).mean(axis=(1, 2, 3))
+def flicker(results: np.ndarray) -> np.ndarray:
+    """Returns the distance of each frame from the middle of its neighbours: the second difference in time."""
+    return np.abs(np.diff(results, n=2, axis=0)).mean(axis=(1, 2, 3))
 
 
 def test_the_mouth_changes_and_the_rest_of_the_frame_does_not(networks: Any) -> None:
-    result = drawn(networks, 4)
+    result = draw_clip(networks, 4)
     filmed = np.stack([speaker(index) for index in range(4)]).astype(int)
     changed = np.abs(result - filmed).max(axis=3)
     assert changed[:, 90:120, 80:110].mean() > 5
@@ -119,7 +118,7 @@ def test_frames_of_a_chunk_share_their_norms_so_chunks_are_of_one_length(network
     lengths: list[int] = []
     clip = Clip(networks, PLAN, replace(SETTINGS, steps=1, length=6, overlap=2))
     clip._sampler = _Counting(clip._sampler, lengths)  # type: ignore[assignment]
-    assert len(list(clip.draw(shots(15), 15))) == 15
+    assert len(list(clip.draw(frame_inputs(15), 15))) == 15
     assert set(lengths) == {6}
 
 
@@ -137,15 +136,15 @@ class _Counting:
 def test_no_more_shots_are_taken_than_the_next_chunk_needs(networks: Any) -> None:
     taken = 0
 
-    def counted() -> Iterator[Shot]:
+    def count_frames() -> Iterator[FrameInput]:
         nonlocal taken
-        for shot in shots(40):
+        for frame_input in frame_inputs(40):
             taken += 1
-            yield shot
+            yield frame_input
 
     clip = Clip(networks, PLAN, replace(SETTINGS, steps=1, length=6, overlap=2))
     most = 0
-    for done, _ in enumerate(clip.draw(counted(), 40)):
+    for done, _ in enumerate(clip.draw(count_frames(), 40)):
         most = max(most, taken - done)
     assert most <= 6
 
@@ -153,18 +152,20 @@ def test_no_more_shots_are_taken_than_the_next_chunk_needs(networks: Any) -> Non
 def test_what_is_compiled_is_asked_for_one_shape_alone(networks: Any) -> None:
     """Of five chunks two at a time, one of them without a face: another shape would take minutes."""
     ways, settings = replace(PLAN, chunks=2), replace(SETTINGS, steps=1, length=6, overlap=0)
-    given = [
-        replace(shot, seen=Seen(shot.seen.matrix, 0.0, False)) if 6 <= index < 12 else shot
-        for index, shot in enumerate(shots(30))
+    inputs = [
+        replace(frame_input, placement=FacePlacement(frame_input.placement.matrix, 0.0, False))
+        if 6 <= index < 12
+        else frame_input
+        for index, frame_input in enumerate(frame_inputs(30))
     ]
     groups: dict[bool, list[int]] = {False: [], True: []}
-    made = {}
-    for compiled, asked in groups.items():
+    results = {}
+    for compiled, requested in groups.items():
         clip = Clip(networks, replace(ways, compile=compiled), settings)
-        clip._sampler = _Counting(Sampler(networks.unet, 1), [], asked)  # type: ignore[assignment]
-        made[compiled] = np.stack(list(clip.draw(iter(given), 30))).astype(int)
+        clip._sampler = _Counting(Sampler(networks.unet, 1), [], requested)  # type: ignore[assignment]
+        results[compiled] = np.stack(list(clip.draw(iter(inputs), 30))).astype(int)
     assert groups == {False: [1, 2, 1], True: [2, 2, 2]}
-    assert np.abs(made[True] - made[False]).max() <= 1
+    assert np.abs(results[True] - results[False]).max() <= 1
 
 
 def test_latents_leave_the_card_only_where_they_are_kept(networks: Any) -> None:
@@ -173,27 +174,30 @@ def test_latents_leave_the_card_only_where_they_are_kept(networks: Any) -> None:
             raise AssertionError("nothing is kept")
 
     clip = Clip(networks, PLAN, replace(SETTINGS, steps=1), resume_cache=Never(None))
-    assert len(list(clip.draw(shots(2), 2))) == 2
+    assert len(list(clip.draw(frame_inputs(2), 2))) == 2
 
 
 def test_frames_without_a_face_are_passed_through_and_cost_nothing(networks: Any) -> None:
     lengths: list[int] = []
     clip = Clip(networks, PLAN, SETTINGS)
     clip._sampler = _Counting(clip._sampler, lengths)  # type: ignore[assignment]
-    nobody = [replace(shot, seen=Seen(None, 0.0, False)) for shot in islice(shots(16), 16)]
+    nobody = [
+        replace(frame_input, placement=FacePlacement(None, 0.0, False))
+        for frame_input in islice(frame_inputs(16), 16)
+    ]
     result = list(clip.draw(iter(nobody), 16))
     assert lengths == []
-    assert all(np.array_equal(a, shot.picture) for a, shot in zip(result, nobody, strict=True))
+    assert all(np.array_equal(a, frame_input.picture) for a, frame_input in zip(result, nobody, strict=True))
 
 
 def test_a_stop_comes_through_between_two_steps(networks: Any) -> None:
-    asked = 0
+    requested = 0
 
     def check() -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 6:
+        nonlocal requested
+        requested += 1
+        if requested > 6:
             raise Cancelled("render.cancelled", "Stopped.")
 
     with pytest.raises(Cancelled):
-        list(Clip(networks, PLAN, replace(SETTINGS, steps=8), check).draw(shots(20), 20))
+        list(Clip(networks, PLAN, replace(SETTINGS, steps=8), check).draw(frame_inputs(20), 20))

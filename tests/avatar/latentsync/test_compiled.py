@@ -19,7 +19,7 @@ from avatar.engines.latentsync.sampler import CompiledUNet  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
-from numbers_and_modes import apart, drawn, tiny_networks, ways, whole_float32  # noqa: E402
+from numbers_and_modes import apart, draw_clip, tiny_networks, ways, whole_float32  # noqa: E402
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 SLOW = [
@@ -30,9 +30,9 @@ SLOW = [
 
 @pytest.fixture(scope="module")
 def tiny() -> Any:
-    made = LatentSyncUNet(UNetShape(block_channels=(32, 32), layers_per_block=1)).eval().requires_grad_(False)
-    cases.fill(made, 1)
-    return made
+    unet = LatentSyncUNet(UNetShape(block_channels=(32, 32), layers_per_block=1)).eval().requires_grad_(False)
+    cases.fill(unet, 1)
+    return unet
 
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=SLOW)])
@@ -45,12 +45,12 @@ def test_compiling_changes_nothing_and_no_part_is_left_to_python(
     latents, tokens = (torch.from_numpy(array).to(device) for array in cases.network_inputs(2, side=8))
     with whole_float32(), torch.inference_mode():
         for step in (951.0, 501.0, 1.0):
-            given = (latents, torch.tensor(step, device=device), tokens, 2)
-            noise, depth = plain.forward_full(*given)
-            ours, our_depth = compiled.forward_full(*given)
+            arguments = (latents, torch.tensor(step, device=device), tokens, 2)
+            noise, depth = plain.forward_full(*arguments)
+            ours, our_depth = compiled.forward_full(*arguments)
             assert (ours - noise).abs().max() < 1e-4 * noise.square().mean().sqrt()
-            shallow = plain.forward_cached(*given, depth)
-            assert (compiled.forward_cached(*given, our_depth) - shallow).abs().max() < 1e-3
+            shallow = plain.forward_cached(*arguments, depth)
+            assert (compiled.forward_cached(*arguments, our_depth) - shallow).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("mode", [pytest.param(mode, marks=SLOW) for mode in ("low", "large")])
@@ -59,7 +59,7 @@ def test_a_clip_of_the_compiled_denoiser_is_the_same(device: str, mode: Any) -> 
     networks, settings = tiny_networks(), {"steps": 4, "reuse": 2, "length": 5, "overlap": 2}
     with whole_float32():
         plain, compiled = (
-            drawn(networks, replace(ways(device, mode=mode), compile=compile), 8, **settings)
+            draw_clip(networks, replace(ways(device, mode=mode), compile=compile), 8, **settings)
             for compile in (False, True)
         )
     most, mean = apart(compiled, plain, f"compiled and not in {mode} on {device}")

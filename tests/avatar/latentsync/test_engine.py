@@ -21,7 +21,7 @@ pytestmark = pytest.mark.torch
 
 from avatar.engines.base import EngineReport  # noqa: E402
 from avatar.engines.latentsync.engine import Job, prefetch_frames, write_network_sound  # noqa: E402
-from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
+from avatar.engines.latentsync.face_placement import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.lipsync.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
@@ -63,14 +63,14 @@ def test_a_video_says_a_sound_that_is_longer_and_keeps_what_lies_around_the_mout
 ) -> None:
     out = clips.folder / "out.mp4"
     result = run(job(clips.video(14), clips.sound(1.2)), out, small_engine())
-    made = pictures(out)
-    assert (result.frames, len(made), result.duration_ms) == (30, 30, 1200)
+    result_frames = pictures(out)
+    assert (result.frames, len(result_frames), result.duration_ms) == (30, 30, 1200)
     # Forward, and back: frame 20 shows what frame 6 showed.
     corner = np.s_[:, :30, :30]
-    assert np.abs(made[20][corner[1:]] - made[6][corner[1:]]).mean() < 3
+    assert np.abs(result_frames[20][corner[1:]] - result_frames[6][corner[1:]]).mean() < 3
     filmed = np.stack([speaker(index) for index in range(14)]).astype(int)
-    assert np.abs(made[:14][:, 90:120, 80:110] - filmed[:, 90:120, 80:110]).mean() > 5
-    assert np.abs(made[:14][corner] - filmed[corner]).mean() < 4
+    assert np.abs(result_frames[:14][:, 90:120, 80:110] - filmed[:, 90:120, 80:110]).mean() > 5
+    assert np.abs(result_frames[:14][corner] - filmed[corner]).mean() < 4
     assert result.lost_face_frames == ()
     assert result.engines == (EngineUse(scene="lipsync", engine="latentsync", asked="latentsync"),)
     with av.open(str(out)) as container:
@@ -85,8 +85,8 @@ def test_a_checkpoint_without_motion_modules_is_used_and_told(clips: Clips, smal
     engine = small_engine()
     engine._networks = replace(engine._networks, motion=False)
     result = run(job(clips.video(6), clips.sound(0.24)), clips.folder / "out.mp4", engine)
-    told = {notice.code: notice.message for notice in result.warnings}
-    assert "motion modules" in told["weights.no_motion"]
+    bare_job = {notice.code: notice.message for notice in result.warnings}
+    assert "motion modules" in bare_job["weights.no_motion"]
     whole = run(job(clips.video(6), clips.sound(0.24)), clips.folder / "whole.mp4", small_engine())
     assert "weights.no_motion" not in {notice.code for notice in whole.warnings}
 
@@ -98,8 +98,8 @@ def test_frames_in_which_nobody_is_seen_are_listed_and_the_work_goes_on(
     result = run(job(video, clips.sound(1.6)), clips.folder / "out.mp4", small_engine(steps=1))
     assert result.lost_face_frames == ((12, 33),)
     assert "face.lost" in {notice.code for notice in result.warnings}
-    made = pictures(clips.folder / "out.mp4")
-    assert np.abs(made[30] - speaker(30, hidden=True).astype(int)).mean() < 4
+    result_frames = pictures(clips.folder / "out.mp4")
+    assert np.abs(result_frames[30] - speaker(30, hidden=True).astype(int)).mean() < 4
 
 
 def test_frames_in_which_the_head_is_turned_far_show_the_filmed_mouth_and_are_listed(
@@ -122,9 +122,12 @@ def test_frames_in_which_the_head_is_turned_far_show_the_filmed_mouth_and_are_li
     # For as long as a pose counts, the frames after it are listed too.
     assert [list(span) for span in notice.details["frames"]] == [[12, 25 + TURNED_FRAMES - 1]]
     assert result.lost_face_frames == ()
-    made = pictures(clips.folder / "out.mp4")
+    result_frames = pictures(clips.folder / "out.mp4")
     mouth = np.s_[90:120, 80:110]
-    changed = [np.abs(made[index][mouth] - speaker(index).astype(int)[mouth]).mean() for index in (4, 20, 38)]
+    changed = [
+        np.abs(result_frames[index][mouth] - speaker(index).astype(int)[mouth]).mean()
+        for index in (4, 20, 38)
+    ]
     assert changed[1] < 0.7 * min(changed[0], changed[2]), changed
 
 
@@ -138,12 +141,12 @@ def test_a_video_without_any_face_is_refused_and_leaves_nothing(clips: Clips, sm
 
 
 def test_a_stop_in_the_middle_leaves_no_file_and_no_thread(clips: Clips, small_engine: Make) -> None:
-    asked = 0
+    calls = 0
 
     def check() -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 12:
+        nonlocal calls
+        calls += 1
+        if calls > 12:
             raise Cancelled("render.cancelled", "Stopped.")
 
     out = clips.folder / "out" / "out.mp4"
@@ -168,12 +171,12 @@ def test_a_full_card_means_a_second_try_in_the_low_mode_and_then_an_error(
         def pictures(self, *_: Any) -> Any:
             raise Unavailable("gpu.out_of_memory", "The card ran out of memory: 9000 MiB were taken.")
 
-    def opened(options: MouthOptions) -> Any:
+    def open_engine(options: MouthOptions) -> Any:
         tried.append(options.vram)
         return Full() if len(tried) == 1 else small_engine(steps=1)
 
     spec, context = job(clips.video(6), clips.sound(0.24)), Context(cache=clips.folder / "cache")
-    result = lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), opened)
+    result = lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), open_engine)
     assert (tried, result.frames) == (["auto", "low"], 6)
     with pytest.raises(AvatarError, match="9000 MiB"):
         lipsync_by_networks(spec, clips.folder / "b.mp4", context, MouthOptions(), lambda options: Full())
@@ -186,22 +189,22 @@ def test_a_card_that_is_full_while_networks_come_means_a_second_try_too(
 
     tried: list[str] = []
 
-    def opened(options: MouthOptions) -> Any:
+    def open_engine(options: MouthOptions) -> Any:
         tried.append(options.vram)
         if len(tried) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64.00 MiB.")
         return small_engine(steps=1)
 
     spec, context = job(clips.video(6), clips.sound(0.24)), Context(cache=clips.folder / "cache")
-    result = lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), opened)
+    result = lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), open_engine)
     assert (tried, result.frames) == (["auto", "low"], 6)
 
 
 def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(clips: Clips) -> None:
-    heard, speech = write_network_sound(clips.sound(1.5), clips.folder / "heard.f32", gated=True)
-    assert len(heard) == 24_000
-    assert np.abs(heard[:8000]).max() > 0.3
-    assert not heard[20_000:].any()
+    network_sound, speech = write_network_sound(clips.sound(1.5), clips.folder / "heard.f32", gated=True)
+    assert len(network_sound) == 24_000
+    assert np.abs(network_sound[:8000]).max() > 0.3
+    assert not network_sound[20_000:].any()
     assert speech[:25].all() and not speech[-12:].any()
     broken = clips.folder / "broken.wav"
     with av.open(str(broken), "w", format="wav") as container:
@@ -234,15 +237,17 @@ def test_beside_a_card_what_is_made_ahead_takes_few_threads(
     threads = list[int]()
 
     @contextmanager
-    def made(make: Callable[[], Any], most: int) -> Iterator[Any]:
+    def result_frames(make: Callable[[], Any], most: int) -> Iterator[Any]:
         yield make()
 
-    monkeypatch.setattr("avatar.engines.latentsync.engine.ahead", made)
+    monkeypatch.setattr("avatar.engines.latentsync.engine.ahead", result_frames)
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    told = Job(VideoFace(video=MediaRef(path="a.mp4")), Path("a.mp4"), "a.mp4", clips.sound(0.2), 5, (64, 64))
+    bare_job = Job(
+        VideoFace(video=MediaRef(path="a.mp4")), Path("a.mp4"), "a.mp4", clips.sound(0.2), 5, (64, 64)
+    )
     for device in ("cpu", "meta"):
         engine = small_engine()
         engine._plan = replace(engine._plan, device=torch.device(device))
-        with engine.pictures(told, clips.folder, EngineReport()):
+        with engine.pictures(bare_job, clips.folder, EngineReport()):
             pass
     assert threads == [2], "on the processor they are left as they are"

@@ -1,4 +1,4 @@
-"""What goes wrong in videos, sounds and cards: each is met, and nothing half done is left."""
+"""Faults of videos, sounds and cards: each is handled, and nothing partial stays."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ def nothing_left(folder: Path) -> bool:
 def test_a_card_that_vanishes_in_the_middle_leaves_nothing_but_what_was_finished(
     clips: Clips, small_engine: Make
 ) -> None:
-    made = clips.folder / "made"
-    made.mkdir()
+    result_frames = clips.folder / "made"
+    result_frames.mkdir()
     spec, context = job(clips.video(24), clips.sound(0.96)), Context(cache=clips.folder / "cache")
     engine = small_engine(steps=1, length=8, overlap=2)
     unet, calls = engine._networks.unet, 0
     real = unet.forward_full
 
-    def vanishing(*given: Any) -> Any:
+    def vanishing(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise RuntimeError("CUDA error: the launch timed out and was terminated")
-        return real(*given)
+        return real(*arguments)
 
     unet.forward_full = vanishing
     try:
         with pytest.raises(Unavailable, match=r"gpu\.lost.*the launch timed out"):
-            run(spec, made / "out.mp4", engine, context)
-        assert nothing_left(made)
+            run(spec, result_frames / "out.mp4", engine, context)
+        assert nothing_left(result_frames)
         assert len(list((clips.folder / "cache/unfinished").iterdir())) == 2
         calls = 10
-        assert run(spec, made / "out.mp4", engine, context).frames == 24
+        assert run(spec, result_frames / "out.mp4", engine, context).frames == 24
         assert calls == 12, "of four chunks two were there"
     finally:
         del unet.forward_full
@@ -86,23 +86,23 @@ def test_a_sound_with_samples_that_are_no_numbers_is_said_all_the_same(
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     run(job(clips.video(20), broken), clips.folder / "out.mp4", small_engine(steps=1))
-    made = pictures(clips.folder / "out.mp4")
+    result_frames = pictures(clips.folder / "out.mp4")
     filmed = np.stack([speaker(index) for index in range(20)]).astype(int)
-    assert np.abs(made[:, :20, :20] - filmed[:, :20, :20]).mean() < 4
-    assert np.ptp(made[:, 90:120, 80:110]) > 20, "a mouth is drawn"
+    assert np.abs(result_frames[:, :20, :20] - filmed[:, :20, :20]).mean() < 4
+    assert np.ptp(result_frames[:, 90:120, 80:110]) > 20, "a mouth is drawn"
 
 
 @pytest.mark.parametrize("side", [2, 32])
 def test_a_video_of_a_few_pixels_is_refused(clips: Clips, small_engine: Make, side: int) -> None:
     tiny = video_of(clips.folder / "tiny.mp4", [np.full((side, side, 3), 90, np.uint8)] * 3)
-    made = clips.folder / "made"
-    made.mkdir()
+    result_frames = clips.folder / "made"
+    result_frames.mkdir()
     with pytest.raises(InvalidInput, match=rf"video\.too_small.*{side} x {side}"):
-        run(job(tiny, clips.sound(0.2)), made / "out.mp4", small_engine(steps=1))
-    assert nothing_left(made)
+        run(job(tiny, clips.sound(0.2)), result_frames / "out.mp4", small_engine(steps=1))
+    assert nothing_left(result_frames)
 
 
-def moved(dx: int, index: int = 0) -> np.ndarray:
+def mean_shift(dx: int, index: int = 0) -> np.ndarray:
     """The speaker, `dx` pixels to the right; what leaves the picture is gone."""
     shift = np.array([[1, 0, dx], [0, 1, 0]], np.float64)
     wall = speaker(0, hidden=True)
@@ -113,23 +113,23 @@ def moved(dx: int, index: int = 0) -> np.ndarray:
 def test_a_face_at_the_edge_of_the_picture_is_drawn_as_far_as_it_is_there(
     clips: Clips, small_engine: Make
 ) -> None:
-    video = video_of(clips.folder / "edge.mp4", [moved(72)] * 10)
+    video = video_of(clips.folder / "edge.mp4", [mean_shift(72)] * 10)
     result = run(job(video, clips.sound(0.4)), clips.folder / "out.mp4", small_engine())
-    made, filmed = pictures(clips.folder / "out.mp4"), moved(72).astype(int)
+    result_frames, filmed = pictures(clips.folder / "out.mp4"), mean_shift(72).astype(int)
     assert result.lost_face_frames == ()
-    assert np.abs(made[0][90:120, 160:] - filmed[90:120, 160:]).mean() > 4
-    assert np.abs(made[0][:, :60] - filmed[:, :60]).mean() < 4
+    assert np.abs(result_frames[0][90:120, 160:] - filmed[90:120, 160:]).mean() > 4
+    assert np.abs(result_frames[0][:, :60] - filmed[:, :60]).mean() < 4
 
 
 def test_only_the_chosen_part_of_a_video_is_shown(clips: Clips, small_engine: Make) -> None:
     video = clips.video(40)
     spec = job(video, clips.sound(1.2), start_ms=400, end_ms=800)
     run(spec, clips.folder / "out.mp4", small_engine(steps=1))
-    made = pictures(clips.folder / "out.mp4")
+    result_frames = pictures(clips.folder / "out.mp4")
     corner = np.s_[:, 40:60, 40:150]
     # Frames 10 to 19 and back again: the top of the head says which is shown.
     for shown, chosen in ((0, [10]), (9, [19]), (14, range(10, 20)), (25, range(10, 20))):
-        top = made[shown][corner[1:]]
+        top = result_frames[shown][corner[1:]]
         apart = [float(np.abs(top - speaker(near)[corner[1:]]).mean()) for near in range(40)]
         assert min(apart[near] for near in chosen) < min(apart) + 1.5, shown
     with pytest.raises(InvalidInput, match=r"video\.empty_range"):
@@ -156,9 +156,9 @@ def test_of_two_people_the_chosen_one_speaks(
     engine = small_engine()
     engine._open_tracker = Two
     run(job(video, clips.sound(0.32), face_index=index), clips.folder / "out.mp4", engine)
-    made, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
+    result_frames, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
     changed = [
-        float(np.abs(made[:, 90:120, left : left + 30] - filmed[:, 90:120, left : left + 30]).mean())
+        float(np.abs(result_frames[:, 90:120, left : left + 30] - filmed[:, 90:120, left : left + 30]).mean())
         for left in (80, 192 + 70)
     ]
     assert changed[drawn] > 3 * changed[1 - drawn]
@@ -186,9 +186,12 @@ def test_a_speaker_who_is_small_in_the_picture_is_given_a_mouth(clips: Clips, sm
     engine._open_tracker = Narrow
     result = run(job(video, clips.sound(0.4)), clips.folder / "out.mp4", engine)
     assert result.lost_face_frames == ()
-    made, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
+    result_frames, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
     mouth, wall = np.s_[:, 190:220, 380:410], np.s_[:, 190:220, 40:70]
-    assert np.abs(made[mouth] - filmed[mouth]).mean() > 3 * np.abs(made[wall] - filmed[wall]).mean()
+    assert (
+        np.abs(result_frames[mouth] - filmed[mouth]).mean()
+        > 3 * np.abs(result_frames[wall] - filmed[wall]).mean()
+    )
 
 
 def test_of_a_drawn_photo_the_tracker_is_shown_whole_pictures_alone(clips: Clips, small_engine: Make) -> None:
@@ -203,7 +206,7 @@ def test_of_a_drawn_photo_the_tracker_is_shown_whole_pictures_alone(clips: Clips
     engine = small_engine(steps=1)
     engine._open_tracker = Known
     drawn = [np.full((360, 640, 3), 120, np.uint8)] * 6
-    told = Job(
+    bare_job = Job(
         face=VideoFace(video=MediaRef(path="photo.png")),
         video=Path(),
         name="photo.png",
@@ -212,8 +215,8 @@ def test_of_a_drawn_photo_the_tracker_is_shown_whole_pictures_alone(clips: Clips
         size=(640, 360),
         drawn=lambda: iter(drawn),
     )
-    with engine.pictures(told, clips.folder, EngineReport()) as made:
-        assert len(list(made)) == 6
+    with engine.pictures(bare_job, clips.folder, EngineReport()) as result_frames:
+        assert len(list(result_frames)) == 6
     assert looks == [(360, 640, 3)] * 6
 
 

@@ -26,13 +26,13 @@ from test_engine import job, run  # noqa: E402
 def test_values_that_are_no_numbers_are_counted_and_the_hint_fits_what_was_computed_in(
     numbers: str, hint: str
 ) -> None:
-    made = torch.zeros(4, 5, dtype=getattr(torch, numbers))
-    require_finite(made, "latentsync")
-    made[1, 2], made[3, 0] = torch.nan, -torch.inf
-    with pytest.raises(Unavailable, match=r"gpu\.not_finite") as told:
-        require_finite(made, "latentsync")
-    assert told.value.message == f"2 of 20 values that latentsync computed in {numbers} are no numbers."
-    assert hint in told.value.hint
+    tensor = torch.zeros(4, 5, dtype=getattr(torch, numbers))
+    require_finite(tensor, "latentsync")
+    tensor[1, 2], tensor[3, 0] = torch.nan, -torch.inf
+    with pytest.raises(Unavailable, match=r"gpu\.not_finite") as error:
+        require_finite(tensor, "latentsync")
+    assert error.value.message == f"2 of 20 values that latentsync computed in {numbers} are no numbers."
+    assert hint in error.value.hint
 
 
 @pytest.mark.parametrize("broken", ["unet", "vae"])
@@ -40,8 +40,8 @@ def test_a_network_that_makes_no_numbers_is_an_error_and_no_black_mouth(
     clips: Clips, small_engine: Callable[..., Any], broken: str
 ) -> None:
     """As cards do whose half-wide numbers run over: one weight is beyond all of them."""
-    made, engine = clips.folder / "made", small_engine(steps=1, length=8, overlap=2)
-    made.mkdir()
+    tensor, engine = clips.folder / "made", small_engine(steps=1, length=8, overlap=2)
+    tensor.mkdir()
     spec, context = job(clips.video(12), clips.sound(0.48)), Context(cache=clips.folder / "cache")
     weight = (
         engine._networks.unet.conv_out.weight
@@ -53,14 +53,16 @@ def test_a_network_that_makes_no_numbers_is_an_error_and_no_black_mouth(
         weight[0, 0, 0, 0] = torch.inf
     try:
         with pytest.raises(Unavailable, match=r"gpu\.not_finite: \d+ of \d+ values that latentsync computed"):
-            run(spec, made / "out.mp4", engine, context)
+            run(spec, tensor / "out.mp4", engine, context)
     finally:
         with torch.no_grad():
             weight.copy_(usual)
-    assert not list(made.iterdir())
-    kept = context.cache / "unfinished"
-    assert len(list(kept.iterdir()) if kept.exists() else []) == (0 if broken == "unet" else 1)
-    assert run(spec, made / "out.mp4", engine, context).frames == 12
+    assert not list(tensor.iterdir())
+    resume_folder = context.cache / "unfinished"
+    assert len(list(resume_folder.iterdir()) if resume_folder.exists() else []) == (
+        0 if broken == "unet" else 1
+    )
+    assert run(spec, tensor / "out.mp4", engine, context).frames == 12
 
 
 def test_numbers_that_run_over_are_tried_once_more_in_fp32_and_only_where_nobody_named_them(
@@ -71,20 +73,24 @@ def test_numbers_that_run_over_are_tried_once_more_in_fp32_and_only_where_nobody
     )
     tried, denoise = list[str](), Sampler.denoise
 
-    def opened(options: MouthOptions) -> Any:
+    def open_engine(options: MouthOptions) -> Any:
         tried.append(options.precision)
         broken = lambda *_: torch.full((1, 6, 4, 8, 8), torch.nan)  # noqa: E731
         monkeypatch.setattr(Sampler, "denoise", denoise if options.precision == "fp32" else broken)
         return small_engine(steps=1)
 
-    told: list[Any] = []
+    error: list[Any] = []
     spec, context = (
         job(clips.video(6), clips.sound(0.24)),
-        Context(cache=clips.folder / "cache", tell=told.append),
+        Context(cache=clips.folder / "cache", tell=error.append),
     )
-    assert lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), opened).frames == 6
-    (notice,) = (line for line in told if getattr(line, "code", "") == "gpu.not_finite")
+    assert (
+        lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), open_engine).frames == 6
+    )
+    (notice,) = (line for line in error if getattr(line, "code", "") == "gpu.not_finite")
     assert notice.message.endswith("are no numbers. Starting again in fp32.")
     with pytest.raises(Unavailable, match=r"gpu\.not_finite"):
-        lipsync_by_networks(spec, clips.folder / "b.mp4", context, MouthOptions(precision="fp16"), opened)
+        lipsync_by_networks(
+            spec, clips.folder / "b.mp4", context, MouthOptions(precision="fp16"), open_engine
+        )
     assert tried == ["auto", "fp32", "fp16"]

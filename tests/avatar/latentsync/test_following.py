@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from avatar.engines.latentsync.align import TEMPLATE, Aligner, ratio, similarity
-from avatar.engines.latentsync.following import FADE_OUT_FRAMES, HELD_FRAMES, Follower
+from avatar.engines.latentsync.face_placement import FADE_OUT_FRAMES, HELD_FRAMES, PlacementTracker
 from avatar.face.landmarks import FaceLandmarks
 from synthetic_speaker import DotTracker, speaker
 
@@ -35,10 +35,10 @@ def test_a_face_lands_on_the_template() -> None:
 
 
 def test_a_lost_face_stays_then_fades_and_comes_back_softly() -> None:
-    follower = Follower(SIDE)
-    first = follower.see(face(90))
+    follower = PlacementTracker(SIDE)
+    first = follower.update(face(90))
     assert (first.found, first.strength) == (True, 1.0)
-    gone = [follower.see(None) for _ in range(HELD_FRAMES + FADE_OUT_FRAMES + 3)]
+    gone = [follower.update(None) for _ in range(HELD_FRAMES + FADE_OUT_FRAMES + 3)]
     strengths = [seen.strength for seen in gone]
     assert strengths[:HELD_FRAMES] == [1.0] * HELD_FRAMES
     assert strengths[HELD_FRAMES : HELD_FRAMES + FADE_OUT_FRAMES] == pytest.approx(
@@ -47,16 +47,18 @@ def test_a_lost_face_stays_then_fades_and_comes_back_softly() -> None:
     assert strengths[-1] == 0.0
     assert not any(seen.found for seen in gone)
     assert all(seen.matrix is first.matrix for seen in gone)
-    back = [follower.see(face(100)).strength for _ in range(5)]
+    back = [follower.update(face(100)).strength for _ in range(5)]
     assert back == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
 
 
 def test_who_first_appears_in_the_midst_of_a_clip_comes_softly_as_well() -> None:
-    follower = Follower(SIDE)
-    assert [follower.see(None).strength for _ in range(50)] == [0.0] * 50
-    come = [follower.see(face(100)).strength for _ in range(5)]
+    follower = PlacementTracker(SIDE)
+    assert [follower.update(None).strength for _ in range(50)] == [0.0] * 50
+    come = [follower.update(face(100)).strength for _ in range(5)]
     assert come == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
-    assert Follower(SIDE).see(face(100)).strength == 1.0, "who is there from the beginning speaks at once"
+    assert PlacementTracker(SIDE).update(face(100)).strength == 1.0, (
+        "who is there from the beginning speaks at once"
+    )
 
 
 def test_noise_of_the_landmarks_is_damped_and_movement_is_not() -> None:

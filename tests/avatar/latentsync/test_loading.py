@@ -27,7 +27,7 @@ def unet_state() -> dict[str, Any]:
     return dict(cases.our_unet().state_dict())
 
 
-def saved(path: Path, content: Any) -> Path:
+def save(path: Path, content: Any) -> Path:
     torch.save(content, path)
     return path
 
@@ -39,9 +39,9 @@ def same(a: Any, b: Any) -> bool:
 def test_the_file_of_a_training_run_loads_with_and_without_its_prefix(
     tmp_path: Path, unet_state: dict[str, Any]
 ) -> None:
-    plain = saved(tmp_path / "a.pt", {"global_step": 7, "state_dict": unet_state})
+    plain = save(tmp_path / "a.pt", {"global_step": 7, "state_dict": unet_state})
     parallel = {f"module.{key}": value for key, value in unet_state.items()}
-    prefixed = saved(tmp_path / "b.pt", {"state_dict": parallel})
+    prefixed = save(tmp_path / "b.pt", {"state_dict": parallel})
     for path in (plain, prefixed):
         unet, motion = load_unet(path, F32, cases.SMALL)
         assert motion
@@ -52,7 +52,7 @@ def test_a_file_without_motion_modules_gives_a_network_without_and_says_so(
     tmp_path: Path, unet_state: dict[str, Any]
 ) -> None:
     still = {key: value for key, value in unet_state.items() if ".motion_modules." not in key}
-    unet, motion = load_unet(saved(tmp_path / "still.pt", {"state_dict": still}), F32, cases.SMALL)
+    unet, motion = load_unet(save(tmp_path / "still.pt", {"state_dict": still}), F32, cases.SMALL)
     assert not motion
     latents, tokens = (torch.from_numpy(array) for array in cases.network_inputs(2, side=8))
     with torch.no_grad():
@@ -76,42 +76,42 @@ def test_every_difference_of_a_checkpoint_is_named(
 ) -> None:
     state = {key: value for key, value in (unet_state | change).items() if value is not None}
     with pytest.raises(InvalidInput, match=named.replace(".", r"\.")) as refused:
-        load_unet(saved(tmp_path / "wrong.pt", {"state_dict": state}), F32, cases.SMALL)
+        load_unet(save(tmp_path / "wrong.pt", {"state_dict": state}), F32, cases.SMALL)
     assert refused.value.code == "weights.mismatch"
 
 
 def test_positions_may_be_left_out_but_not_be_others(tmp_path: Path, unet_state: dict[str, Any]) -> None:
     without = {key: value for key, value in unet_state.items() if not key.endswith("pos_encoder.pe")}
-    unet, motion = load_unet(saved(tmp_path / "a.pt", without), F32, cases.SMALL)
+    unet, motion = load_unet(save(tmp_path / "a.pt", without), F32, cases.SMALL)
     assert motion
     assert same(unet.state_dict(), unet_state)
     others = {
         key: value + 0.5 if key.endswith("pos_encoder.pe") else value for key, value in unet_state.items()
     }
     with pytest.raises(InvalidInput, match="positions"):
-        load_unet(saved(tmp_path / "b.pt", others), F32, cases.SMALL)
+        load_unet(save(tmp_path / "b.pt", others), F32, cases.SMALL)
 
 
 def test_of_whisper_only_the_encoder_is_read(tmp_path: Path) -> None:
     whisper = cases.our_whisper().state_dict()
     state = {f"encoder.{key}": value.half() for key, value in whisper.items()}
     state["decoder.token_embedding.weight"] = torch.zeros(4, 384)
-    path = saved(tmp_path / "tiny.pt", {"dims": {"n_mels": 80}, "model_state_dict": state})
+    path = save(tmp_path / "tiny.pt", {"dims": {"n_mels": 80}, "model_state_dict": state})
     loaded = load_whisper(path).state_dict()
     assert torch.allclose(loaded["conv1.weight"], whisper["conv1.weight"], atol=1e-3)
 
 
 def older(vae: dict[str, Any], names: dict[str, str], convolution: tuple[int, ...]) -> dict[str, Any]:
     """The state of an autoencoder whose attention has other names, or convolutions in place of matrices."""
-    made = {}
+    networks_by = {}
     for key, value in vae.items():
         if ".attentions." in key:
             for new, before in names.items():
                 key = key.replace(f".{new}.", f".{before}.")
             if value.ndim == 2:
                 value = value.reshape(*value.shape, *(1 for _ in convolution)).repeat(1, 1, *convolution)
-        made[key] = value.contiguous()
-    return made
+        networks_by[key] = value.contiguous()
+    return networks_by
 
 
 @pytest.mark.parametrize("names", [OLD_NAMES, {}], ids=["older names", "today's names"])
@@ -143,9 +143,9 @@ def test_an_attention_of_wider_convolutions_is_refused(tmp_path: Path) -> None:
 def test_all_three_are_loaded_in_the_numbers_of_the_plan(tmp_path: Path, unet_state: dict[str, Any]) -> None:
     whisper = {f"encoder.{key}": value for key, value in cases.our_whisper().state_dict().items()}
     files = Files(
-        unet=saved(tmp_path / "unet.pt", {"state_dict": unet_state}),
-        whisper=saved(tmp_path / "tiny.pt", {"model_state_dict": whisper}),
-        vae=saved(tmp_path / "vae.pt", dict(cases.our_vae().state_dict())),
+        unet=save(tmp_path / "unet.pt", {"state_dict": unet_state}),
+        whisper=save(tmp_path / "tiny.pt", {"model_state_dict": whisper}),
+        vae=save(tmp_path / "vae.pt", dict(cases.our_vae().state_dict())),
     )
     plan = Plan(torch.device("cpu"), torch.bfloat16, park=True)
     networks = load_networks(files, plan, cases.SMALL, **cases.SMALL_VAE)

@@ -40,7 +40,7 @@ def face() -> Any:
 
 
 def row_jumps(apart: Any) -> np.ndarray:
-    """How much a difference of pictures changes from each row to the next."""
+    """Returns the change of a difference of pictures from each row to the next."""
     return apart.mean(dim=(0, 1)).diff(dim=0).abs().mean(dim=1).numpy()
 
 
@@ -50,8 +50,8 @@ def test_bands_of_rows_code_a_face_as_the_whole_does(vae: Any, bands: int) -> No
     faces = torch.cat([face(), -face()])
     latents, ours = whole.encode(faces), banded.encode(faces)
     assert (ours - latents).abs().max() < NEAR * latents.square().mean().sqrt()
-    made, banded_made = whole.decode(latents), banded.decode(latents)
-    assert (banded_made - made).abs().max() < NEAR * made.square().mean().sqrt()
+    decoded, decoded_in_bands = whole.decode(latents), banded.decode(latents)
+    assert (decoded_in_bands - decoded).abs().max() < NEAR * decoded.square().mean().sqrt()
 
 
 def test_no_seam_lies_where_bands_meet_and_the_usual_tiles_have_one(vae: Any) -> None:
@@ -83,7 +83,7 @@ def test_feed_forward_in_slices_gives_the_same(networks: Any) -> None:
 
 
 class Values:
-    """What a weight holds, in main memory or on the card."""
+    """Returns the bytes of a weight, in main memory or on the card."""
 
     def to(self, device: Any) -> Values:
         assert str(device) == "cpu:0", "nothing is carried back from the card"
@@ -137,7 +137,7 @@ class Placed:
 
 
 def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
-    from test_clip import shots
+    from test_clip import frame_inputs
 
     here: dict[str, int] = {}
     seen: list[tuple[str, int]] = []
@@ -145,7 +145,7 @@ def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
     plan = low(Plan(torch.device("cpu", 0), torch.float32))
     settings = Settings(steps=1, side_px=64, length=3, overlap=1)
     clip = Clip(replace(networks, unet=unet, vae=vae), plan, settings)
-    assert len(list(clip.draw(shots(5), 5))) == 5
+    assert len(list(clip.draw(frame_inputs(5), 5))) == 5
     most = {name: max(size for used, size in seen if used == name) for name in ("unet", "vae")}
     assert most == {"unet": unet._bytes, "vae": vae._bytes}
     assert here == {}, "all are parked in the end"
@@ -153,29 +153,31 @@ def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
 
 
 def test_a_parked_network_that_finds_no_room_on_the_card_stays_whole(networks: Any) -> None:
-    from test_clip import shots
+    from test_clip import frame_inputs
 
     held = [(weights, weights.data_ptr()) for weights in networks.vae.parameters()]
     clip = Clip(networks, low(Plan(torch.device("cpu"), torch.float32)), Settings(steps=1, side_px=64))
     clip._plan = replace(clip._plan, device=torch.device("cuda", 99))
     with pytest.raises((RuntimeError, AssertionError)):
-        next(clip.draw(shots(5), 5))
+        next(clip.draw(frame_inputs(5), 5))
     assert all(weights.data_ptr() == place for weights, place in held)
 
 
 @pytest.fixture(scope="module")
-def published() -> Any:
+def networks_of_published_size() -> Any:
     """Networks of the published size in fp16, without numbers."""
     import budget_latentsync as budget
 
-    return budget.published(META)
+    return budget.networks_of_published_size(META)
 
 
-def test_the_low_mode_fits_beside_a_speech_service_of_4_gib_on_a_card_of_8(published: Any) -> None:
+def test_the_low_mode_fits_beside_a_speech_service_of_4_gib_on_a_card_of_8(
+    networks_of_published_size: Any,
+) -> None:
     """By the sizes of all tensors of the published networks in fp16: computed, not measured on a card."""
     import budget_latentsync as budget
 
-    stages = budget.stages(low(META), published)
+    stages = budget.stages(low(META), networks_of_published_size)
     room = budget.CARD_MIB - budget.SPEECH_MIB - budget.CONTEXT_MIB
     assert max(stages.values()) / MIB < room
     assert max(stages, key=lambda stage: stages[stage]) == "denoise"
@@ -184,11 +186,14 @@ def test_the_low_mode_fits_beside_a_speech_service_of_4_gib_on_a_card_of_8(publi
 
 @pytest.mark.parametrize(("mode", "spare"), [("low", 1.1), ("middle", 1.5), ("full", 2.0)])
 def test_a_mode_is_taken_where_its_tensors_fit_with_room_to_spare(
-    published: Any, mode: Any, spare: float
+    networks_of_published_size: Any, mode: Any, spare: float
 ) -> None:
     """Computed as well. What the holder makes room for is no less than what the tensors take."""
     import budget_latentsync as budget
 
-    share, most = SHARES[MOUTH][mode], max(budget.stages(in_mode(mode, META), published).values()) / MIB
+    share, most = (
+        SHARES[MOUTH][mode],
+        max(budget.stages(in_mode(mode, META), networks_of_published_size).values()) / MIB,
+    )
     assert most * spare < share.from_mib
     assert most < share.weights_mib + share.working_mib < share.from_mib

@@ -22,7 +22,7 @@ from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import FaceCoder  # noqa: E402
 from avatar.engines.resume_cache import ResumeCache  # noqa: E402
-from numbers_and_modes import MODES, apart, drawn, tiny_networks, ways, whole_float32  # noqa: E402
+from numbers_and_modes import MODES, apart, draw_clip, tiny_networks, ways, whole_float32  # noqa: E402
 from tensors_held import most_bytes  # noqa: E402
 
 FRAMES = 8
@@ -46,16 +46,16 @@ def bf16_is_there(device: str) -> bool:
 
 def test_all_modes_draw_the_same_frames(tiny: Any, device: str) -> None:
     with whole_float32():
-        made = {mode: drawn(tiny, ways(device, mode=mode), FRAMES, **IN_TWO) for mode in MODES}
+        result = {mode: draw_clip(tiny, ways(device, mode=mode), FRAMES, **IN_TWO) for mode in MODES}
     for mode in ("low", "full", "large"):
-        most, mean = apart(made[mode], made["middle"], f"{mode} and middle in fp32 on {device}")
+        most, mean = apart(result[mode], result["middle"], f"{mode} and middle in fp32 on {device}")
         assert most <= 1 and mean < TIPPED_OVER, mode
 
 
 @pytest.fixture
 def in_float32(tiny: Any, device: str) -> np.ndarray:
     with whole_float32():
-        return drawn(tiny, ways(device), FRAMES, **IN_TWO)
+        return draw_clip(tiny, ways(device), FRAMES, **IN_TWO)
 
 
 @pytest.mark.parametrize("numbers", ["fp16", "bf16"])
@@ -67,21 +67,21 @@ def test_short_numbers_draw_the_same_frames_but_for_a_few_levels(
     share = CARDS_SHARE if device == "cuda" else 1
     most, mean = (share * bound for bound in SHORT[numbers])
     for mode in ("low", "large"):
-        made = drawn(tiny, ways(device, numbers, mode), FRAMES, **IN_TWO)
-        seen = apart(made, in_float32, f"{numbers} in {mode} and fp32 on {device}")
+        result = draw_clip(tiny, ways(device, numbers, mode), FRAMES, **IN_TWO)
+        seen = apart(result, in_float32, f"{numbers} in {mode} and fp32 on {device}")
         assert seen[0] <= most
         assert 0 < seen[1] < mean, "and they are used"
 
 
 def test_a_device_draws_what_the_processor_draws(tiny: Any, device: str, in_float32: np.ndarray) -> None:
-    processors = drawn(tiny, ways("cpu"), FRAMES, **IN_TWO)
+    processors = draw_clip(tiny, ways("cpu"), FRAMES, **IN_TWO)
     most, mean = apart(in_float32, processors, f"fp32 on {device} and on the processor")
     assert most <= (1 if device == "cuda" else 0) and mean < TIPPED_OVER
 
 
 @pytest.mark.parametrize("mode", ["low", "large"])
 def test_a_clip_that_is_made_again_is_the_same_to_the_bit(tiny: Any, device: str, mode: Any) -> None:
-    first, again = (drawn(tiny, ways(device, "fp16", mode), FRAMES, **IN_TWO) for _ in range(2))
+    first, again = (draw_clip(tiny, ways(device, "fp16", mode), FRAMES, **IN_TWO) for _ in range(2))
     assert np.array_equal(first, again)
 
 
@@ -89,21 +89,21 @@ def test_chunks_that_were_kept_are_used_again_to_the_bit(
     tiny: Any, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In bytes they leave the card and come back, in fp16 as a card computes them."""
-    calls = counted(monkeypatch, LatentSyncUNet, "forward_full")
-    first = drawn(tiny, ways(device, "fp16"), FRAMES, ResumeCache(tmp_path / "kept"), **IN_TWO)
+    calls = record_calls(monkeypatch, LatentSyncUNet, "forward_full")
+    first = draw_clip(tiny, ways(device, "fp16"), FRAMES, ResumeCache(tmp_path / "kept"), **IN_TWO)
     assert len(calls) == 2 * 2 * 2, "two chunks, two steps, with and without sound"
     calls.clear()
     resume_cache = ResumeCache(tmp_path / "kept")
-    again = drawn(tiny, ways(device, "fp16", "large"), FRAMES, resume_cache, **IN_TWO)
+    again = draw_clip(tiny, ways(device, "fp16", "large"), FRAMES, resume_cache, **IN_TWO)
     assert (calls, resume_cache.found) == ([], 2), "whatever the mode"
     most, mean = apart(first, again, f"kept chunks in another mode on {device}")
     assert most <= 3 and mean < 0.1, "only their decoding has other company"
-    same = drawn(tiny, ways(device, "fp16"), FRAMES, ResumeCache(tmp_path / "kept"), **IN_TWO)
+    same = draw_clip(tiny, ways(device, "fp16"), FRAMES, ResumeCache(tmp_path / "kept"), **IN_TWO)
     assert np.array_equal(first, same) and not calls
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> list[Any]:
-    """What a method was given first, call by call."""
+def record_calls(monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> list[Any]:
+    """Records the first argument of a method, call by call."""
     real, calls = getattr(of, name), list[Any]()
 
     def noting(self: Any, first: Any, *more: Any) -> Any:
@@ -117,8 +117,8 @@ def counted(monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> list[Any]:
 def test_a_face_that_lies_in_two_chunks_is_encoded_once(
     tiny: Any, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = counted(monkeypatch, FaceCoder, "encode")
-    drawn(tiny, ways(device), FRAMES, **IN_TWO)
+    faces = record_calls(monkeypatch, FaceCoder, "encode")
+    draw_clip(tiny, ways(device), FRAMES, **IN_TWO)
     assert sum(len(batch) for batch in faces) == 2 * FRAMES, "without and with its mouth"
     assert {batch.device.type for batch in faces} == {device}
 
@@ -128,15 +128,15 @@ def test_the_depth_of_an_earlier_step_may_be_reused_for_less_work(
     tiny: Any, device: str, monkeypatch: pytest.MonkeyPatch, mode: Any
 ) -> None:
     """In one batch or in two, what is kept of a step belongs to its own run."""
-    usual = drawn(tiny, ways(device, mode=mode), 3, steps=6)
-    whole = counted(monkeypatch, LatentSyncUNet, "forward_full")
-    reused = counted(monkeypatch, LatentSyncUNet, "forward_cached")
-    made = drawn(tiny, ways(device, mode=mode), 3, steps=6, reuse=3)
+    usual = draw_clip(tiny, ways(device, mode=mode), 3, steps=6)
+    whole = record_calls(monkeypatch, LatentSyncUNet, "forward_full")
+    reused = record_calls(monkeypatch, LatentSyncUNet, "forward_cached")
+    result = draw_clip(tiny, ways(device, mode=mode), 3, steps=6, reuse=3)
     runs = 2 if mode == "middle" else 1
     assert (len(whole), len(reused)) == (2 * runs, 4 * runs)
-    assert 0 < apart(usual, made, f"reuse 3 of 6 steps in {mode} on {device}")[1] < 2
+    assert 0 < apart(usual, result, f"reuse 3 of 6 steps in {mode} on {device}")[1] < 2
     with whole_float32():
-        both = [drawn(tiny, ways(device, mode=mode), 3, steps=6, reuse=3) for mode in ("middle", "full")]
+        both = [draw_clip(tiny, ways(device, mode=mode), 3, steps=6, reuse=3) for mode in ("middle", "full")]
     assert apart(*both, f"reuse 3 in middle and full on {device}")[0] <= 1
 
 
@@ -146,7 +146,7 @@ def test_the_low_mode_takes_less_than_half_of_the_largest(tiny: Any, device: str
     """
     size = {"steps": 1, "side_px": 256 if device == "cuda" else 64}
     most = {
-        mode: most_bytes(device, partial(drawn, tiny, ways(device, mode=mode), FRAMES, **IN_TWO, **size))
+        mode: most_bytes(device, partial(draw_clip, tiny, ways(device, mode=mode), FRAMES, **IN_TWO, **size))
         for mode in MODES
     }
     print(", ".join(f"{mode} {size / 2**20:.1f} MiB" for mode, size in most.items()), f"on {device}")
@@ -154,16 +154,20 @@ def test_the_low_mode_takes_less_than_half_of_the_largest(tiny: Any, device: str
     assert most["low"] < most["middle"] < most["full"]
 
 
-@pytest.mark.parametrize("asked", ["low", "auto"])
+@pytest.mark.parametrize("requested", ["low", "auto"])
 def test_low_is_done_wherever_it_is_asked_for_and_auto_leaves_a_processor_at_one_by_one(
-    device: str, asked: Any
+    device: str, requested: Any
 ) -> None:
     """Without a card `low` used to be taken for `auto` without a word."""
-    made = plan(asked, "fp32")
+    result = plan(requested, "fp32")
     plain = Plan(torch.device(device), torch.float32)
-    if asked == "low":
-        assert made == in_mode("low", plain) and (made.mode, made.park, made.bands) == ("low", True, 8)
+    if requested == "low":
+        assert result == in_mode("low", plain) and (result.mode, result.park, result.bands) == (
+            "low",
+            True,
+            8,
+        )
     elif device == "cpu":
-        assert made == plain and made.mode == ""
+        assert result == plain and result.mode == ""
     else:
-        assert made == in_mode(made.mode or "low", plain) and made.mode in MODES
+        assert result == in_mode(result.mode or "low", plain) and result.mode in MODES

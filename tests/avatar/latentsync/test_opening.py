@@ -18,7 +18,7 @@ def test_options_reach_files_networks_and_sampler(monkeypatch: pytest.MonkeyPatc
     opened: list[Any] = []
     monkeypatch.setattr(ModelStore, "require", lambda _, role: tmp_path / role)
     monkeypatch.setattr(loading, "load_networks", lambda files, ways: (files, ways))
-    monkeypatch.setattr(engine, "LatentSync", lambda *given, **_: opened.append(given))
+    monkeypatch.setattr(engine, "LatentSync", lambda *arguments, **_: opened.append(arguments))
     sampler = {"steps": 8, "guidance": 2.5, "reuse": 2, "side_px": 256}
     open_latentsync(MouthOptions(**sampler, precision="fp32", compile=True, models=tmp_path))
     [((files, loaded_for), ways, settings)] = opened

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from avatar.cli.lipsyncing import _spec as lipsync_spec
 from avatar.cli.lipsyncing import add_lipsync
-from avatar.engines.latentsync.resting import Lips, Rests, fade_frames, pause_frames
+from avatar.engines.latentsync.pauses import LipState, PauseFader, fade_frames, pause_frames
 from avatar.engines.latentsync.sound import speech_steps
 from avatar.face.landmarks import FaceLandmarks
 from avatar.face.layouts import layout_of
@@ -21,17 +21,17 @@ FADE = 4
 LEAST = 2 * FADE + 1
 
 
-def shown(may_rest: str, fade: int = FADE) -> list[float]:
-    """How much of the drawn mouth; "." is a frame that may rest, "#" one that may not."""
+def strengths_of(may_rest: str, fade: int = FADE) -> list[float]:
+    """Returns the strength of the drawn mouth; "." is a frame that may rest, "#" one that may not."""
     frames = ((index, mark == ".") for index, mark in enumerate(may_rest))
-    made = list(Rests[int](fade).over(frames))
-    assert [index for index, _ in made] == list(range(len(may_rest)))
-    return [strength for _, strength in made]
+    results = list(PauseFader[int](fade).apply(frames))
+    assert [index for index, _ in results] == list(range(len(may_rest)))
+    return [strength for _, strength in results]
 
 
 def test_a_long_pause_rests_and_the_drawn_mouth_is_back_when_speech_begins() -> None:
     pause = LEAST + 4
-    strengths = shown("###" + "." * pause + "##")
+    strengths = strengths_of("###" + "." * pause + "##")
     assert [*strengths[:3], *strengths[-2:]] == [1.0] * 5
     resting = strengths[3 : 3 + pause]
     assert resting[:5] == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
@@ -41,16 +41,16 @@ def test_a_long_pause_rests_and_the_drawn_mouth_is_back_when_speech_begins() -> 
 
 @pytest.mark.parametrize("length", range(1, LEAST))
 def test_a_pause_without_room_for_both_fades_is_drawn(length: int) -> None:
-    assert set(shown("##" + "." * length + "##")) == {1.0}
-    assert set(shown("." * length + "##")) == {1.0}
+    assert set(strengths_of("##" + "." * length + "##")) == {1.0}
+    assert set(strengths_of("." * length + "##")) == {1.0}
 
 
 def test_nothing_fades_where_the_clip_begins_or_ends_in_a_rest() -> None:
-    begins = shown("." * 12 + "##")
+    begins = strengths_of("." * 12 + "##")
     assert begins[:8] == [0.0] * 8 and begins[8:] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
-    ends = shown("##" + "." * 12)
+    ends = strengths_of("##" + "." * 12)
     assert ends[-8:] == [0.0] * 8 and ends[:6] == pytest.approx([1, 1, 0.8, 0.6, 0.4, 0.2])
-    assert shown("." * 40) == [0.0] * 40
+    assert strengths_of("." * 40) == [0.0] * 40
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -58,22 +58,22 @@ def test_nothing_fades_where_the_clip_begins_or_ends_in_a_rest() -> None:
 def test_it_never_jumps_and_never_rests_where_it_may_not(seed: int, fade: int) -> None:
     lengths = np.random.default_rng(seed).integers(1, 4 * fade, 30)
     may_rest = "".join(".#"[number % 2] * int(length) for number, length in enumerate(lengths))
-    strengths = np.array(shown(may_rest, fade))
+    strengths = np.array(strengths_of(may_rest, fade))
     assert np.abs(np.diff(strengths)).max() <= 1 / (fade + 1) + 1e-9
     assert (strengths[np.array([*may_rest]) == "#"] == 1).all()
     assert (strengths == 0).any()
 
 
 def test_few_frames_are_held_however_long_the_clip() -> None:
-    given = 0
+    taken_count = 0
 
     def frames() -> Any:
-        nonlocal given
-        for given in range(1, 1001):
-            yield given, True
+        nonlocal taken_count
+        for taken_count in range(1, 1001):
+            yield taken_count, True
 
-    for taken, _ in enumerate(Rests[int](FADE).over(frames()), 1):
-        assert given - taken <= LEAST
+    for taken, _ in enumerate(PauseFader[int](FADE).apply(frames()), 1):
+        assert taken_count - taken <= LEAST
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(10, 4), (25, 5), (60, 12)])
@@ -82,8 +82,8 @@ def test_a_fade_lasts_at_least_four_frames(fps: int, frames: int) -> None:
 
 
 def test_lips_do_not_flicker_between_shut_and_open() -> None:
-    lips = Lips()
-    seen = [lips.see(opening) for opening in (0.05, 0.029, 0.05, 0.061, 0.05, 0.0, float("nan"), 0.05)]
+    lips = LipState()
+    seen = [lips.update(opening) for opening in (0.05, 0.029, 0.05, 0.061, 0.05, 0.0, float("nan"), 0.05)]
     assert seen == [False, True, True, False, False, True, False, False]
 
 
@@ -125,10 +125,12 @@ FADED = range(QUIET, QUIET + 5)
 
 
 @pytest.fixture
-def drawn(clips: Clips, small_engine: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]]]:
+def draw_pictures(
+    clips: Clips, small_engine: Callable[..., Any]
+) -> Callable[..., tuple[list[Any], list[Any]]]:
     """Pictures as they were filmed, and as the engine hands them on, before any encoder."""
     from avatar.engines.base import EngineReport
-    from avatar.engines.latentsync.engine import Job, filmed
+    from avatar.engines.latentsync.engine import Job, read_footage
     from avatar.engines.resume_cache import ResumeCache
     from avatar.spec import MediaRef, VideoFace
 
@@ -139,20 +141,20 @@ def drawn(clips: Clips, small_engine: Callable[..., Any]) -> Callable[..., tuple
     ) -> tuple[list[Any], list[Any]]:
         engine = small_engine(steps=1)
         engine._open_tracker = lambda: Shut(shut_until)
-        said = VideoFace(video=MediaRef(path=str(video)), **face)
-        job = Job(face=said, video=video, name="in.mp4", sound=sound, frames=FRAMES, size=SIZE)
+        face_spec = VideoFace(video=MediaRef(path=str(video)), **face)
+        job = Job(face=face_spec, video=video, name="in.mp4", sound=sound, frames=FRAMES, size=SIZE)
         with engine.pictures(
             job, clips.folder, EngineReport(), resume_cache=ResumeCache(resume_cache)
         ) as pictures:
-            made = [picture.copy() for picture in pictures]
-        return [picture.copy() for picture in filmed(job, EngineReport())], made
+            results = [picture.copy() for picture in pictures]
+        return [picture.copy() for picture in read_footage(job, EngineReport())], results
 
     return make
 
 
-def same(filmed: Sequence[Any], made: Sequence[Any]) -> list[bool]:
+def same(read_footage: Sequence[Any], results: Sequence[Any]) -> list[bool]:
     """Of each frame, whether it is the filmed one bit for bit."""
-    return [np.array_equal(one, other) for one, other in zip(filmed, made, strict=True)]
+    return [np.array_equal(one, other) for one, other in zip(read_footage, results, strict=True)]
 
 
 @pytest.mark.torch
@@ -167,22 +169,24 @@ def same(filmed: Sequence[Any], made: Sequence[Any]) -> list[bool]:
     ids=["by default", "drawn", "lips open", "lips that open soon"],
 )
 def test_a_long_pause_shows_the_filmed_frames_bit_for_bit_where_their_lips_are_shut(
-    drawn: Callable[..., Any], face: dict[str, Any], shut_until: int, rests: bool
+    draw_pictures: Callable[..., Any], face: dict[str, Any], shut_until: int, rests: bool
 ) -> None:
-    filmed, made = drawn(shut_until=shut_until, **face)
-    assert same(filmed, made) == [rests and index >= FADED.stop for index in range(FRAMES)]
+    read_footage, results = draw_pictures(shut_until=shut_until, **face)
+    assert same(read_footage, results) == [rests and index >= FADED.stop for index in range(FRAMES)]
     if rests:
-        apart = [np.abs(mouth(one) - mouth(other)).mean() for one, other in zip(filmed, made, strict=True)]
+        apart = [
+            np.abs(mouth(one) - mouth(other)).mean() for one, other in zip(read_footage, results, strict=True)
+        ]
         assert np.diff(apart[SPOKEN : FADED.stop + 1]).min() > -12, "four frames at least are between the two"
 
 
 @pytest.mark.torch
 def test_what_a_stopped_run_had_finished_serves_both_choices_and_mixes_none(
-    drawn: Callable[..., Any], clips: Clips
+    draw_pictures: Callable[..., Any], clips: Clips
 ) -> None:
-    fresh = {pauses: drawn(pauses=pauses)[1] for pauses in ("filmed", "drawn")}
+    fresh = {pauses: draw_pictures(pauses=pauses)[1] for pauses in ("filmed", "drawn")}
     for pauses in ("filmed", "drawn"):
-        _, again = drawn(pauses=pauses, resume_cache=clips.folder / "kept")
+        _, again = draw_pictures(pauses=pauses, resume_cache=clips.folder / "kept")
         assert all(same(fresh[pauses], again)), pauses
 
 
@@ -190,9 +194,9 @@ def mouth(picture: Any) -> Any:
     return picture[90:120, 80:110].astype(int)
 
 
-@pytest.mark.parametrize(("said", "pauses"), [((), "filmed"), (("--pauses", "drawn"), "drawn")])
-def test_the_verb_hands_the_choice_on_with_the_face(said: tuple[str, ...], pauses: str) -> None:
+@pytest.mark.parametrize(("face_spec", "pauses"), [((), "filmed"), (("--pauses", "drawn"), "drawn")])
+def test_the_verb_hands_the_choice_on_with_the_face(face_spec: tuple[str, ...], pauses: str) -> None:
     parser = ArgumentParser()
     add_lipsync(parser)
-    arguments = parser.parse_args(["--video", "in.mp4", "--audio", "in.wav", "--out", "out.mp4", *said])
+    arguments = parser.parse_args(["--video", "in.mp4", "--audio", "in.wav", "--out", "out.mp4", *face_spec])
     assert lipsync_spec(arguments).face.pauses == pauses

@@ -1,4 +1,4 @@
-"""Which steps compute the whole denoiser when its depth is reused."""
+"""The steps that compute the whole denoiser when its depth is reused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ pytestmark = pytest.mark.torch
 
 import latentsync_cases as cases  # noqa: E402
 from avatar.engines.latentsync import sampler  # noqa: E402
-from avatar.engines.latentsync.ddim import full_steps  # noqa: E402
-from avatar.engines.latentsync.sampler import Conditions, Sampler  # noqa: E402
+from avatar.engines.latentsync.sampler import Conditions, Sampler, full_steps  # noqa: E402
 
 
 def test_whole_steps_gather_about_the_centre_and_are_as_many_as_even_ones() -> None:
@@ -33,16 +32,16 @@ def test_steps_that_gather_lie_nearer_to_full_steps_than_even_ones(monkeypatch: 
     unet = cases.our_unet()
     generator = torch.Generator().manual_seed(1)
 
-    def drawn(*shape: int) -> Any:
+    def random_tensor(*shape: int) -> Any:
         return torch.randn(shape, generator=generator)
 
-    face = drawn(2, 4, 8, 8)
-    known = Conditions(torch.ones(1, 1, 8, 8), face, face, drawn(2, 50, 384))
-    noise = drawn(1, 4, 8, 8)
+    face = random_tensor(2, 4, 8, 8)
+    known = Conditions(torch.ones(1, 1, 8, 8), face, face, random_tensor(2, 50, 384))
+    noise = random_tensor(1, 4, 8, 8)
 
     def apart(reuse: int) -> float:
-        made = Sampler(unet, 20, 1.0, reuse=reuse).denoise(noise, [known])
-        return float((made - full).norm() / full.norm())
+        latents = Sampler(unet, 20, 1.0, reuse=reuse).denoise(noise, [known])
+        return float((latents - full).norm() / full.norm())
 
     full = Sampler(unet, 20, 1.0).denoise(noise, [known])
     gathered = apart(5)

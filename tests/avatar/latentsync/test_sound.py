@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from avatar.engines.latentsync.engine import write_network_sound
-from avatar.engines.latentsync.mel import LogMel
+from avatar.engines.latentsync.whisper import LogMel
 from avatar.speech.sound import WavWriter
 
 def most_mib():
@@ -57,7 +57,7 @@ def test_a_process_that_hears_a_long_sound_takes_no_more_memory_than_for_a_short
     """The most it ever had, pages of files included: a map of the sound would lie in it from end to end."""
     pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
     minutes = [str(SHORT_MINUTES), str(LONG_MINUTES)]
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", HEARING, str(tmp_path), *minutes],
         env={"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -65,6 +65,6 @@ def test_a_process_that_hears_a_long_sound_takes_no_more_memory_than_for_a_short
         text=True,
         timeout=300,
     ).stdout
-    (short, short_mib), (long, long_mib) = (map(float, line.split()) for line in told.splitlines())
+    (short, short_mib), (long, long_mib) = (map(float, line.split()) for line in process.splitlines())
     assert (short, long) == (SHORT_MINUTES * 6000, LONG_MINUTES * 6000)
     assert long_mib - short_mib < FLAT_MIB

@@ -1,4 +1,4 @@
-"""What the networks hear after the end of a sound can be chosen: `avatar lipsync --tail`."""
+"""The input of the networks after the end of a sound can be chosen: `avatar lipsync --tail`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from avatar.spec import Consent  # noqa: E402
 AGREED = Consent(id="c1", person="A drawing", granted_at="2026-01-01", purpose="test")
 
 
-@pytest.mark.parametrize(("chosen", "heard"), [([], "tone"), (["--tail", "silence"], "silence")])
+@pytest.mark.parametrize(("chosen", "expected_tail"), [([], "tone"), (["--tail", "silence"], "silence")])
 def test_the_end_of_a_sound_is_heard_as_trained_or_as_silence(
     clips: Clips,
     small_engine: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     chosen: list[str],
-    heard: str,
+    expected_tail: str,
 ) -> None:
     tails: list[str] = []
 
@@ -40,6 +40,6 @@ def test_the_end_of_a_sound_is_heard_as_trained_or_as_silence(
     video, sound = clips.video(3), clips.sound(0.12)
     video.with_name("in.mp4.consent.json").write_text(AGREED.model_dump_json())
     out = clips.folder / "out.mp4"
-    given = ["lipsync", "--video", str(video), "--audio", str(sound), "--out", str(out), *chosen]
-    assert lipsync(build_parser().parse_args(given), Context(cache=clips.folder / "cache")).frames == 3
-    assert tails == [heard]
+    arguments = ["lipsync", "--video", str(video), "--audio", str(sound), "--out", str(out), *chosen]
+    assert lipsync(build_parser().parse_args(arguments), Context(cache=clips.folder / "cache")).frames == 3
+    assert tails == [expected_tail]

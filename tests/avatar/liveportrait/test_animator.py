@@ -55,14 +55,14 @@ def test_a_compiled_network_sees_batches_of_one_size(monkeypatch: pytest.MonkeyP
 
     sizes: list[int] = []
 
-    def compiled(network: Any, **_: object) -> Any:
-        def run(*given: Any) -> Any:
-            sizes.append(len(given[0]))
-            return network(*given)
+    def compile_double(network: Any, **_: object) -> Any:
+        def run(*arguments: Any) -> Any:
+            sizes.append(len(arguments[0]))
+            return network(*arguments)
 
         return run
 
-    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(torch, "compile", compile_double)
     plain = _animator(small_networks(), compile=False)
     small = _animator(small_networks(), compile=True)
     shared, own = small.volume([crop(64)]), small.volume([crop(64)] * 3)
@@ -124,13 +124,13 @@ def test_a_card_too_small_for_one_frame_is_told(animator: Animator, monkeypatch:
         animator.draw(animator.volume([crop(animator.side_px)]), poses(1))
 
 
-@pytest.mark.parametrize(("network", "asked"), [("motion", "motions"), ("appearance", "volume")])
+@pytest.mark.parametrize(("network", "requested"), [("motion", "motions"), ("appearance", "volume")])
 def test_what_is_read_of_faces_fits_a_small_card_too(
-    animator: Animator, monkeypatch: pytest.MonkeyPatch, network: str, asked: str
+    animator: Animator, monkeypatch: pytest.MonkeyPatch, network: str, requested: str
 ) -> None:
     drawn = np.random.default_rng(5).integers(0, 255, (5, animator.side_px, animator.side_px, 3), np.uint8)
-    crops, whole = list(drawn), getattr(animator, asked)
-    wanted = whole(crops)
+    crops, whole = list(drawn), getattr(animator, requested)
+    expected = whole(crops)
     forward, most = getattr(animator.networks, network).forward, 2
 
     def small(pictures: Any) -> Any:
@@ -139,9 +139,9 @@ def test_what_is_read_of_faces_fits_a_small_card_too(
         return forward(pictures)
 
     monkeypatch.setattr(getattr(animator.networks, network), "forward", small)
-    made = whole(crops)
-    assert len(made) == 5
-    for ours, theirs in zip(made, wanted, strict=True):
+    result = whole(crops)
+    assert len(result) == 5
+    for ours, theirs in zip(result, expected, strict=True):
         if network == "motion":
             ours, theirs = ours.exp, theirs.exp
         assert np.allclose(np.asarray(ours), np.asarray(theirs), atol=1e-4)
@@ -153,26 +153,26 @@ def test_what_is_read_of_faces_fits_a_small_card_too(
 def test_a_frame_can_be_stopped_in_its_midst_and_drawn_afterwards(animator: Animator) -> None:
     """On a processor one frame of the full networks takes longer than a worker has to go."""
     volume, pose = animator.volume([crop(animator.side_px)]), poses(1)
-    wanted = animator.draw(volume, pose)
-    asked = 0
+    expected = animator.draw(volume, pose)
+    requested = 0
 
     def check() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == stop:
+        nonlocal requested
+        requested += 1
+        if requested == stop:
             raise Cancelled("render.cancelled", "Stopped.")
 
     stop = 0
     with animator.stoppable(check):
-        assert np.array_equal(animator.draw(volume, pose), wanted)
-    layers, asked = asked, 0
+        assert np.array_equal(animator.draw(volume, pose), expected)
+    layers, requested = requested, 0
     assert layers > 30
     stop = layers // 2
     with pytest.raises(Cancelled), animator.stoppable(check):
         animator.draw(volume, pose)
-    assert asked == stop, "nothing was computed after that"
-    assert np.array_equal(animator.draw(volume, pose), wanted)
-    assert asked == stop, "and nobody asks any more"
+    assert requested == stop, "nothing was computed after that"
+    assert np.array_equal(animator.draw(volume, pose), expected)
+    assert requested == stop, "and nobody asks any more"
 
 
 def test_memory_stays_flat_over_many_frames_at_1080p(animator: Animator) -> None:

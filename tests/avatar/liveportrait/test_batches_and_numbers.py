@@ -78,7 +78,7 @@ def moves(animator: Animator, picture: Frames) -> list[DrivingFace]:
     ]
 
 
-def drawn(animator: Animator, person: tuple[Frames, Points], source: str, batch: int) -> Frames:
+def draw_frames(animator: Animator, person: tuple[Frames, Points], source: str, batch: int) -> Frames:
     from avatar.engines.liveportrait.reenactment import Reenactment
 
     picture, points = person
@@ -86,10 +86,10 @@ def drawn(animator: Animator, person: tuple[Frames, Points], source: str, batch:
     driving = moves(animator, picture)
     if source == "photo":
         face = drawing.face_of(picture, points)
-        made = drawing.photo(picture, face, still_poses(face, driving, Manner()))
+        results = drawing.photo(picture, face, still_poses(face, driving, Manner()))
     else:
-        made = drawing.video(((picture.copy(), points) for _ in range(FRAMES)), driving, Manner())
-    return np.stack(list(made)).astype(int)
+        results = drawing.video(((picture.copy(), points) for _ in range(FRAMES)), driving, Manner())
+    return np.stack(list(results)).astype(int)
 
 
 def apart(one: Frames, other: Frames, what: str) -> tuple[int, float]:
@@ -106,14 +106,14 @@ def test_batches_of_any_size_draw_the_same_frames(
 ) -> None:
     with whole_float32():
         there = on(animator, device)
-        made = {batch: drawn(there, person, source, batch) for batch in BATCHES}
-        assert len(made[1]) == FRAMES
-        assert np.abs(made[1][0] - made[1][-1]).max() > 8, "the face moves"
+        results = {batch: draw_frames(there, person, source, batch) for batch in BATCHES}
+        assert len(results[1]) == FRAMES
+        assert np.abs(results[1][0] - results[1][-1]).max() > 8, "the face moves"
         for batch in BATCHES[1:]:
-            most, mean = apart(made[batch], made[1], f"{source}, batches of {batch} and 1 on {device}")
+            most, mean = apart(results[batch], results[1], f"{source}, batches of {batch} and 1 on {device}")
             assert most <= 1 and mean < TIPPED_OVER
-        processors = made[8] if device == "cpu" else drawn(on(animator, "cpu"), person, source, 8)
-        most, mean = apart(made[8], processors, f"{source} on {device} and on the processor")
+        processors = results[8] if device == "cpu" else draw_frames(on(animator, "cpu"), person, source, 8)
+        most, mean = apart(results[8], processors, f"{source} on {device} and on the processor")
     assert most <= 1 and mean < TIPPED_OVER
 
 
@@ -123,7 +123,7 @@ def test_frames_that_are_drawn_again_are_the_same_to_the_bit(
 ) -> None:
     """In the numbers that a run on this device has by itself."""
     there = on(animator, device, "float16" if device == "cuda" else "float32")
-    first, again = (drawn(there, person, source, 8) for _ in range(2))
+    first, again = (draw_frames(there, person, source, 8) for _ in range(2))
     assert np.array_equal(first, again)
 
 
@@ -133,13 +133,13 @@ def test_short_numbers_draw_nearly_the_same_picture(animator: Animator, device: 
         pytest.skip("this card has no bf16: one of compute capability 8.0, then `make test-gpu`")
     draw = np.random.default_rng(2).normal
     keypoints = draw(0, 0.3, (21, 3)).astype(np.float32)
-    wanted = [Pose(keypoints, keypoints + draw(0, 0.03, (21, 3)).astype(np.float32)) for _ in range(2)]
+    poses = [Pose(keypoints, keypoints + draw(0, 0.03, (21, 3)).astype(np.float32)) for _ in range(2)]
     picture = np.random.default_rng(1).integers(0, 255, (animator.side_px, animator.side_px, 3), np.uint8)
     with whole_float32():
         exact = on(animator, device)
-        reference, whole = exact.motions([picture])[0], exact.tensor_of(exact.volume([picture]), wanted)
+        reference, whole = exact.motions([picture])[0], exact.tensor_of(exact.volume([picture]), poses)
     half = on(animator, device, dtype)
-    ours = half.tensor_of(half.volume([picture]), wanted).float()
+    ours = half.tensor_of(half.volume([picture]), poses).float()
     share = CARDS_SHARE if device == "cuda" else 1
     mean = float((ours - whole.float()).abs().mean())
     moved = float(np.abs(half.motions([picture])[0].keypoints() - reference.keypoints()).max())

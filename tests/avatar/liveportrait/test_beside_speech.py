@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from avatar.engines.liveportrait.beside_speech import Driving, driven_poses
+from avatar.engines.liveportrait.beside_speech import Driving, driving_poses
 from avatar.engines.liveportrait.drive import LIP_POINTS
 from avatar.engines.liveportrait.motion_values import Motion, rotation_of
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import DrivingFace, Openings, SourceFace
-from avatar.engines.liveportrait.puppet import spoken_poses
+from avatar.engines.liveportrait.puppet import speech_poses
 from avatar.engines.liveportrait.template import MotionTemplate, template_of
 from avatar.face.landmarks import POINT_COUNT, FaceLandmarks
 from avatar.tracks import CHANNELS, ControlTrack
@@ -56,14 +56,14 @@ def track(frames: int, **channels: float) -> ControlTrack:
 
 def last_pose(source: SourceFace, landmarks: FaceLandmarks, now: Motion, **channels: float) -> Pose:
     driving = Driving.over(template(REST, now), 25, 2)
-    *_, last = driven_poses(source, landmarks, track(2, **channels), driving)
+    *_, last = driving_poses(source, landmarks, track(2, **channels), driving)
     return last
 
 
 def test_the_first_frame_is_the_photo_whatever_the_driver_does_in_it(
     source: SourceFace, landmarks: FaceLandmarks
 ) -> None:
-    first, _ = driven_poses(source, landmarks, track(2), Driving.over(template(REST, REST), 25, 2))
+    first, _ = driving_poses(source, landmarks, track(2), Driving.over(template(REST, REST), 25, 2))
     np.testing.assert_allclose(first.driven, source.keypoints, atol=1e-6)
 
 
@@ -103,19 +103,19 @@ def test_the_lips_are_those_of_the_speech(
     exp = REST.exp.copy()
     exp[list(LIP_POINTS)] += 0.1
     pose = last_pose(source, landmarks, replace(REST, exp=exp), **channels)
-    *_, spoken = spoken_poses(source, landmarks, track(2, **channels))
+    *_, spoken = speech_poses(source, landmarks, track(2, **channels))
     assert pose.lips is not None and spoken.lips is not None
     np.testing.assert_array_equal(pose.lips, spoken.lips)
     np.testing.assert_allclose(pose.driven, spoken.driven, atol=1e-6)
 
 
-@pytest.mark.parametrize(("filmed", "asked"), [([OPEN, SHUT], False), ([OPEN, OPEN], True)])
+@pytest.mark.parametrize(("filmed", "blinks"), [([OPEN, SHUT], False), ([OPEN, OPEN], True)])
 def test_blinks_are_the_drivers_or_the_tracks_where_the_driver_has_none(
-    source: SourceFace, landmarks: FaceLandmarks, filmed: Any, asked: bool
+    source: SourceFace, landmarks: FaceLandmarks, filmed: Any, blinks: bool
 ) -> None:
     driving = Driving.over(template(REST, REST, eyes=filmed), 25, 6)
-    poses = list(driven_poses(source, landmarks, track(6, blink=1.0), driving))
-    assert [pose.eyes is not None for pose in poses] == [asked] * 6
+    poses = list(driving_poses(source, landmarks, track(6, blink=1.0), driving))
+    assert [pose.eyes is not None for pose in poses] == [blinks] * 6
 
 
 def nodding(frames: int, fps: float = 25) -> MotionTemplate:
@@ -129,9 +129,9 @@ def angles_of(driving: Driving) -> np.ndarray[Any, Any]:
 
 
 def test_a_scene_that_is_longer_goes_back_and_forth_without_a_jump() -> None:
-    made = nodding(40)
-    once = np.abs(np.diff(angles_of(Driving.over(made, 25, 40)))).max()
-    longer = Driving.over(made, 25, 300)
+    nodding_template = nodding(40)
+    once = np.abs(np.diff(angles_of(Driving.over(nodding_template, 25, 40)))).max()
+    longer = Driving.over(nodding_template, 25, 300)
     angles = angles_of(longer)
     assert len(angles) == 300 and np.abs(np.diff(angles)).max() <= once * 1.01 + 1e-3
     assert longer.places[0] == 0 and angles[150:].max() > 9, "it goes on moving"
@@ -151,6 +151,6 @@ def test_it_plays_at_its_own_speed_and_smoothly_at_any_rate(fps: int, of_templat
 
 def test_a_turn_between_two_rows_is_a_turn() -> None:
     one, other = rotation_of(0, 0, 0), rotation_of(0, 40, 0)
-    made = template(*(replace(REST, rotation=turn) for turn in (one, other)), fps=25)
-    _, middle, _ = Driving.over(made, 50, 3).motions()
+    nodding_template = template(*(replace(REST, rotation=turn) for turn in (one, other)), fps=25)
+    _, middle, _ = Driving.over(nodding_template, 50, 3).motions()
     np.testing.assert_allclose(middle.rotation, rotation_of(0, 20, 0), atol=1e-5)

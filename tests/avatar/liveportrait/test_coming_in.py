@@ -1,4 +1,4 @@
-"""How much of the moved face a filmed source shows while its face is lost, comes back, or comes in later."""
+"""The strength of the moved face in a filmed source whose face is lost, comes back, or comes in later."""
 
 from __future__ import annotations
 

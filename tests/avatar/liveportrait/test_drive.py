@@ -13,10 +13,10 @@ from avatar.engines.liveportrait.drive import (
     OBSERVATION_VARIANCE,
     PROCESS_VARIANCE,
     DriveStyle,
-    moved,
+    move_source,
     neutral,
-    smoothed,
-    wanted,
+    smooth,
+    target_motion,
 )
 from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
 from avatar.engines.liveportrait.poses import (
@@ -24,9 +24,9 @@ from avatar.engines.liveportrait.poses import (
     Manner,
     Openings,
     SourceFace,
-    filmed_poses,
-    pictured,
+    rest_motion,
     still_poses,
+    video_poses,
 )
 
 
@@ -42,7 +42,7 @@ def some_motion(seed: int) -> Motion:
 
 
 def drive(source: Motion, first: Motion, now: Motion, style: DriveStyle, *, filmed: bool = False) -> Motion:
-    return moved(source, first, now, wanted(source, first, now, style), style, filmed=filmed)
+    return move_source(source, first, now, target_motion(source, first, now, style), style, filmed=filmed)
 
 
 def whole_pass(values: Array) -> Array:
@@ -89,21 +89,21 @@ def test_a_filmed_source_keeps_its_place_and_size() -> None:
 
 def test_smoothing_a_stream_is_smoothing_the_whole() -> None:
     values = np.random.default_rng(5).normal(0, 0.02, (60, 7)).astype(np.float32)
-    streamed = [made for _, made in smoothed(zip(range(60), values, strict=True))]
+    streamed = [values_ for _, values_ in smooth(zip(range(60), values, strict=True))]
     np.testing.assert_allclose(streamed, whole_pass(values), atol=1e-8)
 
 
 def test_smoothing_looks_only_a_few_frames_ahead() -> None:
-    asked: list[int] = []
+    pulled: list[int] = []
 
     def frames() -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
         for index in range(30):
-            asked.append(index)
+            pulled.append(index)
             yield index, np.zeros(3)
 
-    steps = smoothed(frames())
+    steps = smooth(frames())
     assert next(steps)[0] == 0
-    assert len(asked) == LAG + 1
+    assert len(pulled) == LAG + 1
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_a_driving_picture_changes_the_expression_by_what_is_not_at_rest(known: 
     source = SourceFace(some_motion(1), openings, np.eye(3)[:2])
     face = DrivingFace(some_motion(2), openings)
     rest = some_motion(3).exp if known else None
-    (pose,) = still_poses(source, [face], Manner(shut_lips=False), pictured(face, rest))
+    (pose,) = still_poses(source, [face], Manner(shut_lips=False), rest_motion(face, rest))
     change = face.motion.exp - (rest if rest is not None else 0)
-    wanted = replace(source.motion, exp=source.motion.exp + change).keypoints()
-    np.testing.assert_allclose(pose.driven, wanted, atol=1e-6)
+    target_motion = replace(source.motion, exp=source.motion.exp + change).keypoints()
+    np.testing.assert_allclose(pose.driven, target_motion, atol=1e-6)
     both = [(source, face)] * 3
-    filmed = [pose for _, pose in filmed_poses(iter(both), Manner(shut_lips=False), pictured(face, rest))]
+    filmed = [pose for _, pose in video_poses(iter(both), Manner(shut_lips=False), rest_motion(face, rest))]
     assert len(filmed) == 3
     np.testing.assert_array_equal(filmed[0].driven, filmed[2].driven)
 

@@ -33,13 +33,13 @@ class Filmed:
     def pictures(self) -> Iterator[Any]:
         return (PICTURE for _ in range(self.frames))
 
-    decoded_ahead = pictures
+    decode_ahead = pictures
 
     def points(self, number: int) -> Any:
         points = np.random.default_rng(number).uniform(30, 90, (478, 3)).astype(np.float32)
         return None if number in self.away else points
 
-    def tracked(self, tracker: Any, index: int | None) -> Iterator[Any]:
+    def track(self, tracker: Any, index: int | None) -> Iterator[Any]:
         return ((PICTURE, self.points(number)) for number in range(self.frames))
 
 
@@ -53,31 +53,31 @@ class Still:
         return list(range(len(crops)))
 
 
-def watched(film: Filmed) -> DrivingFilm:
-    made: Any = film
-    return DrivingFilm.watch(made, made, lambda: None)
+def watch_film(film: Filmed) -> DrivingFilm:
+    as_film: Any = film
+    return DrivingFilm.watch(as_film, as_film, lambda: None)
 
 
 def test_a_lost_face_holds_what_it_did_and_at_the_start_does_what_comes_next() -> None:
     from avatar.engines.liveportrait.reenactment import openings_of
 
     film = Filmed(7, away={0, 3, 4})
-    driving = watched(film)
+    driving = watch_film(film)
     assert driving.lost == [0, 3, 4]
     animator: Any = Still()
     faces = list(driving.faces(animator, 2))
     assert len(faces) == 7
     for number, shown in enumerate([1, 1, 2, 2, 2, 5, 6]):
-        wanted, made = openings_of(film.points(shown)), faces[number].openings
-        assert made is not None
-        assert made.eyes.dtype == np.float32
-        np.testing.assert_array_equal(made.eyes, np.asarray(wanted.eyes, np.float32))
-        assert made.lips == wanted.lips
+        expected, found = openings_of(film.points(shown)), faces[number].openings
+        assert found is not None
+        assert found.eyes.dtype == np.float32
+        np.testing.assert_array_equal(found.eyes, np.asarray(expected.eyes, np.float32))
+        assert found.lips == expected.lips
 
 
 def test_a_driving_video_without_a_face_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
-        watched(Filmed(3, away={0, 1, 2}))
+        watch_film(Filmed(3, away={0, 1, 2}))
     assert refused.value.code == "face.not_found"
 
 
@@ -86,9 +86,9 @@ def test_a_minute_that_was_watched_takes_less_than_a_hundred_kilobytes() -> None
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        driving = watched(minute)
-        kept = tracemalloc.get_traced_memory()[0] - before
+        driving = watch_film(minute)
+        memory_bytes = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
     assert len(driving.found) == 1500
-    assert kept < 100_000
+    assert memory_bytes < 100_000

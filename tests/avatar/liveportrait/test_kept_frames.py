@@ -24,15 +24,15 @@ PICTURE = np.random.default_rng(5).integers(0, 255, (96, 128, 3), np.uint8)
 
 
 @pytest.fixture
-def asked(animator: Animator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many frames the networks are asked for, each time."""
+def frame_requests(animator: Animator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Records how many frames the networks draw in each call."""
     draw, counts = animator.draw, list[int]()
 
-    def counted(volume: Any, poses: Any) -> Any:
+    def count_frames(volume: Any, poses: Any) -> Any:
         counts.append(len(poses))
         return draw(volume, poses)
 
-    monkeypatch.setattr(animator, "draw", counted)
+    monkeypatch.setattr(animator, "draw", count_frames)
     return counts
 
 
@@ -55,14 +55,14 @@ def frames(animator: Animator, batch: int, folder: Path | None, count: int, pose
 
 
 def test_a_run_in_the_low_mode_finds_what_one_in_the_usual_mode_had_drawn(
-    animator: Animator, asked: list[int], tmp_path: Path
+    animator: Animator, frame_requests: list[int], tmp_path: Path
 ) -> None:
     undisturbed = frames(animator, 2, None, 8)
-    asked.clear()
+    frame_requests.clear()
     first = frames(animator, 4, tmp_path, 3)
-    assert asked == [4]
+    assert frame_requests == [4]
     again = frames(animator, 2, tmp_path, 8)
-    assert asked == [4, 2, 2], "the second half alone"
+    assert frame_requests == [4, 2, 2], "the second half alone"
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=False))
     apart = [np.abs(one.astype(int) - other).max() for one, other in zip(again, undisturbed, strict=True)]
     assert max(apart) <= 1, "batches change the last bits alone"
@@ -70,12 +70,12 @@ def test_a_run_in_the_low_mode_finds_what_one_in_the_usual_mode_had_drawn(
 
 
 def test_of_a_batch_only_the_frames_that_are_missing_are_drawn(
-    animator: Animator, asked: list[int], tmp_path: Path
+    animator: Animator, frame_requests: list[int], tmp_path: Path
 ) -> None:
     whole = frames(animator, 4, tmp_path, 8)
     for part in sorted(tmp_path.iterdir())[:3]:
         part.unlink()
-    asked.clear()
+    frame_requests.clear()
     again = frames(animator, 8, tmp_path, 8)
-    assert asked == [3]
+    assert frame_requests == [3]
     assert all(np.abs(one.astype(int) - other).max() <= 1 for one, other in zip(whole, again, strict=True))

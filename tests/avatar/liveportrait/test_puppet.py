@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from avatar.engines.liveportrait.motion_values import Motion
 from avatar.engines.liveportrait.poses import Openings, SourceFace
-from avatar.engines.liveportrait.puppet import motion_at, spoken_poses
+from avatar.engines.liveportrait.puppet import motion_at, speech_poses
 from avatar.face.landmarks import POINT_COUNT, FaceLandmarks
 from avatar.tracks import CHANNELS, ControlTrack
 
@@ -41,7 +41,7 @@ def track(**curves: list[float]) -> ControlTrack:
 
 
 def test_silence_leaves_the_photo_and_shuts_its_lips(source: SourceFace, landmarks: FaceLandmarks) -> None:
-    (pose,) = spoken_poses(source, landmarks, track(jaw=[0.0]))
+    (pose,) = speech_poses(source, landmarks, track(jaw=[0.0]))
     np.testing.assert_allclose(pose.driven, pose.source, atol=1e-6)
     assert pose.eyes is None
     assert pose.lips is not None
@@ -51,13 +51,13 @@ def test_silence_leaves_the_photo_and_shuts_its_lips(source: SourceFace, landmar
 def test_the_wanted_gap_is_the_intended_aperture_over_the_mouth(
     source: SourceFace, landmarks: FaceLandmarks
 ) -> None:
-    (pose,) = spoken_poses(source, landmarks, track(jaw=[1.0]))
+    (pose,) = speech_poses(source, landmarks, track(jaw=[1.0]))
     assert pose.lips is not None
     assert pose.lips[1] == pytest.approx(0.20 / 0.5), "E is 100 px here, the mouth 50"
 
 
 def test_a_blink_asks_for_shut_lids(source: SourceFace, landmarks: FaceLandmarks) -> None:
-    half, shut = spoken_poses(source, landmarks, track(blink=[0.5, 1.0]))
+    half, shut = speech_poses(source, landmarks, track(blink=[0.5, 1.0]))
     assert half.eyes is not None and shut.eyes is not None
     assert half.eyes.tolist() == pytest.approx([0.3, 0.34, 0.16])
     assert shut.eyes[2] == 0

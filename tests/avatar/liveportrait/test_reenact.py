@@ -73,11 +73,11 @@ def frames_of_photo(path: Path) -> np.ndarray[Any, Any]:
 
 
 def test_a_template_drives_as_its_video_did(make: Any, portrait: Path, driving: Clip, tmp_path: Path) -> None:
-    kept = tmp_path / "motion.npz"
-    by_video = make(portrait, driving=driving.path, save_template=kept)
+    template_path = tmp_path / "motion.npz"
+    by_video = make(portrait, driving=driving.path, save_template=template_path)
     pictures = frames_of(tmp_path / "out.mp4", 5)
-    assert len(load_template(kept)) == by_video.frames
-    by_template = make(portrait, driving=kept)
+    assert len(load_template(template_path)) == by_video.frames
+    by_template = make(portrait, driving=template_path)
     assert by_template.frames == by_video.frames
     for ours, theirs in zip(frames_of(tmp_path / "out.mp4", 5), pictures, strict=True):
         assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 2
@@ -188,8 +188,8 @@ def test_without_a_name_the_video_lies_beside_its_source_and_takes_no_ones_place
     source, driving = tmp_path / "face.png", small_motion(tmp_path / "motion.npz")
     shutil.copy(portrait, source)
     source.with_name("face.png.consent.json").write_text(AGREED.model_dump_json())
-    given = build_parser().parse_args(["reenact", "--source", str(source), "--driving", str(driving)])
-    done = verb(given, Context(cache=tmp_path / "cache"))
+    arguments = build_parser().parse_args(["reenact", "--source", str(source), "--driving", str(driving)])
+    done = verb(arguments, Context(cache=tmp_path / "cache"))
     video = next(Path(file.path) for file in done.files if file.role == "video")
     assert video == tmp_path / "face.reenacted.mp4"
     assert len(frames_of(video, 3)) == done.frames == 3
@@ -262,40 +262,40 @@ def test_what_fp16_cannot_hold_is_drawn_once_more_in_fp32(
     import torch
     from avatar.engines import card
 
-    asked, told = list[str](), list[Any]()
+    precisions, events = list[str](), list[Any]()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(card, "find_card", lambda: None)
 
-    def opened(options: ReenactOptions) -> Animator:
-        asked.append(options.precision)
+    def open_engine(options: ReenactOptions) -> Animator:
+        precisions.append(options.precision)
         if options.precision != "fp32":
             raise Unavailable("gpu.not_finite", "3 of 9 values are no numbers.", "Use --precision fp32.")
         return animator
 
-    context = Context(cache=tmp_path / "cache", tell=told.append)
+    context = Context(cache=tmp_path / "cache", tell=events.append)
     job = ReenactJob(portrait, driving.path, consent=AGREED)
-    done = reenact(job, tmp_path / "out.mp4", context, opened)
-    assert (asked, done.frames) == (["auto", "fp32"], 25)
-    assert [line.message for line in told if getattr(line, "code", "") == "gpu.not_finite"] == [
+    done = reenact(job, tmp_path / "out.mp4", context, open_engine)
+    assert (precisions, done.frames) == (["auto", "fp32"], 25)
+    assert [line.message for line in events if getattr(line, "code", "") == "gpu.not_finite"] == [
         "3 of 9 values are no numbers. Starting again in fp32."
     ]
     named = replace(job, options=ReenactOptions(precision="fp16"))
     with pytest.raises(Unavailable, match=r"gpu\.not_finite"):
-        reenact(named, tmp_path / "out.mp4", context, opened)
+        reenact(named, tmp_path / "out.mp4", context, open_engine)
 
 
 def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip, tmp_path: Path) -> None:
     """In the midst of its frames, which a thread draws."""
-    told, drawing = 0, False
+    events, drawing = 0, False
 
     def tell(line: object) -> None:
         nonlocal drawing
         drawing = drawing or getattr(line, "stage", "") == "frames"
 
     def stop() -> None:
-        nonlocal told
-        told += drawing
-        if told > 30:
+        nonlocal events
+        events += drawing
+        if events > 30:
             raise Cancelled("render.cancelled", "The work was stopped on request.")
 
     folder = tmp_path / "made"
@@ -311,25 +311,25 @@ def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip
 def test_a_card_that_vanishes_leaves_nothing_but_what_was_finished(
     animator: Animator, portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, calls, real = tmp_path / "made", 0, animator._generator
-    made.mkdir()
+    result_folder, calls, real = tmp_path / "made", 0, animator._generator
+    result_folder.mkdir()
 
-    def vanishing(*given: Any) -> Any:
+    def vanishing(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise RuntimeError("CUDA error: the launch timed out and was terminated")
-        return real(*given)
+        return real(*arguments)
 
     monkeypatch.setattr(animator, "_generator", vanishing)
     job = ReenactJob(source=portrait, driving=small_motion(tmp_path / "motion.npz", 4), consent=AGREED)
     context = Context(cache=tmp_path / "cache")
     with pytest.raises(Unavailable, match=r"gpu\.lost.*the launch timed out"):
-        reenact(job, made / "out.mp4", context, lambda _: animator)
-    assert list(made.iterdir()) == []
+        reenact(job, result_folder / "out.mp4", context, lambda _: animator)
+    assert list(result_folder.iterdir()) == []
     assert len(list((tmp_path / "cache/unfinished").iterdir())) == 2
     calls = 10
-    assert reenact(job, made / "out.mp4", context, lambda _: animator).frames == 4
+    assert reenact(job, result_folder / "out.mp4", context, lambda _: animator).frames == 4
     assert calls == 12, "of four frames two were there"
 
 
@@ -366,7 +366,7 @@ def test_a_driving_video_of_a_few_pixels_is_refused(
     assert not (tmp_path / "out.mp4").exists()
 
 
-def heard(path: Path) -> np.ndarray[Any, Any]:
+def decode_audio(path: Path) -> np.ndarray[Any, Any]:
     import av
 
     with av.open(str(path)) as container:
@@ -383,7 +383,7 @@ def test_a_driving_videos_sound_with_samples_that_are_no_numbers_is_heard_withou
     done = make(portrait, driving=video_of(tmp_path / "broken.mkv", [photo] * 5, sound))
     assert done.frames == 5
     assert [notice.code for notice in done.warnings] == ["speech.audio_damaged"]
-    assert 0.15 < np.abs(heard(tmp_path / "out.mp4")).max() < 0.3, "as loud as it is, and no click"
+    assert 0.15 < np.abs(decode_audio(tmp_path / "out.mp4")).max() < 0.3, "as loud as it is, and no click"
 
 
 def test_a_sound_that_cannot_be_read_costs_no_drawn_video(make: Any, portrait: Path, tmp_path: Path) -> None:

@@ -52,27 +52,27 @@ def test_a_template_is_made_of_faces_as_they_come_and_of_their_numbers_alone() -
     tracemalloc.start()
     try:
         empty = tracemalloc.get_traced_memory()[0]
-        made = template_of(25.0, faces(frames))
+        full_template = template_of(25.0, faces(frames))
         most = tracemalloc.get_traced_memory()[1] - empty
     finally:
         tracemalloc.stop()
-    numbers = sum(rows.nbytes for rows in made.rows.values())
-    given = 21 * 3 * 4 * frames  # the generator's own
-    assert most < 2 * numbers + given
+    numbers = sum(rows.nbytes for rows in full_template.rows.values())
+    row_bytes = 21 * 3 * 4 * frames  # the generator's own
+    assert most < 2 * numbers + row_bytes
     for index, face in enumerate(faces(3)):
-        kept = template_of(25.0, faces(3)).face(index)
-        np.testing.assert_array_equal(kept.motion.exp, face.motion.exp)
-        assert kept.openings is not None
-        assert (kept.motion.scale, kept.openings.lips) == (
+        stored_face = template_of(25.0, faces(3)).face(index)
+        np.testing.assert_array_equal(stored_face.motion.exp, face.motion.exp)
+        assert stored_face.openings is not None
+        assert (stored_face.motion.scale, stored_face.openings.lips) == (
             np.float32(face.motion.scale),
             np.float32(face.openings.lips if face.openings else 0),
         )
 
 
 def test_json_is_written_some_rows_at_a_time_and_is_that_of_the_whole(tmp_path: Path) -> None:
-    made = template_of(25.0, faces(2345))
-    save_template(made, tmp_path / "motion.json")
-    whole = {"version": 1, "fps": 25.0} | {name: rows.tolist() for name, rows in made.rows.items()}
+    full_template = template_of(25.0, faces(2345))
+    save_template(full_template, tmp_path / "motion.json")
+    whole = {"version": 1, "fps": 25.0} | {name: rows.tolist() for name, rows in full_template.rows.items()}
     assert (tmp_path / "motion.json").read_text() == json.dumps(whole)
 
 
@@ -91,7 +91,7 @@ def test_an_array_of_objects_is_refused(template: MotionTemplate, tmp_path: Path
         load_template(path)
 
 
-def changed(key: str, value: Any) -> Any:
+def with_changed(key: str, value: Any) -> Any:
     def change(record: dict[str, Any]) -> None:
         record[key] = value
 
@@ -101,13 +101,13 @@ def changed(key: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (changed("version", 9), "is of version 9"),
-        (changed("fps", 0), "plays at 0"),
-        (changed("extra", 1), "holds what is not known: extra"),
-        (changed("scale", [0, 1, 1]), "has a scale that is not above zero"),
-        (changed("scale", [1, 1]), "has kp of shape"),
-        (changed("t", [[0, 0, float("nan")]] * 3), "has values in t that are no numbers"),
-        (changed("rotation", [[[2, 0, 0], [0, 1, 0], [0, 0, 1]]] * 3), "has rotations that are none"),
+        (with_changed("version", 9), "is of version 9"),
+        (with_changed("fps", 0), "plays at 0"),
+        (with_changed("extra", 1), "holds what is not known: extra"),
+        (with_changed("scale", [0, 1, 1]), "has a scale that is not above zero"),
+        (with_changed("scale", [1, 1]), "has kp of shape"),
+        (with_changed("t", [[0, 0, float("nan")]] * 3), "has values in t that are no numbers"),
+        (with_changed("rotation", [[[2, 0, 0], [0, 1, 0], [0, 0, 1]]] * 3), "has rotations that are none"),
     ],
 )
 def test_what_is_wrong_with_a_template_is_said(
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_template_is_said(
 def test_a_damaged_template_is_refused_wherever_the_damage_is(
     template: MotionTemplate, tmp_path: Path, method: int
 ) -> None:
-    """What zipfile, its decompressors and numpy raise of a changed byte differs from place to place."""
+    """Errors of zipfile, its decompressors and numpy about a changed byte differ from place to place."""
     path = tmp_path / "motion.npz"
     save_template(template, path)
     with zipfile.ZipFile(path) as archive:

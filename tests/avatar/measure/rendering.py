@@ -13,7 +13,7 @@ from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport, FaceEngine, Layer, Pixels
 from avatar.engines.registry import open_engine
-from avatar.pipeline.parallel import ordered_map
+from avatar.pipeline.parallel import map_in_order
 from avatar.spec import Canvas, Face, MediaRef, Scene, VideoCodec
 from avatar.speech import speak
 from avatar.timing import control_track
@@ -49,7 +49,7 @@ def render(face: Face, track: ControlTrack, size: tuple[int, int], video: Path, 
             return Planes.of(flat(engine, engine.draw(item)))
 
         with segment_writer(video, canvas, VideoCodec()) as writer:
-            for planes in ordered_map(paint, engine.items(track)):
+            for planes in map_in_order(paint, engine.items(track)):
                 writer.write(planes)
         return engine.report()
 

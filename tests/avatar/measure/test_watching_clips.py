@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput
-from avatar.measure import background_ssim, frames_of, masked_ssim, watch
+from avatar.measure import background_ssim, frames_of, ssim_in_mask, watch
 from clipmaker import Motion, make_clip
 from clipmaker.scene import room
 
@@ -52,9 +52,9 @@ def test_a_still_background_passes_and_a_bent_one_does_not(folder: Path) -> None
 
 def test_ssim_of_equal_pictures_is_one_and_needs_a_mask() -> None:
     picture = room((320, 180))
-    assert masked_ssim(picture, picture, np.ones((180, 320), bool)) == pytest.approx(1.0)
+    assert ssim_in_mask(picture, picture, np.ones((180, 320), bool)) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="empty"):
-        masked_ssim(picture, picture, np.zeros((180, 320), bool))
+        ssim_in_mask(picture, picture, np.zeros((180, 320), bool))
 
 
 def test_nothing_to_look_at_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 
 
 @pytest.fixture(scope="session")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
+def speech_and_track(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     return say(SENTENCE, tmp_path_factory.mktemp("voice"))
 
 

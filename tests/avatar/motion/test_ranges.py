@@ -11,7 +11,7 @@ from avatar.ranges import MOST_RANGES
 
 
 @pytest.mark.parametrize(
-    ("flags", "most", "told"),
+    ("flags", "most", "expected"),
     [
         ("", 3, []),
         ("...", 3, []),
@@ -23,15 +23,15 @@ from avatar.ranges import MOST_RANGES
         ("#..#.#...#", 1, [(0, 9)]),
     ],
 )
-def test_the_nearest_are_told_as_one(flags: str, most: int, told: list[tuple[int, int]]) -> None:
-    assert ranges(np.array([flag == "#" for flag in flags], bool), most) == told
+def test_the_nearest_are_told_as_one(flags: str, most: int, expected: list[tuple[int, int]]) -> None:
+    assert ranges(np.array([flag == "#" for flag in flags], bool), most) == expected
 
 
 def test_a_face_that_flickers_for_half_an_hour_is_a_bounded_result() -> None:
     flags = np.arange(45_000) % 2 == 0
-    told = ranges(flags)
-    assert len(told) == MOST_RANGES
-    assert told[0][0] == 0
-    assert told[-1][1] == 44_998
-    assert all(a <= b for a, b in told)
-    assert all(last[1] < following[0] for last, following in pairwise(told))
+    expected = ranges(flags)
+    assert len(expected) == MOST_RANGES
+    assert expected[0][0] == 0
+    assert expected[-1][1] == 44_998
+    assert all(a <= b for a, b in expected)
+    assert all(last[1] < following[0] for last, following in pairwise(expected))

@@ -9,11 +9,11 @@ from avatar.engines.motion.footage import Footage, FrameReader
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
 from avatar.errors import InvalidInput
-from clipmaker import truncated, variable_rate, write_mp4
+from clipmaker import truncate, variable_rate, write_mp4
 from clipmaker.clip import Clip
 
 
-def numbered(count: int) -> list[np.ndarray]:
+def number_frames(count: int) -> list[np.ndarray]:
     """128x72 frames, their number written in seven bars over noise that gives the file weight."""
     grain = np.random.default_rng(5).integers(0, 40, (count, 72, 128, 3))
     bars = [[(n >> bit) & 1 for bit in range(7)] for n in range(count)]
@@ -31,7 +31,7 @@ def number(picture: np.ndarray) -> int:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     path = tmp_path_factory.mktemp("footage") / "numbered.mp4"
-    write_mp4(path, iter(numbered(90)), 25)
+    write_mp4(path, iter(number_frames(90)), 25)
     return Clip(path, 25, np.zeros(90, np.float32), np.zeros(90, np.float32))
 
 
@@ -74,14 +74,14 @@ def test_uneven_frame_times_become_even_ones(clip: Clip, tmp_path: Path) -> None
 
 
 def test_nearly_the_same_rate_plays_one_to_one(tmp_path: Path) -> None:
-    write_mp4(tmp_path / "24.mp4", iter(numbered(48)), 24)
+    write_mp4(tmp_path / "24.mp4", iter(number_frames(48)), 24)
     table = Footage.open(tmp_path / "24.mp4", "x").table(0, None)
     assert frames_of_steps(table, 0, 25, 1000).tolist() == list(range(48))
     assert len(frames_of_steps(table, 0, 50, 1000)) == pytest.approx(100, abs=2)
 
 
 def test_a_broken_upload_gives_what_is_there(clip: Clip, tmp_path: Path) -> None:
-    broken = truncated(clip, tmp_path / "broken.mp4", 0.5)
+    broken = truncate(clip, tmp_path / "broken.mp4", 0.5)
     table = Footage.open(broken, "x").table(0, None)
     assert not table.complete
     assert 10 < len(table) < 80

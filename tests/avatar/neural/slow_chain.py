@@ -20,23 +20,23 @@ sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != HERE]
 sys.path.append(str(HERE))
 
 
-def watched(stage: str, owner: Any, whole: str, within: Any, piece: str) -> None:
+def record_pieces(stage: str, owner: Any, whole: str, within: Any, piece: str) -> None:
     """`owner.whole` makes a part of `stage`, and `within.piece` a piece of it, or more of them."""
     make, make_piece = getattr(owner, whole), getattr(within, piece)
     done = 0
 
-    def making(*given: Any, **more: Any) -> Any:
+    def making(*arguments: Any, **more: Any) -> Any:
         nonlocal done
-        made = make(*given, **more)
+        result = make(*arguments, **more)
         done += 1
         note(f"{stage} done")
-        return made
+        return result
 
-    def lingering(*given: Any, **more: Any) -> Any:
+    def lingering(*arguments: Any, **more: Any) -> Any:
         if os.environ.get("SLOW_STAGE") == stage and done == int(os.environ["SLOW_AFTER"]):
             note(f"{stage} lingers")
             time.sleep(float(os.environ["SLOW_S"]))
-        return make_piece(*given, **more)
+        return make_piece(*arguments, **more)
 
     setattr(owner, whole, making)
     setattr(within, piece, lingering)
@@ -65,8 +65,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     settings = Settings(steps=2, side_px=64, length=10, overlap=2)
     models.mouth_settings = lambda _: settings
-    watched("portrait", Animator, "draw", SpectralConv2d, "forward")
-    watched("mouth", Sampler, "denoise", LatentSyncUNet, "forward_full")
+    record_pieces("portrait", Animator, "draw", SpectralConv2d, "forward")
+    record_pieces("mouth", Sampler, "denoise", LatentSyncUNet, "forward_full")
     if os.environ.get("IN_TURN"):
         NeuralFace._fit_together = lambda _: False  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

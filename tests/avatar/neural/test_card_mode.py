@@ -1,4 +1,4 @@
-"""How much of a card an engine takes: one place decides it, for every engine."""
+"""The mode in which an engine uses a card: one place decides it, for every engine."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ from avatar.engines.neural import engine as neural_engine  # noqa: E402
 SpecOf = Callable[..., dict[str, Any]]
 
 
-def rendered(spec: dict[str, Any], folder: Path, **context: Any) -> Finished:
-    given = Context(cache=folder / "cache", **context)
-    return render_video(RenderSpec.model_validate(spec), folder / "out.mp4", given)
+def render(spec: dict[str, Any], folder: Path, **context: Any) -> Finished:
+    context_ = Context(cache=folder / "cache", **context)
+    return render_video(RenderSpec.model_validate(spec), folder / "out.mp4", context_)
 
 
 def frames_of(path: Path, count: int) -> np.ndarray[Any, Any]:
@@ -51,14 +51,14 @@ def frames_of(path: Path, count: int) -> np.ndarray[Any, Any]:
 def test_a_sentence_becomes_a_video_by_each_engine(
     spec_of: SpecOf, tmp_path: Path, kind: str, engine: str
 ) -> None:
-    done = rendered(spec_of(kind, engine), tmp_path)
-    made = frames_of(tmp_path / "out.mp4", done.frames)
-    assert made.shape[1:] == (180, 320, 3) and done.frames > 15
-    plain = rendered(spec_of(kind, "mesh" if kind == "photo" else "motion"), tmp_path / "plain")
+    done = render(spec_of(kind, engine), tmp_path)
+    frames = frames_of(tmp_path / "out.mp4", done.frames)
+    assert frames.shape[1:] == (180, 320, 3) and done.frames > 15
+    plain = render(spec_of(kind, "mesh" if kind == "photo" else "motion"), tmp_path / "plain")
     without = frames_of(tmp_path / "plain" / "out.mp4", plain.frames)
     assert plain.frames == done.frames
-    assert np.abs(made[:, :, :20] - without[:, :, :20]).mean() < 6, "the same framing, whoever draws"
-    assert np.abs(made - without).max() > 40, "and another face"
+    assert np.abs(frames[:, :, :20] - without[:, :, :20]).mean() < 6, "the same framing, whoever draws"
+    assert np.abs(frames - without).max() > 40, "and another face"
     assert [(use.engine, use.asked, use.why_not) for use in done.engines] == [(engine, engine, ())]
     if not torch.cuda.is_available():
         assert "engine.on_processor" in {notice.code for notice in done.warnings}
@@ -83,7 +83,7 @@ def test_a_video_that_insightface_found_the_face_of_says_so_in_its_provenance(
             self._mesh.close()
 
     monkeypatch.setattr(neural_engine, "open_aligning_tracker", Theirs)
-    done = rendered(spec_of("video", "latentsync", "Mama."), tmp_path)
+    done = render(spec_of("video", "latentsync", "Mama."), tmp_path)
     assert "face.insightface" in {notice.code for notice in done.warnings}
     record = json.loads((tmp_path / "out.provenance.json").read_text())
     (found,) = [one for one in record["engines"] if one["role"] == "tracker"]
@@ -92,15 +92,15 @@ def test_a_video_that_insightface_found_the_face_of_says_so_in_its_provenance(
 
 def test_a_person_on_another_background_is_cut_out(spec_of: SpecOf, tmp_path: Path) -> None:
     scene = {"background": {"kind": "colour", "colour": "#ff0000"}}
-    done = rendered(spec_of("video", "latentsync", "Mama.", **scene), tmp_path)
-    made = frames_of(tmp_path / "out.mp4", done.frames)
-    assert np.abs(made[:, 5:25, 5:25] - np.array([0, 0, 255])).mean() < 12, "red beside the person"
-    assert np.abs(made[:, 100:140, 140:180] - np.array([0, 0, 255])).mean() > 60, "the person before it"
+    done = render(spec_of("video", "latentsync", "Mama.", **scene), tmp_path)
+    frames = frames_of(tmp_path / "out.mp4", done.frames)
+    assert np.abs(frames[:, 5:25, 5:25] - np.array([0, 0, 255])).mean() < 12, "red beside the person"
+    assert np.abs(frames[:, 100:140, 140:180] - np.array([0, 0, 255])).mean() > 60, "the person before it"
 
 
 @pytest.mark.slow
 def test_speech_that_is_longer_than_the_video_goes_back_and_forth(spec_of: SpecOf, tmp_path: Path) -> None:
-    done = rendered(spec_of("video", "latentsync", "One two three four five."), tmp_path)
+    done = render(spec_of("video", "latentsync", "One two three four five."), tmp_path)
     assert done.frames > 30, "the video has 25"
 
 
@@ -109,7 +109,7 @@ def test_a_named_engine_without_its_weights_says_which_file_and_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("AVATAR_MODELS", str(tmp_path / "empty"))
     with pytest.raises(Unavailable, match=r"weights\.missing.*latentsync_unet\.pt.*Licence"):
-        rendered(spec_of("video", "latentsync"), tmp_path)
+        render(spec_of("video", "latentsync"), tmp_path)
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -117,7 +117,7 @@ def test_auto_on_a_machine_without_a_card_draws_as_before_and_says_why(
     spec_of: SpecOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    done = rendered(spec_of("photo", "auto", "Mama."), tmp_path)
+    done = render(spec_of("photo", "auto", "Mama."), tmp_path)
     (use,) = done.engines
     assert (use.scene, use.engine, use.asked) == ("one", "mesh", "auto")
     assert [reason.partition(":")[0] for reason in use.why_not] == ["liveportrait+latentsync", "liveportrait"]

@@ -1,4 +1,4 @@
-"""Which engine draws a face: the named one, or the best that card, weights and memory allow."""
+"""The engine that draws a face: the named one, or the best that card, weights and memory allow."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def weights(tmp_path: Path) -> Path:
 @pytest.fixture
 def machine(weights: Path) -> Callable[..., Machine]:
     def make(card: Any = LARGE, **more: Any) -> Machine:
-        given: dict[str, Any] = {"driver": lambda: True, "installed": lambda: True}
-        given["card"] = card if callable(card) else lambda: card
-        return Machine(models=weights, **given | more)
+        answers: dict[str, Any] = {"driver": lambda: True, "installed": lambda: True}
+        answers["card"] = card if callable(card) else lambda: card
+        return Machine(models=weights, **answers | more)
 
     return make
 
@@ -48,7 +48,7 @@ def test_auto_takes_the_best_where_nothing_is_in_the_way(
 
 
 @pytest.mark.parametrize(
-    ("more", "near", "said"),
+    ("more", "near", "message"),
     [
         ({"driver": lambda: False}, False, "no NVIDIA card"),
         (
@@ -62,11 +62,11 @@ def test_auto_takes_the_best_where_nothing_is_in_the_way(
     ],
 )
 def test_what_is_in_the_way_is_said_and_the_engine_without_networks_draws(
-    machine: Callable[..., Machine], more: dict[str, Any], near: bool, said: str
+    machine: Callable[..., Machine], more: dict[str, Any], near: bool, message: str
 ) -> None:
     chosen = choose(VIDEO, machine(**more))
     assert (chosen.engine, chosen.near) == ("motion", near)
-    assert said in chosen.why_not[0] and chosen.why_not[0].startswith("latentsync: ")
+    assert message in chosen.why_not[0] and chosen.why_not[0].startswith("latentsync: ")
 
 
 def test_a_missing_file_rules_out_only_the_engines_that_need_it(
@@ -90,7 +90,7 @@ def test_a_card_is_not_looked_for_before_the_weights_are_there(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (
             RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA."),
@@ -102,16 +102,16 @@ def test_a_card_is_not_looked_for_before_the_weights_are_there(
     ],
 )
 def test_a_card_that_cannot_be_opened_is_as_none_and_is_told(
-    machine: Callable[..., Machine], error: Exception, said: str
+    machine: Callable[..., Machine], error: Exception, message: str
 ) -> None:
-    def broken() -> Card:
+    def raise_error() -> Card:
         raise error
 
-    chosen = choose(PHOTO, machine(card=broken))
+    chosen = choose(PHOTO, machine(card=raise_error))
     assert (chosen.engine, chosen.near) == ("mesh", True), "people could have had more"
-    assert f"{BOTH}: the card cannot be opened: {said}" in chosen.why_not[0]
+    assert f"{BOTH}: the card cannot be opened: {message}" in chosen.why_not[0]
     assert "Compile" not in chosen.why_not[0]
-    assert machine(card=broken).finding("latentsync").state == "no_card"
+    assert machine(card=raise_error).finding("latentsync").state == "no_card"
 
 
 def test_a_lease_bounds_what_may_be_had_of_a_large_card(machine: Callable[..., Machine]) -> None:

@@ -38,31 +38,31 @@ SpecOf = Callable[..., dict[str, Any]]
 
 
 class Poses(list[Pose]):
-    """Those that LivePortrait is given to draw. drawn: whether it does, or the photo is shown as it is."""
+    """Poses that LivePortrait draws. drawn: whether it does, or the photo is shown as it is."""
 
     drawn = True
 
 
 @pytest.fixture
 def poses(monkeypatch: pytest.MonkeyPatch) -> Poses:
-    given = Poses()
+    recorded_poses = Poses()
     drawing = reenactment.Reenactment.photo
 
-    def photo(self: Any, picture: Any, source: Any, asked: Any) -> Iterator[Any]:
-        def noted() -> Iterator[Pose]:
-            for pose in asked:
-                given.append(pose)
+    def photo(self: Any, picture: Any, source: Any, requested: Any) -> Iterator[Any]:
+        def record_call() -> Iterator[Pose]:
+            for pose in requested:
+                recorded_poses.append(pose)
                 yield pose
 
-        if given.drawn:
-            return drawing(self, picture, source, noted())
-        return (picture.copy() for _ in noted())
+        if recorded_poses.drawn:
+            return drawing(self, picture, source, record_call())
+        return (picture.copy() for _ in record_call())
 
     monkeypatch.setattr(reenactment.Reenactment, "photo", photo)
     # What is not drawn has a mouth that does not move, and is refused for it.
     verdict = MouthCheck.verdict
-    monkeypatch.setattr(MouthCheck, "verdict", lambda self: verdict(self) if given.drawn else None)
-    return given
+    monkeypatch.setattr(MouthCheck, "verdict", lambda self: verdict(self) if recorded_poses.drawn else None)
+    return recorded_poses
 
 
 def turning(frames: int = 12) -> MotionTemplate:
@@ -74,7 +74,7 @@ def turning(frames: int = 12) -> MotionTemplate:
     )
 
 
-def driven(spec: dict[str, Any], driving: dict[str, str]) -> RenderSpec:
+def with_driving(spec: dict[str, Any], driving: dict[str, str]) -> RenderSpec:
     spec["scenes"][0]["face"]["driving"] = driving
     return RenderSpec.model_validate(spec)
 
@@ -83,7 +83,7 @@ def segment(spec: RenderSpec, folder: Path, **more: Any) -> Any:
     return make_segment(spec, "one", folder / "segment", Context(cache=folder / "cache", **more)).record
 
 
-def said(record: Any) -> list[str]:
+def notice_codes(record: Any) -> list[str]:
     return [notice.code for notice in record.warnings]
 
 
@@ -104,7 +104,7 @@ def test_the_head_moves_as_the_template_says_and_the_lips_as_the_speech_does(
     plain = segment(RenderSpec.model_validate(spec_of("photo", "liveportrait", "Mama.")), tmp_path / "plain")
     by_speech = list(poses)
     poses.clear()
-    record = segment(driven(spec_of("photo", "liveportrait", "Mama."), driving), tmp_path, **more)
+    record = segment(with_driving(spec_of("photo", "liveportrait", "Mama."), driving), tmp_path, **more)
     assert record.frames == plain.frames == len(poses) == len(by_speech)
     assert record.scene_hash != plain.scene_hash
     lips = [np.array([pose.lips for pose in each]) for each in (poses, by_speech)]
@@ -122,15 +122,15 @@ def test_a_video_drives_the_chain_and_is_watched_once(
     watched: list[str] = []
     watch = filmed.DrivingFilm.watch.__func__  # type: ignore[attr-defined]
 
-    def noted(cls: Any, film: Any, *more: Any) -> Any:
+    def record_call(cls: Any, film: Any, *more: Any) -> Any:
         watched.append(film.name)
         return watch(cls, film, *more)
 
-    monkeypatch.setattr(filmed.DrivingFilm, "watch", classmethod(noted))
+    monkeypatch.setattr(filmed.DrivingFilm, "watch", classmethod(record_call))
     nod, short = {"path": str(clip), "name": "nod.mp4"}, {"lead_in_ms": 0, "tail_ms": 0}
-    spec = driven(spec_of("photo", "liveportrait+latentsync", "Ma.", **short), nod)
-    made = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    assert isinstance(made, Finished) and made.frames == len(poses) > 6
+    spec = with_driving(spec_of("photo", "liveportrait+latentsync", "Ma.", **short), nod)
+    finished = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    assert isinstance(finished, Finished) and finished.frames == len(poses) > 6
     np.testing.assert_allclose(poses[0].driven, poses[0].source, atol=1e-3)
     assert np.abs(poses[6].driven - poses[6].source).max() > 1e-3, "the head moves"
     record = json.loads((tmp_path / "out.provenance.json").read_text())
@@ -142,7 +142,7 @@ def test_a_video_drives_the_chain_and_is_watched_once(
     first = list(poses)
     poses.clear()
     poses.drawn = False
-    segment(driven(spec_of("photo", "liveportrait", "Ma.", **short), nod), tmp_path)
+    segment(with_driving(spec_of("photo", "liveportrait", "Ma.", **short), nod), tmp_path)
     assert watched == ["nod.mp4"]
     np.testing.assert_array_equal([pose.driven for pose in poses], [pose.driven for pose in first])
 
@@ -158,7 +158,7 @@ def test_a_driving_video_without_a_face_is_named(spec_of: SpecOf, tmp_path: Path
             picture = np.full((128, 128, 3), level, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))
-    spec = driven(spec_of("photo", "liveportrait", "Mama."), {"path": str(path), "name": "a wall"})
+    spec = with_driving(spec_of("photo", "liveportrait", "Mama."), {"path": str(path), "name": "a wall"})
     with pytest.raises(InvalidInput, match=r"face\.not_found.*No face was found in a wall"):
         segment(spec, tmp_path)
     assert not (tmp_path / "segment" / "segment.mp4").exists()
@@ -184,7 +184,7 @@ def test_what_moves_nothing_is_refused_by_the_name_that_people_gave_it(
         (tmp_path / "one.json").rename(path)
     else:
         path.write_bytes(photo.read_bytes() if isinstance(content, str) else content)
-    spec = driven(spec_of("photo", "liveportrait", "Mama."), {"path": str(path), "name": "nodding"})
+    spec = with_driving(spec_of("photo", "liveportrait", "Mama."), {"path": str(path), "name": "nodding"})
     with pytest.raises(InvalidInput, match=rf"{code}.*nodding"):
         segment(spec, tmp_path)
 
@@ -194,9 +194,11 @@ def test_without_a_card_the_head_moves_by_the_speech_and_that_is_said(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     save_template(turning(), tmp_path / "turn.npz")
-    spec = driven(spec_of("photo", "auto", "Mama."), {"path": str(tmp_path / "turn.npz"), "name": "turning"})
-    made = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    (notice,) = [one for one in made.warnings if one.code == "driving.left_out"]
+    spec = with_driving(
+        spec_of("photo", "auto", "Mama."), {"path": str(tmp_path / "turn.npz"), "name": "turning"}
+    )
+    finished = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    (notice,) = [one for one in finished.warnings if one.code == "driving.left_out"]
     assert "turning" in notice.message and "mesh" in notice.message and notice.scene == "one"
     record = json.loads((tmp_path / "out.provenance.json").read_text())
     assert [one["role"] for one in record["inputs"]] == ["face"], "it is not made of what it left out"

@@ -66,14 +66,14 @@ def installation(tmp_path: Path, checkpoints: Path) -> Installation:
     return Installation(tmp_path, environment, {"id": recorded.stdout.split()[-1], **agreed})
 
 
-def probed(path: Path) -> dict[str, Any]:
-    """What ffprobe says of the streams, by their kind; what PyAV says where there is no ffprobe."""
+def probe_streams(path: Path) -> dict[str, Any]:
+    """Returns the streams by kind, from ffprobe, or from PyAV where there is no ffprobe."""
     if shutil.which("ffprobe"):
-        told = subprocess.run(
+        process = subprocess.run(
             ["ffprobe", "-v", "error", "-print_format", "json", "-show_streams", str(path)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        streams = json.loads(told.stdout)["streams"]
+        streams = json.loads(process.stdout)["streams"]
         return {
             one["codec_type"]: (one["codec_name"], one.get("width"), int(one["nb_frames"])) for one in streams
         }
@@ -91,7 +91,7 @@ def frames_of(path: Path, count: int) -> np.ndarray[Any, Any]:
     return np.stack([next(pictures) for _ in range(count)]).astype(int)
 
 
-def guided(folder: Path, photo: Path, **changes: Any) -> list[str]:
+def guide_commands(folder: Path, photo: Path, **changes: Any) -> list[str]:
     """The guide's spec, with changes to scene or canvas, and its photo in `folder`; the guide's line."""
     spec = gpu_faces_guide.spec()
     canvas = changes.pop("canvas", None)
@@ -106,11 +106,11 @@ def test_soundstage_render_makes_a_photo_say_a_sentence_by_both_engines(
 ) -> None:
     small = {"width": 320, "height": 180, "fps": 25}
     short = {"script": "Hello there.", "lead_in_ms": 80, "tail_ms": 120}
-    line = guided(installation.folder, photo, canvas=small, **short)
+    line = guide_commands(installation.folder, photo, canvas=small, **short)
     done = installation.soundstage(*line, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     (video,) = (installation.folder / "out").glob("*.mp4")
-    streams = probed(video)
+    streams = probe_streams(video)
     codec, width, frames = streams["video"]
     assert (codec, width) == ("h264", 320) and frames > 15
     assert streams["audio"][0] == "aac"
@@ -129,10 +129,10 @@ def test_soundstage_render_makes_a_photo_say_a_sentence_by_both_engines(
 
 @pytest.mark.slow
 def test_the_guides_own_spec_makes_its_video(installation: Installation, photo: Path) -> None:
-    done = installation.soundstage(*guided(installation.folder, photo))
+    done = installation.soundstage(*guide_commands(installation.folder, photo))
     assert done.returncode == 0, done.stdout + done.stderr
     (video,) = (installation.folder / "out").glob("*.mp4")
-    codec, width, frames = probed(video)["video"]
+    codec, width, frames = probe_streams(video)["video"]
     assert (codec, width) == ("h264", 1920) and frames > 25
     record = json.loads(video.with_suffix(".provenance.json").read_text())
     licences = {one["name"]: one["licence"] for one in record["engines"]}
@@ -158,6 +158,6 @@ def test_soundstage_ask_does_the_same_for_a_persona_that_names_the_engine(
     done = installation.soundstage("ask", "Make a video where Ada says: Mama.")
     assert done.returncode == 0, done.stdout + done.stderr
     (video,) = (installation.folder / "out").glob("mama-*.mp4")
-    assert probed(video)["video"][:2] == ("h264", 1920)
+    assert probe_streams(video)["video"][:2] == ("h264", 1920)
     record = json.loads(video.with_suffix(".provenance.json").read_text())
     assert {"liveportrait", "latentsync"} <= {one["name"] for one in record["engines"]}

@@ -1,4 +1,4 @@
-"""What a stopped run had finished is there until there is a result: of every scene, of both stages."""
+"""Finished parts of a stopped run stay until there is a result: of every scene, of both stages."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ SpecOf = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the networks of both stages are asked for from here on."""
+def stage_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Records the calls of the networks of both stages from here on."""
     done = list[str]()
     denoise, draw = Sampler.denoise, Animator.draw
 
-    def denoised(self: Any, *given: Any, **more: Any) -> Any:
+    def record_denoise(self: Any, *arguments: Any, **more: Any) -> Any:
         done.append("mouth")
-        return denoise(self, *given, **more)
+        return denoise(self, *arguments, **more)
 
-    def drawn(self: Any, *given: Any) -> Any:
+    def record_draw(self: Any, *arguments: Any) -> Any:
         done.append("portrait")
-        return draw(self, *given)
+        return draw(self, *arguments)
 
-    monkeypatch.setattr(Sampler, "denoise", denoised)
-    monkeypatch.setattr(Animator, "draw", drawn)
+    monkeypatch.setattr(Sampler, "denoise", record_denoise)
+    monkeypatch.setattr(Animator, "draw", record_draw)
     return done
 
 
@@ -55,7 +55,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_render_that_is_stopped_while_it_is_assembled_draws_nothing_again(
     spec_of: SpecOf,
     tmp_path: Path,
-    computed: list[str],
+    stage_calls: list[str],
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     engine: str,
@@ -64,26 +64,26 @@ def test_a_render_that_is_stopped_while_it_is_assembled_draws_nothing_again(
     spec = RenderSpec.model_validate(spec_of(kind, engine, "Mama."))
     unfinished = tmp_path / "cache" / "unfinished"
 
-    def stopped(*_: Any) -> Any:
+    def stop(*_: Any) -> Any:
         raise Cancelled("render.cancelled", "Stopped.")
 
     with monkeypatch.context() as patch, pytest.raises(Cancelled):
-        patch.setattr(render, "assemble_video", stopped)
+        patch.setattr(render, "assemble_video", stop)
         render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    assert set(computed) == stages
+    assert set(stage_calls) == stages
     assert list(unfinished.iterdir())
-    kept = len(list(unfinished.iterdir()))
-    computed.clear()
-    told = list[Any]()
-    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=told.append))
-    assert computed == []
-    assert resumed(told) == [("one", kept)], "it says how much, and of which scene"
+    stored_parts = len(list(unfinished.iterdir()))
+    stage_calls.clear()
+    events = list[Any]()
+    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=events.append))
+    assert stage_calls == []
+    assert count_resumed(events) == [("one", stored_parts)], "it says how much, and of which scene"
     assert not list(unfinished.iterdir()), "the video is there: nothing is needed any more"
 
 
-def resumed(told: list[Any]) -> list[tuple[str, int]]:
+def count_resumed(events: list[Any]) -> list[tuple[str, int]]:
     """The scenes of which parts of a stopped run were used, and how many."""
-    notices = [line for line in told if getattr(line, "code", "") == "render.resumed"]
+    notices = [line for line in events if getattr(line, "code", "") == "render.resumed"]
     return [(notice.scene, int(notice.message.rstrip(".").rpartition(" ")[2])) for notice in notices]
 
 
@@ -94,7 +94,7 @@ def frames_of(path: Path) -> list[str]:
 
 
 def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
-    spec_of: SpecOf, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+    spec_of: SpecOf, tmp_path: Path, stage_calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The card vanishes in a step of the second chunk that reuses the depth of the step before: nothing of
     that depth may reach the second try, which begins the chunk anew.
@@ -106,66 +106,71 @@ def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
     steps = list[str]()
     whole, shallow = LatentSyncUNet.forward_full, LatentSyncUNet.forward_cached
 
-    def deep(self: Any, *given: Any) -> Any:
+    def deep(self: Any, *arguments: Any) -> Any:
         steps.append("whole")
-        return whole(self, *given)
+        return whole(self, *arguments)
 
-    def reusing(self: Any, *given: Any) -> Any:
+    def reusing(self: Any, *arguments: Any) -> Any:
         steps.append("shallow")
-        return shallow(self, *given)
+        return shallow(self, *arguments)
 
     monkeypatch.setattr(LatentSyncUNet, "forward_full", deep)
     monkeypatch.setattr(LatentSyncUNet, "forward_cached", reusing)
     render.render_video(spec, tmp_path / "whole" / "out.mp4", Context(cache=tmp_path / "other"))
-    everything, chunks = [*computed], computed.count("mouth")
+    everything, chunks = [*stage_calls], stage_calls.count("mouth")
     one = steps[: len(steps) // chunks]
     assert chunks >= 3 and steps == one * chunks and one[0] == "whole" and one[-2:] == ["shallow"] * 2
-    computed.clear()
+    stage_calls.clear()
     steps.clear()
 
-    def vanishing(self: Any, *given: Any) -> Any:
+    def vanishing(self: Any, *arguments: Any) -> Any:
         steps.append("shallow")
         if len(steps) == 2 * len(one) - 1:
             raise RuntimeError("CUDA error: the launch timed out and was terminated")
-        return shallow(self, *given)
+        return shallow(self, *arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"gpu\.lost"):
         patch.setattr(LatentSyncUNet, "forward_cached", vanishing)
         render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    assert computed.count("mouth") == 2 and list(unfinished.iterdir())
-    kept = len(list(unfinished.iterdir()))
-    drawn = computed.count("portrait")
-    computed.clear()
+    assert stage_calls.count("mouth") == 2 and list(unfinished.iterdir())
+    stored_parts = len(list(unfinished.iterdir()))
+    record_draw = stage_calls.count("portrait")
+    stage_calls.clear()
     steps.clear()
 
-    told = list[Any]()
-    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=told.append))
-    assert computed.count("mouth") == chunks - 1, "one chunk was finished"
+    events = list[Any]()
+    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=events.append))
+    assert stage_calls.count("mouth") == chunks - 1, "one chunk was finished"
     assert steps == one * (chunks - 1)
-    assert resumed(told) == [("one", kept)]
-    assert computed.count("portrait") == everything.count("portrait") - drawn
+    assert count_resumed(events) == [("one", stored_parts)]
+    assert stage_calls.count("portrait") == everything.count("portrait") - record_draw
     assert frames_of(tmp_path / "out.mp4") == frames_of(tmp_path / "whole" / "out.mp4")
     assert not list(unfinished.iterdir())
 
 
 @pytest.mark.slow
 def test_what_was_finished_with_another_reuse_is_not_taken_for_it(
-    spec_of: SpecOf, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+    spec_of: SpecOf, tmp_path: Path, stage_calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = RenderSpec.model_validate(spec_of("video", "latentsync", "Mama."))
 
-    def stopped(*_: Any) -> Any:
+    def stop(*_: Any) -> Any:
         raise Cancelled("render.cancelled", "Stopped.")
 
-    def made(reuse: int) -> int:
-        """How many chunks were computed by a run that is stopped in the end."""
+    def render_once(reuse: int) -> int:
+        """Returns how many chunks a run computed that is stopped at its end."""
         settings = Settings(steps=2, side_px=64, length=8, overlap=2, reuse=reuse)
-        computed.clear()
+        stage_calls.clear()
         with monkeypatch.context() as patch, pytest.raises(Cancelled):
             patch.setattr(models, "mouth_settings", lambda _: settings)
-            patch.setattr(render, "assemble_video", stopped)
+            patch.setattr(render, "assemble_video", stop)
             render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-        return computed.count("mouth")
+        return stage_calls.count("mouth")
 
-    chunks = made(reuse=1)
-    assert (chunks >= 2, made(reuse=1), made(reuse=2), made(reuse=2)) == (True, 0, chunks, 0)
+    chunks = render_once(reuse=1)
+    assert (chunks >= 2, render_once(reuse=1), render_once(reuse=2), render_once(reuse=2)) == (
+        True,
+        0,
+        chunks,
+        0,
+    )

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.torch
 HERE = Path(__file__).parent
 FRAMES, DRIVING_FRAMES = 9, 5
 SPEECH_HZ = 22_050
-KEPT_HZ = 44_100
+SOURCE_HZ = 44_100
 """What a sound at 22 050 Hz is encoded at, beside what networks hear at 16 000."""
 
 Avatar = Callable[..., subprocess.CompletedProcess[str]]
@@ -86,17 +86,19 @@ def test_the_line_of_a_lip_sync_from_files_to_a_file(avatar: Avatar, operator: P
 
     done = avatar(*line, "--person", "Ada Example", "--purpose", "course videos")
     assert done.returncode == 0, done.stderr
-    assert streams_of(operator / "out.mp4") == (("h264", FRAMES, 25), ("aac", KEPT_HZ))
-    told = dict(line.split(None, 1) for line in done.stdout.replace("drawn by", "drawn_by").splitlines())
-    assert told["video"] == "out.mp4" and told["provenance"] == "out.provenance.json"
-    assert told["drawn_by"].startswith("latentsync")
-    assert "OpenRAIL++-M" in told["weights"] and "MIT (OpenAI Whisper)" in told["weights"]
+    assert streams_of(operator / "out.mp4") == (("h264", FRAMES, 25), ("aac", SOURCE_HZ))
+    lines_by_name = dict(
+        line.split(None, 1) for line in done.stdout.replace("drawn by", "drawn_by").splitlines()
+    )
+    assert lines_by_name["video"] == "out.mp4" and lines_by_name["provenance"] == "out.provenance.json"
+    assert lines_by_name["drawn_by"].startswith("latentsync")
+    assert "OpenRAIL++-M" in lines_by_name["weights"] and "MIT (OpenAI Whisper)" in lines_by_name["weights"]
     record = json.loads((operator / "out.provenance.json").read_text())
     (face,) = (one for one in record["engines"] if one["role"] == "face")
     assert (face["name"], face["version"]) == ("latentsync", "1.6") and "OpenRAIL++-M" in face["licence"]
     assert record["consents"][0]["person"] == "Ada Example"
-    kept = json.loads((operator / "in.mp4.consent.json").read_text())
-    assert record["consents"][0]["id"] == kept["id"]
+    consent = json.loads((operator / "in.mp4.consent.json").read_text())
+    assert record["consents"][0]["id"] == consent["id"]
 
 
 def test_the_line_of_a_reenactment_from_files_to_the_next_free_name(avatar: Avatar, operator: Path) -> None:

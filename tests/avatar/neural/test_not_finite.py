@@ -15,8 +15,8 @@ from avatar.engines.neural import models  # noqa: E402
 from avatar.engines.neural.holder import ModelHolder  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.scene_renderer import SceneRenderer  # noqa: E402
 from avatar.pipeline.segment import SegmentFiles, make_segment  # noqa: E402
-from avatar.pipeline.shot import Shot  # noqa: E402
 from avatar.spec import RenderSpec  # noqa: E402
 
 
@@ -26,7 +26,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     load = models.load_mouth
 
-    def loaded(folder: Path, mode: Any, precision: str = "auto") -> Any:
+    def load_model(folder: Path, mode: Any, precision: str = "auto") -> Any:
         seen.append(precision)
         model = load(folder, mode, precision)
         if precision != "fp32":
@@ -34,7 +34,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 model.networks.unet.conv_out.weight[0, 0, 0, 0] = torch.inf
         return model
 
-    monkeypatch.setattr(models, "load_mouth", loaded)
+    monkeypatch.setattr(models, "load_mouth", load_model)
     return seen
 
 
@@ -51,15 +51,15 @@ def segment(spec_of: Callable[..., Any], tmp_path: Path) -> Callable[..., Segmen
 def test_it_is_drawn_again_in_fp32_which_the_process_stays_with(
     segment: Callable[..., SegmentFiles], loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shot, "on_processor", False)
+    monkeypatch.setattr(SceneRenderer, "on_processor", False)
     holder = ModelHolder(lambda: None)
-    made = segment("first", holder)
-    (notice,) = (one for one in made.record.warnings if one.code == "gpu.not_finite")
+    first = segment("first", holder)
+    (notice,) = (one for one in first.record.warnings if one.code == "gpu.not_finite")
     assert notice.message.endswith("are no numbers. Starting again in fp32.")
     again = segment("second", holder)
     assert loads == ["auto", "fp32"]
     assert not [one for one in again.record.warnings if one.code == "gpu.not_finite"]
-    assert again.video.read_bytes() == made.video.read_bytes()
+    assert again.video.read_bytes() == first.video.read_bytes()
 
 
 def test_on_the_processor_it_is_fp32_already_and_an_error(

@@ -35,12 +35,12 @@ def test_both_engines_stay_where_they_work_and_what_they_took_of_a_card_is_told(
     assert holder.on_card == ("liveportrait", "latentsync")
     assert done.peak_vram_mib == holder.peak_mib
     [use] = done.engines
-    told = {notice.code for notice in done.warnings if notice.code.startswith("engine.")}
+    codes = {notice.code for notice in done.warnings if notice.code.startswith("engine.")}
     if device == "cuda":
         assert holder.peak_mib is not None and CONTEXT_MIB < holder.peak_mib < MOST_MIB
-        assert use.mode in ("middle", "full", "large") and not told
+        assert use.mode in ("middle", "full", "large") and not codes
     else:
-        assert (holder.peak_mib, use.mode, told) == (None, "", {"engine.on_processor"})
+        assert (holder.peak_mib, use.mode, codes) == (None, "", {"engine.on_processor"})
 
 
 def test_auto_takes_both_engines_where_a_card_and_their_weights_are(

@@ -1,4 +1,4 @@
-"""What a long pause shows in a render: of a video, and of a photo that LivePortrait moves first."""
+"""The picture in a long pause of a render: of a video, and of a photo that LivePortrait moves first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
 from avatar.engines.base import EngineReport  # noqa: E402
-from avatar.engines.latentsync import following  # noqa: E402
-from avatar.engines.latentsync.engine import LatentSync, filmed  # noqa: E402
+from avatar.engines.latentsync import face_placement  # noqa: E402
+from avatar.engines.latentsync.engine import LatentSync, read_footage  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.segment import make_segment  # noqa: E402
 from avatar.spec import RenderSpec  # noqa: E402
@@ -25,25 +25,25 @@ TAIL_MS = 700
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
+def call_log(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
     """Pictures that LatentSync is given, and those it hands on. The lips of all count as shut."""
-    given, made = list[Any](), list[Any]()
+    inputs, outputs = list[Any](), list[Any]()
     drawing = LatentSync.pictures
 
-    def noted(pictures: Iterator[Any], into: list[Any]) -> Iterator[Any]:
+    def record_pictures(pictures: Iterator[Any], into: list[Any]) -> Iterator[Any]:
         for picture in pictures:
             into.append(picture.copy())
             yield picture
 
     @contextmanager
     def pictures(self: Any, job: Any, *more: Any) -> Iterator[Any]:
-        before = job.drawn or (lambda: filmed(job, EngineReport()))
-        with drawing(self, replace(job, drawn=lambda: noted(before(), given)), *more) as drawn:
-            yield noted(drawn, made)
+        before = job.drawn or (lambda: read_footage(job, EngineReport()))
+        with drawing(self, replace(job, drawn=lambda: record_pictures(before(), inputs)), *more) as drawn:
+            yield record_pictures(drawn, outputs)
 
     monkeypatch.setattr(LatentSync, "pictures", pictures)
-    monkeypatch.setattr(following, "lip_opening", lambda points: 0.0)
-    return given, made
+    monkeypatch.setattr(face_placement, "lip_opening", lambda points: 0.0)
+    return inputs, outputs
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
 )
 def test_a_long_pause_of_a_render_shows_the_given_frames_unless_all_are_to_be_drawn(
     spec_of: Callable[..., dict[str, Any]],
-    seen: tuple[list[Any], list[Any]],
+    call_log: tuple[list[Any], list[Any]],
     tmp_path: Path,
     kind: str,
     engine: str,
@@ -67,9 +67,9 @@ def test_a_long_pause_of_a_render_shows_the_given_frames_unless_all_are_to_be_dr
     segment = make_segment(
         RenderSpec.model_validate(spec), "one", tmp_path / "segment", Context(cache=tmp_path / "cache")
     )
-    given, made = seen
-    assert len(given) == len(made) == segment.record.frames
-    rests = [np.array_equal(one, other) for one, other in zip(given, made, strict=True)]
+    inputs, outputs = call_log
+    assert len(inputs) == len(outputs) == segment.record.frames
+    rests = [np.array_equal(one, other) for one, other in zip(inputs, outputs, strict=True)]
     (word,) = segment.record.words
     if choice:
         assert not any(rests)

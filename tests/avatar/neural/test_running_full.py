@@ -41,7 +41,7 @@ class Filling:
         self._bounded = False
         self.passes, self.full = 0, False
 
-    def passed(self) -> None:
+    def pass_call(self) -> None:
         """One pass begins."""
         self.passes += 1
         if self.passes == self._at:
@@ -76,21 +76,21 @@ class Filling:
 
 @pytest.fixture
 def filling(device: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Filling]]:
-    made = list[Filling]()
+    fillings = list[Filling]()
 
     def begin(at: int) -> Filling:
         filling, real = Filling(device, at), LatentSyncUNet.forward_full
-        made.append(filling)
+        fillings.append(filling)
 
-        def watched(self: Any, *given: Any) -> Any:
-            filling.passed()
-            return real(self, *given)
+        def record_call(self: Any, *arguments: Any) -> Any:
+            filling.pass_call()
+            return real(self, *arguments)
 
-        monkeypatch.setattr(LatentSyncUNet, "forward_full", watched)
+        monkeypatch.setattr(LatentSyncUNet, "forward_full", record_call)
         return filling
 
     yield begin
-    for one in made:
+    for one in fillings:
         one.free()
 
 
@@ -122,17 +122,17 @@ def test_a_device_that_runs_full_is_tried_once_more_with_less_and_draws_the_same
     run: Run, device: str, filling: Callable[[int], Filling], tmp_path: Path
 ) -> None:
     assert run("undisturbed").frames == 6
-    full, told = filling(2), list[Any]()
+    full, events = filling(2), list[Any]()
 
     def neighbour(line: Any) -> None:
         """Leaves when it is told that the card is full."""
         if getattr(line, "code", "") == "gpu.out_of_memory":
-            told.append(line)
+            events.append(line)
             full.free()
 
     done = run("tried twice", neighbour)
     assert done.frames == 6 and [use.mode for use in done.engines] == ["low"]
-    [notice] = told
+    [notice] = events
     assert re.search(r"latentsync needed \d+ MiB more", notice.message)
     assert notice.message.endswith("Starting again with less at a time.")
     assert bool(re.search(OF_A_CARD, notice.message)) == (device == "cuda")
@@ -149,14 +149,16 @@ def test_a_device_that_stays_full_is_an_error_with_its_numbers_and_leaves_nothin
     run: Run, device: str, filling: Callable[[int], Filling], tmp_path: Path
 ) -> None:
     filling(2)
-    told = list[Any]()
+    events = list[Any]()
     with pytest.raises(Unavailable) as full:
-        run("full", told.append)
+        run("full", events.append)
     assert full.value.code == "gpu.out_of_memory"
     assert re.search(r"latentsync needed \d+ MiB more", full.value.message)
     assert bool(re.search(OF_A_CARD, full.value.message)) == (device == "cuda")
     assert "a larger one" in full.value.hint
-    assert len([line for line in told if getattr(line, "code", "") == "gpu.out_of_memory"]) == 1, "one notice"
+    assert len([line for line in events if getattr(line, "code", "") == "gpu.out_of_memory"]) == 1, (
+        "one notice"
+    )
     assert not (tmp_path / "full" / "out.mp4").exists()
 
 
@@ -166,15 +168,15 @@ def test_who_has_a_small_lease_is_told_what_is_theirs_and_is_not_tried_again(
     """1024 MiB, of which the driver's part is taken off: the mode is `low` from the beginning."""
     monkeypatch.setenv("SOUNDSTAGE_VRAM_MIB", "1024")
     filling(1)
-    told = list[Any]()
+    events = list[Any]()
     with pytest.raises(Unavailable, match=r"gpu\.out_of_memory") as full:
-        run("leased", told.append, **({"vram": "low"} if device == "cpu" else {}))
+        run("leased", events.append, **({"vram": "low"} if device == "cpu" else {}))
     assert ("1024 MiB are ours" in full.value.message) == (device == "cuda")
-    assert not [line for line in told if getattr(line, "code", "") == "gpu.out_of_memory"]
+    assert not [line for line in events if getattr(line, "code", "") == "gpu.out_of_memory"]
 
 
 def test_a_lease_of_enough_is_kept_to(run: Run, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a lease leaves decides the mode, whatever is free beside it."""
+    """The memory of the lease decides the mode, however much more is free."""
     monkeypatch.setenv("SOUNDSTAGE_VRAM_MIB", "4096")
     if device == "cuda":
         torch.cuda.empty_cache()

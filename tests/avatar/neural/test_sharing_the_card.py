@@ -1,4 +1,4 @@
-"""What the chain does when the card is small, full, or asked for twice: with small random networks, a budget
+"""The chain on a card that is small, full, or used twice: with small random networks, a budget
 that the test sets, and torch's own error for a full card; on the processor, and in part on a card, too.
 """
 
@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
 from avatar.engines.card_memory import out_of_memory  # noqa: E402
-from avatar.engines.latentsync.chunks import plan_chunks  # noqa: E402
+from avatar.engines.latentsync.clip import plan_chunks  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.neural import engine  # noqa: E402
 from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
@@ -55,18 +55,18 @@ def fails(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     """The first so many chunks find the card full."""
     denoise, failed = Sampler.denoise, list[int]()
 
-    def full(self: Any, *given: Any, **more: Any) -> Any:
+    def full(self: Any, *arguments: Any, **more: Any) -> Any:
         if len(failed) < times:
             failed.append(len(failed))
             raise torch.cuda.OutOfMemoryError(FULL)
-        return denoise(self, *given, **more)
+        return denoise(self, *arguments, **more)
 
     monkeypatch.setattr(Sampler, "denoise", full)
     return failed
 
 
-def frames_of(made: SegmentFiles) -> np.ndarray[Any, Any]:
-    with av.open(str(made.video)) as container:
+def frames_of(result: SegmentFiles) -> np.ndarray[Any, Any]:
+    with av.open(str(result.video)) as container:
         return np.stack([one.to_ndarray(format="bgr24") for one in container.decode(video=0)]).astype(int)
 
 
@@ -94,9 +94,9 @@ def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_
 def test_a_neighbour_who_comes_while_both_work_parks_neither(segment: Callable[..., SegmentFiles]) -> None:
     """LivePortrait draws on in its thread; parked in the midst of it, it would have lost its card."""
     holder = ModelHolder(lambda: 100 * MIB if holder.loads else None)
-    made = segment("crowded", holder=holder)
+    result = segment("crowded", holder=holder)
     assert holder.on_card == ("liveportrait", "latentsync")
-    assert made.video.read_bytes() == segment("alone").video.read_bytes()
+    assert result.video.read_bytes() == segment("alone").video.read_bytes()
 
 
 @pytest.mark.slow
@@ -116,14 +116,14 @@ def test_a_full_card_is_tried_once_more_in_the_low_mode_with_the_same_frames(
 ) -> None:
     undisturbed = segment("undisturbed", kind, engine)
     fails(monkeypatch, 1)
-    holder, told = ModelHolder(lambda: None), list[Any]()
-    made = segment("tried twice", kind, engine, holder=holder, tell=told.append)
+    holder, events = ModelHolder(lambda: None), list[Any]()
+    result = segment("tried twice", kind, engine, holder=holder, tell=events.append)
     # In parts a level may tip over (`latentsync/test_modes_and_numbers.py`), and its picture is encoded anew.
-    assert np.abs(frames_of(made) - frames_of(undisturbed)).mean() < 0.2
-    (notice,) = (one for one in made.record.warnings if one.code == "gpu.out_of_memory")
+    assert np.abs(frames_of(result) - frames_of(undisturbed)).mean() < 0.2
+    (notice,) = (one for one in result.record.warnings if one.code == "gpu.out_of_memory")
     assert "needed 1536 MiB more" in notice.message and "Starting again" in notice.message
-    assert notice in told
-    assert "render.resumed" not in [getattr(one, "code", "") for one in told], (
+    assert notice in events
+    assert "render.resumed" not in [getattr(one, "code", "") for one in events], (
         "its own first try is no earlier run"
     )
     assert holder.loads[-1] == "latentsync low"
@@ -145,12 +145,12 @@ def test_a_card_that_stays_full_is_an_error_with_the_numbers_and_leaves_nothing(
 def test_a_stop_ends_both_stages_and_leaves_nothing(
     segment: Callable[..., SegmentFiles], tmp_path: Path
 ) -> None:
-    asked = 0
+    calls = 0
 
     def check() -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 12:
+        nonlocal calls
+        calls += 1
+        if calls > 12:
             raise Cancelled("render.cancelled", "Stopped.")
 
     with pytest.raises(Cancelled):
@@ -165,14 +165,14 @@ def test_a_segment_that_was_stopped_goes_on_where_it_stood_and_is_the_same(
     undisturbed = segment("undisturbed", script=LONGER)
     denoise, computed = Sampler.denoise, list[int]()
 
-    def counted(self: Any, noise: Any, chunks: Any, *more: Any) -> Any:
+    def count_calls(self: Any, noise: Any, chunks: Any, *more: Any) -> Any:
         if len(computed) == 2:
             computed.append(0)
             raise Cancelled("render.cancelled", "Stopped.")
         computed.append(len(chunks))
         return denoise(self, noise, chunks, *more)
 
-    monkeypatch.setattr(Sampler, "denoise", counted)
+    monkeypatch.setattr(Sampler, "denoise", count_calls)
     with pytest.raises(Cancelled):
         segment("stopped", script=LONGER)
     assert len(computed) == 3 and not (tmp_path / "stopped").exists()
@@ -191,19 +191,19 @@ def test_the_first_stage_is_never_far_ahead_of_the_second(
     moved, farthest = 0, list[int]()
     moving = engine.photo_pictures
 
-    def counted(*given: Any) -> Iterator[Any]:
+    def count_calls(*arguments: Any) -> Iterator[Any]:
         nonlocal moved
-        for picture in moving(*given):
+        for picture in moving(*arguments):
             moved += 1
             yield picture
 
-    def written(frame: Any) -> None:
+    def record_write(frame: Any) -> None:
         if isinstance(frame, FrameProgress):
             farthest.append(moved - frame.done_frames)
 
-    monkeypatch.setattr(engine, "photo_pictures", counted)
-    made = segment("long", script=LONGER, tell=written)
-    assert moved == made.record.frames > 60
+    monkeypatch.setattr(engine, "photo_pictures", count_calls)
+    result = segment("long", script=LONGER, tell=record_write)
+    assert moved == result.record.frames > 60
     # A chunk of 16, fourteen made ahead, those that are laid into the scene, and what the encoder is at.
     assert max(farthest) < 48
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.spec.unfinished import VARIABLE, list_of, unfinished_folder
+from avatar.spec.unfinished import VARIABLE, list_of, resume_folder
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "work")]
@@ -52,7 +52,7 @@ class Farm:
 
     @property
     def parts(self) -> set[str]:
-        return {path.stem for path in unfinished_folder(self.folder / "cache").glob("*.part")}
+        return {path.stem for path in resume_folder(self.folder / "cache").glob("*.part")}
 
     @property
     def computed(self) -> list[str]:
@@ -77,16 +77,16 @@ class Farm:
             env={**os.environ, "NOMAD_TASK_DIR": str(self.folder / "local")},
         )
 
-    def ended(self, process: subprocess.Popen[bytes]) -> Ended:
+    def wait_for_end(self, process: subprocess.Popen[bytes]) -> Ended:
         code = process.wait(120)
         assert self.control.end is not None
         done = Counter(line.partition(" ")[0] for line in self.computed if line.endswith(" done"))
         return Ended(code, self.control.end, done, {*self.control.outputs})
 
     def run(self, **environment: str) -> Ended:
-        return self.ended(self.worker(**environment))
+        return self.wait_for_end(self.worker(**environment))
 
-    def stopped(self, stage: str, after: int, **environment: str) -> Ended:
+    def stop_at(self, stage: str, after: int, **environment: str) -> Ended:
         """Told to stop in the middle of the part that follows `after` whole ones of that stage."""
         process = self.worker(SLOW_STAGE=stage, SLOW_AFTER=str(after), SLOW_S=str(SLOW_S), **environment)
         deadline = time.monotonic() + 120
@@ -95,7 +95,7 @@ class Farm:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        return self.ended(process)
+        return self.wait_for_end(process)
 
 
 @pytest.fixture
@@ -124,11 +124,11 @@ def farm(
     }
     threading.Thread(target=control.serve_forever, daemon=True).start()
 
-    def made(name: str) -> Farm:
+    def create_farm(name: str) -> Farm:
         (tmp_path / name).mkdir()
         return Farm(tmp_path / name, control)
 
-    yield made
+    yield create_farm
     control.shutdown()
     control.server_close()
 
@@ -158,7 +158,7 @@ def test_a_worker_that_is_stopped_in_each_stage_goes_on_from_where_it_stood(
     node, computed = farm("node"), Counter[str]()
     for stage, after, environment in stops:
         before = node.parts
-        stopped = node.stopped(stage, after, **environment)
+        stopped = node.stop_at(stage, after, **environment)
         assert (stopped.code, stopped.end["ended_by"]) == (143, "cancel")
         assert stopped.end["returncode"] == 143, "it went by itself within GRACE_S: nobody had to kill it"
         assert stopped.end["failure"]["code"] == "render.cancelled"

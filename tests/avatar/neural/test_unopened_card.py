@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.card import answering_card, held_card, opened_card  # noqa: E402
+from avatar.engines.card import answering_card, hold_card, open_card  # noqa: E402
 from avatar.engines.card_memory import find_card  # noqa: E402
 from avatar.engines.neural.choice import Machine  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
@@ -35,7 +35,7 @@ CASES = [
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+def break_card(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
     """Torch finds a card, and every question about it fails."""
 
     def make(error: Exception) -> None:
@@ -49,15 +49,15 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
     return make
 
 
-@pytest.mark.parametrize(("error", "said"), CASES)
+@pytest.mark.parametrize(("error", "message"), CASES)
 def test_whoever_opens_it_gets_an_error_with_code_sentence_and_hint(
-    broken: Callable[[Exception], None], error: Exception, said: str
+    break_card: Callable[[Exception], None], error: Exception, message: str
 ) -> None:
-    broken(error)
-    with pytest.raises(Unavailable, match=said) as told:
-        opened_card("latentsync")
-    assert told.value.hint
-    with pytest.raises(Unavailable, match=said), held_card("liveportrait", low=True):
+    break_card(error)
+    with pytest.raises(Unavailable, match=message) as raised_error:
+        open_card("latentsync")
+    assert raised_error.value.hint
+    with pytest.raises(Unavailable, match=message), hold_card("liveportrait", low=True):
         pass
 
 
@@ -72,26 +72,26 @@ def test_a_card_that_torch_has_no_kernels_for_is_called_too_old_and_not_lost(
     built = ["sm_75", "sm_90a", "compute_120"]
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
     with pytest.raises(Unavailable, match=r"gpu\.too_old: GTX 1080 is of compute capability 6\.1.* 7\.5 and"):
-        opened_card("latentsync")
+        open_card("latentsync")
     built.insert(0, "sm_61")
-    card = opened_card("latentsync")
+    card = open_card("latentsync")
     assert card is not None and card.compute == 61
 
 
-@pytest.mark.parametrize(("error", "said"), CASES[:1] + CASES[-1:])
+@pytest.mark.parametrize(("error", "message"), CASES[:1] + CASES[-1:])
 @pytest.mark.usefixtures("small_networks")
 def test_a_scene_that_names_its_engine_ends_with_that_error_and_leaves_nothing(
-    broken: Callable[[Exception], None], spec_of: SpecOf, tmp_path: Path, error: Exception, said: str
+    break_card: Callable[[Exception], None], spec_of: SpecOf, tmp_path: Path, error: Exception, message: str
 ) -> None:
     spec = RenderSpec.model_validate(spec_of("video", "latentsync", "Mama."))
-    broken(error)
-    with pytest.raises(Unavailable, match=said):
+    break_card(error)
+    with pytest.raises(Unavailable, match=message):
         make_segment(spec, "one", tmp_path / "made", Context(cache=tmp_path / "cache"))
     assert not (tmp_path / "made").exists()
 
 
-def test_auto_draws_without_it(broken: Callable[[Exception], None], checkpoints: Path) -> None:
-    broken(LATE)
+def test_auto_draws_without_it(break_card: Callable[[Exception], None], checkpoints: Path) -> None:
+    break_card(LATE)
     found = Machine(checkpoints, lambda: True, lambda: True, find_card).finding("latentsync")
     assert found.state == "no_card" and "no kernel image is available" in found.sentence
 

@@ -47,8 +47,8 @@ def verb(
     for person in (clip, photo):
         person.with_name(f"{person.name}.consent.json").write_text(json.dumps(AGREED))
 
-    def run(*given: object) -> dict[str, Any]:
-        words = [str(one) for one in given]
+    def run(*arguments: object) -> dict[str, Any]:
+        words = [str(one) for one in arguments]
         status = main([*words, "--models", str(tiny), f"--cache={tmp_path / 'cache'}", "--json"])
         line: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert status == 0, line
@@ -78,7 +78,7 @@ def test_lipsync_makes_the_same_video_in_the_low_mode_and_says_in_which(
     """Before they are encoded frames differ by a level at most (`test_modes_and_numbers.py`); the encoder
     makes more of that here and there.
     """
-    made = {}
+    frames = {}
     for vram in ("auto", "low"):
         out = tmp_path / f"{vram}.mp4"
         line = verb("lipsync", "--video", clip, "--audio", sound, "--out", out, "--vram", vram, *FAST)
@@ -88,16 +88,16 @@ def test_lipsync_makes_the_same_video_in_the_low_mode_and_says_in_which(
         assert (
             use["mode"] == "low" if vram == "low" else use["mode"] in (MODES if device == "cuda" else ("",))
         )
-        made[vram] = frames_of(out)
-        assert len(made[vram]) == FRAMES
+        frames[vram] = frames_of(out)
+        assert len(frames[vram]) == FRAMES
         with av.open(str(out)) as container:
             assert container.streams.audio[0].rate >= 16_000
-    between = np.abs(made["auto"] - made["low"])
+    between = np.abs(frames["auto"] - frames["low"])
     print(f"auto and low on {device}: {between.max()} levels at most, {between.mean():.4f} on average")
     assert between.mean() < 0.2
     filmed = frames_of(clip)[:FRAMES]
-    assert filmed.shape == made["auto"].shape
-    assert np.abs(made["auto"] - filmed).max() > 40, "another mouth"
+    assert filmed.shape == frames["auto"].shape
+    assert np.abs(frames["auto"] - filmed).max() > 40, "another mouth"
 
 
 @pytest.mark.parametrize("source", ["photo", "clip"])
@@ -109,9 +109,9 @@ def test_reenact_moves_a_photo_and_a_video(
     assert (line["event"], line["frames"]) == ("result", FRAMES)
     [use] = line["engines"]
     assert (use["engine"], use["mode"]) == ("liveportrait", "full" if device == "cuda" else "")
-    made = frames_of(out)
-    assert len(made) == FRAMES
-    assert np.abs(made[0] - made[-1]).max() > 8, "the face moves"
+    frames = frames_of(out)
+    assert len(frames) == FRAMES
+    assert np.abs(frames[0] - frames[-1]).max() > 8, "the face moves"
 
 
 def driving(folder: Path) -> Path:
@@ -124,6 +124,6 @@ def driving(folder: Path) -> Path:
     rows["exp"] += 0.02 * np.arange(FRAMES)[:, None, None]
     rows |= {"rotation": np.tile(np.eye(3), (FRAMES, 1, 1)), "scale": np.ones(FRAMES)}
     rows |= {"eyes": np.full((FRAMES, 2), 0.3), "lips": np.linspace(0.0, 0.3, FRAMES)}
-    as_kept = {name: values.astype(np.float32) for name, values in rows.items()}
-    save_template(MotionTemplate(25.0, as_kept), folder / "motion.npz")
+    as_stored = {name: values.astype(np.float32) for name, values in rows.items()}
+    save_template(MotionTemplate(25.0, as_stored), folder / "motion.npz")
     return folder / "motion.npz"

@@ -25,7 +25,7 @@ from avatar.engines.neural.holder import MIB, ModelHolder  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.segment import make_segment  # noqa: E402
 from avatar.spec import RenderSpec  # noqa: E402
-from avatar.spec.unfinished import unfinished_folder  # noqa: E402
+from avatar.spec.unfinished import resume_folder  # noqa: E402
 
 SIDE, FPS = 64, 5
 Usage = namedtuple("Usage", "total used free")
@@ -42,7 +42,7 @@ def noise(count: int, drawn: list[int] | None = None) -> Iterator[Any]:
 
 @pytest.fixture
 def space(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None]:
-    """What is left on the disk, as the test says; asked for each time."""
+    """The free space of the disk that the test sets; read each time."""
 
     def left(free: Callable[[], int]) -> None:
         for module in (hand_over, resume_cache):
@@ -98,14 +98,14 @@ def test_a_disk_that_is_full_all_the_same_is_told_by_its_folder(tmp_path: Path) 
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Where pictures were written to wait."""
+    """Records the paths of pictures that wait."""
     write, paths = hand_over.write_pictures, list[Path]()
 
-    def noted(path: Path, *given: Any) -> None:
+    def record_write(path: Path, *arguments: Any) -> None:
         paths.append(path)
-        write(path, *given)
+        write(path, *arguments)
 
-    monkeypatch.setattr("avatar.engines.neural.engine.write_pictures", noted)
+    monkeypatch.setattr("avatar.engines.neural.engine.write_pictures", record_write)
     return paths
 
 
@@ -124,26 +124,28 @@ def test_nothing_waits_any_more_when_a_scene_has_failed(
     """Both engines in turn: the card has no room for both. What was drawn is kept for another try, unless the
     disk is nearly full.
     """
-    told = {"full disk": "render.disk_full", "stopped": "render.cancelled", "failed": "test.failed"}
+    codes = {"full disk": "render.disk_full", "stopped": "render.cancelled", "failed": "test.failed"}
     if ending == "full disk":
         space(lambda: 1000)
     else:
 
-        def broken(*_: Any, **__: Any) -> Any:
+        def raise_error(*_: Any, **__: Any) -> Any:
             assert waiting[0].stat().st_size > 10_000, "in the midst of it"
             error = Cancelled if ending == "stopped" else Unavailable
-            raise error(told[ending], "It ends here.")
+            raise error(codes[ending], "It ends here.")
 
-        monkeypatch.setattr(LatentSync, "pictures", broken)
+        monkeypatch.setattr(LatentSync, "pictures", raise_error)
     context = Context(cache=tmp_path / "cache", holder=ModelHolder(lambda: 6000 * MIB))
-    made = spec_of("photo", "liveportrait+latentsync", "One two three." if ending == "full disk" else "Mama.")
+    scene_spec = spec_of(
+        "photo", "liveportrait+latentsync", "One two three." if ending == "full disk" else "Mama."
+    )
     if ending == "full disk":  # more than a second, of few pictures
-        made["canvas"]["fps"] = 10
-    spec = RenderSpec.model_validate(made)
+        scene_spec["canvas"]["fps"] = 10
+    spec = RenderSpec.model_validate(scene_spec)
     folder = tmp_path / "made"
-    with pytest.raises((Unavailable, Cancelled), match=told[ending].replace(".", r"\.")):
+    with pytest.raises((Unavailable, Cancelled), match=codes[ending].replace(".", r"\.")):
         make_segment(spec, "one", folder, context)
     assert not folder.exists(), "nothing half done"
     assert len(waiting) == 1 and not waiting[0].exists()
     assert not [*tmp_path.rglob("moved.mkv")]
-    assert bool([*unfinished_folder(context.cache).glob("*.part")]) == (ending != "full disk")
+    assert bool([*resume_folder(context.cache).glob("*.part")]) == (ending != "full disk")

@@ -27,7 +27,7 @@ def write_tiny(folder: Path) -> Path:
 
 
 def as_if_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where engines are opened, those files are what they expect; all else is as people have it."""
+    """Makes opened engines expect these small files; all else is as for users."""
     import avatar.engines.liveportrait.engine as portrait
     import torch
     from avatar.engines.latentsync import loading

@@ -14,19 +14,20 @@ import numpy.typing as npt
 import torch
 from avatar.engines.latentsync.align import Aligner
 from avatar.engines.latentsync.faces import (
+    crop_of,
+    cut_out,
     face_mask,
     faces_to_tensor,
     mask_faces,
     mask_to_latent,
     paste_surroundings,
+    warp_back,
 )
-from avatar.engines.latentsync.mel import LogMel
 from avatar.engines.latentsync.sampler import Conditions, Sampler
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet import LatentSyncUNet
 from avatar.engines.latentsync.vae import FaceCoder, open_vae
-from avatar.engines.latentsync.warp import crop_of, cut_out, lay_back
-from avatar.engines.latentsync.whisper import WhisperEncoder, feature_blocks, frame_tokens
+from avatar.engines.latentsync.whisper import LogMel, WhisperEncoder, feature_blocks, frame_tokens
 from seeded import Array, noise, weights
 
 FIGURES = Path(__file__).parent / "latentsync.npz"
@@ -54,8 +55,8 @@ def fill(module: Any, seed: int, only: str = "") -> None:
     """Seeded weights for a network of either side; what follows from a formula stays."""
     state = module.state_dict()
     shapes = {key: tuple(value.shape) for key, value in state.items() if key.startswith(only)}
-    made = weights({key.removeprefix(only): shape for key, shape in shapes.items()}, seed)
-    for key, value in made.items():
+    tensors = weights({key.removeprefix(only): shape for key, shape in shapes.items()}, seed)
+    for key, value in tensors.items():
         if not key.endswith(CONSTANT):
             state[only + key] = torch.from_numpy(tame(key, value))
     module.load_state_dict(state)
@@ -91,24 +92,24 @@ def frames(count: int) -> Pixels:
     """RGB frames (count, 240, 320, 3) of moving smooth colour with some grain."""
     width, height = FRAME_SIZE
     x, y = np.meshgrid(np.arange(width), np.arange(height))
-    made = []
+    tensors = []
     for index in range(count):
         waves = [np.sin(x / (17 + 4 * c) + y / (23 - 3 * c) + index / (3 + c)) for c in range(3)]
         grain = 8 * noise(f"grain {index}", (height, width, 3))
-        made.append(np.clip(128 + 90 * np.stack(waves, axis=-1) + grain, 0, 255).astype(np.uint8))
-    return np.stack(made)
+        tensors.append(np.clip(128 + 90 * np.stack(waves, axis=-1) + grain, 0, 255).astype(np.uint8))
+    return np.stack(tensors)
 
 
 def anchors(count: int) -> npt.NDArray[np.float64]:
     """Left brow, right brow, nose (count, 3, 2) of a face that moves, turns, grows, and leaves the frame."""
     face = np.array([[-24.0, -18.0], [25.0, -19.0], [1.0, 12.0]])
-    made = []
+    tensors = []
     for index in range(count):
         angle, size = 0.25 * np.sin(index / 5), 1.0 + 0.3 * np.sin(index / 7)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         centre = np.array([160 + 70 * np.sin(index / 4), 110 + 40 * np.cos(index / 6)])
-        made.append(size * face @ turn.T + centre)
-    return np.round(np.stack(made))
+        tensors.append(size * face @ turn.T + centre)
+    return np.round(np.stack(tensors))
 
 
 def plain_frames(count: int) -> Pixels:
@@ -123,21 +124,21 @@ def network_inputs(frames_per_chunk: int, chunks: int = 2, side: int = 16) -> tu
 
 
 def our_unet(shape: UNetShape = SMALL) -> LatentSyncUNet:
-    made = LatentSyncUNet(shape)
-    fill(made, 1)
-    return made
+    tensors = LatentSyncUNet(shape)
+    fill(tensors, 1)
+    return tensors
 
 
 def our_whisper() -> WhisperEncoder:
-    made = WhisperEncoder()
-    fill(made, 2)
-    return made
+    tensors = WhisperEncoder()
+    fill(tensors, 2)
+    return tensors
 
 
 def our_vae() -> Any:
-    made = open_vae(**SMALL_VAE)
-    fill(made, 3)
-    return made
+    tensors = open_vae(**SMALL_VAE)
+    fill(tensors, 3)
+    return tensors
 
 
 def our_tokens(samples: Array, count: int) -> torch.Tensor:
@@ -150,14 +151,14 @@ def our_matrices(count: int) -> list[Matrix]:
 
 
 def our_crops(pictures: Pixels, matrices: list[Matrix]) -> Pixels:
-    """What the networks are shown, (frames, side, side, 3)."""
+    """Returns the crops for the networks, (frames, side, side, 3)."""
     return np.stack([cut_out(p, m, SIDE_PX, CPU) for p, m in zip(pictures, matrices, strict=True)])
 
 
 def whole_crops(pictures: Pixels, matrices: list[Matrix]) -> Array:
     """Crops before they are cut to levels, (frames, height, width, 3)."""
-    made = [crop_of(p, m, SIDE_PX, CPU) for p, m in zip(pictures, matrices, strict=True)]
-    return np.asarray(torch.stack(made).permute(0, 2, 3, 1))
+    tensors = [crop_of(p, m, SIDE_PX, CPU) for p, m in zip(pictures, matrices, strict=True)]
+    return np.asarray(torch.stack(tensors).permute(0, 2, 3, 1))
 
 
 def our_faces(samples: Array, crops: Pixels) -> torch.Tensor:
@@ -184,7 +185,7 @@ def our_frames(pictures: Pixels, faces: torch.Tensor, matrices: list[Matrix]) ->
     """Faces laid back, before they are cut to levels."""
     out = pictures.astype(np.float32)
     for frame, face, matrix in zip(out, faces, matrices, strict=True):
-        patch = lay_back(frame, face, matrix)
+        patch = warp_back(frame, face, matrix)
         if patch is not None:
             height, width = patch.pixels.shape[:2]
             frame[patch.top : patch.top + height, patch.left : patch.left + width] = patch.pixels

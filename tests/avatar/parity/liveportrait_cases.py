@@ -35,23 +35,27 @@ NETWORKS = ("appearance", "motion", "warping", "generator", "stitching", "eyes",
 Inputs = dict[str, Array]
 
 
-def seeded_weights(network: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+def weights_of_network(network: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """As `seeded.weights`; the heads of M are tamed to give a face near the middle, not a heap of points."""
-    made = weights(shapes, seed=NETWORKS.index(network))
+    by_name = weights(shapes, seed=NETWORKS.index(network))
     if network == "motion":
         for head, gain in {"kp": 0.35, "exp": 0.04, "t": 0.05, "scale": 0.05}.items():
             for part in ("weight", "bias"):
-                made[f"detector.fc_{head}.{part}"] = made[f"detector.fc_{head}.{part}"] * np.float32(gain)
-        made["detector.fc_scale.bias"] = made["detector.fc_scale.bias"] + np.float32(1.2)
+                by_name[f"detector.fc_{head}.{part}"] = by_name[f"detector.fc_{head}.{part}"] * np.float32(
+                    gain
+                )
+        by_name["detector.fc_scale.bias"] = by_name["detector.fc_scale.bias"] + np.float32(1.2)
     if network in ("stitching", "eyes", "lips"):
-        last = max(key for key in made if key.endswith("weight"))
+        last = max(key for key in by_name if key.endswith("weight"))
         for key in (last, last.replace("weight", "bias")):
-            made[key] = made[key] * np.float32(0.05)
-    return made
+            by_name[key] = by_name[key] * np.float32(0.05)
+    return by_name
 
 
 def network_inputs(network: str, sizes: Sizes) -> tuple[Array, ...]:
-    """What a network is given, in the order of our forward methods; batches of two but for the largest."""
+    """Returns the inputs of a network, in the order of our forward methods; batches of two but for the
+    largest.
+    """
     batch = 1 if sizes == PUBLISHED else 2
     side = sizes.picture_px
     coarse = side // 2**sizes.halvings

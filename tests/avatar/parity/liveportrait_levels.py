@@ -1,9 +1,9 @@
-"""How finished frames are held to figures of the original's, where some values may be a level apart."""
+"""Compares finished frames with figures of the original's, where some values may be a level apart."""
 
 from __future__ import annotations
 
 import numpy as np
-from seeded import KEPT, Array, figures
+from seeded import FIGURES_PER_ARRAY, Array, figures
 
 FEW = 0.01
 """Of the values that are kept: one or two."""
@@ -17,6 +17,8 @@ def assert_levels(frames: Array, theirs: Array, error: float, *, most: int) -> N
     ours = figures(frames)
     apart = np.abs(ours.astype(np.float64) - theirs)
     off = apart > error * theirs[-1]
-    assert off[:KEPT].sum() <= FEW * KEPT, f"{off[:KEPT].sum()} values of {KEPT} are off"
-    assert apart[:KEPT].max() <= most
-    assert not off[KEPT:].any(), "the whole is off"
+    assert off[:FIGURES_PER_ARRAY].sum() <= FEW * FIGURES_PER_ARRAY, (
+        f"{off[:FIGURES_PER_ARRAY].sum()} values of {FIGURES_PER_ARRAY} are off"
+    )
+    assert apart[:FIGURES_PER_ARRAY].max() <= most
+    assert not off[FIGURES_PER_ARRAY:].any(), "the whole is off"

@@ -1,4 +1,4 @@
-"""What is compared step by step of our LivePortrait and the original, with crops of the published 512 pixels:
+"""The steps of our LivePortrait that are compared with the original, with crops of the published 512 pixels:
 pictures and the points of the faces in them, and our results.
 
 `bench/parity/steps_liveportrait.py` runs the original on them and keeps figures; the tests run ours.
@@ -23,8 +23,8 @@ from avatar.engines.liveportrait.poses import Manner, SourceFace, still_poses
 from avatar.engines.liveportrait.reenactment import Reenactment, openings_of
 from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import Points
-from liveportrait_cases import NETWORKS, STEP_SIZES, seeded_weights
-from liveportrait_whole import Pixels, as_cut, laid_onto, landmarks
+from liveportrait_cases import NETWORKS, STEP_SIZES, weights_of_network
+from liveportrait_whole import Pixels, as_cut, landmarks, paste_onto
 from seeded import Array, noise
 
 CROP_PX = STEP_SIZES.output_px
@@ -72,13 +72,13 @@ def points(index: int) -> Points:
     """Landmarks (478, 3) of the face in picture `index`."""
     angle, size, centre = PLACES[index % len(PLACES)] if index < len(PLACES) else (0.05, 2.4, (310, 230))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    made = landmarks("step", index)
-    made[:, :2] = size * (made[:, :2] - np.array([100, 80])) @ turn.T + np.array(centre)
-    return made
+    placed = landmarks("step", index)
+    placed[:, :2] = size * (placed[:, :2] - np.array([100, 80])) @ turn.T + np.array(centre)
+    return placed
 
 
 def corners_apart(ours: Matrix, theirs: Array) -> float:
-    """How far apart two matrices from picture to crop place the picture's corners, in pixels of the crop."""
+    """Returns how far apart two matrices place the picture's corners, in pixels of the crop."""
     corners = np.array([[0, 0, 1], [WIDTH, 0, 1], [WIDTH, HEIGHT, 1], [0, HEIGHT, 1]]).T
     return float(np.abs((ours - theirs.astype(np.float64)) @ corners).max())
 
@@ -93,27 +93,27 @@ def face() -> Pixels:
     return np.asarray(np.clip(128 + 60 * drawn, 0, 255), np.uint8)
 
 
-def seeded_networks() -> Networks:
-    made = Networks(STEP_SIZES)
+def networks_of_seed() -> Networks:
+    networks = Networks(STEP_SIZES)
     for network in NETWORKS:
-        module = getattr(made, network)
+        module = getattr(networks, network)
         shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-        values = seeded_weights(network, shapes)
+        values = weights_of_network(network, shapes)
         module.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in values.items()})
-    return made
+    return networks
 
 
 @dataclass(frozen=True)
 class Place:
     """Stands for a `CropFrame` where the original's own matrix is to be used."""
 
-    given: Array
+    pixels: Array
 
     def matrix(self, size_px: int) -> Matrix:
-        return self.given.astype(np.float64)
+        return self.pixels.astype(np.float64)
 
 
-class GivenFilm:
+class FilmDouble:
     """Stands where the engine would decode a file and look for faces."""
 
     name = "the driving frames"
@@ -124,14 +124,14 @@ class GivenFilm:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def tracked(self, tracker: Any, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
+    def track(self, tracker: Any, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
         for number in self._numbers:
             yield bgr(picture(number)), points(number)
 
     def pictures(self) -> Iterator[Pixels]:
-        return (shown for shown, _ in self.tracked(None, None))
+        return (shown for shown, _ in self.track(None, None))
 
-    decoded_ahead = pictures
+    decode_ahead = pictures
 
 
 def bgr(rgb: Pixels) -> Pixels:
@@ -139,7 +139,7 @@ def bgr(rgb: Pixels) -> Pixels:
 
 
 def our_film(numbers: Sequence[int]) -> DrivingFilm:
-    film: Any = GivenFilm(numbers)
+    film: Any = FilmDouble(numbers)
     nobody: Any = None
     return DrivingFilm.watch(film, nobody, lambda: None)
 
@@ -150,7 +150,7 @@ class WatchedAnimator(Animator):
     def __init__(self, networks: Networks) -> None:
         super().__init__(networks, torch.device("cpu"), torch.float32)
         self.keypoints: list[Array] = []
-        self.made: list[Array] = []
+        self.rendered: list[Array] = []
 
     def place(self, poses: Sequence[Pose]) -> Any:
         placed = super().place(poses)
@@ -159,7 +159,7 @@ class WatchedAnimator(Animator):
 
     def tensor_of(self, volume: Any, poses: Sequence[Pose]) -> Any:
         drawn = super().tensor_of(volume, poses)
-        self.made += list(drawn.numpy())
+        self.rendered += list(drawn.numpy())
         return drawn
 
 
@@ -170,7 +170,7 @@ class Result:
     """
 
     keypoints: Array
-    made: Array
+    rendered: Array
     frames: Pixels
     sources: list[Matrix] = field(default_factory=list)
 
@@ -188,9 +188,9 @@ def ours(run: Run, networks: Networks, sources: Sequence[Array] = (), driving: A
     drawing = Reenactment(animator, batch=1)
     faces = film.faces(animator, 1)
     if run.filmed:
-        given = iter(places)
+        pixels = iter(places)
         real = reenactment.liveportrait_crop
-        always: Any = lambda _: Place(next(given))  # noqa: E731
+        always: Any = lambda _: Place(next(pixels))  # noqa: E731
         vars(reenactment)["liveportrait_crop"] = always
         try:
             shown = ((bgr(picture(number)), points(number)) for number in run.sources)
@@ -202,13 +202,15 @@ def ours(run: Run, networks: Networks, sources: Sequence[Array] = (), driving: A
         motion = animator.motions([drawing._small(photo, places[0])])[0]
         source = SourceFace(motion, openings_of(points(number)), places[0])
         frames = list(drawing.photo(photo, source, still_poses(source, faces, MANNER)))
-    return Result(np.stack(animator.keypoints), np.stack(animator.made), np.stack(frames)[..., ::-1], places)
+    return Result(
+        np.stack(animator.keypoints), np.stack(animator.rendered), np.stack(frames)[..., ::-1], places
+    )
 
 
-def laid_as_cut(run: Run, made: Array, places: Sequence[Matrix]) -> Array:
+def paste_as_cut(run: Run, rendered: Array, places: Sequence[Matrix]) -> Array:
     """Finished frames before they are cut to levels, of drawn faces that are cut as the original does it."""
     whole = []
-    for index, drawn in enumerate(made):
+    for index, drawn in enumerate(rendered):
         source = index if run.filmed else 0
-        whole.append(laid_onto(picture(run.sources[source]), as_cut(drawn), places[source]))
+        whole.append(paste_onto(picture(run.sources[source]), as_cut(drawn), places[source]))
     return np.stack(whole)

@@ -16,9 +16,9 @@ from avatar.engines.liveportrait.poses import (
     Manner,
     Openings,
     SourceFace,
-    filmed_poses,
-    pictured,
+    rest_motion,
     still_poses,
+    video_poses,
 )
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.face.anchors import liveportrait_crop
@@ -134,7 +134,7 @@ def openings(points: Points) -> Openings:
 @dataclass
 class Result:
     """keypoints (frames, 2, 21, 3): source, driven; made (frames, 3, h, w) RGB 0..1; laid: RGB frames of
-    `made` cut to levels, before they are cut themselves.
+    `rendered` cut to levels, before they are cut themselves.
 
     matrices, backs (sources, 2, 3): from source to crop, and from crop to source.
     """
@@ -142,7 +142,7 @@ class Result:
     matrices: Array
     backs: Array
     keypoints: Array
-    made: Array
+    rendered: Array
     laid: Array
 
 
@@ -167,27 +167,27 @@ def ours(case: Whole, animator: Animator, matrices: Array, backs: Array) -> Resu
         )
         for index in ([0] * case.frames if case.pictured else range(case.frames))
     ]
-    first = pictured(driving[0], REST) if case.pictured else None
+    first = rest_motion(driving[0], REST) if case.pictured else None
     if case.filmed:
-        steps = filmed_poses(zip(_sources(matrices, animator), driving, strict=True), case.manner, first)
+        steps = video_poses(zip(_sources(matrices, animator), driving, strict=True), case.manner, first)
     else:
         source = next(_sources(matrices, animator))
         steps = ((source, pose) for pose in still_poses(source, driving, case.manner))
-    keypoints, made, laid = [], [], []
+    keypoints, rendered, laid = [], [], []
     for index, (source, pose) in enumerate(steps):
         number = index if case.filmed else 0
         picture = source_frame(number)
         volume = animator.volume([shrunk(cut(picture[..., ::-1].copy(), source.matrix, CROP_PX), SIDE_PX)])
         placed = animator.place([pose])
         keypoints.append(np.concatenate([side.numpy() for side in placed]))
-        made.append(animator.tensor_of(volume, [pose]).numpy()[0])
-        laid.append(laid_onto(picture, as_cut(made[-1]), place_back(backs[number])))
-    return Result(matrices, backs, np.stack(keypoints), np.stack(made), np.stack(laid))
+        rendered.append(animator.tensor_of(volume, [pose]).numpy()[0])
+        laid.append(paste_onto(picture, as_cut(rendered[-1]), place_back(backs[number])))
+    return Result(matrices, backs, np.stack(keypoints), np.stack(rendered), np.stack(laid))
 
 
-def as_cut(made: Array) -> Pixels:
+def as_cut(rendered: Array) -> Pixels:
     """A drawn face (3, h, w) in 0..1 in levels (h, w, 3), its fractions cut off as the original does it."""
-    return np.ascontiguousarray((made.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8))
+    return np.ascontiguousarray((rendered.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8))
 
 
 def place_back(back: Array) -> Matrix:
@@ -195,7 +195,7 @@ def place_back(back: Array) -> Matrix:
     return np.asarray(cv2.invertAffineTransform(back.astype(np.float64)), np.float64)
 
 
-def laid_onto(frame: Pixels, crop: Pixels, place: Matrix) -> Array:
+def paste_onto(frame: Pixels, crop: Pixels, place: Matrix) -> Array:
     """A face laid into a frame, before it is rounded to levels."""
     whole = frame.astype(np.float32)
     paste = Paste.of(place, soft_mask(len(crop)), (frame.shape[1], frame.shape[0]))

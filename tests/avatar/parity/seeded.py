@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
-KEPT = 192
+FIGURES_PER_ARRAY = 192
 """Values of a result that are kept as they are, evenly spread."""
 PROJECTIONS = 8
 
@@ -25,16 +25,16 @@ def noise(name: str, shape: tuple[int, ...], seed: int = 0) -> Array:
 
 def weights(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
     """Values for every key of a state dict, in sizes that keep activations near one."""
-    made: dict[str, Array] = {}
+    weights_by_name: dict[str, Array] = {}
     for key, shape in shapes.items():
-        made[key] = _value(key, shape, seed)
+        weights_by_name[key] = _value(key, shape, seed)
     for key in shapes:
         if key.endswith("weight_orig"):
             stem = key.removesuffix("orig")
-            made[stem + "u"], made[stem + "v"] = _singular(
-                made[key], noise(key + "_u", shapes[stem + "u"], seed)
+            weights_by_name[stem + "u"], weights_by_name[stem + "v"] = _singular(
+                weights_by_name[key], noise(key + "_u", shapes[stem + "u"], seed)
             )
-    return made
+    return weights_by_name
 
 
 def _value(key: str, shape: tuple[int, ...], seed: int) -> Array:
@@ -67,7 +67,7 @@ def _singular(weight: Array, start: Array) -> tuple[Array, Array]:
 def figures(result: Array) -> Array:
     """Evenly spread values, then projections of the whole on seeded noise, its mean and root mean square."""
     flat = np.asarray(result, np.float64).ravel()
-    spread = flat[np.linspace(0, flat.size - 1, min(KEPT, flat.size)).astype(np.int64)]
+    spread = flat[np.linspace(0, flat.size - 1, min(FIGURES_PER_ARRAY, flat.size)).astype(np.int64)]
     sums = [
         flat @ noise(f"projection {index}", (flat.size,)).astype(np.float64) / np.sqrt(flat.size)
         for index in range(PROJECTIONS)

@@ -18,16 +18,15 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 
 import latentsync_cases as cases  # noqa: E402
-from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
-from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
-from avatar.engines.latentsync.faces import face_mask  # noqa: E402
-from avatar.engines.latentsync.following import Seen  # noqa: E402
+from avatar.engines.latentsync.clip import Clip, FrameInput, Settings  # noqa: E402
+from avatar.engines.latentsync.face_placement import FacePlacement  # noqa: E402
+from avatar.engines.latentsync.faces import cut_out, face_mask  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
-from avatar.engines.latentsync.mel import LogMel  # noqa: E402
 from avatar.engines.latentsync.memory import Plan  # noqa: E402
+from avatar.engines.latentsync.sampler import ddim_steps  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
-from avatar.engines.latentsync.warp import cut_out  # noqa: E402
+from avatar.engines.latentsync.whisper import LogMel  # noqa: E402
 from seeded import Array, figures, largest_error, noise  # noqa: E402
 
 PER_MODULE = 1e-4
@@ -44,13 +43,13 @@ def _small_torch() -> Iterator[None]:
 
 
 @cache
-def _kept() -> dict[str, Array]:
+def _load_figures() -> dict[str, Array]:
     with np.load(cases.FIGURES) as file:
         return {name: file[name] for name in file.files}
 
 
 def assert_close(name: str, ours: object, most: float) -> None:
-    error = largest_error(figures(np.asarray(ours, np.float32)), _kept()[name])
+    error = largest_error(figures(np.asarray(ours, np.float32)), _load_figures()[name])
     assert error <= most, f"{name} is {error:.1e} away from the original"
 
 
@@ -65,7 +64,7 @@ def test_the_log_mel_of_a_sound_read_in_windows_is_that_of_the_whole(name: str) 
 
 @pytest.mark.parametrize("name", cases.SOUNDS)
 def test_frames_hear_the_stacked_layers_of_whisper(name: str) -> None:
-    count = int(_kept()[f"frames.{name}"][0])
+    count = int(_load_figures()[f"frames.{name}"][0])
     assert_close(f"tokens.{name}", cases.our_tokens(cases.sound(cases.SOUNDS[name]), count), PER_MODULE)
 
 
@@ -96,7 +95,7 @@ def test_every_part_of_the_denoiser_agrees() -> None:
 def test_the_denoiser_of_the_published_size_has_the_names_and_shapes_of_its_checkpoint() -> None:
     with torch.device("meta"):
         ours = cases.shapes_of(LatentSyncUNet(UNetShape()).state_dict())
-    assert ours == bytes(_kept()["keys.unet"].astype(np.uint8)).decode().split("\n")
+    assert ours == bytes(_load_figures()["keys.unet"].astype(np.uint8)).decode().split("\n")
 
 
 @pytest.mark.parametrize("count", [3, 20])
@@ -122,10 +121,10 @@ def test_the_steps_are_those_of_diffusers() -> None:
 
 @pytest.mark.smoke
 def test_the_mask_is_the_published_one() -> None:
-    ours, kept = face_mask(256) > 0.5, _kept()
-    assert np.array_equal(ours.sum(1), kept["mask.rows"])
-    assert np.array_equal(ours.sum(0), kept["mask.columns"])
-    assert zlib.crc32(np.packbits(ours).tobytes()) == kept["mask.sum"][0]
+    ours, figures = face_mask(256) > 0.5, _load_figures()
+    assert np.array_equal(ours.sum(1), figures["mask.rows"])
+    assert np.array_equal(ours.sum(0), figures["mask.columns"])
+    assert zlib.crc32(np.packbits(ours).tobytes()) == figures["mask.sum"][0]
 
 
 @pytest.mark.parametrize("kind", ["", ".plain"])
@@ -157,9 +156,11 @@ def test_a_plain_surface_keeps_its_level() -> None:
 
 
 def _their_crops(ours: cases.Pixels) -> cases.Pixels:
-    """What the original showed its networks: ours, and the values that its run had a level apart."""
+    """Returns the crops of the original: ours, with the values that its run had a level apart."""
     crops = ours.copy()
-    crops.reshape(-1)[_kept()["whole.crops.apart"].astype(int)] = _kept()["whole.crops.values"]
+    crops.reshape(-1)[_load_figures()["whole.crops.apart"].astype(int)] = _load_figures()[
+        "whole.crops.values"
+    ]
     return crops
 
 
@@ -176,13 +177,13 @@ def test_the_whole_way_from_frames_and_sound_to_faces_and_frames_agrees() -> Non
 class _Faces(Clip):
     """Keeps the drawn faces before they are laid back."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.faces: list[Any] = []
 
-    def _paste(self, shot: Shot, face: Any) -> Any:
+    def _paste(self, frame_input: FrameInput, face: Any) -> Any:
         self.faces.append(face)
-        return super()._paste(shot, face)
+        return super()._paste(frame_input, face)
 
 
 def test_the_engine_that_draws_clips_agrees_from_frames_to_frames() -> None:
@@ -190,12 +191,12 @@ def test_the_engine_that_draws_clips_agrees_from_frames_to_frames() -> None:
     generator that drew the start. The short end of the clip is a clip of its own: ours has no short chunks.
     It rounds finished frames, so it is held to what the original had before its cut, rounded.
     """
-    pictures, heard = cases.frames(cases.FRAMES), cases.sound((cases.FRAMES - 2) / 25)
-    tokens, matrices = cases.our_tokens(heard, cases.FRAMES), cases.our_matrices(cases.FRAMES)
+    pictures, sound = cases.frames(cases.FRAMES), cases.sound((cases.FRAMES - 2) / 25)
+    tokens, matrices = cases.our_tokens(sound, cases.FRAMES), cases.our_matrices(cases.FRAMES)
     crops = _their_crops(cases.our_crops(pictures, matrices))
-    shots = [
-        Shot(picture[:, :, ::-1].copy(), Seen(matrix, 1.0, True), crop, said)
-        for picture, matrix, crop, said in zip(pictures, matrices, crops, tokens, strict=True)
+    frame_inputs = [
+        FrameInput(picture[:, :, ::-1].copy(), FacePlacement(matrix, 1.0, True), crop, audio_embeds)
+        for picture, matrix, crop, audio_embeds in zip(pictures, matrices, crops, tokens, strict=True)
     ]
     clip = _Faces(
         Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae()),
@@ -209,7 +210,7 @@ def test_the_engine_that_draws_clips_agrees_from_frames_to_frames() -> None:
     clip._coder = replace(clip._coder, posterior="sample", generator=generator)
     drawn: list[Any] = []
     for first in range(0, cases.FRAMES, cases.CHUNK):
-        part = shots[first : first + cases.CHUNK]
+        part = frame_inputs[first : first + cases.CHUNK]
         drawn += clip.draw(iter(part), len(part))
     assert_close("whole.faces of its crops", torch.stack(clip.faces), END_TO_END)
     assert_close("whole.levels of its crops", np.stack(drawn)[..., ::-1], END_TO_END)

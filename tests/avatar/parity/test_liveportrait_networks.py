@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput, Unavailable
-from liveportrait_cases import FIGURES, NETWORKS, SIZES, SMALL, network_inputs, seeded_weights
+from liveportrait_cases import FIGURES, NETWORKS, SIZES, SMALL, network_inputs, weights_of_network
 from seeded import Array, figures, largest_error
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.liveportrait.loading import FILES, load_networks, required_files  # noqa: E402
+from avatar.engines.liveportrait.loading import FILES, load_networks, require_files  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
 from avatar.engines.weights.manifest import weight_file  # noqa: E402
@@ -24,16 +24,16 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, Array]:
-    with np.load(FIGURES) as kept:
-        return dict(kept)
+    with np.load(FIGURES) as file:
+        return dict(file)
 
 
-def seeded_networks(sizes: Sizes) -> Networks:
+def networks_of_seed(sizes: Sizes) -> Networks:
     networks = Networks(sizes)
     for network in NETWORKS:
         module = getattr(networks, network)
         shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-        values = seeded_weights(network, shapes)
+        values = weights_of_network(network, shapes)
         module.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in values.items()})
     return networks
 
@@ -42,9 +42,9 @@ def seeded_networks(sizes: Sizes) -> Networks:
     scope="module",
     params=[pytest.param(size, marks=[pytest.mark.smoke] if size == "small" else []) for size in SIZES],
 )
-def sized(request: pytest.FixtureRequest) -> tuple[str, Networks]:
+def size_and_networks(request: pytest.FixtureRequest) -> tuple[str, Networks]:
     torch.set_num_threads(2)
-    return request.param, seeded_networks(SIZES[request.param])
+    return request.param, networks_of_seed(SIZES[request.param])
 
 
 def results(networks: Networks, network: str) -> dict[str, Array]:
@@ -58,12 +58,12 @@ def results(networks: Networks, network: str) -> dict[str, Array]:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_gives_what_the_published_one_gives(
-    sized: tuple[str, Networks], theirs: dict[str, Array], network: str
+    size_and_networks: tuple[str, Networks], theirs: dict[str, Array], network: str
 ) -> None:
-    size, networks = sized
-    kept = {key for key in theirs if key.startswith(f"{size}.{network}.")}
+    size, networks = size_and_networks
+    file = {key for key in theirs if key.startswith(f"{size}.{network}.")}
     ours = results(networks, network)
-    assert kept == {f"{size}.{network}.{part}" for part in ours}
+    assert file == {f"{size}.{network}.{part}" for part in ours}
     for part, result in ours.items():
         assert largest_error(figures(result), theirs[f"{size}.{network}.{part}"]) <= TOLERANCE, part
 
@@ -78,16 +78,16 @@ def test_names_and_shapes_are_those_of_the_published_checkpoints(
 
 
 def test_settled_networks_give_the_same(theirs: dict[str, Array]) -> None:
-    networks = seeded_networks(SMALL).prepare_inference(torch.device("cpu"), torch.float32)
+    networks = networks_of_seed(SMALL).prepare_inference(torch.device("cpu"), torch.float32)
     for network in NETWORKS:
         for part, result in results(networks, network).items():
             assert largest_error(figures(result), theirs[f"small.{network}.{part}"]) <= TOLERANCE, network
 
 
 @pytest.fixture
-def published_layout(tmp_path: Path) -> Path:
+def weights_in_published_layout(tmp_path: Path) -> Path:
     """Checkpoints as they are published: two folders, three networks in one file, names of a parallel run."""
-    networks = seeded_networks(SMALL)
+    networks = networks_of_seed(SMALL)
     whole: dict[str, dict[str, Any]] = {}
     for folder in ("base_models", "retargeting_models"):
         (tmp_path / "liveportrait" / folder).mkdir(parents=True)
@@ -101,20 +101,23 @@ def published_layout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_checkpoints_in_the_published_layout_load(published_layout: Path) -> None:
-    loaded, expected = load_networks(required_files(published_layout), SMALL), seeded_networks(SMALL)
+def test_checkpoints_in_the_published_layout_load(weights_in_published_layout: Path) -> None:
+    loaded, expected = (
+        load_networks(require_files(weights_in_published_layout), SMALL),
+        networks_of_seed(SMALL),
+    )
     for key, value in expected.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
 
 
-def test_a_missing_file_is_named(published_layout: Path) -> None:
-    (published_layout / "liveportrait" / "base_models" / "warping_module.pth").unlink()
+def test_a_missing_file_is_named(weights_in_published_layout: Path) -> None:
+    (weights_in_published_layout / "liveportrait" / "base_models" / "warping_module.pth").unlink()
     with pytest.raises(Unavailable, match=r"weights\.missing: liveportrait needs warping_module\.pth"):
-        required_files(published_layout)
+        require_files(weights_in_published_layout)
 
 
-def test_another_networks_file_is_refused_by_name(published_layout: Path) -> None:
-    base = published_layout / "liveportrait" / "base_models"
+def test_another_networks_file_is_refused_by_name(weights_in_published_layout: Path) -> None:
+    base = weights_in_published_layout / "liveportrait" / "base_models"
     (base / "spade_generator.pth").write_bytes((base / "motion_extractor.pth").read_bytes())
     with pytest.raises(InvalidInput, match=r"weights\.mismatch.*spade_generator\.pth.*missing: .*fc\.weight"):
-        load_networks(required_files(published_layout), SMALL)
+        load_networks(require_files(weights_in_published_layout), SMALL)

@@ -19,7 +19,7 @@ import liveportrait_steps as steps  # noqa: E402
 from avatar.engines.liveportrait.paste import cut, shrunk, soft_mask  # noqa: E402
 from liveportrait_levels import assert_levels  # noqa: E402
 from liveportrait_steps import CROP_PX, PLACES, RUNS  # noqa: E402
-from liveportrait_whole import Pixels, laid_onto, place_back  # noqa: E402
+from liveportrait_whole import Pixels, paste_onto, place_back  # noqa: E402
 
 SAME = 1e-5
 """Of what is the same but for the last bit of a float32."""
@@ -33,13 +33,13 @@ SIDE_PX = STEP_SIZES.picture_px
 
 
 @cache
-def _kept() -> dict[str, Array]:
+def _load_figures() -> dict[str, Array]:
     with np.load(FIGURES) as file:
         return {name: file[name] for name in file.files if name.startswith("steps.")}
 
 
 def assert_close(name: str, ours: object, most: float) -> None:
-    error = largest_error(figures(np.asarray(ours, np.float32)), _kept()[name])
+    error = largest_error(figures(np.asarray(ours, np.float32)), _load_figures()[name])
     assert error <= most, f"{name} is {error:.1e} away from the original"
 
 
@@ -50,16 +50,18 @@ def apart(ours: Array, theirs: Array) -> Array:
 
 def test_the_mask_is_the_published_one() -> None:
     ours = soft_mask(CROP_PX)
-    assert np.array_equal(ours.sum(axis=1), _kept()["steps.mask.rows"])
-    assert zlib.crc32(ours.tobytes()) == _kept()["steps.mask.sum"][0]
+    assert np.array_equal(ours.sum(axis=1), _load_figures()["steps.mask.rows"])
+    assert zlib.crc32(ours.tobytes()) == _load_figures()["steps.mask.sum"][0]
 
 
 def test_faces_lie_where_the_original_has_them() -> None:
     """It reckons in float32, and takes the angle from a cosine."""
     for index in range(len(PLACES)):
-        assert steps.corners_apart(steps.our_place(index), _kept()["steps.places"][index]) < PLACE_PX, index
+        assert (
+            steps.corners_apart(steps.our_place(index), _load_figures()["steps.places"][index]) < PLACE_PX
+        ), index
     driving = steps.our_film(RUNS["photo"].driving).frame.matrix(CROP_PX)
-    assert steps.corners_apart(driving, _kept()["steps.driving place"]) < PLACE_PX / 100
+    assert steps.corners_apart(driving, _load_figures()["steps.driving place"]) < PLACE_PX / 100
 
 
 def crops(kind: str, places: list[steps.Matrix]) -> tuple[Array, Pixels, Pixels]:
@@ -73,7 +75,7 @@ def crops(kind: str, places: list[steps.Matrix]) -> tuple[Array, Pixels, Pixels]
 
 @pytest.mark.parametrize("kind", steps.KINDS)
 def test_crops_of_its_places_are_its_crops(kind: str) -> None:
-    before, whole, small = crops(kind, list(_kept()["steps.places"].astype(np.float64)))
+    before, whole, small = crops(kind, list(_load_figures()["steps.places"].astype(np.float64)))
     assert_close(f"steps.crop.{kind}", before, SAME)
     assert_close(f"steps.crop.{kind}.levels", whole, SAME)
     assert_close(f"steps.crop.{kind}.shrunk", small, SAME)
@@ -84,7 +86,7 @@ def test_our_own_places_change_crops_by_single_steps_of_opencv(kind: str, above:
     """It looks a pixel up at 1/32 of a pixel: where a place is at the border of two such steps, the last bits
     of the matrix decide, and of a hard edge that is up to 7 levels.
     """
-    theirs = crops(kind, list(_kept()["steps.places"].astype(np.float64)))
+    theirs = crops(kind, list(_load_figures()["steps.places"].astype(np.float64)))
     ours = crops(kind, [steps.our_place(index) for index in range(len(PLACES))])
     error = apart(ours[0], theirs[0])
     assert (error > END_TO_END).mean() <= above
@@ -99,7 +101,7 @@ def test_our_own_places_change_crops_by_single_steps_of_opencv(kind: str, above:
 def test_driving_crops_are_the_originals(kind: str) -> None:
     """Our own place gives them too: no turn is taken from a cosine."""
     numbers = RUNS["photo"].driving
-    for place in (_kept()["steps.driving place"], steps.our_film(numbers).frame.matrix(CROP_PX)):
+    for place in (_load_figures()["steps.driving place"], steps.our_film(numbers).frame.matrix(CROP_PX)):
         matrix = place.astype(np.float64)
         pictures = [steps.picture(number, kind) for number in numbers]
         before = np.stack([cut(picture.astype(np.float32), matrix, CROP_PX) for picture in pictures])
@@ -108,10 +110,11 @@ def test_driving_crops_are_the_originals(kind: str) -> None:
         assert_close(f"steps.driving.{kind}.shrunk", small, END_TO_END)
 
 
-def laid(places: list[steps.Matrix]) -> Array:
+def paste_all(places: list[steps.Matrix]) -> Array:
     face = steps.face()
     return np.stack(
-        [laid_onto(steps.picture(index), face, place) for index, place in enumerate(places)], dtype=np.float32
+        [paste_onto(steps.picture(index), face, place) for index, place in enumerate(places)],
+        dtype=np.float32,
     )
 
 
@@ -119,10 +122,10 @@ def test_a_face_is_laid_back_as_by_the_original() -> None:
     """By its way back, which it has of a float32 matrix, before the cut to levels and after; by our own,
     which is reckoned in float64, but for single steps of OpenCV.
     """
-    theirs = laid([place_back(back) for back in _kept()["steps.ways back"]])
+    theirs = paste_all([place_back(back) for back in _load_figures()["steps.ways back"]])
     assert_close("steps.laid back", theirs, SAME)
     assert_close("steps.laid back.levels", np.floor(theirs), SAME)
-    error = apart(laid([steps.our_place(index) for index in range(len(PLACES))]), theirs)
+    error = apart(paste_all([steps.our_place(index) for index in range(len(PLACES))]), theirs)
     assert (error > END_TO_END).mean() <= 2e-3
     assert np.sqrt(np.mean(error**2)) <= 4e-4
 
@@ -134,12 +137,14 @@ def test_the_engine_draws_from_pictures_to_finished_frames_what_the_original_dra
     it rounds, to those of the original with both cuts made roundings.
     """
     torch.set_num_threads(2)
-    run, kept = RUNS[name], _kept()
+    run, figures = RUNS[name], _load_figures()
     ours = steps.ours(
-        run, steps.seeded_networks(), kept[f"steps.{name}.sources"], kept[f"steps.{name}.driving"]
+        run, steps.networks_of_seed(), figures[f"steps.{name}.sources"], figures[f"steps.{name}.driving"]
     )
     assert_close(f"steps.{name}.keypoints", ours.keypoints, PER_MODULE)
-    assert_close(f"steps.{name}.made", ours.made, DRAWN)
-    backs = [place_back(back) for back in kept[f"steps.{name}.backs"]]
-    assert_levels(steps.laid_as_cut(run, ours.made, backs), kept[f"steps.{name}.before"], END_TO_END, most=2)
-    assert_levels(ours.frames.astype(np.float32), kept[f"steps.{name}.rounded"], END_TO_END, most=7)
+    assert_close(f"steps.{name}.made", ours.rendered, DRAWN)
+    backs = [place_back(back) for back in figures[f"steps.{name}.backs"]]
+    assert_levels(
+        steps.paste_as_cut(run, ours.rendered, backs), figures[f"steps.{name}.before"], END_TO_END, most=2
+    )
+    assert_levels(ours.frames.astype(np.float32), figures[f"steps.{name}.rounded"], END_TO_END, most=7)

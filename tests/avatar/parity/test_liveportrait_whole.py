@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from liveportrait_cases import FIGURES, NETWORKS, SMALL, seeded_weights
+from liveportrait_cases import FIGURES, NETWORKS, SMALL, weights_of_network
 from seeded import Array, figures, largest_error
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
@@ -24,20 +24,20 @@ LAID_BACK, MOST_LEVELS = 1e-3, 2
 
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, Array]:
-    with np.load(FIGURES) as kept:
-        return dict(kept)
+    with np.load(FIGURES) as file:
+        return dict(file)
 
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
     torch.set_num_threads(2)
-    made: Any = Networks(SMALL)
+    small_networks: Any = Networks(SMALL)
     for network in NETWORKS:
-        module = getattr(made, network)
+        module = getattr(small_networks, network)
         shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-        values = seeded_weights(network, shapes)
+        values = weights_of_network(network, shapes)
         module.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in values.items()})
-    return made
+    return small_networks
 
 
 LONG = ("video_absolute", "video_pictured_absolute", "still_lip")
@@ -56,8 +56,8 @@ def test_a_whole_run_gives_what_the_original_gives(
     result = whole.ours(case, animator, *(theirs[f"whole.{name}.{ways}"] for ways in ("matrices", "backs")))
     assert largest_error(result.keypoints, theirs[f"whole.{name}.keypoints"]) <= MOTION
     for index in range(case.frames):
-        made = figures(result.made[index])
-        assert largest_error(made, theirs[f"whole.{name}.made.{index}"]) <= DRAWN, index
+        drawn = figures(result.rendered[index])
+        assert largest_error(drawn, theirs[f"whole.{name}.made.{index}"]) <= DRAWN, index
         laid = theirs[f"whole.{name}.laid.{index}"]
         assert_levels(result.laid[index], laid, LAID_BACK, most=MOST_LEVELS)
 

@@ -29,33 +29,33 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def drawn_face() -> PhotoFace:
+def mesh_face() -> PhotoFace:
     return PhotoFace(
         image=MediaRef(path=str(FIXTURES / "drawn.png")), portrait=MediaRef(path=str(FIXTURES / "drawn.json"))
     )
 
 
 @pytest.fixture(scope="session")
-def drawn_portrait() -> Portrait:
+def mesh_portrait() -> Portrait:
     return load_portrait(FIXTURES / "drawn.json")
 
 
 @pytest.fixture(scope="session")
-def drawn_stage(drawn_portrait: Portrait) -> Stage:
-    return set_stage(read_picture(FIXTURES / "drawn.png"), drawn_portrait, SIZE)
+def mesh_stage(mesh_portrait: Portrait) -> Stage:
+    return set_stage(read_picture(FIXTURES / "drawn.png"), mesh_portrait, SIZE)
 
 
 @pytest.fixture(scope="session")
-def open_drawn(drawn_face: PhotoFace, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., PhotoEngine]:
+def open_drawn(mesh_face: PhotoFace, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., PhotoEngine]:
     """Opens the drawn portrait: `open_drawn(size=..., alpha=..., cache=...)`."""
     shared = tmp_path_factory.mktemp("cache")
 
-    def opened(
-        size: tuple[int, int] = SIZE, alpha: bool = False, cache: Path = shared, face: PhotoFace = drawn_face
+    def open_face(
+        size: tuple[int, int] = SIZE, alpha: bool = False, cache: Path = shared, face: PhotoFace = mesh_face
     ) -> PhotoEngine:
         return open_photo(face, size, 25, resolve=lambda ref: Path(ref.path or ""), cache=cache, alpha=alpha)
 
-    return opened
+    return open_face
 
 
 @pytest.fixture(scope="session")
@@ -67,19 +67,19 @@ def engine(open_drawn: Callable[..., PhotoEngine]) -> PhotoEngine:
 def pose() -> Callable[..., dict[str, float]]:
     """All channels at rest but the given ones: `pose(jaw=0.5, raise_=0.2)`."""
 
-    def posed(**channels: float) -> dict[str, float]:
+    def pose_channels(**channels: float) -> dict[str, float]:
         named = {name.rstrip("_"): value for name, value in channels.items()}
         assert set(named) <= set(CHANNELS)
         return dict.fromkeys(CHANNELS, 0.0) | named
 
-    return posed
+    return pose_channels
 
 
 @pytest.fixture(scope="session")
 def whole() -> Callable[[PhotoEngine, Layer], np.ndarray]:
     """A layer over its engine's base: the full picture."""
 
-    def laid(engine: PhotoEngine, layer: Layer) -> np.ndarray:
+    def composite(engine: PhotoEngine, layer: Layer) -> np.ndarray:
         if engine.base is None:
             return layer.pixels
         picture = engine.base.copy()
@@ -87,4 +87,4 @@ def whole() -> Callable[[PhotoEngine, Layer], np.ndarray]:
         picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
         return picture
 
-    return laid
+    return composite

@@ -16,8 +16,8 @@ POSES = {
 
 
 @pytest.fixture(scope="module")
-def mouth(drawn_stage: Stage) -> MouthModel:
-    return MouthModel.from_landmarks(drawn_stage.pixels, drawn_stage.points)
+def mouth(mesh_stage: Stage) -> MouthModel:
+    return MouthModel.from_landmarks(mesh_stage.pixels, mesh_stage.points)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def cheeks(mouth: MouthModel) -> CheekShade:
 
 
 def factors(mouth: MouthModel, cheeks: CheekShade, pose: MouthPose) -> np.ndarray:
-    """What each pixel of the region is multiplied by."""
+    """Returns the factor of each pixel of the region."""
     even = np.full((mouth.region.height, mouth.region.width, 3), 200, np.uint8)
     return cheeks.paint(even, pose)[..., 0] / 200
 

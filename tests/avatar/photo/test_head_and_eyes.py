@@ -14,9 +14,9 @@ Pose = Callable[..., dict[str, float]]
 
 
 @pytest.fixture(scope="module")
-def head(drawn_stage: Stage) -> HeadField:
-    height, width = drawn_stage.pixels.shape[:2]
-    return HeadField(drawn_stage.points, drawn_stage.mask, (width, height))
+def head(mesh_stage: Stage) -> HeadField:
+    height, width = mesh_stage.pixels.shape[:2]
+    return HeadField(mesh_stage.points, mesh_stage.mask, (width, height))
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def test_the_field_never_comes_near_to_folding(head: HeadField, pose: Pose, moti
     assert head.min_jacobian(pose(**motion)) > 0.5
 
 
-def test_a_still_head_leaves_every_pixel(head: HeadField, drawn_stage: Stage, pose: Pose) -> None:
-    moved = head.move(drawn_stage.pixels, pose(), drawn_stage.pixels)
-    assert np.array_equal(moved, head.area.of(drawn_stage.pixels))
+def test_a_still_head_leaves_every_pixel(head: HeadField, mesh_stage: Stage, pose: Pose) -> None:
+    moved = head.move(mesh_stage.pixels, pose(), mesh_stage.pixels)
+    assert np.array_equal(moved, head.area.of(mesh_stage.pixels))
 
 
 def test_a_turn_to_the_right_moves_the_nose_right_and_the_background_not(
-    head: HeadField, drawn_stage: Stage, pose: Pose
+    head: HeadField, mesh_stage: Stage, pose: Pose
 ) -> None:
-    nose = drawn_stage.points[1, :2]
+    nose = mesh_stage.points[1, :2]
     column, row = (int(value / head.step) for value in nose)
     where = head.backward(pose(yaw_deg=6.0))
     still = head.backward(pose())
@@ -48,28 +48,28 @@ def test_a_turn_to_the_right_moves_the_nose_right_and_the_background_not(
     assert np.abs(where - still)[:, :3].max() < 0.02
 
 
-def test_looking_down_moves_the_nose_down(head: HeadField, drawn_stage: Stage, pose: Pose) -> None:
-    column, row = (int(value / head.step) for value in drawn_stage.points[1, :2])
+def test_looking_down_moves_the_nose_down(head: HeadField, mesh_stage: Stage, pose: Pose) -> None:
+    column, row = (int(value / head.step) for value in mesh_stage.points[1, :2])
     assert head.backward(pose(pitch_deg=4.0))[row, column, 1] < head.backward(pose())[row, column, 1] - 0.5
 
 
-def test_the_picture_has_no_seam_where_motion_ends(head: HeadField, drawn_stage: Stage, pose: Pose) -> None:
+def test_the_picture_has_no_seam_where_motion_ends(head: HeadField, mesh_stage: Stage, pose: Pose) -> None:
     turned = pose(yaw_deg=5.0, roll_deg=2.0, sway=1.0, breath=1.0)
-    moved = head.move(drawn_stage.pixels, turned, drawn_stage.pixels)
-    source = head.area.of(drawn_stage.pixels)
+    moved = head.move(mesh_stage.pixels, turned, mesh_stage.pixels)
+    source = head.area.of(mesh_stage.pixels)
     border = np.abs(moved.astype(int) - source)
     # The outermost columns of the moving area lie in the background: they must fit what is left and right.
     assert border[:, 0].max() <= 2 and border[:, -1].max() <= 2
 
 
-def test_open_eyes_looking_ahead_are_those_of_the_photo(engine: PhotoEngine, drawn_stage: Stage) -> None:
+def test_open_eyes_looking_ahead_are_those_of_the_photo(engine: PhotoEngine, mesh_stage: Stage) -> None:
     for eye in engine.eyes:
-        assert np.array_equal(eye.draw(EyePose()), eye.region.of(drawn_stage.pixels))
+        assert np.array_equal(eye.draw(EyePose()), eye.region.of(mesh_stage.pixels))
 
 
-def test_a_shut_eye_hides_the_iris(engine: PhotoEngine, drawn_stage: Stage) -> None:
+def test_a_shut_eye_hides_the_iris(engine: PhotoEngine, mesh_stage: Stage) -> None:
     for eye, iris in zip(engine.eyes, (468, 473), strict=True):
-        x, y = (drawn_stage.points[iris, :2] - [eye.region.x, eye.region.y]).astype(int)
+        x, y = (mesh_stage.points[iris, :2] - [eye.region.x, eye.region.y]).astype(int)
         around = np.s_[y - 1 : y + 2, x - 1 : x + 2]
         assert (
             eye.draw(EyePose(blink=1)).astype(float)[around].mean() > eye.draw(EyePose())[around].mean() + 40
@@ -94,13 +94,13 @@ def test_the_eye_shuts_step_by_step(engine: PhotoEngine) -> None:
     assert away == sorted(away, reverse=True)
 
 
-def test_a_glance_moves_the_iris_and_not_the_lids(engine: PhotoEngine, drawn_stage: Stage) -> None:
+def test_a_glance_moves_the_iris_and_not_the_lids(engine: PhotoEngine, mesh_stage: Stage) -> None:
     eye = engine.eyes[0]
     ahead, aside = eye.draw(EyePose()), eye.draw(EyePose(gaze_x=1))
     x = np.arange(ahead.shape[1])
 
     def dark_centre(patch: np.ndarray) -> float:
-        y = int(drawn_stage.points[468, 1]) - eye.region.y
+        y = int(mesh_stage.points[468, 1]) - eye.region.y
         dark = 255 - patch[y - 1 : y + 2].astype(float).mean(axis=(0, 2))
         return float((dark**4 * x).sum() / (dark**4).sum())
 

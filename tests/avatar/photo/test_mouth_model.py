@@ -21,8 +21,8 @@ POSES = {
 
 
 @pytest.fixture(scope="module")
-def mouth(drawn_stage: Stage) -> MouthModel:
-    return MouthModel.from_landmarks(drawn_stage.pixels, drawn_stage.points)
+def mouth(mesh_stage: Stage) -> MouthModel:
+    return MouthModel.from_landmarks(mesh_stage.pixels, mesh_stage.points)
 
 
 def opening_e(mouth: MouthModel, pose: MouthPose) -> float:
@@ -44,8 +44,8 @@ def test_a_mouth_at_rest_has_no_hole(mouth: MouthModel, wide: float) -> None:
     "jaw, low, raise_", [(0.2, 0.1, 0.1), (0.5, 0.4, 0.3), (0.9, 0.6, 0.2), (0, 0.5, 1.0)]
 )
 def test_the_opening_is_the_promised_one(mouth: MouthModel, jaw: float, low: float, raise_: float) -> None:
-    promised = float(aperture_e(*(np.array([x], np.float32) for x in (jaw, low, raise_)))[0])
-    assert opening_e(mouth, MouthPose(jaw, low, raise_)) == pytest.approx(promised, rel=0.08, abs=0.004)
+    expected = float(aperture_e(*(np.array([x], np.float32) for x in (jaw, low, raise_)))[0])
+    assert opening_e(mouth, MouthPose(jaw, low, raise_)) == pytest.approx(expected, rel=0.08, abs=0.004)
 
 
 def test_the_hole_grows_with_the_jaw(mouth: MouthModel) -> None:
@@ -63,21 +63,21 @@ def test_rounded_lips_are_narrower_than_spread_ones(mouth: MouthModel) -> None:
 
 @pytest.mark.parametrize("pose", POSES.values(), ids=POSES)
 def test_the_patch_equals_the_picture_along_its_border(
-    mouth: MouthModel, drawn_stage: Stage, pose: MouthPose
+    mouth: MouthModel, mesh_stage: Stage, pose: MouthPose
 ) -> None:
-    patch, source = mouth.draw(pose), mouth.region.of(drawn_stage.pixels)
+    patch, source = mouth.draw(pose), mouth.region.of(mesh_stage.pixels)
     assert not np.array_equal(patch, source)
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         assert np.array_equal(patch[edge], source[edge])
 
 
-def test_a_shut_mouth_that_stays_shut_keeps_its_pixels(mouth: MouthModel, drawn_stage: Stage) -> None:
-    change = np.abs(mouth.draw(MouthPose()).astype(int) - mouth.region.of(drawn_stage.pixels))
+def test_a_shut_mouth_that_stays_shut_keeps_its_pixels(mouth: MouthModel, mesh_stage: Stage) -> None:
+    change = np.abs(mouth.draw(MouthPose()).astype(int) - mouth.region.of(mesh_stage.pixels))
     assert np.percentile(change, 99) <= 12
 
 
-def test_the_region_ends_below_the_eyes(mouth: MouthModel, drawn_stage: Stage) -> None:
-    lids = drawn_stage.points[list(LEFT_EYE_LOWER + RIGHT_EYE_LOWER), 1]
+def test_the_region_ends_below_the_eyes(mouth: MouthModel, mesh_stage: Stage) -> None:
+    lids = mesh_stage.points[list(LEFT_EYE_LOWER + RIGHT_EYE_LOWER), 1]
     assert mouth.region.y > lids.max()
 
 
@@ -95,10 +95,10 @@ def test_threads_draw_the_same_picture(mouth: MouthModel) -> None:
         assert all(np.array_equal(alone, patch) for patch in pool.map(lambda _: mouth.draw(OPEN), range(8)))
 
 
-def test_a_face_at_the_edge_of_the_picture_still_gets_a_mouth(drawn_stage: Stage) -> None:
-    bottom = int(drawn_stage.points[152, 1]) + 4
-    cut = drawn_stage.pixels[:bottom]
-    mouth = MouthModel.from_landmarks(cut, drawn_stage.points)
+def test_a_face_at_the_edge_of_the_picture_still_gets_a_mouth(mesh_stage: Stage) -> None:
+    bottom = int(mesh_stage.points[152, 1]) + 4
+    cut = mesh_stage.pixels[:bottom]
+    mouth = MouthModel.from_landmarks(cut, mesh_stage.points)
     patch, source = mouth.draw(OPEN), mouth.region.of(cut)
     assert mouth.region.y + mouth.region.height <= bottom
     assert np.array_equal(patch[-1], source[-1])

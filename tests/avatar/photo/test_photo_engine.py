@@ -53,9 +53,9 @@ def test_frames_are_the_same_in_any_order_and_from_any_thread(engine: PhotoEngin
 
 def test_a_layer_is_not_touched_by_later_frames(engine: PhotoEngine, pose: Pose) -> None:
     first = engine.draw(pose(jaw=0.5)).pixels
-    kept = first.copy()
+    before_ = first.copy()
     engine.draw(pose(blink=1.0, yaw_deg=-5.0))
-    assert np.array_equal(first, kept)
+    assert np.array_equal(first, before_)
 
 
 def test_a_cut_out_person_moves_with_its_alpha(open_drawn: Open, pose: Pose) -> None:

@@ -8,12 +8,12 @@ from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, smiling
 from avatar.engines.mesh.mouth_fields import MouthPose
 from avatar.engines.mesh.stage import Stage
-from avatar.engines.mesh.teeth import Plate, laid_over, median_colour, upper_teeth
+from avatar.engines.mesh.teeth import Plate, composite_over, median_colour, upper_teeth
 
 
 @pytest.fixture(scope="module")
-def shape(drawn_stage: Stage) -> MouthShape:
-    return MouthShape.of(drawn_stage.points)
+def shape(mesh_stage: Stage) -> MouthShape:
+    return MouthShape.of(mesh_stage.points)
 
 
 def block(colour: tuple[float, float, float], half_width_e: float, per_e: float = 100) -> Plate:
@@ -34,7 +34,7 @@ def test_drawn_teeth_are_one_closed_row_darker_to_the_sides() -> None:
 
 def test_own_teeth_cover_the_drawn_ones_only_where_they_are() -> None:
     drawn, own = block((100, 100, 100), 0.3), block((220, 230, 240), 0.1, per_e=50)
-    together = laid_over(own, drawn)
+    together = composite_over(own, drawn)
     assert together.pixels.shape == drawn.pixels.shape and together.origin == drawn.origin
     middle = together.pixels.shape[1] // 2
     row = together.pixels[together.pixels.shape[0] // 2]
@@ -50,15 +50,15 @@ def test_drawn_teeth_beside_the_own_ones_hang_no_lower_than_those() -> None:
     u = (np.arange(width) - own.origin[0]) / own.per_e
     edge = own.origin[1] + (0.05 - 1.5 * u**2) * own.per_e
     own.pixels[np.arange(height)[:, None] > edge] = 0
-    alpha = laid_over(own, drawn).pixels[..., 3]
+    alpha = composite_over(own, drawn).pixels[..., 3]
     lowest = height - 1 - (alpha[::-1] > 0.5).argmax(axis=0)
     shown = np.flatnonzero((alpha > 0.5).any(axis=0))
     assert np.abs(u[shown]).max() > 0.2, "the drawn ones do go on"
     assert (lowest[shown] <= edge[shown] + 2).all()
 
 
-def test_an_open_mouth_shows_a_tongue_that_goes_up_into_the_dark(drawn_stage: Stage) -> None:
-    mouth = MouthModel.from_landmarks(drawn_stage.pixels, drawn_stage.points)
+def test_an_open_mouth_shows_a_tongue_that_goes_up_into_the_dark(mesh_stage: Stage) -> None:
+    mouth = MouthModel.from_landmarks(mesh_stage.pixels, mesh_stage.points)
     pose = MouthPose(jaw=0.9, low=0.1)
     upper, lower = mouth.edges(pose)
     column = int(np.argmax(lower - upper))
@@ -67,16 +67,16 @@ def test_an_open_mouth_shows_a_tongue_that_goes_up_into_the_dark(drawn_stage: St
     assert low > 2 * middle, "the tip is in the light and the throat is not"
 
 
-def test_drawn_teeth_take_the_colour_of_the_own_ones(drawn_stage: Stage, shape: MouthShape) -> None:
-    plain = MouthInterior.from_picture(drawn_stage.pixels, drawn_stage.points)
+def test_drawn_teeth_take_the_colour_of_the_own_ones(mesh_stage: Stage, shape: MouthShape) -> None:
+    plain = MouthInterior.from_picture(mesh_stage.pixels, mesh_stage.points)
     own = block((120, 130, 140), 0.08)
     mixed = plain.with_upper_teeth(shape, own)
     assert mixed.palette.teeth == pytest.approx((120, 130, 140), abs=1)
     assert median_colour(mixed.lower).mean() < 0.75 * median_colour(plain.lower).mean()
 
 
-def test_rounded_lips_hide_the_teeth(drawn_stage: Stage) -> None:
-    mouth = MouthModel.from_landmarks(drawn_stage.pixels, drawn_stage.points)
+def test_rounded_lips_hide_the_teeth(mesh_stage: Stage) -> None:
+    mouth = MouthModel.from_landmarks(mesh_stage.pixels, mesh_stage.points)
 
     def brightest(wide: float) -> float:
         pose = MouthPose(jaw=0.3, low=0.2, wide=wide)

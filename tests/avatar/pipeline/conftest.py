@@ -44,7 +44,7 @@ def flag_png(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory, flag_png) -> tuple[RenderSpec, Path, Finished, list[Any]]:
+def small_render(tmp_path_factory, flag_png) -> tuple[RenderSpec, Path, Finished, list[Any]]:
     """Two scenes: a plain one, and one on a colour with an image that comes with the word Nova."""
     folder = tmp_path_factory.mktemp("rendered")
     overlay = {

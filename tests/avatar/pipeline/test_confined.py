@@ -31,7 +31,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def confined(inputs: Path, tmp_path: Path) -> Context:
+def context_of_farm(inputs: Path, tmp_path: Path) -> Context:
     return Context(cache=tmp_path / "cache", blobs=tmp_path / "blobs", confined=True)
 
 
@@ -45,9 +45,9 @@ def confined(inputs: Path, tmp_path: Path) -> Context:
         "/proc/self/environ",
     ],
 )
-def test_a_path_outside_is_refused_whatever_leads_there(confined: Context, path: str) -> None:
+def test_a_path_outside_is_refused_whatever_leads_there(context_of_farm: Context, path: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        confined.resolve(MediaRef(path=path, name="a.png"))
+        context_of_farm.resolve(MediaRef(path=path, name="a.png"))
     assert caught.value.code == "media.outside_inputs" and "a.png" in caught.value.message
 
 
@@ -60,18 +60,18 @@ def test_a_path_outside_is_refused_whatever_leads_there(confined: Context, path:
         "https://example.com/a.mp4",
     ],
 )
-def test_an_address_is_no_file(confined: Context, path: str) -> None:
+def test_an_address_is_no_file(context_of_farm: Context, path: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        confined.resolve(MediaRef(path=path))
+        context_of_farm.resolve(MediaRef(path=path))
     assert caught.value.code == "media.missing"
 
 
-def test_inputs_are_read_by_path_and_by_hash(confined: Context) -> None:
-    assert confined.resolve(MediaRef(path="picture")).read_bytes() == PICTURE
-    assert confined.resolve(MediaRef(sha256="sha256:" + "5" * 64)).read_bytes() == PICTURE
+def test_inputs_are_read_by_path_and_by_hash(context_of_farm: Context) -> None:
+    assert context_of_farm.resolve(MediaRef(path="picture")).read_bytes() == PICTURE
+    assert context_of_farm.resolve(MediaRef(sha256="sha256:" + "5" * 64)).read_bytes() == PICTURE
     # The hash is not there: the path beside it must not be taken instead.
     with pytest.raises(InvalidInput, match=r"media\.outside_inputs"):
-        confined.resolve(MediaRef(sha256="sha256:" + "6" * 64, path="/etc/passwd"))
+        context_of_farm.resolve(MediaRef(sha256="sha256:" + "6" * 64, path="/etc/passwd"))
 
 
 def test_a_person_at_their_own_machine_names_what_they_like(inputs: Path, tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ BOX = {"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}
     ids=str,
 )
 def test_every_place_of_a_spec_that_names_a_file_is_confined(
-    confined: Context, small_spec: Any, tmp_path: Path, scene: dict[str, Any]
+    context_of_farm: Context, small_spec: Any, tmp_path: Path, scene: dict[str, Any]
 ) -> None:
     spec = RenderSpec.model_validate(small_spec({"id": "a", "script": "Oh.", **scene}))
     with pytest.raises(InvalidInput) as caught:
-        make_segment(spec, "a", tmp_path / "out", confined)
+        make_segment(spec, "a", tmp_path / "out", context_of_farm)
     assert caught.value.code == "media.outside_inputs"
 
 

@@ -1,4 +1,4 @@
-"""What `avatar doctor` and `avatar engines` say on machines that lack something."""
+"""The output of `avatar doctor` and `avatar engines` on machines that lack something."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_list_of_engines_names_what_to_install_and_needs_in_one_unit(
     machine = Machine(driver=lambda: True, installed=lambda: False)
     monkeypatch.setattr(inspection, "Machine", lambda: machine)
     inspection.print_engines(Namespace(json=False))
-    told = capsys.readouterr().out
-    assert told.count(INSTALL) == 3 and told.count("not installed ") == 3
-    assert "at least 2 GiB of it\n" in told and "at least 3.3 GiB of it; 7.8 GiB are better\n" in told
-    assert "MiB" not in told
+    output = capsys.readouterr().out
+    assert output.count(INSTALL) == 3 and output.count("not installed ") == 3
+    assert "at least 2 GiB of it\n" in output and "at least 3.3 GiB of it; 7.8 GiB are better\n" in output
+    assert "MiB" not in output

@@ -29,11 +29,11 @@ def video(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "kept_hz"), [(11_025, 48_000), (22_050, 44_100), (44_100, 44_100), (48_000, 48_000),
+    ("rate_hz", "expected_hz"), [(11_025, 48_000), (22_050, 44_100), (44_100, 44_100), (48_000, 48_000),
                              (16_000, 48_000), (24_000, 48_000), (96_000, 48_000)]
 )  # fmt: skip
 def test_a_recording_keeps_its_rate_or_a_multiple_of_it(
-    video: Path, tmp_path: Path, rate_hz: int, kept_hz: int
+    video: Path, tmp_path: Path, rate_hz: int, expected_hz: int
 ) -> None:
     sound = tmp_path / "speech.wav"
     with wave.open(str(sound), "wb") as file:
@@ -43,7 +43,7 @@ def test_a_recording_keeps_its_rate_or_a_multiple_of_it(
         file.writeframes(bytes(rate_hz // 5))
     face, audio = VideoFace(video=MediaRef(path=str(video))), MediaRef(path=str(sound))
     context = Context(cache=tmp_path / "cache")
-    made = render_spec(LipsyncSpec(face=face, audio=audio), context)
-    assert made.output.audio == AudioCodec(sample_rate_hz=kept_hz)
+    spec = render_spec(LipsyncSpec(face=face, audio=audio), context)
+    assert spec.output.audio == AudioCodec(sample_rate_hz=expected_hz)
     named = Output(audio=AudioCodec(sample_rate_hz=48_000))
     assert render_spec(LipsyncSpec(face=face, audio=audio, output=named), context).output == named

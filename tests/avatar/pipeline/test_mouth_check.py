@@ -1,4 +1,4 @@
-"""What was drawn is looked at again: a mouth that does not move with the speech is no finished video."""
+"""Drawn pictures are checked again: a mouth that does not move with the speech is no finished video."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ def test_every_photo_of_a_render_is_looked_at(
     consent = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-01", "purpose": "tests"}
     photo = {"kind": "photo", "image": {"path": str(tmp_path / "ada.png")}, "consent": consent}
     spec = RenderSpec.model_validate(small_spec({"id": "a", "script": "Papa is far.", "face": photo}))
-    made = make_segment(spec, "a", tmp_path / "good", Context(cache=tmp_path / "cache"))
-    assert "portrait.rotated" in {notice.code for notice in made.record.warnings}
-    assert not {"face.mouth_still", "face.mouth_unseen"} & {notice.code for notice in made.record.warnings}
+    segment = make_segment(spec, "a", tmp_path / "good", Context(cache=tmp_path / "cache"))
+    assert "portrait.rotated" in {notice.code for notice in segment.record.warnings}
+    assert not {"face.mouth_still", "face.mouth_unseen"} & {notice.code for notice in segment.record.warnings}
 
     shut = MouthPose.of(dict.fromkeys(CHANNELS, 0.0))
     draw = MouthModel.draw

@@ -29,11 +29,11 @@ ALL_OF_REENACT = (
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the pipelines are given in place of doing it."""
+def verb_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Records the arguments of the pipelines, which do nothing."""
     calls: list[Any] = []
-    monkeypatch.setattr(latentsync, "lipsync_by_networks", lambda *given: calls.append(given))
-    monkeypatch.setattr(reenacting, "reenact", lambda *given: calls.append(given))
+    monkeypatch.setattr(latentsync, "lipsync_by_networks", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(reenacting, "reenact", lambda *arguments: calls.append(arguments))
     return calls
 
 
@@ -45,7 +45,7 @@ def film(tmp_path: Path) -> Path:
     return tmp_path / "in.mp4"
 
 
-def said(verb: str, film: Path, options: str) -> Any:
+def parse_options(verb: str, film: Path, options: str) -> Any:
     files = {
         "lipsync": ["--video", str(film), "--audio", "speech.wav", "--out", "out.mp4"],
         "reenact": ["--source", str(film), "--driving", "drive.mp4", "--out", "out.mp4"],
@@ -53,17 +53,17 @@ def said(verb: str, film: Path, options: str) -> Any:
     return build_parser().parse_args([verb, *files[verb], *options.split()])
 
 
-def test_the_line_of_the_operators_is_understood(called: list[Any], film: Path) -> None:
-    lipsync(said("lipsync", film, LIPSYNC), context := object())  # type: ignore[arg-type]
-    [(spec, target, given, options)] = called
-    assert (target, given) == (Path("out.mp4"), context)
+def test_the_line_of_the_operators_is_understood(verb_calls: list[Any], film: Path) -> None:
+    lipsync(parse_options("lipsync", film, LIPSYNC), context := object())  # type: ignore[arg-type]
+    [(spec, target, arguments, options)] = verb_calls
+    assert (target, arguments) == (Path("out.mp4"), context)
     assert options == MouthOptions(vram="low", steps=20, guidance=1.5)
     assert spec.face.consent.person == "Ada" and spec.audio.name == "speech.wav"
 
 
-def test_all_options_of_lipsync_reach_the_networks_and_the_face(called: list[Any], film: Path) -> None:
-    lipsync(said("lipsync", film, ALL_OF_LIPSYNC), object())  # type: ignore[arg-type]
-    [(spec, _, _, options)] = called
+def test_all_options_of_lipsync_reach_the_networks_and_the_face(verb_calls: list[Any], film: Path) -> None:
+    lipsync(parse_options("lipsync", film, ALL_OF_LIPSYNC), object())  # type: ignore[arg-type]
+    [(spec, _, _, options)] = verb_calls
     assert options == MouthOptions(
         vram="low", precision="fp16", steps=8, guidance=2.5, reuse=2, side_px=256, compile=True,
         tail="silence", fresh=True, models=Path("weights"),
@@ -74,9 +74,9 @@ def test_all_options_of_lipsync_reach_the_networks_and_the_face(called: list[Any
     assert face.pauses == "drawn"
 
 
-def test_all_options_of_reenact_reach_the_networks(called: list[Any], film: Path) -> None:
-    reenact(said("reenact", film, ALL_OF_REENACT), object())  # type: ignore[arg-type]
-    [(job, target, _)] = called
+def test_all_options_of_reenact_reach_the_networks(verb_calls: list[Any], film: Path) -> None:
+    reenact(parse_options("reenact", film, ALL_OF_REENACT), object())  # type: ignore[arg-type]
+    [(job, target, _)] = verb_calls
     assert target == Path("out.mp4") and job.driving == Path("drive.mp4")
     assert job.options == ReenactOptions(
         region="lip", relative=False, shut_lips=False, eyes=True, lips=True, stitching=False, strength=0.5,

@@ -22,7 +22,7 @@ from contextlib import closing
 from pathlib import Path
 from avatar.pipeline.context import Context
 from avatar.pipeline.painters import Painters, can_fork
-from avatar.pipeline.shot import open_shot
+from avatar.pipeline.scene_renderer import open_scene
 from avatar.spec import RenderSpec
 from avatar.speech import speak
 from avatar.timing import control_track
@@ -35,13 +35,13 @@ context = Context(cache=Path("cache"))
 speech = speak(spec.scenes[0], Path("."), context.resolve)
 track = control_track(speech, spec.canvas.fps, spec.seed)
 assert can_fork(), os.listdir("/proc/self/task")
-shot = open_shot(spec, spec.scenes[0], speech, context, print)
+renderer = open_scene(spec, spec.scenes[0], speech, context, print)
 """
 
 
 @pytest.fixture
 def in_a_fresh_process(tmp_path, small_spec, flag_png) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Runs code with an opened shot in a process without threads, as the worker's is."""
+    """Runs code with an opened renderer in a process without threads, as the worker's is."""
     overlay = {
         "kind": "image",
         "image": {"path": str(flag_png)},
@@ -64,9 +64,9 @@ def in_a_fresh_process(tmp_path, small_spec, flag_png) -> Callable[[str], subpro
 
 def test_painters_paint_what_one_thread_paints_in_the_same_order(in_a_fresh_process):
     done = in_a_fresh_process("""
-        with closing(Painters(shot, track, 3)) as painters:
+        with closing(Painters(renderer, track, 3)) as painters:
             theirs = [digest(planes) for planes in painters.frames()]
-        ours = [digest(shot.paint(moment)) for moment in shot.moments(track)]
+        ours = [digest(renderer.paint(moment)) for moment in renderer.frame_states(track)]
         assert len(set(ours)) > 20
         assert theirs == ours
     """)
@@ -78,8 +78,8 @@ def test_an_error_while_painting_comes_out_as_it_was_with_its_code(in_a_fresh_pr
         from avatar.errors import InvalidInput
         def fail(moment, onto=None):
             raise InvalidInput("picture.broken", "It broke.", "Mend it.")
-        shot.paint = fail
-        with closing(Painters(shot, track, 2)) as painters:
+        renderer.paint = fail
+        with closing(Painters(renderer, track, 2)) as painters:
             try:
                 next(painters.frames())
             except InvalidInput as error:
@@ -92,8 +92,8 @@ def test_a_defect_while_painting_comes_out_with_its_traceback(in_a_fresh_process
     done = in_a_fresh_process("""
         def fail(moment, onto=None):
             raise ZeroDivisionError("one over nothing")
-        shot.paint = fail
-        with closing(Painters(shot, track, 2)) as painters:
+        renderer.paint = fail
+        with closing(Painters(renderer, track, 2)) as painters:
             next(painters.frames())
     """)
     assert done.returncode == 1
@@ -104,11 +104,11 @@ def test_a_defect_while_painting_comes_out_with_its_traceback(in_a_fresh_process
 def test_a_process_with_threads_is_not_forked(in_a_fresh_process):
     done = in_a_fresh_process("""
         import threading
-        from avatar.pipeline.painting import painted
+        from avatar.pipeline.painting import paint_frames
         stay = threading.Event()
         threading.Thread(target=stay.wait).start()
         assert not can_fork()
-        with painted(shot, track) as frames:
+        with paint_frames(renderer, track) as frames:
             assert len(list(frames)) == track.frames
         stay.set()
     """)
@@ -117,11 +117,11 @@ def test_a_process_with_threads_is_not_forked(in_a_fresh_process):
 
 def test_threads_paint_where_no_process_is_granted(in_a_fresh_process):
     done = in_a_fresh_process("""
-        from avatar.pipeline.painting import painted
+        from avatar.pipeline.painting import paint_frames
         def refuse():
             raise BlockingIOError(11, "Resource temporarily unavailable")
         os.fork = refuse
-        with painted(shot, track) as frames:
+        with paint_frames(renderer, track) as frames:
             assert len(list(frames)) == track.frames
     """)
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,11 @@
-"""`ordered_map` keeps order, holds little, and stops cleanly."""
+"""`map_in_order` keeps order, holds little, and stops cleanly."""
 
 import threading
 import time
 from contextlib import closing
 
 import pytest
-from avatar.pipeline.parallel import ordered_map
+from avatar.pipeline.parallel import map_in_order
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -13,7 +13,7 @@ def test_results_come_in_the_order_of_the_items():
         time.sleep(0.004 if number % 2 == 0 else 0)
         return number * number
 
-    assert list(ordered_map(slow_for_even, range(40))) == [n * n for n in range(40)]
+    assert list(map_in_order(slow_for_even, range(40))) == [n * n for n in range(40)]
 
 
 def test_it_works_in_several_threads_but_reads_items_in_the_callers():
@@ -29,7 +29,7 @@ def test_it_works_in_several_threads_but_reads_items_in_the_callers():
         time.sleep(0.002)
         return number
 
-    list(ordered_map(work, items(), workers=2))
+    list(map_in_order(work, items(), workers=2))
     assert readers == {threading.get_ident()}
     assert len(workers) == 2
     assert threading.get_ident() not in workers
@@ -44,7 +44,7 @@ def test_it_never_runs_further_ahead_than_its_depth():
             begun += 1
             yield number
 
-    for taken, _ in enumerate(ordered_map(lambda n: n, items(), depth=4), start=1):
+    for taken, _ in enumerate(map_in_order(lambda n: n, items(), depth=4), start=1):
         assert begun <= taken + 4
 
 
@@ -56,14 +56,14 @@ def test_an_error_comes_out_where_its_result_would_have_come():
 
     seen = []
     with pytest.raises(ValueError, match="three"):
-        for result in ordered_map(fail_at_three, range(10)):
+        for result in map_in_order(fail_at_three, range(10)):
             seen.append(result)
     assert seen == [0, 1, 2]
 
 
 def test_no_thread_outlives_an_iterator_that_is_closed_early():
     before = threading.active_count()
-    results = ordered_map(lambda n: time.sleep(0.01) or n, range(1000))
+    results = map_in_order(lambda n: time.sleep(0.01) or n, range(1000))
     with closing(results):
         assert next(results) == 0
     assert threading.active_count() == before

@@ -43,13 +43,13 @@ def film(path: Path, *, frames: int = 30, rate: int = 25, sound: bool = True) ->
 
 @pytest.fixture
 def probe(avatar):
-    def probed(path: Path) -> Finished | Failed:
+    def probe_file(path: Path) -> Finished | Failed:
         done = avatar("probe", path, "--json")
         last = parse_progress(done.stdout.splitlines()[-1])
         assert done.returncode == (0 if isinstance(last, Finished) else 1), done.stderr
         return last
 
-    return probed
+    return probe_file
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
@@ -69,9 +69,9 @@ def test_a_recording_tells_its_length_and_a_picture_its_upright_size(probe, tmp_
         sound.setsampwidth(2)
         sound.setframerate(44_100)
         sound.writeframes(bytes(44_100 * 4))
-    heard = probe(tmp_path / "a.wav")
-    assert (heard.media.kind, heard.media.sample_rate_hz, heard.media.channels) == ("audio", 44_100, 2)
-    assert heard.duration_ms == 1000 and heard.media.width is None
+    facts = probe(tmp_path / "a.wav")
+    assert (facts.media.kind, facts.media.sample_rate_hz, facts.media.channels) == ("audio", 44_100, 2)
+    assert facts.duration_ms == 1000 and facts.media.width is None
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright
     Image.new("RGB", (640, 480), "red").save(tmp_path / "a.jpg", exif=exif)

@@ -20,7 +20,7 @@ from avatar.spec import LipsyncSpec, RenderSpec
 pytest.importorskip("mediapipe", reason="needs the extra `face`: uv sync --extra cpu --extra face")
 
 CONSENT = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-01", "purpose": "tests"}
-SAID = "Hello there, my friend."
+SENTENCE = "Hello there, my friend."
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def test_a_video_and_a_sound_become_a_video_that_says_it(tmp_path, context):
     from clipmaker import make_clip
 
     clip = make_clip(tmp_path / "clip.mp4", size=(480, 270), eye_distance=60, seconds=1.2).path
-    subprocess.run(["espeak-ng", "-w", str(tmp_path / "said.wav"), SAID], check=True)
+    subprocess.run(["espeak-ng", "-w", str(tmp_path / "said.wav"), SENTENCE], check=True)
     spec = LipsyncSpec.model_validate(
         {
             "face": {
@@ -94,7 +94,7 @@ def test_a_video_and_a_sound_become_a_video_that_says_it(tmp_path, context):
                 "consent": CONSENT,
             },
             "audio": {"path": str(tmp_path / "said.wav")},
-            "transcript": SAID,
+            "transcript": SENTENCE,
         }
     )
     finished = lipsync_video(spec, tmp_path / "out" / "o.mp4", context)
@@ -102,7 +102,7 @@ def test_a_video_and_a_sound_become_a_video_that_says_it(tmp_path, context):
     size = (found.get(cv2.CAP_PROP_FRAME_WIDTH), found.get(cv2.CAP_PROP_FRAME_HEIGHT))
     assert (*size, found.get(cv2.CAP_PROP_FPS)) == (480, 270, 25)
     assert finished.frames == found.get(cv2.CAP_PROP_FRAME_COUNT) > 25
-    assert SAID in (tmp_path / "out" / "o.vtt").read_text()
+    assert SENTENCE in (tmp_path / "out" / "o.vtt").read_text()
     record = json.loads((tmp_path / "out" / "o.provenance.json").read_text())
     assert record["title"] == "holiday"
     assert record["digital_source_type"].endswith("compositeSynthetic")

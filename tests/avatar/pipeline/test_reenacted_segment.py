@@ -1,4 +1,4 @@
-"""What a reenactment's segment says of itself, whatever drew its frames."""
+"""The record of a reenactment's segment, whatever drew its frames."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: 
     canvas = Canvas(width=64, height=64, fps=25)
     picture = np.zeros((64, 64, 3), np.uint8)
     lost = list(range(0, FRAMES, 2))
-    made = FrameSource(canvas, FRAMES, iter([picture] * FRAMES), lambda: lost)
+    source = FrameSource(canvas, FRAMES, iter([picture] * FRAMES), lambda: lost)
     spec = RenderSpec(title="Flicker", canvas=canvas, scenes=(scene,))
-    files = write_segment(spec, made, None, None, tmp_path / "made", Context(cache=tmp_path))
+    files = write_segment(spec, source, None, None, tmp_path / "made", Context(cache=tmp_path))
     record = files.record
     assert record.frames == FRAMES
     assert len(record.lost_face_frames) == MOST_RANGES

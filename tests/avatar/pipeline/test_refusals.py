@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from avatar.encode import assembly, segment_writer
 from avatar.errors import InvalidInput
-from avatar.pipeline import shot
+from avatar.pipeline import scene_renderer
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
@@ -63,9 +63,9 @@ def test_a_spec_that_is_not_there_is_named(tmp_path):
     ],
 )
 def test_a_real_face_or_cloned_voice_needs_a_consent(scene):
-    refused = Scene.model_validate({"id": "a", "script": "x", **scene})
+    code_of = Scene.model_validate({"id": "a", "script": "x", **scene})
     with pytest.raises(InvalidInput) as caught:
-        require_consent(refused)
+        require_consent(code_of)
     assert caught.value.code == "consent.required"
     ((kind, value),) = scene.items()
     require_consent(Scene.model_validate({"id": "a", "script": "x", kind: {**value, "consent": CONSENT}}))
@@ -83,10 +83,10 @@ def test_consent_is_asked_before_any_scene_is_made(tmp_path, small_spec):
     spec = RenderSpec.model_validate(
         small_spec({"id": "a"}, {"id": "b", "face": {"kind": "photo", "image": {"path": "x.jpg"}}})
     )
-    told: list[object] = []
+    events: list[object] = []
     with pytest.raises(InvalidInput, match="consent"):
-        render_video(spec, tmp_path / "out" / "o.mp4", Context(cache=tmp_path, tell=told.append))
-    assert told == []
+        render_video(spec, tmp_path / "out" / "o.mp4", Context(cache=tmp_path, tell=events.append))
+    assert events == []
     assert not (tmp_path / "out").exists()
 
 
@@ -94,11 +94,11 @@ def test_a_target_that_cannot_be_a_video_is_refused_before_any_work(tmp_path, sm
     spec = RenderSpec.model_validate(small_spec({"id": "a"}))
     (tmp_path / "folder.mp4").mkdir()
     for name, code in (("film.webm", "output.not_mp4"), ("folder.mp4", "output.is_folder")):
-        told: list[object] = []
+        events: list[object] = []
         with pytest.raises(InvalidInput) as caught:
-            render_video(spec, tmp_path / name, Context(cache=tmp_path / "cache", tell=told.append))
+            render_video(spec, tmp_path / name, Context(cache=tmp_path / "cache", tell=events.append))
         assert caught.value.code == code
-        assert told == []
+        assert events == []
 
 
 def test_files_are_found_by_hash_or_path_and_named_as_people_know_them(tmp_path):
@@ -170,8 +170,8 @@ def test_a_fault_in_the_middle_of_any_stage_leaves_nothing(tmp_path, small_spec,
         return step
 
     where = {
-        "items": (shot.Shot, "_sprites_at"),
-        "draw": (shot.Shot, "draw"),
+        "items": (scene_renderer.SceneRenderer, "_sprites_at"),
+        "draw": (scene_renderer.SceneRenderer, "draw"),
         "write": (segment_writer.SegmentWriter, "write"),
         "join": (assembly, "_seconds"),
     }
@@ -200,22 +200,22 @@ def test_assembly_refuses_missing_broken_and_outdated_segments(tmp_path, small_s
     spec = RenderSpec.model_validate(small_spec({"id": "a"}))
     folder = tmp_path / "segments"
 
-    def refused(of: RenderSpec) -> str:
+    def code_of(of: RenderSpec) -> str:
         with pytest.raises(InvalidInput) as caught:
             assemble_folder(of, tmp_path / "out" / "o.mp4", folder, context)
         assert not (tmp_path / "out").exists()
         return caught.value.code
 
-    assert refused(spec) == "render.segment_missing"
-    made = make_segment(spec, "a", folder / "a", context)
+    assert code_of(spec) == "render.segment_missing"
+    segment = make_segment(spec, "a", folder / "a", context)
     changed = spec.model_copy(update={"seed": 2})
-    assert refused(changed) == "render.segment_outdated"
-    record = json.loads(made.words.read_text())
-    made.words.write_text(json.dumps({**record, "fps": "many"}))
-    assert refused(spec) == "render.segment_broken"
-    made.words.write_text(json.dumps(record))
-    made.video.write_bytes(b"")
-    assert refused(spec) == "render.segment_missing"
+    assert code_of(changed) == "render.segment_outdated"
+    record = json.loads(segment.words.read_text())
+    segment.words.write_text(json.dumps({**record, "fps": "many"}))
+    assert code_of(spec) == "render.segment_broken"
+    segment.words.write_text(json.dumps(record))
+    segment.video.write_bytes(b"")
+    assert code_of(spec) == "render.segment_missing"
 
 
 def test_one_mistake_is_told_once_and_in_plain_words(tmp_path: Path) -> None:
@@ -230,19 +230,19 @@ def test_one_mistake_is_told_once_and_in_plain_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize("missing", ["face.png", "face.mp4", "drive.mp4", "drive.npz"])
 def test_reenactment_names_a_file_that_is_not_there(tmp_path: Path, missing: str) -> None:
     """Before anything is loaded: also where there is neither a network nor a card."""
-    given = {"source": tmp_path / "face.png", "driving": tmp_path / "drive.mp4"}
-    given["source" if missing.startswith("face") else "driving"] = tmp_path / missing
-    for path in given.values():
+    inputs = {"source": tmp_path / "face.png", "driving": tmp_path / "drive.mp4"}
+    inputs["source" if missing.startswith("face") else "driving"] = tmp_path / missing
+    for path in inputs.values():
         if path.name != missing:
             path.write_bytes(b"x")
-    with pytest.raises(InvalidInput) as refused:
-        reenact(ReenactJob(**given), tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    assert refused.value.code == "media.missing"
-    assert missing in str(refused.value)
+    with pytest.raises(InvalidInput) as code_of:
+        reenact(ReenactJob(**inputs), tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    assert code_of.value.code == "media.missing"
+    assert missing in str(code_of.value)
 
 
 @pytest.mark.parametrize(
-    ("make", "given"),
+    ("make", "inputs"),
     [
         (lambda spec, out, context: render_video(spec, out / "face.mp4", context), "face.png"),
         (
@@ -255,18 +255,18 @@ def test_reenactment_names_a_file_that_is_not_there(tmp_path: Path, missing: str
     ],
     ids=["render", "assemble", "still", "segment", "speak"],
 )
-def test_what_a_spec_is_made_of_is_not_written_over(tmp_path, small_spec, make, given):
+def test_what_a_spec_is_made_of_is_not_written_over(tmp_path, small_spec, make, inputs):
     """A video's poster is named after it: `face.mp4` has `face.png`, which may be the photo."""
-    (tmp_path / given).write_bytes(b"mine")
-    media = {"path": str(tmp_path / "elsewhere" / ".." / given)}
+    (tmp_path / inputs).write_bytes(b"mine")
+    media = {"path": str(tmp_path / "elsewhere" / ".." / inputs)}
     (tmp_path / "elsewhere").mkdir()
     scene = {"id": "a", "face": {"kind": "photo", "image": media, "consent": CONSENT}}
-    if given == "audio.wav":
+    if inputs == "audio.wav":
         scene = {"id": "a", "script": None, "audio": media}
     spec = RenderSpec.model_validate(small_spec(scene))
-    with pytest.raises(InvalidInput, match=rf"output\.overwrites_input: .*{given}"):
+    with pytest.raises(InvalidInput, match=rf"output\.overwrites_input: .*{inputs}"):
         make(spec, tmp_path, Context(cache=tmp_path / "cache"))
-    assert (tmp_path / given).read_bytes() == b"mine"
+    assert (tmp_path / inputs).read_bytes() == b"mine"
 
 
 def test_a_video_without_a_poster_may_be_named_as_its_photo(tmp_path, small_spec):

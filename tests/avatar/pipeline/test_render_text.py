@@ -21,24 +21,24 @@ def spec(*argv: str) -> RenderSpec:
 
 
 def test_a_text_becomes_a_spec_of_one_scene() -> None:
-    made = spec("--text", "Hello *there*.\nSecond line.", "out.mp4")
-    assert (made.title, made.scenes[0].script) == (
+    result = spec("--text", "Hello *there*.\nSecond line.", "out.mp4")
+    assert (result.title, result.scenes[0].script) == (
         "Hello *there*. Second line.",
         "Hello *there*.\nSecond line.",
     )
-    assert made.scenes[0].face.character == "nova"
+    assert result.scenes[0].face.character == "nova"
 
 
 @pytest.mark.parametrize("name", PRESENTERS)
 def test_a_presenter_speaks_as_in_the_files_of_personas(name: str) -> None:
     scene = spec("out.mp4", "--text=Hello.", "--persona", name).scenes[0]
     text = (PERSONAS / f"{name}.yaml").read_text()
-    said = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", text, re.MULTILINE))
-    assert scene.face.character == said["character"] and scene.language == said["language"]
+    reported = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", text, re.MULTILINE))
+    assert scene.face.character == reported["character"] and scene.language == reported["language"]
     for field in ("voice", "variant", "rate_wpm", "pitch"):
-        assert field not in said or str(getattr(scene.voice, field)) == said[field]
+        assert field not in reported or str(getattr(scene.voice, field)) == reported[field]
     for field in ("manner", "head", "nods"):
-        assert field not in said or str(getattr(scene.movement, field)) == said[field]
+        assert field not in reported or str(getattr(scene.movement, field)) == reported[field]
 
 
 @pytest.mark.parametrize("text", ["", "  \n "])
@@ -51,8 +51,8 @@ def test_a_text_without_a_word_is_refused(text: str) -> None:
 @pytest.mark.parametrize("argv", [["spec.json", "out.mp4"], ["spec.json", "--json", "out.mp4"]])
 def test_without_a_text_a_spec_is_named_as_before(argv: list[str]) -> None:
     assert not asks_for_text(["render", *argv])
-    given = build_parser().parse_args(["render", *argv])
-    assert (given.spec, given.out) == (Path("spec.json"), Path("out.mp4"))
+    arguments = build_parser().parse_args(["render", *argv])
+    assert (arguments.spec, arguments.out) == (Path("spec.json"), Path("out.mp4"))
 
 
 def test_the_program_makes_the_video(avatar: Any, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ def probe(path):
     return json.loads(done.stdout)
 
 
-def test_all_files_are_there_and_nothing_else(rendered):
-    _, target, finished, _ = rendered
+def test_all_files_are_there_and_nothing_else(small_render):
+    _, target, finished, _ = small_render
     names = {"film.mp4", "film.vtt", "film.srt", "film.png", "film.provenance.json"}
     assert {path.name for path in target.parent.iterdir()} == names
     assert {file.path for file in finished.files} == {str(target.parent / name) for name in names}
@@ -36,8 +36,8 @@ def test_all_files_are_there_and_nothing_else(rendered):
         assert file.bytes == len(data) > 0
 
 
-def test_the_streams_are_h264_and_aac_of_one_length(rendered):
-    spec, target, finished, _ = rendered
+def test_the_streams_are_h264_and_aac_of_one_length(small_render):
+    spec, target, finished, _ = small_render
     found = {stream["codec_type"]: stream for stream in probe(target)["streams"]}
     assert found["video"]["codec_name"] == "h264"
     assert (found["video"]["width"], found["video"]["height"]) == (320, 180)
@@ -49,21 +49,21 @@ def test_the_streams_are_h264_and_aac_of_one_length(rendered):
 
 
 def test_a_calm_speaker_moves_less_than_a_lively_one(small_spec, tmp_path):
-    def moved(manner: str) -> float:
+    def largest_move(manner: str) -> float:
         spec = RenderSpec.model_validate(small_spec({"id": "a", "movement": {"manner": manner}}))
-        made = make_segment(spec, "a", tmp_path / manner, Context(cache=tmp_path / "cache"))
-        pictures = [frame_at(made.video, ms)[:70].astype(int) for ms in range(0, 1600, 200)]
+        video = make_segment(spec, "a", tmp_path / manner, Context(cache=tmp_path / "cache"))
+        pictures = [frame_at(video.video, ms)[:70].astype(int) for ms in range(0, 1600, 200)]
         return float(np.mean([np.abs(a - b).mean() for a, b in pairwise(pictures)]))
 
-    assert moved("lively") > 1.3 * moved("calm")
+    assert largest_move("lively") > 1.3 * largest_move("calm")
 
 
-def test_captions_say_the_script_at_the_times_of_the_words(rendered):
-    spec, target, finished, _ = rendered
+def test_captions_say_the_script_at_the_times_of_the_words(small_render):
+    spec, target, finished, _ = small_render
     text = target.with_suffix(".vtt").read_text(encoding="utf-8")
     cues = re.findall(r"(\d+):(\d+):(\d+)\.(\d+) --> (\d+):(\d+):(\d+)\.(\d+)\n((?:.+\n)+)", text + "\n")
-    said = " ".join(" ".join(cue[8].split()) for cue in cues)
-    assert said == " ".join(scene.script for scene in spec.scenes)
+    caption_text = " ".join(" ".join(cue[8].split()) for cue in cues)
+    assert caption_text == " ".join(scene.script for scene in spec.scenes)
 
     def ms(parts):
         return ((int(parts[0]) * 60 + int(parts[1])) * 60 + int(parts[2])) * 1000 + int(parts[3])
@@ -76,9 +76,9 @@ def test_captions_say_the_script_at_the_times_of_the_words(rendered):
     assert target.with_suffix(".srt").read_text(encoding="utf-8").count("-->") == len(cues)
 
 
-def test_burned_captions_come_with_the_first_word(rendered):
+def test_burned_captions_come_with_the_first_word(small_render):
     """Looked for where the second scene shows nothing but its background colour."""
-    spec, target, _, _ = rendered
+    spec, target, _, _ = small_render
     record = json.loads((target.parent / "film.provenance.json").read_text())
     scene_ms = record["scenes"][0]["frames"] * 40
 
@@ -90,8 +90,8 @@ def test_burned_captions_come_with_the_first_word(rendered):
     assert white_letters(scene_ms + first_word_ms - 60) == 0
 
 
-def test_the_background_and_the_box_are_where_the_layout_says(rendered):
-    _, target, finished, _ = rendered
+def test_the_background_and_the_box_are_where_the_layout_says(small_render):
+    _, target, finished, _ = small_render
     frame = frame_at(target, finished.duration_ms - 40)
     left = frame[60:140, 4:140].reshape(-1, 3).astype(int)
     assert np.abs(left - (0x20, 0x20, 0x80)).max() <= 6
@@ -100,9 +100,9 @@ def test_the_background_and_the_box_are_where_the_layout_says(rendered):
     assert np.abs(frame[2:34, 170:315].astype(int) - (0x20, 0x20, 0x80)).max() <= 6
 
 
-def test_an_overlay_comes_with_its_word_and_goes_with_its_end(rendered, tmp_path):
+def test_an_overlay_comes_with_its_word_and_goes_with_its_end(small_render, tmp_path):
     """Nova is the first word of the second scene; the image stands in the middle of its box."""
-    spec = rendered[0]
+    spec = small_render[0]
     context = Context(cache=tmp_path / "cache")
     segment = make_segment(spec, "placed", tmp_path / "placed", context)
     words = {word.text.strip("."): word for word in segment.record.words}
@@ -118,8 +118,8 @@ def test_an_overlay_comes_with_its_word_and_goes_with_its_end(rendered, tmp_path
     assert [flag(first - 1), flag(first), flag(last), flag(last + 1)] == [False, True, True, False]
 
 
-def test_the_poster_is_a_frame_of_the_video_and_says_that_it_is_synthetic(rendered):
-    _, target, finished, _ = rendered
+def test_the_poster_is_a_frame_of_the_video_and_says_that_it_is_synthetic(small_render):
+    _, target, finished, _ = small_render
     with Image.open(target.with_suffix(".png")) as poster:
         shown = np.asarray(poster)[..., ::-1].astype(int)
         text = dict(poster.text)
@@ -129,8 +129,8 @@ def test_the_poster_is_a_frame_of_the_video_and_says_that_it_is_synthetic(render
     assert "Synthetic" in text["Comment"]
 
 
-def test_the_record_says_synthetic_and_names_inputs_engines_and_spec(rendered, flag_png):
-    spec, target, _, _ = rendered
+def test_the_record_says_synthetic_and_names_inputs_engines_and_spec(small_render, flag_png):
+    spec, target, _, _ = small_render
     record = json.loads((target.parent / "film.provenance.json").read_text())
     assert record["synthetic"] is True
     assert record["digital_source_type"].startswith("http://cv.iptc.org/newscodes/digitalsourcetype/")
@@ -145,16 +145,16 @@ def test_the_record_says_synthetic_and_names_inputs_engines_and_spec(rendered, f
     ]
 
 
-def test_the_container_says_title_and_synthetic_too(rendered):
-    tags = probe(rendered[1])["format"]["tags"]
+def test_the_container_says_title_and_synthetic_too(small_render):
+    tags = probe(small_render[1])["format"]["tags"]
     assert tags["title"] == "A small test"
     assert "Synthetic" in tags["comment"]
     assert "digitalsourcetype" in tags["comment"]
     assert tags["encoder"].startswith("Soundstage")
 
 
-def test_progress_names_each_stage_and_counts_every_frame(rendered):
-    _, _, finished, lines = rendered
+def test_progress_names_each_stage_and_counts_every_frame(small_render):
+    _, _, finished, lines = small_render
     stages = [(line.stage, line.scene) for line in lines if isinstance(line, StageStarted)]
     for scene in ("plain", "placed"):
         assert [stage for stage, of in stages if of == scene] == ["speech", "timing", "prepare", "frames"]
@@ -165,12 +165,12 @@ def test_progress_names_each_stage_and_counts_every_frame(rendered):
     assert sum(line.total_frames for line in last) == finished.frames
 
 
-def test_segments_made_one_by_one_give_the_same_video(rendered, tmp_path):
-    """What a farm does: each scene elsewhere, joined at the end."""
-    spec, target, _, _ = rendered
+def test_segments_made_one_by_one_give_the_same_video(small_render, tmp_path):
+    """Renders as a farm does: each scene elsewhere, joined at the end."""
+    spec, target, _, _ = small_render
     context = Context(cache=tmp_path / "cache")
     for scene in reversed(spec.scenes):
         make_segment(spec, scene.id, tmp_path / "segments" / scene.id, context)
-    made = assemble_folder(spec, tmp_path / "again" / "film.mp4", tmp_path / "segments", context)
+    video = assemble_folder(spec, tmp_path / "again" / "film.mp4", tmp_path / "segments", context)
     assert (tmp_path / "again" / "film.mp4").read_bytes() == target.read_bytes()
-    assert made.frames == rendered[2].frames
+    assert video.frames == small_render[2].frames

@@ -75,8 +75,8 @@ def test_the_poster_is_no_black_frame(tmp_path: Path, context: Context) -> None:
 def test_the_storyboard_shows_each_moment_where_its_index_says(
     tmp_path: Path, context: Context, key: int
 ) -> None:
-    made = film(tmp_path / "a.mp4", seconds=12, size=(320, 180), key=key)
-    done = make_storyboard(made, tmp_path / "a.webp", context)
+    source = film(tmp_path / "a.mp4", seconds=12, size=(320, 180), key=key)
+    done = make_storyboard(source, tmp_path / "a.webp", context)
     index = json.loads((tmp_path / "a.json").read_text())
     sheet = cv2.imread(str(tmp_path / "a.webp"))
     assert (index["tile_width"], index["tile_height"], index["columns"]) == (160, 90, 10)
@@ -90,8 +90,8 @@ def test_the_storyboard_shows_each_moment_where_its_index_says(
 
 
 def test_a_long_film_has_a_hundred_pictures(tmp_path: Path, context: Context) -> None:
-    made = film(tmp_path / "a.mp4", seconds=300, rate=2, size=(64, 64), sound=False)
-    make_storyboard(made, tmp_path / "a.webp", context)
+    source = film(tmp_path / "a.mp4", seconds=300, rate=2, size=(64, 64), sound=False)
+    make_storyboard(source, tmp_path / "a.webp", context)
     index = json.loads((tmp_path / "a.json").read_text())
     assert (index["count"], index["interval_ms"], index["tile_width"]) == (100, 3000, 64)
 
@@ -104,8 +104,8 @@ def test_peaks_are_those_of_audiowaveform(tmp_path: Path, context: Context) -> N
         ramp = np.concatenate([np.full(480, level) for level in (0, 16384, -16384, 32767)])
         sound.writeframes(ramp.astype("<i2").tobytes())
     make_peaks(tmp_path / "a.wav", tmp_path / "a.json", context)
-    told = json.loads((tmp_path / "a.json").read_text())
-    assert told == {
+    reported = json.loads((tmp_path / "a.json").read_text())
+    assert reported == {
         "version": 2, "channels": 1, "sample_rate": 48_000, "samples_per_pixel": 480, "bits": 8, "length": 4,
         "data": [0, 0, 64, 64, -64, -64, 127, 127],
     }  # fmt: skip
@@ -120,24 +120,24 @@ def test_peaks_of_a_long_sound_stay_few_and_keep_its_loudest_moment(tmp_path: Pa
         sound.setframerate(8000)
         sound.writeframes(samples.tobytes())
     done = make_peaks(tmp_path / "a.wav", tmp_path / "a.json", context)
-    told = json.loads((tmp_path / "a.json").read_text())
-    assert told["length"] == 8334 and told["samples_per_pixel"] == 240 and done.duration_ms == 250_000
-    assert told["data"].index(127) // 2 == 8000 * 200 // 240
+    reported = json.loads((tmp_path / "a.json").read_text())
+    assert reported["length"] == 8334 and reported["samples_per_pixel"] == 240 and done.duration_ms == 250_000
+    assert reported["data"].index(127) // 2 == 8000 * 200 // 240
 
 
 def test_peaks_of_a_film_begin_where_it_begins(tmp_path: Path, context: Context) -> None:
     make_peaks(film(tmp_path / "a.mp4", size=(64, 64)), tmp_path / "a.json", context)
-    told = json.loads((tmp_path / "a.json").read_text())
-    loud = [max(told["data"][at * 2 : at * 2 + 2]) for at in range(told["length"])]
+    reported = json.loads((tmp_path / "a.json").read_text())
+    loud = [max(reported["data"][at * 2 : at * 2 + 2]) for at in range(reported["length"])]
     first = next(at for at, value in enumerate(loud) if value > 30)
-    assert first * told["samples_per_pixel"] / told["sample_rate"] == pytest.approx(2.0, abs=0.1)
+    assert first * reported["samples_per_pixel"] / reported["sample_rate"] == pytest.approx(2.0, abs=0.1)
 
 
 def test_the_proxy_is_small_keeps_time_and_starts_before_it_is_loaded(
     tmp_path: Path, context: Context
 ) -> None:
-    made = film(tmp_path / "a.mp4", rate=50, seconds=3)
-    done = make_proxy(made, tmp_path / "out" / "a.mp4", context)
+    source = film(tmp_path / "a.mp4", rate=50, seconds=3)
+    done = make_proxy(source, tmp_path / "out" / "a.mp4", context)
     content = (tmp_path / "out" / "a.mp4").read_bytes()
     assert content.index(b"moov") < content.index(b"mdat") and done.files[0].role == "proxy"
     with av.open(str(tmp_path / "out" / "a.mp4")) as small:
@@ -180,9 +180,9 @@ def test_what_has_no_pictures_or_no_sound_is_refused_with_its_reason(
         (make_peaks, "none.wav", "o.json", "media.missing"),
         (make_storyboard, silent.name, "o.png", "output.not_webp"),
     ]
-    for make, given, out, code in cases:
+    for make, source_file, out, code in cases:
         with pytest.raises(InvalidInput) as refused:
-            make(tmp_path / given, tmp_path / out, context)
+            make(tmp_path / source_file, tmp_path / out, context)
         assert refused.value.code == code and not (tmp_path / out).exists()
 
 

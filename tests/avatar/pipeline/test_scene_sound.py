@@ -51,15 +51,21 @@ def length_ms(wav: Path) -> float:
 
 
 def test_it_is_heard_from_word_to_word_and_the_scene_stays_as_long(beep, small_spec, tmp_path):
-    made = make_segment(spec_with(beep, small_spec), "a", tmp_path / "a", Context(cache=tmp_path / "cache"))
-    words = {word["text"]: word for word in json.loads(made.words.read_text())["words"]}
+    segment = make_segment(
+        spec_with(beep, small_spec), "a", tmp_path / "a", Context(cache=tmp_path / "cache")
+    )
+    words = {word["text"]: word for word in json.loads(segment.words.read_text())["words"]}
     begin, end = words["Nova."]["start_ms"], words["test."]["end_ms"]
-    heard = tone_level(made.sound, begin + 100, end - 100)
-    assert heard == pytest.approx(10 ** (-12 / 20) / 8, rel=0.15), "ffmpeg's tone has an amplitude of 1/8"
-    assert tone_level(made.sound, 0, begin - 50) < heard / 20
-    assert tone_level(made.sound, end + 100, end + 1200) < heard / 20
-    assert length_ms(made.sound) == made.record.duration_ms
-    assert [path.name for path in sorted(made.folder.iterdir())] == ["audio.wav", "segment.mp4", "words.json"]
+    level = tone_level(segment.sound, begin + 100, end - 100)
+    assert level == pytest.approx(10 ** (-12 / 20) / 8, rel=0.15), "ffmpeg's tone has an amplitude of 1/8"
+    assert tone_level(segment.sound, 0, begin - 50) < level / 20
+    assert tone_level(segment.sound, end + 100, end + 1200) < level / 20
+    assert length_ms(segment.sound) == segment.record.duration_ms
+    assert [path.name for path in sorted(segment.folder.iterdir())] == [
+        "audio.wav",
+        "segment.mp4",
+        "words.json",
+    ]
 
 
 def test_a_mute_one_leaves_the_voice_as_it_is(beep, small_spec, tmp_path):
@@ -76,6 +82,8 @@ def test_a_sound_that_breaks_off_is_told_and_the_rest_is_silent(beep, small_spec
         data[at] = 0x55
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(data)
-    made = make_segment(spec_with(broken, small_spec), "a", tmp_path / "a", Context(cache=tmp_path / "cache"))
-    assert length_ms(made.sound) == made.record.duration_ms
-    assert "overlay.sound_damaged" in [notice.code for notice in made.record.warnings]
+    segment = make_segment(
+        spec_with(broken, small_spec), "a", tmp_path / "a", Context(cache=tmp_path / "cache")
+    )
+    assert length_ms(segment.sound) == segment.record.duration_ms
+    assert "overlay.sound_damaged" in [notice.code for notice in segment.record.warnings]

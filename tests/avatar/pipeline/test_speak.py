@@ -5,7 +5,7 @@ import wave
 
 import pytest
 from avatar.spec.speech_sheet import SpeechSheet
-from avatar.timing.viseme_names import named_visemes, viseme_names
+from avatar.timing.viseme_names import name_visemes, viseme_names
 from avatar.tracks import Phone
 
 
@@ -50,6 +50,6 @@ def test_each_phoneme_has_its_mouth_shapes(ipa, names):
 
 def test_mouth_shapes_leave_no_gap_and_equal_neighbours_are_one():
     phones = [Phone("m", 100, 200), Phone("p", 200, 300), Phone("a", 350, 400)]
-    assert [(v.viseme, v.start_ms, v.end_ms) for v in named_visemes(phones, 500)] == [
+    assert [(v.viseme, v.start_ms, v.end_ms) for v in name_visemes(phones, 500)] == [
         ("sil", 0, 100), ("PP", 100, 300), ("sil", 300, 350), ("aa", 350, 400), ("sil", 400, 500),
     ]  # fmt: skip

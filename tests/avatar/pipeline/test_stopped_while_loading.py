@@ -12,7 +12,7 @@ SLOW = f"{LOADING}time.sleep(60)\n"
 HIDES = f"{LOADING}try:\n    time.sleep(60)\nexcept BaseException:\n    raise ImportError('lost')\n"
 
 
-def stopped(command, folder, library: str, source: str, stop: signal.Signals, *arguments: str):
+def stop_while_loading(command, folder, library: str, source: str, stop: signal.Signals, *arguments: str):
     """The command's exit code, output and complaints, when the signal comes while `library` is imported."""
     (folder / "slow").mkdir()
     (folder / "slow" / f"{library}.py").write_text(source)
@@ -24,8 +24,8 @@ def stopped(command, folder, library: str, source: str, stop: signal.Signals, *a
     assert worker.stderr is not None
     assert worker.stderr.readline() == "loading\n"
     worker.send_signal(stop)
-    said, complaints = worker.communicate(timeout=60)
-    return worker.returncode, said, complaints
+    output, complaints = worker.communicate(timeout=60)
+    return worker.returncode, output, complaints
 
 
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -34,8 +34,8 @@ def test_a_stop_while_media_libraries_load_is_one_sentence(
     command, write_spec, small_spec, tmp_path, source, stop, code
 ):
     arguments = ("render", str(write_spec(small_spec({"id": "a"}))), str(tmp_path / "out" / "o.mp4"))
-    ended, said, complaints = stopped(command, tmp_path, "skia", source, stop, *arguments)
-    assert (ended, said) == (code, "")
+    ended, output, complaints = stop_while_loading(command, tmp_path, "skia", source, stop, *arguments)
+    assert (ended, output) == (code, "")
     (sentence,) = (line for line in complaints.splitlines() if not line.startswith(" "))
     assert "stopped on request" in sentence and "render.cancelled" in sentence
     assert "Traceback" not in complaints
@@ -44,13 +44,15 @@ def test_a_stop_while_media_libraries_load_is_one_sentence(
 
 def test_programs_read_the_same_as_a_json_line(command, write_spec, small_spec, tmp_path):
     arguments = ("render", str(write_spec(small_spec({"id": "a"}))), str(tmp_path / "o.mp4"), "--json")
-    ended, said, complaints = stopped(command, tmp_path, "skia", SLOW, signal.SIGINT, *arguments)
-    failed = parse_progress(said)
+    ended, output, complaints = stop_while_loading(command, tmp_path, "skia", SLOW, signal.SIGINT, *arguments)
+    failed = parse_progress(output)
     assert isinstance(failed, Failed)
     assert (ended, failed.code, complaints) == (130, "render.cancelled", "")
 
 
 def test_before_there_is_anything_to_tidy_ctrl_c_is_silent(command, tmp_path):
     """The program ends by the signal itself, which a shell shows as 130."""
-    ended, said, complaints = stopped(command, tmp_path, "pydantic", SLOW, signal.SIGINT, "doctor")
-    assert (ended, said, complaints) == (-signal.SIGINT, "", "")
+    ended, output, complaints = stop_while_loading(
+        command, tmp_path, "pydantic", SLOW, signal.SIGINT, "doctor"
+    )
+    assert (ended, output, complaints) == (-signal.SIGINT, "", "")

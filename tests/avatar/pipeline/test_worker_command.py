@@ -196,13 +196,13 @@ def test_a_listener_that_goes_away_stops_the_work_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("import nowhere_to_be_found", "nowhere_to_be_found"),
         ("raise ImportError('libEGL.so.1: cannot open shared object file')", "libEGL.so.1"),
     ],
 )
-def test_a_missing_package_or_library_is_named(command, write_spec, small_spec, tmp_path, fault, said):
+def test_a_missing_package_or_library_is_named(command, write_spec, small_spec, tmp_path, fault, message):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "skia.py").write_text(fault)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
@@ -216,12 +216,12 @@ def test_a_missing_package_or_library_is_named(command, write_spec, small_spec, 
     done = run("render", str(spec), str(tmp_path / "o.mp4"), "--json")
     (failed,) = lines_of(done)
     assert failed.code == "worker.incomplete"
-    assert said in failed.message
+    assert message in failed.message
     assert done.returncode == 1
     doctor = run("doctor", "--json")
     states = {check["name"]: check for check in json.loads(doctor.stdout)}
     assert states["fonts"]["state"] == "missing"
-    assert said in states["fonts"]["detail"]
+    assert message in states["fonts"]["detail"]
     assert doctor.returncode == 1
 
 

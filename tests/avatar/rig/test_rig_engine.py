@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skia
 from avatar.engines.base import Layer, Pixels
-from avatar.engines.rig import known_characters, load_character, open_rig
+from avatar.engines.rig import character_names, load_character, open_rig
 from avatar.engines.rig.backdrop import studio
 from avatar.engines.rig.engine import RigEngine, framing
 from avatar.engines.rig.figure import Figure
@@ -23,7 +23,7 @@ EXTREMES = [
 CHANGES = dict.fromkeys(CHANNELS, 1.0) | {"yaw_deg": 4.0, "pitch_deg": 3.0, "roll_deg": 2.0}
 
 
-def placed(engine: RigEngine, layer: Layer) -> Pixels:
+def place_layer(engine: RigEngine, layer: Layer) -> Pixels:
     """The whole picture: the layer put on the base."""
     assert engine.base is not None
     picture = engine.base.copy()
@@ -32,7 +32,7 @@ def placed(engine: RigEngine, layer: Layer) -> Pixels:
     return picture
 
 
-def unbounded(name: str, size: tuple[int, int], pose: Pose) -> Pixels:
+def draw_unbounded(name: str, size: tuple[int, int], pose: Pose) -> Pixels:
     """The same picture drawn in one go over the whole studio, with no box around the figure."""
     character = load_character(name)
     pixels = studio(character.backdrop, size)
@@ -48,15 +48,15 @@ def test_an_unknown_character_is_refused_with_the_names_that_exist() -> None:
     with pytest.raises(InvalidInput) as caught:
         open_rig("../nova", (160, 90), 25, False)
     assert caught.value.code == "face.unknown_character"
-    assert all(name in caught.value.hint for name in known_characters())
+    assert all(name in caught.value.hint for name in character_names())
 
 
 def test_three_characters_are_drawn_and_differ(pose) -> None:
-    assert set(known_characters()) >= {"nova", "milo", "vera"}
+    assert set(character_names()) >= {"nova", "milo", "vera"}
     pictures = []
-    for name in known_characters():
+    for name in character_names():
         engine = open_rig(name, (320, 180), 25, False)
-        pictures.append(placed(engine, engine.draw(pose())).astype(int))
+        pictures.append(place_layer(engine, engine.draw(pose())).astype(int))
     for k, first in enumerate(pictures):
         for second in pictures[k + 1 :]:
             assert np.abs(first - second).mean() > 10
@@ -78,25 +78,25 @@ def test_every_layer_lies_inside_the_picture(size: tuple[int, int], alpha: bool,
         assert layer.x + width <= size[0] and layer.y + height <= size[1]
 
 
-@pytest.mark.parametrize("name", known_characters())
+@pytest.mark.parametrize("name", character_names())
 @pytest.mark.parametrize("change", EXTREMES, ids=["right", "left"])
 def test_base_and_layer_together_are_the_full_drawing(name: str, change: dict[str, float], pose) -> None:
     size = (640, 360)
     engine = open_rig(name, size, 25, False)
     strained = pose(swing=12.0 if change["sway"] > 0 else -12.0, **change)
-    difference = cv2.absdiff(placed(engine, engine.draw(strained)), unbounded(name, size, strained))
+    difference = cv2.absdiff(place_layer(engine, engine.draw(strained)), draw_unbounded(name, size, strained))
     # Edges may round differently here and there; a figure cut off by its box would differ in whole rows.
     assert (difference.max(axis=2) > 8).mean() < 1e-4
 
 
-@pytest.mark.parametrize("name", known_characters())
+@pytest.mark.parametrize("name", character_names())
 @pytest.mark.parametrize("size", SIZES)
 def test_the_head_is_never_cut(name: str, size: tuple[int, int], pose) -> None:
     engine = open_rig(name, size, 25, True)
     place = framing(size, load_character(name).top)
     chin = int(place.y + 110 * place.scale)
     for change in EXTREMES:
-        cover = placed(engine, engine.draw(pose(**change)))[..., 3]
+        cover = place_layer(engine, engine.draw(pose(**change)))[..., 3]
         assert cover[0].max() == 0
         assert cover[:chin, 0].max() == 0
         assert cover[:chin, -1].max() == 0
@@ -105,7 +105,7 @@ def test_the_head_is_never_cut(name: str, size: tuple[int, int], pose) -> None:
 
 def test_the_body_reaches_the_bottom_of_a_4k_picture(pose) -> None:
     engine = open_rig("nova", (3840, 2160), 25, True)
-    cover = placed(engine, engine.draw(pose()))[..., 3]
+    cover = place_layer(engine, engine.draw(pose()))[..., 3]
     assert cover[-1, 1500:2300].min() == 255
 
 
@@ -141,21 +141,21 @@ def test_frames_drawn_by_threads_in_any_order_equal_those_drawn_in_turn(
 
 def test_a_layer_is_not_overwritten_by_the_next_frame(pose) -> None:
     engine = open_rig("nova", (320, 180), 25, False)
-    kept = engine.draw(pose()).pixels
-    copy = kept.copy()
+    pixels = engine.draw(pose()).pixels
+    copy = pixels.copy()
     engine.draw(pose(jaw=1.0, sway=1.0))
-    assert np.array_equal(kept, copy)
+    assert np.array_equal(pixels, copy)
 
 
-@pytest.mark.parametrize("name", known_characters())
+@pytest.mark.parametrize("name", character_names())
 def test_a_cut_out_figure_over_its_studio_looks_like_the_opaque_one(name: str, pose) -> None:
     opaque, cut_out = open_rig(name, (640, 360), 25, False), open_rig(name, (640, 360), 25, True)
-    wanted = placed(opaque, opaque.draw(pose(jaw=0.4)))
-    figure = placed(cut_out, cut_out.draw(pose(jaw=0.4)))
+    expected = place_layer(opaque, opaque.draw(pose(jaw=0.4)))
+    figure = place_layer(cut_out, cut_out.draw(pose(jaw=0.4)))
     cover = figure[..., 3:].astype(np.float32) / 255
     assert opaque.base is not None
     over = figure[..., :3] * cover + opaque.base * (1 - cover)
-    assert np.abs(over - wanted).max() <= 4
+    assert np.abs(over - expected).max() <= 4
     assert figure[0, 0, 3] == 0
     soft = (cover > 0.02) & (cover < 0.98)
     assert 0 < soft.mean() < 0.05, "edges are smooth, and only edges"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from avatar.engines.rig import RigEngine, known_characters, open_rig
+from avatar.engines.rig import RigEngine, character_names, open_rig
 from avatar.engines.rig.pose import Pose
 from avatar.errors import Unavailable
 from avatar.face.tracker import FaceTracker, open_tracker
@@ -24,7 +24,7 @@ def tracker() -> Iterator[FaceTracker]:
     opened.close()
 
 
-def tracked(engine: RigEngine, pose: Pose, tracker: FaceTracker) -> np.ndarray:
+def track_points(engine: RigEngine, pose: Pose, tracker: FaceTracker) -> np.ndarray:
     """Face Mesh's points (478, 2) on the one face in the picture."""
     assert engine.base is not None
     picture = engine.base.copy()
@@ -36,16 +36,16 @@ def tracked(engine: RigEngine, pose: Pose, tracker: FaceTracker) -> np.ndarray:
     return np.asarray(faces[0].points)[:, :2]
 
 
-@pytest.mark.parametrize("name", known_characters())
+@pytest.mark.parametrize("name", character_names())
 def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
     name: str, lively: ControlTrack, tracker: FaceTracker
 ) -> None:
     engine = open_rig(name, SIZE, 25, False)
-    lids, widths, turns, wanted = [], [], [], []
+    lids, widths, turns, expected = [], [], [], []
     for index, item in enumerate(engine.items(lively)):
         if index % 2:
             continue
-        points = tracked(engine, item, tracker)
+        points = track_points(engine, item, tracker)
 
         def between(a: int, b: int, points: np.ndarray = points) -> float:
             return float(np.linalg.norm(points[a] - points[b]))
@@ -56,20 +56,20 @@ def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
         left, right = points[list(OUTER_EYES)]
         # How far the nose's tip lies beside the middle of the eyes, along the line of the eyes.
         turns.append(float((points[1] - (left + right) / 2) @ (right - left)) / size**2)
-        wanted.append([item[channel] for channel in ("blink", "wide", "yaw_deg")])
-    blink, wide, yaw = np.array(wanted).T
+        expected.append([item[channel] for channel in ("blink", "wide", "yaw_deg")])
+    blink, wide, yaw = np.array(expected).T
     assert np.corrcoef(lids, -blink)[0, 1] > 0.85
     assert np.corrcoef(widths, wide)[0, 1] > 0.85
     assert np.corrcoef(turns, yaw)[0, 1] > 0.60
 
 
-@pytest.mark.parametrize("name", known_characters())
+@pytest.mark.parametrize("name", character_names())
 @pytest.mark.parametrize("wide", [-0.8, -0.4, 0.0, 0.5])
 def test_closed_lips_are_seen_closed_however_they_are_rounded(
     name: str, wide: float, tracker: FaceTracker, pose
 ) -> None:
     engine = open_rig(name, SIZE, 25, False)
-    points = tracked(engine, pose(wide=wide, yaw_deg=2.0, roll_deg=-1.0), tracker)
+    points = track_points(engine, pose(wide=wide, yaw_deg=2.0, roll_deg=-1.0), tracker)
     gaps = [np.linalg.norm(points[a] - points[b]) for a, b in ((13, 14), (82, 87), (312, 317))]
     eyes = np.linalg.norm(points[OUTER_EYES[0]] - points[OUTER_EYES[1]])
     assert np.mean(gaps) / eyes < 0.010

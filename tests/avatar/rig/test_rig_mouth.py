@@ -17,7 +17,7 @@ E_PIXELS = 100 * framing(SIZE, 0.0).scale
 
 
 @cache
-def painted(name: str) -> RigEngine:
+def open_character(name: str) -> RigEngine:
     """The character with red lips and a blue inside."""
     character = load_character(name)
     mouth = replace(
@@ -27,9 +27,9 @@ def painted(name: str) -> RigEngine:
 
 
 def hole(name: str, pose: Pose) -> np.ndarray:
-    """Where the mouth is open, bool (h, w)."""
+    """Returns the mask of the open mouth, bool (h, w)."""
     character = load_character(name)
-    layer = painted(name).draw(pose)
+    layer = open_character(name).draw(pose)
     blue, green, red = (layer.pixels[..., k].astype(int) for k in range(3))
     found = (blue > red) & (blue > 1.5 * green) & (blue > 60)
     place = framing(SIZE, character.top)
@@ -60,12 +60,12 @@ SHAPES = [
 @pytest.mark.parametrize("wide", [-0.8, 0.0, 0.8])
 def test_the_opening_in_the_picture_is_the_intended_one(name: str, wide: float, pose) -> None:
     for shape in SHAPES:
-        wanted = float(aperture_e(shape["jaw"], shape["low"], shape["raise_"]))
+        expected = float(aperture_e(shape["jaw"], shape["low"], shape["raise_"]))
         drawn = hole(name, pose(wide=wide, **shape))
-        assert gap_e(drawn) == pytest.approx(wanted, abs=0.015), shape
+        assert gap_e(drawn) == pytest.approx(expected, abs=0.015), shape
         # Face Mesh looks at three pairs of points: the opening is as high beside the middle.
         aside = [gap_e(drawn, offset) for offset in (-0.06, 0.06)]
-        assert np.mean(aside) > 0.75 * wanted
+        assert np.mean(aside) > 0.75 * expected
 
 
 @pytest.mark.parametrize("name", ["nova", "milo", "vera"])

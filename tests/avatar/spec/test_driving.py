@@ -1,4 +1,4 @@
-"""What moves a photo beside its speech is a choice of the spec, and part of what its scene is kept by."""
+"""The driving of a photo is a choice of the spec, and part of its scene's hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What engines and people say a scene needs of a machine."""
+"""Resource requirements of a scene, from engines and from requests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from avatar.spec import ENGINE_NEEDS, EngineName, EngineNeeds, RenderSpec, Requi
 
 @pytest.mark.parametrize("name", get_args(EngineName))
 def test_what_is_declared_for_the_control_side_is_what_the_engine_says(name: EngineName) -> None:
-    said, declared = engine_info(name), ENGINE_NEEDS[name]
-    assert (said.name, said.gpus, said.vram_mib) == (declared.engine, declared.gpus, declared.vram_mib)
+    info, declared = engine_info(name), ENGINE_NEEDS[name]
+    assert (info.name, info.gpus, info.vram_mib) == (declared.engine, declared.gpus, declared.vram_mib)
 
 
 def test_every_engine_declares_its_needs() -> None:
@@ -35,20 +35,20 @@ def test_a_face_that_names_an_engine_needs_what_that_engine_declares() -> None:
 def test_auto_asks_for_no_card_and_takes_one_that_people_ask_for() -> None:
     plain = needs_of(face(kind="photo"))
     assert plain.gpus == 0
-    assert plain.raised(Requirements(gpus=1, vram_mib=8192)).gpus == 1
+    assert plain.raise_to(Requirements(gpus=1, vram_mib=8192)).gpus == 1
 
 
 @pytest.mark.parametrize(("kind", "best"), [("photo", "liveportrait+latentsync"), ("video", "latentsync")])
-@pytest.mark.parametrize("asked", [Requirements(gpus=1, vram_mib=8000), Requirements(gpus=1)])
+@pytest.mark.parametrize("requested", [Requirements(gpus=1, vram_mib=8000), Requirements(gpus=1)])
 def test_auto_with_a_card_gets_the_main_memory_that_the_best_engine_takes(
-    kind: str, best: EngineName, asked: Requirements
+    kind: str, best: EngineName, requested: Requirements
 ) -> None:
-    needs = needs_of(face(kind=kind), asked)
+    needs = needs_of(face(kind=kind), requested)
     assert (needs.memory_mib, needs.compute) == (ENGINE_NEEDS[best].memory_mib, ENGINE_NEEDS[best].compute)
-    assert (needs.gpus, needs.vram_mib) == (1, asked.vram_mib)
-    more = asked.model_copy(update={"memory_mib": 32_768})
+    assert (needs.gpus, needs.vram_mib) == (1, requested.vram_mib)
+    more = requested.model_copy(update={"memory_mib": 32_768})
     assert needs_of(face(kind=kind), more).memory_mib == 32_768
-    assert needs_of(face(kind=kind, engine="mesh" if kind == "photo" else "motion"), asked).compute == 0
+    assert needs_of(face(kind=kind, engine="mesh" if kind == "photo" else "motion"), requested).compute == 0
 
 
 @pytest.mark.parametrize(("kind", "engine"), [("photo", "latentsync"), ("video", "mesh"), ("photo", "best")])
@@ -59,13 +59,13 @@ def test_an_engine_that_cannot_draw_the_face_is_refused(kind: str, engine: str) 
 
 def test_people_can_ask_for_more_and_never_for_less_than_the_engine() -> None:
     lips = EngineNeeds("lips", gpus=1, vram_mib=8192, memory_mib=4096)
-    assert lips.raised(Requirements(vram_mib=16_384)) == EngineNeeds("lips", 1, 16_384, 4096)
-    assert lips.raised(Requirements(gpus=1, vram_mib=1024, memory_mib=512)) == lips
-    assert EngineNeeds("rig").raised(Requirements()) == EngineNeeds("rig")
+    assert lips.raise_to(Requirements(vram_mib=16_384)) == EngineNeeds("lips", 1, 16_384, 4096)
+    assert lips.raise_to(Requirements(gpus=1, vram_mib=1024, memory_mib=512)) == lips
+    assert EngineNeeds("rig").raise_to(Requirements()) == EngineNeeds("rig")
 
 
 def test_who_asks_for_gpu_memory_asks_for_a_card() -> None:
-    assert EngineNeeds("rig").raised(Requirements(vram_mib=16_384)).gpus == 1
+    assert EngineNeeds("rig").raise_to(Requirements(vram_mib=16_384)).gpus == 1
 
 
 def test_where_a_scene_is_made_changes_nothing_of_what_is_made() -> None:

@@ -1,4 +1,4 @@
-"""What a face shows in long pauses is a choice of the spec, and part of what its scene is kept by."""
+"""The mouth in long pauses is a choice of the spec, and part of its scene's hash."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ from speech_service import SpeechService, running_service
 def say(tmp_path: Path) -> Speaker:
     """`say(script, **scene fields)`: the speech of one scene."""
 
-    def spoken(script: str | None, **fields: Any) -> SpeechTrack:
+    def speak_script(script: str | None, **fields: Any) -> SpeechTrack:
         folder = tmp_path / f"scene{len(list(tmp_path.iterdir()))}"
         return speak(Scene(id="s", script=script, **fields), folder, lambda ref: Path(ref.path or ""))
 
-    return spoken
+    return speak_script
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,13 @@ def main() -> int:
     parser.add_argument("-f", "--output_file", "--output-file")
     parser.add_argument("-s", "--speaker", type=int)
     parser.add_argument("--length_scale", "--length-scale", type=float, default=1.0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     lines = sys.stdin.read().splitlines()
     with Path(os.environ["PIPER_LOG"]).open("a") as log:
-        log.write(json.dumps({**vars(asked), "lines": lines}) + "\n")
-    if not Path(asked.model).is_file():
-        raise FileNotFoundError(asked.model)
-    card = json.loads(Path(asked.config or f"{asked.model}.json").read_text())
+        log.write(json.dumps({**vars(arguments), "lines": lines}) + "\n")
+    if not Path(arguments.model).is_file():
+        raise FileNotFoundError(arguments.model)
+    card = json.loads(Path(arguments.config or f"{arguments.model}.json").read_text())
     match os.environ.get("PIPER_FAULT"):
         case "crash":
             sys.stderr.write("terminate called: bad model\n")
@@ -33,13 +33,13 @@ def main() -> int:
         case "silent":
             return 0
         case "garbage":
-            Path(asked.output_file).write_bytes(b"no sound at all" * 100)
+            Path(arguments.output_file).write_bytes(b"no sound at all" * 100)
             return 0
     with wave.open(os.environ["PIPER_SAYS"]) as source:
         frames, rate = source.readframes(source.getnframes()), source.getframerate()
-    step = rate / card["audio"]["sample_rate"] / asked.length_scale
+    step = rate / card["audio"]["sample_rate"] / arguments.length_scale
     samples = [frames[2 * int(n * step) : 2 * int(n * step) + 2] for n in range(int(len(frames) / 2 / step))]
-    with wave.open(asked.output_file, "wb") as target:
+    with wave.open(arguments.output_file, "wb") as target:
         target.setnchannels(1)
         target.setsampwidth(2)
         target.setframerate(card["audio"]["sample_rate"])

@@ -29,7 +29,7 @@ from recordings import samples_of
 
 @dataclass
 class SpeechService:
-    """What the service was asked, and what it shall do wrong for the next requests. While its folder holds a
+    """The requests to the service, and the faults of its next answers. While its folder holds a
     file named `ill`, its `/health` answers 503.
     """
 

@@ -77,13 +77,13 @@ def test_stress_is_heard_and_marked(say: Speaker) -> None:
 
 def test_respellings_and_ipa_change_the_sound_but_not_the_words(say: Speaker) -> None:
     plain = say("Ask Nginx, then GIF-based tools.")
-    told = say("Ask Nginx, then GIF-based tools.", pronunciation={"nginx": "engine ex", "GIF": "/dʒɪf/"})
-    assert [word.text for word in told.words] == [word.text for word in plain.words]
-    sounds = "".join(phone.ipa for phone in told.phones)
+    track = say("Ask Nginx, then GIF-based tools.", pronunciation={"nginx": "engine ex", "GIF": "/dʒɪf/"})
+    assert [word.text for word in track.words] == [word.text for word in plain.words]
+    sounds = "".join(phone.ipa for phone in track.phones)
     assert "ɛndʒɪn" in sounds
     assert "dʒɪf" in sounds
     assert sounds != "".join(phone.ipa for phone in plain.phones)
-    assert told.notes == ()
+    assert track.notes == ()
 
 
 def test_a_pronunciation_that_cannot_be_said_is_reported(say: Speaker) -> None:
@@ -101,15 +101,15 @@ def test_every_ipa_sound_the_table_knows_is_heard(language: str, tmp_path: Path)
         "wav": str(tmp_path / "ipa.wav"),
         "pieces": [{"text": piece, "ssml": False, "phonemes": True} for piece in pieces],
     }  # fmt: skip
-    heard: list[int] = []
+    counts: list[int] = []
     count = 0
     for line in espeak_process.espeak_lines(request, 60):
         if "p" in line:
             count += bool(line["p"][0])
         elif "e" in line:
-            heard.append(count)
+            counts.append(count)
             count = 0
-    assert {ipa: count for ipa, count in zip(sounds, heard, strict=True) if count < 4} == {}
+    assert {ipa: count for ipa, count in zip(sounds, counts, strict=True) if count < 4} == {}
 
 
 def test_phoneme_brackets_of_people_are_not_obeyed(say: Speaker) -> None:

@@ -28,7 +28,7 @@ PROGRAM = """
 """
 
 
-def spoken_in_another_process(times: int, folder: Path) -> tuple[float, float]:
+def speak_in_another_process(times: int, folder: Path) -> tuple[float, float]:
     """Minutes of speech and peak MiB of the process that asked for it."""
     answer = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), SENTENCE, str(times), str(folder)],
@@ -42,7 +42,7 @@ def spoken_in_another_process(times: int, folder: Path) -> tuple[float, float]:
 
 def test_ten_minutes_of_script_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
     (one_minutes, one), (ten_minutes, ten) = (
-        spoken_in_another_process(times, tmp_path / str(times)) for times in (12, 130)
+        speak_in_another_process(times, tmp_path / str(times)) for times in (12, 130)
     )
     assert one_minutes < 1.3 < 9 < ten_minutes
     assert ten - one < 6
@@ -68,8 +68,8 @@ def test_an_interrupted_speech_leaves_no_child_behind(tmp_path: Path, number: si
 
 @pytest.mark.slow
 def test_a_hundred_thousand_characters_are_spoken_to_the_last_word(tmp_path: Path) -> None:
-    (_, one) = spoken_in_another_process(12, tmp_path / "one")
-    (minutes, all_of_it) = spoken_in_another_process(100_000 // len(SENTENCE), tmp_path / "all")
+    (_, one) = speak_in_another_process(12, tmp_path / "one")
+    (minutes, all_of_it) = speak_in_another_process(100_000 // len(SENTENCE), tmp_path / "all")
     assert minutes > 60
     assert all_of_it - one < 60
 

@@ -57,7 +57,7 @@ def say(tmp_path: Path) -> Say:
     return run
 
 
-def asked(log: Path) -> list[dict[str, Any]]:
+def requests_of(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
@@ -65,7 +65,7 @@ def test_a_sentence_is_spoken_and_its_sounds_are_timed(say: Say, voice: Path, lo
     track = say()
     assert track.sample_rate_hz == 22050 and track.phone_source == "aligned"
     assert [word.text for word in track.words] == SENTENCE.split()
-    (request,) = asked(log)
+    (request,) = requests_of(log)
     assert request["model"] == str(voice) and request["config"] == f"{voice}.json"
     assert request["lines"] == [SENTENCE] and request["length_scale"] == 1.0 and request["speaker"] is None
 
@@ -73,28 +73,28 @@ def test_a_sentence_is_spoken_and_its_sounds_are_timed(say: Say, voice: Path, lo
 def test_pace_and_speaker_are_handed_on(say: Say, voice: Path, log: Path) -> None:
     plain = say().duration_ms
     faster = say(speed=1.25, speaker=1)
-    assert asked(log)[-1]["length_scale"] == pytest.approx(0.8) and asked(log)[-1]["speaker"] == 1
+    assert requests_of(log)[-1]["length_scale"] == pytest.approx(0.8) and requests_of(log)[-1]["speaker"] == 1
     assert faster.duration_ms < plain
 
 
 def test_a_passage_is_one_line_whatever_the_script_looks_like(say: Say, voice: Path, log: Path) -> None:
     say("Seven ships\nsailed slowly [pause 300ms] past\tthe old\n\nharbour.")
-    assert [request["lines"][0] for request in asked(log)] == [
+    assert [request["lines"][0] for request in requests_of(log)] == [
         "Seven ships sailed slowly",
         "past the old",
         "harbour.",
     ]
-    assert all(len(request["lines"]) == 1 for request in asked(log))
+    assert all(len(request["lines"]) == 1 for request in requests_of(log))
 
 
 def test_what_stands_in_a_script_is_no_option(say: Say, voice: Path, log: Path) -> None:
     say("--speaker 7; $(touch x) `id` are words.")
-    (request,) = asked(log)
+    (request,) = requests_of(log)
     assert request["speaker"] is None and request["lines"][0].startswith("--speaker 7")
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "message"),
     [
         ("crash", "speech.piper_failed", "status 134: terminate called: bad model"),
         ("silent", "speech.piper_failed", "status 0"),
@@ -102,12 +102,12 @@ def test_what_stands_in_a_script_is_no_option(say: Say, voice: Path, log: Path) 
     ],
 )
 def test_what_piper_does_wrong_is_told(
-    say: Say, voice: Path, monkeypatch: pytest.MonkeyPatch, fault: str, code: str, told: str
+    say: Say, voice: Path, monkeypatch: pytest.MonkeyPatch, fault: str, code: str, message: str
 ) -> None:
     monkeypatch.setenv("PIPER_FAULT", fault)
     with pytest.raises(AvatarError) as failed:
         say()
-    assert failed.value.code == code and told in failed.value.message
+    assert failed.value.code == code and message in failed.value.message
 
 
 def test_what_is_missing_is_told(say: Say, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,29 +128,29 @@ def test_what_is_missing_is_told(say: Say, voice: Path, monkeypatch: pytest.Monk
     assert failed.value.code == "weights.missing" and "MODEL_CARD" in failed.value.message
 
 
-def examined(tmp_path: Path) -> Check | None:
+def examine_voice(tmp_path: Path) -> Check | None:
     return next((one for one in examine(tmp_path / "cache") if one.name == "piper"), None)
 
 
 def test_the_doctor_names_piper_its_voices_and_their_licence(
     voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = examined(tmp_path)
+    found = examine_voice(tmp_path)
     assert found is not None and found.state == "ok"
     assert VOICE in found.detail and str(tmp_path / "piper") in found.detail and "MODEL_CARD" in found.detail
     Path(f"{voice}.json").rename(tmp_path / "card")
-    found = examined(tmp_path)
+    found = examine_voice(tmp_path)
     assert found is not None and found.state == "limited" and f"unusable: {VOICE}" in found.detail
     (tmp_path / "card").rename(f"{voice}.json")
     monkeypatch.setenv("AVATAR_PIPER", "/nowhere/piper")
-    found = examined(tmp_path)
+    found = examine_voice(tmp_path)
     assert found is not None and found.state == "limited" and "AVATAR_PIPER" in found.hint
     voice.unlink()
     monkeypatch.setenv("AVATAR_PIPER", str(tmp_path / "piper"))
-    found = examined(tmp_path)
+    found = examine_voice(tmp_path)
     assert found is not None and found.state == "limited" and "no voice file" in found.detail
     monkeypatch.delenv("AVATAR_PIPER")
-    assert examined(tmp_path) is None
+    assert examine_voice(tmp_path) is None
 
 
 def test_a_voice_is_the_name_of_a_file_and_no_path() -> None:

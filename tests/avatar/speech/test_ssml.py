@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from avatar.speech.markup import parse_script
-from avatar.speech.pieces import spoken_pieces
+from avatar.speech.pieces import split_pieces
 from avatar.tracks import SpeechTrack
 from recordings import Speaker
 
@@ -107,19 +107,19 @@ def test_what_prosody_cannot_change_is_said() -> None:
 
 
 def test_espeak_speaks_half_as_fast_where_it_is_asked_to(say: Speaker) -> None:
-    def spoken_ms(track: SpeechTrack) -> int:
+    def speech_ms(track: SpeechTrack) -> int:
         return track.words[-1].end_ms - track.words[0].start_ms
 
     text = "people often believe that making a video is difficult"
     plain = say(text)
     slow = say(f'<prosody rate="50%">{text}</prosody>')
-    assert spoken_ms(slow) > 1.5 * spoken_ms(plain)
+    assert speech_ms(slow) > 1.5 * speech_ms(plain)
     assert [word.text for word in slow.words] == text.split()
 
 
 def test_espeak_gets_elements_that_are_closed_in_their_order() -> None:
     script = parse_script('<prosody rate="slow">a <emphasis>b</emphasis></prosody> c')
-    ((piece,), _) = spoken_pieces(script, {}, "en-us")
+    ((piece,), _) = split_pieces(script, {}, "en-us")
     assert piece.text == (
         '<speak><prosody rate="75%">a </prosody><prosody rate="75%"><emphasis level="strong">b '
         "</emphasis></prosody>c </speak>"

@@ -23,7 +23,9 @@ Encoder = Callable[..., MediaRef]
 def encode(tmp_path: Path, nova: SpeechTrack) -> Encoder:
     """Nova's sentences in another format, made with PyAV."""
 
-    def encoded(name: str, codec: str, rate_hz: int, layout: str = "mono", picture: bool = False) -> MediaRef:
+    def encode_sound(
+        name: str, codec: str, rate_hz: int, layout: str = "mono", picture: bool = False
+    ) -> MediaRef:
         path = tmp_path / name
         with av.open(str(path), "w") as container:
             sound = container.add_stream(codec, rate=rate_hz, layout=layout)
@@ -44,7 +46,7 @@ def encode(tmp_path: Path, nova: SpeechTrack) -> Encoder:
             container.mux(sound.encode(None))
         return MediaRef(path=str(path))
 
-    return encoded
+    return encode_sound
 
 
 def add_film(container: av.container.OutputContainer) -> None:
@@ -102,9 +104,9 @@ def test_word_and_phone_times_agree_with_the_engine_that_spoke(say: Speaker, nov
     lips = lambda phones, shift: np.array(  # noqa: E731 - closures p, b, m are what eyes see first
         [(phone.start_ms + phone.end_ms) / 2 - shift for phone in phones if phone.ipa in ("p", "b", "m")]
     )
-    heard, true = lips(track.phones, 500), lips(nova.phones, 0)
-    assert len(heard) == len(true)
-    assert np.median(np.abs(heard - true)) <= 25
+    measured, true = lips(track.phones, 500), lips(nova.phones, 0)
+    assert len(measured) == len(true)
+    assert np.median(np.abs(measured - true)) <= 25
 
 
 @pytest.mark.parametrize(
@@ -195,8 +197,8 @@ def test_words_nobody_said_are_left_out_and_counted(say: Speaker, nova: SpeechTr
     assert track.phone_source == "aligned"
     assert [note.code for note in track.notes] == ["speech.words_missing"]
     assert " ".join(word.text for word in track.words) == text
-    said = [word for word in track.words if word.text not in ("suddenly", "happily")]
-    errors = np.array([found.start_ms - true.start_ms for found, true in zip(said, nova.words, strict=True)])
+    words = [word for word in track.words if word.text not in ("suddenly", "happily")]
+    errors = np.array([found.start_ms - true.start_ms for found, true in zip(words, nova.words, strict=True)])
     assert np.median(np.abs(errors)) <= 20
 
 
@@ -343,16 +345,16 @@ def test_samples_that_are_no_numbers_are_silence_and_said(tmp_path: Path, codec:
     values = 0.2 * np.sin(np.arange(16_000) / 15)
     values[4000:4400], values[9000], values[9001] = np.nan, np.inf, -np.inf
     kind, number = ("flt", np.float32) if codec == "pcm_f32le" else ("dbl", np.float64)
-    recording, kept = tmp_path / "broken.wav", tmp_path / "kept.wav"
+    recording, copied = tmp_path / "broken.wav", tmp_path / "kept.wav"
     with av.open(str(recording), "w", format="wav") as container:
         stream = container.add_stream(codec, rate=16_000, layout="mono")
         frame = av.AudioFrame.from_ndarray(values[None].astype(number), format=kind, layout="mono")
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with WavWriter(kept, 16_000) as writer:
+    with WavWriter(copied, 16_000) as writer:
         assert decode.decode_into(recording, writer).damaged
-    heard = samples_of(kept)
-    assert np.abs(heard).max() < 0.21 * 32_768
-    assert not heard[4100:4300].any()
-    assert np.abs(heard[5000:8000]).max() > 0.19 * 32_768, "the rest is there"
+    measured = samples_of(copied)
+    assert np.abs(measured).max() < 0.21 * 32_768
+    assert not measured[4100:4300].any()
+    assert np.abs(measured[5000:8000]).max() > 0.19 * 32_768, "the rest is there"

@@ -25,7 +25,7 @@ def small_latentsync(options: Any) -> Any:
     from synthetic_speaker import DotTracker
 
     networks = Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae())
-    networks.unet.forward_full = slowed(networks.unet.forward_full)
+    networks.unet.forward_full = slow_down(networks.unet.forward_full)
     plan = Plan(torch.device("cpu"), torch.float32, split=False, faces=4)
     return LatentSync(networks, plan, Settings(steps=2, side_px=64, length=8, overlap=2), tracker=DotTracker)
 
@@ -34,14 +34,14 @@ def small_liveportrait(options: Any) -> Any:
     from small_networks import small_animator
 
     animator: Any = small_animator()
-    animator.tensor_of = slowed(animator.tensor_of)
+    animator.tensor_of = slow_down(animator.tensor_of)
     return animator
 
 
-def slowed(call: Any) -> Any:
-    def slow(*given: Any) -> Any:
+def slow_down(call: Any) -> Any:
+    def slow(*arguments: Any) -> Any:
         time.sleep(float(os.environ.get("SMALL_WORKER_STEP_S", "0")))
-        return call(*given)
+        return call(*arguments)
 
     return slow
 

@@ -1,4 +1,4 @@
-"""What is kept of a stopped run: found by what it follows from, never damaged, never more than agreed."""
+"""Stored parts of a stopped run: found by a digest of their inputs, never damaged, never above the limit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from avatar.engines import marks, resume_cache
 from avatar.engines.marks import Mark
 from avatar.engines.resume_cache import NO_CACHE, OLDEST_S, ResumeCache, digest
 from avatar.pipeline.context import Context
-from avatar.pipeline.unfinished import unfinished
-from avatar.spec.unfinished import forget_work, list_of, unfinished_folder
+from avatar.pipeline.resuming import open_resume_cache
+from avatar.spec.unfinished import forget_work, list_of, resume_folder
 
 Disk = namedtuple("Disk", "total used free")
 
@@ -30,44 +30,44 @@ def test_a_part_is_found_again_until_the_job_is_done(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def listed(tmp_path: Path) -> Path:
+def parts_list(tmp_path: Path) -> Path:
     return list_of(tmp_path, "the work")
 
 
-def test_what_is_kept_of_a_work_can_be_forgotten_by_its_name(tmp_path: Path, listed: Path) -> None:
-    folder = unfinished_folder(tmp_path)
+def test_what_is_kept_of_a_work_can_be_forgotten_by_its_name(tmp_path: Path, parts_list: Path) -> None:
+    folder = resume_folder(tmp_path)
     for name in ("a", "b"):  # two tries
-        ResumeCache(folder, listed=listed).put(name, b"content")
+        ResumeCache(folder, listed=parts_list).put(name, b"content")
     ResumeCache(folder, listed=list_of(tmp_path, "another")).put("c", b"content")
     (folder / ".d.77").write_bytes(b"half")
-    listed.write_text(listed.read_text() + "cut off by a full dis\nd\n")
+    parts_list.write_text(parts_list.read_text() + "cut off by a full dis\nd\n")
     assert forget_work(tmp_path, "never heard of") == forget_work(tmp_path, "") == 0
     assert forget_work(tmp_path, "the work") == 3
     assert {path.name for path in folder.iterdir()} == {"c.part", list_of(tmp_path, "another").name}
 
 
-def test_parts_that_are_only_used_are_listed_too(tmp_path: Path, listed: Path) -> None:
-    folder = unfinished_folder(tmp_path)
+def test_parts_that_are_only_used_are_listed_too(tmp_path: Path, parts_list: Path) -> None:
+    folder = resume_folder(tmp_path)
     ResumeCache(folder).put("a", b"content")
-    assert ResumeCache(folder, listed=listed).get("a") == b"content"
+    assert ResumeCache(folder, listed=parts_list).get("a") == b"content"
     forget_work(tmp_path, "the work")
     assert list(folder.iterdir()) == []
 
 
-def test_a_finished_job_leaves_nothing_of_its_earlier_tries(tmp_path: Path, listed: Path) -> None:
-    folder = unfinished_folder(tmp_path)
-    ResumeCache(folder, listed=listed).put("earlier", b"content")
-    later = ResumeCache(folder, listed=listed)
+def test_a_finished_job_leaves_nothing_of_its_earlier_tries(tmp_path: Path, parts_list: Path) -> None:
+    folder = resume_folder(tmp_path)
+    ResumeCache(folder, listed=parts_list).put("earlier", b"content")
+    later = ResumeCache(folder, listed=parts_list)
     later.put("a", b"content")
     later.forget()
     assert list(folder.iterdir()) == []
 
 
 def test_the_worker_lists_what_it_keeps_when_its_work_has_a_name(tmp_path: Path) -> None:
-    unfinished(Context(cache=tmp_path, work="the work")).put("a", b"content")
-    unfinished(Context(cache=tmp_path)).put("b", b"content")
+    open_resume_cache(Context(cache=tmp_path, work="the work")).put("a", b"content")
+    open_resume_cache(Context(cache=tmp_path)).put("b", b"content")
     assert forget_work(tmp_path, "the work") == 1
-    assert [path.stem for path in unfinished_folder(tmp_path).iterdir()] == ["b"]
+    assert [path.stem for path in resume_folder(tmp_path).iterdir()] == ["b"]
 
 
 def test_what_another_job_keeps_in_the_folder_stays(tmp_path: Path) -> None:
@@ -136,11 +136,11 @@ def test_a_disk_that_is_nearly_full_is_left_to_what_has_to_be_written(
     assert {path.stem for path in tmp_path.iterdir()} == {"first", "third"}
 
 
-def test_a_long_job_remembers_its_parts_in_little_memory(tmp_path: Path, listed: Path) -> None:
+def test_a_long_job_remembers_its_parts_in_little_memory(tmp_path: Path, parts_list: Path) -> None:
     """Ninety minutes of frames, of which none is written: what they take on disk is another matter."""
     frames = 10_000
     names = [digest(frame) for frame in range(frames)]
-    ours = ResumeCache(unfinished_folder(tmp_path), most_bytes=0, listed=listed)
+    ours = ResumeCache(resume_folder(tmp_path), most_bytes=0, listed=parts_list)
     tracemalloc.start()
     try:
         for name in names:

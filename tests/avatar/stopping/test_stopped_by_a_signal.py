@@ -100,24 +100,24 @@ class Reenact:
         reenact(job, out, context, small_liveportrait)
 
 
-def kept(cache: Path) -> list[Path]:
+def parts_in(cache: Path) -> list[Path]:
     return sorted((cache / "unfinished").glob("*.part"))
 
 
-def stopped(number: int, arguments: list[str], cache: Path, parts: int) -> tuple[int, str]:
+def stop_by_signal(number: int, arguments: list[str], cache: Path, parts: int) -> tuple[int, str]:
     """Exit code and output of a worker that gets the signal in the middle of what follows `parts` parts."""
     command = [sys.executable, str(HERE / "small_worker.py"), *arguments, "--cache", str(cache), "--json"]
     environment = os.environ | {"SMALL_WORKER_STEP_S": str(STEP_S)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
-    while len(kept(cache)) < parts:
+    while len(parts_in(cache)) < parts:
         assert process.poll() is None, "it ended before it was stopped"
         assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(STEP_S / 4)
     process.send_signal(number)
-    told, _ = process.communicate(timeout=60)
-    return process.returncode, told
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
 
 
 def frames_of(path: Path) -> list[str]:
@@ -130,33 +130,33 @@ def frames_of(path: Path) -> list[str]:
 def test_a_stopped_run_leaves_nothing_half_done_and_the_next_ends_as_if_nothing_had_happened(
     tmp_path: Path, kind: Any
 ) -> None:
-    cache, made, told = tmp_path / "cache", tmp_path / "made", list[Any]()
-    made.mkdir()
+    cache, result_folder, output = tmp_path / "cache", tmp_path / "made", list[Any]()
+    result_folder.mkdir()
     job = kind(tmp_path)
-    code, said = stopped(signal.SIGTERM, job.arguments(made / "out.mp4"), cache, 2)
+    code, last_words = stop_by_signal(signal.SIGTERM, job.arguments(result_folder / "out.mp4"), cache, 2)
     assert code == 128 + signal.SIGTERM
-    assert json.loads(said.splitlines()[-1])["code"] == "render.cancelled"
-    assert list(made.iterdir()) == []
-    finished = len(kept(cache))
+    assert json.loads(last_words.splitlines()[-1])["code"] == "render.cancelled"
+    assert list(result_folder.iterdir()) == []
+    finished = len(parts_in(cache))
     assert 2 <= finished <= 3
 
-    job.run(tmp_path / "whole.mp4", Context(cache=cache, tell=told.append), fresh=True)
-    assert len(kept(cache)) == finished
-    job.run(made / "out.mp4", Context(cache=cache, tell=told.append))
-    resumed = [line.message for line in told if getattr(line, "code", "") == "render.resumed"]
+    job.run(tmp_path / "whole.mp4", Context(cache=cache, tell=output.append), fresh=True)
+    assert len(parts_in(cache)) == finished
+    job.run(result_folder / "out.mp4", Context(cache=cache, tell=output.append))
+    resumed = [line.message for line in output if getattr(line, "code", "") == "render.resumed"]
     assert resumed == [f"Parts of the pictures that a stopped run had finished are used: {finished}."]
-    assert frames_of(made / "out.mp4") == frames_of(tmp_path / "whole.mp4")
-    assert kept(cache) == [], "a finished job needs them no more"
+    assert frames_of(result_folder / "out.mp4") == frames_of(tmp_path / "whole.mp4")
+    assert parts_in(cache) == [], "a finished job needs them no more"
 
 
 @pytest.mark.slow
 def test_a_killed_run_is_gone_on_with_and_a_damaged_part_is_made_again(tmp_path: Path) -> None:
-    cache, told = tmp_path / "cache", list[Any]()
+    cache, output = tmp_path / "cache", list[Any]()
     job = Lipsync(tmp_path)
-    code, _ = stopped(signal.SIGKILL, job.arguments(tmp_path / "out.mp4"), cache, 2)
+    code, _ = stop_by_signal(signal.SIGKILL, job.arguments(tmp_path / "out.mp4"), cache, 2)
     assert code == -signal.SIGKILL
-    first = kept(cache)[0]
+    first = parts_in(cache)[0]
     first.write_bytes(first.read_bytes()[:-100])
-    job.run(tmp_path / "out.mp4", Context(cache=cache, tell=told.append))
-    assert [line.message[-2:] for line in told if getattr(line, "code", "") == "render.resumed"] == ["1."]
+    job.run(tmp_path / "out.mp4", Context(cache=cache, tell=output.append))
+    assert [line.message[-2:] for line in output if getattr(line, "code", "") == "render.resumed"] == ["1."]
     assert len(frames_of(tmp_path / "out.mp4")) == 32

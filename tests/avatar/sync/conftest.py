@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from avatar.engines.rig import known_characters
+from avatar.engines.rig import character_names
 from avatar.spec import Face, MediaRef, PhotoFace, RigFace
 from avatar.tracks import ControlTrack, Phone
 from clipmaker.person import photo
@@ -16,7 +16,7 @@ Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 
 
 @pytest.fixture(scope="session")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
+def speech_and_track(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     return say(SENTENCE, tmp_path_factory.mktemp("voice"))
 
 
@@ -32,4 +32,4 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Face]:
     for name in ("astronaut", "grace_hopper"):
         cv2.imwrite(str(folder / f"{name}.png"), photo(name))
         found[name] = PhotoFace(image=MediaRef(path=str(folder / f"{name}.png")))
-    return found | {name: RigFace(character=name) for name in known_characters()}
+    return found | {name: RigFace(character=name) for name in character_names()}

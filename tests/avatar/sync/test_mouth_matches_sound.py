@@ -3,35 +3,37 @@
 from pathlib import Path
 
 import pytest
-from avatar.engines.rig import known_characters
+from avatar.engines.rig import character_names
 from avatar.measure import SyncReport, measure_sync
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
 from rendering import render
 
-FACES = ("astronaut", "grace_hopper", *known_characters())
+FACES = ("astronaut", "grace_hopper", *character_names())
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 
 
-def measured(face: Face, spoken: Spoken, size: tuple[int, int], folder: Path, cache: Path) -> SyncReport:
+def measure_speaker(
+    face: Face, speech_and_track: Spoken, size: tuple[int, int], folder: Path, cache: Path
+) -> SyncReport:
     video = folder / "said.mp4"
-    render(face, spoken[0], size, video, cache)
-    return measure_sync(video, *spoken)
+    render(face, speech_and_track[0], size, video, cache)
+    return measure_sync(video, *speech_and_track)
 
 
 @pytest.mark.parametrize("name", FACES)
 def test_every_face_keeps_every_limit(
-    name: str, faces: dict[str, Face], spoken: Spoken, tmp_path: Path, engine_cache: Path
+    name: str, faces: dict[str, Face], speech_and_track: Spoken, tmp_path: Path, engine_cache: Path
 ) -> None:
-    report = measured(faces[name], spoken, (640, 360), tmp_path, engine_cache)
+    report = measure_speaker(faces[name], speech_and_track, (640, 360), tmp_path, engine_cache)
     assert report.failures() == [], report
     assert report.not_judged() == []
 
 
 def test_a_photo_keeps_every_limit_at_a_second_size(
-    faces: dict[str, Face], spoken: Spoken, tmp_path: Path, engine_cache: Path
+    faces: dict[str, Face], speech_and_track: Spoken, tmp_path: Path, engine_cache: Path
 ) -> None:
-    report = measured(faces["grace_hopper"], spoken, (1280, 720), tmp_path, engine_cache)
+    report = measure_speaker(faces["grace_hopper"], speech_and_track, (1280, 720), tmp_path, engine_cache)
     assert report.failures() == [], report
 
 
@@ -42,10 +44,10 @@ def test_every_face_keeps_every_limit_at_full_size(
     name: str,
     size: tuple[int, int],
     faces: dict[str, Face],
-    spoken: Spoken,
+    speech_and_track: Spoken,
     tmp_path: Path,
     engine_cache: Path,
 ) -> None:
-    report = measured(faces[name], spoken, size, tmp_path, engine_cache)
+    report = measure_speaker(faces[name], speech_and_track, size, tmp_path, engine_cache)
     assert report.failures() == [], report
     assert report.not_judged() == []

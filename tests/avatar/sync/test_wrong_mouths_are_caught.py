@@ -15,13 +15,17 @@ Judge = Callable[[Callable[[str, np.ndarray], np.ndarray]], SyncReport]
 
 
 @pytest.fixture(params=["nova", pytest.param("grace_hopper", marks=pytest.mark.slow)])
-def driven(
-    request: pytest.FixtureRequest, faces: dict[str, Face], spoken: Spoken, tmp_path: Path, engine_cache: Path
+def with_track(
+    request: pytest.FixtureRequest,
+    faces: dict[str, Face],
+    speech_and_track: Spoken,
+    tmp_path: Path,
+    engine_cache: Path,
 ) -> Judge:
     """Render with altered mouth curves, judge against the right ones."""
 
     def judge(change: Callable[[str, np.ndarray], np.ndarray]) -> SyncReport:
-        control, phones = spoken
+        control, phones = speech_and_track
         video = tmp_path / "wrong.mp4"
         render(faces[request.param], with_mouth(control, change), (640, 360), video, engine_cache)
         return measure_sync(video, control, phones)
@@ -29,31 +33,31 @@ def driven(
     return judge
 
 
-def broken(report: SyncReport) -> set[str]:
+def failures_of(report: SyncReport) -> set[str]:
     return {line.split()[0] for line in report.failures()}
 
 
-def test_a_mouth_200_ms_late_is_caught(driven: Judge) -> None:
-    report = driven(lambda _, curve: np.roll(curve, 5))
-    assert {"aperture_r", "lag_ms"} <= broken(report)
+def test_a_mouth_200_ms_late_is_caught(with_track: Judge) -> None:
+    report = with_track(lambda _, curve: np.roll(curve, 5))
+    assert {"aperture_r", "lag_ms"} <= failures_of(report)
     assert report.lag_ms == pytest.approx(200, abs=20)
 
 
-def test_half_the_opening_is_caught(driven: Judge) -> None:
-    assert "gain" in broken(driven(lambda _, curve: 0.5 * curve))
+def test_half_the_opening_is_caught(with_track: Judge) -> None:
+    assert "gain" in failures_of(with_track(lambda _, curve: 0.5 * curve))
 
 
-def test_lips_that_never_close_are_caught(driven: Judge) -> None:
-    report = driven(lambda name, curve: np.maximum(curve, 0.2) if name == "jaw" else curve)
-    assert {"bilabials_closed"} <= broken(report)
+def test_lips_that_never_close_are_caught(with_track: Judge) -> None:
+    report = with_track(lambda name, curve: np.maximum(curve, 0.2) if name == "jaw" else curve)
+    assert {"bilabials_closed"} <= failures_of(report)
 
 
-def test_a_mouth_driven_by_loudness_alone_is_caught(driven: Judge, spoken: Spoken) -> None:
-    energy = spoken[0]["energy"]
-    report = driven(lambda name, curve: energy if name == "jaw" else 0 * curve)
-    assert {"aperture_r", "bilabials_closed", "width_r"} <= broken(report)
+def test_a_mouth_driven_by_loudness_alone_is_caught(with_track: Judge, speech_and_track: Spoken) -> None:
+    energy = speech_and_track[0]["energy"]
+    report = with_track(lambda name, curve: energy if name == "jaw" else 0 * curve)
+    assert {"aperture_r", "bilabials_closed", "width_r"} <= failures_of(report)
 
 
-def test_shuffled_frames_are_caught(driven: Judge) -> None:
-    report = driven(lambda _, curve: np.random.default_rng(9).permutation(curve))
-    assert {"aperture_r", "gain", "width_r"} <= broken(report)
+def test_shuffled_frames_are_caught(with_track: Judge) -> None:
+    report = with_track(lambda _, curve: np.random.default_rng(9).permutation(curve))
+    assert {"aperture_r", "gain", "width_r"} <= failures_of(report)

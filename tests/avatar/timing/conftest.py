@@ -21,45 +21,45 @@ LongSpeech = Callable[[float], SpeechTrack]
 
 
 @pytest.fixture(scope="session")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> SpeechTrack:
+def speech(tmp_path_factory: pytest.TempPathFactory) -> SpeechTrack:
     return speak(Scene(id="timing", script=TEXT), tmp_path_factory.mktemp("timing"), lambda ref: Path())
 
 
 @pytest.fixture(scope="session")
-def long_speech(spoken: SpeechTrack, tmp_path_factory: pytest.TempPathFactory) -> LongSpeech:
+def long_speech(speech: SpeechTrack, tmp_path_factory: pytest.TempPathFactory) -> LongSpeech:
     """The spoken text over and over, for so many minutes."""
     folder = tmp_path_factory.mktemp("long")
 
-    def repeated(minutes: float) -> SpeechTrack:
-        times = round(minutes * 60_000 / spoken.duration_ms)
+    def repeat_script(minutes: float) -> SpeechTrack:
+        times = round(minutes * 60_000 / speech.duration_ms)
         path = folder / f"{minutes}.wav"
-        with wave.open(str(spoken.wav), "rb") as source, wave.open(str(path), "wb") as target:
+        with wave.open(str(speech.wav), "rb") as source, wave.open(str(path), "wb") as target:
             target.setparams(source.getparams())
             samples = source.readframes(source.getnframes())
             for _ in range(times):
                 target.writeframes(samples)
-        offsets = [number * spoken.duration_ms for number in range(times)]
+        offsets = [number * speech.duration_ms for number in range(times)]
         return SpeechTrack(
             wav=path,
-            sample_rate_hz=spoken.sample_rate_hz,
-            duration_ms=spoken.duration_ms * times,
+            sample_rate_hz=speech.sample_rate_hz,
+            duration_ms=speech.duration_ms * times,
             words=tuple(
                 Word(word.text, word.start_ms + offset, word.end_ms + offset, word.emphasis)
                 for offset in offsets
-                for word in spoken.words
+                for word in speech.words
             ),
             phones=tuple(
                 Phone(phone.ipa, phone.start_ms + offset, phone.end_ms + offset)
                 for offset in offsets
-                for phone in spoken.phones
+                for phone in speech.phones
             ),
         )
 
-    return repeated
+    return repeat_script
 
 
 @pytest.fixture
-def toned(tmp_path: Path) -> Callable[..., SpeechTrack]:
+def speech_of_tones(tmp_path: Path) -> Callable[..., SpeechTrack]:
     """`toned((ipa, ms), ...)`: a steady tone under phones of one's own choice; "" is silent."""
 
     def track(*sounds: tuple[str, int]) -> SpeechTrack:

@@ -24,7 +24,7 @@ def ten_minutes(long_speech: LongSpeech) -> SpeechTrack:
 
 
 @pytest.fixture(scope="module")
-def moved(ten_minutes: SpeechTrack) -> ControlTrack:
+def moving_track(ten_minutes: SpeechTrack) -> ControlTrack:
     return control_track(ten_minutes, FPS, 5)
 
 
@@ -35,11 +35,11 @@ def blink_frames(track: ControlTrack) -> npt.NDArray[np.intp]:
     return (edges[::2] + edges[1::2]) // 2
 
 
-def test_blinks_come_as_often_as_peoples_and_close_the_lids(moved: ControlTrack) -> None:
-    middles = blink_frames(moved)
+def test_blinks_come_as_often_as_peoples_and_close_the_lids(moving_track: ControlTrack) -> None:
+    middles = blink_frames(moving_track)
     per_minute = len(middles) / 10
     assert 14 < per_minute < 30
-    begun = int(((moved["blink"][1:] > 0.02) & (moved["blink"][:-1] <= 0.02)).sum())
+    begun = int(((moving_track["blink"][1:] > 0.02) & (moving_track["blink"][:-1] <= 0.02)).sum())
     assert abs(begun - len(middles)) <= 0.15 * len(middles)
     gaps = np.diff(middles) / FPS
     assert gaps.min() > 0.2
@@ -48,32 +48,32 @@ def test_blinks_come_as_often_as_peoples_and_close_the_lids(moved: ControlTrack)
 
 
 @pytest.mark.parametrize("fps", [10, 25, 60])
-def test_lids_close_fully_at_every_frame_rate(spoken: SpeechTrack, fps: int) -> None:
-    track = control_track(spoken, fps, 3)
+def test_lids_close_fully_at_every_frame_rate(speech: SpeechTrack, fps: int) -> None:
+    track = control_track(speech, fps, 3)
     before, lid, after = track["blink"][:-2], track["blink"][1:-1], track["blink"][2:]
     peaks = lid[(lid >= before) & (lid > after)]
     assert len(peaks) >= 2
     assert peaks.min() == 1
 
 
-def test_blinks_prefer_the_ends_of_phrases(moved: ControlTrack, ten_minutes: SpeechTrack) -> None:
+def test_blinks_prefer_the_ends_of_phrases(moving_track: ControlTrack, ten_minutes: SpeechTrack) -> None:
     ends = np.array(phrase_ends(ten_minutes))
     near = lambda times: np.mean([np.abs(ends + 0.1 - time).min() < 0.12 for time in times])  # noqa: E731
     by_chance = near(np.linspace(1, 590, 3000))
-    assert near(blink_frames(moved) / FPS) > 2 * by_chance
+    assert near(blink_frames(moving_track) / FPS) > 2 * by_chance
 
 
-def test_the_idle_head_moves_as_far_as_measured_on_people(moved: ControlTrack) -> None:
-    assert 1.2 < moved["yaw_deg"].std() < 2.6
-    assert 0.7 < moved["pitch_deg"].std() < 1.9
-    assert 0.5 < moved["roll_deg"].std() < 1.3
-    assert np.abs(moved["yaw_deg"]).max() <= 9
-    assert abs(float(moved["yaw_deg"].mean())) < 0.5
+def test_the_idle_head_moves_as_far_as_measured_on_people(moving_track: ControlTrack) -> None:
+    assert 1.2 < moving_track["yaw_deg"].std() < 2.6
+    assert 0.7 < moving_track["pitch_deg"].std() < 1.9
+    assert 0.5 < moving_track["roll_deg"].std() < 1.3
+    assert np.abs(moving_track["yaw_deg"]).max() <= 9
+    assert abs(float(moving_track["yaw_deg"].mean())) < 0.5
 
 
-def test_the_head_never_jitters(moved: ControlTrack) -> None:
+def test_the_head_never_jitters(moving_track: ControlTrack) -> None:
     for name, limit in (("yaw_deg", 0.45), ("pitch_deg", 0.9), ("roll_deg", 0.3), ("sway", 0.05)):
-        curve = moved[name].astype(np.float64)
+        curve = moving_track[name].astype(np.float64)
         assert np.abs(np.diff(curve)).max() < limit, name
         spectrum = np.abs(np.fft.rfft(curve - curve.mean())) ** 2
         frequencies = np.fft.rfftfreq(len(curve), 1 / FPS)
@@ -90,38 +90,38 @@ def test_the_head_moves_more_while_speaking(long_speech: LongSpeech) -> None:
     assert quiet["yaw_deg"].std() < 0.85 * control_track(speech, FPS, 5)["yaw_deg"].std()
 
 
-def test_a_stressed_word_nods_and_raises_the_brows(spoken: SpeechTrack) -> None:
-    word = next(word for word in spoken.words if word.emphasis)
-    plain = replace(spoken, words=tuple(replace(item, emphasis=False) for item in spoken.words))
-    stressed, unstressed = control_track(spoken, FPS, 1), control_track(plain, FPS, 1)
+def test_a_stressed_word_nods_and_raises_the_brows(speech: SpeechTrack) -> None:
+    word = next(word for word in speech.words if word.emphasis)
+    plain = replace(speech, words=tuple(replace(item, emphasis=False) for item in speech.words))
+    stressed, unstressed = control_track(speech, FPS, 1), control_track(plain, FPS, 1)
     frames = slice(word.start_ms * FPS // 1000, word.start_ms * FPS // 1000 + 10)
     assert (stressed["pitch_deg"] - unstressed["pitch_deg"])[frames].max() > 0.9
     assert (stressed["brow"] - unstressed["brow"])[frames].max() > 0.3
 
 
-def test_a_question_ends_with_raised_brows(spoken: SpeechTrack) -> None:
-    word = next(word for word in spoken.words if word.text.endswith("?"))
+def test_a_question_ends_with_raised_brows(speech: SpeechTrack) -> None:
+    word = next(word for word in speech.words if word.text.endswith("?"))
     plain = replace(
-        spoken, words=tuple(replace(item, text=item.text.replace("?", ".")) for item in spoken.words)
+        speech, words=tuple(replace(item, text=item.text.replace("?", ".")) for item in speech.words)
     )
     at = word.end_ms * FPS // 1000
-    assert control_track(spoken, FPS, 1)["brow"][at] > control_track(plain, FPS, 1)["brow"][at] + 0.4
+    assert control_track(speech, FPS, 1)["brow"][at] > control_track(plain, FPS, 1)["brow"][at] + 0.4
 
 
-def test_eyes_stay_on_the_viewer_by_turning_against_the_head(moved: ControlTrack) -> None:
-    assert np.corrcoef(moved["gaze_x"], moved["yaw_deg"])[0, 1] < -0.5
-    assert max(np.abs(moved["gaze_x"]).max(), np.abs(moved["gaze_y"]).max()) <= 0.81
-    relative = moved["gaze_x"] + 0.8 * moved["yaw_deg"] / 9.9
+def test_eyes_stay_on_the_viewer_by_turning_against_the_head(moving_track: ControlTrack) -> None:
+    assert np.corrcoef(moving_track["gaze_x"], moving_track["yaw_deg"])[0, 1] < -0.5
+    assert max(np.abs(moving_track["gaze_x"]).max(), np.abs(moving_track["gaze_y"]).max()) <= 0.81
+    relative = moving_track["gaze_x"] + 0.8 * moving_track["yaw_deg"] / 9.9
     assert np.mean(np.abs(relative) < 0.2) > 0.75
     jumps = np.abs(np.diff(relative)) > 0.1
     assert 3 < jumps.sum() / 10 < 60
 
 
-def test_the_chest_breathes_at_its_pace(moved: ControlTrack) -> None:
-    rising = np.flatnonzero((moved["breath"][1:] > 0.5) & (moved["breath"][:-1] <= 0.5))
+def test_the_chest_breathes_at_its_pace(moving_track: ControlTrack) -> None:
+    rising = np.flatnonzero((moving_track["breath"][1:] > 0.5) & (moving_track["breath"][:-1] <= 0.5))
     assert 0.24 < len(rising) / 600 < 0.30
-    assert moved["breath"].min() < 0.01
-    assert moved["breath"].max() > 0.99
+    assert moving_track["breath"].min() < 0.01
+    assert moving_track["breath"].max() > 0.99
 
 
 def test_a_style_sets_the_pace_of_breath(ten_minutes: SpeechTrack) -> None:

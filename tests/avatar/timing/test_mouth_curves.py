@@ -39,17 +39,17 @@ def sounding(speech: SpeechTrack, letters: str) -> Iterator[Phone]:
 
 
 @pytest.mark.parametrize("fps", [10, 24, 25, 30, 50, 60])
-def test_lips_touch_on_a_frame_of_every_p_b_and_m(spoken: SpeechTrack, fps: int) -> None:
-    track = control_track(spoken, fps, 1)
-    bilabials = list(sounding(spoken, "p b m"))
+def test_lips_touch_on_a_frame_of_every_p_b_and_m(speech: SpeechTrack, fps: int) -> None:
+    track = control_track(speech, fps, 1)
+    bilabials = list(sounding(speech, "p b m"))
     assert len(bilabials) >= 12
     for phone in bilabials:
         assert aperture(track)[frames_of(phone, track)].min() == 0, phone
 
 
-def test_the_mouth_opens_between_closures(spoken: SpeechTrack) -> None:
-    track = control_track(spoken, 25, 1)
-    long = [phone for phone in spoken.phones if phone.end_ms - phone.start_ms > 90]
+def test_the_mouth_opens_between_closures(speech: SpeechTrack) -> None:
+    track = control_track(speech, 25, 1)
+    long = [phone for phone in speech.phones if phone.end_ms - phone.start_ms > 90]
     vowels = [phone for phone in long if phone.ipa and phone.ipa[0] in "aɑæɔ"]
     assert len(vowels) >= 5
     for phone in vowels:
@@ -57,9 +57,9 @@ def test_the_mouth_opens_between_closures(spoken: SpeechTrack) -> None:
 
 
 @pytest.mark.parametrize("fps", [25, 50])
-def test_the_lower_lip_tucks_under_the_teeth_for_every_f_and_v(spoken: SpeechTrack, fps: int) -> None:
-    track = control_track(spoken, fps, 1)
-    labiodentals = list(sounding(spoken, "f v"))
+def test_the_lower_lip_tucks_under_the_teeth_for_every_f_and_v(speech: SpeechTrack, fps: int) -> None:
+    track = control_track(speech, fps, 1)
+    labiodentals = list(sounding(speech, "f v"))
     assert len(labiodentals) >= 5
     for phone in labiodentals:
         frames = frames_of(phone, track)
@@ -67,9 +67,9 @@ def test_the_lower_lip_tucks_under_the_teeth_for_every_f_and_v(spoken: SpeechTra
         assert aperture(track)[frames].min() < 0.06, phone
 
 
-def test_silence_shuts_the_mouth(spoken: SpeechTrack) -> None:
-    track = control_track(spoken, 25, 1)
-    pauses = [phone for phone in spoken.phones if not phone.ipa and phone.end_ms - phone.start_ms > 300]
+def test_silence_shuts_the_mouth(speech: SpeechTrack) -> None:
+    track = control_track(speech, 25, 1)
+    pauses = [phone for phone in speech.phones if not phone.ipa and phone.end_ms - phone.start_ms > 300]
     assert len(pauses) >= 3
     for phone in pauses:
         first, last = (phone.start_ms + 120) * 25 // 1000, (phone.end_ms - 140) * 25 // 1000
@@ -77,10 +77,10 @@ def test_silence_shuts_the_mouth(spoken: SpeechTrack) -> None:
         assert np.abs(track["tongue"][first:last]).max() == 0
 
 
-def test_curves_have_the_promised_length_type_and_range(spoken: SpeechTrack) -> None:
+def test_curves_have_the_promised_length_type_and_range(speech: SpeechTrack) -> None:
     for fps in (10, 25, 60):
-        track = control_track(spoken, fps, 7)
-        assert track.frames == -(-spoken.duration_ms * fps // 1000)
+        track = control_track(speech, fps, 7)
+        assert track.frames == -(-speech.duration_ms * fps // 1000)
         assert set(track.curves) == set(CHANNELS)
         for name in CHANNELS:
             assert track[name].dtype == np.float32
@@ -92,8 +92,8 @@ def test_curves_have_the_promised_length_type_and_range(spoken: SpeechTrack) -> 
             assert np.abs(track[name]).max() <= 1, name
 
 
-def test_the_same_seed_gives_the_same_curves_and_another_seed_another_head(spoken: SpeechTrack) -> None:
-    one, again, other = (control_track(spoken, 25, seed) for seed in (1, 1, 2))
+def test_the_same_seed_gives_the_same_curves_and_another_seed_another_head(speech: SpeechTrack) -> None:
+    one, again, other = (control_track(speech, 25, seed) for seed in (1, 1, 2))
     for name in CHANNELS:
         assert one[name].tobytes() == again[name].tobytes()
     assert np.array_equal(one["jaw"], other["jaw"])
@@ -101,8 +101,8 @@ def test_the_same_seed_gives_the_same_curves_and_another_seed_another_head(spoke
         assert not np.array_equal(one[name], other[name]), name
 
 
-def test_shapes_follow_the_sound(toned: Toned) -> None:
-    speech = toned(
+def test_shapes_follow_the_sound(speech_of_tones: Toned) -> None:
+    speech = speech_of_tones(
         ("", 300),
         ("ɑː", 240),
         ("", 300),
@@ -123,15 +123,15 @@ def test_shapes_follow_the_sound(toned: Toned) -> None:
     assert track["tongue"][frames["θ"]].max() > 0.6
 
 
-def test_rounding_begins_before_the_rounded_sound(toned: Toned) -> None:
-    rounded = control_track(toned(("", 200), ("s", 150), ("t", 100), ("uː", 200), ("", 200)), 50, 1)
-    spread = control_track(toned(("", 200), ("s", 150), ("t", 100), ("iː", 200), ("", 200)), 50, 1)
+def test_rounding_begins_before_the_rounded_sound(speech_of_tones: Toned) -> None:
+    rounded = control_track(speech_of_tones(("", 200), ("s", 150), ("t", 100), ("uː", 200), ("", 200)), 50, 1)
+    spread = control_track(speech_of_tones(("", 200), ("s", 150), ("t", 100), ("iː", 200), ("", 200)), 50, 1)
     during_s = slice(12, 17)
     assert rounded["wide"][during_s].mean() < spread["wide"][during_s].mean() - 0.1
 
 
-def test_a_quiet_passage_opens_the_mouth_less(toned: Toned) -> None:
-    speech = toned(("", 200), ("ɑː", 300), ("", 300), ("ɑː", 300), ("", 200))
+def test_a_quiet_passage_opens_the_mouth_less(speech_of_tones: Toned) -> None:
+    speech = speech_of_tones(("", 200), ("ɑː", 300), ("", 300), ("ɑː", 300), ("", 200))
     loud = speech.wav.read_bytes()
     samples = np.frombuffer(loud[44:], "<i2").copy()
     samples[len(samples) // 2 :] //= 6
@@ -141,49 +141,53 @@ def test_a_quiet_passage_opens_the_mouth_less(toned: Toned) -> None:
     assert opening[half:].max() < 0.9 * opening[:half].max()
 
 
-def test_nothing_moves_faster_than_lips_do(spoken: SpeechTrack) -> None:
+def test_nothing_moves_faster_than_lips_do(speech: SpeechTrack) -> None:
     for fps in (25, 50):
-        opening = aperture(control_track(spoken, fps, 1))
+        opening = aperture(control_track(speech, fps, 1))
         assert np.abs(np.diff(opening)).max() * fps < 3.0
     curve = np.array([0, 0, 1, 0, 0, 1, 1, 1, 0.0])
     limited = limit_speed(curve, 0.4)
     assert np.allclose(limited, [0, 0, 0.4, 0, 0, 0.4, 0.8, 0.4, 0])
 
 
-def test_the_mouth_does_not_wobble(spoken: SpeechTrack) -> None:
+def test_the_mouth_does_not_wobble(speech: SpeechTrack) -> None:
     """About one opening per sound at most: fewer turns than phonemes."""
-    opening = aperture(control_track(spoken, 50, 1))
+    opening = aperture(control_track(speech, 50, 1))
     moves = np.diff(opening)
     moves = moves[np.abs(moves) > 1e-3]
     turns = int((np.sign(moves[1:]) != np.sign(moves[:-1])).sum())
-    assert turns < sum(1 for phone in spoken.phones if phone.ipa)
+    assert turns < sum(1 for phone in speech.phones if phone.ipa)
 
 
-def test_frame_rates_show_the_same_movement(spoken: SpeechTrack) -> None:
-    slow, fast = aperture(control_track(spoken, 25, 1)), aperture(control_track(spoken, 50, 1))
+def test_frame_rates_show_the_same_movement(speech: SpeechTrack) -> None:
+    slow, fast = aperture(control_track(speech, 25, 1)), aperture(control_track(speech, 50, 1))
     paired = (fast[0 : 2 * len(slow) : 2][: len(slow)] + fast[1 : 2 * len(slow) : 2][: len(slow)]) / 2
     assert np.corrcoef(slow[: len(paired)], paired)[0, 1] > 0.95
 
 
 def test_aligned_recognised_and_energy_driven_mouths_are_each_less_but_still_like_the_known_one(
-    spoken: SpeechTrack, tmp_path: Path
+    speech: SpeechTrack, tmp_path: Path
 ) -> None:
-    words = " ".join(word.text for word in spoken.words)
+    words = " ".join(word.text for word in speech.words)
 
-    def heard(script: str | None) -> SpeechTrack:
-        scene = Scene(id="s", script=script, audio=MediaRef(path=str(spoken.wav)), lead_in_ms=0, tail_ms=0)
+    def speak_script(script: str | None) -> SpeechTrack:
+        scene = Scene(id="s", script=script, audio=MediaRef(path=str(speech.wav)), lead_in_ms=0, tail_ms=0)
         return speak(scene, tmp_path / str(script is None), lambda ref: Path(ref.path or ""))
 
-    levels = power(spoken.wav)
+    levels = power(speech.wav)
     energy = replace(
-        spoken,
-        phones=with_pauses(energy_phones(levels, spoken.duration_ms), levels, spoken.duration_ms),
+        speech,
+        phones=with_pauses(energy_phones(levels, speech.duration_ms), levels, speech.duration_ms),
         phone_source="energy",
     )
-    known = aperture(control_track(spoken, 25, 1))
+    known = aperture(control_track(speech, 25, 1))
     likeness = {}
-    for name, speech in (("aligned", heard(words)), ("recognised", heard(None)), ("energy", energy)):
-        opening = aperture(control_track(speech, 25, 1))
+    for name, source in (
+        ("aligned", speak_script(words)),
+        ("recognised", speak_script(None)),
+        ("energy", energy),
+    ):
+        opening = aperture(control_track(source, 25, 1))
         count = min(len(known), len(opening))
         likeness[name] = float(np.corrcoef(known[:count], opening[:count])[0, 1])
     assert likeness["aligned"] > 0.85, likeness
@@ -191,22 +195,22 @@ def test_aligned_recognised_and_energy_driven_mouths_are_each_less_but_still_lik
     assert likeness["energy"] > 0.4, likeness
 
 
-def test_a_calm_style_moves_less(spoken: SpeechTrack) -> None:
-    lively, calm = control_track(spoken, 25, 1), control_track(spoken, 25, 1, style=CALM)
+def test_a_calm_style_moves_less(speech: SpeechTrack) -> None:
+    lively, calm = control_track(speech, 25, 1), control_track(speech, 25, 1, style=CALM)
     assert aperture(calm).max() < aperture(lively).max()
     for name in ("yaw_deg", "pitch_deg", "roll_deg"):
         assert calm[name].std() < lively[name].std()
 
 
-def test_a_silent_or_tiny_speech_has_curves_too(toned: Toned) -> None:
-    silent = control_track(toned(("", 900)), 25, 1)
+def test_a_silent_or_tiny_speech_has_curves_too(speech_of_tones: Toned) -> None:
+    silent = control_track(speech_of_tones(("", 900)), 25, 1)
     assert aperture(silent).max() == 0
     assert silent["energy"].max() == 0
-    assert control_track(toned(("a", 10)), 25, 1).frames == 1
-    assert control_track(toned(("", 41), ("m", 41)), 25, 1).frames == 3
+    assert control_track(speech_of_tones(("a", 10)), 25, 1).frames == 1
+    assert control_track(speech_of_tones(("", 41), ("m", 41)), 25, 1).frames == 3
 
 
 @pytest.mark.parametrize("fps", [0, -25])
-def test_a_frame_rate_that_is_none_is_refused(spoken: SpeechTrack, fps: int) -> None:
+def test_a_frame_rate_that_is_none_is_refused(speech: SpeechTrack, fps: int) -> None:
     with pytest.raises(InvalidInput, match=r"timing\.bad_fps"):
-        control_track(spoken, fps, 1)
+        control_track(speech, fps, 1)

@@ -1,4 +1,4 @@
-"""What a scene says about its speaker's manner becomes the numbers of the control track."""
+"""The movement of a scene's speaker becomes the numbers of the control track."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def test_what_is_said_beside_the_manner_takes_its_place() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(Movement.model_fields.keys() - {"manner"}))
-def test_every_number_that_can_be_said_changes_the_movement(spoken: SpeechTrack, field: str) -> None:
-    said = Movement.model_validate({field: 1.5})
-    plain, changed = control_track(spoken, 25, 1), control_track(spoken, 25, 1, style=motion_style(said))
+def test_every_number_that_can_be_said_changes_the_movement(speech: SpeechTrack, field: str) -> None:
+    movement = Movement.model_validate({field: 1.5})
+    plain, changed = control_track(speech, 25, 1), control_track(speech, 25, 1, style=motion_style(movement))
     assert any((plain[name] != changed[name]).any() for name in plain.curves)
 
 
-def test_a_lively_speaker_moves_more_than_a_calm_one(spoken: SpeechTrack) -> None:
+def test_a_lively_speaker_moves_more_than_a_calm_one(speech: SpeechTrack) -> None:
     calm, lively = (
-        control_track(spoken, 25, 1, style=motion_style(Movement.model_validate({"manner": manner})))
+        control_track(speech, 25, 1, style=motion_style(Movement.model_validate({"manner": manner})))
         for manner in ("calm", "lively")
     )
     for name in ("yaw_deg", "pitch_deg", "roll_deg", "brow", "gaze_x"):
@@ -37,6 +37,6 @@ def test_a_lively_speaker_moves_more_than_a_calm_one(spoken: SpeechTrack) -> Non
 
 
 def test_a_factor_without_sense_is_refused() -> None:
-    for said in ({"head": -1}, {"mouth": 3}, {"manner": "wild"}, {"shrugs": 1}):
+    for movement in ({"head": -1}, {"mouth": 3}, {"manner": "wild"}, {"shrugs": 1}):
         with pytest.raises(ValidationError):
-            Movement.model_validate(said)
+            Movement.model_validate(movement)

@@ -95,7 +95,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 
 @pytest.fixture
-def fetched(tmp_path: Path) -> Path:
+def weights_folder(tmp_path: Path) -> Path:
     """The folder into which an operator has fetched files."""
     folder = tmp_path / "fetched"
     folder.mkdir()

@@ -35,9 +35,9 @@ def models(tmp_path: Path) -> Run:
     return run
 
 
-def test_add_list_verify_where(models: Run, fetched: Path, tmp_path: Path) -> None:
+def test_add_list_verify_where(models: Run, weights_folder: Path, tmp_path: Path) -> None:
     source = torch_file(
-        fetched / "tiny.pt", weight_file("latentsync.whisper").tensors, wrapped="model_state_dict"
+        weights_folder / "tiny.pt", weight_file("latentsync.whisper").tensors, wrapped="model_state_dict"
     )
     added = models("add", source)
     assert added.returncode == 0 and "latentsync.whisper" in added.stdout and "MIT" in added.stdout
@@ -56,16 +56,18 @@ def test_add_list_verify_where(models: Run, fetched: Path, tmp_path: Path) -> No
 
 
 def test_the_list_for_people_shows_licences_and_sources(models: Run) -> None:
-    told = models("list").stdout
-    assert "non-commercial research only" in told and "https://huggingface.co/KwaiVGI/LivePortrait" in told
-    told = models("verify").stdout
-    assert told.startswith("There are no weights in") and told.endswith(
+    output = models("list").stdout
+    assert (
+        "non-commercial research only" in output and "https://huggingface.co/KwaiVGI/LivePortrait" in output
+    )
+    output = models("verify").stdout
+    assert output.startswith("There are no weights in") and output.endswith(
         "; `models list` says where to get them.\n"
     )
 
 
-def test_the_list_tells_the_size_of_each_or_that_it_is_unknown(models: Run, fetched: Path) -> None:
-    models("add", torch_file(fetched / "tiny.pt", weight_file("latentsync.whisper").tensors))
+def test_the_list_tells_the_size_of_each_or_that_it_is_unknown(models: Run, weights_folder: Path) -> None:
+    models("add", torch_file(weights_folder / "tiny.pt", weight_file("latentsync.whisper").tensors))
     lines = models("list").stdout.splitlines()
     sizes = {entry.role: next(line for line in lines if f" {entry.role} " in line) for entry in manifest()}
     assert sizes["latentsync.unet"].endswith("latentsync_unet.pt  about 4836 MiB")
@@ -74,8 +76,8 @@ def test_the_list_tells_the_size_of_each_or_that_it_is_unknown(models: Run, fetc
     assert all(" MiB" in line or "size unknown" in line for line in sizes.values())
 
 
-def test_a_refusal_is_one_line_with_its_code(models: Run, fetched: Path) -> None:
-    refused = models("add", running_file(fetched / "tiny.pt"), "--json")
+def test_a_refusal_is_one_line_with_its_code(models: Run, weights_folder: Path) -> None:
+    refused = models("add", running_file(weights_folder / "tiny.pt"), "--json")
     assert refused.returncode == 1
     line = json.loads(refused.stdout)
     assert line["code"] == "weights.unsafe" and "tiny.pt" in line["message"] and line["hint"]
@@ -93,6 +95,6 @@ def test_every_tensor_that_differs_is_told_on_standard_error(
 
     monkeypatch.setattr(command, "_run", refuse)
     assert command.main(["models", "verify", *(["--json"] if form == "json" else [])]) == 1
-    told = capsys.readouterr()
-    assert all(f"missing: layer{n}.weight\n" in told.err for n in range(40))
-    assert "layer39" not in told.out
+    output = capsys.readouterr()
+    assert all(f"missing: layer{n}.weight\n" in output.err for n in range(40))
+    assert "layer39" not in output.out

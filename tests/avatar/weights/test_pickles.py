@@ -1,4 +1,4 @@
-"""What a torch file holds is read without running it, and without torch."""
+"""The content of a torch file is read without running it, and without torch."""
 
 from pathlib import Path
 

@@ -88,14 +88,14 @@ def test_every_difference_is_named_and_nothing_is_loaded(torch: Any, network: An
     with pytest.raises(InvalidInput) as refused:
         strict_load(other, path)
     assert refused.value.code == "weights.mismatch"
-    for told in (
+    for message in (
         "wrong.pt",
         "1 missing: 2.bias",
         "1 unknown: more",
         "0.weight is 8x9x3x3 instead of 8x4x3x3",
         "1.num_batches_tracked is scalar instead of integer scalar",
     ):
-        assert told in refused.value.message
+        assert message in refused.value.message
     assert all(torch.equal(value, before[key]) for key, value in other.state_dict().items())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Control(ThreadingHTTPServer):
-    """What a control plane answers, and all that it was sent. `away` counts requests that it will fail."""
+    """The answers of a control plane, and its requests. `away` counts requests that it will fail."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
@@ -69,7 +69,7 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _asked(self) -> bytes:
+    def _read_body(self) -> bytes:
         return self.server.held[self.path.rpartition("/")[2]]
 
     def do_GET(self) -> None:
@@ -79,10 +79,10 @@ class Answers(BaseHTTPRequestHandler):
             self._say(200, self.server.order)
         elif self.server.damaged:
             self.server.damaged -= 1
-            self._say(200, bytes(len(self._asked())))
+            self._say(200, bytes(len(self._read_body())))
         else:
             self.server.fetched += 1
-            self._say(200, self._asked())
+            self._say(200, self._read_body())
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

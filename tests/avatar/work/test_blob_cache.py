@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.work.blob_cache import KEPT_S, BlobCache
+from avatar.work.blob_cache import RETENTION_S, BlobCache
 
 MIB = 1 << 20
 
@@ -47,7 +47,7 @@ def use(cache: BlobCache, *letters: str) -> list[Path]:
     return [cache.obtain(blob(letter)[0], MIB) for letter in letters]
 
 
-def kept(folder: Path) -> set[str]:
+def names_in(folder: Path) -> set[str]:
     return {path.read_bytes()[:1].decode() for path in folder.glob("??/*")}
 
 
@@ -77,7 +77,7 @@ def test_what_was_used_longest_ago_goes_when_there_is_too_much(tmp_path: Path) -
     for age, path in zip((10, 30, 20), paths, strict=True):
         os.utime(path, (time.time() - age,) * 2)
     assert cache.prune() == MIB
-    assert kept(tmp_path) == {"a", "c"}
+    assert names_in(tmp_path) == {"a", "c"}
 
 
 def test_what_a_task_uses_stays_whatever_the_limit(tmp_path: Path) -> None:
@@ -88,19 +88,19 @@ def test_what_a_task_uses_stays_whatever_the_limit(tmp_path: Path) -> None:
     use(other, "b")
     other.close()
     other.prune()
-    assert kept(tmp_path) == {"a"}
+    assert names_in(tmp_path) == {"a"}
     working.close()
     other.prune()
-    assert kept(tmp_path) == set()
+    assert names_in(tmp_path) == set()
 
 
 def test_what_no_task_has_used_for_a_week_goes_though_there_is_room(tmp_path: Path) -> None:
     cache = cache_of(tmp_path, Store("a", "b"))
     old, _ = use(cache, "a", "b")
     cache.close()
-    os.utime(old, (time.time() - KEPT_S - 60,) * 2)
+    os.utime(old, (time.time() - RETENTION_S - 60,) * 2)
     cache.prune()
-    assert kept(tmp_path) == {"b"}
+    assert names_in(tmp_path) == {"b"}
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_on_a_full_disk_what_nobody_uses_makes_room(small_disk: Path) -> None:
     earlier.close()
     cache = cache_of(small_disk / "blobs", store)
     use(cache, "c", "d")
-    assert kept(small_disk / "blobs") == {"c", "d"}
+    assert names_in(small_disk / "blobs") == {"c", "d"}
 
 
 @pytest.mark.root
@@ -132,7 +132,7 @@ def test_a_disk_that_stays_full_is_an_error_and_leaves_no_half(small_disk: Path)
     cache = cache_of(small_disk / "blobs", Store("a"))
     with pytest.raises(OSError, match="No space left"):
         use(cache, "a")
-    assert kept(small_disk / "blobs") == set()
+    assert names_in(small_disk / "blobs") == set()
 
 
 MANY_TASKS = """

@@ -63,7 +63,7 @@ def lipsync(**more: Any) -> dict[str, Any]:
     return {"job_type": "lipsync_only", "image_url": "https://a/x", "audio_url": "https://a/y", **more}
 
 
-def refused(value: Any) -> JobRefused:
+def refusal_of(value: Any) -> JobRefused:
     with pytest.raises(JobRefused) as caught:
         read_job(value)
     return caught.value
@@ -72,11 +72,11 @@ def refused(value: Any) -> JobRefused:
 def test_the_three_types_are_known_by_the_names_that_clients_send() -> None:
     assert set(JOB_TYPES.values()) == {"image", "lipsync_only", "full_render"}
     for name, kind in JOB_TYPES.items():
-        given = {**lipsync(script="Hello."), "job_type": name.upper()}
+        value_of = {**lipsync(script="Hello."), "job_type": name.upper()}
         if kind == "image":
-            assert refused({"input": given}).code == "job.image_missing"
+            assert refusal_of({"input": value_of}).code == "job.image_missing"
         else:
-            assert read_job({"id": "made-by-a-queue", "input": given}).job_type == kind
+            assert read_job({"id": "made-by-a-queue", "input": value_of}).job_type == kind
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_the_three_types_are_known_by_the_names_that_clients_send() -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_reason(value: Any, code: str, says: str) -> None:
-    error = refused(value)
+    error = refusal_of(value)
     assert error.code == code and says in f"{error.message} {error.hint}" and error.hint
 
 
 def test_no_refusal_repeats_a_url_because_it_may_hold_a_key() -> None:
     secret = "https://bucket/x?signature=s3cr3t"
-    error = refused({"input": {**lipsync(image_url=secret), "nonsense": secret, "audio_url": [secret]}})
+    error = refusal_of({"input": {**lipsync(image_url=secret), "nonsense": secret, "audio_url": [secret]}})
     assert "s3cr3t" not in f"{error.message} {error.hint}"
 
 
@@ -124,15 +124,15 @@ def test_a_job_becomes_the_spec_of_what_it_asks_for() -> None:
     video = spec_of_job(job, Presenter(), face_of(REF, "video", None), REF)
     assert isinstance(video, LipsyncSpec) and isinstance(video.face, VideoFace)
     full = read_job({"input": {"job_type": "full_render", "script": "Hello.", "duration": 4}})
-    made = spec_of_job(full, Presenter(), None, None)
-    assert isinstance(made, RenderSpec)
-    assert (made.scenes[0].face.kind, made.scenes[0].duration_ms) == ("rig", 4000)
+    spec = spec_of_job(full, Presenter(), None, None)
+    assert isinstance(spec, RenderSpec)
+    assert (spec.scenes[0].face.kind, spec.scenes[0].duration_ms) == ("rig", 4000)
     odd = read_job({"input": lipsync(format={"width": 721, "height": 10})})
     with pytest.raises(JobRefused, match=r"format\.width"):
         spec_of_job(odd, Presenter(), face_of(REF, "image", None), REF)
 
 
-def fetched(url: str, tmp_path: Path, **bounds: Any) -> AvatarError:
+def fetch_error(url: str, tmp_path: Path, **bounds: Any) -> AvatarError:
     with pytest.raises(AvatarError) as caught:
         fetch_file(url, tmp_path / "file", FetchBounds(**{"networks": LOOPBACK, **bounds}), "image_url")
     return caught.value
@@ -149,7 +149,7 @@ def fetched(url: str, tmp_path: Path, **bounds: Any) -> AvatarError:
 )  # fmt: skip
 def test_no_url_leads_into_this_machine_or_its_networks(host: str, tmp_path: Path) -> None:
     for scheme in ("http", "https"):
-        error = fetched(f"{scheme}://{host}:1/file", tmp_path, networks=())
+        error = fetch_error(f"{scheme}://{host}:1/file", tmp_path, networks=())
         # An octal number is no URL to the client; other forms reach the check of addresses.
         assert error.code == ("job.bad_url" if host == "0177.0.0.1" else "job.address_refused"), host
 
@@ -157,18 +157,18 @@ def test_no_url_leads_into_this_machine_or_its_networks(host: str, tmp_path: Pat
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::]", "224.0.0.1", "100.100.100.200"])
 def test_no_operator_opens_metadata_and_the_like(host: str, tmp_path: Path) -> None:
     everything = read_networks(["0.0.0.0/0", "::/0"])
-    assert fetched(f"https://{host}/x", tmp_path, networks=everything).code == "job.address_refused"
+    assert fetch_error(f"https://{host}/x", tmp_path, networks=everything).code == "job.address_refused"
 
 
 @pytest.mark.parametrize(
     "url", ["", "file:///etc/passwd", "ftp://a/x", "https://", "https://u:p@a/x", "https://a/x#y", "//a/x"]
 )
 def test_what_is_no_url_to_fetch_is_refused(url: str, tmp_path: Path) -> None:
-    assert fetched(url, tmp_path).code == "job.bad_url"
+    assert fetch_error(url, tmp_path).code == "job.bad_url"
 
 
 def test_plain_http_is_for_networks_that_the_operator_opened(tmp_path: Path) -> None:
-    assert fetched("http://93.184.215.14/x", tmp_path).code == "job.bad_url"
+    assert fetch_error("http://93.184.215.14/x", tmp_path).code == "job.bad_url"
 
 
 def test_a_public_address_of_this_machine_is_none_that_jobs_fetch_from(
@@ -176,7 +176,7 @@ def test_a_public_address_of_this_machine_is_none_that_jobs_fetch_from(
 ) -> None:
     """Its services may trust it."""
     monkeypatch.setattr(outgoing, "_is_public", lambda _: True)
-    assert fetched("https://127.0.0.1/x", tmp_path, networks=()).code == "job.address_refused"
+    assert fetch_error("https://127.0.0.1/x", tmp_path, networks=()).code == "job.address_refused"
 
 
 def test_a_name_that_means_a_public_and_a_private_address_is_refused(
@@ -184,7 +184,7 @@ def test_a_name_that_means_a_public_and_a_private_address_is_refused(
 ) -> None:
     both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 443)) for one in ("93.184.215.14", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
-    assert fetched("https://rebinding.example/x", tmp_path, networks=()).code == "job.address_refused"
+    assert fetch_error("https://rebinding.example/x", tmp_path, networks=()).code == "job.address_refused"
 
 
 def test_a_file_comes_as_it_is_with_the_mark_of_outgoing_calls(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
         return
 
 
-def packed(handler: BaseHTTPRequestHandler) -> None:
+def send_packed(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Encoding", "gzip")
     handler.end_headers()
@@ -253,7 +253,7 @@ def elsewhere(handler: BaseHTTPRequestHandler) -> None:
         (silent, {"silence_s": 0.3}, "job.too_slow"),
         (slow, {"total_s": 0.5}, "job.too_slow"),
         (dripping, {"total_s": 0.5}, "job.too_slow"),
-        (packed, {}, "job.not_fetched"),
+        (send_packed, {}, "job.not_fetched"),
         (elsewhere, {}, "job.not_fetched"),
         (b"", {}, "job.not_fetched"),
     ],
@@ -262,14 +262,14 @@ def test_a_server_that_misbehaves_is_left_in_bounds(
     answer: Any, bounds: dict[str, Any], code: str, tmp_path: Path
 ) -> None:
     with serving({"/file": answer}) as (url, _):
-        error = fetched(f"{url}/file?key=s3cr3t", tmp_path, **bounds)
+        error = fetch_error(f"{url}/file?key=s3cr3t", tmp_path, **bounds)
     assert error.code == code and "s3cr3t" not in str(error)
 
 
 def test_nobody_there_and_not_there_are_told_apart(tmp_path: Path) -> None:
     with serving({}) as (url, _):
-        assert fetched(f"{url}/file", tmp_path).code == "job.not_fetched"
-    error = fetched(f"{url}/file", tmp_path)
+        assert fetch_error(f"{url}/file", tmp_path).code == "job.not_fetched"
+    error = fetch_error(f"{url}/file", tmp_path)
     assert isinstance(error, Unavailable) and error.code == "job.unreachable"
     with pytest.raises(InvalidInput, match="no network"):
         read_networks(["10.0.0.0/99"])
@@ -285,8 +285,8 @@ def run(job: dict[str, Any], folder: Path, *more: str) -> tuple[int, Path]:
 
 
 def last(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    return told
+    reported: dict[str, Any] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    return reported
 
 
 SMALL = {"width": 256, "height": 256, "fps": 10}
@@ -307,9 +307,9 @@ def test_a_lipsync_only_job_becomes_a_video_of_the_picture_saying_the_sound(
         assert run({**job, "consent": CONSENT}, tmp_path / "b")[0] == 1
         assert (last(capsys)["code"], seen) == ("job.address_refused", [])
         code, out = run({**job, "consent": CONSENT}, tmp_path / "c", "--network", "127.0.0.0/8")
-        told = last(capsys)
-    assert code == 0 and out.stat().st_size > 1000, told
-    assert told["event"] == "result" and abs(told["duration_ms"] - sound.duration_ms) <= 100
+        reported = last(capsys)
+    assert code == 0 and out.stat().st_size > 1000, reported
+    assert reported["event"] == "result" and abs(reported["duration_ms"] - sound.duration_ms) <= 100
 
 
 def test_a_full_render_says_a_script_by_a_presenter(
@@ -327,5 +327,10 @@ def test_an_image_job_is_refused_with_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out = run({"job_type": "image", "prompt": "a harbour"}, tmp_path)
-    told = last(capsys)
-    assert (code, told["event"], told["code"], out.exists()) == (1, "error", "job.image_missing", False)
+    reported = last(capsys)
+    assert (code, reported["event"], reported["code"], out.exists()) == (
+        1,
+        "error",
+        "job.image_missing",
+        False,
+    )

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from avatar.engines.resume_cache import ResumeCache
-from avatar.spec.unfinished import VARIABLE, list_of, unfinished_folder
-from avatar.work.child import bounded_lines, cards_hidden, run_child
+from avatar.spec.unfinished import VARIABLE, list_of, resume_folder
+from avatar.work.child import cards_hidden, read_bounded_lines, run_child
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -41,13 +41,13 @@ print(json.dumps({"event": "result", "files": [file], "duration_ms": 40, "frames
 
 @pytest.fixture
 def control() -> Iterator[Control]:
-    made = Control()
-    made.order["arguments"] = ["good", "--blobs", "@blobs"]
-    made.order["files"] = [made.hold(PICTURE) | {"path": "picture"}]
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    control_plane = Control()
+    control_plane.order["arguments"] = ["good", "--blobs", "@blobs"]
+    control_plane.order["files"] = [control_plane.hold(PICTURE) | {"path": "picture"}]
+    threading.Thread(target=control_plane.serve_forever, daemon=True).start()
+    yield control_plane
+    control_plane.shutdown()
+    control_plane.server_close()
 
 
 @pytest.fixture
@@ -162,15 +162,15 @@ def test_a_reply_that_says_stop_ends_the_work(control: Control, start: Any) -> N
 
 @pytest.fixture
 def parts(control: Control, tmp_path: Path) -> Any:
-    """What an earlier try of the work kept in the node's cache, beside that of other work; gives what is
+    """Stores parts of an earlier try in the node's cache, beside those of other work; returns what is
     left.
     """
     cache = tmp_path / "cache"
     control.order["arguments"] = ["slow"]
     control.order["environment"] = {VARIABLE: "ours"}
     for work in ("ours", "theirs"):
-        ResumeCache(unfinished_folder(cache), listed=list_of(cache, work)).put(work, b"a chunk")
-    return lambda: sorted(path.stem for path in unfinished_folder(cache).glob("*.part"))
+        ResumeCache(resume_folder(cache), listed=list_of(cache, work)).put(work, b"a chunk")
+    return lambda: sorted(path.stem for path in resume_folder(cache).glob("*.part"))
 
 
 def test_what_was_kept_goes_when_the_reply_says_that_nobody_will_go_on(
@@ -252,7 +252,7 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"a" * 100 + b"\nshort\n" + b"b" * 50)
     with path.open("rb") as stream:
-        assert [*bounded_lines(stream, limit=10)] == [b"a" * 10, b"short", b"b" * 10]
+        assert [*read_bounded_lines(stream, limit=10)] == [b"a" * 10, b"short", b"b" * 10]
 
 
 def test_a_task_of_nomad_without_a_card_of_its_own_sees_none() -> None:

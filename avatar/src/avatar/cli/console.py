@@ -15,8 +15,8 @@ from avatar.spec import (
     FrameProgress,
     MediaFacts,
     Notice,
+    PictureReport,
     ProgressLine,
-    Sight,
     StageStarted,
 )
 
@@ -62,11 +62,11 @@ class PrettyConsole:
             self._moving("")
             for file in line.files:
                 self._out.write(f"{file.role:<11} {file.path}\n")
-            self._out.writelines(f"{told}\n" for told in network_lines(line.engines))
+            self._out.writelines(f"{lines}\n" for lines in network_lines(line.engines))
             if line.media is not None:
                 self._out.write(facts_line(line.media, line.duration_ms) + "\n")
             if line.sight is not None:
-                self._out.write(sight_line(line.sight) + "\n")
+                self._out.write(picture_line(line.sight) + "\n")
             self._out.flush()
 
     def _moving(self, text: str) -> None:
@@ -92,13 +92,13 @@ def network_lines(engines: Iterable[EngineUse]) -> list[str]:
     """`drawn by    latentsync, mode low` and `weights     …` with their licences; of networks alone."""
     from avatar.engines.weights.manifest import manifest
 
-    told = []
+    lines = []
     for engine, mode in dict.fromkeys((one.engine, one.mode) for one in engines):
         licences = dict.fromkeys(entry.licence for entry in manifest() if entry.engine in engine.split("+"))
         if licences:
-            told.append(f"{'drawn by':<11} {engine}{f', mode {mode}' if mode else ''}")
-            told.append(f"{'weights':<11} {'; '.join(licences)}")
-    return told
+            lines.append(f"{'drawn by':<11} {engine}{f', mode {mode}' if mode else ''}")
+            lines.append(f"{'weights':<11} {'; '.join(licences)}")
+    return lines
 
 
 def facts_line(media: MediaFacts, duration_ms: int) -> str:
@@ -114,12 +114,12 @@ def facts_line(media: MediaFacts, duration_ms: int) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def sight_line(sight: Sight) -> str:
+def picture_line(report: PictureReport) -> str:
     """`2 faces  sharpness 0.74  brightness 0.45  #1b2733 40 %  #e0b090 20 %`."""
-    faces = "faces unknown" if sight.faces is None else f"{len(sight.faces)} faces"
-    colours = [f"{one.colour} {one.share:.0%}" for one in sight.colours]
+    faces = "faces unknown" if report.faces is None else f"{len(report.faces)} faces"
+    colours = [f"{one.colour} {one.share:.0%}" for one in report.colours]
     return "  ".join(
-        [faces, f"sharpness {sight.sharpness:.2f}", f"brightness {sight.brightness:.2f}", *colours]
+        [faces, f"sharpness {report.sharpness:.2f}", f"brightness {report.brightness:.2f}", *colours]
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from avatar.pipeline.read_spec import named_fields, read_render_spec
+from avatar.pipeline.read_spec import read_render_spec, report_invalid_fields
 from avatar.spec import EspeakVoice, Movement, RenderSpec, RigFace, Scene
 
 PRESENTERS: dict[str, tuple[EspeakVoice, Movement, str]] = {
@@ -22,7 +22,7 @@ TITLE_CHARS = 80
 
 
 def asks_for_text(argv: Sequence[str]) -> bool:
-    """Whether `render` is given a text, so that it takes no spec."""
+    """Returns whether `render` is given a text, so that it takes no spec."""
     return "render" in argv[:1] and any(one == "--text" or one.startswith("--text=") for one in argv)
 
 
@@ -38,7 +38,7 @@ def spec_of_render(arguments: Namespace) -> RenderSpec:
     if arguments.text is None:
         return read_render_spec(arguments.spec)
     voice, movement, language = PRESENTERS[arguments.persona]
-    with named_fields():
+    with report_invalid_fields():
         scene = Scene(
             id="scene-1",
             script=arguments.text,

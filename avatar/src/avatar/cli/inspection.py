@@ -15,7 +15,7 @@ from avatar.engines.weights import ModelStore, models_folder
 from avatar.errors import Unavailable
 from avatar.face.insightface_adapter import (
     insightface_app,
-    insightface_is_wanted,
+    insightface_is_configured,
     licence_notice,
     tracker_info,
 )
@@ -46,7 +46,7 @@ def print_engines(arguments: Namespace) -> int:
     """One engine per line, or one JSON list."""
     machine = Machine()
     found = [_engine(name, machine) for name in FACES]
-    if insightface_is_wanted():
+    if insightface_is_configured():
         found.append(_insightface())
     if arguments.json:
         _print(json.dumps(found))
@@ -60,37 +60,37 @@ def print_engines(arguments: Namespace) -> int:
             _print(f"{'':<24} {engine['message']}")
         if engine["available"]:
             _print(f"{'':<24} {engine['name']} {engine['version']}: {engine['licence']}")
-    if insightface_is_wanted():
+    if insightface_is_configured():
         _print(licence_notice().message)
     return 0
 
 
 def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
     faces = FACES[name]
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         "engine": name, "role": "face", "face": faces[0], "faces": list(faces), "message": "",
     }  # fmt: skip
     try:
-        said |= asdict(engine_info(name))
+        record |= asdict(engine_info(name))
     except Unavailable as error:
-        told = {"available": False, "state": "not_installed", "code": error.code, "message": error.message}
-        return said | told
+        status = {"available": False, "state": "not_installed", "code": error.code, "message": error.message}
+        return record | status
     found = machine.finding(name)
-    said |= {"available": found.state == "available", "state": found.state, "message": found.sentence}
-    return said | {"least_vram_mib": least_mib(name) if uses_networks(name) else 0}
+    record |= {"available": found.state == "available", "state": found.state, "message": found.sentence}
+    return record | {"least_vram_mib": least_mib(name) if uses_networks(name) else 0}
 
 
 def _insightface() -> dict[str, Any]:
-    """What finds faces where it is switched on, and whether it can; it draws none."""
-    said: dict[str, Any] = {"engine": "insightface", "role": "tracker", "face": None, "faces": []}
-    said |= asdict(tracker_info()) | {"available": True, "state": "available", "message": ""}
+    """Returns the record of the tracker where it is switched on, and whether it can run; it draws nothing."""
+    record: dict[str, Any] = {"engine": "insightface", "role": "tracker", "face": None, "faces": []}
+    record |= asdict(tracker_info()) | {"available": True, "state": "available", "message": ""}
     try:
         insightface_app(ModelStore(models_folder()))
     except Unavailable as error:
         state = "weights_missing" if error.code == "weights.missing" else "not_installed"
-        told = {"available": False, "state": state, "code": error.code, "message": error.message}
-        return said | told
-    return said
+        status = {"available": False, "state": state, "code": error.code, "message": error.message}
+        return record | status
+    return record
 
 
 def _needs(engine: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ def job_in(path: Path) -> WorkerJob | None:
     try:
         return read_job(value)
     except JobRefused as refused:
-        raise _told(refused) from refused
+        raise _invalid_input(refused) from refused
 
 
 def render_job(job: WorkerJob, arguments: Namespace, context: Context) -> Finished:
@@ -57,7 +57,7 @@ def render_job(job: WorkerJob, arguments: Namespace, context: Context) -> Finish
             face = None if image is None else face_of(image, _family(there.resolve(image)), consent)
             spec = spec_of_job(job, _presenter(job), face, audio)
         except JobRefused as refused:
-            raise _told(refused) from refused
+            raise _invalid_input(refused) from refused
         if isinstance(spec, LipsyncSpec):
             return lipsync_video(spec, arguments.out, there)
         return render_video(spec, arguments.out, there)
@@ -83,12 +83,12 @@ def _family(path: Path) -> Family:
 
 
 def _consent(job: WorkerJob) -> Consent | None:
-    given = job.consent
-    if given is None:
+    consent = job.consent
+    if consent is None:
         return None
-    words = "\n".join((given.person, given.purpose, given.granted_at))
-    name = given.id or job.consent_id or f"cns_{hashlib.sha256(words.encode()).hexdigest()[:16]}"
-    return Consent(id=name, person=given.person, purpose=given.purpose, granted_at=given.granted_at)
+    words = "\n".join((consent.person, consent.purpose, consent.granted_at))
+    name = consent.id or job.consent_id or f"cns_{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+    return Consent(id=name, person=consent.person, purpose=consent.purpose, granted_at=consent.granted_at)
 
 
 def _presenter(job: WorkerJob) -> Presenter:
@@ -103,5 +103,5 @@ def _presenter(job: WorkerJob) -> Presenter:
     return Presenter(face=RigFace(character=name), voice=voice, movement=movement, language=language)
 
 
-def _told(refused: JobRefused) -> InvalidInput:
+def _invalid_input(refused: JobRefused) -> InvalidInput:
     return InvalidInput(refused.code, refused.message, refused.hint)

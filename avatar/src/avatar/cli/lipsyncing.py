@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import get_args
 
-from avatar.cli.agreed import add_agreement, agreed, asking_consent
+from avatar.cli.consent import add_agreement, asking_consent, consent_from_arguments
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.read_spec import named_fields
+from avatar.pipeline.read_spec import report_invalid_fields
 from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, Pauses, VideoFace
 
 
@@ -111,7 +111,7 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
             f"{arguments.transcript} cannot be read as text: {error}.",
             "Check the path.",
         ) from error
-    with named_fields():
+    with report_invalid_fields():
         face = VideoFace(
             video=MediaRef(path=str(arguments.video), name=arguments.video.name),
             start_ms=arguments.start_ms,
@@ -119,7 +119,7 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
             fit=arguments.fit,
             face_index=arguments.face_index,
             pauses=arguments.pauses,
-            consent=agreed(arguments.video, arguments),
+            consent=consent_from_arguments(arguments.video, arguments),
         )
         return LipsyncSpec(
             face=face,

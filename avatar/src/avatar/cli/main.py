@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from avatar.cli.arguments import build_parser
 from avatar.cli.console import Console, open_console
 from avatar.cli.from_text import asks_for_text
-from avatar.cli.given_files import require_kept
+from avatar.cli.input_files import require_inputs_unchanged
 from avatar.cli.memory import keep_freed_memory
 from avatar.cli.stop import Stop
 from avatar.errors import AvatarError, Cancelled, Unavailable
@@ -67,7 +67,7 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
 
         return models(arguments)
 
-    require_kept(arguments)
+    require_inputs_unchanged(arguments)
     try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
         from avatar.pipeline.context import Context
 

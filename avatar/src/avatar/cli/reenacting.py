@@ -7,7 +7,7 @@ from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 
-from avatar.cli.agreed import add_agreement, agreed, asking_consent
+from avatar.cli.consent import add_agreement, asking_consent, consent_from_arguments
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.spec import Finished
@@ -87,7 +87,7 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         source=arguments.source,
         driving=arguments.driving,
         text=arguments.say,
-        consent=agreed(arguments.source, arguments),
+        consent=consent_from_arguments(arguments.source, arguments),
         save_template=arguments.save_template,
         options=options,
     )

@@ -34,26 +34,26 @@ Verb = Callable[[Namespace, Context], Finished]
 def render(arguments: Namespace, context: Context) -> Finished:
     job = None if arguments.text is not None else job_in(arguments.spec)
     if job is None:
-        made = render_video(spec_of_render(arguments), arguments.out, context)
+        result = render_video(spec_of_render(arguments), arguments.out, context)
     else:
-        made = render_job(job, arguments, context)
-    return made.model_copy(update={"peak_vram_mib": context.holder.peak_mib})
+        result = render_job(job, arguments, context)
+    return result.model_copy(update={"peak_vram_mib": context.holder.peak_mib})
 
 
 def segment(arguments: Namespace, context: Context) -> Finished:
     spec = spec_with_scene(arguments)
-    made = make_segment(spec, arguments.scene, arguments.folder, context)
+    result = make_segment(spec, arguments.scene, arguments.folder, context)
     return Finished(
         files=(
-            describe("segment", made.video),
-            describe("audio", made.sound),
-            describe("words", made.words),
+            describe("segment", result.video),
+            describe("audio", result.sound),
+            describe("words", result.words),
         ),
-        duration_ms=made.record.duration_ms,
-        frames=made.record.frames,
-        warnings=made.record.warnings,
-        lost_face_frames=made.record.lost_face_frames,
-        engines=() if made.record.engine_use is None else (made.record.engine_use,),
+        duration_ms=result.record.duration_ms,
+        frames=result.record.frames,
+        warnings=result.record.warnings,
+        lost_face_frames=result.record.lost_face_frames,
+        engines=() if result.record.engine_use is None else (result.record.engine_use,),
         peak_vram_mib=context.holder.peak_mib,
     )
 

@@ -27,8 +27,10 @@ def add_models(verbs: Any, shared: argparse.ArgumentParser) -> None:
     models = verbs.add_parser("models", help=help_text, description=help_text)
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    def action(name: str, told: str) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = actions.add_parser(name, help=told, description=told, parents=[shared])
+    def action(name: str, help_text: str) -> argparse.ArgumentParser:
+        one: argparse.ArgumentParser = actions.add_parser(
+            name, help=help_text, description=help_text, parents=[shared]
+        )
         folder = f"where the weights lie; default ${FOLDER_VARIABLE}, else {models_folder()}"
         one.add_argument("--models", type=Path, metavar="DIR", default=models_folder(), help=folder)
         return one

@@ -20,21 +20,23 @@ def anchor_ms(anchor: Anchor, words: Sequence[Word], scene: str) -> int:
     """
     if isinstance(anchor, TimeAnchor):
         return anchor.ms
-    wanted = [key for key in map(_key, anchor.word.split()) if key]
+    anchor_keys = [key for key in map(_key, anchor.word.split()) if key]
     spoken = [_key(word.text) for word in words]
     found = [
-        i for i in range(len(spoken) - len(wanted) + 1) if wanted and spoken[i : i + len(wanted)] == wanted
+        i
+        for i in range(len(spoken) - len(anchor_keys) + 1)
+        if anchor_keys and spoken[i : i + len(anchor_keys)] == anchor_keys
     ]
     if len(found) < anchor.occurrence:
         raise _not_found(anchor.word, anchor.occurrence, len(found), words, scene)
     first = found[anchor.occurrence - 1]
     if anchor.edge == "start":
         return max(0, words[first].start_ms + anchor.offset_ms)
-    return max(0, words[first + len(wanted) - 1].end_ms + anchor.offset_ms)
+    return max(0, words[first + len(anchor_keys) - 1].end_ms + anchor.offset_ms)
 
 
 def _key(word: str) -> str:
-    """How words are compared: without case, accents' spelling or marks around them."""
+    """Returns a word as it is compared: without case, accents' spelling or marks around them."""
     folded = unicodedata.normalize("NFKC", word).casefold()
     return "".join(char for char in folded if unicodedata.category(char)[0] in "LNMS")
 

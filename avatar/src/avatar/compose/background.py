@@ -1,4 +1,4 @@
-"""What lies behind the speaker: a picture that stays, or pictures that follow each other."""
+"""The background behind the speaker: a picture that stays, or pictures that follow each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from avatar.compose.colour import Pixels
-from avatar.compose.fitting import BLUR_OF_HEIGHT, blurred, cover
+from avatar.compose.fitting import BLUR_OF_HEIGHT, blur, cover
 from avatar.compose.footage import footage
 from avatar.compose.text import rgba
 from avatar.spec import Background, Canvas, ColourBackground, ImageBackground, MediaRef, VideoBackground
@@ -44,17 +44,17 @@ def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[Med
 
         picture = read_picture(resolve(background.image))
         filled = cover(_opaque(picture), canvas.width, canvas.height)
-        return Backdrop(blurred(filled, background.blur))
+        return Backdrop(blur(filled, background.blur))
     if isinstance(background, VideoBackground):
         path = resolve(background.video)
         frames = footage(path, canvas.fps, loop=True, shown=background.video.name or path.name)
-        moving = (blurred(cover(frame, canvas.width, canvas.height), background.blur) for frame in frames)
+        moving = (blur(cover(frame, canvas.width, canvas.height), background.blur) for frame in frames)
         first = next(moving)
         return Backdrop(first, chain([first], moving))
     return Backdrop(_flat(canvas, EMPTY))
 
 
-def blurred_source(picture: Pixels, person: Pixels, amount: float) -> Pixels:
+def blur_source(picture: Pixels, person: Pixels, amount: float) -> Pixels:
     """The source's own background, blurred, with the person taken out of it first.
 
     picture uint8 (h, w, 3); person uint8 (h, w), 255 where the person is. Only background pixels feed the

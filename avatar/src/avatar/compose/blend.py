@@ -55,7 +55,7 @@ def visible(sprite: Sprite, rows: int) -> list[Sprite]:
     return bands
 
 
-def laid_over(behind: Pixels, sprite: Sprite, mask: Pixels | None = None) -> Pixels:
+def composite_over(behind: Pixels, sprite: Sprite, mask: Pixels | None = None) -> Pixels:
     """`sprite` over the part of the canvas `behind`, uint8 BGR of its size, as a new picture; see `lay`."""
     alpha = _alpha(sprite.pixels, sprite.alpha, sprite.opacity, mask)
     if alpha is None:

@@ -56,7 +56,7 @@ class Planes:
 
     @staticmethod
     def can_lie_in(width: int, height: int) -> bool:
-        """Whether a picture of that size can lie in such memory: PyAV wraps whole groups of four rows."""
+        """Returns whether a picture of that size fits such memory: PyAV wraps whole groups of four rows."""
         return width % 2 == 0 and height % 4 == 0
 
     @staticmethod
@@ -82,7 +82,7 @@ class Planes:
             bgr, _BT709
         )  # OpenCV's own BGR to YUV knows BT.601 only, and takes one pixel of four
         cv2.extractChannel(mixed, 0, dst=self.y[at.rows, at.columns])
-        half = at.halved()
+        half = at.halve()
         for channel, plane in ((1, self.cb), (2, self.cr)):
             full = cv2.extractChannel(mixed, channel)
             size = (half.width, half.height)
@@ -91,7 +91,7 @@ class Planes:
     def copy_from(self, other: Planes, at: Rect | None = None) -> None:
         """Take what `other`, of the same size, shows; `at` may limit it to a place with even sides."""
         at = Rect(0, 0, self.frame.width, self.frame.height) if at is None else at
-        half = at.halved()
+        half = at.halve()
         np.copyto(self.y[at.rows, at.columns], other.y[at.rows, at.columns])
         np.copyto(self.cb[half.rows, half.columns], other.cb[half.rows, half.columns])
         np.copyto(self.cr[half.rows, half.columns], other.cr[half.rows, half.columns])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
-from avatar.compose.blend import Sprite, laid_over, lay, visible
+from avatar.compose.blend import Sprite, composite_over, lay, visible
 from avatar.compose.colour import Pixels, Planes
-from avatar.compose.layout import Rect, merged
+from avatar.compose.layout import Rect, merge_rects
 from avatar.engines.base import Layer
 
 SPEAKER_ROWS = 192
@@ -51,7 +51,7 @@ class Composer:
         it in memory of our own.
         """
         speaker = self._on_canvas(layer)
-        regions = merged(sprite.rect.within(self._canvas).even(self._canvas) for sprite in overlays)
+        regions = merge_rects(sprite.rect.within(self._canvas).even(self._canvas) for sprite in overlays)
         if not speaker and not regions and backdrop is None and onto is None:
             return self._static
         planes = self._blank() if onto is None else onto
@@ -94,7 +94,7 @@ class Composer:
         """BGR of an area that nothing but a part of the speaker lies over."""
         simple = part.pixels.shape[2] == 4 or self._mask is None
         if area == part.rect and simple:
-            return laid_over(self._base[area.rows, area.columns], part, self._mask_of(part))
+            return composite_over(self._base[area.rows, area.columns], part, self._mask_of(part))
         return self._patch(area, [part], ())
 
     def _patch(

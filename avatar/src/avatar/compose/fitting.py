@@ -21,7 +21,7 @@ def cover(picture: Pixels, width: int, height: int) -> Pixels:
     return np.ascontiguousarray(scaled[y : y + height, x : x + width])
 
 
-def contained_size(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
+def contain_size(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
     """The largest (width, height) of the shape of `size` that fits into width x height."""
     scale = min(width / size[0], height / size[1])
     return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
@@ -31,10 +31,10 @@ def contain(picture: Pixels, width: int, height: int) -> Pixels:
     """`picture` scaled so that all of it is seen within width x height; the result may be smaller than
     that.
     """
-    return _scaled(picture, *contained_size((picture.shape[1], picture.shape[0]), width, height))
+    return _scaled(picture, *contain_size((picture.shape[1], picture.shape[0]), width, height))
 
 
-def blurred(picture: Pixels, amount: float) -> Pixels:
+def blur(picture: Pixels, amount: float) -> Pixels:
     """`picture` blurred by `amount` 0..1; done at a quarter of the size, which nobody can tell."""
     if amount <= 0:
         return picture

@@ -22,7 +22,7 @@ _COMMON = [chr(code) for code in (*range(0x21, 0x7F), 0xE4, 0xE9, 0xF1, 0x2019)]
 
 
 def font_folders() -> list[Path]:
-    """Where fonts lie on Linux and macOS, the user's own first."""
+    """Returns where fonts lie on Linux and macOS, the user's own first."""
     data = os.environ.get("XDG_DATA_HOME")
     home = Path.home()
     if sys.platform == "darwin":

@@ -49,12 +49,12 @@ class Rect:
         bottom = max(self.y + self.height, other.y + other.height)
         return Rect(left, top, right - left, bottom - top)
 
-    def halved(self) -> Rect:
+    def halve(self) -> Rect:
         """The same place in a chroma plane."""
         return Rect(self.x // 2, self.y // 2, self.width // 2, self.height // 2)
 
 
-def merged(rects: Iterable[Rect]) -> list[Rect]:
+def merge_rects(rects: Iterable[Rect]) -> list[Rect]:
     """Rectangles that cover the given ones and do not overlap each other; empty ones are left out."""
     apart: list[Rect] = []
     for rect in rects:

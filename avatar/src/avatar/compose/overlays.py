@@ -34,7 +34,7 @@ class OverlayTrack:
     pictures: Iterator[Sprite]
 
     def at(self, ms: float) -> Sprite | None:
-        """What is seen at `ms`; to be asked in the order of frames, because videos play along."""
+        """Returns the sprite at `ms`; called in the order of frames, because videos play along."""
         if not self.start_ms <= ms < self.end_ms:
             return None
         sprite = next(self.pictures)
@@ -76,7 +76,7 @@ def open_overlays(
 
 
 def span_ms(overlay: Overlay, words: Sequence[Word], duration_ms: int, scene: str) -> tuple[int, int]:
-    """When an overlay begins and ends, in milliseconds of the scene; it is never seen when that is nothing.
+    """Returns begin and end of an overlay in milliseconds of the scene; None for one that never shows.
 
     Raises `InvalidInput` (`overlay.word_not_found`).
     """

@@ -83,12 +83,12 @@ def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
     text = _without_controls(text)
     missing = fonts.missing(text)
     gone = set(missing) - set(letters_of(missing))
-    kept = "".join(char for char in text if char not in gone)
-    return ("\n".join(" ".join(line.split()) for line in kept.split("\n")) if gone else text), missing
+    remaining = "".join(char for char in text if char not in gone)
+    return ("\n".join(" ".join(line.split()) for line in remaining.split("\n")) if gone else text), missing
 
 
 def letters_of(characters: Sequence[str]) -> list[str]:
-    """Those that words are made of: all but emoji, other symbols and unassigned characters."""
+    """Returns the letters of a text: all but emoji, other symbols and unassigned characters."""
     return [char for char in characters if unicodedata.category(char) not in ("So", "Sk", "Cn", "Co")]
 
 

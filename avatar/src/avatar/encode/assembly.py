@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from avatar.encode.atomic import atomic_file
-from avatar.encode.sound import SceneSound, levelled, measure, read_sound
+from avatar.encode.sound import SceneSound, apply_gain, measure, read_sound
 from avatar.errors import InvalidInput
 from avatar.media_files import open_media
 from avatar.spec import AudioCodec
@@ -51,7 +51,7 @@ def join(
         audio = container.add_stream("aac", rate=codec.sample_rate_hz, layout="stereo")
         audio.bit_rate = codec.bitrate_kbps * 1000
         pictures = _pictures(segments, video, fps)
-        sound = _encoded(levelled(read_sound(sounds, fps, codec.sample_rate_hz), gain_db, codec), audio)
+        sound = _encoded(apply_gain(read_sound(sounds, fps, codec.sample_rate_hz), gain_db, codec), audio)
         for packet in merge(pictures, sound, key=_seconds):
             check()
             container.mux(packet)
@@ -67,7 +67,7 @@ def _gain(sounds: Sequence[SceneSound], fps: int, codec: AudioCodec) -> float:
     if loudness.true_peak_dbtp + gain <= codec.true_peak_dbtp:
         return gain
     for _ in range(MAX_LEVEL_ROUNDS):
-        limited = measure(levelled(read_sound(sounds, fps, rate), gain, codec), rate, channels=2)
+        limited = measure(apply_gain(read_sound(sounds, fps, rate), gain, codec), rate, channels=2)
         miss = codec.loudness_lufs - (limited.integrated_lufs or codec.loudness_lufs)
         gain += miss
         if abs(miss) <= LEVEL_TOLERANCE_LU:

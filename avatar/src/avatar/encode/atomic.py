@@ -19,7 +19,7 @@ _DISK = {*_FULL, errno.EIO, errno.EROFS}
 
 def write_error(error: OSError, target: Path) -> AvatarError:
     """The error to show for a failed write of `target`: it names what people know, and the space there is."""
-    known = known_place(target)
+    known = visible_path(target)
     if error.errno in _FULL:
         return Unavailable(
             "render.disk_full",
@@ -72,7 +72,7 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     is gone afterwards, and so is `folder` when it was new and nothing came of it. Raises as `atomic_file`
     does.
     """
-    made = _make_folders(folder)
+    created = _make_folders(folder)
     work = folder / f".{_token()}{_PART}"
     try:
         with _naming(folder):
@@ -81,10 +81,10 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             yield work
         with _naming(folder):
             _move_up(work, folder, names)
-        made = []
+        created = []
     finally:
         _remove(work)
-        for path in made:
+        for path in created:
             with suppress(OSError):  # somebody else's file lies in it by now
                 path.rmdir()
 
@@ -95,7 +95,7 @@ def write_bytes(target: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
-def known_place(target: Path) -> Path:
+def visible_path(target: Path) -> Path:
     """`target` as people know it: itself, or the folder that a working folder lies in, which is soon gone."""
     outermost = next((folder for folder in reversed(target.parents) if _is_part(folder.name)), None)
     return target if outermost is None else outermost.parent
@@ -125,14 +125,14 @@ def _remove(work: Path) -> None:
 
 def _make_folders(folder: Path) -> list[Path]:
     """Makes what is missing of `folder`; returns what was made, innermost first."""
-    made: list[Path] = []
+    created: list[Path] = []
     path = folder
     while not path.exists():
-        made.append(path)
+        created.append(path)
         path = path.parent
     with _naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    return made
+    return created
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from avatar.encode.sound import Samples, limited, mono_blocks, resampled
+from avatar.encode.sound import Samples, limit_peaks, mono_blocks, resample
 from avatar.media_files import decodable, open_media
 
 MIX_RATE_HZ = 48_000
@@ -37,7 +37,7 @@ class Underlay:
 
 
 def has_sound(file: Path) -> bool:
-    """Whether a video has a sound stream that can be decoded."""
+    """Returns whether a video has a sound stream that can be decoded."""
     with open_media(file) as container:
         return bool(container.streams.audio) and decodable(container.streams.audio[0])
 
@@ -56,7 +56,7 @@ def mix(voice: Path, underlays: Sequence[Underlay], target: Path) -> list[Path]:
         with ExitStack() as stack:
             for stream in streams:
                 stack.enter_context(closing(stream))
-            for block in limited(_summed(voice, streams), MIX_RATE_HZ):
+            for block in limit_peaks(_summed(voice, streams), MIX_RATE_HZ):
                 wav.writeframesraw(np.clip(np.rint(block * 32768), -32768, 32767).astype("<i2").tobytes())
     return [underlay.file for underlay, stream in zip(underlays, streams, strict=True) if stream.damaged]
 
@@ -90,10 +90,10 @@ class _Stream:
         begin, end = max(self._first, position), min(self._end, position + len(block))
         if begin >= end:
             return
-        heard = self._take(end - begin)
-        at = np.arange(begin, begin + len(heard), dtype=np.float32)
+        samples = self._take(end - begin)
+        at = np.arange(begin, begin + len(samples), dtype=np.float32)
         level = np.clip(np.minimum(at - self._first, self._end - at) / self._fade, 0, 1) * self._gain
-        block[begin - position : begin - position + len(heard)] += heard * level
+        block[begin - position : begin - position + len(samples)] += samples * level
 
     def close(self) -> None:
         self._blocks.close()
@@ -121,7 +121,7 @@ class _Stream:
             for begin in range(0, late, MIX_RATE_HZ):
                 yield np.zeros(min(late - begin, MIX_RATE_HZ), np.float32)
             early = max(0, -late)
-            for block in resampled(chain([first], frames), MIX_RATE_HZ, file.name):
+            for block in resample(chain([first], frames), MIX_RATE_HZ, file.name):
                 # A sample that is no number would silence the voice above it.
                 yield np.nan_to_num(block[early:], nan=0.0, posinf=0.0, neginf=0.0)
                 early = max(0, early - len(block))

@@ -1,4 +1,4 @@
-"""What goes with every video: that it is synthetic, and what it was made from. Assembly writes it."""
+"""The provenance of a video: that it is synthetic, and its sources. Assembly writes it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class SceneSound:
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """What EBU R128 measures: integrated loudness in LUFS (None for silence) and true peak in dBTP."""
+    """Values that EBU R128 measures: integrated loudness in LUFS (None for silence) and true peak in dBTP."""
 
     integrated_lufs: float | None
     true_peak_dbtp: float
@@ -70,10 +70,10 @@ def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> I
 def mono_blocks(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
     """A WAV as float blocks at another rate, full scale = 1."""
     with open_media(wav) as container:
-        yield from resampled(container.decode(audio=0), sample_rate_hz, wav.name)
+        yield from resample(container.decode(audio=0), sample_rate_hz, wav.name)
 
 
-def resampled(frames: Iterable[av.AudioFrame], sample_rate_hz: int, file: str) -> Iterator[Samples]:
+def resample(frames: Iterable[av.AudioFrame], sample_rate_hz: int, file: str) -> Iterator[Samples]:
     """Decoded frames, one after the other, as mono float blocks. Their format may change on the way.
 
     `file` is their file's name. Raises InvalidInput `audio.unmixable`.
@@ -105,7 +105,9 @@ def measure(blocks: Iterable[av.AudioFrame], sample_rate_hz: int, channels: int 
     return Loudness(lufs if lufs > SILENCE_LUFS else None, 20 * float(np.log10(max(peak, 1e-6))))
 
 
-def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec) -> Iterator[av.AudioFrame]:
+def apply_gain(
+    blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec
+) -> Iterator[av.AudioFrame]:
     """Stereo float blocks with `gain_db` applied and true peaks kept under the target's limit.
 
     The limiter works at four times the rate, where peaks between samples are visible; it adds no delay.
@@ -125,7 +127,7 @@ def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec
     yield from _run(graph, blocks)
 
 
-def limited(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[Samples]:
+def limit_peaks(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[Samples]:
     """Mono blocks with what would clip held down; whatever stays below full scale passes unchanged."""
     limiter = ("alimiter", "limit=1:attack=2:release=60:level=disabled:latency=1")
     graph = _graph(sample_rate_hz, [limiter, ("aformat", "sample_fmts=flt")])

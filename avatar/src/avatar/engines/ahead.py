@@ -15,20 +15,20 @@ _MOST_FRAMES, _MOST_BYTES = 8, 96 << 20
 
 
 def room_for(pixels: int) -> int:
-    """How many BGR pictures of so many pixels may wait."""
+    """Returns how many BGR pictures of so many pixels may wait."""
     return max(1, min(_MOST_FRAMES, _MOST_BYTES // (3 * pixels)))
 
 
 class _Ahead(Generic[T]):
     def __init__(self, make: Callable[[], Iterator[T]], most: int) -> None:
-        self._made: queue.Queue[object] = queue.Queue(maxsize=most)
+        self._items: queue.Queue[object] = queue.Queue(maxsize=most)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(make,), name="frames-ahead", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
         while True:
-            item = self._made.get()
+            item = self._items.get()
             if item is _END:
                 return
             if isinstance(item, _Failed):
@@ -63,7 +63,7 @@ class _Ahead(Generic[T]):
     def _put(self, item: object) -> bool:
         while not self._stopped.is_set():
             try:
-                self._made.put(item, timeout=_PATIENCE_S)
+                self._items.put(item, timeout=_PATIENCE_S)
                 return True
             except queue.Full:
                 continue
@@ -77,7 +77,7 @@ class _Failed:
 
 @contextmanager
 def ahead(make: Callable[[], Iterator[T]], most: int) -> Iterator[Iterator[T]]:
-    """What `make()` yields, made in a thread of its own with at most `most` items waiting.
+    """Yields what `make()` yields, from a thread of its own with at most `most` items waiting.
 
     What it raises is raised here in its place. The thread has ended when the block ends.
     """

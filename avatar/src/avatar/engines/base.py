@@ -17,7 +17,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What the scheduler and the licence page need to know about an engine."""
+    """Facts about an engine for the scheduler and the licence page."""
 
     name: str
     version: str
@@ -50,7 +50,7 @@ class Layer:
 
 @dataclass(slots=True)
 class EngineReport:
-    """What people should know about a run of an engine. trackers: what found faces for it, where the licence
+    """Facts of a run of an engine for its users. trackers: what found faces for it, where the licence
     of that binds the result.
     """
 

@@ -1,4 +1,4 @@
-"""What a card says when it fails, as errors that people can act on; both engines on torch run inside it."""
+"""Translates failures of a card into errors with a hint; both engines on torch run inside it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FAULTS = (RuntimeError, torch.cuda.DeferredCudaCallError)
 """The second is torch's for what failed while it opened the card, and no RuntimeError."""
 
 
-def opened_card(engine: str) -> Card | None:
+def open_card(engine: str) -> Card | None:
     """The first card, which `engine` is to work on; None without one. Raises Unavailable `gpu.not_opened` for
     one that is there and fails or is kept by others, `gpu.too_old`, `gpu.out_of_memory` where nothing of it
     is left.
@@ -84,14 +84,14 @@ def answering_card() -> Iterator[None]:
 
 
 @contextmanager
-def held_card(engine: str, *, low: bool) -> Iterator[None]:
+def hold_card(engine: str, *, low: bool) -> Iterator[None]:
     """A whole run without a holder: torch is held to our lease of the card, and a card that fails or is full
     at any step of it, loading too, is told as such.
 
     low: see `out_of_memory`.
     """
     try:
-        card = opened_card(engine)
+        card = open_card(engine)
         with answering_card():
             if card is not None:
                 hold_to_lease(card)
@@ -101,16 +101,16 @@ def held_card(engine: str, *, low: bool) -> Iterator[None]:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether a library says in its own words that the card has no memory left."""
-    told = str(error).lower()
-    return any(sign in told for sign in _FULL)
+    """Returns whether a library says in its own words that the card has no memory left."""
+    message = str(error).lower()
+    return any(sign in message for sign in _FULL)
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether torch says that the card, and not the program, is at fault."""
+    """Returns whether torch says that the card, and not the program, is at fault."""
     kinds = (getattr(torch, "AcceleratorError", ()), torch.cuda.DeferredCudaCallError)
-    told = str(error).lower()
-    return isinstance(error, kinds) or any(sign in told for sign in _SIGNS)
+    message = str(error).lower()
+    return isinstance(error, kinds) or any(sign in message for sign in _SIGNS)
 
 
 def _first_line(error: Exception) -> str:

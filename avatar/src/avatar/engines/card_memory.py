@@ -23,7 +23,7 @@ NOT_FINITE = "gpu.not_finite"
 """See `avatar.engines.precision.require_finite`."""
 _DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 """The driver's own node, and that of Windows' Linux."""
-_WANTED = re.compile(r"Tried to allocate ([\d.]+) (KiB|MiB|GiB)")
+_REQUESTED = re.compile(r"Tried to allocate ([\d.]+) (KiB|MiB|GiB)")
 _IN_MIB = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 
 
@@ -42,21 +42,21 @@ class Card:
 
     @property
     def budget_mib(self) -> int:
-        """What our tensors may take, those that are there included."""
+        """The memory that our tensors may take, existing ones included."""
         free = self.free_mib + self.ours_mib
         return free if self.lease_mib is None else max(0, min(free, self.lease_mib - CONTEXT_MIB))
 
 
 def card_is_possible(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether it is worth importing torch to look: a driver is there, and nobody has hidden its cards."""
+    """Returns whether importing torch to look pays: a driver is there, and its cards are not hidden."""
     hidden = environment.get(VISIBLE_VARIABLE, "0").strip() in ("", "-1")
     return not hidden and any(path.exists() for path in _DEVICES)
 
 
 def lease_mib(environment: Mapping[str, str] = os.environ) -> int | None:
     """Our part of a shared card, or None."""
-    said = environment.get(LEASE_VARIABLE, "").strip()
-    return int(said) if said.isdecimal() and int(said) > 0 else None
+    lease = environment.get(LEASE_VARIABLE, "").strip()
+    return int(lease) if lease.isdecimal() and int(lease) > 0 else None
 
 
 def find_card() -> Card | None:
@@ -110,12 +110,12 @@ def out_of_memory(error: BaseException | None = None, *, low: bool, engine: str 
 
     low: this was the mode that takes least.
     """
-    wanted = _WANTED.search(str(error or ""))
-    more = "more" if wanted is None else f"{round(float(wanted[1]) * _IN_MIB[wanted[2]])} MiB more"
-    told = [f"{engine or 'the engine'} needed {more}", *_numbers()]
+    requested = _REQUESTED.search(str(error or ""))
+    more = "more" if requested is None else f"{round(float(requested[1]) * _IN_MIB[requested[2]])} MiB more"
+    details = [f"{engine or 'the engine'} needed {more}", *_numbers()]
     return Unavailable(
         OUT_OF_MEMORY,
-        f"The card ran out of memory: {', '.join(told)}.",
+        f"The card ran out of memory: {', '.join(details)}.",
         "Free memory on the card, or ask for a larger one (requirements: vram_mib)."
         if low
         else "Free memory on the card, or ask for less of it (--vram low).",
@@ -132,13 +132,13 @@ def _numbers() -> list[str]:
     except (RuntimeError, torch.cuda.DeferredCudaCallError):
         return []  # so full that it cannot even be opened
     peak = int(torch.cuda.max_memory_allocated(0)) >> 20
-    told = [f"{free} of {total} MiB are free", f"{peak} MiB were taken at most"]
+    details = [f"{free} of {total} MiB are free", f"{peak} MiB were taken at most"]
     lease = lease_mib()
-    return told if lease is None else [*told, f"{lease} MiB are ours"]
+    return details if lease is None else [*details, f"{lease} MiB are ours"]
 
 
 def give_back(torch: Any) -> None:
-    """What is not used any more goes back to the card."""
+    """Returns unused memory to the card."""
     import gc
 
     gc.collect()

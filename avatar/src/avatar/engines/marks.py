@@ -34,7 +34,7 @@ class Marks:
         self._clear()
 
     def add(self, name: str, mark: Mark) -> bool:
-        """Whether the name had not borne it yet."""
+        """Returns whether the name had not borne it yet."""
         key, bits = _key(name), mark.value
         with self._lock:
             place = _place(self._cells, key)
@@ -75,7 +75,7 @@ def _key(name: str) -> int:
 
 
 def _place(cells: array[int], key: int) -> int:
-    """Where the cell of this key is, or a free one for it: the first from where it belongs."""
+    """Returns where the cell of this key is, or a free one for it: the first from where it belongs."""
     place = (key >> _BITS) % len(cells)
     while cells[place] and cells[place] >> _BITS << _BITS != key:
         place = (place + 1) % len(cells)

@@ -35,17 +35,17 @@ def card_dtype(precision: Precision) -> torch.dtype:
     return dtype_of(precision, torch.float16 if able >= FAST_FP16 else torch.float32)
 
 
-def require_finite(made: Tensor, engine: str) -> None:
+def require_finite(tensor: Tensor, engine: str) -> None:
     """Of what networks have made, in the numbers they computed in, before anything keeps or shows it: what is
     no number would become a black spot. Raises Unavailable `gpu.not_finite`. Waits for the card.
     """
-    if bool(torch.isfinite(made).all()):
+    if bool(torch.isfinite(tensor).all()):
         return
-    lost, numbers = int((~torch.isfinite(made)).sum()), str(made.dtype).removeprefix("torch.")
+    lost, numbers = int((~torch.isfinite(tensor)).sum()), str(tensor.dtype).removeprefix("torch.")
     raise Unavailable(
         "gpu.not_finite",
-        f"{lost} of {made.numel()} values that {engine} computed in {numbers} are no numbers.",
+        f"{lost} of {tensor.numel()} values that {engine} computed in {numbers} are no numbers.",
         "Use --precision fp32: a value may be beyond what smaller numbers hold."
-        if made.dtype != torch.float32
+        if tensor.dtype != torch.float32
         else "Look at the weights (avatar models verify) and at the card (nvidia-smi).",
     )

@@ -47,7 +47,7 @@ def open_engine(
 
 
 def engine_info(name: str) -> EngineInfo:
-    """What an engine (`rig`, `mesh`, `liveportrait`, …) declares about itself."""
+    """Returns the facts that an engine (`rig`, `mesh`, `liveportrait`, …) declares."""
     try:
         module = importlib.import_module(ENGINE_MODULES[name])
     except ImportError as error:

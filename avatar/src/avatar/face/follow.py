@@ -33,7 +33,7 @@ _HIDDEN_FRAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the face was last seen, in pixels of the searched picture."""
+    """The place of the face when it was last found, in pixels of the searched picture."""
 
     x: float
     y: float
@@ -83,7 +83,7 @@ class FaceFollower:
 
     def next(self, picture: Picture) -> FaceLandmarks | None:
         """picture: BGR uint8 (h, w, 3), always of one size. The face is in its pixels."""
-        face = self._first_sight(picture) if self.last is None else self._again(picture, self.last)
+        face = self._find_first(picture) if self.last is None else self._again(picture, self.last)
         if face is None:
             self._lost += 1
             return None
@@ -92,7 +92,7 @@ class FaceFollower:
         self._followed += 1
         return face
 
-    def _first_sight(self, picture: Picture) -> FaceLandmarks | None:
+    def _find_first(self, picture: Picture) -> FaceLandmarks | None:
         """The wanted face when there is one; the slow search for small faces is not tried on every frame."""
         found = self._all(picture, closely=self._lost % _CAREFUL_EVERY == 0)
         if len(found) <= (self._face_index or 0):
@@ -127,7 +127,7 @@ class FaceFollower:
         if right - left < 16 or bottom - top < 16:
             return None
         found = self._tracker.track(np.ascontiguousarray(picture[top:bottom, left:right]))
-        return _nearest(self._counting(face.shifted(left, top) for face in found), last, reach)
+        return _nearest(self._counting(face.shift(left, top) for face in found), last, reach)
 
     def _all(self, picture: Picture, *, closely: bool = False) -> list[FaceLandmarks]:
         """Everybody the whole picture shows. `closely`: in its parts too, unless there is a large face."""
@@ -142,14 +142,14 @@ class FaceFollower:
         return [face for face in found if face.eye_distance_px >= self._least_eye_px]
 
     def _is_stranger(self, place: Place, last: Place) -> bool:
-        """Whether somebody else was there, nearer than the person."""
+        """Returns whether somebody else was there, nearer than the person."""
         own = last.distance(place)
         return any(
             other.is_near(place, _STRANGER_REACH) and other.distance(place) < own for other in self._others
         )
 
     def _remember(self, picture: Picture, found: list[FaceLandmarks], person: FaceLandmarks | None) -> None:
-        """Where the others are. While the person is away nobody new counts as one: it may be the person."""
+        """Returns the other faces. While the person is away no new face counts: it may be the person."""
         known = [self._moved(other, picture, found) for other in self._others]
         if person is None:
             self._others = [place or other for place, other in zip(known, self._others, strict=True)]
@@ -163,7 +163,7 @@ class FaceFollower:
         self._others = others[:_MOST_OTHERS]
 
     def _moved(self, other: Place, picture: Picture, found: list[FaceLandmarks]) -> Place | None:
-        """Where that bystander is now; a look at the whole picture does not show the small ones."""
+        """Returns where that bystander is now; a look at the whole picture does not show the small ones."""
         face = _nearest(found, other, _STRANGER_REACH)
         if face is None and self._is_narrow():
             face = self._close_by(picture, other, _STRANGER_REACH)

@@ -31,13 +31,13 @@ _LEAST_WIDTH_PX, _LEAST_HEIGHT_PX = 50, 80
 _WIDTH_TO_HEIGHT = (0.2, 1.5)
 
 
-def insightface_is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether somebody has said anything about it; what they said is judged when it is opened."""
+def insightface_is_configured(environment: Mapping[str, str] = os.environ) -> bool:
+    """Returns whether somebody has said anything about it; what they said is judged when it is opened."""
     return environment.get(CONSENT_VARIABLE, "").strip() not in ("", "off")
 
 
 def licence_notice() -> Notice:
-    """What people who see a result of it should know."""
+    """Returns the notice for results that it took part in."""
     entry = weight_file(ROLES[0])
     return Notice(
         code="face.insightface",
@@ -47,7 +47,7 @@ def licence_notice() -> Notice:
 
 
 def tracker_info() -> EngineInfo:
-    """What it declares about itself: the licence is that of the models."""
+    """Returns the facts that it declares: the licence is that of the models."""
     return EngineInfo(
         name="insightface",
         version=_PACK,

@@ -70,10 +70,10 @@ class FaceLandmarks:
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
-    def shifted(self, dx: float, dy: float) -> FaceLandmarks:
+    def shift(self, dx: float, dy: float) -> FaceLandmarks:
         """The same face in a picture whose origin lies (dx, dy) pixels away: for faces found in a crop."""
         return FaceLandmarks(self.points + np.array([dx, dy, 0.0], np.float32), self.score)
 
-    def scaled(self, factor: float) -> FaceLandmarks:
+    def scale(self, factor: float) -> FaceLandmarks:
         """The same face in a picture `factor` times as large."""
         return FaceLandmarks((self.points * np.float32(factor)).astype(np.float32), self.score)

@@ -1,4 +1,4 @@
-"""Which points of a face are where, for the two numberings that detectors use: MediaPipe's 478 and
+"""Indices of the points of a face in the two numberings that detectors use: MediaPipe's 478 and
 InsightFace's 106. What aligns faces asks here, and so takes both.
 
 The bridge between them is iBUG's 68 points, to which both are mapped in common use: InsightFace's 43, 48, 49,

@@ -69,7 +69,7 @@ def read_picture(path: Path, *, max_side_px: int = MAX_SIDE_PX) -> Picture:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether this is a file for `read_picture`, by its first bytes."""
+    """Returns whether this is a file for `read_picture`, by its first bytes."""
     _enable_heif(path)
     try:
         with _opened(path) as image:

@@ -21,7 +21,7 @@ from avatar.encode.atomic import atomic_file
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import CHIN, FOREHEAD_TOP, POINT_COUNT, FaceLandmarks, Mask, Picture
 from avatar.face.quality import WARNINGS, judge_portrait
-from avatar.face.search import choose_face, find_upright_faces, turned
+from avatar.face.search import choose_face, find_upright_faces, rotate_picture
 from avatar.face.segment import PersonSegmenter, open_segmenter
 from avatar.face.tracker import FaceTracker, open_tracker
 from avatar.spec import Notice
@@ -41,8 +41,8 @@ _LOOKS = (
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What was measured. `face` and `mask` are in pixels of the picture as `read_picture` gives it, after
-    `turns` quarter turns clockwise; so are `width` and `height`.
+    """The measurements of a portrait. `face` and `mask` are in pixels of the picture as `read_picture` gives
+    it, after `turns` quarter turns clockwise; so are `width` and `height`.
     """
 
     picture_sha256: str
@@ -59,7 +59,7 @@ class Portrait:
     """Which one was taken because nobody had named one, counted from the left, from 0."""
 
     def notices(self) -> tuple[Notice, ...]:
-        """What people should know of it."""
+        """Returns the notices about the portrait."""
         found = [Notice(code=code, message=WARNINGS.get(code, code)) for code in self.warnings]
         return (*self._choice(), *found)
 
@@ -103,7 +103,7 @@ def prepare_portrait(
         if tracker is None:
             tracker = opened.enter_context(closing(open_tracker(max_faces=32)))
         upright = find_upright_faces(flatten(image), tracker)
-        colour, image = upright.picture, turned(image, upright.turns)
+        colour, image = upright.picture, rotate_picture(image, upright.turns)
         rough = choose_face(upright.faces, face_index)
         if rough.eye_distance_px < MIN_E_PX:
             left, _, right, _ = rough.box
@@ -211,8 +211,10 @@ def _steady(image: Picture, rough: FaceLandmarks, tracker: FaceTracker) -> FaceL
     out = int(np.clip(side, 256, 768))
     seen = []
     for turn, scale, shift_x, shift_y in _LOOKS:
-        turned = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), turn, scale * out / side)
-        matrix = np.asarray(turned, np.float64)
+        rotate_picture = cv2.getRotationMatrix2D(
+            (float(centre[0]), float(centre[1])), turn, scale * out / side
+        )
+        matrix = np.asarray(rotate_picture, np.float64)
         matrix[:, 2] += np.array([out / 2, out / 2]) - centre + np.array([shift_x, shift_y]) * e * out / side
         look = cv2.warpAffine(
             image, matrix, (out, out), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

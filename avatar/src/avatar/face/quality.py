@@ -71,7 +71,7 @@ def judge_portrait(image_bgr: Picture, face: FaceLandmarks) -> tuple[str, ...]:
 
 
 def wears_glasses(image_bgr: Picture, face: FaceLandmarks) -> bool:
-    """Whether a frame crosses the bridge of the nose and the cheek under the eyes: both are bare skin
+    """Returns whether a frame crosses the bridge of the nose and the cheek under the eyes: both are bare skin
     otherwise.
     """
     canonical = _upright(image_bgr, face, 200)

@@ -37,7 +37,7 @@ class UprightPicture:
     faces: list[FaceLandmarks]
 
 
-def turned(picture: Picture, turns: int) -> Picture:
+def rotate_picture(picture: Picture, turns: int) -> Picture:
     """The picture (h, w, …) after quarter turns clockwise."""
     return np.ascontiguousarray(np.rot90(picture, -turns)) if turns % 4 else picture
 
@@ -47,32 +47,32 @@ def find_upright_faces(image_bgr: Picture, tracker: FaceTracker) -> UprightPictu
 
     The detector finds turned faces too, surely enough to be believed, with landmarks that fit no mouth.
     """
-    given = UprightPicture(image_bgr, 0, find_faces(image_bgr, tracker))
+    upright = UprightPicture(image_bgr, 0, find_faces(image_bgr, tracker))
     for turns in (1, 3, 2):
-        if given.faces:
+        if upright.faces:
             break
-        given = _turned_search(image_bgr, turns, tracker)
-    if not given.faces or (not given.turns and _upright_score(given.faces) >= SURE_SCORE):
-        return given
+        upright = _turned_search(image_bgr, turns, tracker)
+    if not upright.faces or (not upright.turns and _upright_score(upright.faces) >= SURE_SCORE):
+        return upright
     # Of each face alone, at one size: a whole picture, the other way round, shows other small faces. The face
     # that is surest at its best decides: what is no face is sure in no way.
-    looks = [_around(given.picture, face) for face in sorted(given.faces, key=lambda face: -face.area_px)]
+    looks = [_around(upright.picture, face) for face in sorted(upright.faces, key=lambda face: -face.area_px)]
     scores = max(
         (
-            [_upright_score(tracker.track(turned(look, turns))) for turns in range(4)]
+            [_upright_score(tracker.track(rotate_picture(look, turns))) for turns in range(4)]
             for look in looks[:_LOOKED_AT]
         ),
         key=max,
     )
     best = max(range(4), key=lambda turns: scores[turns])
     if scores[best] < scores[0] + _BETTER_SCORE:
-        return given
-    other = _turned_search(image_bgr, (given.turns + best) % 4, tracker)
-    return other if other.faces else given
+        return upright
+    other = _turned_search(image_bgr, (upright.turns + best) % 4, tracker)
+    return other if other.faces else upright
 
 
 def _turned_search(image_bgr: Picture, turns: int, tracker: FaceTracker) -> UprightPicture:
-    picture = turned(image_bgr, turns)
+    picture = rotate_picture(image_bgr, turns)
     return UprightPicture(picture, turns, find_faces(picture, tracker))
 
 
@@ -87,7 +87,7 @@ def _around(image_bgr: Picture, face: FaceLandmarks) -> Picture:
 
 
 def _upright_score(faces: list[FaceLandmarks]) -> float:
-    """How sure the largest face is one that stands upright, 0..1."""
+    """Returns how sure the largest face is one that stands upright, 0..1."""
     if not faces:
         return 0.0
     largest = max(faces, key=lambda face: face.area_px)
@@ -115,7 +115,7 @@ def find_faces(image_bgr: Picture, tracker: FaceTracker) -> list[FaceLandmarks]:
             passer_by = settled and _width(face) < _BESIDE_SHARE * largest_px
             if not passer_by and not any(_same_face(face, other) for other in found):
                 found.append(face)
-    return sorted((face.scaled(1 / scale) for face in found), key=lambda face: face.box[0])
+    return sorted((face.scale(1 / scale) for face in found), key=lambda face: face.box[0])
 
 
 def choose_face(faces: list[FaceLandmarks], index: int | None) -> FaceLandmarks:
@@ -152,7 +152,7 @@ def _faces_in_tiles(image: Picture, tiles: int, tracker: FaceTracker) -> list[Fa
             tile = image[top : top + tile_h, left : left + tile_w]
             scale = max(1.0, _TILE_SIDE_PX / max(tile_w, tile_h))
             for face in tracker.track(_resized(tile, scale)):
-                faces.append(face.scaled(1 / scale).shifted(left, top))
+                faces.append(face.scale(1 / scale).shift(left, top))
     return faces
 
 

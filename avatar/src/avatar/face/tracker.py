@@ -46,15 +46,15 @@ def open_aligning_tracker(
     `models`: where the operator's weights lie. Raises as `open_tracker` and `InsightFaceTracker`.
     """
     from avatar.engines.weights import ModelStore, models_folder
-    from avatar.face.insightface_adapter import InsightFaceTracker, insightface_is_wanted
+    from avatar.face.insightface_adapter import InsightFaceTracker, insightface_is_configured
 
-    if not insightface_is_wanted(environment):
+    if not insightface_is_configured(environment):
         return open_tracker()
     return InsightFaceTracker(ModelStore(models or models_folder(environment)), environment=environment)
 
 
 def declare(tracker: FaceTracker, report: EngineReport) -> None:
-    """What a result must say of the tracker that was used for it."""
+    """Adds to the report what a result must say of its tracker."""
     from avatar.face.insightface_adapter import InsightFaceTracker, licence_notice, tracker_info
 
     if isinstance(tracker, InsightFaceTracker):

@@ -1,4 +1,4 @@
-"""How a head is turned, by its landmarks, and how much of a new mouth its turn lets through; for the engines
+"""Measures how a head is turned, and how much of a new mouth its turn lets through; for the engines
 that draw mouths into footage.
 """
 
@@ -46,7 +46,7 @@ class HeadTurn:
 
     @property
     def shown(self) -> float:
-        """How much of a mouth that was drawn for a face from the front may be shown, 0..1."""
+        """Returns how much of a mouth that was drawn for a face from the front may be shown, 0..1."""
         limits = (
             (self.yaw_deg, YAW_FULL_DEG, YAW_GONE_DEG),
             (self.pitch_deg, PITCH_FULL_DEG, PITCH_GONE_DEG),
@@ -82,14 +82,14 @@ def _flat_turn(points: Points) -> HeadTurn:
 
 
 def yaw_deg(points: Points) -> Floats:
-    """How far each face (..., 478, 3) is turned to the picture's right, in degrees, however it is tilted."""
+    """Returns the yaw of each face (..., 478, 3) to the picture's right in degrees, however it is tilted."""
     across = points[..., RIGHT_EYE_OUTER, :] - points[..., LEFT_EYE_OUTER, :]
     flat = np.maximum(np.hypot(across[..., 0], across[..., 1]), 1e-6)
     measured = np.degrees(np.arctan2(across[..., 2], flat))
     return np.asarray(np.clip(measured / _YAW_SHRINK, -90, 90), np.float32)
 
 
-def shown_by_yaw(yaw: Floats) -> Floats:
+def visible_share_by_yaw(yaw: Floats) -> Floats:
     """1 up to about 40 degrees, 0 in profile: there half of the mouth is hidden and cannot be driven."""
     return _fading(yaw, YAW_FULL_DEG, YAW_GONE_DEG)
 

@@ -3,7 +3,7 @@
 Called by the tests of every engine and by `make look` on an operator's own footage; never by a render.
 """
 
-from avatar.measure.background import background_mask, background_ssim, masked_ssim
+from avatar.measure.background import background_mask, background_ssim, ssim_in_mask
 from avatar.measure.sync import SyncReport, judge_sync, measure_sync
 from avatar.measure.thresholds import Thresholds
 from avatar.measure.watch import Observation, frames_of, watch
@@ -16,7 +16,7 @@ __all__ = [
     "background_ssim",
     "frames_of",
     "judge_sync",
-    "masked_ssim",
     "measure_sync",
+    "ssim_in_mask",
     "watch",
 ]

@@ -1,4 +1,6 @@
-"""Whether a background stood still: structural similarity inside a mask; called by tests and `make look`."""
+"""Measures whether a background stood still: structural similarity inside a mask; called by tests and `make
+look`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ Mask = npt.NDArray[np.bool_]
 _SAMPLES = 12
 
 
-def masked_ssim(picture: Pixels, reference: Pixels, mask: Mask) -> float:
+def ssim_in_mask(picture: Pixels, reference: Pixels, mask: Mask) -> float:
     """Mean SSIM (Wang et al. 2004, Gaussian window sigma 1.5) of two BGR pictures where `mask` is true."""
     if not mask.any():
         raise ValueError("the mask is empty")
@@ -48,7 +50,7 @@ def background_ssim(
         mask = background_mask(samples)
     if reference is None:
         reference = np.median(np.stack(samples), axis=0).astype(np.uint8)
-    return min(masked_ssim(frame, reference, mask) for frame in samples)
+    return min(ssim_in_mask(frame, reference, mask) for frame in samples)
 
 
 def background_mask(frames: Iterable[Pixels]) -> Mask:

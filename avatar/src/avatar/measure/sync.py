@@ -109,16 +109,16 @@ def judge_sync(
     """Compare signals that were tracked already; `frames` limits the judgement to some of them."""
     limit = thresholds or Thresholds()
     count = min(seen.frames, control.frames)
-    asked = np.ones(count, dtype=bool) if frames is None else frames[:count]
-    use = seen.seen[:count] & asked
+    selected = np.ones(count, dtype=bool) if frames is None else frames[:count]
+    use = seen.seen[:count] & selected
     if np.count_nonzero(use) < 10:
         raise ValueError("fewer than ten frames to judge")
-    wanted = aperture_e(control["jaw"], control["low"], control["raise"])[:count]
+    target = aperture_e(control["jaw"], control["low"], control["raise"])[:count]
     aperture = _filled(seen.aperture[:count], use)
     rest = float(np.percentile(aperture[use], 5))
     closed_rest = min(rest, limit.max_rest_e)
     fps = control.fps
-    gain = float(np.cov(wanted[use], aperture[use])[0, 1] / max(float(np.var(wanted[use], ddof=1)), 1e-12))
+    gain = float(np.cov(target[use], aperture[use])[0, 1] / max(float(np.var(target[use], ddof=1)), 1e-12))
 
     bilabials = [
         span for phone in phones if phone.ipa[:1] in _BILABIALS if (span := _span(phone, fps, count, use))
@@ -130,8 +130,8 @@ def judge_sync(
         if any(sound in phone.ipa for sound in _OPEN_VOWELS) and (span := _span(phone, fps, count, use))
     ]
     return SyncReport(
-        aperture_r=_correlation(wanted, aperture, use) or 0.0,
-        lag_ms=_lag_ms(wanted, aperture, fps),
+        aperture_r=_correlation(target, aperture, use) or 0.0,
+        lag_ms=_lag_ms(target, aperture, fps),
         gain=gain,
         rest_e=rest,
         bilabials=len(closed),
@@ -141,7 +141,7 @@ def judge_sync(
         width_r=_correlation(control["wide"][:count], seen.width[:count], use, least_std=0.05),
         blink_r=_correlation(-control["blink"][:count], seen.eye[:count], use, least_std=0.05),
         background_ssim=background_ssim,
-        tracked=float(np.mean(seen.seen[:count][asked])),
+        tracked=float(np.mean(seen.seen[:count][selected])),
         thresholds=limit,
     )
 
@@ -161,11 +161,11 @@ def _correlation(a: Signal, b: Signal, use: Frames, *, least_std: float = 0.0) -
     return float(np.corrcoef(a[use], b[use])[0, 1])
 
 
-def _lag_ms(wanted: Signal, measured: Signal, fps: int) -> float:
-    """Delay of `measured` behind `wanted`: peak of the correlation over shifts, refined by a parabola."""
-    reach = min(round(_MAX_LAG_FRAMES_S * fps), len(wanted) // 3)
+def _lag_ms(target: Signal, measured: Signal, fps: int) -> float:
+    """Delay of `measured` behind `target`: peak of the correlation over shifts, refined by a parabola."""
+    reach = min(round(_MAX_LAG_FRAMES_S * fps), len(target) // 3)
     shifts = np.arange(-reach, reach + 1)
-    scores = np.array([_shifted_r(wanted, measured, int(shift)) for shift in shifts])
+    scores = np.array([_shifted_r(target, measured, int(shift)) for shift in shifts])
     peak = int(np.argmax(scores))
     offset = 0.0
     if 0 < peak < len(scores) - 1:
@@ -175,11 +175,11 @@ def _lag_ms(wanted: Signal, measured: Signal, fps: int) -> float:
     return float((shifts[peak] + offset) * 1000.0 / fps)
 
 
-def _shifted_r(wanted: Signal, measured: Signal, shift: int) -> float:
+def _shifted_r(target: Signal, measured: Signal, shift: int) -> float:
     a, b = (
-        (wanted[: len(wanted) - shift], measured[shift:])
+        (target[: len(target) - shift], measured[shift:])
         if shift >= 0
-        else (wanted[-shift:], measured[:shift])
+        else (target[-shift:], measured[:shift])
     )
     if np.std(a) < 1e-6 or np.std(b) < 1e-6:
         return -1.0

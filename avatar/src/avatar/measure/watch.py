@@ -32,7 +32,7 @@ _EYE_WIDTHS = ((33, 133), (362, 263))
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the tracker saw. All signals float32 (frames,), NaN where no face was found.
+    """The signals that the tracker measured. All signals float32 (frames,), NaN where no face was found.
 
     aperture, width: gap of the inner lips and distance of the mouth corners in E;
     eye: lid gap over eye width; yaw_deg: + when the face turns to the picture's right;

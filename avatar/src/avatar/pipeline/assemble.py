@@ -44,7 +44,7 @@ def assemble_video(
 ) -> Finished:
     """Write `target` and its companions; all of them appear, or none."""
     names = Companions.of(target)
-    files = names.wanted(spec.output)
+    files = names.files_for(spec.output)
     frames = sum(segment.record.frames for segment in segments)
     with atomic_files(target.parent, [name for _, name in reversed(files)]) as work:
         context.tell(StageStarted(stage="assemble", total_frames=frames))

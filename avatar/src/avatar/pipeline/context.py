@@ -1,4 +1,4 @@
-"""What every verb of the pipeline needs beside its spec: where files lie, who listens, whether to stop."""
+"""The context of every verb of the pipeline: folders, the listener for progress, the check for a stop."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     # It brings numpy, whose threads would be there before a render can say how many it wants.
     from avatar.engines.resume_cache import ResumeCache
 
-Told = StageStarted | FrameProgress | PreviewFrame | Notice
-Listener = Callable[[Told], None]
+ProgressEvent = StageStarted | FrameProgress | PreviewFrame | Notice
+Listener = Callable[[ProgressEvent], None]
 
 
-def _nobody(line: Told) -> None:
+def _nobody(line: ProgressEvent) -> None:
     """Nobody listens."""
 
 

@@ -11,7 +11,7 @@ from avatar.engines.registry import open_engine
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
 from avatar.pipeline.context import Context
-from avatar.pipeline.unfinished import unfinished_of_run
+from avatar.pipeline.resuming import resume_cache_of_run
 from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, VideoFace
 from avatar.tracks import SpeechTrack
 
@@ -84,11 +84,11 @@ def open_face(
         )
         return FaceOpened(engine, chosen, undriven=driven_by)
     torch = import_torch()
-    from avatar.engines.neural.engine import NeuralFace, Surroundings
+    from avatar.engines.neural.engine import DrawingContext, NeuralFace
 
     folder = models_folder()
     require_weights(chosen.engine, folder)
-    given = Surroundings(
+    drawing = DrawingContext(
         resolve=context.resolve,
         cache=context.cache,
         sound=speech.wav,
@@ -98,16 +98,16 @@ def open_face(
         check=context.check,
         seed=spec.seed,
         low=low,
-        resume_cache=unfinished_of_run(context),
+        resume_cache=resume_cache_of_run(context),
     )
-    neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
+    neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, drawing, alpha=alpha)
     on_processor = not torch.cuda.is_available()
     mode = "" if on_processor and not neural.takes_least else neural.mode
     return FaceOpened(neural, chosen, neural.takes_least, on_processor, mode)
 
 
 def _driven_by(face: Face, context: Context) -> str:
-    """What people call the driving of a photo; a missing file is an error whoever draws the face."""
+    """Returns the shown name of the driving of a photo; a missing file is an error for every engine."""
     if not isinstance(face, PhotoFace) or face.driving is None:
         return ""
     path = context.resolve(face.driving)

@@ -47,7 +47,7 @@ class Companions:
         stem = target.stem if target.suffix else target.name
         return cls(target.name, f"{stem}.vtt", f"{stem}.srt", f"{stem}.png", f"{stem}.provenance.json")
 
-    def wanted(self, output: Output) -> list[tuple[OutputRole, str]]:
+    def files_for(self, output: Output) -> list[tuple[OutputRole, str]]:
         """The files this output has, the video first."""
         soft: list[tuple[OutputRole, str]] = (
             [("vtt", self.vtt), ("srt", self.srt)] if output.captions.soft else []
@@ -66,21 +66,21 @@ def require_mp4(target: Path) -> None:
         raise InvalidInput("output.is_folder", f"{target} is a folder.", "Name a file in it.")
 
 
-def require_outputs(target: Path, output: Output, given: Iterable[Path]) -> None:
+def require_outputs(target: Path, output: Output, inputs: Iterable[Path]) -> None:
     """That a video can be made there, of these files. Raises `InvalidInput` (`output.not_mp4`,
     `output.is_folder`, `output.overwrites_input`) before any work is done for nothing.
     """
     require_mp4(target)
-    made = [target.parent / name for _, name in Companions.of(target).wanted(output)]
-    require_other_files(target, made, given)
+    outputs = [target.parent / name for _, name in Companions.of(target).files_for(output)]
+    require_other_files(target, outputs, inputs)
 
 
-def require_other_files(target: Path, made: Iterable[Path], given: Iterable[Path]) -> None:
-    """Before any work: none of `made`, which are `target` and what is written with it, is one of `given`,
+def require_other_files(target: Path, outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Before any work: none of `outputs`, which are `target` and what is written with it, is one of `inputs`,
     whichever links and folders the paths go through. Raises `InvalidInput` (`output.overwrites_input`).
     """
-    places = {os.path.realpath(path) for path in made}
-    for path in given:
+    places = {os.path.realpath(path) for path in outputs}
+    for path in inputs:
         if path.is_file() and os.path.realpath(path) in places:
             raise InvalidInput(
                 "output.overwrites_input",

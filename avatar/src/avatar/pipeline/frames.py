@@ -13,18 +13,17 @@ from avatar.encode.segment_writer import segment_writer
 from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY
 from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
-from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.frame_loop import FrameLoop
 from avatar.pipeline.mouth_check import MouthCheck
-from avatar.pipeline.painting import painted
-from avatar.pipeline.preview_sampler import PreviewSampler
-from avatar.pipeline.shot import Shot, Warn, open_shot
+from avatar.pipeline.painting import paint_frames
+from avatar.pipeline.scene_renderer import SceneRenderer, Warn, open_scene
 from avatar.spec import EngineUse, Notice, RenderSpec, Scene, StageStarted
 from avatar.tracks import ControlTrack, SpeechTrack
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is known of frames once they are written."""
+    """Facts about frames once they are written."""
 
     frames: int
     engines: tuple[EngineRecord, ...]
@@ -46,58 +45,55 @@ def draw_frames(
     `gpu.not_finite` after that.
     """
 
-    said: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
 
     def once(notice: Notice) -> None:
         """A second try has nothing to add to what the first one said."""
-        if (key := (notice.code, notice.message)) not in said:
-            said.add(key)
+        if (key := (notice.code, notice.message)) not in reported:
+            reported.add(key)
             warn(notice)
 
     def attempt(*, low: bool) -> Drawn | Unavailable:
         context.tell(StageStarted(stage="prepare", scene=scene.id))
-        with closing(open_shot(spec, scene, speech, context, once, low=low)) as shot:
+        with closing(open_scene(spec, scene, speech, context, once, low=low)) as renderer:
             try:
-                return _written(spec, scene, shot, track, target, context, once)
+                return _written(spec, scene, renderer, track, target, context, once)
             except Unavailable as error:
-                full = error.code == OUT_OF_MEMORY and not shot.takes_least
-                beyond = error.code == NOT_FINITE and not shot.on_processor and not context.holder.wide
+                full = error.code == OUT_OF_MEMORY and not renderer.takes_least
+                beyond = error.code == NOT_FINITE and not renderer.on_processor and not context.holder.wide
                 if not (full or beyond):
                     raise
                 return Unavailable(error.code, error.message, error.hint)
 
     low = False
-    while isinstance(made := attempt(low=low), Unavailable):
+    while isinstance(outcome := attempt(low=low), Unavailable):
         # The traceback of the try before, which holds what filled the card, is gone with it.
-        full = made.code == OUT_OF_MEMORY
-        again = f"{made.message} Starting again {'with less at a time' if full else 'in fp32'}."
-        once(Notice(code=made.code, message=again, scene=scene.id))
+        full = outcome.code == OUT_OF_MEMORY
+        again = f"{outcome.message} Starting again {'with less at a time' if full else 'in fp32'}."
+        once(Notice(code=outcome.code, message=again, scene=scene.id))
         context.holder.clear()
         low, context.holder.wide = low or full, context.holder.wide or not full
-    return made
+    return outcome
 
 
 def _written(
     spec: RenderSpec,
     scene: Scene,
-    shot: Shot,
+    renderer: SceneRenderer,
     track: ControlTrack,
     target: Path,
     context: Context,
     warn: Callable[[Notice], None],
 ) -> Drawn:
-    context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=track.frames))
-    meter = FrameMeter(context.tell, scene.id, track.frames)
-    previews = PreviewSampler(context.tell, scene.id)
-    shot.mouth = MouthCheck(scene.face, track)
-    with painted(shot, track) as frames, segment_writer(target, spec.canvas, spec.output.video) as writer:
-        for planes in frames:
-            context.check()
-            writer.write(planes)
-            previews.add(planes)
-            meter.count()
-    report = shot.report()
-    found = shot.mouth.verdict()
+    loop = FrameLoop(context, scene.id, track.frames)
+    renderer.mouth = MouthCheck(scene.face, track)
+    with (
+        paint_frames(renderer, track) as frames,
+        segment_writer(target, spec.canvas, spec.output.video) as writer,
+    ):
+        loop.write(frames, writer)
+    report = renderer.report()
+    found = renderer.mouth.verdict()
     for notice in (*report.notices, *(() if found is None else (found,))):
         warn(notice.model_copy(update={"scene": scene.id}))
-    return Drawn(writer.frames, shot.engines(), shot.use(scene.id), tuple(report.lost_face_frames))
+    return Drawn(writer.frames, renderer.engines(), renderer.use(scene.id), tuple(report.lost_face_frames))

@@ -18,7 +18,7 @@ from avatar.media_files import decodable, open_media
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
 from avatar.pipeline.named_media import require_file
-from avatar.spec import FaceSeen, Finished, MediaFacts, Notice, Sight, StageStarted
+from avatar.spec import FaceBox, Finished, MediaFacts, Notice, PictureReport, StageStarted
 
 LOOKED_AT_PX = 1280
 SHOWN_PX = 1024
@@ -28,7 +28,7 @@ FARTHEST_MS = 24 * 3600 * 1000
 
 
 def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finished:
-    """What the file shows, at `ms` where it is a video (its last frame when it is shorter).
+    """Measures the picture of a file, at `ms` where it is a video (its last frame when it is shorter).
 
     With `shown`, a JPEG of at most 1024 pixels is written there. Raises InvalidInput: `media.missing`,
     `media.unreadable`, `media.no_picture`, `picture.too_small`, `picture.too_large`, those of `read_picture`.
@@ -56,7 +56,7 @@ def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finish
     # Only here: doctor and help do not wait for it.
     from avatar.measure.picture import exposure, main_colours, sharpness
 
-    sight = Sight(
+    report = PictureReport(
         width=width,
         height=height,
         at_ms=at_ms,
@@ -73,7 +73,7 @@ def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finish
         frames=1,
         warnings=notices,
         media=MediaFacts(kind="image" if at_ms is None else "video", width=width, height=height),
-        sight=sight,
+        sight=report,
     )
 
 
@@ -96,21 +96,21 @@ def _frame(path: Path, ms: int) -> tuple[Picture, int]:
                     "Scale the video down.",
                 )
             container.seek(ms * 1000, backward=True)
-            kept: av.VideoFrame | None = None
+            last: av.VideoFrame | None = None
             for frame in container.decode(film):
-                if kept is not None and frame.time is not None and frame.time * 1000 > ms:
+                if last is not None and frame.time is not None and frame.time * 1000 > ms:
                     break
-                kept = frame
-            if kept is None:
+                last = frame
+            if last is None:
                 raise _unreadable()
-            pixels = np.asarray(kept.to_ndarray(format="bgr24"), np.uint8)
-            turned = np.ascontiguousarray(np.rot90(pixels, round(kept.rotation / 90)))
-            return turned, round((kept.time or 0) * 1000)
+            pixels = np.asarray(last.to_ndarray(format="bgr24"), np.uint8)
+            turned = np.ascontiguousarray(np.rot90(pixels, round(last.rotation / 90)))
+            return turned, round((last.time or 0) * 1000)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unreadable() from error
 
 
-def _faces(picture: Picture, scale: float) -> tuple[tuple[FaceSeen, ...] | None, tuple[Notice, ...]]:
+def _faces(picture: Picture, scale: float) -> tuple[tuple[FaceBox, ...] | None, tuple[Notice, ...]]:
     """The faces in pixels of the full picture; None and a notice where none can be looked for."""
     from avatar.face.search import find_faces
     from avatar.face.tracker import open_tracker
@@ -124,7 +124,7 @@ def _faces(picture: Picture, scale: float) -> tuple[tuple[FaceSeen, ...] | None,
     for face in found:
         left, top, right, bottom = (edge * scale for edge in face.box)
         seen.append(
-            FaceSeen(left=round(left), top=round(top), width=round(right - left), height=round(bottom - top))
+            FaceBox(left=round(left), top=round(top), width=round(right - left), height=round(bottom - top))
         )
     return tuple(seen), ()
 

@@ -43,12 +43,12 @@ class MouthCheck:
             np.median(opening[self._open]) - np.median(opening[self._closed]) if looks else 0.0
         )
         judged = self._name and self._intended >= LEAST_OPENING_E
-        self._wanted = frozenset((*self._closed, *self._open) if judged else ())
+        self._sampled = frozenset((*self._closed, *self._open) if judged else ())
         self._pictures: dict[int, Pixels] = {}
         self._lock = threading.Lock()
 
     def see(self, index: int, layer: Layer | None, base: Pixels | None) -> None:
-        if layer is None or index not in self._wanted:
+        if layer is None or index not in self._sampled:
             return
         picture = _flat(layer, base)
         with self._lock:

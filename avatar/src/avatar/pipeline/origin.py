@@ -47,7 +47,7 @@ def source_type(
 
 
 def _is_driven(segment: SegmentFiles) -> bool:
-    """Whether an engine drew it that takes the driving of a photo; others leave it out, with a notice."""
+    """Returns whether its engine takes the driving of a photo; others leave it out, with a notice."""
     return any(engine.name == "liveportrait" for engine in segment.record.engines)
 
 

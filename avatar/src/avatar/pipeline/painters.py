@@ -27,7 +27,7 @@ from pathlib import Path
 
 from avatar.compose.colour import Planes
 from avatar.errors import AvatarError, Unavailable
-from avatar.pipeline.shot import Shot
+from avatar.pipeline.scene_renderer import SceneRenderer
 from avatar.tracks import ControlTrack
 
 FRAMES_AHEAD = 4
@@ -39,7 +39,7 @@ _STOPS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
 
 
 def can_fork() -> bool:
-    """Whether a copy of this process would be whole: only the thread that forks goes on living in it."""
+    """Returns whether a fork of this process would be whole: only the forking thread lives on in it."""
     if sys.platform != "linux":
         return False
     try:
@@ -61,14 +61,14 @@ class Painters:
     grants no more processes.
     """
 
-    def __init__(self, shot: Shot, track: ControlTrack, count: int) -> None:
+    def __init__(self, renderer: SceneRenderer, track: ControlTrack, count: int) -> None:
         self._frames = track.frames
         self._painters: list[_Painter] = []
         _give_back_freed_memory()
         try:
             with _signals_held():
                 for number in range(count):
-                    self._painters.append(_Painter(shot, track, number, count))
+                    self._painters.append(_Painter(renderer, track, number, count))
         except BaseException:
             self.close()
             raise
@@ -96,7 +96,7 @@ class _Failure:
     """An error on its way to our process: an expected one, to be raised again, or a defect's traceback."""
 
     kind: type[AvatarError] | None
-    told: tuple[str, ...]
+    arguments: tuple[str, ...]
 
     @classmethod
     def of(cls, error: Exception) -> _Failure:
@@ -105,14 +105,14 @@ class _Failure:
         return cls(None, tuple(traceback.format_exception(error)))
 
     def error(self) -> Exception:
-        return RuntimeError("".join(self.told)) if self.kind is None else self.kind(*self.told)
+        return RuntimeError("".join(self.arguments)) if self.kind is None else self.kind(*self.arguments)
 
 
 class _Painter:
     """One process and the frames it shares with us."""
 
-    def __init__(self, shot: Shot, track: ControlTrack, number: int, count: int) -> None:
-        width, height = shot.size
+    def __init__(self, renderer: SceneRenderer, track: ControlTrack, number: int, count: int) -> None:
+        width, height = renderer.size
         # Anonymous memory: no name in any folder, gone with the last process that holds it.
         self._slots = [
             Planes(width, height, mmap.mmap(-1, Planes.bytes_of(width, height))) for _ in range(FRAMES_AHEAD)
@@ -121,7 +121,7 @@ class _Painter:
         self._ours, theirs = multiprocessing.get_context("fork").Pipe()
         self.process = ForkProcess(
             target=_paint_share,
-            args=(shot, track, number, count, self._slots, theirs, self._ours, os.getpid()),
+            args=(renderer, track, number, count, self._slots, theirs, self._ours, os.getpid()),
             name=f"painter-{number}",
             daemon=True,
         )
@@ -159,7 +159,7 @@ class _Painter:
 
 
 def _paint_share(
-    shot: Shot,
+    renderer: SceneRenderer,
     track: ControlTrack,
     number: int,
     count: int,
@@ -173,10 +173,10 @@ def _paint_share(
     parents_end.close()
     gc.freeze()  # what we were born with is not searched for garbage again and again, nor copied by that
     try:
-        for index, moment in enumerate(islice(shot.moments(track), number, None, count)):
+        for index, state in enumerate(islice(renderer.frame_states(track), number, None, count)):
             if index >= FRAMES_AHEAD:
                 pipe.recv_bytes()  # a slot is free again
-            shot.paint(moment, slots[index % FRAMES_AHEAD])
+            renderer.paint(state, slots[index % FRAMES_AHEAD])
             pipe.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # nobody wants the rest
@@ -185,7 +185,7 @@ def _paint_share(
 
 
 def _give_back_freed_memory() -> None:
-    """What the last encoder left would be copied page by page as the next one writes to it, for then it is
+    """Returns memory that the last encoder left: it would be copied page by page, for then it is
     shared.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

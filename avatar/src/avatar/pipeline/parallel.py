@@ -17,12 +17,12 @@ R = TypeVar("R")
 
 
 def drawing_threads() -> int:
-    """How many threads draw: the cores we may use without the encoder's, at least two."""
+    """Returns how many threads draw: the cores we may use without the encoder's, at least two."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
     return max(2, min(MAX_THREADS, cores - 2))
 
 
-def ordered_map(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, depth: int = 6) -> Generator[R]:
+def map_in_order(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, depth: int = 6) -> Generator[R]:
     """`map(fn, items)` on `workers` threads; at most `depth` results wait, so memory stays flat.
 
     `items` is read in the caller's thread, in order. The first error ends the run; closing the iterator early

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from av.error import FFmpegError
 
 from avatar.encode.atomic import write_bytes
-from avatar.encode.sound import Samples, resampled
+from avatar.encode.sound import Samples, resample
 from avatar.errors import InvalidInput
 from avatar.media_files import decodable
 from avatar.pipeline.context import Context
@@ -54,7 +54,7 @@ def make_peaks(path: Path, target: Path, context: Context) -> Finished:
         begins_s = float(container.start_time or 0) / av.time_base
         late_s = min(max((first.time or 0.0) - begins_s, 0.0), LATEST_S)
         pairs = [np.zeros((round(late_s * rate_hz / step), 2), np.float32)]
-        for pair in _pairs(resampled(chain((first,), frames), rate_hz, path.name), step):
+        for pair in _pairs(resample(chain((first,), frames), rate_hz, path.name), step):
             context.check()
             pairs.append(pair)
     whole = np.concatenate(pairs)

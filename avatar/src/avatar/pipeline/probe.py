@@ -48,12 +48,12 @@ def probe_file(path: Path, context: Context) -> Finished:
             files=(), duration_ms=0, frames=1, media=MediaFacts(kind="image", width=width, height=height)
         )
     if holds_template(path):
-        return _told(load_template(path))
+        return _template_facts(load_template(path))
     with open_named_media(path, KIND) as container:
         return _measured(container, path)
 
 
-def _told(template: MotionTemplate) -> Finished:
+def _template_facts(template: MotionTemplate) -> Finished:
     return Finished(
         files=(),
         duration_ms=round(len(template) * 1000 / template.fps),
@@ -134,17 +134,17 @@ def _extent(
 
 def _rate(film: av.VideoStream, extent: _Extent) -> float | None:
     """Pictures per second: what the file says where that is sane, else the number of pictures over time."""
-    said = float(film.average_rate or 0)
-    if _USUAL_RATES[0] <= said <= _USUAL_RATES[-1]:
-        return round(said, 3)
+    rate = float(film.average_rate or 0)
+    if _USUAL_RATES[0] <= rate <= _USUAL_RATES[-1]:
+        return round(rate, 3)
     return round(extent.pictures * 1000 / extent.ms, 3) if extent.ms else None
 
 
 def _lost(container: av.container.InputContainer, extent: _Extent) -> Iterator[Notice]:
-    promised_ms = (container.duration or 0) / 1000
-    if promised_ms - extent.ms > max(_LOST_MS, _LOST_PART * promised_ms):
+    declared_ms = (container.duration or 0) / 1000
+    if declared_ms - extent.ms > max(_LOST_MS, _LOST_PART * declared_ms):
         yield Notice(
             code="media.cut_short",
-            message=f"Only {extent.ms / 1000:.1f} of the {promised_ms / 1000:.1f} s that the file promises"
+            message=f"Only {extent.ms / 1000:.1f} of the {declared_ms / 1000:.1f} s that the file promises"
             " can be read.",
         )

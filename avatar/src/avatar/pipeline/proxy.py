@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from avatar.encode.atomic import atomic_file
-from avatar.encode.sound import resampled
+from avatar.encode.sound import resample
 from avatar.media_files import decodable, open_media
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe, require_mp4
@@ -111,8 +111,8 @@ class _Sound:
         self._start_s = start_s
         self._stream: AudioStream | None = None
         source = stack.enter_context(open_media(path))
-        heard = next((one for one in source.streams.audio if decodable(one)), None)
-        self._frames = _until_damage(source, heard) if heard is not None else iter(())
+        audio = next((one for one in source.streams.audio if decodable(one)), None)
+        self._frames = _until_damage(source, audio) if audio is not None else iter(())
         self._first = next(self._frames, None)
         if self._first is not None:
             self._stream = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
@@ -123,7 +123,7 @@ class _Sound:
             return
         late_s = min(max((self._first.time or 0.0) - self._start_s, 0.0), LATEST_S)
         position = round(late_s * SOUND_HZ)
-        for block in resampled(chain((self._first,), self._frames), SOUND_HZ, self._name):
+        for block in resample(chain((self._first,), self._frames), SOUND_HZ, self._name):
             for begin in range(0, len(block), SOUND_BLOCK):
                 samples = block[begin : begin + SOUND_BLOCK].reshape(1, -1)
                 frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")

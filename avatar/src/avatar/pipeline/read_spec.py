@@ -43,8 +43,8 @@ def _read(path: Path, kind: type[S]) -> S:
 
 
 @contextmanager
-def named_fields() -> Iterator[None]:
-    """What is put together of arguments is refused as a spec is: raises InvalidInput `spec.invalid`."""
+def report_invalid_fields() -> Iterator[None]:
+    """Reports invalid arguments as those of a spec: raises InvalidInput `spec.invalid`."""
     try:
         yield
     except ValidationError as error:

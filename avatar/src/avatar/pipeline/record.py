@@ -44,7 +44,7 @@ class SegmentRecord(SpecModel):
 def engine_records(
     drew: Iterable[EngineInfo], trackers: Iterable[EngineInfo] = ()
 ) -> tuple[EngineRecord, ...]:
-    """What drew a face, and what found it where that must be told."""
+    """Returns records of the engines that drew a face, and of its tracker where that must be declared."""
 
     def of(role: Literal["face", "tracker"], one: EngineInfo) -> EngineRecord:
         return EngineRecord(role=role, name=one.name, version=one.version, licence=one.licence)
@@ -54,7 +54,7 @@ def engine_records(
     return (*(of("face", one) for one in drew), *found)
 
 
-def spoken(words: tuple[Word, ...]) -> tuple[SpokenWord, ...]:
+def to_spoken_words(words: tuple[Word, ...]) -> tuple[SpokenWord, ...]:
     return tuple(
         SpokenWord(text=w.text, start_ms=w.start_ms, end_ms=w.end_ms, emphasis=w.emphasis) for w in words
     )

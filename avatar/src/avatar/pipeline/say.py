@@ -21,7 +21,7 @@ def say_scene(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -
     """Make `audio.wav` and `speech.json` in `folder`; both appear, or neither."""
     from avatar.speech import speak
     from avatar.timing.loudness import loudness
-    from avatar.timing.viseme_names import named_visemes
+    from avatar.timing.viseme_names import name_visemes
 
     scene = spec.scene(scene_id)
     require_consent(scene)
@@ -36,7 +36,7 @@ def say_scene(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -
             duration_ms=speech.duration_ms,
             sample_rate_hz=speech.sample_rate_hz,
             words=tuple(TimedWord(text=w.text, start_ms=w.start_ms, end_ms=w.end_ms) for w in speech.words),
-            visemes=named_visemes(speech.phones, speech.duration_ms),
+            visemes=name_visemes(speech.phones, speech.duration_ms),
             level=tuple(round(float(level), 3) for level in loudness(speech.wav, moments)),
             phone_source=speech.phone_source,
         )

@@ -9,7 +9,7 @@ from avatar.spec import MediaRef, Scene
 
 
 def paths_of(scenes: Iterable[Scene]) -> list[Path]:
-    """Those that are named by a path."""
+    """Returns the media of scenes that are named by a path."""
     return [Path(ref.path) for scene in scenes for _, ref in media_of(scene) if ref.path is not None]
 
 

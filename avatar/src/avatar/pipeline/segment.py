@@ -13,10 +13,10 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_other_files
 from avatar.pipeline.frames import draw_frames
-from avatar.pipeline.record import SegmentRecord, read_record, spoken
+from avatar.pipeline.record import SegmentRecord, read_record, to_spoken_words
+from avatar.pipeline.resuming import count_resumed_parts, report_resumed
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
-from avatar.pipeline.unfinished import found_so_far, tell_resumed
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
@@ -49,9 +49,9 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
 
     What was kept for a second run is forgotten then.
     """
-    made = draw_segment(spec, scene_id, folder, context)
+    segment = draw_segment(spec, scene_id, folder, context)
     context.forget()
-    return made
+    return segment
 
 
 def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
@@ -77,9 +77,9 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         context.tell(StageStarted(stage="timing", scene=scene_id))
         track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
         context.check()
-        before = found_so_far(context)
+        before = count_resumed_parts(context)
         drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)
-        tell_resumed(context, found_so_far(context) - before, scene_id)
+        report_resumed(context, count_resumed_parts(context) - before, scene_id)
         write_scene_sound(scene, speech, work / SOUND, context, warn)
         record = SegmentRecord(
             scene=scene_id,
@@ -87,7 +87,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             fps=spec.canvas.fps,
             frames=drawn.frames,
             duration_ms=speech.duration_ms,
-            words=spoken(speech.words),
+            words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
             engines=(voice_record(scene), *drawn.engines),
             engine_use=drawn.use,

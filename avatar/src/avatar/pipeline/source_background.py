@@ -1,4 +1,4 @@
-"""The speaker's own background, blurred behind them; pipeline.shot asks for it."""
+"""The speaker's own background, blurred behind them; pipeline.scene_renderer asks for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import closing
 
 import numpy as np
 
-from avatar.compose.background import blurred_source
+from avatar.compose.background import blur_source
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.colour import Pixels
 from avatar.compose.layout import Rect
@@ -31,20 +31,20 @@ class MovingSourceBackground:
     def of(self, layer: Layer) -> Pixels:
         """uint8 BGR of the canvas' size."""
         whole = np.ascontiguousarray(layer.pixels[..., :3])
-        behind = blurred_source(whole, layer.pixels[..., 3], self._blur)
+        behind = blur_source(whole, layer.pixels[..., 3], self._blur)
         picture = self._still.copy()
         lay(picture, self._canvas, Sprite(behind, self._box.x, self._box.y), self._mask)
         return picture
 
 
 def source_background(face: Face, box: Rect, fps: int, blur: float, context: Context) -> Pixels:
-    """What lies behind the person in the first picture of `face`, blurred; uint8 BGR of the box' size.
+    """Returns the blurred background of the first picture of `face`; uint8 BGR of the box' size.
 
     A photo's background stands still; behind a motion video it is `MovingSourceBackground` that is seen.
     """
     whole = _first_picture(face, box, fps, context, alpha=False)
     person = _first_picture(face, box, fps, context, alpha=True)
-    return blurred_source(np.ascontiguousarray(whole[..., :3]), person[..., 3], blur)
+    return blur_source(np.ascontiguousarray(whole[..., :3]), person[..., 3], blur)
 
 
 def _first_picture(face: Face, box: Rect, fps: int, context: Context, *, alpha: bool) -> Pixels:

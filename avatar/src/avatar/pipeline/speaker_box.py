@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avatar.compose.fitting import contained_size
+from avatar.compose.fitting import contain_size
 from avatar.compose.footage import footage_size
 from avatar.compose.layout import Rect
 from avatar.pipeline.context import Context
@@ -27,5 +27,5 @@ def engine_box(scene: Scene, box: Rect, context: Context) -> Rect:
         natural = footage_size(path, scene.face.video.name or path.name)
     else:
         return box
-    width, height = contained_size(natural, box.width, box.height)
+    width, height = contain_size(natural, box.width, box.height)
     return Rect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)

@@ -15,7 +15,7 @@ from avatar.pipeline.face_engine import quick
 from avatar.pipeline.files import describe, require_other_files
 from avatar.pipeline.origin import software, source_type
 from avatar.pipeline.scene_media import paths_of
-from avatar.pipeline.shot import open_shot
+from avatar.pipeline.scene_renderer import open_scene
 from avatar.spec import Finished, Notice, RenderSpec, StageStarted
 
 
@@ -35,11 +35,11 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
         track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         index = min(ms * spec.canvas.fps // 1000, track.frames - 1)
-        with closing(open_shot(spec, scene, speech, context, notices.append)) as shot:
-            moments = shot.moments(track)
-            with closing(moments):
-                picture = shot.paint(next(islice(moments, index, None))).to_bgr()
-            engines = shot.engines()
+        with closing(open_scene(spec, scene, speech, context, notices.append)) as renderer:
+            states = renderer.frame_states(track)
+            with closing(states):
+                picture = renderer.paint(next(islice(states, index, None))).to_bgr()
+            engines = renderer.engines()
     target.parent.mkdir(parents=True, exist_ok=True)
     write_png(target, picture, picture_metadata(spec.title, source_type(spec, engines=engines), software()))
     return Finished(

@@ -51,13 +51,13 @@ def make_storyboard(path: Path, target: Path, context: Context) -> Finished:
         top, left = number // columns * height, number % columns * width
         sheet[top : top + height, left : left + width] = tile
     _, encoded = cv2.imencode(".webp", sheet, [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
-    told = {
+    facts = {
         "version": INDEX_VERSION, "tile_width": width, "tile_height": height, "columns": columns,
         "rows": rows, "count": len(tiles), "interval_ms": interval_ms, "duration_ms": duration_ms,
     }  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(target, encoded.tobytes())
-    write_bytes(index, json.dumps(told).encode())
+    write_bytes(index, json.dumps(facts).encode())
     files = (describe("storyboard", target), describe("storyboard_index", index))
     return Finished(files=files, duration_ms=duration_ms, frames=len(tiles))
 

@@ -11,7 +11,7 @@ from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, Scene
 
 
 def voice_record(scene: Scene) -> EngineRecord:
-    """Who spoke: the supplied sound, espeak-ng in its installed version, or a service with its model."""
+    """Records the voice: a supplied sound, the installed espeak-ng, or a service with its model."""
     if scene.audio is not None:
         return EngineRecord(
             role="speech", name="supplied audio", version="as supplied", licence="as supplied"
@@ -31,6 +31,6 @@ def espeak_version() -> str | None:
     program = shutil.which("espeak-ng")
     if program is None:
         return None
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    found = re.search(r"\d+(\.\d+)+", said.stdout)
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    found = re.search(r"\d+(\.\d+)+", version.stdout)
     return found[0] if found else None

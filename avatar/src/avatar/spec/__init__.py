@@ -27,6 +27,7 @@ from avatar.spec.persona import (
     VideoFace,
     Voice,
 )
+from avatar.spec.picture_report import ColourShare, FaceBox, PictureReport
 from avatar.spec.progress import (
     EngineUse,
     Failed,
@@ -70,7 +71,6 @@ from avatar.spec.scene import (
     VideoOverlay,
     WordAnchor,
 )
-from avatar.spec.sight import ColourSeen, FaceSeen, Sight
 from avatar.spec.spoken import is_spoken
 
 __all__ = [
@@ -85,14 +85,14 @@ __all__ = [
     "Captions",
     "Colour",
     "ColourBackground",
-    "ColourSeen",
+    "ColourShare",
     "Consent",
     "EngineName",
     "EngineNeeds",
     "EngineUse",
     "EspeakVoice",
     "Face",
-    "FaceSeen",
+    "FaceBox",
     "Failed",
     "Finished",
     "FrameProgress",
@@ -111,6 +111,7 @@ __all__ = [
     "Pauses",
     "PhotoEngine",
     "PhotoFace",
+    "PictureReport",
     "PiperVoice",
     "PreviewFrame",
     "ProgressLine",
@@ -119,7 +120,6 @@ __all__ = [
     "Requirements",
     "RigFace",
     "Scene",
-    "Sight",
     "SourceBackground",
     "SpecModel",
     "Stage",

@@ -1,4 +1,4 @@
-"""What all wire types share: frozen, strict about unknown keys, hashed by their canonical JSON."""
+"""The base of all wire types: frozen, strict about unknown keys, hashed by their canonical JSON."""
 
 from __future__ import annotations
 

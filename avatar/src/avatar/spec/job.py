@@ -52,7 +52,7 @@ class JobRefused(Exception):
 
 
 class JobConsent(SpecModel):
-    """Who is seen, and what they agreed to."""
+    """The person in the picture, and the consent."""
 
     person: str = Field(min_length=1, max_length=200)
     purpose: str = Field(min_length=1, max_length=2000)
@@ -71,7 +71,7 @@ class JobFormat(SpecModel):
 
 
 class WorkerJob(SpecModel):
-    """What stands in `input`. Files are named by URL; whoever takes the job fetches them."""
+    """The fields of `input`. Files are named by URL; the worker fetches them."""
 
     job_type: JobType
     job_id: str | None = Field(default=None, max_length=200, description="the caller's own name for it")
@@ -110,11 +110,11 @@ class WorkerJob(SpecModel):
         try:
             return Canvas(width=self.format.width, height=self.format.height, fps=self.format.fps)
         except ValidationError as error:
-            raise refused_fields(error, "format.") from error
+            raise refuse_fields(error, "format.") from error
 
 
 class Presenter(SpecModel):
-    """Who speaks where no picture is named."""
+    """The presenter of a job without a picture."""
 
     face: Face = RigFace()
     voice: Voice = EspeakVoice()
@@ -123,7 +123,7 @@ class Presenter(SpecModel):
 
 
 def is_job(value: Any) -> bool:
-    """Whether a JSON value is a job and no spec."""
+    """Returns whether a JSON value is a job and no spec."""
     return isinstance(value, dict) and "input" in value and "scenes" not in value
 
 
@@ -131,14 +131,14 @@ def read_job(value: Any) -> WorkerJob:
     """The job in `input`. Raises JobRefused `job.no_input`, `job.unknown_type`, `job.image_missing`,
     `job.invalid`.
     """
-    given = value.get("input") if isinstance(value, dict) else None
-    if not isinstance(given, dict):
+    fields = value.get("input") if isinstance(value, dict) else None
+    if not isinstance(fields, dict):
         raise JobRefused(
             "job.no_input",
             "The job has no `input`.",
             'Send {"input": {"job_type": "lipsync_only", "image_url": "…", "audio_url": "…"}}.',
         )
-    named = given.get("job_type")
+    named = fields.get("job_type")
     kind = JOB_TYPES.get(named.strip().lower()) if isinstance(named, str) else None
     if kind is None:
         raise JobRefused(
@@ -153,9 +153,9 @@ def read_job(value: Any) -> WorkerJob:
             "Make the picture elsewhere and name it as `image_url` of a lipsync_only or full_render job.",
         )
     try:
-        return WorkerJob.model_validate({**given, "job_type": kind})
+        return WorkerJob.model_validate({**fields, "job_type": kind})
     except ValidationError as error:
-        raise refused_fields(error) from error
+        raise refuse_fields(error) from error
 
 
 def face_of(image: MediaRef, family: Family, consent: Consent | None) -> PhotoFace | VideoFace:
@@ -168,7 +168,7 @@ def face_of(image: MediaRef, family: Family, consent: Consent | None) -> PhotoFa
 def spec_of_job(
     job: WorkerJob, presenter: Presenter, face: PhotoFace | VideoFace | None, audio: MediaRef | None
 ) -> RenderSpec | LipsyncSpec:
-    """What the worker is to make; `face` and `audio` are the fetched files. Raises JobRefused."""
+    """Returns the spec of a job; `face` and `audio` are the fetched files. Raises JobRefused."""
     output = Output(
         video=QUALITIES[job.quality],
         captions=Captions(mode=job.captions or ("soft" if job.script else "none")),
@@ -199,7 +199,7 @@ def spec_of_job(
     return RenderSpec(title=job.title or "Lip sync", canvas=canvas, scenes=(scene,), output=output)
 
 
-def refused_fields(error: ValidationError, where: str = "") -> JobRefused:
+def refuse_fields(error: ValidationError, where: str = "") -> JobRefused:
     """Each field that cannot be used, and why; no value is repeated, a URL may hold a key."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     shown = [

@@ -1,4 +1,4 @@
-"""How lively a speaker moves; a persona's file says it, and each of its scenes carries it to the worker."""
+"""The liveliness of a speaker: set in a persona's file, carried by each of its scenes to the worker."""
 
 from __future__ import annotations
 

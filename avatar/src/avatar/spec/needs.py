@@ -1,4 +1,4 @@
-"""What making a scene needs of a machine: declared for each engine, raised by what people ask for. The studio
+"""Resource requirements of a scene: declared for each engine, raised by requests. The studio
 puts it into the tasks that it gives to a farm.
 """
 
@@ -23,7 +23,7 @@ MAX_MIB = 1 << 20
 
 
 class Requirements(SpecModel):
-    """What a farm's node must have, beyond what the engine declares. It decides where a scene is made and
+    """Requirements on a farm's node beyond what the engine declares. They decide where a scene is made and
     never how, so it is no part of the scene's hash; a worker that runs alone takes what its machine has.
     """
 
@@ -33,7 +33,7 @@ class Requirements(SpecModel):
     )
     memory_mib: int = Field(default=0, ge=0, le=MAX_MIB, description="memory of the node for this scene")
 
-    def raised(self, other: Requirements) -> Requirements:
+    def raise_to(self, other: Requirements) -> Requirements:
         """The greater of both in everything."""
         return Requirements(
             gpus=max(self.gpus, other.gpus),
@@ -42,7 +42,7 @@ class Requirements(SpecModel):
         )
 
 
-NOTHING_ASKED = Requirements()
+NO_REQUIREMENTS = Requirements()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class EngineNeeds:
     memory_mib: int = 1024
     compute: int = 0
 
-    def raised(self, asked: Requirements) -> EngineNeeds:
+    def raise_to(self, requested: Requirements) -> EngineNeeds:
         """Never less than the engine declares."""
-        vram_mib = max(self.vram_mib, asked.vram_mib)
-        gpus = max(self.gpus, asked.gpus, 1 if vram_mib else 0)
-        memory_mib = max(self.memory_mib, asked.memory_mib)
+        vram_mib = max(self.vram_mib, requested.vram_mib)
+        gpus = max(self.gpus, requested.gpus, 1 if vram_mib else 0)
+        memory_mib = max(self.memory_mib, requested.memory_mib)
         return EngineNeeds(self.engine, gpus, vram_mib, memory_mib, self.compute)
 
 
@@ -97,18 +97,18 @@ BETTER: Mapping[str, tuple[EngineName, ...]] = MappingProxyType(
 it moves the lips alone, as the engine without a card does."""
 
 
-def needs_of(face: Face, asked: Requirements = NOTHING_ASKED) -> EngineNeeds:
-    """What the engine of this face declares, or what is asked for where that is more.
+def needs_of(face: Face, requested: Requirements = NO_REQUIREMENTS) -> EngineNeeds:
+    """Returns the requirements of this face's engine, or those requested where they are greater.
 
     With `auto` no card is asked for: the best engine is chosen where the scene is made. Who wants a card for
     it says so in the requirements, and gets what the best engine needs beside the card: its main memory and
     its compute capability.
     """
     if isinstance(face, RigFace):
-        return ENGINE_NEEDS["rig"].raised(asked)
+        return ENGINE_NEEDS["rig"].raise_to(requested)
     if face.engine != "auto":
-        return ENGINE_NEEDS[face.engine].raised(asked)
-    plain = ENGINE_NEEDS[without_card(face)].raised(asked)
+        return ENGINE_NEEDS[face.engine].raise_to(requested)
+    plain = ENGINE_NEEDS[without_card(face)].raise_to(requested)
     if plain.gpus == 0:
         return plain
     best = ENGINE_NEEDS[BETTER[face.kind][0]]

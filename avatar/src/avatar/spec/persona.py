@@ -1,4 +1,4 @@
-"""Who speaks: the face and the voice of a scene, and the recorded consent behind a real person's."""
+"""The speaker: face and voice of a scene, and the recorded consent behind a real person's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from avatar.spec.media import MediaRef
 
 
 class Consent(SpecModel):
-    """Who agreed to be shown or heard, when, and what for. A real face or voice is refused without one."""
+    """The consent of a person to be shown or heard, its date and purpose. A real face or voice is refused
+    without one.
+    """
 
     id: str
     person: str = Field(min_length=1)

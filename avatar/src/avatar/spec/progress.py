@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from avatar.spec.base import SpecModel
-from avatar.spec.sight import Sight
+from avatar.spec.picture_report import PictureReport
 
 MAX_PREVIEW_CHARS = 48_000
 
@@ -35,7 +35,7 @@ class FrameProgress(SpecModel):
 
 
 class PreviewFrame(SpecModel):
-    """How the picture looks now: a JPEG of at most 320 pixels, every two seconds at most, in base64."""
+    """A preview of the picture: a JPEG of at most 320 pixels, every two seconds at most, in base64."""
 
     event: Literal["preview"] = "preview"
     scene: str | None = None
@@ -84,7 +84,7 @@ class OutputFile(SpecModel):
 
 
 class MediaFacts(SpecModel):
-    """What a file holds. Sizes are those of the upright picture in pixels."""
+    """The content of a media file. Sizes are those of the upright picture in pixels."""
 
     kind: Literal["image", "video", "audio", "motion"]
     width: int | None = None
@@ -97,7 +97,9 @@ class MediaFacts(SpecModel):
 
 
 class EngineUse(SpecModel):
-    """What drew the face of a scene. `why_not` says in a sentence each why a better engine did not."""
+    """The engine that drew the face of a scene. `why_not` says in a sentence each why a better engine did
+    not.
+    """
 
     scene: str
     engine: str
@@ -121,7 +123,7 @@ class Finished(SpecModel):
     )
     engines: tuple[EngineUse, ...] = Field(default=(), description="what drew each scene's face")
     media: MediaFacts | None = Field(default=None, description="the answer of `avatar probe`")
-    sight: Sight | None = Field(default=None, description="the answer of `avatar look`")
+    sight: PictureReport | None = Field(default=None, description="the answer of `avatar look`")
     peak_vram_mib: int | None = Field(
         default=None, ge=0, description="most GPU memory taken at once; None where no card was used"
     )
@@ -145,8 +147,8 @@ def parse_progress(line: str | bytes) -> ProgressLine:
     return _ADAPTER.validate_json(line)
 
 
-def outdated_by(line: ProgressLine, earlier: Sequence[ProgressLine | None]) -> int | None:
-    """Which of the `earlier` lines tells nothing any more once `line` is told: an older progress or preview
+def index_to_replace(line: ProgressLine, earlier: Sequence[ProgressLine | None]) -> int | None:
+    """Returns the index of the earlier line that `line` replaces: an older progress or preview
     with nothing but such lines after it. Its index, or None.
     """
     for index in range(len(earlier) - 1, -1, -1):

@@ -28,7 +28,7 @@ class Box(SpecModel):
 
 
 class AvatarLayout(SpecModel):
-    """Where the speaker stands. `shape` cuts the box; `fit` says how the engine's picture fills it."""
+    """The place of the speaker. `shape` cuts the box; `fit` says how the engine's picture fills it."""
 
     box: Box = Box()
     shape: Literal["rectangle", "rounded", "circle"] = "rectangle"

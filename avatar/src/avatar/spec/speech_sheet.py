@@ -1,4 +1,4 @@
-"""What was said and how the mouth moves with it: the result of `avatar speak`, for other avatars."""
+"""Words, phonemes and visemes with their times: the result of `avatar speak`, for other avatars."""
 
 from __future__ import annotations
 

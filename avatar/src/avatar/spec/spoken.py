@@ -1,4 +1,4 @@
-"""Whether a text holds anything a voice can say; one rule for the worker's script reader and for who asks."""
+"""Checks that a text holds anything a voice can say; one rule for the script reader and its callers."""
 
 from __future__ import annotations
 

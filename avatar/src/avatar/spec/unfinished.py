@@ -1,4 +1,4 @@
-"""What a worker keeps of unfinished work for a second run, and how whoever runs it has that forgotten.
+"""Names the files that a worker stores of unfinished work for a second run, and deletes them.
 
 Parts lie in one folder of the cache, named by what they follow from; beside them, for work that was given a
 name, a list of its parts. The list outlives the worker, its tries and the process that started it.
@@ -15,14 +15,14 @@ VARIABLE = "AVATAR_UNFINISHED"
 PART_SUFFIX, LIST_SUFFIX = ".part", ".parts"
 
 
-def unfinished_folder(cache: Path) -> Path:
+def resume_folder(cache: Path) -> Path:
     return cache / "unfinished"
 
 
 def list_of(cache: Path, work: str) -> Path:
-    """Where the names of the parts of that work are written down, one a line."""
+    """Returns where the names of the parts of that work are written down, one a line."""
     name = hashlib.blake2b(work.encode(), digest_size=20).hexdigest()
-    return unfinished_folder(cache) / (name + LIST_SUFFIX)
+    return resume_folder(cache) / (name + LIST_SUFFIX)
 
 
 def forget_listed(listed: Path) -> int:

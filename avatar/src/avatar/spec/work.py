@@ -1,4 +1,4 @@
-"""What crosses between the control plane and a worker on another machine: the order, and reports on it.
+"""Messages between the control plane and a worker on another machine: the order, and reports on it.
 
 `avatar work` reads and writes these over HTTP; the farm's transfer routes stand at the other end.
 """
@@ -50,7 +50,7 @@ class WorkOrder(SpecModel):
 
 
 class WorkEnd(SpecModel):
-    """How the program ended. `returncode` is negative for a signal; `fault` is set when it was not even run,
+    """The end of the program. `returncode` is negative for a signal; `fault` is set when it was not even run,
     or when its files could not be handed over.
     """
 

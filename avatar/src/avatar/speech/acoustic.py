@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pocketsphinx import get_model_path
 
-from avatar.speech.decode import resampled
+from avatar.speech.decode import read_resampled
 from avatar.speech.sound import Samples
 
 MODEL_RATE_HZ = 16_000
@@ -24,11 +24,11 @@ def model_folder() -> Path:
 
 def model_sound(wav: Path, start_ms: int, end_ms: int) -> Samples:
     """A span as the model wants it: 16 kHz, and never digitally silent: it has not heard that."""
-    sound = resampled(wav, MODEL_RATE_HZ, start_ms, end_ms)
+    sound = read_resampled(wav, MODEL_RATE_HZ, start_ms, end_ms)
     noise = np.random.default_rng(start_ms).normal(0.0, ROOM_NOISE, len(sound))
     return np.asarray(np.clip(sound + np.rint(noise), -32768, 32767), dtype=np.int16)
 
 
-def shown_ipa(arpabet: str, ipa: str, length_ms: int) -> str:
+def display_ipa(arpabet: str, ipa: str, length_ms: int) -> str:
     """The IPA to report for a sound that lasted `length_ms`."""
     return "ə" if arpabet == "AH" and ipa == "ʌ" and length_ms < SCHWA_MS else ipa

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pocketsphinx import Decoder, set_loglevel
 
-from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, model_folder, model_sound, shown_ipa
+from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, display_ipa, model_folder, model_sound
 from avatar.speech.arpabet import Sound
 from avatar.speech.lexicon import Lexicon, Pronunciation, build_lexicon
 from avatar.speech.sound import Levels, Samples, quietest_moment
@@ -120,13 +120,13 @@ class Aligner:
         found: list[AlignedWord] = []
         at_ms, word = start_ms, first
         while word < last and at_ms < end_ms:
-            heard, final = self._next_words(word, last, at_ms, end_ms, may_skip)
-            found += heard
+            spans, final = self._next_words(word, last, at_ms, end_ms, may_skip)
+            found += spans
             if final:
                 break
-            if heard:
-                word = heard[-1].index + 1
-                at_ms = max(heard[-1].end_ms, at_ms + SHORTEST_STEP_MS)
+            if spans:
+                word = spans[-1].index + 1
+                at_ms = max(spans[-1].end_ms, at_ms + SHORTEST_STEP_MS)
             else:
                 # Music, or another text: go on behind it.
                 at_ms += KEEP_UNTIL_MS
@@ -138,17 +138,17 @@ class Aligner:
         """Words from the window at `at_ms`, and whether it was the last window."""
         if end_ms - at_ms <= WINDOW_MS[1]:
             ahead = self._ahead(word, last, end_ms - at_ms)
-            heard = self._window(_Grammar(word, ahead, ahead == last, may_skip), at_ms, end_ms)
-            return heard or self._window(_Grammar(word, ahead, False, may_skip), at_ms, end_ms), True
+            spans = self._window(_Grammar(word, ahead, ahead == last, may_skip), at_ms, end_ms)
+            return spans or self._window(_Grammar(word, ahead, False, may_skip), at_ms, end_ms), True
         # Cut where nobody speaks, or the last word is cut too and the grammar cannot end.
         for earliest, latest in (WINDOW_MS, SECOND_TRY_MS):
             until_ms = quietest_moment(self._levels, at_ms + earliest, at_ms + latest)
             ahead = self._ahead(word, last, until_ms - at_ms)
-            heard = self._window(_Grammar(word, ahead, False, may_skip), at_ms, until_ms)
+            spans = self._window(_Grammar(word, ahead, False, may_skip), at_ms, until_ms)
             # Near the end a word may have swallowed others, or the pause behind it.
-            kept = [item for item in heard if item.end_ms < until_ms - earliest // 5] or heard[:1]
-            if kept:
-                return kept, False
+            settled = [item for item in spans if item.end_ms < until_ms - earliest // 5] or spans[:1]
+            if settled:
+                return settled, False
         return [], False
 
     def _ahead(self, word: int, last: int, window_ms: int) -> int:
@@ -156,10 +156,10 @@ class Aligner:
 
     def _window(self, grammar: _Grammar, start_ms: int, end_ms: int) -> list[AlignedWord]:
         sound = model_sound(self._wav, start_ms, end_ms)
-        heard, explained = self._heard_words(grammar, sound)
-        if not heard:
+        spans, explained = self._recognise_words(grammar, sound)
+        if not spans:
             return []
-        phones = self._phones(heard, sound[:explained])
+        phones = self._phones(spans, sound[:explained])
         return [
             AlignedWord(
                 index,
@@ -170,14 +170,16 @@ class Aligner:
                     for item, start, stop in parts
                 ),
             )
-            for index, (_, begin, end), parts in zip(self._places(grammar, heard), heard, phones, strict=True)
+            for index, (_, begin, end), parts in zip(self._places(grammar, spans), spans, phones, strict=True)
         ]
 
-    def _places(self, grammar: _Grammar, heard: Sequence[_Span]) -> list[int]:
-        """Which words of the text were heard: the earliest that fit, where a skipped word leaves a choice."""
+    def _places(self, grammar: _Grammar, spans: Sequence[_Span]) -> list[int]:
+        """Returns the indices of the recognised words: the earliest that fit, where a skipped word leaves a
+        choice.
+        """
         places: list[int] = []
         at = grammar.first
-        for name, _, _ in heard:
+        for name, _, _ in spans:
             number = int(name[1:].partition("(")[0])
             while self._numbers[self._words[at]] != number:
                 at += 1
@@ -185,7 +187,7 @@ class Aligner:
             at += 1
         return places
 
-    def _heard_words(self, grammar: _Grammar, sound: Samples) -> tuple[list[_Span], int]:
+    def _recognise_words(self, grammar: _Grammar, sound: Samples) -> tuple[list[_Span], int]:
         """First pass: the words heard, in frames (end exclusive), and how many samples they explain."""
         names = [f"w{self._numbers[word]}" for word in self._words[grammar.first : grammar.last]]
         self._decoder.add_fsg(
@@ -197,24 +199,24 @@ class Aligner:
         explained = segments[-1][2] * SAMPLES_PER_FRAME + TAIL_SAMPLES if segments else 0
         return [segment for segment in segments if segment[0].startswith("w")], explained
 
-    def _phones(self, heard: Sequence[_Span], sound: Samples) -> list[list[tuple[Sound, int, int]]]:
+    def _phones(self, spans: Sequence[_Span], sound: Samples) -> list[list[tuple[Sound, int, int]]]:
         """Second pass, over exactly what the first explained: the sounds within the words, evenly divided
         where the aligner gives up."""
         try:
             self._decoder.set_alignment()
             self._hear(sound)
         except RuntimeError:
-            return [_even(self._sounds(name), begin, end) for name, begin, end in heard]
-        spans = [
+            return [_even(self._sounds(name), begin, end) for name, begin, end in spans]
+        aligned = [
             [(phone.start, phone.start + phone.duration) for phone in entry]
             for entry in self._decoder.get_alignment() or ()
             if entry.name.startswith("w")
         ]
         phones: list[list[tuple[Sound, int, int]]] = []
-        for index, (name, begin, end) in enumerate(heard):
+        for index, (name, begin, end) in enumerate(spans):
             sounds = self._sounds(name)
-            if index < len(spans) and len(spans[index]) == len(sounds):
-                phones.append([(sound_, *span) for sound_, span in zip(sounds, spans[index], strict=True)])
+            if index < len(aligned) and len(aligned[index]) == len(sounds):
+                phones.append([(sound_, *span) for sound_, span in zip(sounds, aligned[index], strict=True)])
             else:
                 phones.append(_even(sounds, begin, end))
         return phones
@@ -235,4 +237,4 @@ def _even(sounds: Pronunciation, begin: int, end: int) -> list[tuple[Sound, int,
 
 
 def _phone(sound: Sound, start_ms: int, end_ms: int) -> Phone:
-    return Phone(shown_ipa(*sound, end_ms - start_ms), start_ms, end_ms)
+    return Phone(display_ipa(*sound, end_ms - start_ms), start_ms, end_ms)

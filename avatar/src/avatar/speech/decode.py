@@ -28,7 +28,7 @@ _FLOATS = ("flt", "fltp", "dbl", "dblp")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What came out of a file: its length, and whether parts of it could not be read."""
+    """The result of decoding a file: its length, and whether parts of it could not be read."""
 
     samples: int
     damaged: bool
@@ -101,7 +101,7 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
     return Decoded(samples, damaged or (declared_s < MAX_AUDIO_S and lost > max(0.5, 0.02 * declared_s)))
 
 
-def resampled(wav: Path, to_hz: int, start_ms: int, end_ms: int) -> Samples:
+def read_resampled(wav: Path, to_hz: int, start_ms: int, end_ms: int) -> Samples:
     """A span of a WAV at another rate (the aligner wants 16 kHz)."""
     resampler = MonoResampler("s16", to_hz, wav.name)
     source_hz = rate_hz(wav)

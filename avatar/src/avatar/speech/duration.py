@@ -33,7 +33,9 @@ Say = Callable[[Script, Voice], SpeechTrack]
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to speak. `pace` is a factor on the voice's own, `pause_ms` is added at each end of a sentence."""
+    """The pace of a voice. `pace` is a factor on the voice's own, `pause_ms` is added at each end of a
+    sentence.
+    """
 
     pace: float = 1.0
     pause_ms: int = 0
@@ -52,12 +54,12 @@ def fit_speech(script: Script, scene: Scene, wished_ms: int, say: Say) -> Speech
         track = say(_with_pauses(script, plan.pause_ms), _at_pace(voice, plan.pace))
     silent_ms = scene.lead_in_ms + scene.tail_ms + LONGEST_ADDED_TAIL_MS
     whole = _with_tail(track, scene, wished_ms)
-    return _told(whole, wished_ms, len(script.tokens), silent_ms, paced=_has_pace(voice))
+    return _note_length(whole, wished_ms, len(script.tokens), silent_ms, paced=_has_pace(voice))
 
 
 def fit_recording(track: SpeechTrack, scene: Scene, wished_ms: int) -> SpeechTrack:
     """The same for speech that somebody has recorded: only the silence behind it is ours to change."""
-    return _told(_with_tail(track, scene, wished_ms), wished_ms, 0, 0, paced=False)
+    return _note_length(_with_tail(track, scene, wished_ms), wished_ms, 0, 0, paced=False)
 
 
 def _next_plan(plan: _Plan, track: SpeechTrack, script: Script, scene: Scene, wished_ms: int) -> _Plan:
@@ -96,8 +98,8 @@ def _at_pace(voice: Voice, pace: float) -> Voice:
 
 
 def _breaks(script: Script) -> list[tuple[int, int]]:
-    """Where pauses may grow: (passage, token) of each sentence's end but the last one. A pause that the
-    script asks for stays as long as it says.
+    """Returns the places of pauses that may grow: (passage, token) of each sentence's end but the last. A
+    pause that the script asks for stays as long as it says.
     """
     found: list[tuple[int, int]] = []
     for number, passage in enumerate(script.passages):
@@ -143,7 +145,9 @@ def _with_tail(track: SpeechTrack, scene: Scene, wished_ms: int) -> SpeechTrack:
     return replace(track, duration_ms=length_ms, phones=phones)
 
 
-def _told(track: SpeechTrack, wished_ms: int, words: int, silent_ms: int, *, paced: bool) -> SpeechTrack:
+def _note_length(
+    track: SpeechTrack, wished_ms: int, words: int, silent_ms: int, *, paced: bool
+) -> SpeechTrack:
     """With a note when the length is not the wished one. `silent_ms`: what does not grow with the words."""
     gap_ms = wished_ms - track.duration_ms
     if abs(gap_ms) <= max(TOLERANCE_MS, TOLERANCE * wished_ms):

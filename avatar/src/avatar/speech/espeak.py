@@ -13,7 +13,7 @@ from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
 from avatar.speech.espeak_process import espeak_lines
 from avatar.speech.markup import Script
-from avatar.speech.pieces import Piece, spoken_pieces
+from avatar.speech.pieces import Piece, split_pieces
 from avatar.speech.wordtimes import WordEvent, phones_from_events, words_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
@@ -24,7 +24,7 @@ SECONDS_PER_WORD = 0.05
 
 @dataclass(frozen=True, slots=True)
 class EspeakEvents:
-    """What the child said. Samples count from the start of the WAV."""
+    """The words and phonemes of the child process. Samples count from the start of the WAV."""
 
     rate_hz: int
     samples: int
@@ -40,10 +40,10 @@ def espeak_language(language: str, voice: EspeakVoice) -> str:
     The voice decides the accent, the scene's language what is read: `de` with an `en-us` voice is read in
     German. The scene's default, `en-us`, lets the voice decide.
     """
-    wanted, named = _plain(language), _plain(voice.voice)
-    if wanted in ("", "en-us") or wanted.split("-")[0] == named.split("-")[0]:
+    language_code, named = _plain(language), _plain(voice.voice)
+    if language_code in ("", "en-us") or language_code.split("-")[0] == named.split("-")[0]:
         return named
-    return wanted
+    return language_code
 
 
 def _plain(language: str) -> str:
@@ -68,7 +68,7 @@ def synthesise(
     `speech.unknown_language`, `speech.unknown_variant`.
     """
     name = espeak_language(language, voice)
-    pieces, notes = spoken_pieces(script, pronunciation, name)
+    pieces, notes = split_pieces(script, pronunciation, name)
     events = _run(voice, name, pieces, wav, lead_in_ms, tail_ms)
     if not events.exact_language:
         main = name.partition("-")[0]

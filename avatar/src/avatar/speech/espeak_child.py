@@ -112,9 +112,9 @@ def _variants(espeak: ctypes.CDLL) -> set[str]:
     return {(voice.identifier or b"").decode("utf-8", "replace").rpartition("/")[2] for voice in variants}
 
 
-def _listed(espeak: ctypes.CDLL, wanted: Any) -> Iterator[_Voice]:
+def _listed(espeak: ctypes.CDLL, pattern: Any) -> Iterator[_Voice]:
     espeak.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
-    listed = espeak.espeak_ListVoices(wanted)
+    listed = espeak.espeak_ListVoices(pattern)
     index = 0
     while listed[index]:
         yield listed[index].contents
@@ -142,7 +142,7 @@ def _speak(espeak: ctypes.CDLL, request: dict[str, Any], wav: wave.Wave_write) -
     piece = offset = 0
     disk_error: OSError | None = None
 
-    def heard(samples: Any, count: int, events: Any) -> int:
+    def on_samples(samples: Any, count: int, events: Any) -> int:
         """Called by the library with sound and events; an exception must not cross it, a 1 stops the
         synthesis.
         """
@@ -165,7 +165,7 @@ def _speak(espeak: ctypes.CDLL, request: dict[str, Any], wav: wave.Wave_write) -
             return 1
         return 0
 
-    callback = _Callback(heard)
+    callback = _Callback(on_samples)
     espeak.espeak_SetSynthCallback(callback)
     for piece, request_piece in enumerate(request["pieces"]):
         offset = wav.tell()

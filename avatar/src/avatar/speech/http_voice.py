@@ -32,7 +32,7 @@ _STREAMING_SIZE = 0x7FFF0000
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """What to post, and where. `key` never appears in a message or in repr()."""
+    """The request of a speech service and its address. `key` never appears in a message or in repr()."""
 
     url: str
     body: dict[str, Any] = field(repr=False)
@@ -68,7 +68,7 @@ def api_key(variable: str | None) -> str | None:
     return value
 
 
-def checked_url(base_url: str) -> httpx.URL:
+def check_url(base_url: str) -> httpx.URL:
     """A web address, or InvalidInput `speech.bad_address`."""
     try:
         url = httpx.URL(base_url.strip())
@@ -171,8 +171,8 @@ def _with_short_body(answer: httpx.Response) -> httpx.Response:
         body += chunk
         if len(body) >= MAX_REFUSAL_BYTES:
             break
-    kept = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
-    return httpx.Response(answer.status_code, headers=kept, content=body[:MAX_REFUSAL_BYTES])
+    headers = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
+    return httpx.Response(answer.status_code, headers=headers, content=body[:MAX_REFUSAL_BYTES])
 
 
 def _save(answer: httpx.Response, target: Path, host: str) -> None:

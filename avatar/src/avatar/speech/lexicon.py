@@ -43,11 +43,11 @@ def build_lexicon(
 ) -> Lexicon:
     """One entry for every distinct word of `words`, as written. Costs one pass over the dictionary file."""
     distinct = list(dict.fromkeys(words))
-    said = {word.strip().casefold(): value.strip() for word, value in pronunciation.items()}
+    by_word = {word.strip().casefold(): value.strip() for word, value in pronunciation.items()}
     entries: dict[str, tuple[Pronunciation, ...]] = {}
     spoken: dict[str, str] = {}
     for word in distinct:
-        value = said.get(bare(word))
+        value = by_word.get(bare(word))
         if (
             value is not None
             and len(value) > 2
@@ -80,13 +80,13 @@ def _from_dictionary(spoken: dict[str, str], dictionary: Path) -> dict[str, tupl
         for word, found in parts.items()
         if found and not re.search(r"[\d%&+@#€$£]|[^\x00-\u024f\u2010-\u2027]", spoken[word])
     }
-    wanted = {part for found in readable.values() for part in found}
+    needed = {part for found in readable.values() for part in found}
     known: dict[str, list[Pronunciation]] = {}
     with dictionary.open(encoding="utf-8") as lines:
         for line in lines:
             name, *phones = line.split()
             name = name.partition("(")[0]
-            if name in wanted and len(known.setdefault(name, [])) < MAX_VARIANTS:
+            if name in needed and len(known.setdefault(name, [])) < MAX_VARIANTS:
                 known[name].append(tuple((phone, IPA[phone]) for phone in phones))
     entries: dict[str, tuple[Pronunciation, ...]] = {}
     for word, found in readable.items():

@@ -1,4 +1,4 @@
-"""What a voice that speaks whole passages is asked for, one passage at a time, and how its sounds are joined;
+"""Speaks a script by passages, one request each, and joins their sounds; for voices of whole passages;
 used by voices behind HTTP and by Piper.
 """
 
@@ -16,7 +16,7 @@ from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.markup import Script, Token
 from avatar.speech.pronunciation import Respeller
 from avatar.speech.sound import WavWriter
-from avatar.speech.timed import Stretch, timed_track
+from avatar.speech.timed import Stretch, build_track
 from avatar.tracks import SpeechNote, SpeechTrack
 
 MAX_PIECE_CHARS = 3000
@@ -54,7 +54,7 @@ def speak_in_passages(
     # A pause at the very start has no words before it.
     pause_ms = 0 if script.passages[0].tokens else script.passages[0].pause_ms
     stretches = _say_all(utterances, say, speaker, wav, lead_in_ms + pause_ms, tail_ms)
-    return timed_track(wav, script.tokens, stretches, language, pronunciation, notes)
+    return build_track(wav, script.tokens, stretches, language, pronunciation, notes)
 
 
 def _say_all(
@@ -112,7 +112,7 @@ def _utterances(script: Script, pronunciation: dict[str, str], notes: list[Speec
             continue
         groups = _sentence_groups(passage.tokens)
         for number, group in enumerate(groups):
-            text = " ".join(respeller.spoken(token.text)[0] for token in group)
+            text = " ".join(respeller.respell(token.text)[0] for token in group)
             utterances.append(_Utterance(text, group, passage.pause_ms if number == len(groups) - 1 else 0))
     return utterances
 
@@ -140,4 +140,4 @@ def _unsupported(script: Script) -> list[SpeechNote]:
         "This voice cannot stress words: *emphasis* shows in the face only.": script.has_emphasis,
         "This voice cannot change its pace within a scene; set the voice's speed.": script.changes_pace,
     }
-    return [SpeechNote("speech.markup_unsupported", said) for said, true in sentences.items() if true]
+    return [SpeechNote("speech.markup_unsupported", message) for message, true in sentences.items() if true]

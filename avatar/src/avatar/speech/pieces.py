@@ -37,7 +37,7 @@ class Piece:
         return max(0, bisect.bisect_right(self.starts, position) - 1)
 
 
-def spoken_pieces(
+def split_pieces(
     script: Script, pronunciation: dict[str, str], language: str
 ) -> tuple[tuple[Piece, ...], list[SpeechNote]]:
     """The pieces of a script, and notes for what the dictionary asks and espeak-ng cannot say."""
@@ -61,7 +61,7 @@ def _piece(tokens: tuple[Token, ...], respeller: Respeller, english: bool) -> Pi
     starts: list[int] = []
     emphasised, rate = False, 1.0
     for token in tokens:
-        spoken, has_phonemes = respeller.spoken(token.text)
+        spoken, has_phonemes = respeller.respell(token.text)
         if english and not has_phonemes and spoken.lower() in ABBREVIATIONS:
             spoken = spoken[:-1]
         phonemes = phonemes or has_phonemes

@@ -90,8 +90,10 @@ def _run(command: list[str], text: str, answer: Path) -> None:
             "speech.piper_failed", f"Piper does not start: {error.strerror}.", "Run it by hand."
         ) from error
     if done.returncode != 0 or not answer.is_file():
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = "".join(char for char in (said[-1] if said else "no message") if char.isprintable())[-200:]
+        output = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = "".join(char for char in (output[-1] if output else "no message") if char.isprintable())[
+            -200:
+        ]
         raise Unavailable(
             "speech.piper_failed",
             f"Piper ended with status {done.returncode}: {reason}.",

@@ -20,21 +20,21 @@ class Respeller:
         self, pronunciation: dict[str, str], notes: list[SpeechNote], *, phonemes_of: str | None
     ) -> None:
         self._notes, self._phonemes_of = notes, phonemes_of
-        self._said: dict[str, tuple[str, bool]] = {}
+        self._respellings: dict[str, tuple[str, bool]] = {}
         for word, value in pronunciation.items():
-            said = self._say(word.strip(), value.strip())
-            if said is not None:
-                self._said[word.strip().casefold()] = said
-        names = sorted(map(re.escape, self._said), key=len, reverse=True)
+            respelling = self._say(word.strip(), value.strip())
+            if respelling is not None:
+                self._respellings[word.strip().casefold()] = respelling
+        names = sorted(map(re.escape, self._respellings), key=len, reverse=True)
         self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)", re.IGNORECASE) if names else None
 
-    def spoken(self, written: str) -> tuple[str, bool]:
-        """What to give the engine for a word, and whether it holds phoneme names."""
+    def respell(self, written: str) -> tuple[str, bool]:
+        """Returns the spelling for the engine, and whether it holds phoneme names."""
         has_phonemes = False
 
         def replace(match: re.Match[str]) -> str:
             nonlocal has_phonemes
-            value, phonemes = self._said.get(match.group().casefold(), (match.group(), False))
+            value, phonemes = self._respellings.get(match.group().casefold(), (match.group(), False))
             has_phonemes = has_phonemes or phonemes
             return value
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketsphinx import Decoder, set_loglevel
 
-from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, model_folder, model_sound, shown_ipa
+from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, display_ipa, model_folder, model_sound
 from avatar.speech.arpabet import IPA
 from avatar.speech.sound import Levels, quiet_spans, quietest_moment
 from avatar.tracks import Phone
@@ -18,8 +18,8 @@ ENERGY_PHONE = "ə"
 ENERGY_STEP_MS = 160
 
 
-def recognised_phones(wav: Path, levels: Levels, length_ms: int) -> list[Phone]:
-    """What an English phone loop hears; [] when it hears nothing. Windows are cut at the quietest moment."""
+def recognise_phones(wav: Path, levels: Levels, length_ms: int) -> list[Phone]:
+    """Returns the phones of an English phone loop; [] for none. Windows are cut at the quietest moment."""
     set_loglevel("FATAL")
     decoder = Decoder(
         hmm=str(model_folder() / "en-us"),
@@ -42,7 +42,7 @@ def recognised_phones(wav: Path, levels: Levels, length_ms: int) -> list[Phone]:
                 continue
             start = start_ms + segment.start_frame * FRAME_MS
             end = min(start_ms + (segment.end_frame + 1) * FRAME_MS, end_ms)
-            phones.append(Phone(shown_ipa(segment.word, ipa, end - start), start, end))
+            phones.append(Phone(display_ipa(segment.word, ipa, end - start), start, end))
     return phones
 
 

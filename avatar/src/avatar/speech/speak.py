@@ -39,8 +39,8 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
         from avatar.speech.supplied import from_recording
 
         pronunciation = {**scene.pronunciation, **script.pronunciation}
-        said = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
-        track = from_recording(resolve(scene.audio), script, *said)
+        arguments = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+        track = from_recording(resolve(scene.audio), script, *arguments)
         return track if scene.duration_ms is None else fit_recording(track, scene, scene.duration_ms)
     if not script.tokens:
         raise InvalidInput(
@@ -57,13 +57,13 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
 
 def _say(scene: Scene, script: Script, voice: Voice, wav: Path) -> SpeechTrack:
     pronunciation = {**scene.pronunciation, **script.pronunciation}
-    said = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+    arguments = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
     if isinstance(voice, EspeakVoice):
-        return synthesise(script, voice, *said)
+        return synthesise(script, voice, *arguments)
     if isinstance(voice, PiperVoice):
         from avatar.speech.piper import from_piper
 
-        return from_piper(script, voice, *said)
+        return from_piper(script, voice, *arguments)
     from avatar.speech.remote import from_service
 
-    return from_service(script, voice, *said)
+    return from_service(script, voice, *arguments)

@@ -79,7 +79,7 @@ class _Reader:
         self._parts: list[str] = []
         self._length = 0
         self._open: list[_Open] = []
-        self._made = Ssml("")
+        self._result = Ssml("")
 
     def read(self, text: str) -> Ssml:
         begin = 0
@@ -98,8 +98,8 @@ class _Reader:
         self._write(_text(text[begin:]))
         while self._open:
             self._close(self._open.pop())
-        self._made.text = "".join(self._parts)
-        return self._made
+        self._result.text = "".join(self._parts)
+        return self._result
 
     def _write(self, part: str) -> None:
         self._parts.append(part)
@@ -129,9 +129,9 @@ class _Reader:
             "none",
             "reduced",
         ):
-            self._made.strong.append(span)
+            self._result.strong.append(span)
         elif one.name == "prosody" and one.rate != 1.0:
-            self._made.rates.append((*span, one.rate))
+            self._result.rates.append((*span, one.rate))
         elif one.name == "sub" and one.attributes.get("alias", "").strip():
             self._substitute(one)
         elif one.name == "say-as":
@@ -150,12 +150,12 @@ class _Reader:
     def _rate(self, attributes: dict[str, str]) -> float:
         if others := sorted(set(attributes) - {"rate"}):
             self._note(f"<prosody> changes the pace alone; {', '.join(others)} is left as it is.")
-        said = attributes.get("rate", "medium").strip().lower()
-        if said in _RATES:
-            return _RATES[said]
-        found = _PERCENT.fullmatch(said)
+        rate = attributes.get("rate", "medium").strip().lower()
+        if rate in _RATES:
+            return _RATES[rate]
+        found = _PERCENT.fullmatch(rate)
         if found is None:
-            self._note(f'<prosody rate="{said}"> is no pace: it is left as it is.')
+            self._note(f'<prosody rate="{rate}"> is no pace: it is left as it is.')
             return 1.0
         amount = float(found[2]) / (100 if found[3] else 1)
         if found[1]:
@@ -167,7 +167,7 @@ class _Reader:
         inner, alias = "".join(self._parts[one.part :]), one.attributes["alias"].strip()
         word = _bare(inner)
         if word:
-            self._made.pronunciation[word] = alias
+            self._result.pronunciation[word] = alias
         else:
             del self._parts[one.part :]
             self._length = one.at
@@ -180,14 +180,14 @@ class _Reader:
             return
         for written in "".join(self._parts[one.part :]).split():
             if (word := _bare(written)) and len(word) > 1:
-                self._made.pronunciation[word] = " ".join(char for char in word if char.isalnum())
+                self._result.pronunciation[word] = " ".join(char for char in word if char.isalnum())
 
     def _note(self, sentence: str) -> None:
-        self._made.notes.append(SpeechNote("speech.markup_unsupported", sentence))
+        self._result.notes.append(SpeechNote("speech.markup_unsupported", sentence))
 
 
 def is_tag(match: re.Match[str]) -> bool:
-    """Whether what `TAG` has found is meant as one. A name in brackets, as in `<Jones>`, is text."""
+    """Returns whether what `TAG` has found is meant as one. A name in brackets, as in `<Jones>`, is text."""
     name = match["tag"]
     return name.lower() in KNOWN or name[0].islower() or bool(match["attributes"])
 
@@ -205,6 +205,6 @@ def _text(part: str) -> str:
 
 
 def _bare(written: str) -> str:
-    """The one word in it, without punctuation around; "" for none or several."""
+    """Returns the one word in it, without punctuation around; "" for none or several."""
     word = re.sub(r"^\W+|\W+$", "", written)
     return "" if any(char.isspace() for char in word) else word

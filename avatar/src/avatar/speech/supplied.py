@@ -9,7 +9,7 @@ from pathlib import Path
 from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.markup import Script
 from avatar.speech.sound import WavWriter
-from avatar.speech.timed import Stretch, timed_track
+from avatar.speech.timed import Stretch, build_track
 from avatar.tracks import SpeechNote, SpeechTrack
 
 
@@ -47,6 +47,6 @@ def from_recording(
             )
         )
     tokens = script.tokens
-    return timed_track(
+    return build_track(
         wav, tokens, [Stretch(0, len(tokens), lead_in_ms, sound_end_ms)], language, pronunciation, notes
     )

@@ -13,7 +13,7 @@ import numpy as np
 from avatar.speech.align import AlignedWord, Aligner
 from avatar.speech.markup import Token
 from avatar.speech.pauses import with_pauses
-from avatar.speech.recognise import energy_phones, recognised_phones
+from avatar.speech.recognise import energy_phones, recognise_phones
 from avatar.speech.sound import Levels, duration_ms, power, quiet_spans, rate_hz
 from avatar.speech.wordtimes import until_last_sound
 from avatar.tracks import Phone, SpeechNote, SpeechTrack, Word
@@ -33,7 +33,7 @@ class Stretch:
     end_ms: int
 
 
-def timed_track(
+def build_track(
     wav: Path,
     tokens: Sequence[Token],
     stretches: Sequence[Stretch],
@@ -71,7 +71,7 @@ def timed_track(
                 )
             )
             words = tuple(word for stretch in stretches for word in spread(tokens, levels, stretch))
-        phones, source = recognised_phones(wav, levels, length_ms), "recognised"
+        phones, source = recognise_phones(wav, levels, length_ms), "recognised"
         if len(phones) < SLOWEST_SOUNDS_PER_SECOND * speech_ms / 1000:
             # A phone loop hears one long noise where nobody speaks.
             phones, source = energy_phones(levels, length_ms), "energy"
@@ -80,13 +80,13 @@ def timed_track(
                     "speech.energy_only", "No speech sounds were recognised: the mouth follows the loudness."
                 )
             )
-    heard = with_pauses(phones, levels, length_ms)
+    with_gaps = with_pauses(phones, levels, length_ms)
     return SpeechTrack(
         wav=wav,
         sample_rate_hz=rate_hz(wav),
         duration_ms=length_ms,
-        words=tuple(until_last_sound(words, heard)),
-        phones=heard,
+        words=tuple(until_last_sound(words, with_gaps)),
+        phones=with_gaps,
         notes=tuple(notes),
         phone_source=source,
     )

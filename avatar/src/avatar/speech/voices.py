@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from avatar.spec import OpenAIVoice, QwenVoice
-from avatar.speech.http_voice import SpeechRequest, api_key, checked_url
+from avatar.speech.http_voice import SpeechRequest, api_key, check_url
 
 RequestMaker = Callable[[str], SpeechRequest]
 
@@ -23,7 +23,7 @@ def _openai(voice: OpenAIVoice) -> RequestMaker:
     """`POST {base}/v1/audio/speech`; a base that already ends in `/v1` (or in the whole path) is taken as it
     is.
     """
-    url = checked_url(voice.base_url)
+    url = check_url(voice.base_url)
     path = url.path.rstrip("/")
     if not path.endswith("/audio/speech"):
         path += "/audio/speech" if path.endswith("/v1") else "/v1/audio/speech"
@@ -47,7 +47,7 @@ def _qwen(voice: QwenVoice, language: str) -> RequestMaker:
     """`POST {base}/tts` with text, voice_id and language; a base with a path of its own is posted to as it
     is.
     """
-    url = checked_url(voice.base_url)
+    url = check_url(voice.base_url)
     address = str(url if url.path.strip("/") else url.copy_with(path="/tts"))
     key = api_key(voice.api_key_env)
 

@@ -35,10 +35,10 @@ def phones_from_events(
             phones.append(Phone(ipa, start_ms, end_ms))
 
     # Language switches come as "(en)" and last nothing.
-    heard = [(ipa, sample) for ipa, sample in events if not ipa.startswith("(")]
+    sounds = [(ipa, sample) for ipa, sample in events if not ipa.startswith("(")]
     add("", 0, sound_begins)
-    for index, (ipa, sample) in enumerate(heard):
-        end = heard[index + 1][1] if index + 1 < len(heard) else samples
+    for index, (ipa, sample) in enumerate(sounds):
+        end = sounds[index + 1][1] if index + 1 < len(sounds) else samples
         if ipa and sample < sound_ends:
             end = min(end, sound_ends)
         add(ipa, max(sample, sound_begins), end)

@@ -86,7 +86,7 @@ def gaze(
 
 
 def _fixations(times: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """When the eyes jump, and where to (gaze units, shape (jumps, 2))."""
+    """Returns the times of the eyes' jumps and their targets (gaze units, shape (jumps, 2))."""
     moments: list[float] = []
     targets: list[tuple[float, float]] = []
     at, aside = float(times[0]) if len(times) else 0.0, False

@@ -1,4 +1,4 @@
-"""How loud the speech is, frame by frame; read from the WAV in blocks so that length does not matter."""
+"""Measures the loudness of speech frame by frame; read from the WAV in blocks, of any length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How lively a speaker is: what a scene says (`Movement`) as the numbers that `control_track` reads."""
+"""Translates the liveliness of a scene (`Movement`) into the numbers that `control_track` reads."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ QUIET_SHARE = {"engine": 0.72, "aligned": 0.72, "recognised": 0.4, "energy": 0.1
 def control_track(
     speech: SpeechTrack, fps: int, seed: int, *, style: MotionStyle | None = None
 ) -> ControlTrack:
-    """What the face does while `speech` is heard: ceil(duration_ms * fps / 1000) frames.
+    """Returns the motion of the face during `speech`: ceil(duration_ms * fps / 1000) frames.
 
     The same speech, fps, seed and style give the same curves, byte for byte. A frame shows its middle, a
     little ahead of the sound. Memory: about 1 MB per minute while it works.
@@ -74,8 +74,8 @@ def _mouth(
     loud = quiet + (1 - quiet) * energy
     touch = closures(shapes, times)
     tuck = tucks(shapes, times)
-    wanted = np.minimum(1.0, CLEAR_SPEECH * style.mouth * curves.gap) * loud
-    gap = limit_speed(wanted * gate * touch, style.gap_per_second / fps)
+    target = np.minimum(1.0, CLEAR_SPEECH * style.mouth * curves.gap) * loud
+    gap = limit_speed(target * gate * touch, style.gap_per_second / fps)
     raise_lip = limit_speed(curves.raise_lip * gate * touch, RAISE_PER_SECOND / fps)
     return {
         "jaw": as_curve(gap * curves.jaw_share, 0, 1),

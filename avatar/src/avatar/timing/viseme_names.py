@@ -28,7 +28,7 @@ _SOUNDS: tuple[tuple[VisemeName, str], ...] = (
 _NAMED: dict[str, VisemeName] = {symbol: name for name, sounds in _SOUNDS for symbol in sounds.split()}
 
 
-def named_visemes(phones: Sequence[Phone], duration_ms: int) -> tuple[TimedViseme, ...]:
+def name_visemes(phones: Sequence[Phone], duration_ms: int) -> tuple[TimedViseme, ...]:
     """The shapes from 0 to `duration_ms` without gaps; equal neighbours are one.
 
     A phoneme of several sounds (diphthong, affricate) is divided evenly, as the mouth of our own faces is.

@@ -1,3 +1,3 @@
-"""What a node of the farm runs: one order from the control plane, its inputs by hash, its outputs back by
+"""Runs one order of the control plane on a node of the farm: its inputs by hash, its outputs back by
 hash.
 """

@@ -23,7 +23,7 @@ from avatar.errors import InvalidInput, Unavailable
 from avatar.work.control import CHUNK_BYTES, Control
 
 FETCH_TRIES = 3
-KEPT_S = 7 * 24 * 3600.0
+RETENTION_S = 7 * 24 * 3600.0
 """What no task has used for so long goes: pictures of people shall not lie about for ever."""
 STALE_PART_S = 24 * 3600.0
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -75,7 +75,7 @@ class BlobCache:
         freed, now = 0, time.time()
         for path, stat in found:
             part = path.suffix == ".part"
-            old = now - stat.st_mtime > (STALE_PART_S if part else KEPT_S)
+            old = now - stat.st_mtime > (STALE_PART_S if part else RETENTION_S)
             if (old or (total - freed > limit and not part)) and _removed(path):
                 freed += stat.st_size
         return freed
@@ -86,7 +86,7 @@ class BlobCache:
                 yield path, path.stat()
 
     def _hold(self, path: Path, sha256: str, size: int) -> bool:
-        """Whether it is there, whole and ours to use until `close`."""
+        """Returns whether it is there, whole and ours to use until `close`."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -142,7 +142,7 @@ def _digest(file: BinaryIO) -> str:
 
 
 def _still_there(path: Path, file: BinaryIO) -> bool:
-    """Whether the path still names the open file: it may have been removed before we held it."""
+    """Returns whether the path still names the open file: it may have been removed before we held it."""
     try:
         return path.stat().st_ino == os.fstat(file.fileno()).st_ino
     except FileNotFoundError:

@@ -81,8 +81,8 @@ def run_child(
 
 def cards_hidden(ours: Mapping[str, str]) -> dict[str, str]:
     """A task of Nomad that was given no card uses none, though its driver may show it all of the node's."""
-    given = any(name in ours for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"))
-    return {"CUDA_VISIBLE_DEVICES": ""} if "NOMAD_ALLOC_ID" in ours and not given else {}
+    has_cards = any(name in ours for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"))
+    return {"CUDA_VISIBLE_DEVICES": ""} if "NOMAD_ALLOC_ID" in ours and not has_cards else {}
 
 
 def _until_end(
@@ -123,7 +123,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 
 def _read_lines(stream: IO[bytes], on_line: Callable[[bytes], None]) -> None:
-    for line in bounded_lines(stream):
+    for line in read_bounded_lines(stream):
         on_line(line)
 
 
@@ -132,7 +132,7 @@ def _read_log(stream: IO[bytes], on_log: Callable[[bytes], None]) -> None:
         on_log(chunk)
 
 
-def bounded_lines(stream: IO[bytes], limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+def read_bounded_lines(stream: IO[bytes], limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
     """Lines without their ends. A longer line than `limit` comes out cut, so that a mad program cannot fill
     our memory.
     """

@@ -134,17 +134,17 @@ class Control:
 
 def _refused(answer: httpx.Response) -> Refused:
     try:
-        said = answer.json()
+        body = answer.json()
     except ValueError:
-        said = {}
-    if not isinstance(said, dict):
-        said = {}
-    detail = said.get("detail") or f"The control plane refuses with status {answer.status_code}."
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    detail = body.get("detail") or f"The control plane refuses with status {answer.status_code}."
     return Refused(
         answer.status_code,
-        str(said.get("code") or "work.refused"),
+        str(body.get("code") or "work.refused"),
         str(detail),
-        str(said.get("hint") or "See the log of the control plane."),
+        str(body.get("hint") or "See the log of the control plane."),
     )
 
 

@@ -13,10 +13,10 @@ def lay_out(order: WorkOrder, folder: Path, cache: BlobCache) -> None:
     """Fetches what the order needs and links its files into `folder`."""
     for blob in order.blobs:
         cache.obtain(blob.sha256, blob.bytes)
-    for wanted in order.files:
-        relative = PurePosixPath(wanted.path)
+    for file in order.files:
+        relative = PurePosixPath(file.path)
         if relative.is_absolute() or ".." in relative.parts:
             raise InvalidInput("work.bad_order", "The order leaves its folder.", "Update the control plane.")
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(cache.obtain(wanted.sha256, wanted.bytes).resolve())
+        target.symlink_to(cache.obtain(file.sha256, file.bytes).resolve())

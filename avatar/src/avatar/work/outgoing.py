@@ -187,8 +187,9 @@ def _is_public(address: Address) -> bool:
 
 
 def _is_of_this_machine(address: Address) -> bool:
-    """Whether a connection arrives at this machine: a kernel then chooses the destination as the source too.
-    No packet is sent."""
+    """Returns whether a connection arrives at this machine: the kernel then uses the destination as source
+    too. No packet is sent.
+    """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -208,10 +209,10 @@ def _save(
 ) -> None:
     packed = answer.headers.get("content-encoding", "identity").strip().lower()
     if answer.status_code != 200 or packed not in ("identity", ""):
-        said = f"{answer.status_code}" if answer.status_code != 200 else f"a body packed with {packed}"
+        reason = f"{answer.status_code}" if answer.status_code != 200 else f"a body packed with {packed}"
         raise InvalidInput(
             "job.not_fetched",
-            f"{what}: {host} answered with {said} instead of the file.",
+            f"{what}: {host} answered with {reason} instead of the file.",
             "Name the file itself: redirects are not followed. A signed URL may have run out.",
         )
     received = 0

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from avatar.errors import AvatarError, Cancelled
 from avatar.spec import Failed, Finished, ProgressLine, parse_progress
-from avatar.spec.progress import outdated_by
+from avatar.spec.progress import index_to_replace
 from avatar.spec.work import Passing, WorkEnd, WorkReport
 from avatar.work.control import Control, Refused
 
@@ -31,7 +31,7 @@ class Reporter:
         self._run = run
         self._stop = stop
         self._lock = threading.Lock()
-        self._bell = threading.Event()
+        self._wake = threading.Event()
         self._lines: list[Passing] = []
         self._log = bytearray()
         self._seq = 0
@@ -47,7 +47,7 @@ class Reporter:
     def start(self) -> None:
         """Says at once that the work runs."""
         self._thread.start()
-        self._bell.set()
+        self._wake.set()
 
     def line(self, raw: bytes) -> None:
         """A line of standard output. The last word is kept, garbage goes to the log."""
@@ -62,7 +62,7 @@ class Reporter:
         self._take(parsed)
 
     def log(self, chunk: bytes) -> None:
-        """What the program writes on standard error; the last part is kept while nobody listens."""
+        """Buffers standard error of the program; the last part is stored until the next report."""
         with self._lock:
             self._log += chunk
             del self._log[:-LOG_BYTES]
@@ -70,7 +70,7 @@ class Reporter:
     def finish(self, end: WorkEnd, patience_s: float) -> None:
         """Delivers the end, also when we were told to stop; raises when that cannot be done in time."""
         self._closing = True
-        self._bell.set()
+        self._wake.set()
         self._thread.join()
         while True:
             report = self._pending or self._next(end)
@@ -88,7 +88,7 @@ class Reporter:
             self.failure = line
         else:
             with self._lock:
-                outdated = outdated_by(line, self._lines)
+                outdated = index_to_replace(line, self._lines)
                 if outdated is not None:
                     del self._lines[outdated]
                 elif len(self._lines) >= MAX_LINES:
@@ -113,8 +113,8 @@ class Reporter:
                 first = False
             if self._pending is not None and not self._send():
                 return
-            self._bell.wait(BATCH_S)
-            self._bell.clear()
+            self._wake.wait(BATCH_S)
+            self._wake.clear()
 
     def _send(self) -> bool:
         """False when there is nobody to tell any more."""

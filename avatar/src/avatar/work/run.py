@@ -129,7 +129,7 @@ class _Run:
             on_log=self._reporter.log,
         )
         result = self._reporter.result if end.ended_by == "itself" and end.returncode == 0 else None
-        told = WorkEnd(
+        report = WorkEnd(
             returncode=end.returncode,
             ended_by=end.ended_by,
             garbage=self._reporter.garbage,
@@ -138,19 +138,21 @@ class _Run:
         )
         if result is not None:
             self._hand_over(result, folder)
-        return told
+        return report
 
     def _hand_over(self, result: Finished, folder: Path) -> None:
         for file in result.files:
-            self._control.put(file.sha256, _promised(file, folder), file.media_type, self._order.patience_s)
+            self._control.put(
+                file.sha256, _output_path(file, folder), file.media_type, self._order.patience_s
+            )
 
 
-def program(given: Sequence[str]) -> list[str]:
+def program(arguments: Sequence[str]) -> list[str]:
     """The avatar program beside us, unless another one is named."""
-    return list(given) or [sys.executable, "-m", "avatar.cli"]
+    return list(arguments) or [sys.executable, "-m", "avatar.cli"]
 
 
-def _promised(file: OutputFile, folder: Path) -> Path:
+def _output_path(file: OutputFile, folder: Path) -> Path:
     """The file of a result, when it is there, inside the folder, and has the promised content."""
     path = (folder / file.path).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():

@@ -6,10 +6,10 @@ that measurements are checked against.
 """
 
 from clipmaker.clip import Clip, Motion, Occluder, make_clip, write_mp4
-from clipmaker.damage import truncated, two_faces, variable_rate
+from clipmaker.damage import truncate, two_faces, variable_rate
 from clipmaker.person import Person, load_person
 
 __all__ = [
-    "Clip", "Motion", "Occluder", "Person", "load_person", "make_clip", "truncated", "two_faces",
+    "Clip", "Motion", "Occluder", "Person", "load_person", "make_clip", "truncate", "two_faces",
     "variable_rate", "write_mp4",
 ]  # fmt: skip

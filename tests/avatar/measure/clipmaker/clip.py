@@ -30,7 +30,7 @@ class Occluder:
 
 @dataclass(frozen=True)
 class Motion:
-    """How the head and the mouth move; a sum of these terms, known at every moment."""
+    """The motion of head and mouth: a sum of these terms, known at every moment."""
 
     yaw_deg: float = 0.0
     """Peak of one slow swing left and right over the clip."""
@@ -49,7 +49,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Clip:
-    """What was drawn, frame by frame: the truth a measurement can be compared with."""
+    """The drawn values, frame by frame: the truth that a measurement is compared with."""
 
     path: Path
     fps: int

@@ -23,7 +23,7 @@ def variable_rate(clip: Clip, path: Path) -> Path:
     return path
 
 
-def truncated(clip: Clip, path: Path, share: float = 0.6) -> Path:
+def truncate(clip: Clip, path: Path, share: float = 0.6) -> Path:
     """The first bytes of the file, as a broken upload leaves them; the index lies in front, so it opens."""
     data = clip.path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])

@@ -1,4 +1,4 @@
-"""Where a face lies in a frame, as a matrix to the crop that LatentSync's networks look at."""
+"""Computes the matrix from a frame to the crop of the face that LatentSync's networks take."""
 
 from __future__ import annotations
 

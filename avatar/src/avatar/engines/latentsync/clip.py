@@ -13,24 +13,50 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, incoming_weight, plan_chunks
+from avatar.engines.latentsync.face_placement import FacePlacement
 from avatar.engines.latentsync.faces import (
     face_mask,
     faces_to_tensor,
     mask_faces,
     mask_to_latent,
+    paste_patch,
     paste_surroundings,
+    warp_back,
 )
-from avatar.engines.latentsync.following import Seen
 from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.sampler import CompiledUNet, Conditions, Sampler
 from avatar.engines.latentsync.shapes import LATENT_CHANNELS, VAE_SCALE
 from avatar.engines.latentsync.vae import FaceCoder
-from avatar.engines.latentsync.warp import laid_onto, lay_back
 from avatar.engines.precision import require_finite
 from avatar.engines.resume_cache import NO_CACHE, ResumeCache, digest, fingerprint
+
+LENGTH = 16
+OVERLAP = 2
+"""Four give seams and flicker of the same size (docs/figures/gpu.md, "Seams") and a sixth more chunks."""
+
+
+def plan_chunks(frames: int, length: int = LENGTH, overlap: int = OVERLAP) -> list[range]:
+    """Chunks of one length that cover `frames` and overlap by `overlap` frames or a little more.
+
+    A frame's result depends on its chunk mates, so no chunk is shorter than the others; only a clip that is
+    shorter than a chunk is one short chunk.
+    """
+    if not 0 <= overlap < length:
+        raise ValueError(f"an overlap of {overlap} does not fit into chunks of {length}")
+    if frames <= length:
+        return [range(frames)] if frames > 0 else []
+    count = -(-(frames - overlap) // (length - overlap))
+    starts = [round(index * (frames - length) / (count - 1)) for index in range(count)]
+    return [range(start, start + length) for start in starts]
+
+
+def incoming_weight(frame: int, before: range, chunk: range) -> float:
+    """Returns the weight of `chunk` against the one before at `frame`: it rises evenly over the overlap."""
+    shared = before.stop - chunk.start
+    return 1.0 if frame >= before.stop else (frame - chunk.start + 1) / (shared + 1)
+
 
 Pixels = npt.NDArray[np.uint8]
 VERSION = "latentsync 3"
@@ -53,18 +79,18 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class FrameInput:
     """One filmed frame: BGR picture, where its face is, the aligned face in RGB, and what is heard then."""
 
     picture: Pixels
-    seen: Seen
+    placement: FacePlacement
     crop: Pixels
     tokens: Tensor
 
 
 @dataclass(slots=True)
 class _PendingFrame:
-    shot: Shot
+    frame_input: FrameInput
     masked_image_latents: Tensor
     reference_latents: Tensor
     latent: Tensor | None = None
@@ -98,7 +124,7 @@ class Clip:
         self._mask = torch.from_numpy(face_mask(settings.side_px)).to(plan.device)
         self._mask_latent = mask_to_latent(self._mask).to(plan.dtype)
 
-    def draw(self, shots: Iterator[Shot], frames: int) -> Iterator[Pixels]:
+    def draw(self, frame_inputs: Iterator[FrameInput], frames: int) -> Iterator[Pixels]:
         """Yields `frames` BGR pictures, one for each shot. Holds at most two chunks of shots, or two for each
         that runs at once.
         """
@@ -110,7 +136,7 @@ class Clip:
         before = range(0)
         for index in range(0, len(chunks), self._plan.chunks):
             group = chunks[index : index + self._plan.chunks]
-            self._encode(shots, pending, group[-1].stop - first - len(pending))
+            self._encode(frame_inputs, pending, group[-1].stop - first - len(pending))
             latents = self._denoise([[pending[frame - first] for frame in chunk] for chunk in group], at_once)
             for chunk, decoded in zip(group, latents, strict=True):
                 for frame, latent in zip(chunk, decoded, strict=True):
@@ -121,13 +147,15 @@ class Clip:
             first = next_start
             yield from self._decode_frames(done)
 
-    def _encode(self, shots: Iterator[Shot], pending: deque[_PendingFrame], count: int) -> None:
+    def _encode(self, frame_inputs: Iterator[FrameInput], pending: deque[_PendingFrame], count: int) -> None:
         """Encodes the next `count` shots, a few at a time."""
-        coming = islice(shots, count)
+        coming = islice(frame_inputs, count)
         with self._on_device(self._networks.vae):
             while batch := list(islice(coming, self._plan.faces)):
                 self._check()
-                faces = faces_to_tensor([shot.crop for shot in batch], self._plan.device, self._plan.dtype)
+                faces = faces_to_tensor(
+                    [frame_input.crop for frame_input in batch], self._plan.device, self._plan.dtype
+                )
                 masked_image_latents = self._coder.encode(mask_faces(faces, self._mask))
                 reference_latents = self._coder.encode(faces)
                 pending.extend(
@@ -143,7 +171,11 @@ class Clip:
         """
         shape = (len(groups), len(groups[0]), *self._noise.shape[1:])
         latents = torch.zeros(shape, device=self._plan.device, dtype=self._plan.dtype)
-        shown = [n for n, group in enumerate(groups) if any(one.shot.seen.strength > 0 for one in group)]
+        shown = [
+            n
+            for n, group in enumerate(groups)
+            if any(one.frame_input.placement.strength > 0 for one in group)
+        ]
         names = {n: self._chunk_digest(groups[n]) for n in shown}
         for n, name in names.items():
             if (found := self._resume_cache.get(name)) is not None:
@@ -156,7 +188,7 @@ class Clip:
                 mask=self._mask_latent,
                 masked_image_latents=torch.stack([one.masked_image_latents for one in groups[n]]),
                 reference_latents=torch.stack([one.reference_latents for one in groups[n]]),
-                audio_embeds=torch.stack([one.shot.tokens for one in groups[n]]).to(self._plan.device),
+                audio_embeds=torch.stack([one.frame_input.tokens for one in groups[n]]).to(self._plan.device),
             )
             for n in shown
         ]
@@ -179,18 +211,22 @@ class Clip:
             self._engine_digest = digest(VERSION, str(self._plan.dtype), repr(self._settings), *prints)
         return digest(
             self._engine_digest,
-            *(one.shot.crop for one in group),
-            *(one.shot.tokens.float().cpu().numpy() for one in group),
+            *(one.frame_input.crop for one in group),
+            *(one.frame_input.tokens.float().cpu().numpy() for one in group),
         )
 
     def _decode_frames(self, done: list[_PendingFrame]) -> Iterator[Pixels]:
-        faces = self._decode_faces([one for one in done if one.shot.seen.strength > 0])
+        faces = self._decode_faces([one for one in done if one.frame_input.placement.strength > 0])
         if self._plan.park:  # it comes onto the card once for all of them
             with self._on_device(self._networks.vae):
                 faces = iter(list(faces))
         for one in done:
             self._check()
-            yield one.shot.picture if one.shot.seen.strength <= 0 else self._paste(one.shot, next(faces))
+            yield (
+                one.frame_input.picture
+                if one.frame_input.placement.strength <= 0
+                else self._paste(one.frame_input, next(faces))
+            )
 
     def _decode_faces(self, shown: list[_PendingFrame]) -> Iterator[Tensor]:
         """Yields decoded faces with their filmed surroundings, a few of them decoded at a time."""
@@ -199,14 +235,19 @@ class Clip:
             self._check()
             decoded = self._coder.decode(torch.stack([_latent(one) for one in batch]))
             require_finite(decoded, INFO.name)
-            filmed = faces_to_tensor([one.shot.crop for one in batch], self._plan.device, decoded.dtype)
+            filmed = faces_to_tensor(
+                [one.frame_input.crop for one in batch], self._plan.device, decoded.dtype
+            )
             yield from paste_surroundings(decoded, filmed, self._mask).float()
 
-    def _paste(self, shot: Shot, face: Tensor) -> Pixels:
-        if shot.seen.matrix is None:
-            return shot.picture
+    def _paste(self, frame_input: FrameInput, face: Tensor) -> Pixels:
+        if frame_input.placement.matrix is None:
+            return frame_input.picture
         bgr = face.flip(0)
-        return laid_onto(shot.picture, lay_back(shot.picture, bgr, shot.seen.matrix, shot.seen.strength))
+        return paste_patch(
+            frame_input.picture,
+            warp_back(frame_input.picture, bgr, frame_input.placement.matrix, frame_input.placement.strength),
+        )
 
     @contextmanager
     def _on_device(self, network: torch.nn.Module) -> Iterator[None]:

@@ -17,17 +17,21 @@ from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import out_of_memory
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
-from avatar.engines.latentsync.clip import Clip, Settings, Shot
-from avatar.engines.latentsync.following import LEAST_EYE_DISTANCE_PX, Followed, Follower, Seen
+from avatar.engines.latentsync.clip import Clip, FrameInput, Settings
+from avatar.engines.latentsync.face_placement import (
+    LEAST_EYE_DISTANCE_PX,
+    FacePlacement,
+    PlacementTracker,
+    TrackingReport,
+)
+from avatar.engines.latentsync.faces import cut_out
 from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
-from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
-from avatar.engines.latentsync.resting import Flags, Lips, Rests, fade_frames, pause_frames
+from avatar.engines.latentsync.pauses import Flags, LipState, PauseFader, fade_frames, pause_frames
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
 from avatar.engines.latentsync.sound import Sound, SoundFile, speech_steps, without_pauses
-from avatar.engines.latentsync.warp import cut_out
-from avatar.engines.latentsync.whisper import feature_blocks, frame_tokens
+from avatar.engines.latentsync.whisper import LogMel, Tail, feature_blocks, frame_tokens
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
@@ -37,7 +41,7 @@ from avatar.face.follow import NARROW_SHARE, NEVER_CLOSE, FaceFollower
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
-__all__ = ["AHEAD_THREADS", "INFO", "Job", "LatentSync", "filmed", "prefetch_frames"]
+__all__ = ["AHEAD_THREADS", "INFO", "Job", "LatentSync", "prefetch_frames", "read_footage"]
 
 _HELD_BYTES = 96 << 20
 """Frames kept in memory while footage plays backwards."""
@@ -55,8 +59,8 @@ OpenTracker = Callable[[], FaceTracker]
 @dataclass(frozen=True, slots=True)
 class Job:
     """video: as people chose it. sound: a WAV of any rate, which has the length of the result. gated: whether
-    pauses are silenced for the networks. tail: see `mel.Tail`. drawn: gives pictures of `size` in place of
-    the video's, as many as `frames`; it runs in a thread of its own.
+    pauses are silenced for the networks. tail: see `whisper.Tail`. drawn: gives pictures of `size` in place
+    of the video's, as many as `frames`; it runs in a thread of its own.
     """
 
     face: VideoFace
@@ -109,39 +113,43 @@ class LatentSync:
         if not self._networks.motion:
             report.notices.append(Notice(code="weights.no_motion", message=_NO_MOTION))
         sound, speech = write_network_sound(job.sound, folder / "heard.f32", gated=job.gated)
-        followed = Followed.over(job.frames)
+        tracking = TrackingReport.for_frames(job.frames)
         clip = Clip(self._networks, self._plan, self._settings, check, resume_cache)
 
-        def shots_of_job() -> Iterator[Shot]:
+        def inputs_of_job() -> Iterator[FrameInput]:
             if self._plan.device.type != "cpu":
                 torch.set_num_threads(AHEAD_THREADS)
-            shots = self._shots(job, sound, followed, report)
-            return shots if job.face.pauses == "drawn" else _fade_into_pauses(shots, speech, job)
+            frame_inputs = self._frame_inputs(job, sound, tracking, report)
+            return (
+                frame_inputs if job.face.pauses == "drawn" else _fade_into_pauses(frame_inputs, speech, job)
+            )
 
-        with ahead(shots_of_job, prefetch_frames(self._settings, self._plan, job.size)) as shots:
-            yield self._translate_card_errors(clip.draw(shots, job.frames), job, followed, report)
+        with ahead(inputs_of_job, prefetch_frames(self._settings, self._plan, job.size)) as frame_inputs:
+            yield self._translate_card_errors(clip.draw(frame_inputs, job.frames), job, tracking, report)
 
     def _translate_card_errors(
-        self, pictures: Iterator[Pixels], job: Job, followed: Followed, report: EngineReport
+        self, pictures: Iterator[Pixels], job: Job, tracking: TrackingReport, report: EngineReport
     ) -> Iterator[Pixels]:
         try:
             with answering_card():
                 yield from pictures
         except torch.cuda.OutOfMemoryError as error:
             raise out_of_memory(error, low=self._plan.park, engine=INFO.name) from error
-        if not followed.found.any():
+        if not tracking.found.any():
             raise InvalidInput(
                 "face.not_found",
                 f"No face was found in any frame of {job.name} that the speech needs.",
                 "Use a video of a well lit person who looks into the camera.",
             )
-        followed.tell(job.name, report)
+        tracking.tell(job.name, report)
 
-    def _shots(self, job: Job, sound: Sound, followed: Followed, report: EngineReport) -> Iterator[Shot]:
+    def _frame_inputs(
+        self, job: Job, sound: Sound, tracking: TrackingReport, report: EngineReport
+    ) -> Iterator[FrameInput]:
         """Yields the inputs of the networks for each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
-        pictures = filmed(job, report) if job.drawn is None else job.drawn()
-        follower = Follower(side)
+        pictures = read_footage(job, report) if job.drawn is None else job.drawn()
+        follower = PlacementTracker(side)
         blocks = feature_blocks(LogMel(sound, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
         with closing(self._open_tracker()) as tracker:
@@ -151,12 +159,17 @@ class LatentSync:
             speaker = FaceFollower(
                 tracker, job.face.face_index, close_below=close, least_eye_px=LEAST_EYE_DISTANCE_PX
             )
-            for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
-                seen = follower.see(speaker.next(picture))
-                followed.note(index, seen)
-                matrix = _centred_crop(picture, side) if seen.matrix is None else seen.matrix
+            for index, (picture, audio_embeds) in enumerate(zip(pictures, tokens, strict=True)):
+                placement = follower.update(speaker.next(picture))
+                tracking.record(index, placement)
+                matrix = _centred_crop(picture, side) if placement.matrix is None else placement.matrix
                 crop = np.ascontiguousarray(cut_out(picture, matrix, side, _CPU)[:, :, ::-1])
-                yield Shot(picture, seen if seen.matrix is not None else Seen(None, 0.0, False), crop, heard)
+                yield FrameInput(
+                    picture,
+                    placement if placement.matrix is not None else FacePlacement(None, 0.0, False),
+                    crop,
+                    audio_embeds,
+                )
 
 
 def prefetch_frames(settings: Settings, plan: Plan, size: tuple[int, int]) -> int:
@@ -165,7 +178,7 @@ def prefetch_frames(settings: Settings, plan: Plan, size: tuple[int, int]) -> in
     return max(_AHEAD_LEAST, min(group, _AHEAD_BYTES // (size[0] * size[1] * 3)))
 
 
-def filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:
+def read_footage(job: Job, report: EngineReport) -> Iterator[Pixels]:
     """Yields the frames of the footage that the result shows."""
     footage = Footage.open(job.video, job.name)
     table, order = select_frames(footage, job)
@@ -218,18 +231,22 @@ def write_network_sound(wav: Path, path: Path, *, gated: bool) -> tuple[SoundFil
     return sound, speech
 
 
-def _fade_into_pauses(shots: Iterator[Shot], speech: Flags, job: Job) -> Iterator[Shot]:
+def _fade_into_pauses(frame_inputs: Iterator[FrameInput], speech: Flags, job: Job) -> Iterator[FrameInput]:
     """Yields the shots, with the strength lowered where the filmed mouth may rest."""
-    lips = Lips()
+    lips = LipState()
     pauses = pause_frames(speech, job.frames, job.fps)
     known = (
-        (shot, lips.see(shot.seen.lips) and bool(pause)) for shot, pause in zip(shots, pauses, strict=True)
+        (frame_input, lips.update(frame_input.placement.lips) and bool(pause))
+        for frame_input, pause in zip(frame_inputs, pauses, strict=True)
     )
-    for shot, shown in Rests[Shot](fade_frames(job.fps)).over(known):
+    for frame_input, shown in PauseFader[FrameInput](fade_frames(job.fps)).apply(known):
         yield (
-            shot
+            frame_input
             if shown == 1
-            else replace(shot, seen=replace(shot.seen, strength=shot.seen.strength * shown))
+            else replace(
+                frame_input,
+                placement=replace(frame_input.placement, strength=frame_input.placement.strength * shown),
+            )
         )
 
 

@@ -1,4 +1,4 @@
-"""What LatentSync declares about itself; read where torch is not installed, too."""
+"""The facts that LatentSync declares; read where torch is not installed, too."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from avatar.engines.latentsync.attention import PositionalEncoding, positional_encoding
 from avatar.engines.latentsync.memory import Plan
-from avatar.engines.latentsync.motion import PositionalEncoding, positional_encoding
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet import LatentSyncUNet
 from avatar.engines.latentsync.vae import open_vae, rename_attention_keys
@@ -23,7 +23,7 @@ ENCODER = "encoder."
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the checkpoints lie."""
+    """Paths of the checkpoints."""
 
     unet: Path
     whisper: Path

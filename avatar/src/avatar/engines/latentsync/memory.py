@@ -1,4 +1,4 @@
-"""How the networks share a card: what is computed at once, in which numbers, what waits in main memory."""
+"""Plans how the networks share a card: batch sizes, precision, and what waits in main memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from avatar.engines.card import opened_card
+from avatar.engines.card import open_card
 from avatar.engines.card_mode import MOUTH, Mode, RequestedMode, choose_mode
 from avatar.engines.precision import Precision, card_dtype, dtype_of
 
@@ -35,12 +35,12 @@ class Plan:
 def plan(requested: RequestedMode = "auto", precision: Precision = "auto") -> Plan:
     """For the first card that torch sees, in the mode that is asked for or `card_mode` decides; without a
     card for the processor, in float32: in parts where `low` is asked for, otherwise one thing at a time, for
-    more at once makes no processor faster. Raises as `opened_card`.
+    more at once makes no processor faster. Raises as `open_card`.
     """
     if not torch.cuda.is_available():
         plain = Plan(torch.device("cpu"), dtype_of(precision, torch.float32))
         return low(plain) if requested == "low" else plain
-    card, dtype = opened_card(MOUTH), card_dtype(precision)
+    card, dtype = open_card(MOUTH), card_dtype(precision)
     mode = choose_mode(MOUTH, card, requested, wide=dtype is torch.float32)
     return in_mode(mode, Plan(torch.device("cuda"), dtype))
 

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from avatar.engines.latentsync.attention import FeedForward
-from avatar.engines.latentsync.motion import NoMotion
+from avatar.engines.latentsync.attention import FeedForward, NoMotion
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet_blocks import ChunkNorm, MidBlock, down_blocks, up_blocks
 

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from avatar.engines.latentsync.attention import SpatialTransformer
-from avatar.engines.latentsync.motion import MotionModule
+from avatar.engines.latentsync.attention import MotionModule, SpatialTransformer
 from avatar.engines.latentsync.shapes import UNetShape
 
 

@@ -79,7 +79,7 @@ class Animator:
                 hook.remove()
 
     def motions(self, crops: Sequence[Pixels]) -> list[Motion]:
-        """What the faces in BGR crops (256, 256, 3) do. Raises as `draw`."""
+        """Returns the motion of the faces in BGR crops (256, 256, 3). Raises as `draw`."""
         return [motion for part in self._in_parts(self._motions, crops) for motion in part]
 
     @torch.inference_mode()
@@ -88,8 +88,8 @@ class Animator:
             raw = self.networks.motion(self._pictures(crops))
             held = torch.cat([raw.kp, raw.exp, raw.t, raw.scale, raw.pitch, raw.yaw, raw.roll], dim=1)
             require_finite(held, INFO.name)
-            told = held.cpu().numpy()
-        kp, exp, t, scale, *angles = np.split(told, np.cumsum([63, 63, 3, 1, 66, 66]), axis=1)
+            rows = held.cpu().numpy()
+        kp, exp, t, scale, *angles = np.split(rows, np.cumsum([63, 63, 3, 1, 66, 66]), axis=1)
         degrees = zip(*(degrees_of(angle).tolist() for angle in angles), strict=True)
         return [
             Motion(
@@ -164,13 +164,15 @@ class Animator:
 
     @torch.inference_mode()
     def _drawn(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
-        made = self.tensor_of(volume, poses)
-        require_finite(made, INFO.name)
-        levels = (made.float() * 255 + 0.5).to(torch.uint8)
+        frames = self.tensor_of(volume, poses)
+        require_finite(frames, INFO.name)
+        levels = (frames.float() * 255 + 0.5).to(torch.uint8)
         return np.ascontiguousarray(levels.flip(1).permute(0, 2, 3, 1).cpu().numpy())
 
     def _in_parts(self, work: Callable[[Sequence[Pixels]], T], crops: Sequence[Pixels]) -> list[T]:
-        """What `work` makes of the crops: at once, or of halves where they are too many for the card."""
+        """Returns the results of `work` for the crops: at once, or of halves where they are too many for the
+        card.
+        """
         try:
             return [work(crops)]
         except torch.OutOfMemoryError as error:
@@ -199,12 +201,12 @@ class Animator:
         return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.device)
 
     def _change(self, network: str, source: Tensor, ratios: Sequence[Array | None]) -> Tensor:
-        """What the perceptron adds to each row; nothing where no ratio is given."""
+        """Returns what the perceptron adds to each row; zero for rows without a ratio."""
         change = torch.zeros_like(source)
         rows = [index for index, ratio in enumerate(ratios) if ratio is not None]
         if rows:
-            given = self._tensor([ratio for ratio in ratios if ratio is not None])
-            change[rows] = retarget(getattr(self.networks, network), source[rows], given)
+            values = self._tensor([ratio for ratio in ratios if ratio is not None])
+            change[rows] = retarget(getattr(self.networks, network), source[rows], values)
         return change
 
 

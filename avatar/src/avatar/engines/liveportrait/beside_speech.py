@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from avatar.engines.liveportrait.drive import LIP_POINTS, DriveStyle, moved, wanted
+from avatar.engines.liveportrait.drive import LIP_POINTS, DriveStyle, move_source, target_motion
 from avatar.engines.liveportrait.motion_values import Array, Motion
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import SourceFace
@@ -26,7 +26,7 @@ BLINK_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Driving:
-    """What a filmed face does in each frame of a scene: where in the template each frame lies, float64
+    """The motion of a filmed face in each frame of a scene: the place of each frame in the template, float64
     (frames,), between two of its rows where the rates differ.
     """
 
@@ -46,7 +46,7 @@ class Driving:
 
     @property
     def blinks(self) -> bool:
-        """Whether the filmed face ever blinks: one that does not would make the photo stare."""
+        """Returns whether the filmed face ever blinks: one that does not would make the photo stare."""
         opened = self.template.rows["eyes"].mean(axis=1)
         return bool((opened < BLINK_SHARE * np.median(opened)).any())
 
@@ -55,7 +55,7 @@ class Driving:
         return (_motion_at(self.template, float(place)) for place in self.places)
 
 
-def driven_poses(
+def driving_poses(
     source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack, driving: Driving
 ) -> Iterator[Pose]:
     """As `spoken_poses`; head, gaze, brows and lids move as the filmed face does since its first frame."""
@@ -67,7 +67,9 @@ def driven_poses(
         exp = filmed.exp.copy()
         exp[lips] = first.exp[lips]
         now = replace(filmed, exp=exp + mouth_shifts(values))
-        driven = moved(source.motion, first, now, wanted(source.motion, first, now, style), style)
+        driven = move_source(
+            source.motion, first, now, target_motion(source.motion, first, now, style), style
+        )
         yield Pose(
             source=keypoints,
             driven=driven.keypoints(),
@@ -99,7 +101,7 @@ def _motion_at(template: MotionTemplate, place: float) -> Motion:
 
 
 def _restless(template: MotionTemplate, places: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """How fast the head moves at each place, float32 (places,): turns and shifts between its neighbours."""
+    """Returns the speed of the head at each place, float32 (places,): turns and shifts between neighbours."""
     rows = places.astype(int)
     pose = np.concatenate(
         [template.rows["rotation"][rows].reshape(len(rows), 9), template.rows["t"][rows]], 1

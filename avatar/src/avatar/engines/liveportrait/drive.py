@@ -43,7 +43,7 @@ def neutral() -> Motion:
     return Motion(still, still, np.eye(3, dtype=np.float32), np.zeros(3, np.float32), 1.0)
 
 
-def wanted(source: Motion, first: Motion, now: Motion, style: DriveStyle) -> tuple[Array, Array]:
+def target_motion(source: Motion, first: Motion, now: Motion, style: DriveStyle) -> tuple[Array, Array]:
     """Expression (21, 3) and rotation (3, 3) that the source should take on, before any smoothing."""
     if not style.relative:
         return now.exp, now.rotation
@@ -51,7 +51,7 @@ def wanted(source: Motion, first: Motion, now: Motion, style: DriveStyle) -> tup
     return source.exp + (now.exp - first.exp), np.asarray(turned, np.float32)
 
 
-def moved(
+def move_source(
     source: Motion,
     first: Motion,
     now: Motion,
@@ -60,7 +60,7 @@ def moved(
     *,
     filmed: bool = False,
 ) -> Motion:
-    """The source with `target` (from `wanted`, perhaps smoothed) in the region that is to move.
+    """The source with `target` (from `target_motion`, perhaps smoothed) in the region that is to move.
 
     filmed: the source is a video. It keeps its own place and size then, and fewer keypoints are replaced.
     """
@@ -84,7 +84,7 @@ def moved(
 
 
 def _replaced(style: DriveStyle, filmed: bool) -> npt.NDArray[np.bool_]:
-    """Which coordinates of the expression the driving face decides, (21, 3)."""
+    """Returns which coordinates of the expression the driving face decides, (21, 3)."""
     mask = np.zeros((KEYPOINTS, 3), np.bool_)
     if style.region in ("lip", "eyes"):
         mask[list(LIP_POINTS if style.region == "lip" else EYE_POINTS)] = True
@@ -98,7 +98,7 @@ def _replaced(style: DriveStyle, filmed: bool) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def smoothed(
+def smooth(
     items: Iterable[tuple[Item, npt.NDArray[np.floating[Any]]]],
     *,
     process: float = PROCESS_VARIANCE,

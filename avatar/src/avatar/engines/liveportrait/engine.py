@@ -9,7 +9,7 @@ import torch
 
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.info import INFO
-from avatar.engines.liveportrait.loading import load_networks, required_files
+from avatar.engines.liveportrait.loading import load_networks, require_files
 from avatar.engines.precision import Precision, card_dtype, dtype_of
 
 __all__ = ["CARD_BATCH", "INFO", "PROCESSOR_BATCH", "batch_of", "open_animator"]
@@ -29,7 +29,7 @@ def open_animator(
     if not card:
         torch.set_num_threads(min(_MOST_THREADS, os.cpu_count() or 1))
     dtype = card_dtype(precision) if card else dtype_of(precision, torch.float32)
-    networks = load_networks(required_files(models))
+    networks = load_networks(require_files(models))
     device = torch.device("cuda" if card else "cpu")
     return Animator(networks, device, dtype, stitching=stitching, strength=strength, compile=compile)
 

@@ -51,13 +51,13 @@ class Film:
         reader: FrameReader[Pixels] = FrameReader(self.footage, self._table, self._picture, 4)
         return reader.read(self._order.tolist())
 
-    def tracked(self, tracker: FaceTracker, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
+    def track(self, tracker: FaceTracker, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
         """Every picture with the landmarks of the chosen face: number `index` from the left in the first
         picture with so many (None: the largest), followed as `FaceFollower` does.
         """
-        return followed(self.decoded_ahead(), tracker, index)
+        return follow_faces(self.decode_ahead(), tracker, index)
 
-    def decoded_ahead(self) -> Iterator[Pixels]:
+    def decode_ahead(self) -> Iterator[Pixels]:
         """As `pictures`, decoded in a thread of its own a few frames before they are asked for."""
         with ahead(self.pictures, room_for(self.footage.width * self.footage.height)) as pictures:
             yield from pictures
@@ -66,10 +66,10 @@ class Film:
         return upright_bgr(frame, self.footage.turns)
 
 
-def followed(
+def follow_faces(
     pictures: Iterable[Pixels], tracker: FaceTracker, index: int | None
 ) -> Iterator[tuple[Pixels, Points | None]]:
-    """See `Film.tracked`."""
+    """See `Film.track`."""
     follower = FaceFollower(tracker, index, close_below=NARROW_SHARE)
     for picture in pictures:
         found = follower.next(picture)
@@ -92,7 +92,7 @@ class DrivingFilm:
         """One pass over the video, keeping a few numbers a frame. Raises `face.not_found`."""
         places, openings = np.zeros((len(film), 3)), np.zeros((len(film), 3))
         seen = np.full(len(film), -1, np.int64)
-        for number, (_, points) in enumerate(film.tracked(tracker, None)):
+        for number, (_, points) in enumerate(film.track(tracker, None)):
             check()
             if points is None:
                 continue
@@ -119,30 +119,30 @@ class DrivingFilm:
         return np.flatnonzero(self.found != np.arange(len(self.found))).tolist()
 
     def faces(self, animator: Animator, batch: int) -> Iterator[DrivingFace]:
-        """What the face does in every frame."""
+        """Yields the motion and the openings of the face in every frame."""
         side = animator.networks.sizes.output_px
         matrix: Matrix = self.frame.matrix(side)
-        made: dict[int, DrivingFace] = {}
+        faces: dict[int, DrivingFace] = {}
         emitted = 0
         for chunk in chunks(self._seen(), batch):
             crops = [shrunk(cut(picture, matrix, side), animator.side_px) for _, picture in chunk]
             for (number, _), motion in zip(chunk, animator.motions(crops), strict=True):
                 *eyes, lips = self.openings[number]
-                made[number] = DrivingFace(motion, Openings(np.array(eyes, np.float32), float(lips)))
-            while emitted < len(self.found) and int(self.found[emitted]) in made:
-                face = made[int(self.found[emitted])]
-                for old in [number for number in made if number < int(self.found[emitted])]:
-                    del made[old]
+                faces[number] = DrivingFace(motion, Openings(np.array(eyes, np.float32), float(lips)))
+            while emitted < len(self.found) and int(self.found[emitted]) in faces:
+                face = faces[int(self.found[emitted])]
+                for old in [number for number in faces if number < int(self.found[emitted])]:
+                    del faces[old]
                 yield face
                 emitted += 1
 
     def _seen(self) -> Iterator[tuple[int, Pixels]]:
-        for number, picture in enumerate(self.film.decoded_ahead()):
+        for number, picture in enumerate(self.film.decode_ahead()):
             if self.found[number] == number:
                 yield number, picture
 
 
-def pictured_face(picture: Pixels, points: Points, animator: Animator) -> DrivingFace:
+def face_of_picture(picture: Pixels, points: Points, animator: Animator) -> DrivingFace:
     """The face of a driving picture (h, w, 3 BGR), cut out as that of a driving video is."""
     side = animator.networks.sizes.output_px
     crop = liveportrait_crop(points, scale=DRIVING_SCALE, lift=DRIVING_LIFT)

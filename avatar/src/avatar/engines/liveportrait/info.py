@@ -1,4 +1,4 @@
-"""What LivePortrait declares about itself; read where torch is not installed, too."""
+"""The facts that LivePortrait declares; read where torch is not installed, too."""
 
 from __future__ import annotations
 

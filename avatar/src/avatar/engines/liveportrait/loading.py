@@ -22,7 +22,7 @@ FILES: Mapping[str, tuple[str, str | None]] = {
 """Our networks, the role of each one's file in the manifest, and which of the file's networks it is."""
 
 
-def required_files(folder: Path) -> dict[str, Path]:
+def require_files(folder: Path) -> dict[str, Path]:
     """Returns the checkpoints by role, from a models folder.
 
     Raises Unavailable `weights.missing` for the first that is not there, with its source and licence.

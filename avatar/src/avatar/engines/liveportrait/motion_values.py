@@ -1,4 +1,4 @@
-"""What a face does in one picture, as numbers: keypoints, expression, pose; needs numpy alone.
+"""The motion of a face in one picture as numbers: keypoints, expression, pose; needs numpy alone.
 
 Formulas: LivePortrait (arXiv 2407.03168), equations 2 and 4.
 """
@@ -26,7 +26,7 @@ class Motion:
     scale: float
 
     def keypoints(self) -> Array:
-        """Where the implicit keypoints are, (21, 3): x right, y down, z inwards, the crop being -1..1."""
+        """Returns the implicit keypoints (21, 3): x right, y down, z inwards, the crop being -1..1."""
         shift = np.array([self.t[0], self.t[1], 0], np.float32)
         placed = np.float32(self.scale) * (self.kp @ self.rotation + self.exp) + shift
         return np.asarray(placed, np.float32)

@@ -46,7 +46,7 @@ def soft_mask(side_px: int) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Paste:
-    """Where a crop lies in a frame of one size: everything that does not change with the crop's content.
+    """The place of a crop in a frame of one size: everything that does not change with the crop's content.
 
     x, y: the frame's pixel where `alpha` begins. alpha: float32 (h, w), the crop's share there. to_place:
     from the crop to the frame from row `y` on.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avatar.engines.liveportrait.drive import DriveStyle, moved, smoothed, wanted
+from avatar.engines.liveportrait.drive import DriveStyle, move_source, smooth, target_motion
 from avatar.engines.liveportrait.motion_values import Array, Motion
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.ratios import OPEN_LIPS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Openings:
-    """How far eyes (2,) and lips are open, height over width; see `ratios`."""
+    """Openings of eyes (2,) and lips, height over width; see `ratios`."""
 
     eyes: Array
     lips: float
@@ -40,7 +40,7 @@ class SourceFace:
 
 @dataclass(frozen=True, slots=True)
 class DrivingFace:
-    """What a driving face does in one frame. Without `openings` it cannot retarget eyes or lips."""
+    """The motion of a driving face in one frame. Without `openings` it cannot retarget eyes or lips."""
 
     motion: Motion
     openings: Openings | None = None
@@ -48,7 +48,7 @@ class DrivingFace:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a face is driven.
+    """Options of how a face is driven.
 
     shut_lips: a source with open lips shuts them before it takes on the motion (relative only).
     eyes, lips: openings are copied from the driving face by the retargeting networks; as published, a
@@ -61,8 +61,8 @@ class Manner:
     lips: bool = False
 
 
-def pictured(face: DrivingFace, rest: Array | None = None) -> Motion:
-    """What a single driving picture's changes are counted from: its own pose with an expression of nothing.
+def rest_motion(face: DrivingFace, rest: Array | None = None) -> Motion:
+    """Returns the motion that a single driving picture is compared with: its own pose at rest.
 
     rest (21, 3): the expression of the same person at rest, when it is known; else that of the model's
     canonical face, which is zero.
@@ -80,29 +80,31 @@ def still_poses(
     """
     for face in driving:
         first = first or face.motion
-        target = wanted(source.motion, first, face.motion, manner.style)
-        yield pose_of(source, moved(source.motion, first, face.motion, target, manner.style), face, manner)
+        target = target_motion(source.motion, first, face.motion, manner.style)
+        yield pose_of(
+            source, move_source(source.motion, first, face.motion, target, manner.style), face, manner
+        )
 
 
-def filmed_poses(
+def video_poses(
     pairs: Iterable[tuple[SourceFace, DrivingFace]], manner: Manner, first: Motion | None = None
 ) -> Iterator[tuple[SourceFace, Pose]]:
     """A video driven by frames. Expression and turn are smoothed, which needs a few frames ahead. With
     `first` it is driven by one picture: there is nothing to smooth.
     """
-    pictured = first is not None
+    from_picture = first is not None
 
     def targets() -> Iterator[tuple[tuple[SourceFace, DrivingFace], Array]]:
         nonlocal first
         for source, face in pairs:
             first = first or face.motion
-            exp, rotation = wanted(source.motion, first, face.motion, manner.style)
+            exp, rotation = target_motion(source.motion, first, face.motion, manner.style)
             yield (source, face), np.concatenate([exp.ravel(), rotation.ravel()])
 
-    for (source, face), values in targets() if pictured else smoothed(targets()):
+    for (source, face), values in targets() if from_picture else smooth(targets()):
         target = values[:-9].reshape(-1, 3), values[-9:].reshape(3, 3)
         begin = first or face.motion
-        motion = moved(source.motion, begin, face.motion, target, manner.style, filmed=True)
+        motion = move_source(source.motion, begin, face.motion, target, manner.style, filmed=True)
         yield source, pose_of(source, motion, face, manner)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from avatar.engines.liveportrait.drive import DriveStyle, moved, neutral, wanted
+from avatar.engines.liveportrait.drive import DriveStyle, move_source, neutral, target_motion
 from avatar.engines.liveportrait.motion_values import Array, Motion, rotation_of
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import SourceFace
@@ -35,7 +35,7 @@ _LEAST_BLINK = 0.02
 
 
 def motion_at(values: Mapping[str, float]) -> Motion:
-    """What one frame of a control track adds to a still face.
+    """Returns the pose of a still face in one frame of a control track.
 
     The track turns to the picture's right, looks down and tilts clockwise for positive angles. Here x is
     right, y down and z inwards, so the nose is at negative z and a positive turn about y takes it left.
@@ -52,7 +52,9 @@ def motion_at(values: Mapping[str, float]) -> Motion:
 
 
 def mouth_shifts(values: Mapping[str, float]) -> Array:
-    """What the mouth's channels of one frame add to the expression (21, 3), but for how far it is open."""
+    """Returns what the mouth's channels of one frame add to the expression (21, 3), but for how far it is
+    open.
+    """
     return _shifts((_SPREAD, max(0.0, values["wide"])), (_PURSE, max(0.0, -values["wide"])))
 
 
@@ -65,14 +67,14 @@ def _shifts(*parts: tuple[Mapping[tuple[int, int], float], float]) -> Array:
 
 
 def lip_gaps(landmarks: FaceLandmarks, track: ControlTrack) -> Array:
-    """How far the lips are to be open in each frame, height over width (frames,)."""
+    """Returns how far the lips are to be open in each frame, height over width (frames,)."""
     corners = landmarks.points[list(layout_of(landmarks.points).lips[2:]), :2]
     mouth_e = float(np.linalg.norm(corners[1] - corners[0])) / max(landmarks.eye_distance_px, 1e-6)
     gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / max(mouth_e, 0.1)
     return np.asarray(gaps, np.float32)
 
 
-def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack) -> Iterator[Pose]:
+def speech_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack) -> Iterator[Pose]:
     """One pose per frame of the track. `landmarks`: the source's, which tell how wide its mouth is."""
     gaps = lip_gaps(landmarks, track)
     style, first = DriveStyle(), neutral()
@@ -80,8 +82,8 @@ def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTra
     for index in range(track.frames):
         values = track.at(index)
         motion = motion_at(values)
-        target = wanted(source.motion, first, motion, style)
-        driven = moved(source.motion, first, motion, target, style).keypoints()
+        target = target_motion(source.motion, first, motion, style)
+        driven = move_source(source.motion, first, motion, target, style).keypoints()
         yield Pose(
             source=keypoints,
             driven=driven,

@@ -1,4 +1,4 @@
-"""How far eyes and lips are open, as LivePortrait measures it, from the points of either detector."""
+"""Measures how far eyes and lips are open as LivePortrait does, from the points of either detector."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from avatar.engines.liveportrait.animator import Animator, Pixels
 from avatar.engines.liveportrait.motion_values import Motion
 from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
 from avatar.engines.liveportrait.pose import Pose
-from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings, SourceFace, filmed_poses
+from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings, SourceFace, video_poses
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.resume_cache import NO_CACHE, Content, ResumeCache, digest
 from avatar.face.anchors import liveportrait_crop
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def openings_of(points: Points) -> Openings:
-    """How far eyes and lips of landmarks (478, 3) are open."""
+    """Returns how far eyes and lips of landmarks (478, 3) are open."""
     return Openings(eye_openings(points), lip_opening(points))
 
 
@@ -71,12 +71,12 @@ class Reenactment:
         first: Motion | None = None,
     ) -> Iterator[Pixels]:
         """Frames (h, w, 3 BGR) with their faces moved, a few frames late; None: no face was seen. `first`:
-        see `filmed_poses`.
+        see `video_poses`.
 
         A lost face is drawn where it was for some frames, then the source shows through.
         """
         waiting: deque[_Shown] = deque()
-        steps = filmed_poses(self._pairs(frames, driving, waiting), manner, first)
+        steps = video_poses(self._pairs(frames, driving, waiting), manner, first)
         for chunk in chunks(steps, self._batch):
             shown = [waiting.popleft() for _ in chunk]
             crops = [
@@ -111,10 +111,10 @@ class Reenactment:
         drawn: Iterator[Pixels] = iter(())
         if missing:
             some = crops if len(crops) == 1 else [crops[index] for index in missing]
-            made = self._animator.draw(volume(some), [poses[index] for index in missing])
-            for index, picture in zip(missing, made, strict=True):
+            frames = self._animator.draw(volume(some), [poses[index] for index in missing])
+            for index, picture in zip(missing, frames, strict=True):
                 self._resume_cache.put(names[index], _packed(picture))
-            drawn = iter(made)
+            drawn = iter(frames)
         return iter([next(drawn) if part is None else _unpacked(part) for part in found])
 
     def _pairs(
@@ -135,10 +135,10 @@ class Reenactment:
                 else:
                     self.lost.append(number)
                 number += 1
-                wanted = 1.0 if last else 0.0
+                target = 1.0 if last else 0.0
                 if missed > HELD_FRAMES:
-                    wanted *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
-                strength = wanted if strength is None else min(wanted, strength + 1 / FADE_IN_FRAMES)
+                    target *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
+                strength = target if strength is None else min(target, strength + 1 / FADE_IN_FRAMES)
                 matrix, openings = last or (_whole(picture, self._crop_px), _SHUT)
                 seen.append((_Shown(picture.copy(), strength), matrix, openings, face))
             motions = self._animator.motions(

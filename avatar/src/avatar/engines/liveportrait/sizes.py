@@ -1,4 +1,4 @@
-"""How wide and deep the networks are; the published checkpoints have `PUBLISHED`, tests use smaller ones."""
+"""Widths and depths of the networks; the published checkpoints have `PUBLISHED`, tests use smaller ones."""
 
 from __future__ import annotations
 

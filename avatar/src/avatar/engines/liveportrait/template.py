@@ -62,7 +62,7 @@ class MotionTemplate:
         return len(self.rows["scale"])
 
     def face(self, index: int) -> DrivingFace:
-        """What the face does in one frame."""
+        """Returns the motion of the face in one frame."""
         row = {name: values[index] for name, values in self.rows.items()}
         motion = Motion(row["kp"], row["exp"], row["rotation"], row["t"], float(row["scale"]))
         return DrivingFace(motion, Openings(row["eyes"], float(row["lips"])))
@@ -179,7 +179,7 @@ def _archive(path: Path) -> dict[str, Any]:
 
 
 def _fault(version: int, fps: float, rows: dict[str, Array], unknown: list[str]) -> str:
-    """What is wrong, or nothing."""
+    """Returns the problem of a template, or an empty text."""
     frames = len(rows["scale"]) if rows["scale"].ndim else 0
     if version != VERSION:
         return f"is of version {version}, and only {VERSION} is known"

@@ -108,7 +108,7 @@ class EyeModel:
         rise = _LOWER_LID_SHARE * shut * gap
         lower = self._lower - rise
         edge = self._upper + shut * (lower - self._upper)
-        eyeball = self._glance(pose, gap)
+        eyeball = self._turn_eye(pose, gap)
         upper_lid = self._upper_lid(shut)
         settled = smoothstep(0.0, 0.16 * self.unit_px, np.asarray(y - lower, np.float32))
         lower_lid = self._sample(self._x, np.asarray(y + rise * (1 - settled), np.float32))
@@ -129,7 +129,7 @@ class EyeModel:
             np.uint8,
         )
 
-    def _glance(self, pose: EyePose, gap: Floats) -> Picture:
+    def _turn_eye(self, pose: EyePose, gap: Floats) -> Picture:
         """The eyeball with its iris moved; its rows stay between the lids, so that no skin slips in."""
         shift = np.float32(GAZE_RADII * self._iris_radius)
         x = self._x - self._iris_weight * shift * np.float32(np.clip(pose.gaze_x, -1, 1))

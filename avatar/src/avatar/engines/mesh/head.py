@@ -128,7 +128,7 @@ class HeadField:
         return np.asarray(soft * np.float32(-BROW_E * self.axes.unit_px), np.float32)
 
     def _moving_strips(self, width: int, height: int) -> Iterator[Strip]:
-        """What can move at all: the rest of the frame is copied, not resampled."""
+        """Returns the box of all that can move: the rest of the frame is copied, not resampled."""
         reach = np.abs(self._dx).max(axis=0) + np.abs(self._dy).max(axis=0) > _STILL_PX
         rows, columns = reach.shape
         for first in range(0, rows, _STRIP_CELLS):
@@ -151,7 +151,7 @@ class HeadField:
         return Region(left, top, right - left, bottom - top)
 
     def backward(self, channels: dict[str, float]) -> Floats:
-        """Where the nodes of the grid come from: float32 (rows, columns, 2) in pixels."""
+        """Returns where the nodes of the grid come from: float32 (rows, columns, 2) in pixels."""
         amounts = np.array([channels[name] for name in _MOTION], np.float32)
         amounts[:3] = np.sin(np.radians(amounts[:3]))
         dx = np.einsum("k,kij->ij", amounts, self._dx)

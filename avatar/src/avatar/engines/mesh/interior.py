@@ -1,4 +1,4 @@
-"""What shows between open lips, throat, tongue and teeth in the colours of the face; for the mouth model."""
+"""Draws throat, tongue and teeth between open lips, in the colours of the face; for the mouth model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth_fields import JAW_E, LOW_E, MouthPose
 from avatar.engines.mesh.palette import MouthPalette
 from avatar.engines.mesh.region import Region
-from avatar.engines.mesh.teeth import Plate, laid_over, lower_teeth, median_colour, tongue, upper_teeth
+from avatar.engines.mesh.teeth import Plate, composite_over, lower_teeth, median_colour, tongue, upper_teeth
 from avatar.face.landmarks import Picture, Points
 
 _TONGUE_SHARE = 0.52
@@ -50,7 +50,7 @@ class MouthInterior:
     def with_upper_teeth(self, shape: MouthShape, own: Plate) -> MouthInterior:
         """With a person's own upper teeth; where those end, drawn ones of their colour go on."""
         drawn = MouthInterior.of(shape, replace(self.palette, teeth=median_colour(own)))
-        return replace(drawn, upper=laid_over(own, drawn.upper))
+        return replace(drawn, upper=composite_over(own, drawn.upper))
 
     def draw(
         self,
@@ -65,7 +65,7 @@ class MouthInterior:
 
         upper_row, lower_row: float32 (box.width,), rows of the lip edges in the patch. uint8 (h, w, 3) BGR.
         """
-        origin_v = closed_line_v(shape)
+        origin_v = lip_line_v(shape)
         jaw = JAW_E * pose.jaw
         lift = (0.05 + 0.10 * pose.jaw) * pose.tongue
         rows = np.arange(box.y, box.y + box.height, dtype=np.float32)[:, None]
@@ -132,7 +132,7 @@ class MouthInterior:
         return np.asarray(np.clip(picture * tinted, 0, 255), np.uint8)
 
 
-def closed_line_v(shape: MouthShape) -> float:
+def lip_line_v(shape: MouthShape) -> float:
     """v of the line where the lips of this face meet when shut: the upper lip's edge, let down a little."""
     middle = np.array([shape.centre], np.float32)
     return float(shape.upper(middle)[0] + min(0.42 * float(shape.gap(middle)[0]), 0.036))

@@ -212,7 +212,7 @@ class MouthModel:
         return np.asarray(sharp + wide, np.float32)
 
     def _maps(self, pose: MouthPose, top: int, bottom: int) -> tuple[Floats, Floats]:
-        """Where the pixels come from, float32 (rows, width, 2): the upper layer to row `bottom`, the
+        """Returns where the pixels come from, float32 (rows, width, 2): the upper layer to row `bottom`, the
         lower from `top`.
         """
         across, upper, lower = self._grid_basis.mix(pose.weights(self.rest_smile))

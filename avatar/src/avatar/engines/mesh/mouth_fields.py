@@ -1,4 +1,4 @@
-"""How the skin around a mouth moves: one displacement field per gesture, above and below the lips.
+"""Computes how the skin around a mouth moves: one displacement field per gesture, above and below the lips.
 
 One continuous field can never part two lips. So there are two: the upper layer carries all above the lip
 line, the

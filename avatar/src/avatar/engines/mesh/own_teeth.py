@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from avatar.engines.base import Pixels
 from avatar.engines.mesh.axes import Floats, smoothstep
-from avatar.engines.mesh.interior import closed_line_v
+from avatar.engines.mesh.interior import lip_line_v
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.teeth import Plate
 
@@ -28,7 +28,7 @@ def own_upper_teeth(picture: Pixels, shape: MouthShape) -> Plate | None:
         np.arange(-reach, reach, 1 / per_e, dtype=np.float32),
         np.arange(_TOP_V, _BOTTOM_V, 1 / per_e, dtype=np.float32),
     )
-    line = np.float32(closed_line_v(shape))
+    line = np.float32(lip_line_v(shape))
     at = shape.axes.to_pixels(np.stack([u + np.float32(shape.centre), v + line], axis=-1))
     taken = cv2.remap(picture, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     pixels = np.asarray(taken, np.uint8)
@@ -75,12 +75,12 @@ def _cutting_edge(bright: npt.NDArray[np.bool_], u: Floats, v: Floats) -> tuple[
     if covered[middle].mean() < _LEAST_COVERAGE or width < 0.10:
         return None, 0.0
     lowest = v[bright.shape[0] - 1 - bright[::-1].argmax(axis=0)]
-    kept = columns
+    inner = columns
     for _ in range(3):  # a bright spot on the lower lip pulls single columns down
-        bend = np.polyfit(u[kept], lowest[kept], 2)
+        bend = np.polyfit(u[inner], lowest[inner], 2)
         away = lowest[columns] - np.polyval(bend, u[columns])
-        kept = columns[(away < 0.012) & (away > -0.03)]
-        if len(kept) < 8:
+        inner = columns[(away < 0.012) & (away > -0.03)]
+        if len(inner) < 8:
             return None, 0.0
     return np.polyval(bend, u).astype(np.float32), width
 

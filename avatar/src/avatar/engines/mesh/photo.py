@@ -20,7 +20,7 @@ from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, smiling
 from avatar.engines.mesh.mouth_fields import MouthPose
 from avatar.engines.mesh.own_teeth import own_upper_teeth
-from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
+from avatar.engines.mesh.preparation import PreparedStage, prepare_stage
 from avatar.face.landmarks import Picture
 from avatar.spec import MediaRef, PhotoFace
 from avatar.tracks import ControlTrack
@@ -28,7 +28,7 @@ from avatar.tracks import ControlTrack
 Pose = dict[str, float]
 
 _BLINK_STEPS, _GAZE_STEPS = 16, 10
-_EYES_KEPT = 48
+_CACHED_EYES = 48
 _FOLDS_SOFTER = 0.6
 
 INFO = EngineInfo(
@@ -53,7 +53,7 @@ def open_photo(
     """
     del fps  # frames are independent: the track decides when what happens
     portrait = resolve(face.portrait) if face.portrait is not None else None
-    prepared = prepared_stage(resolve(face.image), portrait, face.face_index, size, cache)
+    prepared = prepare_stage(resolve(face.image), portrait, face.face_index, size, cache)
     return PhotoEngine(prepared, size, alpha=alpha)
 
 
@@ -101,7 +101,7 @@ class PhotoEngine:
         return Layer(moved, self.head.area.x, self.head.area.y)
 
     def report(self) -> EngineReport:
-        """What is to be said of the portrait."""
+        """Returns the notices about the portrait."""
         return EngineReport(notices=list(self._notices))
 
     def close(self) -> None:
@@ -129,6 +129,6 @@ class PhotoEngine:
         left, right = (eye.draw(pose) for eye in self.eyes)
         with self._eye_lock:
             self._eye_cache[pose] = (left, right)
-            while len(self._eye_cache) > _EYES_KEPT:
+            while len(self._eye_cache) > _CACHED_EYES:
                 self._eye_cache.popitem(last=False)
         return left, right

@@ -22,7 +22,7 @@ from avatar.face.portrait import (
     prepare_portrait,
     save_portrait,
 )
-from avatar.face.search import turned
+from avatar.face.search import rotate_picture
 from avatar.spec import Notice
 
 _STAGE_VERSION = 3
@@ -36,7 +36,7 @@ class PreparedStage:
     notices: tuple[Notice, ...]
 
 
-def prepared_stage(
+def prepare_stage(
     picture: Path, portrait: Path | None, face_index: int | None, size: tuple[int, int], cache: Path
 ) -> PreparedStage:
     """The stage of a photo for an output of `size`, from the cache when it was made before.
@@ -64,7 +64,7 @@ def prepared_stage(
                 measured.height,
                 measured.width,
             )
-            != turned(image, measured.turns).shape[:2]
+            != rotate_picture(image, measured.turns).shape[:2]
         ):
             raise InvalidInput(
                 "portrait.other_picture",
@@ -72,13 +72,15 @@ def prepared_stage(
                 "Prepare this picture, or leave the prepared portrait out.",
             )
     else:
-        measured = cached_portrait(image, picture_hash, face_index, cache)
-    made = PreparedStage(set_stage(turned(image, measured.turns), measured, size), measured.notices())
-    _save_stage(made, path)
-    return made
+        measured = measure_portrait(image, picture_hash, face_index, cache)
+    stage = PreparedStage(
+        set_stage(rotate_picture(image, measured.turns), measured, size), measured.notices()
+    )
+    _save_stage(stage, path)
+    return stage
 
 
-def cached_portrait(image: Picture, picture_hash: str, face_index: int | None, cache: Path) -> Portrait:
+def measure_portrait(image: Picture, picture_hash: str, face_index: int | None, cache: Path) -> Portrait:
     """The prepared portrait of a picture from the cache, measured now when it is not there."""
     which = "largest" if face_index is None else str(face_index)
     name = f"{picture_hash.removeprefix('sha256:')}-{which}-v{VERSION}.{_STAGE_VERSION}.json"
@@ -96,11 +98,11 @@ def cached_portrait(image: Picture, picture_hash: str, face_index: int | None, c
 def upright_size(
     picture: Path, portrait: Path | None, face_index: int | None, cache: Path
 ) -> tuple[int, int]:
-    """(width, height) of the picture once it stands upright. Raises as `prepared_stage`."""
+    """(width, height) of the picture once it stands upright. Raises as `prepare_stage`."""
     if portrait is not None:
         measured = load_portrait(portrait)
     else:
-        measured = cached_portrait(read_picture(picture), file_sha256(picture), face_index, cache)
+        measured = measure_portrait(read_picture(picture), file_sha256(picture), face_index, cache)
     return measured.width, measured.height
 
 
@@ -109,8 +111,8 @@ def _load_stage(path: Path) -> PreparedStage | None:
         with np.load(path, allow_pickle=False) as file:
             mask = file["mask"].astype(np.float32) / np.float32(255)
             stage = Stage(file["pixels"], mask, file["points"])
-            told = (Notice.model_validate_json(str(line)) for line in file["notices"])
-            return PreparedStage(stage, tuple(told))
+            notices = (Notice.model_validate_json(str(line)) for line in file["notices"])
+            return PreparedStage(stage, tuple(notices))
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
@@ -118,13 +120,13 @@ def _load_stage(path: Path) -> PreparedStage | None:
         return None
 
 
-def _save_stage(made: PreparedStage, path: Path) -> None:
+def _save_stage(stage: PreparedStage, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as part, part.open("wb") as file:
         np.savez(
             file,
-            pixels=made.stage.pixels,
-            mask=np.round(made.stage.mask * 255).astype(np.uint8),
-            points=made.stage.points,
-            notices=np.array([notice.model_dump_json() for notice in made.notices], dtype=np.str_),
+            pixels=stage.stage.pixels,
+            mask=np.round(stage.stage.mask * 255).astype(np.uint8),
+            points=stage.stage.points,
+            notices=np.array([notice.model_dump_json() for notice in stage.notices], dtype=np.str_),
         )

@@ -102,7 +102,7 @@ def _resample(
 
 
 def _extend_sides(pixels: Picture, inside: npt.NDArray[np.bool_]) -> Picture:
-    """Where the photo is narrower than the frame: its mirrored, heavily blurred and darkened continuation.
+    """Returns the sides of a photo that is narrower than the frame: mirrored, blurred and darkened.
 
     inside: (w,), the columns that the photo covers.
     """

@@ -48,7 +48,7 @@ class Plate:
         picture += placed[..., :3]
 
 
-def laid_over(top: Plate, below: Plate) -> Plate:
+def composite_over(top: Plate, below: Plate) -> Plate:
     """One plate of the size and grid of `below`, with `top` over it and its cutting edge carried on beside
     it.
     """

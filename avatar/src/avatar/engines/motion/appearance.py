@@ -1,4 +1,4 @@
-"""Whether the mouth of a frame can be seen at all, or a hand, a microphone or nobody is where it should be.
+"""Detects frames whose mouth cannot be seen: a hand, a microphone or nobody is where it should be.
 
 The mesh is fitted to whatever is there and says nothing of what covers a face. So the colours at fixed
 points of the lower face are compared with those of the whole clip; used by the track and the engine.
@@ -40,7 +40,7 @@ def sample(picture: Pixels, points: Points) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How the lower face of one person usually looks: the pattern of its colours, whatever the light."""
+    """The usual look of the lower face of one person: the pattern of its colours, whatever the light."""
 
     pattern: Floats
 

@@ -18,8 +18,8 @@ from avatar.engines.motion.appearance import Likeness, sample
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
-from avatar.engines.motion.kept_mouth import KeptMouth, MouthCache
 from avatar.engines.motion.mouth import VideoMouth
+from avatar.engines.motion.mouth_cache import CachedMouth, MouthCache
 from avatar.engines.motion.steady import MARGIN, Steady, steady
 from avatar.engines.motion.survey import Survey, ranges
 from avatar.engines.motion.teeth import LEAST_GAP_E, MOST_GAP_E, own_upper_teeth
@@ -180,7 +180,7 @@ class MotionEngine:
         )
 
     def _track_folder(self, fps: int) -> Path:
-        """Where all that was measured in this video lies."""
+        """Returns where all that was measured in this video lies."""
         key = cache_key(self._content, self._face.start_ms, fps, self._face.face_index)
         return self._cache / "motion" / key
 
@@ -206,18 +206,18 @@ class MotionEngine:
             self._track_folder(fps),
             {"framing": asdict(framing), "frames": [int(frames[step]) for step in (clearest, *toothy)]},
         )
-        kept = cache.load()
-        if kept is None:
-            kept = KeptMouth(MouthInterior.from_picture(*look(clearest)), None)
+        mouth = cache.load()
+        if mouth is None:
+            mouth = CachedMouth(MouthInterior.from_picture(*look(clearest)), None)
             for step in toothy:
                 upper = own_upper_teeth(*look(step))
                 if upper is not None:
-                    kept = KeptMouth(replace(kept.interior, upper=upper), step)
+                    mouth = CachedMouth(replace(mouth.interior, upper=upper), step)
                     break
-            cache.save(kept)
-        if kept.teeth_from_step is not None:
-            self._report.facts["own_teeth_from_step"] = kept.teeth_from_step
-        return kept.interior
+            cache.save(mouth)
+        if mouth.teeth_from_step is not None:
+            self._report.facts["own_teeth_from_step"] = mouth.teeth_from_step
+        return mouth.interior
 
     def _note_losses(self, survey: Survey, order: npt.NDArray[np.int64]) -> None:
         lost = ranges(~survey.found[order])
@@ -246,19 +246,19 @@ class _SteadyWindow:
 
     def __init__(self, faces: FaceTrack, likeness: Likeness, fps: int) -> None:
         self._faces, self._likeness, self._fps = faces, likeness, fps
-        self._kept: dict[int, tuple[int, Steady | None]] = {}
+        self._blocks: dict[int, tuple[int, Steady | None]] = {}
 
     def at(self, step: int) -> tuple[Points | None, float]:
         """(landmarks in source pixels or None, strength)."""
         number = step // BLOCK
-        if number not in self._kept:
+        if number not in self._blocks:
             first = max(0, number * BLOCK - MARGIN)
             last = min(self._faces.steps, (number + 1) * BLOCK + MARGIN)
-            while len(self._kept) >= 2:
-                self._kept.pop(next(iter(self._kept)))
+            while len(self._blocks) >= 2:
+                self._blocks.pop(next(iter(self._blocks)))
             visible = self._likeness.visible(self._faces.colours(first, last))
-            self._kept[number] = (first, steady(self._faces.raw(first, last), visible, self._fps))
-        first, stretch = self._kept[number]
+            self._blocks[number] = (first, steady(self._faces.raw(first, last), visible, self._fps))
+        first, stretch = self._blocks[number]
         if stretch is None:
             return None, 0.0
         return stretch.points[step - first], float(stretch.strength[step - first])

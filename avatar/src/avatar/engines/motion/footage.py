@@ -107,14 +107,14 @@ class Footage:
                     rows.append((packet.pts, packet.is_keyframe))
             except av.error.FFmpegError as error:
                 log.info("reading %s stopped early: %s", self.path.name, error)
-            promised_ms = float(stream.duration or 0) * tick_ms
+            declared_ms = float(stream.duration or 0) * tick_ms
         rows.sort()
         pts = np.array([row[0] for row in rows], dtype=np.int64)
         times = ((pts - first) * tick_ms).astype(np.float64)
         keep = times <= (end_ms if end_ms is not None else np.inf)
         keys = tuple(int(n) for n in np.flatnonzero([row[1] for row in rows]) if keep[n])
         pts, times = pts[keep], times[keep]
-        complete = not reached_end or promised_ms <= 0 or (len(times) > 0 and times[-1] > promised_ms - 500)
+        complete = not reached_end or declared_ms <= 0 or (len(times) > 0 and times[-1] > declared_ms - 500)
         return FrameTable(pts, times, keys or (0,), complete)
 
 
@@ -170,18 +170,18 @@ class FrameReader(Generic[T]):
             stream.codec_context.thread_count = 2
             frames = self._from(container, stream, numbers[0])
             frame = next(frames, None)
-            made: tuple[int, T] | None = None
+            latest: tuple[int, T] | None = None
             for number in numbers:
-                if made is not None and made[0] == number:
-                    yield number, made[1]
+                if latest is not None and latest[0] == number:
+                    yield number, latest[1]
                     continue
                 while frame is not None and frame.pts is not None and frame.pts < pts[number]:
                     frame = next(frames, None)
                 if frame is None or frame.pts != pts[number]:
                     yield number, None
                     continue
-                made = (number, self._convert(frame))
-                yield made
+                latest = (number, self._convert(frame))
+                yield latest
 
     def _from(
         self, container: av.container.InputContainer, stream: av.VideoStream, number: int

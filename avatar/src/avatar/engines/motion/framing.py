@@ -1,4 +1,4 @@
-"""How a source frame becomes the engine's picture: upright, scaled to cover it, cut round the person."""
+"""Turns a source frame into the engine's picture: upright, scaled to cover it, cut round the person."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class VideoMouth(MouthModel):
         return cls(np.ascontiguousarray(region.of(picture)), region, shape, interior, top_v, outline)
 
     def source_jaw(self, shut_chin_e: float) -> float:
-        """How far the person's own jaw hangs down, in units of `jaw`; a wide smile parts lips without it.
+        """Returns the drop of the person's own jaw in units of `jaw`; a wide smile parts lips without it.
 
         shut_chin_e: distance from nose to chin while the jaw is shut, in E (see `Survey.shut_chin_e`).
         """

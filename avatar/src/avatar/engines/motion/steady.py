@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.face.landmarks import Points
-from avatar.face.turning import shown_by_yaw, yaw_deg
+from avatar.face.turning import visible_share_by_yaw, yaw_deg
 
 Floats = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex128]
@@ -73,7 +73,7 @@ def steady(raw: Points, visible: Floats, fps: int) -> Steady | None:
     whole = _bridged(raw, found)
     smooth = _smoothed(whole)
     uncovered = np.where(found, visible, 1.0)
-    strength = _trust(found, fps) * shown_by_yaw(yaw_deg(smooth)) * uncovered
+    strength = _trust(found, fps) * visible_share_by_yaw(yaw_deg(smooth)) * uncovered
     return Steady(smooth, _rounded(_lowest(strength.astype(np.float32), 7), 5))
 
 

@@ -1,4 +1,4 @@
-"""What the engine wants to know of a whole clip before drawing: where the face is and how it moves."""
+"""Surveys a whole clip before drawing: where the face is and how it moves."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Survey:
         steps = np.flatnonzero(fitting)
         return [int(step) for step in steps[np.argsort(cost[steps])][:count]]
 
-    def lost_ranges(self) -> list[tuple[int, int]]:
+    def ranges_without_face(self) -> list[tuple[int, int]]:
         """Inclusive step ranges in which no face was found."""
         return ranges(~self.found)
 

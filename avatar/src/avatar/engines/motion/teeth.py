@@ -1,4 +1,4 @@
-"""Which frames of a clip may show a person's upper teeth, and how to cut them out; for the motion engine."""
+"""Finds frames of a clip that show a person's upper teeth, and cuts them out; for the motion engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which moment of the footage shows in which frame of the result: the speech sets the length.
+"""Maps frames of the result to moments of the footage: the speech sets the length.
 
 Moments are counted in steps: positions in the chosen range at the frame rate of the result.
 """

@@ -132,11 +132,11 @@ def measure_track(
     tracker: FaceTracker | None = None
     try:
         for number in range((steps + BLOCK - 1) // BLOCK):
-            wanted = frames[number * BLOCK : (number + 1) * BLOCK]
+            block_frames = frames[number * BLOCK : (number + 1) * BLOCK]
             block = cache.load(number)
-            if block is None or len(block.points) < len(wanted):
+            if block is None or len(block.points) < len(block_frames):
                 tracker = tracker or open_tracker()
-                block = _measure_block(footage, table, wanted, FaceFollower(tracker, face_index, last))
+                block = _measure_block(footage, table, block_frames, FaceFollower(tracker, face_index, last))
                 cache.save(number, block)
             last = block.last
     finally:

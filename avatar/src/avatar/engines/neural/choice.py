@@ -1,4 +1,6 @@
-"""Which engine draws a face here: the one that is named, or the best that card, weights and memory allow."""
+"""Chooses the engine that draws a face here: the one that is named, or the best that card, weights and memory
+allow.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def require_weights(engine: EngineName, models: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How an engine stands here; the sentence says what keeps it from running. near: a card is there."""
+    """Availability of an engine here; the sentence names what is missing. near: a card is there."""
 
     state: State
     sentence: str = ""
@@ -64,7 +66,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What engines ask of a machine; tests give other answers."""
+    """The facts of a machine that engines depend on; tests replace them."""
 
     models: Path = field(default_factory=lambda: models_folder(os.environ))
     driver: Callable[[], bool] = card_is_possible
@@ -108,8 +110,8 @@ def _first_line(error: Exception) -> str:
 def _fits(engine: EngineName, card: Card) -> Finding:
     least = ENGINE_NEEDS[engine].compute
     if card.compute < least:
-        said = f"{card.name} is of compute capability {card.compute / 10:.1f}, {least / 10:.1f} is needed"
-        return Finding("card_too_old", said)
+        problem = f"{card.name} is of compute capability {card.compute / 10:.1f}, {least / 10:.1f} is needed"
+        return Finding("card_too_old", problem)
     needed = least_mib(engine)
     if card.budget_mib < needed:
         ours = "" if card.lease_mib is None else f", of which {card.lease_mib} are ours"

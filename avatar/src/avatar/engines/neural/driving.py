@@ -44,7 +44,7 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """What a film is watched with. find: opens what finds its faces. report: where lost ones are told."""
+    """The tools that watch a film. find: opens the tracker. report: receives lost faces."""
 
     animator: Animator
     batch: int
@@ -55,8 +55,8 @@ class Watching:
 
 
 def driving_template(path: Path, name: str, watching: Watching) -> MotionTemplate:
-    """What the person in `path`, which people call `name`, does. Raises InvalidInput `template.*`, `video.*`,
-    `face.not_found`, `driving.still`; Unavailable as `find` and `Animator.motions`.
+    """Returns the motion of the person in `path`, shown as `name`. Raises InvalidInput `template.*`,
+    `video.*`, `face.not_found`, `driving.still`; Unavailable as `find` and `Animator.motions`.
     """
     if is_picture(path):
         raise _still(name)
@@ -70,22 +70,23 @@ def _of_film(path: Path, name: str, using: Watching) -> MotionTemplate:
     with closing(using.find()) as tracker, using.animator.stoppable(using.check):
         declare(tracker, using.report)
         key = f"{_VERSION} {file_sha256(path)} {type(tracker).__name__} {using.animator.identity}"
-        kept = using.cache / "drivings" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
-        watched = _load(kept)
-        if watched is None:
+        cache_path = using.cache / "drivings" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
+        film_motion = _load(cache_path)
+        if film_motion is None:
             film = Film(path, name)
             seen = DrivingFilm.watch(film, tracker, using.check)
             faces = seen.faces(using.animator, using.batch)
-            watched = _Watched(template_of(film.fps, faces), len(seen.lost))
-            _save(watched, kept)
-    if watched.lost:
+            film_motion = _Watched(template_of(film.fps, faces), len(seen.lost))
+            _save(film_motion, cache_path)
+    if film_motion.lost:
         using.report.notices.append(
             Notice(
                 code="face.lost",
-                message=f"No face was found in {watched.lost} frames of {name}: the photo holds still there.",
+                message=f"No face was found in {film_motion.lost} frames of {name}:"
+                " the photo holds still there.",
             )
         )
-    return watched.template
+    return film_motion.template
 
 
 def _load(path: Path) -> _Watched | None:
@@ -101,10 +102,10 @@ def _load(path: Path) -> _Watched | None:
         return None
 
 
-def _save(watched: _Watched, path: Path) -> None:
+def _save(film_motion: _Watched, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as part, part.open("wb") as file:
-        np.savez(file, fps=watched.template.fps, lost=watched.lost, **watched.template.rows)
+        np.savez(file, fps=film_motion.template.fps, lost=film_motion.lost, **film_motion.template.rows)
 
 
 def _still(name: str) -> InvalidInput:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from avatar.engines.base import EngineReport, Layer, Pixels
-from avatar.engines.card import answering_card, opened_card
+from avatar.engines.card import answering_card, open_card
 from avatar.engines.card_memory import OUT_OF_MEMORY, out_of_memory
 from avatar.engines.card_mode import MOUTH, PORTRAIT, Mode, RequestedMode, choose_mode, share_of
 from avatar.engines.latentsync.engine import Job, LatentSync, OpenTracker
@@ -47,9 +47,9 @@ LOW_BATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a face drawn by networks is given beside the face itself. sound: the scene's speech. folder: for
-    what lies on disk meanwhile. kept: what a stopped run had finished of the same.
+class DrawingContext:
+    """The services and files of a face drawn by networks, beside the face itself. sound: the scene's speech.
+    folder: for what lies on disk meanwhile. kept: what a stopped run had finished of the same.
     """
 
     resolve: Callable[[MediaRef], Path]
@@ -78,24 +78,24 @@ class NeuralFace:
         size: tuple[int, int],
         fps: int,
         chosen: Chosen,
-        given: Surroundings,
+        context: DrawingContext,
         *,
         alpha: bool,
     ) -> None:
         self.size = size
         self.info = engine_info(chosen.engine)
-        self._face, self._fps, self._engine, self._given = face, fps, chosen.engine, given
+        self._face, self._fps, self._engine, self._context = face, fps, chosen.engine, context
         self._cutout = Cutout() if alpha else None
         self._report = EngineReport()
         self._running: Generator[Pixels] | None = None
-        asked: RequestedMode = "low" if given.low else "auto"
-        self._wide = given.holder.wide
+        requested: RequestedMode = "low" if context.low else "auto"
+        self._wide = context.holder.wide
         self._precision: Precision = "fp32" if self._wide else "auto"
-        self.mode: Mode = choose_mode(chosen.engine, opened_card(chosen.engine), asked, wide=self._wide)
+        self.mode: Mode = choose_mode(chosen.engine, open_card(chosen.engine), requested, wide=self._wide)
 
     @property
     def takes_least(self) -> bool:
-        """Whether there is no mode that takes less of the card."""
+        """Returns whether there is no mode that takes less of the card."""
         return self.mode == "low"
 
     def items(self, track: ControlTrack) -> Iterator[Pixels]:
@@ -121,7 +121,7 @@ class NeuralFace:
         try:
             with answering_card(), self._stream(track) as pictures:
                 for picture in pictures:
-                    self._given.check()
+                    self._context.check()
                     yield self._layer(picture)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error, low=self.takes_least, engine=self._engine) from error
@@ -141,15 +141,15 @@ class NeuralFace:
 
     @contextmanager
     def _of_video(self, face: VideoFace, track: ControlTrack) -> Iterator[Iterator[Pixels]]:
-        path = self._given.resolve(face.video)
+        path = self._context.resolve(face.video)
         job = self._job(face, track, path, face.video.name or path.name, self.size)
-        find = partial(open_aligning_tracker, self._given.models)
+        find = partial(open_aligning_tracker, self._context.models)
         if self._engine == PORTRAIT:
             portrait = self._portrait()
             batch = self._batch(portrait)
-            given = self._given
+            context = self._context
             yield video_pictures(
-                job, track, portrait.animator, batch, self._report, given.check, given.resume_cache, find
+                job, track, portrait.animator, batch, self._report, context.check, context.resume_cache, find
             )
             return
         with self._mouth(job, find) as pictures:
@@ -162,8 +162,8 @@ class NeuralFace:
         still = still_of(
             face,
             self.size,
-            self._given.resolve,
-            self._given.cache,
+            self._context.resolve,
+            self._context.cache,
             portrait.animator.networks.sizes.output_px,
         )
 
@@ -171,20 +171,20 @@ class NeuralFace:
         self._report.notices.extend(chosen)
         driving = self._driving(face, portrait, track)
 
-        def moved() -> Iterator[Pixels]:
-            batch, given = self._batch(portrait), self._given
+        def move_portrait() -> Iterator[Pixels]:
+            batch, context = self._batch(portrait), self._context
             return photo_pictures(
-                still, track, portrait.animator, batch, given.check, given.resume_cache, driving
+                still, track, portrait.animator, batch, context.check, context.resume_cache, driving
             )
 
         if self._engine == PORTRAIT:
-            yield (still.shown(picture) for picture in moved())
+            yield (still.resize_back(picture) for picture in move_portrait())
             return
         with ExitStack() as stack:
             drawn = (
-                moved
+                move_portrait
                 if together
-                else stack.enter_context(self._pictures_on_disk(moved(), still, track.frames))
+                else stack.enter_context(self._pictures_on_disk(move_portrait(), still, track.frames))
             )
             job = self._job(_stand_in(face), track, Path(), face.image.name or "the photo", still.work_size)
             job = replace(job, drawn=drawn)
@@ -194,22 +194,22 @@ class NeuralFace:
             following = open_tracker if driving is not None else tracker_if_there
             mouth = self._mouth(job, lambda: DrawnFaceTracker(still, following()), beside)
             pictures = stack.enter_context(mouth)
-            yield (still.shown(picture) for picture in pictures)
+            yield (still.resize_back(picture) for picture in pictures)
 
     def _driving(
         self, face: PhotoFace, portrait: models.PortraitModel, track: ControlTrack
     ) -> Driving | None:
         if face.driving is None:
             return None
-        given = self._given
-        path = given.resolve(face.driving)
+        context = self._context
+        path = context.resolve(face.driving)
         watching = Watching(
             portrait.animator,
             self._batch(portrait),
-            given.cache,
-            partial(open_aligning_tracker, given.models),
+            context.cache,
+            partial(open_aligning_tracker, context.models),
             self._report,
-            given.check,
+            context.check,
         )
         template = driving_template(path, face.driving.name or path.name, watching)
         return Driving.over(template, self._fps, track.frames)
@@ -219,10 +219,10 @@ class NeuralFace:
         self, pictures: Iterator[Pixels], still: Still, frames: int
     ) -> Iterator[Callable[[], Iterator[Pixels]]]:
         """Writes all pictures of the first stage to disk, and moves its networks off the card."""
-        path = self._given.folder / "moved.mkv"
+        path = self._context.folder / "moved.mkv"
         try:
             write_pictures(path, pictures, still.work_size, self._fps, frames)
-            self._given.holder.put_away(PORTRAIT)
+            self._context.holder.put_away(PORTRAIT)
             yield lambda: read_pictures(path)
         finally:
             path.unlink(missing_ok=True)
@@ -231,22 +231,24 @@ class NeuralFace:
     def _mouth(
         self, job: Job, tracker: OpenTracker, beside: tuple[str, ...] = ()
     ) -> Iterator[Iterator[Pixels]]:
-        mouth = self._given.holder.lend(
+        mouth = self._context.holder.lend(
             self._mouth_name(),
-            lambda: models.load_mouth(self._given.models, self.mode, self._precision),
+            lambda: models.load_mouth(self._context.models, self.mode, self._precision),
             share_of(MOUTH, self.mode, wide=self._wide).working_mib,
             beside=beside,
         )
-        settings = models.mouth_settings(self._given.seed)
+        settings = models.mouth_settings(self._context.seed)
         engine = LatentSync(mouth.networks, mouth.ways_in(self.mode), settings, tracker=tracker)
-        given = self._given
-        with engine.pictures(job, given.folder, self._report, given.check, given.resume_cache) as pictures:
+        context = self._context
+        with engine.pictures(
+            job, context.folder, self._report, context.check, context.resume_cache
+        ) as pictures:
             yield pictures
 
     def _portrait(self, beside: tuple[str, ...] = ()) -> models.PortraitModel:
-        return self._given.holder.lend(
+        return self._context.holder.lend(
             PORTRAIT,
-            lambda: models.load_portrait(self._given.models, self._precision),
+            lambda: models.load_portrait(self._context.models, self._precision),
             share_of(PORTRAIT, self.mode, wide=self._wide).working_mib,
             beside=beside,
         )
@@ -261,14 +263,14 @@ class NeuralFace:
 
     def _fit_together(self) -> bool:
         shares = [share_of(part, self.mode, wide=self._wide) for part in (PORTRAIT, MOUTH)]
-        return self._given.holder.fits(sum(share.working_mib + share.weights_mib for share in shares))
+        return self._context.holder.fits(sum(share.working_mib + share.weights_mib for share in shares))
 
     def _job(self, face: VideoFace, track: ControlTrack, path: Path, name: str, size: tuple[int, int]) -> Job:
         return Job(
             face=face,
             video=path,
             name=name,
-            sound=self._given.sound,
+            sound=self._context.sound,
             frames=track.frames,
             size=size,
             fps=self._fps,

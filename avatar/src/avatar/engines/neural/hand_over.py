@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from avatar.encode.atomic import known_place
+from avatar.encode.atomic import visible_path
 from avatar.engines.base import Pixels
 from avatar.errors import Unavailable
 from avatar.media_files import open_media
@@ -52,7 +52,7 @@ def read_pictures(path: Path) -> Iterator[Pixels]:
 
 @dataclass(slots=True)
 class _Room:
-    """Whether what is still to come will fit on the disk, as far as what came tells."""
+    """Returns whether the rest will fit on the disk, estimated from what was written so far."""
 
     path: Path
     frames: int
@@ -71,7 +71,7 @@ class _Room:
         coming, free = self._coming_bytes(), shutil.disk_usage(self.path.parent).free
         if coming <= free:
             return
-        place = known_place(self.path)
+        place = visible_path(self.path)
         written, taken = self.keys + self.others, self.key_bytes + self.other_bytes
         raise Unavailable(
             "render.disk_full",

@@ -84,7 +84,7 @@ class ModelHolder:
         return lent
 
     def fits(self, working_mib: int) -> bool:
-        """Whether so much can be had together, if all that is held now makes room."""
+        """Returns whether so much can be had together, if all that is held now makes room."""
         budget = self._budget()
         return budget is None or working_mib * MIB <= budget
 
@@ -111,14 +111,14 @@ class ModelHolder:
         """Names of those that are on the card, the least recently used first."""
         return tuple(name for name, held in self._held.items() if held.on_card)
 
-    def _make_room(self, wanted: int, kept: tuple[str, ...]) -> None:
+    def _make_room(self, needed_bytes: int, pinned: tuple[str, ...]) -> None:
         budget = self._budget()
         if budget is None:
             return
         for name in self.on_card:
-            if sum(held.bytes for held in self._held.values() if held.on_card) + wanted <= budget:
+            if sum(held.bytes for held in self._held.values() if held.on_card) + needed_bytes <= budget:
                 return
-            if name not in kept:
+            if name not in pinned:
                 self.put_away(name)
 
 

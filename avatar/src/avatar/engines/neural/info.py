@@ -1,4 +1,4 @@
-"""What the chain of both engines declares about itself; read where torch is not installed, too."""
+"""The facts that the chain of both engines declares; read where torch is not installed, too."""
 
 from __future__ import annotations
 

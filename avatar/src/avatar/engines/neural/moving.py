@@ -14,15 +14,15 @@ import cv2
 import numpy as np
 
 from avatar.engines.base import EngineReport, Pixels
-from avatar.engines.latentsync.engine import Job, OpenTracker, filmed
+from avatar.engines.latentsync.engine import Job, OpenTracker, read_footage
 from avatar.engines.liveportrait.animator import Animator
-from avatar.engines.liveportrait.beside_speech import Driving, driven_poses
+from avatar.engines.liveportrait.beside_speech import Driving, driving_poses
 from avatar.engines.liveportrait.drive import neutral
-from avatar.engines.liveportrait.filmed import followed
+from avatar.engines.liveportrait.filmed import follow_faces
 from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings
-from avatar.engines.liveportrait.puppet import spoken_poses
+from avatar.engines.liveportrait.puppet import speech_poses
 from avatar.engines.liveportrait.reenactment import Reenactment
-from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
+from avatar.engines.mesh.preparation import PreparedStage, prepare_stage
 from avatar.engines.motion.survey import ranges
 from avatar.engines.resume_cache import NO_CACHE, ResumeCache
 from avatar.errors import Unavailable
@@ -61,7 +61,7 @@ class Still:
     def work_size(self) -> tuple[int, int]:
         return self.size[0] * self.factor, self.size[1] * self.factor
 
-    def shown(self, picture: Pixels) -> Pixels:
+    def resize_back(self, picture: Pixels) -> Pixels:
         """A drawn picture in the size that is asked for."""
         if self.factor == 1:
             return picture
@@ -73,17 +73,17 @@ def still_of(
 ) -> Still:
     """The photo cut as the engine without a card cuts it. `side_px`: what the networks' crop is to measure.
 
-    Raises as `prepared_stage`.
+    Raises as `prepare_stage`.
     """
     portrait = resolve(face.portrait) if face.portrait is not None else None
     image = resolve(face.image)
-    prepared = prepared_stage(image, portrait, face.face_index, size, cache)
+    prepared = prepare_stage(image, portrait, face.face_index, size, cache)
     crop = liveportrait_crop(prepared.stage.points).side
     largest = max(1, math.isqrt(LARGEST_WORK_PX // (size[0] * size[1])))
     factor = min(largest, max(1, math.ceil(side_px / max(crop, 1.0))))
     if factor > 1:
         larger = (size[0] * factor, size[1] * factor)
-        prepared = prepared_stage(image, portrait, face.face_index, larger, cache)
+        prepared = prepare_stage(image, portrait, face.face_index, larger, cache)
     return Still(prepared, size, factor)
 
 
@@ -103,9 +103,9 @@ def photo_pictures(
     with animator.stoppable(check):
         source = drawing.face_of(still.picture, still.face.points)
         poses = (
-            spoken_poses(source, still.face, track)
+            speech_poses(source, still.face, track)
             if driving is None
-            else driven_poses(source, still.face, track, driving)
+            else driving_poses(source, still.face, track, driving)
         )
         for picture in drawing.photo(still.picture, source, poses):
             check()
@@ -129,7 +129,7 @@ def video_pictures(
     manner = Manner(shut_lips=False, lips=True)
     with closing(find()) as tracker, animator.stoppable(check):
         declare(tracker, report)
-        frames = followed(filmed(job, report), tracker, job.face.face_index)
+        frames = follow_faces(read_footage(job, report), tracker, job.face.face_index)
         for picture in drawing.video(frames, _lips(track), manner):
             check()
             yield picture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from avatar.engines.rig.characters import known_characters, load_character
+from avatar.engines.rig.characters import character_names, load_character
 from avatar.engines.rig.engine import RigEngine
 
-__all__ = ["RigEngine", "known_characters", "load_character", "open_rig"]
+__all__ = ["RigEngine", "character_names", "load_character", "open_rig"]
 
 
 def open_rig(character: str, size: tuple[int, int], fps: int, alpha: bool) -> RigEngine:

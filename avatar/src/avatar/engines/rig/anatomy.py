@@ -1,4 +1,6 @@
-"""Ears, nose, neck and soft shading of the face, drawn from a character's skin colours. Used by the character files."""
+"""Ears, nose, neck and soft shading of the face, drawn from a character's skin colours. Used by the character
+files.
+"""
 
 # ruff: noqa: E501 (outlines and gradients are rows of a table: they read best unbroken)
 
@@ -66,7 +68,9 @@ def face(skin: Skin, outline: str, chin: float = 116.0, blush: float = 0.35) -> 
 
 
 def nose(skin: Skin, width: float = 14.0, tip_y: float = 41.0) -> tuple[Shape, ...]:
-    """A nose told by its shade: the bridge's soft side, the tip's light, wings, nostrils and the shadow below."""
+    """A nose told by its shade: the bridge's soft side, the tip's light, wings, nostrils and the shadow
+    below.
+    """
     w, y = width, tip_y
     mid = y / 2
     return (
@@ -87,8 +91,10 @@ def circle(x: float, y: float, radius: float, squash: float = 1.0) -> str:
     return " ".join(f"{x + radius * math.cos(a):.2f},{y + squash * radius * math.sin(a):.2f}" for a in around)
 
 
-def scalloped(outline: str, bump: float, spacing: float, above: float) -> str:
-    """The same closed outline with small round bumps where it lies above `above` (units): the edge of curly hair."""
+def scallop(outline: str, bump: float, spacing: float, above: float) -> str:
+    """The same closed outline with small round bumps where it lies above `above` (units): the edge of curly
+    hair.
+    """
     points, corners = geometry.knots(outline)
     dense = geometry.sample(geometry.bezier(points, corners, closed=True), 12)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(dense, axis=0), axis=1))])
@@ -107,7 +113,7 @@ def scalloped(outline: str, bump: float, spacing: float, above: float) -> str:
     return " ".join(words)
 
 
-def moved(outline: str, dx: float, dy: float) -> str:
+def translate_outline(outline: str, dx: float, dy: float) -> str:
     """The same outline elsewhere: for shadows that a lock or a collar throws."""
     words = []
     for word in outline.split():

@@ -30,7 +30,7 @@ INFO = EngineInfo(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where the figure stands in the picture: pixels per unit, and the pixel of the units' origin."""
+    """Placement of the figure in the picture: pixels per unit, and the pixel of the units' origin."""
 
     scale: float
     x: float

@@ -104,8 +104,8 @@ class EyePair:
                 geometry.band(_lower(upper, -2.0), _lower(upper, 0.20 * self._style.height))
             ),
             skin=geometry.path(geometry.band(crease, upper)) if blink > 0.02 else None,
-            crease=geometry.path(geometry.tapered(_lower(crease[1:-1], 1.2 * blink), 1.5)),
-            lower_line=geometry.path(geometry.tapered(lower[2:], 1.1)),
+            crease=geometry.path(geometry.taper(_lower(crease[1:-1], 1.2 * blink), 1.5)),
+            lower_line=geometry.path(geometry.taper(lower[2:], 1.1)),
             lashes=self._lash_line(upper, blink),
         )
 

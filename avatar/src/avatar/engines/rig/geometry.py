@@ -20,7 +20,7 @@ def knots(text: str) -> tuple[Points, npt.NDArray[np.bool_]]:
     return points, corners
 
 
-def mirrored(points: Points) -> Points:
+def mirror_points(points: Points) -> Points:
     """Left and right exchanged."""
     return np.asarray(points * np.array([-1.0, 1.0]))
 
@@ -105,7 +105,7 @@ def _swell(count: int, start: float, end: float) -> tuple[Points, Points]:
     return differences, profile[:, None]
 
 
-def tapered(line: Points, width: float, start: float = 0.0, end: float = 0.0) -> Points:
+def taper(line: Points, width: float, start: float = 0.0, end: float = 0.0) -> Points:
     """The closed outline (control points) of a stroke that swells to `width` and thins out to its ends.
 
     `start` and `end` are the fractions of `width` left at the ends.

@@ -36,7 +36,7 @@ def strand_outlines(art: Strands) -> dict[str, list[Points]]:
         line: Points = first + (last - first) * drift[:, None]
         start, end = rng.uniform(0.0, 0.22) * art.jitter, 1.0 - rng.uniform(0.0, 0.30) * art.jitter
         line = _between(line, np.linspace(0.0, 1.0, _STEPS), np.linspace(start, end, 7))
-        control = geometry.tapered(line, art.width * rng.uniform(0.45, 1.0))
+        control = geometry.taper(line, art.width * rng.uniform(0.45, 1.0))
         outlines.setdefault(art.colours[index % len(art.colours)], []).append(control)
     return outlines
 
@@ -58,6 +58,6 @@ def curl_outlines(art: Curls, mask: skia.Path) -> dict[str, list[Points]]:
         angles = start + np.linspace(0.0, rng.uniform(2.0, 3.2), 4)
         arc = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
         tint = art.colours[placed % len(art.colours)]
-        outlines.setdefault(tint, []).append(geometry.tapered(arc, art.width))
+        outlines.setdefault(tint, []).append(geometry.taper(arc, art.width))
         placed += 1
     return outlines

@@ -71,7 +71,7 @@ class MouthPart:
         x = lines.half_width
         for side in (-1.0, 1.0):
             fold = np.array([[18.5, -25.0], [x + 1.5, -17.0], [x + 6.0, -8.0], [x + 6.2, 1.0]]) * [side, 1.0]
-            canvas.drawPath(geometry.path(geometry.tapered(fold, 2.2)), brush)
+            canvas.drawPath(geometry.path(geometry.taper(fold, 2.2)), brush)
 
     def _draw_inside(self, canvas: skia.Canvas, pose: Pose, lines: LipLines) -> None:
         s = self._style
@@ -155,11 +155,11 @@ class MouthPart:
         self._spot(canvas, -2.0, lines.floor + (lines.chin_side - lines.floor) * 0.42, 10.0, self._gloss)
         if lines.floor - lines.roof < 1.2:
             seam = (lines.inner_upper + lines.inner_lower) / 2
-            canvas.drawPath(geometry.path(geometry.tapered(seam, 1.3, 0.5, 0.5)), self._line)
+            canvas.drawPath(geometry.path(geometry.taper(seam, 1.3, 0.5, 0.5)), self._line)
         for end, sign in ((0, -1.0), (-1, 1.0)):
             x, y = lines.outer_upper[end]
             dimple = np.array([[x - 2.6 * sign, y + 0.3], [x, y], [x + 1.4 * sign, y - 1.0]])
-            canvas.drawPath(geometry.path(geometry.tapered(dimple, 1.5)), self._dimple)
+            canvas.drawPath(geometry.path(geometry.taper(dimple, 1.5)), self._dimple)
 
 
 def _lower(line: Points, by: float) -> Points:

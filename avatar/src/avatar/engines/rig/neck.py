@@ -10,7 +10,7 @@ import skia
 from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Art
 from avatar.engines.rig.paint import paint
-from avatar.engines.rig.pose import Pose, mapped
+from avatar.engines.rig.pose import Pose, map_points
 from avatar.engines.rig.sheet import Sheet
 
 JAW_Y, CHEST_Y = 70.0, 180.0
@@ -30,6 +30,6 @@ class Neck:
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         for control, share, closed, brush in self._parts:
-            with_head = mapped(pose.head, pose.turn(control, DEPTH))
-            with_body = mapped(pose.body, control)
+            with_head = map_points(pose.head, pose.turn(control, DEPTH))
+            with_body = map_points(pose.body, control)
             canvas.drawPath(geometry.path(with_head * (1.0 - share) + with_body * share, closed), brush)

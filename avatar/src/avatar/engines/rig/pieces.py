@@ -71,7 +71,7 @@ def _curls(art: Curls, mask: skia.Path) -> list[Piece]:
 
 def _shape(shape: Shape, masks: dict[str, skia.Path]) -> list[Piece]:
     outline = _outline(shape)
-    outlines = [outline, geometry.mirrored(outline)] if shape.mirror == "twin" else [outline]
+    outlines = [outline, geometry.mirror_points(outline)] if shape.mirror == "twin" else [outline]
     result = []
     for index, control in enumerate(outlines):
         contours: tuple[Points, ...] = (control,)
@@ -102,11 +102,11 @@ def _outline(shape: Shape) -> Points:
     points, corners = geometry.knots(shape.outline)
     if shape.mirror == "half":
         back = np.flatnonzero(np.abs(points[:, 0]) > 1e-6)[::-1]
-        points = np.concatenate([points, geometry.mirrored(points[back])])
+        points = np.concatenate([points, geometry.mirror_points(points[back])])
         corners = np.concatenate([corners, corners[back]])
     control = geometry.bezier(points, corners, shape.closed)
     if shape.taper > 0:
-        return geometry.tapered(geometry.sample(control, 4), shape.taper)
+        return geometry.taper(geometry.sample(control, 4), shape.taper)
     return control
 
 

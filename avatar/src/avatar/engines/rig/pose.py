@@ -1,4 +1,4 @@
-"""Where head and body are in each frame of a control track. Made by the engine, used by every part."""
+"""Computes head and body in each frame of a control track. The engine calls it, every part reads it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def surface(points: Points) -> npt.NDArray[np.float64]:
 
 
 def jaw_weight(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How much of the chin's drop reaches height `y`: none above the nose, all from the lower lip down."""
+    """Returns the share of the chin's drop at `y`: none above the nose, all from the lower lip down."""
     t = np.clip((y - 38.0) / 72.0, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
 
@@ -91,7 +91,7 @@ class Pose:
         return matrix
 
 
-def mapped(matrix: skia.Matrix, points: Points) -> Points:
+def map_points(matrix: skia.Matrix, points: Points) -> Points:
     """Apply an affine skia matrix to points (n, 2)."""
     m = [matrix.get(k) for k in range(6)]
     return np.stack([points @ np.array([m[0], m[1]]) + m[2], points @ np.array([m[3], m[4]]) + m[5]], axis=1)

@@ -46,11 +46,11 @@ def read_checkpoint(path: Path, *, part: str | None = None) -> Tensors:
     """
     torch = import_torch()
     loaded = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path, torch)
-    return unwrapped(loaded, path.name, torch, part)
+    return unwrap(loaded, path.name, torch, part)
 
 
-def unwrapped(loaded: Any, name: str, torch: Any, part: str | None = None) -> Tensors:
-    """The one state dict that is meant in what a file held."""
+def unwrap(loaded: Any, name: str, torch: Any, part: str | None = None) -> Tensors:
+    """Returns the one state dict that is meant in what a file held."""
     if part is not None:
         if not isinstance(loaded, Mapping) or part not in loaded:
             found = ", ".join(sorted(map(str, loaded))[:8]) if isinstance(loaded, Mapping) else "no parts"

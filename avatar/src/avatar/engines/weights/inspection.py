@@ -24,7 +24,7 @@ _ONNX_IR_VERSION, _ONNX_GRAPH = 1, 7
 
 
 def inspect(path: Path, entry: WeightFile) -> int:
-    """How many tensors the file holds (0: not counted), when it is what `entry` describes.
+    """Returns how many tensors the file holds (0: not counted), when it is what `entry` describes.
 
     Raises InvalidInput `weights.unsafe`, `weights.unreadable` or `weights.wrong_file`.
     """
@@ -71,12 +71,15 @@ def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             header: dict[str, Any] = json.loads(file.read(length))
         room = path.stat().st_size - 8 - length
         shapes = {}
-        for name, told in header.items():
+        for name, entry_form in header.items():
             if name == "__metadata__":
                 continue
-            shape = tuple(int(side) for side in told["shape"])
-            start, end = told["data_offsets"]
-            if end - start != math.prod(shape) * _ITEM_BYTES[told["dtype"]] or not 0 <= start <= end <= room:
+            shape = tuple(int(side) for side in entry_form["shape"])
+            start, end = entry_form["data_offsets"]
+            if (
+                end - start != math.prod(shape) * _ITEM_BYTES[entry_form["dtype"]]
+                or not 0 <= start <= end <= room
+            ):
                 raise ValueError(f"{name} lies outside of it")
             shapes[name] = shape
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:

@@ -70,57 +70,59 @@ def strict_load_tensors(
 ) -> LoadReport:
     """As `strict_load`, for tensors that are already read (and perhaps folded); `name` is the file's."""
     torch = import_torch()
-    given = {rename(key) if rename else key: value for key, value in tensors.items()}
-    if len(given) != len(tensors):
+    loaded = {rename(key) if rename else key: value for key, value in tensors.items()}
+    if len(loaded) != len(tensors):
         raise InvalidInput("weights.mismatch", f"{name} holds the same tensor under two names.")
-    wanted = dict(module.state_dict())
-    missing = [key for key in wanted if key not in given]
+    expected = dict(module.state_dict())
+    missing = [key for key in expected if key not in loaded]
     absent = {key for key in missing if constants is not None and constants(key)}
     for group in optional:
-        members = [key for key in wanted if group(key) and key not in absent]
-        if members and not any(key in given for key in members):
+        members = [key for key in expected if group(key) and key not in absent]
+        if members and not any(key in loaded for key in members):
             absent.update(members)
-    shared = [key for key in wanted if key in given]
+    shared = [key for key in expected if key in loaded]
     _refuse(
         name,
         type(module).__name__,
         missing=[key for key in missing if key not in absent],
-        unknown=[key for key in given if key not in wanted],
+        unknown=[key for key in loaded if key not in expected],
         shapes=[
-            _shapes(key, given[key], wanted[key]) for key in shared if not _alike(given[key], wanted[key])
+            _shapes(key, loaded[key], expected[key])
+            for key in shared
+            if not _alike(loaded[key], expected[key])
         ],
         values=[
             key
             for key in shared
-            if constants is not None and constants(key) and not _equal(torch, given[key], wanted[key])
+            if constants is not None and constants(key) and not _equal(torch, loaded[key], expected[key])
         ],
     )
-    virtual = any(tensor.is_meta for tensor in wanted.values())
+    virtual = any(tensor.is_meta for tensor in expected.values())
     if virtual:
-        given = {
+        loaded = {
             key: value.to(dtype) if dtype is not None and value.is_floating_point() else value
-            for key, value in given.items()
+            for key, value in loaded.items()
         }
-    module.load_state_dict({key: given[key] for key in shared}, strict=False, assign=virtual)
-    return LoadReport(loaded=len(shared), absent=tuple(key for key in wanted if key in absent))
+    module.load_state_dict({key: loaded[key] for key in shared}, strict=False, assign=virtual)
+    return LoadReport(loaded=len(shared), absent=tuple(key for key in expected if key in absent))
 
 
-def _alike(given: Any, wanted: Any) -> bool:
-    return bool(given.shape == wanted.shape and given.is_floating_point() == wanted.is_floating_point())
+def _alike(loaded: Any, expected: Any) -> bool:
+    return bool(loaded.shape == expected.shape and loaded.is_floating_point() == expected.is_floating_point())
 
 
-def _shapes(key: str, given: Any, wanted: Any) -> str:
-    return f"{key} is {_form(given)} instead of {_form(wanted)}"
+def _shapes(key: str, loaded: Any, expected: Any) -> str:
+    return f"{key} is {_form(loaded)} instead of {_form(expected)}"
 
 
 def _form(tensor: Any) -> str:
     return ("" if tensor.is_floating_point() else "integer ") + ("x".join(map(str, tensor.shape)) or "scalar")
 
 
-def _equal(torch: Any, given: Any, wanted: Any) -> bool:
-    if wanted.is_meta or given.shape != wanted.shape:
+def _equal(torch: Any, loaded: Any, expected: Any) -> bool:
+    if expected.is_meta or loaded.shape != expected.shape:
         return True  # nothing to compare with; a shape is told on its own
-    return bool(torch.allclose(given.float(), wanted.float(), rtol=1e-3, atol=1e-3))
+    return bool(torch.allclose(loaded.float(), expected.float(), rtol=1e-3, atol=1e-3))
 
 
 def _refuse(

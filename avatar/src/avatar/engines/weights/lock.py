@@ -18,7 +18,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class Pin(BaseModel):
-    """What a file was when it was added."""
+    """The state of a file when it was added."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +51,7 @@ def read_pins(folder: Path) -> Pins:
 
 
 @contextmanager
-def changed_pins(folder: Path) -> Iterator[Pins]:
+def edit_pins(folder: Path) -> Iterator[Pins]:
     """The pins to change; written at the end, whole or not at all, one writer at a time."""
     with (folder / f".{LOCK_FILE}").open("a") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)

@@ -32,7 +32,7 @@ _STORAGES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TensorForm:
-    """What a file says of a tensor: its shape."""
+    """The declaration of a tensor in a file: its shape."""
 
     shape: tuple[int, ...]
 
@@ -88,7 +88,7 @@ def require_harmless(path: Path) -> None:
 
 
 def read_torch_forms(path: Path) -> Any:
-    """What a torch file holds, every tensor replaced by its `TensorForm`; no number is read."""
+    """Returns the content of a torch file, every tensor replaced by its `TensorForm`; no number is read."""
     try:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
@@ -131,9 +131,9 @@ def _read_legacy(file: BinaryIO, name: str) -> Any:
 
 
 def _unreadable(name: str, error: Exception) -> InvalidInput:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
     return InvalidInput(
         "weights.unreadable",
-        f"{name} cannot be read as a checkpoint: {said}.",
+        f"{name} cannot be read as a checkpoint: {reason}.",
         "It may have been cut short: fetch it again from where `models list` says.",
     )

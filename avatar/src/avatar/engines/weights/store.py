@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from avatar.engines.weights.inspection import inspect
-from avatar.engines.weights.lock import LOCK_FILE, Pin, changed_pins, read_pins, sha256_of
+from avatar.engines.weights.lock import LOCK_FILE, Pin, edit_pins, read_pins, sha256_of
 from avatar.engines.weights.manifest import WeightFile, manifest, weight_file
 from avatar.engines.weights.voice_card import card_of, read_voice_card
 from avatar.errors import InvalidInput, Unavailable
@@ -58,7 +58,7 @@ class ModelStore:
         self.folder = folder
 
     def require(self, role: str, name: str | None = None) -> Path:
-        """Where the weights of a role lie; for engines, which load them strictly.
+        """Returns the path of the weights of a role; for engines, which load them strictly.
 
         Raises Unavailable `weights.missing`, and InvalidInput `weights.changed` when the file has not the
         size it was pinned with. Contents are compared by `verify`: hashing gigabytes at each start takes too
@@ -94,9 +94,9 @@ class ModelStore:
 
     def verify(self, roles: tuple[str, ...] = ()) -> list[Found]:
         """Hashes and opens what is there (of these roles); what is missing counts when its role is named."""
-        wanted = {weight_file(role).role for role in roles}
-        chosen = [one for one in self.survey() if one.file.role in wanted or not wanted]
-        return [self._verified(one) for one in chosen if wanted or one.state != "missing"]
+        requested = {weight_file(role).role for role in roles}
+        chosen = [one for one in self.survey() if one.file.role in requested or not requested]
+        return [self._verified(one) for one in chosen if requested or one.state != "missing"]
 
     def add(self, source: Path, entry: WeightFile, *, link: bool = False, replace: bool = False) -> Found:
         """Puts an operator's file into its place and pins it.
@@ -121,7 +121,7 @@ class ModelStore:
                 if entry.format == "piper":
                     read_voice_card(card_of(source))
                 key = self._key(target)
-                with changed_pins(self.folder) as pins:
+                with edit_pins(self.folder) as pins:
                     _require_pinned(source, entry, sha256, pins.files.get(key), replace=replace)
                     if staged != target:
                         staged.replace(target)
@@ -148,16 +148,16 @@ class ModelStore:
             staged.symlink_to(source.resolve())
             return sha256_of(staged)
         digest = hashlib.sha256()
-        with source.open("rb") as given, staged.open("wb") as copy:
-            while block := given.read(1 << 20):
+        with source.open("rb") as original, staged.open("wb") as copy:
+            while block := original.read(1 << 20):
                 digest.update(block)
                 copy.write(block)
         return digest.hexdigest()
 
     def _verified(self, found: Found) -> Found:
         if found.state == "missing":
-            told = str(missing(found.file, found.path).message)
-            return Found(found.file, found.path, "missing", sentence=told)
+            reason = str(missing(found.file, found.path).message)
+            return Found(found.file, found.path, "missing", sentence=reason)
         try:
             sha256 = sha256_of(found.path)
             inspect(found.path, found.file)
@@ -167,8 +167,8 @@ class ModelStore:
             return Found(found.file, found.path, "wrong", size_bytes=found.size_bytes, sentence=error.message)
         expected = found.file.sha256 or found.sha256
         if expected is not None and expected != sha256:
-            told = f"Its SHA-256 is {sha256}, and was {expected}."
-            return Found(found.file, found.path, "changed", sha256, found.size_bytes, told)
+            reason = f"Its SHA-256 is {sha256}, and was {expected}."
+            return Found(found.file, found.path, "changed", sha256, found.size_bytes, reason)
         state: State = "not_pinned" if found.sha256 is None else "there"
         return Found(found.file, found.path, state, sha256, found.size_bytes, found.sentence)
 
@@ -196,7 +196,7 @@ _VOICE_HINT = "Name the voice's file, such as en_US-amy-medium.onnx."
 
 
 def missing(entry: WeightFile, path: Path) -> Unavailable:
-    """Which file, where it goes, from where, under which licence."""
+    """Returns which file, where it goes, from where, under which licence."""
     return Unavailable(
         "weights.missing",
         f"{entry.engine} needs {path.name} ({entry.role}) at {path}, and it is not there. "

@@ -1,4 +1,4 @@
-"""What lies beside a Piper voice: the `.onnx.json` that says how it sounds; store and voice read it."""
+"""Reads the file beside a Piper voice: the `.onnx.json` that says how it sounds; store and voice read it."""
 
 from __future__ import annotations
 

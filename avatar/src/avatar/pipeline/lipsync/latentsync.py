@@ -24,20 +24,19 @@ from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_outputs
+from avatar.pipeline.frame_loop import FrameLoop
 from avatar.pipeline.lipsync.video import SCENE, render_spec
-from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.preview_sampler import PreviewSampler
-from avatar.pipeline.record import SegmentRecord, engine_records, spoken
+from avatar.pipeline.record import SegmentRecord, engine_records, to_spoken_words
+from avatar.pipeline.resuming import open_resume_cache, report_resumed
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
-from avatar.pipeline.unfinished import tell_resumed, unfinished
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import EngineUse, Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
 
 if TYPE_CHECKING:
     from avatar.engines.latentsync.engine import LatentSync
-    from avatar.engines.latentsync.mel import Tail
+    from avatar.engines.latentsync.whisper import Tail
 
 FPS = 25
 """The rate the checkpoints were trained at."""
@@ -48,7 +47,7 @@ class MouthOptions:
     """vram: see `avatar.engines.card_mode`; steps, guidance and reuse: of its sampler; side_px: 512
     for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
     stopped run had finished; compile: the denoiser, which takes minutes at first; tail: what the networks
-    hear after the sound's end, see `avatar.engines.latentsync.mel`.
+    hear after the sound's end, see `avatar.engines.latentsync.whisper`.
     """
 
     vram: RequestedMode = "auto"
@@ -96,7 +95,7 @@ def lipsync_by_networks(
     whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
     require_outputs(target, whole.output, paths_of(whole.scenes))
     require_consent(whole.scenes[0])
-    resume_cache = unfinished(context, fresh=options.fresh)
+    resume_cache = open_resume_cache(context, fresh=options.fresh)
     while True:
         at_low, at_fp32 = _limits_reached(options)
         try:
@@ -117,10 +116,10 @@ def lipsync_by_networks(
 def _limits_reached(options: MouthOptions) -> tuple[bool, bool]:
     """Returns whether the mode is the lowest, and whether the numbers are fp32 already."""
     torch = import_torch()
-    from avatar.engines.card import opened_card
+    from avatar.engines.card import open_card
     from avatar.engines.precision import dtype_of
 
-    card = opened_card(MOUTH)
+    card = open_card(MOUTH)
     wide = dtype_of(options.precision, torch.float32 if card is None else torch.float16) is torch.float32
     return choose_mode(MOUTH, card, options.vram, wide=wide) == "low", wide
 
@@ -135,10 +134,10 @@ def _run_with_card(
     *,
     low: bool,
 ) -> Finished:
-    from avatar.engines.card import held_card
+    from avatar.engines.card import hold_card
     from avatar.engines.latentsync.engine import INFO
 
-    with held_card(INFO.name, low=low):
+    with hold_card(INFO.name, low=low):
         return _run(spec, target, context, open_engine(options), resume_cache, options)
 
 
@@ -220,21 +219,14 @@ def make_mouth_segment(
             fps=spec.canvas.fps,
             tail=options.tail,
         )
-        context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=job.frames))
-        meter = FrameMeter(context.tell, scene.id, job.frames)
-        previews = PreviewSampler(context.tell, scene.id)
+        loop = FrameLoop(context, scene.id, job.frames)
         report = EngineReport()
         with (
             engine.pictures(job, work, report, context.check, resume_cache) as pictures,
             segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
         ):
-            for picture in pictures:
-                context.check()
-                planes = Planes.of(picture)
-                writer.write(planes)
-                previews.add(planes)
-                meter.count()
-        tell_resumed(context, resume_cache.found, scene.id)
+            loop.write(map(Planes.of, pictures), writer)
+        report_resumed(context, resume_cache.found, scene.id)
         for notice in report.notices:
             warn(notice.model_copy(update={"scene": scene.id}))
         write_scene_sound(scene, speech, work / SOUND, context, warn)
@@ -244,7 +236,7 @@ def make_mouth_segment(
             fps=spec.canvas.fps,
             frames=writer.frames,
             duration_ms=speech.duration_ms,
-            words=spoken(speech.words),
+            words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
             engines=(voice_record(scene), *engine_records((INFO,), report.trackers)),
             engine_use=EngineUse(scene=scene.id, engine=INFO.name, asked=INFO.name, mode=engine.mode),

@@ -62,7 +62,7 @@ def photo_frames(
     """Returns the photo as `driver` moves it, or the job's own driving video or picture."""
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.poses import still_poses
-    from avatar.engines.liveportrait.puppet import spoken_poses
+    from avatar.engines.liveportrait.puppet import speech_poses
     from avatar.engines.liveportrait.reenactment import Reenactment
 
     source_picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
@@ -76,7 +76,7 @@ def photo_frames(
         from avatar.timing import control_track
 
         track = control_track(driver, SPOKEN_FPS, seed=0)
-        poses = spoken_poses(source, face, track)
+        poses = speech_poses(source, face, track)
         frames, fps, lost = track.frames, SPOKEN_FPS, _no_lost_frames
     else:
         driving, frames, fps, lost, first = _driving(job, driver, None, tools)
@@ -102,7 +102,7 @@ def video_frames(
     _require_size(begin, "The source")
     driving, frames, fps, _, first = _driving(job, driver, film.fps, tools)
     drawing = Reenactment(tools.animator, batch=batch_of(tools.animator), resume_cache=tools.resume_cache)
-    tracked = film.tracked(tools.tracker, job.options.face_index)
+    tracked = film.track(tools.tracker, job.options.face_index)
     shown = ((_even(picture), points) for picture, points in tracked)
     pictures = drawing.video(shown, driving, job.options.manner(), first)
     return FrameSource(_canvas(begin, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
@@ -125,16 +125,16 @@ def _driving(
     if job.driving is None:
         raise no_driving()
     if is_picture(job.driving):
-        from avatar.engines.liveportrait.filmed import pictured_face
-        from avatar.engines.liveportrait.poses import pictured
+        from avatar.engines.liveportrait.filmed import face_of_picture
+        from avatar.engines.liveportrait.poses import rest_motion
 
         picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
         _require_size(picture, job.driving.name)
         upright = find_upright_faces(picture, tools.tracker)
         picture, found = upright.picture, choose_face(upright.faces, None)
-        face = pictured_face(picture, found.points, tools.animator)
+        face = face_of_picture(picture, found.points, tools.animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
-        return repeat(face, count), count, fps or SPOKEN_FPS, _no_lost_frames, pictured(face)
+        return repeat(face, count), count, fps or SPOKEN_FPS, _no_lost_frames, rest_motion(face)
     film = Film(job.driving, job.driving.name, fps)
     _require_size(next(film.pictures()), film.name)
     watched = DrivingFilm.watch(film, tools.tracker, tools.check)

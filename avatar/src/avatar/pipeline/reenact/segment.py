@@ -16,14 +16,13 @@ from avatar.engines.motion.survey import ranges
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture
 from avatar.pipeline.context import Context
-from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.preview_sampler import PreviewSampler
-from avatar.pipeline.record import SegmentRecord, engine_records, spoken
+from avatar.pipeline.frame_loop import FrameLoop
+from avatar.pipeline.record import SegmentRecord, engine_records, to_spoken_words
 from avatar.pipeline.reenact.frames import FrameSource
 from avatar.pipeline.reenact.job import SCENE
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
 from avatar.pipeline.voice_record import voice_record
-from avatar.spec import EngineUse, Notice, RenderSpec, StageStarted
+from avatar.spec import EngineUse, Notice, RenderSpec
 from avatar.tracks import SpeechTrack
 
 
@@ -38,20 +37,13 @@ def write_segment(
     from avatar.engines.liveportrait.info import INFO
 
     with atomic_files(folder, (SEGMENT, SOUND, WORDS)) as work:
-        context.tell(StageStarted(stage="frames", scene=SCENE, total_frames=source.frames))
-        meter = FrameMeter(context.tell, SCENE, source.frames)
-        previews = PreviewSampler(context.tell, SCENE)
+        loop = FrameLoop(context, SCENE, source.frames)
         waiting = room_for(spec.canvas.width * spec.canvas.height)
         with (
             ahead(lambda: source.pictures, waiting) as pictures,
             segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
         ):
-            for picture in pictures:
-                context.check()
-                planes = Planes.of(picture)
-                writer.write(planes)
-                previews.add(planes)
-                meter.count()
+            loop.write(map(Planes.of, pictures), writer)
         duration_ms = round(writer.frames * 1000 / spec.canvas.fps)
         for notice in source.notices:
             context.tell(notice)
@@ -64,7 +56,7 @@ def write_segment(
             fps=spec.canvas.fps,
             frames=writer.frames,
             duration_ms=duration_ms,
-            words=() if speech is None else spoken(speech.words),
+            words=() if speech is None else to_spoken_words(speech.words),
             phone_source="engine" if speech is None else speech.phone_source,
             engines=drawn if speech is None else (voice_record(scene), *drawn),
             engine_use=EngineUse(scene=SCENE, engine=INFO.name, asked=INFO.name, mode=source.mode),

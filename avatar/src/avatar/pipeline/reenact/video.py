@@ -24,11 +24,11 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
 from avatar.pipeline.lipsync.video import with_rate_of
-from avatar.pipeline.read_spec import named_fields
+from avatar.pipeline.read_spec import report_invalid_fields
 from avatar.pipeline.reenact.frames import DrawingTools, photo_frames, video_frames
 from avatar.pipeline.reenact.job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact.segment import has_own_sound, write_segment
-from avatar.pipeline.unfinished import tell_resumed, unfinished
+from avatar.pipeline.resuming import open_resume_cache, report_resumed
 from avatar.spec import (
     Captions,
     Finished,
@@ -65,14 +65,14 @@ def reenact(
             context.resolve(MediaRef(path=str(named), name=named.name))
     require_other_names(job, target)
     photo = is_picture(job.source)
-    with named_fields():
+    with report_invalid_fields():
         scene = scene_of(job, photo=photo)
     require_consent(scene)
     template = None
     if job.driving is not None and is_template(job.driving):
         template = load_template(job.driving)
     torch = import_torch()
-    resume_cache = unfinished(context, fresh=job.options.fresh)
+    resume_cache = open_resume_cache(context, fresh=job.options.fresh)
     run = partial(_run, scene=scene, template=template, target=target, context=context)
     run = partial(run, resume_cache=resume_cache, open_animator=open_animator or _open_animator)
     try:
@@ -94,12 +94,12 @@ def _run(
     resume_cache: ResumeCache,
     open_animator: OpenAnimator,
 ) -> Finished:
-    from avatar.engines.card import held_card
+    from avatar.engines.card import hold_card
     from avatar.engines.liveportrait.engine import INFO
 
     photo = isinstance(scene.face, PhotoFace)
     with ExitStack() as stack:
-        stack.enter_context(held_card(INFO.name, low=True))
+        stack.enter_context(hold_card(INFO.name, low=True))
         animator = open_animator(job.options)
         stack.enter_context(animator.stoppable(context.check))
         work = stack.enter_context(atomic_files(target.parent, ()))
@@ -131,7 +131,7 @@ def _run(
             output=_output(job, spoken=speech is not None),
         )
         segment = write_segment(spec, source, speech, job.driving, work / SCENE, context)
-        tell_resumed(context, resume_cache.found, SCENE)
+        report_resumed(context, resume_cache.found, SCENE)
         done = assemble_video(spec, [segment], target, context)
     resume_cache.forget()
     return done

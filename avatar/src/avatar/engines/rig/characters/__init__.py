@@ -15,7 +15,7 @@ from avatar.errors import InvalidInput
 NAMES = ("nova", "milo", "vera")
 
 
-def known_characters() -> tuple[str, ...]:
+def character_names() -> tuple[str, ...]:
     return NAMES
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from avatar.engines.rig.anatomy import ears, face, moved, neck, nose, scalloped
+from avatar.engines.rig.anatomy import ears, face, neck, nose, scallop, translate_outline
 from avatar.engines.rig.artwork import (
     Backdrop,
     Brows,
@@ -102,9 +102,9 @@ CHARACTER = Character(
     ears=ears(SKIN, x=78, y=17, size=1.05),
     face_art=(
         *face(SKIN, FACE, 120, blush=0.16),
-        Shape(moved(CROP, 2, 5), clear(SKIN.deep, 0.30), lift=0.9, inside="face"),
+        Shape(translate_outline(CROP, 2, 5), clear(SKIN.deep, 0.30), lift=0.9, inside="face"),
         Shape(
-            moved(BEARD, 0, -3),
+            translate_outline(BEARD, 0, -3),
             Linear((0, 10), (0, 120), ((clear(HAIR, 0.0), 0), (clear(HAIR, 0.22), 0.5), (clear(HAIR, 0.45), 1))),
             jaw=1.0, lift=0.55, inside="face",
         ),
@@ -118,7 +118,7 @@ CHARACTER = Character(
     nose=nose(SKIN, 17.5, 42),
     hair_front=(
         Shape(
-            scalloped(CROP, 1.5, 5.5, -58), Linear((-14, -130), (6, 26), ((HAIR_LIGHT, 0), (HAIR, 0.34), (HAIR, 0.62), (HAIR_SIDE, 0.80), (HAIR_SIDE + "40", 1))),
+            scallop(CROP, 1.5, 5.5, -58), Linear((-14, -130), (6, 26), ((HAIR_LIGHT, 0), (HAIR, 0.34), (HAIR, 0.62), (HAIR_SIDE, 0.80), (HAIR_SIDE + "40", 1))),
             lift=0.9, name="crop",
         ),
         Shape("-60,-110 0,-130 50,-112 20,-78 -50,-84", Radial((-20, -112), 52, soft("#6b5140", 0.5), 0.5), lift=0.9, inside="crop"),

@@ -1,10 +1,12 @@
-"""Nova, the default presenter: warm, about thirty, chestnut waves tucked behind one ear, ivory blazer over teal."""
+"""Nova, the default presenter: warm, about thirty, chestnut waves tucked behind one ear, ivory blazer over
+teal.
+"""
 
 # ruff: noqa: E501 (outlines and gradients are rows of a table: they read best unbroken)
 
 from __future__ import annotations
 
-from avatar.engines.rig.anatomy import circle, ears, face, moved, neck, nose
+from avatar.engines.rig.anatomy import circle, ears, face, neck, nose, translate_outline
 from avatar.engines.rig.artwork import (
     Backdrop,
     Brows,
@@ -99,9 +101,9 @@ BODY = (
     Shape("-150,228 -144,270 -147,320 -150,420", clear(IVORY_DEEP, 0.34), closed=False, taper=4.0),
     Shape("150,232 128,254 104,262", clear(IVORY_DEEP, 0.22), closed=False, taper=6.0),
     Shape("-150,232 -128,252 -110,258", clear(IVORY_DEEP, 0.18), closed=False, taper=6.0),
-    Shape(moved(LAPEL, 4, 4), clear(IVORY_DEEP, 0.28), mirror="twin"),
+    Shape(translate_outline(LAPEL, 4, 4), clear(IVORY_DEEP, 0.28), mirror="twin"),
     Shape(LAPEL, Linear((44, 170), (92, 320), ((IVORY, 0), (IVORY_MID, 1))), mirror="twin"),
-    Shape(moved(COLLAR, 1.5, 2.5), clear(IVORY_DEEP, 0.25), mirror="twin"),
+    Shape(translate_outline(COLLAR, 1.5, 2.5), clear(IVORY_DEEP, 0.25), mirror="twin"),
     Shape(COLLAR, Linear((44, 150), (92, 226), ((IVORY_SHADE, 0), (IVORY, 1))), mirror="twin"),
     Shape("-46,158 -32,186 0,206 32,186 46,158", GOLD, closed=False, stroke=1.1),
     Shape("0,205 4.4,210.5 0,217 -4.4,210.5", Radial((-1, 208.5), 7.5, (("#fff2cf", 0), (GOLD, 0.6), ("#a97c34", 1)))),
@@ -157,8 +159,8 @@ CHARACTER = Character(
     ears=(*ears(SKIN), *EARRINGS),
     face_art=(
         *face(SKIN, FACE),
-        Shape(moved(SWEEP, -3, 6), clear(SKIN.deep, 0.30), lift=0.9, inside="face"),
-        Shape(moved(TUCK, 3, 6), clear(SKIN.deep, 0.24), lift=0.9, inside="face"),
+        Shape(translate_outline(SWEEP, -3, 6), clear(SKIN.deep, 0.30), lift=0.9, inside="face"),
+        Shape(translate_outline(TUCK, 3, 6), clear(SKIN.deep, 0.24), lift=0.9, inside="face"),
     ),
     nose=nose(SKIN),
     hair_front=HAIR_FRONT,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from avatar.engines.rig.anatomy import circle, ears, face, moved, neck, nose
+from avatar.engines.rig.anatomy import circle, ears, face, neck, nose, translate_outline
 from avatar.engines.rig.artwork import (
     Backdrop,
     Brows,
@@ -57,7 +57,7 @@ BODY = (
         for x, y in ((4, 149), (12, 148), (20, 146.5), (28, 144.5), (35, 141.5))
     ),
     Shape("-44,178 -22,193 0,197 22,193 44,178", clear("#8d735e", 0.5), closed=False, taper=2.6),
-    Shape(moved(EDGE, -5, 4), clear("#8d735e", 0.35)),
+    Shape(translate_outline(EDGE, -5, 4), clear("#8d735e", 0.35)),
     Shape("-46,158! -84,172 -126,183 -160,198 -184,230 -196,292 -207,420 -215,1200! 0,1200! 0,380! -30,290 -46,220", Linear((-170, 180), (-10, 380), ((PLUM_LIGHT, 0), (PLUM_SHADE, 1)))),
     Shape(CARDIGAN, Linear((40, 170), (200, 320), ((PLUM_LIGHT, 0), (PLUM_SHADE, 1)))),
     Shape(EDGE, Linear((40, 160), (20, 390), ((PLUM_LIGHT, 0), (PLUM, 1))), mirror="twin"),
@@ -133,8 +133,8 @@ CHARACTER = Character(
     face_art=(
         *face(SKIN, FACE, 115, blush=0.30),
         *AGE,
-        Shape(moved(SWEEP, 3, 6), clear(SKIN.deep, 0.28), lift=0.9, inside="face"),
-        Shape(moved(FALL, -3, 6), clear(SKIN.deep, 0.24), lift=0.9, inside="face"),
+        Shape(translate_outline(SWEEP, 3, 6), clear(SKIN.deep, 0.28), lift=0.9, inside="face"),
+        Shape(translate_outline(FALL, -3, 6), clear(SKIN.deep, 0.24), lift=0.9, inside="face"),
     ),
     nose=nose(SKIN, 14.5, 42),
     glasses=GLASSES,

@@ -34,26 +34,28 @@ def fade_frames(fps: int) -> int:
 def pause_frames(speech: Flags, frames: int, fps: int) -> Flags:
     """bool (frames,): whether no part of a frame holds speech. speech: see `sound.speech_steps`."""
     steps_a_frame = SAMPLE_RATE_HZ / STEP / fps
-    heard = np.concatenate([[0], np.cumsum(speech)])
+    speech_before = np.concatenate([[0], np.cumsum(speech)])
     first = np.floor(np.arange(frames) * steps_a_frame).astype(int)
     last = np.ceil(np.arange(1, frames + 1) * steps_a_frame).astype(int)
-    return np.asarray(heard[np.minimum(last, len(speech))] == heard[np.minimum(first, len(speech))])
+    return np.asarray(
+        speech_before[np.minimum(last, len(speech))] == speech_before[np.minimum(first, len(speech))]
+    )
 
 
 @dataclass(slots=True)
-class Lips:
-    """Whether filmed lips are shut, without flickering between the two."""
+class LipState:
+    """Detects shut lips in footage by a threshold with hysteresis."""
 
     shut: bool = False
 
-    def see(self, opening: float) -> bool:
+    def update(self, opening: float) -> bool:
         """`opening`: see `lip_opening`; NaN where there is no face, which is no shut mouth."""
         self.shut = opening < (OPEN_LIPS if self.shut else SHUT_LIPS)
         return self.shut
 
 
 @dataclass(slots=True)
-class Rests(Generic[T]):
+class PauseFader(Generic[T]):
     """Gives each frame with how much of the drawn mouth it shows, 0..1. A rest is as long as both fades and a
     frame at least, or goes on to the end of the clip; where that begins or ends in one nothing fades on that
     side. fade: see `fade_frames`.
@@ -69,7 +71,7 @@ class Rests(Generic[T]):
     def least(self) -> int:
         return 2 * self.fade + 1
 
-    def over(self, frames: Iterable[tuple[T, bool]]) -> Iterator[tuple[T, float]]:
+    def apply(self, frames: Iterable[tuple[T, bool]]) -> Iterator[tuple[T, float]]:
         """frames: each with whether it may rest. At most `least` are held."""
         for frame in frames:
             self._ahead.append(frame)

@@ -24,7 +24,7 @@ _PLATES = ("upper", "lower", "tongue")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptMouth:
+class CachedMouth:
     """The interior, and the step of the footage that its upper teeth come from (None: they are drawn)."""
 
     interior: MouthInterior
@@ -38,7 +38,7 @@ class MouthCache:
         key = hashlib.sha256(json.dumps({"format": _FORMAT, **facts}, sort_keys=True).encode()).hexdigest()
         self._path = folder / f"mouth-{key[:32]}.npz"
 
-    def load(self) -> KeptMouth | None:
+    def load(self) -> CachedMouth | None:
         """None when it is not there, or cannot be read."""
         try:
             with np.load(self._path, allow_pickle=False) as stored:
@@ -47,9 +47,9 @@ class MouthCache:
                 step = int(stored["teeth_from_step"])
         except (OSError, ValueError, KeyError, BadZipFile):
             return None
-        return KeptMouth(MouthInterior(palette, **plates), step if step >= 0 else None)
+        return CachedMouth(MouthInterior(palette, **plates), step if step >= 0 else None)
 
-    def save(self, mouth: KeptMouth) -> None:
+    def save(self, mouth: CachedMouth) -> None:
         """The file appears whole or not at all."""
         arrays = asdict(mouth.interior.palette)
         for name in _PLATES:

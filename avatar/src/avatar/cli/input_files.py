@@ -1,4 +1,4 @@
-"""What a command line names to be read, kept apart from what it names to be written."""
+"""Keeps the files that a command line reads apart from those that it writes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ WRITTEN = ("out", "target", "shown", "save_template")
 SHOWN_WITH_CONSENT = ("video", "source")
 
 
-def require_kept(arguments: Namespace) -> None:
+def require_inputs_unchanged(arguments: Namespace) -> None:
     """Of all verbs that make files: what a spec refers to is looked at where the spec is read.
 
     Raises `InvalidInput` (`output.overwrites_input`).
     """
-    given = _paths(arguments, READ)
-    given += [consent_file(path) for path in _paths(arguments, SHOWN_WITH_CONSENT)]
+    inputs = _paths(arguments, READ)
+    inputs += [consent_file(path) for path in _paths(arguments, SHOWN_WITH_CONSENT)]
     for target in _paths(arguments, WRITTEN):
-        require_other_files(target, _made_with(target), given)
+        require_other_files(target, _files_of(target), inputs)
 
 
 def _paths(arguments: Namespace, names: tuple[str, ...]) -> list[Path]:
@@ -29,7 +29,7 @@ def _paths(arguments: Namespace, names: tuple[str, ...]) -> list[Path]:
     return [path for path in named if path is not None]
 
 
-def _made_with(target: Path) -> list[Path]:
+def _files_of(target: Path) -> list[Path]:
     if target.suffix.lower() != ".mp4":
         return [target]
     beside_it = Companions.of(target)

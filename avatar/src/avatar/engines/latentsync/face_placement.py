@@ -1,4 +1,4 @@
-"""What becomes of the speaker's face from frame to frame, through moments in which it cannot be seen. Who the
+"""Tracks the placement of the speaker's face, also through frames in which it cannot be seen. Who the
 speaker is: `avatar.face.follow`.
 """
 
@@ -34,7 +34,7 @@ LEAST_EYE_DISTANCE_PX = 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FacePlacement:
     """matrix: (2, 3) from frame to crop; None before any face was found. strength: 0..1, how much of the
     drawn face is shown. facing: 0..1, how much of it the head's pose lets through, see `HeadTurn.shown`.
     lips: how far the filmed ones are open, see `lip_opening`; NaN without a face.
@@ -48,20 +48,20 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """What became of the face in each frame; filled while a clip is drawn, told in its result."""
+class TrackingReport:
+    """The face in each frame, found or turned away; filled while a clip is drawn, reported at its end."""
 
     found: Flags
     turned: Flags
     """Found, but turned so far that the filmed mouth shows through, or alone."""
 
     @classmethod
-    def over(cls, frames: int) -> Followed:
+    def for_frames(cls, frames: int) -> TrackingReport:
         return cls(np.zeros(frames, np.bool_), np.zeros(frames, np.bool_))
 
-    def note(self, index: int, seen: Seen) -> None:
-        self.found[index] = seen.found
-        self.turned[index] = seen.found and seen.facing < 1
+    def record(self, index: int, placement: FacePlacement) -> None:
+        self.found[index] = placement.found
+        self.turned[index] = placement.found and placement.facing < 1
 
     def tell(self, name: str, report: EngineReport) -> None:
         """`name`: the video's, as people know it."""
@@ -80,13 +80,13 @@ class Followed:
 
 
 @dataclass(slots=True)
-class Follower:
+class PlacementTracker:
     """One for each clip."""
 
     side_px: int
     smoothing: Smoothing = "steady"
     _aligner: Aligner = field(init=False)
-    _last: Seen = Seen(None, 0.0, False)
+    _last: FacePlacement = FacePlacement(None, 0.0, False)
     _anchors: Floats | None = None
     _missed: int = 0
     _facing: deque[float] = field(default_factory=lambda: deque(maxlen=TURNED_FRAMES))
@@ -94,12 +94,12 @@ class Follower:
     def __post_init__(self) -> None:
         self._aligner = Aligner(self.side_px, self.smoothing)
 
-    def see(self, face: FaceLandmarks | None) -> Seen:
+    def update(self, face: FaceLandmarks | None) -> FacePlacement:
         """Take in the speaker's face in the next frame."""
         self._last = self._lost() if face is None else self._found(face)
         return self._last
 
-    def _found(self, face: FaceLandmarks) -> Seen:
+    def _found(self, face: FaceLandmarks) -> FacePlacement:
         if self._missed > HELD_FRAMES:  # it may be elsewhere by now: nothing is smoothed over the gap
             self._aligner = Aligner(self.side_px, self.smoothing)
             self._facing.clear()
@@ -110,10 +110,10 @@ class Follower:
         least, most = self._last.strength - 1 / TURN_AWAY_FRAMES, self._last.strength + 1 / FADE_IN_FRAMES
         strength = facing if first else max(0.0, least, min(facing, most))
         matrix = self._aligner.matrix(self._anchors)
-        return Seen(matrix, strength, True, facing, lip_opening(face.points))
+        return FacePlacement(matrix, strength, True, facing, lip_opening(face.points))
 
-    def _lost(self) -> Seen:
+    def _lost(self) -> FacePlacement:
         self._missed += 1
         if self._missed <= HELD_FRAMES:
-            return Seen(self._last.matrix, self._last.strength, False)
-        return Seen(self._last.matrix, max(0.0, self._last.strength - 1 / FADE_OUT_FRAMES), False)
+            return FacePlacement(self._last.matrix, self._last.strength, False)
+        return FacePlacement(self._last.matrix, max(0.0, self._last.strength - 1 / FADE_OUT_FRAMES), False)

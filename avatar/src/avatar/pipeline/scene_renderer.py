@@ -33,7 +33,7 @@ Warn = Callable[[Notice], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class FrameState:
     """All that one frame is drawn from."""
 
     index: int
@@ -42,8 +42,8 @@ class Moment:
     backdrop: Pixels | None
 
 
-class Shot:
-    """An opened scene. `moments` runs in one thread, in order; `paint` runs in several, in any order."""
+class SceneRenderer:
+    """An opened scene. `frame_states` runs in one thread, in order; `paint` runs in several, in any order."""
 
     def __init__(
         self,
@@ -71,40 +71,40 @@ class Shot:
 
     @property
     def wants_processes(self) -> bool:
-        """Whether copies of this shot had better share the painting, each running through all `moments`."""
+        """Returns whether processes should share the painting, each running through all `frame_states`."""
         reads_files = self._backdrop.moving is not None
         return self._engine is not None and self._engine.info.holds_lock and not reads_files
 
-    def moments(self, track: ControlTrack) -> Generator[Moment]:
+    def frame_states(self, track: ControlTrack) -> Generator[FrameState]:
         """One per frame of `track`."""
         faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
         for index, face in enumerate(faces):
             sprites = tuple(self._sprites_at(index * 1000 / track.fps))
             moving = self._backdrop.moving
-            yield Moment(index, face, sprites, None if moving is None else next(moving))
+            yield FrameState(index, face, sprites, None if moving is None else next(moving))
 
-    def paint(self, moment: Moment, onto: Planes | None = None) -> Planes:
+    def paint(self, state: FrameState, onto: Planes | None = None) -> Planes:
         """The finished frame of a moment; give it back with `recycle` once it is encoded.
 
         `onto` is where it is painted; without it in memory of our own.
         """
-        return self.compose(self.draw(moment), moment, onto)
+        return self.compose(self.draw(state), state, onto)
 
-    def draw(self, moment: Moment) -> Layer | None:
+    def draw(self, state: FrameState) -> Layer | None:
         """The engine's part of `paint`: the face alone."""
         if self._engine is None:
             return None
-        layer = self._engine.draw(moment.face)
+        layer = self._engine.draw(state.face)
         if self.mouth is not None:
-            self.mouth.see(moment.index, layer, self._engine.base)
+            self.mouth.see(state.index, layer, self._engine.base)
         return layer
 
-    def compose(self, layer: Layer | None, moment: Moment, onto: Planes | None = None) -> Planes:
+    def compose(self, layer: Layer | None, state: FrameState, onto: Planes | None = None) -> Planes:
         """Our part of `paint`: everything around the face."""
-        backdrop = moment.backdrop
+        backdrop = state.backdrop
         if self._own_background is not None and layer is not None:
             backdrop = self._own_background.of(layer)
-        return self._composer.paint(layer, moment.sprites, backdrop, onto)
+        return self._composer.paint(layer, state.sprites, backdrop, onto)
 
     def recycle(self, planes: Planes) -> None:
         """Take back a painted frame that has been encoded."""
@@ -114,23 +114,23 @@ class Shot:
         return EngineReport() if self._engine is None else self._engine.report()
 
     def engines(self) -> tuple[EngineRecord, ...]:
-        """What took part; all of it once the last frame is drawn."""
+        """Returns the engines that took part; complete once the last frame is drawn."""
         if self._engine is None:
             return ()
         return engine_records(self._engine.info.parts or (self._engine.info,), self.report().trackers)
 
     def use(self, scene_id: str) -> EngineUse | None:
-        """What draws the face, and why; None where nobody is seen."""
+        """Returns the engine that draws the face, and why; None where nobody is seen."""
         return None if self._face is None else self._face.use(scene_id)
 
     @property
     def takes_least(self) -> bool:
-        """Whether it could not take less of a card."""
+        """Returns whether it could not take less of a card."""
         return self._face is None or self._face.takes_least
 
     @property
     def on_processor(self) -> bool:
-        """Whether networks draw the face without a card, in fp32."""
+        """Returns whether networks draw the face without a card, in fp32."""
         return self._face is not None and self._face.on_processor
 
     def close(self) -> None:
@@ -147,9 +147,9 @@ class Shot:
             yield caption
 
 
-def open_shot(
+def open_scene(
     spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Context, warn: Warn, *, low: bool = False
-) -> Shot:
+) -> SceneRenderer:
     """Open everything the pictures of `scene` need; `low` takes as little of a card as can be.
 
     Raises Unavailable `captions.no_font`, and `AvatarError` for what cannot be read or found.
@@ -161,7 +161,7 @@ def open_shot(
     captions = _captions(spec, scene, speech, fonts, warn)
     backdrop = open_backdrop(scene.background, canvas, context.resolve)
     if not scene.layout.visible:
-        return Shot(None, Composer(backdrop.still, Rect(0, 0, 0, 0)), backdrop, overlays, captions)
+        return SceneRenderer(None, Composer(backdrop.still, Rect(0, 0, 0, 0)), backdrop, overlays, captions)
     box = engine_box(scene, place(scene.layout.box, canvas), context)
     face = open_face(
         spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
@@ -177,11 +177,11 @@ def open_shot(
         moving = MovingSourceBackground(still, box, mask, blur)
     elif blur > 0:
         still = _behind(still, source_background(scene.face, box, canvas.fps, blur, context), box, mask)
-    return Shot(face, Composer(still, box, engine.base, mask), backdrop, overlays, captions, moving)
+    return SceneRenderer(face, Composer(still, box, engine.base, mask), backdrop, overlays, captions, moving)
 
 
 def _without_background(scene: Scene) -> bool:
-    """Whether the speaker is cut out. In a rounded box or a circle the speaker keeps their own background."""
+    """Returns whether the speaker is cut out. In a rounded box or a circle their own background stays."""
     background = scene.background
     if isinstance(background, SourceBackground):
         return background.blur > 0

@@ -1,4 +1,4 @@
-"""What a look at a picture finds by measuring alone; the answer of `avatar look`."""
+"""Measurements of a picture; the answer of `avatar look`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from avatar.spec.base import SpecModel
 
 
-class FaceSeen(SpecModel):
+class FaceBox(SpecModel):
     """One face; the box is in pixels of the upright picture at its full size."""
 
     left: int
@@ -16,20 +16,20 @@ class FaceSeen(SpecModel):
     height: int
 
 
-class ColourSeen(SpecModel):
+class ColourShare(SpecModel):
     """One of the colours that make up most of the picture. `share` runs from 0 to 1."""
 
     colour: str = Field(pattern=r"^#[0-9a-f]{6}$")
     share: float = Field(ge=0, le=1)
 
 
-class Sight(SpecModel):
+class PictureReport(SpecModel):
     """A picture or a frame of a video. `at_ms` is None for a picture."""
 
     width: int
     height: int
     at_ms: int | None = None
-    faces: tuple[FaceSeen, ...] | None = Field(
+    faces: tuple[FaceBox, ...] | None = Field(
         default=None, description="from left to right; None where this worker cannot find faces"
     )
     sharpness: float = Field(description="how sharp its sharpest parts are; below 0.3 it looks blurred")
@@ -37,4 +37,4 @@ class Sight(SpecModel):
     contrast: float = Field(ge=0, le=1, description="between the dark and the bright tenth, in luma")
     underexposed: float = Field(ge=0, le=1, description="share of pixels that are all but black")
     overexposed: float = Field(ge=0, le=1, description="share of pixels that are all but white")
-    colours: tuple[ColourSeen, ...] = ()
+    colours: tuple[ColourShare, ...] = ()

@@ -1,4 +1,4 @@
-"""Who agreed to being imitated: said at the prompt, in the record beside a file, or in one that is named."""
+"""Reads and writes records of consent: from the prompt, from the record beside a file, or by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from avatar.cli.given_files import require_kept
+from avatar.cli.input_files import require_inputs_unchanged
 from avatar.errors import InvalidInput
 from avatar.spec import Consent
 from avatar.spec.consent_file import EXAMPLE, consent_file, read_consent
@@ -49,13 +49,13 @@ def consent_of(file: Path, named: Path | None) -> Consent | None:
         ) from error
 
 
-def agreed(file: Path, arguments: Namespace) -> Consent | None:
-    """What is said at the prompt is recorded beside `file`, where it stays; else as `consent_of`.
+def consent_from_arguments(file: Path, arguments: Namespace) -> Consent | None:
+    """Records the consent of the prompt beside `file`, where it stays; without one, as `consent_of`.
 
     A record that is there is never changed. Raises InvalidInput `consent.incomplete`, `consent.other_record`,
     `consent.unreadable`.
     """
-    person, purpose = ((said or "").strip() for said in (arguments.person, arguments.purpose))
+    person, purpose = ((text or "").strip() for text in (arguments.person, arguments.purpose))
     if arguments.person is None and arguments.purpose is None:
         return consent_of(file, arguments.consent)
     if not (person and purpose) or arguments.consent is not None:
@@ -64,27 +64,27 @@ def agreed(file: Path, arguments: Namespace) -> Consent | None:
             "A consent is who agreed and what to, or a file that says so.",
             'Give both --person "Ada Example" and --purpose "course videos", or --consent FILE.',
         )
-    known = consent_of(file, None)
-    if known is None:
+    recorded = consent_of(file, None)
+    if recorded is None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        made = Consent(id=f"cns_{secrets.token_hex(8)}", person=person, granted_at=now, purpose=purpose)
+        consent = Consent(id=f"cns_{secrets.token_hex(8)}", person=person, granted_at=now, purpose=purpose)
         if not file.is_file():  # whoever needs it tells so; nobody agreed to showing nothing
-            return made
-        if _written(consent_file(file), made):
-            require_kept(arguments)
-            return made
-        known = consent_of(file, None)  # somebody else was quicker
-    if known is None or (known.person, known.purpose) != (person, purpose):
-        said = "" if known is None else f"{known.person} agreed on {known.granted_at} to: {known.purpose}"
+            return consent
+        if _write_once(consent_file(file), consent):
+            require_inputs_unchanged(arguments)
+            return consent
+        recorded = consent_of(file, None)  # somebody else was quicker
+    if recorded is None or (recorded.person, recorded.purpose) != (person, purpose):
+        other = recorded and f"{recorded.person} agreed on {recorded.granted_at} to: {recorded.purpose}"
         raise InvalidInput(
             "consent.other_record",
-            f"{consent_file(file)} is another record: {said}.",
+            f"{consent_file(file)} is another record: {other or ''}.",
             "Leave out --person and --purpose to go by it, move it away, or name a file with --consent.",
         )
-    return known
+    return recorded
 
 
-def _written(path: Path, consent: Consent) -> bool:
+def _write_once(path: Path, consent: Consent) -> bool:
     """Whole or not at all, and never over another: False where there is one by now."""
     from avatar.encode.atomic import write_error
 
