@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from rooms import ROOMS, TORCH  # noqa: E402
+
 FILES = {
     "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['slow: a', 'gpu: b', 'torch: c']\n",
     "uv.lock": "",
@@ -35,7 +39,9 @@ FILES = {
     "    config.pluginmanager.register(processes)\n    config.pluginmanager.register(short_form)\n",
     "tests/servers/helper.py": "",
     "tests/soundstage/test_clock.py": "from soundstage.clock import now\ndef test_it(): assert now() == 1\n",
-    "tests/studio/conftest.py": "",
+    "tests/studio/conftest.py": "import sys\nfrom pathlib import Path\n"
+    "sys.path.insert(0, str(Path(__file__).parent))\nimport render_fixtures\n",
+    "tests/studio/render_fixtures.py": "",
     "tests/studio/test_renders.py": "from studio import renders\n"
     "def test_it(): assert renders.ready_by() == 2\n",
     "tests/studio/test_plain.py": "def test_it(): assert 'conftest.py'\n",
@@ -121,6 +127,11 @@ def test_nothing_runs_where_nothing_changed(checkout: Checkout) -> None:
         ("studio/renders.py", "def ready_by(: return 2\n", {RENDERS, TOOLS}),
         ("studio/words.yaml", "a: c\n", {RENDERS, TOOLS}),
         ("tests/studio/conftest.py", "A = 1\n", {RENDERS, PLAIN}),
+        ("tests/studio/conftest.py", "def broken(:\n", {RENDERS, PLAIN}),
+        ("tests/studio/render_fixtures.py", "A = 1\n", {RENDERS, PLAIN}),
+        ("tests/studio/test_plain.py", "def test_it(:\n", {RENDERS, PLAIN}),
+        ("tests/support/short_form.py", "A = 1\n", ALL),
+        ("avatar/uv.lock", "other", ALL),
         ("tests/studio/cases.json", "{}", {RENDERS, PLAIN}),
         ("tests/servers/helper.txt", "", ALL),
         ("tests/conftest.py", FILES["tests/conftest.py"] + "A = 1\n", ALL),
@@ -153,6 +164,11 @@ def test_a_deleted_test_helper_runs_the_tests_of_its_room(checkout: Checkout) ->
     assert checkout.choose() == {RENDERS, PLAIN}
 
 
+def test_a_deleted_test_runs_the_tests_of_its_room(checkout: Checkout) -> None:
+    (checkout.folder / "tests" / "studio" / "test_plain.py").unlink()
+    assert checkout.choose() == {RENDERS}
+
+
 def test_without_git_everything_runs(checkout: Checkout) -> None:
     shutil.rmtree(checkout.folder / ".git")
     assert checkout.choose() == ALL
@@ -177,6 +193,24 @@ def test_a_planted_failure_is_found(checkout: Checkout, file: str, text: str, ro
     assert code == 1 and f"FAIL  {room}" in output
     checkout.git("checkout", "-q", file)
     assert checkout.run()[0] == 0
+
+
+def test_a_planted_failure_is_found_in_each_room(checkout: Checkout) -> None:
+    rooms = [room for room in ROOMS if room.folder and room.pytest != TORCH]
+    for room in rooms:
+        checkout.write(f"{room.folder}/test_planted.py", "def test_it(): assert False\n")
+        if not (checkout.folder / room.pytest).exists():
+            shutil.copy(checkout.folder / ".venv/bin/pytest", checkout.folder / room.pytest)
+    code, output = checkout.run()
+    assert code == 1
+    assert [room.name for room in rooms if f"FAIL  {room.name} " not in output] == []
+
+
+def test_a_fixture_that_fails_fails_the_tests_that_use_it(checkout: Checkout) -> None:
+    checkout.write("tests/studio/render_fixtures.py", "raise RuntimeError\n")
+    code, output = checkout.run()
+    assert code == 1 and "FAIL  studio" in output
+    assert checkout.run()[0] == 1, "it did not pass, so it runs again"
 
 
 def test_what_passed_does_not_run_again(checkout: Checkout) -> None:
