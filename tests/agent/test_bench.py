@@ -88,12 +88,13 @@ def second(*kinds: str) -> list[dict[str, Any]]:
 async def test_each_event_that_is_lost_is_counted(
     program: ModuleType, url: str, amiss: tuple[int, int, int], lost_answers: int, strays: int
 ) -> None:
-    heard = program.Heard()
+    totals = program.Measurements()
     begin_s = asyncio.get_running_loop().time()
     # Somebody whose answer does not end is late for what comes after it, and says it all the same.
-    await program.talk(url, "key", begin_s, begin_s + (ANSWERS - 0.5) * program.EVERY_S, heard)
-    assert heard.asked == ANSWERS
+    await program.talk(url, "key", begin_s, begin_s + (ANSWERS - 0.5) * program.EVERY_S, totals)
+    assert totals.requests == ANSWERS
     journal = await program.journal_of(url, "key")
     assert journal == dict.fromkeys(program.COMMANDS, WHOLE)
-    assert (program.amiss(heard.told, journal), heard.lost, heard.strays) == (amiss, lost_answers, strays)
-    assert len(heard.arriving) == 1 and len(heard.settled) == ANSWERS - 1 - (amiss == (6, 0, 0))
+    found = program.amiss(totals.spoken_at_s, journal)
+    assert (found, totals.lost, totals.strays) == (amiss, lost_answers, strays)
+    assert len(totals.arriving) == 1 and len(totals.settled) == ANSWERS - 1 - (amiss == (6, 0, 0))

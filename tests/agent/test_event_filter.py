@@ -49,7 +49,7 @@ async def test_kinds_and_streams_are_named_by_beginning_or_left_out(events: Even
     await tell(events, db, "render:b", "render.progress")
 
     async def found(kinds: str = "", streams: str = "") -> list[int]:
-        return ids(await events.read(wanted=EventFilter.parse([kinds], [streams])))
+        return ids(await events.read(event_filter=EventFilter.parse([kinds], [streams])))
 
     assert await found() == [1, 2, 3, 4, 5]
     assert await found("render.state") == [1, 3]
