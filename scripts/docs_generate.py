@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from long_runs import long_runs_page
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
+from agent.tools.record import rule_name
 from app.cli.commands import COMMANDS, whole_cli
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
@@ -189,7 +191,28 @@ def persona_schema_file() -> str:
     return json.dumps(persona_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def policy_rules_file() -> str:
+    """Returns the rules of the policy on tools, from their records."""
+    rules = {rule: act.policy_rule() for tool in ALL_TOOLS for rule, act in tool.rules.items()}
+    return json.dumps({"tools": rules}, indent=2, ensure_ascii=False) + "\n"
+
+
+def labels_file() -> str:
+    """Returns what the page calls each call."""
+    labels = {rule_name(tool.name, action): tool.label(action) for tool in ALL_TOOLS for action in tool.acts}
+    return json.dumps(labels, indent=2, ensure_ascii=False) + "\n"
+
+
+def readme_file() -> str:
+    """Returns README with the number of tools that there are."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"works: \d+ tools,", f"works: {len(ALL_TOOLS)} tools,", text)
+
+
 FILES = {
+    "policy/rego/tools.json": policy_rules_file,
+    "ui/src/kit/labels.json": labels_file,
+    "README.md": readme_file,
     "personas/schema.json": persona_schema_file,
     "docs/figures.md": lambda: figures_page(ROOT),
 }
@@ -201,12 +224,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     stale = []
-    wanted = {f"docs/reference/{name}.md": GENERATED + page() for name, page in PAGES.items()}
-    wanted |= {name: content() for name, content in FILES.items()}
-    for name, text in wanted.items():
-        path = ROOT / name
+    contents = {**FILES, **{f"docs/reference/{name}.md": page for name, page in PAGES.items()}}
+    # One after the other: a page of the reference reads the rules of the policy.
+    for name, content in contents.items():
+        path, text = ROOT / name, (GENERATED if name.startswith("docs/reference/") else "") + content()
         if check and (not path.exists() or path.read_text() != text):
-            stale.append(str(path.relative_to(ROOT)))
+            stale.append(name)
         elif not check:
             path.write_text(text)
     if stale:

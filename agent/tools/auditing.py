@@ -59,7 +59,7 @@ class AuditAnswer(ToolResult):
 
 
 @tool(
-    acts={
+    {
         "list": Act("read", "audit:read"),
         "story": Act("read", "audit:read"),
         "verify": Act("read", "audit:read"),

@@ -1,48 +1,38 @@
-"""All tools of the agent, in the order in which help lists them."""
+"""Finds all tools of the agent: every `@tool` function in a module of this package."""
 
-from agent.tools.auditing import audit
-from agent.tools.cluster.jobs import change_job
-from agent.tools.cluster.status import cluster_status, job_logs
-from agent.tools.code_runner import code_runner
-from agent.tools.machines.ansible import ansible
-from agent.tools.machines.runs import cancel_run, show_runs
-from agent.tools.machines.ssh import ssh
-from agent.tools.machines.tools import change_machine, list_machines
-from agent.tools.memory import memory
-from agent.tools.personas.tools import create_persona, list_personas
-from agent.tools.projects.editing import edit_project
-from agent.tools.projects.scripts import write_script
-from agent.tools.projects.tools import list_projects
-from agent.tools.renders.publishing import publish_render
-from agent.tools.renders.tools import cancel_render, list_renders, make_render, retry_render, show_render
-from agent.tools.snapshots import snapshots
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import walk_packages
+
+from agent.tools.record import Tool
 from agent.tools.toolset import AnyTool
-from agent.tools.vision import vision
 
-ALL_TOOLS: tuple[AnyTool, ...] = (
-    make_render,
-    list_renders,
-    show_render,
-    cancel_render,
-    retry_render,
-    publish_render,
-    list_personas,
-    create_persona,
-    write_script,
-    edit_project,
-    list_projects,
-    list_machines,
-    change_machine,
-    ansible,
-    show_runs,
-    cancel_run,
-    cluster_status,
-    job_logs,
-    change_job,
-    ssh,
-    code_runner,
-    vision,
-    memory,
-    snapshots,
-    audit,
-)
+# What tools are made of and run by; it is imported while other rooms of the agent are being imported.
+_MACHINERY = frozenset({"catalogue", "plan", "record", "services", "toolset", "wrappers"})
+_FOLDERS = ("renders", "personas", "projects", "machines", "cluster")
+"""Help lists their tools first, in this order; then those of the other modules by name."""
+
+
+def _modules() -> list[str]:
+    """Returns the modules that may have tools, by their name below `agent.tools`."""
+    package = import_module("agent.tools")
+    found = (one.name.removeprefix("agent.tools.") for one in walk_packages(package.__path__, "agent.tools."))
+    return [name for name in found if name not in _MACHINERY]
+
+
+def _place(module: str) -> tuple[int, bool, str]:
+    folder, _, name = module.rpartition(".")
+    return _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS), name != "tools", module
+
+
+def _found() -> Iterator[AnyTool]:
+    for name in sorted(_modules(), key=_place):
+        module = import_module(f"agent.tools.{name}")
+        for value in vars(module).values():
+            if isinstance(value, Tool) and value.run.__module__ == module.__name__:
+                yield value
+
+
+ALL_TOOLS: tuple[AnyTool, ...] = tuple(_found())

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from agent.presentation import Blocks, Preformatted, page
 from agent.sandbox import LimitHit, MadeFile, SandboxRun
 from agent.tools.plan import Plan, change
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
 CODE_CHARS = 20_000
 LONGEST_S = 60
@@ -96,7 +96,11 @@ async def _plan(context: ToolContext, request: RunCode) -> Plan:
     return Plan(changes=changes)
 
 
-@tool(effect="write", permission="code:run", undo="nothing is kept of it", plan=_plan)
+@tool(
+    Act("write", "code:run", label="Run code", at_most={"code": 20000, "time_limit_s": 60}),
+    undo="nothing is kept of it",
+    plan=_plan,
+)
 async def code_runner(context: ToolContext, request: RunCode) -> CodeRan:
     """Run Python code in a sandbox: no network, no files but its own, limits on time and memory."""
     return CodeRan.of(await context.services.sandbox.run(request.code, wall_s=request.time_limit_s))

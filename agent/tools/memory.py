@@ -12,7 +12,7 @@ from agent.memory.schemas import MOST_CHARS, How, MemoryOut, Told
 from agent.memory.service import Owner, refuse_secret
 from agent.presentation import Blocks, items, page
 from agent.tools.plan import Plan, change
-from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, Ask, ToolContext, ToolRequest, ToolResult, tool
 
 MOST_FORGOTTEN = 10
 """More at once are forgotten only by “everything”, so that a vague word does not take half of it along."""
@@ -90,13 +90,18 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
 
 
 @tool(
+    {
+        "remember": Act("write", "memory:create", at_most={"text": 2000}),
+        "recall": Act("read", "memory:read"),
+        "forget": Act(
+            "destructive",
+            "memory:delete",
+            approvers=0,
+            ask=(Ask("everything", (True,), 1, "all that is remembered about this person would be gone"),),
+        ),
+    },
     private=("text", "about"),
     reveals=True,
-    acts={
-        "remember": Act("write", "memory:create"),
-        "recall": Act("read", "memory:read"),
-        "forget": Act("destructive", "memory:delete"),
-    },
     undo="what was remembered can be forgotten; what was forgotten is gone, and can only be told again",
     plan=_plan,
 )

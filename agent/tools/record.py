@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from inspect import cleandoc
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
@@ -70,11 +70,40 @@ class ToolContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """A value of an argument with which people have to agree to the call, and why."""
+
+    argument: str
+    one_of: tuple[object, ...]
+    approvers: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
-    """What one action of a tool does to the world, and the permission it needs."""
+    """The effect of one action of a tool, the permission it needs, and what the policy limits.
+
+    `policy/rego/tools.json`, the labels of the page and the docs are generated from it (`make docs`).
+    """
 
     effect: Effect
     permission: str
+    label: str = ""
+    """What the page calls it; derived from the name where it is empty."""
+    approvers: int | None = None
+    """How many people have to agree, because of `because`. None: what the policy says of the effect."""
+    because: str = ""
+    ask: tuple[Ask, ...] = ()
+    at_most: Mapping[str, int] = field(default_factory=dict)
+    """Of arguments: the longest text, or the largest number."""
+    files: tuple[str, ...] = ()
+    """Arguments that name files: a path is for people at the prompt of this machine only."""
+
+    def policy_rule(self) -> dict[str, object]:
+        """Returns the rule that the policy has for it, without what is at its default."""
+        rule = {"permission": self.permission, "effect": self.effect, **asdict(self)}
+        del rule["label"]
+        return {name: value for name, value in rule.items() if value not in (None, "", (), {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +146,16 @@ class Tool(Generic[Request, Result]):
         """What the policy's data must know of the tool: `memory.recall`, or the plain name."""
         return {rule_name(self.name, action): act for action, act in self.acts.items()}
 
+    def label(self, action: str = "") -> str:
+        """Returns what the page calls a call: “Make video”, “Add scene”, “Memory: recall”."""
+        words = self.acts[action].label
+        noun, verb = self.name.replace("render", "video").replace("_", " "), action.replace("_", " ")
+        if not words:
+            _, _, thing = noun.partition(" ")
+            named = verb if verb.endswith(" scene") else f"{verb} {thing}" if thing else f"{noun}: {verb}"
+            words = named if verb else noun
+        return words[:1].upper() + words[1:]
+
     def action(self, request: Request) -> str:
         """The key into `acts` of this very call."""
         action = getattr(request, "action", "")
@@ -129,10 +168,8 @@ def rule_name(tool: str, action: str) -> str:
 
 
 def tool(
+    acts: Act | Mapping[str, Act],
     *,
-    effect: Effect | None = None,
-    permission: str = "",
-    acts: Mapping[str, Act] | None = None,
     undo: str = "",
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
     private: Iterable[str] = (),
@@ -140,15 +177,13 @@ def tool(
     reveals: bool = False,
     sends: Callable[[ToolServices, Any], bool] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
-    """Declare a tool: by its effect and permission, or by those of each of its actions.
+    """Declare a tool by its act, or by one for each value of its argument `action`.
 
     Its name is the function's, its purpose the first line of the docstring.
     """
-    declared = dict(acts or {})
-    if effect is not None:
-        declared[""] = Act(effect, permission)
-    if not declared or ("" in declared) == bool(acts):
-        raise ValueError("a tool has one effect and permission, or acts")
+    declared = {"": acts} if isinstance(acts, Act) else dict(acts)
+    if not declared:
+        raise ValueError("a tool has at least one act")
 
     def declare(function: Callable[[ToolContext, Request], Awaitable[Result]]) -> Tool[Request, Result]:
         hints: dict[str, Any] = get_type_hints(function)

@@ -82,11 +82,11 @@ async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
 
 
 @tool(
-    acts={
+    {
         "save": Act("write", "snapshot:create"),
         "load": Act("write", "snapshot:load"),
         "list": Act("read", "snapshot:read"),
-        "delete": Act("destructive", "snapshot:delete"),
+        "delete": Act("destructive", "snapshot:delete", approvers=0),
         "diff": Act("read", "snapshot:read"),
     },
     undo="a saved one can be deleted; before loading, save what you may want to come back to",

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from agent.colours import nearest_colour
 from agent.presentation import Blocks, page
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import FINISHED, render_of
 from agent.tools.services import ToolServices
 from agent.vision import Seen, not_found
@@ -153,7 +153,11 @@ def _sends(services: ToolServices, request: LookAt) -> bool:
     return services.sights.would_send(request.question, ask_model=request.ask_model)
 
 
-@tool(effect="read", permission="asset:read", reveals=True, sends=_sends)
+@tool(
+    Act("read", "asset:read", label="Look at picture", at_most={"question": 500}, files=("image",)),
+    reveals=True,
+    sends=_sends,
+)
 async def vision(context: ToolContext, request: LookAt) -> Sighting:
     """Say what a picture, or a frame of a video, shows: faces, size, sharpness, light, colours."""
     name, sha256 = await _stored(context, request)

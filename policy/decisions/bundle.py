@@ -15,6 +15,8 @@ DECISION = "data.soundstage.authz.decision"
 PERMISSIONS = "data.soundstage.authz.permissions"
 # What others call comes first: an OPA server takes one module after the other, and checks each.
 MODULES = ("patterns.rego", "api_keys.rego", "tenants.rego", "tools.rego", "authz.rego")
+# The second is generated from the records of the agent's tools (`make docs`).
+DATA = ("data.json", "tools.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +44,7 @@ def load_bundle() -> Bundle:
     """Loads `policy/rego`, without its tests."""
     folder = files("policy").joinpath("rego")
     modules = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in MODULES}
-    return Bundle.of(modules, json.loads(folder.joinpath("data.json").read_text(encoding="utf-8")))
+    data: dict[str, Any] = {}
+    for name in DATA:
+        data |= json.loads(folder.joinpath(name).read_text(encoding="utf-8"))
+    return Bundle.of(modules, data)

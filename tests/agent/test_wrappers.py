@@ -11,7 +11,7 @@ from brain_answers import answer
 from agent.approvals.service import RUNNING_FOR
 from agent.presentation.text import last_lines
 from agent.tools import ALL_TOOLS, ToolCall, ToolContext, ToolResult
-from agent.tools.cluster.status import _log
+from agent.tools.cluster.tools import _log
 from agent.tools.plan import Change, Plan
 from agent.tools.toolset import AnyTool, prepare_call
 from agent.tools.wrappers import BoundedToolset, RateLimitedToolset, shown

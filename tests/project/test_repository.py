@@ -83,7 +83,7 @@ def test_what_the_check_lists_name_is_there() -> None:
     for name, path in (
         ("ENGINE_MODULES", "avatar/src/avatar/engines/registry.py"),
         ("NAMES", "avatar/src/avatar/engines/rig/characters/__init__.py"),
-        ("ALL_TOOLS", "agent/tools/catalogue.py"),
+        ("Act", "agent/tools/record.py"),
         ("outgoing_client", "soundstage/http/__init__.py"),
         ("states_page", "scripts/docs_generate.py"),
     ):

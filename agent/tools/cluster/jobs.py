@@ -106,10 +106,10 @@ async def _plan(context: ToolContext, request: ChangeJob) -> Plan:
 
 
 @tool(
-    acts={
-        "deploy": Act("write", "job:deploy"),
-        "scale": Act("write", "job:scale"),
-        "stop": Act("destructive", "job:stop"),
+    {
+        "deploy": Act("write", "job:deploy", approvers=1, because="it runs on the machines of the farm"),
+        "scale": Act("write", "job:scale", approvers=1, because="it takes or frees room on the farm"),
+        "stop": Act("destructive", "job:stop", because="what the job does for others ends"),
     },
     undo="deploy the job again, or scale it back",
     plan=_plan,

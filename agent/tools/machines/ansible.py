@@ -19,7 +19,7 @@ from agent.tools.machines.api import (
     understood,
 )
 from agent.tools.plan import Plan, change
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, Ask, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import Conflict, Invalid, NotFound
 
 _CONFIGURABLE = ("enrolled", "configuring", "ready", "failed")
@@ -91,8 +91,7 @@ async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
 
 
 @tool(
-    effect="write",
-    permission="run:create",
+    Act("write", "run:create", label="Run Ansible", ask=(Ask("check", (False,), 1, "it changes machines"),)),
     undo="cancel_run stops it; what it has changed is changed back by another run",
     plan=_plan,
 )

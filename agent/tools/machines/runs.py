@@ -12,7 +12,7 @@ from agent.presentation import Blocks, StateLabel, page, table
 from agent.presentation.text import count, duration, join_names
 from agent.tools.machines.api import MachinesClient, Run, RunMachine, understood
 from agent.tools.plan import Plan, change
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
 from soundstage.errors import Conflict, NotFound
 
@@ -84,7 +84,7 @@ class RunLines(ToolResult):
         )
 
 
-@tool(effect="read", permission="run:read")
+@tool(Act("read", "run:read"))
 async def show_runs(context: ToolContext, request: ShowRuns) -> RunLines:
     """List the runs of Ansible, or show one with its tasks so far and why it failed."""
     async with context.services.machines(context.principal) as api:
@@ -120,8 +120,7 @@ async def _plan_cancel(context: ToolContext, request: CancelRun) -> Plan:
 
 
 @tool(
-    effect="destructive",
-    permission="run:cancel",
+    Act("destructive", "run:cancel", approvers=0),
     undo="start the run again: what is done already is found done",
     plan=_plan_cancel,
 )

@@ -12,7 +12,7 @@ from agent.presentation import Blocks, Preformatted, page
 from agent.presentation.text import aligned, duration, last_lines
 from agent.tools.machines.api import MachinesClient, meant, understood
 from agent.tools.plan import Plan, change
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import Forbidden, SoundstageError
 
 _MOST_LINES = 200
@@ -90,8 +90,7 @@ async def _plan(context: ToolContext, request: RunCommand) -> Plan:
 
 
 @tool(
-    effect="write",
-    permission="machine:command",
+    Act("write", "machine:command", label="Run command", at_most={"command": 2000}),
     undo="nothing is to undo: the commands on the list only look",
     plan=_plan,
 )

@@ -77,7 +77,7 @@ class MachineLines(ToolResult):
         return page(self.summary, table("Machines", heads, rows))
 
 
-@tool(effect="read", permission="machine:read")
+@tool(Act("read", "machine:read"))
 async def list_machines(context: ToolContext, request: ListMachines) -> MachineLines:
     """List the machines with state and hardware, or show one with its time line and why it waits."""
     async with context.services.machines(context.principal) as api:
@@ -126,15 +126,34 @@ class MachineChanged(ToolResult):
 
 
 @tool(
-    acts={
-        "accept": Act("write", "machine:accept"),
-        "choose_key": Act("write", "machine:accept"),
-        "reinstall": Act("destructive", "machine:accept"),
-        "drain": Act("write", "machine:drain"),
+    {
+        "accept": Act(
+            "write",
+            "machine:accept",
+            approvers=1,
+            because="the machine joins the farm and its disk is written",
+        ),
+        "choose_key": Act(
+            "write",
+            "machine:accept",
+            approvers=1,
+            because="who holds that key gets the identity of the machine",
+        ),
+        "reinstall": Act(
+            "destructive", "machine:accept", approvers=2, because="everything on its disks is lost"
+        ),
+        "drain": Act("write", "machine:drain", approvers=1, because="what runs on the machine has to move"),
         "undrain": Act("write", "machine:drain"),
         "switch_on": Act("write", "machine:power"),
-        "switch_off": Act("destructive", "machine:power"),
-        "retire": Act("destructive", "machine:retire"),
+        "switch_off": Act(
+            "destructive", "machine:power", approvers=1, because="what runs on the machine stops"
+        ),
+        "retire": Act(
+            "destructive",
+            "machine:retire",
+            approvers=2,
+            because="the machine leaves the farm for good and its disks are wiped",
+        ),
     },
     undo="undrain takes a drain back; switch_on and switch_off take each other back; an accepted machine "
     "can be rejected until its disk is written; what is reinstalled or retired has lost its disks",

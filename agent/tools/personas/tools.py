@@ -52,7 +52,7 @@ class PersonaLines(ToolResult):
         return page("These can speak:", items(names))
 
 
-@tool(effect="read", permission="persona:read")
+@tool(Act("read", "persona:read"))
 async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaLines:
     """List who can speak."""
     return PersonaLines(personas=tuple(_line(persona) for persona in context.services.personas.list()))
@@ -150,11 +150,15 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
 
 
 @tool(
-    acts={
-        "create": Act("write", "persona:create"),
-        "change": Act("destructive", "persona:update"),
+    {
+        "create": Act("write", "persona:create", files=("photo",)),
+        "change": Act("destructive", "persona:update", approvers=0),
         "reload": Act("write", "persona:update"),
-        "delete": Act("destructive", "persona:delete"),
+        "delete": Act(
+            "destructive",
+            "persona:delete",
+            because="the face, the voice and every video made of them are gone",
+        ),
     },
     undo="words are changed back; a file that was read is put back by hand; a persona that was made can be "
     "deleted: its face and all made of it go too, and nothing brings them back",

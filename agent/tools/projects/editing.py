@@ -150,16 +150,18 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
 
 
 @tool(
-    acts={
+    {
         "create": Act("write", "project:create"),
         "rename": Act("write", "project:update"),
         "change": Act("write", "project:update"),
-        "add_scene": Act("write", "scene:create"),
-        "change_scene": Act("write", "scene:update"),
+        "add_scene": Act("write", "scene:create", at_most={"script": 100000}),
+        "change_scene": Act("write", "scene:update", at_most={"script": 100000}),
         "move_scene": Act("write", "scene:update"),
-        "delete_scene": Act("destructive", "scene:delete"),
+        "delete_scene": Act("destructive", "scene:delete", approvers=0),
         "restore": Act("write", "project:update"),
-        "delete": Act("destructive", "project:delete"),
+        "delete": Act(
+            "destructive", "project:delete", because="a project that is deleted is gone with its versions"
+        ),
     },
     undo="edit_project restore goes back to an earlier version; a deleted project is gone",
     plan=_planned,

@@ -154,7 +154,10 @@ async def _planned(context: ToolContext, request: WriteScript) -> Plan:
 
 
 @tool(
-    acts={"draft": Act("write", "project:create"), "film": Act("write", "render:create")},
+    {
+        "draft": Act("write", "project:create", at_most={"text": 100000}),
+        "film": Act("write", "render:create", at_most={"text": 100000}),
+    },
     undo="cancel_render stops the video; edit_project changes or deletes the project",
     plan=_planned,
     longest_s=LONGEST_S,

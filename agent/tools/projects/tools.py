@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from agent.presentation import Blocks, Items, items, page
 from agent.presentation.text import count
 from agent.tools.personas.lookup import name_of
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
 from soundstage.errors import Conflict, NotFound
 from studio.projects.schemas import ProjectView
@@ -111,7 +111,7 @@ class ProjectLines(ToolResult):
         return page(f"“{project.title}” has {scenes}, about {seconds:.0f} s:", scene_list(self.scenes))
 
 
-@tool(effect="read", permission="project:read")
+@tool(Act("read", "project:read"))
 async def list_projects(context: ToolContext, request: ListProjects) -> ProjectLines:
     """List the projects, or show the scenes of one."""
     if request.project is None and request.scene is None:

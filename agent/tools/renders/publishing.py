@@ -96,9 +96,15 @@ async def _planned(context: ToolContext, request: PublishRender) -> Plan:
 
 
 @tool(
-    acts={
-        "publish": Act("write", "publication:create"),
-        "show": Act("read", "render:read"),
+    {
+        "publish": Act(
+            "write",
+            "publication:create",
+            label="Publish video",
+            approvers=1,
+            because="it leaves the house under the name of a channel",
+        ),
+        "show": Act("read", "render:read", label="Show publication"),
     },
     undo="before YouTube has it all, cancel the publication; afterwards only YouTube Studio can delete it",
     plan=_planned,

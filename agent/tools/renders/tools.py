@@ -107,7 +107,9 @@ async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
     return await plan_render(context, await _request_of(context, request))
 
 
-@tool(effect="write", permission="render:create", undo="cancel_render stops it", plan=_plan_make)
+@tool(
+    Act("write", "render:create", at_most={"script": 100000}), undo="cancel_render stops it", plan=_plan_make
+)
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
     wanted = await _request_of(context, request)
@@ -145,7 +147,7 @@ class RenderLines(ToolResult):
         )
 
 
-@tool(effect="read", permission="render:read")
+@tool(Act("read", "render:read"))
 async def list_renders(context: ToolContext, request: ListRenders) -> RenderLines:
     """List the videos, newest first."""
     views = await context.services.renders.list(limit=request.limit)
@@ -160,7 +162,7 @@ class OneRender(ToolRequest):
     )
 
 
-@tool(effect="read", permission="render:read")
+@tool(Act("read", "render:read"))
 async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
     """Show one video: how far it is, why it waits or failed, and where its files are."""
     renders = context.services.renders
@@ -188,9 +190,11 @@ async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
 
 
 @tool(
-    acts={
-        "cancel": Act("destructive", "render:cancel"),
-        "delete": Act("destructive", "render:delete"),
+    {
+        "cancel": Act("destructive", "render:cancel", approvers=0),
+        "delete": Act(
+            "destructive", "render:delete", because="a video that is deleted is gone with its files"
+        ),
     },
     undo="ask for a cancelled video again; one that is deleted is gone",
     plan=_plan_end,
@@ -217,7 +221,7 @@ async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
     return await plan_retry(context, request.render)
 
 
-@tool(effect="write", permission="render:create", undo="cancel_render stops it", plan=_plan_retry)
+@tool(Act("write", "render:create"), undo="cancel_render stops it", plan=_plan_retry)
 async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
     """Try a failed or cancelled video again. What was finished is not made a second time."""
     wanted = await render_of(context, request.render)

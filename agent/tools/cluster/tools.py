@@ -19,7 +19,7 @@ from agent.tools.cluster.text import (
     of_a_video,
     why_not_placed,
 )
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from farm.nomad.client import Json
 from farm.nomad.operating import OperatorClient
 from farm.nomad.overview import NodeOverview, node_overview
@@ -123,7 +123,7 @@ class Cluster(ToolResult):
         )
 
 
-@tool(effect="read", permission="cluster:read")
+@tool(Act("read", "cluster:read"))
 async def cluster_status(context: ToolContext, request: ClusterStatus) -> Cluster:
     """Show the nodes of the farm with their cards, the jobs on them, and why something waits."""
     async with context.services.cluster() as nomad:
@@ -166,7 +166,7 @@ class JobLog(ToolResult):
         return page(f"The end of the log of {where} (task {self.task}):", Preformatted(text=self.text))
 
 
-@tool(effect="read", permission="job:read", reveals=True)
+@tool(Act("read", "job:read"), reveals=True)
 async def job_logs(context: ToolContext, request: JobLogs) -> JobLog:
     """Show the last lines that a job on the farm has written."""
     async with context.services.cluster() as nomad:
