@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.engine import batch_of
-from avatar.engines.liveportrait.film import DrivingFilm
+from avatar.engines.liveportrait.filmed import DrivingFilm
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.poses import Manner, still_poses
 from avatar.engines.liveportrait.reenactment import Reenactment

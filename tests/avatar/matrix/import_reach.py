@@ -27,6 +27,8 @@ class ImportReach:
         self._tests = root / "tests" / "avatar"
         # This folder decides which tests run; what they find does not depend on it.
         self._selecting = self._tests / "matrix"
+        # Fixtures of all rooms: they count. Its hooks, which choose tests, and its servers do not.
+        self._shared = root / "tests" / "conftest.py"
         self._trees: dict[Path, ast.Module] = {}
         self._direct: dict[Path, frozenset[Path]] = {}
         self._digests: dict[Path, str] = {}
@@ -42,15 +44,16 @@ class ImportReach:
             found.add(path)
             if path.suffix == ".py":
                 waiting += self._direct_of(path)
-        # Fixtures of all rooms: the file counts; the databases and object stores that it imports do not.
-        shared = self.root / "tests" / "conftest.py"
-        return frozenset(found | ({shared} if shared.exists() else set()))
+        return frozenset(found | ({self._shared} if self._shared.exists() else set()))
 
     def digest_of(self, path: Path) -> str:
         """Returns a hash of the file; of Python code, without its comments, layout and docstrings."""
         if path not in self._digests:
             if path.suffix == ".py":
-                content = "\n".join(map(ast.dump, _without_docstrings(self._tree(path)))).encode()
+                statements = _without_docstrings(self._tree(path))
+                if path == self._shared:
+                    statements = _fixtures(statements)
+                content = "\n".join(map(ast.dump, statements)).encode()
             else:
                 content = path.read_bytes()
             self._digests[path] = hashlib.sha256(content).hexdigest()
@@ -155,6 +158,27 @@ def _without_docstrings(tree: ast.Module) -> list[ast.AST]:
         if isinstance(body, list):
             node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
     return list(tree.body)
+
+
+def _fixtures(statements: list[ast.AST]) -> list[ast.AST]:
+    """Returns the fixtures of a module, and the functions and constants that they name."""
+    found = [
+        line
+        for line in statements
+        if isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any("fixture" in ast.unparse(decorator) for decorator in line.decorator_list)
+    ]
+    for line in found:
+        names = {node.id for node in ast.walk(line) if isinstance(node, ast.Name)}
+        found += [other for other in statements if other not in found and _binds(other) & names]
+    return found
+
+
+def _binds(line: ast.AST) -> set[str]:
+    if isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {line.name}
+    targets = line.targets if isinstance(line, ast.Assign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _is_text(line: ast.AST) -> bool:

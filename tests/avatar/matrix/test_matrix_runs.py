@@ -29,6 +29,23 @@ pytestmark = pytest.mark.torch
 def roomy_disk():
     return None
 """
+SHARED = """
+import gc
+
+import pytest
+
+PLACE = "here"
+OBJECTS = 700
+
+
+def pytest_configure():
+    gc.set_threshold(OBJECTS)
+
+
+@pytest.fixture(autouse=True)
+def place():
+    return PLACE
+"""
 TREE = {
     "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--import-mode=importlib'\n"
     "markers = ['slow', 'gpu', 'smoke', 'torch']\n",
@@ -41,6 +58,7 @@ TREE = {
     "avatar/src/avatar/engines/other.py": "NAME = 'other'\n",
     "avatar/src/avatar/late.py": "VALUE = 3\n",
     "avatar/src/avatar/named.py": "VALUE = 4\n",
+    "tests/conftest.py": SHARED,
     "tests/avatar/conftest.py": (HERE.parent / "conftest.py")
     .read_text()
     .replace('("torch") is', '("json") is'),
@@ -176,6 +194,8 @@ def test_parts_of_a_matrix_record_nothing(checkout: Checkout) -> None:
         ("tests/avatar/net/figures.txt", "4\n", "4"),
         ("tests/avatar/net/cases.py", "'figures.txt'", "'./figures.txt'"),
         ("tests/avatar/conftest.py", "HERE = ", "THERE = HERE = "),
+        ("tests/conftest.py", "return PLACE", "return [PLACE]"),
+        ("tests/conftest.py", '"here"', '"there"'),
         (MODULE, "[1, 2]", "[1, 3]"),
         (str(LOCK), "version = 1", "version = 2"),
     ],
@@ -195,6 +215,8 @@ def test_a_change_in_what_it_depends_on_changes_its_key(
         ("avatar/src/avatar/engines/other.py", "'other'", "'another'"),
         ("avatar/src/avatar/engines/net.py", "A network.", "A network of one layer."),
         ("avatar/src/avatar/engines/layer.py", "return", "# Once more.\n    return"),
+        ("tests/conftest.py", "OBJECTS = 700", "OBJECTS = 900"),
+        ("tests/conftest.py", "gc.set_threshold(OBJECTS)", "gc.disable()"),
     ],
 )
 def test_a_change_elsewhere_or_in_words_does_not(checkout: Checkout, name: str, old: str, new: str) -> None:
