@@ -130,7 +130,9 @@ class Brain:
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
         own = [one for one in earlier if one.number < turn.number]
         history = (await self._services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
-        memories = await self._services.memory.offered(caller.principal, utterance, conversation.persona_id)
+        memories = await self._services.memory.context_for(
+            caller.principal, utterance, conversation.persona_id
+        )
         try:
             await model.answer(caller, utterance, log.emit, history, memories)
         except SoundstageError as error:

@@ -1,4 +1,4 @@
-"""What happens, as one stream of events; everybody gets what they may read. The page follows it."""
+"""Streams and searches the events that a principal may read. The page follows them."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from agent.approvals.deciding import Deciding
+from agent.approvals.decisions import ApprovalDecisions
 from agent.sessions.service import SessionService
 from policy import Principal, require_permission
 from soundstage.database.tenants import tenant_of
@@ -34,11 +34,11 @@ READING = MappingProxyType(
     }
 )
 MARKED = frozenset({"render", "publication", "personas", "keys"})
-"""Streams whose events say themselves whose they are."""
+"""Streams whose events name their tenant."""
 OTHERS_SESSIONS = "audit:read"
 PROGRESS = "render.progress"
 RECENT_WINDOW = 5_000
-"""How far back `recent` looks, in events: whoever may see few of them must not have all of them loaded."""
+"""How far back `recent` looks, in events: a reader of few must not make the server load all."""
 
 Names = Annotated[
     list[str] | None,
@@ -51,13 +51,13 @@ Follower = Annotated[Principal, Depends(require_permission("event:read"))]
 
 
 class EventReader:
-    """One reader of the stream. What was found out about a conversation or an approval is kept."""
+    """Decides what one principal may read. Results for conversations and approvals are cached."""
 
-    def __init__(self, principal: Principal, sessions: SessionService, deciding: Deciding) -> None:
+    def __init__(self, principal: Principal, sessions: SessionService, decisions: ApprovalDecisions) -> None:
         self._principal = principal
         self._sessions = sessions
-        self._deciding = deciding
-        self._known: dict[str, bool] = {}
+        self._decisions = decisions
+        self._cache: dict[str, bool] = {}
 
     async def may_see(self, event: Event) -> bool:
         """Conversations of others need the right to read the audit record. All stays in its tenant; only the
@@ -68,8 +68,8 @@ class EventReader:
         if permission is None or not self._principal.may(permission):
             return False
         if room in MARKED:
-            runs_the_house = room == "keys" and self._principal.is_operator
-            return runs_the_house or tenant_of(event.data) == self._principal.tenant
+            operators_keys = room == "keys" and self._principal.is_operator
+            return operators_keys or tenant_of(event.data) == self._principal.tenant
         if room == "session":
             return await self._is_there(room, name)
         if room == "approvals":
@@ -78,22 +78,22 @@ class EventReader:
 
     async def _is_there(self, room: str, name: str) -> bool:
         key = f"{room}:{name}"
-        if key not in self._known:
+        if key not in self._cache:
             try:
                 if room == "session" and self._principal.may(OTHERS_SESSIONS):
-                    self._known[key] = await self._sessions.is_of_tenant(self._principal, name)
-                    return self._known[key]
+                    self._cache[key] = await self._sessions.is_of_tenant(self._principal, name)
+                    return self._cache[key]
                 if room == "session":
                     await self._sessions.turns(self._principal, name, 1)
                 else:
-                    await self._deciding.approvals.get(name, self._principal)
-                self._known[key] = True
+                    await self._decisions.approvals.get(name, self._principal)
+                self._cache[key] = True
             except NotFound:
-                self._known[key] = False
-        return self._known[key]
+                self._cache[key] = False
+        return self._cache[key]
 
 
-def event_router(events: EventStore, sessions: SessionService, deciding: Deciding) -> APIRouter:
+def event_router(events: EventStore, sessions: SessionService, decisions: ApprovalDecisions) -> APIRouter:
     """`GET /api/events` and `GET /api/log`."""
     router = APIRouter(tags=["events"])
 
@@ -112,15 +112,19 @@ def event_router(events: EventStore, sessions: SessionService, deciding: Decidin
         after Last-Event-ID, then whatever comes.
         """
         seen = last_event_id(request)
-        wanted = EventFilter.parse(kinds or (), streams or ())
+        event_filter = EventFilter.parse(kinds or (), streams or ())
         start = await events.last_id() if seen is None else seen
-        reader = EventReader(principal, sessions, deciding)
-        past = await recent_events(events, reader, wanted, start, recent) if seen is None and recent else []
+        reader = EventReader(principal, sessions, decisions)
+        past = (
+            await recent_events(events, reader, event_filter, start, recent)
+            if seen is None and recent
+            else []
+        )
 
         async def messages() -> AsyncIterator[ServerSentEvent]:
             for event in past:
                 yield message_of(event)
-            async with aclosing(events.follow(None, start, wanted)) as found:
+            async with aclosing(events.follow(None, start, event_filter)) as found:
                 async for event in found:
                     if await reader.may_see(event):
                         yield message_of(event)
@@ -147,12 +151,12 @@ def event_router(events: EventStore, sessions: SessionService, deciding: Decidin
         """Past events that the caller may read, the newest first. A page may hold fewer than `limit`, even
         none, and yet have a next one: `Link` says so.
         """
-        wanted = EventFilter.parse(kinds or (), streams or ())
-        reader = EventReader(principal, sessions, deciding)
+        event_filter = EventFilter.parse(kinds or (), streams or ())
+        reader = EventReader(principal, sessions, decisions)
         top = await events.last_id() + 1 if cursor is None else cursor
         floor = max(0, top - SEARCH_WINDOW)
         found: list[Event] = []
-        async with aclosing(events.search(wanted, q, top, floor)) as matching:
+        async with aclosing(events.search(event_filter, q, top, floor)) as matching:
             async for event in matching:
                 if await reader.may_see(event):
                     found.append(event)
@@ -167,14 +171,16 @@ def event_router(events: EventStore, sessions: SessionService, deciding: Decidin
 
 
 async def recent_events(
-    events: EventStore, reader: EventReader, wanted: EventFilter, last: int, count: int
+    events: EventStore, reader: EventReader, event_filter: EventFilter, last: int, count: int
 ) -> list[Event]:
-    """Return the latest `count` events up to the id `last` that are wanted and may be read, oldest first.
-    Drawn frames are left out: there are hundreds of them for each line that people read.
+    """Returns the latest `count` matching events up to the id `last` that may be read, the oldest first.
+    Frames are left out: there are hundreds of them for each line that people read.
     """
-    told = replace(wanted, kinds=(*wanted.kinds, f"-{PROGRESS}"))
+    without_frames = replace(event_filter, kinds=(*event_filter.kinds, f"-{PROGRESS}"))
     found: list[Event] = []
-    async with aclosing(events.search(told, None, last + 1, max(0, last - RECENT_WINDOW))) as matching:
+    async with aclosing(
+        events.search(without_frames, None, last + 1, max(0, last - RECENT_WINDOW))
+    ) as matching:
         async for event in matching:
             if await reader.may_see(event):
                 found.append(event)

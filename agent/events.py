@@ -59,7 +59,7 @@ class ToolFailed(_Event):
     hint: str = ""
 
 
-class ConfirmationAsked(_Event):
+class ConfirmationRequested(_Event):
     """A tool call that the utterance does not ask for and that changes something; saying `say` runs it."""
 
     type: Literal["confirm"] = "confirm"
@@ -68,7 +68,7 @@ class ConfirmationAsked(_Event):
     say: str = ""
 
 
-class ApprovalAsked(_Event):
+class ApprovalRequested(_Event):
     """A tool call that waits for approval `approval_id`; nothing has happened yet."""
 
     type: Literal["approval"] = "approval"
@@ -150,8 +150,8 @@ BrainEvent = Annotated[
     | ToolCalled
     | ToolReturned
     | ToolFailed
-    | ConfirmationAsked
-    | ApprovalAsked
+    | ConfirmationRequested
+    | ApprovalRequested
     | Progress
     | TextPart
     | Notice

@@ -39,7 +39,7 @@ def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: R
         responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
     )
     async def chat(chat: ChatRequest, request: Request, principal: Chatter) -> Response | ChatAnswer:
-        """Says one sentence to the agent. With `Accept: text/event-stream` the events come as they happen."""
+        """Answers one utterance. With `Accept: text/event-stream` the events come as they happen."""
         opened = await brain.sessions.open(principal, chat.session_id, debug=chat.debug)
         conversation = replace(opened, dry_run=chat.dry_run)
         events = await runner.ask(conversation, chat.message, follow=chat.follow, request_id=chat.request_id)
@@ -49,7 +49,7 @@ def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: R
 
     @router.get("/help")
     async def help_lines(_: Chatter) -> list[HelpLine]:
-        """What can be said, from the grammar itself."""
+        """Returns the sentences of the grammar."""
         return [HelpLine.model_validate(entry) for entry in brain.help_lines()]
 
     @router.get("/tools")
@@ -78,19 +78,19 @@ def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: R
     async def turns(
         session_id: str, principal: Chatter, limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> Sequence[TurnOut]:
-        """What was said in a conversation of one's own, the oldest turn first."""
+        """Returns the turns of one's own conversation, the oldest first."""
         return await brain.sessions.turns(principal, session_id, limit)
 
     @router.get("/sessions/{session_id}/turns/{number}")
     async def turn(session_id: str, number: TurnNumber, principal: Chatter) -> TurnOut:
-        """One turn as it stands: what was said, what was answered so far, and how it ended."""
+        """Returns one turn: the utterance, the answer so far, and how it ended."""
         return await brain.sessions.turn(principal, session_id, number)
 
     @router.get("/sessions/{session_id}/turns/{number}/events", response_class=EventSourceResponse)
     async def turn_events(
         session_id: str, number: TurnNumber, request: Request, principal: Chatter
     ) -> Response:
-        """All that a turn tells, from its beginning or from `Last-Event-ID` on, until its end.
+        """Streams the events of a turn, from its beginning or after `Last-Event-ID`, until its end.
 
         Also after a restart of the server: an answer that was lost with it says so and ends.
         """
@@ -102,7 +102,7 @@ def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: R
 
     @router.post("/sessions/{session_id}/turns/{number}/cancel")
     async def cancel(session_id: str, number: TurnNumber, principal: Chatter) -> TurnOut:
-        """Ends an answer that is being given. What its tools have done stays done."""
+        """Ends a running answer. What its tools have done stays done."""
         await runner.cancel(principal, session_id, number)
         return await brain.sessions.turn(principal, session_id, number)
 
@@ -113,13 +113,13 @@ def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: R
 
     @router.post("/experts/try")
     async def try_experts(_: Chatter) -> Survey:
-        """Asks each of them for a word, and tells how it did."""
+        """Asks each model for a word, and returns how it answered."""
         await experts.try_all()
         return await experts.survey()
 
     @router.get("/renders/{render_id}/progress", response_class=EventSourceResponse)
     async def progress(render_id: str, request: Request, _: Viewer) -> Response:
-        """How far a render is, as `progress` events; the last one has a state that does not change any more.
+        """Streams the progress of a render; the last event has a final state.
 
         A reader that comes back after a break gets the present state first; one that has seen the end gets
         204, which tells a browser to stop asking.

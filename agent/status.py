@@ -32,7 +32,7 @@ class Underway(BaseModel):
 
 
 class Status(BaseModel):
-    """The state of the agent, as the asker may see it."""
+    """The state of the agent, as far as the principal may see it."""
 
     status: Literal["ok"] = "ok"
     version: str
@@ -62,7 +62,7 @@ def status_router(
 
     @router.get("/status")
     async def status(principal: Reader) -> Status:
-        """What the agent is, has and does now."""
+        """Returns the state of the agent."""
         views = [
             view
             for state in RenderState

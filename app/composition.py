@@ -12,7 +12,7 @@ from typing import cast
 
 from avatar.version import worker_version
 
-from agent.approvals.deciding import Deciding, Known
+from agent.approvals.decisions import ApprovalDecisions, FindRequester
 from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
 from agent.brain import Brain
@@ -64,7 +64,7 @@ class Services:
     metrics: Metrics
     policy: Policy
     audit: AuditLog
-    deciding: Deciding
+    decisions: ApprovalDecisions
     farm: Farm
     scheduler: Scheduler
     studio: Studio
@@ -130,7 +130,7 @@ def build(settings: Settings) -> Services:
     toolset = standard_toolset(ALL_TOOLS, guards)
     sessions = SessionService(database, events, audit)
     forgetting = Forgetting(sessions, approvals, events, audit)
-    memory = MemoryService(database, settings.state_dir / "memory", forgetting=forgetting.forget)
+    memory = MemoryService(database, settings.state_dir / "memory", redact=forgetting.forget)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     tool_services = tool_services_of(
         studio, settings, memory, snapshots, scheduler, blobs, audit, author_of(settings, experts)
@@ -145,7 +145,7 @@ def build(settings: Settings) -> Services:
         metrics=Metrics(),
         policy=policy,
         audit=audit,
-        deciding=Deciding(approvals, policy.decider, toolset, tool_services, asker_of(policy)),
+        decisions=ApprovalDecisions(approvals, policy.decider, toolset, tool_services, asker_of(policy)),
         farm=farm,
         scheduler=scheduler,
         studio=studio,
@@ -199,7 +199,7 @@ def turn_limits(settings: Settings) -> TurnLimits:
     return TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
 
 
-def asker_of(policy: Policy) -> Known:
+def asker_of(policy: Policy) -> FindRequester:
     """Who asked for an approval, with the rights they have now."""
 
     async def known(row: Approval) -> Principal | None:
@@ -243,7 +243,9 @@ def tool_services_of(
         snapshots=snapshots,
         machines=partial(machines_api, settings),
         sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
-        sights=ImageDescriptionService(scheduler, blobs, seeing_model(settings.llm, own_listeners(settings))),
+        image_descriptions=ImageDescriptionService(
+            scheduler, blobs, seeing_model(settings.llm, own_listeners(settings))
+        ),
         cluster=partial(operator_client, settings),
         audit=audit,
     )
@@ -290,14 +292,14 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
         await services.studio.prober.worker.start()
         await services.studio.uploads.worker.start()
         await services.studio.persona_watch.start()
-        await services.deciding.start()
+        await services.decisions.start()
     try:
         yield
     finally:
         await services.live.close()
         if services.voice_lane is not services.scheduler:
             await services.voice_lane.close()
-        await services.deciding.close()
+        await services.decisions.close()
         await services.studio.persona_watch.close()
         await services.studio.uploads.worker.close()
         await services.studio.prober.worker.close()

@@ -73,12 +73,12 @@ async def fill(database: Database, rows: int) -> None:
     """Rows in any direction: how long a search takes does not depend on it."""
     random = np.random.default_rng(7)
     async with database.transaction() as session:
-        [memories] = await Memories(session).shelves(OWNER.tenant, OWNER.subject)
-        for number in range(memories.last_number + 1, rows + 1):
+        [collection] = await Memories(session).collections(OWNER.tenant, OWNER.subject)
+        for number in range(collection.last_number + 1, rows + 1):
             vector = random.normal(size=384).astype("<f4")
             row = Memory(
                 id=new_id("mem"),
-                shelf_id=memories.id,
+                collection_id=collection.id,
                 number=number,
                 text=SENTENCE.format(number),
                 text_sha256=hashlib.sha256(str(number).encode()).hexdigest(),
@@ -87,7 +87,7 @@ async def fill(database: Database, rows: int) -> None:
                 created_at=utcnow(),
             )
             session.add(row)
-        memories.last_number = rows
+        collection.last_number = rows
 
 
 def spoil(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong with approvals, and the one error that is no failure: a call that waits."""
+"""Errors of approvals, and the one that is no failure: a call that waits."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class ApprovalRequired(SoundstageError):
 
 
 def approval_required(approval_id: str, approvers: int, why: str, plan: str) -> ApprovalRequired:
-    """A call that waits, with what it would do."""
+    """Returns the error of a call that waits, with its plan."""
     people = "one person agrees" if approvers == 1 else f"{approvers} people agree"
-    told = SoundstageError(
+    base = SoundstageError(
         "approval.required",
         f"This waits until {people}, because {why}:\n{plan}",
         f"Decide on the page, or with `soundstage approvals approve {approval_id}`.",
         202,
     )
-    waits = ApprovalRequired(told.code, told.message, told.hint, told.status)
+    waits = ApprovalRequired(base.code, base.message, base.hint, base.status)
     waits.approval_id = approval_id
     return waits
 
 
 def no_approval(approval_id: str) -> NotFound:
-    """No such approval, or somebody else's tenant."""
+    """Returns the error for an unknown approval, or one of another tenant."""
     return NotFound(
         "approval.not_found",
         f"There is no approval {approval_id!r}.",
@@ -35,7 +35,7 @@ def no_approval(approval_id: str) -> NotFound:
 
 
 def already(state: str, who: str) -> Conflict:
-    """Somebody was faster, or the time was."""
+    """Returns the error for an approval that has ended."""
     by = f" by {who}" if who else ""
     return Conflict(
         "approval.decided", f"This approval is {state} already{by}.", "Ask again if it is still wanted."
@@ -43,7 +43,7 @@ def already(state: str, who: str) -> Conflict:
 
 
 def own_question() -> Forbidden:
-    """Whoever asks does not answer."""
+    """Returns the error for a requester who votes on their own call."""
     return Forbidden(
         "approval.own_question",
         "Whoever asks cannot also agree: neither with the same key nor with a login of that key.",
@@ -51,15 +51,15 @@ def own_question() -> Forbidden:
     )
 
 
-def voted() -> Conflict:
-    """Two people are two people."""
+def already_voted() -> Conflict:
+    """Returns the error for a second vote of one person."""
     return Conflict(
         "approval.voted", "You have agreed already; another person has to agree too.", "Ask somebody else."
     )
 
 
-def drifted(approval_id: str) -> Conflict:
-    """The world changed between yes and now."""
+def plan_changed(approval_id: str) -> Conflict:
+    """Returns the error for a plan that has changed since the approval."""
     return Conflict(
         "approval.drifted",
         f"What {approval_id} agreed to is not what would happen now, so it is void.",

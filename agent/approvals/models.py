@@ -12,7 +12,7 @@ from soundstage.database import Base, UtcDateTime
 
 
 class Approval(Base):
-    """One paused tool call, bound to its arguments, its plan, who asked and until when."""
+    """One paused tool call, bound to its arguments, plan, requester and expiry."""
 
     __tablename__ = "approvals"
 
@@ -30,7 +30,7 @@ class Approval(Base):
     requester_name: Mapped[str] = mapped_column(String(100))
     requester_kind: Mapped[str] = mapped_column(String(20))
     requester_role: Mapped[str] = mapped_column(String(40), server_default="viewer")
-    """Counts for those who ask without a key; whoever has one has the rights of it as it is then."""
+    """The role of a requester without a key; one with a key has its permissions at run time."""
     tenant: Mapped[str] = mapped_column(String(80))
     session_id: Mapped[str] = mapped_column(String(40), index=True)
     trace_id: Mapped[str | None] = mapped_column(String(64))
@@ -45,7 +45,7 @@ class Approval(Base):
 
 
 class ApprovalVote(Base):
-    """What one person said; nobody says it twice."""
+    """One vote; each person has one."""
 
     __tablename__ = "approval_votes"
 

@@ -27,7 +27,7 @@ class Approvals:
         return await self._session.get(Approval, approval_id)
 
     async def page(self, tenant: str, states: Collection[str], request: PageRequest) -> Page[Approval]:
-        """The newest first; all states when none is given."""
+        """Returns a page, the newest first; of all states when none is given."""
         where = [Approval.tenant == tenant]
         if states:
             where.append(Approval.state.in_(states))
@@ -37,7 +37,7 @@ class Approvals:
     async def open_for(
         self, tool: str, arguments_sha256: str, requester_id: str, session_id: str
     ) -> Sequence[Approval]:
-        """Approvals of exactly this call that are still good for something; the oldest first."""
+        """Returns open approvals of exactly this call, the oldest first."""
         query = (
             select(Approval)
             .where(Approval.state.in_(OPEN))
@@ -47,17 +47,17 @@ class Approvals:
         return (await self._session.scalars(query.order_by(Approval.created_at))).all()
 
     async def of_requester(self, tenant: str, requester_id: str) -> Sequence[Approval]:
-        """All that somebody has asked for, ended ones too."""
+        """Returns all approvals of a requester, ended ones too."""
         query = select(Approval).where(Approval.tenant == tenant, Approval.requester_id == requester_id)
         return (await self._session.scalars(query.order_by(Approval.created_at))).all()
 
-    async def approved(self) -> Sequence[Approval]:
-        """Agreed to and not run yet, the oldest first."""
+    async def list_approved(self) -> Sequence[Approval]:
+        """Returns approved calls that have not run, the oldest first."""
         query = select(Approval).where(Approval.state == ApprovalState.APPROVED)
         return (await self._session.scalars(query.order_by(Approval.created_at))).all()
 
     async def overdue(self, now: datetime) -> Sequence[Approval]:
-        """Open ones whose time is over, and running ones whose process has not been heard of."""
+        """Returns expired open approvals, and running ones whose lease has run out."""
         open_ones = select(Approval).where(Approval.state.in_(OPEN), Approval.expires_at <= now)
         running = select(Approval).where(Approval.state == ApprovalState.RUNNING, Approval.alive_until <= now)
         return [*(await self._session.scalars(open_ones)), *(await self._session.scalars(running))]

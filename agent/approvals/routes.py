@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from agent.approvals.deciding import Deciding
+from agent.approvals.decisions import ApprovalDecisions
 from agent.approvals.schemas import ApprovalOut, VoteRequest
 from agent.approvals.states import ApprovalState
 from policy import Principal, require_permission
@@ -15,7 +15,7 @@ Reader = Annotated[Principal, Depends(require_permission("approval:read"))]
 Voter = Annotated[Principal, Depends(require_permission("approval:decide"))]
 
 
-def approvals_router(deciding: Deciding) -> APIRouter:
+def approvals_router(decisions: ApprovalDecisions) -> APIRouter:
     """Routes below `/api/approvals`."""
     router = APIRouter(prefix="/api/approvals", tags=["approvals"])
 
@@ -26,22 +26,22 @@ def approvals_router(deciding: Deciding) -> APIRouter:
         state: Annotated[list[ApprovalState] | None, Query(description="only these; repeatable")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> list[ApprovalOut]:
-        """What waits for people, and what became of it; the newest first. `Link` leads to the next page."""
-        return paging.answer(await deciding.approvals.find_page(principal, state or (), paging.ask(limit)))
+        """Lists approvals, open and ended, the newest first. `Link` leads to the next page."""
+        return paging.answer(await decisions.approvals.find_page(principal, state or (), paging.ask(limit)))
 
     @router.get("/{approval_id}")
     async def get_approval(approval_id: str, principal: Reader) -> ApprovalOut:
         """One approval with its plan and the votes."""
-        return await deciding.approvals.get(approval_id, principal)
+        return await decisions.approvals.get(approval_id, principal)
 
     @router.post("/{approval_id}/approve")
     async def approve(approval_id: str, vote: VoteRequest, principal: Voter) -> ApprovalOut:
         """Agrees to the plan. When enough people have agreed, the call runs."""
-        return await deciding.vote(approval_id, principal, agrees=True, reason=vote.reason)
+        return await decisions.vote(approval_id, principal, agrees=True, reason=vote.reason)
 
     @router.post("/{approval_id}/deny")
     async def deny(approval_id: str, vote: VoteRequest, principal: Voter) -> ApprovalOut:
         """Refuses it; one no is enough."""
-        return await deciding.vote(approval_id, principal, agrees=False, reason=vote.reason)
+        return await decisions.vote(approval_id, principal, agrees=False, reason=vote.reason)
 
     return router

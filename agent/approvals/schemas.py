@@ -13,7 +13,7 @@ from soundstage.telemetry.masking import without_secrets
 
 
 class VoteRequest(BaseModel):
-    """Why; it stands in the audit log."""
+    """A vote with its reason, for the audit log."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,7 +30,7 @@ class VoteOut(BaseModel):
 
 
 class ApprovalOut(BaseModel):
-    """A paused call: what it would do, who asked, who has to agree until when, and what came of it."""
+    """A paused call: its plan, requester, needed votes, expiry and outcome."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -53,5 +53,5 @@ class ApprovalOut(BaseModel):
 
     @field_serializer("arguments")
     def _shown(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Without secrets: whoever agrees is bound to all of them by their hash."""
+        """Removes secrets. The vote is bound to the whole arguments by their hash."""
         return without_secrets(arguments)

@@ -1,4 +1,4 @@
-"""The verbs of approvals: ask, vote, claim, end; called by the wrapper of tools, the routes and the CLI."""
+"""Requests, votes on, claims and ends approvals; called by the wrapper of tools, the routes and the CLI."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.approvals.errors import already, drifted, no_approval, own_question, voted
+from agent.approvals.errors import already, already_voted, no_approval, own_question, plan_changed
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
 from agent.approvals.states import ApprovalState, move
-from agent.forgetting import Forgotten
+from agent.forgetting import Redaction
 from agent.tools.plan import Plan
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall
@@ -40,8 +40,8 @@ def hash_arguments(call: ToolCall) -> str:
 
 
 def person_of(principal: Principal) -> str:
-    """Returns who sits behind it: the page and the prompt of one machine are one person, a key and its login
-    too.
+    """Returns the person behind a principal: the page and the prompt of one machine are one, and so are a key
+    and its logins.
     """
     return THIS_MACHINE if principal.is_local else principal.id
 
@@ -64,13 +64,13 @@ class ApprovalService:
     async def request(
         self, context: ToolContext, call: ToolCall, decision: Decision, plan: Plan
     ) -> ApprovalOut:
-        """A pending approval for exactly this call; the one that waits already when it is asked for again."""
+        """Returns a pending approval for exactly this call; the existing one for a repeated request."""
         async with self._database.transaction() as session:
             approvals = Approvals(session)
             await self._sweep(session)
-            asker = context.principal
+            requester = context.principal
             for row in await approvals.open_for(
-                call.tool.name, hash_arguments(call), asker.id, context.session_id
+                call.tool.name, hash_arguments(call), requester.id, context.session_id
             ):
                 if row.plan_sha256 == plan.sha256:
                     # Maybe agreed to in this very moment: then it runs by itself.
@@ -88,11 +88,11 @@ class ApprovalService:
                 plan_sha256=plan.sha256,
                 why="; ".join(decision.reasons),
                 approvers=decision.approvers,
-                requester_id=asker.id,
-                requester_name=asker.name,
-                requester_kind=asker.kind,
-                requester_role=asker.role,
-                tenant=asker.tenant,
+                requester_id=requester.id,
+                requester_name=requester.name,
+                requester_kind=requester.kind,
+                requester_role=requester.role,
+                tenant=requester.tenant,
                 session_id=context.session_id,
                 trace_id=trace_id(),
                 last_render_id=context.last_render_id,
@@ -103,7 +103,7 @@ class ApprovalService:
             )
             await approvals.add(row)
             shown = {} if call.tool.private else {"plan": row.plan}
-            await self._tell(session, row, "approval.requested", asker.name, shown)
+            await self._record(session, row, "approval.requested", requester.name, shown)
             return await self._out(session, row)
 
     async def vote(
@@ -114,7 +114,7 @@ class ApprovalService:
         agrees: bool,
         reason: str = "",
     ) -> ApprovalOut:
-        """One person's yes or no. Raises Conflict when it is decided already, Forbidden for whoever asked."""
+        """Adds a vote. Raises Conflict when it is decided already, Forbidden for the requester."""
         async with self._database.transaction() as session:
             approvals = Approvals(session)
             swept = await self._sweep(session)
@@ -139,7 +139,7 @@ class ApprovalService:
         raise failure
 
     async def claim(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
-        """The id of an approval of this call, now running; None when nobody has agreed to it (yet).
+        """Returns the id of an approval of this call, now running; None without an approved one.
 
         Raises Conflict (`approval.drifted`), and voids it, when the plan is not the one that was agreed to,
         or when the policy asks for more people than agreed.
@@ -149,8 +149,8 @@ class ApprovalService:
             found = await Approvals(session).open_for(
                 call.tool.name, hash_arguments(call), context.principal.id, context.session_id
             )
-            wanted = context.approval_id
-            usable = (one for one in found if wanted in (None, one.id))
+            approval_id = context.approval_id
+            usable = (one for one in found if approval_id in (None, one.id))
             row = next((one for one in usable if one.state == ApprovalState.APPROVED), None)
             if row is None:
                 return None
@@ -160,14 +160,14 @@ class ApprovalService:
             elif row.plan_sha256 == plan.sha256:
                 row.state = move(ApprovalState(row.state), ApprovalState.RUNNING)
                 row.alive_until = utcnow() + RUNNING_FOR
-                await self._tell(session, row, "approval.running", context.principal.name, {})
+                await self._record(session, row, "approval.running", context.principal.name, {})
                 return row.id
             else:
                 await self._end(session, row, ApprovalState.VOID, "the plan has changed since")
-        raise drifted(row.id)
+        raise plan_changed(row.id)
 
     async def finish(self, approval_id: str, *, worked: bool, outcome: str) -> None:
-        """What came of the call."""
+        """Ends a running approval with the outcome of its call."""
         async with self._database.transaction() as session:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state == ApprovalState.RUNNING:
@@ -175,29 +175,29 @@ class ApprovalService:
                 await self._end(session, row, state, outcome)
 
     async def void(self, approval_id: str, why: str) -> None:
-        """Takes an approval back that can never be used."""
+        """Ends an approval that can never be used."""
         async with self._database.transaction() as session:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
 
-    async def forget(self, session: AsyncSession, forgotten: Forgotten) -> int:
-        """Takes words out of what somebody's approvals say, in the caller's transaction; how many said them.
-        One that still waits is void: nobody could see any more what they agree to.
+    async def forget(self, session: AsyncSession, redaction: Redaction) -> int:
+        """Redacts the approvals of an owner in the caller's transaction, and returns how many matched.
+        A pending one is void: its plan could not be read any more.
         """
         found = 0
-        for row in await Approvals(session).of_requester(forgotten.tenant, forgotten.subject):
-            if not forgotten.says([row.plan, row.arguments, row.outcome]):
+        for row in await Approvals(session).of_requester(redaction.tenant, redaction.subject):
+            if not redaction.matches([row.plan, row.arguments, row.outcome]):
                 continue
             found += 1
             if row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, "what it was about is forgotten")
-            row.plan, row.arguments = forgotten.without(row.plan), forgotten.without(row.arguments)
-            row.outcome = forgotten.without(row.outcome)
+            row.plan, row.arguments = redaction.redact(row.plan), redaction.redact(row.arguments)
+            row.outcome = redaction.redact(row.outcome)
         return found
 
     async def get(self, approval_id: str, principal: Principal) -> ApprovalOut:
-        """One of the asker's tenant."""
+        """Returns one approval of the principal's tenant."""
         await self.sweep()
         async with self._database.session() as session:
             return await self._out(session, await self._row(Approvals(session), approval_id, principal))
@@ -205,7 +205,7 @@ class ApprovalService:
     async def list(
         self, principal: Principal, states: Collection[ApprovalState] = (), limit: int = 100
     ) -> list[ApprovalOut]:
-        """Those of the asker's tenant, newest first."""
+        """Returns the approvals of the principal's tenant, the newest first."""
         return (await self.find_page(principal, states, PageRequest(limit))).items
 
     async def find_page(
@@ -217,13 +217,13 @@ class ApprovalService:
             page = await Approvals(session).page(principal.tenant, states, request)
             return page.of([await self._out(session, row) for row in page.items])
 
-    async def approved(self) -> Sequence[Approval]:
-        """Returns what may run now, for whoever runs it; nobody else sees these rows."""
+    async def list_approved(self) -> Sequence[Approval]:
+        """Returns the approved calls that may run now."""
         async with self._database.session() as session:
-            return await Approvals(session).approved()
+            return await Approvals(session).list_approved()
 
     async def sweep(self) -> None:
-        """Ends what the clock has ended. Almost always there is nothing, and no write."""
+        """Ends overdue approvals. Almost always there are none, and no write."""
         async with self._database.session() as session:
             if not await Approvals(session).overdue(utcnow()):
                 return
@@ -243,28 +243,28 @@ class ApprovalService:
     async def _count(
         self, session: AsyncSession, row: Approval, votes: Sequence[ApprovalVote], by: Principal, reason: str
     ) -> None:
-        """One no is enough; enough yeses are a yes."""
-        said = {"reason": reason, "by": by.id}
+        """Counts the votes: one no denies, enough yeses approve."""
+        vote = {"reason": reason, "by": by.id}
         if not votes[-1].agrees:
             row.state = move(ApprovalState(row.state), ApprovalState.DENIED)
             row.ended_at, row.arguments = utcnow(), without_secrets(row.arguments)
-            await self._tell(session, row, "approval.denied", by.name, said)
+            await self._record(session, row, "approval.denied", by.name, vote)
         elif len(votes) >= row.approvers:
             row.state = move(ApprovalState(row.state), ApprovalState.APPROVED)
-            await self._tell(session, row, "approval.approved", by.name, said)
+            await self._record(session, row, "approval.approved", by.name, vote)
         else:
-            await self._tell(session, row, "approval.voted", by.name, said)
+            await self._record(session, row, "approval.voted", by.name, vote)
 
     async def _end(self, session: AsyncSession, row: Approval, state: ApprovalState, outcome: str) -> None:
         row.state = move(ApprovalState(row.state), state)
         row.ended_at, row.alive_until, row.outcome = utcnow(), None, mask_text(outcome[:OUTCOME_CHARS])
         row.arguments = without_secrets(row.arguments)
-        await self._tell(session, row, f"approval.{state}", "soundstage", {"outcome": row.outcome})
+        await self._record(session, row, f"approval.{state}", "soundstage", {"outcome": row.outcome})
 
-    async def _tell(
+    async def _record(
         self, session: AsyncSession, row: Approval, kind: str, actor: str, more: Mapping[str, object]
     ) -> None:
-        """The event for whoever watches and the line of the audit log, with the change itself."""
+        """Appends the event and the line of the audit log in the transaction of the change."""
         await session.flush()
         data = {"id": row.id, "tool": row.tool, "state": row.state, "session_id": row.session_id, **more}
         await self._events.append(session, STREAM, kind, data, trace_id=row.trace_id)
@@ -309,5 +309,5 @@ def _refusal(
     if agrees and person_of(principal) != THIS_MACHINE and principal.id == row.requester_id:
         return own_question()
     if any(vote.person == person_of(principal) for vote in votes):
-        return voted()
+        return already_voted()
     return None

@@ -202,7 +202,7 @@ def _execution(
     one: Fields, functions: Mapping[str, Function], endpoints: Mapping[str, Endpoint]
 ) -> tuple[BindingKind, str, str | None]:
     """Returns what is run: its kind, the id of it, and the HTTP method of an endpoint."""
-    direct = one.named(*_DIRECT)
+    direct = one.find_name(*_DIRECT)
     execution = one.object("executionBinding", required=direct is None)
     if execution is None:
         target = _reference(one, functions, "function", *_DIRECT) if direct is not None else ""
@@ -230,7 +230,7 @@ def _execution(
         known = endpoints.get(target)
         method = inner.choice(METHODS, "httpMethod", default=known.method if known else "POST")
         return kind, target, method
-    if kind == "function" or inner.named("functionId") is not None:
+    if kind == "function" or inner.find_name("functionId") is not None:
         return "function", _reference(inner, functions, "function", "functionId"), None
     if kind == "script":
         inner.text("scriptContent", limit=100_000)
@@ -250,7 +250,7 @@ def _triplet(
     functions: Mapping[str, Function],
 ) -> tuple[Triplet, str]:
     entry = None
-    if one.named("tripletFunctionMatrixEntryId") is not None:
+    if one.find_name("tripletFunctionMatrixEntryId") is not None:
         entry = _reference(one, bindings, "TripletFunctionMatrixEntry", "tripletFunctionMatrixEntryId")
     associated = one.texts("associatedFunctionIds")
     for place, function_id in enumerate(associated):
@@ -276,7 +276,7 @@ def _reference(one: Fields, known: Mapping[str, object], what: str, *names: str)
     """An id that must be among `known`."""
     target = one.text(*names, required=True, limit=200)
     if target and target not in known:
-        name = one.named(*names) or names[0]
+        name = one.find_name(*names) or names[0]
         there = ", ".join(sorted(known)[:5]) or "none"
         one.findings.error(one.at(name), f"There is no {what} {target[:80]!r}.", f"There are: {there}.")
     return target

@@ -1,4 +1,4 @@
-"""Reads fields out of JSON objects and notes every fault with its pointer, so that all are told at once."""
+"""Reads fields of JSON objects and collects every problem with its pointer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from agent.dossiers.problems import MOST_TOLD, Problem, pointer_of
+from agent.dossiers.problems import MAX_PROBLEMS, Problem, pointer_of
 
 MAX_TEXT = 4000
 MAX_ITEMS = 2000
@@ -36,8 +36,8 @@ class Fields:
     def at(self, name: str | int) -> str:
         return self.pointer + pointer_of(name)
 
-    def named(self, *names: str) -> str | None:
-        """The first of these names that is there. `TripletFunctionMatrixEntries` counts as its lower form."""
+    def find_name(self, *names: str) -> str | None:
+        """Returns the first of these names that exists, with a lower or upper first letter."""
         for name in names:
             for form in (name, name[:1].upper() + name[1:]):
                 if self.values.get(form) is not None:
@@ -45,8 +45,8 @@ class Fields:
         return None
 
     def text(self, *names: str, required: bool = False, limit: int = MAX_TEXT) -> str:
-        """ "" when it is missing or wrong; that is noted."""
-        name = self.named(*names)
+        """Returns a text; "" when it is missing or wrong, which adds a problem."""
+        name = self.find_name(*names)
         if name is None:
             if required:
                 self.findings.error(self.pointer, f"`{names[0]}` is missing.", "Add it as a text.")
@@ -63,13 +63,13 @@ class Fields:
         return value[:limit].strip()
 
     def choice(self, known: Sequence[str], *names: str, default: str = "") -> str:
-        """One of `known`, in any case; without a `default` it must be there."""
+        """Returns one of `known`, in any case; without a `default` it is required."""
         found = self.text(*names, required=not default)
         if not found:
             return default
         if found.upper() in known:
             return found.upper()
-        name = self.named(*names) or names[0]
+        name = self.find_name(*names) or names[0]
         near = get_close_matches(found.upper(), known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
         self.findings.error(self.at(name), f"There is no {names[0]} {found[:80]!r}.", hint)
@@ -85,8 +85,8 @@ class Fields:
         return value
 
     def texts(self, *names: str) -> tuple[str, ...]:
-        """A list of texts; a single text counts as a list of one."""
-        name = self.named(*names)
+        """Returns a list of texts; a single text counts as a list of one."""
+        name = self.find_name(*names)
         if name is None:
             return ()
         value = self.values[name]
@@ -104,7 +104,7 @@ class Fields:
         return tuple(found)
 
     def object(self, *names: str, required: bool = False) -> Fields | None:
-        name = self.named(*names)
+        name = self.find_name(*names)
         if name is None:
             if required:
                 self.findings.error(self.pointer, f"`{names[0]}` is missing.", "Add it as an object.")
@@ -116,8 +116,8 @@ class Fields:
         return Fields(value, self.at(name), self.findings)
 
     def objects(self, *names: str) -> Iterator[Fields]:
-        """The objects of a list; what is none of them is noted and left out."""
-        name = self.named(*names)
+        """Yields the objects of a list; other items add a problem."""
+        name = self.find_name(*names)
         if name is None:
             return
         value = self.values[name]
@@ -135,14 +135,14 @@ class Fields:
                 self.findings.error(place, f"This is {_kind(item)}, and must be an object.")
 
     def unknown(self, known: frozenset[str]) -> None:
-        """Notes names that mean nothing here: most often they are slips."""
+        """Warns of unknown names: most often they are typing errors."""
         strange = [one for one in self.values if one not in known and one[:1].lower() + one[1:] not in known]
-        for name in strange[:MOST_TOLD]:
+        for name in strange[:MAX_PROBLEMS]:
             near = get_close_matches(name, known, n=1)
             hint = f"Did you mean `{near[0]}`?" if near else ""
             self.findings.warn(self.at(name), "This is not known here and is left out.", hint)
-        if len(strange) > MOST_TOLD:
-            self.findings.warn(self.pointer, f"{len(strange) - MOST_TOLD} more names are not known here.")
+        if len(strange) > MAX_PROBLEMS:
+            self.findings.warn(self.pointer, f"{len(strange) - MAX_PROBLEMS} more names are not known here.")
 
 
 def _kind(value: Any) -> str:

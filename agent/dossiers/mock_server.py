@@ -1,4 +1,4 @@
-"""Serves a mock API: every operation answers with its example, and a wrong body is told; run by the CLI."""
+"""Serves a mock API: operations answer with their examples and check request bodies; run by the CLI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.dossiers.json_schema import value_problems
-from agent.dossiers.problems import MOST_TOLD, BadDossier, Problem
+from agent.dossiers.problems import MAX_PROBLEMS, BadDossier, Problem
 from agent.dossiers.reading import read_json
 
 MAX_BODY_BYTES = 1 << 20
@@ -21,9 +21,9 @@ ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def mock_app(document: Mapping[str, Any]) -> Starlette:
-    """The paths are looked up in the document: nothing of it is made into routes or code."""
+    """Returns the application. It looks up paths in the document: none of it becomes a route or code."""
 
-    async def described(_: Request) -> Response:
+    async def openapi(_: Request) -> Response:
         return JSONResponse(document)
 
     async def answer(request: Request) -> Response:
@@ -37,38 +37,38 @@ def mock_app(document: Mapping[str, Any]) -> Starlette:
         if operation is None:
             allowed = ", ".join(method.upper() for method in operations)
             return _problem(405, "mock.wrong_method", f"Here it is {allowed}.", headers={"Allow": allowed})
-        if (wanted := operation.get("requestBody")) is not None:
+        if (body := operation.get("requestBody")) is not None:
             try:
-                problems = await _body_problems(request, wanted)
+                problems = await _body_problems(request, body)
             except ClientDisconnect:
                 return Response(status_code=499)
             if problems:
-                told = [problem.model_dump() for problem in problems]
-                return _problem(422, "mock.bad_body", problems[0].sentence(), errors=told)
+                errors = [problem.model_dump() for problem in problems]
+                return _problem(422, "mock.bad_body", problems[0].sentence(), errors=errors)
         return JSONResponse(operation["responses"]["200"]["content"]["application/json"]["example"])
 
     return Starlette(
         routes=[
-            Route("/openapi.json", described),
+            Route("/openapi.json", openapi),
             Route("/{path:path}", answer, methods=ANY_METHOD),
         ]
     )
 
 
-async def _body_problems(request: Request, wanted: Mapping[str, Any]) -> list[Problem]:
+async def _body_problems(request: Request, body: Mapping[str, Any]) -> list[Problem]:
     content = b""
     async for chunk in request.stream():
         content += chunk
         if len(content) > MAX_BODY_BYTES:
             return [Problem(pointer="", message=f"The body is larger than {MAX_BODY_BYTES} bytes.")]
     if not content.strip():
-        return [Problem(pointer="", message="A body is needed.")] if wanted["required"] else []
+        return [Problem(pointer="", message="A body is needed.")] if body["required"] else []
     try:
         value = read_json(content)
     except BadDossier as error:
         return list(error.problems)
-    schema = wanted["content"]["application/json"]["schema"]
-    return list(islice(value_problems(schema, value), MOST_TOLD))
+    schema = body["content"]["application/json"]["schema"]
+    return list(islice(value_problems(schema, value), MAX_PROBLEMS))
 
 
 def _problem(

@@ -1,4 +1,4 @@
-"""What is wrong with a dossier, each fault with its place as a JSON pointer (RFC 6901); told all at once."""
+"""Problems of a dossier, each with its place as a JSON pointer (RFC 6901)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-MOST_TOLD = 100
+MAX_PROBLEMS = 100
 
 
 class Problem(BaseModel):
-    """`pointer` leads to the value that is wrong, or to the object that lacks something; "" is the whole."""
+    """One problem. `pointer` leads to the wrong value, or the object that lacks one; "" is the whole."""
 
     pointer: str
     message: str
@@ -21,14 +21,14 @@ class Problem(BaseModel):
 
 
 class BadDossier(Exception):
-    """A dossier that cannot be compiled, and everything that is wrong with it."""
+    """A dossier that cannot be compiled, with all its problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(problems[0].sentence())
-        self.problems = tuple(problems[:MOST_TOLD])
+        self.problems = tuple(problems[:MAX_PROBLEMS])
         self.count = len(problems)
 
 
 def pointer_of(*parts: str | int) -> str:
-    """RFC 6901 §3: `~` and `/` in a name are written `~0` and `~1`."""
+    """Returns a JSON pointer; `~` and `/` in a name become `~0` and `~1` (RFC 6901 §3)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

@@ -1,4 +1,4 @@
-"""Bytes to JSON with limits that hold before anything is built; called by the compiler's doors."""
+"""Bytes to JSON with limits that hold before anything is built; called by the compiler's routes and CLI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps what was compiled: the persona file, and beside it the workflow and the mock API."""
+"""Stores compiled dossiers: the persona file, and beside it the workflow and the mock API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from studio.personas.library import COMPILED_SUFFIX, PersonaLibrary
 from studio.personas.yaml_source import parse_persona
 
 
-class Kept(BaseModel):
-    """What lies beside a compiled persona's file."""
+class CompiledFile(BaseModel):
+    """The file beside a compiled persona."""
 
     workflow: Workflow
     api: dict[str, object]
@@ -32,13 +32,13 @@ class DossierRegistry:
         async with self._saving:
             return await asyncio.to_thread(self._save, compiled, replace)
 
-    def kept(self, persona_id: str) -> Kept:
-        """Raises `persona.not_found`, and `dossier.not_found` for a persona that came about otherwise."""
+    def read(self, persona_id: str) -> CompiledFile:
+        """Returns workflow and API. Raises `persona.not_found` and `dossier.not_found`."""
         status = self.library.status(persona_id)
         path = self._beside(persona_id)
         if status.origin == "user" and path.is_file():
             try:
-                return Kept.model_validate_json(path.read_bytes())
+                return CompiledFile.model_validate_json(path.read_bytes())
             except (OSError, ValidationError) as error:
                 raise Conflict(
                     "dossier.broken",
@@ -65,10 +65,10 @@ class DossierRegistry:
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_suffix(".part")
         half.write_text(
-            Kept(workflow=compiled.workflow, api=compiled.api).model_dump_json(), encoding="utf-8"
+            CompiledFile(workflow=compiled.workflow, api=compiled.api).model_dump_json(), encoding="utf-8"
         )
         half.replace(path)
-        # The persona last: whoever finds it finds all of it.
+        # The persona last: it exists only with all of its files.
         self.library.save(persona)
         return compiled.model_copy(update={"saved": True})
 

@@ -79,18 +79,18 @@ def compile_router(registry: DossierRegistry) -> APIRouter:
     @router.get("/api/personas/{persona_id}/workflow")
     async def workflow(persona_id: str, _: Reader) -> Workflow:
         """The steps of a persona that was compiled from a dossier."""
-        return (await asyncio.to_thread(registry.kept, persona_id)).workflow
+        return (await asyncio.to_thread(registry.read, persona_id)).workflow
 
     @router.get("/api/personas/{persona_id}/mock-api")
     async def mock_api(persona_id: str, _: Reader) -> dict[str, Any]:
         """The OpenAPI document of its mock API; `soundstage compile --serve` serves one."""
-        return (await asyncio.to_thread(registry.kept, persona_id)).api
+        return (await asyncio.to_thread(registry.read, persona_id)).api
 
     return router
 
 
 def _check_right(principal: Principal, replace: bool) -> None:
-    """Whoever may make personas must not take the place of one that is there."""
+    """Requires `persona:update` to replace a persona: `persona:create` is not enough."""
     if replace:
         principal.require(CHANGING)
 
@@ -104,7 +104,7 @@ async def _compiled(
     replace: bool = False,
 ) -> Response | Compiled:
     try:
-        # A thread of its own: a large dossier takes a second, and nobody else waits for it.
+        # A thread of its own: a large dossier takes a second, and must not block the event loop.
         compiled = await asyncio.to_thread(compile_bytes, content, persona_id)
     except BadDossier as error:
         return _refused(error)

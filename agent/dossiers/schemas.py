@@ -1,4 +1,4 @@
-"""What a dossier becomes, as wire types: the workflow, and the answer of the compiler."""
+"""Wire types of the compiler: its answer, and the workflow of a dossier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.dossiers.problems import Problem
 
 
 class StepCall(BaseModel):
-    """What a step calls: an operation of the mock API, which answers in the place of the real thing."""
+    """The call of a step: an operation of the mock API, which stands in for the real service."""
 
     kind: BindingKind
     target: str = Field(description="id of the function or endpoint in the dossier")

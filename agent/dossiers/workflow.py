@@ -14,7 +14,7 @@ from agent.dossiers.schemas import Step, StepCall, Workflow
 
 
 def workflow_of(dossier: Dossier, persona_id: str, api: MockApi) -> tuple[Workflow, list[Problem]]:
-    """Steps by priority (10 first), equal ones as they stand in the dossier; and what to know of them."""
+    """Returns the steps by priority (10 first), equal ones in the order of the dossier, and warnings."""
     ordered = sorted(dossier.triplets, key=lambda one: -one.priority)
     names = safe_names(((one.id, one.id.removeprefix("tri-")) for one in ordered), "step")
     acting = [one for one in ordered if one.stance == "ACT"]
@@ -24,10 +24,10 @@ def workflow_of(dossier: Dossier, persona_id: str, api: MockApi) -> tuple[Workfl
     for triplet in ordered:
         bound = _bindings(dossier, triplet)
         calls = [_call(api, binding) for binding in bound]
-        told = {call.operation for call in calls}
+        called = {call.operation for call in calls}
         for function_id in triplet.functions:
             operation = api.functions[function_id]
-            if operation.id not in told:
+            if operation.id not in called:
                 calls.append(
                     StepCall(
                         kind="function",
@@ -64,7 +64,7 @@ def workflow_of(dossier: Dossier, persona_id: str, api: MockApi) -> tuple[Workfl
 
 
 def _bindings(dossier: Dossier, triplet: Triplet) -> list[Binding]:
-    """Of the triplet's own reference, then of entries that name the triplet."""
+    """Returns the binding that the triplet names, then those that name the triplet."""
     own = [dossier.bindings[triplet.binding]] if triplet.binding else []
     return own + [one for one in dossier.bindings.values() if one.triplet == triplet.id and one not in own]
 

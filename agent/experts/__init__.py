@@ -1,4 +1,4 @@
-"""Which language models there are, how each has done, and whom to ask; used by the Brain's ModelAnswers."""
+"""Finds language models, measures how they answer, and orders them; used by the Brain's ModelAnswers."""
 
 from agent.experts.candidates import Candidate, ConfiguredModels, Source
 from agent.experts.consul import ConsulExperts

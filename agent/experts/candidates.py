@@ -1,4 +1,4 @@
-"""Models that could be asked, and where they come from; gathered by the Router."""
+"""Candidate models and their sources; collected by the Router."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model.backend import ChatModel
-from agent.model.openai_server import OpenAiServer
+from agent.model.openai_server import build_servers
 from soundstage.http import OwnListeners
 from soundstage.settings.sections import LlmsSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model with what it is good at. `preference`: who has a smaller one is asked first."""
+    """A model with its topics. A smaller `preference` goes first."""
 
     model: ChatModel
     address: str
@@ -28,13 +28,13 @@ class Candidate:
 
 
 class Source(Protocol):
-    """Somewhere models are found."""
+    """A source of models."""
 
     async def candidates(self) -> Sequence[Candidate]: ...
 
     @property
     def problem(self) -> str:
-        """Why the last look failed, in one sentence; empty when it did not."""
+        """The error of the last discovery, in one sentence; empty without one."""
         ...
 
 
@@ -42,21 +42,10 @@ class ConfiguredModels:
     """The models of the settings, `[llm]`."""
 
     def __init__(self, settings: LlmsSettings, listeners: OwnListeners = OwnListeners()) -> None:
-        order = {"local": ("local", "cloud"), "cloud": ("cloud", "local"), "none": ()}[settings.prefer]
-        self._found: list[Candidate] = []
-        for place, name in enumerate(order, start=1):
-            one = settings.local if name == "local" else settings.cloud
-            if one.base_url is not None:
-                url = str(one.base_url)
-                model = OpenAiServer(
-                    name,
-                    url,
-                    one.model,
-                    api_key=one.api_key,
-                    silence_s=one.timeout_s,
-                    listeners=listeners,
-                )
-                self._found.append(Candidate(model, url, preference=place, source="settings"))
+        self._found = [
+            Candidate(server, str(one.base_url), preference=place, source="settings")
+            for place, (one, server) in enumerate(build_servers(settings, listeners), start=1)
+        ]
 
     async def candidates(self) -> Sequence[Candidate]:
         return self._found

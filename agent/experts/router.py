@@ -1,4 +1,4 @@
-"""Chooses whom to ask by topic, measured success and latency; the `Models` of ModelAnswers."""
+"""Orders models by topic, measured success and latency; the `Models` of ModelAnswers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRY_S = 30.0
 
 
 class ExpertLine(BaseModel):
-    """One model as people see it."""
+    """One model for people."""
 
     name: str
     source: str
@@ -36,14 +36,14 @@ class ExpertLine(BaseModel):
 
 
 class Survey(BaseModel):
-    """All models, and what is wrong with finding them."""
+    """All models, and the errors of their discovery."""
 
     experts: tuple[ExpertLine, ...]
     problems: tuple[str, ...]
 
 
 class Router:
-    """Holds the track records of one process; they need not survive it."""
+    """Holds the track records of one process; they are not stored."""
 
     def __init__(self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic) -> None:
         self._sources = sources
@@ -51,17 +51,17 @@ class Router:
         self._records: dict[str, TrackRecord] = {}
 
     async def order(self, utterance: str) -> Sequence[ChatModel]:
-        """Experts of the topic, then those of none, then the others; among equals the quickest and surest."""
+        """Returns experts of the topic, then models without topics, then others; equals by expected time."""
         now = self._clock()
         words = {_stem(word) for word in _WORD.findall(utterance[:TOPIC_CHARS])}
-        fit = [one for one in await self._found() if self._record(one.name).may_be_asked(now)]
+        fit = [one for one in await self._found() if self._record(one.name).is_available(now)]
         fit.sort(key=lambda one: (_distance(one, words), one.preference, self._record(one.name).cost_s(now)))
         if fit:
-            self._record(fit[0].name).asked(now)
+            self._record(fit[0].name).begin_trial(now)
         return [one.model for one in fit]
 
     async def try_all(self) -> None:
-        """Asks every model for a word, so that there is something measured."""
+        """Asks every model for a word, to measure it."""
         await asyncio.gather(*(self._try(one.model) for one in await self._found()))
 
     async def _try(self, model: ChatModel) -> None:
@@ -71,18 +71,18 @@ class Router:
                 async for _ in model.ask(TRY, [], max_tokens=8):
                     pass
         except (SoundstageError, TimeoutError):
-            self.failed(model)
+            self.record_failure(model)
         else:
-            self.answered(model, self._clock() - started)
+            self.record_success(model, self._clock() - started)
 
-    def answered(self, model: ChatModel, seconds: float) -> None:
-        self._record(model.name).answered(seconds, self._clock())
+    def record_success(self, model: ChatModel, seconds: float) -> None:
+        self._record(model.name).record_success(seconds, self._clock())
 
-    def failed(self, model: ChatModel) -> None:
-        self._record(model.name).failed(self._clock())
+    def record_failure(self, model: ChatModel) -> None:
+        self._record(model.name).record_failure(self._clock())
 
     async def survey(self) -> Survey:
-        """For `soundstage experts` and its route."""
+        """Returns all models with their measurements."""
         now = self._clock()
         lines = [_line(one, self._record(one.name), now) for one in await self._found()]
         problems = tuple(one.problem for one in self._sources if one.problem)
@@ -109,7 +109,7 @@ def _line(one: Candidate, record: TrackRecord, now: float) -> ExpertLine:
     return ExpertLine(
         name=one.name,
         source=one.source,
-        # Whoever may chat sees it; a URL may hold a password.
+        # Every user of the chat sees it; a URL may hold a password.
         address=mask_text(one.address),
         topics=tuple(sorted(one.topics)),
         state=record.state(now),

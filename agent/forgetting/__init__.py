@@ -1,5 +1,5 @@
-"""What is forgotten goes out of everything that was written down about it, in one transaction."""
+"""Redacts forgotten texts wherever they are stored, in one transaction."""
 
-from agent.forgetting.words import Forgotten
+from agent.forgetting.words import Redaction
 
-__all__ = ["Forgotten"]
+__all__ = ["Redaction"]

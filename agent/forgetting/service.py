@@ -1,4 +1,4 @@
-"""Takes forgotten words out of all that was written down; called by the memory, in its transaction."""
+"""Redacts forgotten texts in everything that is stored; called by the memory, in its transaction."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.approvals.service import ApprovalService
-from agent.forgetting.turns import forget_in_turn, says, was_told
-from agent.forgetting.words import Forgotten
+from agent.forgetting.turns import is_source, matches, redact_turn
+from agent.forgetting.words import Redaction
 from agent.live.timeline import stream_of as live_stream
 from agent.sessions.models import AgentTurn
 from agent.sessions.repository import SessionRepository
@@ -21,9 +21,9 @@ from soundstage.events import Event, EventStore
 
 
 class Forgetting:
-    """Conversations, their events, snapshots, approvals, and what the audit log has beside its lines.
+    """Redacts conversations, their events, snapshots, approvals, and the texts beside the audit log.
 
-    What somebody made of the words stays: videos, scripts and projects are no memories.
+    Videos, scripts and projects stay as they are: they are no memories.
     """
 
     def __init__(
@@ -34,65 +34,67 @@ class Forgetting:
         self._events = events
         self._audit = audit
 
-    async def forget(self, session: AsyncSession, forgotten: Forgotten) -> None:
-        """All of one owner's; what somebody else has said stays as it was said."""
-        await self._approvals.forget(session, forgotten)
-        self._sessions.forget(forgotten)
-        found = await self._turns(session, forgotten)
-        said = [row for row in found if was_told(row, forgotten) or forgotten.says(row.utterance)]
-        titles = {title_of(row.utterance) for row in said}
-        moments = {row.started_at.isoformat() for row in said}
-        spoken = [f"{row.session_id}:{row.number}" for row in said]
+    async def forget(self, session: AsyncSession, redaction: Redaction) -> None:
+        """Redacts everything of one owner. Texts of others stay."""
+        await self._approvals.forget(session, redaction)
+        self._sessions.forget(redaction)
+        found = await self._turns(session, redaction)
+        redacted = [row for row in found if is_source(row, redaction) or redaction.matches(row.utterance)]
+        titles = {title_of(row.utterance) for row in redacted}
+        start_times = {row.started_at.isoformat() for row in redacted}
+        subjects = [f"{row.session_id}:{row.number}" for row in redacted]
         for row in found:
-            await forget_in_turn(session, self._events, stream_of(row.session_id, row.number), row, forgotten)
-        await self._told(session, forgotten)
-        await self._titles(session, forgotten, titles)
-        await self._snapshots(session, forgotten, titles, moments)
-        line = AuditEntry(kind="", actor=forgotten.subject, subject="memory", tenant=forgotten.tenant)
-        await self._audit.forget_words(session, UTTERANCE, spoken, line)
+            await redact_turn(session, self._events, stream_of(row.session_id, row.number), row, redaction)
+        await self._redact_tool_events(session, redaction)
+        await self._titles(session, redaction, titles)
+        await self._snapshots(session, redaction, titles, start_times)
+        line = AuditEntry(kind="", actor=redaction.subject, subject="memory", tenant=redaction.tenant)
+        await self._audit.forget_words(session, UTTERANCE, subjects, line)
 
-    async def _turns(self, session: AsyncSession, forgotten: Forgotten) -> list[AgentTurn]:
-        owner = forgotten.tenant, forgotten.subject
+    async def _turns(self, session: AsyncSession, redaction: Redaction) -> list[AgentTurn]:
+        owner = redaction.tenant, redaction.subject
         repository = SessionRepository(session)
-        rows = {(row.session_id, row.number): row for row in await repository.saying(*owner, forgotten.hints)}
-        for key in forgotten.told_in - rows.keys():
+        rows = {
+            (row.session_id, row.number): row for row in await repository.saying(*owner, redaction.prefilter)
+        }
+        for key in redaction.source_turns - rows.keys():
             if (row := await repository.turn(*key)) is not None:
                 rows[key] = row
-        return [row for row in rows.values() if says(row, forgotten)]
+        return [row for row in rows.values() if matches(row, redaction)]
 
-    async def _told(self, session: AsyncSession, forgotten: Forgotten) -> None:
-        """What tools were given or gave stands in events of turns whose own words say nothing of it."""
+    async def _redact_tool_events(self, session: AsyncSession, redaction: Redaction) -> None:
+        """Redacts arguments and results of tools, in the events of turns whose own text may not match."""
 
         def change(event: Event) -> Mapping[str, Any]:
-            changed: Mapping[str, Any] = forgotten.without(event.data)
+            changed: Mapping[str, Any] = redaction.redact(event.data)
             return changed
 
         streams: list[str] = []
-        for row in await SessionRepository(session).all_of(forgotten.tenant, forgotten.subject):
+        for row in await SessionRepository(session).all_of(redaction.tenant, redaction.subject):
             streams += [live_stream(row.id), *(stream_of(row.id, number + 1) for number in range(row.turns))]
-        await self._events.rewrite(session, streams, change, forgotten.hints)
+        await self._events.rewrite(session, streams, change, redaction.prefilter)
 
-    async def _titles(self, session: AsyncSession, forgotten: Forgotten, titles: set[str]) -> None:
-        """A title is the beginning of the first utterance."""
-        for row in await SessionRepository(session).all_of(forgotten.tenant, forgotten.subject):
-            if row.title in titles or forgotten.says(row.title):
+    async def _titles(self, session: AsyncSession, redaction: Redaction, titles: set[str]) -> None:
+        """Redacts titles, which begin as the first utterance does."""
+        for row in await SessionRepository(session).all_of(redaction.tenant, redaction.subject):
+            if row.title in titles or redaction.matches(row.title):
                 row.title = FORGOTTEN
 
     async def _snapshots(
-        self, session: AsyncSession, forgotten: Forgotten, titles: set[str], moments: set[str]
+        self, session: AsyncSession, redaction: Redaction, titles: set[str], start_times: set[str]
     ) -> None:
-        """What they hold of a turn is cut, so turns are known by the moment when they began, too."""
+        """Redacts snapshots. Their copies of turns are cut, so the start time identifies a turn, too."""
 
-        def turn(kept: dict[str, Any]) -> dict[str, Any]:
-            if kept["started_at"].replace("Z", "+00:00") in moments and kept["utterance"] != FORGOTTEN:
-                kept = {**kept, "utterance": FORGOTTEN, "reply": FORGOTTEN if kept["reply"] else ""}
-            changed: dict[str, Any] = forgotten.without(kept)
+        def turn(copy: dict[str, Any]) -> dict[str, Any]:
+            if copy["started_at"].replace("Z", "+00:00") in start_times and copy["utterance"] != FORGOTTEN:
+                copy = {**copy, "utterance": FORGOTTEN, "reply": FORGOTTEN if copy["reply"] else ""}
+            changed: dict[str, Any] = redaction.redact(copy)
             return changed
 
         snapshots = Snapshots(session)
-        for row in await snapshots.of_owner(forgotten.tenant, forgotten.subject):
+        for row in await snapshots.of_owner(redaction.tenant, redaction.subject):
             title = row.state["title"]
-            state = {**row.state, "turns": [turn(kept) for kept in row.state["turns"]]}
-            row.state = {**state, "title": FORGOTTEN if title in titles else forgotten.without(title)}
-        for going_on in await snapshots.continuations(forgotten.tenant, forgotten.subject):
-            going_on.turns = [turn(kept) for kept in going_on.turns]
+            state = {**row.state, "turns": [turn(copy) for copy in row.state["turns"]]}
+            row.state = {**state, "title": FORGOTTEN if title in titles else redaction.redact(title)}
+        for continuation in await snapshots.continuations(redaction.tenant, redaction.subject):
+            continuation.turns = [turn(copy) for copy in continuation.turns]

@@ -1,4 +1,4 @@
-"""Words that are forgotten, and how they go out of a text, a plan or an event; used wherever they stand."""
+"""Redacts forgotten texts in a string, a plan or an event; used wherever texts of a user are stored."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from policy.audit.words import FORGOTTEN
 
-_TELLING_CHARS = 200
-"""So much of a text is looked for: plans and events cut what is long."""
-_MOST_HINTS = 20
+_COMPARED_CHARS = 200
+"""The length that is compared: plans and events cut longer texts."""
+_MAX_PREFILTER = 20
 _ASCII = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -22,30 +22,30 @@ Turn = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Forgotten:
-    """What an owner (`subject`, a principal of `tenant`) wants forgotten, and in which turns it was told.
+class Redaction:
+    """Texts that an owner (`subject`, a principal of `tenant`) wants forgotten, and their source turns.
 
-    Words are compared without regard to case and spaces, and as whole words.
+    Texts are compared as whole words, without regard to case and spaces.
     """
 
     tenant: str
     subject: str
     texts: tuple[str, ...]
-    told_in: frozenset[Turn] = field(default_factory=frozenset)
+    source_turns: frozenset[Turn] = field(default_factory=frozenset)
 
     @cached_property
-    def hints(self) -> tuple[str, ...]:
-        """ASCII words, one of which stands in whatever says a text, also where JSON escapes other letters.
+    def prefilter(self) -> tuple[str, ...]:
+        """Returns ASCII words for a database query: every match holds one, also where JSON escapes letters.
 
-        For a database, which finds them quickly; none when it had better be shown everything.
+        None where reading all rows is better.
         """
-        found = [max(_ASCII.findall(text[:_TELLING_CHARS]), key=len, default="") for text in self.texts]
-        few = len(found) <= _MOST_HINTS and all(len(word) > 1 for word in found)
+        found = [max(_ASCII.findall(text[:_COMPARED_CHARS]), key=len, default="") for text in self.texts]
+        few = len(found) <= _MAX_PREFILTER and all(len(word) > 1 for word in found)
         return tuple(dict.fromkeys(found)) if few else ()
 
     @cached_property
     def _by_word(self) -> Mapping[str, Sequence[str]]:
-        """The texts by a word of theirs, because thousands may be forgotten at once."""
+        """Maps a word to the texts that hold it, because there may be thousands of texts."""
         found: dict[str, list[str]] = defaultdict(list)
         for text in filter(None, map(_plain, self.texts)):
             words = _WORD.findall(text)
@@ -53,47 +53,47 @@ class Forgotten:
             found[max(words[:-1] or words, key=len, default="")].append(text)
         return found
 
-    def says(self, value: Any) -> bool:
-        """Returns whether any of the texts stands in a string within the value."""
-        return bool(self.without(value) != value)
+    def matches(self, value: Any) -> bool:
+        """Returns whether a string within the value holds one of the texts."""
+        return bool(self.redact(value) != value)
 
-    def without(self, value: Any) -> Any:
-        """The same value, with a mark in the place of each line that says one of the texts."""
-        return replaced(value, self._line_by_line)
+    def redact(self, value: Any) -> Any:
+        """Returns the value with a mark in place of each line that holds one of the texts."""
+        return map_strings(value, self._redact_lines)
 
-    def _line_by_line(self, told: str) -> str:
-        lines = told.split("\n")
-        found = [FORGOTTEN if self._stands_in(line) else line for line in lines]
+    def _redact_lines(self, text: str) -> str:
+        lines = text.split("\n")
+        found = [FORGOTTEN if self._is_in(line) else line for line in lines]
         if found != lines:
             return "\n".join(found)
-        return FORGOTTEN if len(lines) > 1 and self._stands_in(told) else told
+        return FORGOTTEN if len(lines) > 1 and self._is_in(text) else text
 
-    def _stands_in(self, told: str) -> bool:
-        said = _plain(told, None)
-        words = {"", *_WORD.findall(said)} & self._by_word.keys()
-        return any(_as_words(text, said) for word in words for text in self._by_word[word])
+    def _is_in(self, value: str) -> bool:
+        plain = _plain(value, None)
+        words = {"", *_WORD.findall(plain)} & self._by_word.keys()
+        return any(_as_words(text, plain) for word in words for text in self._by_word[word])
 
 
-def replaced(value: Any, change: Callable[[str], str]) -> Any:
-    """The same value with each string in it changed; names of fields stay."""
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """Returns the value with each string in it changed; names of fields stay."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {name: replaced(inner, change) for name, inner in value.items()}
+        return {name: map_strings(inner, change) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [replaced(inner, change) for inner in value]
+        return [map_strings(inner, change) for inner in value]
     return value
 
 
-def _as_words(text: str, said: str) -> bool:
-    place = said.find(text)
+def _as_words(text: str, value: str) -> bool:
+    place = value.find(text)
     while place >= 0:
         end = place + len(text)
-        before, after = said[max(place - 1, 0) : place], said[end : end + 1]
-        cut = len(text) >= _TELLING_CHARS
+        before, after = value[max(place - 1, 0) : place], value[end : end + 1]
+        cut = len(text) >= _COMPARED_CHARS
         if not (_joins(before, text[0]) or (_joins(after, text[-1]) and not cut)):
             return True
-        place = said.find(text, place + 1)
+        place = value.find(text, place + 1)
     return False
 
 
@@ -102,5 +102,5 @@ def _joins(beside: str, letter: str) -> bool:
     return beside.isalnum() and letter.isalnum()
 
 
-def _plain(text: str, most: int | None = _TELLING_CHARS) -> str:
+def _plain(text: str, most: int | None = _COMPARED_CHARS) -> str:
     return " ".join(text.casefold().split())[:most]

@@ -1,8 +1,7 @@
-"""Which feeling a text is said with, sentence by sentence, by words of its language; used by live sessions.
+"""Classifies the feeling of each sentence by a lexicon of its language; used by live sessions.
 
-The names are those that avatar pages know. It is a rule of thumb that says why: words and marks score, a
-negation near a word takes its score away, an intensifier adds to it, and the highest score wins. Without a
-list for the language all is neutral.
+The names are those of avatar pages. Words and marks score, a negation near a word removes its score, an
+intensifier adds to it, and the highest score wins. Without a lexicon of the language all is neutral.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ REACH = 3
 
 @dataclass(frozen=True, slots=True)
 class Feeling:
-    """How one sentence is said; `intensity` runs from 0 to 1."""
+    """The feeling of one sentence; `intensity` runs from 0 to 1."""
 
     text: str
     emotion: Emotion
@@ -34,13 +33,13 @@ class Feeling:
 
 
 def feelings(text: str, lexicon: Lexicon | None) -> tuple[Feeling, ...]:
-    """One per sentence, in order; never empty. Without the words of its language all are neutral."""
+    """Returns one per sentence, in order; never empty. Without a lexicon all are neutral."""
     found = tuple(_feeling(part, lexicon) for part in _SENTENCE.findall(text) if part.strip())
     return found or (Feeling(text, "neutral", CALM),)
 
 
 def strongest(found: Sequence[Feeling]) -> Emotion:
-    """The feeling of the whole: the one with the most weight (intensity by length), neutral last."""
+    """Returns the feeling with the most weight (intensity by length), neutral last."""
     weights = dict.fromkeys(EMOTIONS, 0.0)
     for feeling in found:
         if feeling.emotion != "neutral":

@@ -10,13 +10,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, WebSocket, WebSocketDisconnect, status
 from pydantic import ValidationError
 
-from agent.live.schemas import ErrorEvent, Heard, MessageAnswer, MessageRequest, SessionOpened, SessionRequest
+from agent.live.schemas import (
+    ErrorEvent,
+    ListenerState,
+    MessageAnswer,
+    MessageRequest,
+    SessionOpened,
+    SessionRequest,
+)
 from agent.live.service import LiveSessions
 from policy import Principal, require_permission
 from soundstage.errors import Invalid, SoundstageError
 from soundstage.events.store import MAX_ID
 
-MOST_HEARD_CHARS = 1000
+MAX_MESSAGE_CHARS = 1000
 _GONE = asyncio.CancelledError | WebSocketDisconnect | RuntimeError
 CHATTING = require_permission("chat:use")
 Chatter = Annotated[Principal, Depends(CHATTING)]
@@ -28,30 +35,30 @@ def live_router(live: LiveSessions, public_url: str | None = None) -> APIRouter:
     router = APIRouter(prefix="/api/session", tags=["live sessions"])
 
     @router.post("", status_code=status.HTTP_201_CREATED)
-    async def open_session(wish: SessionRequest, request: Request, principal: Chatter) -> SessionOpened:
-        """A conversation with one persona. `wsUrl` tells what it does while it answers."""
-        session_id, config = await live.open(principal, wish.personaId)
+    async def open_session(body: SessionRequest, request: Request, principal: Chatter) -> SessionOpened:
+        """Opens a conversation with one persona. `wsUrl` streams its states while it answers."""
+        session_id, config = await live.open(principal, body.personaId)
         return SessionOpened(
             sessionId=session_id, wsUrl=_ws_url(request, public_url, session_id), personaConfig=config
         )
 
     @router.post("/{session_id}/message")
     async def send_message(
-        session_id: str, wish: MessageRequest, request: Request, principal: Chatter
+        session_id: str, body: MessageRequest, request: Request, principal: Chatter
     ) -> MessageAnswer:
-        """Says something to the persona; it answers with text, sound and feeling.
+        """Sends a message to the persona; it answers with text, sound and feeling.
 
-        The text is what the agent answers everywhere; a longer one is said up to about a minute of it.
+        The text is that of any answer; of a longer one the first minute or so is spoken.
         """
 
         async def still_there() -> bool:
             return not await request.is_disconnected()
 
-        return await live.message(principal, session_id, wish.message, still_there)
+        return await live.message(principal, session_id, body.message, still_there)
 
     @router.websocket("/{session_id}/events")
     async def events(socket: WebSocket, session_id: str, principal: Chatter, after: After = None) -> None:
-        """What the persona does: states, the text, mouth shapes and feelings. `after` resumes.
+        """Streams states, the text, mouth shapes and feelings of the persona. `after` resumes.
 
         A page may send `{"type": "listening"}` when its person begins to speak or write, and `idle` when
         they end without a message.
@@ -77,43 +84,43 @@ class _Listener:
             first = await anext(events)
             await self._socket.accept()
             await self._socket.send_text(first.model_dump_json(exclude_none=True))
-            telling = asyncio.create_task(self._tell(events))
-            hearing = asyncio.create_task(self._hear())
+            sending = asyncio.create_task(self._send(events))
+            receiving = asyncio.create_task(self._receive())
             try:
-                await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                # Both, before either is looked at: what the first raises may not leave the second behind.
-                telling.cancel()
-                hearing.cancel()
-                for ended in await asyncio.gather(telling, hearing, return_exceptions=True):
+                # Both are cancelled before a result is read: an error of one must not leave the other.
+                sending.cancel()
+                receiving.cancel()
+                for ended in await asyncio.gather(sending, receiving, return_exceptions=True):
                     if not isinstance(ended, NoneType | _GONE):
                         raise ended
 
-    async def _tell(self, events: AsyncIterator[Any]) -> None:
+    async def _send(self, events: AsyncIterator[Any]) -> None:
         async for event in events:
             await self._socket.send_text(event.model_dump_json(exclude_none=True))
 
-    async def _hear(self) -> None:
+    async def _receive(self) -> None:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
             try:
-                wish = _heard(message)
+                request = _parse(message)
                 # A socket may live for days, longer than the key that opened it.
                 self._principal = await CHATTING.again(self._socket)
-                await self._live.heard(self._principal, self._session_id, wish.type)
+                await self._live.set_listening(self._principal, self._session_id, request.type)
             except SoundstageError as error:
-                told = ErrorEvent(code=error.code, message=error.message, hint=error.hint)
-                await self._socket.send_text(told.model_dump_json(exclude_none=True))
+                failure = ErrorEvent(code=error.code, message=error.message, hint=error.hint)
+                await self._socket.send_text(failure.model_dump_json(exclude_none=True))
 
 
-def _heard(message: Mapping[str, Any]) -> Heard:
+def _parse(message: Mapping[str, Any]) -> ListenerState:
     text = message.get("text")
-    if text is None or len(text) > MOST_HEARD_CHARS:
+    if text is None or len(text) > MAX_MESSAGE_CHARS:
         raise _bad_message()
     try:
-        return Heard.model_validate_json(text)
+        return ListenerState.model_validate_json(text)
     except ValidationError as error:
         raise _bad_message() from error
 

@@ -16,7 +16,7 @@ LiveState = Literal["idle", "listening", "thinking", "speaking"]
 
 
 class SessionRequest(BaseModel):
-    """What else an older page sends is no error."""
+    """Ignores fields that older pages send."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -24,7 +24,7 @@ class SessionRequest(BaseModel):
 
 
 class PersonaConfig(BaseModel):
-    """What an avatar page shows of a persona. `imageUrl` leads to its picture, for who may read personas."""
+    """A persona for an avatar page. `imageUrl` leads to its picture, for readers of personas."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class SessionOpened(BaseModel):
 
 
 class MessageRequest(BaseModel):
-    """What else an older page sends is no error."""
+    """Ignores fields that older pages send."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -73,7 +73,7 @@ class MessageAnswer(BaseModel):
 
 
 class StateEvent(BaseModel):
-    """What the persona does now. `durationMs` comes with `speaking`."""
+    """The present state of the persona. `durationMs` comes with `speaking`."""
 
     type: Literal["state"] = "state"
     id: int | None = None
@@ -112,7 +112,7 @@ class EmotionEvent(BaseModel):
 
 
 class ErrorEvent(BaseModel):
-    """The answer could not be given, or not be said."""
+    """The answer failed, or its speech did."""
 
     type: Literal["error"] = "error"
     id: int | None = None
@@ -127,8 +127,8 @@ LiveEvent = Annotated[
 ]
 
 
-class Heard(BaseModel):
-    """What a page may say on the socket: that its person begins or ends to speak or write."""
+class ListenerState(BaseModel):
+    """A message from the page: its user begins or ends to speak or write."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Live sessions: a persona answers a message with text, voice, mouth and feeling; called by their routes."""
+"""Answers messages with text, voice, mouth and feeling of a persona; called by the live routes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from agent.live.curve import emotion_curve
 from agent.live.feelings import feelings, strongest
 from agent.live.lexicon import lexicon_of
 from agent.live.schemas import LiveEvent, LiveState, MessageAnswer, PersonaConfig, StateEvent
-from agent.live.spoken_text import spoken_text
-from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, told
+from agent.live.speakable_text import speakable_text
+from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, wire_events
 from agent.sessions.service import Conversation, SessionService
 from agent.turns.presentation import plain_text
 from agent.turns.runner import TurnRunner
@@ -36,7 +36,7 @@ StillThere = Callable[[], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the Brain said in one turn."""
+    """The text of one turn."""
 
     turn: int
     text: str
@@ -69,7 +69,7 @@ class LiveSessions:
         """Waits until the sound of an answer is over."""
 
     async def open(self, principal: Principal, persona_id: str) -> tuple[str, PersonaConfig]:
-        """A new session with a persona: its id, and what a page shows. Raises `persona.not_found`."""
+        """Opens a session with a persona; returns its id and the persona. Raises `persona.not_found`."""
         persona = self._library.get(persona_id)
         conversation = await self._sessions.open(principal, persona_id=persona.id)
         return conversation.id, config_of(persona)
@@ -77,9 +77,9 @@ class LiveSessions:
     async def message(
         self, principal: Principal, session_id: str, message: str, still_there: StillThere
     ) -> MessageAnswer:
-        """The answer of the Brain with the persona's voice.
+        """Returns the answer with the persona's voice.
 
-        A client that is gone when the text is there gets no sound made; the text stays in the session.
+        No sound is made for a client that is gone when the text is there; the text stays in the session.
         Raises `session.not_found`, `session.no_persona`, `session.busy`, `consent.…`, `speech.…`; once a
         message is answered, the error names the turn that holds the text.
         """
@@ -92,24 +92,24 @@ class LiveSessions:
             )
         self._busy.add(session_id)
         try:
-            return await self._answered(conversation, persona, message, still_there)
+            return await self._answer(conversation, persona, message, still_there)
         finally:
             self._busy.discard(session_id)
 
-    async def heard(self, principal: Principal, session_id: str, state: LiveState) -> None:
-        """The person begins to speak or write, or ends: only an idle or listening persona listens.
+    async def set_listening(self, principal: Principal, session_id: str, state: LiveState) -> None:
+        """Sets whether the persona listens; only an idle or listening one changes.
 
-        What is so already is not told again, however often a page says it.
+        Repeated states emit no event.
         """
         await self._sessions.open(principal, session_id)
         present = self._states.get(session_id, "idle")
         if present in ("idle", "listening") and state != present:
-            await self._tell_state(session_id, state)
+            await self._set_state(session_id, state)
 
     async def follow(
         self, principal: Principal, session_id: str, after: int | None = None
     ) -> AsyncGenerator[LiveEvent, None]:
-        """The present state, then everything that happens; with `after`, what came after that event before.
+        """Yields the present state, then all events; with `after`, first those after that event.
 
         Mouth shapes and feelings of an answer come at once when it begins to be spoken, in the order of
         `atMs`, so that no network jitter reaches the lips.
@@ -119,44 +119,44 @@ class LiveSessions:
         yield StateEvent(state=self._states.get(session_id, "idle"))
         async with aclosing(self._events.follow(stream_of(session_id), cursor)) as events:
             async for event in events:
-                for one in told(event):
+                for one in wire_events(event):
                     yield one
 
     async def close(self) -> None:
-        """At the end of the process."""
+        """Cancels the waits for the end of sounds."""
         tasks = list(self._quiet.values())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _answered(
+    async def _answer(
         self, conversation: Conversation, persona: Persona, message: str, still_there: StillThere
     ) -> MessageAnswer:
         session_id = conversation.id
         turn: int | None = None
         try:
-            await self._tell_state(session_id, "thinking")
-            answer = await self._asked(conversation, message)
+            await self._set_state(session_id, "thinking")
+            answer = await self._ask(conversation, message)
             turn = answer.turn
-            await self._tell(session_id, RESPONSE, {"turn": turn, "text": answer.text})
+            await self._append(session_id, RESPONSE, {"turn": turn, "text": answer.text})
             if not await still_there():
-                await self._tell_state(session_id, "idle", turn)
+                await self._set_state(session_id, "idle", turn)
                 return MessageAnswer(
                     response=answer.text, audio=None, emotion="neutral", duration=0, emotionCurve=[]
                 )
-            return await self._said(session_id, persona, answer)
+            return await self._speak(session_id, persona, answer)
         except SoundstageError as error:
-            told_error = _after_the_text(error, session_id, turn) if turn else error
-            await self._tell_failure(session_id, turn, told_error)
-            raise told_error from error
+            reported = _after_the_text(error, session_id, turn) if turn else error
+            await self._append_failure(session_id, turn, reported)
+            raise reported from error
         except BaseException:
-            # Cancelled, or a defect: no page may see this persona think for ever.
+            # Cancelled, or a defect: the state must not stay at thinking.
             with suppress(SoundstageError):
-                await asyncio.shield(self._tell_state(session_id, "idle", turn))
+                await asyncio.shield(self._set_state(session_id, "idle", turn))
             raise
 
-    async def _asked(self, conversation: Conversation, message: str) -> _Answer:
+    async def _ask(self, conversation: Conversation, message: str) -> _Answer:
         """Returns the text of the answer, with its failures."""
         turn, sentences = 0, []
         events = await self._runner.ask(conversation, message)
@@ -167,13 +167,13 @@ class LiveSessions:
                 sentences.append(plain_text(item.event))
         return _Answer(turn, "\n".join(filter(None, sentences)))
 
-    async def _said(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
-        text = spoken_text(answer.text)
+    async def _speak(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
+        text = speakable_text(answer.text)
         lexicon = lexicon_of(persona.style.language)
         found = feelings(text, lexicon)
         emotion, language = strongest(found), None if lexicon is None else lexicon.language
         if not text:
-            await self._tell_state(session_id, "idle", answer.turn)
+            await self._set_state(session_id, "idle", answer.turn)
             return MessageAnswer(
                 response=answer.text,
                 audio=None,
@@ -182,21 +182,21 @@ class LiveSessions:
                 emotionCurve=[],
                 emotionLanguage=language,
             )
-        said = await self._speech.say(persona, text)
-        curve = emotion_curve(found, said.sheet)
-        await self._tell_state(
+        speech = await self._speech.say(persona, text)
+        curve = emotion_curve(found, speech.sheet)
+        await self._set_state(
             session_id,
             "speaking",
             answer.turn,
-            {"duration_ms": said.sheet.duration_ms, **performance(said.sheet, curve)},
+            {"duration_ms": speech.sheet.duration_ms, **performance(speech.sheet, curve)},
         )
-        self._quiet_after(session_id, answer.turn, said.sheet.duration_ms / 1000)
-        sound = base64.b64encode(said.sound).decode("ascii")
+        self._quiet_after(session_id, answer.turn, speech.sheet.duration_ms / 1000)
+        sound = base64.b64encode(speech.sound).decode("ascii")
         return MessageAnswer(
             response=answer.text,
             audio=f"data:audio/wav;base64,{sound}",
             emotion=emotion,
-            duration=said.sheet.duration_ms,
+            duration=speech.sheet.duration_ms,
             emotionCurve=curve,
             emotionLanguage=language,
         )
@@ -214,7 +214,7 @@ class LiveSessions:
         async def wait() -> None:
             await asyncio.sleep(seconds)
             with suppress(SoundstageError):
-                await self._tell_state(session_id, "idle", turn)
+                await self._set_state(session_id, "idle", turn)
 
         self._hush(session_id)
         task = asyncio.create_task(wait())
@@ -222,7 +222,7 @@ class LiveSessions:
         task.add_done_callback(lambda done: self._forget(session_id, done))
 
     def _hush(self, session_id: str) -> None:
-        """Something else begins: the end of the sound before is no news any more."""
+        """Cancels the wait for the end of the sound before."""
         if (task := self._quiet.pop(session_id, None)) is not None and task is not asyncio.current_task():
             task.cancel()
 
@@ -230,17 +230,17 @@ class LiveSessions:
         if self._quiet.get(session_id) is task:
             del self._quiet[session_id]
 
-    async def _tell_failure(self, session_id: str, turn: int | None, error: SoundstageError) -> None:
+    async def _append_failure(self, session_id: str, turn: int | None, error: SoundstageError) -> None:
         data = {"turn": turn, "code": error.code, "message": error.message, "hint": error.hint}
         try:
-            await self._tell(session_id, ERROR, data)
-            await self._tell_state(session_id, "idle", turn)
+            await self._append(session_id, ERROR, data)
+            await self._set_state(session_id, "idle", turn)
         except SoundstageError as other:
-            # The failure itself reaches the caller; that nobody else can be told is for the log.
+            # The failure itself reaches the caller; other readers of the session miss it.
             self._states.pop(session_id, None)
-            log.warning("live.untold", session=session_id, code=other.code)
+            log.warning("live.failure_not_stored", session=session_id, code=other.code)
 
-    async def _tell_state(
+    async def _set_state(
         self,
         session_id: str,
         state: LiveState,
@@ -253,9 +253,9 @@ class LiveSessions:
             self._states.pop(session_id, None)
         else:
             self._states[session_id] = state
-        await self._tell(session_id, STATE, {"state": state, "turn": turn, **(more or {})})
+        await self._append(session_id, STATE, {"state": state, "turn": turn, **(more or {})})
 
-    async def _tell(self, session_id: str, kind: str, data: Mapping[str, Any]) -> None:
+    async def _append(self, session_id: str, kind: str, data: Mapping[str, Any]) -> None:
         async with self._database.transaction() as session:
             await self._events.append(session, stream_of(session_id), kind, data)
 
@@ -276,6 +276,6 @@ def config_of(persona: Persona) -> PersonaConfig:
 
 
 def _after_the_text(error: SoundstageError, session_id: str, turn: int) -> SoundstageError:
-    """Returns what is said once the message is answered: whoever asks again would have it done twice."""
+    """Returns the error with a hint that the message is answered: asking again would run its tools twice."""
     hint = f"It is answered: turn {turn} of the session {session_id} has the text. {error.hint}".strip()
     return SoundstageError(error.code, error.message, hint, error.status, headers=error.headers)

@@ -1,4 +1,4 @@
-"""The events of a live session as pages get them: states as they come, mouth and feelings in time order."""
+"""Converts stored events of a live session for pages: states, mouth shapes and feelings in time order."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ STATE, RESPONSE, ERROR = "state", "response", "error"
 
 
 def stream_of(session_id: str) -> str:
-    """The event stream of a live session."""
+    """Returns the event stream of a live session."""
     return f"live:{session_id}"
 
 
 def performance(sheet: SpeechSheet, curve: Sequence[EmotionSample]) -> dict[str, Any]:
-    """The mouth and the feelings of one answer, as they are kept in the `speaking` event."""
+    """Returns mouth shapes and feelings of one answer, as the `speaking` event stores them."""
     return {
         "visemes": [[v.viseme, v.start_ms, v.end_ms] for v in sheet.visemes],
         "emotions": [[s.emotion, round(s.time * sheet.duration_ms), s.intensity] for s in curve],
     }
 
 
-def told(event: Event) -> Iterator[LiveEvent]:
-    """The wire events of one kept event: one, but for `speaking`, which is followed by its performance."""
+def wire_events(event: Event) -> Iterator[LiveEvent]:
+    """Yields the wire events of a stored event: one, for `speaking` followed by its performance."""
     data = event.data
     if event.kind == STATE:
         yield StateEvent(
             id=event.id, state=data["state"], turn=data.get("turn"), durationMs=data.get("duration_ms")
         )
-        yield from _performed(data)
+        yield from _performance_events(data)
     elif event.kind == RESPONSE:
         yield ResponseEvent(id=event.id, turn=data["turn"], text=data["text"])
     elif event.kind == ERROR:
         yield ErrorEvent(id=event.id, **data)
 
 
-def _performed(data: dict[str, Any]) -> Iterator[LiveEvent]:
+def _performance_events(data: dict[str, Any]) -> Iterator[LiveEvent]:
     turn = data.get("turn") or 0
     mouth: list[VisemeEvent | EmotionEvent] = [
         VisemeEvent(turn=turn, atMs=start, viseme=name, durationMs=end - start)

@@ -19,7 +19,7 @@ from agent.mcp.descriptions import (
     CallTicket,
     Refused,
     WaitsForPeople,
-    described,
+    describe,
 )
 from agent.mcp.running import CallLimits, RunningCall, RunningCalls
 from agent.mcp.session import McpSessions, session_id_of
@@ -35,7 +35,7 @@ from soundstage.telemetry import get_logger, trace
 
 
 class McpCalls:
-    """Who asks comes with each call; what it holds are the calls that are not at their end."""
+    """Calls of all principals: each call names its principal; running calls are held here."""
 
     def __init__(
         self, toolset: Toolset, services: ToolServices, database: Database, limits: CallLimits | None = None
@@ -48,15 +48,15 @@ class McpCalls:
         self._log = get_logger(__name__)
 
     def list(self, principal: Principal) -> list[types.Tool]:
-        """The tools that this caller may use, and of their actions those; and what tickets are for."""
-        found = (described(tool, principal) for tool in self._toolset.tools.values())
+        """Returns the tools and actions that this caller may use, and the tools about tickets."""
+        found = (describe(tool, principal) for tool in self._toolset.tools.values())
         return [*(tool for tool in found if tool is not None), *ABOUT_CALLS.values()]
 
     async def call(
         self, principal: Principal, name: str, arguments: Mapping[str, Any], *, dry_run: bool = False
     ) -> types.CallToolResult:
-        """The result, as data and as a sentence; a ticket for it when it takes long. What fails is a result
-        too, which says how to go on.
+        """Returns the result, as data and as a sentence; a ticket for it when it takes long. A failure is a
+        result too, with a hint.
 
         Raises MCPError only for a tool that does not exist.
         """
@@ -65,22 +65,22 @@ class McpCalls:
         with trace(inherit=False) as trace_id:
             try:
                 if name in ABOUT_CALLS:
-                    running = await self._asked(principal, name, arguments)
+                    running = await self._about_call(principal, name, arguments)
                 else:
                     call = prepare_call(self._toolset, name, arguments)
                     running = await self._running.begin(
                         session_id_of(principal), call, trace_id, self._answer(principal, call, dry_run)
                     )
-                return _told(running)
+                return _outcome(running)
             except SoundstageError as error:
-                return _traced(_failed(error), trace_id)
+                return _with_trace(_failed(error), trace_id)
 
     async def close(self) -> None:
-        """Ends all that still runs; nobody may call any more."""
+        """Ends running calls; later ones are refused."""
         await self._running.close()
 
-    async def _asked(self, principal: Principal, name: str, arguments: Mapping[str, Any]) -> RunningCall:
-        """The call that a ticket stands for."""
+    async def _about_call(self, principal: Principal, name: str, arguments: Mapping[str, Any]) -> RunningCall:
+        """Returns the call of a ticket; cancels it, or waits for it."""
         try:
             ticket = CallTicket.model_validate(dict(arguments))
         except ValidationError as error:
@@ -99,7 +99,7 @@ class McpCalls:
         return running
 
     async def _note(self, principal: Principal, running: RunningCall) -> None:
-        """Who wanted the call to end; its own line says how it ended."""
+        """Records who cancelled the call; the line of the call says how it ended."""
         entry = AuditEntry(
             kind="call.cancelled",
             actor=principal.name,
@@ -116,8 +116,8 @@ class McpCalls:
         try:
             return await self._result(principal, call, dry_run)
         except ApprovalRequired as waits:
-            told = WaitsForPeople(approval_id=waits.approval_id, message=waits.message, hint=waits.hint)
-            return _result(told, f"{waits.message}\n{waits.hint}")
+            waiting = WaitsForPeople(approval_id=waits.approval_id, message=waits.message, hint=waits.hint)
+            return _result(waiting, f"{waits.message}\n{waits.hint}")
         except SoundstageError as error:
             return _failed(error)
         except Exception:
@@ -140,8 +140,8 @@ class McpCalls:
         return _result(result, result.sentence())
 
 
-def _told(running: RunningCall) -> types.CallToolResult:
-    """Its result when it has ended: the very one that the call itself would have had."""
+def _outcome(running: RunningCall) -> types.CallToolResult:
+    """Returns the result of a call that has ended, as the call itself would have; else a ticket."""
     name, seconds = running.call.tool.name, round(running.seconds, 1)
     if not running.task.done():
         going = CallRunning(call_id=running.id, tool=name, seconds=seconds)
@@ -150,10 +150,10 @@ def _told(running: RunningCall) -> types.CallToolResult:
         answer = _result(CallCancelled(call_id=running.id, tool=name), f"{name} ({running.id}) was ended.")
     else:
         answer = running.task.result().model_copy()
-    return _traced(answer, running.trace_id)
+    return _with_trace(answer, running.trace_id)
 
 
-def _traced(answer: types.CallToolResult, trace_id: str) -> types.CallToolResult:
+def _with_trace(answer: types.CallToolResult, trace_id: str) -> types.CallToolResult:
     answer.meta = {TRACE: trace_id}
     return answer
 
@@ -166,7 +166,7 @@ def _result(answer: BaseModel, sentence: str) -> types.CallToolResult:
 
 
 def _failed(error: SoundstageError) -> types.CallToolResult:
-    told = Refused(code=error.code, message=error.message, hint=error.hint)
-    answer = _result(told, f"{error.message} {error.hint} ({error.code})")
+    refused = Refused(code=error.code, message=error.message, hint=error.hint)
+    answer = _result(refused, f"{error.message} {error.hint} ({error.code})")
     answer.is_error = True
     return answer

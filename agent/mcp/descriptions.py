@@ -1,4 +1,4 @@
-"""How tools look to MCP clients: schemas of what goes in and comes out, and hints about their effect."""
+"""Describes tools to MCP clients: schemas of requests and results, and hints about the effect."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from agent.tools.wrappers import PlannedResult
 from policy import Principal
 
 DRY_RUN = "soundstage/dryRun"
-"""Key in `_meta` of a call with which only the plan is wanted."""
+"""Key in `_meta` of a call for its plan alone."""
 TRACE = "soundstage/traceId"
-"""Key in `_meta` of a result: `soundstage trace` tells the story of the call."""
+"""Key in `_meta` of a result: `soundstage trace` shows the audit trail of the call."""
 
 
 class WaitsForPeople(BaseModel):
@@ -68,7 +68,7 @@ class CallCancelled(BaseModel):
 
 
 class CallTicket(BaseModel):
-    """What the tools about calls take."""
+    """The request of the tools about calls."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -103,8 +103,8 @@ results are those of any tool, so they declare no schema of it.
 """
 
 
-def described(tool: AnyTool, principal: Principal) -> types.Tool | None:
-    """The tool as this caller may use it; None when they may not use it at all."""
+def describe(tool: AnyTool, principal: Principal) -> types.Tool | None:
+    """Returns the tool as this caller may use it; None without any permitted action."""
     acts = {action: act for action, act in tool.acts.items() if principal.may(act.permission)}
     if not acts:
         return None
@@ -125,7 +125,7 @@ def described(tool: AnyTool, principal: Principal) -> types.Tool | None:
 
 
 def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
-    """The schema of the request, with those actions alone that this caller may ask for."""
+    """Returns the schema of the request, with the permitted actions alone."""
     schema: dict[str, Any] = tool.request.model_json_schema()
     action = schema.get("properties", {}).get("action")
     if isinstance(action, dict) and "" not in tool.acts:
@@ -135,6 +135,6 @@ def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
 
 
 def _output(tool: Tool[Any, Any]) -> dict[str, Any]:
-    """Returns what the tool returns, or that it waits for people, or a ticket, or (in a dry run) its plan."""
-    wanted: Any = tool.result | WaitsForPeople | CallRunning | PlannedResult
-    return {"type": "object", **TypeAdapter(wanted).json_schema(mode="serialization")}
+    """Returns the schema of a result, a wait for approval, a ticket, or (in a dry run) a plan."""
+    result: Any = tool.result | WaitsForPeople | CallRunning | PlannedResult
+    return {"type": "object", **TypeAdapter(result).json_schema(mode="serialization")}

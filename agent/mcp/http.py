@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 PATH = "/mcp"
 
-ToolCaller = Annotated[Principal, Depends(require_permission("mcp:use"))]
+McpCaller = Annotated[Principal, Depends(require_permission("mcp:use"))]
 
 
 class McpEndpoint:
-    """The sessions of one process; `serving` goes around the life of the application.
+    """The MCP sessions of one process; `serving` spans the life of the application.
 
     The SDK takes a fifth of all imports of a server, so it is loaded for the first request.
     """
@@ -35,10 +35,10 @@ class McpEndpoint:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Meanwhile requests are answered; at the end sessions are closed and calls ended."""
+        """Answers requests inside the block; at its end closes sessions and ends calls."""
         self._opened = asyncio.get_running_loop().create_future()
-        # In a task of its own: the SDK's tasks must end in the task in which they began, and whoever
-        # starts an application may close it from another one.
+        # In a task of its own: the SDK's tasks must end in the task in which they began, and an
+        # application may be closed from another task than it was started in.
         running = self._running = asyncio.create_task(self._serve(self._opened))
         try:
             yield
@@ -84,11 +84,11 @@ class McpEndpoint:
 
 
 def mcp_router(endpoint: McpEndpoint) -> APIRouter:
-    """The one address. There is no GET: nothing is told that no request has asked for."""
+    """Returns the one route. There is no GET: the server sends nothing but answers."""
     router = APIRouter(tags=["mcp"])
 
     @router.api_route(PATH, methods=["POST", "DELETE"], include_in_schema=False)
-    async def mcp(request: Request, principal: ToolCaller) -> Response:
+    async def mcp(request: Request, principal: McpCaller) -> Response:
         """Messages of the Model Context Protocol."""
         return await endpoint.answer(principal)
 

@@ -24,13 +24,13 @@ Work = Coroutine[Any, Any, types.CallToolResult]
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """How long a client waits, how many calls there are at once, and how long a result can be asked for."""
+    """Limits: the wait of a client, the calls at once, and how long results are stored."""
 
-    patience_s: float = 2.0
+    wait_s: float = 2.0
     running_each: int = 16
     running: int = 200
-    kept_s: float = 600.0
-    kept_each: int = 32
+    result_ttl_s: float = 600.0
+    results_each: int = 32
     closing_s: float = 20.0
 
 
@@ -88,7 +88,7 @@ class RunningCalls:
 
     async def wait(self, running: RunningCall) -> None:
         """For its end, as long as a client should wait. Whoever stops waiting does not end it."""
-        await asyncio.wait([running.task], timeout=self._limits.patience_s)
+        await asyncio.wait([running.task], timeout=self._limits.wait_s)
 
     def find(self, owner: str, call_id: str) -> RunningCall:
         """The asker's own. Raises `mcp.no_such_call` for those of others as for those that never were."""
@@ -97,8 +97,9 @@ class RunningCalls:
             raise NotFound(
                 "mcp.no_such_call",
                 f"There is no call {call_id[:80]!r} whose result is kept for you.",
-                f"A result is kept for {self._limits.kept_s / 60:.0f} minutes, and no longer than the server "
-                "runs. `soundstage trace ID`, with the trace that came with the ticket, tells how it ended.",
+                f"A result is kept for {self._limits.result_ttl_s / 60:.0f} minutes, and no longer than the "
+                "server runs. `soundstage trace ID`, with the trace that came with the ticket, tells how it "
+                "ended.",
             )
         return found
 
@@ -143,9 +144,9 @@ class RunningCalls:
         if running.id not in self._calls:
             return
         loop = asyncio.get_running_loop()
-        self._forgetting[running.id] = loop.call_later(self._limits.kept_s, self._forget, running.id)
-        kept = [one for one in self._forgetting if self._calls[one].owner == running.owner]
-        for oldest in kept[: -self._limits.kept_each]:
+        self._forgetting[running.id] = loop.call_later(self._limits.result_ttl_s, self._forget, running.id)
+        stored = [one for one in self._forgetting if self._calls[one].owner == running.owner]
+        for oldest in stored[: -self._limits.results_each]:
             self._forget(oldest)
 
     def _forget(self, call_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The conversation that a caller's MCP calls belong to: what "latest" means, what approvals are bound to."""
+"""Keeps one conversation for the MCP calls of a principal: it scopes "latest" and approvals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class McpSessions:
         self._database = database
 
     async def of(self, principal: Principal) -> McpSession:
-        """The principal's session; made with its first call."""
+        """Returns the principal's session; creates it with the first call."""
         session_id = session_id_of(principal)
         async with self._database.session() as session:
             row = await SessionRepository(session).get(session_id)
@@ -53,19 +53,19 @@ class McpSessions:
                     SessionRepository(session).add(row)
         return McpSession(row.id, row.last_render_id, row.last_project_id)
 
-    async def note(self, known: McpSession, result: Mapping[str, Any]) -> None:
-        """What a call was about is what "it" and "latest" mean in the next one."""
-        about = update_referents(result, known.last_render_id, known.last_project_id)
-        if about == (known.last_render_id, known.last_project_id):
+    async def note(self, before: McpSession, result: Mapping[str, Any]) -> None:
+        """Stores the referents of "it" and "latest" for the next call."""
+        about = update_referents(result, before.last_render_id, before.last_project_id)
+        if about == (before.last_render_id, before.last_project_id):
             return
         async with self._database.transaction() as session:
-            row = await SessionRepository(session).get(known.id)
+            row = await SessionRepository(session).get(before.id)
             if row is not None:
                 row.last_render_id, row.last_project_id = about
                 row.updated_at = utcnow()
 
 
 def session_id_of(principal: Principal) -> str:
-    """One for each principal of each tenant: also whose the tickets of its calls are."""
+    """Returns the id for a principal of a tenant; it also owns the tickets of their calls."""
     who = principal.id if principal.tenant == DEFAULT_TENANT else f"{principal.tenant}\n{principal.id}"
     return f"ses_mcp{hashlib.sha256(who.encode()).hexdigest()[:24]}"

@@ -1,1 +1,1 @@
-"""What people asked to be remembered: rows in the database, an index over their meaning, per owner."""
+"""The long-term memory: rows in the database and an index over their meaning, per owner."""

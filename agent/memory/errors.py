@@ -1,4 +1,4 @@
-"""What can go wrong with the memory."""
+"""Errors of the memory."""
 
 from __future__ import annotations
 

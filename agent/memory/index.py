@@ -1,4 +1,4 @@
-"""An index over the meaning of the rows of one shelf (FAISS); kept and brought to date by `indexes`.
+"""An index over the meaning of the rows of one collection (FAISS); kept and brought to date by `indexes`.
 
 The rows are the truth and the index is a copy of their vectors: it may be thrown away at any time.
 """
@@ -22,7 +22,7 @@ def _empty() -> Any:
 
 @dataclass(slots=True)
 class MeaningIndex:
-    """`epoch` and `last_number` are those of the shelf when its rows were read; `last_id` is its last row."""
+    """`epoch` and `last_number` are those of the collection as its rows were read, `last_id` its last row."""
 
     model: str
     epoch: str

@@ -1,4 +1,4 @@
-"""Index files on disk: whole, of this very state of the rows, or not used at all; called by `indexes`.
+"""Stores indexes as files, and reads only whole files of the present rows; called by `indexes`.
 
 A file is one line of JSON about its content and then the content. It is written beside its place and moved
 there, so that a process that is killed leaves the old file or the new one; its SHA-256 tells what a power cut
@@ -24,7 +24,7 @@ LONGEST_HEAD = 1000
 
 
 class Head(BaseModel):
-    """What the content must be."""
+    """The first line of a file: what its content must match."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -38,12 +38,12 @@ class Head(BaseModel):
 
 
 class IndexFiles:
-    """The folder with one file per shelf. All of it blocks: call it in a thread."""
+    """The folder with one file per collection. Every method blocks: call it in a thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, shelf_id: str, index: MeaningIndex) -> None:
+    def write(self, collection_id: str, index: MeaningIndex) -> None:
         """Raises OSError; the file that was there stays then."""
         content = index.content()
         head = Head(
@@ -55,18 +55,18 @@ class IndexFiles:
             sha256=hashlib.sha256(content).hexdigest(),
         )
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        half = self._folder / f".{shelf_id}.{os.getpid()}.part"
+        half = self._folder / f".{collection_id}.{os.getpid()}.part"
         try:
             write_anew(half, head.model_dump_json().encode() + b"\n" + content)
-            half.replace(self._path(shelf_id))
+            half.replace(self._path(collection_id))
         finally:
             half.unlink(missing_ok=True)
         index.written_rows = head.rows
 
-    def read(self, shelf_id: str) -> MeaningIndex | None:
-        """None when there is no file. Raises ValueError when what is there is no whole file of ours."""
+    def read(self, collection_id: str) -> MeaningIndex | None:
+        """Returns the index; None without a file. Raises ValueError for a broken or foreign file."""
         try:
-            written = self._path(shelf_id).read_bytes()
+            written = self._path(collection_id).read_bytes()
         except FileNotFoundError:
             return None
         from agent.memory.index import MeaningIndex
@@ -91,10 +91,10 @@ class IndexFiles:
             raise ValueError("it holds other rows than its head says")
         return index
 
-    def remove(self, shelf_id: str) -> None:
-        """Before rows are forgotten: what a file still holds would outlive them."""
-        for path in (self._path(shelf_id), *self._folder.glob(f".{shelf_id}.*.part")):
+    def remove(self, collection_id: str) -> None:
+        """Removes the file, before rows are deleted: their vectors in it would outlive them."""
+        for path in (self._path(collection_id), *self._folder.glob(f".{collection_id}.*.part")):
             path.unlink(missing_ok=True)
 
-    def _path(self, shelf_id: str) -> Path:
-        return self._folder / f"{shelf_id}.faiss"
+    def _path(self, collection_id: str) -> Path:
+        return self._folder / f"{collection_id}.faiss"

@@ -1,4 +1,4 @@
-"""Tables of the memory: what is remembered, and the shelf of each owner and persona that it stands on."""
+"""Tables of the memory: memories, their collections by owner and persona, and the turns they come from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from soundstage.database import Base, UtcDateTime
 
 
-class MemoryShelf(Base):
-    """What is remembered for one owner (`subject`, a principal of a tenant) and one persona, or none (`""`).
+class MemoryCollection(Base):
+    """The memories of one owner (`subject`, a principal of a tenant) for one persona, or none (`""`).
 
-    `last_number` only grows: an index that has seen fewer lacks rows. `epoch` is another word after each
-    forgetting: an index of an earlier epoch may hold what is gone, and is void.
+    `last_number` only grows: an index with a lower one lacks rows. `epoch` changes with each deletion: an
+    index of an earlier epoch may hold deleted rows, and is void.
     """
 
     __tablename__ = "memory_shelves"
@@ -29,16 +29,18 @@ class MemoryShelf(Base):
 
 
 class Memory(Base):
-    """One thing that is remembered. `number` counts from 1 on its shelf and is never given twice.
+    """One memory. `number` counts from 1 in its collection and is never reused.
 
-    `vector` is what `model` made of the text: float32, little-endian; None while there was no model.
+    `vector` is the embedding of the text by `model`: float32, little-endian; None while there was no model.
     """
 
     __tablename__ = "memories"
     __table_args__ = (UniqueConstraint("shelf_id", "number"), UniqueConstraint("shelf_id", "text_sha256"))
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    shelf_id: Mapped[str] = mapped_column(ForeignKey("memory_shelves.id", ondelete="CASCADE"))
+    collection_id: Mapped[str] = mapped_column(
+        "shelf_id", ForeignKey("memory_shelves.id", ondelete="CASCADE")
+    )
     number: Mapped[int]
     text: Mapped[str] = mapped_column(Text)
     text_sha256: Mapped[str] = mapped_column(String(64))
@@ -48,8 +50,8 @@ class Memory(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class MemoryTelling(Base):
-    """A turn in which it was asked to remember this, in whatever words; also when it was known already."""
+class MemorySource(Base):
+    """A turn whose utterance asked for this memory; also one that asked for it again."""
 
     __tablename__ = "memory_tellings"
 

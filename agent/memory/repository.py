@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.memory.models import Memory, MemoryShelf, MemoryTelling
+from agent.memory.models import Memory, MemoryCollection, MemorySource
 
-MOST_NAMED = 500
+MAX_VARIABLES = 500
 """SQLite takes a limited number of values in one statement."""
 
 
@@ -17,94 +17,100 @@ class Memories:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def shelf(self, shelf_id: str) -> MemoryShelf | None:
-        return await self._session.get(MemoryShelf, shelf_id)
+    async def collection(self, collection_id: str) -> MemoryCollection | None:
+        return await self._session.get(MemoryCollection, collection_id)
 
-    async def shelves(
+    async def collections(
         self, tenant: str, subject: str, persona_ids: Collection[str] | None = None
-    ) -> Sequence[MemoryShelf]:
-        """Those of one owner; only those of some personas when these are given."""
-        query = select(MemoryShelf).where(MemoryShelf.tenant == tenant, MemoryShelf.subject == subject)
+    ) -> Sequence[MemoryCollection]:
+        """Returns the collections of one owner, or only those for `persona_ids`."""
+        query = select(MemoryCollection).where(
+            MemoryCollection.tenant == tenant, MemoryCollection.subject == subject
+        )
         if persona_ids is not None:
-            query = query.where(MemoryShelf.persona_id.in_(persona_ids))
-        return (await self._session.scalars(query.order_by(MemoryShelf.persona_id))).all()
+            query = query.where(MemoryCollection.persona_id.in_(persona_ids))
+        return (await self._session.scalars(query.order_by(MemoryCollection.persona_id))).all()
 
-    async def add(self, row: Memory | MemoryShelf) -> None:
+    async def add(self, row: Memory | MemoryCollection) -> None:
         self._session.add(row)
         await self._session.flush()
 
     async def count(self, tenant: str, subject: str) -> int:
-        """Returns how much is remembered for one owner in all."""
+        """Returns the number of memories of one owner."""
         query = (
             select(func.count())
             .select_from(Memory)
-            .join(MemoryShelf, MemoryShelf.id == Memory.shelf_id)
-            .where(MemoryShelf.tenant == tenant, MemoryShelf.subject == subject)
+            .join(MemoryCollection, MemoryCollection.id == Memory.collection_id)
+            .where(MemoryCollection.tenant == tenant, MemoryCollection.subject == subject)
         )
         return await self._session.scalar(query) or 0
 
-    async def same(self, shelf_id: str, text_sha256: str) -> Memory | None:
-        """Returns what is remembered already in these very words."""
-        query = select(Memory).where(Memory.shelf_id == shelf_id, Memory.text_sha256 == text_sha256)
+    async def same(self, collection_id: str, text_sha256: str) -> Memory | None:
+        """Returns the memory with this very text."""
+        query = select(Memory).where(Memory.collection_id == collection_id, Memory.text_sha256 == text_sha256)
         found: Memory | None = await self._session.scalar(query)
         return found
 
-    async def newest(self, shelf_ids: Collection[str], limit: int | None = None) -> Sequence[Memory]:
-        query = select(Memory).where(Memory.shelf_id.in_(shelf_ids))
+    async def newest(self, collection_ids: Collection[str], limit: int | None = None) -> Sequence[Memory]:
+        query = select(Memory).where(Memory.collection_id.in_(collection_ids))
         query = query.order_by(Memory.created_at.desc(), Memory.id.desc())
         return (await self._session.scalars(query.limit(limit))).all()
 
-    async def after(self, shelf_id: str, number: int, limit: int) -> Sequence[Memory]:
-        """The next rows of a shelf in the order of their numbers."""
-        query = select(Memory).where(Memory.shelf_id == shelf_id, Memory.number > number)
+    async def after(self, collection_id: str, number: int, limit: int) -> Sequence[Memory]:
+        """Returns the next rows of a collection in the order of their numbers."""
+        query = select(Memory).where(Memory.collection_id == collection_id, Memory.number > number)
         return (await self._session.scalars(query.order_by(Memory.number).limit(limit))).all()
 
-    async def numbered(self, shelf_id: str, numbers: Collection[int]) -> Sequence[Memory]:
+    async def by_number(self, collection_id: str, numbers: Collection[int]) -> Sequence[Memory]:
         query = select(Memory).where(
-            Memory.shelf_id == shelf_id, Memory.number.in_(list(numbers)[:MOST_NAMED])
+            Memory.collection_id == collection_id, Memory.number.in_(list(numbers)[:MAX_VARIABLES])
         )
         return (await self._session.scalars(query)).all()
 
-    async def texts(self, shelf_ids: Collection[str]) -> Sequence[tuple[str, str]]:
-        """(id, text) of all that is remembered."""
-        query = select(Memory.id, Memory.text).where(Memory.shelf_id.in_(shelf_ids))
+    async def texts(self, collection_ids: Collection[str]) -> Sequence[tuple[str, str]]:
+        """Returns (id, text) of all memories."""
+        query = select(Memory.id, Memory.text).where(Memory.collection_id.in_(collection_ids))
         return [(row.id, row.text) for row in await self._session.execute(query)]
 
-    async def some(self, shelf_ids: Collection[str], ids: Collection[str]) -> Sequence[Memory]:
-        """Those of the ids that stand on these shelves."""
-        query = select(Memory).where(Memory.shelf_id.in_(shelf_ids), Memory.id.in_(list(ids)[:MOST_NAMED]))
+    async def some(self, collection_ids: Collection[str], ids: Collection[str]) -> Sequence[Memory]:
+        """Returns the memories with these ids in the collections."""
+        query = select(Memory).where(
+            Memory.collection_id.in_(collection_ids), Memory.id.in_(list(ids)[:MAX_VARIABLES])
+        )
         return (await self._session.scalars(query)).all()
 
-    async def told_in(self, memory_id: str, session_id: str, turn: int) -> None:
-        """Notes the turn in which somebody asked for it."""
-        await self._session.merge(MemoryTelling(memory_id=memory_id, session_id=session_id, turn=turn))
+    async def add_source(self, memory_id: str, session_id: str, turn: int) -> None:
+        """Adds a turn that asked for it."""
+        await self._session.merge(MemorySource(memory_id=memory_id, session_id=session_id, turn=turn))
         await self._session.flush()
 
-    async def tellings(self, ids: Collection[str]) -> Sequence[tuple[str, int]]:
-        """The turns in which any of these were told."""
-        wanted, found = list(ids), []
-        for start in range(0, len(wanted), MOST_NAMED):
-            some = wanted[start : start + MOST_NAMED]
-            query = select(MemoryTelling.session_id, MemoryTelling.turn)
-            rows = await self._session.execute(query.where(MemoryTelling.memory_id.in_(some)))
+    async def source_turns(self, ids: Collection[str]) -> Sequence[tuple[str, int]]:
+        """Returns the turns that asked for any of these."""
+        all_ids, found = list(ids), []
+        for start in range(0, len(all_ids), MAX_VARIABLES):
+            some = all_ids[start : start + MAX_VARIABLES]
+            query = select(MemorySource.session_id, MemorySource.turn)
+            rows = await self._session.execute(query.where(MemorySource.memory_id.in_(some)))
             found += [(row.session_id, row.turn) for row in rows]
         return found
 
-    async def keep_vector(self, row: Memory, vector: bytes, model: str) -> None:
-        """A row that was forgotten meanwhile stays forgotten."""
+    async def store_vector(self, row: Memory, vector: bytes, model: str) -> None:
+        """Stores an embedding. A row that was deleted meanwhile stays deleted."""
         statement = update(Memory).where(Memory.id == row.id).values(vector=vector, model=model)
         await self._session.execute(statement)
 
-    async def forget(self, shelves: Sequence[MemoryShelf], ids: Collection[str] | None, epoch: str) -> int:
-        """Removes those of the ids that stand on these shelves, or all; the count of what is gone."""
+    async def forget(
+        self, collections: Sequence[MemoryCollection], ids: Collection[str] | None, epoch: str
+    ) -> int:
+        """Deletes the memories with these ids in the collections, or all, and returns their count."""
         gone = 0
-        for shelf in shelves:
-            here = Memory.shelf_id == shelf.id
+        for collection in collections:
+            here = Memory.collection_id == collection.id
             if ids is not None:
-                here = and_(here, Memory.id.in_(list(ids)[:MOST_NAMED]))
+                here = and_(here, Memory.id.in_(list(ids)[:MAX_VARIABLES]))
             count = await self._session.scalar(select(func.count()).select_from(Memory).where(here)) or 0
             if count:
                 await self._session.execute(delete(Memory).where(here))
-                shelf.epoch = epoch
+                collection.epoch = epoch
                 gone += count
         return gone

@@ -1,4 +1,4 @@
-"""REST of the memory: one's own, and nobody else's."""
+"""REST of the memory: each principal reaches their own; the operator all."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions out of the annotations below.
 from typing import Annotated
@@ -12,7 +12,7 @@ from agent.memory.service import MemoryService, Owner
 from policy import Principal, require_permission
 
 Reader = Annotated[Principal, Depends(require_permission("memory:read"))]
-Teller = Annotated[Principal, Depends(require_permission("memory:create"))]
+Creator = Annotated[Principal, Depends(require_permission("memory:create"))]
 Forgetter = Annotated[Principal, Depends(require_permission("memory:delete"))]
 
 
@@ -24,7 +24,7 @@ InTenant = Annotated[str | None, Query(max_length=80, description="with `of`: th
 
 
 def owner_of(principal: Principal, of: str | None, tenant: str | None) -> Owner:
-    """Return the asker, or with `of` another one. Raises Forbidden for everybody but the operator."""
+    """Returns the caller, or with `of` another owner. Raises Forbidden for all but the operator."""
     if of is None and tenant is None:
         return Owner.of(principal)
     if not principal.is_operator:
@@ -32,8 +32,8 @@ def owner_of(principal: Principal, of: str | None, tenant: str | None) -> Owner:
     return Owner(tenant or principal.tenant, of or principal.id)
 
 
-class Forgotten(BaseModel):
-    """How many memories are gone."""
+class Deleted(BaseModel):
+    """The number of deleted memories."""
 
     gone: int
 
@@ -51,28 +51,28 @@ def memory_router(memory: MemoryService) -> APIRouter:
         of: Of = None,
         tenant: InTenant = None,
     ) -> Recalled:
-        """What is remembered: the nearest first to what is asked about, else the newest first."""
+        """Returns memories: with `about` the nearest first, else the newest first."""
         return await memory.recall(owner_of(principal, of, tenant), about, persona=persona, limit=limit)
 
     @router.post("", status_code=201)
-    async def remember(told: RememberRequest, principal: Teller) -> Remembered:
-        """Remembers a text. What is remembered already in the same words is not kept twice."""
+    async def remember(request: RememberRequest, principal: Creator) -> Remembered:
+        """Stores a text. The same words are stored once."""
         return await memory.remember(
-            Owner.of(principal), told.text, told.persona, keep_secret=told.keep_secret
+            Owner.of(principal), request.text, request.persona, keep_secret=request.keep_secret
         )
 
     @router.get("/export")
     async def export(principal: Reader, of: Of = None, tenant: InTenant = None) -> Export:
-        """Everything that is remembered, as one document."""
+        """Returns all memories as one document."""
         return await memory.export(owner_of(principal, of, tenant))
 
     @router.delete("/{memory_id}")
-    async def forget(memory_id: str, principal: Forgetter) -> Forgotten:
-        """Forgets one: the row, its place in the index and what the database file still holds of it."""
+    async def forget(memory_id: str, principal: Forgetter) -> Deleted:
+        """Deletes one: the row, its index entry and its remains in the database file."""
         gone = await memory.forget(Owner.of(principal), [memory_id])
         if not gone:
             raise errors.no_memory(memory_id)
-        return Forgotten(gone=gone)
+        return Deleted(gone=gone)
 
     @router.delete("")
     async def forget_several(
@@ -85,14 +85,14 @@ def memory_router(memory: MemoryService) -> APIRouter:
         ] = False,
         of: Of = None,
         tenant: InTenant = None,
-    ) -> Forgotten:
-        """Forgets what is named, all or nothing of it; or everything that is remembered for the asker."""
+    ) -> Deleted:
+        """Deletes the named memories, all or none of them; or all of the caller's."""
         if not ids and not everything:
             raise errors.not_meant()
         owner = owner_of(principal, of, tenant)
         known = {one.id for one in await memory.some(owner, ids)}
         for missing in sorted(set(ids) - known):
             raise errors.no_memory(missing)
-        return Forgotten(gone=await memory.forget(owner, None if everything else known))
+        return Deleted(gone=await memory.forget(owner, None if everything else known))
 
     return router

@@ -12,8 +12,8 @@ from soundstage.one_line import one_line
 MOST_CHARS = 2000
 How = Literal["meaning", "words", "time"]
 
-Told = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=MOST_CHARS)]
-"""What somebody asks to be remembered: one line, so that it can forge no other line of a list."""
+MemoryText = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=MOST_CHARS)]
+"""One line, so that it can forge no other line of a list."""
 
 
 class RememberRequest(BaseModel):
@@ -21,7 +21,7 @@ class RememberRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: Told = Field(description="What to remember, as one would say it.")
+    text: MemoryText = Field(description="What to remember, as one would say it.")
     persona: str = Field(default="", max_length=80, description="Only in conversations with this persona.")
     keep_secret: bool = Field(
         default=False, description="Store it although it looks like a password, a key or a card number."
@@ -29,7 +29,7 @@ class RememberRequest(BaseModel):
 
 
 class MemoryOut(BaseModel):
-    """One thing that is remembered. `likeness` is how well it fits what was asked for, 0 to 1."""
+    """One memory. `likeness` is its similarity to the query, 0 to 1."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -42,7 +42,7 @@ class MemoryOut(BaseModel):
 
 
 class Recalled(BaseModel):
-    """What was found, and how: by meaning, by words (without the sentence model), or the newest first."""
+    """The found memories, and how: by meaning, by words (without the sentence model), or the newest first."""
 
     how: How
     memories: tuple[MemoryOut, ...]
@@ -50,14 +50,14 @@ class Recalled(BaseModel):
 
 
 class Remembered(BaseModel):
-    """`known` says that it was remembered before."""
+    """The stored memory; `known` where it was stored before."""
 
     memory: MemoryOut
     known: bool = False
 
 
 class Export(BaseModel):
-    """Everything that is remembered for one owner; the form of `soundstage memory export`."""
+    """All memories of one owner; the format of `soundstage memory export`."""
 
     format: Literal[1] = 1
     subject: str

@@ -28,8 +28,8 @@ def is_installed() -> bool:
     return importlib.util.find_spec(PACKAGE) is not None
 
 
-def checked_folder() -> Path:
-    """The folder with `model.safetensors` and `vocab.txt`.
+def verify_folder() -> Path:
+    """Returns the folder with `model.safetensors` and `vocab.txt`, whose hashes it checks.
 
     Raises Unavailable when it is not installed, or when its files are not the published ones.
     """

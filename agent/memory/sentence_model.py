@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from agent.memory.sentence_files import checked_folder
+from agent.memory.sentence_files import verify_folder
 from agent.memory.word_pieces import WordPieces
 
 Array = NDArray[np.float32]
@@ -44,7 +44,7 @@ class SentenceModel:
 
         Raises Unavailable when it is not installed, or when its files are not the published ones.
         """
-        folder = checked_folder()
+        folder = verify_folder()
         return cls(WordPieces.load(folder / "vocab.txt"), _mapped(folder / "model.safetensors"))
 
     def encode(self, texts: Sequence[str]) -> Array:
@@ -63,16 +63,16 @@ class SentenceModel:
     def _encode_some(self, numbers: Sequence[Sequence[int]]) -> Array:
         longest = max(map(len, numbers))
         tokens = np.zeros((len(numbers), longest), dtype=np.int64)
-        given = np.zeros((len(numbers), longest), dtype=np.float32)
+        mask = np.zeros((len(numbers), longest), dtype=np.float32)
         for row, some in enumerate(numbers):
             tokens[row, : len(some)] = some
-            given[row, : len(some)] = 1
+            mask[row, : len(some)] = 1
         states = self._embedded(tokens)
         # (texts, 1, 1, pieces): what is padding gets no attention.
-        unseen = ((1 - given) * np.float32(-1e9))[:, None, None, :]
+        attention_bias = ((1 - mask) * np.float32(-1e9))[:, None, None, :]
         for layer in range(LAYERS):
-            states = self._layer(f"encoder.layer.{layer}", states, unseen)
-        summed = (states * given[:, :, None]).sum(axis=1) / given.sum(axis=1, keepdims=True)
+            states = self._layer(f"encoder.layer.{layer}", states, attention_bias)
+        summed = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
         unit: Array = summed / np.linalg.norm(summed, axis=1, keepdims=True)
         return unit
 
@@ -82,7 +82,7 @@ class SentenceModel:
         kind = self._weights["embeddings.token_type_embeddings.weight"][0]
         return self._normed("embeddings.LayerNorm", words + places + kind)
 
-    def _layer(self, name: str, states: Array, unseen: Array) -> Array:
+    def _layer(self, name: str, states: Array, attention_bias: Array) -> Array:
         """(texts, pieces, 384) to the same."""
         texts, pieces, width = states.shape
 
@@ -91,7 +91,7 @@ class SentenceModel:
             return projected.reshape(texts, pieces, HEADS, width // HEADS).transpose(0, 2, 1, 3)
 
         query, key, value = heads("query"), heads("key"), heads("value")
-        scores = query @ key.transpose(0, 1, 3, 2) / np.float32(np.sqrt(width // HEADS)) + unseen
+        scores = query @ key.transpose(0, 1, 3, 2) / np.float32(np.sqrt(width // HEADS)) + attention_bias
         mixed = (_softmax(scores) @ value).transpose(0, 2, 1, 3).reshape(texts, pieces, width)
         attended = self._dense(f"{name}.attention.output.dense", mixed)
         states = self._normed(f"{name}.attention.output.LayerNorm", states + attended)

@@ -7,18 +7,18 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from agent.events import (
-    ApprovalAsked,
-    ConfirmationAsked,
+    ApprovalRequested,
+    ConfirmationRequested,
     Emit,
     Notice,
     Text,
     TextPart,
     ToolFailed,
 )
-from agent.model.backend import ChatModel, CutShort, Message, Piece, TextPiece, ToolAsk, Usage
+from agent.model.backend import ChatModel, CutShort, Message, Models, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
 from agent.model.instructions import DataMarks, tool_schemas
 from agent.model.placeholders import ScriptPlaceholder
@@ -38,18 +38,6 @@ MAX_WAITS = 3
 """How often a turn waits for a model that is busy or still being loaded."""
 NO_FAILURE = ("model.context_full", "model.loading")
 """Errors that are no sign of a broken model: the router gets them only when the turn gives it up."""
-
-
-class Models(Protocol):
-    """The available models, in an order that depends on how each has answered."""
-
-    async def order(self, utterance: str) -> Sequence[ChatModel]:
-        """Returns the models to ask, best first; none when all have failed."""
-        ...
-
-    def answered(self, model: ChatModel, seconds: float) -> None: ...
-
-    def failed(self, model: ChatModel) -> None: ...
 
 
 @dataclass(slots=True)
@@ -194,7 +182,7 @@ class _ModelTurn:
                     await asyncio.sleep(wait_s)
                     continue
                 if error.code == "model.loading":
-                    self._models.failed(model)
+                    self._models.record_failure(model)
                 if len(self._candidates) < 2:
                     raise
                 self._candidates.pop(0)
@@ -220,9 +208,9 @@ class _ModelTurn:
                             written.cut_short = True
         except SoundstageError as error:
             if error.code not in NO_FAILURE and (error.code != "model.over_budget" or first_s is None):
-                self._models.failed(model)
+                self._models.record_failure(model)
             raise
-        self._models.answered(model, loop.time() - started if first_s is None else first_s)
+        self._models.record_success(model, loop.time() - started if first_s is None else first_s)
         sent = sum(len(str(message.get("content") or "")) for message in self._messages)
         self._budget.spend_tokens(written.tokens, sent + written.characters)
 
@@ -261,7 +249,7 @@ class _ModelTurn:
         else:
             # Not emitted now: the model says in its own words what this text says.
             self._unreported.append(outcome.text)
-            if isinstance(outcome.event, ApprovalAsked):
+            if isinstance(outcome.event, ApprovalRequested):
                 content = f"not run yet: {self._marks.wrap(outcome.event.message)}"
             else:
                 content = self._marks.wrap(json.dumps(outcome.event.result, ensure_ascii=False))
@@ -292,7 +280,7 @@ class _ModelTurn:
             )
         return prepare_call(self._toolset, ask.name, self._placeholder.restore(arguments))
 
-    def _to_confirm(self, call: ToolCall) -> ConfirmationAsked | None:
+    def _to_confirm(self, call: ToolCall) -> ConfirmationRequested | None:
         """Returns None when the person's own words ask for the call. Text of others can ask for nothing."""
         effect, wording = call.act.effect, self._grammar.wording(call.rule)
         looks = effect == "read" and not self._caller.sends_data(call)
@@ -300,14 +288,16 @@ class _ModelTurn:
             return None
         chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         if looks:
-            if wording.looks_asked_for(self._utterance, chosen):
+            if wording.requests_view(self._utterance, chosen):
                 return None
-        elif wording.named_in(self._utterance) and not (effect == "destructive" and self._context_untrusted):
+        elif wording.is_named_in(self._utterance) and not (
+            effect == "destructive" and self._context_untrusted
+        ):
             return None
         arguments = call.request.model_dump(mode="json", exclude_none=True)
-        return ConfirmationAsked(
+        return ConfirmationRequested(
             tool=call.tool.name,
-            arguments=self._caller.displayed(arguments),
+            arguments=self._caller.for_display(arguments),
             say=self._sentence(call, wording.sentence({**_defaults_needed(arguments, chosen), **chosen})),
         )
 

@@ -1,4 +1,4 @@
-"""What a language model is to us: messages and tools go in, pieces of an answer come out."""
+"""The interface of a language model: messages and tools go in, pieces of an answer come out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TextPiece:
 
 @dataclass(frozen=True, slots=True)
 class ToolAsk:
-    """A tool that the model wants called. `arguments` is the text it wrote, which may be no JSON at all."""
+    """A tool call of the model. `arguments` is its text, which may be no JSON."""
 
     id: str
     name: str
@@ -35,18 +35,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class CutShort:
-    """The answer has reached its limit: what came is all there is. It tells no tool calls."""
+    """The answer has reached its limit and ends here, without tool calls."""
 
 
 Piece = TextPiece | ToolAsk | Usage | CutShort
 
 
 class ChatModel(Protocol):
-    """A model that can be asked."""
+    """One language model."""
 
     @property
     def name(self) -> str:
-        """How people and logs call it."""
+        """The name for people and logs."""
         ...
 
     def ask(
@@ -57,3 +57,15 @@ class ChatModel(Protocol):
         Raises Upstream or Unavailable with a code `model.…`; a busy server's `Retry-After` is in `headers`.
         """
         ...
+
+
+class Models(Protocol):
+    """The available models, in an order that depends on how each has answered; see agent.experts.Router."""
+
+    async def order(self, utterance: str) -> Sequence[ChatModel]:
+        """Returns the models to ask, best first; none when all have failed."""
+        ...
+
+    def record_success(self, model: ChatModel, seconds: float) -> None: ...
+
+    def record_failure(self, model: ChatModel) -> None: ...

@@ -1,4 +1,4 @@
-"""How much one turn may take of a model: calls, seconds, tokens; kept by ModelAnswers."""
+"""Limits what one turn may take of a model: calls, seconds, tokens; used by ModelAnswers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ BYTES_PER_TOKEN = 3
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
     calls: int = 12
-    """Answers that the model may give in one turn, those that only call tools included."""
+    """Requests to the model in one turn, those that only call tools included."""
     seconds: float = 120.0
     tokens: int = 32_000
     wrong_calls: int = 4
-    """Tool calls that could not be used; then it is no longer asked to correct them."""
+    """Invalid tool calls that the model may correct."""
 
 
 @dataclass(slots=True)
 class TurnBudget:
-    """What is left of the limits. Each `spend_…` raises Unavailable `model.over_budget` when nothing is."""
+    """Counts against the limits. Each `spend_…` raises Unavailable `model.over_budget` beyond them."""
 
     limits: TurnLimits
     calls: int = 0
@@ -49,7 +49,7 @@ class TurnBudget:
             raise self.out_of_time()
 
     def spend_tokens(self, counted: int | None, characters: int) -> None:
-        """What one call took: as the server counted, else guessed from what went and came."""
+        """Adds the tokens of one call: the server's count, else an estimate from the characters."""
         self.tokens += characters // BYTES_PER_TOKEN if counted is None else counted
 
     def spend_wrong_call(self) -> None:

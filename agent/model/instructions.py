@@ -1,4 +1,4 @@
-"""What a model is told about itself, and how text from outside is marked as data; used by ModelAnswers."""
+"""Builds the system prompt and marks text from outside as data; used by ModelAnswers."""
 
 from __future__ import annotations
 
@@ -24,30 +24,26 @@ A text written as ⟦text 1⟧ is one that the person gave and that is kept for 
 Put ⟦text 1⟧ where a tool wants that text.
 Today is {today}."""
 
-_KNOWN = "What you were asked to remember in earlier conversations, as far as it may matter now:"
+_MEMORIES = "What you were asked to remember in earlier conversations, as far as it may matter now:"
 
 _PERSONA = "You speak as a persona: answer in its name and manner. It is described so:"
 
 
 class DataMarks:
-    """Marks of one turn, with a word that nobody outside can know and therefore cannot close."""
+    """Marks around data in one turn, with a random word, so that no data can close them."""
 
     def __init__(self) -> None:
         self.word = secrets.token_hex(4)
 
-    def instructions(self, today: str, known: Sequence[str] = ()) -> str:
-        """Returns what the model is told; `known` is what the person asked to be remembered and is data,
-        too.
-        """
-        told = _INSTRUCTIONS.format(mark=self.word, today=today)
-        if not known:
-            return told
-        return f"{told}\n{_KNOWN}\n{self.wrap(chr(10).join(f'- {text}' for text in known))}"
+    def instructions(self, today: str, memories: Sequence[str] = ()) -> str:
+        """Returns the system prompt; `memories` are data, too."""
+        prompt = _INSTRUCTIONS.format(mark=self.word, today=today)
+        if not memories:
+            return prompt
+        return f"{prompt}\n{_MEMORIES}\n{self.wrap(chr(10).join(f'- {text}' for text in memories))}"
 
     def persona(self, persona: Persona) -> str:
-        """Returns whose manner the answer has. A persona's words may come from a dossier: they are data,
-        too.
-        """
+        """Returns the prompt of a persona. Its description may come from a dossier and is data, too."""
         words = "\n".join(filter(None, (persona.name, persona.title, persona.description)))
         return f"{_PERSONA}\n{self.wrap(words)}"
 
@@ -56,7 +52,7 @@ class DataMarks:
 
 
 def tool_schemas(tools: Iterable[AnyTool], principal: Principal) -> list[Mapping[str, Any]]:
-    """The tools that this person may use, in the form of the chat completions API."""
+    """Returns the tools that this person may use, in the form of the chat completions API."""
     return [
         {
             "type": "function",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -11,12 +11,13 @@ import httpx
 from pydantic import ValidationError
 
 from agent.model.backend import CutShort, Message, Piece, TextPiece, Usage
-from agent.model.pieces import GatheredCalls, Spoken
-from agent.model.refusals import refusal, said_error, wants_other_limit
+from agent.model.pieces import ReasoningFilter, ToolCallAssembler
+from agent.model.refusals import parse_error, refusal, wants_other_limit
 from agent.model.wire import Chunk
 from soundstage.errors import Unavailable, Upstream
 from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.http.event_stream import TooMuch, stream_events
+from soundstage.settings.sections import LlmSettings, LlmsSettings
 from soundstage.tracing import traceparent
 
 ANSWER_BYTES = 4 << 20
@@ -49,7 +50,7 @@ class OpenAiServer:
         self._model = model
         self._api_key = api_key
         self._destinations = Destinations(listeners, named_by_operator=True)
-        # A refusal says more than its words, and every token brings a wire form of its own.
+        # An error body is longer than its message, and every token has a wire form of its own.
         self._bounds = Bounds(silence_s, answer_bytes=2 * ANSWER_BYTES, connect_s=CONNECT_S)
         self._limit_name = "max_tokens"
 
@@ -99,14 +100,14 @@ class OpenAiServer:
     async def _answers(
         self, client: httpx.AsyncClient, body: Mapping[str, Any], headers: Mapping[str, str], max_tokens: int
     ) -> AsyncGenerator[Piece, None]:
-        """Asks, and once more when the server wants the limit under its other name."""
+        """Asks, and once more when the server wants the token limit under its other name."""
         for last in (False, True):
-            asked = {**body, self._limit_name: max_tokens}
-            async with client.stream("POST", self._url, json=asked, headers=dict(headers)) as answer:
+            request = {**body, self._limit_name: max_tokens}
+            async with client.stream("POST", self._url, json=request, headers=dict(headers)) as answer:
                 if answer.status_code != 200:
-                    said = said_error(await _beginning(answer))
-                    if last or not wants_other_limit(answer.status_code, said):
-                        raise refusal(self._name, answer.status_code, said, answer.headers)
+                    error = parse_error(await _beginning(answer))
+                    if last or not wants_other_limit(answer.status_code, error):
+                        raise refusal(self._name, answer.status_code, error, answer.headers)
                     self._limit_name = "max_completion_tokens"
                     continue
                 if not answer.headers.get("content-type", "").startswith("text/event-stream"):
@@ -117,8 +118,8 @@ class OpenAiServer:
                 return
 
     async def _pieces(self, answer: httpx.Response) -> AsyncGenerator[Piece, None]:
-        """Text as it comes; tools when the answer is whole, because half a call must never be made."""
-        calls, spoken = GatheredCalls(), Spoken()
+        """Yields text as it comes, and tool calls when the answer is whole: half a call must never run."""
+        calls, text_filter = ToolCallAssembler(), ReasoningFilter()
         finish: str | None = None
         try:
             async with aclosing(stream_events(answer.aiter_bytes(), limit=ANSWER_BYTES)) as events:
@@ -133,7 +134,7 @@ class OpenAiServer:
                         finish = choice.finish_reason or finish
                         for delta in choice.delta.tool_calls or ():
                             calls.add(delta)
-                        if text := spoken.next(choice.delta.content or ""):
+                        if text := text_filter.next(choice.delta.content or ""):
                             yield TextPiece(text)
         except TooMuch as error:
             raise Upstream(
@@ -143,7 +144,7 @@ class OpenAiServer:
             ) from error
         if finish is None:
             raise self._cut_off()
-        if text := spoken.rest():
+        if text := text_filter.rest():
             yield TextPiece(text)
         if finish == CUT:
             yield CutShort()
@@ -157,7 +158,7 @@ class OpenAiServer:
         except ValidationError as error:
             raise self._nonsense() from error
         if chunk.error is not None:
-            raise refusal(self._name, None, said_error(chunk.error))
+            raise refusal(self._name, None, parse_error(chunk.error))
         return chunk
 
     def _nonsense(self) -> Upstream:
@@ -172,10 +173,31 @@ class OpenAiServer:
 
 
 async def _beginning(answer: httpx.Response) -> bytes:
-    """Of a refusal: it may be of any length."""
+    """Returns the beginning of an error body, which may be of any length."""
     body = b""
     async for part in answer.aiter_bytes():
         body += part
         if len(body) >= REFUSAL_BYTES:
             break
     return body
+
+
+def build_servers(
+    settings: LlmsSettings, listeners: OwnListeners
+) -> Iterator[tuple[LlmSettings, OpenAiServer]]:
+    """Yields the models of the settings in the preferred order."""
+    order = {"local": ("local", "cloud"), "cloud": ("cloud", "local"), "none": ()}[settings.prefer]
+    for name in order:
+        one = settings.local if name == "local" else settings.cloud
+        if one.base_url is not None:
+            yield (
+                one,
+                OpenAiServer(
+                    name,
+                    str(one.base_url),
+                    one.model,
+                    api_key=one.api_key,
+                    silence_s=one.timeout_s,
+                    listeners=listeners,
+                ),
+            )

@@ -1,6 +1,4 @@
-"""Puts an answer together out of the pieces of its stream: what is said, what is only thought, tool calls;
-used by OpenAiServer.
-"""
+"""Assembles an answer from the pieces of its stream: text without reasoning, tool calls; for OpenAiServer."""
 
 from __future__ import annotations
 
@@ -10,58 +8,58 @@ from collections.abc import Iterator
 from agent.model.backend import ToolAsk
 from agent.model.wire import ToolCallDelta
 
-THINKS, THOUGHT = "<think>", "</think>"
-MOST_CALLS = 64
+REASONING_START, REASONING_END = "<think>", "</think>"
+MAX_CALLS = 64
 
 
-class Spoken:
-    """Text without what a model thinks aloud before it: some servers leave that in the content."""
+class ReasoningFilter:
+    """Removes the reasoning before an answer, which some servers leave in the content."""
 
     def __init__(self) -> None:
-        self._held = ""
-        self._thinking: bool | None = None
+        self._buffer = ""
+        self._in_reasoning: bool | None = None
         """None: the answer has not begun, as far as can be seen."""
-        self._has_thought = False
+        self._strip_next = False
 
     def next(self, content: str) -> str:
-        """Returns what of it can be told now. A NUL is in no text, and PostgreSQL stores none."""
+        """Returns the text that is certainly part of the answer. NUL is dropped: PostgreSQL stores none."""
         content = content.replace("\0", "")
-        if self._thinking is False:
-            return self._begun(content)
-        self._held += content
-        if self._thinking is None:
-            begin = self._held.lstrip()
-            if THINKS.startswith(begin[: len(THINKS)]) and len(begin) < len(THINKS):
+        if self._in_reasoning is False:
+            return self._answer_text(content)
+        self._buffer += content
+        if self._in_reasoning is None:
+            begin = self._buffer.lstrip()
+            if len(begin) < len(REASONING_START) and REASONING_START.startswith(begin):
                 return ""
-            self._thinking = begin.startswith(THINKS)
-            if not self._thinking:
-                return self._let_go()
-        _, end, rest = self._held.partition(THOUGHT)
+            self._in_reasoning = begin.startswith(REASONING_START)
+            if not self._in_reasoning:
+                return self._flush()
+        _, end, rest = self._buffer.partition(REASONING_END)
         if not end:
             # Enough to see the end in two pieces.
-            self._held = self._held[-len(THOUGHT) :]
+            self._buffer = self._buffer[-len(REASONING_END) :]
             return ""
-        self._thinking, self._held, self._has_thought = False, "", True
-        return self._begun(rest)
+        self._in_reasoning, self._buffer, self._strip_next = False, "", True
+        return self._answer_text(rest)
 
-    def _begun(self, text: str) -> str:
-        """The text of an answer; blank lines after a thought are none of it."""
-        if self._has_thought:
+    def _answer_text(self, text: str) -> str:
+        """Returns text of the answer, without blank lines after the reasoning."""
+        if self._strip_next:
             text = text.lstrip()
-            self._has_thought = not text
+            self._strip_next = not text
         return text
 
     def rest(self) -> str:
-        """Returns what was held back because it could have become a thought, at the end of the answer."""
-        return "" if self._thinking else self._let_go()
+        """Returns the buffered rest at the end of the answer."""
+        return "" if self._in_reasoning else self._flush()
 
-    def _let_go(self) -> str:
-        held, self._held = self._held, ""
-        return held
+    def _flush(self) -> str:
+        text, self._buffer = self._buffer, ""
+        return text
 
 
-class _Gathered:
-    """The pieces of one tool call."""
+class _PartialCall:
+    """One tool call, as far as its pieces have come."""
 
     def __init__(self, index: int | None) -> None:
         self.index = index
@@ -70,26 +68,26 @@ class _Gathered:
         self.arguments: list[str] = []
 
 
-class GatheredCalls:
+class ToolCallAssembler:
     """The tool calls of one answer, in the order in which they began.
 
     Their `index` may have gaps, be missing, or be the same for all, as at several servers.
     """
 
     def __init__(self) -> None:
-        self._calls: list[_Gathered] = []
+        self._calls: list[_PartialCall] = []
 
     def add(self, delta: ToolCallDelta) -> None:
-        gathered = self._of(delta)
-        gathered.id = gathered.id or (delta.id or "")[:128]
-        gathered.name = gathered.name or (delta.function.name or "")[:128]
-        gathered.arguments.append(delta.function.arguments or "")
+        call = self._call_of(delta)
+        call.id = call.id or (delta.id or "")[:128]
+        call.name = call.name or (delta.function.name or "")[:128]
+        call.arguments.append(delta.function.arguments or "")
 
-    def _of(self, delta: ToolCallDelta) -> _Gathered:
-        known = next((one for one in reversed(self._calls) if delta.index in (None, one.index)), None)
-        if known is not None and (not _begins(delta, known) or len(self._calls) >= MOST_CALLS):
-            return known
-        self._calls.append(_Gathered(delta.index))
+    def _call_of(self, delta: ToolCallDelta) -> _PartialCall:
+        last = next((one for one in reversed(self._calls) if delta.index in (None, one.index)), None)
+        if last is not None and (not _begins(delta, last) or len(self._calls) >= MAX_CALLS):
+            return last
+        self._calls.append(_PartialCall(delta.index))
         return self._calls[-1]
 
     def asks(self) -> Iterator[ToolAsk]:
@@ -97,15 +95,15 @@ class GatheredCalls:
             yield ToolAsk(one.id or f"call_{place}", one.name, "".join(one.arguments) or json.dumps({}))
 
 
-def _begins(delta: ToolCallDelta, known: _Gathered) -> bool:
+def _begins(delta: ToolCallDelta, last: _PartialCall) -> bool:
     """Returns whether this is another call than the one with the same index: a name again, and another id or
     none.
     """
-    if not delta.function.name or not known.name:
+    if not delta.function.name or not last.name:
         return False
-    if delta.id or known.id:
-        return bool(delta.id) and delta.id != known.id
-    return _is_whole("".join(known.arguments))
+    if delta.id or last.id:
+        return bool(delta.id) and delta.id != last.id
+    return _is_whole("".join(last.arguments))
 
 
 def _is_whole(arguments: str) -> bool:

@@ -1,4 +1,4 @@
-"""What it means when a model's server tells of a failure, before or in its stream; used by OpenAiServer."""
+"""Maps failures of a model's server to errors, before or in its stream; used by OpenAiServer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soundstage.telemetry import mask_text
 MAX_BUSY_S = 3600.0
 LOADING_S = 3.0
 """When to ask again a server that still loads its weights."""
-SAID_CHARS = 200
+MAX_MESSAGE_CHARS = 200
 BUSY = (429, 503, 529)
 """Too many requests; overloaded, at most servers; the same at Anthropic."""
 _CONTEXT_CODES = {"exceed_context_size_error", "context_length_exceeded"}
@@ -29,26 +29,26 @@ _UNREADABLE = re.compile(r"^The model produced output that does not match|^Faile
 _LIMIT_NAME = "max_completion_tokens"
 
 
-def said_error(body: bytes | object) -> ServerError:
-    """Returns what the server said; empty when that cannot be read."""
+def parse_error(body: bytes | object) -> ServerError:
+    """Returns the error of a server; an empty one when it cannot be read."""
     try:
-        told = json.loads(body) if isinstance(body, bytes) else {"error": body}
-        error = told.get("error", told) if isinstance(told, dict) else told
+        data = json.loads(body) if isinstance(body, bytes) else {"error": body}
+        error = data.get("error", data) if isinstance(data, dict) else data
         return ServerError.model_validate({"message": error} if isinstance(error, str) else error)
     except (ValueError, RecursionError, ValidationError):
         return ServerError()
 
 
-def wants_other_limit(status: int, said: ServerError) -> bool:
-    """OpenAI's models that think refuse `max_tokens` and name `max_completion_tokens` in its place."""
-    return status == 400 and _LIMIT_NAME in said.message
+def wants_other_limit(status: int, error: ServerError) -> bool:
+    """Returns whether the server wants `max_completion_tokens`, as OpenAI does for reasoning models."""
+    return status == 400 and _LIMIT_NAME in error.message
 
 
 def refusal(
-    name: str, status: int | None, said: ServerError, headers: Mapping[str, str] | None = None
+    name: str, status: int | None, error: ServerError, headers: Mapping[str, str] | None = None
 ) -> SoundstageError:
-    """The error to raise for one answer of the server of the model `name`; no status: in its stream."""
-    if _is_loading(status, said):
+    """Returns the error for one answer of the server of model `name`; without status, in its stream."""
+    if _is_loading(status, error):
         return Unavailable(
             "model.loading",
             f"The model {name} is still being loaded.",
@@ -63,21 +63,21 @@ def refusal(
             "Try again later.",
             headers={} if wait_s is None else {"Retry-After": f"{wait_s:g}"},
         )
-    if {said.type, said.code} & _CONTEXT_CODES or _CONTEXT_WORDS.search(said.message):
-        tokens = f" ({said.n_prompt_tokens} tokens of {said.n_ctx})" if said.n_ctx else ""
+    if {error.type, error.code} & _CONTEXT_CODES or _CONTEXT_WORDS.search(error.message):
+        tokens = f" ({error.n_prompt_tokens} tokens of {error.n_ctx})" if error.n_ctx else ""
         return Upstream(
             "model.context_full",
             f"This is more than the model {name} can read at a time{tokens}.",
             "Begin a new conversation, say less at a time, or give the model a longer context.",
         )
-    if said.code == "tool_use_failed" or _UNREADABLE.search(said.message):
+    if error.code == "tool_use_failed" or _UNREADABLE.search(error.message):
         return Upstream(
             "model.garbled",
             f"The model {name} wrote something that its server cannot read.",
             "Say it in other words.",
         )
     how = "an error" if status is None else f"status {status}"
-    words = mask_text(str(one_line(said.message)))[:SAID_CHARS].rstrip(".")
+    words = mask_text(str(one_line(error.message)))[:MAX_MESSAGE_CHARS].rstrip(".")
     return Upstream(
         "model.refused",
         f"The server of the model {name} answered with {how}{f': {words}' if words else ''}.",
@@ -85,13 +85,13 @@ def refusal(
     )
 
 
-def _is_loading(status: int | None, said: ServerError) -> bool:
-    """As llama.cpp answers every question before its weights are in memory."""
-    return status == 503 and said.message == "Loading model"
+def _is_loading(status: int | None, error: ServerError) -> bool:
+    """Returns whether llama.cpp still loads its weights."""
+    return status == 503 and error.message == "Loading model"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Retry-After (RFC 9110 §10.2.3) in seconds, at most an hour; None when it is not said or in no form."""
+    """Returns Retry-After (RFC 9110 §10.2.3) in seconds, at most an hour; None without a valid one."""
     text = headers.get("retry-after", headers.get("Retry-After", "")).strip()
     if text.isascii() and text.isdigit() and len(text) < 9:
         return min(float(text), MAX_BUSY_S)

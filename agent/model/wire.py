@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _as_text(value: object) -> object:
-    """Mistral's models that think send content in parts; what is no text in there is not told."""
+    """Joins the text parts of content, which Mistral's reasoning models send in parts."""
     if not isinstance(value, list):
         return value
     parts = [part for part in value if isinstance(part, dict) and part.get("type") == "text"]
@@ -17,7 +17,7 @@ def _as_text(value: object) -> object:
 
 
 def _as_json(value: object) -> object:
-    """The same arguments as text where a server hands them in as an object, whole."""
+    """Converts arguments to text where a server sends them as an object."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
@@ -37,7 +37,7 @@ class ToolCallDelta(_Wire):
 
 
 class Delta(_Wire):
-    """What a model thinks aloud (`reasoning_content`, `reasoning`) is left out: it is no answer."""
+    """The next part of an answer, without its reasoning (`reasoning_content`, `reasoning`)."""
 
     content: Annotated[str | None, BeforeValidator(_as_text)] = None
     tool_calls: list[ToolCallDelta] | None = None
@@ -61,7 +61,7 @@ class Chunk(_Wire):
 
 
 class ServerError(_Wire):
-    """What a server says of a failure: `{"error": …}` of llama.cpp, OpenAI, vLLM; Ollama's is a mere text."""
+    """An error of a server: `{"error": …}` of llama.cpp, OpenAI, vLLM; Ollama's is a string."""
 
     message: str = ""
     type: str | None = None

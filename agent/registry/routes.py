@@ -33,7 +33,7 @@ def agents_router(registry: AgentRegistry) -> APIRouter:
 
     @router.get("/health/summary")
     async def agents_health(_: Reader) -> HealthSummary:
-        """Whether each could answer now."""
+        """Returns whether each agent could answer now."""
         return await registry.health_summary()
 
     @router.post("/validate")
@@ -48,7 +48,7 @@ def agents_router(registry: AgentRegistry) -> APIRouter:
 
     @router.get("/{agent_id}/status")
     async def agent_status(agent_id: str, _: Reader) -> AgentStatus:
-        """How its file stands: `active`, `degraded` (the last good one stands) or `error`."""
+        """Returns the state of its file: `active`, `degraded` (the last valid one is in use) or `error`."""
         return registry.status(agent_id)
 
     @router.post("/{agent_id}/reload")
@@ -64,7 +64,7 @@ def agents_router(registry: AgentRegistry) -> APIRouter:
 
     @router.get("/{agent_id}/health")
     async def agent_health(agent_id: str, _: Reader) -> AgentHealth:
-        """Whether it could answer now: file, media, consent, voice."""
+        """Returns whether it could answer now: file, media, consent, voice."""
         return await registry.health_of(agent_id)
 
     return router

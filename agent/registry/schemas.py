@@ -49,13 +49,13 @@ class AgentDetail(AgentSummary):
 
 
 class AgentStatus(PersonaStatus):
-    """How its file stands, in the words of both systems."""
+    """The state of its file, in the terms of both systems."""
 
     status: AgentState
 
 
 class AgentHealth(BaseModel):
-    """Whether it could answer now."""
+    """The health of an agent."""
 
     id: str
     status: Literal["healthy", "unhealthy"]

@@ -117,7 +117,7 @@ class AgentRegistry:
     def _workflow(self, entry: PersonaEntry) -> Workflow | None:
         """None for what was not compiled, and where what was compiled cannot be read."""
         try:
-            return self.dossiers.kept(entry.id).workflow
+            return self.dossiers.read(entry.id).workflow
         except SoundstageError:
             return None
 

@@ -35,29 +35,29 @@ def main() -> None:
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)
     os.close(nothing)
-    # Whoever should end this may be gone: the sandbox ends with its first process.
+    # The server that should end this may be gone: the sandbox ends with its first process.
     signal.alarm(order["alarm_s"])
-    _tell(report_fd, {"ready": True})
+    _write_line(report_fd, {"ready": True})
     set_limits(order)
-    told, tells = os.pipe()
+    result_pipe, result_out = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(report_fd)
-        os.close(told)
+        os.close(result_pipe)
         signal.alarm(0)
-        run(order["code"], tells, order["result"])
-    os.close(tells)
+        run(order["code"], result_out, order["result"])
+    os.close(result_out)
     _, status = os.waitpid(child, 0)
-    end_the_others()
-    os.set_blocking(told, False)
-    ended = {"exit": os.waitstatus_to_exitcode(status), "files": made_files(order), **_read(told)}
+    kill_all()
+    os.set_blocking(result_pipe, False)
+    ended = {"exit": os.waitstatus_to_exitcode(status), "files": collect_files(order), **_read(result_pipe)}
     if ended["exit"] == -signal.SIGXCPU:
         ended["limit"] = "cpu"
-    _tell(report_fd, ended)
+    _write_line(report_fd, ended)
 
 
 def set_limits(order: Mapping[str, Any]) -> None:
-    """Hard limits, which nobody without rights on the outside can raise again."""
+    """Sets hard limits, which only a privileged process outside can raise."""
     for name, most in (
         ("RLIMIT_AS", order["memory"]),
         ("RLIMIT_FSIZE", order["file"]),
@@ -71,11 +71,11 @@ def set_limits(order: Mapping[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_s"], order["cpu_s"] + HARD_CPU_S))
 
 
-def run(code: str, tells: int, most: int) -> None:
-    """Does what the interactive Python does with it: the value of the last expression is the result."""
+def run(code: str, result_out: int, most: int) -> None:
+    """Runs code as the interactive Python does: the value of the last expression is the result."""
     space = {"__name__": "__main__", "__builtins__": __builtins__}
     linecache.cache[NAME] = (len(code), None, code.splitlines(keepends=True), NAME)
-    told: dict[str, Any] = {}
+    outcome: dict[str, Any] = {}
     status, here = 0, os.getpid()
     try:
         tree = ast.parse(code, NAME)
@@ -85,23 +85,23 @@ def run(code: str, tells: int, most: int) -> None:
         exec(compile(tree, NAME, "exec"), space)  # noqa: S102 - what this program is for
         if isinstance(last, ast.Expr):
             value = eval(compile(ast.Expression(last.value), NAME, "eval"), space)  # noqa: S307 - the same
-            told = {} if value is None else {"result": repr(value)[:most]}
+            outcome = {} if value is None else {"result": repr(value)[:most]}
         _join_threads()
     except SystemExit as left:
         status = _status(left.code)
     except BaseException as error:
         status = 1
-        told = {"limit": _limit(error)}
+        outcome = {"limit": _limit(error)}
         error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
         _say(error)
     _flush()
     if os.getpid() == here:  # not what the code has forked
-        os.write(tells, json.dumps(told).encode("utf-8", "replace"))
+        os.write(result_out, json.dumps(outcome).encode("utf-8", "replace"))
     os._exit(status)
 
 
-def end_the_others() -> None:
-    """Whatever the code has started ends with it; the kernel spares the first process of the sandbox."""
+def kill_all() -> None:
+    """Kills every other process; the kernel spares the first process of the sandbox."""
     try:
         os.kill(-1, signal.SIGKILL)
         while True:
@@ -110,15 +110,15 @@ def end_the_others() -> None:
         return
 
 
-def made_files(order: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The files in the work folder, their content where it is small. Links are not followed."""
+def collect_files(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the files in the work folder, with their content where it is small. Links are not followed."""
     found: list[dict[str, Any]] = []
-    left = order["kept_in_all"]
+    left = order["max_files_bytes"]
     for folder, folders, names in os.walk(".", followlinks=False):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)  # noqa: PTH118 - without pathlib the start is faster
-            if len(found) >= order["kept_files"] or len(path) > 1000:
+            if len(found) >= order["max_files"] or len(path) > 1000:
                 return found
             known = os.lstat(path)
             if not stat.S_ISREG(known.st_mode):
@@ -127,9 +127,9 @@ def made_files(order: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "path": os.path.relpath(path).encode("utf-8", "replace").decode(),
                 "bytes": known.st_size,
             }
-            if known.st_size <= min(order["kept_file"], left):
+            if known.st_size <= min(order["max_file_bytes"], left):
                 try:
-                    content = _content(path, order["kept_file"])
+                    content = _content(path, order["max_file_bytes"])
                 except OSError:
                     content = b""
                 left -= len(content)
@@ -195,15 +195,15 @@ def _flush() -> None:
             continue
 
 
-def _read(told: int) -> dict[str, Any]:
+def _read(fd: int) -> dict[str, Any]:
     try:
-        read: dict[str, Any] = json.loads(os.read(told, 1 << 16) or b"{}")
+        read: dict[str, Any] = json.loads(os.read(fd, 1 << 16) or b"{}")
     except (OSError, ValueError):
         return {}
     return read
 
 
-def _tell(fd: int, what: Mapping[str, Any]) -> None:
+def _write_line(fd: int, what: Mapping[str, Any]) -> None:
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(json.dumps(what).encode() + b"\n")
 

@@ -1,4 +1,4 @@
-"""How much a run in the sandbox may take; part of every run."""
+"""The limits of a run in the sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What nobody may go beyond, inside or out. Sizes in bytes unless the name says otherwise."""
+    """Hard limits, held inside and outside. Sizes in bytes unless the name says otherwise."""
 
     wall_s: float = 10.0
     cpu_s: int = 10
@@ -27,11 +27,11 @@ class Limits:
     output: int = 64 << 10
     """Of standard output, and the same of standard error; a run that writes more is ended."""
     result: int = 8 << 10
-    kept_files: int = 20
-    kept_file: int = 64 << 10
-    kept_in_all: int = 256 << 10
+    max_files: int = 20
+    max_file_bytes: int = 64 << 10
+    max_files_bytes: int = 256 << 10
 
     @property
     def report(self) -> int:
-        """The longest report that is read: the kept files as JSON has them, their names, the result."""
-        return 3 * self.kept_in_all + 8 * self.result + self.kept_files * 8192 + 65536
+        """The longest report that is read: the files as JSON, their names, the result."""
+        return 3 * self.max_files_bytes + 8 * self.result + self.max_files * 8192 + 65536

@@ -1,4 +1,4 @@
-"""What came of a run: typed for the tool, and read from the report of a process that nobody trusts."""
+"""The outcome of a run: typed for the tool, and parsed from the report of an untrusted process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LimitHit = Literal["time", "cpu", "memory", "processes", "disk", "file_size", "o
 
 
 def _visible(path: str) -> str:
-    """The path on one line: what breaks lines, hides or turns round letters is written as its escape."""
+    """Returns the path on one line, with control and formatting characters escaped."""
     hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
     return "".join(
         one.encode("unicode_escape").decode("ascii") if unicodedata.category(one) in hidden else one
@@ -19,8 +19,8 @@ def _visible(path: str) -> str:
     )
 
 
-class MadeFile(BaseModel):
-    """A file that the code left in its work folder; without content where it is too large to be kept."""
+class OutputFile(BaseModel):
+    """A file that the code left in its work folder; without content where it is too large."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class MadeFile(BaseModel):
 
 
 class Report(BaseModel):
-    """What the first process inside tells at the end. The code may have forged it, so it is only data."""
+    """The report of the first process inside. The code may have forged it, so it is only data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class Report(BaseModel):
     """Negative for a signal."""
     result: str | None = None
     limit: LimitHit | None = None
-    files: tuple[MadeFile, ...] = Field(default=(), max_length=1000)
+    files: tuple[OutputFile, ...] = Field(default=(), max_length=1000)
 
 
 class SandboxRun(BaseModel):
@@ -52,12 +52,12 @@ class SandboxRun(BaseModel):
     exit: int
     result: str | None = None
     limit: LimitHit | None = None
-    files: tuple[MadeFile, ...] = ()
+    files: tuple[OutputFile, ...] = ()
     seconds: float = Field(ge=0)
 
 
 class Footing(BaseModel):
-    """What the sandbox stands on here."""
+    """The isolation that this machine offers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,7 +70,7 @@ class Footing(BaseModel):
 
 
 def read_report(line: bytes) -> Report | None:
-    """The report, or None where there is none that can be used: the code has killed whoever writes it."""
+    """Returns the report; None for an invalid one, or where the code has killed its writer."""
     try:
         return Report.model_validate_json(line)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Runs code in a new sandbox each time and brings back what came of it; called by the tool `code_runner`."""
+"""Runs code in a new sandbox each time and returns its outcome; called by the tool `code_runner`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHOWN_PROBLEM, LOGGED_PROBLEM = 300, 2000
 
 @dataclass(slots=True)
 class _Running:
-    """What comes out of one run while it goes on."""
+    """The output of one run so far."""
 
     process: asyncio.subprocess.Process
     group: ControlGroup | None
@@ -78,7 +78,7 @@ class Sandbox:
         Cancelling it ends the sandbox with all that runs in there. Raises Unavailable (`sandbox.missing`,
         `sandbox.no_python`, `sandbox.failed`) when there is no sandbox.
         """
-        return (await self._held(code, self._limited(wall_s)))[0]
+        return (await self._run_limited(code, self._limited(wall_s)))[0]
 
     def ready(self, *, wall_s: float | None = None) -> float:
         """Returns how long code may run; raises what `run` would raise before it starts (`sandbox.missing`,
@@ -92,8 +92,8 @@ class Sandbox:
         return self.limits if wall_s is None else replace(self.limits, wall_s=min(wall_s, self.limits.wall_s))
 
     async def look(self) -> Footing:
-        """Returns what it stands on, once some code has run in it. Raises as `run` does."""
-        run, grouped = await self._held("6 * 7", self.limits)
+        """Returns the isolation of this machine, after running some code. Raises as `run` does."""
+        run, grouped = await self._run_limited("6 * 7", self.limits)
         if run.result != "42":
             raise _cannot(f"what ran in it said {run.result or run.stderr.strip() or run.limit}")
         return Footing(
@@ -112,8 +112,8 @@ class Sandbox:
             )
         return Path(bwrap)
 
-    async def _held(self, code: str, limits: Limits) -> tuple[SandboxRun, bool]:
-        """One run, and whether a control group held it."""
+    async def _run_limited(self, code: str, limits: Limits) -> tuple[SandboxRun, bool]:
+        """Returns the outcome of a run, and whether a control group limited it."""
         bwrap = self._found()
         async with self._free:
             # A few writes to files of the kernel: in a thread, a cancelled call would leave the group behind.
@@ -142,7 +142,7 @@ class Sandbox:
             exit=report.exit,
             result=None if report.result is None else report.result[: limits.result],
             limit=limit or report.limit,
-            files=report.files[: limits.kept_files],
+            files=report.files[: limits.max_files],
             seconds=loop.time() - started,
         )
 
@@ -213,7 +213,7 @@ async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:
 async def _collect(
     stream: asyncio.StreamReader | None, into: bytearray, most: int, running: _Running
 ) -> None:
-    """Whatever is written, up to the limit; one byte more ends the run. Read to its end in any case, because
+    """Collects output up to the limit; one byte more ends the run. Reads to the end in any case, because
     a process counts as ended only when nobody holds its pipes.
     """
     while stream is not None and (chunk := await stream.read(CHUNK)):
@@ -240,7 +240,7 @@ def _in_memory(content: bytes) -> FileIO:
 
 
 def _order(code: str, limits: Limits, report_fd: int, grouped: bool) -> bytes:
-    """Returns what the first process inside is told; its keys are known to inside.py."""
+    """Returns the order for the first process inside; inside.py reads its keys."""
     order = {
         "code": code,
         "report_fd": report_fd,
@@ -252,9 +252,9 @@ def _order(code: str, limits: Limits, report_fd: int, grouped: bool) -> bytes:
         "open_files": limits.open_files,
         "alarm_s": int(limits.wall_s + START_S),
         "result": limits.result,
-        "kept_files": limits.kept_files,
-        "kept_file": limits.kept_file,
-        "kept_in_all": limits.kept_in_all,
+        "max_files": limits.max_files,
+        "max_file_bytes": limits.max_file_bytes,
+        "max_files_bytes": limits.max_files_bytes,
     }
     return json.dumps(order).encode()
 

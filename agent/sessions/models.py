@@ -31,9 +31,9 @@ class AgentSession(Base):
 
 
 class AgentTurn(Base):
-    """What was said and what came of it. `number` counts from 1 within the session.
+    """One utterance and its answer. `number` counts from 1 within the session.
 
-    Whoever answers renews `alive_until`; a turn without an end whose time is over was lost with its process.
+    The answering process renews the lease `alive_until`; an open turn beyond it was lost with its process.
     """
 
     __tablename__ = "agent_turns"

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
+from soundstage.errors import NotFound
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 _SESSIONS = cast(Table, AgentSession.__table__)
@@ -40,7 +41,7 @@ _BEGIN = (
     .values(
         turns=_SESSIONS.c.turns + 1,
         updated_at=bindparam("now"),
-        title=case((_SESSIONS.c.title == "", bindparam("said")), else_=_SESSIONS.c.title),
+        title=case((_SESSIONS.c.title == "", bindparam("title_if_new")), else_=_SESSIONS.c.title),
     )
     .returning(
         _SESSIONS.c.turns, _SESSIONS.c.last_render_id, _SESSIONS.c.last_project_id, _SESSIONS.c.persona_id
@@ -71,7 +72,7 @@ _END = (
     )
     .returning(_TURNS.c.number)
 )
-_SPOKEN_OF = (
+_SET_REFERENTS = (
     update(_SESSIONS)
     .where(_SESSIONS.c.id == bindparam("session"))
     .values(
@@ -89,66 +90,72 @@ class SessionRepository:
         self._session.add(row)
 
     async def begin(
-        self, principal: Principal, session_id: str, said: str, now: datetime
+        self, principal: Principal, session_id: str, title: str, now: datetime
     ) -> tuple[int, str | None, str | None, str | None] | None:
-        """Counts a turn, whose first sentence is the title: its number, the render and the project that were
-        spoken of last, and the persona; None for a session that there is not, or that is of somebody else.
+        """Begins a turn, and sets the title with the first one. Returns its number, the render and project
+        that "it" refers to, and the persona; None for an unknown session, or one of another principal.
         """
-        asked = {**_asked(principal, session_id), "said": said, "now": now}
-        if (row := (await self._session.execute(_BEGIN, asked)).first()) is None:
+        values = {**_own_session(principal, session_id), "title_if_new": title, "now": now}
+        if (row := (await self._session.execute(_BEGIN, values)).first()) is None:
             return None
         number, render_id, project_id, persona_id = row
         return number, render_id, project_id, persona_id
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
-        """The session and number of the turn that this request of this principal has begun."""
+        """Returns the session and number of the turn that this request has begun."""
         of = {"of_tenant": principal.tenant, "of_principal": principal.id}
         row = (await self._session.execute(_OF_REQUEST, {**of, "request": request_id})).first()
         return None if row is None else (str(row[0]), int(row[1]))
 
-    async def lost(self, session_id: str, now: datetime) -> Sequence[int]:
-        """The numbers of turns that nobody answers any more."""
+    async def list_lost(self, session_id: str, now: datetime) -> Sequence[int]:
+        """Returns the numbers of turns whose lease has run out."""
         return (await self._session.scalars(_LOST, {"session": session_id, "now": now})).all()
 
     async def add_turn(self, **columns: Any) -> None:
         await self._session.execute(_ADD_TURN, columns)
 
     async def end(self, session_id: str, number: int, **columns: Any) -> bool:
-        """Whether it had no end yet; one that has is left as it is."""
+        """Ends a turn; returns False for one that has ended before."""
         of = {"of_session": session_id, "of_number": number}
         return await self._session.scalar(_END, {**of, **columns}) is not None
 
-    async def note(self, session_id: str, render_id: str | None, project_id: str | None) -> None:
-        """What was spoken of last: this render or none, and this project or the one before."""
-        spoken = {"session": session_id, "render": render_id, "project": project_id}
-        await self._session.execute(_SPOKEN_OF, spoken)
+    async def set_referents(self, session_id: str, render_id: str | None, project_id: str | None) -> None:
+        """Stores the referents of "it": this render or none, and this project or the one before."""
+        values = {"session": session_id, "render": render_id, "project": project_id}
+        await self._session.execute(_SET_REFERENTS, values)
 
     async def get(self, session_id: str) -> AgentSession | None:
         return await self._session.get(AgentSession, session_id)
 
     async def own(self, principal: Principal, session_id: str) -> AgentSession | None:
-        """None for one that is somebody else's too, or of the same one in another tenant."""
+        """Returns a session of this principal in this tenant, else None."""
         row = await self.get(session_id)
         if row is None or (row.tenant, row.principal_id) != (principal.tenant, principal.id):
             return None
         return row
 
+    async def require_own(self, principal: Principal, session_id: str) -> AgentSession:
+        """Returns a session of this principal; raises NotFound for those of others, too."""
+        if (row := await self.own(principal, session_id)) is None:
+            raise no_session(session_id)
+        return row
+
     async def persona(self, principal: Principal, session_id: str) -> tuple[str | None] | None:
-        """The persona of a conversation, if it has one; None where `own` gives None."""
-        found = (await self._session.execute(_PERSONA, _asked(principal, session_id))).first()
+        """Returns the persona of a conversation, if it has one; None where `own` returns None."""
+        found = (await self._session.execute(_PERSONA, _own_session(principal, session_id))).first()
         return None if found is None else (found.persona_id,)
 
     async def turn(self, session_id: str, number: int) -> AgentTurn | None:
         return await self._session.get(AgentTurn, (session_id, number))
 
     async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
-        """The last talked in first."""
+        """Returns conversations, the latest first."""
         query = select(AgentSession).where(*_of(principal))
         rows = await self._session.scalars(query.order_by(AgentSession.updated_at.desc()).limit(limit))
         return rows.all()
 
     async def page(self, principal: Principal, request: PageRequest) -> Page[AgentSession]:
-        """The last talked in first."""
+        """Returns conversations, the latest first."""
         scope = {"of": [principal.tenant, principal.id]}
         return await select_page(
             self._session, AgentSession, LATEST_FIRST, request, where=_of(principal), scope=scope
@@ -159,7 +166,7 @@ class SessionRepository:
         return (await self._session.scalars(query)).all()
 
     async def saying(self, tenant: str, principal_id: str, words: Collection[str]) -> Sequence[AgentTurn]:
-        """Turns in which one of these words was said or answered, in whatever case; without words, all."""
+        """Returns turns with one of these words in utterance or reply, in any case; without words, all."""
         query = (
             select(AgentTurn)
             .join(AgentSession, AgentSession.id == AgentTurn.session_id)
@@ -173,13 +180,13 @@ class SessionRepository:
         return (await self._session.scalars(query.order_by(AgentTurn.started_at))).all()
 
     async def turns(self, session_id: str, limit: int) -> Sequence[AgentTurn]:
-        """The last `limit` turns, the oldest first."""
+        """Returns the last `limit` turns, the oldest first."""
         query = select(AgentTurn).where(AgentTurn.session_id == session_id)
         rows = await self._session.scalars(query.order_by(AgentTurn.number.desc()).limit(limit))
         return list(reversed(rows.all()))
 
 
-def _asked(principal: Principal, session_id: str) -> dict[str, str]:
+def _own_session(principal: Principal, session_id: str) -> dict[str, str]:
     return {"session": session_id, "of_tenant": principal.tenant, "of_principal": principal.id}
 
 
@@ -189,3 +196,9 @@ def _of(principal: Principal) -> tuple[ColumnElement[bool], ...]:
 
 def _owned(tenant: str, principal_id: str) -> tuple[ColumnElement[bool], ...]:
     return (AgentSession.tenant == tenant, AgentSession.principal_id == principal_id)
+
+
+def no_session(session_id: str) -> NotFound:
+    return NotFound(
+        "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
+    )

@@ -41,7 +41,7 @@ class TurnOut(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def state(self) -> TurnState:
-        """How it ended; `interrupted`: the server stopped in mid-answer, and nothing of it was done twice."""
+        """Returns the state; `interrupted`: the server stopped during the answer, and did not retry it."""
         if self.finished_at is None:
             return "running"
         ends: dict[str | None, TurnState] = {None: "done", CANCELLED: "cancelled", INTERRUPTED: "interrupted"}

@@ -1,4 +1,4 @@
-"""Opens, continues and remembers conversations; called by the Brain and the chat routes."""
+"""Opens, continues and stores conversations; called by the Brain and the chat routes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.events import BrainEvent, Done, Failure, ToolCalled
-from agent.forgetting.turns import forget_in_turn, says
-from agent.forgetting.words import Forgotten, Turn
+from agent.forgetting.turns import matches, redact_turn
+from agent.forgetting.words import Redaction, Turn
 from agent.sessions.models import AgentSession
-from agent.sessions.repository import SessionRepository
+from agent.sessions.repository import SessionRepository, no_session
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
@@ -28,13 +28,13 @@ UTTERANCE = "utterance.said"
 TITLE_CHARS = 80
 QUOTED_CHARS = 200
 LEASE_S = 10.0
-"""A turn whose process has not been heard of for this long is lost."""
+"""A turn whose lease was not renewed for this long is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A session as the Brain sees it. `debug` shows whole arguments, `local_files` allows paths, `dry_run` is
-    for plans alone; with `persona_id` only the tools of that persona are there.
+    """A session for the Brain. `debug` shows whole arguments, `local_files` allows paths, `dry_run` is for
+    plans alone; `persona_id` limits the tools to those of that persona.
     """
 
     id: str
@@ -52,7 +52,7 @@ class OpenTurn:
     last_render_id: str | None
     last_project_id: str | None = None
     persona_id: str | None = None
-    """With which the conversation is held now: a snapshot may have been loaded since it was opened."""
+    """The present persona: a snapshot may have been loaded since the session was opened."""
 
     @property
     def stream(self) -> str:
@@ -61,7 +61,7 @@ class OpenTurn:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnd:
-    """What a turn came to."""
+    """The result of a turn."""
 
     reply: str = ""
     tool: str | None = None
@@ -72,11 +72,11 @@ class TurnEnd:
 
 @dataclass(slots=True)
 class _Running:
-    """A turn that is being answered here, and what its owner wants forgotten since it began."""
+    """A turn that runs here, and the redactions of its owner since it began."""
 
     tenant: str
     principal_id: str
-    forgotten: list[Forgotten] = field(default_factory=list)
+    redactions: list[Redaction] = field(default_factory=list)
 
 
 def title_of(utterance: str) -> str:
@@ -85,12 +85,12 @@ def title_of(utterance: str) -> str:
 
 
 def stream_of(session_id: str, number: int) -> str:
-    """The event stream that holds what one turn has told."""
+    """Returns the event stream of one turn."""
     return f"turn:{session_id}:{number}"
 
 
 class SessionService:
-    """Each verb is one short transaction, because an answer may take as long as a video takes."""
+    """Each method is one short transaction, because an answer may take as long as a video takes."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class SessionService:
 
     @property
     def crowded(self) -> bool:
-        """Whether what can wait should not be written now."""
+        """Returns whether many wait to write, so that optional writes should wait."""
         return self._database.crowded
 
     async def open(
@@ -120,12 +120,12 @@ class SessionService:
         local_files: bool = False,
         persona_id: str | None = None,
     ) -> Conversation:
-        """A new conversation, with a persona where one is named, or an earlier one of the same principal."""
+        """Opens a new conversation, or an earlier one of the same principal."""
         if session_id is not None:
             async with self._database.session() as session:
                 persona = await SessionRepository(session).persona(principal, session_id)
             if persona is None:
-                raise _no_session(session_id)
+                raise no_session(session_id)
             return Conversation(session_id, principal, debug, local_files, *persona)
         opened, now = new_id("ses"), utcnow()
         async with self._database.transaction() as session:
@@ -152,7 +152,7 @@ class SessionService:
             now = utcnow()
             row = await repository.begin(conversation.principal, conversation.id, title_of(utterance), now)
             if row is None:
-                raise _no_session(conversation.id)
+                raise no_session(conversation.id)
             if request_id is not None and await repository.turn_of_request(
                 conversation.principal, request_id
             ):
@@ -162,7 +162,7 @@ class SessionService:
                     "Send it again to get its answer.",
                 )
             begun = OpenTurn(conversation.id, *row)
-            lost = await repository.lost(begun.session_id, now)
+            lost = await repository.list_lost(begun.session_id, now)
             await repository.add_turn(
                 session_id=begun.session_id,
                 number=begun.number,
@@ -174,7 +174,7 @@ class SessionService:
                 alive_until=now + timedelta(seconds=self.lease_s),
             )
             if self._audit is not None:
-                said = AuditEntry(
+                entry = AuditEntry(
                     kind=UTTERANCE,
                     actor=conversation.principal.name,
                     subject=f"{begun.session_id}:{begun.number}",
@@ -183,15 +183,15 @@ class SessionService:
                     data={"principal": conversation.principal.id},
                     words={"text": utterance},
                 )
-                await self._audit.record(session, said)
+                await self._audit.record(session, entry)
         if lost:
-            await self._settle(begun.session_id)
+            await self._close_lost_turns(begun.session_id)
         asker = conversation.principal
         self._running[begun.session_id, begun.number] = _Running(asker.tenant, asker.id)
         return begun
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
-        """The session and number of the turn that this request began, when it comes a second time."""
+        """Returns the session and number of the turn that this request began, for a repeated request."""
         async with self._database.session() as session:
             return await SessionRepository(session).turn_of_request(principal, request_id)
 
@@ -213,21 +213,21 @@ class SessionService:
             row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, events)
             await self._forget(session, turn)
-            await self._note_it(session, turn, so_far)
+            await self._set_referents(session, turn, so_far)
 
-    async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
+    async def end_turn(self, turn: OpenTurn, end: TurnEnd, new_events: Sequence[BrainEvent] = ()) -> None:
         try:
             async with self._database.transaction() as session:
-                await self._end(session, turn, end, told)
+                await self._end(session, turn, end, new_events)
                 await self._forget(session, turn)
         finally:
             self._running.pop((turn.session_id, turn.number), None)
 
-    def forget(self, forgotten: Forgotten) -> None:
-        """What is being answered to its owner at this moment is written down without these words, too."""
+    def forget(self, redaction: Redaction) -> None:
+        """Redacts running turns of the owner as well: their next events are stored without these texts."""
         for running in self._running.values():
-            if (running.tenant, running.principal_id) == (forgotten.tenant, forgotten.subject):
-                running.forgotten.append(forgotten)
+            if (running.tenant, running.principal_id) == (redaction.tenant, redaction.subject):
+                running.redactions.append(redaction)
 
     async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
         async with self._database.session() as session:
@@ -235,30 +235,30 @@ class SessionService:
             return [SessionOut.model_validate(row) for row in rows]
 
     async def find_page(self, principal: Principal, request: PageRequest) -> Page[SessionOut]:
-        """One's own, the last talked in first."""
+        """Returns a page of the principal's own, the latest first."""
         async with self._database.session() as session:
             page = await SessionRepository(session).page(principal, request)
             return page.of([SessionOut.model_validate(row) for row in page.items])
 
     async def is_of_tenant(self, principal: Principal, session_id: str) -> bool:
-        """Whether it is a conversation of anybody in the tenant of this principal."""
+        """Returns whether the conversation is in the tenant of this principal."""
         async with self._database.session() as session:
             row = await SessionRepository(session).get(session_id)
         return row is not None and row.tenant == principal.tenant
 
     async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[TurnOut]:
-        await self._settle(session_id)
+        await self._close_lost_turns(session_id)
         async with self._database.session() as session:
             repository = SessionRepository(session)
-            await self._own(repository, principal, session_id)
+            await repository.require_own(principal, session_id)
             return [TurnOut.model_validate(row) for row in await repository.turns(session_id, limit)]
 
     async def turn(self, principal: Principal, session_id: str, number: int) -> TurnOut:
-        """One turn as it stands now."""
-        await self._settle(session_id)
+        """Returns the present state of one turn."""
+        await self._close_lost_turns(session_id)
         async with self._database.session() as session:
             repository = SessionRepository(session)
-            await self._own(repository, principal, session_id)
+            await repository.require_own(principal, session_id)
             row = await repository.turn(session_id, number)
             if row is None:
                 raise NotFound(
@@ -269,7 +269,7 @@ class SessionService:
             return TurnOut.model_validate(row)
 
     async def _end(
-        self, session: AsyncSession, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent]
+        self, session: AsyncSession, turn: OpenTurn, end: TurnEnd, new_events: Sequence[BrainEvent]
     ) -> None:
         if await SessionRepository(session).end(
             turn.session_id,
@@ -279,77 +279,62 @@ class SessionService:
             error_code=end.error_code,
             finished_at=utcnow(),
         ):
-            await self._write(session, turn, told)
-        await self._note_it(session, turn, end)
+            await self._write(session, turn, new_events)
+        await self._set_referents(session, turn, end)
 
-    async def _note_it(self, session: AsyncSession, turn: OpenTurn, end: TurnEnd) -> None:
-        """What "it" means from now on: a video, or a project when no video was spoken of after it."""
+    async def _set_referents(self, session: AsyncSession, turn: OpenTurn, end: TurnEnd) -> None:
+        """Stores the referents of "it": a video, or a project that was mentioned after it."""
         if end.render_id is not None or end.project_id is not None:
-            await SessionRepository(session).note(turn.session_id, end.render_id, end.project_id)
+            await SessionRepository(session).set_referents(turn.session_id, end.render_id, end.project_id)
 
-    async def _write(self, session: AsyncSession, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
-        events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in told]
+    async def _write(self, session: AsyncSession, turn: OpenTurn, new_events: Sequence[BrainEvent]) -> None:
+        events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in new_events]
         await self._events.append_all(session, turn.stream, events)
 
-    def _to_forget(self, turn: OpenTurn) -> Sequence[Forgotten]:
+    def _to_forget(self, turn: OpenTurn) -> Sequence[Redaction]:
         running = self._running.get((turn.session_id, turn.number))
-        return () if running is None else running.forgotten
+        return () if running is None else running.redactions
 
     async def _forget(self, session: AsyncSession, turn: OpenTurn) -> None:
-        """“I have forgotten …” is told and not kept."""
+        """Redacts what was just written: “I have forgotten …” is shown and not stored."""
         if not (to_forget := self._to_forget(turn)):
             return
         row = await SessionRepository(session).turn(turn.session_id, turn.number)
-        for forgotten in to_forget:
+        for redaction in to_forget:
             await overwriting(session)
-            if row is not None and says(row, forgotten):
-                await forget_in_turn(session, self._events, turn.stream, row, forgotten)
+            if row is not None and matches(row, redaction):
+                await redact_turn(session, self._events, turn.stream, row, redaction)
 
-    async def _settle(self, session_id: str) -> None:
-        """Whoever asks for a lost turn finds it ended. Almost always there is none, and no write."""
+    async def _close_lost_turns(self, session_id: str) -> None:
+        """Closes lost turns before a read. Almost always there are none, and no write."""
         async with self._database.session() as session:
-            if not await SessionRepository(session).lost(session_id, utcnow()):
+            if not await SessionRepository(session).list_lost(session_id, utcnow()):
                 return
         async with self._database.transaction() as session:
-            await self._close_lost(session, session_id)
+            await self._write_lost(session, session_id)
 
-    async def _close_lost(self, session: AsyncSession, session_id: str) -> None:
-        """Ends turns whose process is gone, and says so in them. Nothing is tried again."""
+    async def _write_lost(self, session: AsyncSession, session_id: str) -> None:
+        """Ends turns whose process is gone, with an error. Nothing is retried."""
         repository = SessionRepository(session)
-        for number in await repository.lost(session_id, utcnow()):
+        for number in await repository.list_lost(session_id, utcnow()):
             row = await repository.turn(session_id, number)
             if row is None:
                 continue
             turn = OpenTurn(row.session_id, row.number, None)
-            told = await self._events.read(turn.stream)
-            began_a_tool = any(event.kind == ToolCalled.model_fields["type"].default for event in told)
-            failure = _lost(began_a_tool, row.utterance)
+            past = await self._events.read(turn.stream)
+            tool_began = any(event.kind == ToolCalled.model_fields["type"].default for event in past)
+            failure = _lost(tool_began, row.utterance)
             await self._write(session, turn, [failure, Done(session_id=row.session_id, turn=row.number)])
             row.reply = f"{row.reply}\n{failure.message}".strip()
             row.error_code, row.finished_at = failure.code, utcnow()
 
-    async def _own(
-        self, repository: SessionRepository, principal: Principal, session_id: str
-    ) -> AgentSession:
-        """Somebody else's session does not exist for the asker."""
-        row = await repository.own(principal, session_id)
-        if row is None:
-            raise _no_session(session_id)
-        return row
 
-
-def _no_session(session_id: str) -> NotFound:
-    return NotFound(
-        "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
-    )
-
-
-def _lost(began_a_tool: bool, utterance: str) -> Failure:
+def _lost(tool_began: bool, utterance: str) -> Failure:
     brief = len(utterance) <= QUOTED_CHARS and utterance.isprintable()
     return Failure(
         code=INTERRUPTED,
         message="The server stopped in the middle of this answer.",
         hint="A tool had begun: look whether its effect is there before you ask again."
-        if began_a_tool
+        if tool_began
         else f"Nothing had been begun: ask {f'“{utterance}” ' if brief else ''}again.",
     )

@@ -1,18 +1,18 @@
-"""What differs between two states of conversations, in sentences; called by the snapshot service."""
+"""Compares two states of conversations, in sentences; called by the snapshot service."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.snapshots.schemas import Difference, KeptTurn, Meant, State
+from agent.snapshots.schemas import Difference, Referent, SnapshotTurn, State
 
-MOST_TOLD = 10
-TOLD_CHARS = 80
+MAX_LISTED = 10
+LISTED_CHARS = 80
 
 
-def differences(before: State, after: State, now: Meant | None) -> tuple[Difference, ...]:
-    """From `before` to `after`. `now` is the video that `before` meant, as it is at this moment."""
-    return (*_turns(before, after), *_meant(before, after), *_state(before.render, now))
+def differences(before: State, after: State, now: Referent | None) -> tuple[Difference, ...]:
+    """Returns the differences from `before` to `after`. `now` is the present video of `before`."""
+    return (*_turns(before, after), *_referents(before, after), *_state(before.render, now))
 
 
 def _turns(before: State, after: State) -> Iterator[Difference]:
@@ -25,17 +25,17 @@ def _turns(before: State, after: State) -> Iterator[Difference]:
         lost = f"{_counted(len(gone))} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
         yield Difference(kind="turns", sentence=lost)
     if added:
-        lines = [f"  • {_short(turn.utterance)}" for turn in added[:MOST_TOLD]]
-        if len(added) > MOST_TOLD:
-            lines.append(f"  • and {len(added) - MOST_TOLD} more")
-        said = "\n".join([f"{_counted(len(added))} came after it:", *lines])
-        yield Difference(kind="turns", sentence=said)
+        lines = [f"  • {_short(turn.utterance)}" for turn in added[:MAX_LISTED]]
+        if len(added) > MAX_LISTED:
+            lines.append(f"  • and {len(added) - MAX_LISTED} more")
+        listing = "\n".join([f"{_counted(len(added))} came after it:", *lines])
+        yield Difference(kind="turns", sentence=listing)
 
 
 def _aligned(
-    old: tuple[KeptTurn, ...], new: tuple[KeptTurn, ...]
-) -> tuple[tuple[KeptTurn, ...], tuple[KeptTurn, ...]]:
-    """Both from the same turn on: of a long conversation the beginning is not kept."""
+    old: tuple[SnapshotTurn, ...], new: tuple[SnapshotTurn, ...]
+) -> tuple[tuple[SnapshotTurn, ...], tuple[SnapshotTurn, ...]]:
+    """Returns both from the same turn on: the beginning of a long conversation is not stored."""
     if old and new:
         for place, turn in enumerate(old):
             if _is_same(turn, new[0]):
@@ -46,7 +46,7 @@ def _aligned(
     return old, new
 
 
-def _meant(before: State, after: State) -> Iterator[Difference]:
+def _referents(before: State, after: State) -> Iterator[Difference]:
     if _id(before.render) != _id(after.render):
         then, today = _named(before.render), _named(after.render)
         yield Difference(kind="video", sentence=f"“It” meant {then}, and means {today} now.")
@@ -58,7 +58,7 @@ def _meant(before: State, after: State) -> Iterator[Difference]:
         yield Difference(kind="persona", sentence=f"It was held with {then}, and is held with {today} now.")
 
 
-def _state(then: Meant | None, now: Meant | None) -> Iterator[Difference]:
+def _state(then: Referent | None, now: Referent | None) -> Iterator[Difference]:
     if then is None or then.state is None:
         return
     if now is None:
@@ -68,7 +68,7 @@ def _state(then: Meant | None, now: Meant | None) -> Iterator[Difference]:
         yield Difference(kind="video_state", sentence=sentence)
 
 
-def _is_same(one: KeptTurn, other: KeptTurn) -> bool:
+def _is_same(one: SnapshotTurn, other: SnapshotTurn) -> bool:
     return (one.started_at, one.utterance) == (other.started_at, other.utterance)
 
 
@@ -78,12 +78,12 @@ def _counted(count: int) -> str:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= TOLD_CHARS else f"{line[:TOLD_CHARS]}…"
+    return line if len(line) <= LISTED_CHARS else f"{line[:LISTED_CHARS]}…"
 
 
-def _id(meant: Meant | None) -> str | None:
-    return None if meant is None else meant.id
+def _id(referent: Referent | None) -> str | None:
+    return None if referent is None else referent.id
 
 
-def _named(meant: Meant | None) -> str:
-    return "nothing" if meant is None else f"“{meant.title}”"
+def _named(referent: Referent | None) -> str:
+    return "nothing" if referent is None else f"“{referent.title}”"

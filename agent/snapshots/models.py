@@ -1,4 +1,4 @@
-"""Tables of snapshots, and of what a conversation has taken over from one."""
+"""Tables of snapshots, and of the turns that a conversation continues from."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Snapshot(Base):
 
 
 class Continuation(Base):
-    """Where a conversation goes on from: turns that it took over from a snapshot, which may be deleted since.
+    """The turns of a snapshot, possibly deleted since, from which a conversation continues.
 
-    Its own turns up to `after_turn` came before that and are not what it goes on from.
+    Its own turns up to `after_turn` are no longer part of its history.
     """
 
     __tablename__ = "continuations"

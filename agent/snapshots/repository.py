@@ -23,7 +23,7 @@ class Snapshots:
         self._session.add(row)
         await self._session.flush()
 
-    async def named(self, tenant: str, owner_id: str, name_key: str) -> Snapshot | None:
+    async def by_name(self, tenant: str, owner_id: str, name_key: str) -> Snapshot | None:
         query = select(Snapshot).where(
             Snapshot.tenant == tenant, Snapshot.owner_id == owner_id, Snapshot.name_key == name_key
         )

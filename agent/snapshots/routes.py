@@ -38,9 +38,9 @@ def snapshot_router(snapshots: SnapshotService) -> APIRouter:
         return paging.answer(await snapshots.find_page(principal, paging.ask(limit)))
 
     @router.post("/snapshots", status_code=201)
-    async def create_snapshot(wanted: SaveRequest, principal: Saver) -> SnapshotOut:
+    async def create_snapshot(body: SaveRequest, principal: Saver) -> SnapshotOut:
         """Saves where a conversation stands, under a name that is free unless it shall be replaced."""
-        return await snapshots.save(principal, wanted.name, wanted.session_id, replace=wanted.replace)
+        return await snapshots.save(principal, body.name, body.session_id, replace=body.replace)
 
     @router.get("/snapshots/{name}")
     async def get_snapshot(name: NameInPath, principal: Reader) -> SnapshotDetail:
@@ -66,17 +66,17 @@ def snapshot_router(snapshots: SnapshotService) -> APIRouter:
             str | None, Query(max_length=40, description="a conversation; default the last one")
         ] = None,
     ) -> Compared:
-        """What has changed since: in another snapshot, or in a conversation as it is now."""
+        """Compares with another snapshot, or with the present state of a conversation."""
         return await snapshots.compare(principal, name, other=other, session_id=session_id)
 
     @router.post("/state/save")
-    async def save_state(wanted: SaveRequest, principal: Saver) -> SnapshotOut:
+    async def save_state(body: SaveRequest, principal: Saver) -> SnapshotOut:
         """Saves the state of the conversation that was talked in last, or of the one named."""
-        return await snapshots.save(principal, wanted.name, wanted.session_id, replace=wanted.replace)
+        return await snapshots.save(principal, body.name, body.session_id, replace=body.replace)
 
     @router.post("/state/load")
-    async def load_state(wanted: LoadRequest, principal: Loader) -> Loaded:
+    async def load_state(body: LoadRequest, principal: Loader) -> Loaded:
         """Goes on from a saved state, in a new conversation or in the one named."""
-        return await snapshots.load(principal, wanted.name, wanted.session_id)
+        return await snapshots.load(principal, body.name, body.session_id)
 
     return router

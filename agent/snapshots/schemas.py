@@ -12,8 +12,8 @@ from soundstage.one_line import one_line
 Name = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=80)]
 
 
-class KeptTurn(BaseModel):
-    """What was said and answered in one turn, cut to a length that can still be talked about."""
+class SnapshotTurn(BaseModel):
+    """One utterance and its answer, cut."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -25,8 +25,8 @@ class KeptTurn(BaseModel):
     finished_at: datetime | None = None
 
 
-class Meant(BaseModel):
-    """A video or project that "it" means, as it was when the state was taken; `state` is that of a video."""
+class Referent(BaseModel):
+    """The video or project that "it" refers to, at the time of the snapshot; `state` is that of a video."""
 
     id: str
     title: str
@@ -34,14 +34,14 @@ class Meant(BaseModel):
 
 
 class State(BaseModel):
-    """Where a conversation stands."""
+    """The state of a conversation."""
 
     format: Literal[1] = 1
     title: str
     persona_id: str | None = None
-    render: Meant | None = None
-    project: Meant | None = None
-    turns: tuple[KeptTurn, ...] = ()
+    render: Referent | None = None
+    project: Referent | None = None
+    turns: tuple[SnapshotTurn, ...] = ()
     left_out: int = Field(default=0, description="Turns before these, which were too many to keep.")
 
 
@@ -69,7 +69,7 @@ class Difference(BaseModel):
 
 
 class Compared(BaseModel):
-    """What differs between a snapshot and another one, or a conversation as it is now."""
+    """The differences between a snapshot and another one, or the present state of a conversation."""
 
     name: str
     other: str = Field(description="The name of the other snapshot, or the id of the conversation.")
@@ -104,7 +104,7 @@ class LoadRequest(BaseModel):
 
 
 class IntoRequest(BaseModel):
-    """Which conversation goes on from the snapshot; without one, a new one does."""
+    """The conversation to continue from the snapshot; without one, a new one."""
 
     model_config = ConfigDict(extra="forbid")
 

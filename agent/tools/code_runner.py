@@ -8,7 +8,7 @@ import re
 from pydantic import Field, field_validator
 
 from agent.presentation import Blocks, Preformatted, page
-from agent.sandbox import LimitHit, MadeFile, SandboxRun
+from agent.sandbox import LimitHit, OutputFile, SandboxRun
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
@@ -57,7 +57,7 @@ class CodeRan(ToolResult):
     exit: int
     result: str | None = None
     limit: LimitHit | None = None
-    files: tuple[MadeFile, ...] = ()
+    files: tuple[OutputFile, ...] = ()
     seconds: float
 
     @classmethod

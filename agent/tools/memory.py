@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.memory import errors
-from agent.memory.schemas import MOST_CHARS, How, MemoryOut, Told
+from agent.memory.schemas import MOST_CHARS, How, MemoryOut, MemoryText
 from agent.memory.service import Owner, refuse_secret
 from agent.presentation import Blocks, items, page
 from agent.tools.plan import Plan, change
@@ -20,7 +20,7 @@ MOST_FORGOTTEN = 10
 
 class MemoryRequest(ToolRequest):
     action: Literal["remember", "recall", "forget"] = Field(description="One of remember, recall, forget.")
-    text: Told | None = Field(default=None, description="What to remember, as the person says it.")
+    text: MemoryText | None = Field(default=None, description="What to remember, as the person says it.")
     about: str | None = Field(
         default=None, max_length=MOST_CHARS, description="What to recall or forget: a word or a question."
     )
@@ -125,9 +125,9 @@ async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
             )
     if request.everything:
         return MemoryAnswer(action="forget", everything=True, gone=await kept.forget(owner, None))
-    meant = await _meant(context, owner, request.about or "")
-    gone = await kept.forget(owner, [one.id for one in meant])
-    return MemoryAnswer(action="forget", memories=tuple(meant), gone=gone)
+    identify = await _meant(context, owner, request.about or "")
+    gone = await kept.forget(owner, [one.id for one in identify])
+    return MemoryAnswer(action="forget", memories=tuple(identify), gone=gone)
 
 
 async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[MemoryOut]:
@@ -135,7 +135,7 @@ async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[Mem
     if about.startswith("mem_"):
         found = await context.services.memory.some(owner, [about])
     else:
-        found = await context.services.memory.meant(owner, about, MOST_FORGOTTEN + 1)
+        found = await context.services.memory.identify(owner, about, MOST_FORGOTTEN + 1)
     if not found:
         raise errors.nothing_found(about)
     if len(found) > MOST_FORGOTTEN:

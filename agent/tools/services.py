@@ -44,7 +44,7 @@ class ToolServices:
     machines: MachinesFactory
     cluster: NomadFactory
     sandbox: Sandbox
-    sights: ImageDescriptionService
+    image_descriptions: ImageDescriptionService
     audit: AuditLog
     author: Author | None = None
     """Writes scripts; None where no language model may be asked."""

@@ -15,7 +15,7 @@ from agent.presentation import Blocks, page
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import FINISHED, render_of
 from agent.tools.services import ToolServices
-from agent.vision import Seen, not_found
+from agent.vision import ImageDescription, not_found
 from soundstage.errors import Forbidden, NotFound
 from studio.renders.states import RenderState
 
@@ -86,14 +86,14 @@ class Sighting(ToolResult):
     model_says: str | None = None
 
     @classmethod
-    def of(cls, name: str, seen: Seen) -> Sighting:
-        sight = seen.sight
+    def of(cls, name: str, seen: ImageDescription) -> Sighting:
+        sight = seen.measurements
         return cls(
             name=name,
             at_s=None if sight.at_ms is None else sight.at_ms / 1000,
             notes=tuple(notice.message for notice in seen.notices),
             model=seen.model,
-            model_says=seen.said,
+            model_says=seen.text,
             **sight.model_dump(exclude={"at_ms"}),
         )
 
@@ -150,7 +150,7 @@ class Sighting(ToolResult):
 
 
 def _sends(services: ToolServices, request: LookAt) -> bool:
-    return services.sights.would_send(request.question, ask_model=request.ask_model)
+    return services.image_descriptions.would_send(request.question, ask_model=request.ask_model)
 
 
 @tool(
@@ -162,7 +162,9 @@ async def vision(context: ToolContext, request: LookAt) -> Sighting:
     """Say what a picture, or a frame of a video, shows: faces, size, sharpness, light, colours."""
     name, sha256 = await _stored(context, request)
     at_ms = round((request.at_s or 0) * 1000)
-    seen = await context.services.sights.look(sha256, at_ms, request.question, ask_model=request.ask_model)
+    seen = await context.services.image_descriptions.look(
+        sha256, at_ms, request.question, ask_model=request.ask_model
+    )
     return Sighting.of(name, seen)
 
 
@@ -184,7 +186,7 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
             "`soundstage ask` uploads it; elsewhere upload the picture first and name its id.",
         )
     path = await asyncio.to_thread(Path(request.image).expanduser)
-    return path.name, await context.services.sights.take(path)
+    return path.name, await context.services.image_descriptions.take(path)
 
 
 async def _render(context: ToolContext, given: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.approvals.errors import ApprovalRequired
-from agent.events import ApprovalAsked, Emit, Text, ToolCalled, ToolReturned
+from agent.events import ApprovalRequested, Emit, Text, ToolCalled, ToolReturned
 from agent.presentation import as_text
 from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.record import ToolContext
@@ -25,7 +25,7 @@ from studio.personas.schemas import Persona
 class CallOutcome:
     """The last event of a call, and the text that presents it to people."""
 
-    event: ToolReturned | ApprovalAsked
+    event: ToolReturned | ApprovalRequested
     text: Text
 
 
@@ -53,7 +53,7 @@ class ToolCaller:
 
     @property
     def trusts_persona(self) -> bool:
-        """Whether the texts of the persona are the operator's own and not a user's."""
+        """Returns whether the texts of the persona are the operator's own and not a user's."""
         persona_id = self._conversation.persona_id
         return persona_id is None or self._services.personas.origin(persona_id) == "shipped"
 
@@ -66,7 +66,7 @@ class ToolCaller:
         """Returns whether the call sends something to another machine, whatever its effect here."""
         return call.tool.sends is not None and call.tool.sends(self._services, call.request)
 
-    def displayed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def for_display(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns arguments for an event, without secrets: whole in debug mode, else only short ones."""
         return without_secrets(arguments if self._conversation.debug else shortened(arguments))
 
@@ -81,7 +81,7 @@ class ToolCaller:
                 f"The persona of this conversation does not use {name}.",
                 "Ask in a conversation without it, or add the tool to `tools` in its file.",
             )
-        arguments = self.displayed(call.request.model_dump(mode="json", exclude_none=True))
+        arguments = self.for_display(call.request.model_dump(mode="json", exclude_none=True))
         await emit(ToolCalled(tool=name, effect=call.act.effect, arguments=arguments))
         context = ToolContext(
             principal=self._conversation.principal,
@@ -96,7 +96,7 @@ class ToolCaller:
         try:
             result = await self._toolset.run(context, call)
         except ApprovalRequired as required:
-            approval = ApprovalAsked(
+            approval = ApprovalRequested(
                 tool=name, approval_id=required.approval_id, message=required.message, hint=required.hint
             )
             await emit(approval)

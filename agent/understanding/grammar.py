@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from hassil.models import MatchEntity
 
 from agent.sentences import LOADER
 from agent.tools.record import rule_name
-from agent.understanding.imperatives import has_second_imperative
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
-from agent.understanding.slots import misshapen
+from agent.understanding.slots import has_second_imperative, misshapen
 from agent.understanding.suggestions import closest_examples
 from agent.understanding.wording import Wording
 
@@ -26,9 +24,9 @@ COMMAND_CHARS = 600
 """Sentences without a script are commands; a longer one is not tried."""
 
 NAME_WORDS = 4
-REMEMBERED = 512
-REMEMBERED_CHARS = 200
-"""Of so many sentences, up to this length, the meaning is kept."""
+CACHED = 512
+CACHED_CHARS = 200
+"""The meanings of this many sentences, up to this length, are cached."""
 EXAMPLE_SCRIPT = "Hello"
 SUGGESTED_SCRIPT_CHARS = 500
 
@@ -48,7 +46,7 @@ class HelpEntry:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What an utterance asks for: the intent, the tool that does it, and its arguments as they were typed."""
+    """The meaning of an utterance: the intent, its tool, and the arguments as typed."""
 
     intent: str
     tool: str | None
@@ -57,8 +55,8 @@ class Understanding:
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """No sentence matched; `suggestions` are examples close to what was said. `several`: one would have,
-    had it not gone on with a second wish.
+    """No sentence matched; `suggestions` are examples close to what was said. `several`: one
+    would have, without its second imperative.
     """
 
     suggestions: tuple[str, ...]
@@ -72,7 +70,7 @@ class Grammar:
         self._intents = intents
         self.help = tuple(_help_entries(intents))
         self._wordings = _wordings(intents)
-        self._known: OrderedDict[str, Understanding | NotUnderstood] = OrderedDict()
+        self._understand_cached = lru_cache(maxsize=CACHED)(self._understand)
 
     @classmethod
     def load(cls) -> Grammar:
@@ -86,19 +84,8 @@ class Grammar:
                 _ = some.sentences
 
     def understand(self, utterance: str) -> Understanding | NotUnderstood:
-        """The earliest script wins, so text inside a script is never read as a command.
-
-        What people say again and again is not looked up again.
-        """
-        if (known := self._known.get(utterance)) is not None:
-            self._known.move_to_end(utterance)
-            return known
-        found = self._understand(utterance)
-        if len(utterance) <= REMEMBERED_CHARS:
-            self._known[utterance] = found
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return found
+        """Returns the meaning. The earliest script wins, so text inside a script is never a command."""
+        return (self._understand_cached if len(utterance) <= CACHED_CHARS else self._understand)(utterance)
 
     def _understand(self, utterance: str) -> Understanding | NotUnderstood:
         script = ""
@@ -151,8 +138,8 @@ class Grammar:
                 names = metadata.get("arguments", {})
                 if script is not None:
                     slots["script"] = script
-                said = {names.get(slot, slot): value for slot, value in slots.items()}
-                arguments = {**metadata.get("fixed", {}), **said}
+                spoken = {names.get(slot, slot): value for slot, value in slots.items()}
+                arguments = {**metadata.get("fixed", {}), **spoken}
                 return Understanding(result.intent.name, metadata.get("tool"), arguments)
         return NotUnderstood((), several=True) if several else None
 

@@ -48,7 +48,7 @@ def script_cuts(utterance: str) -> Iterator[Cut]:
     A script in quotes ends at the closing quote and may be followed by options ("in 720p"); any other script
     runs to the end, verbatim.
     """
-    made = 0
+    count = 0
     for match in _CUE.finditer(utterance, 0, HEAD_CHARS):
         start = match.end()
         if not _opens_script(match, utterance) or _inside_quotes(utterance, match.start("stop")):
@@ -60,8 +60,8 @@ def script_cuts(utterance: str) -> Iterator[Cut]:
         if quoted is not None:
             yield Cut(before, *quoted)
         yield Cut(before, rest)
-        made += 1
-        if made >= MAX_CUTS:
+        count += 1
+        if count >= MAX_CUTS:
             return
 
 

@@ -1,11 +1,11 @@
-"""What may stand in a slot that takes any words: names of machines, jobs and runs look like names, so that
-"accept my apologies" lets no machine in. Called by the Grammar.
+"""Checks the values of free slots: machines, jobs and runs look like names, so that "accept my apologies"
+accepts no machine. Called by the Grammar.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 # A name of our own making has a digit or a hyphen; one without is said with its kind: "the machine pluto".
@@ -58,10 +58,29 @@ SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
 )
 
 
+FREE_TEXT_SLOTS = frozenset({"script", "remembered", "statement", "purpose", "topic", "colour"})
+"""Slots with free text, in which "and delete it" is part of the text."""
+
+_SECOND_IMPERATIVE = re.compile(
+    r"(?:\b(?:and|then|but)|[,;.&])\s+(?:(?:then|also|please|just)\s+)*"
+    r"(?:abort|accept|cancel|create|delete|deploy|drain|erase|film|forget|install|kill|load|make|move|power"
+    r"|produce|publish|reboot|reinstall|reload|remember|remove|rename|render|repeat|restart|retire|retry|save"
+    r"|scale|start|stop|throw|upload|wipe|write)\b",
+    re.IGNORECASE,
+)
+
+
 def misshapen(slots: Mapping[str, str]) -> bool:
     """Returns whether a slot holds something that its kind of name never is."""
     return any(
         shape.fullmatch(value) is None
         for name, value in slots.items()
         if (shape := SHAPES.get(name)) is not None and isinstance(value, str)
+    )
+
+
+def has_second_imperative(slots: Iterable[tuple[str, str]]) -> bool:
+    """Returns whether a name goes on with another command. Quotations in the values are masked."""
+    return any(
+        name not in FREE_TEXT_SLOTS and _SECOND_IMPERATIVE.search(value) is not None for name, value in slots
     )

@@ -1,4 +1,4 @@
-"""Which words name a tool, and which sentence asks for a call; for the calls that a model makes."""
+"""Finds whether a person's own words ask for a tool call of a model, and words a sentence that would."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NAME_CHARS = 3
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How people ask for one tool: of each group of `named_by` a word of its own must be there; `say` is a
-    template with {argument} and [parts that go when their argument is missing]. With one word of
-    `looked_for_by` they want to see something, for a tool whose `named_by` stands for more than that.
+    """The words that ask for one tool: a different word of each group in `named_by`. `say` is a template with
+    {argument} and [optional parts]. A word of `looked_for_by` asks to see the data of the tool, where
+    `named_by` asks for more.
     """
 
     named_by: tuple[frozenset[str], ...] = ()
@@ -35,33 +35,33 @@ class Wording:
         looked_for_by = frozenset(str(metadata.get("looked_for_by", "")).split())
         return cls(groups, str(metadata.get("say", "")), looked_for_by)
 
-    def looks_asked_for(self, utterance: str, arguments: Mapping[str, object]) -> bool:
-        """Returns whether somebody's own words ask to see what the tool reads, or name what is looked at."""
-        if self.looked_for_by & own_words(utterance) or self.named_in(utterance):
+    def requests_view(self, utterance: str, arguments: Mapping[str, object]) -> bool:
+        """Returns whether the person's own words ask to see the tool's data, or name its object."""
+        if self.looked_for_by & own_words(utterance) or self.is_named_in(utterance):
             return True
         own = own_sentence(utterance)
-        said, ids = own.text.lower(), {literal for literal in own.literals if " " not in literal}
+        text, ids = own.text.lower(), {literal for literal in own.literals if " " not in literal}
         named = [value for value in arguments.values() if isinstance(value, str)]
-        return any(value in ids or (len(value) >= NAME_CHARS and value.lower() in said) for value in named)
+        return any(value in ids or (len(value) >= NAME_CHARS and value.lower() in text) for value in named)
 
-    def named_in(self, utterance: str) -> bool:
-        """Returns whether somebody's own words name the tool. One without `named_by` is never named."""
+    def is_named_in(self, utterance: str) -> bool:
+        """Returns whether the person's own words name the tool. One without `named_by` is never named."""
         words = own_words(utterance)
         named = [group & words for group in self.named_by]
         # A word of both groups (“render”) does not name the tool by itself: two words are needed.
         return bool(named) and all(named) and len(frozenset().union(*named)) >= len(named)
 
     def sentence(self, arguments: Mapping[str, object]) -> str:
-        """The template with the arguments in it; empty when one that it needs is missing."""
-        said = {name: str(value) for name, value in arguments.items() if value is not None}
-        kept = _OPTIONAL.sub(lambda match: match[1] if _given(match[1], said) else "", self.say)
-        if not kept or not _given(kept, said):
+        """Returns the template with the arguments; empty when a needed one is missing."""
+        texts = {name: str(value) for name, value in arguments.items() if value is not None}
+        template = _OPTIONAL.sub(lambda match: match[1] if _is_filled(match[1], texts) else "", self.say)
+        if not template or not _is_filled(template, texts):
             return ""
-        return _SLOT.sub(lambda match: said[match[1]], kept)
+        return _SLOT.sub(lambda match: texts[match[1]], template)
 
 
 def own_words(utterance: str) -> frozenset[str]:
-    """The words that somebody speaks, in lower case; not those of a script, of a quotation or of a path.
+    """Returns the person's own words in lower case, without scripts, quotations and paths.
 
     A pasted text must not be able to ask for anything, so whatever could be one is left out.
     """
@@ -69,20 +69,20 @@ def own_words(utterance: str) -> frozenset[str]:
 
 
 def own_sentence(utterance: str) -> Masked:
-    """Returns what somebody speaks, without what could be of others; see `own_words`."""
+    """Returns the person's own sentence, without text of others; see `own_words`."""
     head = utterance[:HEAD_CHARS]
     for cut in script_cuts(utterance):
         head = f"{cut.before} {cut.after}" if len(cut.before) < HEAD_CHARS else head
         break
     # What follows an empty line is pasted more often than said.
-    said = _EMPTY_LINE.split(head, maxsplit=1)[0]
-    return mask(said)
+    spoken = _EMPTY_LINE.split(head, maxsplit=1)[0]
+    return mask(spoken)
 
 
 def has_quoted_text(utterance: str) -> bool:
-    """Returns whether a part of it is quoted, pasted, or to be spoken by somebody else."""
+    """Returns whether a part of the utterance is a quotation, pasted, or a script."""
     return own_words(utterance) != frozenset(word.lower() for word in _WORD.findall(utterance))
 
 
-def _given(template: str, said: Mapping[str, str]) -> bool:
-    return all(said.get(name) for name in _SLOT.findall(_OPTIONAL.sub("", template)))
+def _is_filled(template: str, texts: Mapping[str, str]) -> bool:
+    return all(texts.get(name) for name in _SLOT.findall(_OPTIONAL.sub("", template)))

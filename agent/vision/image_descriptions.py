@@ -26,14 +26,14 @@ MOST_BYTES = 2 << 30
 
 
 class Describer(Protocol):
-    """Says in words what a picture shows; `agent.vision.model_describer` is one."""
+    """Describes a picture in words; `agent.vision.model_describer` is one."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def unasked(self) -> bool:
-        """Whether it may be sent a picture though nobody has asked for its words."""
+        """Returns whether it may get pictures without a request for a description."""
         ...
 
     async def describe(self, jpeg: bytes, question: str | None) -> str:
@@ -42,17 +42,17 @@ class Describer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What was measured, and in `said` the words of a model (`model`), where one was asked."""
+class ImageDescription:
+    """The measurements of an image, and the description (`text`) by a model, where one was asked."""
 
-    sight: PictureReport
+    measurements: PictureReport
     notices: tuple[Notice, ...] = ()
-    said: str | None = None
+    text: str | None = None
     model: str | None = None
 
 
 class ImageDescriptionService:
-    """The control side reads no picture itself: whatever is wrong with one is met by the worker."""
+    """Describes images. The worker reads them, because a broken image must not reach this process."""
 
     def __init__(self, scheduler: Scheduler, blobs: BlobStore, describer: Describer | None) -> None:
         self._scheduler = scheduler
@@ -65,7 +65,7 @@ class ImageDescriptionService:
 
     async def look(
         self, sha256: str, ms: int = 0, question: str | None = None, *, ask_model: bool = False
-    ) -> Seen:
+    ) -> ImageDescription:
         """Returns what a stored picture shows, or a stored video at `ms`.
 
         A model that runs elsewhere gets the picture only with `ask_model` or a question.
@@ -79,14 +79,14 @@ class ImageDescriptionService:
         if describer is not None and not (describer.unasked or ask_model or question):
             describer = None
         shown = ("--shown", "out/shown.jpg") if describer is not None else ()
-        result = await self._measured(sha256, ms, shown)
+        result = await self._measure(sha256, ms, shown)
         if result.sight is None:
             raise Upstream(
                 "vision.no_answer", "The worker has not said what it saw.", "Update the worker: `make`."
             )
-        said = "" if describer is None else await self._said(describer, result, question)
-        name = describer.name if describer is not None and said else None
-        return Seen(result.sight, result.warnings, said or None, name)
+        text = "" if describer is None else await self._describe(describer, result, question)
+        name = describer.name if describer is not None and text else None
+        return ImageDescription(result.sight, result.warnings, text or None, name)
 
     async def take(self, path: Path) -> str:
         """Stores a file of this machine and gives its hash; what nothing refers to is removed later."""
@@ -101,7 +101,7 @@ class ImageDescriptionService:
             )
         return (await self._blobs.put_file(path)).sha256
 
-    async def _measured(self, sha256: str, ms: int, more: tuple[str, ...]) -> Finished:
+    async def _measure(self, sha256: str, ms: int, more: tuple[str, ...]) -> Finished:
         task = SegmentTask(
             id=new_id("look"),
             kind="look",
@@ -123,13 +123,12 @@ class ImageDescriptionService:
             failure = error.failure
             raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
 
-    async def _said(self, describer: Describer, result: Finished, question: str | None) -> str:
-        """The model's words; nothing when it fails: what was measured is told all the same."""
+    async def _describe(self, describer: Describer, result: Finished, question: str | None) -> str:
+        """Returns the description by the model; "" when it fails: the measurements are returned anyway."""
         shown = next((file for file in result.files if file.role == "shown"), None)
         if shown is None:
             return ""
-        # What the worker has made for it stays until unused files are removed: somebody else may look at the
-        # same picture now, or keep one with that very content.
+        # The worker's copy stays until unused files are removed: another request may use it now.
         try:
             return await describer.describe(await self._blobs.read(shown.sha256), question)
         except SoundstageError as error:

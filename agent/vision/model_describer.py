@@ -1,4 +1,4 @@
-"""Asks a language model that can see what a picture shows; it is told as its words, never as ours."""
+"""Asks a vision language model for the description of a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.model.backend import ChatModel, TextPiece
-from agent.model.openai_server import OpenAiServer
+from agent.model.openai_server import build_servers
 from soundstage.errors import Unavailable
 from soundstage.http import OwnListeners
 from soundstage.settings.outgoing import is_loopback_host
@@ -18,7 +18,7 @@ from soundstage.settings.sections import LlmsSettings
 ANSWER_TOKENS = 400
 ANSWER_CHARS = 2000
 LONGEST_S = 180.0
-"""What was measured is told all the same, and should not wait for long."""
+"""The measurements wait for it."""
 QUESTION = "Describe this picture in at most three sentences."
 INSTRUCTIONS = """\
 You describe a picture for somebody who cannot see it. Say what is there, plainly, and do not guess who it is.
@@ -50,14 +50,14 @@ class ModelDescriber:
             {"role": "system", "content": INSTRUCTIONS},
             {"role": "user", "content": content},
         ]
-        said = ""
+        text = ""
         stream = self.model.ask(messages, (), max_tokens=ANSWER_TOKENS)
         try:
             async with asyncio.timeout(self.longest_s), aclosing(stream) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, TextPiece):
-                        said += piece.text
-                    if len(said.strip()) > ANSWER_CHARS:
+                        text += piece.text
+                    if len(text.strip()) > ANSWER_CHARS:
                         break
         except TimeoutError as error:
             raise Unavailable(
@@ -65,7 +65,7 @@ class ModelDescriber:
                 f"The model {self.name} did not come to an end within {self.longest_s:.0f} s.",
                 "Use a smaller model, or one with a card.",
             ) from error
-        return said.strip()[:ANSWER_CHARS]
+        return text.strip()[:ANSWER_CHARS]
 
 
 def seeing_model(
@@ -76,18 +76,8 @@ def seeing_model(
 
     One on another machine is sent a picture only when somebody wants its words, or the settings say so.
     """
-    order = {"local": ("local", "cloud"), "cloud": ("cloud", "local"), "none": ()}[settings.prefer]
-    for name in order:
-        one = settings.local if name == "local" else settings.cloud
-        if one.base_url is not None and one.vision:
-            server = OpenAiServer(
-                name,
-                str(one.base_url),
-                one.model,
-                api_key=one.api_key,
-                silence_s=one.timeout_s,
-                listeners=listeners,
-            )
-            here = is_loopback_host(one.base_url.host or "")
+    for one, server in build_servers(settings, listeners):
+        if one.vision:
+            here = is_loopback_host((one.base_url and one.base_url.host) or "")
             return ModelDescriber(server, unasked=here or one.vision_unasked)
     return None

@@ -16,7 +16,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.brain import Brain
-from agent.events import BrainEvent, ConfirmationAsked, Failure, Text, TextPart
+from agent.events import BrainEvent, ConfirmationRequested, Failure, Text, TextPart
 from agent.sessions.service import Conversation
 from agent.turns.presentation import plain_text
 from policy import Principal
@@ -99,7 +99,7 @@ class _Speaker:
             text, self._streamed = event.text, True
         elif isinstance(event, Text):
             text, self._streamed = "" if self._streamed else event.text, False
-        elif isinstance(event, ConfirmationAsked):
+        elif isinstance(event, ConfirmationRequested):
             text = f"To have this done, say: {event.say}" if event.say else ""
         else:
             text = plain_text(event)

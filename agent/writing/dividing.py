@@ -30,24 +30,24 @@ def scenes_of(text: str, count: int | None = None) -> tuple[PlannedScene, ...]:
         raise Invalid(
             "script.empty", "There is nothing to say: the text is empty.", "Give at least one sentence."
         )
-    wanted = _wanted(parts) if count is None else min(count, len(parts.sentences))
-    if wanted > MOST_SCENES:
+    number = _scene_count(parts) if count is None else min(count, len(parts.sentences))
+    if number > MOST_SCENES:
         raise Invalid(
             "script.too_many_scenes",
-            f"This makes {wanted} scenes; a script has {MOST_SCENES} at most.",
+            f"This makes {number} scenes; a script has {MOST_SCENES} at most.",
             "Say how many scenes you want, or give a shorter text.",
         )
-    if wanted == parts.sections:
+    if number == parts.sections:
         groups = _runs(parts.sentences, lambda one: one.section)
-    elif wanted == parts.paragraphs:
+    elif number == parts.paragraphs:
         groups = _runs(parts.sentences, lambda one: one.paragraph)
     else:
-        groups = _even(parts.sentences, wanted)
+        groups = _even(parts.sentences, number)
     return tuple(_scene(group, parts.titles) for group in groups)
 
 
-def _wanted(parts: Outline) -> int:
-    """As many as the writer of the text has made parts, else one for every half minute."""
+def _scene_count(parts: Outline) -> int:
+    """Returns the number of parts in the text, else one for every half minute."""
     if parts.sections > 1:
         return parts.sections
     length = sum(speaking_ms(one.text) for one in parts.sentences)
@@ -61,13 +61,13 @@ def _runs(sentences: Sequence[Sentence], key: Callable[[Sentence], int]) -> list
     return [list(run) for _, run in groupby(sentences, key)]
 
 
-def _even(sentences: Sequence[Sentence], wanted: int) -> list[list[Sentence]]:
-    """Cuts where the next scene would begin if all were equally long, or near there at a paragraph's end."""
+def _even(sentences: Sequence[Sentence], count: int) -> list[list[Sentence]]:
+    """Cuts where scenes of equal length would begin, or near there at the end of a paragraph."""
     ends = list(accumulate(speaking_ms(one.text) for one in sentences))
-    fair = ends[-1] / wanted
+    fair = ends[-1] / count
     cuts = [0]
-    for number in range(1, wanted):
-        places = range(cuts[-1] + 1, len(sentences) - (wanted - number) + 1)
+    for number in range(1, count):
+        places = range(cuts[-1] + 1, len(sentences) - (count - number) + 1)
         cuts.append(min(places, key=lambda place: _badness(sentences, ends, place, number * fair, fair)))
     return [list(sentences[start:end]) for start, end in zip(cuts, [*cuts[1:], len(sentences)], strict=True)]
 
@@ -75,9 +75,7 @@ def _even(sentences: Sequence[Sentence], wanted: int) -> list[list[Sentence]]:
 def _badness(
     sentences: Sequence[Sentence], ends: Sequence[int], place: int, target_ms: float, fair_ms: float
 ) -> float:
-    """Returns how far from where it should be, in lengths of a scene, when a scene ends before sentence
-    `place`.
-    """
+    """Returns the cost of ending a scene before sentence `place`, in lengths of a scene."""
     away = abs(ends[place - 1] - target_ms) / fair_ms
     before, after = sentences[place - 1], sentences[place]
     inside = (before.paragraph == after.paragraph) + (before.section == after.section)

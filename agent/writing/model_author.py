@@ -1,7 +1,7 @@
-"""Has a language model write a script in scenes; made by the composition root, called by the tool of scripts.
+"""Has a language model write a script in scenes; called by the tool of scripts.
 
-The model sees the wish and nothing else: no conversation, no results, no tools of ours. What it writes is a
-script, whatever stands in it; a script is never obeyed.
+The model sees the brief and nothing else: no conversation, no results, no tools of ours. Its output is a
+script and never an instruction.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
-from agent.model.backend import ChatModel, Message, TextPiece, ToolAsk, Usage
+from agent.model.backend import ChatModel, Message, Models, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
-from agent.writing.scenes import Wish, WrittenScript
+from agent.writing.scenes import ScriptBrief, WrittenScript
 from soundstage.errors import SoundstageError, Upstream
 
 TRIES = 3
@@ -36,16 +36,6 @@ Say only what you are sure of. Begin with what interests the viewer; each scene 
 Call write_scenes once. If you cannot call tools, answer with its JSON arguments and nothing else."""
 
 
-class Models(Protocol):
-    """The models that there are; see agent.experts.Router."""
-
-    async def order(self, utterance: str) -> Sequence[ChatModel]: ...
-
-    def answered(self, model: ChatModel, seconds: float) -> None: ...
-
-    def failed(self, model: ChatModel) -> None: ...
-
-
 class ModelAuthor:
     """Free of state: what one script takes is limited for itself."""
 
@@ -53,14 +43,14 @@ class ModelAuthor:
         self._models = models
         self._limits = limits
 
-    async def write(self, wish: Wish) -> WrittenScript | None:
-        """See Author. The next model is asked where one fails; the last one's error is told."""
-        candidates = await self._models.order(wish.topic)
+    async def write(self, brief: ScriptBrief) -> WrittenScript | None:
+        """See Author. The next model follows one that fails; raises the error of the last."""
+        candidates = await self._models.order(brief.topic)
         budget = TurnBudget(self._limits)
         failure: SoundstageError | None = None
         for model in candidates:
             try:
-                return await self._written(model, wish, budget)
+                return await self._write_with(model, brief, budget)
             except SoundstageError as error:
                 if error.code == "model.over_budget":
                     raise
@@ -69,18 +59,18 @@ class ModelAuthor:
             raise failure
         return None
 
-    async def _written(self, model: ChatModel, wish: Wish, budget: TurnBudget) -> WrittenScript:
+    async def _write_with(self, model: ChatModel, brief: ScriptBrief, budget: TurnBudget) -> WrittenScript:
         """Raises Upstream `writing.unusable` when none of its answers was a script."""
-        words = round(wish.seconds * WORDS_PER_SECOND)
+        words = round(brief.seconds * WORDS_PER_SECOND)
         messages: list[Message] = [
             {"role": "system", "content": _INSTRUCTIONS.format(words=words)},
-            {"role": "user", "content": json.dumps(asdict(wish), ensure_ascii=False)},
+            {"role": "user", "content": json.dumps(asdict(brief), ensure_ascii=False)},
         ]
         wrong = ""
         for _ in range(TRIES):
-            answer = await self._asked(model, messages, budget)
+            answer = await self._ask(model, messages, budget)
             try:
-                return _script(answer, wish.scenes)
+                return _script(answer, brief.scenes)
             except (ValueError, RecursionError) as error:
                 wrong = _first_mistake(error)
             messages += [
@@ -93,8 +83,8 @@ class ModelAuthor:
             "Try again, or give the text yourself: “Make a video from this text: …”.",
         )
 
-    async def _asked(self, model: ChatModel, messages: Sequence[Message], budget: TurnBudget) -> str:
-        """The arguments of its call, or what it wrote in their place."""
+    async def _ask(self, model: ChatModel, messages: Sequence[Message], budget: TurnBudget) -> str:
+        """Returns the arguments of its call, else its text."""
         budget.spend_call()
         started = time.monotonic()
         text: list[str] = []
@@ -112,12 +102,12 @@ class ModelAuthor:
                         case Usage():
                             tokens = piece.tokens
         except TimeoutError as error:
-            self._models.failed(model)
+            self._models.record_failure(model)
             raise budget.out_of_time() from error
         except SoundstageError:
-            self._models.failed(model)
+            self._models.record_failure(model)
             raise
-        self._models.answered(model, time.monotonic() - started)
+        self._models.record_success(model, time.monotonic() - started)
         answer = called if called is not None else "".join(text)
         budget.spend_tokens(tokens, sum(len(str(message["content"])) for message in messages) + len(answer))
         return answer
@@ -133,7 +123,7 @@ def _script(answer: str, scenes: int) -> WrittenScript:
 
 
 def _first_mistake(error: ValueError | RecursionError) -> str:
-    """In a sentence, without what was written."""
+    """Returns the first mistake in a sentence, without the text of the script."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."

@@ -1,4 +1,4 @@
-"""What a script in scenes is, and who writes one; the tools of scripts ask for it, a model may answer."""
+"""Scripts in scenes, and the interface of their authors; used by the tools of scripts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _colour(text: str | None) -> str | None:
 
 
 class PlannedScene(BaseModel):
-    """One scene as it is planned; without a script it waits for one."""
+    """One planned scene; without a script it waits for one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class WrittenScript(BaseModel):
     title: OneLine = Field(min_length=1, max_length=120, description="How the video is called.")
     scenes: tuple[WrittenScene, ...] = Field(min_length=1, max_length=MOST_SCENES)
 
-    def planned(self) -> tuple[PlannedScene, ...]:
+    def scene_plan(self) -> tuple[PlannedScene, ...]:
         return tuple(
             PlannedScene(title=one.title, script=one.script, heading=one.heading, background=one.background)
             for one in self.scenes
@@ -74,8 +74,8 @@ class WrittenScript(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a script is wanted for. `seconds`: how long it shall take to say one scene."""
+class ScriptBrief:
+    """The request for a script. `seconds` is the length of one spoken scene."""
 
     topic: str
     scenes: int = SCENES_OF_A_TOPIC
@@ -85,10 +85,10 @@ class Wish:
 
 
 class Author(Protocol):
-    """Somebody who can write."""
+    """Writes scripts."""
 
-    async def write(self, wish: Wish) -> WrittenScript | None:
-        """A script with exactly so many scenes; None when there is no model to ask.
+    async def write(self, brief: ScriptBrief) -> WrittenScript | None:
+        """Returns a script with exactly so many scenes; None without a model.
 
         Raises SoundstageError `model.…` or `writing.unusable` when a model could not do it.
         """

@@ -52,18 +52,18 @@ class Outline:
 
 
 def outline(text: str) -> Outline:
-    """Headings are titles and are not spoken; all else is in the sentences, in its order."""
+    """Returns the sentences of a text in order, and its headings as titles, which are not spoken."""
     titles, found = [""], []
     for number, part in enumerate(_parts(text)):
         if part.heading is not None:
             titles.append(part.heading)
-        said = _with_what_is_said(sentences(part.body))
-        found += [Sentence(one, number, len(titles) - 1) for one in said]
+        spoken = _join_unspoken(sentences(part.body))
+        found += [Sentence(one, number, len(titles) - 1) for one in spoken]
     return Outline(tuple(found), tuple(titles))
 
 
 def sentences(paragraph: str) -> list[str]:
-    """Its sentences; a point behind a short form or an initial ends none."""
+    """Returns the sentences; a point behind an abbreviation or an initial ends none."""
     found, start = [], 0
     for match in _END.finditer(paragraph):
         if match[0] == "." and _SHORT_FORM.search(paragraph[max(start, match.start() - 8) : match.end()]):
@@ -116,12 +116,12 @@ def _heading(line: str) -> _Part | None:
     return _Part(heading=rest, spoken=rest)
 
 
-def _with_what_is_said(parts: list[str]) -> list[str]:
-    """A part without a word of its own, such as a line of stars, stays with the sentence before it."""
-    kept: list[str] = []
+def _join_unspoken(parts: list[str]) -> list[str]:
+    """Joins parts without a word, such as a line of stars, to the sentence before."""
+    joined: list[str] = []
     for part in parts:
         if is_spoken(part):
-            kept.append(part)
-        elif kept:
-            kept[-1] = f"{kept[-1]} {part}"
-    return kept
+            joined.append(part)
+        elif joined:
+            joined[-1] = f"{joined[-1]} {part}"
+    return joined

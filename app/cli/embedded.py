@@ -71,7 +71,7 @@ async def embedded_studio(settings: Settings) -> AsyncIterator[StudioApi]:
                         client,
                         NAME,
                         start_making=worker.start,
-                        run_approved=services.deciding.run_approved,
+                        run_approved=services.decisions.run_approved,
                     )
 
 

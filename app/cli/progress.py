@@ -11,7 +11,7 @@ from rich.text import Text as RichText
 
 from agent.events import (
     BrainEvent,
-    ConfirmationAsked,
+    ConfirmationRequested,
     Failure,
     Notice,
     Progress,
@@ -101,7 +101,7 @@ class AnswerView:
             case Notice():
                 self._end_line()
                 self._printer.note(event.text)
-            case ConfirmationAsked():
+            case ConfirmationRequested():
                 self._end_line()
                 self._printer.note(confirmation(event))
             case Failure():
@@ -139,7 +139,7 @@ class AnswerView:
         self._bar.update(self._task_id, description=f"{label:<9}", completed=event.fraction, event=event)
 
 
-def confirmation(event: ConfirmationAsked) -> str:
+def confirmation(event: ConfirmationRequested) -> str:
     """What the person has to say for a call that nobody asked for."""
     if event.say:
         return f"To have this done, say: {event.say}"

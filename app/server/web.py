@@ -113,7 +113,7 @@ def create_app(services: Services) -> FastAPI:
     for router in routers():
         app.include_router(router)
     app.include_router(chat_router(services.brain, services.watch, services.turns, services.experts))
-    app.include_router(approvals_router(services.deciding))
+    app.include_router(approvals_router(services.decisions))
     app.include_router(audit_router(services.audit))
     app.include_router(socket_router(services.brain, services.turns))
     app.include_router(memory_router(services.memory))
@@ -128,7 +128,7 @@ def create_app(services: Services) -> FastAPI:
             has_model=asks_models(services.settings),
         )
     )
-    app.include_router(event_router(services.events, services.brain.sessions, services.deciding))
+    app.include_router(event_router(services.events, services.brain.sessions, services.decisions))
     app.include_router(farm_router(services.settings, services.tool_services))
     app.include_router(
         installation_router(

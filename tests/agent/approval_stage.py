@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from table_templates import CreateTables
 
-from agent.approvals.deciding import Deciding
+from agent.approvals.decisions import ApprovalDecisions
 from agent.approvals.errors import ApprovalRequired
 from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
@@ -76,7 +76,7 @@ class Stage:
     audit: AuditLog
     events: EventStore
     toolset: Toolset
-    deciding: Deciding
+    decisions: ApprovalDecisions
 
     async def call(self, name: str, who: Principal = ADA, session: str = "ses_1", **arguments: Any) -> Any:
         context = ToolContext(principal=who, session_id=session, services=cast("Any", None))
@@ -165,7 +165,7 @@ async def staged(
     decider = Decider(_engine())
     approvals = ApprovalService(db, events, audit)
     toolset = standard_toolset([wipe, wipe_all, rotate], Guards(db, events, decider, audit, approvals))
-    deciding = Deciding(approvals, decider, toolset, cast("Any", None), known)
-    yield Stage(farm, db, approvals, audit, events, toolset, deciding)
-    await deciding.close()
+    decisions = ApprovalDecisions(approvals, decider, toolset, cast("Any", None), known)
+    yield Stage(farm, db, approvals, audit, events, toolset, decisions)
+    await decisions.close()
     await db.close()

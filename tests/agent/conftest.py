@@ -42,14 +42,14 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
-    async with opened(settings) as made:
-        yield made
+    async with opened(settings) as created:
+        yield created
 
 
 @pytest.fixture
 async def stage(database_url: str, tmp_path: Path, create_tables: CreateTables) -> AsyncIterator[Stage]:
-    async with staged(database_url, tmp_path, create_tables=create_tables) as made:
-        yield made
+    async with staged(database_url, tmp_path, create_tables=create_tables) as created:
+        yield created
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ class McpAddress:
     async def key(self, role: str, name: str = "desk") -> str:
         """A new key with a role."""
         async with self.services.database.transaction() as session:
-            made = await self.services.policy.keys.create(
+            created = await self.services.policy.keys.create(
                 session, KeyRequest(name=name, role=role), Principal.local_admin()
             )
-        return made.key
+        return created.key
 
     @asynccontextmanager
     async def client(self, key: str | None, **options: Any) -> AsyncIterator[Client]:

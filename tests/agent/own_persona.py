@@ -22,7 +22,7 @@ async def photographed(services: Services) -> str:
     asset = await services.studio.assets.upload(chunks(), AssetLabels(name="grace.jpg"))
     draft = ConsentDraft.model_validate({"person": "Grace H.", "purpose": "films", "granted_at": DAY})
     consent = await services.studio.consents.record(draft)
-    given = {"id": consent.id, "person": "Grace H.", "purpose": "films", "granted_at": DAY}
-    face = {"kind": "photo", "image": {"sha256": asset.sha256}, "consent": given}
+    arguments = {"id": consent.id, "person": "Grace H.", "purpose": "films", "granted_at": DAY}
+    face = {"kind": "photo", "image": {"sha256": asset.sha256}, "consent": arguments}
     services.studio.library.save(Persona.model_validate({"id": "grace", "name": "Grace", "face": face}))
     return asset.sha256

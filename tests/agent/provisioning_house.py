@@ -23,7 +23,7 @@ import real_server
 import waiting
 from ramdisk import Ramdisk
 
-from agent.events import ApprovalAsked, BrainEvent, Failure, Text, ToolReturned
+from agent.events import ApprovalRequested, BrainEvent, Failure, Text, ToolReturned
 from app.composition import Services, opened
 from bench.simulated_fleet.fleet import fleet_client
 from policy import Principal
@@ -149,7 +149,7 @@ class Answer:
 
     @property
     def approval_id(self) -> str:
-        return next(event.approval_id for event in self.events if isinstance(event, ApprovalAsked))
+        return next(event.approval_id for event in self.events if isinstance(event, ApprovalRequested))
 
 
 @dataclass
@@ -167,14 +167,14 @@ class Desk:
         """These people agree, and what they agreed to is done; what came of it."""
         for name in names:
             principal = Principal(f"key_{name}", name, "admin", "session")
-            await self.services.deciding.vote(answer.approval_id, principal, agrees=True)
-        await self.services.deciding.run_approved()
+            await self.services.decisions.vote(answer.approval_id, principal, agrees=True)
+        await self.services.decisions.run_approved()
         return await self.outcome(answer)
 
     async def outcome(self, answer: Answer) -> str:
         """`done: sentence`, `pending: `, `void: why`, …"""
         principal = Principal.local_admin("eve")
-        found = await self.services.deciding.approvals.get(answer.approval_id, principal)
+        found = await self.services.decisions.approvals.get(answer.approval_id, principal)
         return f"{found.state}: {found.outcome}"
 
 

@@ -31,8 +31,8 @@ async def main(url: str, folder: str, moment: str, *texts: str) -> None:
     async def stopped(*_: Any) -> None:
         stop_here(moment)
 
-    def half_written(self: IndexFiles, shelf_id: str, *_: Any) -> None:
-        (Path(folder) / f".{shelf_id}.1.part").write_bytes(b'{"format": 1, "model"')
+    def half_written(self: IndexFiles, collection_id: str, *_: Any) -> None:
+        (Path(folder) / f".{collection_id}.1.part").write_bytes(b'{"format": 1, "model"')
         stop_here(moment)
 
     match moment:
@@ -43,11 +43,11 @@ async def main(url: str, folder: str, moment: str, *texts: str) -> None:
         case "forgotten and not tidied up":
             drop, calls = Indexes.drop, []
 
-            async def dropped(self: Indexes, shelf_ids: Any) -> None:
+            async def dropped(self: Indexes, collection_ids: Any) -> None:
                 calls.append(1)
                 if len(calls) == 2:
                     stop_here(moment)
-                await drop(self, shelf_ids)
+                await drop(self, collection_ids)
 
             Indexes.drop = dropped  # type: ignore[method-assign]
             await memory.forget(ADA, None)

@@ -63,19 +63,19 @@ def damaged(dice: random.Random, body: bytes) -> bytes:
 
 def frames(dice: random.Random) -> Iterator[str | bytes]:
     """Text and binary frames for a socket: MCP's messages, and those that look like ours."""
-    made = [*bodies(dice), *(damaged(dice, json.dumps(_wish(dice)).encode()) for _ in range(ROUNDS))]
-    dice.shuffle(made)
-    for body in made:
+    created = [*bodies(dice), *(damaged(dice, json.dumps(_wish(dice)).encode()) for _ in range(ROUNDS))]
+    dice.shuffle(created)
+    for body in created:
         yield body if dice.random() < 0.1 else body.decode(errors="replace")
 
 
 def _wish(dice: random.Random) -> dict[str, Any]:
     """Out of all that there is, or a good one of which a little is changed."""
     if dice.random() < 0.5:
-        wish, changed = {"type": dice.choice(TYPES)}, 0.3
+        request, changed = {"type": dice.choice(TYPES)}, 0.3
     else:
-        wish, changed = dict(dice.choice(GOOD)), 0.05
+        request, changed = dict(dice.choice(GOOD)), 0.05
     for name in NAMES:
         if dice.random() < changed:
-            wish[name] = dice.choice(TALK)
-    return wish
+            request[name] = dice.choice(TALK)
+    return request

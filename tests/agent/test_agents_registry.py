@@ -31,8 +31,8 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     headers = await log_in_locally(services.policy)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8000", headers=headers
-    ) as made:
-        yield made
+    ) as created:
+        yield created
 
 
 def write(services: Services, name: str, text: str) -> Path:
@@ -173,8 +173,8 @@ async def test_who_may_read_personas_may_read_agents_and_nobody_else(
     for name, scopes in (("reader", ["persona:read"]), ("stranger", ["render:read"])):
         async with services.database.transaction() as session:
             request = KeyRequest(name=name, role="viewer", scopes=scopes)
-            made = await services.policy.keys.create(session, request, Principal.local_admin())
-        headers[name] = {"Authorization": f"Bearer {made.key}"}
+            created = await services.policy.keys.create(session, request, Principal.local_admin())
+        headers[name] = {"Authorization": f"Bearer {created.key}"}
     for method, call in [("GET", ""), ("GET", "/health/summary"), *((m, f"/nova{c}") for m, c in CALLS)]:
         changes = call.endswith("/reload")
         path = f"/api/agents{call}"

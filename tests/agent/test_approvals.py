@@ -41,13 +41,13 @@ async def test_a_destructive_call_waits_and_shows_what_it_would_do(stage: Stage)
 
 async def test_after_a_yes_it_runs_once_and_by_itself(stage: Stage) -> None:
     approval_id = await stage.ask()
-    out = await stage.deciding.vote(approval_id, BOB, agrees=True, reason="it is old")
+    out = await stage.decisions.vote(approval_id, BOB, agrees=True, reason="it is old")
     assert (out.state, out.votes[0].name, out.votes[0].reason) == (ApprovalState.APPROVED, "Bob", "it is old")
-    assert await stage.deciding.run_approved() == 1
+    assert await stage.decisions.run_approved() == 1
     assert stage.farm.wiped == ["node-7"]
     done = await stage.approvals.get(approval_id, ADA)
     assert (done.state, done.outcome) == (ApprovalState.DONE, "node-7 is empty.")
-    assert await stage.deciding.run_approved() == 0
+    assert await stage.decisions.run_approved() == 0
     # The yes is used up.
     assert await stage.ask() != approval_id
     assert stage.farm.wiped == ["node-7"]
@@ -56,7 +56,7 @@ async def test_after_a_yes_it_runs_once_and_by_itself(stage: Stage) -> None:
 async def test_the_server_runs_in_the_background_what_was_agreed_to_while_it_was_down(stage: Stage) -> None:
     approval_id = await stage.ask()
     await stage.approvals.vote(approval_id, BOB, agrees=True)
-    await stage.deciding.start()
+    await stage.decisions.start()
     await stage.until("approval.done")
     assert stage.farm.wiped == ["node-7"]
 
@@ -76,7 +76,7 @@ async def test_a_yes_that_comes_while_it_is_asked_again_is_not_lost(stage: Stage
     plan = Plan(changes=(Change(what="2 disks are emptied", where="node-7"),))
     decision = Decision(verdict=Verdict.APPROVE, approvers=1)
     assert (await stage.approvals.request(context, call, decision, plan)).id == approval_id
-    assert await stage.deciding.run_approved() == 1
+    assert await stage.decisions.run_approved() == 1
     assert stage.farm.wiped == ["node-7"]
 
 
@@ -85,30 +85,30 @@ async def test_no_secret_is_told_or_kept_and_the_call_itself_has_it(stage: Stage
     approval_id = await stage.ask("rotate", machine="node-7", password=first)
     other = await stage.ask("rotate", machine="node-7", password=second)
     assert other != approval_id, "a yes to one password is none to another"
-    asked = await stage.approvals.get(approval_id, ADA)
-    assert "password = [masked]" in asked.plan.sentence() and "machine = node-7" in asked.plan.sentence()
-    assert asked.model_dump(mode="json")["arguments"] == {"machine": "node-7", "password": "[masked]"}
-    await stage.deciding.vote(approval_id, BOB, agrees=True)
-    await stage.deciding.vote(other, BOB, agrees=False)
-    await stage.deciding.run_approved()
+    request = await stage.approvals.get(approval_id, ADA)
+    assert "password = [masked]" in request.plan.sentence() and "machine = node-7" in request.plan.sentence()
+    assert request.model_dump(mode="json")["arguments"] == {"machine": "node-7", "password": "[masked]"}
+    await stage.decisions.vote(approval_id, BOB, agrees=True)
+    await stage.decisions.vote(other, BOB, agrees=False)
+    await stage.decisions.run_approved()
     assert stage.farm.passwords == [first]
     async with stage.db.session() as session:
-        kept = [
+        stored = [
             [row.state, row.arguments, row.plan, row.outcome]
             for row in await session.scalars(select(Approval))
         ]
-    told = [kept, await stage.events.read(limit=1000), await stage.audit.read(0, 1000)]
-    assert not [secret for secret in (first, second) if secret in str(told)]
-    assert {state for state, *_ in kept} == {ApprovalState.DONE, ApprovalState.DENIED}
+    events = [stored, await stage.events.read(limit=1000), await stage.audit.read(0, 1000)]
+    assert not [secret for secret in (first, second) if secret in str(events)]
+    assert {state for state, *_ in stored} == {ApprovalState.DONE, ApprovalState.DENIED}
 
 
 async def test_a_no_ends_it(stage: Stage) -> None:
     approval_id = await stage.ask()
-    await stage.deciding.vote(approval_id, BOB, agrees=False, reason="no")
+    await stage.decisions.vote(approval_id, BOB, agrees=False, reason="no")
     assert await stage.state(approval_id) is ApprovalState.DENIED
-    assert await stage.deciding.run_approved() == 0
+    assert await stage.decisions.run_approved() == 0
     with pytest.raises(Conflict, match="denied already by Bob"):
-        await stage.deciding.vote(approval_id, ADA, agrees=True)
+        await stage.decisions.vote(approval_id, ADA, agrees=True)
 
 
 @pytest.mark.parametrize("asker", ["key", "session"])
@@ -118,49 +118,52 @@ async def test_whoever_asks_does_not_answer_neither_with_the_key_nor_with_a_logi
 ) -> None:
     approval_id = await stage.ask(machine="node-7", who=replace(ADA, kind=asker))
     with pytest.raises(Forbidden) as refused:
-        await stage.deciding.vote(approval_id, replace(ADA, kind=voter), agrees=True)
+        await stage.decisions.vote(approval_id, replace(ADA, kind=voter), agrees=True)
     assert refused.value.code == "approval.own_question"
     assert await stage.state(approval_id) is ApprovalState.PENDING
     # Taking one's own question back is no danger.
-    await stage.deciding.vote(approval_id, replace(ADA, kind=voter), agrees=False)
+    await stage.decisions.vote(approval_id, replace(ADA, kind=voter), agrees=False)
 
 
 async def test_the_one_person_at_this_machine_agrees_after_having_seen_the_plan(stage: Stage) -> None:
     page = Principal("local:cli", "this machine", "admin", "session")
-    out = await stage.deciding.vote(await stage.ask(machine="node-7", who=page), page, agrees=True)
+    out = await stage.decisions.vote(await stage.ask(machine="node-7", who=page), page, agrees=True)
     assert out.state is ApprovalState.APPROVED
 
 
 async def test_only_somebody_who_might_do_it_can_agree_to_it(stage: Stage) -> None:
     approval_id = await stage.ask()
     with pytest.raises(Forbidden, match="machine:retire"):
-        await stage.deciding.vote(approval_id, VIEWER, agrees=True)
+        await stage.decisions.vote(approval_id, VIEWER, agrees=True)
     assert await stage.state(approval_id) is ApprovalState.PENDING
 
 
 async def test_a_destructive_action_on_the_fleet_needs_two_people(stage: Stage) -> None:
     approval_id = await stage.ask("wipe_all", machine="all")
-    first = await stage.deciding.vote(approval_id, BOB, agrees=True)
+    first = await stage.decisions.vote(approval_id, BOB, agrees=True)
     assert (first.state, first.approvers) == (ApprovalState.PENDING, 2)
     with pytest.raises(Conflict) as error:
-        await stage.deciding.vote(approval_id, BOB, agrees=True)
+        await stage.decisions.vote(approval_id, BOB, agrees=True)
     assert error.value.code == "approval.voted"
     # The prompt and the page of one machine are one person.
     here = Principal.local_admin()
     page = Principal("local:cli", "this machine", "admin", "session")
-    second = await stage.deciding.vote(approval_id, here, agrees=True)
+    second = await stage.decisions.vote(approval_id, here, agrees=True)
     assert second.state is ApprovalState.APPROVED
     other = await stage.ask("wipe_all", machine="others")
-    await stage.deciding.vote(other, here, agrees=True)
+    await stage.decisions.vote(other, here, agrees=True)
     with pytest.raises(Conflict):
-        await stage.deciding.vote(other, page, agrees=True)
+        await stage.decisions.vote(other, page, agrees=True)
 
 
 async def test_a_race_of_two_deciders_ends_in_one_decision(stage: Stage) -> None:
     approval_id = await stage.ask()
     people = [replace(BOB, id=f"key_{number}", name=f"P{number}") for number in range(6)]
     votes = await asyncio.gather(
-        *(stage.deciding.vote(approval_id, who, agrees=number % 2 == 0) for number, who in enumerate(people)),
+        *(
+            stage.decisions.vote(approval_id, who, agrees=number % 2 == 0)
+            for number, who in enumerate(people)
+        ),
         return_exceptions=True,
     )
     decided = [vote for vote in votes if isinstance(vote, ApprovalOut)]
@@ -188,10 +191,10 @@ async def test_two_processes_that_both_run_it_run_it_once(
             return approved
 
         for one in (stage, second):
-            monkeypatch.setattr(one.approvals, "approved", meeting(one.approvals.approved))
-        await stage.deciding.vote(approval_id, BOB, agrees=True)
+            monkeypatch.setattr(one.approvals, "list_approved", meeting(one.approvals.list_approved))
+        await stage.decisions.vote(approval_id, BOB, agrees=True)
         async with asyncio.timeout(60):
-            seen = await asyncio.gather(stage.deciding.run_approved(), second.deciding.run_approved())
+            seen = await asyncio.gather(stage.decisions.run_approved(), second.decisions.run_approved())
         assert seen == [1, 1]
         assert stage.farm.wiped == ["node-7"]
         assert await second.state(approval_id) is ApprovalState.DONE
@@ -215,7 +218,7 @@ async def test_nobody_else_and_no_other_conversation_can_use_a_yes(stage: Stage)
 
 async def test_a_plan_that_has_drifted_voids_the_yes(stage: Stage) -> None:
     approval_id = await stage.ask()
-    await stage.deciding.vote(approval_id, BOB, agrees=True)
+    await stage.decisions.vote(approval_id, BOB, agrees=True)
     stage.farm.disks = 3
     with pytest.raises(Conflict) as error:
         await stage.call("wipe", machine="node-7")
@@ -240,7 +243,7 @@ async def test_a_yes_or_a_question_that_nobody_uses_expires(stage: Stage) -> Non
         async with stage.db.transaction() as session:
             await session.execute(update(Approval).values(expires_at=utcnow() - timedelta(seconds=1)))
         with pytest.raises(Conflict, match="expired"):
-            await stage.deciding.vote(approval_id, BOB, agrees=True)
+            await stage.decisions.vote(approval_id, BOB, agrees=True)
         assert await stage.state(approval_id) is ApprovalState.EXPIRED
         assert await stage.ask(machine=f"node-{agreed}") != approval_id
     assert stage.farm.wiped == []

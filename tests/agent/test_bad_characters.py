@@ -23,10 +23,10 @@ ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
 @pytest.fixture
 async def database(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     all_tables()
-    made = Database(database_url)
-    await create_tables(made)
-    yield made
-    await made.close()
+    database_copy = Database(database_url)
+    await create_tables(database_copy)
+    yield database_copy
+    await database_copy.close()
 
 
 async def test_a_turn_is_written_with_what_was_said_and_answered(database: Database) -> None:
@@ -34,11 +34,15 @@ async def test_a_turn_is_written_with_what_was_said_and_answered(database: Datab
     sessions = SessionService(database, events, audit)
     conversation = await sessions.open(ADA)
     turn = await sessions.begin_turn(conversation, "what is in\x00 the file?")
-    told = [ToolReturned(tool="ssh", result={"output": "ELF\x00\x01"}), Text(text="It says ELF\x00.")]
-    await sessions.append_events(turn, told[:1], TurnEnd("ELF\x00"))
-    await sessions.end_turn(turn, TurnEnd("It says ELF\x00."), told[1:])
-    [kept] = await sessions.turns(ADA, conversation.id)
-    assert (kept.state, kept.utterance, kept.reply) == ("done", "what is in� the file?", "It says ELF�.")
+    output = [ToolReturned(tool="ssh", result={"output": "ELF\x00\x01"}), Text(text="It says ELF\x00.")]
+    await sessions.append_events(turn, output[:1], TurnEnd("ELF\x00"))
+    await sessions.end_turn(turn, TurnEnd("It says ELF\x00."), output[1:])
+    [stored] = await sessions.turns(ADA, conversation.id)
+    assert (stored.state, stored.utterance, stored.reply) == (
+        "done",
+        "what is in� the file?",
+        "It says ELF�.",
+    )
     assert [event.data.get("text") for event in await events.read(turn.stream)] == [None, "It says ELF�."]
     assert [line.kind for line in await audit.read(0, 10, ADA.tenant)] == ["utterance.said"]
 

@@ -212,7 +212,7 @@ async def test_a_plan_shows_no_secret_of_the_job_that_it_changes(people: Desk, c
         assert "Env[HF_TOKEN]: [masked] → nothing" in asked.text
         told = [asked.text, await people.services.events.read(limit=1000)]
         told.append(await people.services.audit.read(0, 1000))
-        told.append(await people.services.deciding.approvals.get(asked.approval_id, Principal.local_admin()))
+        told.append(await people.services.decisions.approvals.get(asked.approval_id, Principal.local_admin()))
         assert all(secret not in str(one) for one in told)
         assert (await people.agree(asked, "bob")).startswith("done: voices is deployed.")
         assert "HF_TOKEN" not in (

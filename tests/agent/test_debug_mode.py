@@ -27,11 +27,11 @@ async def client(services: Services) -> httpx.AsyncClient:
 
 async def shown(client: httpx.AsyncClient, services: Services, sentence: str, *, debug: bool) -> list[Any]:
     """The tools' events of one answer: as they came, and as they were kept with the turn."""
-    asked = {"message": sentence, "debug": debug}
-    answer = (await client.post("/api/chat", json=asked)).json()
-    kept = await services.events.read(f"turn:{answer['session_id']}:1")
-    told = [*answer["events"], *({"type": event.kind, **event.data} for event in kept)]
-    tools = [event for event in told if event.get("type") in ("tool_call", "tool_result")]
+    request = {"message": sentence, "debug": debug}
+    answer = (await client.post("/api/chat", json=request)).json()
+    stored = await services.events.read(f"turn:{answer['session_id']}:1")
+    events = [*answer["events"], *({"type": event.kind, **event.data} for event in stored)]
+    tools = [event for event in events if event.get("type") in ("tool_call", "tool_result")]
     assert len(tools) % 2 == 0 and tools, "what was told was kept"
     return tools
 
@@ -58,7 +58,7 @@ async def test_what_is_no_secret_is_shown_whole(client: httpx.AsyncClient, servi
 async def test_a_result_is_masked_and_the_thing_itself_is_not(
     client: httpx.AsyncClient, services: Services
 ) -> None:
-    _, made, *_ = await shown(client, services, f"Make a video where Nova says: {ADDRESS}", debug=True)
-    assert "ann:[masked]@cam.example" in json.dumps(made["result"])
-    render = await services.studio.renders.get(made["result"]["render_id"])
+    _, created, *_ = await shown(client, services, f"Make a video where Nova says: {ADDRESS}", debug=True)
+    assert "ann:[masked]@cam.example" in json.dumps(created["result"])
+    render = await services.studio.renders.get(created["result"]["render_id"])
     assert "hunter2" in render.model_dump_json(), "what is to be said is said whole"

@@ -11,7 +11,7 @@ from conversing import Conversing, failure, result
 from own_persona import photographed
 from sqlalchemy import update
 
-from agent.events import ApprovalAsked
+from agent.events import ApprovalRequested
 from agent.tools import ALL_TOOLS, DirectToolset, ToolContext
 from agent.tools.toolset import prepare_call
 from agent.understanding import Grammar, Understanding
@@ -49,11 +49,11 @@ async def done_video(talk: Conversing) -> tuple[str, Path]:
 
 async def agreed(talk: Conversing, sentence: str) -> str:
     """What came of it when Bob has agreed."""
-    asked = next(event for event in await talk.say(sentence) if isinstance(event, ApprovalAsked))
-    deciding = talk.services.deciding
-    await deciding.vote(asked.approval_id, BOB, agrees=True)
-    await deciding.run_approved()
-    approval = await deciding.approvals.get(asked.approval_id, BOB)
+    request = next(event for event in await talk.say(sentence) if isinstance(event, ApprovalRequested))
+    decisions = talk.services.decisions
+    await decisions.vote(request.approval_id, BOB, agrees=True)
+    await decisions.run_approved()
+    approval = await decisions.approvals.get(request.approval_id, BOB)
     return f"{approval.state}: {approval.outcome}"
 
 
@@ -67,10 +67,10 @@ async def called(
 
 async def test_a_video_goes_with_its_files_when_somebody_else_has_agreed(talk: Conversing) -> None:
     render_id, file = await done_video(talk)
-    told = await talk.told("Delete the last video")
-    assert "This waits until one person agrees, because a video that is deleted is gone" in told
-    assert f"Delete the video for good; it cannot be had back: “High water” ({render_id})" in told
-    assert f"Delete the file: {file}" in told
+    reply = await talk.told("Delete the last video")
+    assert "This waits until one person agrees, because a video that is deleted is gone" in reply
+    assert f"Delete the video for good; it cannot be had back: “High water” ({render_id})" in reply
+    assert f"Delete the file: {file}" in reply
     assert file.exists()
     assert await agreed(talk, f"Delete the video {render_id}") == (
         f"done: “High water” is deleted, with its files. ({render_id})"
@@ -91,13 +91,13 @@ async def test_a_newer_video_voids_the_yes_to_the_last_one(services: Services) -
     talk = Conversing(services, ADA)
     _, file = await done_video(talk)
     talk.session_id = None
-    asked = next(
-        event for event in await talk.say("Delete the newest video") if isinstance(event, ApprovalAsked)
+    request = next(
+        event for event in await talk.say("Delete the newest video") if isinstance(event, ApprovalRequested)
     )
     await done_video(Conversing(services, ADA))
-    await services.deciding.vote(asked.approval_id, BOB, agrees=True)
-    await services.deciding.run_approved()
-    approval = await services.deciding.approvals.get(asked.approval_id, BOB)
+    await services.decisions.vote(request.approval_id, BOB, agrees=True)
+    await services.decisions.run_approved()
+    approval = await services.decisions.approvals.get(request.approval_id, BOB)
     assert (approval.state, approval.outcome) == DRIFTED and file.exists()
     assert len(await services.studio.renders.list()) == 2
 
@@ -105,23 +105,23 @@ async def test_a_newer_video_voids_the_yes_to_the_last_one(services: Services) -
 @pytest.mark.parametrize("sentence", ["Delete it", "Delete all my videos", "Delete the video scene"])
 async def test_a_vague_wish_deletes_no_video(talk: Conversing, sentence: str) -> None:
     _, file = await done_video(talk)
-    assert not [event for event in await talk.say(sentence) if isinstance(event, ApprovalAsked)]
+    assert not [event for event in await talk.say(sentence) if isinstance(event, ApprovalRequested)]
     assert file.exists()
 
 
 async def test_a_dry_run_of_a_deletion_asks_nobody(talk: Conversing) -> None:
     render_id, file = await done_video(talk)
     planned = await called(talk.services, ADA, "cancel_render", True, action="delete", render=render_id)
-    told = planned.sentence()
-    assert "This would happen, and nothing has:" in told and f"Delete the file: {file}" in told
-    assert "One person would have to agree." in told
+    reply = planned.sentence()
+    assert "This would happen, and nothing has:" in reply and f"Delete the file: {file}" in reply
+    assert "One person would have to agree." in reply
     assert file.exists() and (await talk.services.studio.renders.get(render_id)).state == "done"
 
 
 async def test_a_plan_to_cancel_names_the_video(talk: Conversing) -> None:
     render_id = result(await talk.say("Make a video where Nova says: Hello"))["render_id"]
-    told = (await called(talk.services, ADA, "cancel_render", True, render=render_id)).sentence()
-    assert "Stop making the video" in told and render_id in told
+    reply = (await called(talk.services, ADA, "cancel_render", True, render=render_id)).sentence()
+    assert "Stop making the video" in reply and render_id in reply
     assert (await talk.services.studio.renders.get(render_id)).state == "queued"
 
 
@@ -135,7 +135,7 @@ async def test_whoever_may_not_delete_is_refused_before_anybody_is_asked(
 ) -> None:
     events = await Conversing(services, who).say(sentence)
     assert failure(events).code == "policy.forbidden" and permission in failure(events).message
-    assert not [event for event in events if isinstance(event, ApprovalAsked)]
+    assert not [event for event in events if isinstance(event, ApprovalRequested)]
 
 
 async def test_what_is_not_there_is_not_deleted(talk: Conversing) -> None:
@@ -165,11 +165,11 @@ async def test_a_persona_goes_with_its_face_and_its_videos(talk: Conversing) -> 
         RenderRequest(script="Hello", persona="grace"), requested_by="Ada"
     )
     await services.studio.renders.cancel(render.id)
-    told = await talk.told("Delete the persona Grace")
-    assert "Delete the face and the voice for good, with all made of them: Grace (grace)" in told
+    reply = await talk.told("Delete the persona Grace")
+    assert "Delete the face and the voice for good, with all made of them: Grace (grace)" in reply
     assert (
-        f"Stop and delete the video: “Hello” ({render.id})" in told
-        and f"Delete what is stored as: {sha256}" in told
+        f"Stop and delete the video: “Hello” ({render.id})" in reply
+        and f"Delete what is stored as: {sha256}" in reply
     )
     assert services.studio.library.get("grace").name == "Grace"
     assert await agreed(talk, "Delete the persona Grace") == (
@@ -184,13 +184,13 @@ async def test_a_persona_goes_with_its_face_and_its_videos(talk: Conversing) -> 
 async def test_a_video_made_meanwhile_voids_the_yes_to_a_deleted_persona(talk: Conversing) -> None:
     services = talk.services
     await photographed(services)
-    asked = next(
-        event for event in await talk.say("Delete the persona Grace") if isinstance(event, ApprovalAsked)
+    request = next(
+        event for event in await talk.say("Delete the persona Grace") if isinstance(event, ApprovalRequested)
     )
     await services.studio.renders.create(RenderRequest(script="Hi", persona="grace"), requested_by="Eve")
-    await services.deciding.vote(asked.approval_id, BOB, agrees=True)
-    await services.deciding.run_approved()
-    approval = await services.deciding.approvals.get(asked.approval_id, BOB)
+    await services.decisions.vote(request.approval_id, BOB, agrees=True)
+    await services.decisions.run_approved()
+    approval = await services.decisions.approvals.get(request.approval_id, BOB)
     assert (approval.state, approval.outcome) == DRIFTED
     assert services.studio.library.get("grace").name == "Grace"
 

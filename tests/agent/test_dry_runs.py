@@ -124,9 +124,9 @@ async def ran(
 ) -> ToolResult:
     name, _, action = rule.partition(".")
     call = prepare_call(services.brain.toolset, name, {**arguments, **({"action": action} if action else {})})
-    asked: dict[str, Any] = {"dry_run": True, "session_id": "ses_none", **context}
+    request: dict[str, Any] = {"dry_run": True, "session_id": "ses_none", **context}
     return await services.brain.toolset.run(
-        ToolContext(ROOT, services=tool_services or services.tool_services, **asked), call
+        ToolContext(ROOT, services=tool_services or services.tool_services, **request), call
     )
 
 
@@ -162,9 +162,9 @@ async def test_a_dry_run_about_what_is_not_there_is_refused_as_the_act_is(
 
 
 async def planned(services: Services, rule: str, arguments: dict[str, Any], **context: Any) -> PlannedResult:
-    told = await ran(services, rule, arguments, **context)
-    assert isinstance(told, PlannedResult), told
-    return told
+    output = await ran(services, rule, arguments, **context)
+    assert isinstance(output, PlannedResult), output
+    return output
 
 
 async def code_of(services: Services, rule: str, arguments: dict[str, Any], **context: Any) -> str:
@@ -176,28 +176,28 @@ async def code_of(services: Services, rule: str, arguments: dict[str, Any], **co
 async def test_a_new_video_is_planned_with_its_size_its_words_and_how_long_it_takes(
     services: Services,
 ) -> None:
-    wish = {"script": "The tide comes in twice a day.", "quality": "720p", "title": "Tides"}
-    told = (await planned(services, "make_render", wish)).sentence()
-    assert "Make a video of 1 scene with Nova, 1280 × 720: “Tides”" in told
-    assert "It says: The tide comes in twice a day." in told
-    assert "It takes" not in told, "nothing has been made here yet"
+    request = {"script": "The tide comes in twice a day.", "quality": "720p", "title": "Tides"}
+    reply = (await planned(services, "make_render", request)).sentence()
+    assert "Make a video of 1 scene with Nova, 1280 × 720: “Tides”" in reply
+    assert "It says: The tide comes in twice a day." in reply
+    assert "It takes" not in reply, "nothing has been made here yet"
 
-    spec = await _spec(services, wish)
+    spec = await _spec(services, request)
     times = services.studio.renders._times
     assert times is not None
     async with services.database.transaction() as session:
         for stage, seconds in (("segment/rig", 40.0), ("assemble/assemble", 2.0)):
             session.add(FarmRun(stage=stage, work=work_of(spec), seconds=seconds))
     await times.load()
-    assert (await planned(services, "make_render", wish)).plan.seconds == pytest.approx(42.0)
+    assert (await planned(services, "make_render", request)).plan.seconds == pytest.approx(42.0)
     assert await services.studio.renders.list() == []
 
 
 async def _spec(services: Services, wish: dict[str, Any]) -> dict[str, Any]:
     """The stored spec of such a video, which is made and deleted again."""
-    made = await ran(services, "make_render", wish, dry_run=False)
+    created = await ran(services, "make_render", wish, dry_run=False)
     async with services.database.transaction() as session:
-        row = await session.get_one(Render, made.model_dump()["render_id"])
+        row = await session.get_one(Render, created.model_dump()["render_id"])
         spec = dict(row.spec)
         await session.execute(update(Render).values(state="cancelled"))
     await services.studio.renders.delete(row.id)
@@ -221,8 +221,8 @@ async def test_a_video_that_could_not_be_made_is_not_planned(services: Services)
 async def test_what_has_ended_is_neither_cancelled_nor_tried_again_without_need(services: Services) -> None:
     render_id = str(result(await Conversing(services).say("Have Nova say: Hello"))["render_id"])
     which = {"render": render_id}
-    told = (await planned(services, "cancel_render.cancel", which)).sentence()
-    assert f"“Hello” ({render_id})" in told
+    reply = (await planned(services, "cancel_render.cancel", which)).sentence()
+    assert f"“Hello” ({render_id})" in reply
     for dry_run in (True, False):
         assert await code_of(services, "retry_render", which, dry_run=dry_run) == "render.not_failed"
     await _state(services, render_id, "failed")
@@ -273,13 +273,13 @@ async def test_snapshots_are_planned_by_name_and_age(services: Services) -> None
 
 async def test_code_is_planned_with_its_limit_where_there_is_a_sandbox(services: Services) -> None:
     changed: dict[str, Any] = {"sandbox": Sandbox(program="true")}
-    told = await planned(
+    output = await planned(
         services,
         "code_runner",
         {"code": "6 * 7", "time_limit_s": 5},
         tool_services=replace(services.tool_services, **changed),
     )
-    assert "files of its own alone: 6 * 7" in told.sentence() and "End it after 5 s" in told.sentence()
+    assert "files of its own alone: 6 * 7" in output.sentence() and "End it after 5 s" in output.sentence()
 
 
 async def test_a_persona_is_planned_with_its_photo_and_its_consent(services: Services) -> None:
@@ -287,15 +287,15 @@ async def test_a_persona_is_planned_with_its_photo_and_its_consent(services: Ser
         yield PHOTO
 
     asset = await services.studio.assets.upload(chunks(), AssetLabels(name="ada.jpg"))
-    wish = {"name": "Ada", "photo": asset.id, **CONSENT}
-    told = (await planned(services, "create_persona.create", wish)).sentence()
-    assert f"Make the persona “Ada” with the face of: {asset.id}" in told
-    assert "Record the consent of: Ada Byron, on " in told and told.splitlines()[-1].endswith(": ada")
+    request = {"name": "Ada", "photo": asset.id, **CONSENT}
+    reply = (await planned(services, "create_persona.create", request)).sentence()
+    assert f"Make the persona “Ada” with the face of: {asset.id}" in reply
+    assert "Record the consent of: Ada Byron, on " in reply and reply.splitlines()[-1].endswith(": ada")
     unasked = {"name": "Ada", "photo": asset.id}
     for dry_run in (True, False):
         code = await code_of(services, "create_persona.create", unasked, dry_run=dry_run)
         assert code == "consent.required"
-    path = {**wish, "photo": "/nowhere/ada.jpg"}
+    path = {**request, "photo": "/nowhere/ada.jpg"}
     assert await code_of(services, "create_persona.create", path, local_files=True) == "photo.not_found"
     assert await code_of(services, "create_persona.create", path) == "persona.path_not_allowed"
     assert [one.id for one in services.studio.library.list()] == ["nova"]

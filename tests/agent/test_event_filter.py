@@ -22,10 +22,10 @@ pytestmark = pytest.mark.each_database
 
 @pytest.fixture
 async def db(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
-    made = Database(database_url)
-    await create_tables(made)
-    yield made
-    await made.close()
+    database_copy = Database(database_url)
+    await create_tables(database_copy)
+    yield database_copy
+    await database_copy.close()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_kinds_and_streams_are_named_by_beginning_or_left_out(events: Even
 async def test_a_filtered_reader_who_comes_back_misses_nothing_and_gets_nothing_twice(
     events: EventStore, db: Database
 ) -> None:
-    wanted = EventFilter.parse(["mark"], [])
+    expected = EventFilter.parse(["mark"], [])
     total, seen = 120, []
 
     async def write() -> None:
@@ -77,7 +77,7 @@ async def test_a_filtered_reader_who_comes_back_misses_nothing_and_gets_nothing_
     async with asyncio.timeout(60):
         while len(seen) < total:
             # Comes back after every few events, as a page does whose line breaks.
-            async for event in events.follow(None, seen[-1].id if seen else 0, wanted):
+            async for event in events.follow(None, seen[-1].id if seen else 0, expected):
                 seen.append(event)
                 if len(seen) % 17 == 0 or len(seen) == total:
                     break
@@ -125,8 +125,10 @@ async def client(events: EventStore) -> AsyncIterator[httpx.AsyncClient]:
     app.state.policy = _Policy(Principal("key_1", "ann", "admin", "key", tenant="acme"))
     app.include_router(event_router(events, None, None))  # type: ignore[arg-type]
     install_error_handlers(app)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as made:
-        yield made
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1"
+    ) as created:
+        yield created
 
 
 async def test_the_log_is_searched_on_the_server_and_pages_lead_on(

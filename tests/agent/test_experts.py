@@ -254,18 +254,18 @@ async def test_nonsense_from_consul_is_a_problem_and_no_crash(reply: Reply | Non
 
 async def test_a_consul_that_says_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.experts.consul.ANSWER_S", 0.2)
-    asked = 0
+    request = 0
 
     async def handler(_: Request) -> Reply | None:
-        nonlocal asked
-        asked += 1
+        nonlocal request
+        request += 1
         await asyncio.sleep(60)
         return None
 
     async with serving(handler) as url:
         source = ConsulExperts(ExpertSettings.model_validate({"consul_url": url}))
         assert list(await asyncio.gather(*(source.candidates() for _ in range(5)))) == [[]] * 5
-        assert asked == 1 and "did not say which experts" in source.problem
+        assert request == 1 and "did not say which experts" in source.problem
 
 
 @pytest.mark.parametrize(
@@ -286,31 +286,31 @@ async def test_a_consul_that_shows_no_certificate_of_ours_is_a_problem_and_no_cr
 def test_who_fails_three_times_in_a_row_rests_and_one_answer_brings_it_back() -> None:
     record = TrackRecord()
     for _ in range(3):
-        assert record.may_be_asked(0.0)
-        record.failed(0.0)
-    assert record.state(0.0) == "resting" and not record.may_be_asked(PAUSE_S - 0.1)
-    assert record.state(PAUSE_S) == "on trial" and record.may_be_asked(PAUSE_S)
-    record.asked(PAUSE_S)
-    assert not record.may_be_asked(PAUSE_S), "one answer decides; nobody else waits for it"
-    record.failed(PAUSE_S)
+        assert record.is_available(0.0)
+        record.record_failure(0.0)
+    assert record.state(0.0) == "resting" and not record.is_available(PAUSE_S - 0.1)
+    assert record.state(PAUSE_S) == "on trial" and record.is_available(PAUSE_S)
+    record.begin_trial(PAUSE_S)
+    assert not record.is_available(PAUSE_S), "one answer decides; nobody else waits for it"
+    record.record_failure(PAUSE_S)
     assert record.state(2 * PAUSE_S) == "resting", "each failed trial doubles the pause"
     assert record.state(3 * PAUSE_S) == "on trial"
-    record.answered(0.1, 3 * PAUSE_S)
-    assert record.state(3 * PAUSE_S) == "well" and record.may_be_asked(3 * PAUSE_S)
+    record.record_success(0.1, 3 * PAUSE_S)
+    assert record.state(3 * PAUSE_S) == "well" and record.is_available(3 * PAUSE_S)
 
 
 def test_a_trial_that_nobody_ends_is_given_up() -> None:
     record = TrackRecord()
     for _ in range(3):
-        record.failed(0.0)
-    record.asked(PAUSE_S)
-    assert record.may_be_asked(PAUSE_S + 61)
+        record.record_failure(0.0)
+    record.begin_trial(PAUSE_S)
+    assert record.is_available(PAUSE_S + 61)
 
 
 def test_what_was_measured_long_ago_counts_less() -> None:
     slow, quick = TrackRecord(), TrackRecord()
-    slow.answered(8.0, now=0.0)
-    quick.answered(1.0, now=3000.0)
+    slow.record_success(8.0, now=0.0)
+    quick.record_success(1.0, now=3000.0)
     assert slow.cost_s(now=10.0) > 5
     assert slow.cost_s(now=3000.0) < quick.cost_s(now=3000.0), "so that it is tried again"
 

@@ -10,7 +10,7 @@ from conversing import Conversing, failure
 from scripted_model import Call, Say, scripted_model
 from sqlalchemy import select
 
-from agent.forgetting.words import Forgotten
+from agent.forgetting.words import Redaction
 from agent.memory.service import Owner
 from app.composition import Services, opened
 from policy import Principal
@@ -37,8 +37,8 @@ async def everything_kept(services: Services) -> dict[str, str]:
 
 async def tables_with(services: Services, *words: str) -> list[str]:
     escaped = [json.dumps(word)[1:-1] for word in words]
-    kept = await everything_kept(services)
-    return [name for name, rows in kept.items() if any(word in rows for word in {*words, *escaped})]
+    stored = await everything_kept(services)
+    return [name for name, rows in stored.items() if any(word in rows for word in {*words, *escaped})]
 
 
 async def files_with(services: Services, *words: str) -> list[str]:
@@ -46,11 +46,11 @@ async def files_with(services: Services, *words: str) -> list[str]:
     path = services.database.path
     assert path is not None
     await services.database.close()
-    wanted = [form.encode() for word in words for form in (word, json.dumps(word)[1:-1])]
+    expected = [form.encode() for word in words for form in (word, json.dumps(word)[1:-1])]
     return [
         file.name
         for file in path.parent.glob(f"{path.name}*")
-        if any(form in file.read_bytes() for form in wanted)
+        if any(form in file.read_bytes() for form in expected)
     ]
 
 
@@ -67,14 +67,14 @@ async def test_nothing_in_the_database_says_it_any_more(services: Services) -> N
         "agent_sessions", "agent_turns", "audit_lines", "continuations", "events", "memories", "snapshots",
     }  # fmt: skip
 
-    told = await other.told("Forget what I said about the wedding")
+    reply = await other.told("Forget what I said about the wedding")
 
-    assert SECRET in told, "the person hears what is gone"
+    assert SECRET in reply, "the person hears what is gone"
     assert await tables_with(services, "Walburga", "Grübelstein", "wedding of") == []
     assert (await services.audit.verify()).broken_at is None
-    kept = await services.brain.sessions.turns(ADA, talk.session_id or "")
-    assert [turn.utterance for turn in kept[:3]] == [FORGOTTEN, FORGOTTEN, "What do you remember?"]
-    assert kept[2].reply == f"I remember:\n{FORGOTTEN}"
+    stored = await services.brain.sessions.turns(ADA, talk.session_id or "")
+    assert [turn.utterance for turn in stored[:3]] == [FORGOTTEN, FORGOTTEN, "What do you remember?"]
+    assert stored[2].reply == f"I remember:\n{FORGOTTEN}"
     [last] = (await services.brain.sessions.turns(ADA, other.session_id or ""))[-1:]
     assert last.reply == f"I have forgotten:\n{FORGOTTEN}"
     assert await files_with(services, "Walburga", "Grübelstein") == []
@@ -113,8 +113,8 @@ async def test_somebody_else_s_words_and_other_words_stay(services: Services) ->
     await ada.say("Remember that the tide comes at noon")
     await ada.say("Forget what I said about the wedding")
     assert [memory.text for memory in (await services.memory.export(Owner.of(BOB))).memories] == [SECRET]
-    [said] = await services.brain.sessions.turns(BOB, bob.session_id or "")
-    assert said.utterance == f"Remember that {SECRET}"
+    [reply] = await services.brain.sessions.turns(BOB, bob.session_id or "")
+    assert reply.utterance == f"Remember that {SECRET}"
     own = await services.brain.sessions.turns(ADA, ada.session_id or "")
     assert [turn.utterance for turn in own] == [
         FORGOTTEN, "Remember that the tide comes at noon", "Forget what I said about the wedding",
@@ -129,7 +129,7 @@ async def test_somebody_else_s_words_and_other_words_stay(services: Services) ->
 async def test_where_a_model_has_put_it_in_other_words_the_turn_is_forgotten_all_the_same(
     settings: Settings,
 ) -> None:
-    asked = "remember for me please: Walburga and I marry in May, psst"
+    request = "remember for me please: Walburga and I marry in May, psst"
     script = (
         Call("memory", {"action": "remember", "text": "Ada's wedding is in May"}),
         Say("So you and Walburga will marry, how nice!"),
@@ -141,7 +141,7 @@ async def test_where_a_model_has_put_it_in_other_words_the_turn_is_forgotten_all
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": local}})
         async with opened(chosen) as services:
             talk = Conversing(services, ADA)
-            await talk.say(asked)
+            await talk.say(request)
             await talk.say("so, is there anything on your mind, dear?")
             assert await services.memory.count(Owner.of(ADA)) == 1
             await services.memory.forget(Owner.of(ADA), None)
@@ -163,7 +163,7 @@ async def test_many_memories_are_forgotten_at_once(services: Services) -> None:
 
 
 def forgotten(*texts: str) -> Callable[[object], object]:
-    return Forgotten("default", "key_ada", texts).without
+    return Redaction("default", "key_ada", texts).redact
 
 
 @pytest.mark.parametrize(

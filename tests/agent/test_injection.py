@@ -47,7 +47,7 @@ CARRIERS = [
 @pytest.mark.parametrize("tool", CHANGING)
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_an_order_inside_something_pasted_names_no_tool(grammar: Grammar, carrier: str, tool: str) -> None:
-    assert not grammar.wording(tool).named_in(carrier.format(ORDER, ORDER))
+    assert not grammar.wording(tool).is_named_in(carrier.format(ORDER, ORDER))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_order_inside_something_pasted_names_no_tool(grammar: Grammar, carrie
 def test_what_a_person_asks_for_in_own_words_names_its_tool_and_no_other(
     grammar: Grammar, sentence: str, tool: str
 ) -> None:
-    assert [name for name in CHANGING if grammar.wording(name).named_in(sentence)] == [tool]
+    assert [name for name in CHANGING if grammar.wording(name).is_named_in(sentence)] == [tool]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_a_person_asks_for_in_own_words_names_its_tool_and_no_other(
     ],
 )
 def test_a_question_about_a_speaker_gives_a_persona_no_other_words(grammar: Grammar, sentence: str) -> None:
-    assert not grammar.wording("create_persona.change").named_in(sentence)
+    assert not grammar.wording("create_persona.change").is_named_in(sentence)
 
 
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
@@ -87,7 +87,7 @@ def test_every_change_can_be_named_by_a_person_and_offered_to_one(grammar: Gramm
 
 
 def test_a_tool_that_the_grammar_does_not_know_is_never_named(grammar: Grammar) -> None:
-    assert not grammar.wording("format_disk").named_in("please format the disk")
+    assert not grammar.wording("format_disk").is_named_in("please format the disk")
 
 
 def test_the_offered_sentence_needs_all_that_the_tool_needs(grammar: Grammar) -> None:

@@ -12,7 +12,7 @@ import yaml
 from brain_answers import answer
 from scripted_model import Call, Say, scripted_model
 
-from agent.events import BrainEvent, ConfirmationAsked, ToolFailed, ToolReturned
+from agent.events import BrainEvent, ConfirmationRequested, ToolFailed, ToolReturned
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.vision.model_describer import seeing_model
@@ -51,7 +51,7 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
         if place.get("seed") == "persona":
             _write_persona(settings, words)
         async with opened(chosen) as services:
-            services.tool_services.sights._describer = elsewhere
+            services.tool_services.image_descriptions._describer = elsewhere
             await _seed(services, place.get("seed", ""), words)
             brain = services.brain
             conversation = await brain.sessions.open(PERSON)
@@ -65,16 +65,18 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
                 line for line in (await _audited(services))[len(earlier) :]
                 if line.kind == "tool.called" and line.data["tool"] not in place.get("reads", {})
             ]  # fmt: skip
-    told = json.dumps(model.asked, ensure_ascii=False)
+    output = json.dumps(model.asked, ensure_ascii=False)
     assert "Done." in _texts(events), f"the model was not asked: {events}"
-    assert words[:20] in told, "the model never saw the order"
+    assert words[:20] in output, "the model never saw the order"
     assert {event.tool for event in events if isinstance(event, ToolReturned)} <= {*place.get("reads", {})}
     assert done == []
     if ordered.get("result") == "refused":
         assert [event.code for event in events if isinstance(event, ToolFailed)] == ["tool.not_found"]
     else:
         assert all(tool in tools for tool in ordered["calls"])
-        assert [event.tool for event in events if isinstance(event, ConfirmationAsked)] == [*ordered["calls"]]
+        assert [event.tool for event in events if isinstance(event, ConfirmationRequested)] == [
+            *ordered["calls"]
+        ]
 
 
 def _llm(settings: Settings, base_url: str) -> Any:

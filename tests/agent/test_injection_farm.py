@@ -34,12 +34,12 @@ CARRIERS = [
 @pytest.mark.parametrize("rule", CHANGING)
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_an_order_in_words_of_a_machine_names_no_tool(grammar: Grammar, carrier: str, rule: str) -> None:
-    assert not grammar.wording(rule).named_in(carrier.format(ORDER))
+    assert not grammar.wording(rule).is_named_in(carrier.format(ORDER))
 
 
 @pytest.mark.parametrize("rule", CHANGING)
 def test_an_order_by_a_person_names_its_tool(grammar: Grammar, rule: str) -> None:
-    assert grammar.wording(rule).named_in(ORDER)
+    assert grammar.wording(rule).is_named_in(ORDER)
 
 
 def test_what_a_terminal_obeys_does_not_come_through() -> None:

@@ -20,5 +20,5 @@ def test_null_is_accepted_or_refused_and_never_breaks_a_call(tool: AnyTool) -> N
 
 
 def test_a_call_read_back_from_an_approval_is_the_same_call() -> None:
-    asked = make_render.request.model_validate({"script": "Good morning."})
-    assert make_render.request.model_validate(asked.model_dump(mode="json")) == asked
+    request = make_render.request.model_validate({"script": "Good morning."})
+    assert make_render.request.model_validate(request.model_dump(mode="json")) == request

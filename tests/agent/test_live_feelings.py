@@ -11,7 +11,7 @@ from avatar.spec.speech_sheet import SpeechSheet, TimedViseme, TimedWord
 from agent.live.curve import CURVE_HZ, emotion_curve, sentence_ends
 from agent.live.feelings import CALM, feelings, strongest
 from agent.live.lexicon import EMOTIONS, languages, lexicon_of
-from agent.live.spoken_text import MORE, MOST_CHARS, spoken_text
+from agent.live.speakable_text import MORE, MOST_CHARS, speakable_text
 
 EN = lexicon_of("en-us")
 LISTS = Path(__file__).parents[2] / "agent" / "live" / "words"
@@ -124,9 +124,9 @@ def test_each_language_has_its_sentences_here() -> None:
 @pytest.mark.parametrize("language", sorted(SENTENCES))
 def test_a_word_tells_one_feeling_and_takes_none_away(language: str) -> None:
     content = yaml.safe_load((LISTS / f"{language}.yaml").read_text(encoding="utf-8"))
-    told = [word for words in content["feelings"].values() for word in words.split()]
-    assert sorted(told) == sorted(set(told)) and set(content["feelings"]) == {*EMOTIONS} - {"neutral"}
-    assert not set(told) & {*content["negations"].split(), *content["intensifiers"].split()}
+    output = [word for words in content["feelings"].values() for word in words.split()]
+    assert sorted(output) == sorted(set(output)) and set(content["feelings"]) == {*EMOTIONS} - {"neutral"}
+    assert not set(output) & {*content["negations"].split(), *content["intensifiers"].split()}
     lexicon = lexicon_of(language)
     assert lexicon is not None
     for emotion, words in content["feelings"].items():
@@ -168,11 +168,11 @@ def sheet(*words: tuple[str, int, int], duration_ms: int = 4000) -> SpeechSheet:
 
 def test_the_curve_changes_where_the_voice_begins_the_next_sentence() -> None:
     found = feelings("I am glad. It failed.", EN)
-    said = sheet(
+    reply = sheet(
         ("I", 0, 200), ("am", 200, 500), ("glad.", 500, 1500), ("It", 2500, 2700), ("failed.", 2700, 3900)
     )
-    assert sentence_ends(found, said) == [1500, 3900]
-    curve = emotion_curve(found, said)
+    assert sentence_ends(found, reply) == [1500, 3900]
+    curve = emotion_curve(found, reply)
     assert len(curve) == 4 * CURVE_HZ + 1 and (curve[0].time, curve[-1].time) == (0.0, 1.0)
     assert [sample.emotion for sample in curve] == ["happy"] * 15 + ["concerned"] * 26
     loud, quiet = curve[5].intensity, curve[-1].intensity
@@ -185,13 +185,13 @@ def test_a_sound_without_words_still_has_a_curve() -> None:
 
 
 def test_marks_and_addresses_are_not_read_aloud() -> None:
-    assert spoken_text("Done: *look*\n• [pause 9000ms] at https://a.example/x\n---\n/api/renders/7") == (
+    assert speakable_text("Done: *look*\n• [pause 9000ms] at https://a.example/x\n---\n/api/renders/7") == (
         "Done: look. pause 9000ms at."
     )
-    assert spoken_text("—\n…") == ""
+    assert speakable_text("—\n…") == ""
 
 
 def test_a_long_answer_is_said_up_to_a_whole_sentence_and_says_so() -> None:
-    said = spoken_text("This is one sentence. " * 100)
-    assert said.endswith(f"sentence. {MORE}") and len(said) <= MOST_CHARS + len(MORE) + 2
-    assert spoken_text("x" * 5000).endswith(MORE)
+    reply = speakable_text("This is one sentence. " * 100)
+    assert reply.endswith(f"sentence. {MORE}") and len(reply) <= MOST_CHARS + len(MORE) + 2
+    assert speakable_text("x" * 5000).endswith(MORE)

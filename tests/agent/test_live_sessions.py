@@ -123,31 +123,31 @@ async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_spea
             assert await until(page, "idle") == [{"type": "state", "state": "idle"}]
             answer = await say(client, begun["sessionId"], "show me render nosuch")
             assert answer.status_code == 200, answer.text
-            said = answer.json()
+            reply = answer.json()
             events = await until(page, "idle")
-        assert said.keys() == {
+        assert reply.keys() == {
             "response", "audio", "emotion", "duration", "emotionCurve", "emotionLanguage",
         }  # fmt: skip
-        assert said["emotionLanguage"] == "en"
-        head, _, data = said["audio"].partition(",")
+        assert reply["emotionLanguage"] == "en"
+        head, _, data = reply["audio"].partition(",")
         assert head == "data:audio/wav;base64"
         with wave.open(io.BytesIO(base64.b64decode(data))) as sound:
-            assert abs(sound.getnframes() * 1000 / sound.getframerate() - said["duration"]) <= 1
+            assert abs(sound.getnframes() * 1000 / sound.getframerate() - reply["duration"]) <= 1
             assert any(sound.readframes(sound.getnframes())), "it is not silent"
-        curve = said["emotionCurve"]
-        assert len(curve) == max(1, round(said["duration"] / 100)) + 1
+        curve = reply["emotionCurve"]
+        assert len(curve) == max(1, round(reply["duration"] / 100)) + 1
         assert [sample["time"] for sample in curve] == sorted(sample["time"] for sample in curve)
 
         states = [event for event in events if event["type"] == "state"]
         assert [event["state"] for event in states] == ["thinking", "speaking", "idle"]
-        assert states[1]["durationMs"] == said["duration"]
+        assert states[1]["durationMs"] == reply["duration"]
         [text] = [event for event in events if event["type"] == "response"]
-        assert text["text"] == said["response"] and text["turn"] == 1
+        assert text["text"] == reply["response"] and text["turn"] == 1
         moving = [event for event in events if event["type"] in ("viseme", "emotion")]
         times = [event["atMs"] for event in moving]
         assert times == sorted(times) and {event["type"] for event in moving} == {"viseme", "emotion"}
         mouth = [event for event in moving if event["type"] == "viseme"]
-        assert mouth[-1]["atMs"] + mouth[-1]["durationMs"] == said["duration"]
+        assert mouth[-1]["atMs"] + mouth[-1]["durationMs"] == reply["duration"]
         assert len({event["viseme"] for event in mouth}) > 3
 
         [turn] = (await client.get(f"/api/chat/sessions/{begun['sessionId']}/turns")).json()
@@ -168,13 +168,13 @@ async def test_the_feeling_is_found_by_the_words_of_the_persona_s_language(
     write(live.personas_dir / "live.yaml", f"{LIVE}style: {{language: {language}}}\n")
     async with serving(live, Say("Das freut mich sehr.")) as (client, _):
         begun = await opened_session(client)
-        said = (await say(client, begun["sessionId"], "wie findest du das Video von gestern?")).json()
-    assert (said["response"], said["emotion"], said["emotionLanguage"]) == (
+        reply = (await say(client, begun["sessionId"], "wie findest du das Video von gestern?")).json()
+    assert (reply["response"], reply["emotion"], reply["emotionLanguage"]) == (
         "Das freut mich sehr.",
         emotion,
         words,
     )
-    assert {sample["emotion"] for sample in said["emotionCurve"]} == {emotion}
+    assert {sample["emotion"] for sample in reply["emotionCurve"]} == {emotion}
 
 
 async def test_an_unknown_persona_session_or_message_is_a_typed_error(live: Settings) -> None:
@@ -215,8 +215,8 @@ async def test_a_worker_that_fails_leaves_the_text_in_the_session_and_the_person
             await until(page, "idle")
             refused = await say(client, begun["sessionId"], "list my videos")
             assert (refused.status_code, refused.json()["code"]) == (502, "worker.crashed")
-            told = f"turn 1 of the session {begun['sessionId']} has the text"
-            assert told in refused.json()["hint"]
+            output = f"turn 1 of the session {begun['sessionId']} has the text"
+            assert output in refused.json()["hint"]
             events = await until(page, "idle")
         assert [event["type"] for event in events][-2:] == ["error", "state"]
         [turn] = (await client.get(f"/api/chat/sessions/{begun['sessionId']}/turns")).json()
@@ -292,8 +292,8 @@ async def test_somebody_elses_session_does_not_exist(live: Settings) -> None:
         begun = await opened_session(client)
         async with services.database.transaction() as session:
             request = KeyRequest(name="other", role="editor")
-            made = await services.policy.keys.create(session, request, Principal.local_admin())
-        client.headers["Authorization"] = f"Bearer {made.key}"
+            created = await services.policy.keys.create(session, request, Principal.local_admin())
+        client.headers["Authorization"] = f"Bearer {created.key}"
         refused = await say(client, begun["sessionId"], "list my videos")
         assert (refused.status_code, refused.json()["code"]) == (404, "session.not_found")
 
@@ -322,17 +322,17 @@ async def test_a_model_knows_as_whom_it_speaks_and_gets_only_that_personas_tools
     assert live.personas_dir is not None
     persona = LIVE + "description: Talks like a sailor.\ntools: [list_personas]\n"
     write(live.personas_dir / "live.yaml", persona)
-    asked: list[dict[str, Any]] = []
+    request: list[dict[str, Any]] = []
 
     def ahoy(body: dict[str, Any]) -> Say:
-        asked.append(body)
+        request.append(body)
         return Say("Ahoy!")
 
     async with serving(live, ahoy) as (client, _):
         session_id = (await opened_session(client))["sessionId"]
         answer = (await say(client, session_id, "and how do you feel today, old friend")).json()
     assert (answer["response"], answer["emotion"]) == ("Ahoy!", "happy")
-    [body] = asked
+    [body] = request
     assert "<data" in body["messages"][0]["content"].partition("You speak as a persona")[2]
     assert "Talks like a sailor." in body["messages"][0]["content"]
     assert [tool["function"]["name"] for tool in body["tools"]] == ["list_personas"]
@@ -343,9 +343,9 @@ async def test_voices_do_not_wait_behind_videos(live: Settings) -> None:
         assert services.voice_lane is not services.scheduler
         assert services.studio.speech.scheduler is services.voice_lane
         sessions = [(await opened_session(client))["sessionId"] for _ in range(3)]
-        said = await asyncio.gather(*(say(client, session_id, "help") for session_id in sessions))
-        assert [answer.status_code for answer in said] == [200, 200, 200]
-        assert said[0].json()["duration"] < 120_000, "a long help is said up to about a minute"
+        reply = await asyncio.gather(*(say(client, session_id, "help") for session_id in sessions))
+        assert [answer.status_code for answer in reply] == [200, 200, 200]
+        assert reply[0].json()["duration"] < 120_000, "a long help is said up to about a minute"
 
 
 async def test_a_cloned_voice_without_consent_is_refused_before_anything_is_answered(live: Settings) -> None:
@@ -369,5 +369,5 @@ async def test_a_conversation_that_got_a_persona_since_it_was_opened_uses_its_to
         opened_before = await services.brain.sessions.open(Principal.local_admin())
         async with services.database.transaction() as session:
             await session.execute(update(AgentSession).values(persona_id="live"))
-        told = await answer(services.brain, opened_before, "list my videos")
-        assert [event.code for event in told if event.type == "error"] == ["persona.tool_not_allowed"]
+        output = await answer(services.brain, opened_before, "list my videos")
+        assert [event.code for event in output if event.type == "error"] == ["persona.tool_not_allowed"]

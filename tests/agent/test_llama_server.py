@@ -63,11 +63,11 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Llama:
     programs = llama_programs()
     if programs is None:
         pytest.skip(HOW)
-    made = Llama(programs, tmp_path_factory.mktemp("llama"))
-    write_speaking(made.speaking)
-    write_speaking(made.slow, width=640, layers=8)
-    write_random(made.random, seed=1)
-    return made
+    created = Llama(programs, tmp_path_factory.mktemp("llama"))
+    write_speaking(created.speaking)
+    write_speaking(created.slow, width=640, layers=8)
+    write_random(created.random, seed=1)
+    return created
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +131,10 @@ async def test_its_failures_are_those_that_the_scripted_server_imitates(llama: L
         long = {"messages": [{"role": "user", "content": "x" * 3000}], "stream": True}
         async with httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http:
             answer = await http.post("/chat/completions", json=long)
-        said, imitated = answer.json()["error"], TOO_LONG["llama.cpp"]
-        assert isinstance(imitated, dict) and answer.status_code == said["code"] == imitated["code"]
-        assert (said["type"], said["n_ctx"]) == (imitated["type"], imitated["n_ctx"])
-        assert said.keys() == imitated.keys()
+        reply, imitated = answer.json()["error"], TOO_LONG["llama.cpp"]
+        assert isinstance(imitated, dict) and answer.status_code == reply["code"] == imitated["code"]
+        assert (reply["type"], reply["n_ctx"]) == (imitated["type"], imitated["n_ctx"])
+        assert reply.keys() == imitated.keys()
 
 
 async def test_every_tool_of_ours_can_be_called_as_its_grammar_wants(
@@ -270,8 +270,8 @@ async def test_an_answer_ends_at_its_limit_and_says_so(talking: Talking, speakin
     async with talking(Say("no"), local=local(speaking)) as talk:
         events = await talk.say(FOR_EVER)
     assert notices(events) == ["model.cut_short"]
-    [said] = texts(events)
-    assert len(said.split()) == 2 * 4096
+    [reply] = texts(events)
+    assert len(reply.split()) == 2 * 4096
 
 
 async def test_what_a_turn_may_take_holds_for_a_real_server(

@@ -17,7 +17,7 @@ from socket_servers import WAIT_S
 from sqlalchemy import select
 
 from agent.approvals.states import ApprovalState
-from agent.mcp.descriptions import ABOUT_CALLS, DRY_RUN, TRACE, described
+from agent.mcp.descriptions import ABOUT_CALLS, DRY_RUN, TRACE, describe
 from agent.mcp.running import CallLimits
 from agent.tools import ALL_TOOLS
 from app.composition import Services, opened
@@ -29,14 +29,14 @@ from soundstage.settings import Settings
 ERAS = ("auto", "legacy")
 """The protocol of 2026-07-28 without sessions, and the one before with its handshake."""
 FORGET_ALL = {"action": "forget", "everything": True}
-PATIENT = CallLimits(patience_s=WAIT_S)
+PATIENT = CallLimits(wait_s=WAIT_S)
 """On a busy machine a call takes longer than the seconds after which there is a ticket."""
 
 
 @pytest.fixture
 async def address(services: Services) -> AsyncIterator[McpAddress]:
-    async with mcp_address(services, PATIENT) as made:
-        yield made
+    async with mcp_address(services, PATIENT) as created:
+        yield created
 
 
 async def called(client: Client, tool: str, **arguments: Any) -> Any:
@@ -95,7 +95,7 @@ async def test_hints_come_from_the_effect(address: McpAddress) -> None:
 
 def test_every_tool_can_be_described() -> None:
     for tool in ALL_TOOLS:
-        shown = described(tool, Principal.local_admin())
+        shown = describe(tool, Principal.local_admin())
         assert shown is not None
         assert shown.input_schema["type"] == "object"
         assert shown.output_schema is not None
@@ -142,9 +142,9 @@ async def test_a_revoked_key_ends_at_the_next_call(address: McpAddress) -> None:
 
 async def test_a_page_of_somebody_else_cannot_call(address: McpAddress) -> None:
     async with httpx.AsyncClient(timeout=60) as http:
-        made = await address.services.policy.first_admin_key()
-        assert made is not None
-        cookie = f"{COOKIE}={address.services.policy.sessions.sign(made.id)}"
+        created = await address.services.policy.first_admin_key()
+        assert created is not None
+        cookie = f"{COOKIE}={address.services.policy.sessions.sign(created.id)}"
         headers = {"Origin": "https://evil.example", "Cookie": cookie}
         answer = await http.post(address.url, json={}, headers=headers)
     assert answer.status_code == 403
@@ -200,10 +200,10 @@ async def test_a_call_that_waits_for_people_answers_with_its_approval(address: M
         assert waiting["status"] == "waiting_for_approval"
         assert again["approval_id"] == approval_id
         # Whoever asks does not decide: the same key cannot, the person at the prompt can.
-        await services.deciding.vote(approval_id, Principal.local_admin(), agrees=True)
-        await services.deciding.run_approved()
+        await services.decisions.vote(approval_id, Principal.local_admin(), agrees=True)
+        await services.decisions.run_approved()
 
-    done = await services.deciding.approvals.get(approval_id, Principal.local_admin())
+    done = await services.decisions.approvals.get(approval_id, Principal.local_admin())
     assert done.state == ApprovalState.DONE
 
 
@@ -264,14 +264,14 @@ async def test_two_clients_at_once_get_their_own_answers(address: McpAddress) ->
 
     async def talk(key: str, word: str) -> list[str]:
         async with address.client(key) as client:
-            made = await asyncio.gather(
+            created = await asyncio.gather(
                 *(called(client, "make_render", script=f"{word} {number}", title=word) for number in range(5))
             )
-            return [ticket["title"] for ticket in made]
+            return [ticket["title"] for ticket in created]
 
-    told = await asyncio.gather(talk(keys[0], "Ada"), talk(keys[1], "Bob"))
+    output = await asyncio.gather(talk(keys[0], "Ada"), talk(keys[1], "Bob"))
 
-    assert told == [["Ada"] * 5, ["Bob"] * 5]
+    assert output == [["Ada"] * 5, ["Bob"] * 5]
 
 
 async def test_a_session_of_somebody_else_cannot_be_used(address: McpAddress) -> None:

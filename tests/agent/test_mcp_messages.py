@@ -25,8 +25,8 @@ VERSIONS = ("2025-06-18", "2024-11-05", "2026-07-28", "1999-01-01", "", "x" * 50
 
 @pytest.fixture
 async def address(services: Services) -> AsyncIterator[McpAddress]:
-    async with mcp_address(services) as made:
-        yield made
+    async with mcp_address(services) as created:
+        yield created
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -22,7 +22,7 @@ from policy import Principal
 from policy.audit.models import AuditLine
 
 ERAS = ("auto", "legacy")
-SHORT = CallLimits(patience_s=0.2)
+SHORT = CallLimits(wait_s=0.2)
 ADA = Principal("key_ada", "ada", "operator", "key")
 BOB = replace(ADA, id="key_bob", name="bob")
 CODE = {"code": "print('the tide')"}
@@ -56,22 +56,22 @@ class SlowSandbox:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> SlowSandbox:
-    made = SlowSandbox()
-    monkeypatch.setattr(Sandbox, "run", staticmethod(made.run))
-    return made
+    created = SlowSandbox()
+    monkeypatch.setattr(Sandbox, "run", staticmethod(created.run))
+    return created
 
 
 @pytest.fixture
 async def address(services: Services) -> AsyncIterator[McpAddress]:
-    async with mcp_address(services, SHORT) as made:
-        yield made
+    async with mcp_address(services, SHORT) as created:
+        yield created
 
 
 @pytest.fixture
 async def calls(services: Services) -> AsyncIterator[McpCalls]:
-    made = _calls(services, SHORT)
-    yield made
-    await made.close()
+    created = _calls(services, SHORT)
+    yield created
+    await created.close()
 
 
 def _calls(services: Services, limits: CallLimits) -> McpCalls:
@@ -173,9 +173,9 @@ async def test_a_call_with_a_ticket_can_be_ended(address: McpAddress, slow: Slow
         await slow.under_way()
         cancelled = await client.call_tool("cancel_call", about)
         again = await client.call_tool("cancel_call", about)
-        asked = await client.call_tool("show_call", about)
+        request = await client.call_tool("show_call", about)
 
-    assert data(cancelled)["status"] == data(asked)["status"] == "cancelled"
+    assert data(cancelled)["status"] == data(request)["status"] == "cancelled"
     assert again.is_error and data(again)["code"] == "mcp.call_ended"
     assert slow.cleaned_up == 1
     assert ticket.meta is not None
@@ -185,7 +185,7 @@ async def test_a_call_with_a_ticket_can_be_ended(address: McpAddress, slow: Slow
 async def test_calls_at_once_are_bounded_for_each_asker_and_in_all(
     services: Services, slow: SlowSandbox
 ) -> None:
-    few = _calls(services, CallLimits(patience_s=0.2, running_each=2, running=3))
+    few = _calls(services, CallLimits(wait_s=0.2, running_each=2, running=3))
     answers = await asyncio.gather(*(few.call(ADA, "code_runner", CODE) for _ in range(3)))
     assert sorted(data(one).get("code", data(one)["status"]) for one in answers) == [
         "mcp.too_many_calls", "working", "working",
@@ -205,18 +205,18 @@ async def test_calls_at_once_are_bounded_for_each_asker_and_in_all(
 async def test_results_are_kept_for_a_while_and_of_one_asker_the_latest(
     services: Services, slow: SlowSandbox
 ) -> None:
-    brief = _calls(services, CallLimits(patience_s=0.2, kept_s=6, kept_each=2))
+    brief = _calls(services, CallLimits(wait_s=0.2, result_ttl_s=6, results_each=2))
     ids = [data(await brief.call(ADA, "code_runner", CODE))["call_id"] for _ in range(3)]
     slow.go_on.set()
     for one in ids:
         await ended(brief, one)
-    told = [await brief.call(ADA, "show_call", {"call_id": one}) for one in ids]
-    assert [one.is_error for one in told] == [True, False, False]
+    output = [await brief.call(ADA, "show_call", {"call_id": one}) for one in ids]
+    assert [one.is_error for one in output] == [True, False, False]
     async with asyncio.timeout(WAIT_S):
-        while [data(one).get("code") for one in told] != ["mcp.no_such_call"] * 3:
+        while [data(one).get("code") for one in output] != ["mcp.no_such_call"] * 3:
             await asyncio.sleep(0.5)
-            told = [await brief.call(ADA, "show_call", {"call_id": one}) for one in ids]
-    assert "soundstage trace" in data(told[0])["hint"]
+            output = [await brief.call(ADA, "show_call", {"call_id": one}) for one in ids]
+    assert "soundstage trace" in data(output[0])["hint"]
     await brief.close()
 
 

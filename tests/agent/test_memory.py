@@ -17,10 +17,10 @@ from table_templates import CreateTables
 from agent.memory import indexes, sentence_files, service
 from agent.memory.index import MeaningIndex
 from agent.memory.index_files import IndexFiles
-from agent.memory.models import Memory, MemoryShelf
+from agent.memory.models import Memory, MemoryCollection
 from agent.memory.sentence_model import SentenceModel
 from agent.memory.service import MemoryService, Owner
-from agent.memory.words import shared
+from agent.memory.words import word_overlap
 from app.tables import all_tables
 from policy import Principal
 from soundstage.database import Database
@@ -101,8 +101,8 @@ async def test_nobody_sees_what_another_person_or_tenant_has_told(memory: Memory
         assert (await memory.export(other)).memories == ()
         assert await memory.count(other) == 0
         assert await memory.forget(other, None) == 0
-        [kept] = (await memory.export(ADA)).memories
-        assert await memory.forget(other, [kept.id]) == 0
+        [stored] = (await memory.export(ADA)).memories
+        assert await memory.forget(other, [stored.id]) == 0
     assert await told(memory, "the channel") == [CHANNEL]
 
 
@@ -139,10 +139,10 @@ async def test_what_is_forgotten_is_in_no_row_no_file_and_no_index(
     memory: MemoryService, database: Database, folder: Path
 ) -> None:
     secret = "the wedding is a surprise for Walburga"
-    kept = await memory.remember(ADA, secret)
+    stored = await memory.remember(ADA, secret)
     await memory.remember(ADA, TIDES)
     vectors = contents(folder)
-    assert await memory.forget(ADA, [kept.memory.id]) == 1
+    assert await memory.forget(ADA, [stored.memory.id]) == 1
     assert not contents(folder) & vectors
     assert await told(memory, "the wedding") == []
     async with database.session() as session:
@@ -158,12 +158,12 @@ async def test_another_process_has_forgotten_and_this_one_s_index_does_not_know_
     memory: MemoryService, database: Database, folder: Path
 ) -> None:
     other = MemoryService(database, folder)
-    kept = await memory.remember(ADA, CHANNEL)
+    stored = await memory.remember(ADA, CHANNEL)
     await memory.remember(ADA, TIDES)
     assert await told(other, "channel") == [CHANNEL]
-    await other.forget(ADA, [kept.memory.id])
+    await other.forget(ADA, [stored.memory.id])
     assert await told(memory, "channel") == []
-    assert [len(index) for index in memory._indexes._kept.values()] == [1]
+    assert [len(index) for index in memory._indexes._cache.values()] == [1]
     await other.remember(ADA, "our channel is called Low Tide")
     assert await told(memory, "what is the channel called") == ["our channel is called Low Tide"]
 
@@ -205,7 +205,7 @@ async def test_an_index_of_a_database_that_was_put_back_is_not_believed(
     async with database.transaction() as session:
         # As a restored backup from before the second row, in which another one takes its number.
         await session.execute(text("DELETE FROM memories WHERE number = 2"))
-        await session.execute(update(MemoryShelf).values(last_number=1))
+        await session.execute(update(MemoryCollection).values(last_number=1))
     fresh = MemoryService(database, folder)
     new = await fresh.remember(ADA, "Bob keeps the key of the server room")
     assert new.memory.id != lost.memory.id
@@ -225,7 +225,7 @@ async def test_rows_from_before_the_model_was_there_are_found_by_words_and_then_
         found = await poor.recall(ADA, "what do you know about the tides?")
         assert (found.how, [one.text for one in found.memories]) == ("words", [TIDES])
         assert "uv sync --extra memory" in found.hint
-        assert [one.text for one in await poor.meant(ADA, "our channel", 10)] == [CHANNEL]
+        assert [one.text for one in await poor.identify(ADA, "our channel", 10)] == [CHANNEL]
     assert await told(MemoryService(database, folder), "when is the sea level up?") == [TIDES]
 
 
@@ -266,8 +266,8 @@ async def heard(process: asyncio.subprocess.Process, line: bytes) -> None:
     if process.stdout is None:
         raise RuntimeError("no pipe")
     async with asyncio.timeout(WAIT_S):
-        while (said := await process.stdout.readline()).strip() != line:
-            if not said:
+        while (reply := await process.stdout.readline()).strip() != line:
+            if not reply:
                 raise RuntimeError("it ended before it was killed")
 
 
@@ -323,10 +323,10 @@ async def test_who_stops_waiting_while_a_file_is_written_brings_no_forgotten_row
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
     write = IndexFiles.write
 
-    def slowly(files: IndexFiles, shelf_id: str, index: MeaningIndex) -> None:
+    def slowly(files: IndexFiles, collection_id: str, index: MeaningIndex) -> None:
         begun.set()
         go_on.wait(WAIT_S)
-        write(files, shelf_id, index)
+        write(files, collection_id, index)
         ended.set()
 
     with monkeypatch.context() as slow:
@@ -352,10 +352,10 @@ async def test_words_are_compared_beside_the_event_loop(
 
     def noted(asked: frozenset[str], text: str) -> float:
         compared_in.append(threading.current_thread())
-        return shared(asked, text)
+        return word_overlap(asked, text)
 
-    monkeypatch.setattr(service, "shared", noted)
-    await memory.meant(ADA, "tides", 5)
+    monkeypatch.setattr(service, "word_overlap", noted)
+    await memory.identify(ADA, "tides", 5)
     assert compared_in and threading.current_thread() not in compared_in
 
 
@@ -365,6 +365,6 @@ async def test_what_a_model_is_offered_is_bounded(
     ada = Principal(id=ADA.subject, name="Ada", role="editor", kind="key")
     for number in range(8):
         await memory.remember(ADA, f"the channel, part {number}: " + "water " * 60)
-    offered = await memory.offered(ada, "tell me about the channel", None)
-    assert 0 < len(offered) <= service.MOST_OFFERED
-    assert sum(map(len, offered)) <= service.OFFERED_CHARS
+    offered = await memory.context_for(ada, "tell me about the channel", None)
+    assert 0 < len(offered) <= service.MAX_CONTEXT_MEMORIES
+    assert sum(map(len, offered)) <= service.MAX_CONTEXT_CHARS

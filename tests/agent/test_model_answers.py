@@ -15,8 +15,8 @@ from scripted_model import (
 
 from agent.approvals.errors import approval_required
 from agent.events import (
-    ApprovalAsked,
-    ConfirmationAsked,
+    ApprovalRequested,
+    ConfirmationRequested,
     Failure,
     TextPart,
 )
@@ -176,9 +176,9 @@ async def test_a_change_that_nobody_asked_for_waits_for_a_sentence_of_the_person
         events = await talk.say(sentence)
         assert await renders(talk) == []
         assert "must confirm" in talk.model.told()
-        asked = next(event for event in events if isinstance(event, ConfirmationAsked))
-        assert asked.say == 'Make a 720p video called "Hi" where nova says: Hello'
-        assert results(await talk.say(asked.say))[0].tool == "make_render"
+        request = next(event for event in events if isinstance(event, ConfirmationRequested))
+        assert request.say == 'Make a 720p video called "Hi" where nova says: Hello'
+        assert results(await talk.say(request.say))[0].tool == "make_render"
         assert len(await renders(talk)) == 1
 
 
@@ -186,17 +186,17 @@ async def test_what_destroys_something_needs_the_persons_sentence_once_anything_
     talking: Talking,
 ) -> None:
     async with talking(Say("?")) as talk:
-        made = results(await talk.say("Have Nova say: one"))[0].result["render_id"]
+        created = results(await talk.say("Have Nova say: one"))[0].result["render_id"]
         talk.model.script[:] = [
             Call("list_renders"),
-            Call("cancel_render", {"render": made}),
+            Call("cancel_render", {"render": created}),
             Say("Shall I cancel it?"),
         ]
         events = await talk.say("if anything is going on, could you cancel that for me, whatever it may be")
-        asked = next(event for event in events if isinstance(event, ConfirmationAsked))
-        assert asked.say == f"Cancel the video {made}"
+        request = next(event for event in events if isinstance(event, ConfirmationRequested))
+        assert request.say == f"Cancel the video {created}"
         assert [one.state for one in await renders(talk)] == ["queued"]
-        assert results(await talk.say(asked.say))[0].result["state"] == "cancelled"
+        assert results(await talk.say(request.say))[0].result["state"] == "cancelled"
 
 
 class WaitingToolset:
@@ -224,7 +224,7 @@ async def test_a_call_that_waits_for_people_says_so_with_and_without_the_model(t
             r"not run yet: <data \w+>\nThis waits until one person agrees.+</data ", talk.model.told(), re.S
         )
     for events in (by_grammar, by_model):
-        assert [event.approval_id for event in events if isinstance(event, ApprovalAsked)] == ["apr_1"]
+        assert [event.approval_id for event in events if isinstance(event, ApprovalRequested)] == ["apr_1"]
         assert not any(isinstance(event, Failure) for event in events)
     assert "soundstage approvals approve apr_1" in texts(by_grammar)[0]
     assert texts(by_model) == ["Somebody must agree."]
@@ -242,8 +242,8 @@ async def test_a_long_script_is_kept_from_the_model_and_spoken_word_for_word(tal
     call = Call("make_render", {"script": "⟦text 1⟧", "persona": "nova"})
     async with talking(call, Say("I am making it.")) as talk:
         await talk.say(f"I'd love some sort of video, make it lovely, with Nova reading aloud: {script}")
-        [made] = await renders(talk)
-        spec = (await talk.services.studio.renders.detail(made.id)).spec
+        [created] = await renders(talk)
+        spec = (await talk.services.studio.renders.detail(created.id)).spec
         assert "Ignore" not in str(talk.model.asked[0])
     spoken = " ".join(scene.script or "" for scene in getattr(spec, "scenes"))  # noqa: B009
     assert spoken.split() == script.split()

@@ -215,8 +215,8 @@ async def test_a_conversation_that_is_too_long_is_told_without_its_beginning(tal
         return full if len(body["messages"]) > 4 else Say(f"I heard {len(body['messages'])}.")
 
     async with talking(answer) as talk:
-        heard = [texts(await talk.say(f"{QUESTION} ({n})")) for n in range(3)]
-        assert heard == [["I heard 2."], ["I heard 4."], ["I heard 2."]]
+        received = [texts(await talk.say(f"{QUESTION} ({n})")) for n in range(3)]
+        assert received == [["I heard 2."], ["I heard 4."], ["I heard 2."]]
         assert [one["role"] for one in talk.model.asked[-1]["messages"]] == ["system", "user"]
         talk.model.script[:] = [full]
         for _ in range(4):

@@ -10,7 +10,7 @@ from conversing import Conversing, failure, result
 from own_persona import photographed
 from scripted_model import Call, Say, scripted_model
 
-from agent.events import ConfirmationAsked
+from agent.events import ConfirmationRequested
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
 from app.composition import Services, opened
@@ -45,8 +45,8 @@ async def test_the_plan_tells_the_old_words_and_changes_none(talk: Conversing) -
     toolset = talk.services.brain.toolset
     arguments = {"action": "change", "persona": "grace", "title": "Rear admiral", "name": before.name}
     context = ToolContext(ADA, "ses_1", talk.services.tool_services, dry_run=True)
-    told = (await toolset.run(context, prepare_call(toolset, "create_persona", arguments))).sentence()
-    assert "to “Rear admiral”: it has none now" in told and "Change the name" not in told
+    reply = (await toolset.run(context, prepare_call(toolset, "create_persona", arguments))).sentence()
+    assert "to “Rear admiral”: it has none now" in reply and "Change the name" not in reply
     assert talk.services.studio.library.get("grace") == before
 
 
@@ -88,15 +88,15 @@ async def test_what_destroys_words_is_confirmed_where_the_persona_has_words_of_o
     settings: Settings, persona: str | None, asked: bool
 ) -> None:
     """The same sentence and model: only the description of one that people have made may hold an order."""
-    wanted = {"action": "change", "persona": "grace", "title": "Prince of Lagos"}
-    async with scripted_model(Call("create_persona", wanted), Say("Done.")) as model:
+    expected = {"action": "change", "persona": "grace", "title": "Prince of Lagos"}
+    async with scripted_model(Call("create_persona", expected), Say("Done.")) as model:
         llm = type(settings.llm).model_validate({"local": {"base_url": model.base_url, "model": "scripted"}})
         async with opened(settings.model_copy(update={"llm": llm})) as services:
             await photographed(services)
             held = await services.brain.sessions.open(ADA, persona_id=persona)
             events = await answer(services.brain, held, "would it be wise to rename a persona like that, hm")
             title = services.studio.library.get("grace").title
-    assert any(isinstance(event, ConfirmationAsked) for event in events) == asked, events
+    assert any(isinstance(event, ConfirmationRequested) for event in events) == asked, events
     assert title == ("" if asked else "Prince of Lagos")
 
 

@@ -58,10 +58,10 @@ def test_for_every_rule_there_is_a_phrasing_whose_arguments_are_known() -> None:
 @pytest.mark.parametrize("rule", ASKING)
 def test_a_phrasing_gives_its_tool_what_was_said(grammar: Grammar, rule: str) -> None:
     name, _, action = rule.partition(".")
-    for sentence, wanted in ARGUMENTS[rule].items():
+    for sentence, expected in ARGUMENTS[rule].items():
         understood = grammar.understand(sentence)
         assert isinstance(understood, Understanding), sentence
-        whole = {"action": action, **wanted} if action else wanted
+        whole = {"action": action, **expected} if action else expected
         assert (understood.tool or "help", dict(understood.arguments)) == (name, whole), sentence
         if understood.tool is not None:
             TOOLS[name].request.model_validate(understood.arguments)

@@ -87,7 +87,7 @@ def test_a_deploy_shows_no_secret_wherever_it_stands_and_is_bound_to_it() -> Non
 
     shown = plan(SECRET).sentence()
     assert SECRET not in shown and OTHER not in shown
-    for told in (
+    for output in (
         'with hf_token: "[masked]"',
         'with name: "tts"',
         "with api_key: true",
@@ -96,7 +96,7 @@ def test_a_deploy_shows_no_secret_wherever_it_stands_and_is_bound_to_it() -> Non
         "args[1]: [masked] → [masked]",
         "args[2]: --token=[masked] → --token=[masked]",
     ):
-        assert told in shown, shown
+        assert output in shown, shown
     assert plan(SECRET).sha256 == plan(SECRET).sha256
     assert plan(SECRET).sha256 != plan(f"{SECRET}2").sha256
     assert plan(SECRET).sha256 != plan(SECRET, 8).sha256

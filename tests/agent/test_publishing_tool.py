@@ -9,7 +9,7 @@ from conversing import Conversing, failure, result
 from sqlalchemy import update
 
 from agent.approvals.states import ApprovalState
-from agent.events import ApprovalAsked, Text
+from agent.events import ApprovalRequested, Text
 from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import plan_of
@@ -68,8 +68,8 @@ async def talk(services: Services) -> Conversing:
     return talk
 
 
-async def asked(talk: Conversing, sentence: str) -> ApprovalAsked:
-    return next(event for event in await talk.say(sentence) if isinstance(event, ApprovalAsked))
+async def asked(talk: Conversing, sentence: str) -> ApprovalRequested:
+    return next(event for event in await talk.say(sentence) if isinstance(event, ApprovalRequested))
 
 
 async def test_the_plan_names_channel_title_privacy_and_disclosure(talk: Conversing) -> None:
@@ -101,10 +101,10 @@ async def test_it_is_queued_when_somebody_else_has_agreed(talk: Conversing) -> N
     await connected(talk.services, "Sea School")
     waits = await asked(talk, "Publish it")
     assert "has not been published" in await talk.told("Is it published?")
-    deciding = talk.services.deciding
-    await deciding.vote(waits.approval_id, BOB, agrees=True)
-    await deciding.run_approved()
-    approval = await deciding.approvals.get(waits.approval_id, BOB)
+    decisions = talk.services.decisions
+    await decisions.vote(waits.approval_id, BOB, agrees=True)
+    await decisions.run_approved()
+    approval = await decisions.approvals.get(waits.approval_id, BOB)
     assert approval.state is ApprovalState.DONE
     [publication] = await talk.services.studio.outgoing.publishing.page()
     assert (publication.state, publication.wishes.privacy, publication.wishes.synthetic) == (
@@ -120,10 +120,10 @@ async def test_an_agreement_is_void_when_the_video_has_another_name_since(talk: 
     waits = await asked(talk, "Publish it")
     async with talk.services.database.transaction() as session:
         await session.execute(update(Render).values(title="Low water"))
-    deciding = talk.services.deciding
-    await deciding.vote(waits.approval_id, BOB, agrees=True)
-    await deciding.run_approved()
-    assert (await deciding.approvals.get(waits.approval_id, BOB)).state is ApprovalState.VOID
+    decisions = talk.services.decisions
+    await decisions.vote(waits.approval_id, BOB, agrees=True)
+    await decisions.run_approved()
+    assert (await decisions.approvals.get(waits.approval_id, BOB)).state is ApprovalState.VOID
     assert await talk.services.studio.outgoing.publishing.page() == []
 
 

@@ -59,8 +59,10 @@ async def test_a_broken_file_is_told_with_its_line_and_the_last_good_one_stays(
 ) -> None:
     assert services.studio.library.get("nova").name == "Nova"
     broken(file)
-    told = await Conversing(services, EDITOR).told("Reload the personas")
-    assert told.startswith("1 file read again; 1 is not in order:\n  nova.yaml is outdated: nova.yaml, line ")
+    reply = await Conversing(services, EDITOR).told("Reload the personas")
+    assert reply.startswith(
+        "1 file read again; 1 is not in order:\n  nova.yaml is outdated: nova.yaml, line "
+    )
     assert services.studio.library.get("nova").name == "Nova"
 
 

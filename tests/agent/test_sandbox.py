@@ -162,9 +162,9 @@ async def test_it_is_the_first_to_go_when_the_memory_of_all_ends() -> None:
     running = asyncio.create_task(Sandbox().run("import time\ntime.sleep(60)"))
     try:
         async with asyncio.timeout(60):
-            while not (told := _of_bubblewrap("oom_score_adj")):  # noqa: ASYNC110 - only looking tells
+            while not (output := _of_bubblewrap("oom_score_adj")):  # noqa: ASYNC110 - only looking tells
                 await asyncio.sleep(0.02)
-        assert set(told) == {"1000"}
+        assert set(output) == {"1000"}
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -172,13 +172,13 @@ async def test_it_is_the_first_to_go_when_the_memory_of_all_ends() -> None:
 
 def _of_bubblewrap(file: str) -> list[str]:
     """What /proc tells of our own children that keep a sandbox."""
-    told = []
+    output = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             ours = f"PPid:\t{os.getpid()}\n" in (folder / "status").read_text()
             if ours and (folder / "comm").read_text() == "bwrap\n":
-                told.append((folder / file).read_text().strip())
-    return told
+                output.append((folder / file).read_text().strip())
+    return output
 
 
 @needs_bwrap

@@ -28,7 +28,7 @@ def model() -> SentenceModel:
 
 @pytest.fixture(scope="module")
 def pieces() -> WordPieces:
-    return WordPieces.load(sentence_files.checked_folder() / "vocab.txt")
+    return WordPieces.load(sentence_files.verify_folder() / "vocab.txt")
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure["text"][:20])
@@ -37,18 +37,18 @@ def test_a_text_is_cut_into_the_pieces_of_the_reference(pieces: WordPieces, figu
 
 
 def test_the_vectors_are_those_of_the_reference_alone_and_together(model: SentenceModel) -> None:
-    wanted = np.array([figure["vector"] for figure in FIGURES])
+    expected = np.array([figure["vector"] for figure in FIGURES])
     together = model.encode(TEXTS)
     alone = np.concatenate([model.encode([text]) for text in TEXTS])
-    assert np.abs(together - wanted).max() < 2e-5
-    assert np.abs(alone - wanted).max() < 2e-5
+    assert np.abs(together - expected).max() < 2e-5
+    assert np.abs(alone - expected).max() < 2e-5
 
 
 def test_what_means_the_same_lies_closer_than_what_does_not(model: SentenceModel) -> None:
-    channel, asked, tide, tides, cats = model.encode(TEXTS[:5])
-    assert channel @ asked == pytest.approx(0.615, abs=2e-3)
+    channel, request, tide, tides, cats = model.encode(TEXTS[:5])
+    assert channel @ request == pytest.approx(0.615, abs=2e-3)
     assert tide @ tides == pytest.approx(0.669, abs=2e-3)
-    assert max(channel @ cats, tides @ cats, asked @ tide) < 0.2
+    assert max(channel @ cats, tides @ cats, request @ tide) < 0.2
 
 
 def test_an_empty_text_and_no_text_are_no_errors(model: SentenceModel) -> None:

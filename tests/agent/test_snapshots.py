@@ -10,7 +10,7 @@ from sqlalchemy import inspect, select, update
 from agent.sessions.models import AgentSession
 from agent.sessions.service import TurnEnd
 from agent.snapshots.models import Continuation, Snapshot
-from agent.snapshots.service import KEPT_CHARS, MOST_TURNS, SnapshotService
+from agent.snapshots.service import MAX_TEXT_CHARS, MOST_TURNS, SnapshotService
 from app.composition import Services, opened
 from policy import Principal
 from soundstage.errors import Conflict, Invalid, NotFound
@@ -78,8 +78,8 @@ async def test_a_model_goes_on_from_what_was_said_before_the_snapshot(settings: 
             await other.say("this is quite another talk, about the weather and the wind")
             await other.say("Load choice")
             await other.say("so which of the two did I want")
-    said = [message["content"] for message in model.asked[-1]["messages"] if message["role"] == "user"]
-    assert said == [
+    reply = [message["content"] for message in model.asked[-1]["messages"] if message["role"] == "user"]
+    assert reply == [
         "I would rather take the blue one of the two, what do you say",
         "so which of the two did I want",
     ]
@@ -95,8 +95,8 @@ async def test_what_goes_on_from_a_snapshot_is_saved_with_what_it_took_over(
     await other.say("Who can speak?")
     await other.say("Save this as two")
     await services.snapshots.delete(ADA, "one")
-    kept = await services.snapshots.get(ADA, "two")
-    assert [turn.utterance for turn in kept.state.turns] == ["List my videos", "Who can speak?"]
+    stored = await services.snapshots.get(ADA, "two")
+    assert [turn.utterance for turn in stored.state.turns] == ["List my videos", "Who can speak?"]
 
 
 async def test_a_name_is_one_owner_s_and_is_never_written_over_unasked(
@@ -148,13 +148,13 @@ async def test_there_is_a_limit_of_snapshots_of_turns_and_of_their_length(servic
     sessions = services.brain.sessions
     conversation = await sessions.open(ADA)
     for number in range(MOST_TURNS + 3):
-        turn = await sessions.begin_turn(conversation, f"{number} " + "x" * KEPT_CHARS)
-        await sessions.end_turn(turn, TurnEnd("y" * (KEPT_CHARS + 9)))
+        turn = await sessions.begin_turn(conversation, f"{number} " + "x" * MAX_TEXT_CHARS)
+        await sessions.end_turn(turn, TurnEnd("y" * (MAX_TEXT_CHARS + 9)))
     await few.save(ADA, "long")
     state = (await few.get(ADA, "long")).state
     assert (len(state.turns), state.left_out) == (MOST_TURNS, 3)
     assert state.turns[0].utterance.startswith("3 ")
-    assert {len(turn.reply) for turn in state.turns} == {KEPT_CHARS}
+    assert {len(turn.reply) for turn in state.turns} == {MAX_TEXT_CHARS}
     assert (await few.compare(ADA, "long")).differences == ()
     with pytest.raises(Conflict) as full:
         await few.save(ADA, "another")
@@ -195,8 +195,8 @@ async def test_a_name_that_no_address_can_hold_is_refused_by_every_way_in(
     services: Services, talk: Conversing, name: str
 ) -> None:
     await talk.say("List my videos")
-    told = failure(await talk.say(f'Save this as "{name}"'))
-    assert told.code == "snapshot.bad_name" and "slashes" in told.message
+    reply = failure(await talk.say(f'Save this as "{name}"'))
+    assert reply.code == "snapshot.bad_name" and "slashes" in reply.message
     for replace in (False, True):
         with pytest.raises(Invalid) as refused:
             await services.snapshots.save(ADA, name, talk.session_id, replace=replace)

@@ -139,9 +139,9 @@ async def test_another_tenant_finds_neither_the_talk_nor_the_videos_of_the_first
         headers = []
         for tenant in ("acme", "rival"):
             async with services.database.transaction() as session:
-                wanted = KeyRequest(name=tenant, role="admin", tenant=tenant)
-                made = await services.policy.keys.create(session, wanted, Principal.local_admin("test"))
-            headers.append({"Authorization": f"Bearer {made.key}"})
+                expected = KeyRequest(name=tenant, role="admin", tenant=tenant)
+                created = await services.policy.keys.create(session, expected, Principal.local_admin("test"))
+            headers.append({"Authorization": f"Bearer {created.key}"})
         async with (
             connect(url, additional_headers=headers[0]) as acme,
             connect(url, additional_headers=headers[1]) as rival,
@@ -149,8 +149,8 @@ async def test_another_tenant_finds_neither_the_talk_nor_the_videos_of_the_first
             await send(acme, type="say", message="Make a video in 360p where Nova says: The sea is ours.")
             turn = (await until(acme, "done"))[-1]
             place = {"session_id": turn["session_id"], "turn": turn["turn"]}
-            for wish in ({"type": "read", **place}, {"type": "cancel", **place}):
-                await send(rival, ref="r", **wish)
+            for request in ({"type": "read", **place}, {"type": "cancel", **place}):
+                await send(rival, ref="r", **request)
                 assert (await until(rival, "error", "r"))[-1]["code"] == "session.not_found"
             await send(rival, type="say", ref="r", message="list my videos", session_id=place["session_id"])
             assert (await until(rival, "error", "r"))[-1]["code"] == "session.not_found"
@@ -163,13 +163,13 @@ async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(s
     async with chatting(settings, Say("x")) as (url, services):
         policy, admin = services.policy, Principal.local_admin()
         async with services.database.transaction() as session:
-            made = await policy.keys.create(session, KeyRequest(name="page", role="editor"), admin)
-        headers = {"Authorization": f"Bearer {made.key}"}
+            created = await policy.keys.create(session, KeyRequest(name="page", role="editor"), admin)
+        headers = {"Authorization": f"Bearer {created.key}"}
         async with connect(url, additional_headers=headers) as connection:
             await send(connection, type="say", message="help")
             await until(connection, "done")
             async with services.database.transaction() as session:
-                await policy.keys.revoke(session, made.id, admin)
+                await policy.keys.revoke(session, created.id, admin)
             with pytest.raises(ConnectionClosedError) as closed:
                 await send(connection, type="say", ref="late", message="help")
                 await until(connection, "done", "late")

@@ -17,8 +17,8 @@ from strange_messages import frames
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 
-from agent.live.routes import MOST_HEARD_CHARS
-from agent.live.schemas import Heard
+from agent.live.routes import MAX_MESSAGE_CHARS
+from agent.live.schemas import ListenerState
 from agent.socket import MAX_STREAMS
 from policy import Principal
 from soundstage.settings import Settings
@@ -74,10 +74,10 @@ async def test_no_message_ends_the_chat_or_is_answered_with_a_fault(settings: Se
         for number, group in enumerate(groups(dice, frames(dice))):
             for frame in group:
                 await connection.send(frame)
-            told = await helped(connection, f"fence {number}")
-            for one in told:
+            output = await helped(connection, f"fence {number}")
+            for one in output:
                 check(one)
-            errors = [one["event"]["code"] for one in told if one["event"]["type"] == "error"]
+            errors = [one["event"]["code"] for one in output if one["event"]["type"] == "error"]
             codes.update(errors)
             unread += sum(code in ("chat.not_text", "chat.bad_message", "chat.too_long") for code in errors)
             assert sum(isinstance(frame, bytes) for frame in group) == errors.count("chat.not_text")
@@ -97,10 +97,10 @@ async def test_of_many_sentences_at_once_each_is_answered_or_refused(settings: S
             await connection.send(json.dumps({"type": "say", "ref": ref, "message": "list my videos"}))
         async with asyncio.timeout(WAIT_S):
             while len(ended) < len(refs):
-                told = json.loads(await connection.recv())
-                check(told)
-                if told["event"]["type"] in ("done", "error"):
-                    ended[told["ref"]] = told["event"].get("code", "done")
+                output = json.loads(await connection.recv())
+                check(output)
+                if output["event"]["type"] in ("done", "error"):
+                    ended[output["ref"]] = output["event"].get("code", "done")
         await helped(connection, "after")
 
     assert set(ended.values()) == {"done", "chat.too_many_at_once"}
@@ -143,10 +143,10 @@ async def test_no_message_ends_a_live_session_or_is_answered_with_a_fault(
 
 
 def _understood(frame: str | bytes) -> bool:
-    if isinstance(frame, bytes) or len(frame) > MOST_HEARD_CHARS:
+    if isinstance(frame, bytes) or len(frame) > MAX_MESSAGE_CHARS:
         return False
     try:
-        Heard.model_validate_json(frame)
+        ListenerState.model_validate_json(frame)
     except ValidationError:
         return False
     return True

@@ -25,10 +25,10 @@ SECRET = "the channel is called Deep Water"
 
 @pytest.fixture
 async def talk(services: Services) -> Conversing:
-    made = Conversing(services, ADA)
-    await made.say(f"Remember that {SECRET}")
-    await made.say("Save this as tides")
-    return made
+    created = Conversing(services, ADA)
+    await created.say(f"Remember that {SECRET}")
+    await created.say("Save this as tides")
+    return created
 
 
 async def test_a_conversation_is_neither_listed_nor_read_nor_gone_on_with(
@@ -37,7 +37,7 @@ async def test_a_conversation_is_neither_listed_nor_read_nor_gone_on_with(
     sessions, session_id = services.brain.sessions, str(talk.session_id)
     assert [one.id for one in await sessions.list(ADA)] == [session_id]
     assert await sessions.list(ELSEWHERE) == []
-    for asked in (
+    for request in (
         sessions.open(ELSEWHERE, session_id),
         sessions.turns(ELSEWHERE, session_id),
         sessions.turn(ELSEWHERE, session_id, 1),
@@ -50,7 +50,7 @@ async def test_a_conversation_is_neither_listed_nor_read_nor_gone_on_with(
         services.snapshots.compare(ELSEWHERE, "tides"),
     ):
         with pytest.raises(NotFound) as missing:
-            await asked
+            await request
         assert missing.value.code in ("session.not_found", "snapshot.not_found")
 
 
@@ -68,8 +68,8 @@ async def test_the_tools_tell_nothing_of_it(services: Services, talk: Conversing
     assert failure(await other.say("Load tides")).code == "snapshot.not_found"
     assert "tides" not in await other.told("List my snapshots")
     assert (await services.memory.export(Owner.of(ELSEWHERE))).memories == ()
-    [kept] = (await services.memory.export(Owner.of(ADA))).memories
-    assert await services.memory.forget(Owner.of(ELSEWHERE), [kept.id]) == 0
+    [stored] = (await services.memory.export(Owner.of(ADA))).memories
+    assert await services.memory.forget(Owner.of(ELSEWHERE), [stored.id]) == 0
 
 
 async def test_a_request_with_the_same_number_is_another_request(
@@ -78,8 +78,8 @@ async def test_a_request_with_the_same_number_is_another_request(
     runner, sessions = TurnRunner(services.brain, services.events), services.brain.sessions
     for principal in (ADA, ELSEWHERE):
         conversation = await sessions.open(principal)
-        told = [event async for event in await runner.ask(conversation, "help", request_id="1")]
-        assert told[-1].event.model_dump()["session_id"] == conversation.id
+        events = [event async for event in await runner.ask(conversation, "help", request_id="1")]
+        assert events[-1].event.model_dump()["session_id"] == conversation.id
     # At the same moment as well.
     both = [await sessions.open(principal) for principal in (ADA, ELSEWHERE)]
     begun = [await runner.ask(one, "help", request_id="2") for one in both]
@@ -94,11 +94,11 @@ async def _last(told: object) -> dict[str, object]:
 
 async def test_over_mcp_latest_is_the_latest_of_the_tenant(services: Services) -> None:
     calls = McpCalls(services.brain.toolset, services.tool_services, services.database)
-    made = await calls.call(ADA, "make_render", {"script": "From Ada.", "persona": "nova"})
-    assert not made.is_error, made.content
+    created = await calls.call(ADA, "make_render", {"script": "From Ada.", "persona": "nova"})
+    assert not created.is_error, created.content
     sessions = McpSessions(services.database)
     ours, theirs = await sessions.of(ADA), await sessions.of(ELSEWHERE)
-    assert ours.last_render_id == (made.structured_content or {})["render_id"]
+    assert ours.last_render_id == (created.structured_content or {})["render_id"]
     assert theirs.id != ours.id and theirs.last_render_id is None
 
 
@@ -108,7 +108,7 @@ async def test_what_happens_in_it_is_told_to_nobody_else_not_even_with_the_right
     events = [one for one in await services.events.read() if one.stream == f"session:{talk.session_id}"]
     assert events
     for principal, sees in ((ADA, True), (replace(ADA, id="key_bob"), True), (ELSEWHERE, False)):
-        reader = EventReader(principal, services.brain.sessions, services.deciding)
+        reader = EventReader(principal, services.brain.sessions, services.decisions)
         assert [await reader.may_see(one) for one in events] == [sees] * len(events), principal
 
 
@@ -131,5 +131,5 @@ async def test_what_is_remembered_in_somebody_else_s_conversation_is_not_its_per
     services: Services,
 ) -> None:
     held = await services.brain.sessions.open(ADA, persona_id="nova")
-    kept = await services.memory.remember(Owner.of(ELSEWHERE), "a thing", session_id=held.id)
-    assert kept.memory.persona == ""
+    stored = await services.memory.remember(Owner.of(ELSEWHERE), "a thing", session_id=held.id)
+    assert stored.memory.persona == ""

@@ -55,19 +55,19 @@ async def test_what_is_told_is_kept_soon_and_waits_where_many_write(
 ) -> None:
     sessions = services.brain.sessions
     turn = await sessions.begin_turn(await sessions.open(ADA), "hello")
-    kept: list[bool] = []
+    stored: list[bool] = []
 
     async def keep(*_: object) -> None:
-        kept.append(services.database.crowded)
+        stored.append(services.database.crowded)
 
     monkeypatch.setattr(type(sessions), "append_events", keep)
     log = TurnLog(sessions, turn, ignore)
     async with crowd(services.database), log.flush_regularly():
         await log.add(Text(text="one"))
         await asyncio.sleep(FLUSH_S * 4)
-        assert kept == []
+        assert stored == []
     async with log.flush_regularly():
         async with asyncio.timeout(60):
-            while not kept:  # noqa: ASYNC110 - nobody tells
+            while not stored:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(FLUSH_S)
-    assert kept == [False]
+    assert stored == [False]

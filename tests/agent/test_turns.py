@@ -88,13 +88,13 @@ async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(se
         await killed_while(settings, model, session_id, "text_part")
         async with opened(settings) as services:
             turn = await settled(services, session_id)
-            told = [event async for event in services.turns.follow(ME, session_id, 1)]
+            events = [event async for event in services.turns.follow(ME, session_id, 1)]
             again = await services.brain.sessions.open(ME, session_id)
             assert (await answer(services.brain, again, "help"))[-1].type == "done"
     assert turn.state == "interrupted"
     assert turn.reply.startswith("It\nThe server stopped")
-    assert [item.event.type for item in told] == ["turn", "text_part", "error", "done"]
-    assert told[2].event.hint == f"Nothing had been begun: ask “{ASKED}” again."
+    assert [item.event.type for item in events] == ["turn", "text_part", "error", "done"]
+    assert events[2].event.hint == f"Nothing had been begun: ask “{ASKED}” again."
 
 
 async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(settings: Settings) -> None:
@@ -104,12 +104,12 @@ async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(
         await killed_while(settings, model, session_id, "text_part")
         async with opened(settings) as services:
             conversation = await services.brain.sessions.open(ME, session_id)
-            told = await services.turns.ask(conversation, ASKED, request_id="request-0001")
+            output = await services.turns.ask(conversation, ASKED, request_id="request-0001")
             async with asyncio.timeout(WAIT_S):
-                events = [item.event async for item in told]
-            made = await services.studio.renders.list()
+                events = [item.event async for item in output]
+            created = await services.studio.renders.list()
         assert len(model.asked) == 2
-    assert [one.state for one in made] == ["queued"]
+    assert [one.state for one in created] == ["queued"]
     kinds = [event.type for event in events]
     assert kinds == ["turn", "tool_call", "tool_result", "text_part", "error", "done"]
     assert "look whether its effect is there" in getattr(events[-2], "hint")  # noqa: B009
@@ -161,11 +161,11 @@ async def test_a_turn_can_be_read_again_while_it_is_answered_and_goes_on_without
         asking.cancel()
         assert (await client.get(path)).json()["state"] == "running"
         hold.set()
-        told = sse((await client.get(f"{path}/events")).text)
+        reply = sse((await client.get(f"{path}/events")).text)
         turn = (await client.get(path)).json()
     assert (turn["state"], turn["reply"]) == ("done", "one two three")
-    assert [one["type"] for one in told if one["type"] != "text_part"] == ["turn", "text", "done"]
-    assert "".join(one["text"] for one in told if one["type"] == "text_part") == "one two three"
+    assert [one["type"] for one in reply if one["type"] != "text_part"] == ["turn", "text", "done"]
+    assert "".join(one["text"] for one in reply if one["type"] == "text_part") == "one two three"
 
 
 async def test_a_reader_comes_back_where_it_was_and_hears_the_end_once(settings: Settings) -> None:
@@ -191,10 +191,10 @@ async def test_an_answer_is_cancelled_from_elsewhere_and_all_who_listen_hear_it(
 
 
 async def test_a_request_that_comes_twice_also_at_once_makes_one_video(settings: Settings) -> None:
-    wish = {"message": "Have Nova say: one", "request_id": "page-12345678"}
+    request = {"message": "Have Nova say: one", "request_id": "page-12345678"}
     async with web(settings, Say("never asked")) as (client, services):
-        first, second = [(await client.post("/api/chat", json=wish)).json() for _ in range(2)]
-        at_once = {**wish, "request_id": "page-23456789"}
+        first, second = [(await client.post("/api/chat", json=request)).json() for _ in range(2)]
+        at_once = {**request, "request_id": "page-23456789"}
         third, fourth = await asyncio.gather(*(client.post("/api/chat", json=at_once) for _ in range(2)))
         assert len(await services.studio.renders.list()) == 2
     assert third.json()["events"] == fourth.json()["events"]
@@ -230,8 +230,8 @@ async def test_what_could_not_be_written_is_written_the_next_time(
             await log.flush()
         await log.add(Text(text="one two"))
         await log.end()
-        told = [event.kind for event in await services.events.read(turn.stream)]
-    assert told == ["text_part", "text"]
+        events = [event.kind for event in await services.events.read(turn.stream)]
+    assert events == ["text_part", "text"]
 
 
 async def test_an_answer_that_was_declared_lost_changes_nothing_any_more(settings: Settings) -> None:

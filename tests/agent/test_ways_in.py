@@ -45,12 +45,12 @@ class Entrance:
     async def in_this_process(self) -> Told:
         """What all ways lead to."""
         sessions = self.services.brain.sessions
-        told: Told = []
+        output: Told = []
         for sentence in SENTENCES:
             conversation = await sessions.open(Principal.local_admin("test"))
             events = await answer(self.services.brain, conversation, sentence)
-            told.append([event.model_dump(mode="json", exclude_none=True) for event in events])
-        return told
+            output.append([event.model_dump(mode="json", exclude_none=True) for event in events])
+        return output
 
     async def rest(self) -> Told:
         return [json.loads(body)["events"] for body in await self._posted("application/json")]
@@ -76,7 +76,7 @@ class Entrance:
         return [answer.raise_for_status().text for answer in answers]
 
     async def websocket(self) -> Told:
-        told: Told = []
+        output: Told = []
         async with (
             on_loopback(create_app(self.services)) as address,
             connect(
@@ -87,21 +87,21 @@ class Entrance:
         ):
             for sentence in SENTENCES:
                 await socket.send(json.dumps({"type": "say", "message": sentence}))
-                told.append([])
-                while not told[-1] or told[-1][-1]["type"] != "done":
-                    told[-1].append(json.loads(await socket.recv())["event"])
-        return told
+                output.append([])
+                while not output[-1] or output[-1][-1]["type"] != "done":
+                    output[-1].append(json.loads(await socket.recv())["event"])
+        return output
 
     async def command_line(self) -> Told:
-        given = {
+        arguments = {
             "STATE_DIR": self.settings.state_dir,
             "OUT_DIR": self.settings.out_dir,
             "PERSONAS_DIR": self.settings.personas_dir,
             "LLM__LOCAL__BASE_URL": self.model.base_url,
             "LLM__LOCAL__MODEL": "scripted",
         }
-        own = {f"SOUNDSTAGE_{name}": str(value) for name, value in given.items()}
-        told: Told = []
+        own = {f"SOUNDSTAGE_{name}": str(value) for name, value in arguments.items()}
+        output: Told = []
         for sentence in SENTENCES:
             process = await asyncio.create_subprocess_exec(
                 *PROGRAM, "ask", sentence, "--json",
@@ -110,8 +110,8 @@ class Entrance:
             )  # fmt: skip
             async with asyncio.timeout(WAIT_S):
                 out, _ = await process.communicate()
-            told.append([json.loads(line) for line in out.splitlines()])
-        return told
+            output.append([json.loads(line) for line in out.splitlines()])
+        return output
 
     async def voice(self) -> Told:
         pytest.importorskip("pipecat", reason="needs pipecat: run `uv sync --inexact --extra voice`")
@@ -120,15 +120,15 @@ class Entrance:
 
         from agent.voice.twin import BrainEventFrame
 
-        told: Told = []
+        output: Told = []
         async with calling(self.services, self.model) as call:
             for sentence in SENTENCES:
                 call.listener.heard.clear()
                 await call.say(spoken(sentence))
                 await call.listener.until(LLMFullResponseEndFrame)
                 frames = [one for one in call.listener.heard if isinstance(one, BrainEventFrame)]
-                told.append([one.event.model_dump(mode="json", exclude_none=True) for one in frames])
-        return told
+                output.append([one.event.model_dump(mode="json", exclude_none=True) for one in frames])
+        return output
 
 
 WAYS: dict[str, Callable[[Entrance], Awaitable[Told]]] = {
@@ -149,12 +149,12 @@ async def test_the_same_sentences_tell_the_same_over_every_way_in(settings: Sett
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
         async with opened(chosen) as services:
             entrance = Entrance(chosen, services, model)
-            wanted = await entrance.in_this_process()
-            told = await WAYS[way](entrance)
+            expected = await entrance.in_this_process()
+            output = await WAYS[way](entrance)
             await services.turns.close()
         assert len(model.asked) == 2 * len(SCRIPT)
-    assert [_plain(events, way) for events in told] == [_plain(events, way) for events in wanted]
-    failing, talking = wanted
+    assert [_plain(events, way) for events in output] == [_plain(events, way) for events in expected]
+    failing, talking = expected
     assert [event["type"] for event in failing] == ["turn", "understood", "tool_call", "error", "done"]
     assert failing[-2]["message"] == "There is no video yet." and failing[-2]["hint"]
     kinds = [event["type"] for event in talking if event["type"] != "text_part"]
@@ -164,10 +164,10 @@ async def test_the_same_sentences_tell_the_same_over_every_way_in(settings: Sett
 
 def _plain(events: Sequence[Event], way: str) -> list[Event]:
     """Without what is another in each turn; one after the other, the parts of a text are that text."""
-    told: list[Event] = []
+    output: list[Event] = []
     for event in events:
-        if event["type"] == "text_part" and told and told[-1]["type"] == "text_part":
-            told[-1]["text"] += event["text"]
+        if event["type"] == "text_part" and output and output[-1]["type"] == "text_part":
+            output[-1]["text"] += event["text"]
         else:
-            told.append({name: value for name, value in event.items() if name not in OF_ONE_TURN})
-    return [event for event in told if way not in AT_ONCE or event["type"] != "text_part"]
+            output.append({name: value for name, value in event.items() if name not in OF_ONE_TURN})
+    return [event for event in output if way not in AT_ONCE or event["type"] != "text_part"]

@@ -26,8 +26,8 @@ async def talk(services: Services, session_ids: list[str]) -> int:
         for sentence in SENTENCES:
             conversation = await services.brain.sessions.open(asker, session_ids[number] or None)
             session_ids[number] = conversation.id
-            told = await services.turns.ask(conversation, sentence)
-            async for _ in told:
+            output = await services.turns.ask(conversation, sentence)
+            async for _ in output:
                 pass
 
     await asyncio.gather(*(person(number) for number in range(PEOPLE)))

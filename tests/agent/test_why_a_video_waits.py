@@ -57,34 +57,34 @@ async def test_nobody_makes_videos_is_a_reason(talk: Conversing) -> None:
 
 
 async def test_the_reason_of_the_farm_is_told(talk: Conversing) -> None:
-    made = result(await talk.say("Have Nova say: one"))["render_id"]
+    created = result(await talk.say("Have Nova say: one"))["render_id"]
     reason = "waits: no node has 12 GiB of free GPU memory; node-3 will in about 4 minutes"
-    await put(talk.services, made, state="placed", waits=reason)
-    said = await talk.told("What is it waiting for?")
-    assert said == f"“one” ({made}) is waiting for a worker. It waits: {reason.removeprefix('waits: ')}."
+    await put(talk.services, created, state="placed", waits=reason)
+    reply = await talk.told("What is it waiting for?")
+    assert reply == f"“one” ({created}) is waiting for a worker. It waits: {reason.removeprefix('waits: ')}."
 
 
 async def test_how_far_a_running_one_is(talk: Conversing) -> None:
-    made = result(await talk.say("Have Nova say: one"))["render_id"]
-    await put(talk.services, made, state="running", progress={"frames_done": 30, "frames_total": 90})
-    said = await talk.told("why is it not done yet?")
-    assert said == f"“one” ({made}) is being made. Frame 30 of 90."
+    created = result(await talk.say("Have Nova say: one"))["render_id"]
+    await put(talk.services, created, state="running", progress={"frames_done": 30, "frames_total": 90})
+    reply = await talk.told("why is it not done yet?")
+    assert reply == f"“one” ({created}) is being made. Frame 30 of 90."
 
 
 async def test_which_scene_failed_and_why(talk: Conversing) -> None:
-    made = result(await talk.say("Make a two-scene video about tides with Nova: One. Two."))["render_id"]
-    await fail_scene(talk.services, made, position=1, of=2)
-    said = await talk.told("Why did it fail?")
-    assert "has failed. Scene 2 of 2: No machine has a card with 12 GiB. It was tried 3 times." in said
-    assert "Add one to the farm. Say “retry it” to try again." in said
+    created = result(await talk.say("Make a two-scene video about tides with Nova: One. Two."))["render_id"]
+    await fail_scene(talk.services, created, position=1, of=2)
+    reply = await talk.told("Why did it fail?")
+    assert "has failed. Scene 2 of 2: No machine has a card with 12 GiB. It was tried 3 times." in reply
+    assert "Add one to the farm. Say “retry it” to try again." in reply
 
 
 async def test_a_failed_one_is_tried_again_and_waits_anew(talk: Conversing) -> None:
-    made = result(await talk.say("Have Nova say: one"))["render_id"]
-    await put(talk.services, made, state="failed", error=CARD)
+    created = result(await talk.say("Have Nova say: one"))["render_id"]
+    await put(talk.services, created, state="failed", error=CARD)
     again = result(await talk.say("Try again"))
-    assert (again["render_id"], again["state"]) == (made, "queued")
-    assert (await talk.services.studio.renders.get(made)).attempt == 2
+    assert (again["render_id"], again["state"]) == (created, "queued")
+    assert (await talk.services.studio.renders.get(created)).attempt == 2
 
 
 async def test_one_that_is_not_over_is_not_tried_again(talk: Conversing) -> None:

@@ -163,19 +163,19 @@ async def test_a_sentence_a_call_a_decision_and_an_effect_are_one_story(services
         conversation = await services.brain.sessions.open(ADA)
         events = await answer(services.brain, conversation, "Make a video where Nova says: Hello there.")
     assert events
-    (made,) = await services.studio.renders.list()
-    await services.studio.renders.cancel(made.id)
-    story = await services.audit.trail(made.id)
-    assert {line.trace_id for line in story.lines} == {one}
-    assert [line.kind for line in story.lines] == [
+    (created,) = await services.studio.renders.list()
+    await services.studio.renders.cancel(created.id)
+    trail = await services.audit.trail(created.id)
+    assert {line.trace_id for line in trail.lines} == {one}
+    assert [line.kind for line in trail.lines] == [
         "utterance.said",
         "tool.called",
         "policy.decided",
         "tool.ended",
         "render.cancelled",
     ]
-    assert story.lines[0].data["text"] == "Make a video where Nova says: Hello there."
-    assert story.lines[3].data["made"] == {"render_id": made.id}
+    assert trail.lines[0].data["text"] == "Make a video where Nova says: Hello there."
+    assert trail.lines[3].data["made"] == {"render_id": created.id}
     assert (await services.audit.verify()).broken_at is None
 
 

@@ -78,13 +78,19 @@ def asking(settings: Settings) -> Asking:
 
 async def test_a_topic_becomes_scenes_and_a_video(asking: Asking) -> None:
     async with asking(Call("write_scenes", TIDES)) as talk:
-        made = result(await talk.say(SENTENCE))
-        scenes = await talk.scenes(made["project_id"])
+        created = result(await talk.say(SENTENCE))
+        scenes = await talk.scenes(created["project_id"])
         assert [scene.script for scene in scenes] == [scene["script"] for scene in TIDES["scenes"]]  # type: ignore[index]
-        assert (made["project"], made["written_by"], made["state"]) == ("How tides work", "model", "queued")
+        assert (created["project"], created["written_by"], created["state"]) == (
+            "How tides work",
+            "model",
+            "queued",
+        )
         assert scenes[0].overlays[0].model_dump()["text"] == "The moon"
         assert scenes[0].background is not None
-        assert (await talk.services.studio.renders.get(made["render_id"])).project_id == made["project_id"]
+        assert (await talk.services.studio.renders.get(created["render_id"])).project_id == created[
+            "project_id"
+        ]
         assert "It waits" in await talk.told("why is it waiting?")
 
 
@@ -92,25 +98,25 @@ async def test_the_model_sees_the_wish_and_nothing_of_the_conversation(asking: A
     async with asking(Call("write_scenes", TIDES)) as talk:
         await talk.say("Have Nova say: my secret words")
         await talk.say(SENTENCE)
-        [asked] = talk.model.asked
-    wish = json.loads(asked["messages"][1]["content"])
-    assert (wish["topic"], wish["scenes"], wish["speaker"]) == ("tides", 3, "Nova")
-    assert "secret" not in json.dumps(asked)
-    assert [tool["function"]["name"] for tool in asked["tools"]] == ["write_scenes"]
+        [arguments] = talk.model.asked
+    request = json.loads(arguments["messages"][1]["content"])
+    assert (request["topic"], request["scenes"], request["speaker"]) == ("tides", 3, "Nova")
+    assert "secret" not in json.dumps(arguments)
+    assert [tool["function"]["name"] for tool in arguments["tools"]] == ["write_scenes"]
 
 
 async def test_a_model_that_calls_no_tools_may_answer_in_json(asking: Asking) -> None:
     async with asking(Say(f"Here you are:\n```json\n{json.dumps(TIDES)}\n```")) as talk:
-        made = result(await talk.say(SENTENCE))
-        assert len(await talk.scenes(made["project_id"])) == 3
+        created = result(await talk.say(SENTENCE))
+        assert len(await talk.scenes(created["project_id"])) == 3
 
 
 async def test_what_is_wrong_goes_back_to_the_model(asking: Asking) -> None:
     two = {**TIDES, "scenes": TIDES["scenes"][:2]}  # type: ignore[index]
     async with asking(Say("Of course!"), Call("write_scenes", two), Call("write_scenes", TIDES)) as talk:
-        made = result(await talk.say(SENTENCE))
-        assert len(made["scenes"]) == 3
-        corrections = [asked["messages"][-1]["content"] for asked in talk.model.asked[1:]]
+        created = result(await talk.say(SENTENCE))
+        assert len(created["scenes"]) == 3
+        corrections = [request["messages"][-1]["content"] for request in talk.model.asked[1:]]
     assert "no JSON" in corrections[0]
     assert "There are 2 scenes, and 3 are wanted." in corrections[1]
 
@@ -135,9 +141,9 @@ async def test_a_model_that_never_writes_one_is_given_up_and_nothing_is_made(
     asking: Asking, wrong: Script
 ) -> None:
     async with asking(wrong) as talk:
-        told = failure(await talk.say(SENTENCE))
-        assert told.code == "writing.unusable"
-        assert "give the text yourself" in told.hint
+        reply = failure(await talk.say(SENTENCE))
+        assert reply.code == "writing.unusable"
+        assert "give the text yourself" in reply.hint
         assert len(talk.model.asked) == 3
         assert await talk.nothing_is_there()
 
@@ -161,10 +167,10 @@ async def test_a_model_that_says_nothing_is_not_waited_for_beyond_the_limit(aski
 
 async def test_a_given_text_is_not_shown_to_the_model(asking: Asking) -> None:
     async with asking(Call("write_scenes", TIDES)) as talk:
-        made = result(
+        created = result(
             await talk.say("Make a two-scene video about tides with Nova from this text: One. Two.")
         )
-        assert [scene["script"] for scene in made["scenes"]] == ["One.", "Two."]
+        assert [scene["script"] for scene in created["scenes"]] == ["One.", "Two."]
         assert talk.model.asked == []
 
 
@@ -182,19 +188,19 @@ async def test_orders_in_what_the_model_wrote_are_only_spoken(asking: Asking) ->
 async def test_a_model_in_conversation_calls_the_tool_when_the_person_asks_for_a_video(
     asking: Asking,
 ) -> None:
-    wish = Call("write_script", {"action": "film", "topic": "tides", "scenes": 3, "persona": "Nova"})
-    async with asking(wish, Call("write_scenes", TIDES), Say("I am making it.")) as talk:
+    request = Call("write_script", {"action": "film", "topic": "tides", "scenes": 3, "persona": "Nova"})
+    async with asking(request, Call("write_scenes", TIDES), Say("I am making it.")) as talk:
         events = await talk.say(
             "could you possibly make some lovely video for my class, on tides, three parts"
         )
-        made = result(events)
-        assert (made["written_by"], len(made["scenes"])) == ("model", 3)
+        created = result(events)
+        assert (created["written_by"], len(created["scenes"])) == ("model", 3)
 
 
 async def test_a_dry_run_asks_no_model(asking: Asking) -> None:
     async with asking(Call("write_scenes", TIDES)) as talk:
         services = talk.services
-        context = ToolContext(talk.principal, "ses_1", services.deciding._services, dry_run=True)
+        context = ToolContext(talk.principal, "ses_1", services.decisions._services, dry_run=True)
         arguments = {"action": "film", "topic": "tides"}
         planned = await services.brain.toolset.run(
             context, prepare_call(services.brain.toolset, write_script.name, arguments)

@@ -31,7 +31,7 @@ async def ask(services: Services, who: Principal | None = None) -> str:
     context = ToolContext(asker, "ses_1", services.tool_services)
     call = prepare_call(services.brain.toolset, "make_render", {"script": "Hello there."})
     plan = await plan_of(context, call)
-    return (await services.deciding.approvals.request(context, call, ASK, plan)).id
+    return (await services.decisions.approvals.request(context, call, ASK, plan)).id
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ async def test_an_agreed_call_of_a_client_without_a_key_runs_with_the_role_it_ha
 ) -> None:
     viewer = Principal(id="local:mcp", name="mcp", role="viewer", kind="local")
     waiting = await ask(services, viewer)
-    await services.deciding.vote(waiting, Principal.local_admin("other"), agrees=True)
-    await services.deciding.run_approved()
-    ended = await services.deciding.approvals.get(waiting, Principal.local_admin("other"))
+    await services.decisions.vote(waiting, Principal.local_admin("other"), agrees=True)
+    await services.decisions.run_approved()
+    ended = await services.decisions.approvals.get(waiting, Principal.local_admin("other"))
     assert ended.state != "done"
     assert "render:create" in ended.outcome
     assert await services.studio.renders.list() == []
@@ -179,7 +179,7 @@ async def test_approvals_over_http(http: httpx.AsyncClient, services: Services, 
     assert (agreed.status_code, agreed.json()["state"]) == (200, "approved")
     again = await http.post(f"/api/approvals/{approval_id}/deny", json={}, headers=operator)
     assert (again.status_code, again.json()["code"]) == (409, "approval.decided")
-    await services.deciding.run_approved()
+    await services.decisions.run_approved()
     done = (await http.get(f"/api/approvals/{approval_id}", headers=editor)).json()
     assert done["state"] == "done"
     assert len(await services.studio.renders.list()) == 1
@@ -202,7 +202,7 @@ async def test_of_two_people_who_decide_at_once_one_is_told_that_it_is_decided(
         decided = (await http.get(vote, headers=people["approve"])).json()
         won = "approved" if answers[0].status_code == 200 else "denied"
         assert (decided["state"], len(decided["votes"])) == (won, 1)
-        await services.deciding.approvals.void(approval_id, "the next one has the same arguments")
+        await services.decisions.approvals.void(approval_id, "the next one has the same arguments")
 
 
 async def test_the_audit_log_over_http(http: httpx.AsyncClient, services: Services, key: Any) -> None:

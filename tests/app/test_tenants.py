@@ -309,7 +309,9 @@ async def test_the_agent_and_its_tools_know_nothing_of_it(scene: Scene, services
 async def test_events_are_told_to_their_tenant(scene: Scene, services: Services) -> None:
     readers = {
         tenant: EventReader(
-            Principal("key_x", "x", "admin", "key", tenant=tenant), services.brain.sessions, services.deciding
+            Principal("key_x", "x", "admin", "key", tenant=tenant),
+            services.brain.sessions,
+            services.decisions,
         )
         for tenant in (OWNER, RIVAL, DEFAULT_TENANT)
     }

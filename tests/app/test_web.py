@@ -174,7 +174,7 @@ async def test_what_happens_is_told_to_those_who_may_read_it(services: Services)
         ]
 
     async def seen(principal: Principal) -> list[bool]:
-        reader = EventReader(principal, services.brain.sessions, services.deciding)
+        reader = EventReader(principal, services.brain.sessions, services.decisions)
         return [await reader.may_see(one) for one in told]
 
     assert await seen(asked) == [True, False, True, True]
@@ -191,7 +191,7 @@ async def test_a_persona_s_file_that_breaks_is_told_to_those_who_may_see_it(serv
     assert (told.kind, told.data["persona"]) == ("persona.broken", "ada")
 
     async def seen(principal: Principal) -> bool:
-        return await EventReader(principal, services.brain.sessions, services.deciding).may_see(told)
+        return await EventReader(principal, services.brain.sessions, services.decisions).may_see(told)
 
     viewer = Principal("key_1", "page", "viewer", "key")
     assert await seen(viewer)

@@ -60,7 +60,7 @@ def ask_for_approval(studio: Studio, script: str) -> str:
             call = prepare_call(services.brain.toolset, "make_render", {"script": script})
             why = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))
             plan = await plan_of(context, call)
-            return (await services.deciding.approvals.request(context, call, why, plan)).id
+            return (await services.decisions.approvals.request(context, call, why, plan)).id
 
     # Playwright has an event loop of its own in this thread.
     with ThreadPoolExecutor(1) as pool:

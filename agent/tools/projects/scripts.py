@@ -19,7 +19,7 @@ from agent.tools.projects.tools import ProjectRef, SceneLine, project_named, sce
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.writing.dividing import scenes_of
-from agent.writing.scenes import MOST_SCENES, SCENES_OF_A_TOPIC, PlannedScene, Wish
+from agent.writing.scenes import MOST_SCENES, SCENES_OF_A_TOPIC, PlannedScene, ScriptBrief
 from soundstage.errors import NotFound, SoundstageError
 from studio.personas.schemas import Persona
 from studio.projects.schemas import ProjectDraft, ProjectView
@@ -171,17 +171,17 @@ async def write_script(context: ToolContext, request: WriteScript) -> ScriptMade
     if not scenes:
         count = request.scenes or SCENES_OF_A_TOPIC
         author = context.services.author
-        wish = Wish(
+        brief = ScriptBrief(
             topic=(request.topic or "").strip(),
             scenes=count,
             speaker=plot.persona.name,
             language=plot.persona.style.language,
         )
-        written = None if author is None else await author.write(wish)
+        written = None if author is None else await author.write(brief)
         if written is None:
             scenes, written_by = tuple(PlannedScene(title=f"Scene {n + 1}") for n in range(count)), "nobody"
         else:
-            scenes, written_by = written.planned(), "model"
+            scenes, written_by = written.scene_plan(), "model"
             title = request.title or (title if plot.project is not None else written.title)
     project = plot.project or await _project(context, request, plot.persona, title)
     made = await context.services.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])

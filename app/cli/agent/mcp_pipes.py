@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.stdio import stdio_server
 
 from agent.mcp.calls import McpCalls
-from agent.mcp.stdio import serve_stdio
+from agent.mcp.server import serve_stdio
 from app.cli.connection import connected, trusted
 from app.cli.saved_logins import Login
 from app.cli.studio_api import TIMEOUT_S

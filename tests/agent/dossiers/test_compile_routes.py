@@ -36,17 +36,21 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     headers = await log_in_locally(services.policy)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8000", headers=headers
-    ) as made:
-        yield made
+    ) as created:
+        yield created
 
 
 async def test_a_dossier_is_compiled_and_nothing_is_saved(client: httpx.AsyncClient, sample: Any) -> None:
     for body in (sample, {"dossier_json": sample}):
         answer = await client.post("/api/compile", json=body)
         assert answer.status_code == 200, answer.text
-        made = answer.json()
-        assert (made["success"], made["agent_id"], made["saved"]) == (True, "tide-station-desk", False)
-        assert "name: Tide Station Desk" in made["agent_yaml"] and made["workflow"]["steps"]
+        created = answer.json()
+        assert (created["success"], created["agent_id"], created["saved"]) == (
+            True,
+            "tide-station-desk",
+            False,
+        )
+        assert "name: Tide Station Desk" in created["agent_yaml"] and created["workflow"]["steps"]
     assert (await client.get("/api/personas/tide-station-desk")).status_code == 404
 
 
@@ -77,8 +81,8 @@ async def test_whoever_may_only_make_personas_takes_the_place_of_none(
 ) -> None:
     async with services.database.transaction() as session:
         request = KeyRequest(name="maker", role="editor", scopes=["persona:create", "persona:read"])
-        made = await services.policy.keys.create(session, request, Principal.local_admin())
-    headers = {"Authorization": f"Bearer {made.key}"}
+        created = await services.policy.keys.create(session, request, Principal.local_admin())
+    headers = {"Authorization": f"Bearer {created.key}"}
     file = {"file": ("a.json", SAMPLE.read_bytes(), "application/json")}
     body: dict[str, Any] = {"files": file} if "upload" in path else {"json": sample}
     assert (await client.post(path, headers=headers, **body)).status_code == 200
@@ -162,6 +166,8 @@ async def test_uploads_that_hold_no_file_are_refused(client: httpx.AsyncClient) 
 async def test_a_viewer_compiles_nothing(client: httpx.AsyncClient, services: Services, sample: Any) -> None:
     async with services.database.transaction() as session:
         request = KeyRequest(name="viewer", role="viewer")
-        made = await services.policy.keys.create(session, request, Principal.local_admin())
-    answer = await client.post("/api/compile", json=sample, headers={"Authorization": f"Bearer {made.key}"})
+        created = await services.policy.keys.create(session, request, Principal.local_admin())
+    answer = await client.post(
+        "/api/compile", json=sample, headers={"Authorization": f"Bearer {created.key}"}
+    )
     assert answer.status_code == 403

@@ -11,7 +11,7 @@ import pytest
 
 from agent.dossiers.compiling import compile_bytes, compile_dossier
 from agent.dossiers.json_schema import example_of
-from agent.dossiers.problems import MOST_TOLD, BadDossier, pointer_of
+from agent.dossiers.problems import MAX_PROBLEMS, BadDossier, pointer_of
 from agent.dossiers.reading import MAX_BYTES, MAX_DEPTH
 from studio.personas.yaml_source import parse_persona
 
@@ -32,16 +32,16 @@ def problems(value: Any) -> dict[str, str]:
 
 
 def test_the_sample_becomes_a_persona_a_workflow_and_a_mock_api(dossier: dict[str, Any]) -> None:
-    made = compile_bytes(SAMPLE.read_bytes())
-    persona = parse_persona(made.agent_yaml, "made.yaml")
+    created = compile_bytes(SAMPLE.read_bytes())
+    persona = parse_persona(created.agent_yaml, "made.yaml")
     assert (persona.id, persona.name, persona.tools) == ("tide-station-desk", "Tide Station Desk", ())
     assert "tides" in persona.description and persona.title.startswith("Desk, Storm watch")
 
-    steps = {step.id: step for step in made.workflow.steps}
-    assert [step.priority for step in made.workflow.steps] == [10, 9, 5, 4, 3]
-    assert made.workflow.start == "watch-surge"
+    steps = {step.id: step for step in created.workflow.steps}
+    assert [step.priority for step in created.workflow.steps] == [10, 9, 5, 4, 3]
+    assert created.workflow.start == "watch-surge"
     assert steps["watch-surge"].next == "take-request" and steps["take-request"].next == "withdraw"
-    assert made.workflow.reacts == ("answer-tide", "judge")
+    assert created.workflow.reacts == ("answer-tide", "judge")
     assert steps["watch-surge"].when == ("height_cm > `450`",)
     [tide] = steps["answer-tide"].calls
     assert (tide.kind, tide.target, tide.path, tide.retries) == (
@@ -60,10 +60,12 @@ def test_the_sample_becomes_a_persona_a_workflow_and_a_mock_api(dossier: dict[st
     assert (judge.kind, judge.path) == ("script", "/stubs/judge-a-request")
     for step in steps.values():
         for call in step.calls:
-            assert made.api["paths"][call.path][call.method.lower()]["operationId"] == call.operation
-    answer = made.api["paths"]["/functions/tideat"]["post"]["responses"]["200"]["content"]["application/json"]
+            assert created.api["paths"][call.path][call.method.lower()]["operationId"] == call.operation
+    answer = created.api["paths"]["/functions/tideat"]["post"]["responses"]["200"]["content"][
+        "application/json"
+    ]
     assert answer["example"] == {"height_cm": 214, "rising": True, "next_high": "2026-01-31T12:00:00Z"}
-    assert len(made.warnings) == 2 and made == compile_dossier({"dossier_json": dossier})
+    assert len(created.warnings) == 2 and created == compile_dossier({"dossier_json": dossier})
 
 
 def test_what_a_dossier_says_never_becomes_code_or_a_path(dossier: dict[str, Any]) -> None:
@@ -75,19 +77,19 @@ def test_what_a_dossier_says_never_becomes_code_or_a_path(dossier: dict[str, Any
     definitions["functionCatalogEntries"][0]["name"] = evil
     definitions["endpoints"][0]["name"] = "/../admin?x=1#y"
     definitions["agenticTriplets"][0]["tripletId"] = "tri-../../x"
-    made = compile_dossier(changed)
-    assert made.agent_id == "etc-passwd-7-7-drop"
-    for path in made.api["paths"]:
+    created = compile_dossier(changed)
+    assert created.agent_id == "etc-passwd-7-7-drop"
+    for path in created.api["paths"]:
         assert set(path) <= set("abcdefghijklmnopqrstuvwxyz0123456789-/") and ".." not in path
-    assert "OS_SYSTEM" not in made.model_dump_json(), "scripts are left out"
-    assert parse_persona(made.agent_yaml, "x.yaml").name == "../../etc/passwd {{ 7*7 }}; DROP"
+    assert "OS_SYSTEM" not in created.model_dump_json(), "scripts are left out"
+    assert parse_persona(created.agent_yaml, "x.yaml").name == "../../etc/passwd {{ 7*7 }}; DROP"
 
 
 def test_two_functions_of_one_name_get_two_paths(dossier: dict[str, Any]) -> None:
     for function in dossier["dossierSpecificDefinitions"]["functionCatalogEntries"]:
         function["name"] = "Ask"
-    made = compile_dossier(dossier)
-    assert {"/functions/ask", "/functions/ask-2", "/functions/ask-3"} <= made.api["paths"].keys()
+    created = compile_dossier(dossier)
+    assert {"/functions/ask", "/functions/ask-2", "/functions/ask-3"} <= created.api["paths"].keys()
 
 
 def test_every_fault_is_told_at_once_with_its_place(dossier: dict[str, Any]) -> None:
@@ -109,10 +111,10 @@ def test_every_fault_is_told_at_once_with_its_place(dossier: dict[str, Any]) -> 
     functions[0]["inputSchema"]["properties"]["a/b~c"] = {"type": "text"}
     functions[1]["outputSchema"] = []
     definitions["entities"][0]["name"] = ""
-    told = problems(dossier)
+    output = problems(dossier)
     base = "/dossierSpecificDefinitions"
     sent = f"{base}/tripletFunctionMatrixEntries/3/executionBinding/endpointExecutionBinding"
-    wanted = {
+    expected = {
         "/header": "`dossierId` is missing",
         "/header/disSpecificationRef": "1.6.0 is understood here",
         "/header/version": "no version",
@@ -129,9 +131,9 @@ def test_every_fault_is_told_at_once_with_its_place(dossier: dict[str, Any]) -> 
         f"{base}/functionCatalogEntries/1/outputSchema": "must be an object",
         f"{base}/entities/0/name": "empty",
     }
-    assert told.keys() == wanted.keys()
-    for pointer, sentence in wanted.items():
-        assert sentence in told[pointer], told[pointer]
+    assert output.keys() == expected.keys()
+    for pointer, sentence in expected.items():
+        assert sentence in output[pointer], output[pointer]
 
 
 @pytest.mark.parametrize(
@@ -168,16 +170,16 @@ def test_names_that_mean_nothing_are_warnings_with_what_was_meant(dossier: dict[
     definitions["AgenticTriplets"] = definitions.pop("agenticTriplets")
     definitions["entitees"] = []
     dossier["header"]["colour"] = "red"
-    told = {problem.pointer: problem for problem in compile_dossier(dossier).warnings}
-    assert told["/dossierSpecificDefinitions/entitees"].hint == "Did you mean `entities`?"
-    assert "/header/colour" in told
+    output = {problem.pointer: problem for problem in compile_dossier(dossier).warnings}
+    assert output["/dossierSpecificDefinitions/entitees"].hint == "Did you mean `entities`?"
+    assert "/header/colour" in output
 
 
 def test_only_so_many_unknown_names_are_told_one_by_one(dossier: dict[str, Any]) -> None:
     dossier["header"] |= {f"strange{number}": 1 for number in range(5000)}
-    told = [one for one in compile_dossier(dossier).warnings if one.pointer.startswith("/header")]
-    assert len(told) == MOST_TOLD + 1
-    assert told[-1].message == f"{5000 - MOST_TOLD} more names are not known here."
+    output = [one for one in compile_dossier(dossier).warnings if one.pointer.startswith("/header")]
+    assert len(output) == MAX_PROBLEMS + 1
+    assert output[-1].message == f"{5000 - MAX_PROBLEMS} more names are not known here."
 
 
 def test_lists_within_lists_make_no_example_that_is_many_times_their_schema() -> None:

@@ -68,8 +68,8 @@ async def test_a_wrong_body_is_told_with_its_place(
 
 async def test_bounds_of_numbers_hold(mock: httpx.AsyncClient) -> None:
     body = {"boat": "Ada", "length_m": 1, "nights": 1.5, "extras": ["power", "wine"]}
-    told = (await mock.post("/functions/request-mooring", json=body)).json()["errors"]
-    assert [problem["pointer"] for problem in told] == ["/length_m", "/nights", "/extras/1"]
+    output = (await mock.post("/functions/request-mooring", json=body)).json()["errors"]
+    assert [problem["pointer"] for problem in output] == ["/length_m", "/nights", "/extras/1"]
 
 
 async def test_what_is_not_in_the_document_is_not_served(mock: httpx.AsyncClient) -> None:

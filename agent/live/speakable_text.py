@@ -1,4 +1,4 @@
-"""What of an answer is said aloud: whole sentences up to a limit, without marks; used by live sessions."""
+"""Reduces an answer to the text for the voice: whole sentences up to a limit, without marks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _ADDRESS = re.compile(r"https?://\S+|/api/\S+")
 _END = re.compile(r"[.!?…:;]\s|\n")
 
 
-def spoken_text(answer: str) -> str:
-    """The text for the voice; "" when nothing in it can be said.
+def speakable_text(answer: str) -> str:
+    """Returns the text for the voice; "" when nothing in it can be spoken.
 
     Addresses and marks (which the voice would take for its own) are left out, lines become sentences.
     """
     lines = []
     for line in answer.splitlines():
-        said = " ".join(_MARKS.sub(" ", _ADDRESS.sub(" ", line)).split())
-        if is_spoken(said):
-            lines.append(said if said[-1] in ".!?…:;," else said + ".")
+        sentence = " ".join(_MARKS.sub(" ", _ADDRESS.sub(" ", line)).split())
+        if is_spoken(sentence):
+            lines.append(sentence if sentence[-1] in ".!?…:;," else sentence + ".")
     text = " ".join(lines)
     if len(text) <= MOST_CHARS:
         return text
     cut = text[:MOST_CHARS]
     ends = [found.end() for found in _END.finditer(cut)]
-    kept = cut[: ends[-1]] if ends else cut.rpartition(" ")[0] or cut
-    kept = kept.rstrip(" ,;:")
-    return f"{kept}{'' if kept[-1:] in '.!?…' else '.'} {MORE}"
+    shortened = cut[: ends[-1]] if ends else cut.rpartition(" ")[0] or cut
+    shortened = shortened.rstrip(" ,;:")
+    return f"{shortened}{'' if shortened[-1:] in '.!?…' else '.'} {MORE}"

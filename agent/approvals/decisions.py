@@ -1,4 +1,4 @@
-"""Votes by those with the right, and the calls that were agreed to; behind the routes and the CLI."""
+"""Takes votes on approvals and runs approved calls; behind the routes and the CLI."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LOOK_EVERY_S = 2.0
 AGAIN_AFTER_S = 30.0
 LATER = frozenset({429, 503})
 """Status of errors that pass by themselves: too many calls, a busy database, a policy out of reach."""
-Known = Callable[[Approval], Awaitable[Principal | None]]
-"""Who asked, with the rights they have now; None when they have none any more."""
+FindRequester = Callable[[Approval], Awaitable[Principal | None]]
+"""Returns the requester with their present permissions; None without any."""
 
 
-class Deciding:
-    """Votes, and runs what enough people agreed to: also what was agreed to while no process was there."""
+class ApprovalDecisions:
+    """Takes votes and runs approved calls, also those that were approved while no process ran."""
 
     def __init__(
         self,
@@ -33,13 +33,13 @@ class Deciding:
         decider: Decider,
         toolset: Toolset,
         services: ToolServices,
-        known: Known,
+        find_requester: FindRequester,
     ) -> None:
         self.approvals = approvals
         self._decider = decider
         self._toolset = toolset
         self._services = services
-        self._known = known
+        self._find_requester = find_requester
         self._log = get_logger(__name__)
         self._postponed = False
         self._worker = Worker("agreed calls", self._look, poll_s=LOOK_EVERY_S)
@@ -52,10 +52,10 @@ class Deciding:
         agrees: bool,
         reason: str = "",
     ) -> ApprovalOut:
-        """Raises Forbidden for somebody who might not make the call themselves."""
-        wanted = await self.approvals.get(approval_id, principal)
-        if agrees and wanted.tool in self._toolset.tools:
-            call = prepare_call(self._toolset, wanted.tool, wanted.arguments)
+        """Adds a vote. Raises Forbidden for a principal without the permission of the call itself."""
+        approval = await self.approvals.get(approval_id, principal)
+        if agrees and approval.tool in self._toolset.tools:
+            call = prepare_call(self._toolset, approval.tool, approval.arguments)
             await self._decider.require(principal, Action("route", "approvals", call.act.permission))
         out = await self.approvals.vote(approval_id, principal, agrees=agrees, reason=reason)
         self._worker.wake()
@@ -66,14 +66,14 @@ class Deciding:
         await self._worker.start()
 
     async def close(self) -> None:
-        """Ends the background work; a call that runs just now is noted as cut off."""
+        """Ends the background work; a call that runs now is recorded as cut off."""
         await self._worker.close()
 
     async def run_approved(self) -> int:
-        """Runs everything that may run now, once; gives how many calls that were."""
+        """Runs the approved calls once, and returns their number."""
         self._postponed = False
         await self.approvals.sweep()
-        waiting = await self.approvals.approved()
+        waiting = await self.approvals.list_approved()
         for row in waiting:
             with trace(row.trace_id):
                 await self._run(row)
@@ -84,8 +84,8 @@ class Deciding:
         return AGAIN_AFTER_S if self._postponed else None
 
     async def _run(self, row: Approval) -> None:
-        """The wrapper in the toolset claims the approval; here only the call is made again."""
-        principal = await self._known(row)
+        """Runs the call again; the wrapper in the toolset claims the approval."""
+        principal = await self._find_requester(row)
         if principal is None:
             await self.approvals.void(row.id, "whoever asked has no key any more")
             return
@@ -106,7 +106,7 @@ class Deciding:
                 # Nothing is wrong with the call: it waits for a later round, or until it expires.
                 self._postponed = True
                 return
-            # A refusal before the claim would be met again for ever.
+            # A refusal before the claim would repeat in every round.
             await self.approvals.void(row.id, f"{error.code}: {error.message}")
         except Exception:
             # A fault of one tool must not keep the others waiting; the wrapper has noted that it failed.
