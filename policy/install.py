@@ -30,6 +30,7 @@ from policy.start_links import StartLinks
 from soundstage.body_limits import install_body_limits
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.routers import add_routers
 from soundstage.settings import LimitSettings, PolicySettings, Settings
 
 
@@ -114,10 +115,8 @@ def install_policy(
     """
     app.state.policy = policy
     app.state.public_paths = dict(public or {})
-    app.include_router(keys_router(policy.db, policy.keys))
-    app.include_router(
-        login_router(policy.authenticator, policy.sessions, policy.links, https=policy.name.https)
-    )
+    login = login_router(policy.authenticator, policy.sessions, policy.links, https=policy.name.https)
+    add_routers(app, keys_router(policy.db, policy.keys), login)
     describe_permissions(app)
     install_body_limits(
         app,

@@ -14,6 +14,7 @@ from provisioning_api.throttling import THROTTLED, Throttle
 from provisioning_api.wiring import Provisioning
 from soundstage.errors import install_error_handlers
 from soundstage.http.loops import install_loop_refusal
+from soundstage.routers import add_routers
 from soundstage.telemetry import Metrics, install_telemetry, metrics_router
 
 DESCRIPTION = "From power-on to ready: machines, enrolment, boot scripts and runs of Ansible."
@@ -45,9 +46,7 @@ def create_provisioning_app(
         redoc_url=None,
     )
     app.state.provisioning = services
-    for router in routers():
-        app.include_router(router)
-    app.include_router(metrics_router(metrics, [Depends(require_permission("metrics:read"))]))
+    add_routers(app, *routers(), metrics_router(metrics, [Depends(require_permission("metrics:read"))]))
     install_policy(
         app, policy, public={"/openapi.json": "the description of the API is no secret"}, keyless=THROTTLED
     )

@@ -39,6 +39,7 @@ from policy.audit.routes import audit_router
 from soundstage.compression import Compression
 from soundstage.errors import install_error_handlers
 from soundstage.http.loops import install_loop_refusal
+from soundstage.routers import add_routers
 from soundstage.settings import Settings
 from soundstage.telemetry import install_telemetry, metrics_router
 from studio.routes import routers
@@ -110,15 +111,15 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.studio = services.studio
-    for router in routers():
-        app.include_router(router)
-    app.include_router(chat_router(services.brain, services.watch, services.turns, services.experts))
-    app.include_router(approvals_router(services.decisions))
-    app.include_router(audit_router(services.audit))
-    app.include_router(socket_router(services.brain, services.turns))
-    app.include_router(memory_router(services.memory))
-    app.include_router(snapshot_router(services.snapshots))
-    app.include_router(
+    add_routers(app, *routers())
+    add_routers(app, chat_router(services.brain, services.watch, services.turns, services.experts))
+    add_routers(app, approvals_router(services.decisions))
+    add_routers(app, audit_router(services.audit))
+    add_routers(app, socket_router(services.brain, services.turns))
+    add_routers(app, memory_router(services.memory))
+    add_routers(app, snapshot_router(services.snapshots))
+    add_routers(
+        app,
         status_router(
             services.brain.sessions,
             services.memory,
@@ -126,34 +127,35 @@ def create_app(services: Services) -> FastAPI:
             services.studio.renders,
             tools=len(services.brain.toolset.tools),
             has_model=asks_models(services.settings),
-        )
+        ),
     )
-    app.include_router(event_router(services.events, services.brain.sessions, services.decisions))
-    app.include_router(farm_router(services.settings, services.tool_services))
-    app.include_router(
+    add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))
+    add_routers(app, farm_router(services.settings, services.tool_services))
+    add_routers(
+        app,
         installation_router(
             services.settings, services.database, services.blobs, services.own_personas, services.audit
-        )
+        ),
     )
     public_url = services.settings.http.public_url
     dossiers = DossierRegistry(services.studio.library)
-    app.include_router(compile_router(dossiers))
+    add_routers(app, compile_router(dossiers))
     agents = AgentRegistry(
         services.studio.library,
         services.studio.persona_health,
         dossiers,
         services.studio.persona_validation,
     )
-    app.include_router(agents_router(agents))
-    app.include_router(live_router(services.live, str(public_url) if public_url else None))
-    app.include_router(mcp_router(mcp))
-    app.include_router(page_router(https_port=_https_port(services.settings)))
-    app.include_router(authority_router(services.settings))
-    app.include_router(docs_router())
-    app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
+    add_routers(app, agents_router(agents))
+    add_routers(app, live_router(services.live, str(public_url) if public_url else None))
+    add_routers(app, mcp_router(mcp))
+    add_routers(app, page_router(https_port=_https_port(services.settings)))
+    add_routers(app, authority_router(services.settings))
+    add_routers(app, docs_router())
+    add_routers(app, metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
     own_tokens: dict[str, Admission] = {}
     if (transfer := services.farm.transfer) is not None:
-        app.include_router(transfer_router(transfer, upload_mib=services.settings.limits.upload_mib))
+        add_routers(app, transfer_router(transfer, upload_mib=services.settings.limits.upload_mib))
         own_tokens[TRANSFER_PREFIX] = TransferAdmission(transfer)
     install_policy(
         app,
