@@ -66,10 +66,6 @@ class PowerOn:
         self._sockets: list[socket.socket] = []
 
     @property
-    def api_log(self) -> str:
-        return (self.folder / "api.log").read_text(errors="replace")
-
-    @property
     def dhcp_log(self) -> str:
         return (self.folder / "dnsmasq.log").read_text(errors="replace")
 

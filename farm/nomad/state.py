@@ -4,10 +4,11 @@ of Nomad and of the workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from farm.nomad.background_tasks import BackgroundTasks
 from farm.nomad.client import NomadClient
 from farm.nomad.inflight import InFlightTask
 from farm.nomad.placer import Placer
@@ -15,6 +16,33 @@ from farm.nomad.registration import NomadOptions, Registration
 from farm.task_registry import TaskRegistry
 from farm.tasks import SegmentTask
 from farm.transfer import TransferService
+from soundstage.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class BackgroundTasks:
+    """Logs an exception of one task and lets the others go on (asyncio.TaskGroup would cancel them)."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        # Held here, for the event loop holds tasks only weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def cancel_all(self) -> None:
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("farm.nomad.fault", exc_info=error)
 
 
 class InFlightTasks:

@@ -1,23 +1,62 @@
-"""Answers firmware, and gives out the one write that an acceptance holds."""
+"""Answers firmware and installers, and grants the one write that an acceptance allows."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from provisioning_api.artefacts.manifest import Manifest
 from provisioning_api.artefacts.service import ArtefactService
-from provisioning_api.boot.installing import machine_preseed
 from provisioning_api.boot.scripts import KERNEL, RAMDISK, Place, boot_kind, boot_script
 from provisioning_api.enrolment.ramdisks import RamdiskService
 from provisioning_api.enrolment.schemas import SignedCall
+from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState, Standing
 from provisioning_api.timeline.service import TimelineService
+from pxe.installer.plan import InstallerSettings, InstallPlan, ReportedDisk, choose_disk
+from pxe.installer.preseed import render_preseed
+from pxe.installer.ramdisk import SETTINGS
 from soundstage.database import Database, utcnow
-from soundstage.errors import NotFound
+from soundstage.errors import Conflict, NotFound
+
+
+def machine_preseed(machine: Machine, artefacts: ArtefactService) -> str:
+    """Renders the preseed. Raises NotFound when the installer is not published, Conflict when it cannot
+    install this machine.
+    """
+    settings = _settings(artefacts)
+    hardware = Hardware.model_validate(machine.hardware or {})
+    disks = [ReportedDisk(one.name, one.bytes, one.serial) for one in hardware.disks]
+    disk = choose_disk(disks, settings.least_disk_bytes)
+    return render_preseed(InstallPlan(name=machine.name, disk=disk, settings=settings))
+
+
+def _settings(artefacts: ArtefactService) -> InstallerSettings:
+    path = artefacts.path(SETTINGS)
+    content = path.read_bytes()
+    manifest = artefacts.manifest()
+    signed = manifest.find(SETTINGS) if manifest is not None else None
+    if signed is None or hashlib.sha256(content).hexdigest() != signed.sha256:
+        raise Conflict(
+            "installer.not_as_published",
+            f"{SETTINGS} was changed after it was published.",
+            "Look at what has changed in the folder of the artefacts, then `soundstage machines publish`.",
+        )
+    try:
+        return InstallerSettings.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise Conflict(
+            "installer.bad_settings",
+            f"{SETTINGS} cannot be used: {where}: {first['msg']}",
+            "Correct it, then `soundstage machines publish`.",
+        ) from error
 
 
 class WriteGrant(BaseModel):

@@ -43,9 +43,6 @@ class Machines:
     async def by_host_key(self, line: str) -> Machine | None:
         return await self._session.scalar(select(Machine).where(Machine.host_key == line))
 
-    async def by_address(self, address: str) -> Sequence[Machine]:
-        return (await self._session.scalars(select(Machine).where(Machine.address == address))).all()
-
     async def count_waiting(self) -> int:
         """Returns how many machines nobody has decided about."""
         query = select(func.count()).where(Machine.state == MachineState.DISCOVERED)

@@ -1,4 +1,4 @@
-"""One database and its transactions; made by the composition root, handed to every service."""
+"""One database, its URL and its transactions; built by the composition root, passed to every service."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, func, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
@@ -24,9 +24,47 @@ from soundstage.database.sqlite import (
     without_references,
 )
 from soundstage.database.tenants import TenantSession
-from soundstage.database.url import database_url
 from soundstage.database.writer_queue import WriterQueue
-from soundstage.errors import SoundstageError, Unavailable
+from soundstage.errors import Invalid, SoundstageError, Unavailable
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+# What asyncpg takes by these names; the rest of libpq's parameters it reads from PG* variables.
+_POSTGRESQL_PARAMETERS = frozenset({"host", "port", "ssl", "passfile", "timeout"})
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that we use. Raises Invalid, which never quotes it: it may hold a password."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise _unreadable("The database URL cannot be read.") from error
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    return _postgresql(url) if url.get_backend_name() == "postgresql" else url
+
+
+def _postgresql(url: URL) -> URL:
+    query = dict(url.query)
+    if "sslmode" in query:
+        # The name that every other program uses.
+        query["ssl"] = query.pop("sslmode")
+    if unknown := sorted(set(query) - _POSTGRESQL_PARAMETERS):
+        raise _unreadable(f"The database URL has parameters that are not known: {', '.join(unknown)}.")
+    if not url.database:
+        raise _unreadable("The database URL names no database.")
+    return url.set(query=query)
+
+
+def _unreadable(message: str) -> Invalid:
+    return Invalid(
+        "database.url_invalid",
+        message,
+        "Write sqlite:///state/soundstage.db or postgresql://user@host/name?sslmode=verify-full.",
+    )
+
 
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
