@@ -21,7 +21,7 @@ from agent.approvals.states import ApprovalState
 from agent.presentation import Blocks, page
 from agent.tools import ToolContext, ToolResult, Toolset, tool
 from agent.tools.plan import Change, Plan
-from agent.tools.record import ToolRequest
+from agent.tools.record import Act, ToolRequest
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import Guards, standard_toolset
 from app.tables import all_tables
@@ -138,17 +138,17 @@ async def staged(
         farm.wiped.append(request.machine)
         return Wiped(machine=request.machine)
 
-    @tool(effect="destructive", permission="machine:retire", undo="nothing does", plan=plan)
+    @tool(Act(effect="destructive", permission="machine:retire"), undo="nothing does", plan=plan)
     async def wipe(context: ToolContext, request: Wipe) -> Wiped:
         """Empty a machine."""
         return await run(request)
 
-    @tool(effect="destructive", permission="machine:retire", undo="nothing does", plan=plan)
+    @tool(Act(effect="destructive", permission="machine:retire"), undo="nothing does", plan=plan)
     async def wipe_all(context: ToolContext, request: Wipe) -> Wiped:
         """Empty all machines."""
         return await run(request)
 
-    @tool(effect="destructive", permission="machine:retire", undo="nothing does")
+    @tool(Act(effect="destructive", permission="machine:retire"), undo="nothing does")
     async def rotate(context: ToolContext, request: Rotate) -> Wiped:
         """Set another password."""
         farm.passwords.append(request.password)

@@ -43,7 +43,7 @@ async def test_a_conversation_is_neither_listed_nor_read_nor_gone_on_with(
         sessions.turn(ELSEWHERE, session_id, 1),
         services.turns.cancel(ELSEWHERE, session_id, 1),
         anext(services.turns.follow(ELSEWHERE, session_id, 1)),
-        services.live.heard(ELSEWHERE, session_id, "listening"),
+        services.live.set_listening(ELSEWHERE, session_id, "listening"),
         anext(services.live.follow(ELSEWHERE, session_id)),
         services.snapshots.save(ELSEWHERE, "mine", session_id),
         services.snapshots.load(ELSEWHERE, "tides"),
