@@ -80,7 +80,7 @@ class Services:
 
     @property
     def own_personas(self) -> Path:
-        """Where personas made through the API lie; the operator's are in `personas_dir`."""
+        """Returns the folder of personas made through the API; the operator's are in `personas_dir`."""
         return self.studio.library.own
 
 
@@ -184,25 +184,25 @@ def build_brain(
 
 
 def author_of(settings: Settings, experts: Router) -> Author | None:
-    """Whoever writes scripts, within the same limits as an answer."""
+    """Returns the author of scripts, within the same limits as an answer."""
     return ModelAuthor(experts, turn_limits(settings)) if asks_models(settings) else None
 
 
 def asks_models(settings: Settings) -> bool:
-    """Whether there is a language model to ask, or a Consul in which one may appear."""
+    """Returns whether a language model is set, or a Consul in which one may appear."""
     named = any(one.base_url is not None for one in (settings.llm.local, settings.llm.cloud))
     return (settings.llm.prefer != "none" and named) or settings.experts.consul_url is not None
 
 
 def turn_limits(settings: Settings) -> TurnLimits:
-    """What one answer may take of a model."""
+    """Returns the limits of one answer on a model."""
     return TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
 
 
 def asker_of(policy: Policy) -> FindRequester:
-    """Who asked for an approval, with the rights they have now."""
+    """Returns a lookup of the principal who requested an approval, with the rights of now."""
 
-    async def known(row: Approval) -> Principal | None:
+    async def find_requester(row: Approval) -> Principal | None:
         if row.requester_id.startswith(LOCAL):
             kind = cast(Kind, row.requester_kind)
             return Principal(
@@ -212,7 +212,7 @@ def asker_of(policy: Policy) -> FindRequester:
             found = await policy.keys.by_id(session, row.requester_id)
         return None if found is None else replace(found, tenant=row.tenant)
 
-    return known
+    return find_requester
 
 
 def tool_services_of(
@@ -225,7 +225,7 @@ def tool_services_of(
     audit: AuditLog,
     author: Author | None = None,
 ) -> ToolServices:
-    """What the agent's tools may reach of the studio, and of machines and farm over HTTP."""
+    """Returns the services of the studio for the agent's tools, and clients of machines and farm."""
     return ToolServices(
         renders=studio.renders,
         assets=studio.assets,

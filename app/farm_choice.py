@@ -125,10 +125,10 @@ def nomad_options(settings: Settings, control_url: str) -> NomadOptions:
 
 
 def control_url_of(settings: Settings) -> str:
-    """How workers reach the server. An address that means "all" is none that they could call."""
-    given = settings.farm.control_url or settings.http.public_url
-    if given is not None:
-        return str(given).rstrip("/")
+    """Returns the URL at which workers reach the server. A wildcard address is none that they could call."""
+    configured = settings.farm.control_url or settings.http.public_url
+    if configured is not None:
+        return str(configured).rstrip("/")
     host, port = settings.http.host, settings.http.port
     if port == 0 or host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         raise Unavailable(

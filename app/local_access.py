@@ -1,4 +1,4 @@
-"""How programs of the same user on the same machine reach a running server: two files in `state_dir/local`.
+"""Gives programs of the same user access to a running server, by two files in `state_dir/local`.
 
 `up` writes them and the commands read them. `key` holds an API key with the role admin, `server.json` says
 where the server listens. The server locks `server.json` while it runs, so a file that nobody locks is left
@@ -96,7 +96,7 @@ def write_private_file(state_dir: Path, name: str, content: str) -> Path:
     return path
 
 
-def stored_key(state_dir: Path) -> str | None:
+def read_stored_key(state_dir: Path) -> str | None:
     """Return the local key; None when there is none, or when its file was open to others."""
     path = key_path(state_dir)
     try:

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
+from app.api_client import ApiClient, Problem
 from app.local_access import read_local_access
 from policy import Principal
 from policy.acting_for import HEADER, PERMISSION, ActingFor
@@ -37,50 +37,29 @@ STREAM_TIMEOUT = httpx.Timeout(None, connect=TIMEOUT_S)
 RETRIES = Backoff(first_s=0.25, longest_s=30.0, jitter=(0.5, 1.0))
 
 
-class _Problem(BaseModel):
-    """The members of problem details (RFC 9457) that we print."""
-
-    code: str
-    detail: str
-    hint: str = ""
-
-
-class MachinesApi:
-    """One conversation. Errors come out as the server meant them: code, sentence and hint."""
+class MachinesApi(ApiClient):
+    """One connection to the provisioning API, with the person for whom it acts."""
 
     def __init__(self, client: httpx.AsyncClient, person: ActingFor | None = None) -> None:
-        self._client = client
+        super().__init__(client)
+        self._url = str(client.base_url)
         self._person = person
 
-    async def get(self, path: str, **params: Any) -> Any:
-        given = {name: value for name, value in params.items() if value is not None}
-        return _content(await self._asked("GET", path, params=given))
-
     async def page(self, path: str, **params: Any) -> Page[Any]:
-        """One page of a list, with total and the cursor of the next one."""
-        given = {name: value for name, value in params.items() if value is not None}
-        answer = await self._asked("GET", path, params=given)
-        items = _content(answer)
+        """Returns one page of a list, with total and the cursor of the next one."""
+        answer = await self._get_page(path, params)
+        items = self._content(answer)
         total = answer.headers.get(TOTAL_HEADER, "")
         link = answer.links.get("next", {}).get("url", "")
         cursor = httpx.URL(link).params.get("cursor")
         return Page(items, int(total) if total.isdigit() else len(items), cursor)
 
     async def text(self, path: str) -> str:
-        """What is no JSON: certificates and keys."""
-        return (await self._asked("GET", path)).text
+        """Returns content that is no JSON: certificates and keys."""
+        return (await self._send("GET", path)).text
 
-    async def post(self, path: str, body: Any = None) -> Any:
-        return _content(await self._asked("POST", path, json={} if body is None else body))
-
-    async def patch(self, path: str, body: Any) -> Any:
-        return _content(await self._asked("PATCH", path, json=body))
-
-    async def put(self, path: str, body: Any) -> Any:
-        return _content(await self._asked("PUT", path, json=body))
-
-    async def delete(self, path: str) -> Any:
-        return _content(await self._asked("DELETE", path))
+    async def post(self, path: str, body: Any = None, **params: Any) -> Any:
+        return await super().post(path, {} if body is None else body, **params)
 
     async def events(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """Server-sent events until the stream ends. A line that broke is taken up after the last event."""
@@ -94,9 +73,7 @@ class MachinesApi:
                 async with self._client.stream("GET", path, headers=headers, timeout=None) as answer:
                     if answer.status_code == 204:
                         return
-                    if not answer.is_success:
-                        await answer.aread()
-                        raise _error(answer)
+                    await self._check(answer)
                     async with aclosing(stream_events(answer.aiter_bytes())) as found:
                         async for event in found:
                             last, in_vain = event.id or last, 0
@@ -104,7 +81,7 @@ class MachinesApi:
                 # The stream ended by itself: asking once more says 204 when it is really over.
             except httpx.TransportError as error:
                 if not last:
-                    raise _unreachable(error, str(self._client.base_url)) from error
+                    raise self._unreachable(error) from error
 
     @asynccontextmanager
     async def stream(self, path: str, seen: int | None) -> AsyncIterator[httpx.Response]:
@@ -114,40 +91,64 @@ class MachinesApi:
             headers["Last-Event-ID"] = str(seen)
         try:
             async with self._client.stream("GET", path, headers=headers, timeout=STREAM_TIMEOUT) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise _error(answer)
+                await self._check(answer)
                 yield answer
         except httpx.ConnectError as error:
-            raise _unreachable(error, str(self._client.base_url)) from error
+            raise self._unreachable(error) from error
 
     async def require_delegation(self) -> None:
-        """Raises Forbidden (`machines.key_cannot_represent`) when the person named may not be named."""
-        await self._asked("GET", "/api/machines", named=True, params={"limit": 1})
+        """Raises Forbidden (`machines.key_cannot_represent`) when the key may not name the person."""
+        headers = {} if self._person is None else {HEADER: self._person.header()}
+        await self._send("GET", "/api/machines", headers=headers, params={"limit": 1})
 
-    async def _asked(
-        self, method: str, path: str, *, named: bool | None = None, **more: Any
+    async def _send(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> httpx.Response:
-        # What happens there belongs to the story of what is done here.
-        headers = {"traceparent": traceparent()}
         # What changes nothing is not written down either.
-        if self._person is not None and (method != "GET" if named is None else named):
-            headers[HEADER] = self._person.header()
-        try:
-            answer = await self._client.request(method, path, headers=headers, **more)
-        except httpx.DecodingError as error:
-            # It has answered, in a form that nobody can read.
-            if method == "GET":
-                raise _stranger("something unreadable") from error
-            raise _cut_off(error, str(self._client.base_url)) from error
-        except httpx.TransportError as error:
-            if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                raise _cut_off(error, str(self._client.base_url)) from error
-            raise _unreachable(error, str(self._client.base_url)) from error
-        if not answer.is_success:
-            problem = _error(answer)
-            raise _delegation_refused() if HEADER in headers and _concerns_delegation(problem) else problem
-        return answer
+        if self._person is not None and method != "GET":
+            headers = {**(headers or {}), HEADER: self._person.header()}
+        return await super()._send(method, path, headers=headers, **more)
+
+    def _refusal(self, problem: Problem, answer: httpx.Response) -> SoundstageError:
+        acts_for_person = HEADER in answer.request.headers
+        if acts_for_person and problem.code == "policy.forbidden" and PERMISSION in problem.detail:
+            return Forbidden(
+                "machines.key_cannot_represent",
+                "The key for the provisioning API may not say for whom it acts: nobody can change machines "
+                "with it.",
+                f"{KEY_SETTING} needs a key with the role admin; scopes may narrow it to machine:*, run:* "
+                f"and {PERMISSION}.",
+            )
+        return super()._refusal(problem, answer)
+
+    def _strange(self, answered: object) -> Upstream:
+        return Upstream(
+            "machines.strange_answer",
+            f"What answers there answered {answered} and is not the provisioning API.",
+            f"Set {URL_SETTING} to where it is.",
+        )
+
+    def _unreachable(self, error: httpx.RequestError) -> Unavailable:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return Unavailable(
+                "machines.untrusted",
+                f"The certificate of the provisioning API at {self._url} is not one that is trusted here.",
+                "Write what `soundstage machines ca` prints there into a file, and name it: "
+                f"`soundstage machines --ca FILE`, or {CA_SETTING}.",
+            )
+        return Unavailable(
+            "machines.no_server",
+            f"The provisioning API at {self._url} does not answer ({type(error).__name__}).",
+            f"Start it with `soundstage up`, or set {URL_SETTING} to where it is.",
+        )
+
+    def _outcome_unknown(self, error: httpx.RequestError) -> Upstream:
+        return Upstream(
+            "machines.outcome_unknown",
+            f"The provisioning API at {self._url} took the request and did not answer "
+            f"({type(error).__name__}): whether it was done is not known.",
+            "Look before you ask for it again.",
+        )
 
 
 @asynccontextmanager
@@ -170,8 +171,12 @@ def _access(settings: Settings) -> tuple[str, str | None]:
         _require_private_transport(settings, url)
         return url, read_key_file(chosen.api_key_file)
     local = read_local_access(settings.state_dir)
-    wanted = None if chosen.api_url is None else str(chosen.api_url).rstrip("/")
-    if local is not None and local.provisioning_url is not None and wanted in (None, local.provisioning_url):
+    configured = None if chosen.api_url is None else str(chosen.api_url).rstrip("/")
+    if (
+        local is not None
+        and local.provisioning_url is not None
+        and configured in (None, local.provisioning_url)
+    ):
         return local.provisioning_url, local.key
     return _url(settings), None
 
@@ -189,7 +194,7 @@ def _require_private_transport(settings: Settings, url: str) -> None:
 
 
 def _is_of_this_machine(host: str) -> bool:
-    """Whether packets to a host stay here. A name other than localhost may lead anywhere."""
+    """Returns whether packets to a host stay here. A name other than localhost may lead anywhere."""
     try:
         return host == "localhost" or is_of_this_machine(ip_address(host))
     except ValueError:
@@ -231,64 +236,3 @@ def _url(settings: Settings) -> str:
         )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.provisioning.host, settings.provisioning.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.provisioning_port}"
-
-
-def _content(answer: httpx.Response) -> Any:
-    try:
-        return answer.json() if answer.content else None
-    except (ValueError, RecursionError) as error:
-        raise _stranger(answer.status_code) from error
-
-
-def _stranger(answered: object) -> Upstream:
-    return Upstream(
-        "machines.strange_answer",
-        f"What answers there answered {answered} and is not the provisioning API.",
-        f"Set {URL_SETTING} to where it is.",
-    )
-
-
-def _error(answer: httpx.Response) -> SoundstageError:
-    try:
-        problem = _Problem.model_validate_json(answer.content)
-    except ValidationError:
-        return _stranger(answer.status_code)
-    return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
-
-
-def _concerns_delegation(error: SoundstageError) -> bool:
-    return error.code == "policy.forbidden" and PERMISSION in error.message
-
-
-def _delegation_refused() -> Forbidden:
-    return Forbidden(
-        "machines.key_cannot_represent",
-        "The key for the provisioning API may not say for whom it acts: nobody can change machines with it.",
-        f"{KEY_SETTING} needs a key with the role admin; scopes may narrow it to machine:*, run:* and "
-        f"{PERMISSION}.",
-    )
-
-
-def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return Unavailable(
-            "machines.untrusted",
-            f"The certificate of the provisioning API at {url} is not one that is trusted here.",
-            "Write what `soundstage machines ca` prints there into a file, and name it: "
-            f"`soundstage machines --ca FILE`, or {CA_SETTING}.",
-        )
-    return Unavailable(
-        "machines.no_server",
-        f"The provisioning API at {url} does not answer ({type(error).__name__}).",
-        f"Start it with `soundstage up`, or set {URL_SETTING} to where it is.",
-    )
-
-
-def _cut_off(error: httpx.RequestError, url: str) -> Upstream:
-    """A change was sent, and nobody has said what became of it."""
-    return Upstream(
-        "machines.outcome_unknown",
-        f"The provisioning API at {url} took the request and did not answer ({type(error).__name__}): "
-        "whether it was done is not known.",
-        "Look before you ask for it again.",
-    )

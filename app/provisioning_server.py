@@ -36,8 +36,8 @@ def main() -> int:
     parser.add_argument("--tls-socket", type=int, help="the same, for TLS; both or none are given")
     parser.add_argument("--alone", action="store_true", help="nobody holds standard input; signals end it")
     options = parser.parse_args()
-    given = [number for number in (options.socket, options.tls_socket) if number is not None]
-    if len(given) == 1:
+    sockets = [number for number in (options.socket, options.tls_socket) if number is not None]
+    if len(sockets) == 1:
         parser.error("--socket and --tls-socket are given together, or neither")
     try:
         settings = load_settings(options.config_file)
@@ -45,7 +45,9 @@ def main() -> int:
         log_repaired(secure_state_folders(settings))
         process = build_process(settings)
         plain, tls = (
-            (socket.socket(fileno=number) for number in given) if given else provisioning_sockets(settings)
+            (socket.socket(fileno=number) for number in sockets)
+            if sockets
+            else provisioning_sockets(settings)
         )
         asyncio.run(serve(process, plain, tls, alone=options.alone))
     except SoundstageError as error:

@@ -1,4 +1,4 @@
-"""What goes into a backup, as the bytes of a tar file; asked for by the studio's route while it serves."""
+"""Streams a backup as the bytes of a tar file; for the studio's route while it serves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
-from app.archive.manifest import DATABASE, MANIFEST, PROVISIONING, Manifest, Member, known_member
+from app.archive.manifest import DATABASE, MANIFEST, PROVISIONING, Manifest, Member, is_known_member
 from app.migrating import current_revision
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, backup_sqlite, utcnow
@@ -93,7 +93,7 @@ async def gather(
 def check_names(files: list[tuple[str, Path]]) -> None:
     """Raise Invalid for a file whose name no restore would take."""
     for name, path in files:
-        if not known_member(name):
+        if not is_known_member(name):
             raise Invalid(
                 "backup.odd_name",
                 f"{path} has a name that no backup could give back.",

@@ -1,4 +1,4 @@
-"""What the provisioning process keeps, for backups: its database, its keys, and what a restore must close."""
+"""State of the provisioning process in backups: its database, its keys, and what a restore must close."""
 
 from __future__ import annotations
 

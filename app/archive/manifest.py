@@ -47,7 +47,7 @@ class Manifest(BaseModel):
     members: tuple[Member, ...]
 
 
-def known_member(path: str) -> bool:
+def is_known_member(path: str) -> bool:
     """Only these names are ever unpacked, so that an archive cannot write anywhere else."""
     return _MEMBER.fullmatch(path) is not None
 

@@ -22,7 +22,7 @@ from app.archive.manifest import (
     PROVISIONING,
     READABLE,
     Manifest,
-    known_member,
+    is_known_member,
     sha256_of,
 )
 from app.migrating import PROVISIONING as MACHINES
@@ -35,14 +35,14 @@ from soundstage.private_files import write_anew
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`kept` is where the database that was there before lies now; `machines` and `keys` say whether those of
-    the provisioning process came back, and how many keys did. `replaced` are other keys that were here: what
-    the new ones prove is worth as much as the archive.
+    """`old_database` is where the database that was there before lies now; `machines` and `keys` say whether
+    those of the provisioning process came back, and how many keys did. `replaced` are other keys that were
+    here: what the new ones prove is worth as much as the archive.
     """
 
     members: int
     revision: str | None
-    kept: Path | None
+    old_database: Path | None
     machines: bool = False
     keys: int = 0
     replaced: tuple[Path, ...] = ()
@@ -85,13 +85,13 @@ async def restore(
         if machines is not None and not force:
             await asyncio.to_thread(_check_machines, unpacked, machines)
         await database.close()
-        kept = await asyncio.to_thread(restore_sqlite, Path(folder) / DATABASE, database.path)
+        old_database = await asyncio.to_thread(restore_sqlite, Path(folder) / DATABASE, database.path)
         await asyncio.to_thread(_place_personas, unpacked / "personas", personas)
         came, keys = False, 0
         replaced: tuple[Path, ...] = ()
         if machines is not None:
             came, keys, replaced = await asyncio.to_thread(_place_machines, unpacked, machines)
-    return Restored(len(manifest.members), manifest.revision, kept, came, keys, replaced)
+    return Restored(len(manifest.members), manifest.revision, old_database, came, keys, replaced)
 
 
 async def _holds_something(database: Path, blobs: BlobStore, personas: Path) -> bool:
@@ -111,7 +111,7 @@ def _unpack(archive: Path, folder: Path) -> Manifest:
                 if info.name == MANIFEST and info.isreg():
                     manifest = _manifest(source, info)
                     continue
-                if not info.isreg() or not known_member(info.name):
+                if not info.isreg() or not is_known_member(info.name):
                     raise _damaged(archive, f"it holds {info.name!r}, which no backup has")
                 target = folder / info.name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +123,11 @@ def _unpack(archive: Path, folder: Path) -> Manifest:
         raise _damaged(archive, "its list of contents is missing; it was cut off")
     if manifest.format not in READABLE:
         raise _damaged(archive, f"its format is {manifest.format}, this version reads {FORMAT}")
-    wanted = {member.path: (member.sha256, member.bytes) for member in manifest.members}
-    for path in sorted(wanted.keys() | found.keys()):
-        if wanted.get(path) != found.get(path):
+    expected = {member.path: (member.sha256, member.bytes) for member in manifest.members}
+    for path in sorted(expected.keys() | found.keys()):
+        if expected.get(path) != found.get(path):
             raise _damaged(archive, f"{path} is not what the list of contents says")
-    if DATABASE not in wanted:
+    if DATABASE not in expected:
         raise _damaged(archive, "there is no database in it")
     return manifest
 
@@ -195,7 +195,7 @@ def _place_machines(source: Path, target: MachineState) -> tuple[bool, int, tupl
 
 
 def _keys_in(source: Path, target: MachineState) -> list[tuple[Path, bytes]]:
-    """Where each key belongs, and what it is."""
+    """Returns the path of each key, and its content."""
     return [
         (folder / path.name, path.read_bytes())
         for owner, folder in target.key_folders.items()

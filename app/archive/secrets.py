@@ -1,4 +1,4 @@
-"""What a backup leaves out on purpose: the key to the sealed secrets in it; `backup` and `restore` tell."""
+"""Finds encrypted secrets in a backup, whose key it leaves out on purpose; `backup` and `restore` say so."""
 
 from __future__ import annotations
 

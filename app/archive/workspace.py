@@ -1,4 +1,4 @@
-"""Where the studio copies its databases for a backup: in the state folder, for one backup at a time."""
+"""Folder for copies of the databases during a backup: in the state folder, for one backup at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRIVATE = 0o700
 
 
 class Claim:
-    """The one backup that is being made: `folder` is empty at first and nobody else's."""
+    """The backup that runs: `folder` is empty at first and nobody else's."""
 
     def __init__(self, folder: Path, descriptor: int) -> None:
         self.folder = folder

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from app.cli.saved_logins import Login, login_for, normalized_url, saved_logins
+from app.cli.saved_logins import Login, load_logins, login_for, normalize_url
 from app.cli.state import Invocation, run
 from soundstage.errors import Conflict, Forbidden, Unauthorized
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 SERVER_VARIABLE = "SOUNDSTAGE_SERVER"
 
 
-def asked(called: Invocation, call: Callable[[StudioApi], Awaitable[T]]) -> T:
+def call_studio(called: Invocation, call: Callable[[StudioApi], Awaitable[T]]) -> T:
     """Run one conversation with the studio and return what `call` returns."""
 
     async def work() -> T:
@@ -46,13 +46,13 @@ def server_of(called: Invocation) -> Login | None:
     Raises Unauthorized without a login for the server, Forbidden for a state folder of somebody else.
     """
     if (named := called.server or os.environ.get(SERVER_VARIABLE, "").strip()) != "":
-        return _known(normalized_url(named))
+        return _known(normalize_url(named))
     from app.local_access import read_local_access
 
     settings = called.settings()
     if (running := read_local_access(settings.state_dir)) is not None:
         return Login(running.url, running.key, is_local=True)
-    if not _exists(settings.state_dir) and (logins := saved_logins()):
+    if not _exists(settings.state_dir) and (logins := load_logins()):
         return logins[0]
     require_own(settings.state_dir)
     return None
@@ -63,8 +63,8 @@ def server_elsewhere(called: Invocation) -> str | None:
     the studio of this state folder. For commands that look at this machine and have to say so.
     """
     if (named := called.server or os.environ.get(SERVER_VARIABLE, "").strip()) != "":
-        return normalized_url(named)
-    if not _exists(called.settings().state_dir) and (logins := saved_logins()):
+        return normalize_url(named)
+    if not _exists(called.settings().state_dir) and (logins := load_logins()):
         return logins[0].url
     return None
 
@@ -74,16 +74,16 @@ async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
     """A connection to the studio of this command, for as long as the block runs."""
     login = server_of(called)
     if login is not None:
-        async with connected(login) as api:
+        async with connect(login) as api:
             yield api
         return
-    from app.cli.embedded import embedded_studio
+    from app.cli.embedded import open_embedded_studio
     from soundstage.telemetry import configure_logging
 
     if not called.debug:
         # The log of a studio that ends with the command is for nobody; what failed is in the answer.
         configure_logging("error")
-    async with embedded_studio(called.settings()) as api:
+    async with open_embedded_studio(called.settings()) as api:
         yield api
 
 
@@ -96,7 +96,7 @@ async def running_server(settings: Settings) -> AsyncIterator[StudioApi | None]:
     if found is None:
         yield None
         return
-    async with connected(Login(found.url, found.key, is_local=True)) as api:
+    async with connect(Login(found.url, found.key, is_local=True)) as api:
         yield api
 
 
@@ -140,8 +140,8 @@ def require_private_transport(url: str, *, allowed: bool) -> None:
 
 
 @asynccontextmanager
-async def connected(login: Login) -> AsyncIterator[StudioApi]:
-    """A connection to a server. Raises Forbidden before a key would leave this machine unencrypted."""
+async def connect(login: Login) -> AsyncIterator[StudioApi]:
+    """Opens a connection to a server. Raises Forbidden before a key would leave this machine unencrypted."""
     from app.cli.studio_api import TIMEOUT_S, StudioApi
     from soundstage.http import open_client
 
@@ -150,7 +150,7 @@ async def connected(login: Login) -> AsyncIterator[StudioApi]:
         login.url,
         headers={"Authorization": f"Bearer {login.key}"},
         timeout=TIMEOUT_S,
-        tls=trusted(login.authority),
+        tls=tls_trust(login.authority),
     )
     async with client:
         yield StudioApi(client, login.url, remote=not login.is_local)
@@ -165,8 +165,8 @@ def _known(url: str) -> Login:
     return login
 
 
-def trusted(authority: str | None) -> Any:
-    """What vouches for a server: the usual authorities, or the one in a file."""
+def tls_trust(authority: str | None) -> Any:
+    """Returns the authorities that are trusted for a server: the usual ones, or the one in a file."""
     if authority is None:
         return True
     from soundstage.errors import Invalid

@@ -51,7 +51,7 @@ class _Worker:
 
 
 @asynccontextmanager
-async def embedded_studio(settings: Settings) -> AsyncIterator[StudioApi]:
+async def open_embedded_studio(settings: Settings) -> AsyncIterator[StudioApi]:
     """A connection to a studio over `settings.state_dir`, which ends with the block."""
     services = build(settings)
     async with ready(services), AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""How the CLI prints: tables, JSON and errors of the same form for every command."""
+"""Prints tables, JSON and errors in the same form for every command."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Printer:
             self.err.print(text, markup=False, style="dim")
 
     def answer(self, value: BaseModel | Mapping[str, Any] | Sequence[Any], sentence: str) -> None:
-        """What a command has done: the value for programs, or the sentence for people."""
+        """Prints what a command has done: the value for programs, or the sentence for people."""
         if self.as_json:
             self.value(value)
         else:
@@ -75,7 +75,7 @@ class Printer:
         *,
         empty: str,
     ) -> None:
-        """What a command has found: the values for programs, or a table of them for people."""
+        """Prints what a command has found: the values for programs, or a table of them for people."""
         if self.as_json:
             self.value(found)
         else:

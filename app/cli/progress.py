@@ -67,7 +67,7 @@ class AnswerView:
         self._last_label = ""
         self._writing = False
         self.failed = False
-        self.made_render_id: str | None = None
+        self.render_id: str | None = None
         """Of the render that this answer began; one that is only looked at is not ours to cancel."""
 
     def __enter__(self) -> AnswerView:
@@ -80,7 +80,7 @@ class AnswerView:
 
     def show(self, event: BrainEvent) -> None:
         if isinstance(event, ToolReturned) and event.tool == "make_render":
-            self.made_render_id = event.result.get("render_id")
+            self.render_id = event.result.get("render_id")
         if isinstance(event, Failure):
             self.failed = True
         if self._printer.as_json:
@@ -140,7 +140,7 @@ class AnswerView:
 
 
 def confirmation(event: ConfirmationRequested) -> str:
-    """What the person has to say for a call that nobody asked for."""
+    """Returns the sentence that requests a call which the model proposed."""
     if event.say:
         return f"To have this done, say: {event.say}"
     return f"{event.tool} was not run, because you did not ask for it. Say it in your own words."

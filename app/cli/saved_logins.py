@@ -34,7 +34,7 @@ def logins_file() -> Path:
     return (Path(configured) if configured else Path.home() / ".config") / "soundstage" / "logins.json"
 
 
-def normalized_url(text: str) -> str:
+def normalize_url(text: str) -> str:
     """Return scheme, host and port of a server's URL; raise Invalid `server.bad_url`."""
     url = text.strip() if "://" in text else f"https://{text.strip()}"
     try:
@@ -54,7 +54,7 @@ def normalized_url(text: str) -> str:
     return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"
 
 
-def saved_logins() -> list[Login]:
+def load_logins() -> list[Login]:
     """Return all saved logins, the last one first. Raises Forbidden where others can read them."""
     path = logins_file()
     try:
@@ -77,17 +77,17 @@ def saved_logins() -> list[Login]:
 
 def login_for(url: str) -> Login | None:
     """Return the saved login of a server, or None."""
-    return next((one for one in saved_logins() if one.url == url), None)
+    return next((one for one in load_logins() if one.url == url), None)
 
 
 def save_login(login: Login) -> None:
     """Save a login as the last one."""
-    _write([login, *(one for one in saved_logins() if one.url != login.url)])
+    _write([login, *(one for one in load_logins() if one.url != login.url)])
 
 
 def forget_login(url: str) -> bool:
     """Remove a saved login; return whether there was one."""
-    before = saved_logins()
+    before = load_logins()
     after = [one for one in before if one.url != url]
     if len(after) < len(before):
         _write(after)

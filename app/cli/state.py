@@ -1,4 +1,4 @@
-"""What every command shares: the options of the root command, and how a coroutine is run and stopped."""
+"""Shared by all commands: the options of the root command, and how a coroutine is run and stopped."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     import asyncio
 
-    async def guarded() -> T:
+    async def run_guarded() -> T:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work)
         caught: list[int] = []
@@ -92,4 +92,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     # One trace from the command to the last frame of what it makes.
     with trace():
-        return asyncio.run(guarded())
+        return asyncio.run(run_guarded())

@@ -1,4 +1,4 @@
-"""The HTTP client behind every command: requests to the studio, and its errors as it meant them."""
+"""The HTTP client behind every command: requests to the studio and streams of its events."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from app.api_client import ApiClient, Problem
 from app.cli.words import segment
 from soundstage.backoff import Backoff
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http.event_stream import stream_events
+from soundstage.paging import TOTAL_HEADER
 from soundstage.tracing import traceparent
 
 TIMEOUT_S = 120.0
@@ -25,14 +27,6 @@ PROGRESS_RETRIES = Backoff(first_s=0.5, longest_s=5.0)
 REQUEST_INVALID = "request.invalid"
 
 
-class _Problem(NamedTuple):
-    """What a server said went wrong."""
-
-    code: str
-    message: str
-    hint: str
-
-
 class Download(NamedTuple):
     """A file on its way: the headers of the answer, and the bytes."""
 
@@ -40,7 +34,7 @@ class Download(NamedTuple):
     chunks: AsyncIterator[bytes]
 
 
-class StudioApi:
+class StudioApi(ApiClient):
     """One connection to a studio. `url` names it in errors.
 
     A studio that runs in this very process makes videos and runs approved calls only while a command waits
@@ -56,7 +50,7 @@ class StudioApi:
         start_making: Callable[[bool], Awaitable[None]] | None = None,
         run_approved: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        self._client = client
+        super().__init__(client)
         self._url = url
         self._start_making = start_making
         self._run_approved = run_approved
@@ -67,24 +61,11 @@ class StudioApi:
         """Return the whole address of a path of the server."""
         return path if "://" in path else f"{self._url}{path}"
 
-    async def get(self, path: str, **params: Any) -> Any:
-        return _content(await self._send("GET", path, params=_given(params)), self._url)
-
     async def get_page(self, path: str, **params: Any) -> tuple[Any, int | None]:
         """Return one page of a list, and how many there are in all where the server counted them."""
-        answer = await self._send("GET", path, params=_given(params))
-        total = answer.headers.get("X-Total-Count")
-        return _content(answer, self._url), None if total is None else int(total)
-
-    async def post(self, path: str, body: Any = None, **params: Any) -> Any:
-        sent = {"json": body} if body is not None else {}
-        return _content(await self._send("POST", path, params=_given(params), **sent), self._url)
-
-    async def patch(self, path: str, body: Any) -> Any:
-        return _content(await self._send("PATCH", path, json=body), self._url)
-
-    async def delete(self, path: str, **params: Any) -> Any:
-        return _content(await self._send("DELETE", path, params=_given(params)), self._url)
+        answer = await self._get_page(path, params)
+        total = answer.headers.get(TOTAL_HEADER)
+        return self._content(answer), None if total is None else int(total)
 
     async def upload(self, file: Path, **labels: str) -> Any:
         """Store a file as an asset and return the asset. Raises Invalid `file.unreadable`."""
@@ -92,13 +73,13 @@ class StudioApi:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         params = {"name": file.name, **labels}
         answer = await self._send("POST", "/api/assets", params=params, headers=headers, content=chunks)
-        return _content(answer, self._url)
+        return self._content(answer)
 
     async def post_form(self, path: str, file: Path, fields: dict[str, str]) -> Any:
         """Send a form with one file."""
         content = await asyncio.to_thread(_read, file)
-        return _content(
-            await self._send("POST", path, data=fields, files={"file": (file.name, content)}), self._url
+        return self._content(
+            await self._send("POST", path, data=fields, files={"file": (file.name, content)})
         )
 
     @asynccontextmanager
@@ -195,36 +176,41 @@ class StudioApi:
         await self._run_approved()
         return True
 
-    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        headers = {**more.pop("headers", {}), "traceparent": traceparent()}
-        try:
-            answer = await self._client.request(method, path, headers=headers, **more)
-        except httpx.TransportError as error:
-            if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                raise self._outcome_unknown(error) from error
-            raise self._unreachable(error) from error
-        await self._check(answer)
-        return answer
-
-    async def _check(self, answer: httpx.Response) -> None:
-        if not answer.is_success:
-            await answer.aread()
-            raise _error(answer, self._url)
-
-    def _unreachable(self, error: httpx.TransportError) -> Unavailable:
+    def _unreachable(self, error: httpx.RequestError) -> Unavailable:
         return Unavailable(
             "server.unreachable",
             f"The server at {self._url} does not answer ({_reason(error)}).",
             "Start it with `soundstage up`, or name another one with --server.",
         )
 
-    def _outcome_unknown(self, error: httpx.TransportError) -> Upstream:
+    def _outcome_unknown(self, error: httpx.RequestError) -> Upstream:
         return Upstream(
             "server.outcome_unknown",
             f"The server at {self._url} took the request and did not answer ({_reason(error)}): whether it "
             "was done is not known.",
             "Look before you ask for it again.",
         )
+
+    def _strange(self, answered: object) -> Upstream:
+        return Upstream(
+            "server.strange_answer",
+            f"What answers at {self._url} answered {answered} and is not a Soundstage server.",
+            "Check the address after --server, and that no proxy stands before it.",
+        )
+
+    def _refusal(self, problem: Problem, answer: httpx.Response) -> SoundstageError:
+        if problem.code == REQUEST_INVALID:
+            # The words of a REST request would mean nothing to somebody at the prompt.
+            fields = [f"{one.path}: {one.message}" for one in problem.errors[:3]]
+            where = "; ".join(one.removeprefix("body.") for one in fields) or problem.detail
+            return Invalid(
+                "arguments.invalid",
+                f"The arguments do not hold: {where}.",
+                "`--help` behind the command tells what it takes.",
+            )
+        if answer.status_code == 401:
+            problem.hint = f"`soundstage login {self._url}` saves another key."
+        return super()._refusal(problem, answer)
 
     def _broke_off(self) -> Upstream:
         return Upstream(
@@ -244,48 +230,7 @@ async def _data_of(answer: httpx.Response) -> AsyncGenerator[dict[str, Any], Non
             yield json.loads(event.data)
 
 
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value is not None}
-
-
-def _content(answer: httpx.Response, url: str) -> Any:
-    try:
-        return answer.json() if answer.content else None
-    except (ValueError, RecursionError) as error:
-        raise _stranger(answer, url) from error
-
-
-def _error(answer: httpx.Response, url: str) -> SoundstageError:
-    """The server's problem document (RFC 9457) as the error that it was."""
-    try:
-        problem = answer.json()
-        code, message, hint = problem["code"], problem["detail"], problem.get("hint", "")
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return _stranger(answer, url)
-    if code == REQUEST_INVALID:
-        # The words of a REST request would mean nothing to somebody at the prompt.
-        found = [f"{one['path']}: {one['message']}" for one in problem.get("errors", ())[:3]]
-        where = "; ".join(one.removeprefix("body.") for one in found) or message
-        return Invalid(
-            "arguments.invalid",
-            f"The arguments do not hold: {where}.",
-            "`--help` behind the command tells what it takes.",
-        )
-    if answer.status_code == 401:
-        hint = f"`soundstage login {url}` saves another key."
-    passed_on = _Problem(str(code), str(message), str(hint))
-    return SoundstageError(passed_on.code, passed_on.message, passed_on.hint, status=answer.status_code)
-
-
-def _stranger(answer: httpx.Response, url: str) -> Upstream:
-    return Upstream(
-        "server.strange_answer",
-        f"What answers at {url} answered {answer.status_code} and is not a Soundstage server.",
-        "Check the address after --server, and that no proxy stands before it.",
-    )
-
-
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.RequestError) -> str:
     return str(error) or type(error).__name__
 
 

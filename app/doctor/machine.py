@@ -1,4 +1,4 @@
-"""What the machine must have for the control side: Python, room on the disk, a free port, a sandbox."""
+"""Checks what the control side needs of the machine: Python, room on the disk, a free port, a sandbox."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class MachinePlan(BaseModel):
-    """What an act would change, in people's words; `seconds` is an estimate, None when nobody knows."""
+    """Changes that an act would make, as sentences; `seconds` is an estimate, None when nobody knows."""
 
     action: PlannedAction
     changes: list[Change]
@@ -94,7 +94,7 @@ class FarmCalls:
     async def post(
         self, model: type[Model], path: str, person: Principal, body: BaseModel | None = None
     ) -> Model:
-        """What was left out of the body is left out again."""
+        """Returns the fields that the body has; what it leaves out stays left out."""
         async with machines_api(self._settings, person) as api:
             sent = None if body is None else body.model_dump(mode="json", exclude_unset=True)
             return model.model_validate(await api.post(path, sent))
@@ -188,7 +188,7 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
 
     @router.get("/machines/{name}/plan")
     async def plan_machine_act(name: Name, action: PlannedAction, person: ReadMachines) -> MachinePlan:
-        """What an act would change; needs the permission of the act, and changes nothing."""
+        """Returns what an act would change; needs the permission of the act, and changes nothing."""
         return await farm.plan(person, action, name)
 
     @router.post("/machines/{name}/accept")
@@ -229,8 +229,8 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
         return await farm.one(PowerState, f"/api/machines/{name}/power")
 
     @router.post("/machines/{name}/power")
-    async def switch_power(name: Name, asked: PowerRequest, person: SwitchMachines) -> PowerDone:
-        return await farm.post(PowerDone, f"/api/machines/{name}/power", person, asked)
+    async def switch_power(name: Name, body: PowerRequest, person: SwitchMachines) -> PowerDone:
+        return await farm.post(PowerDone, f"/api/machines/{name}/power", person, body)
 
     @router.post("/machines/{name}/netboot")
     async def boot_from_network(name: Name, person: SwitchMachines) -> PowerDone:
@@ -245,9 +245,9 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
         return await farm.one(RetirePlan, f"/api/machines/{name}/retire", wipe=wipe, drain=drain)
 
     @router.post("/machines/{name}/retire")
-    async def retire_machine(name: Name, asked: RetireRequest, person: RetireMachines) -> MachineDetail:
+    async def retire_machine(name: Name, body: RetireRequest, person: RetireMachines) -> MachineDetail:
         """Drains it, revokes all that it holds, and wipes it at its next network boot."""
-        return await farm.post(MachineDetail, f"/api/machines/{name}/retire", person, asked)
+        return await farm.post(MachineDetail, f"/api/machines/{name}/retire", person, body)
 
     @router.get("/runs", responses=PAGED)
     async def list_runs(
@@ -262,9 +262,9 @@ def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
         return paging.answer(page)
 
     @router.post("/runs", status_code=status.HTTP_202_ACCEPTED)
-    async def create_run(asked: RunRequest, person: CreateRuns) -> RunView:
+    async def create_run(body: RunRequest, person: CreateRuns) -> RunView:
         """Queues a run and answers at once; follow its events."""
-        return await farm.post(RunView, "/api/runs", person, asked)
+        return await farm.post(RunView, "/api/runs", person, body)
 
     @router.get("/runs/{run_id}")
     async def get_run(run_id: RunId, _: ReadRuns) -> RunView:

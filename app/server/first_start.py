@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from app.composition import opened
-from app.local_access import KEY_FILE, stored_key, write_private_file
+from app.local_access import KEY_FILE, read_stored_key, write_private_file
 from app.provisioning import build_process
 from policy import Policy, Principal
 from policy.keys.schemas import CreatedKey
@@ -49,13 +49,13 @@ async def prepare_keys(settings: Settings) -> Sequence[tuple[str, CreatedKey]]:
 
     Each process has keys of its own; the first one is good for both.
     """
-    made: list[tuple[str, CreatedKey]] = []
+    created: list[tuple[str, CreatedKey]] = []
     async with AsyncExitStack() as stack:
         studio = (await stack.enter_async_context(opened(settings))).policy
         policies = [studio]
         first = await studio.first_admin_key()
         if first is not None:
-            made.append(("admin_key", first))
+            created.append(("admin_key", first))
         if settings.provisioning.enabled:
             process = build_process(settings)
             stack.push_async_callback(process.database.close)
@@ -64,18 +64,18 @@ async def prepare_keys(settings: Settings) -> Sequence[tuple[str, CreatedKey]]:
             policies.append(process.policy)
             own = await _first_provisioning_key(process.policy, first)
             if own is not None:
-                made.append(("provisioning_admin_key", own))
+                created.append(("provisioning_admin_key", own))
         await ensure_local_key(settings.state_dir, policies)
-    return made
+    return created
 
 
-async def _first_provisioning_key(policy: Policy, made: CreatedKey | None) -> CreatedKey | None:
+async def _first_provisioning_key(policy: Policy, created: CreatedKey | None) -> CreatedKey | None:
     """The key of the studio's first start, registered; or one of its own where the studio had keys before."""
-    if made is None:
+    if created is None:
         return await policy.first_admin_key()
     async with policy.db.transaction() as session:
         if not await policy.keys.list(session, Principal.local_admin()):
-            await policy.keys.register(session, made)
+            await policy.keys.register(session, created)
     return None
 
 
@@ -85,7 +85,7 @@ async def ensure_local_key(state_dir: Path, policies: Sequence[Policy]) -> str:
     A missing key, and one that was revoked or rotated in one of them, is replaced; the replaced one ends.
     Raises Unavailable when the file cannot be written.
     """
-    key = stored_key(state_dir)
+    key = read_stored_key(state_dir)
     for policy in policies:
         async with policy.db.session() as session:
             if key is not None and not await policy.keys.accepts_local(session, key):

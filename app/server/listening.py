@@ -14,27 +14,27 @@ BACKLOG = 2048
 
 def listening_socket(settings: Settings) -> socket.socket:
     """A socket that listens on `http.host` and `http.port`; connections wait while the server restarts."""
-    return opened_socket(settings.http.host, settings.http.port, "http.host", "http.port")
+    return open_socket(settings.http.host, settings.http.port, "http.host", "http.port")
 
 
 def https_socket(settings: Settings) -> socket.socket:
     """A socket that listens on `http.tls_host` and `http.tls_port`."""
-    return opened_socket(settings.http.tls_host, settings.https_port, "http.tls_host", "http.tls_port")
+    return open_socket(settings.http.tls_host, settings.https_port, "http.tls_host", "http.tls_port")
 
 
 def provisioning_sockets(settings: Settings) -> tuple[socket.socket, socket.socket]:
     """The plain and the TLS one of the provisioning process."""
     host = settings.provisioning.host
-    plain = opened_socket(host, settings.provisioning_port, "provisioning.host", "provisioning.port")
+    plain = open_socket(host, settings.provisioning_port, "provisioning.host", "provisioning.port")
     try:
         port = settings.provisioning_tls_port
-        return plain, opened_socket(host, port, "provisioning.host", "provisioning.tls_port")
+        return plain, open_socket(host, port, "provisioning.host", "provisioning.tls_port")
     except BaseException:
         plain.close()
         raise
 
 
-def opened_socket(host: str, port: int, host_setting: str, port_setting: str) -> socket.socket:
+def open_socket(host: str, port: int, host_setting: str, port_setting: str) -> socket.socket:
     """Raises `server.cannot_listen`, which names the setting to change."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)

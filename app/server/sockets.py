@@ -1,4 +1,4 @@
-"""How WebSockets leave the server: what is told in one go is sent in one go, and not compressed."""
+"""Sends the WebSocket frames of one round of the event loop together, uncompressed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class GatheringProtocol(WebSocketsSansIOProtocol):
 
     _waiting_bytes = 0
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         inner = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -29,7 +29,7 @@ face: {kind: rig, character: nova}
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -60,8 +60,8 @@ def settings(home: Path) -> Settings:
 
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
-    async with opened(settings) as made:
-        yield made
+    async with opened(settings) as created:
+        yield created
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real_server.Rea
 
 @pytest.fixture
 def with_key(server: real_server.RealServer, tmp_path: Path) -> Callable[..., Settings]:
-    def made(role: str, scopes: list[str] | None = None) -> Settings:
+    def settings_with_key(role: str, scopes: list[str] | None = None) -> Settings:
         body = {"name": f"agent as {role}", "role": role, "scopes": scopes}
         answer = httpx.post(
             f"{server.url}/api/keys",
@@ -44,10 +44,10 @@ def with_key(server: real_server.RealServer, tmp_path: Path) -> Callable[..., Se
         )
         file = tmp_path / "agent.key"
         file.write_text(answer.raise_for_status().json()["key"])
-        asked = {"api_url": server.url, "api_key_file": file}
-        return Settings.model_validate({"state_dir": tmp_path / "state", "provisioning": asked})
+        section = {"api_url": server.url, "api_key_file": file}
+        return Settings.model_validate({"state_dir": tmp_path / "state", "provisioning": section})
 
-    return made
+    return settings_with_key
 
 
 async def test_a_change_with_such_a_key_says_what_the_key_needs(with_key: Callable[..., Settings]) -> None:
@@ -60,7 +60,7 @@ async def test_a_change_with_such_a_key_says_what_the_key_needs(with_key: Callab
 
 
 @pytest.mark.parametrize(
-    ("role", "scopes", "said"),
+    ("role", "scopes", "text"),
     [
         ("operator", None, True),
         ("admin", ["machine:*"], True),
@@ -68,18 +68,18 @@ async def test_a_change_with_such_a_key_says_what_the_key_needs(with_key: Callab
     ],
 )
 async def test_a_server_says_so_when_it_starts(
-    with_key: Callable[..., Settings], capsys: pytest.CaptureFixture[str], role: str, scopes: Any, said: bool
+    with_key: Callable[..., Settings], capsys: pytest.CaptureFixture[str], role: str, scopes: Any, text: bool
 ) -> None:
     async with key_looked_at(with_key(role, scopes)):
         (looking,) = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.wait([looking], timeout=PATIENCE_S)
-    assert ("machines.key_cannot_represent" in capsys.readouterr().out) is said
+    assert ("machines.key_cannot_represent" in capsys.readouterr().out) is text
 
 
 def test_the_doctor_says_it_too(
     with_key: Callable[..., Settings], cli: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def looked() -> dict[str, str]:
+    def count_looks() -> dict[str, str]:
         (found,) = (one for one in cli("doctor", "--json").json["checks"] if one["name"] == "machines")
         return {"level": found["level"], "fix": found["fix"]}
 
@@ -87,9 +87,9 @@ def test_the_doctor_says_it_too(
     monkeypatch.setenv("SOUNDSTAGE_WORKER__COMMAND", "/nowhere/avatar")
     monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", str(settings.provisioning.api_url))
     monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_KEY_FILE", str(settings.provisioning.api_key_file))
-    assert looked()["level"] == "red"
-    assert "person:represent" in looked()["fix"] or "more rights" in looked()["fix"]
+    assert count_looks()["level"] == "red"
+    assert "person:represent" in count_looks()["fix"] or "more rights" in count_looks()["fix"]
     with_key("admin")
-    assert looked()["level"] == "green"
+    assert count_looks()["level"] == "green"
     monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", "http://127.0.0.1:9")
-    assert looked()["level"] == "amber"
+    assert count_looks()["level"] == "amber"

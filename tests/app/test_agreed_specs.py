@@ -34,23 +34,23 @@ def guide(home: Path) -> list[str]:
     return [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command[1])]
 
 
-def made(settings: Settings, asked: Any) -> tuple[Any, list[Any]]:
+def face_and_consents(settings: Settings, answer: Any) -> tuple[Any, list[Any]]:
     """The face in the spec of the render, and all consents on record."""
 
-    async def looked() -> Any:
+    async def read_studio() -> Any:
         async with opened(settings) as services:
-            detail = await services.studio.renders.detail(asked.json["id"])
+            detail = await services.studio.renders.detail(answer.json["id"])
             return detail.spec.scenes[0].face, await services.studio.consents.list()
 
-    assert asked.code == 0, asked.err
-    return asyncio.run(looked())
+    assert answer.code == 0, answer.err
+    return asyncio.run(read_studio())
 
 
 def test_the_guides_command_makes_its_spec_with_a_consent_on_record(
     cli: Cli, guide: list[str], settings: Settings
 ) -> None:
     for _ in range(2):
-        face, (record,) = made(settings, cli(*guide, "--no-wait", "--json"))
+        face, (record,) = face_and_consents(settings, cli(*guide, "--no-wait", "--json"))
     assert face.engine == "liveportrait+latentsync"
     assert (face.consent.id, face.consent.person) == (record.id, record.person)
     assert record.purpose in guide
@@ -59,13 +59,13 @@ def test_the_guides_command_makes_its_spec_with_a_consent_on_record(
 def test_who_says_nobody_is_told_what_works(
     cli: Cli, guide: list[str], home: Path, settings: Settings
 ) -> None:
-    asked = cli("render", "hello.json", "--no-wait")
-    told = re.sub(r"\s+", " ", asked.out + asked.err)
-    assert asked.code == 1 and "--person" in told and "ada.png.consent.json" in told
-    shown = re.search(r"\{.*?\}", told)
+    answer = cli("render", "hello.json", "--no-wait")
+    reported = re.sub(r"\s+", " ", answer.out + answer.err)
+    assert answer.code == 1 and "--person" in reported and "ada.png.consent.json" in reported
+    shown = re.search(r"\{.*?\}", reported)
     assert shown is not None
     (home / "ada.png.consent.json").write_text(shown[0])
-    face, records = made(settings, cli("render", "hello.json", "--no-wait", "--json"))
+    face, records = face_and_consents(settings, cli("render", "hello.json", "--no-wait", "--json"))
     assert face.consent.person == json.loads(shown[0])["person"] and len(records) == 1
 
 
@@ -76,23 +76,23 @@ def test_a_consent_that_is_not_on_record_is_not_replaced_by_another(
     agreed = {"id": "cns_0", "person": "Eve", "granted_at": "2026-01-31", "purpose": "courses"}
     spec["scenes"][0]["face"]["consent"] = agreed
     (home / "hello.json").write_text(json.dumps(spec))
-    asked = cli(*guide, "--no-wait")
-    told = re.sub(r"\s+", " ", asked.out + asked.err)
-    assert asked.code == 1 and "not on record" in told and "leave `consent` out" in told
+    answer = cli(*guide, "--no-wait")
+    reported = re.sub(r"\s+", " ", answer.out + answer.err)
+    assert answer.code == 1 and "not on record" in reported and "leave `consent` out" in reported
 
 
 def test_nothing_is_recorded_for_a_photo_that_is_not_there(
     cli: Cli, guide: list[str], home: Path, settings: Settings
 ) -> None:
     (home / "ada.png").unlink()
-    asked = cli(*guide, "--no-wait")
-    assert asked.code == 1 and "ada.png" in asked.out + asked.err
+    answer = cli(*guide, "--no-wait")
+    assert answer.code == 1 and "ada.png" in answer.out + answer.err
 
-    async def listed() -> Any:
+    async def list_consents() -> Any:
         async with opened(settings) as services:
             return await services.studio.consents.list()
 
-    assert asyncio.run(listed()) == []
+    assert asyncio.run(list_consents()) == []
 
 
 def test_one_person_does_not_agree_for_two(cli: Cli, guide: list[str], home: Path) -> None:
@@ -102,16 +102,16 @@ def test_one_person_does_not_agree_for_two(cli: Cli, guide: list[str], home: Pat
     spec["scenes"].append(other)
     (home / "hello.json").write_text(json.dumps(spec))
     Image.new("RGB", (64, 64), (90, 160, 140)).save(home / "eve.png")
-    asked = cli(*guide, "--no-wait", "--json")
-    assert asked.code == 1 and "consent.several_faces" in asked.out + asked.err
+    answer = cli(*guide, "--no-wait", "--json")
+    assert answer.code == 1 and "consent.several_faces" in answer.out + answer.err
     other["face"]["image"]["path"] = "ada.png"
     (home / "hello.json").write_text(json.dumps(spec))
     assert cli(*guide, "--no-wait", "--json").code == 0
 
 
 def test_without_a_spec_nobody_can_agree(cli: Cli, guide: list[str]) -> None:
-    asked = cli("render", "--script", "Hello.", *guide[2:], "--no-wait")
-    assert asked.code == 1 and "personas and projects" in re.sub(r"\s+", " ", asked.out + asked.err)
+    answer = cli("render", "--script", "Hello.", *guide[2:], "--no-wait")
+    assert answer.code == 1 and "personas and projects" in re.sub(r"\s+", " ", answer.out + answer.err)
 
 
 def test_the_guides_spec_is_whole(guide: list[str], home: Path) -> None:

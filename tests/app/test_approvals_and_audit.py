@@ -45,10 +45,10 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 def key(services: Services) -> Callable[[str], Awaitable[dict[str, str]]]:
     async def make(role: str) -> dict[str, str]:
         async with services.database.transaction() as session:
-            made = await services.policy.keys.create(
+            created = await services.policy.keys.create(
                 session, KeyRequest(name=role, role=role), Principal.local_admin()
             )
-        return {"Authorization": f"Bearer {made.key}"}
+        return {"Authorization": f"Bearer {created.key}"}
 
     return make
 
@@ -85,8 +85,8 @@ def test_approvals_are_listed_shown_and_decided_at_the_prompt(cli: Any, settings
     assert first not in cli("approvals", "list").out
     assert first in cli("approvals", "list", "--all").out
     assert cli("approvals", "show", "apr_none").code == 1
-    story = cli("trace", first).out
-    assert [kind for kind in ("approval.requested", "approval.approved", "approval.done") if kind in story]
+    record = cli("trace", first).out
+    assert [kind for kind in ("approval.requested", "approval.approved", "approval.done") if kind in record]
     assert "are as they were written" in cli("audit", "verify").out
     assert len(cli("audit", "list", "--json").json) == len(
         cli("audit", "list", "--limit", "999", "--json").json

@@ -42,7 +42,7 @@ Cli = Callable[..., Any]
 
 
 async def backup(services: Services, target: Path) -> Backup:
-    """What the studio's route sends, saved as `soundstage backup` does."""
+    """Saves what the studio's route sends, as `soundstage backup` does."""
     with TemporaryDirectory() as folder:
         contents = await gather(services.database, services.blobs, services.own_personas, Path(folder), None)
         return await save(contents.chunks(), target)
@@ -58,9 +58,9 @@ async def archive(services: Services, home: Path) -> Path:
     (services.own_personas / "ada.dossier.json").write_text("{}")
     (services.own_personas / "acme").mkdir()
     (services.own_personas / "acme" / "ada.yaml").write_text("id: ada\nname: Ada of Acme\n")
-    made = await backup(services, home / "backup.tar")
-    assert made.members == 5
-    return made.path
+    created = await backup(services, home / "backup.tar")
+    assert created.members == 5
+    return created.path
 
 
 @pytest.fixture
@@ -131,14 +131,14 @@ async def test_with_force_the_old_database_is_kept_beside(archive: Path, empty: 
 def rewritten(archive: Path, change: Callable[[str, bytes], tuple[str, bytes] | None]) -> Path:
     """The same archive with each member changed, or left out."""
     target = archive.with_name("changed.tar")
-    with tarfile.open(archive) as source, tarfile.open(target, "w") as made:
+    with tarfile.open(archive) as source, tarfile.open(target, "w") as created:
         for info in source:
             file = source.extractfile(info)
             changed = change(info.name, file.read() if file else b"")
             if changed is not None:
                 fresh = tarfile.TarInfo(changed[0])
                 fresh.size = len(changed[1])
-                made.addfile(fresh, io.BytesIO(changed[1]))
+                created.addfile(fresh, io.BytesIO(changed[1]))
     return target
 
 
@@ -170,14 +170,14 @@ async def test_an_archive_that_was_changed_is_refused_and_nothing_is_touched(
     await put_back(empty, archive)
 
 
-def cut_off(archive: Path, kept: float) -> None:
+def cut_off(archive: Path, stored: float) -> None:
     whole = archive.read_bytes()
-    archive.write_bytes(whole[: int(len(whole.rstrip(b"\0")) * kept)])
+    archive.write_bytes(whole[: int(len(whole.rstrip(b"\0")) * stored)])
 
 
-@pytest.mark.parametrize("kept", [0.3, 0.9, 0.999])
-async def test_an_archive_that_was_cut_off_is_refused(archive: Path, empty: Settings, kept: float) -> None:
-    cut_off(archive, kept)
+@pytest.mark.parametrize("stored", [0.3, 0.9, 0.999])
+async def test_an_archive_that_was_cut_off_is_refused(archive: Path, empty: Settings, stored: float) -> None:
+    cut_off(archive, stored)
     with pytest.raises(SoundstageError) as caught:
         await put_back(empty, archive)
     assert caught.value.code == "backup.damaged"
@@ -243,12 +243,12 @@ def with_a_secret(home: Path) -> Path:
 
 
 def test_a_backup_says_that_the_key_is_left_out(cli: Cli, with_a_secret: Path) -> None:
-    said = cli("backup", "one.tar").out
-    assert f"Private keys of {with_a_secret.parent} are left out" in said
-    assert "audit.key: without it" in said and "seal.key: without it 1 tokens and secrets" in said
+    words = cli("backup", "one.tar").out
+    assert f"Private keys of {with_a_secret.parent} are left out" in words
+    assert "audit.key: without it" in words and "seal.key: without it 1 tokens and secrets" in words
     assert cli("backup", "two.tar", "--json").json["key_left_out"] == str(with_a_secret)
-    with tarfile.open("one.tar") as made:
-        assert not [name for name in made.getnames() if "key" in name]
+    with tarfile.open("one.tar") as created:
+        assert not [name for name in created.getnames() if "key" in name]
 
 
 @pytest.mark.parametrize("state", ["missing", "another", "the same"])
@@ -322,14 +322,14 @@ def test_an_audit_log_from_before_keys_verifies_after_a_restore(
     services = build(settings)
     with TemporaryDirectory() as folder:
 
-        async def made() -> None:
+        async def write_archive() -> None:
             contents = await gather(
                 services.database, services.blobs, services.own_personas, Path(folder), None
             )
             await save(contents.chunks(), home / "old.tar")
             await services.database.close()
 
-        asyncio.run(made())
+        asyncio.run(write_archive())
     settings.state_dir.rename(home / "before")
     assert cli("restore", "old.tar", "--json").json["audit"] is True
     verdict = cli("audit", "verify", "--json")
@@ -389,7 +389,7 @@ async def _rewrite_log(database: Path) -> int:
 
 
 def _with_a_rewritten_log(archive: Path, folder: Path) -> tuple[Path, int]:
-    """What somebody makes of an archive who can write to it and has no key."""
+    """Changes an archive as an attacker who can write to it and has no key."""
     database = folder / "rewritten.sqlite"
     with tarfile.open(archive) as source:
         database.write_bytes(source.extractfile("database.sqlite").read())  # type: ignore[union-attr]
@@ -418,8 +418,8 @@ def test_a_log_that_was_rewritten_without_the_key_is_not_gone_on_from(
     forged, lines = _with_a_rewritten_log(home / "backup.tar", home)
     ran = cli("restore", str(forged), "--force", "--json").json
     assert (ran["audit"], ran["unproven_lines"]) == (False, lines)
-    said = cli("restore", str(forged), "--force").out
-    assert "Nothing proves the audit log" in said and "--finish --accept-unproven-log" in said
+    words = cli("restore", str(forged), "--force").out
+    assert "Nothing proves the audit log" in words and "--finish --accept-unproven-log" in words
     assert cli("audit", "verify", "--json").json["broken_at"] is not None
     refused = cli("restore", "--finish", "--json")
     assert (refused.code, refused.json["code"]) == (1, "restore.unproven_log")
@@ -428,8 +428,8 @@ def test_a_log_that_was_rewritten_without_the_key_is_not_gone_on_from(
 
     assert cli("restore", "--finish", "--accept-unproven-log").code == 0
     assert cli("audit", "verify", "--json").json["broken_at"] is None
-    told = {line["kind"]: line["data"].get("unproven") for line in cli("audit", "list", "--json").json}
-    assert (told["audit.keyed"], told["backup.restored"]) == (lines, lines)
+    reported = {line["kind"]: line["data"].get("unproven") for line in cli("audit", "list", "--json").json}
+    assert (reported["audit.keyed"], reported["backup.restored"]) == (lines, lines)
 
 
 async def test_backups_are_made_one_at_a_time_and_leave_no_copies(services: Services, home: Path) -> None:
@@ -446,12 +446,12 @@ async def test_backups_are_made_one_at_a_time_and_leave_no_copies(services: Serv
         claim.release()
         seen: list[Path] = []
 
-        async def looked_at(*args: Any) -> Any:
+        async def inspect(*args: Any) -> Any:
             seen.append(args[3])
             return await gather(*args)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("app.server.installation_routes.gather", looked_at)
+            patch.setattr("app.server.installation_routes.gather", inspect)
             assert (await client.post("/api/backup")).status_code == 200
         assert seen == [folder / "copies"], "nothing goes to a folder that all may write to"
         assert (await client.post("/api/backup")).status_code == 200
@@ -502,17 +502,17 @@ async def test_a_link_at_the_name_of_a_half_backup_is_not_followed(
     half = home / "backup.tar.part"
     half.symlink_to(other)
     if when == "before":
-        made = await backup(services, home / "backup.tar")
-        assert made.path.stat().st_mode & 0o777 == 0o600 and tarfile.is_tarfile(made.path)
+        created = await backup(services, home / "backup.tar")
+        assert created.path.stat().st_mode & 0o777 == 0o600 and tarfile.is_tarfile(created.path)
     else:
         unlink = Path.unlink
 
-        def planted(path: Path, missing_ok: bool = False) -> None:
+        def plant(path: Path, missing_ok: bool = False) -> None:
             unlink(path, missing_ok=missing_ok)
             if path == half:
                 path.symlink_to(other)
 
-        monkeypatch.setattr(Path, "unlink", planted)
+        monkeypatch.setattr(Path, "unlink", plant)
         with pytest.raises(StorageFull) as refused:
             await backup(services, home / "backup.tar")
         assert refused.value.code == "backup.failed"
@@ -526,7 +526,7 @@ def test_an_audit_key_that_came_with_an_archive_in_the_place_of_another_is_told(
     assert cli("backup", "keys.tar", "--with-keys").code == 0
     key = settings.state_dir / "audit.key"
     key.write_text("ab" * 32)
-    said = cli("restore", "keys.tar", "--force").out
-    assert f"Other keys were here: {key}." in said and "could have written the audit log" in said
+    words = cli("restore", "keys.tar", "--force").out
+    assert f"Other keys were here: {key}." in words and "could have written the audit log" in words
     assert cli("audit", "list", "--json").json[0]["data"]["replaced"] == [str(key)]
     assert cli("restore", "keys.tar", "--force", "--json").json["replaced_keys"] == []

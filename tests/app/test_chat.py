@@ -86,9 +86,9 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def piped(home: Path, said: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_piped(home: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*CHAT, *arguments], cwd=home, input=said, capture_output=True, text=True, timeout=WAIT_S
+        [*CHAT, *arguments], cwd=home, input=text, capture_output=True, text=True, timeout=WAIT_S
     )
 
 
@@ -117,12 +117,12 @@ async def test_ctrl_c_ends_an_answer_and_ctrl_d_the_conversation(home: Path) -> 
 
 
 async def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with_it(home: Path) -> None:
-    said = "who can speak\n\nlist my videos\nquit\nnever said\n"
-    ran = await asyncio.to_thread(piped, home, said)
+    text = "who can speak\n\nlist my videos\nquit\nnever said\n"
+    ran = await asyncio.to_thread(run_piped, home, text)
     assert ran.returncode == 0, ran.stderr
     assert "Nova" in ran.stdout and "There are no videos yet" in ran.stdout
     session = ran.stderr.rpartition("--session ")[2].strip()
-    more = await asyncio.to_thread(piped, home, "help\n", "--session", session)
+    more = await asyncio.to_thread(run_piped, home, "help\n", "--session", session)
     assert more.returncode == 0, more.stderr
     async with opened(Settings(state_dir=home / "state")) as services:
         sessions: SessionService = services.brain.sessions
@@ -133,22 +133,22 @@ async def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with
 async def test_a_video_is_finished_before_a_conversation_without_a_server_ends(home: Path) -> None:
     command = [sys.executable, "-I", "-S", str(STAND_IN)]
     (home / "config.toml").write_text(f"[worker]\ncommand = {command!r}\n")
-    ran = await asyncio.to_thread(piped, home, "make a video where Nova says: hello\n")
+    ran = await asyncio.to_thread(run_piped, home, "make a video where Nova says: hello\n")
     assert ran.returncode == 0 and "“hello” is still being made" in ran.stderr, ran.stderr
     assert "“hello” is done. hello-" in ran.stderr and list((home / "out").glob("hello-*.mp4"))
 
 
 def test_a_session_that_there_is_not_ends_at_once_with_its_code(home: Path) -> None:
-    ran = piped(home, "", "--session", "ses_none")
+    ran = run_piped(home, "", "--session", "ses_none")
     assert ran.returncode == 1
     assert "session.not_found" in ran.stderr and "Traceback" not in ran.stderr
 
 
 async def test_debug_mode_shows_what_tools_are_given_and_give_without_secrets(home: Path) -> None:
-    said = "deploy the job talker with hf_token = hf_secret123\nlist my videos\n"
-    plain = await asyncio.to_thread(piped, home, said)
+    text = "deploy the job talker with hf_token = hf_secret123\nlist my videos\n"
+    plain = await asyncio.to_thread(run_piped, home, text)
     assert "tool_call" not in plain.stdout + plain.stderr
-    ran = await asyncio.to_thread(piped, home, said, "--debug")
+    ran = await asyncio.to_thread(run_piped, home, text, "--debug")
     assert '"variables":{"hf_token":"[masked]"}' in ran.stderr
     assert '"tool_result","tool":"list_renders"' in ran.stderr
     assert "hf_secret123" not in ran.stdout + ran.stderr

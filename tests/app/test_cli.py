@@ -44,8 +44,19 @@ COMMANDS = dict(commands(WHOLE))
 
 
 def test_the_promised_commands_are_there() -> None:
-    promised = ["up", "ask", "render", "doctor", "version", "migrate", "backup", "restore", "restored", "gc"]
-    promised += [
+    documented = [
+        "up",
+        "ask",
+        "render",
+        "doctor",
+        "version",
+        "migrate",
+        "backup",
+        "restore",
+        "restored",
+        "gc",
+    ]
+    documented += [
         "projects list",
         "personas list",
         "personas create",
@@ -54,15 +65,15 @@ def test_the_promised_commands_are_there() -> None:
         "keys rotate",
         "keys revoke",
     ]
-    promised += ["config check", "config show"]
-    assert set(promised) <= COMMANDS.keys()
+    documented += ["config check", "config show"]
+    assert set(documented) <= COMMANDS.keys()
 
 
 def test_each_line_of_the_help_is_that_of_its_command() -> None:
     assert WHOLE.commands.keys() == ENTRIES.keys()
     for name, entry in ENTRIES.items():
-        said = " ".join((WHOLE.commands[name].help or "").partition("\n\n")[0].split())
-        assert said == entry.help, name
+        text = " ".join((WHOLE.commands[name].help or "").partition("\n\n")[0].split())
+        assert text == entry.help, name
 
 
 @pytest.mark.parametrize(
@@ -116,10 +127,10 @@ def test_help_loads_nothing_that_only_a_command_needs() -> None:
 
 
 # They give the terminal to another program, which answers in its own way; MCP speaks JSON of its own.
-DOORS = {"lab ssh", "lab exec", "mcp"}
+STARTERS = {"lab ssh", "lab exec", "mcp"}
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - DOORS))
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - STARTERS))
 def test_every_command_can_answer_in_json_and_says_what_it_does(name: str) -> None:
     command = COMMANDS[name]
     assert "--json" in {option for parameter in command.params for option in parameter.opts}
@@ -220,10 +231,10 @@ def test_a_spec_that_is_none_is_told_with_the_field(cli: Cli, home: Path) -> Non
 
 
 def test_a_fault_of_our_own_is_no_traceback_either(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def break_output(*_: object) -> None:
         raise RuntimeError("key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 
-    monkeypatch.setattr("app.cli.installation.version.version", broken)
+    monkeypatch.setattr("app.cli.installation.version.version", break_output)
     ran = cli("version")
     assert ran.code == 70
     assert "internal.unexpected" in ran.err and "Traceback" not in ran.err
@@ -249,19 +260,19 @@ def test_settings_are_shown(cli: Cli, home: Path) -> None:
 
 
 def test_keys_are_made_shown_once_rotated_and_revoked(cli: Cli) -> None:
-    made = cli("keys", "create", "ci", "--role", "editor", "--days", "7", "--json").json
-    assert len(made["key"]) == 64
-    assert made["key"] not in cli("keys", "list", "--json").out
-    rotated = cli("keys", "rotate", made["id"], "--json").json
-    assert rotated["key"] != made["key"]
+    created = cli("keys", "create", "ci", "--role", "editor", "--days", "7", "--json").json
+    assert len(created["key"]) == 64
+    assert created["key"] not in cli("keys", "list", "--json").out
+    rotated = cli("keys", "rotate", created["id"], "--json").json
+    assert rotated["key"] != created["key"]
     assert cli("keys", "revoke", rotated["id"], "--json").json["state"] == "revoked"
     assert "ci" in cli("keys", "list").out
 
 
 def test_ids_in_a_table_are_whole_on_a_narrow_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    made = cli("keys", "create", "a key with quite a long name", "--json").json
-    assert made["id"] in cli("keys", "list").out
+    created = cli("keys", "create", "a key with quite a long name", "--json").json
+    assert created["id"] in cli("keys", "list").out
 
 
 def test_projects_are_made_listed_and_deleted(cli: Cli) -> None:
@@ -315,8 +326,8 @@ def test_a_render_can_be_left_to_the_server(cli: Cli) -> None:
 
 
 def test_a_sentence_can_be_asked_for_its_plan_alone(cli: Cli) -> None:
-    told = cli("ask", "--dry-run", "Make a video where Nova says: Hello there")
-    assert told.code == 0 and "nothing has" in told.out and "It says: Hello there" in told.out
+    reported = cli("ask", "--dry-run", "Make a video where Nova says: Hello there")
+    assert reported.code == 0 and "nothing has" in reported.out and "It says: Hello there" in reported.out
     refused = cli("ask", "--dry-run", "cancel the video rnd_nope")
     assert refused.code == 1 and "render.not_found" in refused.out + refused.err
     assert "no videos yet" in cli("ask", "list my videos").out
@@ -378,20 +389,20 @@ def test_tries_of_a_delivery_are_shown_with_status_and_time() -> None:
 
 
 def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
-    made = cli("webhooks", "create", "https://93.184.215.14/hook", "--kind", "render.done", "--json").json
-    assert made["secret"] and made["kinds"] == ["render.done"]
+    created = cli("webhooks", "create", "https://93.184.215.14/hook", "--kind", "render.done", "--json").json
+    assert created["secret"] and created["kinds"] == ["render.done"]
     listed = cli("webhooks", "list")
-    assert made["id"] in listed.out and made["secret"] not in listed.out
-    assert cli("webhooks", "rotate", made["id"], "--json").json["secret"] != made["secret"]
-    assert cli("webhooks", "switch", made["id"], "--off").out.strip() == f"{made['id']}: off"
-    assert cli("webhooks", "switch", made["id"], "--on", "--json").json["active"] is True
-    assert cli("webhooks", "test", made["id"], "--json").json["kind"] == "webhook.test"
-    assert "webhook.test" in cli("webhooks", "deliveries", made["id"]).out
+    assert created["id"] in listed.out and created["secret"] not in listed.out
+    assert cli("webhooks", "rotate", created["id"], "--json").json["secret"] != created["secret"]
+    assert cli("webhooks", "switch", created["id"], "--off").out.strip() == f"{created['id']}: off"
+    assert cli("webhooks", "switch", created["id"], "--on", "--json").json["active"] is True
+    assert cli("webhooks", "test", created["id"], "--json").json["kind"] == "webhook.test"
+    assert "webhook.test" in cli("webhooks", "deliveries", created["id"]).out
     wrong = cli("webhooks", "create", "https://93.184.215.14/hook", "--kind", "render.flies")
     assert wrong.code == 2 and "render.done" in wrong.err
-    assert cli("webhooks", "delete", made["id"]).code == 0
+    assert cli("webhooks", "delete", created["id"]).code == 0
     assert "There are no webhooks" in cli("webhooks", "list").out
-    assert "webhook.not_found" in cli("webhooks", "rotate", made["id"]).err
+    assert "webhook.not_found" in cli("webhooks", "rotate", created["id"]).err
 
 
 def test_publishing_says_what_is_missing(cli: Cli) -> None:
@@ -432,8 +443,8 @@ def test_weights_are_the_workers_matter(home: Path, tmp_path: Path) -> None:
         ): f"models add --models={tmp_path}/m --link --role=a.b -- /x y",
         ("where", "a.b"): f"models where --models={tmp_path}/m -- a.b",
     }
-    for given, expected in calls.items():
-        done = subprocess.run([*run, *given], capture_output=True, text=True, check=False)
+    for value, expected in calls.items():
+        done = subprocess.run([*run, *value], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.strip()) == (3, expected)
     worker.unlink()
     done = subprocess.run([*run, "list"], capture_output=True, text=True, check=False)

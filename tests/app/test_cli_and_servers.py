@@ -20,7 +20,7 @@ import pytest
 from running_studio import PATIENCE_S, PROGRAM, RunningStudio, running_studio
 
 from app.cli import connection
-from app.cli.saved_logins import Login, logins_file, normalized_url, save_login, saved_logins
+from app.cli.saved_logins import Login, load_logins, logins_file, normalize_url, save_login
 from app.local_access import local_folder, read_local_access
 from soundstage.errors import Forbidden, Invalid
 
@@ -42,10 +42,10 @@ def studio(home: Path) -> Iterator[RunningStudio]:
 def never_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening the store in this process is a failure."""
 
-    def opened(*_: object) -> None:
+    def is_open(*_: object) -> None:
         raise AssertionError("the command opened the store behind the server's back")
 
-    monkeypatch.setattr("app.composition.build", opened)
+    monkeypatch.setattr("app.composition.build", is_open)
 
 
 @pytest.mark.usefixtures("never_embedded")
@@ -57,7 +57,7 @@ def test_where_a_server_runs_every_command_goes_through_it(
     render = cli("render", "--script", "Hello there", "--no-wait", "--json").json["id"]
     assert render in cli("ask", "list my videos").out
     assert cli("explain", render).code == 0
-    made = cli("keys", "create", "ci", "--role", "viewer", "--json").json
+    created = cli("keys", "create", "ci", "--role", "viewer", "--json").json
     assert "this machine" in cli("keys", "list").out
     assert cli("memory", "list").code == cli("snapshots", "list").code == cli("audit", "verify").code == 0
     assert cli("personas", "list").code == cli("approvals", "list").code == cli("publish", "list").code == 0
@@ -81,10 +81,10 @@ def test_where_a_server_runs_every_command_goes_through_it(
     assert (
         unknown.json["code"] == "login.required" and f"soundstage login {studio.url}" in unknown.json["hint"]
     )
-    (home / "key").write_text(made["key"])
-    said = cli("login", studio.url, "--key-file", "key", "--json")
-    assert said.json == {"url": studio.url, "name": "ci", "role": "viewer", "tenant": "default"}
-    assert stat.S_IMODE(logins_file().stat().st_mode) == 0o600 and made["key"] not in said.out
+    (home / "key").write_text(created["key"])
+    text = cli("login", studio.url, "--key-file", "key", "--json")
+    assert text.json == {"url": studio.url, "name": "ci", "role": "viewer", "tenant": "default"}
+    assert stat.S_IMODE(logins_file().stat().st_mode) == 0o600 and created["key"] not in text.out
     monkeypatch.setenv("SOUNDSTAGE_SERVER", studio.url)
     assert slug in cli("projects", "list").out
     forbidden = cli("projects", "create", "Another", "--json")
@@ -92,7 +92,7 @@ def test_where_a_server_runs_every_command_goes_through_it(
     assert cli("backup", "viewer.tar", "--json").json["code"] == "policy.forbidden"
     assert cli("backup", "far.tar", "--with-keys", "--json").json["code"] == "backup.keys_stay"
     assert not list(home.glob("viewer.tar*")) and not list(home.glob("far.tar*"))
-    assert cli("logout", studio.url).code == 0 and saved_logins() == []
+    assert cli("logout", studio.url).code == 0 and load_logins() == []
 
 
 @pytest.mark.usefixtures("never_embedded")
@@ -101,7 +101,7 @@ def test_a_login_is_used_where_no_studio_is_and_a_wrong_key_is_refused(
 ) -> None:
     (home / "wrong").write_text("0" * 64)
     assert cli("login", studio.url, "--key-file", "wrong", "--json").json["code"] == "auth.bad_key"
-    assert saved_logins() == []
+    assert load_logins() == []
     (home / "key").write_text(studio.admin_key)
     assert cli("login", studio.url, "--key-file", "key").code == 0
     elsewhere = home / "elsewhere"
@@ -119,15 +119,15 @@ def test_a_file_of_this_machine_reaches_a_server_that_cannot_read_it(
     cli: Cli, studio: RunningStudio, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a folder of which the server knows nothing: the spec's sound, and the picture of a sentence."""
-    desk = home / "desk"
-    desk.mkdir()
-    monkeypatch.chdir(desk)
-    (desk / "config.toml").write_text(f'state_dir = "{home / "state"}"\n')
-    (desk / "voice.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64))
-    (desk / "one.json").write_text(json.dumps({"scenes": [{"id": "one", "audio": {"path": "voice.wav"}}]}))
-    made = cli("render", "one.json", "--no-wait", "--json")
-    assert made.code == 0, made.err
-    (desk / "ada.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(300))
+    console = home / "desk"
+    console.mkdir()
+    monkeypatch.chdir(console)
+    (console / "config.toml").write_text(f'state_dir = "{home / "state"}"\n')
+    (console / "voice.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64))
+    (console / "one.json").write_text(json.dumps({"scenes": [{"id": "one", "audio": {"path": "voice.wav"}}]}))
+    created = cli("render", "one.json", "--no-wait", "--json")
+    assert created.code == 0, created.err
+    (console / "ada.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(300))
     sentence = (
         "Create a persona called Ada from photo ada.jpg with the consent of Ada Byron for training videos"
     )
@@ -208,11 +208,11 @@ def test_saved_keys_that_others_can_read_are_not_used(cli: Cli) -> None:
     assert stat.S_IMODE(logins_file().parent.stat().st_mode) == 0o700
     logins_file().chmod(0o644)
     with pytest.raises(Forbidden, match="others on this machine"):
-        saved_logins()
+        load_logins()
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("value", "meant"),
     [
         ("studio.example.org", "https://studio.example.org"),
         ("https://Studio.example.org:443/", "https://studio.example.org"),
@@ -220,14 +220,14 @@ def test_saved_keys_that_others_can_read_are_not_used(cli: Cli) -> None:
         ("http://[::1]:8000/", "http://[::1]:8000"),
     ],
 )
-def test_one_server_has_one_address(given: str, meant: str) -> None:
-    assert normalized_url(given) == meant
+def test_one_server_has_one_address(value: str, meant: str) -> None:
+    assert normalize_url(value) == meant
 
 
-@pytest.mark.parametrize("given", ["", "ftp://x", "https://", "https://me:pw@host", "http://h:port"])
-def test_what_is_no_address_is_refused(given: str) -> None:
+@pytest.mark.parametrize("value", ["", "ftp://x", "https://", "https://me:pw@host", "http://h:port"])
+def test_what_is_no_address_is_refused(value: str) -> None:
     with pytest.raises(Invalid, match="no address"):
-        normalized_url(given)
+        normalize_url(value)
 
 
 class _HalfAnswer:

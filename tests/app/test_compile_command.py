@@ -34,6 +34,6 @@ def test_faults_are_told_with_their_pointers(cli: Any, home: Path) -> None:
     assert (
         "/header/version: " in ran.out and "/agenticTriplets/0/roleId: There is no role 'r-none'." in ran.out
     )
-    told = cli("compile", "bad.json", "--json").json
-    assert told["success"] is False and len(told["errors"]) == 2
+    reported = cli("compile", "bad.json", "--json").json
+    assert reported["success"] is False and len(reported["errors"]) == 2
     assert "dossier.not_found" in cli("compile", "none.json").err

@@ -47,11 +47,11 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
     @app.get("/api/events")
     def events() -> Any:
-        async def told() -> AsyncIterator[bytes]:
+        async def event_chunks() -> AsyncIterator[bytes]:
             for number in range(3):
                 yield b"data: %d\n\n" % number * 500
 
-        return StreamingResponse(told(), media_type="text/event-stream")
+        return StreamingResponse(event_chunks(), media_type="text/event-stream")
 
     @app.get("/api/lines")
     def lines() -> Any:
@@ -62,16 +62,16 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         return FileResponse(picture, media_type="application/json")
 
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as made:
-        yield made
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as created:
+        yield created
 
 
 async def raw(
     client: httpx.AsyncClient, path: str, encoding: str, **headers: str
 ) -> tuple[httpx.Response, bytes]:
     """The answer and its bytes as they are on the wire."""
-    asked = {"Accept-Encoding": encoding, **headers}
-    async with client.stream("GET", path, headers=asked) as answer:
+    request_headers = {"Accept-Encoding": encoding, **headers}
+    async with client.stream("GET", path, headers=request_headers) as answer:
         return answer, b"".join([piece async for piece in answer.aiter_raw()])
 
 
@@ -137,8 +137,8 @@ async def page(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app.add_middleware(Compression)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers={"Accept": "text/html"}
-    ) as made:
-        yield made
+    ) as created:
+        yield created
 
 
 async def test_files_of_the_page_are_sent_as_the_build_has_compressed_them(page: httpx.AsyncClient) -> None:

@@ -34,9 +34,9 @@ async def source_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     admin = Principal.local_admin()
     async with db.transaction() as session:
         # Ids sort by time: the old key comes first, and refers to the new one.
-        made = await keys.create(session, KeyRequest(name=TEXT, role="viewer"), admin)
+        created = await keys.create(session, KeyRequest(name=TEXT, role="viewer"), admin)
     async with db.transaction() as session:
-        await keys.rotate(session, made.id, admin)
+        await keys.rotate(session, created.id, admin)
         for number in range(45):
             await events.append(session, "a", "counted", {"number": number, "text": TEXT})
     await db.close()

@@ -35,13 +35,13 @@ def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def found(ran: Any) -> dict[str, tuple[str, str]]:
+def find_check(ran: Any) -> dict[str, tuple[str, str]]:
     return {check["name"]: (check["level"], check["fix"]) for check in ran.json["checks"]}
 
 
 def test_a_machine_that_is_well_is_green_with_amber_for_what_is_optional(cli: Cli, worker: Path) -> None:
     ran = cli("doctor", "--json")
-    checks = found(ran)
+    checks = find_check(ran)
     assert ran.code == 0 and ran.json["ok"] is True
     assert checks["worker espeak-ng"][0] == "green"
     assert checks["worker mediapipe"] == ("amber", "install the extra")
@@ -53,7 +53,7 @@ def test_every_complaint_says_what_to_do(cli: Cli, worker: Path, monkeypatch: py
     monkeypatch.setenv("SOUNDSTAGE_PERSONAS_DIR", "/nowhere/personas")
     ran = cli("doctor", "--json")
     assert ran.code == 1
-    complaints = {name: fix for name, (level, fix) in found(ran).items() if level == "red"}
+    complaints = {name: fix for name, (level, fix) in find_check(ran).items() if level == "red"}
     assert complaints.keys() == {"worker", "personas"}
     assert all(complaints.values())
 
@@ -62,8 +62,8 @@ def test_the_worker_looks_at_the_weights_that_it_will_use(
     cli: Cli, worker: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A voice file of Piper, for example, is in the folder of the settings."""
-    said = """[{"name": "piper", "state": "ok", "detail": "'"$AVATAR_MODELS"'", "hint": ""}]"""
-    worker.write_text(f"#!/bin/sh\necho '{said}'\n")
+    text = """[{"name": "piper", "state": "ok", "detail": "'"$AVATAR_MODELS"'", "hint": ""}]"""
+    worker.write_text(f"#!/bin/sh\necho '{text}'\n")
     monkeypatch.setenv("SOUNDSTAGE_WORKER__MODELS_FOLDER", str(home / "models"))
     assert str(home / "models") in cli("doctor", "--json").out
 
@@ -71,7 +71,7 @@ def test_the_worker_looks_at_the_weights_that_it_will_use(
 @pytest.mark.parametrize("script", ["exit 3", "echo nonsense", "sleep 0; echo '[{}]'"])
 def test_a_worker_that_answers_nonsense_is_red(cli: Cli, worker: Path, script: str) -> None:
     worker.write_text(f"#!/bin/sh\n{script}\n")
-    assert found(cli("doctor", "--json"))["worker"][0] == "red"
+    assert find_check(cli("doctor", "--json"))["worker"][0] == "red"
 
 
 def test_bad_settings_are_the_only_finding(cli: Cli, home: Path) -> None:
@@ -83,7 +83,7 @@ def test_bad_settings_are_the_only_finding(cli: Cli, home: Path) -> None:
 def test_a_taken_port_is_amber(cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", str(taken.getsockname()[1]))
-        level, fix = found(cli("doctor", "--json"))["port"]
+        level, fix = find_check(cli("doctor", "--json"))["port"]
     assert level == "amber" and fix
 
 
@@ -104,14 +104,14 @@ def test_a_port_that_our_server_holds_is_green(
 def test_a_database_that_is_none_is_red_and_an_old_one_amber(cli: Cli, worker: Path, home: Path) -> None:
     (home / "state").mkdir()
     (home / "state" / "soundstage.db").touch()
-    assert found(cli("doctor", "--json"))["database"] == ("amber", "soundstage migrate")
+    assert find_check(cli("doctor", "--json"))["database"] == ("amber", "soundstage migrate")
     (home / "state" / "soundstage.db").write_bytes(b"no database at all" * 1000)
-    assert found(cli("doctor", "--json"))["database"][0] == "red"
+    assert find_check(cli("doctor", "--json"))["database"][0] == "red"
 
 
 def test_a_broken_persona_file_is_amber(cli: Cli, worker: Path, home: Path) -> None:
     (home / "personas" / "bad.yaml").write_text("id: bad\n")
-    assert found(cli("doctor", "--json"))["personas"][0] == "amber"
+    assert find_check(cli("doctor", "--json"))["personas"][0] == "amber"
 
 
 def test_it_says_which_sandbox_code_has(cli: Cli, worker: Path) -> None:
@@ -127,7 +127,7 @@ def test_without_a_sandbox_it_says_what_to_do(
     cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert found(cli("doctor", "--json"))["sandbox"] == (
+    assert find_check(cli("doctor", "--json"))["sandbox"] == (
         "amber",
         "Install Debian's package bubblewrap (0.8 or newer) on the server.",
     )

@@ -9,8 +9,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.cli import embedded
-from app.cli.connection import asked
-from app.cli.embedded import embedded_studio
+from app.cli.connection import call_studio
+from app.cli.embedded import open_embedded_studio
 from app.cli.state import Invocation
 from app.cli.studio_api import StudioApi
 from app.composition import Services
@@ -27,11 +27,11 @@ async def test_a_request_that_is_cancelled_at_the_end_ends_before_the_database_i
     def create_app(services: Services) -> object:
         close = services.database.close
 
-        async def closed() -> None:
+        async def is_closed() -> None:
             steps.append("closed")
             await close()
 
-        monkeypatch.setattr(services.database, "close", closed)
+        monkeypatch.setattr(services.database, "close", is_closed)
 
         async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
             begun.set()
@@ -46,7 +46,7 @@ async def test_a_request_that_is_cancelled_at_the_end_ends_before_the_database_i
 
     monkeypatch.setattr(embedded, "SHUTDOWN_S", 1)
     monkeypatch.setattr(embedded, "create_app", create_app)
-    async with embedded_studio(settings) as api:
+    async with open_embedded_studio(settings) as api:
         asking = asyncio.create_task(api.get("/api/renders"))
         await begun.wait()
     assert steps == ["ended", "closed"]
@@ -60,5 +60,5 @@ def test_the_log_of_a_studio_that_ends_with_the_command_is_not_printed(
         get_logger("farm.local").warning("farm.local.swept", control_processes=["one"])
 
     configure_logging("warning")
-    asked(Invocation(None, as_json=False), warn)
+    call_studio(Invocation(None, as_json=False), warn)
     assert "swept" not in capsys.readouterr().err

@@ -77,45 +77,45 @@ def up(folder: Path, **variables: str) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def client_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("secured")
     with up(folder, SOUNDSTAGE_HTTP__TLS_NAMES=NAME) as running:
         yield running
 
 
-def test_a_browser_that_trusts_the_authority_logs_in_under_the_studios_name(secured: Up) -> None:
-    answer = secured.get("/api/login", method="POST", json={"key": secured.ready["key"]})
+def test_a_browser_that_trusts_the_authority_logs_in_under_the_studios_name(client_of: Up) -> None:
+    answer = client_of.get("/api/login", method="POST", json={"key": client_of.ready["key"]})
     assert (answer.status_code, answer.json()["role"]) == (200, "admin")
     assert "secure" in answer.headers["set-cookie"].lower()
-    assert secured.ready["https_url"] == f"https://{NAME}:{secured.https_port}"
+    assert client_of.ready["https_url"] == f"https://{NAME}:{client_of.https_port}"
 
 
-def test_the_authority_can_be_fetched_and_compared_and_its_key_is_its_owners_alone(secured: Up) -> None:
-    file = Path(secured.ready["ca_file"])
-    served = httpx.get(f"{secured.ready['url']}/api/ca.pem", timeout=PATIENCE_S, trust_env=False)
+def test_the_authority_can_be_fetched_and_compared_and_its_key_is_its_owners_alone(client_of: Up) -> None:
+    file = Path(client_of.ready["ca_file"])
+    served = httpx.get(f"{client_of.ready['url']}/api/ca.pem", timeout=PATIENCE_S, trust_env=False)
     assert served.text == file.read_text()
     digest = ssl.PEM_cert_to_DER_cert(served.text)
     shown = subprocess.run(
         ["openssl", "x509", "-inform", "der", "-noout", "-fingerprint", "-sha256"],
         input=digest, capture_output=True, check=True,
     ).stdout.decode()  # fmt: skip
-    assert shown.strip().rpartition("=")[2] == secured.ready["ca_sha256"]
+    assert shown.strip().rpartition("=")[2] == client_of.ready["ca_sha256"]
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
     assert modes == dict.fromkeys(("ca.key", "ca.pem", "server.key", "server.pem"), 0o600)
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_nobody_elses_name_and_no_old_tls_gets_through(secured: Up) -> None:
+def test_nobody_elses_name_and_no_old_tls_gets_through(client_of: Up) -> None:
     with pytest.raises(httpx.ConnectError, match=r"doesn't match|not valid for"):
-        secured.get("/api/health", name="other.example")
+        client_of.get("/api/health", name="other.example")
     with pytest.raises(httpx.ConnectError):
-        secured.get("/api/health", maximum_version=ssl.TLSVersion.TLSv1_2)
+        client_of.get("/api/health", maximum_version=ssl.TLSVersion.TLSv1_2)
 
 
-def test_the_page_over_plain_http_leads_to_https_but_not_on_this_machine(secured: Up) -> None:
-    with httpx.Client(base_url=secured.ready["url"], timeout=PATIENCE_S, trust_env=False) as plain:
+def test_the_page_over_plain_http_leads_to_https_but_not_on_this_machine(client_of: Up) -> None:
+    with httpx.Client(base_url=client_of.ready["url"], timeout=PATIENCE_S, trust_env=False) as plain:
         there = plain.get("/", headers={"Host": NAME})
-        assert there.headers.get("location") == f"https://{NAME}:{secured.https_port}/"
+        assert there.headers.get("location") == f"https://{NAME}:{client_of.https_port}/"
         assert "location" not in plain.get("/").headers
 
 

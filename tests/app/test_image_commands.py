@@ -12,8 +12,8 @@ from app.cli.main import run_cli
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:
     assert run_cli(["image", "build", *arguments, "--json"]) == 1
-    said = capsys.readouterr()
-    found: dict[str, str] = json.loads(said.err or said.out)
+    text = capsys.readouterr()
+    found: dict[str, str] = json.loads(text.err or text.out)
     return found
 
 

@@ -32,6 +32,6 @@ def test_the_hint_names_the_lab_and_one_machine_is_one(
 
 
 def test_an_interrupt_says_that_it_cleans_up(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Stopped), lab_command.tidied():
+    with pytest.raises(Stopped), lab_command.interruptible():
         signal.raise_signal(signal.SIGINT)
     assert "Interrupted: taking down what was made" in capsys.readouterr().err

@@ -37,31 +37,31 @@ def files(home: Path) -> list[str]:
     return [str(home / "in.mp4"), str(home / "speech.wav")]
 
 
-def spec_of(settings: Settings, asked: Any) -> LipsyncSpec:
-    async def stored() -> Any:
+def spec_of(settings: Settings, outcome: Any) -> LipsyncSpec:
+    async def store_spec() -> Any:
         async with opened(settings) as services:
-            return (await services.studio.renders.detail(asked.json["id"])).spec
+            return (await services.studio.renders.detail(outcome.json["id"])).spec
 
-    assert asked.code == 0, asked.err
-    spec = asyncio.run(stored())
+    assert outcome.code == 0, outcome.err
+    spec = asyncio.run(store_spec())
     assert isinstance(spec, LipsyncSpec)
     return spec
 
 
 def consents_of(settings: Settings) -> list[Any]:
-    async def listed() -> Any:
+    async def list_all() -> Any:
         async with opened(settings) as services:
             return await services.studio.consents.list()
 
-    return list(asyncio.run(listed()))
+    return list(asyncio.run(list_all()))
 
 
-@pytest.mark.parametrize(("said", "pauses"), [((), "filmed"), (("--pauses", "drawn"), "drawn")])
+@pytest.mark.parametrize(("text", "pauses"), [((), "filmed"), (("--pauses", "drawn"), "drawn")])
 def test_what_pauses_show_and_who_agreed_reach_the_spec(
-    cli: Cli, files: list[str], said: tuple[str, ...], pauses: str, settings: Settings
+    cli: Cli, files: list[str], text: tuple[str, ...], pauses: str, settings: Settings
 ) -> None:
-    asked = cli("lipsync", *files, *WHO, *said, "--transcript", "Hello.", "--no-wait", "--json")
-    spec = spec_of(settings, asked)
+    outcome = cli("lipsync", *files, *WHO, *text, "--transcript", "Hello.", "--no-wait", "--json")
+    spec = spec_of(settings, outcome)
     assert (spec.face.pauses, spec.transcript) == (pauses, "Hello.")
     assert spec.face.consent is not None and spec.face.consent.person == "Ada Example"
 
@@ -86,7 +86,7 @@ def test_without_options_the_spec_is_the_plain_one(cli: Cli, files: list[str], s
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("text", "reported"),
     [
         (("--start-ms", "900", "--end-ms", "900"), "lipsync.empty_range"),
         (("--engine", "mesh"), "--engine"),
@@ -95,20 +95,20 @@ def test_without_options_the_spec_is_the_plain_one(cli: Cli, files: list[str], s
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_recorded(
-    cli: Cli, files: list[str], settings: Settings, said: tuple[str, ...], told: str
+    cli: Cli, files: list[str], settings: Settings, text: tuple[str, ...], reported: str
 ) -> None:
-    asked = cli("lipsync", *files, *WHO, *said, "--no-wait")
-    assert asked.code != 0 and told in asked.err + asked.out
+    outcome = cli("lipsync", *files, *WHO, *text, "--no-wait")
+    assert outcome.code != 0 and reported in outcome.err + outcome.out
     assert consents_of(settings) == []
 
 
 def test_who_says_nobody_is_told_two_ways_that_both_work(
     cli: Cli, files: list[str], home: Path, settings: Settings
 ) -> None:
-    asked = cli("lipsync", *files, "--no-wait", "--json")
-    error = json.loads(asked.out or asked.err)
+    outcome = cli("lipsync", *files, "--no-wait", "--json")
+    error = json.loads(outcome.out or outcome.err)
     hint = str(error.get("hint") or error["error"]["hint"])
-    assert asked.code == 1 and "--person" in hint and "in.mp4.consent.json" in hint
+    assert outcome.code == 1 and "--person" in hint and "in.mp4.consent.json" in hint
     shown = re.search(r"\{.*\}", hint)
     assert shown is not None and consents_of(settings) == []
     (home / "in.mp4.consent.json").write_text(shown[0])
@@ -122,29 +122,29 @@ def test_the_same_consent_is_recorded_once_until_it_is_taken_back(
     cli: Cli, files: list[str], home: Path, settings: Settings
 ) -> None:
     (home / "in.mp4.consent.json").write_text(EXAMPLE)
-    for said in ((), (), WHO, WHO):
-        assert cli("lipsync", *files, *said, "--no-wait").code == 0
+    for text in ((), (), WHO, WHO):
+        assert cli("lipsync", *files, *text, "--no-wait").code == 0
     of_file, of_words = sorted(consents_of(settings), key=lambda view: view.purpose, reverse=True)
     assert (of_file.purpose, of_words.purpose) == ("course videos", "Course videos.")
 
-    async def taken_back() -> None:
+    async def revoke() -> None:
         async with opened(settings) as services:
             for view in (of_file, of_words):
                 await services.studio.consents.revoke(view.id)
 
-    asyncio.run(taken_back())
+    asyncio.run(revoke())
     refused = cli("lipsync", *files, "--no-wait")
     assert refused.code == 1 and "taken back" in refused.out + refused.err
     assert cli("lipsync", *files, *WHO, "--no-wait").code == 0, "said anew, after that"
     assert len(consents_of(settings)) == 3
 
 
-@pytest.mark.parametrize("said", [WHO[:2], WHO[2:], ("--person", " ", "--purpose", "x")])
+@pytest.mark.parametrize("text", [WHO[:2], WHO[2:], ("--person", " ", "--purpose", "x")])
 def test_half_of_a_consent_is_none(
-    cli: Cli, files: list[str], settings: Settings, said: tuple[str, ...]
+    cli: Cli, files: list[str], settings: Settings, text: tuple[str, ...]
 ) -> None:
-    asked = cli("lipsync", *files, *said, "--no-wait")
-    assert asked.code == 1 and "--purpose" in asked.out + asked.err
+    outcome = cli("lipsync", *files, *text, "--no-wait")
+    assert outcome.code == 1 and "--purpose" in outcome.out + outcome.err
     assert consents_of(settings) == []
 
 
@@ -152,9 +152,9 @@ def test_a_file_that_holds_no_record_is_said(cli: Cli, files: list[str], home: P
     record = home / "in.mp4.consent.json"
     for broken in ("{}", "no", EXAMPLE.replace("2026-01-31", "last week")):
         record.write_text(broken)
-        asked = cli("lipsync", *files, "--no-wait")
-        assert asked.code == 1 and record.name in asked.out + asked.err
-        assert "granted_at" in asked.out + asked.err
+        outcome = cli("lipsync", *files, "--no-wait")
+        assert outcome.code == 1 and record.name in outcome.out + outcome.err
+        assert "granted_at" in outcome.out + outcome.err
 
 
 def test_the_help_says_which_of_render_and_lipsync_is_for_what(cli: Cli) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import machines_api as asked
+from app import machines_api as client_module
 from app.cli.farm import machine_calls
 from app.cli.state import Invocation
 from app.machines_api import RETRIES, MachinesApi, machines_api
@@ -39,7 +39,7 @@ async def test_a_broken_stream_is_taken_up_with_pauses_that_grow(monkeypatch: py
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(asked.asyncio, "sleep", sleep)
+    monkeypatch.setattr(client_module.asyncio, "sleep", sleep)
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://x") as client:
         found = [event async for event in MachinesApi(client).events("/api/runs/r/events")]
     assert found == [{"n": 1}]
@@ -124,9 +124,9 @@ def test_a_field_that_the_api_rejects_is_an_argument_at_the_prompt(monkeypatch: 
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             yield MachinesApi(client)
 
-    monkeypatch.setattr(asked, "machines_api", api)
+    monkeypatch.setattr(client_module, "machines_api", api)
     with pytest.raises(Invalid) as caught:
-        machine_calls.asked(Invocation(None, as_json=False), lambda client: client.get("/api/announcements"))
+        machine_calls.call_machines(Invocation(None, as_json=False), lambda client: client.get("/api/announcements"))
     assert caught.value.code == "arguments.invalid"
     assert "secret: it needs at least 16" in caught.value.message and "body." not in caught.value.message
     assert "--help" in caught.value.hint

@@ -26,16 +26,18 @@ OPENING = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"
 async def client(home: Path, *options: str) -> AsyncIterator[Client]:
     server = StdioServerParameters(command=PROGRAM, args=["mcp", *options], cwd=home, env=ENVIRONMENT)
     with (home / "stderr").open("w") as errors:
-        async with Client(stdio_client(server, errlog=errors), read_timeout_seconds=WAIT_S) as made:
-            yield made
+        async with Client(stdio_client(server, errlog=errors), read_timeout_seconds=WAIT_S) as created:
+            yield created
 
 
 async def test_a_client_at_the_desk_lists_calls_and_gets_a_ticket(home: Path) -> None:
-    async with client(home) as desk:
-        names = {tool.name for tool in (await desk.list_tools()).tools}
-        personas = await answered(desk, "list_personas", {})
-        ticket = await answered(desk, "make_render", {"script": "The tide comes in twice a day."})
-        cancelled = await answered(desk, "cancel_render", {"render": ticket.structured_content["render_id"]})
+    async with client(home) as console:
+        names = {tool.name for tool in (await console.list_tools()).tools}
+        personas = await answered(console, "list_personas", {})
+        ticket = await answered(console, "make_render", {"script": "The tide comes in twice a day."})
+        cancelled = await answered(
+            console, "cancel_render", {"render": ticket.structured_content["render_id"]}
+        )
 
     assert {"make_render", "show_render", "code_runner"} <= names
     assert personas.structured_content["personas"][0]["id"] == "nova"
@@ -44,9 +46,9 @@ async def test_a_client_at_the_desk_lists_calls_and_gets_a_ticket(home: Path) ->
 
 
 async def test_a_role_narrows_what_the_client_may_do(home: Path) -> None:
-    async with client(home, "--role", "viewer") as desk:
-        names = {tool.name for tool in (await desk.list_tools()).tools}
-        refused = await answered(desk, "make_render", {"script": "Hello"})
+    async with client(home, "--role", "viewer") as console:
+        names = {tool.name for tool in (await console.list_tools()).tools}
+        refused = await answered(console, "make_render", {"script": "Hello"})
 
     assert "make_render" not in names
     assert refused.is_error
@@ -55,9 +57,9 @@ async def test_a_role_narrows_what_the_client_may_do(home: Path) -> None:
 
 async def test_a_path_of_the_server_is_not_taken_from_a_client(home: Path) -> None:
     (home / "photo.jpg").write_bytes(b"x")
-    async with client(home) as desk:
+    async with client(home) as console:
         refused = await answered(
-            desk,
+            console,
             "create_persona",
             {"name": "Ada", "photo": str(home / "photo.jpg"), "person": "Ada Byron", "purpose": "a test"},
         )
@@ -113,7 +115,9 @@ def test_when_the_client_goes_what_still_runs_is_ended_and_the_program_too(home:
         assert program.stdin is not None and program.stdout is not None
         program.stdin.write(b"".join(json.dumps(one).encode() + b"\n" for one in messages))
         program.stdin.flush()
-        ticket = next(told for line in program.stdout if (told := json.loads(line)).get("id") == 2)["result"]
+        ticket = next(reported for line in program.stdout if (reported := json.loads(line)).get("id") == 2)[
+            "result"
+        ]
         gone = time.monotonic()
         _, log = program.communicate(timeout=WAIT_S)
         took_s = time.monotonic() - gone
@@ -122,11 +126,11 @@ def test_when_the_client_goes_what_still_runs_is_ended_and_the_program_too(home:
     assert ticket["structuredContent"]["status"] == "working"
     assert program.returncode == 0, log.decode()[-2000:]
     assert took_s < 18, "it did not wait for the code"
-    story = subprocess.run(
+    record = subprocess.run(
         [PROGRAM, "trace", ticket["_meta"]["soundstage/traceId"]], cwd=home, env=ENVIRONMENT,
         capture_output=True, text=True, timeout=WAIT_S,
     )  # fmt: skip
-    assert "cancelled" in story.stdout, story
+    assert "cancelled" in record.stdout, record
 
 
 def test_an_unknown_role_is_told(home: Path) -> None:

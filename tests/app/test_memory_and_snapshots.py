@@ -28,23 +28,23 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 def key(services: Services) -> Callable[..., Awaitable[dict[str, str]]]:
     async def make(role: str, name: str = "") -> dict[str, str]:
         async with services.database.transaction() as session:
-            made = await services.policy.keys.create(
+            created = await services.policy.keys.create(
                 session, KeyRequest(name=name or role, role=role), Principal.local_admin()
             )
-        return {"Authorization": f"Bearer {made.key}"}
+        return {"Authorization": f"Bearer {created.key}"}
 
     return make
 
 
 async def test_what_is_remembered_over_http_is_one_s_own(http: httpx.AsyncClient, key: Any) -> None:
     ada, bob = await key("editor", "ada"), await key("editor", "bob")
-    made = (await http.post("/api/memory", json={"text": CHANNEL}, headers=ada)).json()
+    created = (await http.post("/api/memory", json={"text": CHANNEL}, headers=ada)).json()
     again = (await http.post("/api/memory", json={"text": CHANNEL.upper()}, headers=ada)).json()
-    assert (made["known"], again["known"]) == (False, True)
+    assert (created["known"], again["known"]) == (False, True)
     found = (await http.get("/api/memory", params={"about": "the channel"}, headers=ada)).json()
     assert [one["text"] for one in found["memories"]] == [CHANNEL]
     assert (await http.get("/api/memory", headers=bob)).json()["memories"] == []
-    path = f"/api/memory/{made['memory']['id']}"
+    path = f"/api/memory/{created['memory']['id']}"
     assert (await http.delete(path, headers=bob)).status_code == 404
     export = (await http.get("/api/memory/export", headers=ada)).json()
     assert (export["format"], [one["text"] for one in export["memories"]]) == (1, [CHANNEL])
@@ -93,18 +93,18 @@ async def test_a_state_is_saved_and_loaded_and_the_chat_goes_on_there(
         answer: dict[str, Any] = (await http.post("/api/chat", json=body, headers=ada)).json()
         return answer
 
-    made = await say("Make a video called Tides where Nova says: hello")
+    created = await say("Make a video called Tides where Nova says: hello")
     saved = await http.post("/api/state/save", json={"save_name": "tides"}, headers=ada)
-    assert (saved.status_code, saved.json()["session_id"]) == (200, made["session_id"])
-    await say("Make a video called Sand where Nova says: second", made["session_id"])
+    assert (saved.status_code, saved.json()["session_id"]) == (200, created["session_id"])
+    await say("Make a video called Sand where Nova says: second", created["session_id"])
     changed = (await http.get("/api/snapshots/tides/diff", headers=ada)).json()
     assert [one["kind"] for one in changed["differences"]] == ["turns", "video"]
     loaded = (await http.post("/api/state/load", json={"save_name": "tides"}, headers=ada)).json()
-    assert loaded["session_id"] != made["session_id"]
-    assert (await say("Show it", loaded["session_id"]))["render_id"] == made["render_id"]
-    into = {"session_id": made["session_id"]}
+    assert loaded["session_id"] != created["session_id"]
+    assert (await say("Show it", loaded["session_id"]))["render_id"] == created["render_id"]
+    into = {"session_id": created["session_id"]}
     assert (await http.post("/api/snapshots/tides/load", json=into, headers=ada)).status_code == 200
-    assert (await say("Show it", made["session_id"]))["render_id"] == made["render_id"]
+    assert (await say("Show it", created["session_id"]))["render_id"] == created["render_id"]
     taken = await http.post("/api/snapshots", json={"name": "Tides"}, headers=ada)
     assert (taken.status_code, taken.json()["code"]) == (409, "snapshot.exists")
     assert (await http.get("/api/snapshots/tides", headers=ada)).json()["state"]["render"]["title"] == "Tides"
@@ -115,29 +115,29 @@ async def test_a_state_is_saved_and_loaded_and_the_chat_goes_on_there(
 
 async def test_the_status_tells_what_is_going_on(http: httpx.AsyncClient, key: Any) -> None:
     ada = await key("editor")
-    said = {"message": "Make a video called Tides where Nova says: hello"}
-    made = (await http.post("/api/chat", json=said, headers=ada)).json()
+    text = {"message": "Make a video called Tides where Nova says: hello"}
+    created = (await http.post("/api/chat", json=text, headers=ada)).json()
     await http.post("/api/memory", json={"text": CHANNEL}, headers=ada)
     await http.post("/api/state/save", json={"name": "tides"}, headers=ada)
     status = (await http.get("/api/status", headers=ada)).json()
     assert status["status"] == "ok" and status["tools"] > 5
     assert (status["answers"], status["conversations"], status["memories"]) == ("sentences", 1, 1)
     assert status["snapshots"] == ["tides"]
-    assert status["videos"] == [{"render_id": made["render_id"], "title": "Tides", "state": "queued"}]
+    assert status["videos"] == [{"render_id": created["render_id"], "title": "Tides", "state": "queued"}]
 
 
 def test_memories_are_listed_exported_and_forgotten_at_the_prompt(cli: Any) -> None:
     assert "Nothing is remembered" in cli("memory", "list").out
     assert CHANNEL in cli("ask", f"Remember that {CHANNEL}").out
     assert CHANNEL in cli("memory", "list", "the channel").out
-    [kept] = json.loads(cli("memory", "export").out)["memories"]
+    [stored] = json.loads(cli("memory", "export").out)["memories"]
     assert json.loads(cli("memory", "export", "--of", "key_nobody").out)["memories"] == []
     whose = ("memory", "export", "--of", "local:cli")
-    assert json.loads(cli(*whose).out)["memories"] == [kept]
+    assert json.loads(cli(*whose).out)["memories"] == [stored]
     assert json.loads(cli(*whose, "--tenant", "acme").out)["memories"] == []
     assert "memory.say_everything" in cli("memory", "forget").err
     assert "memory.not_found" in cli("memory", "forget", "mem_nonesuch").err
-    assert "Forgotten: 1." in cli("memory", "forget", kept["id"]).out
+    assert "Forgotten: 1." in cli("memory", "forget", stored["id"]).out
     cli("ask", f"Remember that {CHANNEL}")
     assert json.loads(cli("memory", "forget", "--everything", "--json").out) == {"gone": 1}
 

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.each_database
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    made = Database(database_url)
-    yield made
-    await made.close()
+    created = Database(database_url)
+    yield created
+    await created.close()
 
 
 async def test_an_empty_database_goes_through_every_version(database: Database, tmp_path: Path) -> None:

@@ -29,21 +29,21 @@ COUNT = 12
 @pytest.fixture
 async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     chosen = settings.model_dump() | {"database": {"url": database_url}}
-    async with opened(Settings.model_validate(chosen)) as made:
-        yield made
+    async with opened(Settings.model_validate(chosen)) as created:
+        yield created
 
 
 @pytest.fixture
 async def keys(services: Services) -> dict[str, str]:
     """Of people of two tenants: id and key."""
-    made = {}
+    created = {}
     async with services.database.transaction() as session:
         for tenant in ("default", "acme"):
-            wanted = KeyRequest(name=tenant, role="admin", tenant=tenant)
-            key = await services.policy.keys.create(session, wanted, Principal.local_admin())
-            made[tenant] = key.id
-            made[f"{tenant} key"] = key.key
-    return made
+            expected = KeyRequest(name=tenant, role="admin", tenant=tenant)
+            key = await services.policy.keys.create(session, expected, Principal.local_admin())
+            created[tenant] = key.id
+            created[f"{tenant} key"] = key.key
+    return created
 
 
 @pytest.fixture

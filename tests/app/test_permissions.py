@@ -32,7 +32,7 @@ def test_every_route_declares_a_permission_or_why_it_is_public(app: FastAPI) -> 
 
 def test_a_route_that_declares_nothing_is_refused(app: FastAPI) -> None:
     @app.get("/api/forgotten")
-    async def forgotten() -> None: ...
+    async def find_unguarded() -> None: ...
 
     with pytest.raises(RuntimeError, match="forgotten"):
         check_routes(app)

@@ -21,9 +21,9 @@ ORDERS = ("\x1b", "\x07", "\x9b", "\u202e", "\r")
 
 
 def check(captured: pytest.CaptureResult[str]) -> str:
-    said = captured.out + captured.err
-    assert "red" in said and not [one for one in ORDERS if one in said], repr(said)
-    return said
+    text = captured.out + captured.err
+    assert "red" in text and not [one for one in ORDERS if one in text], repr(text)
+    return text
 
 
 def test_text_for_people_orders_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

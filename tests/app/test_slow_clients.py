@@ -34,7 +34,7 @@ class Served:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
+async def serve() -> AsyncIterator[Served]:
     app = FastAPI()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -60,7 +60,7 @@ async def served() -> AsyncIterator[Served]:
     await asyncio.wait_for(serving, PATIENCE_S)
 
 
-async def dripped(port: int, begun: bytes, drop: bytes) -> bytes:
+async def drip(port: int, begun: bytes, drop: bytes) -> bytes:
     """Sends a beginning and then drops for as long as it is let; gives what came back until the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(begun)
@@ -84,38 +84,38 @@ async def dripped(port: int, begun: bytes, drop: bytes) -> bytes:
         writer.close()
 
 
-def refused(answer: bytes) -> bool:
+def is_refusal(answer: bytes) -> bool:
     return answer == b"" or answer.startswith(b"HTTP/1.1 408")
 
 
-async def test_a_head_that_drips_is_ended(served: Served) -> None:
-    assert refused(await dripped(served.port, b"GET /think HTTP/1.1\r\nX: ", b"a"))
+async def test_a_head_that_drips_is_ended(serve: Served) -> None:
+    assert is_refusal(await drip(serve.port, b"GET /think HTTP/1.1\r\nX: ", b"a"))
 
 
-async def test_a_connection_that_says_nothing_is_ended(served: Served) -> None:
+async def test_a_connection_that_says_nothing_is_ended(serve: Served) -> None:
     # Nothing is on its way to us, so the answer is sure to come.
-    assert (await dripped(served.port, b"", b"")).startswith(b"HTTP/1.1 408")
+    assert (await drip(serve.port, b"", b"")).startswith(b"HTTP/1.1 408")
 
 
-async def test_a_body_that_drips_is_ended_and_its_request_with_it(served: Served) -> None:
+async def test_a_body_that_drips_is_ended_and_its_request_with_it(serve: Served) -> None:
     head = HEAD + b"Content-Length: 1000000\r\n\r\n"
-    assert refused(await dripped(served.port, head, b"a"))
+    assert is_refusal(await drip(serve.port, head, b"a"))
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-    assert refused(await dripped(served.port, chunked, b"1\r\na\r\n"))
+    assert is_refusal(await drip(serve.port, chunked, b"1\r\na\r\n"))
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
-    while served.gone < 2:
+    while serve.gone < 2:
         assert asyncio.get_running_loop().time() < deadline, "the requests are still waited for"
         await asyncio.sleep(0.02)
 
 
-async def test_the_second_head_on_a_connection_has_its_end_too(served: Served) -> None:
+async def test_the_second_head_on_a_connection_has_its_end_too(serve: Served) -> None:
     whole = HEAD + b"Content-Length: 3\r\n\r\nabc"
-    answer = await dripped(served.port, whole + b"GET /think HTTP/1.1\r\nX: ", b"a")
+    answer = await drip(serve.port, whole + b"GET /think HTTP/1.1\r\nX: ", b"a")
     assert answer == b"" or answer.startswith(b"HTTP/1.1 200")
 
 
-async def test_an_answer_may_take_longer_than_a_request_may(served: Served) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+async def test_an_answer_may_take_longer_than_a_request_may(serve: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", serve.port)
     for _ in range(2):
         writer.write(b"GET /think HTTP/1.1\r\nHost: localhost\r\n\r\n")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)

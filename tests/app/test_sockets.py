@@ -37,18 +37,18 @@ async def url() -> AsyncIterator[str]:
     @app.websocket("/count")
     async def count(ws: WebSocket) -> None:
         await ws.accept()
-        wanted = json.loads(await ws.receive_text())
-        for number in range(wanted["messages"]):
-            await ws.send_text(f"{number}" + "x" * wanted["bytes"])
-        if wanted.get("bye"):
+        expected = json.loads(await ws.receive_text())
+        for number in range(expected["messages"]):
+            await ws.send_text(f"{number}" + "x" * expected["bytes"])
+        if expected.get("bye"):
             await ws.close(4000, "bye")
 
     @app.websocket("/echo")
     async def echo(ws: WebSocket) -> None:
         await ws.accept()
-        async for said in ws.iter_text():
-            await ws.send_text(said)
-            await ws.send_bytes(said.encode())
+        async for text in ws.iter_text():
+            await ws.send_text(text)
+            await ws.send_bytes(text.encode())
 
     Counted.writes = 0
     config = uvicorn.Config(app, ws=Counted, ws_per_message_deflate=False, log_config=None, lifespan="off")
@@ -59,33 +59,33 @@ async def url() -> AsyncIterator[str]:
     await asyncio.wait_for(serving, PATIENCE_S)
 
 
-async def told(url: str, messages: int, size: int, *, bye: bool = False) -> tuple[list[str], int]:
+async def receive_all(url: str, messages: int, size: int, *, bye: bool = False) -> tuple[list[str], int]:
     """All that comes, and the code at the end."""
     async with asyncio.timeout(PATIENCE_S), connect(f"{url}/count", proxy=None, max_size=None) as ws:
         await ws.send(json.dumps({"messages": messages, "bytes": size, "bye": bye}))
-        heard: list[str] = []
+        frames: list[str] = []
         try:
             while True:
-                heard.append(str(await ws.recv()))
+                frames.append(str(await ws.recv()))
         except ConnectionClosed as error:
-            return heard, error.rcvd.code if error.rcvd else 1006
+            return frames, error.rcvd.code if error.rcvd else 1006
 
 
 async def test_what_is_told_in_one_go_leaves_in_one_piece(url: str) -> None:
-    heard, _ = await told(url, 6, 10)
-    assert heard == [f"{number}" + "x" * 10 for number in range(6)]
+    frames, _ = await receive_all(url, 6, 10)
+    assert frames == [f"{number}" + "x" * 10 for number in range(6)]
     # At the end of the round or at the end of the route, whichever comes first; the other finds nothing.
     assert Counted.writes <= 2
 
 
 async def test_nothing_is_lost_before_a_close(url: str) -> None:
-    heard, code = await told(url, 50, 100, bye=True)
-    assert len(heard) == 50 and code == 4000
+    frames, code = await receive_all(url, 50, 100, bye=True)
+    assert len(frames) == 50 and code == 4000
 
 
 async def test_much_does_not_wait(url: str) -> None:
-    heard, _ = await told(url, 20, WAITING_BYTES)
-    assert [text.rstrip("x") for text in heard] == [str(number) for number in range(20)]
+    frames, _ = await receive_all(url, 20, WAITING_BYTES)
+    assert [text.rstrip("x") for text in frames] == [str(number) for number in range(20)]
     assert Counted.writes >= 20
 
 
@@ -102,4 +102,4 @@ async def test_who_goes_away_in_the_middle_breaks_nothing(url: str) -> None:
         ws = await connect(f"{url}/count", proxy=None)
         await ws.send(json.dumps({"messages": 200, "bytes": 5000}))
         ws.transport.abort()
-    assert len((await told(url, 3, 1))[0]) == 3
+    assert len((await receive_all(url, 3, 1))[0]) == 3

@@ -69,8 +69,8 @@ def test_a_terminal_shows_key_and_link_and_open_makes_another(home: Path, cli: A
         assert link is not None
         assert start(link.group()).json()["name"] == "this machine"
         assert start(link.group()).json()["code"] == "login.link_used"
-        made = cli("open", "--json").json["url"]
-        assert made != link.group() and start(made).status_code == 200
+        created = cli("open", "--json").json["url"]
+        assert created != link.group() and start(created).status_code == 200
         assert stat.S_IMODE((home / "state" / "local" / "server.json").stat().st_mode) == 0o600
     assert not (home / "state" / "local" / "server.json").exists()
     refused = cli("open")

@@ -51,7 +51,7 @@ OTHERS_HAVE_THEM_TOO = {
     "GET /api/personas": "the operator's personas are everybody's",
     "GET /youtube/quota": "YouTube counts for the whole installation",
 }
-HOUSE = {
+SYSTEM = {
     "GET /api/storage", "GET /api/storage/collection",
     "POST /api/storage/collection", "GET /metrics", "GET /api/database", "POST /api/backup",
 }  # fmt: skip
@@ -117,12 +117,12 @@ async def scene(services: Services) -> AsyncIterator[Scene]:
     keys = [await key_of(services, tenant) for tenant in (OWNER, RIVAL)]
     async with calling(app, keys[0]) as owner, calling(app, keys[1]) as rival:
         things = await things_of(services, owner)
-        async with Statements.watched(services) as statements:
+        async with Statements.record(services) as statements:
             yield Scene(app, owner, rival, things, statements)
 
 
 def is_of_the_installation(method: str, path: str) -> bool:
-    return f"{method} {path}" in HOUSE or path.startswith("/api/farm/")
+    return f"{method} {path}" in SYSTEM or path.startswith("/api/farm/")
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, names: dict[str, str]) -> httpx.Response:
@@ -132,7 +132,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, names: dict[str
     return await client.request(method, address, json=BODIES.get(f"{method} {path}"))
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def code_of(answer: httpx.Response) -> tuple[int, str]:
     is_problem = answer.headers.get("content-type", "").startswith("application/problem+json")
     # The answer to HEAD has no body.
     return answer.status_code, answer.json()["code"] if is_problem and answer.content else ""
@@ -146,7 +146,7 @@ async def test_no_route_knows_a_thing_of_another_tenant(scene: Scene) -> None:
         if "{" in path and not is_of_the_installation(method, path)
     ]
     assert len(named) > 60
-    seen = {path: told(await ask(scene.owner, "GET", path, scene.things)) for path in readable(scene)}
+    seen = {path: code_of(await ask(scene.owner, "GET", path, scene.things)) for path in readable(scene)}
     assert {path: answer for path, answer in seen.items() if answer[0] != 200} == {}
     missing = {name: NOWHERE.get(name, value[:-4] + "zzzz") for name, value in scene.things.items()}
     for method, path in named:
@@ -155,8 +155,8 @@ async def test_no_route_knows_a_thing_of_another_tenant(scene: Scene) -> None:
             continue
         answer = await ask(scene.rival, method, path, scene.things)
         assert answer.status_code == 404, f"{route}: {answer.status_code} {answer.text}"
-        assert told(answer) == told(await ask(scene.rival, method, path, missing)), route
-    after = {path: told(await ask(scene.owner, "GET", path, scene.things)) for path in readable(scene)}
+        assert code_of(answer) == code_of(await ask(scene.rival, method, path, missing)), route
+    after = {path: code_of(await ask(scene.owner, "GET", path, scene.things)) for path in readable(scene)}
     assert after == seen
     assert scene.statements.unbound == []
 
@@ -221,7 +221,7 @@ async def test_what_belongs_to_the_house_is_refused(scene: Scene) -> None:
     for method, path in refused:
         names = dict.fromkeys(("name", "run_id"), "nothing")
         answer = await ask(scene.rival, method, path, names)
-        assert told(answer) == (403, "policy.forbidden"), f"{method} {path}"
+        assert code_of(answer) == (403, "policy.forbidden"), f"{method} {path}"
 
 
 async def test_a_hash_is_no_right(scene: Scene) -> None:
@@ -239,11 +239,11 @@ async def test_a_hash_is_no_right(scene: Scene) -> None:
     theirs = {"name": "mine", "said": "hi", "asset": scene.things["asset_id"], "consent": consent}
     unseen = await scene.rival.post("/api/voices", json=theirs)
     never = await scene.rival.post("/api/voices", json={**theirs, "asset": "ast_never"})
-    assert told(unseen) == told(never) == (404, "asset.not_found")
+    assert code_of(unseen) == code_of(never) == (404, "asset.not_found")
     for path, body in attempts:
         unseen = await scene.rival.post(path, json=body)
-        never = await scene.rival.post(path, json=replaced(body, sha256, "sha256:" + "0" * 64))
-        assert (unseen.status_code, told(unseen)) == (404, told(never)), f"{path}: {unseen.text}"
+        never = await scene.rival.post(path, json=replace_ids(body, sha256, "sha256:" + "0" * 64))
+        assert (unseen.status_code, code_of(unseen)) == (404, code_of(never)), f"{path}: {unseen.text}"
     # Whoever has brought the same bytes has them.
     brought = await scene.rival.post("/api/assets?name=a.jpg", content=JPEG)
     assert brought.json()["sha256"] == sha256
@@ -261,15 +261,15 @@ async def test_a_persona_of_the_operator_is_everybodys_with_the_picture_behind_i
         f"style: {{background: {{kind: image, image: {{sha256: '{behind.sha256}'}}}}}}\n"
     )
     await asyncio.to_thread((home / "personas" / "guide.yaml").write_text, text)
-    asked = await scene.rival.post("/api/renders", json={"script": "hi", "persona": "guide"})
-    assert asked.status_code == 202, asked.text
+    queued = await scene.rival.post("/api/renders", json={"script": "hi", "persona": "guide"})
+    assert queued.status_code == 202, queued.text
 
 
-def replaced(body: Any, old: str, new: str) -> Any:
+def replace_ids(body: Any, old: str, new: str) -> Any:
     if isinstance(body, dict):
-        return {name: replaced(value, old, new) for name, value in body.items()}
+        return {name: replace_ids(value, old, new) for name, value in body.items()}
     if isinstance(body, list):
-        return [replaced(value, old, new) for value in body]
+        return [replace_ids(value, old, new) for value in body]
     return new if body == old else body
 
 
@@ -277,8 +277,8 @@ async def test_names_are_taken_once_in_each_tenant(scene: Scene) -> None:
     """Also the key of a request that may come twice."""
     slugs = []
     for client in (scene.owner, scene.rival):
-        made = await client.post("/api/projects", json={"title": "Waves", "slug": "waves"})
-        slugs.append(made.json().get("slug"))
+        created = await client.post("/api/projects", json={"title": "Waves", "slug": "waves"})
+        slugs.append(created.json().get("slug"))
     assert slugs == ["waves", "waves"]
     body, key = {"script": "hi", "persona": "nova"}, {"Idempotency-Key": "one-and-the-same"}
     answers = [
@@ -292,9 +292,9 @@ async def test_the_agent_and_its_tools_know_nothing_of_it(scene: Scene, services
     for text in ("list my videos", "list my projects", "which personas are there", "where is my video"):
         answer = await scene.rival.post("/api/chat", json={"message": text})
         assert answer.status_code == 200, answer.text
-        assert not any(told in answer.text for told in (scene.things["render_id"], "Secret tides", "Ada")), (
-            text
-        )
+        assert not any(
+            reported in answer.text for reported in (scene.things["render_id"], "Secret tides", "Ada")
+        ), text
     calls = McpCalls(services.brain.toolset, services.tool_services, services.database)
     ada, eve = (Principal(f"key_{name}", name, "admin", "key", tenant=name) for name in (OWNER, RIVAL))
     shown = {"render": scene.things["render_id"]}
@@ -347,9 +347,9 @@ def test_only_the_studio_has_sql_on_tables_of_tenants() -> None:
 
 
 def test_a_key_of_a_tenant_is_made_at_the_prompt(cli: Any) -> None:
-    made = cli("keys", "create", "editors", "--tenant", "acme", "--role", "editor", "--json")
-    assert made.code == 0, made.err
-    assert (made.json["tenant"], made.json["role"]) == ("acme", "editor")
+    created = cli("keys", "create", "editors", "--tenant", "acme", "--role", "editor", "--json")
+    assert created.code == 0, created.err
+    assert (created.json["tenant"], created.json["role"]) == ("acme", "editor")
     assert cli("keys", "create", "ours", "--json").json["tenant"] == "default"
     assert {key["tenant"] for key in cli("keys", "list", "--json").json} >= {"acme", "default"}
     assert "acme" in cli("keys", "list").out

@@ -31,16 +31,16 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     headers = await log_in_locally(services.policy)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8000", headers=headers
-    ) as made:
-        yield made
+    ) as created:
+        yield created
 
 
 @pytest.fixture
 async def outside(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody on another machine."""
     transport = httpx.ASGITransport(app=create_app(services), client=("203.0.113.7", 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as made:
-        yield made
+    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as created:
+        yield created
 
 
 def sse(text: str) -> list[dict[str, Any]]:
@@ -60,8 +60,10 @@ async def test_chat_tells_the_plan_where_only_the_plan_is_wanted(
     client: httpx.AsyncClient, services: Services, accept: str
 ) -> None:
     body = {"message": "Make a video where Nova says: Hello", "dry_run": True}
-    told = (await client.post("/api/chat", json=body, headers={"Accept": accept})).text
-    assert "This would happen, and nothing has" in told and "Make a video of 1 scene with Nova" in told
+    reported = (await client.post("/api/chat", json=body, headers={"Accept": accept})).text
+    assert (
+        "This would happen, and nothing has" in reported and "Make a video of 1 scene with Nova" in reported
+    )
     assert await services.studio.renders.list() == []
     again = (await client.post("/api/chat", json={**body, "message": "cancel the video rnd_nope"})).json()
     assert again["events"][-2]["code"] == "render.not_found"
@@ -102,9 +104,9 @@ async def test_a_body_that_is_none_is_refused(client: httpx.AsyncClient, body: d
 
 
 async def test_progress_of_an_ended_render_is_one_event(client: httpx.AsyncClient) -> None:
-    made = (await client.post("/api/chat", json={"message": "Say: one"})).json()
-    await client.post("/api/chat", json={"message": "cancel it", "session_id": made["session_id"]})
-    answer = await client.get(f"/api/chat/renders/{made['render_id']}/progress")
+    created = (await client.post("/api/chat", json={"message": "Say: one"})).json()
+    await client.post("/api/chat", json={"message": "cancel it", "session_id": created["session_id"]})
+    answer = await client.get(f"/api/chat/renders/{created['render_id']}/progress")
     [event] = sse(answer.text)
     assert (event["state"], event["error"]["code"]) == ("cancelled", "render.cancelled")
     again = {"Last-Event-ID": "ended"}
@@ -124,10 +126,10 @@ async def test_an_editor_from_outside_comes_in_with_a_key_and_a_viewer_may_not_c
 ) -> None:
     async def key(role: str) -> dict[str, str]:
         async with services.database.transaction() as session:
-            made = await services.policy.keys.create(
+            created = await services.policy.keys.create(
                 session, KeyRequest(name=role, role=role), Principal.local_admin()
             )
-        return {"Authorization": f"Bearer {made.key}"}
+        return {"Authorization": f"Bearer {created.key}"}
 
     body = {"message": "Make a video where Nova says: Hello"}
     assert (await outside.post("/api/chat", json=body)).status_code == 401
@@ -165,38 +167,38 @@ async def test_a_page_that_was_not_built_says_what_to_do(tmp_path: Path) -> None
 
 
 async def test_what_happens_is_told_to_those_who_may_read_it(services: Services) -> None:
-    asked = Principal.local_admin("chat")
-    conversation = await services.brain.sessions.open(asked)
+    requester = Principal.local_admin("chat")
+    conversation = await services.brain.sessions.open(requester)
     async with services.database.transaction() as session:
-        told = [
+        reported = [
             await services.events.append(session, stream, "test.happened")
             for stream in (f"session:{conversation.id}", f"turn:{conversation.id}:1", "render:rnd_1", "keys")
         ]
 
-    async def seen(principal: Principal) -> list[bool]:
+    async def may_see(principal: Principal) -> list[bool]:
         reader = EventReader(principal, services.brain.sessions, services.decisions)
-        return [await reader.may_see(one) for one in told]
+        return [await reader.may_see(one) for one in reported]
 
-    assert await seen(asked) == [True, False, True, True]
-    assert await seen(Principal("key_1", "other", "editor", "key")) == [False, False, True, False]
+    assert await may_see(requester) == [True, False, True, True]
+    assert await may_see(Principal("key_1", "other", "editor", "key")) == [False, False, True, False]
 
 
 async def test_a_persona_s_file_that_breaks_is_told_to_those_who_may_see_it(services: Services) -> None:
     watch = PersonaWatch(services.studio.library, services.database, services.events)
     await watch.look()
-    services.studio.library.made.mkdir(parents=True, exist_ok=True)
-    (services.studio.library.made / "ada.yaml").write_text("id: ada\nname: [")
+    services.studio.library.user_folder.mkdir(parents=True, exist_ok=True)
+    (services.studio.library.user_folder / "ada.yaml").write_text("id: ada\nname: [")
     await watch.look()
-    (told,) = await services.events.read("personas")
-    assert (told.kind, told.data["persona"]) == ("persona.broken", "ada")
+    (reported,) = await services.events.read("personas")
+    assert (reported.kind, reported.data["persona"]) == ("persona.broken", "ada")
 
-    async def seen(principal: Principal) -> bool:
-        return await EventReader(principal, services.brain.sessions, services.decisions).may_see(told)
+    async def may_see(principal: Principal) -> bool:
+        return await EventReader(principal, services.brain.sessions, services.decisions).may_see(reported)
 
     viewer = Principal("key_1", "page", "viewer", "key")
-    assert await seen(viewer)
-    assert not await seen(replace(viewer, scopes=("render:read",)))
-    assert not await seen(replace(viewer, role="admin", tenant="acme"))
+    assert await may_see(viewer)
+    assert not await may_see(replace(viewer, scopes=("render:read",)))
+    assert not await may_see(replace(viewer, role="admin", tenant="acme"))
 
 
 async def test_machines_of_a_provisioning_api_that_is_away_are_a_problem_document(

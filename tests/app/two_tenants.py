@@ -32,8 +32,8 @@ async def key_of(services: Services, tenant: str, role: str = "admin") -> str:
     """A key of that tenant, made by the operator."""
     async with services.database.transaction() as session:
         request = KeyRequest(name=f"{role} of {tenant}", role=role, tenant=tenant)
-        made = await services.policy.keys.create(session, request, Principal.local_admin())
-    return made.key
+        created = await services.policy.keys.create(session, request, Principal.local_admin())
+    return created.key
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ class Statements:
 
     @classmethod
     @asynccontextmanager
-    async def watched(cls, services: Services) -> AsyncIterator[Statements]:
+    async def record(cls, services: Services) -> AsyncIterator[Statements]:
         owned = [
             mapper.local_table.name
             for mapper in Base.registry.mappers
@@ -79,27 +79,27 @@ class Statements:
 async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, str]:
     """The names in paths, and what they are for the things that this caller has made."""
 
-    async def made(path: str, **wanted: Any) -> Any:
-        answer = await client.post(path, **wanted)
+    async def create(path: str, **body: Any) -> Any:
+        answer = await client.post(path, **body)
         assert answer.status_code < 300, f"{path}: {answer.text}"
         return answer.json()
 
     with tenant_scope(OWNER):
         services.studio.library.save(Persona.model_validate(ADA))
-    project = (await made("/api/projects", json={"title": "Secret tides"}))["slug"]
-    scene = await made(f"/api/projects/{project}/scenes", json={"script": "Hello", "persona": "ada"})
-    asset = await made("/api/assets?name=a.jpg", content=JPEG)
+    project = (await create("/api/projects", json={"title": "Secret tides"}))["slug"]
+    scene = await create(f"/api/projects/{project}/scenes", json={"script": "Hello", "persona": "ada"})
+    asset = await create("/api/assets?name=a.jpg", content=JPEG)
     begun = await client.post("/api/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
-    consent = await made(
+    consent = await create(
         "/api/consents", json={"person": "Ada", "purpose": "films", "granted_at": "2026-01-01T00:00:00Z"}
     )
-    render = (await made("/api/renders", json={"project": project}))["id"]
-    webhook = await made("/api/webhooks", json={"url": "http://127.0.0.1:9/hook"})
-    told = await made(f"/api/webhooks/{webhook['id']}/test")
-    said = await made("/api/chat", json={"message": "Remember that the cellar key is under the mat"})
-    session = said["session_id"]
-    await made("/api/snapshots", json={"name": "tides", "session_id": session})
-    await made("/api/chat", json={"message": "forget everything you remember", "session_id": session})
+    render = (await create("/api/renders", json={"project": project}))["id"]
+    webhook = await create("/api/webhooks", json={"url": "http://127.0.0.1:9/hook"})
+    reported = await create(f"/api/webhooks/{webhook['id']}/test")
+    text = await create("/api/chat", json={"message": "Remember that the cellar key is under the mat"})
+    session = text["session_id"]
+    await create("/api/snapshots", json={"name": "tides", "session_id": session})
+    await create("/api/chat", json={"message": "forget everything you remember", "session_id": session})
     approval = (await client.get("/api/approvals")).json()[0]["id"]
     key = (await client.get("/api/keys")).json()[0]["id"]
     with tenant_scope(OWNER):
@@ -116,7 +116,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "job_id": render,
         "role": "video",
         "webhook_id": webhook["id"],
-        "delivery_id": told["id"],
+        "delivery_id": reported["id"],
         "session_id": session,
         "name": "tides",
         "memory_id": (await client.get("/api/memory/export")).json()["memories"][0]["id"],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from app.cli.saved_logins import logins_file, saved_logins
+from app.cli.saved_logins import load_logins, logins_file
 from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation
 from soundstage.errors import NotFound, SoundstageError
 from soundstage.tracing import trace
@@ -83,7 +83,7 @@ def _finish_videos(background: _Background, talk: _Talk, printer: Printer) -> No
 
 
 def _lines(printer: Printer) -> Iterator[str]:
-    """What is typed, without empty lines, until the end of the input or a word of leaving."""
+    """Yields what is typed, without empty lines, until the end of the input or a word of leaving."""
     prompt = PROMPT if sys.stdin.isatty() else ""
     while True:
         try:
@@ -221,7 +221,7 @@ def _pass_on(task: asyncio.Task[T], ended: Future[T]) -> None:
 def _history_file(called: Invocation) -> Path:
     """Beside the state of this machine, or beside the login of a server elsewhere."""
     state_dir = called.settings().state_dir
-    is_elsewhere = called.server is not None or (not state_dir.is_dir() and bool(saved_logins()))
+    is_elsewhere = called.server is not None or (not state_dir.is_dir() and bool(load_logins()))
     here = logins_file().parent if is_elsewhere else state_dir
     return here / "chat_history"
 

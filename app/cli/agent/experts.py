@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, invocation
 
 
@@ -21,7 +21,7 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         path = "/api/chat/experts"
-        found = asked(called, lambda api: api.post(f"{path}/try") if ask else api.get(path))
+        found = call_studio(called, lambda api: api.post(f"{path}/try") if ask else api.get(path))
         for problem in found["problems"]:
             printer.note(problem)
         columns = ["name", "from", "topics", "state", "answers", "to the first word", "address"]

@@ -1,4 +1,4 @@
-"""What `soundstage mcp` does: serve the tools in this process, or hand messages on to a server."""
+"""Serves the tools of `soundstage mcp` in this process, or forwards messages to a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mcp.server.stdio import stdio_server
 
 from agent.mcp.calls import McpCalls
 from agent.mcp.server import serve_stdio
-from app.cli.connection import connected, trusted
+from app.cli.connection import connect, tls_trust
 from app.cli.saved_logins import Login
 from app.cli.studio_api import TIMEOUT_S
 from app.composition import opened, working
@@ -48,10 +48,10 @@ async def forward(login: Login, role: str) -> None:
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(TIMEOUT_S, read=None),
             trust_env=False,
-            verify=trusted(login.authority),
+            verify=tls_trust(login.authority),
         ) as client,
         streamable_http_client(f"{login.url}/mcp", http_client=client) as (answers, questions, *_),
-        stdio_server() as (given, told),
+        stdio_server() as (incoming, outgoing),
         anyio.create_task_group() as both,
     ):
 
@@ -63,22 +63,22 @@ async def forward(login: Login, role: str) -> None:
             # One side has ended: so has the conversation.
             both.cancel_scope.cancel()
 
-        both.start_soon(pass_on, answers, told)
-        both.start_soon(pass_on, given, questions)
+        both.start_soon(pass_on, answers, outgoing)
+        both.start_soon(pass_on, incoming, questions)
 
 
 @asynccontextmanager
 async def _key_of(login: Login, role: str) -> AsyncIterator[str]:
     """A key with no more rights than `role`, which ends with the block."""
-    async with connected(login) as api:
+    async with connect(login) as api:
         if (await api.get("/api/me"))["role"] == role:
             yield login.key
             return
         until = datetime.now(UTC) + KEY_LASTS
         request = {"name": "soundstage mcp", "role": role, "expires_at": until.isoformat()}
-        made = await api.post("/api/keys", request)
+        created = await api.post("/api/keys", request)
         try:
-            yield made["key"]
+            yield created["key"]
         finally:
             with anyio.CancelScope(shield=True):
-                await api.delete(f"/api/keys/{made['id']}")
+                await api.delete(f"/api/keys/{created['id']}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute
 from app.cli.words import words_of
@@ -35,9 +35,9 @@ def register(cli: typer.Typer) -> None:
         """List what is remembered: the newest first, or the nearest to what is asked about."""
         called = invocation(context)
         printer = called.printer(as_json)
-        wanted = words_of(about)
-        found = asked(
-            called, lambda api: api.get("/api/memory", about=wanted, limit=limit, of=of, tenant=tenant)
+        query = words_of(about)
+        found = call_studio(
+            called, lambda api: api.get("/api/memory", about=query, limit=limit, of=of, tenant=tenant)
         )
         if found["hint"]:
             printer.note(f"Only words were compared. {found['hint']}")
@@ -53,7 +53,7 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Print everything that is remembered for one owner: always as JSON."""
         called = invocation(context)
-        found = asked(called, lambda api: api.get("/api/memory/export", of=of, tenant=tenant))
+        found = call_studio(called, lambda api: api.get("/api/memory/export", of=of, tenant=tenant))
         called.printer(as_json).value(found)
 
     @group.command()
@@ -67,11 +67,11 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Forget some of it, or everything. There is no way back."""
         called = invocation(context)
-        wanted = list(dict.fromkeys(ids or ()))
-        gone = asked(
+        query = list(dict.fromkeys(ids or ()))
+        gone = call_studio(
             called,
             lambda api: api.delete(
-                "/api/memory", everything=everything, id=wanted or None, of=of, tenant=tenant
+                "/api/memory", everything=everything, id=query or None, of=of, tenant=tenant
             ),
         )["gone"]
         called.printer(as_json).answer({"gone": gone}, f"Forgotten: {gone}.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute
 from app.cli.words import segment
@@ -25,7 +25,7 @@ def register(cli: typer.Typer) -> None:
     def list_snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List them, the newest first."""
         called = invocation(context)
-        found = asked(called, lambda api: api.get("/api/snapshots"))
+        found = call_studio(called, lambda api: api.get("/api/snapshots"))
         rows = ([one["name"], one["turns"], minute(one["saved_at"]), one["session_id"]] for one in found)
         columns = ["name", "turns", "saved", "conversation"]
         called.printer(as_json).listing(found, columns, rows, empty="There are no snapshots.")
@@ -40,8 +40,8 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Save where a conversation stands."""
         called = invocation(context)
-        wanted = {"name": name, "session_id": session, "replace": replace}
-        saved = asked(called, lambda api: api.post("/api/snapshots", wanted))
+        body = {"name": name, "session_id": session, "replace": replace}
+        saved = call_studio(called, lambda api: api.post("/api/snapshots", body))
         called.printer(as_json).answer(saved, f"Saved {saved['session_id']} as {saved['name']}.")
 
     @group.command()
@@ -55,7 +55,7 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Let a conversation go on from there."""
         called = invocation(context)
-        loaded = asked(called, lambda api: api.post(f"{_path(name)}/load", {"session_id": session}))
+        loaded = call_studio(called, lambda api: api.post(f"{_path(name)}/load", {"session_id": session}))
         go_on = f"Go on with: soundstage chat --session {loaded['session_id']}"
         called.printer(as_json).answer(loaded, go_on)
 
@@ -69,7 +69,9 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Say what has changed since, in another snapshot or in a conversation as it is now."""
         called = invocation(context)
-        found = asked(called, lambda api: api.get(f"{_path(name)}/diff", other=other, session_id=session))
+        found = call_studio(
+            called, lambda api: api.get(f"{_path(name)}/diff", other=other, session_id=session)
+        )
         sentences = [one["sentence"] for one in found["differences"]] or ["Nothing has changed."]
         called.printer(as_json).answer(found, "\n".join(sentences))
 
@@ -77,7 +79,7 @@ def register(cli: typer.Typer) -> None:
     def delete(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
         """Delete one. Conversations that go on from it keep what they took over."""
         called = invocation(context)
-        gone = asked(called, lambda api: api.delete(_path(name)))
+        gone = call_studio(called, lambda api: api.delete(_path(name)))
         called.printer(as_json).answer(gone, f"{gone['name']} is deleted.")
 
 

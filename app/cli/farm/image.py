@@ -60,7 +60,7 @@ def _register_build(group: typer.Typer) -> None:
         """Build the image, or find it built. Needs root: its files belong to root."""
         called = invocation(context)
         printer = called.printer(as_json)
-        _told(printer, _built(called.settings(), printer, kernel, package, roles, name))
+        _print_image(printer, _built(called.settings(), printer, kernel, package, roles, name))
 
 
 def _register_publish(group: typer.Typer) -> None:
@@ -84,13 +84,13 @@ def _register_publish(group: typer.Typer) -> None:
         built = _built(settings, printer, kernel, package, roles, name)
         names = run(_published(settings, built))
         version, taken = built.index.version, newest_version(settings.artefacts_folder)
-        said = f"Published {version}: {', '.join(names)}."
+        sentence = f"Published {version}: {', '.join(names)}."
         if taken != version:
-            said += (
+            sentence += (
                 f" Machines still take {taken}, whose name is greater: publish with a greater --name,"
                 " or delete that image and publish again."
             )
-        printer.answer({"version": version, "published": names, "taken": taken}, said)
+        printer.answer({"version": version, "published": names, "taken": taken}, sentence)
 
 
 def _built(
@@ -142,7 +142,7 @@ def _ansible_on_path() -> Path:
     return Path(found).parent
 
 
-def _told(printer: Printer, built: BuiltImage) -> None:
+def _print_image(printer: Printer, built: BuiltImage) -> None:
     index = built.index
     printer.answer(
         {

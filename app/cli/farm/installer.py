@@ -43,12 +43,12 @@ def _chosen(settings: Settings, answers: Path | None) -> InstallerSettings:
     if answers is None:
         return InstallerSettings.model_validate(user)
     try:
-        given = InstallerSettings.model_validate_json(answers.read_bytes())
+        answered = InstallerSettings.model_validate_json(answers.read_bytes())
     except ValueError as error:
         raise Invalid(
             "installer.bad_answers", f"{answers} cannot be used: {error}", "See docs/guide/network-boot.md."
         ) from error
-    return given.model_copy(update=user)
+    return answered.model_copy(update=user)
 
 
 async def _published(settings: Settings, chosen: InstallerSettings) -> list[str]:
@@ -58,7 +58,7 @@ async def _published(settings: Settings, chosen: InstallerSettings) -> list[str]
 
     folder = settings.artefacts_folder
     async with machines_api(settings) as api:
-        made = installer_artefacts(
+        artefacts = installer_artefacts(
             agent_program(),
             chosen,
             ca_pem=await api.text("/api/ca.pem"),
@@ -66,9 +66,9 @@ async def _published(settings: Settings, chosen: InstallerSettings) -> list[str]
             built_at=int(time.time()),
         )
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in made.items():
+        for name, content in artefacts.items():
             half = folder / f".{name}.half"
             half.write_bytes(content)
             half.replace(folder / name)
         await api.post("/api/artefacts/publish")
-    return list(made)
+    return list(artefacts)

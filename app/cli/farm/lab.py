@@ -22,7 +22,7 @@ MachineName = Annotated[str, typer.Argument(help="A machine of the lab.")]
 
 
 @contextmanager
-def tidied() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Ctrl-C and SIGTERM leave through the doors: what is half made, or made for a moment, is taken down."""
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -46,7 +46,7 @@ def register(cli: typer.Typer) -> None:
     )
     cli.add_typer(group, name="lab")
     _register_life(group)
-    _register_doors(group)
+    _register_access(group)
     _register_bake(group)
     _register_faults(group)
     _register_drill(group)
@@ -94,7 +94,7 @@ def _register_life(group: typer.Typer) -> None:
         cards = read_gpus(gpus) if gpus else None
         plans = machines_named(names, cards, memory_mib=memory_mib, disk_gib=disk_gib)
         start = lab.up_cluster if cluster else partial(lab.up, own_engines=own_engines)
-        with tidied():
+        with interruptible():
             seconds = start(plans, layers=layer or (), allowed_hosts=allow or (), say=printer.line)
         if printer.as_json:
             printer.value(
@@ -181,17 +181,17 @@ def _register_bake(group: typer.Typer) -> None:
         from lab.bake import bake
 
         printer = invocation(context).printer(as_json)
-        with tidied():
-            kept = bake(
+        with interruptible():
+            cached = bake(
                 layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
             )
         printer.answer(
-            {"layer": layer, "kept_in": str(kept)},
-            f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}",
+            {"layer": layer, "kept_in": str(cached)},
+            f"The layer “{layer}” is in {cached}. Use it: soundstage lab up --layer {layer}",
         )
 
 
-def _register_doors(group: typer.Typer) -> None:
+def _register_access(group: typer.Typer) -> None:
     @group.command(context_settings={"ignore_unknown_options": True})
     def ssh(
         machine: MachineName,
@@ -311,7 +311,7 @@ def _register_drill(group: typer.Typer) -> None:
         if farm.left_out:
             printer.line(f"Left out, because the drill would learn nothing more: {', '.join(farm.left_out)}.")
         outcomes = []
-        with tidied(), closing(rehearse(Lab(name), farm, exercises, say=printer.line)) as rehearsal:
+        with interruptible(), closing(rehearse(Lab(name), farm, exercises, say=printer.line)) as rehearsal:
             for outcome in rehearsal:
                 outcomes.append(outcome)
                 printer.line(

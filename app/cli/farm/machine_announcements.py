@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from app.cli.farm.machine_calls import asked, said
+from app.cli.farm.machine_calls import call_machines, print_result
 from app.cli.farm.machine_power import secret_from
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute
@@ -60,8 +60,10 @@ def register(group: typer.Typer) -> None:
             more = {"system": system, "certificate_sha256": certificate}
             access |= {name: value for name, value in more.items() if value is not None}
             path, body = f"{path}/bmc", {"serial": serial, "bmc": access, "restart": not no_restart}
-        found = asked(called, lambda api: api.post(path, body))
-        said(called.printer(as_json), found, f"A machine with the serial number {serial} is expected.")
+        found = call_machines(called, lambda api: api.post(path, body))
+        print_result(
+            called.printer(as_json), found, f"A machine with the serial number {serial} is expected."
+        )
 
     @group.command("call-home-key")
     def create_call_home_key(
@@ -72,14 +74,14 @@ def register(group: typer.Typer) -> None:
         """Make a key with which installed machines call home, and nothing else, and print it once."""
         called = invocation(context)
         body = {"name": name, "role": "operator", "scopes": ["machine:call_home"]}
-        found = asked(called, lambda api: api.post("/api/keys", body))
+        found = call_machines(called, lambda api: api.post("/api/keys", body))
         called.printer(as_json).answer(found, found["key"])
 
     @group.command()
     def announced(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List the machines that are expected, and those that have come."""
         called = invocation(context)
-        found = asked(called, lambda api: api.get("/api/announcements"))
+        found = call_machines(called, lambda api: api.get("/api/announcements"))
         rows = (
             [one["serial"], one["machine_id"] or "expected", one["announced_by"], minute(one["announced_at"])]
             for one in found
@@ -96,4 +98,6 @@ def register(group: typer.Typer) -> None:
             await api.delete(f"/api/announcements/{quote(serial, safe='')}")
             return {"serial": serial}
 
-        said(called.printer(as_json), asked(called, work), f"{serial} is not expected any more.")
+        print_result(
+            called.printer(as_json), call_machines(called, work), f"{serial} is not expected any more."
+        )

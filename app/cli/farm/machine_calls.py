@@ -1,4 +1,4 @@
-"""What the commands about machines and runs share: names, and one conversation with the provisioning API."""
+"""Shared by the commands about machines and runs: names, and calls of the provisioning API."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def take_authority(group: typer.Typer) -> None:
             root.obj = replace(root.obj, machines_ca=ca.absolute())
 
 
-def asked(called: Invocation, work: Work) -> Any:
+def call_machines(called: Invocation, work: Work) -> Any:
     """Runs one conversation with the provisioning API."""
 
     async def conversation() -> Any:
@@ -72,6 +72,6 @@ def asked(called: Invocation, work: Work) -> Any:
     return run(conversation())
 
 
-def said(printer: Printer, found: Any, sentence: str) -> None:
-    """The answer as JSON, or a sentence about it."""
+def print_result(printer: Printer, found: Any, sentence: str) -> None:
+    """Prints the answer as JSON, or a sentence about it."""
     printer.answer(found if found is not None else {"done": True}, sentence)

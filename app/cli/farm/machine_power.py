@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.farm.machine_calls import Name, asked, said
+from app.cli.farm.machine_calls import Name, call_machines, print_result
 from app.cli.state import JsonFlag, invocation
 from soundstage.errors import Invalid
 
@@ -37,15 +37,15 @@ def register(group: typer.Typer) -> None:
                 return await api.get(f"/api/machines/{name}/power")
             return await api.post(f"/api/machines/{name}/power", {"action": action})
 
-        found = asked(called, work)
-        said(called.printer(as_json), found, found.get("state", "Done."))
+        found = call_machines(called, work)
+        print_result(called.printer(as_json), found, found.get("state", "Done."))
 
     @group.command()
     def netboot(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
         """Start a machine now, from the network. What it boots there is decided by its state."""
         called = invocation(context)
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/netboot"))
-        said(called.printer(as_json), found, f"{found['machine']} starts from the network.")
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/netboot"))
+        print_result(called.printer(as_json), found, f"{found['machine']} starts from the network.")
 
     @group.command("power-setup")
     def power_setup(
@@ -68,7 +68,7 @@ def register(group: typer.Typer) -> None:
     ) -> None:
         """Say how a machine is switched. Secrets come from a file or the prompt, and are kept sealed."""
         called = invocation(context)
-        given = (
+        options = (
             ("url", url),
             ("user", user),
             ("certificate_sha256", certificate),
@@ -78,10 +78,10 @@ def register(group: typer.Typer) -> None:
         )
         setup: dict[str, Any] | None = None
         if kind != "none":
-            setup = {"kind": kind, **{key: value for key, value in given if value is not None}}
+            setup = {"kind": kind, **{key: value for key, value in options if value is not None}}
             if kind in ("redfish", "webhook"):
                 setup["password" if kind == "redfish" else "secret"] = secret_from(secret_file)
-        asked(called, lambda api: api.put(f"/api/machines/{name}/power", {"power": setup}))
+        call_machines(called, lambda api: api.put(f"/api/machines/{name}/power", {"power": setup}))
         sentence = f"{name} is no longer switched." if setup is None else f"{name} is switched by {kind}."
         called.printer(as_json).answer({"machine": name, "kind": kind}, sentence)
 

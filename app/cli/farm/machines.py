@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.farm import machine_announcements, machine_power
-from app.cli.farm.machine_calls import Name, asked, no_path, said, take_authority
+from app.cli.farm.machine_calls import Name, call_machines, no_path, print_result, take_authority
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute, second
 from soundstage.errors import Invalid
@@ -49,7 +49,7 @@ def _looking(group: typer.Typer) -> None:
         """List the machines."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/machines", state=state or None))
+        found = call_machines(called, lambda api: api.get("/api/machines", state=state or None))
         if printer.as_json:
             printer.value(found)
             return
@@ -65,7 +65,7 @@ def _looking(group: typer.Typer) -> None:
         """Show one machine: what it is made of, and what comes next."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get(f"/api/machines/{name}"))
+        found = call_machines(called, lambda api: api.get(f"/api/machines/{name}"))
         if printer.as_json:
             printer.value(found)
             return
@@ -102,7 +102,7 @@ def _looking(group: typer.Typer) -> None:
         """Show where the time went from power-on to ready; a star marks what was waited for."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get(f"/api/machines/{name}/timeline"))
+        found = call_machines(called, lambda api: api.get(f"/api/machines/{name}/timeline"))
         if printer.as_json:
             printer.value(found)
             return
@@ -135,10 +135,10 @@ def _joining(group: typer.Typer) -> None:
     ) -> None:
         """Let a machine join: its disk may be written once, and it may enrol within fifteen minutes."""
         called = invocation(context)
-        given = (("code", code), ("name", as_name), ("pool", pool), ("tags", tag))
-        body = {key: value for key, value in given if value}
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/accept", body))
-        said(called.printer(as_json), found, f"{found['name']} is accepted. {found['next']}")
+        options = (("code", code), ("name", as_name), ("pool", pool), ("tags", tag))
+        body = {key: value for key, value in options if value}
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/accept", body))
+        print_result(called.printer(as_json), found, f"{found['name']} is accepted. {found['next']}")
 
     @group.command("key")
     def choose_key(
@@ -149,15 +149,15 @@ def _joining(group: typer.Typer) -> None:
     ) -> None:
         """End a conflict: of the keys that report as this machine, the one with this code counts."""
         called = invocation(context)
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/key", {"code": code}))
-        said(called.printer(as_json), found, f"The key {found['code']} counts for {found['name']}.")
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/key", {"code": code}))
+        print_result(called.printer(as_json), found, f"The key {found['code']} counts for {found['name']}.")
 
     @group.command()
     def reject(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
         """Say no to a machine, or take a yes back."""
         called = invocation(context)
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/reject"))
-        said(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/reject"))
+        print_result(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
 
     @group.command()
     def arm(
@@ -170,8 +170,8 @@ def _joining(group: typer.Typer) -> None:
         """Open the window of one enrolment again, for fifteen minutes."""
         called = invocation(context)
         body = {"bind": "next" if next_one else "reported", "deliver": "operator" if token else "ramdisk"}
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/enrolments", body))
-        said(
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/enrolments", body))
+        print_result(
             called.printer(as_json),
             found,
             found["token"] or f"Armed until {minute(found['expires_at'])} UTC.",
@@ -189,8 +189,8 @@ def _joining(group: typer.Typer) -> None:
         """Know an accepted machine by its SSH host key, without enrolment."""
         called = invocation(context)
         body = {"fingerprint": fingerprint} if fingerprint else {}
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/pin", body))
-        said(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/pin", body))
+        print_result(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
 
     @group.command("set")
     def change(
@@ -204,10 +204,10 @@ def _joining(group: typer.Typer) -> None:
     ) -> None:
         """Change address, pool or tags."""
         called = invocation(context)
-        given = (("address", address), ("ssh_port", ssh_port), ("pool", pool), ("tags", tag))
-        body = {key: value for key, value in given if value is not None}
-        found = asked(called, lambda api: api.patch(f"/api/machines/{name}", body))
-        said(called.printer(as_json), found, f"{found['name']} is changed.")
+        options = (("address", address), ("ssh_port", ssh_port), ("pool", pool), ("tags", tag))
+        body = {key: value for key, value in options if value is not None}
+        found = call_machines(called, lambda api: api.patch(f"/api/machines/{name}", body))
+        print_result(called.printer(as_json), found, f"{found['name']} is changed.")
 
     @group.command()
     def rules(
@@ -237,7 +237,7 @@ def _joining(group: typer.Typer) -> None:
                 await api.patch(f"/api/rules/{disable}", {"enabled": False})
             return await api.get("/api/rules")
 
-        found = asked(called, work)
+        found = call_machines(called, work)
         rows = (
             [
                 one["name"],
@@ -262,7 +262,7 @@ def _working(group: typer.Typer) -> None:
         """Run an allowed command on a machine, as in `soundstage machines run node1 -- df -h`."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.post(f"/api/machines/{name}/commands", {"argv": words}))
+        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/commands", {"argv": words}))
         printer.answer(found, found["output"].rstrip())
         if found["exit_code"] != 0:
             raise typer.Exit(1)
@@ -272,7 +272,7 @@ def _working(group: typer.Typer) -> None:
         """List the commands that may be run on machines."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/commands"))
+        found = call_machines(called, lambda api: api.get("/api/commands"))
         if printer.as_json:
             printer.value(found)
         else:
@@ -283,7 +283,7 @@ def _working(group: typer.Typer) -> None:
     def inventory(context: typer.Context, as_json: JsonFlag = False) -> None:
         """Print the inventory of the members, as `ansible-inventory --list` does."""
         called = invocation(context)
-        called.printer(as_json).value(asked(called, lambda api: api.get("/api/inventory")))
+        called.printer(as_json).value(call_machines(called, lambda api: api.get("/api/inventory")))
 
 
 def _leaving(group: typer.Typer) -> None:
@@ -315,7 +315,7 @@ def _leaving(group: typer.Typer) -> None:
             body = {"confirm": confirm, **how, "reason": reason, "plan": plan["digest"]}
             return await api.post(f"/api/machines/{name}/retire", body)
 
-        found = asked(called, work)
+        found = call_machines(called, work)
         if printer.as_json:
             printer.value(found)
         elif confirm:
@@ -333,7 +333,7 @@ def _authority(group: typer.Typer) -> None:
     def ca(context: typer.Context, as_json: JsonFlag = False) -> None:
         """Print the authority that the https port of the provisioning API is trusted by."""
         called = invocation(context)
-        pem = asked(called, lambda api: api.text("/api/ca.pem"))
+        pem = call_machines(called, lambda api: api.text("/api/ca.pem"))
         called.printer(as_json).answer({"ca_pem": pem}, pem.strip())
 
     @group.command()
@@ -342,9 +342,9 @@ def _authority(group: typer.Typer) -> None:
         on.
         """
         called = invocation(context)
-        found = asked(called, lambda api: api.post("/api/artefacts/publish"))
+        found = call_machines(called, lambda api: api.post("/api/artefacts/publish"))
         names = ", ".join(one["name"] for one in found["artefacts"]) or "nothing"
-        said(called.printer(as_json), found, f"Published: {names}.")
+        print_result(called.printer(as_json), found, f"Published: {names}.")
 
     @group.command()
     def audit(
@@ -365,7 +365,7 @@ def _authority(group: typer.Typer) -> None:
                 last = page[-1]["number"]
             return verdict, records
 
-        verdict, records = asked(called, work)
+        verdict, records = call_machines(called, work)
         if write is not None:
             _written(write, records)
         rows = (

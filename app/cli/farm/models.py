@@ -63,7 +63,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def _worker(context: typer.Context, as_json: bool, action: str, *arguments: str) -> None:
-    """What the worker prints goes through; its exit code becomes ours."""
+    """Runs the worker with our output streams; its exit code becomes ours."""
     from app.worker_command import run_worker
 
     called = invocation(context)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.farm.machine_calls import asked, no_path, said, take_authority
+from app.cli.farm.machine_calls import call_machines, no_path, print_result, take_authority
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import second
@@ -33,7 +33,7 @@ def _looking(group: typer.Typer) -> None:
         """List the last runs, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/runs"))
+        found = call_machines(called, lambda api: api.get("/api/runs"))
         rows = (
             [
                 one["id"],
@@ -53,7 +53,7 @@ def _looking(group: typer.Typer) -> None:
         """Show a run with all that it said; one that still runs is followed to its end."""
         called = invocation(context)
         printer = called.printer(as_json)
-        _end(asked(called, lambda api: _followed(api, run_id, printer)), printer)
+        _end(call_machines(called, lambda api: _followed(api, run_id, printer)), printer)
 
     @group.command()
     def failures(
@@ -66,7 +66,9 @@ def _looking(group: typer.Typer) -> None:
         """List what failed on which machine, why, and what to do."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/failures", solved=None if all_of_them else False))
+        found = call_machines(
+            called, lambda api: api.get("/api/failures", solved=None if all_of_them else False)
+        )
         rows = ([one["name"], one["task"], one["cause"].splitlines()[0][:100], one["hint"]] for one in found)
         printer.listing(found, ["machine", "task", "cause", "what to do"], rows, empty="Nothing is open.")
 
@@ -90,12 +92,12 @@ def _doing(group: typer.Typer) -> None:
         body = {"machines": machines, "playbook": playbook, "tags": tag or [], "check": check}
 
         async def work(api: MachinesApi) -> Any:
-            made = await api.post("/api/runs", body)
-            return made if detach else await _followed(api, made["id"], printer)
+            created = await api.post("/api/runs", body)
+            return created if detach else await _followed(api, created["id"], printer)
 
-        found = asked(called, work)
+        found = call_machines(called, work)
         if detach:
-            said(printer, found, found["id"])
+            print_result(printer, found, found["id"])
         else:
             _end(found, printer)
 
@@ -103,8 +105,8 @@ def _doing(group: typer.Typer) -> None:
     def cancel(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
         """Stop a run with all its processes."""
         called = invocation(context)
-        found = asked(called, lambda api: api.post(f"/api/runs/{run_id}/cancel"))
-        said(called.printer(as_json), found, f"{found['id']} is being cancelled.")
+        found = call_machines(called, lambda api: api.post(f"/api/runs/{run_id}/cancel"))
+        print_result(called.printer(as_json), found, f"{found['id']} is being cancelled.")
 
     @group.command()
     def retry(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
@@ -113,10 +115,10 @@ def _doing(group: typer.Typer) -> None:
         printer = called.printer(as_json)
 
         async def work(api: MachinesApi) -> Any:
-            made = await api.post(f"/api/runs/{run_id}/retry")
-            return await _followed(api, made["id"], printer)
+            created = await api.post(f"/api/runs/{run_id}/retry")
+            return await _followed(api, created["id"], printer)
 
-        _end(asked(called, work), printer)
+        _end(call_machines(called, work), printer)
 
 
 async def _followed(api: MachinesApi, run_id: str, printer: Printer) -> Any:

@@ -12,10 +12,10 @@ import typer
 from app.cli.saved_logins import (
     Login,
     forget_login,
+    load_logins,
     logins_file,
-    normalized_url,
+    normalize_url,
     save_login,
-    saved_logins,
 )
 from app.cli.state import JsonFlag, invocation, run
 from soundstage.errors import Invalid, NotFound
@@ -42,10 +42,10 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Save the key of a server: for commands with --server, and where no studio is here."""
-        from app.cli.connection import connected, require_private_transport
+        from app.cli.connection import connect, require_private_transport
 
         called = invocation(context)
-        address = normalized_url(url)
+        address = normalize_url(url)
         require_private_transport(address, allowed=allow_plain_http)
         found = Login(
             address,
@@ -55,7 +55,7 @@ def register(cli: typer.Typer) -> None:
         )
 
         async def look() -> dict[str, Any]:
-            async with connected(found) as api:
+            async with connect(found) as api:
                 return dict(await api.get("/api/me"))
 
         me = run(look())
@@ -74,8 +74,8 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Forget the saved key of a server; the key itself goes on, `soundstage keys revoke` ends it."""
         called = invocation(context)
-        last = next(iter(saved_logins()), None)
-        address = normalized_url(url) if url is not None else last.url if last is not None else ""
+        last = next(iter(load_logins()), None)
+        address = normalize_url(url) if url is not None else last.url if last is not None else ""
         if not forget_login(address):
             raise NotFound(
                 "login.not_found",

@@ -1,4 +1,4 @@
-"""What `soundstage up` does: it keeps the server processes running by a small supervisor."""
+"""Runs `soundstage up`: keeps the server processes running by a small supervisor."""
 
 from __future__ import annotations
 

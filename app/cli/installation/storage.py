@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connection import asked, require_no_server
+from app.cli.connection import call_studio, require_no_server
 from app.cli.state import Invocation, JsonFlag, invocation, run
 from soundstage.errors import Conflict, Invalid
 
@@ -27,7 +27,7 @@ def _key_file(settings: Settings) -> Path:
 
 
 def _remarks(key: Path, secrets: Secrets, *, lost: bool, closed: int) -> list[str]:
-    """What has to be done after a restore, if anything."""
+    """Returns what has to be done after a restore; "" for nothing."""
     found = [_shut(key, secrets)] if secrets.unreadable else []
     if lost:
         found.append(
@@ -40,7 +40,7 @@ def _remarks(key: Path, secrets: Secrets, *, lost: bool, closed: int) -> list[st
 
 
 def _shut_machines(state_dir: Path, secrets: Secrets) -> str:
-    """What to do about the secrets of machines that came without their key."""
+    """Returns what to do about the secrets of machines that came without their key."""
     return (
         f"{secrets.unreadable} of {secrets.sealed} secrets of announced machines and BMCs cannot be opened: "
         f"put the old keys into {state_dir / 'provisioning' / 'keys'} before the server starts, or announce "
@@ -49,7 +49,7 @@ def _shut_machines(state_dir: Path, secrets: Secrets) -> str:
 
 
 def _unproven(key: Path, log: Origin, name: str) -> tuple[str, str]:
-    """What is wrong with an audit log that nothing proves, and what to do about it."""
+    """Returns what is wrong with an audit log that nothing proves, and what to do about it."""
     from policy.audit.recorded_end import Written
 
     accept = "`soundstage restore --finish --accept-unproven-log`"
@@ -89,7 +89,7 @@ def _closed(machines: int) -> str:
 
 
 def _shut(key: Path, secrets: Secrets) -> str:
-    """What to do about secrets that came without their key."""
+    """Returns what to do about secrets that came without their key."""
     why = "holds another key" if key.exists() else "is missing"
     return (
         f"{secrets.unreadable} of {secrets.sealed} tokens and secrets cannot be opened: {key} {why}. Put the "
@@ -116,11 +116,11 @@ async def _backup(
     await check_target(target)
     keys = MachineState.of(called.settings()).keys() if with_keys else []
     async with api.download("/api/backup") as found:
-        made = await save(found.chunks, target, keys)
+        result = await save(found.chunks, target, keys)
         sealed, of_machines = (
             int(found.headers.get(name, 0)) for name in (SEALED_SECRETS, SEALED_MACHINE_SECRETS)
         )
-        return made, sealed, of_machines, not api.remote
+        return result, sealed, of_machines, not api.remote
 
 
 def register(cli: typer.Typer) -> None:
@@ -161,17 +161,17 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        made, sealed, of_machines, is_here = asked(
+        result, sealed, of_machines, is_here = call_studio(
             called, lambda api: _backup(called, api, target, with_keys=with_keys)
         )
         key = _key_file(called.settings()) if is_here else None
         if printer.as_json:
-            shown = {"path": str(made.path), "members": made.members, "bytes": made.bytes}
+            shown = {"path": str(result.path), "members": result.members, "bytes": result.bytes}
             left_out = None if with_keys else str(key or "seal.key")
             counted = {"secrets": sealed, "machine_secrets": of_machines}
             printer.value({**shown, **counted, "key_left_out": left_out})
             return
-        printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
+        printer.line(f"{result.path}: {result.members} files, {result.bytes / 1e6:.1f} MB.")
         if with_keys:
             printer.line("It holds the private keys of this installation: keep it like a key.")
             return
@@ -253,8 +253,8 @@ def register(cli: typer.Typer) -> None:
             )
             of_machines = await machine_secrets(services.settings) if done.machines else Secrets(0, 0)
             if printer.as_json:
-                kept = str(done.kept) if done.kept else None
-                shown = {"members": done.members, "revision": done.revision, "kept": kept}
+                old = str(done.old_database) if done.old_database else None
+                shown = {"members": done.members, "revision": done.revision, "kept": old}
                 printer.value(
                     {
                         **shown,
@@ -274,7 +274,7 @@ def register(cli: typer.Typer) -> None:
                 return
             printer.line(
                 f"Restored {done.members} files."
-                + (f" The old database is {done.kept}." if done.kept else "")
+                + (f" The old database is {done.old_database}." if done.old_database else "")
             )
             if replaced:
                 printer.line(
@@ -312,7 +312,7 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
 
         path = "/api/storage/collection"
-        plan = asked(called, lambda api: api.get(path) if dry_run else api.post(path))
+        plan = call_studio(called, lambda api: api.get(path) if dry_run else api.post(path))
         if printer.as_json:
             printer.value(plan)
             return
@@ -329,7 +329,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> None:
-    """What follows when a database came back by other means than `restore`. Raises Conflict for an audit log
+    """Finishes after a database came back by other means than `restore`. Raises Conflict for an audit log
     that nothing proves: whoever restored it must not start the server unaware.
     """
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute, second
@@ -25,7 +25,7 @@ def register(cli: typer.Typer) -> None:
         """List all, the newest first; never their secrets."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/webhooks"))
+        found = call_studio(called, lambda api: api.get("/api/webhooks"))
         rows = (
             [one["id"], one["url"], ", ".join(one["kinds"]) or "everything", _state(one)] for one in found
         )
@@ -44,15 +44,15 @@ def register(cli: typer.Typer) -> None:
         """Add one, and print the secret that signs its messages once."""
         called = invocation(context)
         draft = {"url": url, "kinds": kind or [], "description": description}
-        made = asked(called, lambda api: api.post("/api/webhooks", draft))
-        _show_secret(called.printer(as_json), made)
+        created = call_studio(called, lambda api: api.post("/api/webhooks", draft))
+        _show_secret(called.printer(as_json), created)
 
     @group.command()
     def rotate(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Give it a new secret; for a day the old one signs too."""
         called = invocation(context)
-        made = asked(called, lambda api: api.post(f"{_path(webhook)}/rotate"))
-        _show_secret(called.printer(as_json), made)
+        created = call_studio(called, lambda api: api.post(f"{_path(webhook)}/rotate"))
+        _show_secret(called.printer(as_json), created)
 
     @group.command()
     def switch(
@@ -64,7 +64,7 @@ def register(cli: typer.Typer) -> None:
         """Switch one off, or on again."""
         called = invocation(context)
         printer = called.printer(as_json)
-        view = asked(called, lambda api: api.patch(_path(webhook), {"active": on}))
+        view = call_studio(called, lambda api: api.patch(_path(webhook), {"active": on}))
         printer.answer(view, f"{view['id']}: {_state(view)}")
 
     @group.command()
@@ -72,7 +72,7 @@ def register(cli: typer.Typer) -> None:
         """Remove one, with its log."""
         called = invocation(context)
         printer = called.printer(as_json)
-        asked(called, lambda api: api.delete(_path(webhook)))
+        call_studio(called, lambda api: api.delete(_path(webhook)))
         printer.answer({"id": webhook, "deleted": True}, f"{webhook} is deleted.")
 
     @group.command()
@@ -80,7 +80,7 @@ def register(cli: typer.Typer) -> None:
         """Send a message of the kind `webhook.test`; `soundstage up` carries it."""
         called = invocation(context)
         printer = called.printer(as_json)
-        view = asked(called, lambda api: api.post(f"{_path(webhook)}/test"))
+        view = call_studio(called, lambda api: api.post(f"{_path(webhook)}/test"))
         printer.answer(view, f"{view['id']}: {view['state']}")
 
     @group.command()
@@ -88,7 +88,7 @@ def register(cli: typer.Typer) -> None:
         """Show what one was told, and status and time of every try, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
+        found = call_studio(called, lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
         rows = (
             [
                 one["id"],
@@ -119,9 +119,9 @@ def _state(webhook: dict[str, Any]) -> str:
     return f"off: {webhook['ended_because']}" if webhook["ended_because"] else "off"
 
 
-def _show_secret(printer: Printer, made: dict[str, Any]) -> None:
+def _show_secret(printer: Printer, created: dict[str, Any]) -> None:
     if printer.as_json:
-        printer.value(made)
+        printer.value(created)
         return
-    printer.line(f"{made['id']}: {made['url']}")
-    printer.line(f"Secret, shown this once: {made['secret']}")
+    printer.line(f"{created['id']}: {created['url']}")
+    printer.line(f"Secret, shown this once: {created['secret']}")

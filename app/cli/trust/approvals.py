@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import Invocation, JsonFlag, invocation
 from app.cli.times import minute
@@ -37,7 +37,7 @@ def register(cli: typer.Typer) -> None:
         """List what waits for a yes, the newest first."""
         called = invocation(context)
         states = None if everything else list(OPEN)
-        found = asked(called, lambda api: api.get("/api/approvals", state=states))
+        found = call_studio(called, lambda api: api.get("/api/approvals", state=states))
         rows = (
             [
                 one["id"],
@@ -56,7 +56,7 @@ def register(cli: typer.Typer) -> None:
     def show(context: typer.Context, approval_id: str, as_json: JsonFlag = False) -> None:
         """Show what one of them would change, and who has said what."""
         called = invocation(context)
-        _tell(called.printer(as_json), asked(called, lambda api: api.get(_path(approval_id))))
+        _tell(called.printer(as_json), call_studio(called, lambda api: api.get(_path(approval_id))))
 
     @group.command()
     def approve(
@@ -94,7 +94,7 @@ def _vote(called: Invocation, approval_id: str, reason: str, *, agrees: bool) ->
             found = await api.get(_path(approval_id))
         return found
 
-    return asked(called, vote)
+    return call_studio(called, vote)
 
 
 def _path(approval_id: str) -> str:
@@ -108,17 +108,17 @@ def _agreed(approval: dict[str, Any]) -> int:
 def _tell(printer: Printer, approval: dict[str, Any]) -> None:
     from agent.tools.plan import Plan
 
-    said = [
+    lines = [
         f"{vote['name']} says {'yes' if vote['agrees'] else 'no'}. {vote['reason']}".strip()
         for vote in approval["votes"]
     ]
     agreed = f"{_agreed(approval)} of {approval['approvers']} agreed."
-    asked_for = f"{approval['requester_name']} asked for {approval['tool']}."
+    request = f"{approval['requester_name']} asked for {approval['tool']}."
     lines = [
-        f"{approval['id']} is {approval['state']}: {asked_for}",
+        f"{approval['id']} is {approval['state']}: {request}",
         Plan.model_validate(approval["plan"]).sentence(),
         f"Why it waits: {approval['why']}. {agreed}",
-        *said,
+        *lines,
         *([approval["outcome"]] if approval["outcome"] else []),
     ]
     printer.answer(approval, "\n".join(lines))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connection import asked, require_no_server
+from app.cli.connection import call_studio, require_no_server
 from app.cli.state import JsonFlag, invocation, run
 from app.cli.times import second
 from app.cli.words import segment
@@ -36,7 +36,7 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         order = {"sort": "-number"} if after is None else {"after": after}
-        found, total = asked(called, lambda api: api.get_page("/api/audit", limit=limit, **order))
+        found, total = call_studio(called, lambda api: api.get_page("/api/audit", limit=limit, **order))
         rows = ([second(line["at"]) if field == "at" else line[field] for field in FIELDS] for line in found)
         columns = ["number", "at", "kind", "who", "about", "trace"]
         printer.listing(found, columns, rows, empty="The audit log is empty.")
@@ -56,7 +56,7 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Check that no line was changed, removed or put in; ends with 1 when one was."""
         called = invocation(context)
-        verdict = asked(called, lambda api: api.get("/api/audit/verdict", head=head))
+        verdict = call_studio(called, lambda api: api.get("/api/audit/verdict", head=head))
         good = f"All {verdict['lines']} lines are as they were written."
         why = f"{verdict['reason']} ({verdict['code']})"
         bad = f"The audit log is broken at line {verdict['broken_at']}: {why}."
@@ -68,7 +68,7 @@ def register(cli: typer.Typer) -> None:
     def head(context: typer.Context, as_json: JsonFlag = False) -> None:
         """Print the end of the log, to be kept on another machine for `audit verify --head`."""
         called = invocation(context)
-        found = asked(called, lambda api: api.get("/api/audit/head"))
+        found = call_studio(called, lambda api: api.get("/api/audit/head"))
         sentence = "The audit log is empty." if found is None else f"{found['number']}:{found['sha256']}"
         called.printer(as_json).answer(found or {}, sentence)
 
@@ -98,16 +98,18 @@ def register(cli: typer.Typer) -> None:
     @cli.command()
     def trace(
         context: typer.Context,
-        wanted: Annotated[str, typer.Argument(metavar="ID", help="Of a trace, session, render or approval.")],
+        subject: Annotated[
+            str, typer.Argument(metavar="ID", help="Of a trace, session, render or approval.")
+        ],
         as_json: JsonFlag = False,
     ) -> None:
         """Tell one story: from the sentence to what came of it."""
         called = invocation(context)
-        story = asked(called, lambda api: api.get(f"/api/traces/{segment(wanted)}"))
-        called.printer(as_json).answer(story, "\n".join(told(line) for line in story["lines"]))
+        record = call_studio(called, lambda api: api.get(f"/api/traces/{segment(subject)}"))
+        called.printer(as_json).answer(record, "\n".join(sentence_of(line) for line in record["lines"]))
 
 
-def told(line: dict[str, Any]) -> str:
+def sentence_of(line: dict[str, Any]) -> str:
     """One line for people: when, what, who, and what there is to know."""
     more = ", ".join(
         f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"

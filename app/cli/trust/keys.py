@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute
@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
         """List all keys, ended ones too; never the keys themselves."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/keys"))
+        found = call_studio(called, lambda api: api.get("/api/keys"))
         fields = ("id", "name", "tenant", "role", "state")
         times = ("expires_at", "last_used_at")
         rows = ([*(key[one] for one in fields), *(minute(key[one]) for one in times)] for key in found)
@@ -50,29 +50,29 @@ def register(cli: typer.Typer) -> None:
         request = {"name": name, "role": role, "tenant": tenant, "scopes": scope or None}
         if days:
             request["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
-        made = asked(called, lambda api: api.post("/api/keys", request))
-        _show(printer, made)
+        created = call_studio(called, lambda api: api.post("/api/keys", request))
+        _show(printer, created)
 
     @group.command()
     def rotate(context: typer.Context, key_id: str, as_json: JsonFlag = False) -> None:
         """Replace a key; the old one goes on working for the overlap of the settings."""
         called = invocation(context)
         printer = called.printer(as_json)
-        made = asked(called, lambda api: api.post(f"/api/keys/{segment(key_id)}/rotate"))
-        _show(printer, made)
+        created = call_studio(called, lambda api: api.post(f"/api/keys/{segment(key_id)}/rotate"))
+        _show(printer, created)
 
     @group.command()
     def revoke(context: typer.Context, key_id: str, as_json: JsonFlag = False) -> None:
         """End a key at once."""
         called = invocation(context)
         printer = called.printer(as_json)
-        view = asked(called, lambda api: api.delete(f"/api/keys/{segment(key_id)}"))
+        view = call_studio(called, lambda api: api.delete(f"/api/keys/{segment(key_id)}"))
         printer.answer(view, f"{view['name']} ({view['id']}) is revoked.")
 
 
-def _show(printer: Printer, made: dict[str, Any]) -> None:
+def _show(printer: Printer, created: dict[str, Any]) -> None:
     if printer.as_json:
-        printer.value(made)
+        printer.value(created)
         return
-    printer.line(made["key"])
-    printer.err.print(f"Key {made['id']} for “{made['name']}”. It is shown only now.", markup=False)
+    printer.line(created["key"])
+    printer.err.print(f"Key {created['id']} for “{created['name']}”. It is shown only now.", markup=False)

@@ -1,4 +1,4 @@
-"""Who agreed to be seen, as `soundstage render SPEC` and `soundstage lipsync` are told: at the prompt, or by
+"""Consents of people who are shown, for `soundstage render SPEC` and `soundstage lipsync`: by options, or by
 the record beside the file (`ada.png.consent.json`), as the worker's own verbs have it.
 """
 
@@ -21,14 +21,14 @@ from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What was said at the prompt: both or nothing."""
+class ConsentOptions:
+    """The options `--person` and `--purpose`: both or none."""
 
     person: str | None
     purpose: str | None
 
     def __post_init__(self) -> None:
-        blank = [said is None or not said.strip() for said in (self.person, self.purpose)]
+        blank = [value is None or not value.strip() for value in (self.person, self.purpose)]
         if any(blank) and (self.person, self.purpose) != (None, None):
             raise Invalid(
                 "consent.incomplete",
@@ -37,13 +37,13 @@ class Said:
             )
 
 
-async def agreed(api: StudioApi, file: Path | None, said: Said) -> Consent | None:
-    """The consent on record in the studio, where it is recorded now if it was not before; None where nobody
-    says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
+async def consent_of(api: StudioApi, file: Path | None, options: ConsentOptions) -> Consent | None:
+    """Returns the consent on record in the studio, where it is recorded now if it was not before; None where
+    none is named. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
     """
-    if said.person is not None and said.purpose is not None:
+    if options.person is not None and options.purpose is not None:
         draft = ConsentDraft(
-            person=said.person.strip(), purpose=said.purpose.strip(), granted_at=datetime.now(UTC)
+            person=options.person.strip(), purpose=options.purpose.strip(), granted_at=datetime.now(UTC)
         )
         known = [view for view in await _like(api, draft) if view.revoked_at is None]
     elif file is not None and consent_file(file).is_file():
@@ -59,32 +59,34 @@ async def agreed(api: StudioApi, file: Path | None, said: Said) -> Consent | Non
     )
 
 
-async def agreed_spec(api: StudioApi, spec: RenderSpec, folder: Path, said: Said) -> RenderSpec:
-    """The spec with a consent in each face of a person that names none. `folder`: of the paths in it.
+async def spec_with_consents(
+    api: StudioApi, spec: RenderSpec, folder: Path, options: ConsentOptions
+) -> RenderSpec:
+    """Returns the spec with a consent in each face of a person that names none. `folder`: of the paths in it.
 
-    Raises Invalid as `agreed`, and `consent.several_faces` where one was said of faces from several files.
+    Raises Invalid as `consent_of`, and `consent.several_faces` for one consent and faces of several files.
     """
-    if said.person is not None:
+    if options.person is not None:
         _require_one_face(spec)
     scenes = [
-        scene.model_copy(update={"face": await _agreed_face(api, scene.face, folder, said)})
+        scene.model_copy(update={"face": await _face_with_consent(api, scene.face, folder, options)})
         for scene in spec.scenes
     ]
     return spec.model_copy(update={"scenes": tuple(scenes)})
 
 
-async def _agreed_face(api: StudioApi, face: Face, folder: Path, said: Said) -> Face:
+async def _face_with_consent(api: StudioApi, face: Face, folder: Path, options: ConsentOptions) -> Face:
     if isinstance(face, RigFace) or face.consent is not None:
         return face
     media = face.image if isinstance(face, PhotoFace) else face.video
     file = None if media.path is None else folder / media.path
     if file is not None and not file.is_file():
         return face  # that is told next, and a consent for it would be recorded for nothing
-    return face.model_copy(update={"consent": await agreed(api, file, said)})
+    return face.model_copy(update={"consent": await consent_of(api, file, options)})
 
 
 def _without_consent(spec: RenderSpec) -> Iterator[MediaRef]:
-    """What shows the faces that nobody has agreed to yet, in the order of scenes."""
+    """Returns the files of faces without a consent, in the order of scenes."""
     for face in (scene.face for scene in spec.scenes):
         if not isinstance(face, RigFace) and face.consent is None:
             yield face.image if isinstance(face, PhotoFace) else face.video
@@ -127,9 +129,9 @@ def asking_agreement(file: Path | None) -> Iterator[None]:
 
 
 async def _like(api: StudioApi, draft: ConsentDraft) -> list[ConsentView]:
-    said = (draft.person, draft.purpose)
+    options = (draft.person, draft.purpose)
     views = [ConsentView.model_validate(one) for one in await api.get("/api/consents")]
-    return [view for view in views if (view.person, view.purpose) == said]
+    return [view for view in views if (view.person, view.purpose) == options]
 
 
 async def _record(api: StudioApi, draft: ConsentDraft) -> ConsentView:

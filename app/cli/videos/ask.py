@@ -55,8 +55,8 @@ def register(cli: typer.Typer) -> None:
                     with view:
                         await conversation.say(words, view.show)
                 except asyncio.CancelledError:
-                    if view.made_render_id is not None:
-                        await cancel_and_say(api, printer, view.made_render_id)
+                    if view.render_id is not None:
+                        await cancel_and_say(api, printer, view.render_id)
                     raise
                 return not view.failed
 

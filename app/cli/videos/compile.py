@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.words import segment
@@ -54,7 +54,7 @@ def register(cli: typer.Typer) -> None:
         if save:
             path = f"/api/compile/save/{segment(compiled.agent_id)}"
             dossier = json.loads(content)
-            saved = asked(called, lambda api: api.post(path, dossier, replace=replace))
+            saved = call_studio(called, lambda api: api.post(path, dossier, replace=replace))
             compiled = Compiled.model_validate(saved)
         if out is not None:
             _write(compiled, out)

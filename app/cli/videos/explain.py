@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, invocation
 from app.cli.words import segment
 
@@ -22,5 +22,5 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         path = f"/api/renders/{segment(render)}/explain"
-        sentence = asked(called, lambda api: api.get(path))["explanation"]
+        sentence = call_studio(called, lambda api: api.get(path))["explanation"]
         printer.answer({"render_id": render, "explanation": sentence}, sentence)

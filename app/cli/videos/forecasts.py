@@ -16,7 +16,7 @@ FIRST_WORD_S = 5.0
 
 
 @asynccontextmanager
-async def forecasts_told(
+async def print_forecasts(
     api: StudioApi, printer: Printer, view: dict[str, Any], *, wait: bool
 ) -> AsyncIterator[None]:
     """Each forecast that differs from the last while the block runs; without `wait` the first, before it."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from avatar.spec import LipsyncSpec
 
     from app.cli.studio_api import StudioApi
-    from app.cli.videos.agreed import Said
+    from app.cli.videos.agreed import ConsentOptions
 
 Fit = Literal["ping_pong", "loop", "trim"]
 # As in `avatar.spec`, which takes longer to load than a help page may; a test compares them.
@@ -71,9 +71,9 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
         from avatar.spec import LipsyncSpec, MediaRef, Requirements, VideoFace
 
-        from app.cli.videos.agreed import Said
+        from app.cli.videos.agreed import ConsentOptions
 
-        said = Said(person, purpose)
+        options = ConsentOptions(person, purpose)
         if end_ms is not None and end_ms <= start_ms:
             raise Invalid(
                 "lipsync.empty_range",
@@ -103,19 +103,21 @@ def register(cli: typer.Typer) -> None:
             async with studio(called) as api:
                 await api.start_making(drive=wait)
                 with asking_agreement(video):
-                    view = await _create(api, spec, video, said, title or video.stem)
+                    view = await _create(api, spec, video, options, title or video.stem)
                 return await watch_to_the_end(called, api, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
-async def _create(api: StudioApi, spec: LipsyncSpec, video: Path, said: Said, title: str) -> dict[str, Any]:
-    from app.cli.videos.agreed import agreed
-    from app.cli.videos.own_media import uploaded
+async def _create(
+    api: StudioApi, spec: LipsyncSpec, video: Path, options: ConsentOptions, title: str
+) -> dict[str, Any]:
+    from app.cli.videos.agreed import consent_of
+    from app.cli.videos.own_media import upload_media
 
     # The files first: a consent for a file that is not there would be recorded for nothing.
-    async with uploaded(api, spec, Path()) as stored:
-        consent = await agreed(api, video, said)
+    async with upload_media(api, spec, Path()) as stored:
+        consent = await consent_of(api, video, options)
         face = stored.face.model_copy(update={"consent": consent})
         stored = stored.model_copy(update={"face": face})
         request = {"lipsync": stored.model_dump(mode="json"), "title": title}

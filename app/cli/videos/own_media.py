@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=SpecModel)
 
 
 @asynccontextmanager
-async def uploaded(api: StudioApi, spec: Model, folder: Path) -> AsyncIterator[Model]:
+async def upload_media(api: StudioApi, spec: Model, folder: Path) -> AsyncIterator[Model]:
     """The spec with the hashes of its files in the place of their paths. The assets last as long as the
     block: a render that was made in it holds its files itself.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, invocation
 from app.cli.words import segment
 from soundstage.errors import NotFound, SoundstageError
@@ -41,7 +41,7 @@ def register(cli: typer.Typer) -> None:
         """List all personas, with what is wrong with a broken file."""
         called = invocation(context)
         printer = called.printer(as_json)
-        entries = asked(called, lambda api: api.get(PERSONAS))
+        entries = call_studio(called, lambda api: api.get(PERSONAS))
         rows = (
             [
                 one["id"],
@@ -64,7 +64,7 @@ def register(cli: typer.Typer) -> None:
         """Say what is wrong with persona files, with line and column. The exit code is 1 when anything is."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = [_checked(file) for file in files] if files else asked(called, _installed)
+        found = [_checked(file) for file in files] if files else call_studio(called, _installed)
         if printer.as_json:
             printer.value(found)
         for one in found:
@@ -78,7 +78,7 @@ def register(cli: typer.Typer) -> None:
         """Say whether a persona could speak now: its file, media, consent and voice."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get(f"{_path(persona_id)}/health"))
+        found = call_studio(called, lambda api: api.get(f"{_path(persona_id)}/health"))
         rows = (
             [one["name"], "ok" if one["ok"] else "not", one["message"], one["hint"]]
             for one in found["checks"]
@@ -120,9 +120,9 @@ def register(cli: typer.Typer) -> None:
             await api.start_making()
             return await _create(api, photo, {"name": name, "consent": consent})
 
-        made = asked(called, create_it)
-        sentence = f"{made['name']} can speak now. Say “Make a video where {made['call']} says: Hello”."
-        printer.answer(made, "\n".join([sentence, *(f"Note: {one}" for one in made["warnings"])]))
+        created = call_studio(called, create_it)
+        sentence = f"{created['name']} can speak now. Say “Make a video where {created['call']} says: Hello”."
+        printer.answer(created, "\n".join([sentence, *(f"Note: {one}" for one in created["warnings"])]))
 
     @group.command()
     def edit(
@@ -136,11 +136,11 @@ def register(cli: typer.Typer) -> None:
         """Change the words of a persona of yours. Voice and style stand in its file."""
         called = invocation(context)
         printer = called.printer(as_json)
-        given = {"name": name, "title": title, "description": description}
-        change = {field: value for field, value in given.items() if value is not None}
-        persona = asked(called, lambda api: api.patch(_path(persona_id), change))
-        said = ", ".join(change) or "nothing"
-        printer.answer(persona, f"{persona['name']} ({persona['id']}): changed {said}.")
+        fields = {"name": name, "title": title, "description": description}
+        change = {field: value for field, value in fields.items() if value is not None}
+        persona = call_studio(called, lambda api: api.patch(_path(persona_id), change))
+        names = ", ".join(change) or "nothing"
+        printer.answer(persona, f"{persona['name']} ({persona['id']}): changed {names}.")
 
     @group.command()
     def delete(
@@ -157,7 +157,7 @@ def register(cli: typer.Typer) -> None:
             await api.start_making()
             return await api.delete(_path(persona_id), dry_run=dry_run)
 
-        plan = asked(called, erase)
+        plan = call_studio(called, erase)
         ended = "would go" if dry_run else "is gone"
         printer.answer(plan, f"{persona_id} {ended}, with all that was made of it.")
         for kind, what in ERASED.items():
@@ -173,16 +173,16 @@ def _path(persona_id: str) -> str:
 async def _create(api: StudioApi, photo: Path, draft: dict[str, Any]) -> dict[str, Any]:
     asset = await api.upload(photo, kind="avatar_image")
     try:
-        made = await api.post(PERSONAS, {**draft, "media": asset["id"]})
+        created = await api.post(PERSONAS, {**draft, "media": asset["id"]})
     except BaseException:
         with suppress(SoundstageError):
             await api.delete(f"/api/assets/{asset['id']}")
         raise
-    persona = made["persona"]
+    persona = created["persona"]
     names = [one["persona"]["name"].casefold() for one in await api.get(PERSONAS) if one["persona"]]
     call = persona["name"] if names.count(persona["name"].casefold()) < 2 else persona["id"]
     known = {"persona_id": persona["id"], "name": persona["name"], "call": call}
-    return {**known, "warnings": made["warnings"]}
+    return {**known, "warnings": created["warnings"]}
 
 
 async def _installed(api: StudioApi) -> list[dict[str, Any]]:

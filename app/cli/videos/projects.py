@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import minute
 from app.cli.words import segment
@@ -21,7 +21,7 @@ def register(cli: typer.Typer) -> None:
         """List the projects."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/projects"))
+        found = call_studio(called, lambda api: api.get("/api/projects"))
         rows = ([item["slug"], item["title"], item["persona"], minute(item["updated_at"])] for item in found)
         printer.listing(
             found, ["slug", "title", "persona", "changed"], rows, empty="There are no projects yet."
@@ -38,8 +38,8 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         draft = {"title": title, "persona": persona}
-        made = asked(called, lambda api: api.post("/api/projects", draft))
-        printer.answer(made, f"{made['slug']} ({made['id']})")
+        created = call_studio(called, lambda api: api.post("/api/projects", draft))
+        printer.answer(created, f"{created['slug']} ({created['id']})")
 
     @group.command()
     def delete(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
@@ -47,5 +47,5 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         path = f"/api/projects/{segment(project)}"
-        asked(called, lambda api: api.delete(path))
+        call_studio(called, lambda api: api.delete(path))
         printer.answer({"deleted": project}, f"{project} is deleted.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import asked, server_of
+from app.cli.connection import call_studio, server_of
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import moment_of
@@ -50,12 +50,12 @@ def register(cli: typer.Typer) -> None:
         }
         path = f"/api/renders/{segment(render)}/publish"
         if dry_run:
-            plan = asked(called, lambda api: api.post(f"{path}/plan", request))
+            plan = call_studio(called, lambda api: api.post(f"{path}/plan", request))
             size = f"{plan['bytes'] / 1e6:.1f} MB"
             quota = f"{plan['quota_units']} units of {plan['quota_left']} left today"
             printer.answer(plan, f"{size} to {plan['channel']}, {quota}; nothing was sent.")
             return
-        _show(printer, asked(called, lambda api: api.post(path, request)))
+        _show(printer, call_studio(called, lambda api: api.post(path, request)))
 
     @group.command("list")
     def list_publications(
@@ -66,7 +66,7 @@ def register(cli: typer.Typer) -> None:
         """List publications, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/api/publications", render=render, limit=50))
+        found = call_studio(called, lambda api: api.get("/api/publications", render=render, limit=50))
         rows = ([one["id"], one["state"], one["render_id"], one["url"] or one["waits"]] for one in found)
         printer.listing(found, ["id", "state", "render", "where"], rows, empty="Nothing was published.")
 
@@ -74,14 +74,14 @@ def register(cli: typer.Typer) -> None:
     def cancel(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
         """Stop one before YouTube has its last byte."""
         called = invocation(context)
-        done = asked(called, lambda api: api.post(f"{_path(publication)}/cancel"))
+        done = call_studio(called, lambda api: api.post(f"{_path(publication)}/cancel"))
         _show(called.printer(as_json), done)
 
     @group.command()
     def retry(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
         """Try a failed one again; what YouTube has already is not sent twice."""
         called = invocation(context)
-        done = asked(called, lambda api: api.post(f"{_path(publication)}/retry"))
+        done = call_studio(called, lambda api: api.post(f"{_path(publication)}/retry"))
         _show(called.printer(as_json), done)
 
     @group.command()
@@ -89,7 +89,7 @@ def register(cli: typer.Typer) -> None:
         """List the channels that are connected; `soundstage publish connect` adds one."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = asked(called, lambda api: api.get("/youtube/accounts"))
+        found = call_studio(called, lambda api: api.get("/youtube/accounts"))
         rows = ([one["id"], one["title"], "yes" if one["usable"] else "connect it again"] for one in found)
         printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
 
@@ -105,7 +105,7 @@ def register(cli: typer.Typer) -> None:
                 "Google sends the browser back to the server, and none runs here.",
                 "Start it with `soundstage up`, then run this again.",
             )
-        page = asked(called, lambda api: api.post("/youtube/connect"))
+        page = call_studio(called, lambda api: api.post("/youtube/connect"))
         called.printer(as_json).answer(page, page["url"])
 
     @group.command()
@@ -116,7 +116,7 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Give the tokens of a channel back to Google; what is published stays."""
         called = invocation(context)
-        asked(called, lambda api: api.delete(f"/youtube/accounts/{segment(account)}"))
+        call_studio(called, lambda api: api.delete(f"/youtube/accounts/{segment(account)}"))
         called.printer(as_json).answer({"id": account, "connected": False}, f"{account} is disconnected.")
 
 

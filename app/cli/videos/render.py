@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from avatar.spec import RenderSpec
 
     from app.cli.studio_api import StudioApi
-    from app.cli.videos.agreed import Said
+    from app.cli.videos.agreed import ConsentOptions
 
 
 def register(cli: typer.Typer) -> None:
@@ -44,53 +44,55 @@ def register(cli: typer.Typer) -> None:
         """
         called = invocation(context)
         printer = called.printer(as_json)
-        if sum(given is not None for given in (spec, script, project)) != 1:
+        if sum(source is not None for source in (spec, script, project)) != 1:
             raise Invalid(
                 "render.nothing_given",
                 "Give one of: a spec file, --script, --project.",
                 'Try: soundstage render --persona nova --script "Hello".',
             )
 
-        from app.cli.videos.agreed import Said
+        from app.cli.videos.agreed import ConsentOptions
 
-        said = Said(person, purpose)
-        if spec is None and said.person is not None:
+        options = ConsentOptions(person, purpose)
+        if spec is None and options.person is not None:
             raise Invalid(
                 "render.agreed_without_spec",
                 "Who agreed is said of the faces in a spec file, and there is none.",
                 "Leave out --person and --purpose: personas and projects have consents of their own.",
             )
-        wanted = moment_of(ready_by).isoformat() if ready_by else None
+        deadline = moment_of(ready_by).isoformat() if ready_by else None
 
         async def work() -> bool:
             from app.cli.connection import studio
-            from app.cli.videos.forecasts import forecasts_told
+            from app.cli.videos.forecasts import print_forecasts
             from app.cli.videos.watching import watch_to_the_end
 
             async with studio(called) as api:
                 await api.start_making(drive=wait)
                 if spec is not None:
-                    view = await _create_from_file(api, spec, said, wanted)
+                    view = await _create_from_file(api, spec, options, deadline)
                 else:
                     words = None if script is None else words_of(script)
                     request = {"persona": persona, "script": words, "project": project, "title": title}
-                    view = await api.post("/api/renders", {**request, "ready_by": wanted})
-                async with forecasts_told(api, printer, view, wait=wait):
+                    view = await api.post("/api/renders", {**request, "ready_by": deadline})
+                async with print_forecasts(api, printer, view, wait=wait):
                     return await watch_to_the_end(called, api, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
-async def _create_from_file(api: StudioApi, spec: Path, said: Said, ready_by: str | None) -> dict[str, Any]:
+async def _create_from_file(
+    api: StudioApi, spec: Path, options: ConsentOptions, ready_by: str | None
+) -> dict[str, Any]:
     import asyncio
 
-    from app.cli.videos.agreed import agreed_spec, asking_agreement, nobody_agreed_to
-    from app.cli.videos.own_media import uploaded
+    from app.cli.videos.agreed import asking_agreement, nobody_agreed_to, spec_with_consents
+    from app.cli.videos.own_media import upload_media
 
     found = await asyncio.to_thread(_read_spec, spec)
-    found = await agreed_spec(api, found, spec.parent, said)
+    found = await spec_with_consents(api, found, spec.parent, options)
     with asking_agreement(nobody_agreed_to(found, spec.parent)):
-        async with uploaded(api, found, spec.parent) as stored:
+        async with upload_media(api, found, spec.parent) as stored:
             request = {"spec": stored.model_dump(mode="json"), "ready_by": ready_by}
             return dict(await api.post("/api/renders", request))
 

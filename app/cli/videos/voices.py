@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.words import segment
@@ -75,7 +75,7 @@ def register(cli: typer.Typer) -> None:
                 "A consent that is on record says who agreed and to what: --consent goes alone."
             )
         day = granted_at or datetime.now(UTC)
-        given = {
+        labels = {
             "name": name,
             "said": said,
             "service": service,
@@ -86,7 +86,7 @@ def register(cli: typer.Typer) -> None:
             "consent_id": consent,
             "service_consent": service_consent,
         }
-        fields = {field: value for field, value in given.items() if value is not None}
+        fields = {field: value for field, value in labels.items() if value is not None}
 
         async def send(api: StudioApi) -> Any:
             await api.start_making(drive=False)
@@ -94,13 +94,13 @@ def register(cli: typer.Typer) -> None:
             unlisted = {"unlisted": "true"} if service is not None and not api.remote else {}
             return await api.post_form("/api/voices", sample, {**fields, **unlisted})
 
-        _tell(called.printer(as_json), [asked(called, send)])
+        _tell(called.printer(as_json), [call_studio(called, send)])
 
     @voices.command("list")
     def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List the cloned voices and who agreed."""
         called = invocation(context)
-        _tell(called.printer(as_json), asked(called, lambda api: api.get("/api/voices")))
+        _tell(called.printer(as_json), call_studio(called, lambda api: api.get("/api/voices")))
 
     @voices.command()
     def remove(
@@ -112,7 +112,7 @@ def register(cli: typer.Typer) -> None:
         """Delete a voice at its service and its sample here, and end the consent recorded with it."""
         called = invocation(context)
         path = f"/api/voices/{segment(name)}"
-        removed = asked(called, lambda api: api.delete(path, forget=forget))
+        removed = call_studio(called, lambda api: api.delete(path, forget=forget))
         _tell(called.printer(as_json), [removed])
 
 

@@ -44,7 +44,7 @@ async def watch_to_the_end(
 
 
 def _files(called: Invocation, api: StudioApi, ended: dict[str, Any]) -> list[str]:
-    """Where the files are: in the folder of this machine, or at a server elsewhere."""
+    """Returns the addresses of the files: in the folder of this machine, or at a server elsewhere."""
     if api.remote:
         return [api.address_of(one["url"]) for one in ended["outputs"]]
     out_dir = called.settings().out_dir
