@@ -35,8 +35,8 @@ BANNED = _set(
     flights errand errands census sight sights glance glances wish wishes ledger ledgers news bell bells
     """
 )
-# The field says "in flight"; no other flight is meant.
-ALLOWED_PAIRS = frozenset({("in", "flight")})
+# The field says "in flight" and, of calls that share a result, "single flight"; no other flight is meant.
+ALLOWED_PAIRS = frozenset({("in", "flight"), ("single", "flight"), ("single", "flights")})
 RELATIVE = re.compile(
     r"(What|Whether|How|Where|Who|Whose|Whoever|Whatever|When|Which|Why|Those|The ones?|As if)\b"
 )

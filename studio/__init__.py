@@ -1,1 +1,1 @@
-"""What people edit and what is made of it: projects, scenes, assets, personas, consents, renders."""
+"""Projects, scenes, assets, personas and consents, which people edit, and the renders of them."""

@@ -34,7 +34,7 @@ def file_answer(
     )
 
 
-def kept_answer(request: Request, answer: Response, *, original: str, version: str | None) -> Response:
+def cacheable_answer(request: Request, answer: Response, *, original: str, version: str | None) -> Response:
     """Return `answer`, which has an ETag, or 304 to who has it already.
 
     An address that names the content of the original by `version` may be kept for good; others ask again.
@@ -43,6 +43,6 @@ def kept_answer(request: Request, answer: Response, *, original: str, version: s
         answer.headers["Cache-Control"] = FOR_EVER
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     if answer.headers["ETag"] in known:
-        kept = {name: answer.headers[name] for name in ("ETag", "Cache-Control")}
-        return Response(status_code=304, headers=kept)
+        headers = {name: answer.headers[name] for name in ("ETag", "Cache-Control")}
+        return Response(status_code=304, headers=headers)
     return answer

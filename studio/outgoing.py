@@ -1,4 +1,4 @@
-"""What leaves the installation: webhooks and publications, with the workers that carry both out.
+"""Webhooks and publications, which leave the installation, with the workers that send them.
 
 `async with studio.outgoing:` in the server; commands only write rows, and the server carries them out.
 """
@@ -22,7 +22,7 @@ from soundstage.settings.sections import PRIVATE_NETWORKS
 from studio.publishing.accounts import AccountService
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.publisher import Publisher, PublisherOptions
-from studio.publishing.quota import QuotaBook
+from studio.publishing.quota import UploadQuota
 from studio.publishing.service import PublishingService
 from studio.webhooks.sender import SenderOptions, WebhookSender
 from studio.webhooks.service import WebhookService
@@ -38,7 +38,7 @@ class Outgoing:
     webhooks: WebhookService
     publishing: PublishingService
     accounts: AccountService
-    quota: QuotaBook
+    quota: UploadQuota
     public_url: str | None
     workers: tuple[ItemWorker, ...]
 
@@ -66,7 +66,7 @@ def build_outgoing(
     state_dir = settings.state_dir.absolute()
     youtube = settings.youtube
     sealer = Sealer(state_dir)
-    quota = QuotaBook(db, youtube)
+    quota = UploadQuota(db, youtube)
     accounts = AccountService(db, sealer, youtube, own_listeners(settings))
     publisher = Publisher(
         db,
@@ -111,7 +111,7 @@ def build_outgoing(
 
 
 def webhook_destinations(settings: Settings) -> Destinations:
-    """Where webhooks may lead: public addresses, and what the operator opens beside them."""
+    """Returns the addresses that webhooks may have: public ones, and those that the operator opens."""
     return _chosen_destinations(settings, settings.webhooks, "webhooks")
 
 

@@ -126,7 +126,7 @@ def build_studio(
         out_dir=out_dir,
         removed=renditions.forget,
         wake=dispatcher.wake,
-        driven=dispatcher.driven,
+        driven=dispatcher.is_driven,
         forget=scheduler.forget,
         audit=audit,
         times=times,
@@ -176,7 +176,7 @@ def build_studio(
 
 
 def worker_cache(settings: Settings) -> Path:
-    """Where the worker keeps what it measured."""
+    """Returns the folder in which the worker caches measurements."""
     return settings.state_dir.absolute() / "cache"
 
 
@@ -191,7 +191,7 @@ def retention_rules(settings: Settings) -> RetentionRules:
 
 
 def _speech_services(settings: Settings) -> frozenset[Endpoint]:
-    """Where the operator lets voices come from, without a key."""
+    """Returns the endpoints of speech services of the settings, with the variable of each key."""
     named = (("openai", settings.services.tts_openai), ("qwen", settings.services.tts_qwen))
     return frozenset(
         (kind, str(service.base_url).rstrip("/"), None)

@@ -32,7 +32,7 @@ POLL_S = 5.0
 
 
 class AssetProber:
-    """Which assets nobody has looked into stands in the database, so that a restart goes on with them."""
+    """Has the worker read each new asset once; the database records which are unread, across restarts."""
 
     def __init__(self, db: Database, scheduler: Scheduler, state_dir: Path) -> None:
         self._db = db
@@ -50,7 +50,7 @@ class AssetProber:
     async def due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
         """Ids of assets that wait to be looked into, oldest first."""
         async with self._db.session() as session:
-            return await Assets(session).unprobed(in_hand, limit)
+            return await Assets(session).list_unprobed(in_hand, limit)
 
     async def probe(self, asset_id: str) -> None:
         """Looks into one file. That it cannot be read is an answer too; only a stop leaves it for later."""
@@ -79,10 +79,10 @@ class AssetProber:
                 _write(row, found)
 
 
-def labelled(wanted: dict[str, Any], had: dict[str, Any]) -> dict[str, Any]:
-    """Metadata as people want it, with what was measured before where they say nothing of it."""
+def label_details(labels: dict[str, Any], had: dict[str, Any]) -> dict[str, Any]:
+    """Returns metadata as people set it, with what was measured before where they say nothing of it."""
     measured = {key: had[key] for key in (*MEASURED, PROBE) if key in had}
-    return {**measured, **{key: value for key, value in wanted.items() if key != PROBE}}
+    return {**measured, **{key: value for key, value in labels.items() if key != PROBE}}
 
 
 def _write(asset: Asset, found: Finished | Failed) -> None:
@@ -93,9 +93,9 @@ def _write(asset: Asset, found: Finished | Failed) -> None:
     facts = (
         found.media.model_dump(mode="json", include=set(MEASURED), exclude_none=True) if found.media else {}
     )
-    told: dict[str, Any] = {"state": "read"}
+    progress: dict[str, Any] = {"state": "read"}
     if found.warnings:
-        told["warnings"] = [notice.message for notice in found.warnings]
-    asset.details = {**facts, **asset.details, PROBE: told}
+        progress["warnings"] = [notice.message for notice in found.warnings]
+    asset.details = {**facts, **asset.details, PROBE: progress}
     if asset.duration_ms is None and found.media is not None and found.media.kind != "image":
         asset.duration_ms = found.duration_ms

@@ -57,7 +57,7 @@ async def show_storyboard(
 
 @router.get("/{asset_id}/storyboard.json")
 async def read_storyboard_index(asset_id: str, studio: StudioDep, _: ReadAssets) -> StoryboardIndex:
-    """Where on the sheet which moment is."""
+    """Returns the place on the sheet of each moment."""
     view, files = await _storyboard(studio, asset_id)
     return await storyboard_index(files, _sheet(view))
 

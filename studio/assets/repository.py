@@ -31,7 +31,7 @@ ORDERS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class AssetFilter:
-    """What a list of assets is asked for. Empty means all; `project` is an id or slug; an
+    """Filter of a list of assets. Empty means all; `project` is an id or slug; an
     asset has all of `tags`.
     """
 
@@ -54,15 +54,15 @@ class Assets:
     async def find(self, asset_id: str) -> Asset | None:
         return await self._session.get(Asset, asset_id)
 
-    async def page(self, wanted: AssetFilter, project_id: str | None, request: PageRequest) -> Page[Asset]:
-        where = contains_words(wanted.q, Asset.name, Asset.id, Asset.media_type)
-        if wanted.kinds:
-            where.append(Asset.kind.in_(wanted.kinds))
+    async def page(self, criteria: AssetFilter, project_id: str | None, request: PageRequest) -> Page[Asset]:
+        where = contains_words(criteria.q, Asset.name, Asset.id, Asset.media_type)
+        if criteria.kinds:
+            where.append(Asset.kind.in_(criteria.kinds))
         if project_id is not None:
             where.append(Asset.project_id == project_id)
-        where += [Asset.tags.any(AssetTag.tag == tag) for tag in wanted.tags]
+        where += [Asset.tags.any(AssetTag.tag == tag) for tag in criteria.tags]
         return await select_page(
-            self._session, Asset, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
+            self._session, Asset, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )
 
     async def tags(self, limit: int) -> list[tuple[str, int]]:
@@ -76,7 +76,7 @@ class Assets:
     async def with_bytes(self, hashes: Collection[str]) -> Sequence[Asset]:
         return (await self._session.scalars(select(Asset).where(Asset.sha256.in_(hashes)))).all()
 
-    async def unprobed(self, without: Collection[str], limit: int) -> Sequence[str]:
+    async def list_unprobed(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those that nobody has looked into, oldest first."""
         state = Asset.details[("probe", "state")].as_string()
         query = select(Asset.id).where(state.is_(None), Asset.id.not_in(without))

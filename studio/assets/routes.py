@@ -67,8 +67,8 @@ async def list_assets(
     limit: Annotated[int, Query(ge=1, le=2000)] = 500,
 ) -> list[AssetView]:
     """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    wanted = AssetFilter(sort, q, kind or (), project, tag or ())
-    return paging.answer(await studio.assets.find_page(wanted, paging.ask(limit)))
+    criteria = AssetFilter(sort, q, kind or (), project, tag or ())
+    return paging.answer(await studio.assets.find_page(criteria, paging.ask(limit)))
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_UPLOAD_BODY)

@@ -58,7 +58,7 @@ class AssetKind(StrEnum):
 
 
 class AssetLabels(BaseModel):
-    """What is said about a file. `kind` None takes image, video, audio or motion by its bytes."""
+    """Labels of a file. `kind` None takes image, video, audio or motion by its bytes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -128,7 +128,7 @@ class RenderUse(BaseModel):
 
 
 class AssetUses(BaseModel):
-    """Who uses the bytes of an asset, as far as the asker may see it; None where that is not at all.
+    """Projects and renders that use the bytes of an asset; None for what the client may not read.
     `renders` are the newest ones of `renders_total`.
     """
 

@@ -15,7 +15,7 @@ from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Invalid, NotFound
 from soundstage.paging import Page, PageRequest
 from studio.assets.models import Asset, AssetTag
-from studio.assets.probing import labelled
+from studio.assets.probing import label_details
 from studio.assets.repository import AssetFilter, Assets
 from studio.assets.schemas import (
     AssetChange,
@@ -76,12 +76,12 @@ class AssetService:
         """Newest first."""
         return (await self.find_page(AssetFilter(), PageRequest(500))).items
 
-    async def find_page(self, wanted: AssetFilter, request: PageRequest) -> Page[AssetView]:
+    async def find_page(self, criteria: AssetFilter, request: PageRequest) -> Page[AssetView]:
         async with self._db.session() as session:
             project_id = None
-            if wanted.project is not None:
-                project_id = (await project_of(Projects(session), wanted.project)).id
-            page = await Assets(session).page(wanted, project_id, request)
+            if criteria.project is not None:
+                project_id = (await project_of(Projects(session), criteria.project)).id
+            page = await Assets(session).page(criteria, project_id, request)
             return page.of([view_of(row) for row in page.items])
 
     async def get(self, asset_id: str) -> AssetView:
@@ -139,7 +139,7 @@ class AssetService:
                     bytes=blob.bytes,
                     media_type=found.media_type,
                     duration_ms=labels.duration_ms,
-                    details=labelled(labels.metadata, {}),
+                    details=label_details(labels.metadata, {}),
                     tags=[AssetTag(tag=tag) for tag in labels.tags],
                 )
             )
@@ -164,22 +164,22 @@ class AssetService:
     async def change(self, asset_id: str, change: AssetChange) -> AssetView:
         async with self._db.transaction() as session:
             asset = await asset_of(session, asset_id)
-            given = change.model_fields_set
-            if "project" in given:
+            fields = change.model_fields_set
+            if "project" in fields:
                 asset.project_id = (
                     (await project_of(Projects(session), change.project)).id if change.project else None
                 )
-            if "kind" in given and change.kind is not None:
+            if "kind" in fields and change.kind is not None:
                 asset.kind = change.kind
-            if "name" in given:
+            if "name" in fields:
                 asset.name = plain_name(change.name or "")
-            if "duration_ms" in given:
+            if "duration_ms" in fields:
                 asset.duration_ms = change.duration_ms
-            if "tags" in given:
-                kept = {one.tag: one for one in asset.tags}
-                asset.tags = [kept.get(tag) or AssetTag(tag=tag) for tag in change.tags]
-            if "metadata" in given:
-                asset.details = labelled(change.metadata, asset.details)
+            if "tags" in fields:
+                present = {one.tag: one for one in asset.tags}
+                asset.tags = [present.get(tag) or AssetTag(tag=tag) for tag in change.tags]
+            if "metadata" in fields:
+                asset.details = label_details(change.metadata, asset.details)
             asset.updated_at = utcnow()
             return view_of(asset)
 

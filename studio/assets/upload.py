@@ -151,14 +151,14 @@ class _Parts:
         self.finished = True
 
 
-def labels_of(given: Mapping[str, str], filename: str) -> AssetLabels:
+def labels_of(fields: Mapping[str, str], filename: str) -> AssetLabels:
     """Return what the fields of a form or of a query say of a file. Raises Invalid `asset.bad_labels`."""
-    fields: dict[str, object] = {key: value for key, value in given.items() if value != ""}
-    fields.setdefault("name", filename)
+    labels: dict[str, object] = {key: value for key, value in fields.items() if value != ""}
+    labels.setdefault("name", filename)
     try:
-        if "metadata" in fields:
-            fields["metadata"] = json.loads(str(fields["metadata"]))
-        return AssetLabels.model_validate(fields)
+        if "metadata" in labels:
+            labels["metadata"] = json.loads(str(labels["metadata"]))
+        return AssetLabels.model_validate(labels)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

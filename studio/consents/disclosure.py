@@ -1,4 +1,4 @@
-"""What readers may see of consents: who agreed to what is for those who may read consents. Routes ask."""
+"""Removes persons and purposes of consents from answers to clients without `consent:read`; for routes."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ Party = TypeVar("Party", Face, VideoFace, Voice)
 Spec = TypeVar("Spec", RenderSpec, LipsyncSpec, RenderSpec | LipsyncSpec)
 
 
-def shown_to(principal: Principal, persona: Persona) -> Persona:
-    """The persona as `principal` may see it; without `consent:read` only that there is a consent."""
+def redact_persona(principal: Principal, persona: Persona) -> Persona:
+    """Returns the persona as `principal` may see it; without `consent:read` only that there is a consent."""
     if principal.may("consent:read"):
         return persona
-    return persona.model_copy(update={"face": _veiled(persona.face), "voice": _veiled(persona.voice)})
+    return persona.model_copy(
+        update={"face": _redact_party(persona.face), "voice": _redact_party(persona.voice)}
+    )
 
 
-def voice_shown_to(principal: Principal, voice: Voice) -> Voice:
-    """The same for a voice by itself."""
-    return voice if principal.may("consent:read") else _veiled(voice)
+def redact_voice(principal: Principal, voice: Voice) -> Voice:
+    """Does the same for a voice."""
+    return voice if principal.may("consent:read") else _redact_party(voice)
 
 
-def spec_shown_to(principal: Principal, spec: Spec) -> Spec:
-    """The same for what a video is made of."""
+def redact_spec(principal: Principal, spec: Spec) -> Spec:
+    """Does the same for the spec of a video."""
     if principal.may("consent:read"):
         return spec
     if isinstance(spec, LipsyncSpec):
-        return spec.model_copy(update={"face": _veiled(spec.face)})
+        return spec.model_copy(update={"face": _redact_party(spec.face)})
     scenes = tuple(
-        scene.model_copy(update={"face": _veiled(scene.face), "voice": _veiled(scene.voice)})
+        scene.model_copy(update={"face": _redact_party(scene.face), "voice": _redact_party(scene.voice)})
         for scene in spec.scenes
     )
     return spec.model_copy(update={"scenes": scenes})
 
 
-def _veiled(party: Party) -> Party:
+def _redact_party(party: Party) -> Party:
     consent: Consent | None = getattr(party, "consent", None)
     if consent is None:
         return party
-    veiled = Consent(id=consent.id, person=NOT_SHOWN, granted_at=NOT_SHOWN, purpose=NOT_SHOWN)
-    return party.model_copy(update={"consent": veiled})
+    redacted = Consent(id=consent.id, person=NOT_SHOWN, granted_at=NOT_SHOWN, purpose=NOT_SHOWN)
+    return party.model_copy(update={"consent": redacted})

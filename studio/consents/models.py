@@ -12,8 +12,8 @@ from soundstage.database.tenants import TenantOwned
 
 
 class ConsentRow(TenantOwned, Base):
-    """Who agreed to be shown or heard, when, and what for. A revoked one stays until the person's data is
-    erased.
+    """Consent of a person to be shown or heard: who, when and what for. A revoked one stays until the
+    person's data is erased.
     """
 
     __tablename__ = "consents"

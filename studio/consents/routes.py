@@ -20,7 +20,7 @@ async def list_consents(studio: StudioDep, _: ReadConsents) -> list[ConsentView]
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def record_consent(draft: ConsentDraft, studio: StudioDep, _: CreateConsents) -> ConsentView:
-    """Who agreed to be shown or heard, when, and what for."""
+    """Lists consents: who agreed to be shown or heard, when, and what for."""
     return await studio.consents.record(draft)
 
 

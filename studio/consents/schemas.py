@@ -33,8 +33,8 @@ class ConsentView(BaseModel):
     created_at: datetime
 
 
-def moment_of(given: datetime | date) -> datetime:
+def moment_of(value: datetime | date) -> datetime:
     """A plain date means its first moment in UTC."""
-    if isinstance(given, datetime):
-        return given if given.tzinfo else given.replace(tzinfo=UTC)
-    return datetime.combine(given, time.min, UTC)
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.combine(value, time.min, UTC)

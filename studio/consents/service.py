@@ -43,7 +43,7 @@ class ConsentService:
         async with self._db.session() as session:
             await self.valid(session, consent_id, what)
 
-    async def stamped_face(self, session: AsyncSession, face: Face) -> Face:
+    async def stamp_face(self, session: AsyncSession, face: Face) -> Face:
         """The face with its consent as it is on record; raises `consent.required` or `consent.revoked`."""
         if isinstance(face, RigFace):
             return face
@@ -52,7 +52,7 @@ class ConsentService:
         )
         return face.model_copy(update={"consent": consent})
 
-    async def stamped_voice(self, session: AsyncSession, voice: Voice) -> Voice:
+    async def stamp_voice(self, session: AsyncSession, voice: Voice) -> Voice:
         """The same for a voice; only cloned ones need it. One of ours is cloned whatever the caller says, and
         has the consent it was made with. Raises also `voice.removed`.
         """
@@ -62,8 +62,8 @@ class ConsentService:
             return voice.model_copy(update={"cloned": True, "consent": consent})
         if not getattr(voice, "cloned", False):
             return voice
-        given: Consent | None = getattr(voice, "consent", None)
-        consent = await self.valid(session, given.id if given else None, "The cloned voice of a person")
+        named: Consent | None = getattr(voice, "consent", None)
+        consent = await self.valid(session, named.id if named else None, "The cloned voice of a person")
         return voice.model_copy(update={"consent": consent})
 
     @staticmethod
@@ -141,7 +141,7 @@ def end(row: ConsentRow) -> None:
 
 
 async def end_consent(session: AsyncSession, consent_id: str) -> None:
-    """Where it is still on record."""
+    """Returns where the consent is still on record."""
     row = await Consents(session).find(consent_id)
     if row is not None:
         end(row)

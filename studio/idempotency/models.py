@@ -12,7 +12,7 @@ from soundstage.database.tenants import TenantOwned
 
 
 class IdempotencyKey(TenantOwned, Base):
-    """Which thing a principal's key has made. The row is written in the transaction that makes the thing."""
+    """The resource that a principal's key created; written in the transaction that creates the resource."""
 
     __tablename__ = "idempotency_keys"
 
@@ -20,6 +20,6 @@ class IdempotencyKey(TenantOwned, Base):
     operation: Mapped[str] = mapped_column(String(40), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(71))
-    made: Mapped[str] = mapped_column(String(40))
+    resource_id: Mapped[str] = mapped_column("made", String(40))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -22,9 +22,9 @@ class IdempotencyKeys:
         self._session.add(row)
         await self._session.flush()
 
-    async def remove_of(self, made: str) -> None:
+    async def remove_of(self, resource_id: str) -> None:
         """The keys of a thing that is not, after all: its request may be sent again."""
-        await self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.made == made))
+        await self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.resource_id == resource_id))
 
     async def remove_expired(self, now: datetime) -> None:
         """Of all tenants: some never come again."""

@@ -43,12 +43,12 @@ class Submission:
         return cls(principal, operation, key, content_hash(body.model_dump(mode="json")))
 
 
-class MadeMeanwhile(Exception):
+class DuplicateRequest(Exception):
     """Another sending of the same request was faster; ends the transaction of the slower one."""
 
-    def __init__(self, made: str) -> None:
-        super().__init__(made)
-        self.made = made
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(resource_id)
+        self.resource_id = resource_id
 
 
 class IdempotencyService:
@@ -67,28 +67,28 @@ class IdempotencyService:
         Raises `idempotency.key_reused` when the key came with another body.
         """
         async with self._db.session() as session:
-            made = await _made_by(session, submission)
-        if made is None:
+            resource_id = await _find_resource_id(session, submission)
+        if resource_id is None:
             try:
                 return await make(self._claim_of(submission))
-            except MadeMeanwhile as meanwhile:
-                made = meanwhile.made
-        return await again(made)
+            except DuplicateRequest as meanwhile:
+                resource_id = meanwhile.resource_id
+        return await again(resource_id)
 
     def _claim_of(self, submission: Submission) -> Claim:
-        async def claim(session: AsyncSession, made: str) -> None:
+        async def claim(session: AsyncSession, resource_id: str) -> None:
             now = utcnow()
             keys = IdempotencyKeys(session)
             await keys.remove_expired(now)
-            earlier = await _made_by(session, submission)
+            earlier = await _find_resource_id(session, submission)
             if earlier is not None:
-                raise MadeMeanwhile(earlier)
+                raise DuplicateRequest(earlier)
             row = IdempotencyKey(
                 principal=submission.principal,
                 operation=submission.operation,
                 key=submission.key,
                 fingerprint=submission.fingerprint,
-                made=made,
+                resource_id=resource_id,
                 created_at=now,
                 expires_at=now + self._keep,
             )
@@ -97,7 +97,7 @@ class IdempotencyService:
         return claim
 
 
-async def _made_by(session: AsyncSession, submission: Submission) -> str | None:
+async def _find_resource_id(session: AsyncSession, submission: Submission) -> str | None:
     row = await IdempotencyKeys(session).find(submission.principal, submission.operation, submission.key)
     if row is None or row.expires_at <= utcnow():
         return None
@@ -107,4 +107,4 @@ async def _made_by(session: AsyncSession, submission: Submission) -> str | None:
             "This Idempotency-Key was sent before, with another body.",
             "Take a new key for every new request, and the old one only to send the same request again.",
         )
-    return row.made
+    return row.resource_id

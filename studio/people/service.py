@@ -123,9 +123,9 @@ class PeopleService:
 
     async def _plan(self, session: AsyncSession, traces: Traces) -> ErasePlan:
         references = References(session)
-        shared = await references.held_outside(traces.held, traces.owners)
+        shared = await references.filter_held_by_others(traces.held, traces.owners)
         # Another tenant who has the same photo has a consent of its own for it.
-        others = await references.held_by_other_tenants(traces.sensitive | traces.held)
+        others = await references.filter_held_by_other_tenants(traces.sensitive | traces.held)
         voices = await Voices(session).of_person(traces.of("voice"), traces.of("consent"))
         renders = await Renders(session).with_ids(traces.of("render"))
         assets = await Assets(session).with_bytes(traces.sensitive)

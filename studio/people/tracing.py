@@ -49,7 +49,7 @@ async def trace_person(session: AsyncSession, sources: set[str], owners: set[str
     looked: set[str] = set()
     while True:
         known = (len(traces.owners), len(traces.sensitive))
-        traces.owners |= await references.derived_from(traces.sources | traces.sensitive)
+        traces.owners |= await references.find_derived(traces.sources | traces.sensitive)
         traces.owners |= await references.holders(traces.sensitive)
         for owner in traces.owners - looked:
             looked.add(owner)
@@ -61,7 +61,7 @@ async def trace_person(session: AsyncSession, sources: set[str], owners: set[str
 async def _look_into(references: References, traces: Traces, owner: str) -> None:
     if owner.startswith(("version:", "scene:")):
         return
-    for role, sha256 in await references.held_by(owner):
+    for role, sha256 in await references.holds_of_owner(owner):
         if role.startswith("input:"):
             continue
         traces.held.add(sha256)

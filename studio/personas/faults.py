@@ -1,4 +1,4 @@
-"""What is wrong with a persona file, fault by fault with its place; told by reader, routes and CLI."""
+"""Faults of a persona file, each with its place; shown by reader, routes and CLI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-MOST_TOLD = 20
+MAX_FAULTS = 20
 
 
 class Fault(BaseModel):
@@ -36,4 +36,4 @@ class BadPersonaFile(Exception):
         more = f" (and {others} more)" if others else ""
         super().__init__(faults[0].sentence(file) + more)
         self.file = file
-        self.faults = tuple(faults[:MOST_TOLD])
+        self.faults = tuple(faults[:MAX_FAULTS])

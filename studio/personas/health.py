@@ -1,4 +1,4 @@
-"""Whether a persona could be used now: file, media, consent, voice; asked by routes and CLI."""
+"""Checks whether a persona can be used now: file, media, consent, voice; for routes and CLI."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class PersonaHealthService:
     async def _consent(self, persona: Persona) -> HealthCheck:
         try:
             async with self.db.session() as session:
-                await self.consents.stamped_face(session, persona.face)
-                await self.consents.stamped_voice(session, persona.voice)
+                await self.consents.stamp_face(session, persona.face)
+                await self.consents.stamp_voice(session, persona.voice)
         except SoundstageError as error:
             if error.code.startswith("voice."):
                 return HealthCheck(name="consent", ok=True, message="See the voice.")

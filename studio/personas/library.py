@@ -35,18 +35,18 @@ class PersonaLibrary:
     """
 
     shipped: Path
-    made: Path
+    user_folder: Path
     _known: dict[str, Files] = field(default_factory=dict)
 
     @property
     def own(self) -> Path:
-        """Where the present tenant's lie; the first one's beside the folders of the others."""
+        """Returns the folder of the present tenant; the first tenant's holds the folders of the others."""
         tenant = current_tenant() or DEFAULT_TENANT
-        return self.made if tenant == DEFAULT_TENANT else self.made / tenant
+        return self.user_folder if tenant == DEFAULT_TENANT else self.user_folder / tenant
 
     @property
     def _read(self) -> Files:
-        """What was found in the files that the present tenant sees."""
+        """Returns the entries of the files that the present tenant sees."""
         return self._known.get(str(self.own), {})
 
     def entries(self) -> list[PersonaEntry]:

@@ -61,7 +61,7 @@ class PersonaPictures:
     thumbnails: Thumbnails
     scheduler: Scheduler
     program: str | None = None
-    _flights: SingleFlight = field(default_factory=lambda: SingleFlight("picture", BOUNDS))
+    _single_flight: SingleFlight = field(default_factory=lambda: SingleFlight("picture", BOUNDS))
 
     async def open(self, persona_id: str, width: ThumbnailWidth) -> tuple[str, Path]:
         """Return hash and path of a WebP. Raises `persona.not_found`, what forbids to show the face
@@ -70,7 +70,7 @@ class PersonaPictures:
         """
         persona = self.library.get(persona_id)
         async with self.db.session() as session:
-            await self.admission.consents.stamped_face(session, persona.face)
+            await self.admission.consents.stamp_face(session, persona.face)
         owner = f"persona:{persona.id}"
         if isinstance(persona.face, PhotoFace) and persona.face.image.sha256 is not None:
             return await self.thumbnails.open(owner, persona.face.image.sha256, width)
@@ -80,14 +80,14 @@ class PersonaPictures:
 
     async def cancel(self, owners: Collection[str]) -> None:
         """Draw nothing more for them ("persona:…"); what was being drawn has ended when this returns."""
-        await self._flights.cancel(owners)
+        await self._single_flight.cancel(owners)
 
     async def close(self) -> None:
-        await self._flights.close()
+        await self._single_flight.close()
 
     async def _stored(self, owner: str, role: str) -> str | None:
         async with self.db.session() as session:
-            sha256 = dict(await References(session).held_by(owner)).get(role)
+            sha256 = dict(await References(session).holds_of_owner(owner)).get(role)
         return sha256 if sha256 is not None and await self.blobs.exists(sha256) else None
 
     async def _drawn(self, persona: Persona, owner: str, role: str) -> str:
@@ -99,13 +99,13 @@ class PersonaPictures:
                 "Install it with `make setup`, or name it in worker.command.",
             )
         key = f"{owner}/{role}"
-        if (failure := self._flights.known_failure(key)) is not None:
+        if (failure := self._single_flight.recent_failure(key)) is not None:
             raise _as_error(failure)
 
         async def make(_: Set[str]) -> None:
             await self._draw(persona, owner, role, key)
 
-        await self._flights.wait(key, owner, make, WAIT_S, _REFUSALS)
+        await self._single_flight.wait(key, owner, make, WAIT_S, _REFUSALS)
         if (drawn := await self._stored(owner, role)) is None:
             self.library.get(persona.id)
             raise _as_error(CANCELLED)
@@ -127,13 +127,13 @@ class PersonaPictures:
             time_limit_s=TIME_LIMIT_S,
         )
 
-        async def hold(made: Finished) -> None:
-            await self._hold(persona, owner, role, made)
+        async def hold(still: Finished) -> None:
+            await self._hold(persona, owner, role, still)
 
         try:
             await run_and_keep(self.db, self.blobs, self.scheduler, task, hold)
         except TaskFailed as error:
-            self._flights.remember(key, error.failure)
+            self._single_flight.remember(key, error.failure)
             raise _as_error(error.failure) from error
         finally:
             async with self.db.transaction() as session:
@@ -142,8 +142,8 @@ class PersonaPictures:
 
     async def _hold(self, persona: Persona, owner: str, role: str, result: Finished) -> None:
         """Hold the picture in the place of those of earlier faces."""
-        made = next((file for file in result.files if file.role == "still"), None)
-        if made is None:
+        still = next((file for file in result.files if file.role == "still"), None)
+        if still is None:
             raise Upstream(
                 "persona.no_picture", "The worker drew no picture.", "Use the worker of this release."
             )
@@ -152,10 +152,10 @@ class PersonaPictures:
                 # Deleted meanwhile: what is drawn now would outlive the person.
                 return
             references = References(session)
-            held = await references.held_by(owner)
+            held = await references.holds_of_owner(owner)
             old = {sha256[7:19] for name, sha256 in held if name.startswith(ROLE)}
             await references.drop_holds(owner, {sha for name, sha in held if _is_of(name, old)})
-            await references.hold(owner, role, made.sha256, made.bytes)
+            await references.hold(owner, role, still.sha256, still.bytes)
 
 
 _REFUSALS = Refusals(

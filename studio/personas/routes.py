@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, status
 from fastapi.responses import FileResponse, Response
 
 from policy import Principal
-from studio.consents.disclosure import shown_to
+from studio.consents.disclosure import redact_persona
 from studio.guards import (
     CreatePersonas,
     CreateRenders,
@@ -20,18 +20,18 @@ from studio.guards import (
 from studio.people.schemas import ErasePlan
 from studio.personas.pictures import image_url, version_of
 from studio.personas.schemas import (
+    CreatedPersonaView,
     Persona,
     PersonaChange,
     PersonaDraft,
     PersonaEntry,
     PersonaHealth,
-    PersonaMadeView,
     PersonaStatus,
     PersonaText,
     PersonaValidity,
     PersonaView,
 )
-from studio.personas.video_studio import StudioJob, StudioOrder, accepted_job, job_of, request_of
+from studio.personas.video_studio import StudioJob, StudioOrder, job_of, job_of_order, request_of
 from studio.renders.service import render_not_found
 from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
 from studio.thumbnails.service import ThumbnailWidth
@@ -46,7 +46,7 @@ async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[Pers
     return [
         entry.model_copy(
             update={
-                "persona": entry.persona and shown_to(principal, entry.persona),
+                "persona": entry.persona and redact_persona(principal, entry.persona),
                 "imageUrl": entry.persona and image_url(entry.persona),
             }
         )
@@ -57,15 +57,15 @@ async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[Pers
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create_persona(
     draft: PersonaDraft, studio: StudioDep, principal: CreatePersonas
-) -> PersonaMadeView:
+) -> CreatedPersonaView:
     """From an uploaded photo or motion video; measuring the portrait takes seconds."""
-    made = await studio.personas.create(draft)
-    return PersonaMadeView(persona=_view(principal, made.persona), warnings=made.warnings)
+    created = await studio.personas.create(draft)
+    return CreatedPersonaView(persona=_view(principal, created.persona), warnings=created.warnings)
 
 
 @router.get("/{persona_id}")
 async def get_persona(persona_id: str, studio: StudioDep, principal: ReadPersonas) -> PersonaView:
-    """Who agreed to what is shown only to those who may read consents; others see that one is on record."""
+    """Returns the persona. Clients without `consent:read` see only that a consent is on record."""
     return _view(principal, studio.personas.get(persona_id))
 
 
@@ -112,7 +112,7 @@ async def validate_persona(
 
 @router.get("/{persona_id}/health")
 async def persona_health(persona_id: str, studio: StudioDep, _: ReadPersonas) -> PersonaHealth:
-    """Whether a video or an answer with it could be made now: file, media, consent, voice."""
+    """Checks whether a video or an answer with it can be made now: file, media, consent, voice."""
     return await studio.persona_health.of(persona_id)
 
 
@@ -141,14 +141,14 @@ async def start_video(
     """
     persona = studio.personas.get(persona_id)
     view = await studio.renders.create(request_of(persona, order), requested_by=principal.name)
-    return accepted_job(view, order)
+    return job_of_order(view, order)
 
 
 @router.get("/{persona_id}/video-studio/{job_id}")
 async def get_video(
     persona_id: str, job_id: str, studio: StudioDep, _: ReadRenders, result: bool = False
 ) -> StudioJob:
-    """How far it is; with `?result=true` also the files. 404 for a video of other personas."""
+    """Returns the progress; with `?result=true` also the files. 404 for a video of other personas."""
     detail = await studio.renders.detail(job_id)
     if persona_id not in detail.personas:
         raise render_not_found(job_id)
@@ -156,4 +156,4 @@ async def get_video(
 
 
 def _view(principal: Principal, persona: Persona) -> PersonaView:
-    return PersonaView(**dict(shown_to(principal, persona)), imageUrl=image_url(persona))
+    return PersonaView(**dict(redact_persona(principal, persona)), imageUrl=image_url(persona))

@@ -36,7 +36,7 @@ class _Strict(BaseModel):
 
 
 class PersonaStyle(_Strict):
-    """How a persona's scenes look when the scene itself does not say."""
+    """Looks of a persona's scenes where the scene itself names none."""
 
     language: str = Field(default="en-us", max_length=35)
     layout: AvatarLayout = AvatarLayout()
@@ -46,7 +46,7 @@ class PersonaStyle(_Strict):
 
 
 class Persona(_Strict):
-    """Who speaks. `tools` names what its conversations may use; ["*"] is all that policy allows."""
+    """A speaker. `tools` names what its conversations may use; ["*"] is all that policy allows."""
 
     id: str = Field(pattern=PERSONA_ID)
     name: OneLine = Field(min_length=1, max_length=80)
@@ -134,7 +134,7 @@ class PersonaText(_Strict):
 
 
 class PersonaValidity(BaseModel):
-    """Whether a file would be taken; all its faults with line, column and field."""
+    """Result of a check of a file: all its faults with line, column and field."""
 
     valid: bool
     faults: tuple[Fault, ...] = ()
@@ -148,14 +148,14 @@ class HealthCheck(BaseModel):
 
 
 class PersonaHealth(BaseModel):
-    """Whether a video or an answer with this persona could be made now."""
+    """Result of the check whether a video or an answer with this persona can be made now."""
 
     id: str
     healthy: bool
     checks: tuple[HealthCheck, ...]
 
 
-class ConsentGiven(_Strict):
+class ConsentStatement(_Strict):
     """A consent recorded together with the persona it is for."""
 
     person: str = Field(min_length=1, max_length=200)
@@ -184,7 +184,7 @@ class PersonaDraft(_Strict):
     voice: Voice = EspeakVoice()
     style: PersonaStyle = PersonaStyle()
     tools: tuple[str, ...] = ("*",)
-    consent: ConsentGiven | None = None
+    consent: ConsentStatement | None = None
     consent_id: str | None = None
 
 
@@ -199,19 +199,19 @@ class PersonaChange(_Strict):
     voice: Voice | None = None
     style: PersonaStyle | None = None
 
-    def given(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, Any]:
         """The new values by field, as models."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if value is not None}
 
 
-class PersonaMade(BaseModel):
+class CreatedPersona(BaseModel):
     persona: Persona
     warnings: list[str] = Field(default_factory=list)
 
 
-class PersonaMadeView(BaseModel):
-    """What was made, as the API shows it."""
+class CreatedPersonaView(BaseModel):
+    """The created persona, as the API shows it."""
 
     persona: PersonaView
     warnings: list[str] = Field(default_factory=list)

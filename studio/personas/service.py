@@ -31,7 +31,7 @@ from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
 from studio.consents.schemas import ConsentDraft
 from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
-from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry, PersonaMade
+from studio.personas.schemas import CreatedPersona, Persona, PersonaChange, PersonaDraft, PersonaEntry
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.renders.running import run_task
@@ -61,7 +61,7 @@ class PersonaService:
     def get(self, persona_id: str) -> Persona:
         return self.library.get(persona_id)
 
-    async def create(self, draft: PersonaDraft) -> PersonaMade:
+    async def create(self, draft: PersonaDraft) -> CreatedPersona:
         """Measures the portrait with the worker (seconds), records the consent, and writes the persona's
         file.
 
@@ -75,7 +75,7 @@ class PersonaService:
         face, notices = await self._face(draft, media, driving)
         async with self.db.transaction() as session:
             consent = await self._consent(session, draft)
-            voice = await self.consents.stamped_voice(session, _with_consent(draft.voice, consent))
+            voice = await self.consents.stamp_voice(session, _with_consent(draft.voice, consent))
             persona = Persona(
                 id=persona_id,
                 name=draft.name,
@@ -90,7 +90,7 @@ class PersonaService:
             )
             await self._hold(session, persona)
             await asyncio.to_thread(self.library.save, persona)
-        return PersonaMade(persona=persona, warnings=[notice.message for notice in notices])
+        return CreatedPersona(persona=persona, warnings=[notice.message for notice in notices])
 
     async def plan(self, draft: PersonaDraft, *, stored: bool = True) -> str:
         """The id that `create` would give; raises what it would raise before it measures, and keeps nothing.
@@ -125,10 +125,10 @@ class PersonaService:
         # The transaction also makes two changes at a time wait for each other: each starts from the whole.
         async with self.db.transaction() as session:
             persona = self._own(persona_id)
-            given = change.given()
+            changes = change.changes()
             if change.voice is not None:
-                given["voice"] = await self._admitted(session, persona, change.voice)
-            changed = persona.model_copy(update=given)
+                changes["voice"] = await self._admitted(session, persona, change.voice)
+            changed = persona.model_copy(update=changes)
             if dry_run:
                 return changed
             await self._hold(session, changed)
@@ -150,7 +150,7 @@ class PersonaService:
         self.admission.check_voice(voice)
         if getattr(voice, "cloned", False) and getattr(voice, "consent", None) is None:
             voice = voice.model_copy(update={"consent": getattr(persona.face, "consent", None)})
-        return await self.consents.stamped_voice(session, voice)
+        return await self.consents.stamp_voice(session, voice)
 
     async def _driving(self, draft: PersonaDraft, media: MediaRef) -> MediaRef | None:
         """Returns what moves the photo. Raises Invalid `persona.not_driven`, `persona.no_motion`."""
@@ -200,11 +200,11 @@ class PersonaService:
     async def _measure(self, media: MediaRef, face_index: int | None) -> tuple[Finished, Sequence[Notice]]:
         if media.sha256 is None:
             raise Invalid("media.path_refused", "A photo is named by its hash.", "Upload it first.")
-        told = []
+        sentences = []
 
         def on_event(event: TaskEvent) -> None:
             if isinstance(event.line, Notice):
-                told.append(event.line)
+                sentences.append(event.line)
 
         task = SegmentTask(
             id=new_id("prepare"),
@@ -219,7 +219,7 @@ class PersonaService:
         except TaskFailed as error:
             failure = error.failure
             raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
-        return result, [*(notice for notice in told if notice not in result.warnings), *result.warnings]
+        return result, [*(notice for notice in sentences if notice not in result.warnings), *result.warnings]
 
     async def _consent(self, session: AsyncSession, draft: PersonaDraft) -> Consent:
         consent_id = draft.consent_id
@@ -238,12 +238,12 @@ class PersonaService:
         await references.derive(owner, sources)
 
     async def _free_id(self, name: str) -> str:
-        wanted = persona_id = slug_of(name, "persona")
+        first_choice = persona_id = slug_of(name, "persona")
         known = {entry.id for entry in self.library.entries()}
         number = 1
         while persona_id in known:
             number += 1
-            persona_id = f"{wanted}-{number}"
+            persona_id = f"{first_choice}-{number}"
         return persona_id
 
 

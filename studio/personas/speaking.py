@@ -28,7 +28,7 @@ TAIL_MS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Utterance:
     """`sound` is a WAV file, 16-bit mono; the times of `sheet` are milliseconds from its start."""
 
     sound: bytes
@@ -62,9 +62,9 @@ class PersonaSpeech:
         self.check_ready()
         self.admission.check_voice(persona.voice)
         async with self.db.session() as session:
-            await self.admission.consents.stamped_voice(session, persona.voice)
+            await self.admission.consents.stamp_voice(session, persona.voice)
 
-    async def say(self, persona: Persona, text: str) -> Said:
+    async def say(self, persona: Persona, text: str) -> Utterance:
         """Raises what forbids the voice (`consent.revoked`, `voice.service_not_allowed`), the worker's own
         codes (`speech.…`), and `speech.broken` for a result that cannot be used.
         """
@@ -107,7 +107,7 @@ class PersonaSpeech:
             sheet = SpeechSheet.model_validate_json(await self.blobs.read(files["speech"].sha256))
         except ValidationError as error:
             raise _broken("its sheet cannot be read") from error
-        return Said(await self.blobs.read(files["audio"].sha256), sheet)
+        return Utterance(await self.blobs.read(files["audio"].sha256), sheet)
 
 
 def _broken(why: str) -> Upstream:

@@ -1,4 +1,4 @@
-"""Whether a speech service could speak with a voice. It is looked at, not asked to speak: that may cost."""
+"""Checks whether a speech service offers a voice, by its lists; synthesis could cost money."""
 
 from __future__ import annotations
 
@@ -66,34 +66,34 @@ async def look_at(
 async def _found(
     client: httpx.AsyncClient, voice: OpenAIVoice | QwenVoice, others: Collection[str]
 ) -> HealthCheck:
-    health, _ = await _asked(client, "health")
+    health, _ = await _request(client, "health")
     if health >= 500:
         return _ill(
             f"Its speech service {voice.base_url} is there, but not ready ({health}).",
             "It may still load its model; look at its log.",
         )
-    status, listed = await _asked(client, "v1/audio/voices")
+    status, listed = await _request(client, "v1/audio/voices")
     if status == 404:
-        status, _ = await _asked(client, "v1/models")
+        status, _ = await _request(client, "v1/models")
     if status in (401, 403):
         hint = (
             f"Check the key in {voice.api_key_env}." if voice.api_key_env else "Name a variable with a key."
         )
         return _ill(f"Its speech service {voice.base_url} refuses the key ({status}).", hint)
-    wanted = voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
+    voice_name = voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
     listed_names = _names(listed)
     names = [name for name in listed_names if name.lower() not in others]
-    if listed_names and wanted.lower() not in {name.lower() for name in names}:
+    if listed_names and voice_name.lower() not in {name.lower() for name in names}:
         some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
         return _ill(
-            f"Its speech service {voice.base_url} has no voice {wanted!r}.",
+            f"Its speech service {voice.base_url} has no voice {voice_name!r}.",
             f"It has {some or 'none that is yours'}; a cloned one is added with `soundstage voices add`.",
         )
     message = "Its speech service has this voice." if listed_names else "Its speech service can be reached."
     return HealthCheck(name="voice", ok=True, message=message)
 
 
-async def _asked(client: httpx.AsyncClient, path: str) -> tuple[int, Any]:
+async def _request(client: httpx.AsyncClient, path: str) -> tuple[int, Any]:
     """The status, and what the answer says when it is short JSON."""
     async with client.stream("GET", path) as answer:
         body = bytearray()
@@ -115,8 +115,8 @@ def _names(listed: Any) -> list[str]:
     for part in ("uploaded_voices", "voices", "data"):
         entries = listed.get(part)
         for entry in entries if isinstance(entries, list) else []:
-            told = [entry.get(key) for key in _KEYS] if isinstance(entry, dict) else [entry]
-            found |= {_plain(name): None for name in told if isinstance(name, str) and name}
+            entry_names = [entry.get(key) for key in _KEYS] if isinstance(entry, dict) else [entry]
+            found |= {_plain(name): None for name in entry_names if isinstance(name, str) and name}
     return list(found)
 
 

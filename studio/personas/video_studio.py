@@ -57,7 +57,7 @@ def request_of(persona: Persona, order: StudioOrder) -> RenderRequest:
     )
 
 
-def accepted_job(view: RenderView, order: StudioOrder) -> StudioJob:
+def job_of_order(view: RenderView, order: StudioOrder) -> StudioJob:
     """The answer to an order."""
     return _job(view).model_copy(update={"notices": _out_of_reach(order)})
 
@@ -85,26 +85,26 @@ def _out_of_reach(order: StudioOrder) -> list[StudioNotice]:
     wished_ms, natural_ms = order.duration * 1000, max(1, speaking_ms(order.script))
     if natural_ms / FASTEST <= wished_ms <= natural_ms / SLOWEST + 3000:
         return []
-    is_, wanted = ("long", "shorter") if natural_ms > wished_ms else ("short", "longer")
+    is_, hint = ("long", "shorter") if natural_ms > wished_ms else ("short", "longer")
     message = (
         f"The script is too {is_} for {_seconds(wished_ms)}: it takes about {_seconds(natural_ms)}."
-        f" The video comes as near as sounds natural; a {wanted} script would fit."
+        f" The video comes as near as sounds natural; a {hint} script would fit."
     )
     return [StudioNotice(code="video.duration_out_of_reach", message=message)]
 
 
 def _missed(detail: RenderDetail) -> list[StudioNotice]:
     """Returns what the finished video says; each scene says why in the render's `warnings`."""
-    spec, made_ms = detail.spec, detail.duration_ms
-    if made_ms is None or not isinstance(spec, RenderSpec):
+    spec, duration_ms = detail.spec, detail.duration_ms
+    if duration_ms is None or not isinstance(spec, RenderSpec):
         return []
     shares = [scene.duration_ms for scene in spec.scenes if scene.duration_ms is not None]
     wished_ms = sum(shares)
-    if not shares or abs(made_ms - wished_ms) <= max(TOLERANCE_MS, TOLERANCE * wished_ms):
+    if not shares or abs(duration_ms - wished_ms) <= max(TOLERANCE_MS, TOLERANCE * wished_ms):
         return []
     reasons = [one.message for one in detail.warnings if one.code == "speech.duration_missed"]
     # Of a video of one scene, the scene's own sentence says it all.
-    whole = f"The video is {_seconds(made_ms)} long, not the {_seconds(wished_ms)} that were asked for."
+    whole = f"The video is {_seconds(duration_ms)} long, not the {_seconds(wished_ms)} that were asked for."
     parts = reasons[:1] if len(shares) == 1 and reasons else [whole, *reasons[:1]]
     return [StudioNotice(code="video.duration_missed", message=" ".join(parts))]
 

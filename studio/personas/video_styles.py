@@ -1,4 +1,4 @@
-"""The one table of style names that the video-studio calls take, and the looks behind them."""
+"""Table of the style names that the video-studio calls take, and their looks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundstage.errors import Invalid
 
 
 class Look(StrEnum):
-    """What stands behind the speaker."""
+    """Background of the speaker."""
 
     OWN = "own"
     STUDIO = "studio"

@@ -33,7 +33,7 @@ class PersonaWatch:
         self._worker = Worker("persona watch", self.look, poll_s=poll_s)
 
     async def start(self) -> None:
-        """What is wrong from the beginning is logged, too."""
+        """Starts the worker, which logs faults that are there from the start, too."""
         await self._worker.start()
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from studio.personas.faults import MOST_TOLD, BadPersonaFile, Fault
+from studio.personas.faults import MAX_FAULTS, BadPersonaFile, Fault
 from studio.personas.schemas import Persona
 
 MAX_FILE_BYTES = 256 * 1024
@@ -68,7 +68,7 @@ def parse_persona(text: str, file: str) -> Persona:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         # Only of those that are told: each place is looked for in the whole file.
-        faults = [_fault(root, one["loc"], one["msg"]) for one in found[:MOST_TOLD]]
+        faults = [_fault(root, one["loc"], one["msg"]) for one in found[:MAX_FAULTS]]
         raise BadPersonaFile(file, faults, len(found)) from error
 
 

@@ -31,7 +31,7 @@ ORDERS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ProjectFilter:
-    """What a list of projects is asked for. None means all."""
+    """Filter of a list of projects. None means all."""
 
     sort: ProjectSort = "-updated"
     q: str | None = None
@@ -58,14 +58,14 @@ class Projects:
         )
         return found.all()
 
-    async def page(self, wanted: ProjectFilter, request: PageRequest) -> Page[Project]:
+    async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(
-            wanted.q, Project.title, Project.subtitle, Project.slug, Project.description, Project.id
+            criteria.q, Project.title, Project.subtitle, Project.slug, Project.description, Project.id
         )
-        if wanted.persona is not None:
-            where.append(Project.look["persona"].as_string() == wanted.persona)
+        if criteria.persona is not None:
+            where.append(Project.look["persona"].as_string() == criteria.persona)
         return await select_page(
-            self._session, Project, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
+            self._session, Project, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )
 
     async def slug_taken(self, slug: str) -> bool:

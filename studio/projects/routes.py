@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, status
 
 from soundstage.paging import PAGED, PagingDep, SearchText
-from studio.consents.disclosure import spec_shown_to
+from studio.consents.disclosure import redact_spec
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
 from studio.projects.repository import ProjectFilter, ProjectSort
 from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView, VersionDetail, VersionView
@@ -64,7 +64,7 @@ async def list_versions(ref: str, studio: StudioDep, _: ReadProjects) -> list[Ve
 @router.get("/{ref}/versions/{number}")
 async def get_version(ref: str, number: int, studio: StudioDep, principal: ReadProjects) -> VersionDetail:
     version = await studio.versions.get(ref, number)
-    return version.model_copy(update={"spec": version.spec and spec_shown_to(principal, version.spec)})
+    return version.model_copy(update={"spec": version.spec and redact_spec(principal, version.spec)})
 
 
 @router.post("/{ref}/versions/{number}/restore")

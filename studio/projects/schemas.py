@@ -14,7 +14,7 @@ SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
 
 
 class Look(BaseModel):
-    """What all scenes of a project share. Stored as JSON in one column."""
+    """Settings that all scenes of a project share. Stored as JSON in one column."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +25,7 @@ class Look(BaseModel):
 
 
 class ProjectDraft(Look):
-    """What it takes to make a project. Without a slug one is made from the title."""
+    """Request for a new project. Without a slug one is derived from the title."""
 
     title: OneLine = Field(min_length=1, max_length=200)
     slug: str | None = Field(default=None, pattern=SLUG)

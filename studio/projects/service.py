@@ -23,9 +23,9 @@ class ProjectService:
         async with self._db.session() as session:
             return [view_of(project) for project in await Projects(session).list(limit)]
 
-    async def find_page(self, wanted: ProjectFilter, request: PageRequest) -> Page[ProjectView]:
+    async def find_page(self, criteria: ProjectFilter, request: PageRequest) -> Page[ProjectView]:
         async with self._db.session() as session:
-            page = await Projects(session).page(wanted, request)
+            page = await Projects(session).page(criteria, request)
             return page.of([view_of(project) for project in page.items])
 
     async def get(self, ref: str) -> ProjectView:
@@ -50,13 +50,13 @@ class ProjectService:
         async with self._db.transaction() as session:
             projects = Projects(session)
             project = await project_of(projects, ref)
-            given = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-            if given.get("slug", project.slug) != project.slug:
-                await _refuse_taken(projects, given["slug"])
-            look = {**project.look, **{key: value for key, value in given.items() if key in LOOK_FIELDS}}
+            fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+            if fields.get("slug", project.slug) != project.slug:
+                await _refuse_taken(projects, fields["slug"])
+            look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
             project.look = Look.model_validate(look).model_dump(mode="json")
-            for key in given.keys() - LOOK_FIELDS:
-                setattr(project, key, given[key])
+            for key in fields.keys() - LOOK_FIELDS:
+                setattr(project, key, fields[key])
             project.updated_at = utcnow()
             return view_of(project)
 
@@ -107,9 +107,9 @@ async def _refuse_taken(projects: Projects, slug: str) -> None:
 
 async def _free_slug(projects: Projects, title: str) -> str:
     """The title's slug, or the first of slug-2, slug-3, … that is free."""
-    wanted = slug = slug_of(title, "project")
+    first_choice = slug = slug_of(title, "project")
     number = 1
     while await projects.slug_taken(slug):
         number += 1
-        slug = f"{wanted}-{number}"
+        slug = f"{first_choice}-{number}"
     return slug

@@ -41,7 +41,7 @@ class AccountService:
         async with self.db.session() as session:
             return [view_of(row) for row in await Accounts(session).all()]
 
-    async def connect(self, redirect_uri: str, *, asked_by: str) -> ConsentPage:
+    async def connect(self, redirect_uri: str, *, requested_by: str) -> ConsentPage:
         """The page where the owner of a channel agrees; Google then sends the browser to `redirect_uri`."""
         self._require_setup()
         state, verifier = secrets.token_urlsafe(32), oauth.new_verifier()
@@ -50,7 +50,7 @@ class AccountService:
             state_sha256=_hash(state),
             verifier_sealed=self.sealer.seal(verifier),
             redirect_uri=redirect_uri,
-            asked_by=asked_by,
+            requested_by=requested_by,
             expires_at=now + timedelta(minutes=CONSENT_MINUTES),
         )
         async with self.db.transaction() as session:
@@ -83,7 +83,7 @@ class AccountService:
                 "Take this program's access back in the Google account, then connect again.",
             )
         with tenant_scope(expected.tenant):
-            return await self._keep(tokens, tokens.refresh, channel, expected.asked_by)
+            return await self._keep(tokens, tokens.refresh, channel, expected.requested_by)
 
     async def disconnect(self, account_id: str) -> None:
         """Gives the tokens back to Google and forgets them. What is published stays where it is.
@@ -168,10 +168,10 @@ async def account_of(session: AsyncSession, account_id: str) -> Account:
     return row
 
 
-async def chosen_account(session: AsyncSession, wanted: str | None) -> Account:
+async def choose_account(session: AsyncSession, account_id: str | None) -> Account:
     """The account of that id, or the only one there is."""
-    if wanted is not None:
-        row = await account_of(session, wanted)
+    if account_id is not None:
+        row = await account_of(session, account_id)
     else:
         rows = await Accounts(session).all()
         if not rows:

@@ -1,4 +1,4 @@
-"""What an answer of Google's means: done, later, with a fresh token, tomorrow, or never; for the client."""
+"""Classifies answers of Google: done, later, with a fresh token, tomorrow, or never; for the client."""
 
 from __future__ import annotations
 

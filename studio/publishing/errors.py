@@ -1,4 +1,4 @@
-"""How a step of a publication can end badly; raised by the YouTube client, caught by the publisher.
+"""Failures of a step of a publication; raised by the YouTube client, caught by the publisher.
 
 Trouble
 ├── Interrupted    the way there or the other side failed; the same step later goes on

@@ -11,7 +11,7 @@ from studio.publishing.errors import Interrupted, Refused, SessionGone
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.materials import Materials
 from studio.publishing.models import Publication
-from studio.publishing.quota import QuotaBook
+from studio.publishing.quota import UploadQuota
 from studio.publishing.repository import Publications
 from studio.publishing.youtube import YouTube
 
@@ -24,14 +24,14 @@ class ExtraUploads:
     db: Database
     journal: PublicationJournal
     blobs: BlobStore
-    quota: QuotaBook
+    quota: UploadQuota
     settings: YoutubeSettings
 
     async def upload(self, row: Publication, materials: Materials, youtube: YouTube) -> None:
         """Each once. A cut in between repeats the one that was under way: the later one replaces it."""
-        wanted = {"vtt": materials.wishes.captions, "poster": materials.wishes.thumbnail}
-        for role, wish in wanted.items():
-            if not wish or role not in materials.outputs or role in row.extras_done:
+        requested = {"vtt": materials.wishes.captions, "poster": materials.wishes.thumbnail}
+        for role, is_requested in requested.items():
+            if not is_requested or role not in materials.outputs or role in row.extras_done:
                 continue
             warning = ""
             try:

@@ -1,4 +1,4 @@
-"""What is to be published, looked up anew before every step, with the consents behind it."""
+"""Looks up a publication's files, metadata and consents anew before every step."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class PendingConsent(TenantOwned, Base):
     state_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     verifier_sealed: Mapped[str] = mapped_column(Text)
     redirect_uri: Mapped[str] = mapped_column(String(500))
-    asked_by: Mapped[str] = mapped_column(String(200))
+    requested_by: Mapped[str] = mapped_column("asked_by", String(200))
     expires_at: Mapped[datetime]
 
 

@@ -38,7 +38,7 @@ from studio.publishing.journal import PublicationJournal
 from studio.publishing.materials import Materials, materials_of
 from studio.publishing.metadata import video_resource, watch_url
 from studio.publishing.models import Publication
-from studio.publishing.quota import QuotaBook, resets_at
+from studio.publishing.quota import UploadQuota, resets_at
 from studio.publishing.repository import Publications
 from studio.publishing.states import IN_HAND, PublicationState
 from studio.publishing.youtube import Received, YouTube, http_client
@@ -71,7 +71,7 @@ class Publisher:
         journal: PublicationJournal,
         blobs: BlobStore,
         accounts: AccountService,
-        quota: QuotaBook,
+        quota: UploadQuota,
         sealer: Sealer,
         settings: YoutubeSettings,
         options: PublisherOptions,
@@ -209,13 +209,13 @@ class Publisher:
             fresh = await Publications(session).find(publication_id)
             if fresh is None:
                 return
-            privacy, wanted = status.get("privacyStatus"), materials.wishes.privacy
-            if privacy and privacy != wanted and materials.wishes.publish_at is None:
+            privacy, requested = status.get("privacyStatus"), materials.wishes.privacy
+            if privacy and privacy != requested and materials.wishes.publish_at is None:
                 await self._journal.warn(
                     session,
                     fresh,
-                    f"YouTube made it {privacy}, not {wanted}: uploads of API projects that Google has not "
-                    "audited stay private.",
+                    f"YouTube made it {privacy}, not {requested}: uploads of API projects that Google has "
+                    "not audited stay private.",
                 )
             await self._journal.move(session, fresh, PublicationState.PUBLISHED)
 
@@ -277,7 +277,7 @@ class Publisher:
                 row.session_url_sealed = None
                 await self._journal.move(session, row, PublicationState.CANCELLED)
 
-    async def _later(self, publication_id: str, why: str, asked_s: float | None) -> None:
+    async def _later(self, publication_id: str, why: str, requested_s: float | None) -> None:
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None or row.state not in IN_HAND:
@@ -295,7 +295,7 @@ class Publisher:
                 await self._journal.move(session, row, PublicationState.FAILED, error=failure)
                 return
             delay_s = Backoff(self._options.first_wait_s, LONGEST_WAIT_S, JITTER).delay_s(row.tries)
-            wait = min(max(delay_s, asked_s or 0.0), LONGEST_WAIT_S)
+            wait = min(max(delay_s, requested_s or 0.0), LONGEST_WAIT_S)
             row.next_at = utcnow() + timedelta(seconds=wait)
             row.waits = f"tries again in {wait:.0f} s: {why}"[:400]
 

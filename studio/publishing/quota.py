@@ -16,7 +16,7 @@ from studio.publishing.schemas import QuotaView
 PACIFIC = timezone(timedelta(hours=-8))
 
 
-class QuotaBook:
+class UploadQuota:
     def __init__(self, db: Database, settings: YoutubeSettings) -> None:
         self._db = db
         self._limit = settings.quota_units
@@ -26,7 +26,7 @@ class QuotaBook:
         day = _day(utcnow())
         async with self._db.transaction() as session:
             quota = Quota(session)
-            used = await quota.used(day)
+            used = await quota.units_used(day)
             if used + units > self._limit:
                 raise QuotaUsedUp(counted=True)
             await quota.set(day, used + units)
@@ -50,12 +50,12 @@ class QuotaBook:
         day = _day(utcnow())
         async with self._db.transaction() as session:
             quota = Quota(session)
-            await quota.set(day, max(0, await quota.used(day) - units))
+            await quota.set(day, max(0, await quota.units_used(day) - units))
 
     async def view(self) -> QuotaView:
         now = utcnow()
         async with self._db.session() as session:
-            used = await Quota(session).used(_day(now))
+            used = await Quota(session).units_used(_day(now))
         return QuotaView(day=_day(now), used=used, limit=self._limit, resets_at=resets_at(now))
 
 

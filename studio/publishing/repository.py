@@ -25,7 +25,7 @@ ORDERS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class PublicationFilter:
-    """What a list of publications is asked for. Empty means all; `render` is an id, or how one ends; `before`
+    """Filter of a list of publications. Empty means all; `render` is an id, or how one ends; `before`
     is the id of the last publication seen, as older clients page.
     """
 
@@ -49,20 +49,20 @@ class Publications:
         return await self._session.get(Publication, publication_id)
 
     async def page(
-        self, wanted: PublicationFilter, render_id: str | None, request: PageRequest
+        self, criteria: PublicationFilter, render_id: str | None, request: PageRequest
     ) -> Page[Publication]:
         rendered = select(Render.title).where(Render.id == Publication.render_id).scalar_subquery()
         where = contains_words(
-            wanted.q, Publication.wishes["title"].as_string(), rendered, Publication.url, Publication.id
+            criteria.q, Publication.wishes["title"].as_string(), rendered, Publication.url, Publication.id
         )
         if render_id is not None:
             where.append(Publication.render_id == render_id)
-        if wanted.states:
-            where.append(Publication.state.in_(wanted.states))
-        if wanted.before is not None:
-            where.append(Publication.id < wanted.before)
+        if criteria.states:
+            where.append(Publication.state.in_(criteria.states))
+        if criteria.before is not None:
+            where.append(Publication.id < criteria.before)
         return await select_page(
-            self._session, Publication, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
+            self._session, Publication, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )
 
     async def due(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
@@ -132,7 +132,7 @@ class Quota:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def used(self, day: str) -> int:
+    async def units_used(self, day: str) -> int:
         row = await self._session.get(QuotaDay, day)
         return 0 if row is None else row.units
 

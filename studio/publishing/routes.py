@@ -62,7 +62,7 @@ async def publish_render(
 async def plan_publication(
     render_id: str, request: PublishRequest, studio: StudioDep, _: CreatePublications
 ) -> PublicationPlan:
-    """What would be sent and to whom, to the letter; sends nothing."""
+    """Returns to the letter what would be sent, and to whom; sends nothing."""
     return await studio.outgoing.publishing.plan(render_id, request)
 
 
@@ -79,8 +79,8 @@ async def list_publications(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[PublicationView]:
     """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    wanted = PublicationFilter(sort, q, state or (), render, before)
-    return paging.answer(await studio.outgoing.publishing.find_page(wanted, paging.ask(limit)))
+    criteria = PublicationFilter(sort, q, state or (), render, before)
+    return paging.answer(await studio.outgoing.publishing.find_page(criteria, paging.ask(limit)))
 
 
 @router.get("/api/publications/{publication_id}")
@@ -122,7 +122,7 @@ async def connect_account(request: Request, studio: StudioDep, principal: Connec
     """The page of Google's on which the owner of a channel agrees; open it in a browser on this machine."""
     base = studio.outgoing.public_url or str(request.base_url)
     redirect = base.rstrip("/") + CALLBACK
-    return await studio.outgoing.accounts.connect(redirect, asked_by=principal.name)
+    return await studio.outgoing.accounts.connect(redirect, requested_by=principal.name)
 
 
 @router.get(

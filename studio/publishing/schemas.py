@@ -44,7 +44,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_no_ang
 
 
 class PublishRequest(BaseModel):
-    """How a finished render shall appear. What is left out is the careful choice: nobody sees it yet."""
+    """Metadata of a publication. Defaults are the careful choice: the video stays private."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,7 +84,7 @@ class UploadRequest(PublishRequest):
 
 
 class PublicationPlan(BaseModel):
-    """What would be sent, to the letter, and to whom."""
+    """A publication as it would be sent, to the letter, and its channel."""
 
     render_id: str
     account_id: str
@@ -137,7 +137,7 @@ class AccountView(BaseModel):
 
 
 class ConsentPage(BaseModel):
-    """Where the owner of the channel agrees; good for ten minutes."""
+    """Address of the page where the owner of the channel consents; valid for ten minutes."""
 
     url: str
 

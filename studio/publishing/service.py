@@ -19,11 +19,11 @@ from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import new_trace_id, trace_id
 from studio.consents.service import check_consents
 from studio.idempotency.service import Claim
-from studio.publishing.accounts import chosen_account
+from studio.publishing.accounts import choose_account
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.metadata import video_resource
 from studio.publishing.models import Account, Publication
-from studio.publishing.quota import QuotaBook
+from studio.publishing.quota import UploadQuota
 from studio.publishing.repository import PublicationFilter, Publications
 from studio.publishing.schemas import TITLE_CHARS, PublicationPlan, PublicationView, PublishRequest
 from studio.publishing.states import TERMINAL, PublicationState
@@ -39,7 +39,7 @@ from studio.renders.states import RenderState
 class PublishingService:
     db: Database
     events: EventStore
-    quota: QuotaBook
+    quota: UploadQuota
     settings: YoutubeSettings
     wake: Callable[[], None] = lambda: None
 
@@ -107,10 +107,10 @@ class PublishingService:
             await self.find_page(PublicationFilter(render=render, before=before), PageRequest(limit))
         ).items
 
-    async def find_page(self, wanted: PublicationFilter, request: PageRequest) -> Page[PublicationView]:
+    async def find_page(self, criteria: PublicationFilter, request: PageRequest) -> Page[PublicationView]:
         async with self.db.session() as session:
-            render_id = (await render_of(session, wanted.render)).id if wanted.render else None
-            page = await Publications(session).page(wanted, render_id, request)
+            render_id = (await render_of(session, criteria.render)).id if criteria.render else None
+            page = await Publications(session).page(criteria, render_id, request)
             return page.of([view_of(row) for row in page.items])
 
     async def cancel(self, publication_id: str) -> PublicationView:
@@ -170,7 +170,7 @@ class PublishingService:
                 "Wait until the render is done, or make one that is no preview.",
             )
         await check_consents(session, consents_in(spec_of(render)))
-        account = await chosen_account(session, request.account)
+        account = await choose_account(session, request.account)
         if not request.again and (found := await Publications(session).standing(render.id, account.id)):
             raise Conflict(
                 "publication.exists",
@@ -191,8 +191,8 @@ class _Ready:
     outputs: dict[str, RenderOutput]
     wishes: PublishRequest
 
-    def has(self, role: str, wanted: bool) -> bool:
-        return wanted and role in self.outputs
+    def has(self, role: str, criteria: bool) -> bool:
+        return criteria and role in self.outputs
 
 
 def _with_title(request: PublishRequest, fallback: str) -> PublishRequest:

@@ -28,7 +28,7 @@ ANSWER_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How many bytes have arrived; `video` is the resource when all of them have."""
+    """Number of bytes that have arrived; `video` is the resource when all of them have."""
 
     offset: int
     video: dict[str, Any] | None = None

@@ -1,1 +1,1 @@
-"""Which blob is held by whom, and what was made from what."""
+"""References: the owners of each blob, and the sources that things are derived from."""

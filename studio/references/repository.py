@@ -66,8 +66,8 @@ class References:
             delete(BlobReference).where(BlobReference.owner == owner, BlobReference.sha256.in_(hashes))
         )
 
-    async def held_by(self, owner: str) -> list[tuple[str, str]]:
-        """Role and hash of each hold."""
+    async def holds_of_owner(self, owner: str) -> list[tuple[str, str]]:
+        """Returns role and hash of each hold of an owner."""
         rows = await self._session.execute(
             select(BlobReference.role, BlobReference.sha256).where(BlobReference.owner == owner)
         )
@@ -86,8 +86,8 @@ class References:
         )
         return [(owner, role) for owner, role in rows]
 
-    async def held_beside(self, sha256: str, roles: Collection[str]) -> dict[str, tuple[str, int]]:
-        """Hash and bytes, by role, of what owners of `sha256` hold in these roles."""
+    async def sibling_holds(self, sha256: str, roles: Collection[str]) -> dict[str, tuple[str, int]]:
+        """Returns hash and bytes, by role, of what owners of `sha256` hold in these roles."""
         owners = {owner for owner, _ in await self.holds_of(sha256)}
         rows = await self._session.execute(
             select(BlobReference.role, BlobReference.sha256, BlobReference.bytes).where(
@@ -97,8 +97,8 @@ class References:
         return {row.role: (row.sha256, row.bytes) for row in rows}
 
     async def usable(self, hashes: Collection[str]) -> set[str]:
-        """Those of `hashes` that somebody of this tenant may put into a video: what the tenant has brought or
-        made. To know a hash is no right: most of what is stored belongs to somebody or something else.
+        """Returns those of `hashes` that this tenant may put into a video: what it has uploaded or made. To
+        know a hash is no right: most blobs belong to others.
         """
         if not hashes:
             return set()
@@ -124,8 +124,8 @@ class References:
         )
         return set(found.all())
 
-    async def held_outside(self, hashes: Collection[str], owners: Collection[str]) -> set[str]:
-        """Those of `hashes` that somebody else than `owners` holds."""
+    async def filter_held_by_others(self, hashes: Collection[str], owners: Collection[str]) -> set[str]:
+        """Returns those of `hashes` that others than `owners` hold."""
         found = await self._session.scalars(
             select(BlobReference.sha256)
             .where(BlobReference.sha256.in_(hashes), BlobReference.owner.not_in(owners), _live())
@@ -133,8 +133,8 @@ class References:
         )
         return set(found.all())
 
-    async def held_by_other_tenants(self, hashes: Collection[str]) -> set[str]:
-        """Those of `hashes` that somebody holds who is not of the present tenant."""
+    async def filter_held_by_other_tenants(self, hashes: Collection[str]) -> set[str]:
+        """Returns those of `hashes` that other tenants hold."""
         tenant = require_tenant()
         with bypass_tenant_filter():
             found = await self._session.scalars(
@@ -144,7 +144,7 @@ class References:
             )
         return set(found.all())
 
-    async def held(self) -> set[str]:
+    async def all_hashes(self) -> set[str]:
         return set(
             (await self._session.scalars(select(BlobReference.sha256).where(_live()).distinct())).all()
         )
@@ -165,7 +165,7 @@ class References:
         for source in set(sources):
             await self._session.merge(Derivation(tenant=require_tenant(), owner=owner, source=source))
 
-    async def derived_from(self, sources: Collection[str]) -> set[str]:
+    async def find_derived(self, sources: Collection[str]) -> set[str]:
         found = await self._session.scalars(
             select(Derivation.owner).where(Derivation.source.in_(sources)).distinct()
         )

@@ -1,11 +1,10 @@
-"""What a spec must pass before it becomes a render: limits, files, consent, and voices that the operator
-allows.
-"""
+"""Checks a spec before it becomes a render: limits, files, consent, and voices that the operator allows."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from avatar.spec import EspeakVoice, LipsyncSpec, PiperVoice, RenderSpec, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +16,7 @@ from studio.personas.library import PersonaLibrary
 
 Preparation = Callable[[AsyncSession], Awaitable[None]]
 """Runs first in the transaction that queues a render: what it writes stands or falls with the render."""
+Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
 Endpoint = tuple[str, str, str | None]
 """Kind, base URL and the variable that holds the key."""
 
@@ -38,24 +38,22 @@ class Admission:
     services: frozenset[Endpoint] = frozenset()
     listeners: OwnListeners = NO_LISTENERS
 
-    async def admit(self, session: AsyncSession, spec: RenderSpec) -> RenderSpec:
-        """The spec with consents as recorded; raises what forbids it."""
+    async def admit(self, session: AsyncSession, spec: Spec) -> Spec:
+        """Returns the spec with consents as recorded; raises what forbids it."""
+        if isinstance(spec, LipsyncSpec):
+            return spec.model_copy(update={"face": await self.consents.stamp_face(session, spec.face)})
         self._check_size(spec)
         scenes = []
         for scene in spec.scenes:
             self.check_voice(scene.voice)
-            face = await self.consents.stamped_face(session, scene.face)
-            voice = await self.consents.stamped_voice(session, scene.voice)
+            face = await self.consents.stamp_face(session, scene.face)
+            voice = await self.consents.stamp_voice(session, scene.voice)
             scenes.append(scene.model_copy(update={"face": face, "voice": voice}))
         return spec.model_copy(update={"scenes": tuple(scenes)})
 
-    async def admit_lipsync(self, session: AsyncSession, spec: LipsyncSpec) -> LipsyncSpec:
-        face = await self.consents.stamped_face(session, spec.face)
-        return spec.model_copy(update={"face": face})
-
     def check_voice(self, voice: Voice) -> None:
         """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""
-        if isinstance(voice, EspeakVoice | PiperVoice) or endpoint_of(voice) in self.allowed():
+        if isinstance(voice, EspeakVoice | PiperVoice) or endpoint_of(voice) in self.operator_services():
             return
         raise Forbidden(
             "voice.service_not_allowed",
@@ -63,7 +61,7 @@ class Admission:
             "Use a persona that has this voice, or set services.tts_openai or services.tts_qwen.",
         )
 
-    def allowed(self) -> set[Endpoint]:
+    def operator_services(self) -> set[Endpoint]:
         """Speech services of the settings, and those of the operator's personas."""
         shipped = (entry.persona for entry in self.library.entries() if entry.origin == "shipped")
         voices = [persona.voice for persona in shipped if persona is not None]

@@ -33,8 +33,8 @@ def file_names(title: str, render_id: str, roles: Sequence[str]) -> dict[str, st
 def free_names(names: Mapping[str, str], out_dir: Path, ours: frozenset[str] = frozenset()) -> dict[str, str]:
     """`names` (role -> name), with a number where another file has the name; those in `ours` may be there."""
     return {
-        role: next(name for name in _numbered(wanted) if name in ours or not (out_dir / name).exists())
-        for role, wanted in names.items()
+        role: next(name for name in _numbered(first_choice) if name in ours or not (out_dir / name).exists())
+        for role, first_choice in names.items()
     }
 
 
@@ -82,16 +82,16 @@ def _copy(source: Path, half: Path) -> None:
         os.fsync(writing.fileno())
 
 
-def _name(half: Path, wanted: Path, *, replace: bool) -> Path:
+def _name(half: Path, first_choice: Path, *, replace: bool) -> Path:
     """`link` fails when the name is taken, which `rename` would not."""
     if replace:
-        half.replace(wanted)
-        return wanted
-    for name in _numbered(wanted.name):
+        half.replace(first_choice)
+        return first_choice
+    for name in _numbered(first_choice.name):
         with suppress(FileExistsError):
-            os.link(half, wanted.with_name(name))
-            return wanted.with_name(name)
-    raise FileExistsError(wanted.name)
+            os.link(half, first_choice.with_name(name))
+            return first_choice.with_name(name)
+    raise FileExistsError(first_choice.name)
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -34,7 +34,7 @@ from studio.renders.states import ACTIVE, RenderState
 LOCK_FILE = "dispatcher.lock"
 SETTLE_TRIES = 20
 SETTLE_WAIT_S = 1.0
-KEPT_LOG_CHARS = 16_000
+LOG_CHARS = 16_000
 
 INTERNAL = Failed(
     code="render.internal",
@@ -110,7 +110,7 @@ class Dispatcher:
         """True while this process holds the lock."""
         return self._worker.holds_lock
 
-    def driven(self) -> bool:
+    def is_driven(self) -> bool:
         """True while any process drives."""
         return self._worker.is_locked()
 
@@ -144,8 +144,8 @@ class Dispatcher:
             drive.stop.set()
 
     async def _take_over(self) -> None:
-        """What a killed process had in hand goes back to the queue; its finished segments are found by their
-        keys. What people have cancelled meanwhile is forgotten.
+        """Puts renders of a killed process back into the queue; their finished segments are found by key.
+        Cached parts of cancelled renders are dropped.
         """
         await self._scheduler.start()
         cancelled: list[str] = []
@@ -160,7 +160,7 @@ class Dispatcher:
         for render_id in cancelled:
             # First, and written down afterwards: if we are killed in between, the next one does it.
             async with self._db.session() as session:
-                unfinished = await Segments(session).unfinished_of(render_id)
+                unfinished = await Segments(session).find_unfinished(render_id)
             await self._scheduler.forget(unfinished)
             async with self._db.transaction() as session:
                 row = await Renders(session).find(render_id)
@@ -176,7 +176,7 @@ class Dispatcher:
                 await self._forecasts.start()
         async with self._db.session() as session:
             renders = Renders(session)
-            queued = await renders.queued(in_hand, limit) if limit else ()
+            queued = await renders.next_queued(in_hand, limit) if limit else ()
             to_cancel = await renders.to_cancel()
         for render_id in to_cancel:
             if (drive := self._drives.get(render_id)) is not None:
@@ -252,7 +252,7 @@ class Dispatcher:
             row = await Renders(session).find(render_id)
             if row is None or row.state not in ACTIVE:
                 return
-            row.worker_log = mask_text(ended.log[-KEPT_LOG_CHARS:])
+            row.worker_log = mask_text(ended.log[-LOG_CHARS:])
             # Names noted by a delivery that did not come to its end; see RenderMaker.
             await asyncio.to_thread(withdraw, row.out_files, self._options.making.out_dir)
             row.out_files = []

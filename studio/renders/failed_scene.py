@@ -17,7 +17,7 @@ from studio.scenes.models import SceneRow
 TITLE_CHARS = 60
 
 
-async def failed_scenes(session: AsyncSession, failed: Collection[str]) -> dict[str, FailedScene]:
+async def find_failed_scenes(session: AsyncSession, failed: Collection[str]) -> dict[str, FailedScene]:
     """Return the first failed scene of each of these failed renders, by render id. A render that failed in no
     scene, but while its scenes were joined, is left out.
     """

@@ -48,8 +48,8 @@ class Forecaster:
     async def look(self) -> None:
         """Forecasts each unfinished render that is wanted by a time."""
         async with self._db.session() as session:
-            wanted = await Renders(session).wanted_by()
-        for render_id in wanted:
+            render_ids = await Renders(session).list_with_deadline()
+        for render_id in render_ids:
             await self._tell(render_id)
 
     async def _tell(self, render_id: str) -> None:
@@ -58,14 +58,14 @@ class Forecaster:
             if row is None or row.ready_by is None:
                 return
             left = await self._left(Segments(session), row)
-            before = await Renders(session).queued_before(row, MOST_AHEAD)
+            before = await Renders(session).list_ahead_of(row, MOST_AHEAD)
         view = view_of_forecast(await self._forecast(row, row.ready_by, left, before))
         async with self._db.transaction() as session:
             row = await Renders(session).find(render_id)
             if row is None or row.state in TERMINAL:
                 return
-            told = None if row.forecast is None else ForecastView.model_validate(row.forecast)
-            if told is not None and (told.verdict, told.sentence) == (view.verdict, view.sentence):
+            last = None if row.forecast is None else ForecastView.model_validate(row.forecast)
+            if last is not None and (last.verdict, last.sentence) == (view.verdict, view.sentence):
                 return
             row.forecast = view.model_dump(mode="json")
             await self._journal.tell(session, row, "render.forecast", {"id": row.id, **row.forecast})
@@ -91,8 +91,8 @@ class Forecaster:
         left = []
         for scene in spec.scenes:
             key = segment_key(spec.scene_hash(scene.id), self._worker_version, row.tenant)
-            made = await segments.find(key)
-            if made is None or made.state != RenderState.DONE:
+            segment = await segments.find(key)
+            if segment is None or segment.state != RenderState.DONE:
                 left.append(scene.id)
         return left
 

@@ -34,10 +34,10 @@ class RenderJournal:
         self._audit = audit
 
     async def tell(self, session: AsyncSession, render: Render, kind: str, data: dict[str, Any]) -> None:
-        told = {**data, **tenant_attribute(render.tenant)}
-        await self._events.append(session, stream_of(render.id), kind, told, trace_id=render.trace_id)
+        attributed = {**data, **tenant_attribute(render.tenant)}
+        await self._events.append(session, stream_of(render.id), kind, attributed, trace_id=render.trace_id)
 
-    async def created(self, session: AsyncSession, render: Render) -> None:
+    async def record_creation(self, session: AsyncSession, render: Render) -> None:
         data = {"id": render.id, "title": render.title, "kind": render.kind, "state": render.state}
         await self.tell(session, render, "render.created", data)
 
@@ -92,12 +92,12 @@ class RenderJournal:
             await self._audit.record(session, await _ending(session, render))
 
     async def move_if(
-        self, render_id: str, wanted: frozenset[RenderState], state: RenderState, why: str = ""
+        self, render_id: str, expected: frozenset[RenderState], state: RenderState, why: str = ""
     ) -> bool:
         """Moves when it is in one of the `wanted` states; False when somebody else has moved it meanwhile."""
         async with self.db.transaction() as session:
             render = await Renders(session).find(render_id)
-            if render is None or render.state not in wanted:
+            if render is None or render.state not in expected:
                 return False
             await self.move(session, render, state, why=why)
             return True
@@ -126,8 +126,8 @@ class RenderJournal:
 async def _ending(session: AsyncSession, render: Render) -> AuditEntry:
     """The end of a story: which files there are now, or why there are none."""
     files = await Renders(session).outputs([render.id])
-    made = {file.name: file.sha256 for file in files}
-    data = {"state": render.state, "title": render.title, "files": made, "error": render.error}
+    hashes = {file.name: file.sha256 for file in files}
+    data = {"state": render.state, "title": render.title, "files": hashes, "error": render.error}
     kind = "artefact.made" if render.state == RenderState.DONE else f"render.{render.state}"
     return AuditEntry(
         kind=kind,

@@ -24,7 +24,7 @@ from studio.renders.admission import consents_in, variables_in, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
-from studio.renders.mending import MADE_AGAIN, TROUBLE, Mender
+from studio.renders.mending import RECREATED, TROUBLE, Mender
 from studio.renders.models import Render, RenderOutput
 from studio.renders.progress import ProgressBoard
 from studio.renders.reporting import Making, Reporter
@@ -73,7 +73,7 @@ class RenderMaker:
         """
         try:
             making = await self._load(render_id, ending)
-            async with self._reporter.reported(making):
+            async with self._reporter.reporting(making):
                 result, lost = await self._work_mended(making)
                 for notice in result.warnings:
                     making.board.note(notice)
@@ -111,12 +111,12 @@ class RenderMaker:
             if error.failure.code not in TROUBLE:
                 raise
             await self._mender.refuse_lost_media(making.spec)
-            if not await self._mender.lost(await self._made_files(making)):
+            if not await self._mender.find_lost(await self._output_files(making)):
                 raise
-        making.board.note(MADE_AGAIN)
+        making.board.note(RECREATED)
         return await self._work(making)
 
-    async def _made_files(self, making: Making) -> set[str]:
+    async def _output_files(self, making: Making) -> set[str]:
         """Returns what this render is made from and we have written ourselves: its spec and its segments."""
         async with self._db.session() as session:
             linked = await Segments(session).of_render(making.render_id)
@@ -170,13 +170,13 @@ class RenderMaker:
             await Segments(session).mark_reused(making.render_id, order.key, done.reused)
             row = await Renders(session).find(making.render_id)
             if row is not None:
-                told = {
+                described = {
                     "id": row.id,
                     "scene": order.scene_id,
                     "reused": done.reused,
                     "frames": done.result.frames,
                 }
-                await self._journal.tell(session, row, "render.segment", told)
+                await self._journal.tell(session, row, "render.segment", described)
         return done
 
     async def _assemble(self, making: Making, spec: RenderSpec, segments: list[SegmentDone]) -> Finished:
@@ -248,9 +248,9 @@ class RenderMaker:
         """A preview is watched in the page; only videos get a name in out_dir."""
         if making.kind == "preview":
             return []
-        wanted = file_names(making.title, making.render_id, tuple(outputs))
+        names = file_names(making.title, making.render_id, tuple(outputs))
         ours = frozenset(making.out_files)
-        names = await asyncio.to_thread(free_names, wanted, self._options.out_dir, ours)
+        names = await asyncio.to_thread(free_names, names, self._options.out_dir, ours)
         async with self._db.transaction() as session:
             row = await Renders(session).find(making.render_id)
             if row is not None:

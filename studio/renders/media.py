@@ -40,15 +40,15 @@ def hashes_in(value: Any) -> set[str]:
 
 
 async def check_media(
-    spec: BaseModel, blobs: BlobStore, db: Database, given: Collection[str] = ()
+    spec: BaseModel, blobs: BlobStore, db: Database, allowed: Collection[str] = ()
 ) -> dict[str, int]:
     """Bytes of each blob the spec needs. Raises for paths, which a server must not read, and for hashes that
     are unknown, or known only elsewhere. `given` are those that the caller answers for.
     """
     named = hashes_in(spec)
-    if asked := named - set(given):
+    if unchecked := named - set(allowed):
         async with db.session() as session:
-            named -= asked - await References(session).usable(asked)
+            named -= unchecked - await References(session).usable(unchecked)
     sizes: dict[str, int] = {}
     for where, ref in media_in(spec):
         if ref.path is not None or ref.sha256 is None:
@@ -72,7 +72,7 @@ async def replace_paths(spec: Model, folder: Path, store: Callable[[Path], Await
     Raises NotFound `media.not_found`.
     """
 
-    async def stored(ref: MediaRef) -> MediaRef:
+    async def store_path(ref: MediaRef) -> MediaRef:
         if ref.path is None:
             return ref
         path = (folder / ref.path).resolve()
@@ -83,7 +83,7 @@ async def replace_paths(spec: Model, folder: Path, store: Callable[[Path], Await
         found = await store(path)
         return found.model_copy(update={"name": ref.name or path.name})
 
-    replaced: Model = await _replace(spec, stored)
+    replaced: Model = await _replace(spec, store_path)
     return replaced
 
 

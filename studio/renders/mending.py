@@ -1,4 +1,4 @@
-"""What to do when a stored file turns out damaged or gone: what was made is made again, what people brought
+"""Handles stored files that are damaged or gone: what was made is made again, what people brought
 is named. Called by the maker of renders and by the pool of segments.
 """
 
@@ -25,7 +25,7 @@ TROUBLE = frozenset(
 )
 """Failures behind which there may be a stored file that is not what its name says."""
 
-MADE_AGAIN = Notice(
+RECREATED = Notice(
     code="render.made_again",
     message="A stored file of an earlier step was damaged or gone, so that step was made again.",
 )
@@ -39,14 +39,14 @@ class Mender:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
 
-    async def lost(self, hashes: Collection[str]) -> set[str]:
-        """Those that are not there any more, damaged ones among them."""
+    async def find_lost(self, hashes: Collection[str]) -> set[str]:
+        """Returns the hashes of files that are gone or damaged."""
         return {sha256 for sha256 in sorted(hashes) if not await self._is_whole(sha256)}
 
     async def refuse_lost_media(self, spec: RenderSpec | LipsyncSpec) -> None:
         """Raises TaskFailed that names the first file of the spec which only people can bring again."""
         media = {ref.sha256: (where, ref.name) for where, ref in media_in(spec) if ref.sha256 is not None}
-        for sha256 in sorted(await self.lost(media)):
+        for sha256 in sorted(await self.find_lost(media)):
             where, name = media[sha256]
             raise TaskFailed(
                 Failed(

@@ -62,6 +62,11 @@ class RenderOutput(TenantOwned, Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str] = mapped_column(String(100))
 
+    @property
+    def url(self) -> str:
+        """Returns the path of the file in the API."""
+        return f"/api/renders/{self.render_id}/files/{self.role}"
+
 
 class Segment(TenantOwned, Base):
     """One scene, made once: `key` is the scene's content hash and the worker's version."""
@@ -80,7 +85,7 @@ class Segment(TenantOwned, Base):
 
 
 class RenderSegment(TenantOwned, Base):
-    """Which segments a render is made of, in order. `reused` tells that it was there already."""
+    """A segment of a render, in order. `reused`: it was in the cache."""
 
     __tablename__ = "render_segments"
 

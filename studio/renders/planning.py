@@ -1,25 +1,73 @@
-"""What a new render would be, and how long it takes, before anything is made; for dry runs."""
+"""Drafts of renders, with their rows, and estimates of how long one takes; for the service and dry runs."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from avatar.spec import RenderSpec
+from avatar.spec import LipsyncSpec, RenderSpec, content_hash
 
 from farm.history import RunTimes, work_of
 from farm.needs import Needs
 from farm.placement.history import Estimate
 from soundstage.errors import Conflict
+from soundstage.telemetry import new_trace_id, trace_id
 from studio.renders.models import Render
+from studio.renders.schemas import RenderKind, RenderRequest
+from studio.renders.specs import preview_scene
 from studio.renders.states import RenderState
 
 ASSEMBLY = Needs(engine="assemble")
 
 
 @dataclass(frozen=True, slots=True)
+class RenderDraft:
+    """A request with the spec that comes of it; nothing is stored yet.
+
+    `personas`: who speaks, as far as the request names personas. `sizes`: the bytes of each file that the
+    spec needs, by hash.
+    """
+
+    request: RenderRequest
+    spec: RenderSpec | LipsyncSpec
+    personas: tuple[str, ...] = ()
+    project_id: str | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> RenderKind:
+        if isinstance(self.spec, LipsyncSpec):
+            return "lipsync"
+        return "preview" if self.request.preview else "video"
+
+    @property
+    def title(self) -> str:
+        return self.spec.title if isinstance(self.spec, RenderSpec) else self.request.title or "Lip sync"
+
+    def row(self, render_id: str, requested_by: str) -> Render:
+        """Returns the row that queues it. Raises Invalid `render.scene_unknown`."""
+        spec, shown = self.spec.model_dump(mode="json"), None
+        if isinstance(self.spec, RenderSpec) and self.kind == "preview":
+            shown = preview_scene(self.spec, self.request)
+        return Render(
+            id=render_id,
+            kind=self.kind,
+            state=RenderState.QUEUED,
+            title=self.title,
+            spec=spec,
+            spec_hash=content_hash(spec),
+            scene_id=shown,
+            personas=list(self.personas),
+            project_id=self.project_id,
+            requested_by=requested_by,
+            trace_id=trace_id() or new_trace_id(),
+            **self.request.row_values(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RenderOutlook:
-    """A spec that was admitted; `seconds` is None where nothing of the kind has been made here yet."""
+    """Describes an admitted draft; `seconds` is None where no render of the kind has ended here yet."""
 
     title: str
     personas: tuple[str, ...]
@@ -28,12 +76,15 @@ class RenderOutlook:
     seconds: float | None
 
 
-def outlook_of(spec: RenderSpec, personas: tuple[str, ...], times: RunTimes | None) -> RenderOutlook:
-    size = f"{spec.canvas.width} × {spec.canvas.height}"
-    return RenderOutlook(spec.title, personas, len(spec.scenes), size, expected_s(spec, times))
+def outlook_of(draft: RenderDraft, times: RunTimes | None) -> RenderOutlook:
+    if isinstance(draft.spec, LipsyncSpec):
+        return RenderOutlook(draft.title, (), 1, "as filmed", None)
+    size = f"{draft.spec.canvas.width} × {draft.spec.canvas.height}"
+    seconds = estimate_s(draft.spec, times)
+    return RenderOutlook(draft.title, draft.personas, len(draft.spec.scenes), size, seconds)
 
 
-def expected_s(spec: RenderSpec, times: RunTimes | None, finished: Collection[str] = ()) -> float | None:
+def estimate_s(spec: RenderSpec, times: RunTimes | None, finished: Collection[str] = ()) -> float | None:
     """Returns what its scenes take one after the other, and joining them; without the wait for a place.
     `finished` are ids of scenes that need not be made.
     """

@@ -49,13 +49,13 @@ class Previews:
         owner = f"render:{render_id}"
         async with self._db.transaction() as session:
             references = References(session)
-            held = await references.held_by(owner)
+            held = await references.holds_of_owner(owner)
             old = {sha256 for role, sha256 in held if role == ROLE} - {new.sha256}
             if old:
                 await references.drop_holds(owner, old)
             await references.hold(owner, ROLE, new.sha256, new.bytes)
             # Another render that is made of the same scene shows the same picture.
             with bypass_tenant_filter():
-                free = old - await references.held_outside(old, ())
+                free = old - await references.filter_held_by_others(old, ())
         for sha256 in free:
             await self._blobs.delete(sha256)

@@ -56,7 +56,7 @@ class ProgressBoard:
         if isinstance(spec, LipsyncSpec):
             return cls({"lipsync": _SceneProgress(0, 0)})
         return cls(
-            {scene.id: _SceneProgress(0, estimated_frames(scene, spec.canvas.fps)) for scene in spec.scenes}
+            {scene.id: _SceneProgress(0, estimate_frames(scene, spec.canvas.fps)) for scene in spec.scenes}
         )
 
     def hear(self, scene_id: str, event: TaskEvent) -> None:
@@ -94,11 +94,11 @@ class ProgressBoard:
 
     @property
     def fresh_notices(self) -> list[Notice]:
-        """Those that nobody was told of yet, in their order."""
+        """Returns the notices that no report has had yet, in their order."""
         return list(self._fresh_notices)
 
-    def told(self, notices: Sequence[Notice]) -> None:
-        """The oldest that were fresh are written down."""
+    def mark_reported(self, notices: Sequence[Notice]) -> None:
+        """Removes the notices that a report has had from the fresh ones."""
         del self._fresh_notices[: len(notices)]
 
     def take_preview(self) -> PreviewFrame | None:
@@ -141,7 +141,7 @@ class ProgressBoard:
             self._fresh_notices.append(notice)
 
 
-def estimated_frames(scene: Scene, fps: int) -> int:
+def estimate_frames(scene: Scene, fps: int) -> int:
     """Until the worker knows better; 0 for supplied sound, whose length nobody here has measured."""
     if scene.audio is not None or not scene.script:
         return 0

@@ -57,7 +57,7 @@ async def show_storyboard(
 
 @router.get("/{render_id}/storyboard.json")
 async def read_storyboard_index(render_id: str, studio: StudioDep, _: ReadRenders) -> StoryboardIndex:
-    """Where on the sheet which moment is."""
+    """Returns the place on the sheet of each moment."""
     sheet, _video, files = await _storyboard(studio, render_id)
     return await storyboard_index(files, sheet)
 

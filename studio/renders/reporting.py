@@ -35,7 +35,7 @@ ENDED, WAITS = "ended: ", "waits: "
 
 @dataclass(slots=True)
 class Making:
-    """What is known while one render is made."""
+    """State of one render while it is made."""
 
     render_id: str
     kind: str
@@ -54,21 +54,21 @@ class Making:
     """Tasks that a worker has now."""
     task_id: str | None = None
     """The last task of its own, which no other render shares."""
-    told: tuple[Progress, str] | None = None
+    last_report: tuple[Progress, str] | None = None
     reported: bool = False
     defect: str = ""
     """Why the last report failed that nobody thought of: told once, not at every report."""
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, event: TaskEvent) -> None:
-        """The first worker that runs makes the render run, and that is told at once."""
+        """Handles an event of a task. The first worker that runs makes the render run; reported at once."""
         if event.state is not TaskState.RUNNING:
             self.at_work.discard(event.task_id)
             return
         self.at_work.add(event.task_id)
         if not self.running:
             self.running = True
-            self.news.set()
+            self.changed.set()
 
 
 class Reporter:
@@ -89,24 +89,24 @@ class Reporter:
         self._worker_version = worker_version
 
     @asynccontextmanager
-    async def reported(self, making: Making) -> AsyncIterator[None]:
-        """Tells how far it is while the block runs, and what is left to tell when it ends."""
+    async def reporting(self, making: Making) -> AsyncIterator[None]:
+        """Reports progress while the block runs, and the rest when it ends."""
         reporter = asyncio.create_task(self._report(making))
         try:
             yield
         finally:
             making.reported = True
-            making.news.set()
+            making.changed.set()
             await asyncio.wait({reporter})
 
     async def _report(self, making: Making) -> None:
-        """Until the making says that all is told, and then once more. Ended by a flag and not by cancelling
+        """Reports until the render has ended, and then once more. Ended by a flag and not by cancelling
         it, which would cut through the writing of a row.
         """
         while not making.reported:
             await self._report_if_possible(making)
-            await until_set(making.news, REPORT_S)
-            making.news.clear()
+            await until_set(making.changed, REPORT_S)
+            making.changed.clear()
         # After the last one none tells what it could not.
         for _ in range(LAST_TRIES):
             if await self._report_if_possible(making):
@@ -132,15 +132,15 @@ class Reporter:
                 making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
             )
         if (line := making.board.take_preview()) is not None:
-            kept = await self._previews.keep(making.render_id, line)
-            making.board.preview = kept or making.board.preview
+            preview = await self._previews.keep(making.render_id, line)
+            making.board.preview = preview or making.board.preview
         waits = "" if making.at_work else await self._explain(making)
-        told = (making.board.snapshot(), waits)
+        report = (making.board.snapshot(), waits)
         notices = making.board.fresh_notices
-        if told != making.told or notices:
-            await self._journal.progress(making.render_id, told[0], notices, waits)
-            making.told = told
-            making.board.told(notices)
+        if report != making.last_report or notices:
+            await self._journal.progress(making.render_id, report[0], notices, waits)
+            making.last_report = report
+            making.board.mark_reported(notices)
 
     async def _explain(self, making: Making) -> str:
         """Returns why the first of its parts that waits does so; "" when none does."""

@@ -50,7 +50,7 @@ class Renders:
             query = query.where(Render.id < before)
         return (await self._session.scalars(query)).all()
 
-    async def queued(self, without: Collection[str], limit: int) -> Sequence[str]:
+    async def next_queued(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids in the order in which they shall start."""
         found = await self._session.scalars(
             select(Render.id)
@@ -60,7 +60,7 @@ class Renders:
         )
         return found.all()
 
-    async def wanted_by(self) -> Sequence[str]:
+    async def list_with_deadline(self) -> Sequence[str]:
         """Ids of those that are not ready and are wanted at some time, the soonest first."""
         found = await self._session.scalars(
             select(Render.id)
@@ -69,8 +69,8 @@ class Renders:
         )
         return found.all()
 
-    async def queued_before(self, render: Render, limit: int) -> Sequence[Render]:
-        """Those that start before it."""
+    async def list_ahead_of(self, render: Render, limit: int) -> Sequence[Render]:
+        """Returns the renders that start before it."""
         if render.state != RenderState.QUEUED:
             return ()
         found = await self._session.scalars(
@@ -102,11 +102,11 @@ class Renders:
     async def active(self) -> Sequence[Render]:
         return (await self._session.scalars(select(Render).where(Render.state.in_(ACTIVE)))).all()
 
-    async def unfinished(self) -> Sequence[str]:
+    async def list_unfinished(self) -> Sequence[str]:
         """Ids of those that wait or are made."""
         return (await self._session.scalars(select(Render.id).where(Render.state.not_in(TERMINAL)))).all()
 
-    async def ended_before(self, moment: datetime) -> Sequence[Render]:
+    async def list_ended_before(self, moment: datetime) -> Sequence[Render]:
         found = await self._session.scalars(
             select(Render).where(Render.state.in_(TERMINAL), Render.finished_at < moment)
         )
@@ -188,7 +188,7 @@ class Segments:
         )
         return set(found.all())
 
-    async def unfinished_of(self, render_id: str) -> set[str]:
+    async def find_unfinished(self, render_id: str) -> set[str]:
         """Under which names its workers list what they keep for a second try (`SegmentTask.unfinished`), save
         what another render goes on with.
         """

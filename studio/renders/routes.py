@@ -11,7 +11,7 @@ from sse_starlette import EventSourceResponse
 
 from soundstage.events import last_event_id, sse_response
 from soundstage.paging import PAGED, PagingDep, SearchText
-from studio.consents.disclosure import spec_shown_to
+from studio.consents.disclosure import redact_spec
 from studio.downloads import file_answer
 from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
 from studio.idempotency.header import IdempotencyKeyDep
@@ -45,8 +45,8 @@ async def list_renders(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RenderSummary]:
     """Short forms, newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    wanted = RenderFilter(sort, q, state or (), kind or (), persona, project, before)
-    return paging.answer(await studio.render_list.find_page(wanted, paging.ask(limit)))
+    criteria = RenderFilter(sort, q, state or (), kind or (), persona, project, before)
+    return paging.answer(await studio.render_list.find_page(criteria, paging.ask(limit)))
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED)
@@ -67,12 +67,12 @@ async def create_render(
 async def get_render(render_id: str, studio: StudioDep, principal: ReadRenders) -> RenderDetail:
     """With spec and segments."""
     detail = await studio.renders.detail(render_id)
-    return detail.model_copy(update={"spec": spec_shown_to(principal, detail.spec)})
+    return detail.model_copy(update={"spec": redact_spec(principal, detail.spec)})
 
 
 @router.get("/{render_id}/explain")
 async def explain_render(render_id: str, studio: StudioDep, _: ReadRenders) -> Explanation:
-    """Why it is where it is, in one sentence."""
+    """Explains the state of a render in one sentence."""
     return Explanation(explanation=await studio.renders.explain(render_id))
 
 
@@ -123,7 +123,7 @@ async def follow_render(render_id: str, request: Request, studio: StudioDep, _: 
     is nothing more to tell.
     """
     view = await studio.renders.get(render_id)
-    if await studio.renders.has_told_all(view, last_event_id(request) or 0):
+    if await studio.renders.is_exhausted(view, last_event_id(request) or 0):
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     return sse_response(
         request, studio.events, stream_of(view.id), until=lambda event: is_end(event, view.attempt)

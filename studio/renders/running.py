@@ -25,8 +25,8 @@ RETRIES = Retries(base_s=2.0, cap_s=60.0, attempts=3)
 
 @dataclass(slots=True)
 class Ending:
-    """How work ends that is cancelled; looked at when that happens. for_good: a person wants it no more, and
-    nobody will go on with what is finished of it.
+    """The way cancelled work ends. for_good: it was cancelled by a person, and what is finished of it is of
+    no more use.
     """
 
     for_good: bool = False
@@ -87,8 +87,8 @@ async def _tried(
             if pause_s is None or error.failure.code not in RETRYABLE:
                 raise
             if error.failure.code == CRASHED and error.failure.message in crashes:
-                told = error.failure.model_copy(update={"hint": CRASHES_ON_INPUT})
-                raise TaskFailed(told, error.log) from error
+                failure = error.failure.model_copy(update={"hint": CRASHES_ON_INPUT})
+                raise TaskFailed(failure, error.log) from error
             crashes.add(error.failure.message)
         await asyncio.sleep(pause_s)
     raise TaskFailed(CANCELLED)

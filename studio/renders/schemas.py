@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from avatar.spec import (
     Background,
@@ -27,7 +27,20 @@ RenderKind = Literal["video", "preview", "lipsync"]
 CaptionMode = Literal["none", "soft", "burned", "both"]
 
 
-class RenderRequest(BaseModel):
+class StoredOptions(BaseModel):
+    """Fields of a request that the row of its render stores under the same name."""
+
+    priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")
+    ready_by: Moment | None = Field(
+        default=None, description="when it is wanted; the render's `forecast` says whether it can be"
+    )
+
+    def row_values(self) -> dict[str, Any]:
+        """Returns what a new row takes over."""
+        return {name: getattr(self, name) for name in StoredOptions.model_fields}
+
+
+class RenderRequest(StoredOptions):
     """One of: a whole `spec`; a `script` (or `audio`) and a `persona`; a `project`; a `lipsync` spec."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,10 +72,6 @@ class RenderRequest(BaseModel):
     scene: str | None = Field(
         default=None, max_length=64, description="the scene of a preview; None takes the first"
     )
-    priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")
-    ready_by: Moment | None = Field(
-        default=None, description="when it is wanted; the render's `forecast` says whether it can be"
-    )
     requirements: Requirements | None = Field(
         default=None, description="what each scene needs of a node of the farm, beyond what it says itself"
     )
@@ -93,7 +102,7 @@ class Preview(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far it has come. `eta_s` is None while nobody can know. `engines`: what has drawn the faces of the
+    """Progress of a render. `eta_s` is None while nobody can know. `engines`: what has drawn the faces of the
     scenes that are finished.
     """
 
@@ -113,14 +122,14 @@ class Progress(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """Which frame is drawn, or what comes after the last one."""
+        """Returns which frame is drawn, or the step after the last one."""
         if self.stage in AFTER_FRAMES:
             return AFTER_FRAMES[self.stage]
         return f"frame {self.frames_done} of {self.frames_total}" if self.frames_total else "getting ready"
 
 
 class ForecastView(BaseModel):
-    """Whether it will be ready by `ready_by`: yes, perhaps (when all goes well), no, or unknown while nothing
+    """Forecast for `ready_by`: yes, perhaps (when all goes well), no, or unknown while nothing
     of the kind has ended here. `places` free places now would do; None when they would not, or need not.
     """
 
@@ -132,6 +141,8 @@ class ForecastView(BaseModel):
 
 
 class OutputView(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
     role: str
     name: str
     url: str
@@ -141,8 +152,8 @@ class OutputView(BaseModel):
 
 
 class FailedScene(BaseModel):
-    """Where a render has failed. `index` counts from 0; people count from 1. `title`: of the project's scene,
-    else the beginning of its script. `editable`: the scene is one of a project and can be changed there.
+    """The scene at which a render failed. `index` counts from 0; people count from 1. `title`: of the
+    project's scene, else the beginning of its script. `editable`: a scene of a project, which has an editor.
     """
 
     index: int
@@ -181,7 +192,9 @@ Offer = Literal["edit_scene", "retry", "read_log"]
 
 
 class RenderView(BaseModel):
-    """`waits` says in one sentence why it does not run yet; `error` how it failed and what to do next."""
+    """A render; each field but `outputs` is read from the column of its name. `waits` says in one sentence
+    why it does not run yet; `error` how it failed and what to do next.
+    """
 
     id: str
     kind: RenderKind
@@ -216,7 +229,7 @@ class RenderView(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """Where it stands, for people."""
+        """Returns the state as a sentence."""
         if self.error is not None:
             return f"{self.state}: {self.error.message}"
         if self.state is RenderState.RUNNING:

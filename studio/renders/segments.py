@@ -56,7 +56,7 @@ class _Job:
 
     work: asyncio.Task[SegmentDone]
     listeners: list[Listener] = field(default_factory=list)
-    wanted: int = 0
+    users: int = 0
     ending: bool = False
     end: Ending = field(default_factory=Ending)
     task_id: str | None = None
@@ -80,7 +80,7 @@ class SegmentPool:
         shared = job is not None
         if job is None:
             job = self._start(order)
-        job.wanted += 1
+        job.users += 1
         job.listeners.append(listener)
         try:
             done = await asyncio.shield(job.work)
@@ -90,9 +90,9 @@ class SegmentPool:
                 raise TaskFailed(CANCELLED) from None
             raise
         finally:
-            job.wanted -= 1
+            job.users -= 1
             job.listeners.remove(listener)
-            if job.wanted == 0 and not job.work.done():
+            if job.users == 0 and not job.work.done():
                 job.ending = True
                 job.end.for_good = ending.for_good
                 job.work.cancel()
@@ -168,7 +168,7 @@ class SegmentPool:
             # Touched first, so that a collection that starts now sees it in use.
             segment.used_at = utcnow()
         # Read through: a file that was damaged since must not get into a video.
-        return None if await self._mender.lost({file.sha256 for file in result.files}) else result
+        return None if await self._mender.find_lost({file.sha256 for file in result.files}) else result
 
     async def _begin(self, key: str) -> str:
         """A new task id for each making, also when the row was collected meanwhile: schedulers take the same

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
-from avatar.spec import LipsyncSpec, RenderSpec, content_hash
+from avatar.spec import RenderSpec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.failures import CANCELLED
@@ -16,7 +17,6 @@ from soundstage.database import Database, new_id
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, NotFound, Unavailable
 from soundstage.events import Event, EventStore
-from soundstage.telemetry import new_trace_id, trace_id
 from studio.idempotency.service import Claim
 from studio.personas.library import PersonaLibrary
 from studio.projects.repository import Projects
@@ -26,14 +26,21 @@ from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.admission import Admission, Preparation, consents_in
 from studio.renders.delivery import withdraw
-from studio.renders.failed_scene import failed_scenes
+from studio.renders.failed_scene import find_failed_scenes
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.media import check_media, hashes_in
 from studio.renders.models import Render
-from studio.renders.planning import RenderOutlook, expected_s, outlook_of, refuse_cancel, refuse_retry
+from studio.renders.planning import (
+    RenderDraft,
+    RenderOutlook,
+    estimate_s,
+    outlook_of,
+    refuse_cancel,
+    refuse_retry,
+)
 from studio.renders.repository import Renders, Segments
-from studio.renders.schemas import OutputView, Preview, RenderDetail, RenderKind, RenderRequest, RenderView
-from studio.renders.specs import asking_for, preview_scene, spec_of_project, spec_of_script
+from studio.renders.schemas import OutputView, Preview, RenderDetail, RenderRequest, RenderView
+from studio.renders.specs import raise_requirements, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
 from studio.scenes.repository import Scenes
@@ -81,38 +88,27 @@ class RenderService:
         prepare: Preparation | None = None,
     ) -> RenderView:
         """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices; and
-        whatever `claim` and `prepare` raise, with nothing made. A project takes no `prepare`.
+        whatever `claim` and `prepare` raise, with nothing created.
         """
-        if request.project is not None:
-            return await self._create_from_project(request, request.project, requested_by, claim)
-        if request.lipsync is not None:
-            return await self._create(
-                request.lipsync, "lipsync", request, requested_by, claim=claim, prepare=prepare
-            )
-        spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
-        personas = (request.persona,) if request.spec is None else ()
-        return await self._create(
-            spec,
-            "preview" if request.preview else "video",
-            request,
-            requested_by,
-            personas,
-            claim=claim,
-            prepare=prepare,
-        )
+        draft = await self._draft(request)
+        render_id = new_id("rnd")
+        async with self._db.transaction() as session:
+            if prepare is not None:
+                await prepare(session)
+            if claim is not None:
+                await claim(session, render_id)
+            draft = await self._admit(session, draft)
+            row = await self._insert(session, draft, render_id, requested_by)
+            view = view_of(row, ())
+        self._wake()
+        return view
 
     async def plan(self, request: RenderRequest) -> RenderOutlook:
-        """What `create` would queue for a script or a project; raises what it would, and makes nothing."""
-        if request.project is not None:
-            _, spec, personas = await self._spec_of_project(request, request.project)
-        else:
-            spec = asking_for(spec_of_script(request, self._library), request.requirements)
-            personas = (request.persona,)
-        await check_media(spec, self._blobs, self._db, self._shipped())
+        """Returns what `create` would queue; raises what it would, and creates nothing."""
+        draft = await self._draft(request)
         async with self._db.session() as session:
-            admitted = await self._admission.admit(session, spec)
-            await self._refuse_when_full(session)
-        return outlook_of(admitted, personas, self._times)
+            draft = await self._admit(session, draft)
+        return outlook_of(draft, self._times)
 
     async def plan_retry(self, ref: str) -> float | None:
         """About how many seconds another try takes; raises what `retry` would."""
@@ -121,8 +117,8 @@ class RenderService:
             refuse_retry(row)
             segments = await Segments(session).of_render(row.id)
             spec = detail_of(row, (), segments).spec
-        done = {link.scene_id for link, made in segments if made and made.state == RenderState.DONE}
-        return expected_s(spec, self._times, done) if isinstance(spec, RenderSpec) else None
+        done = {link.scene_id for link, segment in segments if segment and segment.state == RenderState.DONE}
+        return estimate_s(spec, self._times, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
         self,
@@ -153,11 +149,11 @@ class RenderService:
             row = await render_of(session, ref)
             segments = await Segments(session).of_render(row.id)
             failed = [row.id] if row.state == RenderState.FAILED else []
-            scene = (await failed_scenes(session, failed)).get(row.id)
+            scene = (await find_failed_scenes(session, failed)).get(row.id)
             return detail_of(row, await Renders(session).outputs([row.id]), segments, scene)
 
     async def explain(self, ref: str) -> str:
-        """Why it is where it is, in one sentence."""
+        """Explains its state in one sentence."""
         async with self._db.session() as session:
             row = await render_of(session, ref)
             if row.state == RenderState.QUEUED:
@@ -167,8 +163,10 @@ class RenderService:
                     ahead = await Renders(session).ahead_of(row)
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
             view = view_of(row, ())
-            said = row.waits or view.sentence
-            return said if view.ended or view.forecast is None else f"{said}; {view.forecast.sentence}"
+            sentence = row.waits or view.sentence
+            return (
+                sentence if view.ended or view.forecast is None else f"{sentence}; {view.forecast.sentence}"
+            )
 
     async def log(self, ref: str) -> str:
         """The last of what the worker wrote when this render failed; "" otherwise."""
@@ -186,7 +184,7 @@ class RenderService:
             if state is RenderState.QUEUED:
                 await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
                 # It may have been in hand before: put back when a server stopped, or tried again.
-                unfinished = await Segments(session).unfinished_of(row.id)
+                unfinished = await Segments(session).find_unfinished(row.id)
             elif state in ACTIVE and not row.cancel_requested:
                 row.cancel_requested = True
                 await self._journal.tell(session, row, "render.cancel_requested", {"id": row.id})
@@ -244,15 +242,15 @@ class RenderService:
     async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
         """Events of one render from the first, until its present attempt has ended."""
         view = await self.get(ref)
-        if await self.has_told_all(view, after):
+        if await self.is_exhausted(view, after):
             return
         async for event in self._events.follow(stream_of(view.id), after):
             yield event
             if is_end(event, view.attempt):
                 return
 
-    async def has_told_all(self, view: RenderView, after: int) -> bool:
-        """Whether it has ended and no event comes after `after`: all were seen, or the old ones are gone."""
+    async def is_exhausted(self, view: RenderView, after: int) -> bool:
+        """Returns whether it has ended with no event after `after`: all were sent, or old ones are gone."""
         return view.ended and not await self._events.read(stream_of(view.id), after, limit=1)
 
     async def wait(self, ref: str) -> RenderView:
@@ -261,51 +259,22 @@ class RenderService:
             continue
         return await self.get(ref)
 
-    async def _create(
-        self,
-        spec: RenderSpec | LipsyncSpec,
-        kind: RenderKind,
-        request: RenderRequest,
-        requested_by: str,
-        personas: tuple[str, ...] = (),
-        *,
-        claim: Claim | None = None,
-        prepare: Preparation | None = None,
-    ) -> RenderView:
-        spec = asking_for(spec, request.requirements)
-        sizes = await check_media(spec, self._blobs, self._db, self._shipped())
-        async with self._db.transaction() as session:
-            if prepare is not None:
-                await prepare(session)
-            if isinstance(spec, RenderSpec):
-                spec = await self._admission.admit(session, spec)
-            else:
-                spec = await self._admission.admit_lipsync(session, spec)
-            row = await self._queue(session, spec, kind, request, requested_by, personas, sizes, claim)
-            view = view_of(row, ())
-        self._wake()
-        return view
+    async def _draft(self, request: RenderRequest) -> RenderDraft:
+        """Returns what the request asks for, with the files it needs; not yet admitted."""
+        if request.project is not None:
+            draft = await self._draft_of_project(request, request.project)
+        elif request.lipsync is not None:
+            draft = RenderDraft(request, request.lipsync)
+        elif request.spec is not None:
+            draft = RenderDraft(request, request.spec)
+        else:
+            draft = RenderDraft(request, spec_of_script(request, self._library), (request.persona,))
+        spec = raise_requirements(draft.spec, request.requirements)
+        return replace(
+            draft, spec=spec, sizes=await check_media(spec, self._blobs, self._db, self._shipped())
+        )
 
-    async def _create_from_project(
-        self, request: RenderRequest, ref: str, requested_by: str, claim: Claim | None
-    ) -> RenderView:
-        project_id, spec, personas = await self._spec_of_project(request, ref)
-        sizes = await check_media(spec, self._blobs, self._db, self._shipped())
-        async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_id)
-            admitted = await self._admission.admit(session, spec)
-            kind: RenderKind = "preview" if request.preview else "video"
-            row = await self._queue(session, admitted, kind, request, requested_by, personas, sizes, claim)
-            version = await snapshot(session, project, spec=admitted, note="rendered", sizes=sizes)
-            row.project_id, row.project_version = project.id, version.number
-            view = view_of(row, ())
-        self._wake()
-        return view
-
-    async def _spec_of_project(
-        self, request: RenderRequest, ref: str
-    ) -> tuple[str, RenderSpec, tuple[str, ...]]:
-        """The project's id, its video as asked for, and who speaks in it."""
+    async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
         async with self._db.session() as session:
             project = await project_of(Projects(session), ref)
             scenes = [
@@ -315,54 +284,13 @@ class RenderService:
         look = Look.model_validate(project.look)
         spec = spec_of_project(project.title, look, scenes, self._library)
         personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
-        return project.id, asking_for(spec, request.requirements), personas
+        return RenderDraft(request, spec, personas, project.id)
 
-    async def _queue(
-        self,
-        session: AsyncSession,
-        spec: RenderSpec | LipsyncSpec,
-        kind: RenderKind,
-        request: RenderRequest,
-        requested_by: str,
-        personas: tuple[str, ...],
-        sizes: dict[str, int],
-        claim: Claim | None,
-    ) -> Render:
-        render_id = new_id("rnd")
-        if claim is not None:
-            await claim(session, render_id)
-        await self._refuse_when_full(session)
-        row = Render(
-            id=render_id,
-            kind=kind,
-            state=RenderState.QUEUED,
-            title=spec.title if isinstance(spec, RenderSpec) else request.title or "Lip sync",
-            spec=spec.model_dump(mode="json"),
-            spec_hash=content_hash(spec.model_dump(mode="json")),
-            scene_id=preview_scene(spec, request)
-            if isinstance(spec, RenderSpec) and kind == "preview"
-            else None,
-            personas=list(personas),
-            priority=request.priority,
-            ready_by=request.ready_by,
-            requested_by=requested_by,
-            trace_id=trace_id() or new_trace_id(),
-        )
-        await Renders(session).add(row)
-        references = References(session)
-        for number, (sha256, size) in enumerate(sorted(sizes.items())):
-            await references.hold(f"render:{row.id}", f"input:{number}", sha256, size)
-        consents = {f"consent:{consent}" for consent in consents_in(spec)}
-        await references.derive(f"render:{row.id}", hashes_in(spec) | consents)
-        await self._journal.created(session, row)
-        return row
-
-    def _shipped(self) -> set[str]:
-        """Files of the operator's personas, with which everybody may make videos."""
-        shipped = (entry.persona for entry in self._library.entries() if entry.origin == "shipped")
-        return {sha256 for persona in shipped if persona is not None for sha256 in hashes_in(persona)}
-
-    async def _refuse_when_full(self, session: AsyncSession) -> None:
+    async def _admit(self, session: AsyncSession, draft: RenderDraft) -> RenderDraft:
+        """Returns the draft with its consents as recorded. Raises what forbids it, and Unavailable
+        `render.queue_full`.
+        """
+        spec = await self._admission.admit(session, draft.spec)
         with bypass_tenant_filter():
             queued = await Renders(session).count_queued()
         if queued >= self._admission.limits.queued_renders:
@@ -371,6 +299,30 @@ class RenderService:
                 f"{self._admission.limits.queued_renders} renders wait already.",
                 "Wait until some are done, cancel some, or raise limits.queued_renders.",
             )
+        return replace(draft, spec=spec)
+
+    async def _insert(
+        self, session: AsyncSession, draft: RenderDraft, render_id: str, requested_by: str
+    ) -> Render:
+        """Writes the row, what it holds, and the version of its project."""
+        row = draft.row(render_id, requested_by)
+        if draft.project_id is not None and isinstance(draft.spec, RenderSpec):
+            project = await project_of(Projects(session), draft.project_id)
+            version = await snapshot(session, project, spec=draft.spec, note="rendered", sizes=draft.sizes)
+            row.project_version = version.number
+        await Renders(session).add(row)
+        references = References(session)
+        for number, (sha256, size) in enumerate(sorted(draft.sizes.items())):
+            await references.hold(f"render:{row.id}", f"input:{number}", sha256, size)
+        consents = {f"consent:{consent}" for consent in consents_in(draft.spec)}
+        await references.derive(f"render:{row.id}", hashes_in(draft.spec) | consents)
+        await self._journal.record_creation(session, row)
+        return row
+
+    def _shipped(self) -> set[str]:
+        """Files of the operator's personas, with which everybody may make videos."""
+        shipped = (entry.persona for entry in self._library.entries() if entry.origin == "shipped")
+        return {sha256 for persona in shipped if persona is not None for sha256 in hashes_in(persona)}
 
 
 def output_of(view: RenderView, role: str) -> OutputView:
@@ -384,7 +336,7 @@ def output_of(view: RenderView, role: str) -> OutputView:
 
 
 def is_end(event: Event, attempt: int) -> bool:
-    """Whether this event ends the given attempt (a retry goes on in the same stream)."""
+    """Returns whether this event ends an attempt (a retry goes on in the same stream)."""
     data = event.data
     return event.kind == "render.state" and data.get("state") in TERMINAL and data.get("attempt") == attempt
 

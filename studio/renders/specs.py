@@ -1,4 +1,4 @@
-"""Makes RenderSpecs of what people ask for: a sentence and a persona, or a project with its scenes."""
+"""Builds RenderSpecs of requests: a script and a persona, or a project with its scenes."""
 
 from __future__ import annotations
 
@@ -78,17 +78,19 @@ def spec_of_project(
         raise Invalid(
             "project.no_scenes", f"The project {title!r} has no scenes.", "Add a scene with a script."
         )
-    made = []
+    spec_scenes = []
     for number, (scene_id, scene_title, body) in enumerate(scenes, start=1):
         if not body.script.strip() and body.audio is None:
             named = f"{number} ({scene_title})" if scene_title else str(number)
             raise Invalid("scene.empty", f"Scene {named} says nothing.", "Give it a script or a sound file.")
-        made.append(scene_of(scene_id, body, library.get(body.persona or look.persona)))
-    return _checked(title=title, canvas=look.canvas, scenes=tuple(made), output=look.output, seed=look.seed)
+        spec_scenes.append(scene_of(scene_id, body, library.get(body.persona or look.persona)))
+    return _checked(
+        title=title, canvas=look.canvas, scenes=tuple(spec_scenes), output=look.output, seed=look.seed
+    )
 
 
 def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
-    """What the scene leaves open is the persona's."""
+    """Returns the scene of a spec; what the body leaves open is the persona's."""
     return _scene(
         id=scene_id,
         script=body.script.strip() or None,
@@ -107,26 +109,27 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
     )
 
 
-def asking_for(spec: Spec, asked: Requirements | None) -> Spec:
-    """The spec with the requirements of the request in each of its scenes, where they are more."""
-    if asked is None:
+def raise_requirements(spec: Spec, requirements: Requirements | None) -> Spec:
+    """Returns the spec with the requirements of the request in each of its scenes, where they are more."""
+    if requirements is None:
         return spec
     if isinstance(spec, LipsyncSpec):
-        return spec.model_copy(update={"requirements": spec.requirements.raise_to(asked)})
+        return spec.model_copy(update={"requirements": spec.requirements.raise_to(requirements)})
     scenes = tuple(
-        scene.model_copy(update={"requirements": scene.requirements.raise_to(asked)}) for scene in spec.scenes
+        scene.model_copy(update={"requirements": scene.requirements.raise_to(requirements)})
+        for scene in spec.scenes
     )
     return spec.model_copy(update={"scenes": scenes})
 
 
 def preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
-    """The id of the one that a preview shows."""
-    wanted = request.scene or spec.scenes[0].id
-    if wanted not in {scene.id for scene in spec.scenes}:
+    """Returns the id of the scene that a preview shows. Raises Invalid `render.scene_unknown`."""
+    scene_id = request.scene or spec.scenes[0].id
+    if scene_id not in {scene.id for scene in spec.scenes}:
         raise Invalid(
-            "render.scene_unknown", f"This video has no scene {wanted!r}.", "Name one of its scenes."
+            "render.scene_unknown", f"This video has no scene {scene_id!r}.", "Name one of its scenes."
         )
-    return wanted
+    return scene_id
 
 
 def title_of(script: str) -> str:

@@ -1,20 +1,18 @@
-"""From rows to wire types of renders."""
+"""Converts rows of renders to wire types."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from avatar.spec import Failed, Notice
+from avatar.spec import Failed
 
-from studio.renders.listing import picture_url
+from studio.renders.listing import columns_of, picture_url
 from studio.renders.making import spec_of
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.schemas import (
     FailedScene,
     Offer,
     OutputView,
-    Progress,
     RenderDetail,
     RenderView,
     SegmentView,
@@ -23,7 +21,7 @@ from studio.renders.states import RenderState
 
 
 def view_of(row: Render, outputs: Sequence[RenderOutput]) -> RenderView:
-    return RenderView.model_validate(_fields(row, outputs))
+    return RenderView.model_validate({**columns_of(row, RenderView), "outputs": _views_of(outputs)})
 
 
 def detail_of(
@@ -34,7 +32,8 @@ def detail_of(
 ) -> RenderDetail:
     return RenderDetail.model_validate(
         {
-            **_fields(row, outputs),
+            **columns_of(row, RenderDetail),
+            "outputs": _views_of(outputs),
             "spec": spec_of(row),
             "segments": [
                 SegmentView(
@@ -54,50 +53,13 @@ def detail_of(
     )
 
 
+def _views_of(outputs: Sequence[RenderOutput]) -> list[OutputView]:
+    return [OutputView.model_validate(output) for output in outputs]
+
+
 def _offers(row: Render, failed_scene: FailedScene | None) -> list[Offer]:
     if row.state != RenderState.FAILED:
         return []
     edit: list[Offer] = ["edit_scene"] if failed_scene is not None and failed_scene.editable else []
     log: list[Offer] = ["read_log"] if row.worker_log else []
     return [*edit, "retry", *log]
-
-
-def _fields(row: Render, outputs: Sequence[RenderOutput]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "state": row.state,
-        "title": row.title,
-        "personas": row.personas,
-        "project_id": row.project_id,
-        "project_version": row.project_version,
-        "spec_hash": row.spec_hash,
-        "priority": row.priority,
-        "requested_by": row.requested_by,
-        "trace_id": row.trace_id,
-        "attempt": row.attempt,
-        "cancel_requested": row.cancel_requested,
-        "ready_by": row.ready_by,
-        "forecast": row.forecast,
-        "progress": Progress.model_validate(row.progress or {}),
-        "waits": row.waits,
-        "error": Failed.model_validate(row.error) if row.error else None,
-        "warnings": [Notice.model_validate(warning) for warning in row.warnings],
-        "lost_face_frames": row.lost_face_frames,
-        "duration_ms": row.duration_ms,
-        "outputs": [
-            OutputView(
-                role=output.role,
-                name=output.name,
-                url=f"/api/renders/{row.id}/files/{output.role}",
-                sha256=output.sha256,
-                bytes=output.bytes,
-                media_type=output.media_type,
-            )
-            for output in outputs
-        ],
-        "out_files": row.out_files,
-        "created_at": row.created_at,
-        "started_at": row.started_at,
-        "finished_at": row.finished_at,
-    }

@@ -10,7 +10,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from studio.downloads import file_answer, kept_answer
+from studio.downloads import cacheable_answer, file_answer
 from studio.renditions.service import Files
 
 
@@ -31,14 +31,14 @@ def proxy_answer(request: Request, files: Files, *, original: str, version: str 
     """Return the MP4; see `kept_answer` for `original` and `version`."""
     sha256, path = files["proxy"]
     answer = file_answer(path, name="proxy.mp4", media_type="video/mp4", sha256=sha256)
-    return kept_answer(request, answer, original=original, version=version)
+    return cacheable_answer(request, answer, original=original, version=version)
 
 
 def storyboard_answer(request: Request, files: Files, *, original: str, version: str | None) -> Response:
     """Return the sheet of a storyboard."""
     sha256, path = files["storyboard"]
     answer = file_answer(path, name="storyboard.webp", media_type="image/webp", sha256=sha256)
-    return kept_answer(request, answer, original=original, version=version)
+    return cacheable_answer(request, answer, original=original, version=version)
 
 
 async def track_answer(
@@ -63,13 +63,13 @@ def text_answer(
     answer = Response(content, media_type=media_type, headers={"ETag": f'"{digest}"'})
     answer.headers["Cache-Control"] = "private, no-cache"
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    return kept_answer(request, answer, original=original, version=version)
+    return cacheable_answer(request, answer, original=original, version=version)
 
 
 async def storyboard_index(files: Files, sheet: str) -> StoryboardIndex:
     """Return the worker's index with the address of its sheet."""
-    told = json.loads(await asyncio.to_thread(files["storyboard_index"][1].read_bytes))
-    return StoryboardIndex.model_validate({**told, "sheet": sheet})
+    index = json.loads(await asyncio.to_thread(files["storyboard_index"][1].read_bytes))
+    return StoryboardIndex.model_validate({**index, "sheet": sheet})
 
 
 def sheet_address(thing: str, sha256: str) -> str:

@@ -27,22 +27,22 @@ async def run_and_keep(
     TaskFailed. When it is cancelled, all of that ends before it goes on.
     """
 
-    async def keep(made: Finished) -> None:
+    async def keep(result: Finished) -> None:
         try:
-            await hold(made)
+            await hold(result)
         finally:
-            for file in made.files:
+            for file in result.files:
                 await drop_unheld(db, blobs, file.sha256)
 
     late: list[Finished] = []
     try:
-        made = await run_task(scheduler, task, lambda _: None, on_late=late.append)
+        result = await run_task(scheduler, task, lambda _: None, on_late=late.append)
     except asyncio.CancelledError:
         for one in late:
             await keep(one)
         raise
     # When it is cancelled, `hold` looks itself at who is left.
-    await finish_before_cancelling(keep(made))
+    await finish_before_cancelling(keep(result))
 
 
 async def finish_before_cancelling(work: Coroutine[Any, Any, None]) -> None:

@@ -73,7 +73,7 @@ class Renditions:
         self._db = db
         self._blobs = blobs
         self._scheduler = scheduler
-        self._flights = {
+        self._single_flights = {
             kind: SingleFlight(kind, PROXIES if kind is RenditionKind.PROXY else SMALL)
             for kind in RenditionKind
         }
@@ -85,24 +85,24 @@ class Renditions:
         Raises Unavailable `rendition.not_ready` while they are made, `rendition.busy`, and with status 422
         what the worker says of a file that has no such rendition (`media.no_picture`, `media.no_sound` …).
         """
-        if (found := await self._kept(owner, sha256, kind)) is not None:
+        if (found := await self._find_stored(owner, sha256, kind)) is not None:
             return found
-        if (failure := self._flights[kind].known_failure(sha256)) is not None:
+        if (failure := self._single_flights[kind].recent_failure(sha256)) is not None:
             raise _as_error(failure)
 
         async def make(owners: Set[str]) -> None:
             await self._make(owners, sha256, kind)
 
         wait_s = RECIPES[kind].wait_s
-        await self._flights[kind].wait(sha256, owner, make, wait_s, rendition_refusals(kind))
-        if (found := await self._kept(owner, sha256, kind)) is not None:
+        await self._single_flights[kind].wait(sha256, owner, make, wait_s, rendition_refusals(kind))
+        if (found := await self._find_stored(owner, sha256, kind)) is not None:
             return found
         raise await missing_rendition(self._db, owner, sha256)
 
     async def cancel(self, owners: Collection[str]) -> None:
         """Make nothing more for them; what is made for nobody else has ended when this returns."""
-        for flights in self._flights.values():
-            await flights.cancel(owners)
+        for single_flight in self._single_flights.values():
+            await single_flight.cancel(owners)
         await self._thumbnails.cancel(owners)
 
     async def forget(self, owners: Collection[str]) -> None:
@@ -111,8 +111,8 @@ class Renditions:
         await drop_late_holds(self._db, self._blobs, owners)
 
     async def close(self) -> None:
-        for flights in self._flights.values():
-            await flights.close()
+        for single_flight in self._single_flights.values():
+            await single_flight.close()
         await self._thumbnails.close()
 
     async def _make(self, owners: Set[str], sha256: str, kind: RenditionKind) -> None:
@@ -125,26 +125,26 @@ class Renditions:
             time_limit_s=recipe.time_limit_s,
         )
 
-        async def hold(made: Finished) -> None:
-            await self._hold(owners, sha256, kind, made)
+        async def hold(result: Finished) -> None:
+            await self._hold(owners, sha256, kind, result)
 
         try:
             await run_and_keep(self._db, self._blobs, self._scheduler, task, hold)
         except TaskFailed as error:
-            self._flights[kind].remember(sha256, error.failure)
+            self._single_flights[kind].remember(sha256, error.failure)
             raise _as_error(error.failure) from error
 
-    async def _hold(self, owners: Set[str], sha256: str, kind: RenditionKind, made: Finished) -> None:
+    async def _hold(self, owners: Set[str], sha256: str, kind: RenditionKind, result: Finished) -> None:
         """Let those owners hold the files that still hold the original."""
         async with self._db.transaction() as session:
             references = References(session)
             for owner in sorted(owners):
                 if sha256 in await references.sizes_of(owner):
-                    for file in made.files:
+                    for file in result.files:
                         if file.role in RECIPES[kind].roles:
                             await references.hold(owner, _role(file.role, sha256), file.sha256, file.bytes)
 
-    async def _kept(self, owner: str, sha256: str, kind: RenditionKind) -> Files | None:
+    async def _find_stored(self, owner: str, sha256: str, kind: RenditionKind) -> Files | None:
         """Return its files, also those that were made for another owner of the same blob."""
         if (found := await self._stored(owner, sha256, kind)) is not None:
             return found
@@ -153,16 +153,16 @@ class Renditions:
             references = References(session)
             if sha256 not in await references.sizes_of(owner):
                 return None
-            shared = await references.held_beside(sha256, roles)
+            shared = await references.sibling_holds(sha256, roles)
             if not shared:
                 return None
-            for role, (made, size) in shared.items():
-                await references.hold(owner, role, made, size)
+            for role, (result, size) in shared.items():
+                await references.hold(owner, role, result, size)
         return await self._stored(owner, sha256, kind)
 
     async def _stored(self, owner: str, sha256: str, kind: RenditionKind) -> Files | None:
         async with self._db.session() as session:
-            held = dict(await References(session).held_by(owner))
+            held = dict(await References(session).holds_of_owner(owner))
         found: dict[str, tuple[str, Path]] = {}
         for role in RECIPES[kind].roles:
             if (one := held.get(_role(role, sha256))) is None:

@@ -53,7 +53,7 @@ class Refusals:
 
 
 @dataclass(slots=True)
-class _Flight:
+class _InFlight:
     task: asyncio.Task[None]
     owners: set[str] = field(default_factory=set)
 
@@ -66,7 +66,7 @@ class SingleFlight:
         self._name = name
         self._places = asyncio.Semaphore(bounds.running)
         self._of_tenant: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._in_flight: dict[tuple[str, str], _InFlight] = {}
         self._failed: dict[tuple[str, str], tuple[float, Failed]] = {}
         self._log = get_logger(__name__)
 
@@ -90,49 +90,49 @@ class SingleFlight:
         Full. Whoever gives up waiting must not cancel it.
         """
         tenant = require_tenant()
-        if (flight := self._flights.get((tenant, key))) is None:
-            mine = sum(1 for other, _ in self._flights if other == tenant)
+        if (in_flight := self._in_flight.get((tenant, key))) is None:
+            mine = sum(1 for other, _ in self._in_flight if other == tenant)
             if mine >= self.bounds.pending_of_tenant:
                 raise Full(mine)
-            if len(self._flights) >= self.bounds.pending:
-                raise Full(len(self._flights))
+            if len(self._in_flight) >= self.bounds.pending:
+                raise Full(len(self._in_flight))
             owners: set[str] = set()
             task = asyncio.create_task(self._run(tenant, owners, make), name=f"{self._name} {key}")
-            flight = self._flights[tenant, key] = _Flight(task, owners)
+            in_flight = self._in_flight[tenant, key] = _InFlight(task, owners)
             task.add_done_callback(lambda ended: self._ended((tenant, key), ended))
-        flight.owners.add(owner)
-        return flight.task
+        in_flight.owners.add(owner)
+        return in_flight.task
 
     async def cancel(self, owners: Collection[str]) -> None:
         """Make it for these owners no more; what is left without an owner ends before this returns."""
         tenant, ending = require_tenant(), []
-        for (other, key), flight in list(self._flights.items()):
-            if other == tenant and not flight.owners.isdisjoint(owners):
-                flight.owners.difference_update(owners)
-                ending.append(flight.task)
-                if not flight.owners:
+        for (other, key), in_flight in list(self._in_flight.items()):
+            if other == tenant and not in_flight.owners.isdisjoint(owners):
+                in_flight.owners.difference_update(owners)
+                ending.append(in_flight.task)
+                if not in_flight.owners:
                     # Whoever asks from here on begins it anew.
-                    del self._flights[tenant, key]
-                    flight.task.cancel()
+                    del self._in_flight[tenant, key]
+                    in_flight.task.cancel()
         if ending := [task for task in ending if task.cancelling()]:
             await asyncio.wait(ending)
 
     async def close(self) -> None:
-        tasks = [flight.task for flight in self._flights.values()]
+        tasks = [in_flight.task for in_flight in self._in_flight.values()]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
     def remember(self, key: str, failure: Failed) -> None:
-        """What crashes the worker does it again; what a machine was to blame for need not."""
+        """Remembers a failure that repeats, such as a crash; a failure of a machine need not repeat."""
         if failure.code == CANCELLED.code or failure.code in RETRYABLE - {CRASHED}:
             return
         if len(self._failed) >= MAX_FAILED:
             self._failed.pop(next(iter(self._failed)))
         self._failed[require_tenant(), key] = time.monotonic(), failure
 
-    def known_failure(self, key: str) -> Failed | None:
+    def recent_failure(self, key: str) -> Failed | None:
         """Return why it failed a short time ago: the worker is not started for each request."""
         at, failure = self._failed.get((require_tenant(), key), (0.0, None))
         if failure is not None and time.monotonic() - at >= FAILED_FOR_S:
@@ -147,8 +147,8 @@ class SingleFlight:
             await make(owners)
 
     def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
-        if (flight := self._flights.get(key)) is not None and flight.task is task:
-            del self._flights[key]
+        if (in_flight := self._in_flight.get(key)) is not None and in_flight.task is task:
+            del self._in_flight[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             level = self._log.info if isinstance(error, SoundstageError) else self._log.error
             level("it could not be made", what=self._name, key=key[1], why=str(error))

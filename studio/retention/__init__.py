@@ -1,1 +1,1 @@
-"""What may go: old results, unused segments, blobs that nobody holds."""
+"""Removes old results, unused segments and blobs without references."""

@@ -13,13 +13,13 @@ router = APIRouter(prefix="/api/storage", tags=["storage"])
 
 @router.get("")
 async def read_usage(studio: StudioDep, _: CollectStorage) -> Usage:
-    """Who takes the space."""
+    """Returns the bytes that each kind of owner takes."""
     return await studio.retention.usage()
 
 
 @router.get("/collection")
 async def plan_collection(studio: StudioDep, _: CollectStorage) -> CollectionPlan:
-    """What would go now; changes nothing."""
+    """Returns what would be removed now; changes nothing."""
     return await studio.retention.plan()
 
 

@@ -86,7 +86,7 @@ class RetentionService:
             if plan.events_before is not None:
                 await self.events.prune(session, plan.events_before, await _unfinished_streams(session))
         async with self.db.session() as session:
-            held = await References(session).held()
+            held = await References(session).all_hashes()
         for sha256 in plan.of("blob"):
             if sha256 not in held:
                 await self.blobs.delete(sha256, unless_modified_since=plan.made_at)
@@ -140,12 +140,12 @@ class RetentionService:
 async def _old_renders(session: AsyncSession, rules: RetentionRules, now: datetime) -> Sequence[Render]:
     if rules.render_days is None:
         return ()
-    return await Renders(session).ended_before(now - timedelta(days=rules.render_days))
+    return await Renders(session).list_ended_before(now - timedelta(days=rules.render_days))
 
 
 async def _unfinished_streams(session: AsyncSession) -> set[str]:
     """Streams that people still follow to an end."""
-    return {stream_of(render_id) for render_id in await Renders(session).unfinished()}
+    return {stream_of(render_id) for render_id in await Renders(session).list_unfinished()}
 
 
 async def _unused_segments(session: AsyncSession) -> list[Segment]:
@@ -177,8 +177,8 @@ async def _free_blobs(
     """Blobs without a holder: orphans after the grace time, and at once those that `owners` let go."""
     references = References(session)
     released = await references.all_held_by(owners)
-    still_held = await references.held_outside(released, owners)
-    held = await references.held()
+    still_held = await references.filter_held_by_others(released, owners)
+    held = await references.all_hashes()
     orphans = {sha for sha, blob in stored.items() if sha not in held and blob.modified < grace}
     return sorted((released - still_held) & stored.keys() | orphans)
 

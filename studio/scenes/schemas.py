@@ -12,7 +12,7 @@ from soundstage.one_line import OneLine
 
 
 class SceneBody(BaseModel):
-    """What a scene says and shows. None of `persona`, `language`, `layout`, `background`: the project's or
+    """Script and looks of a scene. None of `persona`, `language`, `layout`, `background`: the project's or
     persona's.
     """
 

@@ -95,16 +95,16 @@ class SceneService:
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
             # Only the outer fields may be left out: an overlay without its `kind` is none.
-            given = change.model_dump(mode="json", include=change.model_fields_set)
-            draft = SceneDraft.model_validate({**row.body, "title": row.title, **given})
+            fields = change.model_dump(mode="json", include=change.model_fields_set)
+            draft = SceneDraft.model_validate({**row.body, "title": row.title, **fields})
             row.title = draft.title
             row.body = draft.model_dump(mode="json", include=set(BODY_FIELDS))
-            kept = await References(session).sizes_of(f"scene:{row.id}")
-            wanted = hashes_in(draft)
+            held = await References(session).sizes_of(f"scene:{row.id}")
+            named = hashes_in(draft)
             await hold_media(
                 References(session),
                 row.id,
-                {sha: size for sha, size in {**kept, **sizes}.items() if sha in wanted},
+                {sha: size for sha, size in {**held, **sizes}.items() if sha in named},
             )
             if draft.position is not None:
                 others = [

@@ -1,4 +1,4 @@
-"""How long it takes to say a text, before any voice has said it; used to divide texts and to tell people."""
+"""Estimates how long a text takes to say, before a voice speaks it; used to split texts and in estimates."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _END = re.compile(r"[.!?…。！？](?:\s|$)|[。！？]")
 
 
 def speaking_ms(text: str) -> int:
-    """Milliseconds, within a quarter of what a voice needs for ordinary prose."""
+    """Returns milliseconds, within a quarter of what a voice needs for ordinary prose."""
     pauses = sum(int(match[1]) for match in _PAUSE.finditer(text))
-    said = _PAUSE.sub(" ", text)
-    signs = sum(1 for char in said if _is_a_sign(char))
-    words = sum(1 for word in _WORD.findall(said) if any(map(_is_alphabetic, word)))
+    prose = _PAUSE.sub(" ", text)
+    signs = sum(1 for char in prose if _is_a_sign(char))
+    words = sum(1 for word in _WORD.findall(prose) if any(map(_is_alphabetic, word)))
     spoken = words * 60_000 // WORDS_PER_MINUTE + signs * SIGN_MS
-    return spoken + len(_END.findall(said)) * SENTENCE_PAUSE_MS + pauses
+    return spoken + len(_END.findall(prose)) * SENTENCE_PAUSE_MS + pauses
 
 
 def _is_a_sign(char: str) -> bool:

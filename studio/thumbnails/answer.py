@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from studio.downloads import file_answer, kept_answer
+from studio.downloads import cacheable_answer, file_answer
 from studio.thumbnails.service import MEDIA_TYPE, ThumbnailWidth
 
 WidthQuery = Annotated[ThumbnailWidth, Query(description="160, 320, 640 or 1280 pixels")]
@@ -23,4 +23,4 @@ def thumbnail_answer(
     """Return the thumbnail; see `kept_answer` for `original` and `version`."""
     sha256, path = thumbnail
     answer = file_answer(path, name="thumbnail.webp", media_type=MEDIA_TYPE, sha256=sha256)
-    return kept_answer(request, answer, original=original, version=version)
+    return cacheable_answer(request, answer, original=original, version=version)

@@ -44,7 +44,7 @@ class Thumbnails:
     def __init__(self, db: Database, blobs: BlobStore) -> None:
         self._db = db
         self._blobs = blobs
-        self._flights = SingleFlight("thumbnail", BOUNDS)
+        self._single_flight = SingleFlight("thumbnail", BOUNDS)
         self._log = get_logger(__name__)
 
     async def open(self, owner: str, sha256: str, width: ThumbnailWidth) -> tuple[str, Path]:
@@ -60,17 +60,19 @@ class Thumbnails:
             drawn = await self._drawn(await self._blobs.local_path(sha256), width)
             await finish_before_cancelling(self._keep(owner, role, sha256, drawn))
 
-        await self._flights.wait(f"{owner}/{role}", owner, make, WAIT_S, rendition_refusals("thumbnail"))
+        await self._single_flight.wait(
+            f"{owner}/{role}", owner, make, WAIT_S, rendition_refusals("thumbnail")
+        )
         if (found := await self._stored(owner, role)) is None:
             raise await missing_rendition(self._db, owner, sha256)
         return found
 
     async def cancel(self, owners: Collection[str]) -> None:
         """Draw nothing more for them; what is drawn for nobody else has ended when this returns."""
-        await self._flights.cancel(owners)
+        await self._single_flight.cancel(owners)
 
     async def close(self) -> None:
-        await self._flights.close()
+        await self._single_flight.close()
 
     async def _keep(self, owner: str, role: str, sha256: str, drawn: bytes) -> None:
         """Let the owner hold it where it still holds the original; otherwise nothing is kept."""
@@ -85,7 +87,7 @@ class Thumbnails:
 
     async def _stored(self, owner: str, role: str) -> tuple[str, Path] | None:
         async with self._db.session() as session:
-            held = dict(await References(session).held_by(owner))
+            held = dict(await References(session).holds_of_owner(owner))
         if (sha256 := held.get(role)) is None:
             return None
         try:
@@ -101,9 +103,9 @@ class Thumbnails:
         )  # fmt: skip
         try:
             async with asyncio.timeout(TIME_LIMIT_S):
-                drawn, said = await process.communicate()
+                drawn, error_output = await process.communicate()
         except TimeoutError:
-            drawn, said = b"", b"it took too long"
+            drawn, error_output = b"", b"it took too long"
         finally:
             if process.returncode is None:
                 process.kill()
@@ -115,7 +117,9 @@ class Thumbnails:
                 "Open the file itself, or upload a smaller one.",
             )
         if process.returncode != 0:
-            self._log.info("no thumbnail could be drawn", why=said.decode(errors="replace").strip()[-300:])
+            self._log.info(
+                "no thumbnail could be drawn", why=error_output.decode(errors="replace").strip()[-300:]
+            )
             raise not_a_picture()
         return drawn
 

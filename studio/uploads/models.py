@@ -13,8 +13,8 @@ from soundstage.database.tenants import TenantOwned
 
 
 class ResumableUpload(TenantOwned, Base):
-    """How much has come is the size of its staging file. `creator` is the id of the principal who began it;
-    `asset_id` is what became of it.
+    """An upload in parts; its offset is the size of its staging file. `creator` is the id of its principal;
+    `asset_id` is the asset once it is complete.
     """
 
     __tablename__ = "uploads"
@@ -23,7 +23,7 @@ class ResumableUpload(TenantOwned, Base):
     creator: Mapped[str] = mapped_column(String(200))
     length: Mapped[int] = mapped_column(BigInteger)
     labels: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    told: Mapped[str] = mapped_column(Text, default="")
+    upload_metadata: Mapped[str] = mapped_column("told", Text, default="")
     """`Upload-Metadata` as it came."""
     asset_id: Mapped[str | None] = mapped_column(String(40), default=None)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

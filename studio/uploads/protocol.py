@@ -42,24 +42,24 @@ def require_piece(headers: Headers) -> None:
 
 def number_in(headers: Headers, name: str) -> int:
     """Return a header that is a number from 0 on. Raises `upload.bad_header`."""
-    said = headers.get(name, "")
-    if not said.isascii() or not said.isdigit() or len(said) > MAX_DIGITS:
+    text = headers.get(name, "")
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_DIGITS:
         raise Invalid(
             "upload.bad_header",
             f"The header {name} is no number.",
             "Send the length with the first request, and the offset with each piece.",
         )
-    return int(said)
+    return int(text)
 
 
-def metadata_in(told: str) -> dict[str, str]:
+def metadata_in(header: str) -> dict[str, str]:
     """Return the pairs of `Upload-Metadata`: keys, and values in base64, with commas between. Raises
     `upload.bad_metadata`.
     """
-    if len(told) > MAX_METADATA_CHARS:
+    if len(header) > MAX_METADATA_CHARS:
         raise _bad_metadata(f"it has more than {MAX_METADATA_CHARS} characters")
     found: dict[str, str] = {}
-    for pair in told.split(",") if told.strip() else ():
+    for pair in header.split(",") if header.strip() else ():
         key, _, value = pair.strip().partition(" ")
         if not key or key in found:
             raise _bad_metadata("a key is empty or stands there twice")

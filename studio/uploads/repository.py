@@ -23,7 +23,7 @@ class Uploads:
     async def find(self, upload_id: str) -> ResumableUpload | None:
         return await self._session.get(ResumableUpload, upload_id)
 
-    async def unfinished(self) -> tuple[int, int]:
+    async def count_unfinished(self) -> tuple[int, int]:
         """Returns how many there are, and the bytes that they will have."""
         query = select(func.count(ResumableUpload.id), func.sum(ResumableUpload.length)).where(
             ResumableUpload.asset_id.is_(None)
@@ -32,13 +32,13 @@ class Uploads:
         return count, int(length or 0)
 
     async def list_unfinished(self, now: datetime) -> Sequence[ResumableUpload]:
-        """Those whose time is not over, oldest first; a tenant has few."""
+        """Returns uploads that have not expired, oldest first; a tenant has few."""
         query = select(ResumableUpload).where(
             ResumableUpload.asset_id.is_(None), ResumableUpload.expires_at >= now
         )
         return (await self._session.scalars(query.order_by(ResumableUpload.created_at))).all()
 
-    async def expired(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
+    async def list_expired(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over, oldest first."""
         query = select(ResumableUpload.id).where(
             ResumableUpload.expires_at < now, ResumableUpload.id.not_in(without)

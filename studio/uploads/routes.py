@@ -70,7 +70,7 @@ async def describe_uploads(studio: StudioDep, _: CreateAssets) -> Response:
 @router.get("")
 async def list_uploads(studio: StudioDep, _: DeleteAssets) -> Sequence[UnfinishedUpload]:
     """Unfinished uploads of the tenant, whoever began them: an administrator may end them."""
-    return await studio.uploads.unfinished()
+    return await studio.uploads.list_unfinished()
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BEGIN)
@@ -79,20 +79,20 @@ async def begin_upload(request: Request, studio: StudioDep, principal: CreateAss
     `filename`, and what forms of assets have: `kind`, `project`, `tags`, `metadata`.
     """
     length = number_in(request.headers, "Upload-Length")
-    told = request.headers.get("upload-metadata", "")
-    pairs = metadata_in(told)
+    metadata = request.headers.get("upload-metadata", "")
+    pairs = metadata_in(metadata)
     labels = labels_of({key: pairs[key] for key in LABELS if key in pairs}, pairs.get("filename", ""))
-    state = await studio.uploads.create(principal, length, labels, told)
+    state = await studio.uploads.create(principal, length, labels, metadata)
     return _answer(201, {"Location": f"{PREFIX}/{state.id}", **_progress(state)})
 
 
 @router.head("/{upload_id}")
 async def look_at_upload(upload_id: str, studio: StudioDep, principal: CreateAssets, _: Tus) -> Response:
-    """How many bytes are here. `Upload-Asset` is the address of the asset once there is one."""
+    """Returns the offset. `Upload-Asset` is the address of the asset once there is one."""
     state = await studio.uploads.look(principal, upload_id)
     headers = {"Upload-Length": str(state.length), "Cache-Control": "no-store", **_progress(state)}
-    if state.told:
-        headers["Upload-Metadata"] = state.told
+    if state.upload_metadata:
+        headers["Upload-Metadata"] = state.upload_metadata
     return _answer(200, headers)
 
 
@@ -125,10 +125,10 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 
 def _progress(state: UploadState) -> dict[str, str]:
-    told = {"Upload-Offset": str(state.offset), "Upload-Expires": http_date(state.expires_at)}
+    headers = {"Upload-Offset": str(state.offset), "Upload-Expires": http_date(state.expires_at)}
     if state.asset_id is not None:
-        told["Upload-Asset"] = f"/api/assets/{state.asset_id}"
-    return told
+        headers["Upload-Asset"] = f"/api/assets/{state.asset_id}"
+    return headers
 
 
 def _answer(code: int, headers: dict[str, str]) -> Response:

@@ -38,12 +38,12 @@ CLEAN_EVERY_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class UploadState:
-    """How far an upload has come; `asset_id` once it is whole."""
+    """State of an upload; `asset_id` once it is complete."""
 
     id: str
     offset: int
     length: int
-    told: str
+    upload_metadata: str
     asset_id: str | None
     expires_at: datetime
 
@@ -71,7 +71,7 @@ class UploadService:
         self.max_bytes = assets.max_upload_bytes
         self.worker = ItemWorker(
             "uploads",
-            self.expired,
+            self.list_expired,
             self.remove_expired,
             max_active=2,
             poll_s=CLEAN_EVERY_S,
@@ -79,7 +79,9 @@ class UploadService:
             context=tenant_bypass_context,
         )
 
-    async def create(self, principal: Principal, length: int, labels: AssetLabels, told: str) -> UploadState:
+    async def create(
+        self, principal: Principal, length: int, labels: AssetLabels, upload_metadata: str
+    ) -> UploadState:
         """Raises TooLarge, Invalid `upload.empty`, TooManyRequests `upload.too_many`, StorageFull."""
         if length == 0:
             raise Invalid("upload.empty", "The uploaded file is empty.", "Choose the file again.")
@@ -94,15 +96,15 @@ class UploadService:
         async with self._db.transaction() as session:
             uploads = Uploads(session)
             with bypass_tenant_filter():
-                _, everybody = await uploads.unfinished()
+                _, everybody = await uploads.count_unfinished()
             await self._blobs.check_quota(everybody + length)
             # Twice: when it is whole, the store takes a copy.
             await self._staging.check_disk(everybody + 2 * length)
-            count, promised = await uploads.unfinished()
-            if count >= MAX_UNFINISHED or promised + length > 4 * self.max_bytes:
+            count, reserved = await uploads.count_unfinished()
+            if count >= MAX_UNFINISHED or reserved + length > 4 * self.max_bytes:
                 raise TooManyRequests(
                     "upload.too_many",
-                    f"{count} uploads are unfinished, and have {promised / (1 << 20):.0f} MiB together.",
+                    f"{count} uploads are unfinished, and have {reserved / (1 << 20):.0f} MiB together.",
                     "Finish or end one of them, or have an administrator end it; they are forgotten a day"
                     " after their last piece.",
                 )
@@ -111,7 +113,7 @@ class UploadService:
                     creator=principal.id,
                     length=length,
                     labels=labels.model_dump(mode="json", exclude_unset=True),
-                    told=told,
+                    upload_metadata=upload_metadata,
                     expires_at=utcnow() + LIFETIME,
                 )
             )
@@ -119,8 +121,8 @@ class UploadService:
             return _state(row, 0)
 
     async def look(self, principal: Principal, upload_id: str) -> UploadState:
-        """How much is kept. Whoever asks goes on from there, so an older connection is ended first. What was
-        whole when the server ended becomes an asset now.
+        """Returns the offset. The client goes on from there, so an older connection is ended first. An upload
+        that was complete when the server ended becomes an asset now.
         """
         async with self._alone(principal, upload_id) as row:
             size = await self._size(row)
@@ -165,8 +167,8 @@ class UploadService:
         async with self._alone(principal, upload_id, ending=True) as row:
             await self._remove(row.id)
 
-    async def unfinished(self) -> Sequence[UnfinishedUpload]:
-        """Those of the tenant, oldest first."""
+    async def list_unfinished(self) -> Sequence[UnfinishedUpload]:
+        """Returns those of the tenant, oldest first."""
         async with self._db.session() as session:
             rows = await Uploads(session).list_unfinished(utcnow())
         return [
@@ -180,11 +182,11 @@ class UploadService:
             for row in rows
         ]
 
-    async def expired(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
+    async def list_expired(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over. Files that are older than that go at once."""
         await self._staging.remove_older(2 * LIFETIME.total_seconds())
         async with self._db.session() as session:
-            return await Uploads(session).expired(utcnow(), in_hand, limit)
+            return await Uploads(session).list_expired(utcnow(), in_hand, limit)
 
     async def remove_expired(self, upload_id: str) -> None:
         lock = self._locks.setdefault(upload_id, asyncio.Lock())
@@ -200,7 +202,7 @@ class UploadService:
     ) -> int:
         stopped = asyncio.create_task(stop.wait())
         try:
-            with self._staging.opened(row.id) as file:
+            with self._staging.open_file(row.id) as file:
                 while (chunk := await _next(chunks, stopped)) is not None:
                     if utcnow() > row.created_at + LAST_END:
                         raise not_found()
@@ -219,7 +221,7 @@ class UploadService:
         return size
 
     async def _check_type(self, row: ResumableUpload) -> None:
-        """What can be no asset is not kept: the rest of it need not come."""
+        """Removes an upload whose first bytes are of no type that assets have, and raises why."""
         try:
             sniff(await self._staging.head(row.id, SNIFF_BYTES))
         except SoundstageError:
@@ -235,18 +237,18 @@ class UploadService:
             await self._remove(row.id)
             raise
         async with self._db.transaction() as session:
-            kept = await Uploads(session).find(row.id)
-            if kept is not None:
-                kept.asset_id = view.id
+            stored = await Uploads(session).find(row.id)
+            if stored is not None:
+                stored.asset_id = view.id
         await self._staging.remove(row.id)
         row.asset_id = view.id
         return _state(row, row.length)
 
     async def _prolong(self, row: ResumableUpload) -> None:
         async with self._db.transaction() as session:
-            kept = await Uploads(session).find(row.id)
-            if kept is not None:
-                row.expires_at = kept.expires_at = min(utcnow() + LIFETIME, kept.created_at + LAST_END)
+            stored = await Uploads(session).find(row.id)
+            if stored is not None:
+                row.expires_at = stored.expires_at = min(utcnow() + LIFETIME, stored.created_at + LAST_END)
 
     async def _remove(self, upload_id: str) -> None:
         await self._staging.remove(upload_id)
@@ -294,10 +296,10 @@ class UploadService:
 async def _next(chunks: AsyncIterator[bytes], stopped: asyncio.Task[bool]) -> bytes | None:
     """The next piece that came; None at the end. A client that falls silent gives its place up."""
 
-    async def taken() -> bytes | None:
+    async def next_chunk() -> bytes | None:
         return await anext(chunks, None)
 
-    coming = asyncio.create_task(taken())
+    coming = asyncio.create_task(next_chunk())
     try:
         await asyncio.wait({coming, stopped}, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done():
@@ -322,7 +324,7 @@ async def _next(chunks: AsyncIterator[bytes], stopped: asyncio.Task[bool]) -> by
 
 
 def _state(row: ResumableUpload, offset: int) -> UploadState:
-    return UploadState(row.id, offset, row.length, row.told, row.asset_id, row.expires_at)
+    return UploadState(row.id, offset, row.length, row.upload_metadata, row.asset_id, row.expires_at)
 
 
 def not_found() -> NotFound:

@@ -51,8 +51,8 @@ class Staging:
         await asyncio.to_thread(self._remove_older, time.time() - seconds)
 
     @contextmanager
-    def opened(self, upload_id: str) -> Iterator[StagingFile]:
-        """To add to its end."""
+    def open_file(self, upload_id: str) -> Iterator[StagingFile]:
+        """Opens the file for appending."""
         with disk_errors(self._folder):
             try:
                 file = FileIO(os.open(self.path(upload_id), os.O_WRONLY | os.O_APPEND), "ab")

@@ -1,4 +1,4 @@
-"""How speech services are named: the same one however its address is written."""
+"""Normalizes addresses of speech services, so that each has one name."""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ class Voices:
         await self._session.flush()
         return voice
 
-    async def find(self, wanted: str) -> ClonedVoice | None:
+    async def find(self, ref: str) -> ClonedVoice | None:
         """By id or by name; removed ones are not found."""
         found = await self._session.scalars(
             select(ClonedVoice).where(
-                (ClonedVoice.id == wanted) | (ClonedVoice.name == wanted),
+                (ClonedVoice.id == ref) | (ClonedVoice.name == ref),
                 ClonedVoice.state != VoiceState.REMOVED,
             )
         )
@@ -37,7 +37,7 @@ class Voices:
         return (await self._session.scalars(query.order_by(ClonedVoice.created_at.desc()))).all()
 
     async def at_service(self, service: str, voice_id: str) -> Sequence[ClonedVoice]:
-        """Those that speak by this name there, the living first. Servers compare names without case."""
+        """Returns voices of this name at a service, active ones first. Servers compare names without case."""
         query = select(ClonedVoice).where(
             ClonedVoice.service == service, func.lower(ClonedVoice.voice_id) == voice_id.lower()
         )
@@ -58,7 +58,7 @@ class Voices:
         return set(found.all())
 
     async def of_person(self, ids: Collection[str], consents: Collection[str]) -> Sequence[ClonedVoice]:
-        """Those with these ids or these consents, removed ones too."""
+        """Returns voices with these ids or these consents, removed ones too."""
         query = select(ClonedVoice).where(ClonedVoice.id.in_(ids) | ClonedVoice.consent_id.in_(consents))
         return (await self._session.scalars(query.order_by(ClonedVoice.id))).all()
 

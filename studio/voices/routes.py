@@ -11,7 +11,7 @@ from policy import Principal
 from soundstage.errors import Forbidden, Invalid
 from studio.assets.upload import Upload
 from studio.bodies import body_schema
-from studio.consents.disclosure import voice_shown_to
+from studio.consents.disclosure import redact_voice
 from studio.guards import CreateVoices, DeleteVoices, ReadVoices
 from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
@@ -104,7 +104,7 @@ async def remove_voice(
 
 
 async def _order(request: Request, studio: Studio, principal: Principal) -> tuple[VoiceLabels, str]:
-    """What is asked for, and the hash of the sample, which is stored when it comes along."""
+    """Returns the request and the hash of the sample, which is stored when it comes along."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         draft = _read(VoiceDraft, await request.body())
@@ -170,5 +170,5 @@ def _read(kind: type[Labels], body: bytes | dict[str, str]) -> Labels:
 
 
 def _shown(principal: Principal, view: VoiceView) -> VoiceView:
-    voice = voice_shown_to(principal, view.voice)
+    voice = redact_voice(principal, view.voice)
     return view.model_copy(update={"voice": voice, "consent": getattr(voice, "consent", view.consent)})

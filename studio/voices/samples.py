@@ -1,4 +1,4 @@
-"""What may be the sample of a voice: a short recording in a format that services take, read by the worker.
+"""Checks samples of voices: a short recording in a format that services take, read by the worker.
 
 The bounds are OpenAI's, and vLLM-Omni's are the same in bytes: 10 MiB and 30 s of MP3, WAV, OGG, AAC, FLAC,
 WebM or MP4 (developers.openai.com/api/docs/guides/custom-voices). A second is too little for any of them.

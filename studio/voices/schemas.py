@@ -18,7 +18,7 @@ CONSENT_FIELDS = ("person", "purpose", "granted_at", "evidence")
 
 
 class VoiceLabels(BaseModel):
-    """What is said of a sample: whose voice, that they agreed, and the words that are spoken in it."""
+    """Labels of a sample: the person, the consent, and the words that are spoken in it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -67,13 +67,13 @@ class VoiceForm(VoiceLabels):
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        given = {name: fields[name] for name in CONSENT_FIELDS if name in fields}
-        rest = {name: value for name, value in fields.items() if name not in given}
-        return rest | ({"consent": given} if given else {})
+        consent = {name: fields[name] for name in CONSENT_FIELDS if name in fields}
+        rest = {name: value for name, value in fields.items() if name not in consent}
+        return rest | ({"consent": consent} if consent else {})
 
 
 class VoiceOrder(VoiceLabels):
-    """What an Idempotency-Key stands for: the labels, and which sound they are of."""
+    """Content that an Idempotency-Key stands for: the labels, and the hash of the sample."""
 
     sample_sha256: str
 

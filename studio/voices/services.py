@@ -1,4 +1,4 @@
-"""Which speech service a sample may go to: one that the operator has set up, as for speaking."""
+"""Chooses the speech service that a sample goes to: one that the operator has set up."""
 
 from __future__ import annotations
 
@@ -46,14 +46,16 @@ class SpeechService:
         )
 
 
-def choose_service(admission: Admission, wanted: str | None, models: dict[str, str]) -> SpeechService:
+def choose_service(admission: Admission, address: str | None, models: dict[str, str]) -> SpeechService:
     """The service at `wanted`, or the only one. `models` by base URL, where a service has several.
 
     Raises `voice.no_service`, `voice.which_service`, and `voice.service_not_allowed`.
     """
     known = [
         SpeechService(kind, url, key, models.get(url, ""))
-        for kind, url, key in sorted(admission.allowed(), key=lambda one: (one[0], one[1], one[2] or ""))
+        for kind, url, key in sorted(
+            admission.operator_services(), key=lambda one: (one[0], one[1], one[2] or "")
+        )
     ]
     if not known:
         raise Conflict(
@@ -62,7 +64,7 @@ def choose_service(admission: Admission, wanted: str | None, models: dict[str, s
             "Set services.tts_openai.base_url to one that has /v1/audio/voices.",
         )
     roots = {one.root for one in known}
-    if wanted is None:
+    if address is None:
         if len(roots) > 1:
             raise Conflict(
                 "voice.which_service",
@@ -70,7 +72,7 @@ def choose_service(admission: Admission, wanted: str | None, models: dict[str, s
                 "Name one as `service`.",
             )
         return known[0]
-    root = root_of(wanted)
+    root = root_of(address)
     for one in known:
         if one.root == root:
             return one

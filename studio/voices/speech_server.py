@@ -80,7 +80,7 @@ class SpeechServer:
         file = (f"{name}.{sample.ending}", sample.content, sample.media_type)
         async with self._client() as client:
             try:
-                answer = await self._asked(client, "POST", "", data=fields, files={"audio_sample": file})
+                answer = await self._request(client, "POST", "", data=fields, files={"audio_sample": file})
             except Unavailable as error:
                 if error.code == "speech.upstream_unreachable":
                     raise
@@ -109,7 +109,7 @@ class SpeechServer:
     async def delete(self, voice_id: str) -> None:
         """One that has gone already is deleted too. Raises `voice.not_deleted` where the service keeps it."""
         async with self._client() as client:
-            answer = await self._asked(client, "DELETE", "/" + quote(voice_id, safe=""))
+            answer = await self._request(client, "DELETE", "/" + quote(voice_id, safe=""))
             # 404 is the answer for a voice that has gone, and of a service that cannot delete any.
             if answer.status in (404, 405, 501) and not await self._is_gone(client, voice_id):
                 raise Unavailable(
@@ -121,7 +121,7 @@ class SpeechServer:
             raise self._refused(answer)
 
     async def _is_gone(self, client: httpx.AsyncClient, voice_id: str) -> bool:
-        listed = await self._asked(client, "GET", "")
+        listed = await self._request(client, "GET", "")
         known = {text.lower() for text in _strings(listed.content)}
         return listed.status == 200 and listed.content is not None and voice_id.lower() not in known
 
@@ -156,7 +156,9 @@ class SpeechServer:
             )
         return key
 
-    async def _asked(self, client: httpx.AsyncClient, method: str, below: str, **content: object) -> _Answer:
+    async def _request(
+        self, client: httpx.AsyncClient, method: str, below: str, **content: object
+    ) -> _Answer:
         try:
             async with client.stream(method, VOICES_PATH + below, **content) as answer:  # type: ignore[arg-type]
                 body = bytearray()
@@ -198,24 +200,24 @@ class SpeechServer:
                 hint,
             )
         reason = self._reason(answer.content)
-        told = f" ({answer.status})" + (f": {reason}" if reason else ".")
+        reported = f" ({answer.status})" + (f": {reason}" if reason else ".")
         if answer.status == 429 or answer.status >= 500:
             return Unavailable(
                 "speech.upstream_failed",
-                f"The speech service at {self.host} failed{told}",
+                f"The speech service at {self.host} failed{reported}",
                 "Try again; look at its log.",
             )
         return Invalid(
             "speech.upstream_rejected",
-            f"The speech service at {self.host} does not take the request{told}",
+            f"The speech service at {self.host} does not take the request{reported}",
             "Check the sample, and whether the service wants a consent recording of its own.",
         )
 
     def _reason(self, content: object) -> str:
         """The service's own words: short, printable, and without the key."""
         found = content if isinstance(content, dict) else {}
-        told = found.get("error", found.get("detail", found.get("message")))
-        text = told.get("message") if isinstance(told, dict) else told
+        reported = found.get("error", found.get("detail", found.get("message")))
+        text = reported.get("message") if isinstance(reported, dict) else reported
         if not isinstance(text, str):
             return ""
         if key := os.environ.get(self.api_key_env or "", "").strip():

@@ -1,4 +1,4 @@
-"""Whether a voice that somebody names is a cloned one of ours, and may speak; asked wherever voices are used.
+"""Checks that a cloned voice of ours may speak; called wherever voices are used.
 
 Whoever knows what a clone is called at its service could ask for it as for any voice. So it is looked up by
 service and name, and what the caller says of it does not count.

@@ -1,4 +1,4 @@
-"""Which events can be told to others, and under which names."""
+"""Events that webhooks can deliver, and their names."""
 
 from __future__ import annotations
 

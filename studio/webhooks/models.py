@@ -12,7 +12,7 @@ from soundstage.database.tenants import TenantOwned
 
 
 class Webhook(TenantOwned, Base):
-    """Who wants to be told what. `seen` is the last event that was turned into deliveries for it."""
+    """A receiver and the kinds of events it gets. `seen` is the last event that it has deliveries of."""
 
     __tablename__ = "webhooks"
 

@@ -57,7 +57,7 @@ class Deliveries:
     async def due(
         self, webhook_id: str, now: datetime, without: Collection[str], limit: int
     ) -> Sequence[str]:
-        """Those of one webhook, the longest due first."""
+        """Returns pending deliveries of one webhook, the longest due first."""
         found = await self._session.scalars(
             select(Delivery.id)
             .where(

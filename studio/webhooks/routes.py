@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Query, status
 
 from policy import Principal, require_permission
 from studio.webhooks.schemas import (
+    CreatedWebhook,
     DeliveryDetail,
     DeliveryLog,
     DeliveryView,
     WebhookChange,
     WebhookDraft,
-    WebhookMade,
     WebhookView,
 )
 from studio.wiring import StudioDep
@@ -33,7 +33,7 @@ async def list_webhooks(studio: StudioDep, _: ReadWebhooks) -> list[WebhookView]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_webhook(draft: WebhookDraft, studio: StudioDep, principal: CreateWebhooks) -> WebhookMade:
+async def create_webhook(draft: WebhookDraft, studio: StudioDep, principal: CreateWebhooks) -> CreatedWebhook:
     """From now on its URL is told what happens. The secret is shown this once."""
     return await studio.outgoing.webhooks.create(draft, created_by=principal.name)
 
@@ -58,7 +58,7 @@ async def delete_webhook(webhook_id: str, studio: StudioDep, _: DeleteWebhooks) 
 
 
 @router.post("/{webhook_id}/rotate")
-async def rotate_secret(webhook_id: str, studio: StudioDep, _: UpdateWebhooks) -> WebhookMade:
+async def rotate_secret(webhook_id: str, studio: StudioDep, _: UpdateWebhooks) -> CreatedWebhook:
     """A new secret, shown this once; for a day the old one signs too."""
     return await studio.outgoing.webhooks.rotate(webhook_id)
 

@@ -19,7 +19,7 @@ class WebhookDraft(BaseModel):
 
 
 class WebhookChange(BaseModel):
-    """What is left out stays as it is."""
+    """Change of a webhook; fields that are left out stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class WebhookView(BaseModel):
     created_at: datetime
 
 
-class WebhookMade(WebhookView):
+class CreatedWebhook(WebhookView):
     """With the secret, which is shown this once and never again."""
 
     secret: str

@@ -27,7 +27,7 @@ PAGE = 500
 # A receiver that is slow to answer keeps only so many of us waiting, and never the others.
 PER_WEBHOOK = 2
 # Enough to see in the log what a receiver complains of.
-KEPT_ANSWER_BYTES = 500
+ANSWER_BYTES = 500
 GONE = 410
 MINUTE, HOUR = 60.0, 3600.0
 # The waits that the specification recommends: about three days in all.
@@ -97,7 +97,7 @@ class WebhookSender:
             headers,
             destinations=options.destinations,
             timeout_s=options.timeout_s,
-            answer_bytes=KEPT_ANSWER_BYTES if options.answer_bodies else 0,
+            answer_bytes=ANSWER_BYTES if options.answer_bodies else 0,
         )
 
     async def _fan_out(self) -> bool:
@@ -115,16 +115,16 @@ class WebhookSender:
         page = await self._events.read(None, max(start, self._read_to), PAGE)
         if not page:
             return False
-        told = [(event, kind) for event in page if (kind := kind_of(event)) is not None]
-        if told or len(page) == PAGE:
-            await self._deliver(told, page[-1].id)
+        deliverable = [(event, kind) for event in page if (kind := kind_of(event)) is not None]
+        if deliverable or len(page) == PAGE:
+            await self._deliver(deliverable, page[-1].id)
         self._read_to = page[-1].id
         return len(page) == PAGE
 
-    async def _deliver(self, told: Sequence[tuple[Event, str]], last: int) -> None:
+    async def _deliver(self, deliverable: Sequence[tuple[Event, str]], last: int) -> None:
         async with self._db.transaction() as session:
             for webhook in await Webhooks(session).active():
-                for event, kind in told:
+                for event, kind in deliverable:
                     if tenant_of(event.data) != webhook.tenant:
                         continue
                     if event.id > webhook.seen and (not webhook.kinds or kind in webhook.kinds):
@@ -188,6 +188,6 @@ class WebhookSender:
         delivery.state = move(DeliveryState(delivery.state), state)
         delivery.ended_at = utcnow()
 
-    def _wait(self, tries: int, asked_s: float | None) -> timedelta:
+    def _wait(self, tries: int, requested_s: float | None) -> timedelta:
         planned = self._options.waits_s[tries - 1] * jitter(JITTER)
-        return timedelta(seconds=max(planned, min(asked_s or 0.0, LONGEST_RETRY_AFTER_S)))
+        return timedelta(seconds=max(planned, min(requested_s or 0.0, LONGEST_RETRY_AFTER_S)))

@@ -18,13 +18,13 @@ from studio.webhooks.kinds import TEST, WebhookKind
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.repository import Deliveries, Webhooks
 from studio.webhooks.schemas import (
+    CreatedWebhook,
     DeliveryDetail,
     DeliveryLog,
     DeliveryView,
     TryView,
     WebhookChange,
     WebhookDraft,
-    WebhookMade,
     WebhookView,
 )
 from studio.webhooks.signing import new_secret
@@ -50,7 +50,7 @@ class WebhookService:
         async with self.db.session() as session:
             return _view_of(await _webhook_of(session, webhook_id))
 
-    async def create(self, draft: WebhookDraft, *, created_by: str) -> WebhookMade:
+    async def create(self, draft: WebhookDraft, *, created_by: str) -> CreatedWebhook:
         """It is told of what happens from now on. The secret is in the answer and nowhere else, ever."""
         await resolve(draft.url, self.destinations)
         secret = new_secret()
@@ -66,7 +66,7 @@ class WebhookService:
                 created_by=created_by,
             )
             await Webhooks(session).add(row)
-            return WebhookMade(**_view_of(row).model_dump(), secret=secret)
+            return CreatedWebhook(**_view_of(row).model_dump(), secret=secret)
 
     async def change(self, webhook_id: str, change: WebhookChange) -> WebhookView:
         """Switched on again it is told of what happens from then on, and deliveries that waited go out."""
@@ -86,7 +86,7 @@ class WebhookService:
         self.wake()
         return view
 
-    async def rotate(self, webhook_id: str) -> WebhookMade:
+    async def rotate(self, webhook_id: str) -> CreatedWebhook:
         """A new secret; the old one signs too for a day, so that the receiver can change over in peace."""
         secret = new_secret()
         sealed = self.sealer.seal(secret)
@@ -94,7 +94,7 @@ class WebhookService:
             row = await _webhook_of(session, webhook_id)
             row.old_secret_sealed, row.old_secret_until = row.secret_sealed, utcnow() + OLD_SECRET_SIGNS_FOR
             row.secret_sealed = sealed
-            return WebhookMade(**_view_of(row).model_dump(), secret=secret)
+            return CreatedWebhook(**_view_of(row).model_dump(), secret=secret)
 
     async def delete(self, webhook_id: str) -> None:
         """With its log; what was not delivered yet is not delivered any more."""

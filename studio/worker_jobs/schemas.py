@@ -24,7 +24,7 @@ OUTPUTS = {"poster": "thumbnail"}
 
 
 class JobOrder(BaseModel):
-    """What else a queue adds beside `input` is no error."""
+    """A job as the queue sends it; unknown fields beside `input` are no error."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -73,7 +73,7 @@ class WorkerJobService:
             job = read_job({"input": order})
             job.canvas  # noqa: B018 - a size that no video has is refused before anything is fetched
         except JobRefused as refused:
-            raise _told(refused) from refused
+            raise _as_invalid(refused) from refused
         self._check_rights(job, principal)
         consent = await self._face_consent(job)
         fetched: list[AssetView] = []
@@ -94,11 +94,11 @@ class WorkerJobService:
     async def _fetch(self, job: WorkerJob, tenant: str, fetched: list[AssetView]) -> None:
         """The picture first. What has been fetched is in `fetched` also where a later file fails."""
         named = ((job.image_url, "image_url"), (job.audio_url, "audio_url"))
-        wanted = [(url, what) for url, what in named if url is not None]
-        if not wanted:
+        downloads = [(url, what) for url, what in named if url is not None]
+        if not downloads:
             return
         with self.slots.take(tenant):
-            for url, what in wanted:
+            for url, what in downloads:
                 fetched.append(await self.fetcher.fetch(url, what))
 
     def _check_rights(self, job: WorkerJob, principal: Principal) -> None:
@@ -130,7 +130,7 @@ class WorkerJobService:
             named = Consent(id=consent.id, person="-", granted_at="-", purpose="-")
             spec = spec_of_job(job, Presenter(), face_of(ref, family, named), sound)
         except JobRefused as refused:
-            raise _told(refused) from refused
+            raise _as_invalid(refused) from refused
         if isinstance(spec, LipsyncSpec):
             return RenderRequest(lipsync=spec, title=job.title)
         return RenderRequest(spec=spec)
@@ -162,10 +162,10 @@ class WorkerJobService:
         return None if job.consent is None else FaceConsent(new_id("cns"), _draft_of(job.consent))
 
 
-def _draft_of(given: JobConsent) -> ConsentDraft:
+def _draft_of(consent: JobConsent) -> ConsentDraft:
     try:
         return ConsentDraft.model_validate(
-            {"person": given.person, "purpose": given.purpose, "granted_at": given.granted_at}
+            {"person": consent.person, "purpose": consent.purpose, "granted_at": consent.granted_at}
         )
     except ValidationError as error:
         raise Invalid(
@@ -187,5 +187,5 @@ def _ref(asset: AssetView, what: str, families: tuple[str, ...]) -> MediaRef:
     return MediaRef(sha256=asset.sha256, media_type=asset.media_type, name=asset.name or None)
 
 
-def _told(refused: JobRefused) -> Invalid:
+def _as_invalid(refused: JobRefused) -> Invalid:
     return Invalid(refused.code, refused.message, refused.hint)

@@ -1,4 +1,4 @@
-"""How many jobs may fetch files at a time; each holds a connection and room on the disk meanwhile."""
+"""Limits how many jobs fetch files at a time; each takes a connection and room on the disk."""
 
 from __future__ import annotations
 

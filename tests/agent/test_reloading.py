@@ -82,8 +82,8 @@ async def test_a_name_that_nobody_has_is_told(services: Services) -> None:
 
 
 async def test_another_tenants_file_is_not_there(services: Services) -> None:
-    services.studio.library.made.mkdir(parents=True, exist_ok=True)
-    (services.studio.library.made / "ada.yaml").write_text(
+    services.studio.library.user_folder.mkdir(parents=True, exist_ok=True)
+    (services.studio.library.user_folder / "ada.yaml").write_text(
         "id: ada\nname: Ada\nface: {kind: rig, character: nova}\n"
     )
     assert "1 file read" in await Conversing(services, EDITOR).told("Reload the persona Ada")

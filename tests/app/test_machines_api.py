@@ -126,7 +126,9 @@ def test_a_field_that_the_api_rejects_is_an_argument_at_the_prompt(monkeypatch: 
 
     monkeypatch.setattr(client_module, "machines_api", api)
     with pytest.raises(Invalid) as caught:
-        machine_calls.call_machines(Invocation(None, as_json=False), lambda client: client.get("/api/announcements"))
+        machine_calls.call_machines(
+            Invocation(None, as_json=False), lambda client: client.get("/api/announcements")
+        )
     assert caught.value.code == "arguments.invalid"
     assert "secret: it needs at least 16" in caught.value.message and "body." not in caught.value.message
     assert "--help" in caught.value.hint

@@ -63,10 +63,10 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def db(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
-    made = Database(database_url)
-    await create_tables(made)
-    yield made
-    await made.close()
+    created = Database(database_url)
+    await create_tables(created)
+    yield created
+    await created.close()
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def blobs(settings: Settings) -> BlobStore:
 
 @pytest.fixture
 async def scheduler(settings: Settings, blobs: BlobStore) -> AsyncIterator[LocalScheduler]:
-    made = LocalScheduler(
+    created = LocalScheduler(
         blobs,
         LocalOptions(
             command=(sys.executable, "-I", "-S", str(STAND_IN)),
@@ -91,8 +91,8 @@ async def scheduler(settings: Settings, blobs: BlobStore) -> AsyncIterator[Local
             grace_s=1.0,
         ),
     )
-    yield made
-    await made.close()
+    yield created
+    await created.close()
 
 
 @pytest.fixture
@@ -100,9 +100,9 @@ async def studio_rooms(
     settings: Settings, db: Database, events: EventStore, blobs: BlobStore, scheduler: LocalScheduler
 ) -> AsyncIterator[Studio]:
     """The services; nobody drives renders."""
-    made = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
-    yield made
-    await made.dispatcher.close()
+    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    yield created
+    await created.dispatcher.close()
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ async def client(
     headers = await log_in_locally(policy)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8000", headers=headers
-    ) as made:
-        yield made
+    ) as created:
+        yield created
 
 
 DOCS = {"/docs": "no secret", "/docs/oauth2-redirect": "no secret", "/redoc": "no secret"}
@@ -146,7 +146,7 @@ def ask() -> Callable[..., RenderRequest]:
 
 
 @pytest.fixture
-def made() -> Callable[..., Awaitable[RenderView]]:
+def render_to_end() -> Callable[..., Awaitable[RenderView]]:
     """Asks for a video and waits for its end."""
 
     async def make(rooms: Studio, script: str = "hello", **more: Any) -> RenderView:

@@ -19,8 +19,8 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(64)
 async def upload(client: Any, content: bytes = PNG, **fields: str) -> dict[str, Any]:
     answer = await client.post("/api/assets", params={"name": "p", **fields}, content=content)
     assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    find: dict[str, Any] = answer.json()
+    return find
 
 
 async def test_tags_are_given_changed_counted_and_filter_the_list(client: Any) -> None:
@@ -30,16 +30,16 @@ async def test_tags_are_given_changed_counted_and_filter_the_list(client: Any) -
     logo = form.json()
     await upload(client, PNG + b"3")
 
-    async def found(query: str) -> list[str]:
+    async def find(query: str) -> list[str]:
         answer = await client.get(f"/api/assets?{query}")
         assert answer.headers["X-Total-Count"] == str(len(answer.json())), answer.text
         return [one["id"] for one in answer.json()]
 
-    assert await found("tag=sea") == [logo["id"], sea["id"]]
-    assert await found("tag=SEA&tag=blue+water") == [sea["id"]]
-    assert await found("tag=se") == await found("tag=%25") == []
+    assert await find("tag=sea") == [logo["id"], sea["id"]]
+    assert await find("tag=SEA&tag=blue+water") == [sea["id"]]
+    assert await find("tag=se") == await find("tag=%25") == []
     changed = await client.patch(f"/api/assets/{sea['id']}", json={"tags": ["sea", "beach"]})
-    assert changed.json()["tags"] == ["beach", "sea"] and await found("tag=blue+water") == []
+    assert changed.json()["tags"] == ["beach", "sea"] and await find("tag=blue+water") == []
     renamed = await client.patch(f"/api/assets/{sea['id']}", json={"name": "n"})
     assert renamed.json()["tags"] == ["beach", "sea"], "what is not named stays"
     counted = (await client.get("/api/assets/tags")).json()
@@ -78,9 +78,11 @@ async def test_it_tells_which_projects_renders_and_personas_use_it(client: Any, 
         f"/api/projects/{project['slug']}/scenes", json={"script": "Hi", "background": background}
     )
     assert scene.status_code == 201, scene.text
-    asked = await client.post("/api/renders", json={"script": "Hi", "background": background, "title": "Sea"})
-    assert asked.status_code == 202, asked.text
-    made = await rooms.renders.wait(asked.json()["id"])
+    requests = await client.post(
+        "/api/renders", json={"script": "Hi", "background": background, "title": "Sea"}
+    )
+    assert requests.status_code == 202, requests.text
+    created = await rooms.renders.wait(requests.json()["id"])
     async with db.transaction() as session:
         await References(session).hold("persona:ada", "image", asset["sha256"], 1)
     uses = (await client.get(at)).json()
@@ -93,9 +95,9 @@ async def test_it_tells_which_projects_renders_and_personas_use_it(client: Any, 
             "versions": 0,
         }
     ]
-    assert [(one["id"], one["title"]) for one in uses["renders"]] == [(made.id, "Sea")]
+    assert [(one["id"], one["title"]) for one in uses["renders"]] == [(created.id, "Sea")]
     assert uses["renders_total"] == 1 and uses["personas"] == ["ada"]
-    film = await client.post("/api/assets", json={"sha256": made.output("video").sha256})
+    film = await client.post("/api/assets", json={"sha256": created.output("video").sha256})
     of_film = (await client.get(f"/api/assets/{film.json()['id']}/used-in")).json()
     assert of_film["renders"] == [], "who has made it does not use it"
 

@@ -79,9 +79,9 @@ def test_anything_else_is_refused(head: bytes) -> None:
 
 async def test_a_form_upload_becomes_an_asset_of_the_kind_of_its_bytes(client: Any) -> None:
     files = {"file": ("C:\\Users\\me\\../photo.exe", JPEG, "application/x-msdownload")}
-    made = await client.post("/api/assets", files=files)
-    assert made.status_code == 201, made.text
-    asset = made.json()
+    created = await client.post("/api/assets", files=files)
+    assert created.status_code == 201, created.text
+    asset = created.json()
     assert (asset["kind"], asset["media_type"], asset["bytes"]) == ("image", "image/jpeg", len(JPEG))
     assert asset["name"] == "photo.exe"
     digits = asset["sha256"].removeprefix("sha256:")
@@ -103,16 +103,16 @@ async def test_metadata_that_no_answer_could_show_is_refused_at_every_door(
     client: Any, metadata: str
 ) -> None:
     json_body = {"Content-Type": "application/json"}
-    kept = (await client.post("/api/assets", content=JPEG)).json()
-    told = base64.b64encode(metadata.encode()).decode()
-    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": f"metadata {told}"}
+    remaining = (await client.post("/api/assets", content=JPEG)).json()
+    reported = base64.b64encode(metadata.encode()).decode()
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": f"metadata {reported}"}
     change = f'{{"metadata": {metadata}}}'
-    draft = f'{{"sha256": "{kept["sha256"]}", "metadata": {metadata}}}'
+    draft = f'{{"sha256": "{remaining["sha256"]}", "metadata": {metadata}}}'
     answers = [
         await client.post("/api/assets", files={"file": ("a.jpg", JPEG)}, data={"metadata": metadata}),
         await client.post("/api/assets", params={"metadata": metadata}, content=JPEG),
         await client.post("/api/assets", content=draft, headers=json_body),
-        await client.patch(f"/api/assets/{kept['id']}", content=change, headers=json_body),
+        await client.patch(f"/api/assets/{remaining['id']}", content=change, headers=json_body),
         await client.post("/api/uploads", headers=tus),
     ]
     assert [one.status_code for one in answers] == [422] * 5
@@ -124,9 +124,9 @@ async def test_metadata_that_no_answer_could_show_is_refused_at_every_door(
 
 
 async def test_metadata_from_before_it_was_checked_breaks_no_list(client: Any, db: Any) -> None:
-    kept = (await client.post("/api/assets", content=JPEG)).json()
+    remaining = (await client.post("/api/assets", content=JPEG)).json()
     async with db.transaction() as session:
-        (await session.get(Asset, kept["id"])).details = {"a": "\ud800"}
+        (await session.get(Asset, remaining["id"])).details = {"a": "\ud800"}
     [shown] = (await client.get("/api/assets")).json()
     assert shown["metadata"] == {"a": "\N{REPLACEMENT CHARACTER}"}
 
@@ -147,10 +147,10 @@ async def test_labels_may_stand_before_or_after_the_file(client: Any) -> None:
         b'--x\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{"take": 3}\r\n'
         b'--x\r\nContent-Disposition: form-data; name="duration_ms"\r\n\r\n1500\r\n--x--\r\n'
     )
-    made = await client.post(
+    created = await client.post(
         "/api/assets", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"}
     )
-    asset = made.json()
+    asset = created.json()
     assert (asset["kind"], asset["duration_ms"], asset["metadata"]) == ("tts_audio", 1500, {"take": 3})
     assert asset["project_id"] == project["id"]
     assert [one["id"] for one in (await client.get("/api/assets?project=p&kind=tts_audio")).json()] == [
@@ -159,13 +159,13 @@ async def test_labels_may_stand_before_or_after_the_file(client: Any) -> None:
 
 
 async def test_a_raw_body_is_taken_too(client: Any) -> None:
-    made = await client.post(
+    created = await client.post(
         "/api/assets?name=clip.mp4&kind=screen_capture", content=MP4, headers={"Content-Type": "video/mp4"}
     )
-    assert (made.json()["kind"], made.json()["name"]) == ("screen_capture", "clip.mp4")
+    assert (created.json()["kind"], created.json()["name"]) == ("screen_capture", "clip.mp4")
 
 
-def stored(settings: Any) -> list[Path]:
+def store(settings: Any) -> list[Path]:
     found = Path(settings.blobs_url).rglob("*")
     return [path for path in found if path.is_file() and path.name != "lock"]
 
@@ -181,15 +181,15 @@ async def test_a_file_over_the_limit_is_refused_while_it_comes_and_nothing_is_ke
 ) -> None:
     answer = await client.post("/api/assets", content=endless(), headers={"Content-Type": "image/jpeg"})
     assert answer.status_code == 413, answer.text
-    said = await client.post("/api/assets", files={"file": ("a.jpg", JPEG + bytes(3 << 20))})
-    assert said.status_code == 413
-    assert stored(settings) == []
+    text = await client.post("/api/assets", files={"file": ("a.jpg", JPEG + bytes(3 << 20))})
+    assert text.status_code == 413
+    assert store(settings) == []
 
 
 async def test_the_service_itself_counts_what_comes(studio_rooms: Any, settings: Any) -> None:
     with pytest.raises(TooLarge) as caught:
         await studio_rooms.assets.upload(endless(), AssetLabels())
-    assert caught.value.hint and stored(settings) == []
+    assert caught.value.hint and store(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_what_is_no_media_is_refused_and_not_kept(
         await client.post("/api/assets", content=content, headers={"Content-Type": "image/jpeg"}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert stored(settings) == []
+    assert store(settings) == []
 
 
 async def test_broken_forms_are_refused_with_a_sentence(client: Any) -> None:
@@ -259,8 +259,8 @@ async def test_labels_change_and_the_asset_can_be_deleted(client: Any) -> None:
 
 async def test_a_stored_blob_becomes_an_asset_by_its_hash(client: Any, blobs: Any) -> None:
     brought = (await client.post("/api/assets?name=a.mp4", content=MP4)).json()
-    made = await client.post("/api/assets", json={"sha256": brought["sha256"], "kind": "composited_scene"})
-    assert (made.status_code, made.json()["media_type"]) == (201, "video/mp4")
+    created = await client.post("/api/assets", json={"sha256": brought["sha256"], "kind": "composited_scene"})
+    assert (created.status_code, created.json()["media_type"]) == (201, "video/mp4")
     # What is stored for something else is not there for whoever knows its hash.
     unseen = await blobs.put_bytes(MP4 + b"of somebody")
     answers = [

@@ -36,12 +36,12 @@ async def studio_rooms(
     scheduler: LocalScheduler,
     audit: AuditLog,
 ) -> AsyncIterator[Studio]:
-    made = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
-    yield made
-    await made.dispatcher.close()
+    created = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
+    yield created
+    await created.dispatcher.close()
 
 
-async def ended(events: EventStore, render_id: str) -> None:
+async def run_to_end(events: EventStore, render_id: str) -> None:
     async with aclosing(events.follow(f"render:{render_id}")) as followed:
         async for event in followed:
             if event.kind == "render.state" and event.data["state"] in TERMINAL:
@@ -53,12 +53,12 @@ async def test_a_story_ends_with_the_files_or_with_why_there_are_none(
     rooms: Studio, events: EventStore, audit: AuditLog, script: str, kind: str
 ) -> None:
     with trace() as one:
-        made = await rooms.renders.create(
+        created = await rooms.renders.create(
             RenderRequest(script=script, canvas=Canvas(width=320, height=180, fps=25)), requested_by="Ada"
         )
-    await ended(events, made.id)
-    (line,) = (await audit.trail(made.id)).lines
-    view = await rooms.renders.get(made.id)
+    await run_to_end(events, created.id)
+    (line,) = (await audit.trail(created.id)).lines
+    view = await rooms.renders.get(created.id)
     assert (line.kind, line.trace_id, line.data["state"]) == (kind, one, view.state)
     if kind == "artefact.made":
         assert line.data["files"] and all(sha.startswith("sha256:") for sha in line.data["files"].values())
@@ -73,7 +73,7 @@ async def test_an_audit_trail_tells_that_the_video_was_deleted(
     canvas = Canvas(width=320, height=180, fps=25)
     with trace() as one:
         view = await rooms.renders.create(RenderRequest(script="hello", canvas=canvas), requested_by="Ada")
-    await ended(events, view.id)
+    await run_to_end(events, view.id)
     await rooms.renders.delete(view.id)
     lines = (await audit.trail(view.id)).lines
     assert [line.kind for line in lines] == ["artefact.made", "render.deleted"]

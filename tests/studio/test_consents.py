@@ -23,7 +23,7 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 DRAFT = ConsentDraft(person="Grace H.", purpose="course videos", granted_at=date(2026, 1, 5))
 
 
-async def uploaded(rooms: Any, content: bytes, name: str) -> Any:
+async def upload_asset(rooms: Any, content: bytes, name: str) -> Any:
     async def chunks() -> Any:
         yield content
 
@@ -31,7 +31,7 @@ async def uploaded(rooms: Any, content: bytes, name: str) -> Any:
 
 
 async def picture(rooms: Any) -> Any:
-    return await uploaded(rooms, JPEG, "photo.jpg")
+    return await upload_asset(rooms, JPEG, "photo.jpg")
 
 
 def photo_spec(sha256: str, consent: dict[str, Any] | None) -> RenderSpec:
@@ -68,9 +68,9 @@ async def test_a_revoked_consent_allows_nothing_new(studio_rooms: Any) -> None:
     photo = await picture(studio_rooms)
     consent = await studio_rooms.consents.record(DRAFT)
     assert (await studio_rooms.consents.revoke(consent.id)).revoked_at is not None
-    given = {"id": consent.id, "person": "Grace H.", "granted_at": "2026", "purpose": "x"}
+    value = {"id": consent.id, "person": "Grace H.", "granted_at": "2026", "purpose": "x"}
     with pytest.raises(Forbidden) as caught:
-        await studio_rooms.renders.create(RenderRequest(spec=photo_spec(photo.sha256, given)))
+        await studio_rooms.renders.create(RenderRequest(spec=photo_spec(photo.sha256, value)))
     assert caught.value.code == "consent.revoked"
 
 
@@ -78,13 +78,13 @@ async def test_a_lip_sync_of_a_video_with_consent_is_one_task_with_a_named_file(
     rooms: Any, settings: Any
 ) -> None:
     consent = await rooms.consents.record(DRAFT)
-    clip = await uploaded(rooms, b"\x00\x00\x00\x18ftypisom clip", "clip.mp4")
-    sound = await uploaded(rooms, b"RIFF\x24\x00\x00\x00WAVEfmt sound", "sound.wav")
-    given = {"id": consent.id, "person": "-", "granted_at": "-", "purpose": "-"}
-    spec = {"face": {"video": {"sha256": clip.sha256}, "consent": given}, "audio": {"sha256": sound.sha256}}
+    clip = await upload_asset(rooms, b"\x00\x00\x00\x18ftypisom clip", "clip.mp4")
+    sound = await upload_asset(rooms, b"RIFF\x24\x00\x00\x00WAVEfmt sound", "sound.wav")
+    value = {"id": consent.id, "person": "-", "granted_at": "-", "purpose": "-"}
+    spec = {"face": {"video": {"sha256": clip.sha256}, "consent": value}, "audio": {"sha256": sound.sha256}}
     request = RenderRequest(lipsync=LipsyncSpec.model_validate(spec), title="Dubbed")
-    asked = await rooms.renders.create(request)
-    view = await rooms.renders.wait(asked.id)
+    requests = await rooms.renders.create(request)
+    view = await rooms.renders.wait(requests.id)
     assert (view.kind, view.state, view.title) == ("lipsync", RenderState.DONE, "Dubbed")
     assert view.out_files == [f"dubbed-{view.id[-6:]}.mp4"]
     detail = await rooms.renders.detail(view.id)
@@ -95,8 +95,8 @@ async def test_a_lip_sync_of_a_video_with_consent_is_one_task_with_a_named_file(
 async def test_a_consent_taken_back_while_the_render_waits_stops_it(studio_rooms: Any) -> None:
     photo = await picture(studio_rooms)
     consent = await studio_rooms.consents.record(DRAFT)
-    given = {"id": consent.id, "person": "Grace H.", "granted_at": "2026", "purpose": "x"}
-    view = await studio_rooms.renders.create(RenderRequest(spec=photo_spec(photo.sha256, given)))
+    value = {"id": consent.id, "person": "Grace H.", "granted_at": "2026", "purpose": "x"}
+    view = await studio_rooms.renders.create(RenderRequest(spec=photo_spec(photo.sha256, value)))
     await studio_rooms.consents.revoke(consent.id)
     await studio_rooms.dispatcher.start()
     ended = await studio_rooms.renders.wait(view.id)
@@ -146,15 +146,15 @@ async def test_consent_cannot_come_from_the_future_and_dates_mean_utc(studio_roo
     late = DRAFT.model_copy(update={"granted_at": datetime.now(UTC) + timedelta(days=2)})
     with pytest.raises(Invalid, match="future"):
         await studio_rooms.consents.record(late)
-    made = await studio_rooms.consents.record(DRAFT)
-    assert made.granted_at == datetime(2026, 1, 5, tzinfo=UTC)
-    assert (await studio_rooms.consents.list())[0].id == made.id
+    created = await studio_rooms.consents.record(DRAFT)
+    assert created.granted_at == datetime(2026, 1, 5, tzinfo=UTC)
+    assert (await studio_rooms.consents.list())[0].id == created.id
 
 
 async def test_evidence_is_held_with_the_consent(studio_rooms: Any) -> None:
     sheet = await picture(studio_rooms)
-    made = await studio_rooms.consents.record(DRAFT.model_copy(update={"evidence": sheet.id}))
-    assert made.evidence_sha256 == sheet.sha256
+    created = await studio_rooms.consents.record(DRAFT.model_copy(update={"evidence": sheet.id}))
+    assert created.evidence_sha256 == sheet.sha256
     with pytest.raises(NotFound):
         await studio_rooms.consents.record(DRAFT.model_copy(update={"evidence": "ast_none"}))
     with pytest.raises(NotFound):

@@ -31,14 +31,14 @@ async def rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterato
     command = (sys.executable, "-I", "-S", str(STAND_IN))
     options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings), 1, grace_s=1.0)
     scheduler = MeasuredScheduler(LocalScheduler(blobs, options), blobs, times)
-    made = build_studio(settings, db, events, blobs, scheduler, times, worker_version="1.0")
-    await made.dispatcher.start()
-    yield made
-    await made.dispatcher.close()
+    created = build_studio(settings, db, events, blobs, scheduler, times, worker_version="1.0")
+    await created.dispatcher.start()
+    yield created
+    await created.dispatcher.close()
     await scheduler.close()
 
 
-def wanted(in_s: float, *scripts: str) -> RenderRequest:
+def request_in(in_s: float, *scripts: str) -> RenderRequest:
     scenes = [{"id": f"s{number}", "script": script} for number, script in enumerate(scripts)]
     spec = RenderSpec.model_validate({"canvas": {"width": 320, "height": 180}, "scenes": scenes})
     return RenderRequest(spec=spec, ready_by=datetime.now(UTC) + timedelta(seconds=in_s))
@@ -53,30 +53,30 @@ async def forecast(rooms: Any, render_id: str) -> Any:
 
 
 async def test_nobody_knows_before_anything_of_the_kind_has_ended(rooms: Any, events: Any) -> None:
-    view = await rooms.renders.create(wanted(3600, "!slow 4"))
+    view = await rooms.renders.create(request_in(3600, "!slow 4"))
     assert view.ready_by is not None
     found = await forecast(rooms, view.id)
     assert found.verdict == "unknown" and "2 steps have never run here" in found.sentence
     assert found.sentence in await rooms.renders.explain(view.id)
-    told = [event for event in await events.read(stream_of(view.id)) if event.kind == "render.forecast"]
-    assert told[0].data["verdict"] == "unknown"
+    reported = [event for event in await events.read(stream_of(view.id)) if event.kind == "render.forecast"]
+    assert reported[0].data["verdict"] == "unknown"
 
 
 async def test_what_was_measured_tells_whether_it_can_be_ready(rooms: Any, db: Any) -> None:
     words = "and it goes on for a while"
-    first = await rooms.renders.create(RenderRequest(spec=wanted(0, f"!slow 3\n{words}").spec))
+    first = await rooms.renders.create(RenderRequest(spec=request_in(0, f"!slow 3\n{words}").spec))
     assert (await rooms.renders.wait(first.id)).state == "done"
     after_a_restart = RunTimes(db)
     await after_a_restart.load()
     known = after_a_restart.estimate("segment", RIG, 1.0)
     assert known is not None and known.likely_s > 0
 
-    easy = await rooms.renders.create(wanted(3600, f"!slow 3\n{words}, easily"))
+    easy = await rooms.renders.create(request_in(3600, f"!slow 3\n{words}, easily"))
     assert (await forecast(rooms, easy.id)).verdict == "yes"
-    hard = await rooms.renders.create(wanted(1, *(f"!slow 3\n{words}, {name}" for name in "abc")))
-    said = await forecast(rooms, hard.id)
-    assert said.verdict == "no" and said.sentence.startswith("cannot be ready by ")
-    assert said.likely_at > hard.ready_by
+    hard = await rooms.renders.create(request_in(1, *(f"!slow 3\n{words}, {name}" for name in "abc")))
+    text = await forecast(rooms, hard.id)
+    assert text.verdict == "no" and text.sentence.startswith("cannot be ready by ")
+    assert text.likely_at > hard.ready_by
     await rooms.renders.cancel(hard.id)
     await rooms.renders.wait(hard.id)
 

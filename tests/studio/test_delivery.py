@@ -21,11 +21,11 @@ ROLES = ("video", "vtt", "srt", "poster", "provenance")
 
 @pytest.fixture
 def sources(tmp_path: Path) -> dict[str, Path]:
-    made = {}
+    created = {}
     for name in ("film.mp4", "film.vtt"):
-        made[name] = tmp_path / f"source of {name}"
-        made[name].write_bytes(name.encode())
-    return made
+        created[name] = tmp_path / f"source of {name}"
+        created[name].write_bytes(name.encode())
+    return created
 
 
 def names(folder: Path) -> list[str]:
@@ -33,9 +33,9 @@ def names(folder: Path) -> list[str]:
 
 
 def test_names_come_from_the_title_and_the_end_of_the_id() -> None:
-    made = file_names("Größe & Maß: Teil 1/2", "rnd_0123456789abcdef", ROLES)
-    assert made["video"] == "groe-ma-teil-1-2-abcdef.mp4" or made["video"].endswith("-abcdef.mp4")
-    assert made["provenance"].endswith(".provenance.json")
+    created = file_names("Größe & Maß: Teil 1/2", "rnd_0123456789abcdef", ROLES)
+    assert created["video"] == "groe-ma-teil-1-2-abcdef.mp4" or created["video"].endswith("-abcdef.mp4")
+    assert created["provenance"].endswith(".provenance.json")
     assert file_names("🎬", "rnd_0123456789abcdef", ("video",)) == {"video": "video-abcdef.mp4"}
     assert file_names("x" * 300, "rnd_abcdef", ("video",))["video"] == "x" * 60 + "-abcdef.mp4"
 
@@ -64,11 +64,11 @@ def test_what_an_earlier_try_left_is_replaced(sources: dict[str, Path], tmp_path
 
 
 def test_free_names_avoid_foreign_files_and_know_our_own(tmp_path: Path) -> None:
-    wanted = {"video": "film.mp4", "vtt": "film.vtt"}
-    assert free_names(wanted, tmp_path / "not there yet") == wanted
+    expected = {"video": "film.mp4", "vtt": "film.vtt"}
+    assert free_names(expected, tmp_path / "not there yet") == expected
     (tmp_path / "film.mp4").touch()
-    assert free_names(wanted, tmp_path) == {"video": "film-2.mp4", "vtt": "film.vtt"}
-    assert free_names(wanted, tmp_path, frozenset({"film.mp4"})) == wanted
+    assert free_names(expected, tmp_path) == {"video": "film-2.mp4", "vtt": "film.vtt"}
+    assert free_names(expected, tmp_path, frozenset({"film.mp4"})) == expected
 
 
 async def test_what_a_killed_delivery_left_goes_when_the_render_is_then_cancelled(
@@ -164,12 +164,12 @@ def test_on_a_full_disk_nothing_partial_is_left(
 
 @pytest.mark.root
 async def test_a_render_that_finds_the_disk_full_fails_clearly_and_succeeds_when_there_is_room(
-    tiny_out: Path, rooms: Any, made: Any
+    tiny_out: Path, rooms: Any, render_to_end: Any
 ) -> None:
     filler = tiny_out / "holiday.mp4"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(100_000))
-    view = await made(rooms, "hello")
+    view = await render_to_end(rooms, "hello")
     assert (view.state, view.error.code) == (RenderState.FAILED, "disk.full")
     assert view.error.hint and view.out_files == [] and names(tiny_out) == ["holiday.mp4"]
     filler.unlink()

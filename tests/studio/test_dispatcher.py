@@ -75,16 +75,16 @@ async def test_after_kill_9_only_the_missing_segments_are_made(
     server.kill()
     await server.wait()
     assert (await studio_rooms.renders.get(view.id)).state is RenderState.RUNNING
-    told = await studio_rooms.events.read(stream_of(view.id))
-    kept = [event.data["scene"] for event in told if event.kind == "render.segment"]
-    assert len(kept) == 1
+    reported = await studio_rooms.events.read(stream_of(view.id))
+    stored = [event.data["scene"] for event in reported if event.kind == "render.segment"]
+    assert len(stored) == 1
     await studio_rooms.dispatcher.start()
     ended = await studio_rooms.renders.wait(view.id)
     assert ended.state is RenderState.DONE and ended.attempt == 1
     detail = await studio_rooms.renders.detail(view.id)
     # Which of the two was first depends on how busy the machine is; that one alone is not made again.
     assert {segment.scene_id: segment.attempts for segment in detail.segments} == {
-        segment.scene_id: 1 if segment.scene_id in kept else 2 for segment in detail.segments
+        segment.scene_id: 1 if segment.scene_id in stored else 2 for segment in detail.segments
     }
     assert orphans.find_processes(record) == []
     whys = [event.data.get("why") for event in await studio_rooms.events.read(stream_of(view.id))]

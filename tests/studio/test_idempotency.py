@@ -127,15 +127,15 @@ async def test_a_request_that_failed_may_be_sent_again_with_its_key(
     full = await client.post("/api/renders", json=BODY, headers=KEY)
     assert (full.status_code, full.json()["code"]) == (503, "render.queue_full")
     await client.post(f"/api/renders/{ids[0]}/cancel")
-    made = await client.post("/api/renders", json=BODY, headers=KEY)
+    created = await client.post("/api/renders", json=BODY, headers=KEY)
     again = await client.post("/api/renders", json=BODY, headers=KEY)
-    assert made.status_code == again.status_code == 202
-    assert made.json()["id"] == again.json()["id"] not in ids
+    assert created.status_code == again.status_code == 202
+    assert created.json()["id"] == again.json()["id"] not in ids
 
 
 async def test_one_principal_never_meets_the_keys_of_another(client: httpx.AsyncClient) -> None:
-    made = await client.post("/api/keys", json={"name": "another", "role": "editor"})
-    bearer = {"Authorization": f"Bearer {made.json()['key']}"}
+    created = await client.post("/api/keys", json={"name": "another", "role": "editor"})
+    bearer = {"Authorization": f"Bearer {created.json()['key']}"}
     mine = await client.post("/api/renders", json=BODY, headers=KEY)
     theirs = await client.post("/api/renders", json={**BODY, "script": "bye"}, headers={**KEY, **bearer})
     assert mine.status_code == theirs.status_code == 202
@@ -151,9 +151,9 @@ async def test_a_key_is_forgotten_after_its_time(client: httpx.AsyncClient, db: 
 
 
 async def test_a_render_that_was_deleted_is_not_made_anew(client: httpx.AsyncClient) -> None:
-    made = (await client.post("/api/renders", json=BODY, headers=KEY)).json()
-    await client.post(f"/api/renders/{made['id']}/cancel")
-    assert (await client.delete(f"/api/renders/{made['id']}")).status_code == 204
+    created = (await client.post("/api/renders", json=BODY, headers=KEY)).json()
+    await client.post(f"/api/renders/{created['id']}/cancel")
+    assert (await client.delete(f"/api/renders/{created['id']}")).status_code == 204
     answer = await client.post("/api/renders", json=BODY, headers=KEY)
     assert (answer.status_code, answer.json()["code"]) == (404, "render.not_found")
 

@@ -81,16 +81,16 @@ async def test_rows_with_the_same_sort_key_come_once_each_whatever_the_order(
         for number in range(60)
     ]
     await add(db, Render, rows)
-    found = []
+    find = []
     async for answer in pages(client, f"/api/renders?limit=7&sort={sort}"):
-        found += answer.json()
+        find += answer.json()
         # New rows at every place of every order: none hides or repeats one that was there.
-        number = 100 + len(found)
+        number = 100 + len(find)
         await add(db, Render, [render_row(number, title="later", state="queued")])
-    seen = [one["id"] for one in found if one["state"] == "done"]
+    seen = [one["id"] for one in find if one["state"] == "done"]
     assert len(seen) == 60 and set(seen) == {row["id"] for row in rows}
     if "title" in sort:
-        titles = [one["title"] for one in found if one["state"] == "done"]
+        titles = [one["title"] for one in find if one["state"] == "done"]
         assert titles == sorted(titles, key=str.lower, reverse=sort.startswith("-"))
 
 
@@ -107,21 +107,21 @@ async def test_renders_are_found_by_words_state_kind_persona_and_project(client:
         ],
     )
 
-    async def found(query: str) -> list[int]:
+    async def find(query: str) -> list[int]:
         answer = await client.get(f"/api/renders?{query}")
         assert answer.headers["X-Total-Count"] == str(len(answer.json()))
         return [int(one["id"][4:]) for one in answer.json()]
 
-    assert await found("q=tides+of") == [2, 1]
-    assert await found("q=100%25") == [1]
-    assert await found("q=r_w") == [3]
-    assert await found("q=%C3%BCber") == [3]
-    assert await found("q=/") == await found("q=%5C") == await found("q=nothing%00") == []
-    assert await found("state=failed&state=running") == [4, 2]
-    assert await found("kind=video&kind=lipsync") == [4, 3, 1]
-    assert await found("persona=milo") == [3]
-    assert await found("project=tides") == [1]
-    assert await found(f"before={render_id(3)}") == [2, 1]
+    assert await find("q=tides+of") == [2, 1]
+    assert await find("q=100%25") == [1]
+    assert await find("q=r_w") == [3]
+    assert await find("q=%C3%BCber") == [3]
+    assert await find("q=/") == await find("q=%5C") == await find("q=nothing%00") == []
+    assert await find("state=failed&state=running") == [4, 2]
+    assert await find("kind=video&kind=lipsync") == [4, 3, 1]
+    assert await find("persona=milo") == [3]
+    assert await find("project=tides") == [1]
+    assert await find(f"before={render_id(3)}") == [2, 1]
     assert (await client.get("/api/renders?q=" + "a+" * 9)).json()["code"] == "page.too_many_words"
 
 
@@ -155,11 +155,11 @@ async def test_projects_assets_and_publications_are_paged_and_searched_in_the_sa
     assert answer.json() == [] and answer.headers["X-Total-Count"] == "0"
 
 
-def forged(*parts: Any) -> str:
+def forge(*parts: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def opened(cursor: str) -> list[Any]:
+def open_cursor(cursor: str) -> list[Any]:
     return json.loads(base64.urlsafe_b64decode(cursor + "=="))
 
 
@@ -167,11 +167,11 @@ async def test_a_cursor_that_is_broken_or_of_another_question_is_refused(client:
     await add(db, Render, [render_row(number) for number in range(5)])
     link = (await client.get("/api/renders?limit=2&sort=duration")).links["next"]["url"]
     cursor = link.partition("cursor=")[2].partition("&")[0]
-    digest, _, row_id = opened(cursor)
-    bad = ["x", "%20", "AAAA", "e30", cursor[:-3], "9" * 1999, forged(), forged(1, 2)]
-    bad += [forged("no", 5, row_id), forged(digest, "5", row_id), forged(digest, True, row_id)]
-    bad += [forged(digest, 2**80, row_id), forged(digest, 5, None), forged(digest, 5, "\0")]
-    bad += [forged(digest, 5, "\ud800"), base64.urlsafe_b64encode(b"[" * 1400).decode()]
+    digest, _, row_id = open_cursor(cursor)
+    bad = ["x", "%20", "AAAA", "e30", cursor[:-3], "9" * 1999, forge(), forge(1, 2)]
+    bad += [forge("no", 5, row_id), forge(digest, "5", row_id), forge(digest, True, row_id)]
+    bad += [forge(digest, 2**80, row_id), forge(digest, 5, None), forge(digest, 5, "\0")]
+    bad += [forge(digest, 5, "\ud800"), base64.urlsafe_b64encode(b"[" * 1400).decode()]
     for one in bad:
         answer = await client.get(f"/api/renders?limit=2&sort=duration&cursor={one}")
         assert (answer.status_code, answer.json()["code"]) == (422, "page.bad_cursor"), one
@@ -190,10 +190,10 @@ async def test_no_page_no_total_and_no_forged_cursor_shows_rows_of_another_tenan
     await add(db, Render, [render_row(number) for number in range(1, 20, 2)])
     answer = await client.get("/api/renders?limit=3&sort=-title")
     assert answer.headers["X-Total-Count"] == "10"
-    digest, title, _ = opened(answer.links["next"]["url"].partition("cursor=")[2].partition("&")[0])
+    digest, title, _ = open_cursor(answer.links["next"]["url"].partition("cursor=")[2].partition("&")[0])
     for place in ("zzz", title, ""):
-        found = await client.get(f"/api/renders?sort=-title&cursor={forged(digest, place, 'rnd_z')}")
-        assert all(int(one["id"][4:]) % 2 for one in found.json()), place
+        find = await client.get(f"/api/renders?sort=-title&cursor={forge(digest, place, 'rnd_z')}")
+        assert all(int(one["id"][4:]) % 2 for one in find.json()), place
     with tenant_scope("acme"):
         from soundstage.paging import PageRequest
         from studio.renders.listing import RenderFilter
@@ -226,7 +226,7 @@ async def test_a_list_of_sixty_finished_videos_is_small_and_the_detail_has_the_r
 
 
 async def test_a_failed_video_says_in_which_scene_and_what_may_help(
-    rooms: Any, made: Any, client: Any, db: Any
+    rooms: Any, render_to_end: Any, client: Any, db: Any
 ) -> None:
     project = (await client.post("/api/projects", json={"title": "Tides"})).json()
     for title, script in (("Start", "hello"), ("The moon", "!fail"), ("", "bye")):
@@ -236,12 +236,12 @@ async def test_a_failed_video_says_in_which_scene_and_what_may_help(
     assert view.state == "failed"
     scene = (await client.get("/api/projects/tides/scenes")).json()[1]
     [row] = (await client.get("/api/renders")).json()
-    wanted = {"index": 1, "id": scene["id"], "title": "The moon", "editable": True}
-    assert row["failed_scene"] == wanted
+    expected = {"index": 1, "id": scene["id"], "title": "The moon", "editable": True}
+    assert row["failed_scene"] == expected
     detail = (await client.get(f"/api/renders/{view.id}")).json()
-    assert detail["failed_scene"] == wanted and detail["offers"][:2] == ["edit_scene", "retry"]
+    assert detail["failed_scene"] == expected and detail["offers"][:2] == ["edit_scene", "retry"]
     # Without the project, its script says which scene it was.
     await client.delete("/api/projects/tides")
     detail = (await client.get(f"/api/renders/{view.id}")).json()
-    assert detail["failed_scene"] == wanted | {"title": "!fail", "editable": False}
+    assert detail["failed_scene"] == expected | {"title": "!fail", "editable": False}
     assert detail["offers"][0] == "retry"

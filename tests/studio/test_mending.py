@@ -21,7 +21,7 @@ def spec_of(*scripts: str, **more: Any) -> RenderSpec:
     return RenderSpec.model_validate({"canvas": SIZE, "scenes": scenes})
 
 
-async def rendered(rooms: Any, spec: RenderSpec) -> Any:
+async def render_scene(rooms: Any, spec: RenderSpec) -> Any:
     view = await rooms.renders.create(RenderRequest(spec=spec))
     await rooms.renders.wait(view.id)
     return await rooms.renders.detail(view.id)
@@ -46,12 +46,12 @@ async def first_segment(db: Any, render_id: str) -> dict[str, str]:
 async def test_a_finished_scene_whose_file_was_damaged_since_is_made_again(
     rooms: Any, db: Any, blobs: Any
 ) -> None:
-    first = await rendered(rooms, spec_of("one", "two"))
+    first = await render_scene(rooms, spec_of("one", "two"))
     sha256 = (await first_segment(db, first.id))["segment"]
     path = file_of(blobs, sha256)
     good = path.read_bytes()
     path.write_bytes(good[:-1] + b"?")
-    second = await rendered(rooms, spec_of("one", "two"))
+    second = await render_scene(rooms, spec_of("one", "two"))
     assert second.state is RenderState.DONE
     assert [segment.reused for segment in second.segments] == [False, True]
     assert path.read_bytes() == good
@@ -71,7 +71,7 @@ async def test_a_file_that_vanishes_while_the_video_is_made_costs_its_step_and_n
 
 
 async def test_a_spec_that_was_damaged_in_the_store_is_written_anew(rooms: Any, blobs: Any) -> None:
-    first = await rendered(rooms, spec_of("!blame work.blob_damaged"))
+    first = await render_scene(rooms, spec_of("!blame work.blob_damaged"))
     assert first.error.code == "work.blob_damaged", "without damage on our side the worker's word stands"
     (path,) = files_with(b"!blame", blobs)
     good = path.read_bytes()
@@ -92,7 +92,7 @@ async def test_a_damaged_picture_is_named_and_can_be_uploaded_again(rooms: Any, 
     logo = {"kind": "image", "image": {"sha256": blob.sha256, "name": "logo.png"}, "box": box}
     path = file_of(blobs, blob.sha256)
     path.write_bytes(b"?" + content[1:])
-    failed = await rendered(rooms, spec_of("!blame work.blob_damaged", overlays=[logo]))
+    failed = await render_scene(rooms, spec_of("!blame work.blob_damaged", overlays=[logo]))
     assert failed.state is RenderState.FAILED and failed.error.code == "media.lost"
     assert "logo.png" in failed.error.message and "scenes[0].overlays[0].image" in failed.error.message
     await blobs.put_bytes(content, "image/png")

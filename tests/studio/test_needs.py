@@ -16,7 +16,7 @@ from studio.assets.schemas import AssetLabels
 from studio.consents.schemas import ConsentDraft
 from studio.personas.library import PersonaLibrary
 from studio.renders.schemas import RenderRequest
-from studio.renders.specs import asking_for, spec_of_script
+from studio.renders.specs import raise_requirements, spec_of_script
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 SMALL = {"width": 320, "height": 180}
@@ -24,34 +24,34 @@ LARGE_CARD = {"gpus": 1, "vram_mib": 16_384}
 
 
 @pytest.fixture
-def submitted(scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> list[SegmentTask]:
+def submit_render(scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> list[SegmentTask]:
     """All tasks that the studio has given to its scheduler."""
     seen: list[SegmentTask] = []
     submit = scheduler.submit
 
-    async def noted(task: SegmentTask) -> Any:
+    async def note(task: SegmentTask) -> Any:
         seen.append(task)
         return await submit(task)
 
-    monkeypatch.setattr(scheduler, "submit", noted)
+    monkeypatch.setattr(scheduler, "submit", note)
     return seen
 
 
 async def test_each_scene_asks_for_what_it_needs_and_the_assembly_for_no_card(
-    rooms: Any, submitted: list[SegmentTask]
+    rooms: Any, submit_render: list[SegmentTask]
 ) -> None:
     scenes = [{"id": "light", "script": "a"}, {"id": "heavy", "script": "b", "requirements": LARGE_CARD}]
     spec = RenderSpec.model_validate({"canvas": SMALL, "scenes": scenes})
     view = await rooms.renders.create(RenderRequest(spec=spec))
     await rooms.renders.wait(view.id)
-    needs = {task.scene_id or task.kind: task.needs for task in submitted}
+    needs = {task.scene_id or task.kind: task.needs for task in submit_render}
     assert needs["light"] == Needs(engine="rig")
     assert needs["heavy"] == Needs(engine="rig", gpus=1, vram_mib=16_384)
     assert needs["assemble"].gpus == 0
 
 
 async def test_a_scene_whose_face_names_an_engine_on_a_card_asks_for_that_card(
-    rooms: Any, submitted: list[SegmentTask]
+    rooms: Any, submit_render: list[SegmentTask]
 ) -> None:
     async def photo() -> Any:
         yield JPEG
@@ -71,7 +71,7 @@ async def test_a_scene_whose_face_names_an_engine_on_a_card_asks_for_that_card(
     spec = RenderSpec.model_validate({"canvas": SMALL, "scenes": scenes})
     view = await rooms.renders.create(RenderRequest(spec=spec))
     await rooms.renders.wait(view.id)
-    needs = {task.scene_id or task.kind: task.needs for task in submitted}
+    needs = {task.scene_id or task.kind: task.needs for task in submit_render}
     chain = Needs("liveportrait+latentsync", 1, 8000, memory_mib=12_288, compute=75)
     assert needs["auto"] == Needs("mesh.photo")
     assert needs["chain"] == chain
@@ -79,21 +79,21 @@ async def test_a_scene_whose_face_names_an_engine_on_a_card_asks_for_that_card(
 
 
 async def test_a_request_asks_for_all_scenes_and_for_previews_too(
-    client: Any, rooms: Any, submitted: list[SegmentTask]
+    client: Any, rooms: Any, submit_render: list[SegmentTask]
 ) -> None:
     body = {"script": "Hello.", "canvas": SMALL, "preview": True, "requirements": {"vram_mib": 16_384}}
     view = (await client.post("/api/renders", json=body)).json()
     await rooms.renders.wait(view["id"])
-    assert [task.needs for task in submitted] == [Needs(engine="rig", gpus=1, vram_mib=16_384)]
+    assert [task.needs for task in submit_render] == [Needs(engine="rig", gpus=1, vram_mib=16_384)]
     detail = (await client.get(f"/api/renders/{view['id']}")).json()
     assert detail["spec"]["scenes"][0]["requirements"]["vram_mib"] == 16_384
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"), [({"vram_mib": -1}, "vram_mib"), ({"gpus": 99}, "gpus"), ({"vram": 8}, "vram")]
+    ("requests", "field"), [({"vram_mib": -1}, "vram_mib"), ({"gpus": 99}, "gpus"), ({"vram": 8}, "vram")]
 )
-async def test_a_wrong_requirement_is_named(client: Any, asked: dict[str, int], field: str) -> None:
-    answer = await client.post("/api/renders", json={"script": "Hello.", "requirements": asked})
+async def test_a_wrong_requirement_is_named(client: Any, requests: dict[str, int], field: str) -> None:
+    answer = await client.post("/api/renders", json={"script": "Hello.", "requirements": requests})
     assert answer.status_code == 422 and field in answer.text
 
 
@@ -102,5 +102,5 @@ def test_a_personas_requirements_go_into_its_scenes(tmp_path: Path) -> None:
     library = PersonaLibrary(tmp_path, tmp_path / "own")
     spec = spec_of_script(RenderRequest(script="Hello.", persona="ada"), library)
     assert spec.scenes[0].requirements == Requirements(gpus=1, vram_mib=12_288)
-    more = asking_for(spec, Requirements(vram_mib=8192, memory_mib=4096))
+    more = raise_requirements(spec, Requirements(vram_mib=8192, memory_mib=4096))
     assert more.scenes[0].requirements == Requirements(gpus=1, vram_mib=12_288, memory_mib=4096)

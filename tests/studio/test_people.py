@@ -25,7 +25,7 @@ def jpeg(seed: str) -> bytes:
     return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + seed.encode() * 50
 
 
-async def uploaded(rooms: Any, content: bytes, **labels: Any) -> Any:
+async def upload_asset(rooms: Any, content: bytes, **labels: Any) -> Any:
     async def chunks() -> Any:
         yield content
 
@@ -37,23 +37,27 @@ async def persona_of(rooms: Any, name: str, photo: str, **more: Any) -> Any:
     return (await rooms.personas.create(draft)).persona
 
 
-def stored(settings: Any) -> dict[str, bytes]:
+def store(settings: Any) -> dict[str, bytes]:
     """Every file of the installation but the database, with its content."""
     roots = (settings.state_dir, settings.out_dir)
     files = [path for root in roots for path in root.rglob("*") if path.is_file()]
     return {str(path): path.read_bytes() for path in files if ".db" not in path.name}
 
 
-async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, settings: Any) -> None:
-    await made(rooms, "Nova says hello")
+async def test_not_one_byte_of_a_deleted_person_is_left(
+    rooms: Any, render_to_end: Any, settings: Any
+) -> None:
+    await render_to_end(rooms, "Nova says hello")
     project = await rooms.projects.create(ProjectDraft(title="Course"))
-    before = stored(settings)
+    before = store(settings)
 
-    photo = await uploaded(rooms, jpeg("grace"), name="grace.jpg", project=project.id, kind="avatar_image")
-    sheet = await uploaded(rooms, jpeg("signed sheet"))
+    photo = await upload_asset(
+        rooms, jpeg("grace"), name="grace.jpg", project=project.id, kind="avatar_image"
+    )
+    sheet = await upload_asset(rooms, jpeg("signed sheet"))
     persona = await persona_of(rooms, "Grace", photo.id, consent={**CONSENT, "evidence": sheet.id})
     await rooms.assets.delete(sheet.id)
-    await made(rooms, "Grace says hello", persona=persona.id)
+    await render_to_end(rooms, "Grace says hello", persona=persona.id)
     cutout = {"kind": "image", "image": {"sha256": photo.sha256}, "box": {"width": 0.2, "height": 0.2}}
     draft = {"script": "In the course", "persona": persona.id, "overlays": [cutout]}
     await rooms.scenes.create(project.id, SceneDraft.model_validate(draft))
@@ -75,14 +79,14 @@ async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, s
     assert (await rooms.renders.get(quoting.id)).state is RenderState.DONE
 
     plan = await rooms.people.erase_persona(persona.id, dry_run=True)
-    assert not plan.applied and stored(settings).keys() > before.keys()
+    assert not plan.applied and store(settings).keys() > before.keys()
     assert set(plan.renders) >= {in_project.id, quoting.id, preview.id} and len(plan.renders) == 4
     assert plan.names[persona.id] == "Grace" and plan.names[preview.id] == "preview"
     assert plan.names.keys() == {*plan.personas, *plan.renders, *plan.assets, *plan.voices}
     done = await rooms.people.erase_persona(persona.id)
     assert done.applied and done.blobs == plan.blobs
 
-    after = stored(settings)
+    after = store(settings)
     assert after == before
     with pytest.raises(NotFound):
         rooms.library.get(persona.id)
@@ -92,7 +96,7 @@ async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, s
 
 
 async def test_what_is_being_made_with_the_face_is_stopped_first(rooms: Any, ask: Any, settings: Any) -> None:
-    photo = await uploaded(rooms, jpeg("grace"))
+    photo = await upload_asset(rooms, jpeg("grace"))
     persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
     running = await rooms.renders.create(ask("!slow 60", persona=persona.id))
     waiting = await rooms.renders.create(ask("!slow 61", persona=persona.id))
@@ -102,12 +106,12 @@ async def test_what_is_being_made_with_the_face_is_stopped_first(rooms: Any, ask
     plan = await rooms.people.erase_persona(persona.id)
     assert set(plan.renders) == {running.id, waiting.id}
     assert await rooms.renders.list() == []
-    assert [path for path in stored(settings) if "/blobs/" in path and "staging" not in path] == []
+    assert [path for path in store(settings) if "/blobs/" in path and "staging" not in path] == []
 
 
 async def test_another_persona_of_the_same_person_keeps_the_consent_but_not_the_face(rooms: Any) -> None:
-    first = await uploaded(rooms, jpeg("grace in blue"))
-    second = await uploaded(rooms, jpeg("grace in red"))
+    first = await upload_asset(rooms, jpeg("grace in blue"))
+    second = await upload_asset(rooms, jpeg("grace in red"))
     blue = await persona_of(rooms, "Blue", first.id, consent=CONSENT)
     consent = next(iter(blue.consent_ids()))
     red = await persona_of(rooms, "Red", second.id, consent_id=consent)
@@ -122,7 +126,7 @@ async def test_another_persona_of_the_same_person_keeps_the_consent_but_not_the_
 async def test_whoever_uses_the_same_picture_loses_it_too_and_nothing_points_at_it_any_more(
     rooms: Any, db: Any
 ) -> None:
-    photo = await uploaded(rooms, jpeg("grace"))
+    photo = await upload_asset(rooms, jpeg("grace"))
     first = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
     await persona_of(rooms, "Copy", photo.id, consent={**CONSENT, "person": "An Impostor"})
     project = await rooms.projects.create(ProjectDraft(title="Course", persona=first.id))
@@ -137,8 +141,8 @@ async def test_whoever_uses_the_same_picture_loses_it_too_and_nothing_points_at_
 
 
 async def test_a_picture_of_somebody_else_in_the_same_video_stays(rooms: Any, ask: Any) -> None:
-    photo = await uploaded(rooms, jpeg("grace"))
-    wall = await uploaded(rooms, jpeg("a wall"))
+    photo = await upload_asset(rooms, jpeg("grace"))
+    wall = await upload_asset(rooms, jpeg("a wall"))
     persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
     background = {"kind": "image", "image": {"sha256": wall.sha256}}
     view = await rooms.renders.create(
@@ -150,24 +154,24 @@ async def test_a_picture_of_somebody_else_in_the_same_video_stays(rooms: Any, as
     assert (await rooms.assets.open_file(wall.id))[1].is_file()
 
 
-async def test_others_who_are_moved_by_the_same_film_stay(rooms: Any, made: Any) -> None:
+async def test_others_who_are_moved_by_the_same_film_stay(rooms: Any, render_to_end: Any) -> None:
     """It shows the movement of whoever was filmed, and nothing of the persona who goes."""
-    nod = await uploaded(rooms, b"\x00\x00\x00\x18ftypisom" + b"nodding" * 50)
-    photos = [await uploaded(rooms, jpeg(name)) for name in ("grace", "ada")]
+    nod = await upload_asset(rooms, b"\x00\x00\x00\x18ftypisom" + b"nodding" * 50)
+    photos = [await upload_asset(rooms, jpeg(name)) for name in ("grace", "ada")]
     grace, ada = [
         await persona_of(rooms, name, photo.id, driving=nod.id, consent={**CONSENT, "person": name})
         for name, photo in zip(("Grace", "Ada"), photos, strict=True)
     ]
-    kept = await made(rooms, "Ada nods", persona=ada.id)
-    gone = await made(rooms, "Grace nods", persona=grace.id)
+    remaining = await render_to_end(rooms, "Ada nods", persona=ada.id)
+    gone = await render_to_end(rooms, "Grace nods", persona=grace.id)
     plan = await rooms.people.erase_persona(grace.id)
     assert (plan.personas, plan.renders) == (["grace"], [gone.id]) and nod.sha256 not in plan.blobs
     assert (await rooms.assets.open_file(nod.id))[1].is_file()
-    assert (await rooms.renders.get(kept.id)).state is RenderState.DONE
+    assert (await rooms.renders.get(remaining.id)).state is RenderState.DONE
     # Whoever was filmed and goes takes along what was made of their movement.
     film = await persona_of(rooms, "Filmed", nod.id, consent={**CONSENT, "person": "The filmed one"})
     plan = await rooms.people.erase_persona(film.id, dry_run=True)
-    assert (plan.personas, plan.renders) == (["ada", "filmed"], [kept.id])
+    assert (plan.personas, plan.renders) == (["ada", "filmed"], [remaining.id])
 
 
 async def test_a_shipped_persona_is_the_operators_to_remove(rooms: Any) -> None:
@@ -179,10 +183,12 @@ async def test_a_shipped_persona_is_the_operators_to_remove(rooms: Any) -> None:
         await rooms.people.erase_consent("cns_none")
 
 
-async def test_an_erasure_that_was_broken_off_can_be_done_again(rooms: Any, made: Any, blobs: Any) -> None:
-    photo = await uploaded(rooms, jpeg("grace"))
+async def test_an_erasure_that_was_broken_off_can_be_done_again(
+    rooms: Any, render_to_end: Any, blobs: Any
+) -> None:
+    photo = await upload_asset(rooms, jpeg("grace"))
     persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
-    await made(rooms, "hello", persona=persona.id)
+    await render_to_end(rooms, "hello", persona=persona.id)
     plan = await rooms.people.erase_persona(persona.id, dry_run=True)
     for sha256 in plan.blobs[::2]:
         await blobs.delete(sha256)

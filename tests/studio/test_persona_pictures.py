@@ -40,8 +40,8 @@ async def grace(rooms: Any, blobs: Any) -> str:
     async with rooms.personas.db.transaction() as session:
         await References(session).hold("asset:one", "file", blob.sha256, blob.bytes)
     draft = PersonaDraft.model_validate({"name": "Grace", "media": blob.sha256, "consent": CONSENT})
-    made: str = (await rooms.personas.create(draft)).persona.id
-    return made
+    created: str = (await rooms.personas.create(draft)).persona.id
+    return created
 
 
 async def test_the_picture_of_a_photo_is_the_photo_made_small(client: Any, rooms: Any, blobs: Any) -> None:
@@ -63,9 +63,9 @@ async def test_the_picture_of_a_photo_is_the_photo_made_small(client: Any, rooms
 async def test_the_answer_that_makes_a_persona_names_its_picture(client: Any, rooms: Any, blobs: Any) -> None:
     uploaded = await client.post("/api/assets?name=a.jpg", content=photo())
     body = {"name": "Grace", "media": uploaded.json()["id"], "consent": CONSENT}
-    made = await client.post("/api/personas", json=body)
-    assert made.status_code == 201, made.text
-    assert made.json()["persona"]["imageUrl"].startswith("/api/personas/grace/image?v=")
+    created = await client.post("/api/personas", json=body)
+    assert created.status_code == 201, created.text
+    assert created.json()["persona"]["imageUrl"].startswith("/api/personas/grace/image?v=")
 
 
 async def test_a_face_whose_consent_was_taken_back_is_not_shown(client: Any, rooms: Any, blobs: Any) -> None:
@@ -95,8 +95,8 @@ async def test_who_may_not_read_personas_and_other_tenants_see_no_picture(
     policy = Policy.open(settings, db, events)
     async with db.transaction() as session:
         request = KeyRequest(name="s", role="viewer", scopes=["render:read"])
-        made = await policy.keys.create(session, request, Principal.local_admin())
-    headers = {"Authorization": f"Bearer {made.key}"}
+        created = await policy.keys.create(session, request, Principal.local_admin())
+    headers = {"Authorization": f"Bearer {created.key}"}
     answer = await client.get(f"/api/personas/{persona_id}/image", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
     with tenant_scope("rival"), pytest.raises(SoundstageError) as refused:
@@ -127,17 +127,17 @@ async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_fa
     drawn = Image.open(path)
     assert drawn.size == (640, 640) and len(drawn.getcolors(640 * 640) or []) > 500, "a face, no plain colour"
     async with db.session() as session:
-        before = dict(await References(session).held_by("persona:nova"))
+        before = dict(await References(session).holds_of_owner("persona:nova"))
     assert (await drawer.open("nova", ThumbnailWidth.MEDIUM))[0] == first
     async with db.session() as session:
-        assert dict(await References(session).held_by("persona:nova")) == before
+        assert dict(await References(session).holds_of_owner("persona:nova")) == before
     (settings.personas_folder / "nova.yaml").write_text(
         "id: nova\nname: Nova\nface: {kind: rig, character: milo}\n"
     )
     second, _ = await drawer.open("nova", ThumbnailWidth.MEDIUM)
     assert second != first
     async with db.session() as session:
-        after = dict(await References(session).held_by("persona:nova"))
+        after = dict(await References(session).holds_of_owner("persona:nova"))
     assert len(after) == 2 and not set(after) & set(before), "that of the earlier face is let go"
     await scheduler.close()
 
@@ -157,7 +157,7 @@ async def drawing(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncItera
         await one.close()
 
 
-async def stored(blobs: Any) -> set[str]:
+async def store(blobs: Any) -> set[str]:
     return {one.sha256 async for one in blobs.iterate()}
 
 
@@ -167,17 +167,17 @@ async def test_a_picture_that_cannot_be_drawn_is_not_tried_for_each_request(
     studio, tried = drawing(sys.executable, "-c", "raise SystemExit(3)"), []
     submit = studio.persona_pictures.scheduler.submit
 
-    async def counted(task: Any) -> Any:
+    async def count_calls(task: Any) -> Any:
         tried.append(task.id)
         return await submit(task)
 
-    monkeypatch.setattr(studio.persona_pictures.scheduler, "submit", counted)
+    monkeypatch.setattr(studio.persona_pictures.scheduler, "submit", count_calls)
     for _ in range(3):
         with pytest.raises(SoundstageError) as refused:
             await studio.persona_pictures.open("nova", ThumbnailWidth.SMALL)
         assert refused.value.status == 502
     assert len(tried) == 1
-    assert await stored(blobs) == set(), "what the worker was asked is not kept"
+    assert await store(blobs) == set(), "what the worker was asked is not kept"
 
 
 async def test_a_picture_that_takes_long_says_when_to_come_again_and_few_wait(
@@ -189,7 +189,7 @@ async def test_a_picture_that_takes_long_says_when_to_come_again_and_few_wait(
         await pictures_of.open("nova", ThumbnailWidth.SMALL)
     assert (refused.value.status, refused.value.code) == (503, "persona.picture_not_ready")
     assert refused.value.headers == {"Retry-After": "5"}
-    monkeypatch.setattr(pictures_of._flights, "bounds", replace(pictures.BOUNDS, pending_of_tenant=1))
+    monkeypatch.setattr(pictures_of._single_flight, "bounds", replace(pictures.BOUNDS, pending_of_tenant=1))
     pictures_of.library.save(pictures_of.library.get("nova").model_copy(update={"id": "twin"}))
     with pytest.raises(SoundstageError) as refused:
         await pictures_of.open("twin", ThumbnailWidth.SMALL)
@@ -205,10 +205,10 @@ async def test_no_picture_stays_that_is_drawn_while_the_persona_goes(
     drawn, gone = asyncio.Event(), asyncio.Event()
     hold = pictures.PersonaPictures._hold
 
-    async def late(self: Any, *given: Any) -> None:
+    async def late(self: Any, *arguments: Any) -> None:
         drawn.set()
         await gone.wait()
-        await hold(self, *given)
+        await hold(self, *arguments)
 
     monkeypatch.setattr(pictures.PersonaPictures, "_hold", late)
     waiting = asyncio.create_task(studio.persona_pictures.open("twin", ThumbnailWidth.SMALL))
@@ -216,10 +216,10 @@ async def test_no_picture_stays_that_is_drawn_while_the_persona_goes(
         await drawn.wait()
     erasing = asyncio.create_task(studio.people.erase_persona("twin"))
     async with asyncio.timeout(60):
-        while studio.persona_pictures._flights._flights:  # noqa: ASYNC110 - the erasure ends it
+        while studio.persona_pictures._single_flight._in_flight:  # noqa: ASYNC110 - the erasure ends it
             await asyncio.sleep(0.01)
     gone.set()
     await erasing
     with pytest.raises(SoundstageError):
         await waiting
-    assert await stored(blobs) == set()
+    assert await store(blobs) == set()

@@ -12,7 +12,7 @@ import pytest
 from studio.assets.schemas import AssetLabels
 from studio.consents.repository import Consents
 from studio.personas import validation, yaml_source
-from studio.personas.faults import MOST_TOLD
+from studio.personas.faults import MAX_FAULTS
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaDraft
 from studio.personas.validation import MOST_WAITING
@@ -23,7 +23,7 @@ CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 
 
-async def told(events: Any) -> list[tuple[str, str]]:
+async def persona_events(events: Any) -> list[tuple[str, str]]:
     return [(event.kind, event.data["persona"]) for event in await events.read(STREAM)]
 
 
@@ -41,7 +41,7 @@ async def test_every_change_of_a_file_becomes_one_event(
         write(path, text)
         await watch.look()
         await watch.look()
-    assert await told(events) == [
+    assert await persona_events(events) == [
         ("persona.added", "ada"),
         ("persona.changed", "ada"),
         ("persona.broken", "ada"),
@@ -99,13 +99,13 @@ async def test_a_file_that_goes_while_it_is_read_again_is_gone(
     write(path, ADA)
     listed = PersonaLibrary._stamped
 
-    def seen_by_the_watch_too(library: PersonaLibrary) -> Any:
+    def sync_watch(library: PersonaLibrary) -> Any:
         found = listed(library)
         path.unlink(missing_ok=True)
         library.entries()
         return found
 
-    monkeypatch.setattr(PersonaLibrary, "_stamped", seen_by_the_watch_too)
+    monkeypatch.setattr(PersonaLibrary, "_stamped", sync_watch)
     answer = await client.post("/api/personas/ada/reload")
     assert (answer.status_code, answer.json()["code"]) == (404, "persona.not_found")
 
@@ -114,18 +114,22 @@ async def test_a_large_draft_is_read_beside_the_event_loop_and_only_told_faults_
     client: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(settings.personas_dir / "ada.yaml", ADA)
-    asked_in: list[threading.Thread] = []
+    request_threads: list[threading.Thread] = []
     look = yaml_source.place_of
 
-    def noted(*given: Any) -> tuple[int, int]:
-        asked_in.append(threading.current_thread())
-        return look(*given)
+    def note(*arguments: Any) -> tuple[int, int]:
+        request_threads.append(threading.current_thread())
+        return look(*arguments)
 
-    monkeypatch.setattr(yaml_source, "place_of", noted)
+    monkeypatch.setattr(yaml_source, "place_of", note)
     draft = {"yaml": ADA + "".join(f"strange{number}: 1\n" for number in range(2000))}
-    told = (await client.post("/api/personas/ada/validate", json=draft)).json()
-    assert (told["valid"], len(told["faults"]), len(asked_in)) == (False, MOST_TOLD, MOST_TOLD)
-    assert threading.current_thread() not in asked_in
+    reported = (await client.post("/api/personas/ada/validate", json=draft)).json()
+    assert (reported["valid"], len(reported["faults"]), len(request_threads)) == (
+        False,
+        MAX_FAULTS,
+        MAX_FAULTS,
+    )
+    assert threading.current_thread() not in request_threads
 
 
 async def test_definitions_are_validated_one_at_a_time_and_few_may_wait(
@@ -135,7 +139,7 @@ async def test_definitions_are_validated_one_at_a_time_and_few_may_wait(
     lock, going = threading.Lock(), threading.Event()
     inside = most = 0
 
-    def held(*_: Any) -> None:
+    def hold(*_: Any) -> None:
         nonlocal inside, most
         with lock:
             inside += 1
@@ -144,16 +148,16 @@ async def test_definitions_are_validated_one_at_a_time_and_few_may_wait(
         with lock:
             inside -= 1
 
-    monkeypatch.setattr(validation, "parse_persona", held)
-    asked = [
+    monkeypatch.setattr(validation, "parse_persona", hold)
+    requests = [
         asyncio.create_task(client.post("/api/personas/ada/validate", json={"yaml": ADA})) for _ in range(12)
     ]
-    done, waiting = await asyncio.wait(asked, timeout=2)
+    done, waiting = await asyncio.wait(requests, timeout=2)
     # Nobody else's thread is taken meanwhile.
     assert await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
     going.set()
-    await asyncio.gather(*asked)
-    answers = sorted(one.result().status_code for one in asked)
+    await asyncio.gather(*requests)
+    answers = sorted(one.result().status_code for one in requests)
     assert answers == [200] * (1 + MOST_WAITING) + [429] * (11 - MOST_WAITING)
     assert most == 1 and len(waiting) == 1 + MOST_WAITING
     assert all(one.result().headers["retry-after"] for one in done)
@@ -172,11 +176,11 @@ async def test_a_file_is_read_again_beside_the_event_loop(
     write(settings.personas_dir / "ada.yaml", ADA)
     reload, seen_in = PersonaLibrary.reload, []
 
-    def noted(library: PersonaLibrary, persona_id: str) -> Any:
+    def note(library: PersonaLibrary, persona_id: str) -> Any:
         seen_in.append(threading.current_thread())
         return reload(library, persona_id)
 
-    monkeypatch.setattr(PersonaLibrary, "reload", noted)
+    monkeypatch.setattr(PersonaLibrary, "reload", note)
     assert (await client.post("/api/personas/ada/reload")).status_code == 200
     assert len(seen_in) == 1 and threading.current_thread() not in seen_in
 

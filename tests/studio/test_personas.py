@@ -34,7 +34,7 @@ def library(tmp_path: Path) -> PersonaLibrary:
     return PersonaLibrary(shipped, own)
 
 
-async def stored(rooms: Any, content: bytes, name: str = "photo.jpg") -> str:
+async def store(rooms: Any, content: bytes, name: str = "photo.jpg") -> str:
     async def chunks() -> Any:
         yield content
 
@@ -53,7 +53,7 @@ def test_a_file_is_read_again_when_it_changes(library: PersonaLibrary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (GOOD + "colour: red\n", "bad.yaml, line 4, column 1, field colour"),
         (
@@ -78,12 +78,12 @@ def test_a_file_is_read_again_when_it_changes(library: PersonaLibrary) -> None:
     ],
 )
 def test_a_bad_file_is_listed_with_line_and_field_and_the_others_go_on_working(
-    library: PersonaLibrary, text: str, told: str
+    library: PersonaLibrary, text: str, reported: str
 ) -> None:
     (library.shipped / "bad.yaml").write_text(text)
     (library.shipped / "good.yaml").write_text(GOOD.replace("ada", "good"))
     entries = {entry.id: entry for entry in library.entries()}
-    assert told in (entries["bad"].error or "")
+    assert reported in (entries["bad"].error or "")
     assert library.get("good").name == "Ada"
     with pytest.raises(Conflict, match=r"cannot be used: bad\.yaml"):
         library.get("bad")
@@ -92,8 +92,8 @@ def test_a_bad_file_is_listed_with_line_and_field_and_the_others_go_on_working(
 def test_bytes_that_are_no_text_and_huge_files_are_named_too(library: PersonaLibrary) -> None:
     (library.shipped / "binary.yaml").write_bytes(b"id: \xff\xfe")
     (library.shipped / "huge.yaml").write_text("x" * 300_000)
-    told = {entry.id: entry.error for entry in library.entries()}
-    assert "not UTF-8" in (told["binary"] or "") and "larger than" in (told["huge"] or "")
+    reported = {entry.id: entry.error for entry in library.entries()}
+    assert "not UTF-8" in (reported["binary"] or "") and "larger than" in (reported["huge"] or "")
 
 
 def test_of_two_files_with_one_id_the_operators_stands(library: PersonaLibrary) -> None:
@@ -114,20 +114,22 @@ def test_the_shipped_personas_are_in_order() -> None:
     assert not any(entry.persona.real_person for entry in entries if entry.persona)
 
 
-async def test_a_photo_becomes_a_persona_with_a_measured_portrait_and_consent(rooms: Any, made: Any) -> None:
-    photo = await stored(rooms, JPEG)
+async def test_a_photo_becomes_a_persona_with_a_measured_portrait_and_consent(
+    rooms: Any, render_to_end: Any
+) -> None:
+    photo = await store(rooms, JPEG)
     draft = PersonaDraft.model_validate({"name": "Grace Hopper", "media": photo, "consent": CONSENT})
     persona = (await rooms.personas.create(draft)).persona
     assert persona.id == "grace-hopper" and isinstance(persona.face, PhotoFace)
     assert persona.face.portrait is not None and persona.face.consent is not None
     assert persona.face.consent.person == "Grace H."
     assert rooms.library.get("grace-hopper") == persona
-    view = await made(rooms, "hello", persona="grace-hopper")
+    view = await render_to_end(rooms, "hello", persona="grace-hopper")
     assert view.state is RenderState.DONE and view.personas == ["grace-hopper"]
 
 
 async def test_a_persona_names_the_engine_that_draws_it(rooms: Any) -> None:
-    photo = await stored(rooms, JPEG)
+    photo = await store(rooms, JPEG)
     named = {"name": "Grace", "media": photo, "consent": CONSENT, "engine": "liveportrait+latentsync"}
     persona = (await rooms.personas.create(PersonaDraft.model_validate(named))).persona
     assert persona.face.engine == "liveportrait+latentsync"
@@ -137,17 +139,17 @@ async def test_a_persona_names_the_engine_that_draws_it(rooms: Any) -> None:
 
 
 async def test_a_motion_video_becomes_a_persona_without_measuring(rooms: Any) -> None:
-    clip = await stored(rooms, MP4, "walk.mp4")
+    clip = await store(rooms, MP4, "walk.mp4")
     draft = PersonaDraft.model_validate({"name": "Grace", "media": clip, "consent": CONSENT})
     assert isinstance((await rooms.personas.create(draft)).persona.face, VideoFace)
 
 
-@pytest.mark.parametrize(("said", "pauses"), [({}, "filmed"), ({"pauses": "drawn"}, "drawn")])
+@pytest.mark.parametrize(("text", "pauses"), [({}, "filmed"), ({"pauses": "drawn"}, "drawn")])
 async def test_what_a_persona_shows_in_pauses_is_chosen_with_its_face(
-    rooms: Any, said: dict[str, str], pauses: str
+    rooms: Any, text: dict[str, str], pauses: str
 ) -> None:
-    clip = await stored(rooms, MP4, "walk.mp4")
-    draft = PersonaDraft.model_validate({"name": "Grace", "media": clip, "consent": CONSENT, **said})
+    clip = await store(rooms, MP4, "walk.mp4")
+    draft = PersonaDraft.model_validate({"name": "Grace", "media": clip, "consent": CONSENT, **text})
     await rooms.personas.create(draft)
     face = rooms.library.get("grace").face
     assert isinstance(face, VideoFace) and face.pauses == pauses
@@ -158,9 +160,9 @@ TEMPLATE = b'{"version": 1, "fps": 25.0, "kp": []}'
 
 @pytest.mark.parametrize("content", [MP4, TEMPLATE], ids=["video", "template"])
 async def test_a_photo_may_be_moved_by_an_uploaded_video_or_template(
-    rooms: Any, made: Any, blobs: Any, content: bytes
+    rooms: Any, render_to_end: Any, blobs: Any, content: bytes
 ) -> None:
-    photo, nod = await stored(rooms, JPEG), await stored(rooms, content, "nod")
+    photo, nod = await store(rooms, JPEG), await store(rooms, content, "nod")
     draft = {"name": "Grace", "media": photo, "driving": nod, "consent": CONSENT}
     await rooms.personas.create(PersonaDraft.model_validate(draft))
     face = rooms.library.get("grace").face
@@ -170,7 +172,7 @@ async def test_a_photo_may_be_moved_by_an_uploaded_video_or_template(
     await age_of_blobs(blobs)
     await rooms.retention.apply()
     assert sha256 is not None and await blobs.exists(sha256), "the persona is moved by it"
-    view = await made(rooms, "hello", persona="grace")
+    view = await render_to_end(rooms, "hello", persona="grace")
     assert view.state is RenderState.DONE
     assert sha256 in {ref.sha256 for _, ref in media_in((await rooms.renders.detail(view.id)).spec)}
 
@@ -193,9 +195,9 @@ async def age_of_blobs(blobs: Any) -> None:
 async def test_what_cannot_move_or_be_moved_is_refused_before_anything_is_made(
     rooms: Any, media: bytes, driving: bytes | None, code: str
 ) -> None:
-    draft = {"name": "Grace", "media": await stored(rooms, media), "consent": CONSENT}
+    draft = {"name": "Grace", "media": await store(rooms, media), "consent": CONSENT}
     if driving is not None:
-        draft["driving"] = await stored(rooms, driving)
+        draft["driving"] = await store(rooms, driving)
     for refused in (rooms.personas.plan, rooms.personas.create):
         with pytest.raises(Invalid) as caught:
             await refused(PersonaDraft.model_validate(draft))
@@ -204,7 +206,7 @@ async def test_what_cannot_move_or_be_moved_is_refused_before_anything_is_made(
 
 
 async def test_two_personas_of_one_name_get_two_ids(rooms: Any) -> None:
-    photo = await stored(rooms, JPEG)
+    photo = await store(rooms, JPEG)
     draft = PersonaDraft.model_validate({"name": "Grace", "media": photo, "consent": CONSENT})
     ids = [(await rooms.personas.create(draft)).persona.id for _ in range(2)]
     assert ids == ["grace", "grace-2"]
@@ -213,7 +215,7 @@ async def test_two_personas_of_one_name_get_two_ids(rooms: Any) -> None:
 
 
 async def test_without_consent_no_persona_and_nothing_is_written(rooms: Any) -> None:
-    photo = await stored(rooms, JPEG)
+    photo = await store(rooms, JPEG)
     with pytest.raises(Forbidden) as caught:
         await rooms.personas.create(PersonaDraft(name="Grace", media=photo))
     assert caught.value.code == "consent.required"
@@ -225,7 +227,7 @@ async def test_without_consent_no_persona_and_nothing_is_written(rooms: Any) -> 
 async def test_a_photo_without_a_face_is_refused_in_the_workers_words_and_leaves_no_consent(
     rooms: Any,
 ) -> None:
-    photo = await stored(rooms, JPEG + b"\n!fail")
+    photo = await store(rooms, JPEG + b"\n!fail")
     draft = PersonaDraft.model_validate({"name": "Nobody", "media": photo, "consent": CONSENT})
     with pytest.raises(SoundstageError) as caught:
         await rooms.personas.create(draft)
@@ -234,7 +236,7 @@ async def test_a_photo_without_a_face_is_refused_in_the_workers_words_and_leaves
 
 
 async def test_a_sound_is_no_face_and_an_unknown_asset_no_file(rooms: Any) -> None:
-    sound = await stored(rooms, WAV, "voice.wav")
+    sound = await store(rooms, WAV, "voice.wav")
     for media, code in (
         (sound, "persona.no_face"),
         ("ast_none", "asset.not_found"),
@@ -248,7 +250,7 @@ async def test_a_sound_is_no_face_and_an_unknown_asset_no_file(rooms: Any) -> No
 
 
 async def test_a_voice_service_that_the_operator_has_not_set_up_is_refused(rooms: Any, settings: Any) -> None:
-    photo = await stored(rooms, JPEG)
+    photo = await store(rooms, JPEG)
     voice = {"kind": "openai", "base_url": "http://evil.example", "api_key_env": "AWS_SECRET"}
     draft = {"name": "Grace", "media": photo, "consent": CONSENT, "voice": voice}
     with pytest.raises(Forbidden) as caught:
@@ -264,39 +266,41 @@ async def test_a_voice_service_that_the_operator_has_not_set_up_is_refused(rooms
     assert (await rooms.personas.create(PersonaDraft.model_validate(draft))).persona.id == "grace"
 
 
-async def changed(rooms: Any, persona_id: str, **fields: Any) -> Any:
+async def change_persona(rooms: Any, persona_id: str, **fields: Any) -> Any:
     return await rooms.personas.update(persona_id, PersonaChange.model_validate(fields))
 
 
 async def test_a_persona_of_our_own_is_changed_in_its_file_and_the_next_video_has_it(
-    rooms: Any, made: Any
+    rooms: Any, render_to_end: Any
 ) -> None:
     rooms.library.own.mkdir(parents=True)
     path = rooms.library.own / "my-friend.yaml"
     path.write_text(GOOD)
     voice = {"kind": "espeak", "rate_wpm": 222}
-    await changed(rooms, "ada", title="Countess", voice=voice, name=None)
+    await change_persona(rooms, "ada", title="Countess", voice=voice, name=None)
     assert [one.name for one in rooms.library.own.iterdir()] == ["my-friend.yaml"], "no twin, no half file"
     written = yaml.safe_load(path.read_text())
     assert (written["name"], written["title"], written["voice"]["rate_wpm"]) == ("Ada", "Countess", 222)
     assert rooms.library.get("ada").voice.rate_wpm == 222
-    view = await rooms.renders.detail((await made(rooms, "hello", persona="ada")).id)
+    view = await rooms.renders.detail((await render_to_end(rooms, "hello", persona="ada")).id)
     assert view.spec.scenes[0].voice.rate_wpm == 222
 
 
 async def test_two_changes_at_a_time_both_stay(rooms: Any) -> None:
     rooms.library.own.mkdir(parents=True)
     (rooms.library.own / "ada.yaml").write_text(GOOD)
-    await asyncio.gather(*(changed(rooms, "ada", **one) for one in ({"title": "T"}, {"description": "D"})))
+    await asyncio.gather(
+        *(change_persona(rooms, "ada", **one) for one in ({"title": "T"}, {"description": "D"}))
+    )
     assert (rooms.library.get("ada").title, rooms.library.get("ada").description) == ("T", "D")
 
 
 async def test_a_shipped_persona_is_not_changed_but_copied(rooms: Any) -> None:
     with pytest.raises(Conflict) as caught:
-        await changed(rooms, "nova", name="Novum")
+        await change_persona(rooms, "nova", name="Novum")
     assert caught.value.code == "persona.shipped" and "Copy it" in caught.value.hint
     with pytest.raises(NotFound):
-        await changed(rooms, "nobody", name="Somebody")
+        await change_persona(rooms, "nobody", name="Somebody")
 
 
 async def test_a_cloned_voice_needs_consent_and_has_that_of_the_face(rooms: Any, settings: Any) -> None:
@@ -306,13 +310,13 @@ async def test_a_cloned_voice_needs_consent_and_has_that_of_the_face(rooms: Any,
     rooms.library.own.mkdir(parents=True)
     (rooms.library.own / "ada.yaml").write_text(GOOD)
     with pytest.raises(Forbidden) as caught:
-        await changed(rooms, "ada", voice=voice)
+        await change_persona(rooms, "ada", voice=voice)
     assert caught.value.code == "consent.required" and rooms.library.get("ada").voice.kind == "espeak"
     with pytest.raises(Forbidden, match="not one that the operator"):
-        await changed(rooms, "ada", voice={**voice, "base_url": "http://evil.example"})
-    draft = {"name": "Grace", "media": await stored(rooms, JPEG), "consent": CONSENT}
+        await change_persona(rooms, "ada", voice={**voice, "base_url": "http://evil.example"})
+    draft = {"name": "Grace", "media": await store(rooms, JPEG), "consent": CONSENT}
     grace = (await rooms.personas.create(PersonaDraft.model_validate(draft))).persona
-    spoken = (await changed(rooms, "grace", voice=voice)).voice
+    spoken = (await change_persona(rooms, "grace", voice=voice)).voice
     assert spoken.consent == grace.face.consent
 
 
@@ -367,7 +371,7 @@ def test_what_editors_lay_beside_a_file_is_no_persona(library: PersonaLibrary) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("id: ada\nname: Ada\nname: Eve\n", "line 3, column 1, field name: this field stands twice"),
         ("[" * 300, "column 41: nested too deeply"),
@@ -378,8 +382,10 @@ def test_what_editors_lay_beside_a_file_is_no_persona(library: PersonaLibrary) -
         ("id: ada\nname: Ada\ncolour: 1\nshape: 2\n", "(and 1 more)"),
     ],
 )
-def test_more_that_can_be_wrong_is_told_with_its_place(library: PersonaLibrary, text: str, told: str) -> None:
+def test_more_that_can_be_wrong_is_told_with_its_place(
+    library: PersonaLibrary, text: str, reported: str
+) -> None:
     (library.shipped / "bad.yaml").write_text(text)
     [entry] = library.entries()
-    assert told in (entry.error or "")
+    assert reported in (entry.error or "")
     assert entry.faults and entry.state == "broken"

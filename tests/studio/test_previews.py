@@ -15,14 +15,14 @@ pytestmark = pytest.mark.each_database
 SIZE = {"width": 320, "height": 180}
 
 
-async def begun(rooms: Any, script: str) -> str:
+async def begin(rooms: Any, script: str) -> str:
     spec = RenderSpec.model_validate({"canvas": SIZE, "scenes": [{"id": "one", "script": script}]})
     view = await rooms.renders.create(RenderRequest(spec=spec))
     return str(view.id)
 
 
 async def test_the_events_of_a_render_name_its_latest_picture(client: Any, rooms: Any, blobs: Any) -> None:
-    render_id = await begun(rooms, "!show 6")
+    render_id = await begin(rooms, "!show 6")
     shown, stored = [], set()
     async for event in rooms.renders.follow(render_id):
         preview = event.data.get("preview")
@@ -38,7 +38,7 @@ async def test_the_events_of_a_render_name_its_latest_picture(client: Any, rooms
 
 
 async def test_a_render_that_nobody_has_drawn_yet_has_no_picture(client: Any, studio_rooms: Any) -> None:
-    render_id = await begun(studio_rooms, "waits")
+    render_id = await begin(studio_rooms, "waits")
     missing = await client.get(f"/api/renders/{render_id}/preview")
     assert missing.status_code == 404 and missing.json()["code"] == "render.no_preview"
 

@@ -21,14 +21,14 @@ async def probing(studio_rooms: Any) -> AsyncIterator[Any]:
     await studio_rooms.prober.worker.close()
 
 
-async def uploaded(rooms: Any, content: bytes = MP4, **labels: Any) -> Any:
+async def upload_asset(rooms: Any, content: bytes = MP4, **labels: Any) -> Any:
     async def chunks() -> Any:
         yield content
 
     return await rooms.assets.upload(chunks(), AssetLabels(**labels))
 
 
-async def looked_into(rooms: Any, asset_id: str) -> Any:
+async def wait_for_probe(rooms: Any, asset_id: str) -> Any:
     async with asyncio.timeout(60):
         while "probe" not in (view := await rooms.assets.get(asset_id)).metadata:  # noqa: ASYNC110 - as callers do
             await asyncio.sleep(0.05)
@@ -36,17 +36,17 @@ async def looked_into(rooms: Any, asset_id: str) -> Any:
 
 
 async def test_an_upload_gets_its_length_and_size_in_the_background(probing: Any) -> None:
-    asset = await uploaded(probing)
+    asset = await upload_asset(probing)
     assert (asset.duration_ms, asset.metadata) == (None, {}), "the answer to an upload does not wait"
-    view = await looked_into(probing, asset.id)
+    view = await wait_for_probe(probing, asset.id)
     assert view.duration_ms == 400 and view.metadata["probe"] == {"state": "read"}
     assert [view.metadata[key] for key in ("width", "height", "fps")] == [96, 64, 25.0]
 
 
 async def test_what_people_say_stands_and_their_changes_keep_what_was_measured(probing: Any) -> None:
     forged = {"take": 3, "width": "wide", "probe": {"state": "read"}}
-    asset = await uploaded(probing, duration_ms=77, metadata=forged)
-    view = await looked_into(probing, asset.id)
+    asset = await upload_asset(probing, duration_ms=77, metadata=forged)
+    view = await wait_for_probe(probing, asset.id)
     assert (view.duration_ms, view.metadata["width"], view.metadata["height"]) == (77, "wide", 64)
     changed = await probing.assets.change(asset.id, AssetChange(metadata={"take": 4}))
     assert (changed.metadata["take"], changed.metadata["height"]) == (4, 64)
@@ -54,8 +54,8 @@ async def test_what_people_say_stands_and_their_changes_keep_what_was_measured(p
 
 
 async def test_a_file_that_cannot_be_read_says_so_and_is_kept(probing: Any) -> None:
-    asset = await uploaded(probing, MP4 + b"\n!fail")
-    view = await looked_into(probing, asset.id)
+    asset = await upload_asset(probing, MP4 + b"\n!fail")
+    view = await wait_for_probe(probing, asset.id)
     assert view.metadata["probe"] == {
         "state": "unreadable",
         "code": "face.not_found",
@@ -67,15 +67,15 @@ async def test_a_file_that_cannot_be_read_says_so_and_is_kept(probing: Any) -> N
 
 
 async def test_a_crash_of_the_worker_is_told_and_ends_nothing(probing: Any) -> None:
-    bad = await uploaded(probing, MP4 + b"\n!crash")
-    good = await uploaded(probing, MP4)
-    assert (await looked_into(probing, bad.id)).metadata["probe"]["code"] == "worker.crashed"
-    assert (await looked_into(probing, good.id)).metadata["probe"] == {"state": "read"}
+    bad = await upload_asset(probing, MP4 + b"\n!crash")
+    good = await upload_asset(probing, MP4)
+    assert (await wait_for_probe(probing, bad.id)).metadata["probe"]["code"] == "worker.crashed"
+    assert (await wait_for_probe(probing, good.id)).metadata["probe"] == {"state": "read"}
 
 
 async def test_what_was_uploaded_while_nobody_looked_is_taken_up_later(studio_rooms: Any) -> None:
-    slow = await uploaded(studio_rooms, MP4 + b"\n!slow 30")
-    asset = await uploaded(studio_rooms)
+    slow = await upload_asset(studio_rooms, MP4 + b"\n!slow 30")
+    asset = await upload_asset(studio_rooms)
     worker = studio_rooms.prober.worker
     await worker.start()
     await asyncio.sleep(0.5)
@@ -83,5 +83,5 @@ async def test_what_was_uploaded_while_nobody_looked_is_taken_up_later(studio_ro
     assert (await studio_rooms.assets.get(slow.id)).metadata == {}, "stopped is not unreadable"
     await studio_rooms.assets.delete(slow.id)
     await worker.start()
-    assert (await looked_into(studio_rooms, asset.id)).duration_ms == 400
+    assert (await wait_for_probe(studio_rooms, asset.id)).duration_ms == 400
     await worker.close()

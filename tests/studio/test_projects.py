@@ -13,15 +13,15 @@ pytestmark = pytest.mark.each_database
 
 @pytest.fixture
 async def project(client: Any) -> str:
-    made = await client.post("/api/projects", json={"title": "Optics for All"})
-    assert made.status_code == 201
-    return str(made.json()["slug"])
+    created = await client.post("/api/projects", json={"title": "Optics for All"})
+    assert created.status_code == 201
+    return str(created.json()["slug"])
 
 
 async def scene(client: Any, project: str, script: str, **more: Any) -> str:
-    made = await client.post(f"/api/projects/{project}/scenes", json={"script": script, **more})
-    assert made.status_code == 201, made.text
-    return str(made.json()["id"])
+    created = await client.post(f"/api/projects/{project}/scenes", json={"script": script, **more})
+    assert created.status_code == 201, created.text
+    return str(created.json()["id"])
 
 
 async def scripts(client: Any, project: str) -> list[str]:
@@ -35,11 +35,11 @@ async def test_health_says_ok_and_nothing_else(client: Any) -> None:
 
 async def test_a_project_has_the_promised_fields(client: Any) -> None:
     draft = {"title": "Optics: for All!", "subtitle": "Light", "description": "A course"}
-    made = (await client.post("/api/projects", json=draft)).json()
-    assert made["slug"] == "optics-for-all"
-    assert {"slug", "title", "subtitle", "description", "created_at", "updated_at"} <= made.keys()
-    assert (await client.get("/api/projects")).json() == [made]
-    assert (await client.get(f"/api/projects/{made['id']}")).json() == made
+    created = (await client.post("/api/projects", json=draft)).json()
+    assert created["slug"] == "optics-for-all"
+    assert {"slug", "title", "subtitle", "description", "created_at", "updated_at"} <= created.keys()
+    assert (await client.get("/api/projects")).json() == [created]
+    assert (await client.get(f"/api/projects/{created['id']}")).json() == created
     again = (await client.post("/api/projects", json=draft)).json()
     assert again["slug"] == "optics-for-all-2"
 
@@ -101,8 +101,10 @@ async def test_a_scene_keeps_overlays_anchored_to_words(client: Any, project: st
         "start": {"at": "word", "word": "lens", "occurrence": 2},
     }
     one = await scene(client, project, "A lens is a lens.", overlays=[overlay])
-    kept = (await client.get(f"/api/projects/{project}/scenes/{one}")).json()
-    assert kept["overlays"][0]["start"]["word"] == "lens" and kept["overlays"][0]["start"]["occurrence"] == 2
+    stored = (await client.get(f"/api/projects/{project}/scenes/{one}")).json()
+    assert (
+        stored["overlays"][0]["start"]["word"] == "lens" and stored["overlays"][0]["start"]["occurrence"] == 2
+    )
     bad = {"overlays": [{**overlay, "kind": "hologram"}]}
     answer = await client.patch(f"/api/projects/{project}/scenes/{one}", json=bad)
     assert answer.status_code == 422 and "overlays" in answer.json()["detail"]

@@ -16,7 +16,7 @@ from voice_server import voice_server
 from farm.local import LocalOptions, LocalScheduler
 from soundstage.errors import SoundstageError
 from studio.assets.schemas import AssetLabels
-from studio.personas.schemas import PersonaDraft, PersonaMade
+from studio.personas.schemas import CreatedPersona, PersonaDraft
 from studio.renders.states import RenderState
 from studio.voices.schemas import VoiceLabels
 from studio.voices.services import SpeechService
@@ -30,9 +30,9 @@ async def real_rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIt
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
     options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
     scheduler = LocalScheduler(blobs, options)
-    made = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
-    async with made.dispatcher:
-        yield made
+    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    async with created.dispatcher:
+        yield created
     await scheduler.close()
 
 
@@ -47,22 +47,22 @@ def boxes(film: bytes) -> list[bytes]:
 
 
 async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
-    real_rooms: Any, made: Any, settings: Any
+    real_rooms: Any, render_to_end: Any, settings: Any
 ) -> None:
-    view = await made(real_rooms, "Hi there.")
+    view = await render_to_end(real_rooms, "Hi there.")
     assert view.error is None and view.state is RenderState.DONE
-    kept = {name.partition(".")[2]: (settings.out_dir / name).read_bytes() for name in view.out_files}
-    assert set(kept) == {"mp4", "vtt", "srt", "png", "provenance.json"}
-    order = boxes(kept["mp4"])
+    stored = {name.partition(".")[2]: (settings.out_dir / name).read_bytes() for name in view.out_files}
+    assert set(stored) == {"mp4", "vtt", "srt", "png", "provenance.json"}
+    order = boxes(stored["mp4"])
     assert order[0] == b"ftyp" and order.index(b"moov") < order.index(b"mdat"), (
         "it starts before it is loaded"
     )
-    assert kept["vtt"].startswith(b"WEBVTT") and b"Hi there" in kept["vtt"]
-    assert kept["png"].startswith(b"\x89PNG") and json.loads(kept["provenance.json"])
+    assert stored["vtt"].startswith(b"WEBVTT") and b"Hi there" in stored["vtt"]
+    assert stored["png"].startswith(b"\x89PNG") and json.loads(stored["provenance.json"])
     assert 800 < view.duration_ms < 4000
     frames = view.progress.frames_total
     assert abs(frames * 40 - view.duration_ms) <= 40
-    again = await made(real_rooms, "Hi there.", title="The same again")
+    again = await render_to_end(real_rooms, "Hi there.", title="The same again")
     assert (await real_rooms.renders.detail(again.id)).segments[0].reused is True
 
 
@@ -95,8 +95,8 @@ async def test_the_real_worker_looks_into_the_sample_of_a_voice(real_rooms: Any,
                 await real_rooms.voices.create(labels, blob.sha256, service=service)
             assert refused.value.code == code and server.keys == []
         blob = await blobs.put_bytes(sound(2.0), "audio/wav")
-        made = await real_rooms.voices.create(labels, blob.sha256, service=service)
-        assert made.duration_ms == 2000 and server.voices[made.voice_id]["audio_sample"] == sound(2.0)
+        created = await real_rooms.voices.create(labels, blob.sha256, service=service)
+        assert created.duration_ms == 2000 and server.voices[created.voice_id]["audio_sample"] == sound(2.0)
 
 
 def sound(seconds: float) -> bytes:
@@ -126,7 +126,7 @@ def portraits() -> list[Path]:
 
 @pytest.mark.skipif(not portraits(), reason="no test photo: install the worker's dev group with `make setup`")
 async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file(
-    real_rooms: Any, made: Any, settings: Any, blobs: Any
+    real_rooms: Any, render_to_end: Any, settings: Any, blobs: Any
 ) -> None:
     async def chunks(content: bytes) -> AsyncIterator[bytes]:
         yield content
@@ -136,14 +136,14 @@ async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file
     nod = await real_rooms.assets.get(nod.id)
     assert (nod.kind, nod.duration_ms, nod.metadata["probe"]) == ("motion", 400, {"state": "read"})
 
-    async def people() -> PersonaMade:
+    async def people() -> CreatedPersona:
         content = portraits()[0].read_bytes()
         asset = await real_rooms.assets.upload(chunks(content), AssetLabels(name="hopper.jpg"))
         consent = {"person": "G. H.", "purpose": "a test", "granted_at": "2026-01-01"}
         draft = {
             "name": "Grace", "media": asset.id, "consent": consent, "driving": nod.id, "engine": "mesh",
         }  # fmt: skip
-        persona: PersonaMade = await real_rooms.personas.create(PersonaDraft.model_validate(draft))
+        persona: CreatedPersona = await real_rooms.personas.create(PersonaDraft.model_validate(draft))
         return persona
 
     try:
@@ -154,7 +154,7 @@ async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file
         return
     assert any("glasses" in warning for warning in persona.warnings)
     await real_rooms.assets.delete(nod.id)
-    view = await made(real_rooms, "Hi.", persona="grace")
+    view = await render_to_end(real_rooms, "Hi.", persona="grace")
     assert view.error is None and view.state is RenderState.DONE
     left_out = [notice.message for notice in view.warnings if notice.code == "driving.left_out"]
     assert left_out and "nod.json" in left_out[0], "the worker had it at hand"
@@ -166,11 +166,11 @@ async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file
 
 
 async def test_a_character_that_does_not_exist_fails_in_the_workers_words(
-    real_rooms: Any, made: Any, settings: Any
+    real_rooms: Any, render_to_end: Any, settings: Any
 ) -> None:
     (settings.personas_dir / "ghost.yaml").write_text(
         "id: ghost\nname: Ghost\nface: {kind: rig, character: ghost}\n"
     )
-    view = await made(real_rooms, "Boo.", persona="ghost")
+    view = await render_to_end(real_rooms, "Boo.", persona="ghost")
     assert (view.state, view.error.code) == (RenderState.FAILED, "face.unknown_character")
     assert not settings.out_dir.exists() or list(settings.out_dir.iterdir()) == []

@@ -43,9 +43,9 @@ async def until_running(rooms: Any, render_id: str) -> None:
 
 
 async def test_a_sentence_becomes_files_with_the_name_of_its_title(
-    rooms: Any, made: Any, settings: Any, events: Any
+    rooms: Any, render_to_end: Any, settings: Any, events: Any
 ) -> None:
-    view: RenderView = await made(rooms, "Hello there, World!")
+    view: RenderView = await render_to_end(rooms, "Hello there, World!")
     assert view.state is RenderState.DONE
     stem = f"hello-there-world-{view.id[-6:]}"
     names = {f"{stem}{end}" for end in (".mp4", ".vtt", ".srt", ".png", ".provenance.json")}
@@ -68,20 +68,23 @@ async def test_progress_adds_up_and_every_event_carries_the_trace(rooms: Any, as
     assert (view.progress.stage, view.progress.frames_done, view.progress.frames_total) == ("done", 10, 10)
 
 
-async def test_warnings_and_lost_faces_are_told(rooms: Any, made: Any) -> None:
-    view = await made(rooms, "!warn")
+async def test_warnings_and_lost_faces_are_told(rooms: Any, render_to_end: Any) -> None:
+    view = await render_to_end(rooms, "!warn")
     assert [(notice.code, notice.scene) for notice in view.warnings] == [("speech.markup", "scene-1")]
-    lost = await made(rooms, "!lost")
+    lost = await render_to_end(rooms, "!lost")
     assert lost.lost_face_frames == [(2, 4)]
 
 
 async def test_what_drew_the_face_and_how_much_of_a_card_it_took_is_told_also_of_a_segment_used_again(
-    rooms: Any, made: Any
+    rooms: Any, render_to_end: Any
 ) -> None:
-    for view in (await made(rooms, "!drawn-by latentsync"), await made(rooms, "!drawn-by latentsync")):
+    for view in (
+        await render_to_end(rooms, "!drawn-by latentsync"),
+        await render_to_end(rooms, "!drawn-by latentsync"),
+    ):
         (use,) = (await rooms.renders.get(view.id)).progress.engines
         assert (use.scene, use.engine, use.asked, use.mode) == ("scene-1", "latentsync", "auto", "middle")
-    assert (await made(rooms, "hello")).progress.engines == []
+    assert (await render_to_end(rooms, "hello")).progress.engines == []
 
 
 @pytest.mark.parametrize(
@@ -97,59 +100,59 @@ async def test_what_drew_the_face_and_how_much_of_a_card_it_took_is_told_also_of
     ],
 )
 async def test_a_worker_that_misbehaves_fails_the_render_with_code_sentence_and_hint(
-    rooms: Any, made: Any, settings: Any, script: str, code: str
+    rooms: Any, render_to_end: Any, settings: Any, script: str, code: str
 ) -> None:
-    view = await made(rooms, script)
+    view = await render_to_end(rooms, script)
     assert (view.state, view.error.code) == (RenderState.FAILED, code)
     assert view.error.message and view.error.hint
     assert files_in(settings.out_dir) == [] and files_in(settings.state_dir / "work") == []
     assert view.outputs == [] and view.out_files == []
 
 
-async def test_a_failed_render_keeps_the_end_of_the_workers_log(rooms: Any, made: Any) -> None:
-    failed = await made(rooms, "!garbage")
+async def test_a_failed_render_keeps_the_end_of_the_workers_log(rooms: Any, render_to_end: Any) -> None:
+    failed = await render_to_end(rooms, "!garbage")
     log = await rooms.renders.log(failed.id)
     assert "segment garbage" in log and "Traceback" in log
-    assert await rooms.renders.log((await made(rooms, "fine")).id) == ""
+    assert await rooms.renders.log((await render_to_end(rooms, "fine")).id) == ""
 
 
 async def test_what_crashes_twice_in_the_same_way_is_not_tried_a_third_time(
-    rooms: Any, made: Any, settings: Any
+    rooms: Any, render_to_end: Any, settings: Any
 ) -> None:
-    view = await made(rooms, "!crash count")
+    view = await render_to_end(rooms, "!crash count")
     assert view.error.code == "worker.crashed" and "another format" in view.error.hint
     assert (worker_cache(settings) / "crashed").read_text() == "x" * 2
 
 
-async def test_broken_input_is_tried_once(rooms: Any, made: Any, settings: Any) -> None:
-    assert (await made(rooms, "!fail")).error.code == "face.not_found"
+async def test_broken_input_is_tried_once(rooms: Any, render_to_end: Any, settings: Any) -> None:
+    assert (await render_to_end(rooms, "!fail")).error.code == "face.not_found"
     assert (worker_cache(settings) / "failed").read_text() == "x"
 
 
-async def test_a_worker_that_crashed_once_is_tried_again(rooms: Any, made: Any) -> None:
-    assert (await made(rooms, "!crash once")).state is RenderState.DONE
+async def test_a_worker_that_crashed_once_is_tried_again(rooms: Any, render_to_end: Any) -> None:
+    assert (await render_to_end(rooms, "!crash once")).state is RenderState.DONE
 
 
 @pytest.mark.parametrize("code", ["gpu.lost", "gpu.not_opened"])
 async def test_a_card_that_vanishes_puts_the_segment_back_into_the_queue_before_the_render_fails(
-    rooms: Any, made: Any, scheduler: Any, monkeypatch: pytest.MonkeyPatch, code: str
+    rooms: Any, render_to_end: Any, scheduler: Any, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     queued, submit = list[str](), scheduler.submit
 
-    async def counted(task: Any) -> Any:
+    async def count_calls(task: Any) -> Any:
         queued.append(task.id)
         return await submit(task)
 
-    monkeypatch.setattr(scheduler, "submit", counted)
-    view = await made(rooms, f"!blame {code}")
+    monkeypatch.setattr(scheduler, "submit", count_calls)
+    view = await render_to_end(rooms, f"!blame {code}")
     assert [name.rpartition(".")[2] for name in queued] == ["1", "2", "3"]
     assert (view.state, view.error.code) == (RenderState.FAILED, code)
 
 
 async def test_a_failed_render_can_be_tried_again_and_tells_its_new_end(
-    rooms: Any, made: Any, settings: Any
+    rooms: Any, render_to_end: Any, settings: Any
 ) -> None:
-    first = await made(rooms, "!needs mending")
+    first = await render_to_end(rooms, "!needs mending")
     assert (first.state, first.error.code) == (RenderState.FAILED, "face.not_found")
     (settings.state_dir / "cache" / "mending").touch()
     again = await rooms.renders.retry(first.id)
@@ -192,8 +195,8 @@ async def test_a_render_is_cancelled_while_it_is_assembled_and_its_segments_stay
     assert [segment.state for segment in detail.segments] == [RenderState.DONE]
 
 
-async def test_a_finished_render_cannot_be_cancelled(rooms: Any, made: Any) -> None:
-    view = await made(rooms)
+async def test_a_finished_render_cannot_be_cancelled(rooms: Any, render_to_end: Any) -> None:
+    view = await render_to_end(rooms)
     with pytest.raises(Conflict, match="done already"):
         await rooms.renders.cancel(view.id)
 
@@ -207,13 +210,13 @@ async def test_a_cancelled_render_can_be_tried_again(rooms: Any, ask: Any, studi
 
 
 async def test_a_render_is_deleted_with_its_files_but_not_while_it_runs(
-    rooms: Any, made: Any, ask: Any, settings: Any
+    rooms: Any, render_to_end: Any, ask: Any, settings: Any
 ) -> None:
     running = await rooms.renders.create(ask("!slow 60"))
     with pytest.raises(Conflict, match=r"queued|placed|running"):
         await rooms.renders.delete(running.id)
     await rooms.renders.cancel(running.id)
-    view = await made(rooms)
+    view = await render_to_end(rooms)
     foreign = settings.out_dir / "my own film.mp4"
     foreign.write_bytes(b"mine")
     await rooms.renders.delete(view.id)
@@ -278,7 +281,7 @@ async def test_a_render_that_waits_to_be_joined_says_so(rooms: Any, ask: Any) ->
 
 
 async def test_a_report_that_fails_in_a_way_nobody_thought_of_is_not_the_last(
-    rooms: Any, made: Any, monkeypatch: pytest.MonkeyPatch
+    rooms: Any, render_to_end: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, failed = RenderJournal.progress, []
 
@@ -291,7 +294,7 @@ async def test_a_report_that_fails_in_a_way_nobody_thought_of_is_not_the_last(
         await real(journal, render_id, now, notices, *rest)
 
     monkeypatch.setattr(RenderJournal, "progress", once_wrong)
-    view = await made(rooms, "!warn")
+    view = await render_to_end(rooms, "!warn")
     assert failed and view.state == "done"
     assert [notice.code for notice in view.warnings] == ["speech.markup"], (
         "what it could not tell it tells next"
@@ -303,10 +306,10 @@ async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: A
         await until_running(rooms, (await rooms.renders.create(ask(f"!slow 60\n{number}"))).id)
     waiting = await rooms.renders.create(ask("me too"))
 
-    async def explained() -> bool:
+    async def record_explain() -> bool:
         return "2 of 2 workers busy, 0 ahead" in await rooms.renders.explain(waiting.id)
 
-    await eventually_async(explained)
+    await eventually_async(record_explain)
 
 
 async def test_the_queue_has_an_end(studio_rooms: Any, ask: Any, settings: Any) -> None:
@@ -348,9 +351,9 @@ async def test_a_script_of_a_hundred_thousand_characters_becomes_scenes_and_one_
 
 
 async def test_emoji_and_right_to_left_titles_still_give_plain_file_names(
-    rooms: Any, made: Any, settings: Any
+    rooms: Any, render_to_end: Any, settings: Any
 ) -> None:
-    view = await made(rooms, "שלום 🎬 ../../etc/passwd; rm -rf $HOME")
+    view = await render_to_end(rooms, "שלום 🎬 ../../etc/passwd; rm -rf $HOME")
     assert view.state is RenderState.DONE
     assert sorted(path.name for path in settings.out_dir.iterdir()) == sorted(view.out_files)
     assert all(name.startswith("etc-passwd-rm-rf-home-") for name in view.out_files)

@@ -62,9 +62,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 async def scheduler(settings: Any, blobs: Any) -> AsyncIterator[LocalScheduler]:
     """With the real worker."""
     options = LocalOptions((str(BIN / "avatar"),), settings.state_dir / "work", worker_cache(settings))
-    made = LocalScheduler(blobs, options)
-    yield made
-    await made.close()
+    created = LocalScheduler(blobs, options)
+    yield created
+    await created.close()
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ def tasks(scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     kinds: list[str] = []
     submit = scheduler.submit
 
-    async def counted(task: Any) -> Any:
+    async def count_calls(task: Any) -> Any:
         kinds.append(task.kind)
         return await submit(task)
 
-    monkeypatch.setattr(scheduler, "submit", counted)
+    monkeypatch.setattr(scheduler, "submit", count_calls)
     return kinds
 
 
@@ -118,7 +118,7 @@ async def test_a_video_has_small_pictures_by_width_from_one_poster(
     assert again.status_code == 304
     await client.delete(f"/api/assets/{asset['id']}")
     async with db.session() as session:
-        assert await References(session).held_by(f"asset:{asset['id']}") == []
+        assert await References(session).holds_of_owner(f"asset:{asset['id']}") == []
     assert (await client.get(asset["picture"])).status_code == 404
 
 
@@ -159,11 +159,11 @@ async def test_peaks_of_videos_and_sounds_are_json_and_pictures_have_none(
     for content, rate, length in ((clip, 48_000, 300), (recording.getvalue(), 24_000, 100)):
         asset = await upload(client, content)
         answer = await client.get(f"/api/assets/{asset['id']}/peaks?v={asset['sha256'][7:19]}")
-        told = answer.json()
-        assert (told["version"], told["sample_rate"], told["bits"]) == (2, rate, 8)
-        assert abs(told["length"] - length) <= 8 and len(told["data"]) == 2 * told["length"]
+        reported = answer.json()
+        assert (reported["version"], reported["sample_rate"], reported["bits"]) == (2, rate, 8)
+        assert abs(reported["length"] - length) <= 8 and len(reported["data"]) == 2 * reported["length"]
         assert "immutable" in answer.headers["cache-control"]
-    assert told["data"][:2] == [0, 0] and told["data"][-2:] == [127, 127]
+    assert reported["data"][:2] == [0, 0] and reported["data"][-2:] == [127, 127]
     assert tasks == ["peaks", "peaks"]
     written = io.BytesIO()
     Image.new("RGB", (8, 8)).save(written, "PNG")
@@ -213,10 +213,10 @@ async def test_a_file_that_cannot_be_read_is_told_and_not_tried_for_each_request
 
 
 async def test_what_crashes_the_worker_is_remembered_and_a_lost_machine_is_not() -> None:
-    flights = SingleFlight("proxy", PROXIES)
+    single_flight = SingleFlight("proxy", PROXIES)
     for code, known in ((CRASHED, True), ("worker.lost", False)):
-        flights.remember(code, Failed(code=code, message="It ended."))
-        assert (flights.known_failure(code) is not None) == known
+        single_flight.remember(code, Failed(code=code, message="It ended."))
+        assert (single_flight.recent_failure(code) is not None) == known
 
 
 async def test_another_tenant_is_not_told_that_somebody_tried_the_same_bytes(
@@ -225,13 +225,13 @@ async def test_another_tenant_is_not_told_that_somebody_tried_the_same_bytes(
     broken = b"\x00\x00\x00\x18ftypisom" + bytes(4000)
     assert (await client.get((await upload(client, broken))["picture"])).status_code == 422
     with tenant_scope("acme"):
-        view = await stored(studio_rooms, broken)
+        view = await store(studio_rooms, broken)
         with pytest.raises(SoundstageError) as refused:
             await studio_rooms.renditions.open(f"asset:{view.id}", view.sha256, RenditionKind.POSTER)
     assert refused.value.code == "media.unreadable" and tasks == ["poster", "poster"]
 
 
-async def stored(rooms: Any, content: bytes) -> Any:
+async def store(rooms: Any, content: bytes) -> Any:
     async def chunks() -> Any:
         yield content
 
@@ -260,18 +260,18 @@ async def code_of(rooms: Any, view: Any, kind: RenditionKind) -> str:
 @pytest.mark.usefixtures("hanging")
 async def test_a_tenant_with_many_leaves_places_to_other_kinds_and_other_tenants(studio_rooms: Any) -> None:
     with tenant_scope("acme"):
-        views = [await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(n)) for n in range(17)]
+        views = [await store(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(n)) for n in range(17)]
         proxies = [await code_of(studio_rooms, view, RenditionKind.PROXY) for view in views[:5]]
         posters = [await code_of(studio_rooms, view, RenditionKind.POSTER) for view in views]
     assert proxies == ["rendition.not_ready"] * 4 + ["rendition.busy"]
     assert posters == ["rendition.not_ready"] * 16 + ["rendition.busy"]
-    view = await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(99))
+    view = await store(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(99))
     for kind in RenditionKind:
         assert await code_of(studio_rooms, view, kind) == "rendition.not_ready"
 
 
 async def test_places_go_round_among_tenants() -> None:
-    flights, turns = SingleFlight("proxy", PROXIES), []
+    single_flight, turns = SingleFlight("proxy", PROXIES), []
 
     async def make(_: Any) -> None:
         turns.append(require_tenant())
@@ -280,7 +280,7 @@ async def test_places_go_round_among_tenants() -> None:
     tasks = []
     for tenant in ("acme", "rival"):
         with tenant_scope(tenant):
-            tasks += [flights.join(str(number), "asset:a", make) for number in range(3)]
+            tasks += [single_flight.join(str(number), "asset:a", make) for number in range(3)]
     await asyncio.gather(*tasks)
     assert turns[:3] in (["acme", "rival", "acme"], ["acme", "rival", "rival"]), turns
 
@@ -292,7 +292,7 @@ async def test_assets_of_one_blob_share_what_is_made_of_it(
     await asyncio.gather(*(client.get(f"{asset['picture']}") for asset in assets[:2]))
     assert (await client.get(assets[2]["picture"])).status_code == 200 and tasks == ["poster"]
     async with db.session() as session:
-        each = [dict(await References(session).held_by(f"asset:{asset['id']}")) for asset in assets]
+        each = [dict(await References(session).holds_of_owner(f"asset:{asset['id']}")) for asset in assets]
     role = f"frame:{assets[0]['sha256'][7:19]}"
     assert len({held[role] for held in each}) == 1
     await client.delete(f"/api/assets/{assets[0]['id']}")
@@ -301,18 +301,18 @@ async def test_assets_of_one_blob_share_what_is_made_of_it(
 
 @pytest.mark.usefixtures("hanging")
 async def test_the_worker_ends_with_the_last_owner(studio_rooms: Any) -> None:
-    one, two = [await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(9)) for _ in range(2)]
+    one, two = [await store(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(9)) for _ in range(2)]
     for view in (one, two):
         assert await code_of(studio_rooms, view, RenditionKind.PROXY) == "rendition.not_ready"
-    proxies = studio_rooms.renditions._flights[RenditionKind.PROXY]
+    proxies = studio_rooms.renditions._single_flights[RenditionKind.PROXY]
     for view, left in ((one, 1), (two, 0)):
         await studio_rooms.assets.delete(view.id)
-        assert len(proxies._flights) == left
+        assert len(proxies._in_flight) == left
 
 
 async def unheld(db: Any, blobs: Any) -> set[str]:
     async with db.session() as session:
-        held = await References(session).held()
+        held = await References(session).all_hashes()
     return {blob.sha256 async for blob in blobs.iterate()} - held
 
 
@@ -345,21 +345,22 @@ async def test_no_file_stays_that_is_made_while_the_person_is_erased(
     asset = await upload(client, clip)
     draft = {"name": "Grace", "media": asset["id"], "consent": CONSENT}
     persona = (await client.post("/api/personas", json=draft)).json()["persona"]
-    made, erased = asyncio.Event(), asyncio.Event()
+    created, erased = asyncio.Event(), asyncio.Event()
     hold = service.Renditions._hold
 
-    async def late(self: Any, *given: Any) -> None:
-        made.set()
+    async def late(self: Any, *arguments: Any) -> None:
+        created.set()
         await erased.wait()
-        await hold(self, *given)
+        await hold(self, *arguments)
 
     monkeypatch.setattr(service.Renditions, "_hold", late)
     waiting = asyncio.create_task(client.get(asset["picture"]))
     async with asyncio.timeout(60):
-        await made.wait()
+        await created.wait()
     erasing = asyncio.create_task(client.delete(f"/api/personas/{persona['id']}"))
+    bounded = studio_rooms.renditions._single_flights.values()
     async with asyncio.timeout(60):
-        while any(flights._flights for flights in studio_rooms.renditions._flights.values()):  # noqa: ASYNC110
+        while any(each._in_flight for each in bounded):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     erased.set()
     assert (await erasing).status_code == 200
@@ -373,10 +374,10 @@ async def test_a_file_is_dropped_when_another_process_deleted_its_owner(
     asset = await upload(client, clip)
     hold = service.Renditions._hold
 
-    async def late(self: Any, *given: Any) -> None:
+    async def late(self: Any, *arguments: Any) -> None:
         async with db.transaction() as session:
             await References(session).forget(f"asset:{asset['id']}")
-        await hold(self, *given)
+        await hold(self, *arguments)
 
     monkeypatch.setattr(service.Renditions, "_hold", late)
     assert (await client.get(asset["picture"])).json()["code"] == "rendition.gone"
@@ -395,7 +396,7 @@ async def test_what_an_owner_began_to_hold_while_it_was_removed_is_dropped(
 
 async def test_another_tenant_sees_none(studio_rooms: Any, client: Any, clip: bytes) -> None:
     with tenant_scope("acme"):
-        view = await stored(studio_rooms, clip)
+        view = await store(studio_rooms, clip)
         files = await studio_rooms.renditions.open(f"asset:{view.id}", view.sha256, RenditionKind.POSTER)
         assert files["frame"][1].is_file()
     for what in ("thumbnail", "storyboard", "storyboard.json", "storyboard.vtt", "peaks", "proxy"):
@@ -403,8 +404,8 @@ async def test_another_tenant_sees_none(studio_rooms: Any, client: Any, clip: by
         assert answer.json()["code"] == "asset.not_found", what
 
 
-async def test_a_render_has_a_storyboard_of_its_video(client: Any, rooms: Any, made: Any) -> None:
-    view = await made(rooms, "Hi.", preview=True)
+async def test_a_render_has_a_storyboard_of_its_video(client: Any, rooms: Any, render_to_end: Any) -> None:
+    view = await render_to_end(rooms, "Hi.", preview=True)
     assert view.error is None, view.error
     [row] = (await client.get("/api/renders")).json()
     assert view.output("poster") is None and view.output("video").sha256[7:19] in row["picture"]

@@ -24,7 +24,7 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 ALL = RetentionRules(render_days=30, unused_blob_hours=24, segment_mib=100)
 
 
-async def uploaded(rooms: Any, content: bytes = JPEG) -> Any:
+async def upload(rooms: Any, content: bytes = JPEG) -> Any:
     async def chunks() -> Any:
         yield content
 
@@ -38,7 +38,7 @@ async def age(blobs: Any, hours: float) -> None:
         os.utime(path, (moment, moment))
 
 
-async def kept(blobs: Any) -> set[str]:
+async def list_hashes(blobs: Any) -> set[str]:
     return {blob.sha256 async for blob in blobs.iterate()}
 
 
@@ -48,14 +48,14 @@ def names(folder: Path) -> set[str]:
 
 async def test_a_blob_that_nobody_holds_goes_after_the_grace_time(studio_rooms: Any, blobs: Any) -> None:
     orphan = await blobs.put_bytes(b"nobody")
-    asset = await uploaded(studio_rooms)
+    asset = await upload(studio_rooms)
     assert (await studio_rooms.retention.plan()).items == []
     await age(blobs, 25)
     plan = await studio_rooms.retention.plan()
     assert plan.of("blob") == [orphan.sha256] and plan.freed_bytes == 6 and not plan.applied
-    assert await kept(blobs) == {orphan.sha256, asset.sha256}
+    assert await list_hashes(blobs) == {orphan.sha256, asset.sha256}
     done = await studio_rooms.retention.apply()
-    assert done.applied and await kept(blobs) == {asset.sha256}
+    assert done.applied and await list_hashes(blobs) == {asset.sha256}
 
 
 async def test_a_blob_that_is_put_again_is_spared(studio_rooms: Any, blobs: Any) -> None:
@@ -67,24 +67,26 @@ async def test_a_blob_that_is_put_again_is_spared(studio_rooms: Any, blobs: Any)
     plan = await studio_rooms.retention.plan()
     await blobs.put_bytes(b"nobody")
     await studio_rooms.retention.carry_out(plan)
-    assert plan.of("blob") and len(await kept(blobs)) == 1, "also when that happens after the plan was made"
+    assert plan.of("blob") and len(await list_hashes(blobs)) == 1, (
+        "also when that happens after the plan was made"
+    )
 
 
 async def test_a_deleted_assets_blob_stays_while_another_holds_it(studio_rooms: Any, blobs: Any) -> None:
-    first, second = await uploaded(studio_rooms), await uploaded(studio_rooms)
+    first, second = await upload(studio_rooms), await upload(studio_rooms)
     assert first.sha256 == second.sha256
     await studio_rooms.assets.delete(first.id)
     await age(blobs, 25)
     assert (await studio_rooms.retention.apply()).items == []
     await studio_rooms.assets.delete(second.id)
     assert len((await studio_rooms.retention.apply()).items) == 1
-    assert await kept(blobs) == set()
+    assert await list_hashes(blobs) == set()
 
 
 async def test_old_renders_go_with_their_files_and_young_ones_stay(
-    rooms: Any, made: Any, db: Any, blobs: Any, settings: Any
+    rooms: Any, render_to_end: Any, db: Any, blobs: Any, settings: Any
 ) -> None:
-    old, young = await made(rooms, "old"), await made(rooms, "young")
+    old, young = await render_to_end(rooms, "old"), await render_to_end(rooms, "young")
     async with db.transaction() as session:
         row = await Renders(session).find(old.id)
         assert row is not None
@@ -93,7 +95,7 @@ async def test_old_renders_go_with_their_files_and_young_ones_stay(
     assert plan.of("render") == [old.id] and plan.of("segment") == []
     await rooms.renders.delete(old.id)
     assert (await rooms.retention.carry_out(plan)).applied, "what is gone already is no trouble"
-    old = await made(rooms, "old")
+    old = await render_to_end(rooms, "old")
     async with db.transaction() as session:
         row = await Renders(session).find(old.id)
         assert row is not None
@@ -103,24 +105,28 @@ async def test_old_renders_go_with_their_files_and_young_ones_stay(
     assert names(settings.out_dir) == set(young.out_files)
     video = old.output("video")
     assert video is not None and not await blobs.exists(video.sha256)
-    assert (await made(rooms, "old")).state is RenderState.DONE, "its segment was kept and used again"
+    assert (await render_to_end(rooms, "old")).state is RenderState.DONE, (
+        "its segment was kept and used again"
+    )
     assert (await rooms.retention.plan(RetentionRules(render_days=None))).of("render") == []
 
 
-async def test_segments_past_the_cache_size_go_first(rooms: Any, made: Any, blobs: Any) -> None:
-    await made(rooms, "first")
-    await made(rooms, "second")
-    await made(rooms, "first")
+async def test_segments_past_the_cache_size_go_first(rooms: Any, render_to_end: Any, blobs: Any) -> None:
+    await render_to_end(rooms, "first")
+    await render_to_end(rooms, "second")
+    await render_to_end(rooms, "first")
     plan = await rooms.retention.apply(RetentionRules(segment_mib=0))
     assert len(plan.of("segment")) == 2 and plan.freed_bytes > 0
-    again = await made(rooms, "second")
+    again = await render_to_end(rooms, "second")
     assert again.state is RenderState.DONE
     assert [one.reused for one in (await rooms.renders.detail(again.id)).segments] == [False]
 
 
-async def test_a_segment_that_a_render_in_hand_needs_is_never_collected(rooms: Any, made: Any) -> None:
-    cached = await made(rooms, "cached")
-    await made(rooms, "not wanted any more")
+async def test_a_segment_that_a_render_in_hand_needs_is_never_collected(
+    rooms: Any, render_to_end: Any
+) -> None:
+    cached = await render_to_end(rooms, "cached")
+    await render_to_end(rooms, "not wanted any more")
     spec = (await rooms.renders.detail(cached.id)).spec.model_dump()
     slow = {**spec["scenes"][0], "id": "scene-2", "script": "!slow 4"}
     both = {**spec, "scenes": [spec["scenes"][0], slow]}
@@ -136,25 +142,25 @@ async def test_a_segment_that_a_render_in_hand_needs_is_never_collected(rooms: A
 
 
 async def test_over_quota_the_cache_goes_first_and_what_people_own_stays(
-    rooms: Any, made: Any, blobs: Any
+    rooms: Any, render_to_end: Any, blobs: Any
 ) -> None:
-    asset = await uploaded(rooms, JPEG + bytes(900_000))
-    film = await made(rooms, f"!large {700_000}")
+    asset = await upload(rooms, JPEG + bytes(900_000))
+    film = await render_to_end(rooms, f"!large {700_000}")
     plan = await rooms.retention.apply(RetentionRules(quota_mib=2))
     assert len(plan.of("segment")) == 1 and plan.over_quota_bytes == 0
     video = film.output("video")
-    assert {asset.sha256, video.sha256 if video else ""} <= await kept(blobs)
+    assert {asset.sha256, video.sha256 if video else ""} <= await list_hashes(blobs)
 
 
 async def test_what_stays_over_quota_is_told(studio_rooms: Any, blobs: Any) -> None:
     for number in range(2):
-        await uploaded(studio_rooms, JPEG + bytes([number]) * 900_000)
+        await upload(studio_rooms, JPEG + bytes([number]) * 900_000)
     plan = await studio_rooms.retention.plan(RetentionRules(quota_mib=1))
     assert plan.items == [] and plan.over_quota_bytes == pytest.approx(2 * 902_000 - (1 << 20), abs=5000)
 
 
 async def test_the_plan_is_shown_before_it_is_carried_out(client: Any, blobs: Any, studio_rooms: Any) -> None:
-    await uploaded(studio_rooms)
+    await upload(studio_rooms)
     await blobs.put_bytes(b"nobody")
     await age(blobs, 25)
     usage = (await client.get("/api/storage")).json()
@@ -181,6 +187,6 @@ async def test_old_events_go_and_those_of_unfinished_renders_stay(
     assert len(await events.read()) == goes + len(stays), "a plan removes nothing"
     await studio_rooms.retention.apply()
     assert [event.id for event in await events.read()] == [event.id for event in stays]
-    told = await asyncio.wait_for(client.get(f"/api/renders/{ended.id}/events"), 60)
-    assert told.status_code == 204, "nobody waits for an end that is not told any more"
+    reported = await asyncio.wait_for(client.get(f"/api/renders/{ended.id}/events"), 60)
+    assert reported.status_code == 204, "nobody waits for an end that is not told any more"
     assert (await asyncio.wait_for(studio_rooms.renders.wait(ended.id), 60)).state is RenderState.CANCELLED

@@ -17,11 +17,11 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 SMALL = {"width": 320, "height": 180}
 
 
-async def ended(client: Any, rooms: Any, body: dict[str, Any]) -> dict[str, Any]:
-    made = await client.post("/api/renders", json={"canvas": SMALL, **body})
-    assert made.status_code == 202, made.text
-    await rooms.renders.wait(made.json()["id"])
-    answer: dict[str, Any] = (await client.get(f"/api/renders/{made.json()['id']}")).json()
+async def run_to_end(client: Any, rooms: Any, body: dict[str, Any]) -> dict[str, Any]:
+    created = await client.post("/api/renders", json={"canvas": SMALL, **body})
+    assert created.status_code == 202, created.text
+    await rooms.renders.wait(created.json()["id"])
+    answer: dict[str, Any] = (await client.get(f"/api/renders/{created.json()['id']}")).json()
     return answer
 
 
@@ -37,7 +37,7 @@ def test_every_route_declares_a_permission_or_why_it_is_public() -> None:
 
 
 async def test_a_video_is_asked_for_watched_and_fetched(client: Any, rooms: Any) -> None:
-    view = await ended(client, rooms, {"script": "Hello", "persona": "nova", "title": "My Film"})
+    view = await run_to_end(client, rooms, {"script": "Hello", "persona": "nova", "title": "My Film"})
     assert (view["state"], view["error"], view["title"]) == ("done", None, "My Film")
     video = next(output for output in view["outputs"] if output["role"] == "video")
     whole = await client.get(video["url"])
@@ -53,7 +53,7 @@ async def test_a_video_is_asked_for_watched_and_fetched(client: Any, rooms: Any)
 
 
 async def test_events_come_in_order_end_with_the_render_and_resume(client: Any, rooms: Any) -> None:
-    view = await ended(client, rooms, {"script": "!slow 0.6"})
+    view = await run_to_end(client, rooms, {"script": "!slow 0.6"})
     stream = await client.get(f"/api/renders/{view['id']}/events")
     assert stream.headers["content-type"].startswith("text/event-stream")
     events = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: ")]
@@ -70,7 +70,7 @@ async def test_events_come_in_order_end_with_the_render_and_resume(client: Any, 
 async def test_the_end_of_an_earlier_try_does_not_end_the_stream_of_a_later_one(
     client: Any, rooms: Any
 ) -> None:
-    view = await ended(client, rooms, {"script": "!fail"})
+    view = await run_to_end(client, rooms, {"script": "!fail"})
     await client.post(f"/api/renders/{view['id']}/retry")
     await rooms.renders.wait(view["id"])
     stream = await client.get(f"/api/renders/{view['id']}/events")
@@ -78,8 +78,8 @@ async def test_the_end_of_an_earlier_try_does_not_end_the_stream_of_a_later_one(
 
 
 async def test_a_render_is_cancelled_tried_again_and_deleted(client: Any, studio_rooms: Any) -> None:
-    made = (await client.post("/api/renders", json={"script": "hi", "canvas": SMALL})).json()
-    path = f"/api/renders/{made['id']}"
+    created = (await client.post("/api/renders", json={"script": "hi", "canvas": SMALL})).json()
+    path = f"/api/renders/{created['id']}"
     explained = (await client.get(f"{path}/explain")).json()
     assert explained == {"explanation": "waits: nobody makes renders now; start `soundstage up`"}
     busy = await client.delete(path)
@@ -114,8 +114,8 @@ async def test_a_persona_is_made_from_an_uploaded_photo_and_erased_again(client:
     denied = await client.post("/api/personas", json={"name": "Grace", "media": photo["id"]})
     assert (denied.status_code, denied.json()["code"]) == (403, "consent.required")
     body = {"name": "Grace", "media": photo["id"], "consent": consent}
-    made = await client.post("/api/personas", json=body)
-    assert made.status_code == 201 and made.json()["persona"]["id"] == "grace"
+    created = await client.post("/api/personas", json=body)
+    assert created.status_code == 201 and created.json()["persona"]["id"] == "grace"
     assert [one["id"] for one in (await client.get("/api/personas")).json()] == ["grace", "nova"]
     assert (await client.get("/api/personas/grace")).json()["face"]["kind"] == "photo"
     plan = (await client.delete("/api/personas/grace?dry_run=true")).json()
@@ -144,7 +144,7 @@ async def test_who_agreed_to_what_is_shown_only_to_those_who_may_read_consents(
     assert shown["id"].startswith("cns_") and "not shown" in shown["person"]
     project = (await client.post("/api/projects", json={"title": "P", "persona": "grace"})).json()["slug"]
     await client.post(f"/api/projects/{project}/scenes", json={"script": "Hello"})
-    view = await ended(client, rooms, {"project": project, "canvas": None})
+    view = await run_to_end(client, rooms, {"project": project, "canvas": None})
     assert view["spec"]["scenes"][0]["face"]["consent"]["person"] == "Grace Hopper"
     for path in (f"/api/renders/{view['id']}", f"/api/projects/{project}/versions/1"):
         answer = await client.get(path, headers=viewer)
@@ -160,16 +160,16 @@ async def test_who_agreed_to_what_is_shown_only_to_those_who_may_read_consents(
 
 async def test_consents_are_recorded_revoked_and_erased(client: Any) -> None:
     body = {"person": "Grace", "purpose": "courses", "granted_at": "2026-01-01"}
-    made = (await client.post("/api/consents", json=body)).json()
-    assert (await client.get(f"/api/consents/{made['id']}")).json() == made
-    assert (await client.post(f"/api/consents/{made['id']}/revoke")).json()["revoked_at"]
-    assert (await client.delete(f"/api/consents/{made['id']}")).json()["consents"] == [made["id"]]
-    assert (await client.get(f"/api/consents/{made['id']}")).status_code == 404
+    created = (await client.post("/api/consents", json=body)).json()
+    assert (await client.get(f"/api/consents/{created['id']}")).json() == created
+    assert (await client.post(f"/api/consents/{created['id']}/revoke")).json()["revoked_at"]
+    assert (await client.delete(f"/api/consents/{created['id']}")).json()["consents"] == [created["id"]]
+    assert (await client.get(f"/api/consents/{created['id']}")).status_code == 404
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
 async def test_a_moment_that_utc_cannot_say_is_refused(client: Any, moment: str) -> None:
-    asked = {
+    requests = {
         "consents": {"person": "Grace", "purpose": "courses", "granted_at": moment},
         "renders": {"script": "Hello", "ready_by": moment},
         "personas": {
@@ -178,7 +178,7 @@ async def test_a_moment_that_utc_cannot_say_is_refused(client: Any, moment: str)
             "consent": {"person": "Grace", "purpose": "courses", "granted_at": moment},
         },
     }
-    for noun, body in asked.items():
+    for noun, body in requests.items():
         answer = await client.post(f"/api/{noun}", json=body)
         assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid"), noun
         assert "years 1 to 9999" in answer.json()["detail"]

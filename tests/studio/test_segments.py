@@ -23,43 +23,43 @@ def spec_of(*scripts: str, title: str = "T", **more: Any) -> RenderSpec:
     return RenderSpec.model_validate({"title": title, "canvas": SIZE, "scenes": scenes, **more})
 
 
-async def rendered(rooms: Any, spec: RenderSpec) -> Any:
+async def render_scene(rooms: Any, spec: RenderSpec) -> Any:
     view = await rooms.renders.create(RenderRequest(spec=spec))
     await rooms.renders.wait(view.id)
     return await rooms.renders.detail(view.id)
 
 
 async def test_an_unchanged_scene_is_not_made_again(rooms: Any) -> None:
-    first = await rendered(rooms, spec_of("one", "two"))
+    first = await render_scene(rooms, spec_of("one", "two"))
     assert [segment.reused for segment in first.segments] == [False, False]
-    second = await rendered(rooms, spec_of("one", "changed", "two", title="Another title"))
+    second = await render_scene(rooms, spec_of("one", "changed", "two", title="Another title"))
     assert second.state is RenderState.DONE
     assert [segment.reused for segment in second.segments] == [True, False, True]
     assert [segment.attempts for segment in second.segments] == [1, 1, 1]
 
 
 async def test_another_worker_version_makes_its_own_segments(rooms: Any, settings: Any, db: Any) -> None:
-    await rendered(rooms, spec_of("one"))
+    await render_scene(rooms, spec_of("one"))
     await rooms.dispatcher.close()
     newer = build_studio(
         settings, db, rooms.events, rooms.assets._blobs, rooms.personas.scheduler, worker_version="2.0"
     )
     async with newer.dispatcher:
-        assert [segment.reused for segment in (await rendered(newer, spec_of("one"))).segments] == [False]
+        assert [segment.reused for segment in (await render_scene(newer, spec_of("one"))).segments] == [False]
 
 
 async def test_two_renders_of_one_spec_at_once_make_each_segment_once(rooms: Any) -> None:
     spec = spec_of("!slow 0.5", "!slow 0.5\ntwo")
-    first, second = await asyncio.gather(rendered(rooms, spec), rendered(rooms, spec))
+    first, second = await asyncio.gather(render_scene(rooms, spec), render_scene(rooms, spec))
     assert {first.state, second.state} == {RenderState.DONE}
     assert [segment.attempts for segment in first.segments] == [1, 1]
-    made = [segment.reused for render in (first, second) for segment in render.segments]
-    assert sorted(made) == [False, False, True, True]
+    created = [segment.reused for render in (first, second) for segment in render.segments]
+    assert sorted(created) == [False, False, True, True]
     assert set(first.out_files).isdisjoint(second.out_files)
 
 
 async def test_the_same_scene_twice_in_one_video_is_made_once(rooms: Any) -> None:
-    render = await rendered(rooms, spec_of("again", "again"))
+    render = await render_scene(rooms, spec_of("again", "again"))
     assert render.state is RenderState.DONE
     assert len({segment.key for segment in render.segments}) == 1
     assert render.segments[0].attempts == 1
@@ -74,7 +74,7 @@ async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_ot
     # Both wait already: neither has a start in which the segment could be ready before the other asks.
     await rooms.dispatcher.start()
     async with asyncio.timeout(60):
-        while not _is_wanted_twice(rooms):  # noqa: ASYNC110 - nothing tells of it
+        while not _has_two_users(rooms):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     await rooms.renders.cancel(first.id)
     assert (await rooms.renders.wait(first.id)).state is RenderState.CANCELLED
@@ -83,19 +83,19 @@ async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_ot
     assert (await rooms.renders.detail(second.id)).segments[0].attempts == 1
 
 
-def _is_wanted_twice(rooms: Any) -> bool:
+def _has_two_users(rooms: Any) -> bool:
     return [job.wanted for job in rooms.dispatcher._maker._pool._jobs.values()] == [2]
 
 
 async def test_a_failing_scene_ends_the_other_scenes_of_its_render(rooms: Any) -> None:
-    render = await rendered(rooms, spec_of("!slow 60", "!fail"))
+    render = await render_scene(rooms, spec_of("!slow 60", "!fail"))
     assert (render.state, render.error.code) == (RenderState.FAILED, "face.not_found")
     assert [segment.state for segment in render.segments] == [RenderState.CANCELLED, RenderState.FAILED]
 
 
 async def test_both_renders_of_a_failing_segment_fail_with_its_reason(rooms: Any) -> None:
     spec = spec_of("!fail")
-    first, second = await asyncio.gather(rendered(rooms, spec), rendered(rooms, spec))
+    first, second = await asyncio.gather(render_scene(rooms, spec), render_scene(rooms, spec))
     assert first.error.code == second.error.code == "face.not_found"
 
 
@@ -103,11 +103,11 @@ async def test_both_renders_of_a_failing_segment_fail_with_its_reason(rooms: Any
 async def test_a_segment_whose_files_are_gone_is_made_again(
     rooms: Any, blobs: Any, db: Any, lost: int
 ) -> None:
-    first = await rendered(rooms, spec_of("one"))
+    first = await render_scene(rooms, spec_of("one"))
     async with db.session() as session:
         segment = await Segments(session).find(first.segments[0].key)
     assert segment is not None and segment.result is not None
     await blobs.delete(segment.result["files"][lost]["sha256"])
-    again = await rendered(rooms, spec_of("one"))
+    again = await render_scene(rooms, spec_of("one"))
     assert again.state is RenderState.DONE
     assert again.segments[0].reused is False and again.segments[0].attempts == 2

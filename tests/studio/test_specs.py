@@ -43,16 +43,18 @@ def test_what_a_request_leaves_open_is_the_personas(library: PersonaLibrary) -> 
     scene = spec.scenes[0]
     assert (scene.language, scene.background.kind, scene.voice.kind) == ("en-gb", "colour", "espeak")
     assert scene.pronunciation == {"Babbage": "bab-idge"} and spec.title == "Hello"
-    asked = RenderRequest(script="Hi", persona="ada", language="de", captions="both", rate_wpm=100, title="T")
-    other = spec_of_script(asked, library)
+    requests = RenderRequest(
+        script="Hi", persona="ada", language="de", captions="both", rate_wpm=100, title="T"
+    )
+    other = spec_of_script(requests, library)
     assert (other.scenes[0].language, other.title, other.output.captions.mode) == ("de", "T", "both")
     assert getattr(other.scenes[0].voice, "rate_wpm", None) == 100
 
 
 def test_a_wished_length_is_shared_among_the_scenes_by_what_they_say(library: PersonaLibrary) -> None:
     script = "One short scene here. " * 160 + "\n\n" + "Another scene. " * 120
-    asked = RenderRequest(script=script, persona="ada", duration_s=61.2345)
-    spec = spec_of_script(asked, library)
+    requests = RenderRequest(script=script, persona="ada", duration_s=61.2345)
+    spec = spec_of_script(requests, library)
     shares = [scene.duration_ms or 0 for scene in spec.scenes]
     assert len(shares) > 1 and sum(shares) == 61_234
     words = [len((scene.script or "").split()) for scene in spec.scenes]
@@ -152,7 +154,7 @@ def test_a_notice_is_told_once() -> None:
     board.hear("a", event(notice))
     fresh = board.fresh_notices
     assert [one.scene for one in fresh] == ["a"] == [one.scene for one in board.fresh_notices]
-    board.told(fresh)
+    board.mark_reported(fresh)
     board.hear("a", event(notice))
     assert board.fresh_notices == []
 

@@ -11,68 +11,68 @@ from studio.personas.speech_service import look_at
 LISTED = {"voices": ["vivian", "ryan"], "uploaded_voices": [{"name": "ada", "consent": "cns_1"}]}
 
 
-async def looked(
+async def check_voice(
     answers: dict[str, Reply | None], voice: str = "ada", key_env: str | None = None
 ) -> tuple[bool, str, list[Request]]:
-    asked: list[Request] = []
+    requests: list[Request] = []
 
     async def handler(request: Request) -> Reply | None:
-        asked.append(request)
+        requests.append(request)
         return answers.get(request.path, Reply(404))
 
     async with serving(handler) as url:
         found = await look_at(QwenVoice(base_url=url, voice_id=voice, api_key_env=key_env))
-    return found.ok, f"{found.message} {found.hint}", asked
+    return found.ok, f"{found.message} {found.hint}", requests
 
 
 async def test_a_service_that_lists_the_voice_is_well_and_is_never_asked_to_speak() -> None:
-    ok, message, asked = await looked({"/health": Reply(), "/v1/audio/voices": Reply.json(LISTED)})
+    ok, message, requests = await check_voice({"/health": Reply(), "/v1/audio/voices": Reply.json(LISTED)})
     assert (ok, message.strip()) == (True, "Its speech service has this voice.")
-    assert {one.method for one in asked} == {"GET"}
+    assert {one.method for one in requests} == {"GET"}
 
 
 async def test_a_voice_that_the_service_does_not_have_is_told_with_those_it_has() -> None:
-    ok, message, _ = await looked({"/v1/audio/voices": Reply.json(LISTED)}, voice="grace")
+    ok, message, _ = await check_voice({"/v1/audio/voices": Reply.json(LISTED)}, voice="grace")
     assert not ok
     assert "no voice 'grace'" in message and "ada, vivian, ryan" in message
 
 
 async def test_a_service_that_still_loads_is_not_well() -> None:
-    ok, message, _ = await looked({"/health": Reply(503), "/v1/audio/voices": Reply.json(LISTED)})
+    ok, message, _ = await check_voice({"/health": Reply(503), "/v1/audio/voices": Reply.json(LISTED)})
     assert not ok and "not ready (503)" in message
 
 
 async def test_a_service_without_a_list_of_voices_is_only_reached() -> None:
-    ok, message, _ = await looked({"/v1/models": Reply.json({"data": [{"id": "tts-1"}]})})
+    ok, message, _ = await check_voice({"/v1/models": Reply.json({"data": [{"id": "tts-1"}]})})
     assert (ok, message.strip()) == (True, "Its speech service can be reached.")
 
 
 async def test_a_key_that_the_service_refuses_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPEECH_KEY", "sk-very-secret")
-    ok, message, asked = await looked({"/v1/models": Reply(401)}, key_env="SPEECH_KEY")
+    ok, message, requests = await check_voice({"/v1/models": Reply(401)}, key_env="SPEECH_KEY")
     assert not ok and "refuses the key (401)" in message and "SPEECH_KEY" in message
     assert "very-secret" not in message
-    assert asked[0].headers["authorization"] == "Bearer sk-very-secret"
+    assert requests[0].headers["authorization"] == "Bearer sk-very-secret"
 
 
 @pytest.mark.parametrize(
     "answer", [CUT, Reply(200, b"\xff\xfe"), Reply.json([1]), Reply.json({"voices": [None, 3, {"name": 7}]})]
 )
 async def test_a_list_that_is_none_breaks_nothing(answer: Reply | None) -> None:
-    ok, message, _ = await looked({"/v1/audio/voices": answer})
+    ok, message, _ = await check_voice({"/v1/audio/voices": answer})
     assert ok is (answer is not CUT)
     assert ("does not answer" in message) is (answer is CUT)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/audio/speech", "/tts/v1/"])
 async def test_an_address_may_be_written_as_for_speaking(path: str) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def handler(request: Request) -> Reply:
-        asked.append(request.path)
+        requests.append(request.path)
         return Reply.json({"voices": ["alloy"]}) if request.path.endswith("/audio/voices") else Reply(404)
 
     async with serving(handler) as url:
         found = await look_at(OpenAIVoice(base_url=url + path))
     assert found.ok and found.message == "Its speech service has this voice."
-    assert asked[-1] == ("/tts" if path.startswith("/tts") else "") + "/v1/audio/voices"
+    assert requests[-1] == ("/tts" if path.startswith("/tts") else "") + "/v1/audio/voices"

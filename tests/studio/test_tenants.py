@@ -42,9 +42,9 @@ CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026
 @pytest.fixture
 async def studio_rooms(settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, tmp_path: Any) -> Any:
     audit = AuditLog(db, HeadFile(tmp_path))
-    made = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
-    yield made
-    await made.dispatcher.close()
+    created = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
+    yield created
+    await created.dispatcher.close()
 
 
 async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
@@ -54,16 +54,16 @@ async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
 
 
 async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
-    rooms: Any, made: Any, db: Any, events: Any, tmp_path: Any
+    rooms: Any, render_to_end: Any, db: Any, events: Any, tmp_path: Any
 ) -> None:
     with tenant_scope("acme"):
-        view = await made(rooms, "hello")
+        view = await render_to_end(rooms, "hello")
         assert view.state == "done" and [one.id for one in await rooms.renders.list()] == [view.id]
         assert (await rooms.renders.explain(view.id)).startswith("done")
     for table in (Render, RenderOutput, RenderSegment, Segment, BlobReference):
         assert await tenants_in(db, table) == {"acme"}, table
     assert await rooms.renders.list() == []
-    for asked in (
+    for requests in (
         rooms.renders.get(view.id),
         rooms.renders.get(view.id[-6:]),
         rooms.renders.open_output(view.id, "video"),
@@ -73,21 +73,21 @@ async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
         anext(rooms.renders.follow(view.id)),
     ):
         with pytest.raises(NotFound) as missing:
-            await asked
+            await requests
         assert missing.value.code == "render.not_found"
-    told = await events.read(f"render:{view.id}")
-    assert {event.data["tenant"] for event in told} == {"acme"}
+    reported = await events.read(f"render:{view.id}")
+    assert {event.data["tenant"] for event in reported} == {"acme"}
     audit = AuditLog(db, HeadFile(tmp_path))
     assert [line.kind for line in await audit.read(0, 10, "acme")] == ["artefact.made"]
     assert await audit.read(0, 10, "default") == []
 
 
-async def test_the_same_scene_is_made_anew_for_another_tenant(rooms: Any, made: Any) -> None:
+async def test_the_same_scene_is_made_anew_for_another_tenant(rooms: Any, render_to_end: Any) -> None:
     """That it is there already would tell one what another has made."""
     reused = []
     for tenant in ("acme", "acme", "rival", "default", "default"):
         with tenant_scope(tenant):
-            view = await made(rooms, "Our new ship is called Deep Water")
+            view = await render_to_end(rooms, "Our new ship is called Deep Water")
             reused.append((await rooms.renders.detail(view.id)).segments[0].reused)
     assert reused == [False, True, False, False, True]
     keys = {segment_key("sha256:" + "a" * 64, "1.0", tenant) for tenant in ("default", "acme", "rival")}
@@ -105,8 +105,8 @@ async def test_two_tenants_have_the_same_person_and_one_of_them_lets_her_go(
         with tenant_scope(tenant):
             assets[tenant] = await rooms.assets.upload(chunks(), AssetLabels(name="grace.jpg"))
             draft = {"name": "Grace", "media": assets[tenant].id, "consent": CONSENT}
-            made = await rooms.personas.create(PersonaDraft.model_validate(draft))
-            assert made.persona.id == "grace"
+            created = await rooms.personas.create(PersonaDraft.model_validate(draft))
+            assert created.persona.id == "grace"
     assert "grace" not in {persona.id for persona in rooms.library.list()}
     with tenant_scope("acme"):
         plan = await rooms.people.erase_persona("grace")
@@ -120,14 +120,14 @@ async def test_two_tenants_have_the_same_person_and_one_of_them_lets_her_go(
     assert not await blobs.exists(view.sha256), "the last who had her photo has let it go"
 
 
-async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, made: Any, db: Any) -> None:
+async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, render_to_end: Any, db: Any) -> None:
     hooks = {}
     for tenant in ("acme", "rival"):
         with tenant_scope(tenant):
             draft = WebhookDraft(url="http://127.0.0.1:9/")
             hooks[tenant] = await rooms.outgoing.webhooks.create(draft, created_by="a test")
     with tenant_scope("acme"):
-        await made(rooms, "hello")
+        await render_to_end(rooms, "hello")
     async with rooms.outgoing:
         for _ in range(1200):
             with tenant_scope("acme"):
@@ -142,14 +142,14 @@ async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, made: Any, db: Any
             await rooms.outgoing.webhooks.deliveries(hooks["acme"].id)
 
 
-async def test_the_house_cleans_up_for_all(rooms: Any, made: Any) -> None:
+async def test_the_house_cleans_up_for_all(rooms: Any, render_to_end: Any) -> None:
     for tenant in ("acme", "rival"):
         with tenant_scope(tenant):
-            await made(rooms, f"hello {tenant}")
+            await render_to_end(rooms, f"hello {tenant}")
     plan = await rooms.retention.plan(RetentionRules(render_days=0, unused_blob_hours=0, segment_mib=0))
     assert len(plan.of("render")) == 2 and len(plan.of("segment")) == 2
-    kept = await rooms.retention.plan(RetentionRules(unused_blob_hours=0))
-    assert kept.of("blob") == [], "what any tenant holds is held"
+    stored = await rooms.retention.plan(RetentionRules(unused_blob_hours=0))
+    assert stored.of("blob") == [], "what any tenant holds is held"
 
 
 async def test_every_kind_of_statement_is_about_own_rows(studio_rooms: Any, db: Any) -> None:

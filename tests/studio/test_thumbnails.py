@@ -84,20 +84,20 @@ async def test_it_is_drawn_once_however_many_ask_and_goes_with_the_original(
     drawn: list[int] = []
     real = service.Thumbnails._drawn
 
-    async def counted(self: Any, *arguments: Any) -> bytes:
+    async def count_calls(self: Any, *arguments: Any) -> bytes:
         drawn.append(1)
         return await real(self, *arguments)
 
-    monkeypatch.setattr(service.Thumbnails, "_drawn", counted)
+    monkeypatch.setattr(service.Thumbnails, "_drawn", count_calls)
     asset = await upload(client, picture((500, 100)))
     answers = await asyncio.gather(*(client.get(asset["picture"]) for _ in range(5)))
     assert {answer.status_code for answer in answers} == {200} and len(drawn) == 1
     async with db.session() as session:
-        held = dict(await References(session).held_by(f"asset:{asset['id']}"))
+        held = dict(await References(session).holds_of_owner(f"asset:{asset['id']}"))
     assert len([role for role in held if role.startswith("thumbnail:320:")]) == 1
     await client.delete(f"/api/assets/{asset['id']}")
     async with db.session() as session:
-        assert await References(session).held_by(f"asset:{asset['id']}") == []
+        assert await References(session).holds_of_owner(f"asset:{asset['id']}") == []
     assert (await client.get(asset["picture"])).status_code == 404
 
 
@@ -124,7 +124,7 @@ async def test_none_stays_that_is_drawn_while_the_person_is_erased(
         await reached.wait()
     erasing = asyncio.create_task(client.delete(f"/api/personas/{persona['id']}"))
     async with asyncio.timeout(60):
-        while studio_rooms.thumbnails._flights._flights:  # noqa: ASYNC110 - it is cancelled on its own
+        while studio_rooms.thumbnails._single_flight._in_flight:  # noqa: ASYNC110 - it is cancelled on its own
             await asyncio.sleep(0.01)
     go_on.set()
     assert (await erasing).status_code == 200
@@ -176,9 +176,9 @@ async def test_another_tenant_sees_no_thumbnail(studio_rooms: Any, client: Any) 
 
 
 async def test_a_finished_render_shows_its_poster_small(
-    client: Any, rooms: Any, made: Any, blobs: Any, db: Any
+    client: Any, rooms: Any, render_to_end: Any, blobs: Any, db: Any
 ) -> None:
-    view = await made(rooms, "hello")
+    view = await render_to_end(rooms, "hello")
     [row] = (await client.get("/api/renders")).json()
     poster = next(one for one in view.outputs if one.role == "poster")
     assert row["picture"].endswith(poster.sha256[7:19])

@@ -31,13 +31,14 @@ TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
-def told(**pairs: str) -> str:
+def metadata_header(**pairs: str) -> str:
     return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items())
 
 
 async def begin(client: Any, length: int = len(MP4), **pairs: str) -> str:
     answer = await client.post(
-        "/api/uploads", headers={**TUS, "Upload-Length": str(length), "Upload-Metadata": told(**pairs)}
+        "/api/uploads",
+        headers={**TUS, "Upload-Length": str(length), "Upload-Metadata": metadata_header(**pairs)},
     )
     assert answer.status_code == 201, answer.text
     address: str = answer.headers["location"]
@@ -88,7 +89,7 @@ async def test_a_file_comes_in_pieces_and_becomes_an_asset(client: Any, settings
     assert again.headers["upload-asset"] == last.headers["upload-asset"], "not a second asset"
 
 
-async def begun(client: Any, port: int, address: str, content: bytes) -> Any:
+async def begin_partly(client: Any, port: int, address: str, content: bytes) -> Any:
     """A connection on which the first bytes of the file have come, and the others never do."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = {**client.headers, **PIECE, "Host": "127.0.0.1", "Upload-Offset": "0"}
@@ -105,7 +106,7 @@ async def begun(client: Any, port: int, address: str, content: bytes) -> Any:
 
 async def test_after_a_cut_it_goes_on_where_it_was(client: Any, server: int) -> None:
     address = await begin(client)
-    _, writer = await begun(client, server, address, MP4[:100_000])
+    _, writer = await begin_partly(client, server, address, MP4[:100_000])
     # Half of it has come; then the cable is pulled.
     writer.transport.abort()
     at = await offset(client, address)
@@ -117,7 +118,7 @@ async def test_after_a_cut_it_goes_on_where_it_was(client: Any, server: int) -> 
 
 async def test_who_goes_on_does_not_wait_for_a_connection_that_hangs(client: Any, server: int) -> None:
     address = await begin(client)
-    reader, writer = await begun(client, server, address, MP4[:5_000])
+    reader, writer = await begin_partly(client, server, address, MP4[:5_000])
     async with asyncio.timeout(60):
         assert await offset(client, address) == 5_000
         hung = await reader.readuntil(b"\r\n\r\n")
@@ -147,7 +148,7 @@ async def test_what_breaks_the_protocol_is_refused_with_its_status(client: Any) 
     def beginning(**headers: str) -> Any:
         return client.post(
             "/api/uploads",
-            headers={**TUS, **{name.replace("_", "-"): said for name, said in headers.items()}},
+            headers={**TUS, **{name.replace("_", "-"): text for name, text in headers.items()}},
         )
 
     bare = {**TUS, "Upload-Offset": "100"}
@@ -161,7 +162,7 @@ async def test_what_breaks_the_protocol_is_refused_with_its_status(client: Any) 
         (beginning(Upload_Length=str(2 << 20)), 413, "upload.too_large"),
         (beginning(Upload_Length="9", Upload_Metadata="a !"), 422, "upload.bad_metadata"),
         (beginning(Upload_Length="9", Upload_Metadata="a YQ==,a YQ=="), 422, "upload.bad_metadata"),
-        (beginning(Upload_Length="9", Upload_Metadata=told(kind="x")), 422, "asset.bad_labels"),
+        (beginning(Upload_Length="9", Upload_Metadata=metadata_header(kind="x")), 422, "asset.bad_labels"),
         (client.patch(address, headers=bare, content=b"x"), 415, "upload.content_type"),
         (send(client, address, 99, b"x"), 409, "upload.wrong_offset"),
         (send(client, address, 101, b"x"), 409, "upload.wrong_offset"),
@@ -226,7 +227,7 @@ async def test_what_nobody_finishes_is_removed_when_its_time_is_over(
             await asyncio.sleep(0.02)
         # The file goes first, then the row.
         with bypass_tenant_filter():
-            while await studio_rooms.uploads.expired((), 10):  # noqa: ASYNC110 - the worker's work
+            while await studio_rooms.uploads.list_expired((), 10):  # noqa: ASYNC110 - the worker's work
                 await asyncio.sleep(0.02)
     await worker.close()
     assert await offset(client, fresh) == 0

@@ -60,8 +60,8 @@ async def test_every_style_of_the_table_leads_to_its_look_in_any_case_of_letters
     nova = rooms.personas.get("nova")
     for style, look in STYLES.items():
         for written in (style, style.title(), f" {style.upper()} "):
-            wanted = request_of(nova, StudioOrder(script="Hello.", style=written))
-            assert wanted.background == BACKGROUNDS[look], written
+            expected = request_of(nova, StudioOrder(script="Hello.", style=written))
+            assert expected.background == BACKGROUNDS[look], written
 
 
 def test_the_guide_shows_the_table_of_styles_as_it_is() -> None:
@@ -149,9 +149,11 @@ async def test_a_script_that_cannot_fit_becomes_a_video_that_says_so(real: Any) 
 
 
 async def _finished(client: httpx.AsyncClient, renders: Any, order: dict[str, Any]) -> dict[str, Any]:
-    made = await client.post("/api/personas/nova/video-studio", json=order)
-    assert made.status_code == 202, made.text
-    await renders.wait(made.json()["jobId"])
-    job: dict[str, Any] = (await client.get(f"/api/personas/nova/video-studio/{made.json()['jobId']}")).json()
+    created = await client.post("/api/personas/nova/video-studio", json=order)
+    assert created.status_code == 202, created.text
+    await renders.wait(created.json()["jobId"])
+    job: dict[str, Any] = (
+        await client.get(f"/api/personas/nova/video-studio/{created.json()['jobId']}")
+    ).json()
     assert job["status"] == "done", job
     return job

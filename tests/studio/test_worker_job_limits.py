@@ -49,16 +49,16 @@ class Files:
 
 @pytest.fixture
 async def files() -> AsyncIterator[Files]:
-    made = Files()
-    async with serving(made.answer) as made.url:
-        yield made
+    created = Files()
+    async with serving(created.answer) as created.url:
+        yield created
 
 
 async def run(client: Any, job: dict[str, Any]) -> Any:
     return await client.post("/api/worker/run", json={"input": job})
 
 
-async def nothing_kept(client: Any) -> bool:
+async def nothing_stored(client: Any) -> bool:
     found = [(await client.get(f"/api/{noun}")).json() for noun in ("assets", "renders", "consents")]
     return found == [[], [], []]
 
@@ -88,7 +88,7 @@ def test_all_tenants_together_fetch_for_four_jobs_at_a_time() -> None:
             pass
 
 
-async def declared(length: str) -> AsyncIterator[str]:
+async def declare(length: str) -> AsyncIterator[str]:
     """URL of a picture that says `length`, sends its first bytes, and no more."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,26 +104,26 @@ async def declared(length: str) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("length", [str((1 << 20) + 1), str(1 << 50), "9" * 5000])
 async def test_a_file_that_says_it_is_too_large_is_not_read(client: Any, files: Files, length: str) -> None:
-    async for url in declared(length):
+    async for url in declare(length):
         answer = await run(client, {**files.job(consent=CONSENT), "image_url": url})
         assert answer.json()["code"] in ("outgoing.answer_too_large", "job.not_fetched"), answer.text
-    assert await nothing_kept(client)
+    assert await nothing_stored(client)
 
 
 async def test_a_file_for_which_there_is_no_room_is_not_read(
     client: Any, files: Files, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blobs, "_quota_bytes", 1000 << 10)
-    async for url in declared(str(1 << 20)):
+    async for url in declare(str(1 << 20)):
         answer = await run(client, {**files.job(consent=CONSENT), "image_url": url})
         assert (answer.status_code, answer.json()["code"]) == (507, "blobs.quota_exceeded"), answer.text
-    assert await nothing_kept(client)
+    assert await nothing_stored(client)
 
 
 async def test_files_of_a_refused_job_leave_the_disk_at_once(client: Any, files: Files, blobs: Any) -> None:
     refused = await run(client, {**files.job(consent=CONSENT), "audio_url": f"{files.url}/face2.jpg"})
     assert refused.json()["code"] == "job.wrong_file"
-    assert [blob async for blob in blobs.iterate()] == [] and await nothing_kept(client)
+    assert [blob async for blob in blobs.iterate()] == [] and await nothing_stored(client)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_a_consent_in_a_job_is_not_recorded_for_a_render_that_is_refused(
     monkeypatch.setattr(type(studio_rooms.renders), "_refuse_when_full", full)
     answer = await run(client, files.job(consent=CONSENT))
     assert answer.json()["code"] == "render.queue_full" and len(files.asked) == 2
-    assert await nothing_kept(client)
+    assert await nothing_stored(client)
 
 
 @pytest.mark.parametrize("recorded", [False, True])
@@ -174,13 +174,13 @@ async def test_erasing_a_person_takes_the_picture_that_was_fetched(
 ) -> None:
     consent = (await client.post("/api/consents", json=CONSENT)).json()["id"] if recorded else None
     job = files.job(**({"consent_id": consent} if recorded else {"consent": CONSENT}))
-    made = await run(client, job)
-    assert made.status_code == 202, made.text
+    created = await run(client, job)
+    assert created.status_code == 202, created.text
     [consent] = [one["id"] for one in (await client.get("/api/consents")).json()]
     by_name = {one["name"]: one for one in (await client.get("/api/assets")).json()}
     # Not by way of the render, which may be deleted long before.
-    await studio_rooms.renders.cancel(made.json()["id"])
-    await studio_rooms.renders.delete(made.json()["id"])
+    await studio_rooms.renders.cancel(created.json()["id"])
+    await studio_rooms.renders.delete(created.json()["id"])
     plan = await studio_rooms.people.erase_consent(consent)
     assert plan.assets == [by_name["face.jpg"]["id"]] and plan.blobs == [by_name["face.jpg"]["sha256"]]
     assert [one["name"] for one in (await client.get("/api/assets")).json()] == ["speech.wav"]

@@ -43,11 +43,11 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 async def files() -> AsyncIterator[Any]:
     """URL of a server, and the paths that it was asked for."""
-    asked: list[str] = []
+    requests: list[str] = []
     content = {"/face.jpg": JPEG, "/motion.mp4": MP4, "/speech.wav": WAV, "/page": b"<html>", "/empty": b""}
 
     async def answer(request: Request) -> Reply | None:
-        asked.append(request.path)
+        requests.append(request.path)
         if request.path == "/elsewhere":
             return Reply(302, headers={"location": "http://169.254.169.254/"})
         if request.path == "/huge":
@@ -60,7 +60,7 @@ async def files() -> AsyncIterator[Any]:
         return Reply(404) if found is None else Reply(200, found)
 
     async with serving(answer) as url:
-        yield url, asked
+        yield url, requests
 
 
 async def run(client: Any, job: dict[str, Any], **more: Any) -> Any:
@@ -72,7 +72,7 @@ def lipsync(url: str, image: str = "/face.jpg", sound: str = "/speech.wav", **mo
 
 
 async def test_a_picture_and_a_sound_become_a_video(client: Any, rooms: Any, files: Any) -> None:
-    url, asked = files
+    url, requests = files
     answer = await run(client, lipsync(url, consent=CONSENT, quality="draft"))
     assert answer.status_code == 202, answer.text
     job = answer.json()
@@ -87,7 +87,7 @@ async def test_a_picture_and_a_sound_become_a_video(client: Any, rooms: Any, fil
     assert scene["face"]["kind"] == "photo" and scene["face"]["consent"]["person"] == "Grace H."
     assert scene["audio"]["sha256"] and (scene["lead_in_ms"], scene["tail_ms"]) == (0, 0)
     assert (spec["output"]["video"]["crf"], spec["canvas"]["width"]) == (28, 1080)
-    assert asked == ["/face.jpg", "/speech.wav"]
+    assert requests == ["/face.jpg", "/speech.wav"]
     assert {one["name"] for one in (await client.get("/api/assets")).json()} == {"face.jpg", "speech.wav"}
 
 
@@ -100,15 +100,17 @@ async def test_a_motion_video_keeps_its_size_as_a_lip_sync(client: Any, files: A
 
 
 async def test_a_full_render_says_a_script_by_a_persona(client: Any) -> None:
-    asked = {"job_type": "video_render", "script": "Hello there.", "persona": "nova", "duration": 5}
-    job = (await run(client, {**asked, "format": {"width": 720, "height": 1280}, "captions": "none"})).json()
+    requests = {"job_type": "video_render", "script": "Hello there.", "persona": "nova", "duration": 5}
+    job = (
+        await run(client, {**requests, "format": {"width": 720, "height": 1280}, "captions": "none"})
+    ).json()
     spec = (await client.get(f"/api/renders/{job['id']}")).json()["spec"]
     assert spec["scenes"][0]["voice"]["rate_wpm"] == 170, "the voice of the persona"
     assert (spec["scenes"][0]["duration_ms"], spec["canvas"]["height"]) == (5000, 1280)
     assert spec["output"]["captions"]["mode"] == "none"
     cancelled = await client.post(f"/api/worker/cancel/{job['id']}")
     assert (cancelled.status_code, cancelled.json()["status"]) == (202, "CANCELLED")
-    nobody = await run(client, {**asked, "persona": "nobody"})
+    nobody = await run(client, {**requests, "persona": "nobody"})
     assert (nobody.status_code, nobody.json()["code"]) == (404, "persona.not_found")
 
 
@@ -138,11 +140,11 @@ async def test_what_is_no_job_at_all_is_refused(client: Any, body: Any) -> None:
 
 
 async def test_a_face_without_a_consent_is_not_even_fetched(client: Any, files: Any) -> None:
-    url, asked = files
+    url, requests = files
     answer = await run(client, lipsync(url))
-    assert (answer.status_code, answer.json()["code"], asked) == (403, "consent.required", [])
+    assert (answer.status_code, answer.json()["code"], requests) == (403, "consent.required", [])
     unknown = await run(client, lipsync(url, consent_id="cns_invented"))
-    assert (unknown.status_code, unknown.json()["code"], asked) == (403, "consent.required", [])
+    assert (unknown.status_code, unknown.json()["code"], requests) == (403, "consent.required", [])
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ async def test_who_may_make_videos_alone_may_not_bring_files_or_consents(
     client: Any, files: Any, db: Any, settings: Any, events: Any
 ) -> None:
     policy = Policy.open(settings, db, events)
-    url, asked = files
+    url, requests = files
     expected = {
         ("render:create",): 403,
         ("render:create", "asset:create"): 403,
@@ -204,11 +206,11 @@ async def test_who_may_make_videos_alone_may_not_bring_files_or_consents(
     for scopes, status in expected.items():
         async with db.transaction() as session:
             request = KeyRequest(name=f"key-{len(scopes)}", role="editor", scopes=list(scopes))
-            made = await policy.keys.create(session, request, Principal.local_admin())
-        headers = {"Authorization": f"Bearer {made.key}"}
+            created = await policy.keys.create(session, request, Principal.local_admin())
+        headers = {"Authorization": f"Bearer {created.key}"}
         answer = await run(client, lipsync(url, consent=CONSENT), headers=headers)
         assert answer.status_code == status, answer.text
-    assert len(asked) == 2, "only the last one was fetched"
+    assert len(requests) == 2, "only the last one was fetched"
 
 
 async def test_the_real_worker_makes_a_lipsync_only_job(
@@ -222,11 +224,11 @@ async def test_the_real_worker_makes_a_lipsync_only_job(
 
     options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
     scheduler = LocalScheduler(blobs, options)
-    made = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
-    async with made.dispatcher, serving(answer) as url:
+    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    async with created.dispatcher, serving(answer) as url:
         job = lipsync(url, "/face.png", consent=CONSENT, format={"width": 256, "height": 256, "fps": 10})
-        view = await made.worker_jobs.run(job, Principal.local_admin())
-        done = JobAnswer.of(await made.renders.wait(view.id))
+        view = await created.worker_jobs.run(job, Principal.local_admin())
+        done = JobAnswer.of(await created.renders.wait(view.id))
     await scheduler.close()
     assert done.status == "COMPLETED", done
     assert done.output is not None and abs((done.output.duration_ms or 0) - 1200) <= 100

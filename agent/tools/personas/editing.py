@@ -43,7 +43,7 @@ async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) ->
     persona = persona_named(context, given)
     changed = await context.services.persona_maker.update(persona.id, wanted, dry_run=True)
     changes = []
-    for field in wanted.given():
+    for field in wanted.changes():
         old, new = getattr(persona, field), getattr(changed, field)
         if new != old:
             was = f"it is “{old}” now" if old else "it has none now"

@@ -26,7 +26,7 @@ from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from soundstage.one_line import OneLine
 from studio.assets.schemas import AssetKind, AssetLabels
-from studio.personas.schemas import ConsentGiven, Persona, PersonaChange, PersonaDraft
+from studio.personas.schemas import ConsentStatement, Persona, PersonaChange, PersonaDraft
 
 CHUNK_BYTES = 1 << 20
 
@@ -92,7 +92,7 @@ class CreatePersona(ToolRequest):
             raise ValueError("a new persona needs a name and a photo")
         if self.action in ("change", "delete") and self.persona is None:
             raise ValueError("it is not said which persona is meant")
-        if self.action == "change" and not self.words().given():
+        if self.action == "change" and not self.words().changes():
             raise ValueError("it is not said what changes: its name, title or description")
         return self
 
@@ -168,7 +168,7 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     """Make a persona from a photo with the consent of the person shown, change its words, or delete it."""
     if request.action == "change":
         now = await change_words(context, request.persona or "", request.words())
-        fields = [*request.words().given()]
+        fields = [*request.words().changes()]
         done = f"{' and '.join(fields)} of {now.name} {'is' if len(fields) == 1 else 'are'} changed."
         return PersonaMadeLine(persona_id=now.id, name=now.name, done=f"The {done}")
     if request.action == "reload":
@@ -188,7 +188,7 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     return PersonaMadeLine(persona_id=persona.id, name=persona.name, call=call, warnings=tuple(made.warnings))
 
 
-def _consent(request: CreatePersona) -> ConsentGiven:
+def _consent(request: CreatePersona) -> ConsentStatement:
     """Raises `consent.required` when it is not said who agreed to what."""
     if request.person is None or request.purpose is None:
         raise Forbidden(
@@ -196,7 +196,7 @@ def _consent(request: CreatePersona) -> ConsentGiven:
             "The face of a real person is used only with that person's recorded consent.",
             "Say who agreed and to what: “… with the consent of Ada Byron for training videos”.",
         )
-    return ConsentGiven(
+    return ConsentStatement(
         person=request.person, purpose=request.purpose, granted_at=request.granted_at or utcnow().date()
     )
 

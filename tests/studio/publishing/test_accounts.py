@@ -46,17 +46,17 @@ async def test_a_channel_is_connected_by_its_owner_in_a_browser(
 async def test_the_browser_comes_back_once_and_only_with_the_state_that_it_left_with(
     client: httpx.AsyncClient, youtube: YouTubeServer
 ) -> None:
-    given = await consent(client, youtube)
-    forged = await client.get("/youtube/callback", params={**given, "state": "x" * 43})
+    value = await consent(client, youtube)
+    forged = await client.get("/youtube/callback", params={**value, "state": "x" * 43})
     assert forged.json()["code"] == "publishing.unknown_consent"
-    assert (await client.get("/youtube/callback", params=given)).status_code == 200
-    twice = await client.get("/youtube/callback", params=given)
+    assert (await client.get("/youtube/callback", params=value)).status_code == 200
+    twice = await client.get("/youtube/callback", params=value)
     assert (twice.status_code, twice.json()["code"]) == (403, "publishing.unknown_consent")
 
 
 async def test_an_owner_who_says_no_is_believed(client: httpx.AsyncClient, youtube: YouTubeServer) -> None:
-    given = await consent(client, youtube)
-    answer = await client.get("/youtube/callback", params={"state": given["state"], "error": "access_denied"})
+    value = await consent(client, youtube)
+    answer = await client.get("/youtube/callback", params={"state": value["state"], "error": "access_denied"})
     assert answer.status_code == 403 and (await client.get("/youtube/accounts")).json() == []
 
 
@@ -71,9 +71,9 @@ async def test_a_channel_that_is_connected_again_keeps_its_id(
 async def test_a_google_that_fails_connects_nothing_and_says_so(
     client: httpx.AsyncClient, youtube: YouTubeServer, step: str
 ) -> None:
-    given = await consent(client, youtube)
+    value = await consent(client, youtube)
     youtube.faults[step] = [Says(503)]
-    answer = await client.get("/youtube/callback", params=given)
+    answer = await client.get("/youtube/callback", params=value)
     assert (answer.status_code, answer.json()["code"]) == (502, "publishing.no_answer")
     assert (await client.get("/youtube/accounts")).json() == []
 
@@ -104,9 +104,9 @@ async def test_a_channel_that_another_tenant_publishes_on_stays_theirs(
 async def test_a_wrong_client_secret_is_named(
     client: httpx.AsyncClient, youtube: YouTubeServer, settings: Any
 ) -> None:
-    given = await consent(client, youtube)
+    value = await consent(client, youtube)
     settings.youtube.client_secret_file.write_text("wrong")
-    answer = await client.get("/youtube/callback", params=given)
+    answer = await client.get("/youtube/callback", params=value)
     assert answer.json()["code"] == "publishing.client_refused"
     assert "client_secret_file" in answer.json()["hint"] and "wrong" not in answer.text
 

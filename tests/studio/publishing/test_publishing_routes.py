@@ -56,7 +56,7 @@ async def test_the_same_request_sent_again_with_its_key_publishes_once(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "word"),
+    ("request_body", "word"),
     [
         ({"title": "x" * 101}, "100"),
         ({"title": "a <b>"}, "< and >"),
@@ -74,15 +74,15 @@ async def test_the_same_request_sent_again_with_its_key_publishes_once(
     ids=str,
 )
 async def test_what_youtube_would_not_take_is_refused_here(
-    client: httpx.AsyncClient, account: str, render: str, wishes: dict[str, Any], word: str
+    client: httpx.AsyncClient, account: str, render: str, request_body: dict[str, Any], word: str
 ) -> None:
-    answer = await client.post("/youtube/upload", json={"render": render, **wishes})
+    answer = await client.post("/youtube/upload", json={"render": render, **request_body})
     assert answer.status_code == 422 and word in answer.text
 
 
 async def test_the_longest_allowed_texts_pass(client: httpx.AsyncClient, account: str, render: str) -> None:
-    wishes = {"title": "ü" * 100, "description": "ü" * 2500, "tags": ["x" * 99] * 5}
-    answer = await client.post("/youtube/upload", json={"render": render, **wishes})
+    request_body = {"title": "ü" * 100, "description": "ü" * 2500, "tags": ["x" * 99] * 5}
+    answer = await client.post("/youtube/upload", json={"render": render, **request_body})
     assert answer.status_code == 202, answer.text
 
 
@@ -111,7 +111,7 @@ async def test_before_it_is_set_up_nothing_is_published(
     outgoing = build_outgoing(settings.model_copy(update={"youtube": YoutubeSettings()}), db, events, blobs)
     for refused in (
         outgoing.publishing.publish(render, PublishRequest(), requested_by="a test"),
-        outgoing.accounts.connect("http://127.0.0.1/youtube/callback", asked_by="a test"),
+        outgoing.accounts.connect("http://127.0.0.1/youtube/callback", requested_by="a test"),
     ):
         with pytest.raises(Unavailable) as error:
             await refused

@@ -311,12 +311,12 @@ async def test_a_restart_in_any_step_goes_on_where_it_was(
     async with start() as before:
         publication = await publish(before, render)
         await asyncio.wait_for(youtube.stalled.wait(), 60)
-    asked = len(youtube.asked)
+    requests = len(youtube.asked)
     async with start() as after:
         await until(after, publication, "published")
     assert bytes(the_video(youtube).data) == footage
     assert (len(youtube.captions), len(youtube.thumbnails)) == (1, 1)
-    again = youtube.asked[asked:]
+    again = youtube.asked[requests:]
     assert again.count("start") == (step == "start")
     if step in ("captions", "thumbnail", "status"):
         assert "piece" not in again

@@ -11,13 +11,13 @@ import pytest
 from voice_server import VoiceServer
 from voice_stage import (
     JPEG,
-    SAID,
+    SPOKEN,
     WHO,
     Send,
-    kept_files,
+    list_files,
     nothing_left,
     persona_file,
-    refused,
+    refusal,
     spec_with,
     wav,
 )
@@ -43,7 +43,7 @@ async def test_a_sample_goes_out_with_its_consent_and_comes_back_as_a_voice(
     view = answer.json()
     sent = server.voices[view["voice_id"]]
     assert (
-        sent["audio_sample"] == wav() and sent["ref_text"] == SAID.encode() and sent["kind"] == b"audio/wav"
+        sent["audio_sample"] == wav() and sent["ref_text"] == SPOKEN.encode() and sent["kind"] == b"audio/wav"
     )
     (consent,) = (await client.get("/api/consents")).json()
     assert sent["consent"].decode() == consent["id"] == view["consent"]["id"]
@@ -62,16 +62,16 @@ async def test_an_uploaded_sound_and_a_recorded_consent_may_be_named(
 ) -> None:
     asset = (await client.post("/api/assets", files={"file": ("a.wav", wav())})).json()
     consent = (await client.post("/api/consents", json=WHO)).json()
-    body = {"name": "ada", "said": SAID, "asset": asset["id"], "consent_id": consent["id"]}
-    made = await client.post("/api/voices", json={**body, "service_consent": "cons_7"})
-    assert made.status_code == 201, made.text
-    assert server.voices[made.json()["voice_id"]]["consent"] == b"cons_7"
+    body = {"name": "ada", "said": SPOKEN, "asset": asset["id"], "consent_id": consent["id"]}
+    created = await client.post("/api/voices", json={**body, "service_consent": "cons_7"})
+    assert created.status_code == 201, created.text
+    assert server.voices[created.json()["voice_id"]]["consent"] == b"cons_7"
     removed = await client.delete("/api/voices/ada")
     assert removed.json()["state"] == "removed" and server.voices == {}
     assert (await client.get(f"/api/consents/{consent['id']}")).json()["revoked_at"] is None
     assert (await client.get(f"/api/assets/{asset['id']}/file")).content == wav(), "the asset stays"
     missing = await client.post("/api/voices", json={**body, "asset": "ast_1"})
-    assert refused(missing) == (404, "asset.not_found")
+    assert refusal(missing) == (404, "asset.not_found")
 
 
 async def test_a_service_that_names_voices_itself_is_understood(send: Send, server: VoiceServer) -> None:
@@ -80,19 +80,19 @@ async def test_a_service_that_names_voices_itself_is_understood(send: Send, serv
     assert view["voice_id"].startswith("voice_ada-") and view["voice"]["voice"] == view["voice_id"]
 
 
-@pytest.mark.parametrize("given", ["none", "unknown", "revoked"])
+@pytest.mark.parametrize("value", ["none", "unknown", "revoked"])
 async def test_without_a_standing_consent_nothing_leaves_the_machine(
-    send: Send, server: VoiceServer, studio_rooms: Any, settings: Settings, given: str
+    send: Send, server: VoiceServer, studio_rooms: Any, settings: Settings, value: str
 ) -> None:
-    consent_id = "cns_unknown" if given == "unknown" else None
-    if given == "revoked":
+    consent_id = "cns_unknown" if value == "unknown" else None
+    if value == "revoked":
         consent_id = (await studio_rooms.consents.record(ConsentDraft.model_validate(WHO))).id
         await studio_rooms.consents.revoke(consent_id)
     answer = await send(person=None, purpose=None, granted_at=None, consent_id=consent_id)
-    assert refused(answer) == (403, "consent.revoked" if given == "revoked" else "consent.required")
+    assert refusal(answer) == (403, "consent.revoked" if value == "revoked" else "consent.required")
     assert server.keys == []
     await nothing_left(studio_rooms, server)
-    assert kept_files(settings) == []
+    assert list_files(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ async def test_what_is_no_sample_is_refused_and_not_kept(
     code: str,
 ) -> None:
     answer = await send(content)
-    assert refused(answer) == (status, code)
+    assert refusal(answer) == (status, code)
     assert server.keys == []
     await nothing_left(studio_rooms, server)
-    assert kept_files(settings) == []
+    assert list_files(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -142,27 +142,27 @@ async def test_what_is_no_sample_is_refused_and_not_kept(
 async def test_wrong_fields_are_named(
     send: Send, server: VoiceServer, studio_rooms: Any, fields: dict[str, str | None], code: str
 ) -> None:
-    assert refused(await send(**fields)) == (422, code)
+    assert refusal(await send(**fields)) == (422, code)
     assert server.keys == []
     await nothing_left(studio_rooms, server)
 
 
 async def test_a_sample_comes_in_a_form_or_as_an_asset(client: httpx.AsyncClient) -> None:
     bare = await client.post("/api/voices?name=ada", content=wav(), headers={"content-type": "audio/wav"})
-    assert refused(bare) == (415, "voice.bad_form")
+    assert refusal(bare) == (415, "voice.bad_form")
     broken = await client.post("/api/voices", content=b"{", headers={"content-type": "application/json"})
-    assert refused(broken) == (422, "voice.bad_labels")
+    assert refusal(broken) == (422, "voice.bad_labels")
 
 
 async def test_a_sample_goes_only_where_the_operator_lets_it(
     send: Send, server: VoiceServer, studio_rooms: Any, settings: Settings
 ) -> None:
     """To send it anywhere else would be to give a person's voice away."""
-    assert refused(await send(service="http://169.254.169.254")) == (403, "voice.service_not_allowed")
+    assert refusal(await send(service="http://169.254.169.254")) == (403, "voice.service_not_allowed")
     assert server.keys == []
     voice = f"{{kind: qwen, base_url: '{server.url}/other/tts', voice_id: x}}"
     persona_file(settings, voice)
-    assert refused(await send()) == (409, "voice.which_service")
+    assert refusal(await send()) == (409, "voice.which_service")
     assert (await send(service=f"{server.url}/v1/audio/speech")).status_code == 201
 
 
@@ -189,7 +189,7 @@ async def test_without_a_speech_service_that_is_said(
     send: Send, studio_rooms: Any, settings: Settings
 ) -> None:
     object.__setattr__(studio_rooms.voices.admission, "services", frozenset())
-    assert refused(await send()) == (409, "voice.no_service")
+    assert refusal(await send()) == (409, "voice.no_service")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_a_service_that_refuses_leaves_all_as_it_was(
     if status == 404:
         server.status, server.clones = 200, False
     key = {"Idempotency-Key": "once"}
-    assert refused(await send(headers=key)) == (answered, code)
+    assert refusal(await send(headers=key)) == (answered, code)
     await nothing_left(studio_rooms, server)
     server.status, server.clones = 200, True
     assert (await send(headers=key)).status_code == 201, "a request that failed leaves no key behind"
@@ -226,7 +226,7 @@ async def test_a_voice_that_may_have_been_made_is_taken_away_again(
 ) -> None:
     server.fault = fault
     code = "speech.upstream_failed" if fault == "cut" else "voice.unclear_answer"
-    assert refused(await send())[1] == code
+    assert refusal(await send())[1] == code
     await nothing_left(studio_rooms, server)
 
 
@@ -235,13 +235,13 @@ async def test_while_nobody_knows_whether_it_was_made_its_record_stays(
 ) -> None:
     server.fault, server.deletes = "cut", False
     key = {"Idempotency-Key": "one"}
-    assert refused(await send(headers=key)) == (502, "voice.unclear")
+    assert refusal(await send(headers=key)) == (502, "voice.unclear")
     (view,) = (await client.get("/api/voices")).json()
     assert view["state"] == "sending" and view["voice_id"] in server.voices
     with pytest.raises(SoundstageError) as unsure:
         await studio_rooms.renders.create(spec_with(view["voice"]))
     assert unsure.value.code == "voice.not_ready"
-    assert refused(await send()) == refused(await send(headers=key)) == (409, "voice.exists")
+    assert refusal(await send()) == refusal(await send(headers=key)) == (409, "voice.exists")
     server.deletes = True
     assert (await client.delete("/api/voices/Ada")).status_code == 200
     await nothing_left(studio_rooms, server, view["sample_sha256"])
@@ -252,7 +252,7 @@ async def test_a_service_that_is_not_there_is_told(
 ) -> None:
     gone = frozenset({("openai", "http://127.0.0.1:9", None)})
     object.__setattr__(studio_rooms.voices.admission, "services", gone)
-    assert refused(await send()) == (503, "speech.upstream_unreachable")
+    assert refusal(await send()) == (503, "speech.upstream_unreachable")
     await nothing_left(studio_rooms, server)
 
 
@@ -264,7 +264,7 @@ async def test_a_request_that_is_sent_again_makes_one_voice(
     assert first.status_code == second.status_code == 201 and first.json() == second.json()
     assert len(server.keys) == 1 and len((await client.get("/api/consents")).json()) == 1
     other = await send(wav("sound 6000"), headers=key)
-    assert refused(other) == (422, "idempotency.key_reused")
+    assert refusal(other) == (422, "idempotency.key_reused")
 
 
 async def test_a_request_that_is_sent_twice_at_once_makes_one_voice(
@@ -275,7 +275,7 @@ async def test_a_request_that_is_sent_twice_at_once_makes_one_voice(
     assert first.status_code == second.status_code == 201, (first.text, second.text)
     assert first.json()["id"] == second.json()["id"]
     assert len(server.keys) == 1 and len((await client.get("/api/consents")).json()) == 1
-    assert refused(await send(headers={"Idempotency-Key": "two"})) == (409, "voice.exists")
+    assert refusal(await send(headers={"Idempotency-Key": "two"})) == (409, "voice.exists")
     assert len(server.keys) == 1
 
 
@@ -284,18 +284,18 @@ async def test_the_key_of_a_service_is_used_and_never_shown(
 ) -> None:
     voice = f"{{kind: openai, base_url: '{server.url}/keyed', api_key_env: SPEECH_KEY}}"
     persona_file(settings, voice)
-    wanted = f"{server.url}/keyed/v1"
-    assert refused(await send(service=wanted)) == (503, "speech.key_missing")
+    expected = f"{server.url}/keyed/v1"
+    assert refusal(await send(service=expected)) == (503, "speech.key_missing")
     monkeypatch.setenv("SPEECH_KEY", "sk-very-secret")
-    answer = await send(service=wanted)
-    assert refused(answer)[1] == "voice.cannot_clone" and server.keys == ["Bearer sk-very-secret"]
+    answer = await send(service=expected)
+    assert refusal(answer)[1] == "voice.cannot_clone" and server.keys == ["Bearer sk-very-secret"]
     assert "very-secret" not in answer.text
     server.status = 400
     settings_key = frozenset({("openai", server.url, "SPEECH_KEY")})
     object.__setattr__(studio_rooms.voices.admission, "services", settings_key)
-    told = await send(service=server.url)
-    assert refused(told) == (422, "speech.upstream_rejected") and "no room for Bearer" in told.text
-    assert "very-secret" not in told.text
+    reported = await send(service=server.url)
+    assert refusal(reported) == (422, "speech.upstream_rejected") and "no room for Bearer" in reported.text
+    assert "very-secret" not in reported.text
 
 
 @pytest.mark.parametrize("key", ["sk-sécret", "sk-sec\nret", "sk-sec\x7fret"])
@@ -310,7 +310,7 @@ async def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
     persona_file(settings, f"{{kind: openai, base_url: '{server.url}/keyed', api_key_env: SPEECH_KEY}}")
     monkeypatch.setenv("SPEECH_KEY", key)
     answer = await send(service=f"{server.url}/keyed")
-    assert refused(answer) == (503, "speech.bad_key")
+    assert refusal(answer) == (503, "speech.bad_key")
     assert "SPEECH_KEY" in answer.text and "sk-" not in answer.text
     assert server.keys == [] and await studio_rooms.consents.list() == []
     await nothing_left(studio_rooms, server)
@@ -332,9 +332,9 @@ class Patient(SampleCheck):
 
 @pytest.fixture
 def patient(studio_rooms: Any) -> Patient:
-    made = Patient(studio_rooms.voices.samples)
-    object.__setattr__(studio_rooms.voices, "samples", made)
-    return made
+    created = Patient(studio_rooms.voices.samples)
+    object.__setattr__(studio_rooms.voices, "samples", created)
+    return created
 
 
 @pytest.mark.parametrize("refusal", [{"granted_at": "soon"}, {"consent_id": "con_none"} | dict.fromkeys(WHO)])
@@ -364,12 +364,12 @@ async def test_what_is_left_of_a_sending_that_was_killed_holds_nothing_for_long(
             assert await References(session).holders({blob.sha256}) == {stale}
     async with db.session() as session:
         assert await References(session).holders({blob.sha256}) == set()
-        assert await References(session).held() == set()
+        assert await References(session).all_hashes() == set()
     assert (await send(granted_at="soon")).status_code == 422
     assert not await studio_rooms.voices.blobs.exists(blob.sha256)
     async with db.transaction() as session:
         await References(session).promise("sha256:" + "1" * 64)
-        assert await References(session).held_by(stale) == [], "and the next one tidies up"
+        assert await References(session).holds_of_owner(stale) == [], "and the next one tidies up"
 
 
 async def test_an_asset_whose_file_went_before_it_was_written_down_is_none(
@@ -377,14 +377,14 @@ async def test_an_asset_whose_file_went_before_it_was_written_down_is_none(
 ) -> None:
     store = studio_rooms.assets.store
 
-    async def dropped_at_once(*given: Any, **more: Any) -> Any:
-        stored, found = await store(*given, **more)
+    async def drop_at_once(*arguments: Any, **more: Any) -> Any:
+        stored, found = await store(*arguments, **more)
         await studio_rooms.voices.drop_unheld(stored.sha256)
         return stored, found
 
-    monkeypatch.setattr(studio_rooms.assets, "store", dropped_at_once)
+    monkeypatch.setattr(studio_rooms.assets, "store", drop_at_once)
     answer = await client.post("/api/assets", files={"file": ("a.wav", wav())})
-    assert refused(answer) == (404, "blob.not_found")
+    assert refusal(answer) == (404, "blob.not_found")
     assert await studio_rooms.assets.list() == []
 
 
@@ -405,13 +405,13 @@ def slow_bucket(studio_rooms: Any, monkeypatch: pytest.MonkeyPatch) -> Patient:
     return stops
 
 
-@pytest.mark.parametrize("door", ["/api/voices", "/api/assets"])
+@pytest.mark.parametrize("endpoint", ["/api/voices", "/api/assets"])
 async def test_a_file_that_is_just_being_dropped_is_not_taken_for_kept(
     send: Send,
     client: httpx.AsyncClient,
     studio_rooms: Any,
     slow_bucket: Patient,
-    door: str,
+    endpoint: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A refused sending has seen that nobody holds its sample; then somebody brings the same bytes, and finds
@@ -420,7 +420,7 @@ async def test_a_file_that_is_just_being_dropped_is_not_taken_for_kept(
     blob = await studio_rooms.voices.blobs.put_bytes(wav())
     dropping = asyncio.create_task(studio_rooms.voices.drop_unheld(blob.sha256))
     await asyncio.wait_for(slow_bucket.began.wait(), 60)
-    sending = send() if door == "/api/voices" else client.post(door, files={"file": ("a.wav", wav())})
+    sending = send() if endpoint == "/api/voices" else client.post(endpoint, files={"file": ("a.wav", wav())})
     looked, look = asyncio.Event(), References.is_being_dropped
 
     async def look_and_say(self: References, sha256: str) -> bool:
@@ -435,7 +435,7 @@ async def test_a_file_that_is_just_being_dropped_is_not_taken_for_kept(
     assert not second.done(), "it does not say that it has what is about to go"
     slow_bucket.go_on.set()
     await dropping
-    assert refused(await second) == (404, "blob.not_found")
+    assert refusal(await second) == (404, "blob.not_found")
     assert not await studio_rooms.voices.blobs.exists(blob.sha256)
     assert await studio_rooms.assets.list() == [] == await studio_rooms.voices.list()
 
@@ -450,9 +450,9 @@ async def test_an_intention_to_drop_is_no_hold_and_is_forgotten_with_the_process
         async with db.transaction() as session:
             stale = await References(session).intend_to_drop(blob.sha256)
             assert await References(session).is_being_dropped(blob.sha256)
-            assert await References(session).held() == set()
+            assert await References(session).all_hashes() == set()
     assert (await send()).status_code == 201
     await studio_rooms.voices.drop_unheld("sha256:" + "1" * 64)
     async with db.session() as session:
-        assert await References(session).held_by(stale) == [], "and the next one tidies up"
+        assert await References(session).holds_of_owner(stale) == [], "and the next one tidies up"
     assert await studio_rooms.voices.blobs.exists(blob.sha256), "held by now"

@@ -10,11 +10,11 @@ import pytest
 from avatar.spec import OpenAIVoice
 from voice_server import VoiceServer
 from voice_stage import (
-    SAID,
+    SPOKEN,
     WHO,
     Send,
     nothing_left,
-    refused,
+    refusal,
     spec_with,
     wav,
 )
@@ -58,8 +58,8 @@ async def test_a_removed_voice_takes_its_sample_and_its_consent_with_it(
     with pytest.raises(Forbidden) as refused_use:
         await studio_rooms.renders.create(spec_with(view["voice"]))
     assert refused_use.value.code == "voice.removed" and "Ada was removed on 20" in refused_use.value.message
-    assert refused(await client.get("/api/voices/Ada")) == (404, "voice.not_found")
-    assert refused(await client.delete("/api/voices/Ada")) == (404, "voice.not_found")
+    assert refusal(await client.get("/api/voices/Ada")) == (404, "voice.not_found")
+    assert refusal(await client.delete("/api/voices/Ada")) == (404, "voice.not_found")
     assert (await send()).status_code == 201, "its name is free again"
 
 
@@ -68,7 +68,7 @@ async def test_a_video_that_waits_is_not_made_with_a_voice_that_is_gone(
 ) -> None:
     asset = (await client.post("/api/assets", files={"file": ("a.wav", wav())})).json()
     consent = (await client.post("/api/consents", json=WHO)).json()
-    body = {"name": "ada", "said": SAID, "asset": asset["id"], "consent_id": consent["id"]}
+    body = {"name": "ada", "said": SPOKEN, "asset": asset["id"], "consent_id": consent["id"]}
     view = (await client.post("/api/voices", json=body)).json()
     render = await studio_rooms.renders.create(spec_with(view["voice"]))
     assert (await client.delete("/api/voices/ada")).status_code == 200
@@ -82,42 +82,42 @@ async def test_while_the_service_keeps_a_voice_its_record_stays(
 ) -> None:
     view = (await send()).json()
     server.deletes = False
-    assert refused(await client.delete("/api/voices/Ada")) == (503, "voice.not_deleted")
+    assert refusal(await client.delete("/api/voices/Ada")) == (503, "voice.not_deleted")
     server.deletes, server.status = True, 503
-    assert refused(await client.delete("/api/voices/Ada")) == (503, "speech.upstream_failed")
+    assert refusal(await client.delete("/api/voices/Ada")) == (503, "speech.upstream_failed")
     assert (await client.get("/api/voices/Ada")).json() == view
     forgotten = await client.delete("/api/voices/Ada?forget=true")
     assert forgotten.json()["state"] == "removed" and view["voice_id"] in server.voices
 
 
 async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_rooms: Any, blobs: Any) -> None:
-    labels = VoiceLabels.model_validate({"name": "ada", "said": SAID, "consent": WHO})
-    made = {}
+    labels = VoiceLabels.model_validate({"name": "ada", "said": SPOKEN, "consent": WHO})
+    created = {}
     for tenant in ("acme", "rival"):
         with tenant_scope(tenant):
             blob = await blobs.put_bytes(wav(), "audio/wav")
-            made[tenant] = await studio_rooms.voices.create(labels, blob.sha256)
+            created[tenant] = await studio_rooms.voices.create(labels, blob.sha256)
     assert len(server.voices) == 2
     with tenant_scope("rival"):
-        assert [one.id for one in await studio_rooms.voices.list()] == [made["rival"].id]
+        assert [one.id for one in await studio_rooms.voices.list()] == [created["rival"].id]
         with pytest.raises(NotFound):
-            await studio_rooms.voices.remove(made["acme"].id)
-        stolen = OpenAIVoice(base_url=server.url, voice=made["acme"].voice_id)
+            await studio_rooms.voices.remove(created["acme"].id)
+        stolen = OpenAIVoice(base_url=server.url, voice=created["acme"].voice_id)
         with pytest.raises(NotFound) as unseen:
             await studio_rooms.renders.create(spec_with(stolen.model_dump()))
         assert unseen.value.code == "voice.not_found"
         missing = OpenAIVoice(base_url=server.url, voice="nobody")
         studio_rooms.library.save(Persona(id="eve", name="Eve", voice=missing))
-        told = str(await studio_rooms.persona_health.of("eve"))
-        assert made["acme"].voice_id not in told and made["rival"].voice_id in told
+        reported = str(await studio_rooms.persona_health.of("eve"))
+        assert created["acme"].voice_id not in reported and created["rival"].voice_id in reported
         await studio_rooms.voices.remove("ada")
-    assert list(server.voices) == [made["acme"].voice_id]
+    assert list(server.voices) == [created["acme"].voice_id]
     with tenant_scope("acme"):
         assert await blobs.exists(blob.sha256), "the other tenant has the same recording"
         await studio_rooms.voices.remove("ada", forget=True)
-    assert list(server.voices) == [made["acme"].voice_id], "the service was not asked"
+    assert list(server.voices) == [created["acme"].voice_id], "the service was not asked"
     with tenant_scope("rival"):
-        assert made["acme"].voice_id not in str(await studio_rooms.persona_health.of("eve"))
+        assert created["acme"].voice_id not in str(await studio_rooms.persona_health.of("eve"))
         with pytest.raises(NotFound):
             await studio_rooms.renders.create(spec_with(stolen.model_dump()))
 
@@ -164,7 +164,7 @@ async def test_a_voice_that_ends_while_its_sample_is_on_the_way_is_not_left_at_t
     if ended_by == "removed late":
         assert answer.status_code == 201, answer.text
     else:
-        assert refused(answer) == (409, "voice.removed_meanwhile")
+        assert refusal(answer) == (409, "voice.removed_meanwhile")
     await nothing_left(studio_rooms, server, view["sample_sha256"])
     assert (await send()).status_code == 201, "its name is free again"
 
@@ -182,7 +182,7 @@ async def test_a_voice_that_a_service_keeps_after_all_is_told_by_its_name_there(
     server.deletes = False
     server.go_on.set()
     answer = await sending
-    assert refused(answer) == (502, "voice.left_behind")
+    assert refusal(answer) == (502, "voice.left_behind")
     (called,) = server.voices
     assert called in answer.json()["detail"]
     assert (await send(headers=key)).status_code == 201
@@ -239,30 +239,30 @@ async def test_what_a_key_may_not_it_is_not_let(
     """Who agreed is for those who may read consents, and to record one needs its own permission."""
     view = (await send()).json()
     keys = Policy.open(settings, db, events).keys
-    asked = {
+    requests = {
         "viewer": KeyRequest(name="v"),
         "cloner": KeyRequest(name="c", role="editor", scopes=["voice:*"]),
     }
     headers = {}
-    for name, request in asked.items():
+    for name, request in requests.items():
         async with db.transaction() as session:
-            made = await keys.create(session, request, Principal.local_admin())
-        headers[name] = {"Authorization": f"Bearer {made.key}"}
+            created = await keys.create(session, request, Principal.local_admin())
+        headers[name] = {"Authorization": f"Bearer {created.key}"}
     for path in ("/api/voices", "/api/voices/Ada"):
         answer = await client.get(path, headers=headers["viewer"])
         assert answer.status_code == 200 and "tutorials" not in answer.text, answer.text
         assert view["consent"]["id"] in answer.text and "not shown" in answer.text
     deleted = await client.delete("/api/voices/Ada", headers=headers["cloner"])
     assert (
-        refused(deleted)
-        == refused(await send(name="eve", headers=headers["viewer"]))
+        refusal(deleted)
+        == refusal(await send(name="eve", headers=headers["viewer"]))
         == (
             403,
             "policy.forbidden",
         )
     )
     new = await send(name="eve", headers=headers["cloner"])
-    assert refused(new) == (403, "consent.not_yours_to_record") and len(server.keys) == 1
+    assert refusal(new) == (403, "consent.not_yours_to_record") and len(server.keys) == 1
     known = {"person": None, "purpose": None, "granted_at": None, "consent_id": view["consent"]["id"]}
-    made = await send(name="eve", headers=headers["cloner"], **known)
-    assert made.status_code == 201 and "Ada" not in made.json()["consent"]["person"]
+    created = await send(name="eve", headers=headers["cloner"], **known)
+    assert created.status_code == 201 and "Ada" not in created.json()["consent"]["person"]

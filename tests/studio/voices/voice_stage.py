@@ -13,9 +13,9 @@ from voice_server import VoiceServer
 from soundstage.settings import Settings
 from studio.renders.schemas import RenderRequest
 
-SAID = "The tide waits for nobody."
+SPOKEN = "The tide waits for nobody."
 WHO = {"person": "Ada", "purpose": "My voice in tutorials.", "granted_at": "2026-11-02"}
-FORM = {"name": "Ada", "said": SAID, **WHO}
+FORM = {"name": "Ada", "said": SPOKEN, **WHO}
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(64)
 
 Send = Callable[..., Any]
@@ -26,7 +26,7 @@ def wav(order: str = "sound 5000") -> bytes:
     return b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64) + f"\n!{order}".encode()
 
 
-def refused(answer: httpx.Response) -> tuple[int, str]:
+def refusal(answer: httpx.Response) -> tuple[int, str]:
     problem = answer.json()
     assert problem["detail"] and problem["hint"], problem
     return answer.status_code, problem["code"]
@@ -38,7 +38,7 @@ def spec_with(voice: dict[str, Any]) -> RenderRequest:
     )
 
 
-def kept_files(settings: Settings) -> list[str]:
+def list_files(settings: Settings) -> list[str]:
     folder = settings.state_dir / "blobs"
     return [path.name for path in folder.glob("[!.]*/**/*") if path.is_file()]
 

@@ -21,7 +21,7 @@ from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
 from studio.outgoing import Outgoing, build_outgoing, webhook_destinations
-from studio.webhooks.schemas import WebhookDraft, WebhookMade
+from studio.webhooks.schemas import CreatedWebhook, WebhookDraft
 from studio.webhooks.sender import SenderOptions
 
 
@@ -76,10 +76,10 @@ class Receiver:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    async with serving(made) as url:
-        made.url = f"{url}/hook?of=mine"
-        yield made
+    created = Receiver()
+    async with serving(created) as url:
+        created.url = f"{url}/hook?of=mine"
+        yield created
 
 
 Start = Callable[[], Any]
@@ -112,7 +112,7 @@ async def outgoing(start: Start) -> AsyncIterator[Outgoing]:
 
 
 @pytest.fixture
-async def webhook(outgoing: Outgoing, receiver: Receiver) -> WebhookMade:
+async def webhook(outgoing: Outgoing, receiver: Receiver) -> CreatedWebhook:
     return await outgoing.webhooks.create(WebhookDraft(url=receiver.url), created_by="a test")
 
 

@@ -43,11 +43,11 @@ async def test_what_happens_is_told_and_signed(
     assert second.headers["content-type"] == "application/json"
     assert second.headers["host"] == receiver.url.split("/")[2]
 
-    async def delivered() -> bool:
+    async def wait_for_delivery() -> bool:
         log = await outgoing.webhooks.deliveries(webhook.id)
         return [one.state for one in log] == ["delivered", "delivered"]
 
-    await eventually_async(delivered)
+    await eventually_async(wait_for_delivery)
 
 
 async def test_only_the_kinds_that_were_asked_for_are_told(outgoing: Any, receiver: Any, happen: Any) -> None:
@@ -73,10 +73,10 @@ async def test_what_did_not_arrive_is_sent_again_with_the_same_id_and_written_do
     assert len({got.body for got in receiver.got}) == 1
     (delivery,) = await outgoing.webhooks.deliveries(webhook.id)
 
-    async def ended() -> bool:
+    async def run_to_end() -> bool:
         return bool((await outgoing.webhooks.delivery(webhook.id, delivery.id)).ended_at)
 
-    await eventually_async(ended)
+    await eventually_async(run_to_end)
     detail = await outgoing.webhooks.delivery(webhook.id, delivery.id)
     assert (detail.state, detail.tries) == ("delivered", 3)
     assert [entry.status for entry in detail.log] == [500, None, 204]
@@ -93,20 +93,20 @@ async def test_a_receiver_that_never_answers_well_is_given_up_and_can_be_asked_o
     async def state() -> str:
         return str([one.state.value for one in await outgoing.webhooks.deliveries(webhook.id)])
 
-    async def failed() -> bool:
+    async def fail_render() -> bool:
         return await state() == "['failed']"
 
-    await eventually_async(failed)
+    await eventually_async(fail_render)
     assert len(receiver.got) == 4
     (delivery,) = await outgoing.webhooks.deliveries(webhook.id)
     await outgoing.webhooks.redeliver(webhook.id, delivery.id)
     await eventually_async(lambda: len(receiver.got) == 5)
     assert receiver.got[4].id == receiver.got[0].id
 
-    async def delivered() -> bool:
+    async def wait_for_delivery() -> bool:
         return await state() == "['delivered']"
 
-    await eventually_async(delivered)
+    await eventually_async(wait_for_delivery)
 
 
 async def test_a_delivery_that_is_still_tried_is_not_sent_twice_at_once(
@@ -224,7 +224,7 @@ async def test_the_log_is_kept_for_its_days(start: Any, receiver: Any, happen: A
         await session.execute(update(Delivery).where(Delivery.id == oldest.id).values(ended_at=old))
     async with start() as after:
 
-        async def swept() -> bool:
+        async def sweep_once() -> bool:
             return [one.id for one in await after.webhooks.deliveries(webhook.id)] == [newest.id]
 
-        await eventually_async(swept)
+        await eventually_async(sweep_once)

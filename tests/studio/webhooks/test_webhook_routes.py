@@ -16,9 +16,9 @@ from soundstage.database.tenants import bypass_tenant_filter
 async def test_a_webhook_is_made_changed_tested_and_deleted(
     client: httpx.AsyncClient, start: Any, receiver: Any
 ) -> None:
-    made = await client.post("/api/webhooks", json={"url": receiver.url, "kinds": ["render.done"]})
-    assert made.status_code == 201, made.text
-    webhook = made.json()
+    created = await client.post("/api/webhooks", json={"url": receiver.url, "kinds": ["render.done"]})
+    assert created.status_code == 201, created.text
+    webhook = created.json()
     path = f"/api/webhooks/{webhook['id']}"
     assert webhook["secret"].startswith("whsec_")
     shown = (await client.get(path)).json()
@@ -32,10 +32,10 @@ async def test_a_webhook_is_made_changed_tested_and_deleted(
     async with start():
         await eventually_async(lambda: receiver.got)
 
-        async def delivered() -> bool:
+        async def wait_for_delivery() -> bool:
             return (await client.get(f"{path}/deliveries")).json()[0]["state"] == "delivered"
 
-        await eventually_async(delivered)
+        await eventually_async(wait_for_delivery)
     assert receiver.got[0].data["type"] == "webhook.test" and receiver.got[0].signed_with(renewed)
     detail = (await client.get(f"{path}/deliveries/{receiver.got[0].id}")).json()
     assert detail["body"] == receiver.got[0].body and detail["log"][0]["status"] == 204
@@ -72,10 +72,10 @@ async def test_a_webhook_that_leads_where_it_may_not_is_not_made(
 async def test_a_webhook_cannot_be_changed_to_lead_there_either(
     client: httpx.AsyncClient, receiver: Any
 ) -> None:
-    made = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
-    answer = await client.patch(f"/api/webhooks/{made['id']}", json={"url": "https://10.1.2.3/"})
+    created = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
+    answer = await client.patch(f"/api/webhooks/{created['id']}", json={"url": "https://10.1.2.3/"})
     assert answer.json()["code"] == "outgoing.address_refused"
-    assert (await client.get(f"/api/webhooks/{made['id']}")).json()["url"] == receiver.url
+    assert (await client.get(f"/api/webhooks/{created['id']}")).json()["url"] == receiver.url
 
 
 async def test_a_kind_that_does_not_exist_is_refused(client: httpx.AsyncClient, receiver: Any) -> None:
@@ -84,8 +84,8 @@ async def test_a_kind_that_does_not_exist_is_refused(client: httpx.AsyncClient, 
 
 
 async def test_an_editor_may_not_make_one(client: httpx.AsyncClient, receiver: Any) -> None:
-    made = await client.post("/api/keys", json={"name": "editor", "role": "editor"})
-    bearer = {"Authorization": f"Bearer {made.json()['key']}"}
+    created = await client.post("/api/keys", json={"name": "editor", "role": "editor"})
+    bearer = {"Authorization": f"Bearer {created.json()['key']}"}
     answer = await client.post("/api/webhooks", json={"url": receiver.url}, headers=bearer)
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
 
@@ -93,9 +93,9 @@ async def test_an_editor_may_not_make_one(client: httpx.AsyncClient, receiver: A
 async def test_secrets_cannot_be_read_in_the_database(
     client: httpx.AsyncClient, receiver: Any, db: Any
 ) -> None:
-    made = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
+    created = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
     with bypass_tenant_filter():
         async with db.session() as session:
             rows = [(await session.execute(select(table))).all() for table in Base.metadata.sorted_tables]
     assert receiver.url in str(rows)
-    assert made["secret"][6:] not in str(rows)
+    assert created["secret"][6:] not in str(rows)

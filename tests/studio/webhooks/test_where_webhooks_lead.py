@@ -24,7 +24,7 @@ def with_webhooks(settings: Settings, **more: Any) -> Settings:
     return settings.model_copy(update={"webhooks": settings.webhooks.model_copy(update=more)})
 
 
-async def posted(url: str, settings: Settings, *, answer_bytes: int = 500, timeout_s: float = 5) -> Any:
+async def post_event(url: str, settings: Settings, *, answer_bytes: int = 500, timeout_s: float = 5) -> Any:
     return await post(
         url,
         "{}",
@@ -43,16 +43,16 @@ def test_the_settings_open_this_machine_and_private_networks_and_nothing_else_do
 
 
 async def test_the_address_is_checked_again_at_every_try(settings: Settings) -> None:
-    found = await posted("https://127.0.0.1:9/", with_webhooks(settings, loopback=False))
+    found = await post_event("https://127.0.0.1:9/", with_webhooks(settings, loopback=False))
     assert found.status is None and found.error.startswith("outgoing.address_refused: ")
 
 
 async def test_what_a_receiver_says_is_not_kept_unless_the_operator_allows_it(settings: Settings) -> None:
     async with raw_server(fixed("HTTP/1.1 200 OK", b"admin_key=secret")) as server:
-        quiet = await posted(server.url, settings, answer_bytes=0)
-        told = await posted(server.url, settings)
+        quiet = await post_event(server.url, settings, answer_bytes=0)
+        reported = await post_event(server.url, settings)
     assert (quiet.status, quiet.answer) == (200, "") and quiet.duration_ms >= 0
-    assert told.answer == "admin_key=secret"
+    assert reported.answer == "admin_key=secret"
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ async def test_an_owner_sees_the_body_of_an_answer_only_while_the_operator_allow
         webhook = await outgoing.webhooks.create(WebhookDraft(url=receiver.url), created_by="a test")
         delivery = await outgoing.webhooks.test(webhook.id)
 
-        async def ended() -> bool:
+        async def run_to_end() -> bool:
             return bool((await outgoing.webhooks.delivery(webhook.id, delivery.id)).log)
 
-        await eventually_async(ended)
+        await eventually_async(run_to_end)
         shown = (await outgoing.webhooks.delivery(webhook.id, delivery.id)).log[0]
     assert (shown.status, shown.answer) == (200, "inner words")
     quiet = build_outgoing(settings, db, events, blobs)
@@ -88,7 +88,7 @@ async def test_an_endless_answer_costs_its_beginning_alone(settings: Settings, a
             await writer.drain()
 
     async with raw_server(endless) as server:
-        found = await posted(server.url, settings, answer_bytes=answer_bytes)
+        found = await post_event(server.url, settings, answer_bytes=answer_bytes)
     assert (found.status, found.answer) == (200, "x" * answer_bytes)
 
 
@@ -101,7 +101,7 @@ async def test_a_receiver_that_drips_its_headers_is_given_up_in_time(settings: S
             await asyncio.sleep(0.02)
 
     async with raw_server(dripping) as server:
-        found = await posted(server.url, settings, timeout_s=0.3)
+        found = await post_event(server.url, settings, timeout_s=0.3)
     assert found.status is None and found.error.startswith("outgoing.answer_too_slow: ")
 
 
