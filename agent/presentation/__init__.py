@@ -1,4 +1,4 @@
-"""How results look: blocks are data that the page draws, `text` lays the same blocks out for a terminal."""
+"""Presents results: blocks are data that the page draws, `text` lays the same blocks out for a terminal."""
 
 from agent.presentation.blocks import (
     Block,

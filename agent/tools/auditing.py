@@ -73,7 +73,7 @@ async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
         case "verify":
             return AuditAnswer(verdict=await log.verify())
         case "story":
-            about, found = await _story(context, request.about)
+            about, found = await _trail_of(context, request.about)
             shown = found[-request.limit :]
             return AuditAnswer(
                 about=about, lines=_without_words(context, shown), more=len(found) - len(shown)
@@ -83,7 +83,7 @@ async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
             return AuditAnswer(lines=_without_words(context, lines))
 
 
-async def _story(context: ToolContext, about: str) -> tuple[str, list[AuditLineOut]]:
+async def _trail_of(context: ToolContext, about: str) -> tuple[str, list[AuditLineOut]]:
     """A video of which no line tells yet has the story of the sentence that asked for it."""
     log, tenant = context.services.audit, context.principal.tenant
     if about == LATEST:
@@ -92,12 +92,12 @@ async def _story(context: ToolContext, about: str) -> tuple[str, list[AuditLineO
     try:
         return about, (await log.trail(about, tenant)).lines
     except NotFound:
-        if not about.startswith("rnd_") or not (asked := await _asked_in(context, about)):
+        if not about.startswith("rnd_") or not (trace := await _requesting_trace(context, about)):
             raise
-        return about, (await log.trail(asked, tenant)).lines
+        return about, (await log.trail(trace, tenant)).lines
 
 
-async def _asked_in(context: ToolContext, render_id: str) -> str | None:
+async def _requesting_trace(context: ToolContext, render_id: str) -> str | None:
     """The trace of the sentence that asked for a video; None for one that is not there."""
     context.principal.require("render:read")
     try:

@@ -50,7 +50,7 @@ class RunCode(ToolRequest):
 
 
 class CodeRan(ToolResult):
-    """What the code has printed and made. All of it is the code's own and no statement of ours."""
+    """The output and files of the code: its own statements, not ours."""
 
     stdout: str
     stderr: str

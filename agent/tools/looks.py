@@ -27,11 +27,11 @@ BackgroundChoice = Annotated[
 ]
 
 
-def background_of(given: str | None) -> Background | None:
-    """What the spec calls it; None leaves it to the persona."""
-    if given is None:
+def background_of(choice: str | None) -> Background | None:
+    """Returns the background as the spec has it; None leaves it to the persona."""
+    if choice is None:
         return None
-    return SourceBackground(blur=BLUR) if given == BLURRED else ColourBackground(colour=given)
+    return SourceBackground(blur=BLUR) if choice == BLURRED else ColourBackground(colour=choice)
 
 
 def heading_over(text: str) -> TextOverlay:

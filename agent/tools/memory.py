@@ -74,7 +74,7 @@ class MemoryAnswer(ToolResult):
 
 
 async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
-    """What would be written down or gone."""
+    """Plans what would be stored or deleted."""
     owner = Owner.of(context.principal)
     if request.action != "forget":
         if request.action == "remember" and not request.keep_secret:
@@ -107,27 +107,27 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
 )
 async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
     """Remember what the person asks to be kept, recall it by its meaning, or forget it."""
-    kept, owner = context.services.memory, Owner.of(context.principal)
+    store, owner = context.services.memory, Owner.of(context.principal)
     match request.action:
         case "remember":
             text, where = request.text or "", context.session_id
-            told = await kept.remember(
+            stored = await store.remember(
                 owner, text, session_id=where, turn=context.turn, keep_secret=request.keep_secret
             )
             return MemoryAnswer(
-                action="remember", memory_id=told.memory.id, memories=(told.memory,), known=told.known
+                action="remember", memory_id=stored.memory.id, memories=(stored.memory,), known=stored.known
             )
         case "recall":
             about = (request.about or "").strip()
-            found = await kept.recall(owner, about, limit=request.limit)
+            found = await store.recall(owner, about, limit=request.limit)
             return MemoryAnswer(
                 action="recall", about=about, memories=found.memories, how=found.how, hint=found.hint
             )
     if request.everything:
-        return MemoryAnswer(action="forget", everything=True, gone=await kept.forget(owner, None))
-    identify = await _meant(context, owner, request.about or "")
-    gone = await kept.forget(owner, [one.id for one in identify])
-    return MemoryAnswer(action="forget", memories=tuple(identify), gone=gone)
+        return MemoryAnswer(action="forget", everything=True, gone=await store.forget(owner, None))
+    meant = await _meant(context, owner, request.about or "")
+    gone = await store.forget(owner, [one.id for one in meant])
+    return MemoryAnswer(action="forget", memories=tuple(meant), gone=gone)
 
 
 async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[MemoryOut]:

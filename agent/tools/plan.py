@@ -1,4 +1,4 @@
-"""What a tool call would change, where and for how long: shown by a dry run, approved by people, hashed."""
+"""Describes what a tool call would change, where and for how long: for dry runs and approvals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool is: a typed function and one record about it; `@tool` joins the two."""
+"""Defines tools: a typed function and one record about it; `@tool` joins the two."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Tool(Generic[Request, Result]):
 
     @property
     def rules(self) -> Mapping[str, Act]:
-        """What the policy's data must know of the tool: `memory.recall`, or the plain name."""
+        """Returns the acts by the names that the policy has for them: `memory.recall`, or the plain name."""
         return {rule_name(self.name, action): act for action, act in self.acts.items()}
 
     def label(self, action: str = "") -> str:
@@ -163,7 +163,7 @@ class Tool(Generic[Request, Result]):
 
 
 def rule_name(tool: str, action: str) -> str:
-    """How policy and grammar call one action of a tool."""
+    """Returns the name of one action of a tool in policy and grammar."""
     return f"{tool}.{action}" if action else tool
 
 

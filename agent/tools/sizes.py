@@ -15,7 +15,7 @@ def canvas_for(quality: Quality, shape: Shape, fps: int = 25) -> Canvas:
     return _canvas(int(quality.removesuffix("p")), shape, fps)
 
 
-def resized(canvas: Canvas, quality: Quality | None, shape: Shape | None) -> Canvas:
+def resize(canvas: Canvas, quality: Quality | None, shape: Shape | None) -> Canvas:
     """The canvas with what is said changed: without a shape its sides keep their ratio."""
     short_now = min(canvas.width, canvas.height)
     short = short_now if quality is None else int(quality.removesuffix("p"))

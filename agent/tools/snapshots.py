@@ -64,15 +64,15 @@ class SnapshotAnswer(ToolResult):
 
 
 async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
-    """Which one by its name and age: one of the same name that was saved since is another."""
-    kept, principal, name = context.services.snapshots, context.principal, request.name or ""
+    """Plans by name and age: a snapshot of the same name that was saved since is another."""
+    service, principal, name = context.services.snapshots, context.principal, request.name or ""
     if request.action == "save":
-        turns, before = await kept.plan_save(principal, name, context.session_id, replace=request.replace)
+        turns, before = await service.plan_save(principal, name, context.session_id, replace=request.replace)
         changes = [change(f"Save {_count(turns)} of this conversation", f"as “{name}”")]
         if before is not None:
             changes.append(change("Write over the snapshot of that name", _line(before)))
         return Plan(changes=tuple(changes), seconds=0)
-    found = await kept.get(principal, name)
+    found = await service.get(principal, name)
     if request.action == "delete":
         return Plan(changes=(change("Delete the snapshot for good", _line(found)),), seconds=0)
     changes = [change("This conversation goes on from the snapshot", _line(found))]
@@ -94,13 +94,13 @@ async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
 )
 async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotAnswer:
     """Save the state of this conversation under a name, go on from one, list, compare or delete them."""
-    kept, principal, name = context.services.snapshots, context.principal, request.name or ""
+    service, principal, name = context.services.snapshots, context.principal, request.name or ""
     match request.action:
         case "save":
-            saved = await kept.save(principal, name, context.session_id, replace=request.replace)
+            saved = await service.save(principal, name, context.session_id, replace=request.replace)
             return SnapshotAnswer(action="save", name=saved.name, snapshots=(saved,))
         case "load":
-            loaded = await kept.load(principal, name, context.session_id)
+            loaded = await service.load(principal, name, context.session_id)
             return SnapshotAnswer(
                 action="load",
                 name=loaded.snapshot.name,
@@ -110,14 +110,14 @@ async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotA
                 means=_means(loaded),
             )
         case "delete":
-            gone = await kept.delete(principal, name)
+            gone = await service.delete(principal, name)
             return SnapshotAnswer(action="delete", name=gone.name)
         case "diff":
-            found = await kept.compare(principal, name, other=request.other, session_id=context.session_id)
+            found = await service.compare(principal, name, other=request.other, session_id=context.session_id)
             return SnapshotAnswer(
                 action="diff", name=found.name, other=request.other or "", differences=found.differences
             )
-    return SnapshotAnswer(action="list", snapshots=tuple(await kept.list(principal)))
+    return SnapshotAnswer(action="list", snapshots=tuple(await service.list(principal)))
 
 
 def _turns(snapshot: SnapshotOut) -> str:

@@ -23,7 +23,7 @@ class ToolCall:
 
     @property
     def act(self) -> Act:
-        """What this very call does to the world, and the permission it needs."""
+        """Returns the effect of this very call and the permission it needs."""
         return self.tool.acts[self.tool.action(self.request)]
 
     @property
@@ -57,7 +57,7 @@ class DirectToolset:
 
 
 class WrappedToolset:
-    """What goes around every call: the same tools, and its own `run`."""
+    """A wrapper around every call: the same tools, and its own `run`."""
 
     def __init__(self, inner: Toolset) -> None:
         self._inner = inner

@@ -68,7 +68,7 @@ class LookAt(ToolRequest):
 
 
 class Sighting(ToolResult):
-    """What was measured. `model_says` is what a model said of the picture: data, no statement of ours."""
+    """Measures of a picture. `model_says` is the text of a model: data, no statement of ours."""
 
     name: str
     width: int
@@ -87,14 +87,14 @@ class Sighting(ToolResult):
 
     @classmethod
     def of(cls, name: str, seen: ImageDescription) -> Sighting:
-        sight = seen.measurements
+        measures = seen.measurements
         return cls(
             name=name,
-            at_s=None if sight.at_ms is None else sight.at_ms / 1000,
+            at_s=None if measures.at_ms is None else measures.at_ms / 1000,
             notes=tuple(notice.message for notice in seen.notices),
             model=seen.model,
             model_says=seen.text,
-            **sight.model_dump(exclude={"at_ms"}),
+            **measures.model_dump(exclude={"at_ms"}),
         )
 
     def presentation(self) -> Blocks:
@@ -111,9 +111,9 @@ class Sighting(ToolResult):
             return "faces were not looked for"
         if not self.faces:
             return "no face"
-        told = [f"{self._place(face)} ({self._part(face):.0%} of the height)" for face in self.faces[:5]]
+        parts = [f"{self._place(face)} ({self._part(face):.0%} of the height)" for face in self.faces[:5]]
         count = "one face" if len(self.faces) == 1 else f"{len(self.faces)} faces"
-        return f"{count}: {', '.join(told)}" + (", …" if len(self.faces) > 5 else "")
+        return f"{count}: {', '.join(parts)}" + (", …" if len(self.faces) > 5 else "")
 
     def _place(self, face: FaceBox) -> str:
         across = (face.left + face.width / 2) / max(1, self.width)
@@ -145,8 +145,8 @@ class Sighting(ToolResult):
             name = nearest_colour(one.colour)
             shares[name] = shares.get(name, 0.0) + one.share
         named = sorted(shares.items(), key=lambda entry: -entry[1])[:NAMED_COLOURS]
-        told = ", ".join(f"{name} {share:.0%}" for name, share in named)
-        return f" Mostly {told}." if told else ""
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in named)
+        return f" Mostly {parts}." if parts else ""
 
 
 def _sends(services: ToolServices, request: LookAt) -> bool:
@@ -169,7 +169,7 @@ async def vision(context: ToolContext, request: LookAt) -> Sighting:
 
 
 async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
-    """How people know the file, and its hash. Paths are for people at this machine's prompt only."""
+    """Returns the name of the file and its hash. Paths are for people at this machine's prompt only."""
     if request.image is None:
         return await _render(context, request.video or FINISHED)
     if request.image.startswith("sha256:"):
@@ -193,28 +193,28 @@ async def _render(context: ToolContext, given: str) -> tuple[str, str]:
     context.principal.require("render:read")
     done = await context.services.renders.list(RenderState.DONE, limit=1) if given == FINISHED else ()
     view = done[0] if done else await render_of(context, given)
-    made = view.output("video")
-    if made is None:
+    video = view.output("video")
+    if video is None:
         raise NotFound(
             "vision.no_video_yet",
             f"“{view.title}” is {view.state}: there is no video to look at.",
             "Try later.",
         )
-    return f"“{view.title}”", made.sha256
+    return f"“{view.title}”", video.sha256
 
 
 def _seconds(text: str) -> float:
     """`3`, `3 s`, `1:05`, `2 minutes`, `the end` as seconds; ValueError for anything else."""
-    said = " ".join(text.lower().split())
-    if said in _WORDS:
-        return _WORDS[said]
-    if said in _END:
+    words = " ".join(text.lower().split())
+    if words in _WORDS:
+        return _WORDS[words]
+    if words in _END:
         return LONGEST_S
-    if match := _CLOCK.fullmatch(said):
+    if match := _CLOCK.fullmatch(words):
         hours, minutes, seconds = match.groups()
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)
-    if match := _MINUTES.fullmatch(said):
+    if match := _MINUTES.fullmatch(words):
         return float(match.group(1)) * 60
-    if match := _SECONDS.fullmatch(said):
+    if match := _SECONDS.fullmatch(words):
         return float(match.group(1))
     raise ValueError(f"{text[:40]!r} is no moment; say “3 s” or “1:05”")

@@ -1,4 +1,4 @@
-"""What goes around every tool call: audit, rate limit, policy, dry run, approval and debugging.
+"""Wraps every tool call: audit, rate limit, policy, dry run, approval and debugging.
 
 They are wrappers and never branches inside tools; `standard_toolset` joins them in their order.
 """
@@ -30,7 +30,7 @@ from soundstage.telemetry.masking import without_secrets
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What the wrappers need; made by the composition root."""
+    """The services of the wrappers; created by the composition root."""
 
     database: Database
     events: EventStore
@@ -77,8 +77,8 @@ class AuditedToolset(WrappedToolset):
         except Exception:
             await self._end(context, call, "internal.unexpected", {})
             raise
-        made = result.model_dump(mode="json")
-        effect = {name: value for name, value in made.items() if name.endswith("_id") and value}
+        data = result.model_dump(mode="json")
+        effect = {name: value for name, value in data.items() if name.endswith("_id") and value}
         # Shielded: it has happened, whether or not anybody still waits for the answer.
         await asyncio.shield(self._end(context, call, "ok", effect))
         return result
@@ -140,7 +140,7 @@ class RateLimitedToolset(WrappedToolset):
         return await self._inner.run(context, call)
 
     def _forget(self, now: float) -> None:
-        """Whoever has not called for a minute has all calls left, which needs no entry."""
+        """Drops entries of people who have not called for a minute: they have all calls left."""
         if len(self._left) > 1000:
             self._left = {who: entry for who, entry in self._left.items() if now - entry[1] < 60}
 
@@ -156,8 +156,8 @@ class DecidedToolset(WrappedToolset):
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         action = Action("tool", call.rule, call.act.permission, call.act.effect, arguments)
         decision = await self._guards.decider.decide(context.principal, action)
-        told = shortened(without_words(call, arguments))
-        called = {"arguments": told, "arguments_sha256": f"sha256:{hash_arguments(call)}"}
+        arguments_shown = shorten(without_words(call, arguments))
+        called = {"arguments": arguments_shown, "arguments_sha256": f"sha256:{hash_arguments(call)}"}
         entries = [
             _entry(context, call, "tool.called", called),
             _entry(context, call, "policy.decided", decision.model_dump(mode="json")),
@@ -238,10 +238,12 @@ class LoggedToolset(WrappedToolset):
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         self._log.debug(
-            "tool called", tool=call.tool.name, arguments=shown(call.request.model_dump(mode="json"))
+            "tool called",
+            tool=call.tool.name,
+            arguments=loggable(call.request.model_dump(mode="json")),
         )
         result = await self._inner.run(context, call)
-        self._log.debug("tool returned", tool=call.tool.name, result=shown(result.model_dump(mode="json")))
+        self._log.debug("tool returned", tool=call.tool.name, result=loggable(result.model_dump(mode="json")))
         return result
 
 
@@ -265,7 +267,7 @@ class BoundedToolset(WrappedToolset):
 
 
 async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
-    """What the tool itself says it would do, which it finds in the context when it acts; else its purpose and
+    """Returns the plan of the tool, which it finds in the context when it acts; else its purpose and
     the arguments. Many may read it, so it shows no secret: the hash of the arguments binds to those.
     """
     if call.tool.plan is not None:
@@ -287,7 +289,7 @@ def without_words(call: ToolCall, arguments: Mapping[str, object]) -> dict[str, 
     }
 
 
-def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, object]:
+def shorten(values: Mapping[str, object], limit: int = 200) -> dict[str, object]:
     """Long texts cut, so that a script of 100 000 characters does not travel with every event."""
     return {
         key: f"{value[:limit]}… ({len(value)} characters)"
@@ -297,9 +299,9 @@ def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, objec
     }
 
 
-def shown(values: Mapping[str, object]) -> dict[str, object]:
+def loggable(values: Mapping[str, object]) -> dict[str, object]:
     """Shortened, and without what must not be seen."""
-    return without_secrets(shortened(values))
+    return without_secrets(shorten(values))
 
 
 def _dry(context: ToolContext, call: ToolCall) -> dict[str, object]:

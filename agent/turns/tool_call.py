@@ -13,7 +13,7 @@ from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.record import ToolContext
 from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset
-from agent.tools.wrappers import shortened
+from agent.tools.wrappers import shorten
 from agent.turns.result import update_referents
 from policy import Principal
 from soundstage.errors import Forbidden
@@ -68,7 +68,7 @@ class ToolCaller:
 
     def for_display(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns arguments for an event, without secrets: whole in debug mode, else only short ones."""
-        return without_secrets(arguments if self._conversation.debug else shortened(arguments))
+        return without_secrets(arguments if self._conversation.debug else shorten(arguments))
 
     async def run(self, call: ToolCall, emit: Emit) -> CallOutcome:
         """Emits `tool_call` before anything happens, then `tool_result`, or `approval` where people have to

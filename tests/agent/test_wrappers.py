@@ -14,7 +14,7 @@ from agent.tools import ALL_TOOLS, ToolCall, ToolContext, ToolResult
 from agent.tools.cluster.tools import _log
 from agent.tools.plan import Change, Plan
 from agent.tools.toolset import AnyTool, prepare_call
-from agent.tools.wrappers import BoundedToolset, RateLimitedToolset, shown
+from agent.tools.wrappers import BoundedToolset, RateLimitedToolset, loggable
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import Forbidden, SoundstageError
@@ -118,8 +118,8 @@ async def test_the_log_of_a_job_that_writes_without_end_has_an_end() -> None:
 
 
 def test_debugging_shows_no_secrets() -> None:
-    assert shown({"api_key": "hush", "script": "a" * 900})["api_key"] == "[masked]"
-    assert len(str(shown({"api_key": "hush", "script": "a" * 900}))) < 300
+    assert loggable({"api_key": "hush", "script": "a" * 900})["api_key"] == "[masked]"
+    assert len(str(loggable({"api_key": "hush", "script": "a" * 900}))) < 300
 
 
 def test_a_plan_is_the_same_when_only_its_estimate_differs() -> None:

@@ -88,7 +88,7 @@ class JobChanged(ToolResult):
 
 
 async def _plan(context: ToolContext, request: ChangeJob) -> Plan:
-    """What Nomad itself says that would change."""
+    """Returns what would change, as Nomad plans it."""
     async with context.services.cluster() as nomad:
         if request.action == "deploy":
             job = await _parsed(nomad, request)
@@ -129,8 +129,8 @@ async def change_job(context: ToolContext, request: ChangeJob) -> JobChanged:
                 )
             # Nomad refuses it when the job changes between this plan and the next line.
             await nomad.deploy(job, _index(planned))
-            said = f"{name} is deployed. “Why is the job {name} waiting?” tells how it is."
-            return JobChanged(job=name, done=said)
+            parts = f"{name} is deployed. “Why is the job {name} waiting?” tells how it is."
+            return JobChanged(job=name, done=parts)
         name = str((await _own_job(nomad, request.job))["ID"])
         if request.action == "scale":
             group, _ = await _group(nomad, name, request.group)
@@ -156,8 +156,8 @@ async def _parsed(nomad: OperatorClient, request: ChangeJob) -> Json:
     return await nomad.parse_job(text, request.variables)
 
 
-async def _own_job(nomad: OperatorClient, given: str) -> Json:
-    job = await job_named(nomad, given)
+async def _own_job(nomad: OperatorClient, name: str) -> Json:
+    job = await job_named(nomad, name)
     if of_a_video(job):
         raise Conflict(
             "cluster.step_of_a_video", f"{job['ID']} is a step of a video.", "Cancel the video instead."
@@ -167,7 +167,7 @@ async def _own_job(nomad: OperatorClient, given: str) -> Json:
     return job
 
 
-async def _group(nomad: OperatorClient, name: str, wanted: str | None) -> tuple[str, int]:
+async def _group(nomad: OperatorClient, name: str, group_name: str | None) -> tuple[str, int]:
     """The group that is meant, and how many of it there are; refuses while Nomad would."""
     if await nomad.deploying(name):
         raise Conflict(
@@ -178,10 +178,10 @@ async def _group(nomad: OperatorClient, name: str, wanted: str | None) -> tuple[
     groups = {
         str(one["Name"]): int(one["Count"]) for one in (await nomad.job(name) or {}).get("TaskGroups") or ()
     }
-    if wanted is None and len(groups) == 1:
+    if group_name is None and len(groups) == 1:
         return next(iter(groups.items()))
-    if wanted in groups:
-        return str(wanted), groups[str(wanted)]
+    if group_name in groups:
+        return str(group_name), groups[str(group_name)]
     raise Conflict(
         "cluster.which_group",
         f"{name} has the groups {', '.join(groups)}.",
@@ -211,9 +211,9 @@ def _deployed(job: Json, request: ChangeJob, planned: Json, there: Json | None =
         "Migrate": "move",
     }
     for group, numbers in sorted(updates.items()):
-        said = [f"{numbers[name]} {word}" for name, word in words.items() if numbers.get(name)]
-        if said:
-            yield change(", ".join(said), f"group {group}")
+        parts = [f"{numbers[name]} {word}" for name, word in words.items() if numbers.get(name)]
+        if parts:
+            yield change(", ".join(parts), f"group {group}")
     if reason := why_not_placed(planned.get("FailedTGAllocs") or {}):
         yield change(f"It would wait, {reason}", str(job["ID"]))
     yield _exactly(job, planned)
@@ -231,7 +231,7 @@ def _index(planned: Json) -> int:
 
 
 def _fields(diff: Json, hidden: Hidden) -> Iterator[Change]:
-    """What is edited, as `count: 1 → 2`, as far as people want to read it."""
+    """Yields what is edited, as `count: 1 → 2`, as far as people want to read it."""
     edited = [
         f"{path}{name}: {hidden.named(name, old) or 'nothing'} → {hidden.named(name, new) or 'nothing'}"
         for path, name, old, new in _edited(diff, "")

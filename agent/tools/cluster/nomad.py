@@ -1,4 +1,4 @@
-"""What tools ask of the farm's Nomad; the composition root fills the door. Used by the tools on machines, the
+"""Finds nodes and jobs in the farm's Nomad. Used by the tools on machines, the
 cluster and its jobs.
 """
 
@@ -22,37 +22,37 @@ async def living_nodes(nomad: OperatorClient) -> list[Json]:
     return sorted((one for one in nodes if one.get("Status") != "down"), key=lambda one: str(one["Name"]))
 
 
-async def node_named(nomad: OperatorClient, given: str) -> Json:
+async def node_named(nomad: OperatorClient, name: str) -> Json:
     """The node of that machine. Raises `cluster.no_node`, with a name that is near."""
-    wanted = given.strip().casefold()
+    folded = name.strip().casefold()
     nodes, _ = await nomad.nodes()
-    found = [one for one in nodes if wanted in (str(one["Name"]).casefold(), str(one["ID"]))]
+    found = [one for one in nodes if folded in (str(one["Name"]).casefold(), str(one["ID"]))]
     alive = [one for one in found if one.get("Status") != "down"] or found
     if len(alive) > 1:
         raise Conflict(
             "cluster.two_nodes",
-            f"{len(alive)} nodes of the farm are called {given.strip()}.",
+            f"{len(alive)} nodes of the farm are called {name.strip()}.",
             f"Name one by its id: {', '.join(str(one['ID']) for one in alive[:5])}.",
         )
     if alive:
         return alive[0]
     names = sorted({str(one["Name"]) for one in nodes})
-    near = get_close_matches(wanted, names, n=1, cutoff=0.6)
+    near = get_close_matches(folded, names, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
-    raise NotFound("cluster.no_node", f"No node of the farm is called {given.strip()!r}.", hint)
+    raise NotFound("cluster.no_node", f"No node of the farm is called {name.strip()!r}.", hint)
 
 
-async def job_named(nomad: OperatorClient, given: str) -> Json:
+async def job_named(nomad: OperatorClient, name: str) -> Json:
     """The short form of that job. Raises `cluster.no_job`, with a name that is near."""
     jobs = await nomad.all_jobs()
-    wanted = given.strip().casefold()
+    folded = name.strip().casefold()
     for job in jobs:
-        if str(job["ID"]).casefold() == wanted:
+        if str(job["ID"]).casefold() == folded:
             return job
     names = [str(job["ID"]) for job in jobs]
-    near = get_close_matches(wanted, names, n=1, cutoff=0.6)
+    near = get_close_matches(folded, names, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
-    raise NotFound("cluster.no_job", f"The farm knows no job called {given.strip()!r}.", hint)
+    raise NotFound("cluster.no_job", f"The farm knows no job called {name.strip()!r}.", hint)
 
 
 async def jobs_on(nomad: OperatorClient, node_id: str, *, lasting: bool = False) -> list[str]:

@@ -14,7 +14,7 @@ _SHORT = {"cpu": "computing power", "memory": "memory", "disk": "disk"}
 
 
 def of_a_video(job: Json) -> bool:
-    """Whether the farm made it for one step of a video."""
+    """Returns whether the farm created the job for one step of a video."""
     return "ticket" in (job.get("Meta") or {})
 
 
@@ -29,7 +29,7 @@ def card_text(card: CardOverview) -> str:
 
 
 def counts(job: Json) -> tuple[int, int, int]:
-    """How much of a job runs, waits for a place, and starts just now."""
+    """Counts how much of a job runs, waits for a place, and starts just now."""
     groups = ((job.get("JobSummary") or {}).get("Summary") or {}).values()
     names = ("Running", "Queued", "Starting")
     running, queued, starting = (sum(int(group.get(name) or 0) for group in groups) for name in names)

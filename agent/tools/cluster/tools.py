@@ -237,8 +237,8 @@ async def _nodes(nomad: OperatorClient, only: str | None) -> list[NodeOverview]:
     """By name; one that is down only where none of that name is up: it was set up anew."""
     nodes, _ = await nomad.nodes()
     if only is not None:
-        wanted = (await node_named(nomad, only))["ID"]
-        nodes = [one for one in nodes if one["ID"] == wanted]
+        node_id = (await node_named(nomad, only))["ID"]
+        nodes = [one for one in nodes if one["ID"] == node_id]
     allocations, _ = await nomad.all_allocations()
     found = [node_overview(node, allocations) for node in nodes]
     up = {node.name for node in found if node.state != "down"}

@@ -14,7 +14,7 @@ from agent.tools.record import ToolContext
 from soundstage.errors import SoundstageError
 
 
-class Asked(Protocol):
+class MachineRequest(Protocol):
     """The request of change_machine."""
 
     @property

@@ -1,4 +1,4 @@
-"""What can be done with a machine: of each act the plan that people agree to, and the act itself. Called by
+"""Plans and does what can be done with a machine; people agree to the plan. Called by
 the tool change_machine.
 """
 
@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from agent.presentation.text import join_names
 from agent.tools.cluster.nomad import jobs_on, node_named, takes_work
-from agent.tools.machines.action import Acted, Asked, MachineAct, work_on
-from agent.tools.machines.api import Machine, MachinesClient, Timeline, one_machine, understood
+from agent.tools.machines.action import Acted, MachineAct, MachineRequest, work_on
+from agent.tools.machines.api import Machine, MachinesClient, Timeline, get_machine, parse_answer
 from agent.tools.machines.power import SWITCHES
-from agent.tools.machines.text import disks_of, introduced, other_key
+from agent.tools.machines.text import disks_of, introduction, other_key
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
 from soundstage.errors import Conflict, Invalid, SoundstageError
@@ -26,16 +26,16 @@ _ACCEPTABLE = ("discovered", "retired")
 _REINSTALLABLE = ("enrolled", "ready", "failed")
 
 
-async def plan_act(context: ToolContext, request: Asked) -> Plan:
-    """Which machine, what is lost, how long; refuses what could not be done anyway."""
+async def plan_act(context: ToolContext, request: MachineRequest) -> Plan:
+    """Plans an action: which machine, what is lost, how long. Raises as the action would."""
     return await ACTS[request.action].plan(context, request)
 
 
-async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
+async def _plan_accept(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
     called = f", and is called {request.name}" if request.name else ""
-    changes = [change(f"It joins the farm{called}", introduced(machine))]
+    changes = [change(f"It joins the farm{called}", introduction(machine))]
     changes += [
         change("Another key reports as it and does not count", other_key(one)) for one in machine.conflicts
     ]
@@ -44,35 +44,35 @@ async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _accept(context: ToolContext, request: Asked) -> Acted:
+async def _accept(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
         # The code of the plan that was agreed to, unless it was said: the API refuses it when it has changed.
         code = request.code or machine.code
         body = {key: value for key, value in (("name", request.name), ("code", code)) if value}
-        done = understood(Machine, await api.post(f"/api/machines/{machine.id}/accept", body))
+        done = parse_answer(Machine, await api.post(f"/api/machines/{machine.id}/accept", body))
     start = "It joins by itself if it waits in its ramdisk; else start it from the network."
     return Acted(done.id, done.name, f"{done.name} is accepted. {start}")
 
 
-async def _plan_choose_key(context: ToolContext, request: Asked) -> Plan:
+async def _plan_choose_key(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.machines(context.principal) as api:
-        machine = await one_machine(api, request.machine)
-    code = _said_code(request)
-    changes = [change(f"The key {code} counts for it from now on, and no other", introduced(machine))]
+        machine = await get_machine(api, request.machine)
+    code = _required_code(request)
+    changes = [change(f"The key {code} counts for it from now on, and no other", introduction(machine))]
     changes += [change("Reports as it", other_key(one)) for one in machine.conflicts]
     return Plan(changes=tuple(changes), seconds=0)
 
 
-async def _choose_key(context: ToolContext, request: Asked) -> Acted:
+async def _choose_key(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.machines(context.principal) as api:
-        machine = await one_machine(api, request.machine)
-        body = {"code": _said_code(request)}
-        done = understood(Machine, await api.post(f"/api/machines/{machine.id}/key", body))
+        machine = await get_machine(api, request.machine)
+        body = {"code": _required_code(request)}
+        done = parse_answer(Machine, await api.post(f"/api/machines/{machine.id}/key", body))
     return Acted(done.id, done.name, f"The key {done.code} counts for {done.name}.")
 
 
-def _said_code(request: Asked) -> str:
+def _required_code(request: MachineRequest) -> str:
     if request.code is None:
         raise Invalid(
             "machine.code_missing", "No code was said.", "Read it from the machine's console: 2c91-a110-1679."
@@ -80,8 +80,8 @@ def _said_code(request: Asked) -> str:
     return request.code
 
 
-async def _acceptable(api: MachinesClient, request: Asked) -> Machine:
-    machine = await one_machine(api, request.machine)
+async def _acceptable(api: MachinesClient, request: MachineRequest) -> Machine:
+    machine = await get_machine(api, request.machine)
     if machine.state not in _ACCEPTABLE:
         raise Conflict(
             "machine.not_waiting",
@@ -93,14 +93,14 @@ async def _acceptable(api: MachinesClient, request: Asked) -> Machine:
     return machine
 
 
-async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
+async def _plan_reinstall(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
-        timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
+        timeline: Timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     disks = ", ".join(disks_of(machine.hardware)) or "all its disks"
     start = "It is started from the network now" if machine.power else "Somebody starts it from the network"
     changes = (
-        change("Everything on its disks is lost", introduced(machine) if machine.hardware else disks),
+        change("Everything on its disks is lost", introduction(machine) if machine.hardware else disks),
         change(start, machine.name),
         change("It is written, enrolled and configured anew", machine.name),
     )
@@ -109,7 +109,7 @@ async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
     return Plan(changes=changes, seconds=took or None)
 
 
-async def _reinstall(context: ToolContext, request: Asked) -> Acted:
+async def _reinstall(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         body = {"code": machine.code} if machine.code else None
@@ -125,8 +125,8 @@ async def _reinstall(context: ToolContext, request: Asked) -> Acted:
     return Acted(machine.id, machine.name, sentence)
 
 
-async def _reinstallable(context: ToolContext, api: MachinesClient, request: Asked) -> Machine:
-    machine = await one_machine(api, request.machine)
+async def _reinstallable(context: ToolContext, api: MachinesClient, request: MachineRequest) -> Machine:
+    machine = await get_machine(api, request.machine)
     if machine.state not in _REINSTALLABLE:
         raise Conflict(
             "machine.not_reinstallable",
@@ -142,7 +142,7 @@ async def _reinstallable(context: ToolContext, api: MachinesClient, request: Ask
     return machine
 
 
-async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
+async def _plan_drain(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]), lasting=True)
@@ -164,7 +164,7 @@ async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
     return Plan(changes=changes)
 
 
-async def _drain(context: ToolContext, request: Asked) -> Acted:
+async def _drain(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]))
@@ -174,13 +174,13 @@ async def _drain(context: ToolContext, request: Asked) -> Acted:
     return Acted("", name, f"{name} takes no new work.{more}")
 
 
-async def _plan_undrain(context: ToolContext, request: Asked) -> Plan:
+async def _plan_undrain(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
     return Plan(changes=(change("It takes work again", str(node["Name"])),), seconds=0)
 
 
-async def _undrain(context: ToolContext, request: Asked) -> Acted:
+async def _undrain(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         await nomad.undrain(str(node["ID"]))
@@ -192,24 +192,24 @@ class _RetirePlan(BaseModel):
     digest: str
 
 
-async def _plan_retire(context: ToolContext, request: Asked) -> Plan:
+async def _plan_retire(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.machines(context.principal) as api:
-        machine = await one_machine(api, request.machine)
-        plan: _RetirePlan = understood(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
-    changes = [change("It goes out of service for good", introduced(machine))]
+        machine = await get_machine(api, request.machine)
+        plan: _RetirePlan = parse_answer(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
+    changes = [change("It goes out of service for good", introduction(machine))]
     changes += [change(step.removesuffix("."), machine.name) for step in plan.steps]
     return Plan(changes=tuple(changes))
 
 
-async def _retire(context: ToolContext, request: Asked) -> Acted:
+async def _retire(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.machines(context.principal) as api:
-        machine = await one_machine(api, request.machine)
+        machine = await get_machine(api, request.machine)
         path = f"/api/machines/{machine.id}/retire"
-        plan: _RetirePlan = understood(_RetirePlan, await api.get(path))
+        plan: _RetirePlan = parse_answer(_RetirePlan, await api.get(path))
         # The API compares the digest, so nothing can change between its plan and the act.
-        asked = f"asked for by {context.principal.name}, trace {trace_id() or 'none'}"
-        body = {"confirm": machine.name, "plan": plan.digest, "reason": " ".join(asked.split())[:300]}
-        done = understood(Machine, await api.post(path, body))
+        origin = f"asked for by {context.principal.name}, trace {trace_id() or 'none'}"
+        body = {"confirm": machine.name, "plan": plan.digest, "reason": " ".join(origin.split())[:300]}
+        done = parse_answer(Machine, await api.post(path, body))
     wiped = " Its disks are wiped at its next start from the network, then it is retired."
     return Acted(done.id, done.name, f"{done.name} is out of service.{wiped * (done.state == 'draining')}")
 

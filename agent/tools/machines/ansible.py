@@ -15,8 +15,8 @@ from agent.tools.machines.api import (
     Playbook,
     Run,
     all_machines,
-    meant,
-    understood,
+    find_machine,
+    parse_answer,
 )
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, Ask, ToolContext, ToolRequest, ToolResult, tool
@@ -57,7 +57,7 @@ class RunBegun(ToolResult):
 
 
 class _Order:
-    """What exactly is run where; the same for the plan and for the run."""
+    """The playbook, tags and machines of a run; the same for its plan."""
 
     def __init__(self, playbook: Playbook, tags: list[str], machines: list[Machine]) -> None:
         self.playbook = playbook
@@ -68,7 +68,7 @@ class _Order:
 async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
     async with context.services.machines(context.principal) as api:
         order = await _order(api, request)
-        runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
+        runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
     only = f", only the role {request.role} (tags {' '.join(order.tags)})" if request.role else ""
     does = "is tried without changing anything" if request.check else "runs"
     number = f"{len(order.names)} machine{'' if len(order.names) == 1 else 's'}"
@@ -105,7 +105,7 @@ async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
             "tags": order.tags,
             "check": request.check,
         }
-        run: Run = understood(Run, await api.post("/api/runs", body))
+        run: Run = parse_answer(Run, await api.post("/api/runs", body))
     return RunBegun(
         run_id=run.id,
         state=run.state,
@@ -116,37 +116,37 @@ async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
 
 
 async def _order(api: MachinesClient, request: RunAnsible) -> _Order:
-    playbooks: list[Playbook] = understood(list[Playbook], await api.get("/api/playbooks"))
+    playbooks: list[Playbook] = parse_answer(list[Playbook], await api.get("/api/playbooks"))
     playbook = _playbook(playbooks, request.playbook)
     return _Order(playbook, _tags(playbook, request.role), await _machines(api, request.machines))
 
 
-def _playbook(playbooks: list[Playbook], given: str | None) -> Playbook:
+def _playbook(playbooks: list[Playbook], target: str | None) -> Playbook:
     """The named one; without a name `playbook.yaml`, which configures machines."""
-    wanted = (
-        "playbook" if given is None else given.strip().casefold().removesuffix(".yaml").removesuffix(".yml")
+    folded = (
+        "playbook" if target is None else target.strip().casefold().removesuffix(".yaml").removesuffix(".yml")
     )
     by_path = {one.path.rpartition(".")[0].casefold(): one for one in playbooks}
     by_name = {path.rpartition("/")[2]: one for path, one in by_path.items()}
-    found = by_path.get(wanted) or by_name.get(wanted) or by_name.get(wanted.replace(" ", "-"))
-    if found is None and wanted == "site":
+    found = by_path.get(folded) or by_name.get(folded) or by_name.get(folded.replace(" ", "-"))
+    if found is None and folded == "site":
         # What configures machines is called so everywhere.
         found = by_name.get("playbook")
     if found is None:
-        near = get_close_matches(wanted, by_name, n=1, cutoff=0.6)
+        near = get_close_matches(folded, by_name, n=1, cutoff=0.6)
         known = ", ".join(sorted(by_name)) or "none"
         hint = f"Did you mean {near[0]}?" if near else f"There are: {known}."
-        raise NotFound("ansible.no_playbook", f"There is no playbook called {given or 'playbook'!r}.", hint)
+        raise NotFound("ansible.no_playbook", f"There is no playbook called {target or 'playbook'!r}.", hint)
     return found
 
 
 def _tags(playbook: Playbook, role: str | None) -> list[str]:
     if role is None:
         return []
-    wanted = role.strip().casefold().replace(" ", "_")
+    folded = role.strip().casefold().replace(" ", "_")
     tagged = {one.name.casefold(): list(one.tags) for one in playbook.roles if one.tags}
-    if wanted in tagged:
-        return tagged[wanted]
+    if folded in tagged:
+        return tagged[folded]
     names = ", ".join(sorted(tagged)) or "none"
     raise Invalid(
         "ansible.no_role",
@@ -155,14 +155,14 @@ def _tags(playbook: Playbook, role: str | None) -> list[str]:
     )
 
 
-async def _machines(api: MachinesClient, given: str) -> list[Machine]:
+async def _machines(api: MachinesClient, target: str) -> list[Machine]:
     """In the order of their names; each once. Raises when one of them cannot be configured."""
     everybody = await all_machines(api)
     members = [machine for machine in everybody if machine.state in _CONFIGURABLE]
     chosen: dict[str, Machine] = {}
-    for word in (part for part in _SEVERAL.split(given.strip()) if part):
+    for word in (part for part in _SEVERAL.split(target.strip()) if part):
         group = await _group(api, members, word.casefold())
-        for machine in group or [await meant(api, word)]:
+        for machine in group or [await find_machine(api, word)]:
             chosen[machine.name] = machine
     wrong = [machine for machine in chosen.values() if machine.state not in _CONFIGURABLE]
     if wrong:
@@ -185,5 +185,5 @@ async def _group(api: MachinesClient, members: list[Machine], word: str) -> list
     group = [one for one in members if word == one.pool or word in one.tags]
     if group or word != "gpu":
         return group
-    full: list[Machine] = [understood(Machine, await api.get(f"/api/machines/{one.id}")) for one in members]
+    full: list[Machine] = [parse_answer(Machine, await api.get(f"/api/machines/{one.id}")) for one in members]
     return [machine for machine in full if machine.hardware is not None and machine.hardware.gpus]

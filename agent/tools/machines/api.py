@@ -1,4 +1,4 @@
-"""What tools ask of the provisioning API, and its answers as they understand them; the composition root fills
+"""Calls the provisioning API for tools, and parses its answers; the composition root fills
 the door. Keys and rights are the API's: nothing here can reach a machine.
 """
 
@@ -18,7 +18,7 @@ from soundstage.errors import Conflict, NotFound, Upstream
 NEW = "new"
 """Stands for the one machine that waits for a yes."""
 
-Wanted = TypeVar("Wanted")
+Parsed = TypeVar("Parsed")
 
 
 class MachinesClient(Protocol):
@@ -35,24 +35,24 @@ MachinesFactory = Callable[[Principal], AbstractAsyncContextManager[MachinesClie
 """For whom the calls are made: the API writes that down."""
 
 
-class _Told(BaseModel):
+class _Answer(BaseModel):
     """A part of an answer; what is new in a later version is no error."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Disk(_Told):
+class Disk(_Answer):
     name: str
     bytes: int
     model: str = ""
 
 
-class Card(_Told):
+class Card(_Answer):
     model: str = ""
     vram_mib: int = 0
 
 
-class Hardware(_Told):
+class Hardware(_Answer):
     cpu_model: str = ""
     cpu_threads: int = 0
     memory_mib: int = 0
@@ -60,7 +60,7 @@ class Hardware(_Told):
     gpus: tuple[Card, ...] = ()
 
 
-class OtherKey(_Told):
+class OtherKey(_Answer):
     """A key that reports as a machine and does not count for it."""
 
     code: str
@@ -69,7 +69,7 @@ class OtherKey(_Told):
     same_source: bool
 
 
-class Machine(_Told):
+class Machine(_Answer):
     """`hardware` and `next` are only in the answer on one machine."""
 
     id: str
@@ -89,26 +89,26 @@ class Machine(_Told):
     hardware: Hardware | None = None
 
 
-class Span(_Told):
+class Span(_Answer):
     name: str
     source: str
     seconds: float
     critical: bool
 
 
-class Timeline(_Told):
+class Timeline(_Answer):
     spans: tuple[Span, ...]
     seconds: float
     critical_seconds: float
 
 
-class RunMachine(_Told):
+class RunMachine(_Answer):
     name: str
     result: str
     changed: int
 
 
-class Run(_Told):
+class Run(_Answer):
     id: str
     state: str
     playbook: str
@@ -128,12 +128,12 @@ class Run(_Told):
         return self.state not in ("queued", "running")
 
 
-class Role(_Told):
+class Role(_Answer):
     name: str
     tags: tuple[str, ...]
 
 
-class Playbook(_Told):
+class Playbook(_Answer):
     """`path` as a run names it; of `roles` those with tags can run alone. `sha256`: of all it reads."""
 
     path: str
@@ -142,7 +142,7 @@ class Playbook(_Told):
     sha256: str
 
 
-def understood(kind: type[Wanted] | Any, answer: Any) -> Any:
+def parse_answer(kind: type[Parsed] | Any, answer: Any) -> Any:
     """The answer as that type; `machines.strange_answer` when it is something else."""
     try:
         return TypeAdapter(kind).validate_python(answer)
@@ -156,39 +156,41 @@ def understood(kind: type[Wanted] | Any, answer: Any) -> Any:
 
 async def all_machines(api: MachinesClient, *states: str) -> list[Machine]:
     """By name, without their hardware."""
-    found: list[Machine] = understood(
+    found: list[Machine] = parse_answer(
         list[Machine], await api.get("/api/machines", state=list(states) or None)
     )
     return found
 
 
-async def one_machine(api: MachinesClient, given: str) -> Machine:
+async def get_machine(api: MachinesClient, name: str) -> Machine:
     """The machine that is meant, with its hardware: by name, id or the code on its console, or `new`.
 
     Only names that the API has listed reach a path.
     """
-    found: Machine = understood(Machine, await api.get(f"/api/machines/{(await meant(api, given)).id}"))
+    found: Machine = parse_answer(
+        Machine, await api.get(f"/api/machines/{(await find_machine(api, name)).id}")
+    )
     return found
 
 
-async def meant(api: MachinesClient, given: str) -> Machine:
+async def find_machine(api: MachinesClient, name: str) -> Machine:
     """As `one_machine`, without its hardware. Raises `machine.not_found`, with a name that is near, and
     `machine.none_waits` or `machine.several_wait` for `new`.
     """
     machines = await all_machines(api)
-    if given.strip().casefold() == NEW:
+    if name.strip().casefold() == NEW:
         return _the_new_one([one for one in machines if one.state == "discovered"])
-    wanted = given.strip().casefold()
+    folded = name.strip().casefold()
     for machine in machines:
-        if wanted in (machine.name.casefold(), machine.id.casefold(), machine.code or None):
+        if folded in (machine.name.casefold(), machine.id.casefold(), machine.code or None):
             return machine
     names = [machine.name for machine in machines]
-    near = get_close_matches(wanted, names, n=1, cutoff=0.6)
+    near = get_close_matches(folded, names, n=1, cutoff=0.6)
     if near:
         hint = f"Did you mean {near[0]}?"
     else:
         hint = "Say “which machines do we have?”." if names else "None has reported yet."
-    raise NotFound("machine.not_found", f"There is no machine {given.strip()!r}.", hint)
+    raise NotFound("machine.not_found", f"There is no machine {name.strip()!r}.", hint)
 
 
 def _the_new_one(waiting: list[Machine]) -> Machine:

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from agent.presentation.text import join_names
-from agent.tools.machines.action import Acted, Asked, MachineAct, work_on
-from agent.tools.machines.api import Machine, MachinesClient, one_machine
-from agent.tools.machines.text import introduced
+from agent.tools.machines.action import Acted, MachineAct, MachineRequest, work_on
+from agent.tools.machines.api import Machine, MachinesClient, get_machine
+from agent.tools.machines.text import introduction
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
 from soundstage.errors import Conflict
@@ -30,16 +30,16 @@ _CUT_OFF: Mapping[str, str] = MappingProxyType(
 """By the state of a machine, what a power cut interrupts."""
 
 
-async def _plan_switch_on(context: ToolContext, request: Asked) -> Plan:
+async def _plan_switch_on(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "on")
-    changes = [change(f"It is switched on by {machine.power}", introduced(machine))]
+    changes = [change(f"It is switched on by {machine.power}", introduction(machine))]
     if next_start := _AT_NEXT_START.get(machine.state):
         changes.append(change(next_start, machine.name))
     return Plan(changes=tuple(changes))
 
 
-async def _switch_on(context: ToolContext, request: Asked) -> Acted:
+async def _switch_on(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "on")
         await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
@@ -48,13 +48,15 @@ async def _switch_on(context: ToolContext, request: Asked) -> Acted:
     return Acted(machine.id, machine.name, sentence)
 
 
-async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
+async def _plan_switch_off(context: ToolContext, request: MachineRequest) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "off")
     # Not the single tasks: they come and go by the second, and every one would void the yes.
     work = await work_on(context, machine.name, lasting=True)
     changes = [
-        change(f"Its power is cut by {machine.power}: nothing there is shut down before", introduced(machine))
+        change(
+            f"Its power is cut by {machine.power}: nothing there is shut down before", introduction(machine)
+        )
     ]
     if cut_off := _CUT_OFF.get(machine.state):
         changes.append(change(cut_off, machine.name))
@@ -65,7 +67,7 @@ async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _switch_off(context: ToolContext, request: Asked) -> Acted:
+async def _switch_off(context: ToolContext, request: MachineRequest) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "off")
         await api.post(f"/api/machines/{machine.id}/power", {"action": "off"})
@@ -73,8 +75,8 @@ async def _switch_off(context: ToolContext, request: Asked) -> Acted:
     return Acted(machine.id, machine.name, f"{sentence} back.")
 
 
-async def _switchable(api: MachinesClient, request: Asked, way: Literal["on", "off"]) -> Machine:
-    machine = await one_machine(api, request.machine)
+async def _switchable(api: MachinesClient, request: MachineRequest, way: Literal["on", "off"]) -> Machine:
+    machine = await get_machine(api, request.machine)
     if not machine.power:
         raise Conflict(
             "machine.no_switch",

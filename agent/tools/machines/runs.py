@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.presentation import Blocks, StateLabel, page, table
 from agent.presentation.text import count, duration, join_names
-from agent.tools.machines.api import MachinesClient, Run, RunMachine, understood
+from agent.tools.machines.api import MachinesClient, Run, RunMachine, parse_answer
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
@@ -89,10 +89,10 @@ async def show_runs(context: ToolContext, request: ShowRuns) -> RunLines:
     """List the runs of Ansible, or show one with its tasks so far and why it failed."""
     async with context.services.machines(context.principal) as api:
         if request.run is not None:
-            run = await found_run(api, request.run)
-            tasks: list[Task] = understood(list[Task], await api.get(f"/api/runs/{run.id}/tasks"))
+            run = await find_run(api, request.run)
+            tasks: list[Task] = parse_answer(list[Task], await api.get(f"/api/runs/{run.id}/tasks"))
             return RunLines(runs=(_line(run, tasks),), whole=True)
-        runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=request.limit))
+        runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=request.limit))
     return RunLines(runs=tuple(map(_line, runs)))
 
 
@@ -128,34 +128,34 @@ async def cancel_run(context: ToolContext, request: CancelRun) -> RunCancelled:
     """Stop a run of Ansible. What it has done stays."""
     async with context.services.machines(context.principal) as api:
         run = await _open_run(api, request.run)
-        done: Run = understood(Run, await api.post(f"/api/runs/{run.id}/cancel"))
+        done: Run = parse_answer(Run, await api.post(f"/api/runs/{run.id}/cancel"))
     ending = "is cancelled" if done.ended else "is being stopped; what it has done stays"
     return RunCancelled(run_id=done.id, done=f"The run of {run_summary(done)} {ending}.")
 
 
-async def found_run(api: MachinesClient, given: str) -> Run:
+async def find_run(api: MachinesClient, reference: str) -> Run:
     """By id, by the end of one, or the newest. Raises `run.not_found`."""
-    runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=500))
-    wanted = given.strip().casefold()
+    runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=500))
+    folded = reference.strip().casefold()
     for run in runs:
-        if wanted == LATEST or run.id == wanted or (len(wanted) >= 4 and run.id.endswith(wanted)):
+        if folded == LATEST or run.id == folded or (len(folded) >= 4 and run.id.endswith(folded)):
             return run
     raise NotFound(
         "run.not_found",
-        "There is no run yet." if wanted == LATEST else f"There is no run {given.strip()!r}.",
+        "There is no run yet." if folded == LATEST else f"There is no run {reference.strip()!r}.",
         "Say “list the runs”.",
     )
 
 
-async def _open_run(api: MachinesClient, given: str) -> Run:
-    if given.strip().casefold() != LATEST:
-        run = await found_run(api, given)
+async def _open_run(api: MachinesClient, reference: str) -> Run:
+    if reference.strip().casefold() != LATEST:
+        run = await find_run(api, reference)
         if run.ended:
             raise Conflict(
                 "run.ended", f"The run {run.id} has ended: {run.state}.", "There is nothing to stop."
             )
         return run
-    runs: list[Run] = understood(list[Run], await api.get("/api/runs", state=["queued", "running"]))
+    runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", state=["queued", "running"]))
     if not runs:
         raise NotFound("run.none_open", "No run is going on.", "Say “list the runs” to see what has been.")
     if len(runs) > 1:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from agent.presentation import Blocks, Preformatted, page
 from agent.presentation.text import aligned, duration, last_lines
-from agent.tools.machines.api import MachinesClient, meant, understood
+from agent.tools.machines.api import MachinesClient, find_machine, parse_answer
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import Forbidden, SoundstageError
@@ -36,7 +36,7 @@ class RunCommand(ToolRequest):
         return value
 
 
-class CommandSaid(ToolResult):
+class CommandOutput(ToolResult):
     machine: str
     command: str
     exit_code: int | None
@@ -81,7 +81,7 @@ async def _plan(context: ToolContext, request: RunCommand) -> Plan:
     """Refuses as the act does: a machine that is none of ours, or not enrolled; what is not on the list."""
     async with context.services.machines(context.principal) as api:
         answer = await _posted(api, request, "/plan")
-    planned: _Planned = understood(_Planned, answer)
+    planned: _Planned = parse_answer(_Planned, answer)
     changes = (
         change(f"Run `{shlex.join(planned.argv)}` ({planned.sentence})", planned.machine),
         change(f"End it after {planned.timeout_s:.0f} s at the latest; the commands on the list only look"),
@@ -94,14 +94,14 @@ async def _plan(context: ToolContext, request: RunCommand) -> Plan:
     undo="nothing is to undo: the commands on the list only look",
     plan=_plan,
 )
-async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
+async def ssh(context: ToolContext, request: RunCommand) -> CommandOutput:
     """Run an allowed command on a machine and show what it says."""
     async with context.services.machines(context.principal) as api:
         answer = await _posted(api, request)
-    ran: _Ran = understood(_Ran, answer)
+    ran: _Ran = parse_answer(_Ran, answer)
     output = last_lines(ran.output, _MOST_LINES)
     more = "\n(the rest was cut)" if ran.truncated else ""
-    return CommandSaid(
+    return CommandOutput(
         machine=ran.machine,
         command=shlex.join(ran.argv),
         exit_code=ran.exit_code,
@@ -112,7 +112,7 @@ async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
 
 async def _posted(api: MachinesClient, request: RunCommand, rest: str = "") -> Any:
     """The answer about the command on the machine that is meant."""
-    machine = await meant(api, request.machine)
+    machine = await find_machine(api, request.machine)
     try:
         return await api.post(
             f"/api/machines/{machine.id}/commands{rest}", {"argv": shlex.split(request.command)}
@@ -125,7 +125,7 @@ async def _posted(api: MachinesClient, request: RunCommand, rest: str = "") -> A
 
 async def _not_allowed(api: MachinesClient, command: str) -> Forbidden:
     """With what may be run instead."""
-    allowed: list[_Allowed] = understood(list[_Allowed], await api.get("/api/commands"))
+    allowed: list[_Allowed] = parse_answer(list[_Allowed], await api.get("/api/commands"))
     rows = [[_PLACE.sub("…", " ".join(one.argv)), one.sentence] for one in allowed]
     return Forbidden(
         "ssh.not_allowed",

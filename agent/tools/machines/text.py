@@ -48,7 +48,7 @@ def disks_of(hardware: Hardware | None) -> list[str]:
 
 
 def remark(machine: Machine) -> str:
-    """What there is to say beside its state; empty when all is well."""
+    """Returns what a user has to know besides the state; empty when all is well."""
     if machine.conflicts:
         others = "; ".join(map(other_key, machine.conflicts))
         return f"reports with another key: {others}. “The key CODE counts for {machine.name}” ends that."
@@ -104,7 +104,7 @@ def longest_spans(timeline: Timeline) -> tuple[Span, ...]:
     return tuple(span for span in timeline.spans if span in longest and span.seconds >= 0.5)
 
 
-def introduced(machine: Machine) -> str:
+def introduction(machine: Machine) -> str:
     """`gpu-2 (10.0.0.7, 16 threads, 64 GiB)`: so much that people know which one is meant."""
     code = f"code {machine.code}" if machine.code else ""
     parts = [part for part in (code, machine.address or "", hardware_text(machine.hardware)) if part]
@@ -122,7 +122,7 @@ def since(machine: Machine) -> str:
     return f"seen {duration((utcnow() - machine.seen_at).total_seconds())} ago"
 
 
-def counted(machines: Sequence[Machine]) -> str:
+def count_by_state(machines: Sequence[Machine]) -> str:
     """`3 machines: 2 ready, 1 discovered`."""
     states = Counter(machine.state for machine in machines)
     number = f"{len(machines)} machine{'' if len(machines) == 1 else 's'}"

@@ -19,12 +19,12 @@ from agent.tools.machines.api import (
     Span,
     Timeline,
     all_machines,
-    one_machine,
-    understood,
+    get_machine,
+    parse_answer,
 )
 from agent.tools.machines.text import (
     MachineState,
-    counted,
+    count_by_state,
     hardware_text,
     longest_spans,
     remark,
@@ -82,7 +82,7 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
     """List the machines with state and hardware, or show one with its time line and why it waits."""
     async with context.services.machines(context.principal) as api:
         if request.machine is not None:
-            machine = await one_machine(api, request.machine)
+            machine = await get_machine(api, request.machine)
             return MachineLines(machines=(await _whole(context, api, machine),), summary="1 machine")
         machines = await all_machines(api, *([request.state] if request.state else []))
         if not machines:
@@ -90,7 +90,7 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
             return MachineLines(machines=(), summary=f"{what} One shows up when it starts from the network.")
         shown = await _with_hardware(api, machines[:MOST_ROWS])
         lines = tuple(_line(machine) for machine in [*shown, *machines[MOST_ROWS:]])
-        return MachineLines(machines=lines, summary=f"{counted(machines)}.")
+        return MachineLines(machines=lines, summary=f"{count_by_state(machines)}.")
 
 
 class ChangeMachine(ToolRequest):
@@ -170,7 +170,7 @@ async def _with_hardware(api: MachinesClient, machines: list[Machine]) -> list[M
 
     async def detail(machine: Machine) -> Machine:
         async with slots:
-            found: Machine = understood(Machine, await api.get(f"/api/machines/{machine.id}"))
+            found: Machine = parse_answer(Machine, await api.get(f"/api/machines/{machine.id}"))
             return found
 
     return await asyncio.gather(*map(detail, machines))
@@ -183,9 +183,9 @@ def _one_machine(machine: MachineLine) -> Blocks:
 
 
 async def _whole(context: ToolContext, api: MachinesClient, machine: Machine) -> MachineLine:
-    runs: list[Run] = understood(list[Run], await api.get("/api/runs", state=["queued", "running"]))
+    runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", state=["queued", "running"]))
     here = [run for run in runs if machine.name in {one.name for one in run.machines}]
-    timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
+    timeline: Timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     node = await _node(context, machine) if machine.state == "ready" else ""
     facts = [machine.address or "", f"pool {machine.pool}", *machine.tags, since(machine)]
     hardware = hardware_text(machine.hardware)
@@ -199,7 +199,7 @@ async def _whole(context: ToolContext, api: MachinesClient, machine: Machine) ->
 
 
 async def _node(context: ToolContext, machine: Machine) -> str:
-    """What the farm says of a machine that is ready; nothing where no farm can be asked."""
+    """Returns what the farm reports of a ready machine; empty where no farm answers."""
     try:
         async with context.services.cluster() as nomad:
             nodes, _ = await nomad.nodes()

@@ -9,23 +9,23 @@ from soundstage.errors import Conflict, NotFound
 from studio.personas.schemas import Persona
 
 
-def persona_named(context: ToolContext, given: str) -> Persona:
+def persona_named(context: ToolContext, reference: str) -> Persona:
     """By id, else by name without regard to case; a near miss is told, never guessed, nor is it where several
     have the name.
     """
     personas = context.services.personas.list()
-    wanted = given.strip().casefold()
-    by_id = [one for one in personas if one.id == wanted]
-    found = by_id or [one for one in personas if one.name.casefold() == wanted]
+    folded = reference.strip().casefold()
+    by_id = [one for one in personas if one.id == folded]
+    found = by_id or [one for one in personas if one.name.casefold() == folded]
     if len(found) > 1:
         ids = ", ".join(one.id for one in found)
         raise Conflict(
-            "persona.several", f"{len(found)} personas are called {given.strip()}.", f"Say its id: {ids}."
+            "persona.several", f"{len(found)} personas are called {reference.strip()}.", f"Say its id: {ids}."
         )
     if found:
         return found[0]
     names = [persona.name for persona in personas]
-    close = get_close_matches(given.strip().title(), names, n=1, cutoff=0.6)
+    close = get_close_matches(reference.strip().title(), names, n=1, cutoff=0.6)
     if close:
         hint = f"Did you mean {close[0]}?"
     elif names:
@@ -34,10 +34,10 @@ def persona_named(context: ToolContext, given: str) -> Persona:
         hint = (
             f"There are none in {context.services.personas.shipped}; set personas_dir to a folder with some."
         )
-    raise NotFound("persona.not_found", f"There is no persona called {given.strip()!r}.", hint)
+    raise NotFound("persona.not_found", f"There is no persona called {reference.strip()!r}.", hint)
 
 
 def name_of(context: ToolContext, persona_id: str) -> str:
-    """How people call that persona; the id of one that is gone."""
+    """Returns the name of a persona, or the id of a deleted one."""
     known = (one.name for one in context.services.personas.list() if one.id == persona_id)
     return next(known, persona_id)

@@ -101,7 +101,7 @@ class CreatePersona(ToolRequest):
         return PersonaChange(name=self.name or None, title=self.title, description=self.description)
 
 
-class PersonaMadeLine(ToolResult):
+class PersonaResult(ToolResult):
     persona_id: str | None
     name: str
     call: str = ""
@@ -132,7 +132,7 @@ async def _plan(context: ToolContext, request: CreatePersona) -> Plan:
 
 
 async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
-    """Whether a face can be measured in the photo, only the act finds out."""
+    """Plans a persona; only the act finds out whether a face can be measured in the photo."""
     consent = _consent(request)
     path = await _path(context, request.photo)
     draft = PersonaDraft(name=request.name, media=request.photo, consent=consent)
@@ -164,28 +164,30 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
     "deleted: its face and all made of it go too, and nothing brings them back",
     plan=_plan,
 )
-async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaMadeLine:
+async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaResult:
     """Make a persona from a photo with the consent of the person shown, change its words, or delete it."""
     if request.action == "change":
         now = await change_words(context, request.persona or "", request.words())
         fields = [*request.words().changes()]
         done = f"{' and '.join(fields)} of {now.name} {'is' if len(fields) == 1 else 'are'} changed."
-        return PersonaMadeLine(persona_id=now.id, name=now.name, done=f"The {done}")
+        return PersonaResult(persona_id=now.id, name=now.name, done=f"The {done}")
     if request.action == "reload":
-        return PersonaMadeLine(persona_id=None, name="", done=reload_personas(context, request.persona))
+        return PersonaResult(persona_id=None, name="", done=reload_personas(context, request.persona))
     if request.action == "delete":
         gone = await delete_persona(context, request.persona or "")
-        return PersonaMadeLine(persona_id=gone.id, name=gone.name, done=gone.sentence)
+        return PersonaResult(persona_id=gone.id, name=gone.name, done=gone.sentence)
     consent = _consent(request)
     async with _media(context, request.photo) as media:
         draft = PersonaDraft(name=request.name, media=media, consent=consent)
-        made = await context.services.persona_maker.create(draft)
-    persona = made.persona
+        created = await context.services.persona_maker.create(draft)
+    persona = created.persona
     named = [
         one for one in context.services.personas.list() if one.name.casefold() == persona.name.casefold()
     ]
     call = persona.name if len(named) < 2 else persona.id
-    return PersonaMadeLine(persona_id=persona.id, name=persona.name, call=call, warnings=tuple(made.warnings))
+    return PersonaResult(
+        persona_id=persona.id, name=persona.name, call=call, warnings=tuple(created.warnings)
+    )
 
 
 def _consent(request: CreatePersona) -> ConsentStatement:

@@ -25,7 +25,7 @@ from agent.tools.projects.tools import (
 )
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
-from agent.tools.sizes import Quality, Shape, canvas_for, resized
+from agent.tools.sizes import Quality, Shape, canvas_for, resize
 from agent.writing.scenes import HEADING_CHARS
 from soundstage.errors import Invalid
 from soundstage.one_line import OneLine
@@ -191,22 +191,22 @@ async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 
 async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
-    """Who speaks and how the picture is; scenes with a speaker of their own keep that one."""
+    """Changes the speaker and the picture; scenes with a speaker of their own keep that one."""
     project = await project_named(context, request.project)
-    given: dict[str, Any] = {}
-    said = []
+    fields: dict[str, Any] = {}
+    parts = []
     if request.persona is not None:
         persona = persona_named(context, request.persona)
-        given["persona"] = persona.id
-        said.append(f"{persona.name} speaks")
+        fields["persona"] = persona.id
+        parts.append(f"{persona.name} speaks")
     if request.quality is not None or request.shape is not None:
-        canvas = given["canvas"] = resized(project.canvas, request.quality, request.shape)
-        said.append(f"the picture is {canvas.width} × {canvas.height}")
+        canvas = fields["canvas"] = resize(project.canvas, request.quality, request.shape)
+        parts.append(f"the picture is {canvas.width} × {canvas.height}")
     if request.captions is not None:
-        given["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
-        said.append(f"captions are {request.captions}")
-    changed = await context.services.projects.change(project.id, ProjectChange(**given))
-    return await _edited(context, changed, f"In “{project.title}” {' and '.join(said)} now.", shown=False)
+        fields["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
+        parts.append(f"captions are {request.captions}")
+    changed = await context.services.projects.change(project.id, ProjectChange(**fields))
+    return await _edited(context, changed, f"In “{project.title}” {' and '.join(parts)} now.", shown=False)
 
 
 async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -214,7 +214,7 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
     scenes = await context.services.scenes.list(project.id)
     place = _place(project, scenes, request)
     persona = None if request.persona is None else persona_named(context, request.persona).id
-    made = await context.services.scenes.create(
+    created = await context.services.scenes.create(
         project.id,
         SceneDraft(
             title=request.title or "",
@@ -226,23 +226,23 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
             position=place,
         ),
     )
-    return await _edited(context, project, f"“{project.title}” has a new scene {made.position + 1}.")
+    return await _edited(context, project, f"“{project.title}” has a new scene {created.position + 1}.")
 
 
 async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
-    given: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if request.script is not None:
-        given["script"] = request.script
+        fields["script"] = request.script
     if request.title is not None:
-        given["title"] = request.title
+        fields["title"] = request.title
     if request.persona is not None:
-        given["persona"] = persona_named(context, request.persona).id
+        fields["persona"] = persona_named(context, request.persona).id
     if request.background is not None:
-        given["background"] = background_of(request.background)
+        fields["background"] = background_of(request.background)
     if request.heading is not None:
-        given["overlays"] = (*_without_heading(scene.overlays), *_headings(request.heading))
-    await context.services.scenes.change(project.id, scene.id, SceneDraft(**given))
+        fields["overlays"] = (*_without_heading(scene.overlays), *_headings(request.heading))
+    await context.services.scenes.change(project.id, scene.id, SceneDraft(**fields))
     return await _edited(context, project, f"Scene {scene.position + 1} of “{project.title}” is changed.")
 
 
@@ -267,21 +267,21 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
 
 async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
-    kept = await context.services.versions.keep(project.id, "before a scene was deleted")
+    saved = await context.services.versions.keep(project.id, "before a scene was deleted")
     await context.services.scenes.delete(project.id, scene.id)
     done = f"Scene {scene.position + 1} of “{project.title}” is deleted."
-    return await _edited(context, project, done, version=kept.number)
+    return await _edited(context, project, done, version=saved.number)
 
 
 async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
     # Before anything is kept: what is kept would itself be found as the version that was meant.
     await context.services.versions.get(project.id, request.version or 1)
-    kept = await context.services.versions.keep(project.id, "before an earlier version came back")
+    saved = await context.services.versions.keep(project.id, "before an earlier version came back")
     restored = await context.services.versions.restore(project.id, request.version or 1)
     done = f"“{restored.title}” is as it was in version {request.version}."
     return await _edited(
-        context, restored, done, version=None if kept.number == request.version else kept.number
+        context, restored, done, version=None if saved.number == request.version else saved.number
     )
 
 
@@ -329,7 +329,7 @@ async def _edited(
 
 
 def _place(project: ProjectView, scenes: Sequence[SceneView], request: EditProject) -> int | None:
-    """Where a scene goes, from 0; None: at the end."""
+    """Returns the index of a scene in its new place; None: at the end."""
     if request.before is not None:
         return scene_named(project, scenes, request.before).position
     if request.after is not None:

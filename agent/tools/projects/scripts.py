@@ -70,7 +70,7 @@ class WriteScript(ToolRequest):
         return self
 
 
-class ScriptMade(ToolResult):
+class ScriptResult(ToolResult):
     """The project with its scenes and, where one is made, its video."""
 
     project_id: str
@@ -124,13 +124,13 @@ class ScriptMade(ToolResult):
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """What a call is about, looked up and settled, before anything is written or made."""
+    """The subject of a call, looked up before anything is written."""
 
     persona: Persona
     project: ProjectView | None
     """The one to fill; None: a new one."""
     title: str
-    given: tuple[PlannedScene, ...]
+    parts: tuple[PlannedScene, ...]
     """Out of the given text; empty where somebody has to write."""
 
 
@@ -140,10 +140,10 @@ async def _planned(context: ToolContext, request: WriteScript) -> Plan:
     changes = []
     if plot.project is None:
         changes.append(Change(what="Make a project", where=where))
-    if plot.given:
+    if plot.parts:
         changes += [
             change(f"Scene {number}: {scene.script}", where)
-            for number, scene in enumerate(plot.given, start=1)
+            for number, scene in enumerate(plot.parts, start=1)
         ]
     else:
         count = request.scenes or SCENES_OF_A_TOPIC
@@ -162,12 +162,12 @@ async def _planned(context: ToolContext, request: WriteScript) -> Plan:
     plan=_planned,
     longest_s=LONGEST_S,
 )
-async def write_script(context: ToolContext, request: WriteScript) -> ScriptMade:
+async def write_script(context: ToolContext, request: WriteScript) -> ScriptResult:
     """Make a script in scenes about a topic or out of a text, and a video of it where one is wanted."""
     for needed in ("project:create", "scene:create"):
         context.principal.require(needed)
     plot = await _plot(context, request)
-    scenes, written_by, title = plot.given, "given", plot.title
+    scenes, written_by, title = plot.parts, "given", plot.title
     if not scenes:
         count = request.scenes or SCENES_OF_A_TOPIC
         author = context.services.author
@@ -184,12 +184,12 @@ async def write_script(context: ToolContext, request: WriteScript) -> ScriptMade
             scenes, written_by = written.scene_plan(), "model"
             title = request.title or (title if plot.project is not None else written.title)
     project = plot.project or await _project(context, request, plot.persona, title)
-    made = await context.services.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])
-    result = ScriptMade(
+    filled = await context.services.scenes.fill(project.id, [_draft(scene, request) for scene in scenes])
+    result = ScriptResult(
         project_id=project.id,
         project=project.title,
         speaker=name_of(context, project.persona),
-        scenes=scene_lines(context, made),
+        scenes=scene_lines(context, filled),
         written_by=written_by,
         wanted_scenes=request.scenes,
     )
@@ -202,13 +202,13 @@ async def _plot(context: ToolContext, request: WriteScript) -> _Plot:
     topic = (request.topic or "").strip()
     text = await _remembered(context, topic) if request.from_memory else (request.text or "").strip()
     # In a thread: a book of a text takes seconds.
-    given = await asyncio.to_thread(scenes_of, text, request.scenes) if text else ()
-    title = project.title if project else request.title or _titled(topic) or given[0].title
-    return _Plot(persona, project, title, given)
+    parts = await asyncio.to_thread(scenes_of, text, request.scenes) if text else ()
+    title = project.title if project else request.title or _titled(topic) or parts[0].title
+    return _Plot(persona, project, title, parts)
 
 
 async def _remembered(context: ToolContext, topic: str) -> str:
-    """What the person wanted kept about it, in the order in which it was told; a paragraph for each."""
+    """Returns the memories about a topic, oldest first, a paragraph for each."""
     context.principal.require("memory:read")
     found = await context.services.memory.recall(Owner.of(context.principal), topic, limit=MOST_REMEMBERED)
     if not found.memories:
@@ -217,20 +217,20 @@ async def _remembered(context: ToolContext, topic: str) -> str:
             f"Nothing is remembered about {topic!r}.",
             "Say “Remember that …” first, or give a text: “… from this text: …”.",
         )
-    told = sorted(found.memories, key=lambda one: (one.created_at, one.id))
-    return "\n\n".join(one.text for one in told)
+    ordered = sorted(found.memories, key=lambda one: (one.created_at, one.id))
+    return "\n\n".join(one.text for one in ordered)
 
 
-async def _filmed(context: ToolContext, result: ScriptMade) -> ScriptMade:
+async def _filmed(context: ToolContext, result: ScriptResult) -> ScriptResult:
     """With the render; where that cannot be made, the scenes stay and the reason is told."""
     try:
         render = await context.services.renders.create(
             RenderRequest(project=result.project_id), requested_by=context.principal.name
         )
     except SoundstageError as error:
-        kept = f"The scenes are kept; say “Render the project {result.project}” to try again."
+        retry_hint = f"The scenes are kept; say “Render the project {result.project}” to try again."
         problem = f"No video is being made: {error.message} {error.hint}".strip()
-        return result.model_copy(update={"problem": f"{problem}\n{kept}"})
+        return result.model_copy(update={"problem": f"{problem}\n{retry_hint}"})
     return result.model_copy(update={"render_id": render.id, "state": render.state})
 
 
@@ -281,5 +281,5 @@ def _count(number: int, noun: str = "scene") -> str:
         "eleven",
         "twelve",
     )
-    said = words[number] if number < len(words) else str(number)
-    return f"{said} {noun}{'' if number == 1 else 's'}"
+    word = words[number] if number < len(words) else str(number)
+    return f"{word} {noun}{'' if number == 1 else 's'}"

@@ -130,16 +130,16 @@ async def list_projects(context: ToolContext, request: ListProjects) -> ProjectL
     )
 
 
-async def project_named(context: ToolContext, given: str) -> ProjectView:
+async def project_named(context: ToolContext, reference: str) -> ProjectView:
     """By id, slug or title; “latest”: what the conversation is about. A near miss is told, never guessed."""
-    if given == LATEST:
+    if reference == LATEST:
         return await _latest(context)
     projects = await context.services.projects.list(MOST_PROJECTS)
-    wanted = given.strip().casefold()
+    folded = reference.strip().casefold()
     for one in projects:
-        if wanted in (one.id.casefold(), one.slug):
+        if folded in (one.id.casefold(), one.slug):
             return one
-    titled = [one for one in projects if one.title.casefold() == wanted]
+    titled = [one for one in projects if one.title.casefold() == folded]
     if len(titled) > 1:
         slugs = ", ".join(one.slug for one in titled)
         raise Conflict(
@@ -147,17 +147,19 @@ async def project_named(context: ToolContext, given: str) -> ProjectView:
         )
     if titled:
         return titled[0]
-    raise NotFound("project.not_found", f"There is no project {given.strip()!r}.", _near(given, projects))
+    raise NotFound(
+        "project.not_found", f"There is no project {reference.strip()!r}.", _near(reference, projects)
+    )
 
 
-def scene_named(project: ProjectView, scenes: Sequence[SceneView], given: str) -> SceneView:
+def scene_named(project: ProjectView, scenes: Sequence[SceneView], reference: str) -> SceneView:
     """By number from 1, “last”, id or title."""
-    if given.isdecimal() and 1 <= int(given) <= len(scenes):
-        return scenes[int(given) - 1]
-    wanted = given.casefold()
-    if wanted == LAST and scenes:
+    if reference.isdecimal() and 1 <= int(reference) <= len(scenes):
+        return scenes[int(reference) - 1]
+    folded = reference.casefold()
+    if folded == LAST and scenes:
         return scenes[-1]
-    found = [one for one in scenes if wanted in (one.id.casefold(), one.title.casefold())]
+    found = [one for one in scenes if folded in (one.id.casefold(), one.title.casefold())]
     if len(found) == 1:
         return found[0]
     have = (
@@ -168,7 +170,7 @@ def scene_named(project: ProjectView, scenes: Sequence[SceneView], given: str) -
         else "has one scene"
     )
     raise NotFound(
-        "scene.not_found", f"“{project.title}” has no one scene {given!r}.", f"It {have}; say its number."
+        "scene.not_found", f"“{project.title}” has no one scene {reference!r}.", f"It {have}; say its number."
     )
 
 
@@ -209,7 +211,7 @@ def scene_list(scenes: Sequence[SceneLine]) -> Items:
 
 
 async def _latest(context: ToolContext) -> ProjectView:
-    """What the conversation is about, that of its last video, or the only one there is."""
+    """Returns the project of the conversation, of its last video, or the only one there is."""
     projects = context.services.projects
     if context.last_project_id is not None:
         return await projects.get(context.last_project_id)
@@ -225,9 +227,9 @@ async def _latest(context: ToolContext) -> ProjectView:
     raise Conflict("project.which", "It is not said which project is meant.", _near("", known))
 
 
-def _near(given: str, projects: Sequence[ProjectView]) -> str:
+def _near(reference: str, projects: Sequence[ProjectView]) -> str:
     titles = {one.title.casefold(): one.title for one in projects}
-    close = get_close_matches(given.strip().casefold(), titles, n=1, cutoff=0.6)
+    close = get_close_matches(reference.strip().casefold(), titles, n=1, cutoff=0.6)
     if close:
         return f"Did you mean “{titles[close[0]]}”?"
     if not titles:

@@ -1,4 +1,4 @@
-"""What goes with a video that is deleted, and what stays; the plan of cancel_render's delete."""
+"""Plans the deletion of a video for cancel_render: what goes with it, and what stays."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ async def plan_deletion(context: ToolContext, video: RenderView) -> Plan:
     changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
     if video.outputs:
         mib = sum(output.bytes for output in video.outputs) / MIB
-        kept = f"{len(video.outputs)} files, {mib:.1f} MiB"
-        changes.append(change("Free what nothing else uses, when storage is collected", kept))
+        freed = f"{len(video.outputs)} files, {mib:.1f} MiB"
+        changes.append(change("Free what nothing else uses, when storage is collected", freed))
     changes += await _published(context, video)
     return Plan(changes=tuple(changes))
 
 
 async def _published(context: ToolContext, video: RenderView) -> list[Change]:
-    """What is on YouTube is not this house's to delete; people shall know that it stays."""
+    """Returns the copies on YouTube, which stay: only YouTube Studio deletes them."""
     found = await context.services.publishing.page(video.id, limit=_MOST_PUBLICATIONS)
     return [
         change("It stays on YouTube, where only YouTube Studio deletes it", one.url)

@@ -97,7 +97,7 @@ _VERBS = {"failed": "has failed", "placed": "is waiting for a worker", "running"
 
 
 def message_of(view: RenderView) -> str:
-    """What there is to know beside the state: how it failed, why it waits, how far it is."""
+    """Returns how it failed, why it waits, or how far it is."""
     if view.cancel_requested and not view.ended:
         return CANCELLING
     if view.error is not None:
@@ -106,11 +106,11 @@ def message_of(view: RenderView) -> str:
         return view.waits
     if view.ended or not view.progress.frames_total:
         return ""
-    said = view.progress.sentence
-    return f"{said[:1].upper()}{said[1:]}."
+    text = view.progress.sentence
+    return f"{text[:1].upper()}{text[1:]}."
 
 
-async def explained(context: ToolContext, view: RenderView) -> RenderLine:
+async def explain_render(context: ToolContext, view: RenderView) -> RenderLine:
     """With the real reason: of waiting from the queue and the farm, of failing from the scene that failed."""
     renders = context.services.renders
     line = RenderLine.of(view, context.services.out_dir)
@@ -118,11 +118,11 @@ async def explained(context: ToolContext, view: RenderView) -> RenderLine:
         return line.model_copy(update={"message": _why_failed(await renders.detail(view.id))})
     if view.ended or view.cancel_requested:
         return line
-    said = await renders.explain(view.id)
-    if said.startswith(WAITS):
-        return line.model_copy(update={"message": f"It waits: {_stop(said.removeprefix(WAITS))}"})
+    text = await renders.explain(view.id)
+    if text.startswith(WAITS):
+        return line.model_copy(update={"message": f"It waits: {_stop(text.removeprefix(WAITS))}"})
     # Where it runs, `explain` says so; the frames are in the line already.
-    more = "" if said.startswith(("running", "runs")) else _stop(said[:1].upper() + said[1:])
+    more = "" if text.startswith(("running", "runs")) else _stop(text[:1].upper() + text[1:])
     forecast = "" if view.forecast is None else _stop(view.forecast.sentence)
     parts = [line.message] if line.message == more else [line.message, more]
     if forecast and not any(forecast.rstrip(".") in part for part in parts):
@@ -131,7 +131,7 @@ async def explained(context: ToolContext, view: RenderView) -> RenderLine:
 
 
 def _why_failed(detail: RenderDetail) -> str:
-    """Which scene it was, what the worker said of it, and what to do."""
+    """Returns which scene failed, what the worker reported, and what to do."""
     for number, segment in enumerate(detail.segments, start=1):
         if segment.state is RenderState.FAILED and segment.error is not None:
             which = f"Scene {number} of {len(detail.segments)}: " if len(detail.segments) > 1 else ""
@@ -141,11 +141,11 @@ def _why_failed(detail: RenderDetail) -> str:
     return f"{message_of(detail)} Say “retry it” to try again.".strip()
 
 
-async def render_of(context: ToolContext, given: str) -> RenderView:
+async def render_of(context: ToolContext, reference: str) -> RenderView:
     """An id or the end of one; else what "it" means: what the conversation was about, or the newest."""
     renders = context.services.renders
-    if given not in (LATEST, FINISHED):
-        return await renders.get(given)
+    if reference not in (LATEST, FINISHED):
+        return await renders.get(reference)
     if context.last_render_id is not None:
         try:
             return await renders.get(context.last_render_id)
@@ -164,7 +164,7 @@ async def render_of(context: ToolContext, given: str) -> RenderView:
 
 
 async def not_filmed(context: ToolContext, project_id: str) -> Conflict:
-    """Why there is no video of a project that was spoken of: scenes without words, or nobody asked."""
+    """Explains why a project has no video: scenes without words, or no request."""
     project = await context.services.projects.get(project_id)
     scenes = await context.services.scenes.list(project_id)
     silent = [str(scene.position + 1) for scene in scenes if not is_filled(scene)]

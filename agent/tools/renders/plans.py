@@ -1,4 +1,4 @@
-"""What making a video, trying one again or cancelling it would do; for the plans of tools."""
+"""Plans making a video, trying one again and cancelling one; for the plans of tools."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import RenderState
 
 
-async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
+async def plan_render(context: ToolContext, render_request: RenderRequest) -> Plan:
     """Refuses what the act would: scenes without words, faces without consent, a full queue."""
     renders = context.services.renders
-    outlook = await renders.plan(wanted)
+    outlook = await renders.plan(render_request)
     speakers = join_words([name_of(context, persona) for persona in outlook.personas])
     scenes = "1 scene" if outlook.scenes == 1 else f"{outlook.scenes} scenes"
     changes = [change(f"Make a video of {scenes} with {speakers}, {outlook.size}", f"“{outlook.title}”")]
-    if wanted.script is not None:
-        changes.append(change("It says", wanted.script))
+    if render_request.script is not None:
+        changes.append(change("It says", render_request.script))
     return Plan(changes=tuple(changes), seconds=outlook.seconds)
 
 
-async def plan_retry(context: ToolContext, given: str) -> Plan:
+async def plan_retry(context: ToolContext, reference: str) -> Plan:
     """Refuses what has not failed; scenes that are finished are not counted."""
-    video = await render_of(context, given)
+    video = await render_of(context, reference)
     seconds = await context.services.renders.plan_retry(video.id)
     where = f"“{video.title}” ({video.id})"
     what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"

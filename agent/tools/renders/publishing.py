@@ -62,7 +62,7 @@ class PublishRender(ToolRequest):
 
 
 class PublicationLine(ToolResult):
-    """Where a publication stands. Viewers are told in any case that the video is synthetic."""
+    """The state of a publication. Viewers learn in any case that the video is synthetic."""
 
     publication_id: str
     render_id: str | None
@@ -116,17 +116,19 @@ async def publish_render(context: ToolContext, request: PublishRender) -> Public
         # Viewers see videos, and not what becomes of them outside.
         context.principal.require("publication:read")
         return _line_of(await _last(context, request), accounts)
-    render, wishes = await _wishes(context, request)
-    made = await context.services.publishing.publish(render, wishes, requested_by=context.principal.name)
-    return _line_of(made, accounts)
+    render, publish_request = await _publish_request(context, request)
+    publication = await context.services.publishing.publish(
+        render, publish_request, requested_by=context.principal.name
+    )
+    return _line_of(publication, accounts)
 
 
 async def _plan(context: ToolContext, request: PublishRender) -> PublicationPlan:
-    render, wishes = await _wishes(context, request)
-    return await context.services.publishing.plan(render, wishes)
+    render, publish_request = await _publish_request(context, request)
+    return await context.services.publishing.plan(render, publish_request)
 
 
-async def _wishes(context: ToolContext, request: PublishRender) -> tuple[str, PublishRequest]:
+async def _publish_request(context: ToolContext, request: PublishRender) -> tuple[str, PublishRequest]:
     """The id of the render and what YouTube is told. That it is synthetic is not to be left out from here."""
     render = await render_of(context, request.render)
     account = None
@@ -142,19 +144,19 @@ async def _wishes(context: ToolContext, request: PublishRender) -> tuple[str, Pu
     )
 
 
-def _account_named(accounts: list[AccountView], given: str) -> AccountView:
-    wanted = given.strip().casefold()
+def _account_named(accounts: list[AccountView], reference: str) -> AccountView:
+    folded = reference.strip().casefold()
     found = [
         one
         for one in accounts
-        if wanted in (one.id.casefold(), one.channel_id.casefold(), one.title.casefold())
+        if folded in (one.id.casefold(), one.channel_id.casefold(), one.title.casefold())
     ]
     if len(found) == 1:
         return found[0]
     there = ", ".join(one.title or one.channel_id for one in accounts) or "none"
     raise NotFound(
         "publishing.account_not_found",
-        f"No one channel {given.strip()!r} is connected.",
+        f"No one channel {reference.strip()!r} is connected.",
         f"There are: {there}.",
     )
 

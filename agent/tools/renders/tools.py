@@ -21,7 +21,7 @@ from agent.tools.renders.lines import (
     LATEST,
     NewerRender,
     RenderLine,
-    explained,
+    explain_render,
     join_words,
     message_of,
     render_of,
@@ -112,8 +112,8 @@ async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
 )
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
-    wanted = await _request_of(context, request)
-    view = await context.services.renders.create(wanted, requested_by=context.principal.name)
+    target = await _request_of(context, request)
+    view = await context.services.renders.create(target, requested_by=context.principal.name)
     return ticket_of(context, view)
 
 
@@ -167,10 +167,10 @@ async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
     """Show one video: how far it is, why it waits or failed, and where its files are."""
     renders = context.services.renders
     if request.render != FINISHED:
-        return await explained(context, await render_of(context, request.render))
+        return await explain_render(context, await render_of(context, request.render))
     done = await renders.list(RenderState.DONE, limit=1)
     if not done:
-        return await explained(context, await render_of(context, LATEST))
+        return await explain_render(context, await render_of(context, LATEST))
     line = RenderLine.of(done[0], context.services.out_dir)
     newest = await renders.list(limit=1)
     return line if newest[0].ended else line.model_copy(update={"meanwhile": _newer(newest[0])})
@@ -183,10 +183,10 @@ class EndRender(OneRender):
 
 
 async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
-    wanted = await render_of(context, request.render)
+    target = await render_of(context, request.render)
     if request.action == "delete":
-        return await plan_deletion(context, wanted)
-    return plan_cancel(wanted)
+        return await plan_deletion(context, target)
+    return plan_cancel(target)
 
 
 @tool(
@@ -201,13 +201,13 @@ async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
 )
 async def cancel_render(context: ToolContext, request: EndRender) -> Cancelled:
     """Stop making a video, whose finished scenes stay in the cache; or delete one with its files."""
-    wanted = await render_of(context, request.render)
+    target = await render_of(context, request.render)
     if request.action == "delete":
-        await context.services.renders.delete(wanted.id)
-        return Cancelled.of(wanted, context.services.out_dir).model_copy(
+        await context.services.renders.delete(target.id)
+        return Cancelled.of(target, context.services.out_dir).model_copy(
             update={"deleted": True, "files": ()}
         )
-    view = await context.services.renders.cancel(wanted.id)
+    view = await context.services.renders.cancel(target.id)
     return Cancelled.of(view, context.services.out_dir)
 
 
@@ -224,8 +224,8 @@ async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
 @tool(Act("write", "render:create"), undo="cancel_render stops it", plan=_plan_retry)
 async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
     """Try a failed or cancelled video again. What was finished is not made a second time."""
-    wanted = await render_of(context, request.render)
-    view = await context.services.renders.retry(wanted.id)
+    target = await render_of(context, request.render)
+    view = await context.services.renders.retry(target.id)
     return Repeated.of(view, context.services.out_dir)
 
 
