@@ -23,7 +23,7 @@ const ENDS = { running: "running", done: "done", failed: "failed", waits: "waits
 export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
   // A text of a language model holds no links: the video that it is about is shown below.
   const unlinked = turn.blocks.every((one) => one.kind === "paragraph" && one.content.every((part) => typeof part === "string"));
-  const made = turn.steps.find((one) => (one.effect !== "read" || unlinked) && one.result?.render_id)?.result?.render_id;
+  const renderId = turn.steps.find((one) => (one.effect !== "read" || unlinked) && one.result?.render_id)?.result?.render_id;
   return (
     <article className="turn" aria-label={`You said: ${turn.utterance.slice(0, 80)}`}>
       <p className="said">{turn.utterance}</p>
@@ -40,7 +40,7 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
           <Blocks blocks={turn.blocks} />
         </div>
       )}
-      {typeof made === "string" && <Made id={made} />}
+      {typeof renderId === "string" && <VideoCard id={renderId} />}
       {turn.offers.map((one) => (
         <div key={one} className="asks">
           <span>This happens only when you say so:</span>
@@ -50,7 +50,11 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
         </div>
       ))}
       {turn.approvals.map((one) => (
-        <Asked key={one.id} id={one.id} message={turn.text.includes(one.message) ? "It waits for a yes." : one.message} />
+        <ApprovalNotice
+          key={one.id}
+          id={one.id}
+          message={turn.text.includes(one.message) ? "It waits for a yes." : one.message}
+        />
       ))}
       {turn.failure && (
         <div className="problem" role="alert">
@@ -89,8 +93,8 @@ function useApproval(id: string | undefined): Approval | undefined {
   );
 }
 
-/** What waits for people, and what they made of it. */
-function Asked({ id, message }: { id: string; message: string }) {
+/** A call that waits for people, and how they decided. */
+function ApprovalNotice({ id, message }: { id: string; message: string }) {
   const found = useApproval(id);
   const votes = found?.votes.map(
     (one) => `${one.name} ${one.agrees ? "agreed" : "denied"}${one.reason ? `: ${one.reason}` : "."}`,
@@ -118,14 +122,14 @@ function Asked({ id, message }: { id: string; message: string }) {
 
 function StepView({ step }: { step: Step }) {
   const decided = useApproval(step.approval)?.state;
-  const given = Object.entries(step.arguments).filter(([name, one]) => name !== "action" && typeof one === "string" && one);
+  const texts = Object.entries(step.arguments).filter(([name, one]) => name !== "action" && typeof one === "string" && one);
   const whole = { arguments: step.arguments, ...(step.result && { result: step.result }) };
   return (
     <details className="step">
       <summary>
         <span className="what">
           <strong>{callWords(step.tool, step.arguments)}</strong>{" "}
-          <span className="quiet">{given.map(([, one]) => one).join(" · ")}</span>
+          <span className="quiet">{texts.map(([, one]) => one).join(" · ")}</span>
         </span>
         {decided && decided !== "pending" ? (
           <State of={decided} />
@@ -135,7 +139,7 @@ function StepView({ step }: { step: Step }) {
       </summary>
       {step.message && <p className="problem">{step.message}</p>}
       {/* biome-ignore-start lint/a11y: what scrolls must be reached by keyboard, and a group is no landmark */}
-      <pre role="group" tabIndex={0} aria-label={`${callWords(step.tool, step.arguments)}: what it was given and gave`}>
+      <pre role="group" tabIndex={0} aria-label={`${callWords(step.tool, step.arguments)}: arguments and result`}>
         {JSON.stringify(whole, null, 2)}
       </pre>
       {/* biome-ignore-end lint/a11y: so far */}
@@ -143,7 +147,7 @@ function StepView({ step }: { step: Step }) {
   );
 }
 
-function Made({ id }: { id: string }) {
+function VideoCard({ id }: { id: string }) {
   const render = useRenderRow(id).data;
   if (!render) return null;
   const { frames_done: done, frames_total: total, stage } = render.progress;

@@ -10,13 +10,13 @@ import { goTo, useSession } from "../shell/session";
 import { applyEvent, begun, type Shown, withText } from "./turn";
 
 const TURNS_IN_FULL = 12;
-const ASKED = "soundstage.asked";
+const PENDING_KEY = "soundstage.asked";
 
 /** A random id; what makes UUIDs is not there over plain HTTP. */
 const requestId = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-interface Asked {
+interface PendingRequest {
   request_id: string;
   message: string;
   session_id: string | null;
@@ -58,8 +58,8 @@ export function useConversation() {
 
   /** The first event of the answer says which turn it is; from there on the turn is read like any other. */
   const begin = useCallback(
-    async (asked: Asked, signal: AbortSignal) => {
-      sessionStorage.setItem(ASKED, JSON.stringify(asked));
+    async (asked: PendingRequest, signal: AbortSignal) => {
+      sessionStorage.setItem(PENDING_KEY, JSON.stringify(asked));
       setAsking(asked.message);
       setError(null);
       try {
@@ -75,7 +75,7 @@ export function useConversation() {
               const event = JSON.parse(one.data) as BrainEvent;
               if (event.type !== "turn") continue;
               began.current = event.session_id;
-              sessionStorage.removeItem(ASKED);
+              sessionStorage.removeItem(PENDING_KEY);
               goTo(event.session_id);
               void queries.invalidateQueries({ queryKey: ["sessions"] });
               setAsking(null);
@@ -91,7 +91,7 @@ export function useConversation() {
         }
       } catch (failure) {
         if (signal.aborted) return;
-        sessionStorage.removeItem(ASKED);
+        sessionStorage.removeItem(PENDING_KEY);
         setAsking(null);
         if ((failure as Problem).code === "session.not_found") goTo("");
         setError(failure);
@@ -122,8 +122,8 @@ export function useConversation() {
         for (const one of found.slice(-TURNS_IN_FULL))
           void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
       }
-      const left = sessionStorage.getItem(ASKED);
-      if (left) await begin(JSON.parse(left) as Asked, ended.signal);
+      const left = sessionStorage.getItem(PENDING_KEY);
+      if (left) await begin(JSON.parse(left) as PendingRequest, ended.signal);
     };
     load().catch((failure: unknown) => {
       if ((failure as Problem).code === "session.not_found") goTo("");

@@ -27,13 +27,13 @@ export function Reason({ of }: { of: { message: string; hint: string; code: stri
   );
 }
 
-interface Asked {
+interface QueryState {
   data?: readonly unknown[] | undefined;
   error: Error | null;
 }
 
 /** What stands in the place of a list that is not there: what went wrong, that it is coming, or that it is empty. */
-export function NoRows({ of, children }: { of: Asked; children: ReactNode }) {
+export function NoRows({ of, children }: { of: QueryState; children: ReactNode }) {
   if (of.error) return <Trouble error={of.error} />;
   if (!of.data) return <p className="empty">One moment</p>;
   return of.data.length === 0 ? <Empty>{children}</Empty> : null;

@@ -4,7 +4,7 @@ import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, 
 import { GATHER_MS, RenderRows } from "../videos/rows";
 import { connect } from "./connect";
 import type { Happening } from "./happening";
-import { type Arrival, MOST_LINES, type News } from "./hub";
+import { type Arrival, type HubMessage, MOST_LINES } from "./hub";
 import { announceProgress } from "./milestones";
 
 interface Live {
@@ -57,7 +57,7 @@ export function LiveProvider({ principal, children }: { principal: string; child
       wasThere.current = now;
       setThere(now);
     };
-    const disconnect = connect(principal, (news: News) => {
+    const disconnect = connect(principal, (news: HubMessage) => {
       if (news.type === "event") {
         if (news.arrival.event.kind !== "render.progress")
           setLog((lines) => [...lines.slice(1 - MOST_LINES), news.arrival.event]);

@@ -9,13 +9,13 @@ export interface Arrival {
   fresh: boolean;
 }
 
-export type News =
+export type HubMessage =
   | { type: "start"; arrivals: Arrival[]; there: boolean; refused: number }
   | { type: "event"; arrival: Arrival }
   | { type: "there"; there: boolean }
   | { type: "refused"; status: number };
 
-export type Tell = (news: News) => void;
+export type Tell = (news: HubMessage) => void;
 
 export const MOST_LINES = 500;
 /** Older than the stream by this much is no news: the page's own first questions are younger than that. */
@@ -54,7 +54,7 @@ export class EventHub {
     if (this.tabs.size === 0) this.stop();
   }
 
-  private tell(news: News): void {
+  private tell(news: HubMessage): void {
     for (const tell of this.tabs) tell(news);
   }
 

@@ -32,13 +32,13 @@ export function App() {
   if (me.data)
     return (
       <LiveProvider principal={me.data.id}>
-        <Desk me={me.data} />
+        <MainView me={me.data} />
       </LiveProvider>
     );
   return <main className="login">{me.error ? <Trouble error={me.error} /> : <p className="quiet">One moment</p>}</main>;
 }
 
-function Desk({ me }: { me: Me }) {
+function MainView({ me }: { me: Me }) {
   const [route, id] = useRoute();
   const { there } = useLive();
   const may = (permission: string) => me.permissions.includes(permission);
