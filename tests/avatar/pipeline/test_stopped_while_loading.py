@@ -8,8 +8,10 @@ import pytest
 from avatar.spec import Failed, parse_progress
 
 LOADING = "import sys, time\nprint('loading', file=sys.stderr, flush=True)\n"
-SLOW = f"{LOADING}time.sleep(60)\n"
-HIDES = f"{LOADING}try:\n    time.sleep(60)\nexcept BaseException:\n    raise ImportError('lost')\n"
+# In steps: a signal that arrives just before the system call of a sleep does not interrupt that sleep.
+WAITS = "for _ in range(6000):\n        time.sleep(0.01)"
+SLOW = f"{LOADING}if True:\n    {WAITS}\n"
+HIDES = f"{LOADING}try:\n    {WAITS}\nexcept BaseException:\n    raise ImportError('lost')\n"
 
 
 def stop_while_loading(command, folder, library: str, source: str, stop: signal.Signals, *arguments: str):
