@@ -123,7 +123,9 @@ async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
-            task.cancel()
+            # A second cancellation would cut through the wait for a process that is stopping.
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
