@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60
@@ -25,7 +25,7 @@ class OwnConsul:
         if not self._program or shutil.which(self._program) is None:
             pytest.skip("needs Consul: run tools/build consul")
         self._folder = folder
-        ports = _free_ports(6)
+        ports = free_ports(6)
         names = ("http", "server", "serf_lan", "serf_wan", "dns", "grpc_tls")
         self._flags = [f"-hcl=ports {{ {name} = {port} }}" for name, port in zip(names, ports, strict=True)]
         self.url = f"http://127.0.0.1:{ports[0]}"
@@ -46,16 +46,6 @@ class OwnConsul:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(WAIT_S)
-
-
-def _free_ports(count: int) -> list[int]:
-    taken = [socket.socket() for _ in range(count)]
-    for one in taken:
-        one.bind(("127.0.0.1", 0))
-    ports: list[int] = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports
 
 
 def _wait_for_leader(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 from ready import told_until_ready
 
 WAIT_S = 120
@@ -82,11 +82,6 @@ def front(tmp_path_factory: pytest.TempPathFactory, installation: Any) -> Iterat
         nginx.wait(60)
         process.terminate()
         process.wait(60)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def wait_for_port(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import queue
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 from ramdisk import switched_on
 from ready import told_until_ready
 from scripted_model import Call, Say, ScriptedModel, scripted_model
@@ -127,7 +127,7 @@ def running_model(*script: Any) -> Iterator[ScriptedModel]:
 @pytest.fixture
 def open_studio(home: Any) -> Callable[..., Any]:
     """Starts the installation; again after its end, with the same state and ports."""
-    ports = {name: _free_port() for name in ("HTTP__PORT", "PROVISIONING__PORT", "PROVISIONING__TLS_PORT")}
+    ports = {name: free_port() for name in ("HTTP__PORT", "PROVISIONING__PORT", "PROVISIONING__TLS_PORT")}
     variables = {f"SOUNDSTAGE_{name}": str(port) for name, port in ports.items()}
 
     @contextmanager
@@ -141,12 +141,6 @@ def open_studio(home: Any) -> Callable[..., Any]:
             process.wait(60)
 
     return opened
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_whole_story_is_understood_without_a_model(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -23,6 +22,7 @@ from nomad_cluster import (
     nomad_clusters,
     nomad_program,
 )
+from ports import free_ports
 from waiting import eventually
 
 __all__ = ["nomad_clusters"]
@@ -135,11 +135,3 @@ def answers(url: str) -> bool:
             return bool(answer.read())
     except OSError:
         return False
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

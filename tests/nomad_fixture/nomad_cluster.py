@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -27,6 +26,7 @@ from typing import Any
 
 import pytest
 from leftovers import MARK, clear_away, environments
+from ports import free_ports
 from waiting import eventually
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ class NomadAgent:
         self.name = name
         self.folder = folder
         self.data_dir = folder / "data"
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.address = f"http://127.0.0.1:{ports[0]}"
         self.rpc_address = f"127.0.0.1:{ports[1]}"
         self.log_file = folder / "agent.log"
@@ -365,14 +365,6 @@ def engine_program(engine: str) -> str:
 def nomad_program() -> str:
     """Where the Nomad program is."""
     return engine_program("nomad")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _is_plugin(pid: int) -> bool:

@@ -5,7 +5,6 @@ room.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 
 from nomad_cluster import engine_program
+from ports import free_ports
 from waiting import eventually
 
 PATIENCE_S = 120
@@ -28,7 +28,7 @@ class ConsulAgent:
 
     def __init__(self, folder: Path, name: str, config: dict[str, Any]) -> None:
         folder.mkdir(parents=True)
-        http, server, self.lan = _free_ports(3)
+        http, server, self.lan = free_ports(3)
         self.url = f"http://127.0.0.1:{http}"
         ports = {"http": http, "server": server, "serf_lan": self.lan, "serf_wan": -1}
         content = {
@@ -96,11 +96,3 @@ class Consul:
 def running_consul(folder: Path) -> Iterator[Consul]:
     with ExitStack() as stack:
         yield Consul(folder, stack)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

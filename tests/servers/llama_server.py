@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60
@@ -102,7 +102,7 @@ def llama_server(
     loaded: bool = True,
 ) -> Iterator[LlamaServer]:
     """As jobs/llm-expert.nomad.hcl starts it. `loaded`: waits until it has its weights."""
-    port = _free_port()
+    port = free_port()
     command = [
         *(str(programs / "llama-server"), "--host", "127.0.0.1", "--port", str(port)),
         *("--model", str(model), "--alias", model.stem, "--ctx-size", str(context), "--parallel", "1"),
@@ -119,8 +119,3 @@ def llama_server(
     finally:
         process.kill()
         process.wait(WAIT_S)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])

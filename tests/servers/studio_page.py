@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from local_login import local_headers
 from playwright.sync_api import Page, expect
+from ports import free_port
 from ready import told_until_ready
 
 from app.local_access import read_local_access
@@ -34,12 +34,6 @@ OPTIONS = [
 ]
 # Ten times what the slowest step takes on a busy machine: a test that fails costs so much.
 PATIENCE_MS = 90_000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
