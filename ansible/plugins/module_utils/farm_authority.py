@@ -49,9 +49,7 @@ class FarmAuthority:
                 "your copy; a new authority would lock the whole farm out."
             )
         certificate, key = self.make_pair(farm)
-        # The key first: a certificate without its key would be taken for a damaged folder.
-        self._store.write("tls/ca-key.pem", key)
-        self._store.write("tls/ca.pem", certificate)
+        self._store.commit({"tls/ca-key.pem": key, "tls/ca.pem": certificate})
         return True
 
     def make_pair(self, farm: str) -> tuple[bytes, bytes]:
@@ -123,8 +121,8 @@ class FarmAuthority:
             )
             .sign(authority_key, hashes.SHA256())
         )
-        self._store.write(f"tls/{file}-key.pem", _key_pem(key))
-        self._store.write(f"tls/{file}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self._store.commit({f"tls/{file}-key.pem": _key_pem(key), f"tls/{file}.pem": pem})
 
     def _pair(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         try:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folder outside the checkout that holds a farm's secrets: tight modes, atomic writes, one writer.
+"""The folder outside the checkout that holds a farm's secrets: tight modes, atomic changes, one writer.
 
 Used by the action plugins, which run on the controller.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +21,9 @@ The secrets of one farm. Made and completed by the playbook; see docs/guide/clus
 Keep a copy in a safe place: without tls/ca-key.pem, ssh/ and the management tokens nobody can run the farm.
 Never put this folder under version control.
 """
+
+# Holds a change of several files until all of them are written.
+_JOURNAL = ".journal"
 
 
 class SecretStoreError(Exception):
@@ -41,7 +46,7 @@ class SecretStore:
         return store
 
     def check(self) -> None:
-        """Refuse a folder that others could have read or written."""
+        """Refuse a folder that others could have read or written, and complete a change that was cut off."""
         if not self.folder.exists():
             return
         state = self.folder.stat()
@@ -55,13 +60,17 @@ class SecretStore:
                 f"{self.folder} is open to other users (mode {state.st_mode & 0o777:04o}). Close it with "
                 f"chmod 700 {self.folder}; if others may have looked, run the playbook rotate-secrets."
             )
+        if self.has(_JOURNAL):
+            with self.lock():
+                pass  # taking the lock completes the change
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one writer; a second run waits here."""
+        """Hold the folder for one writer; a second run waits here. Completes a change that was cut off."""
         self._make(self.folder)
         with (self.folder / ".lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            self._apply_journal()
             yield
 
     def path(self, name: str) -> Path:
@@ -112,6 +121,29 @@ class SecretStore:
         except BaseException:
             Path(staging).unlink(missing_ok=True)
             raise
+
+    def commit(self, changes: Mapping[str, bytes | None]) -> None:
+        """Replace several files as one change, under the lock; None removes a file.
+
+        The change is written to a journal first. After a crash either no file has changed, or the next
+        `check` or `lock` completes the change.
+        """
+        journal = {
+            name: None if content is None else base64.b64encode(content).decode()
+            for name, content in changes.items()
+        }
+        self.write(_JOURNAL, json.dumps(journal).encode())
+        self._apply_journal()
+
+    def _apply_journal(self) -> None:
+        if not self.has(_JOURNAL):
+            return
+        for name, content in json.loads(self.read(_JOURNAL)).items():
+            if content is None:
+                self.remove(name)
+            else:
+                self.write(name, base64.b64decode(content))
+        self.remove(_JOURNAL)
 
     def remove(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)

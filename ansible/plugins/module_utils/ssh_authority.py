@@ -59,17 +59,16 @@ class SshAuthority:
             f"ssh/next/{self._name}.switched"
         ):
             return
-        files = [(f"ssh/{self._name}{end}", f"ssh/next/{self._name}{end}") for end in ("", ".pub")]
-        contents = [(self._store.read(now), self._store.read(after)) for now, after in files]
-        for (now, after), (old, new) in zip(files, contents, strict=True):
-            self._store.write(now, new)
-            self._store.write(after, old)
-        self._store.write(f"ssh/next/{self._name}.switched", b"")
+        changes: dict[str, bytes | None] = {f"ssh/next/{self._name}.switched": b""}
+        for end in ("", ".pub"):
+            current, following = f"ssh/{self._name}{end}", f"ssh/next/{self._name}{end}"
+            changes[current] = self._store.read(following)
+            changes[following] = self._store.read(current)
+        self._store.commit(changes)
 
     def finish_rotation(self) -> None:
         """Trust the old authority no more."""
-        for end in (".switched", "", ".pub"):
-            self._store.remove(f"ssh/next/{self._name}{end}")
+        self._store.commit({f"ssh/next/{self._name}{end}": None for end in (".switched", "", ".pub")})
 
     def sign_host(self, public_line: str, name: str, principals: list[str], days: int) -> bytes:
         """A host certificate for the key in `public_line`."""
@@ -157,5 +156,4 @@ def make_key(store: SecretStore, name: str, comment: str) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    store.write(name, private)
-    store.write(f"{name}.pub", public + f" {comment}\n".encode())
+    store.commit({name: private, f"{name}.pub": public + f" {comment}\n".encode()})
