@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from deploying import DeployError, assignments, differs, plan_job, register, wait_until_well
 from last_words import MASK, last_words, mask_secrets
-from run_secured_agent import SecuredAgent, run_secured_agent
+from secured_agent import SecuredAgent, run_secured_agent
 from waiting import eventually
 
 JOB = """

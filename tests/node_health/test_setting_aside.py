@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from run_secured_agent import SecuredAgent, run_secured_agent
+from secured_agent import SecuredAgent, run_secured_agent
 from setting_aside import NodeError, let_work, set_aside
 
 REASON = "an upgrade"

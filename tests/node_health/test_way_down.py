@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_secured_agent import SecuredAgent, run_secured_agent
+from secured_agent import SecuredAgent, run_secured_agent
 from waiting import eventually
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "nomad" / "files" / "way_down.py"

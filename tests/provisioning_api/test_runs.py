@@ -276,14 +276,14 @@ async def test_a_run_whose_database_goes_away_while_it_begins_is_taken_up_again(
 ) -> None:
     (project / "playbook.yaml").write_text(OK)
     await make_member("a")
-    known_hosts, away = Revocations.known_hosts, [Unavailable("database.busy", "It is busy.", "Wait.")]
+    host_key_list, away = Revocations.host_key_list, [Unavailable("database.busy", "It is busy.", "Wait.")]
 
     async def once_away(revocations: Revocations) -> str:
         if away:
             raise away.pop()
-        return await known_hosts(revocations)
+        return await host_key_list(revocations)
 
-    monkeypatch.setattr(Revocations, "known_hosts", once_away)
+    monkeypatch.setattr(Revocations, "host_key_list", once_away)
     run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()
     assert (await end_of(operator, run["id"]))["state"] == "lost"
 

@@ -84,7 +84,7 @@ async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_ot
 
 
 def _has_two_users(rooms: Any) -> bool:
-    return [job.wanted for job in rooms.dispatcher._maker._pool._jobs.values()] == [2]
+    return [job.users for job in rooms.dispatcher._maker._pool._jobs.values()] == [2]
 
 
 async def test_a_failing_scene_ends_the_other_scenes_of_its_render(rooms: Any) -> None:

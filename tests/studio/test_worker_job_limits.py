@@ -12,10 +12,11 @@ import pytest
 from loopback_http import Reply, Request, serving
 
 from soundstage.database.tenants import tenant_scope
-from soundstage.errors import StorageFull, TooManyRequests
+from soundstage.errors import TooManyRequests
 from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
 from studio.consents.schemas import ConsentDraft
+from studio.renders.repository import Renders
 from studio.worker_jobs.slots import FetchSlots
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
@@ -159,10 +160,10 @@ async def test_nothing_is_fetched_for_a_consent_taken_back_or_of_another_tenant(
 async def test_a_consent_in_a_job_is_not_recorded_for_a_render_that_is_refused(
     client: Any, files: Files, studio_rooms: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full(*_: Any) -> None:
-        raise StorageFull("render.queue_full", "Full.", "Wait.")
+    async def full(_: Renders) -> int:
+        return 1_000_000
 
-    monkeypatch.setattr(type(studio_rooms.renders), "_refuse_when_full", full)
+    monkeypatch.setattr(Renders, "count_queued", full)
     answer = await run(client, files.job(consent=CONSENT))
     assert answer.json()["code"] == "render.queue_full" and len(files.asked) == 2
     assert await nothing_stored(client)
