@@ -88,10 +88,10 @@ class Watch:
     def hear(self, line: ProgressEvent) -> None:
         if not isinstance(line, FrameProgress):
             return
-        slopes_text = memory_mib()
+        memory = memory_mib()
         minute = line.done_frames / FPS / 60
         self.total_minutes = line.total_frames / FPS / 60
-        self.readings.append(Reading(minute, slopes_text["VmRSS"], slopes_text["RssAnon"], self.card()))
+        self.readings.append(Reading(minute, memory["VmRSS"], memory["RssAnon"], self.card()))
         every = max(1, line.total_frames // WINDOWS)
         if line.done_frames // every > self._reported or line.done_frames == line.total_frames:
             window = [one for one in self.readings if one.minute > self._reported * every / FPS / 60]

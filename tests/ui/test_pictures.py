@@ -47,7 +47,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     page.emulate_media(color_scheme="light")
     names = [_switched_on(new_studio, threads) for threads in (8, 16, 32)]
     page.goto(f"{new_studio.url}/#/machines")
-    expect(page.locator("tbody tr")).to_have_count(len(names), timeout=PATIENCE_MS)
+    expect(page.locator(".view tbody tr")).to_have_count(len(names), timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-machines.png")
     visit.say(f"accept the machine {names[0]}")
     page.get_by_role("link", name="See the plan").click(timeout=PATIENCE_MS)

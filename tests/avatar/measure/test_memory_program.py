@@ -37,7 +37,7 @@ def _watch(program: ModuleType, until: float, slope: float = 0.0):
 
 
 def _ended(program: ModuleType, capsys: pytest.CaptureFixture[str], watch: object, *, whole: bool):
-    status = program.ended(watch, whole=whole)
+    status = program.report_end(watch, whole=whole)
     return status, capsys.readouterr().out.splitlines()
 
 
