@@ -32,7 +32,8 @@ def send_keys(settings: Settings, descriptor: int) -> None:
     try:
         made = asyncio.run(prepare_keys(settings))
     except SoundstageError as error:
-        _write_line(descriptor, {"error": [error.code, error.message, error.hint, error.status]})
+        fields = {"code": error.code, "message": error.message, "hint": error.hint, "status": error.status}
+        _write_line(descriptor, {"error": fields})
         sys.stdin.read()
         raise
     _write_line(descriptor, {"keys": [[event, one.id, one.key] for event, one in made]})

@@ -192,8 +192,7 @@ async def _read_keys(pipe: int) -> list[tuple[str, str, str]]:
     finally:
         transport.close()
     if "error" in found:
-        code, message, hint, status = found["error"]
-        raise SoundstageError(code, message, hint, status)
+        raise SoundstageError(**found["error"])
     return [(event, key_id, key) for event, key_id, key in found["keys"]]
 
 
