@@ -91,14 +91,14 @@ def rotate(folder: Path, what: str, *steps: str, **engines: Any) -> None:
             SecretRotation(store, "farm", **connect).run(step, [what])
 
 
-def trusted(folder: Path) -> list[x509.Certificate]:
+def authorities_in(folder: Path) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates((folder / "tls/ca.pem").read_bytes())
 
 
 def test_an_authority_is_replaced_though_the_rotation_is_cut_off_anywhere(
     secrets: Path, tmp_path: Path, scissors: Scissors
 ) -> None:
-    (old,) = trusted(secrets)
+    (old,) = authorities_in(secrets)
     at = 0
     while True:
         folder = tmp_path / f"cut-{at}"
@@ -107,13 +107,13 @@ def test_an_authority_is_replaced_though_the_rotation_is_cut_off_anywhere(
         # The next run reads a pair that fits, and machines that have only the old certificate stay trusted.
         store = SecretStore.open(folder)
         assert FarmAuthority(store, NOW).current_only()
-        ended = trusted(folder)[0] != old and not store.has("tls/next/ca.pem")
-        assert ended or old in trusted(folder)
+        ended = authorities_in(folder)[0] != old and not store.has("tls/next/ca.pem")
+        assert ended or old in authorities_in(folder)
         rotate(folder, "authority", "begin")
-        assert ended or old in trusted(folder)
+        assert ended or old in authorities_in(folder)
         rotate(folder, "authority", "switch", "finish")
-        assert FarmAuthority(store, NOW).current_only() and len(trusted(folder)) == 1
-        assert trusted(folder) != [old] and not list((folder / "tls/next").iterdir())
+        assert FarmAuthority(store, NOW).current_only() and len(authorities_in(folder)) == 1
+        assert authorities_in(folder) != [old] and not list((folder / "tls/next").iterdir())
         if not cut:
             break
         at += 1
