@@ -106,11 +106,11 @@ def test_the_time_for_memory_follows_from_the_minutes_and_from_what_one_takes(ch
 
 def test_one_alone_has_all_that_is_left_and_three_share_it(checks, monkeypatch) -> None:
     three = _memory(checks, monkeypatch)
-    assert checks.allowed(three[2:], 580) == 580
-    assert checks.allowed(three, checks.LEAST_S - 1) == 0
+    assert checks.limit_for(three[2:], 580) == 580
+    assert checks.limit_for(three, checks.LEAST_S - 1) == 0
     left, given = 3000.0, []
     for first in range(3):
-        given.append(checks.allowed(three[first:], left))
+        given.append(checks.limit_for(three[first:], left))
         left -= given[-1]
     assert left == pytest.approx(0)
     assert given[0] < given[1] < given[2]
