@@ -1,4 +1,4 @@
-"""The Brain: turns an utterance into tool calls and emits the events of the answer, over any transport."""
+"""Answers turns of conversations: maps utterances to tool calls and emits events, over any transport."""
 
 from __future__ import annotations
 
@@ -64,12 +64,15 @@ class Brain:
         follow: bool = False,
         request_id: str | None = None,
     ) -> None:
-        """Answers an utterance: emits `TurnBegan` first, `Done` last, each when it is logged.
+        """Answers an utterance: emits `TurnBegan` first and, unless cancelled, `Done` last.
+
+        Events are buffered before the database (see TurnLog); `Done` is emitted after the last flush.
 
         With `follow`, the render of the answer is watched to its end. Failures are emitted as `Failure`; only
         an unknown session raises, before the first event. Cancelling this coroutine cancels the answer.
         """
         turn = await self.sessions.begin_turn(conversation, utterance, request_id)
+        # The persona of the stored session: the caller's copy may be older.
         conversation = replace(conversation, persona_id=turn.persona_id)
         log = TurnLog(self.sessions, turn, emit)
         done = Done(session_id=turn.session_id, turn=turn.number)
@@ -96,23 +99,23 @@ class Brain:
         self, conversation: Conversation, turn: OpenTurn, utterance: str, follow: bool, log: TurnLog
     ) -> None:
         await log.emit(TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id()))
-        found = self.grammar.understand(utterance)
+        parsed = self.grammar.understand(utterance)
         caller = ToolCaller(self.toolset, self._services, conversation, turn)
-        if isinstance(found, Understanding):
-            await self._answer_by_grammar(caller, found, log.emit)
+        if isinstance(parsed, Understanding):
+            await self._answer_by_grammar(caller, parsed, log.emit)
         elif self._model is not None:
-            await self._answer_by_model(self._model, caller, conversation, turn, utterance, found, log)
+            await self._answer_by_model(self._model, caller, conversation, turn, utterance, parsed, log)
         else:
-            await log.emit(not_understood(found))
+            await log.emit(not_understood(parsed))
         if follow and log.result.render_id is not None and log.result.render_active:
             await self._follow(log.result.render_id, log.result.tool, log.emit)
 
-    async def _answer_by_grammar(self, caller: ToolCaller, found: Understanding, emit: Emit) -> None:
-        await emit(Understood(intent=found.intent, tool=found.tool))
-        if found.tool is None:
-            await emit(Text(text=help_text(self.help_lines(), found.arguments.get("topic", ""))))
+    async def _answer_by_grammar(self, caller: ToolCaller, parsed: Understanding, emit: Emit) -> None:
+        await emit(Understood(intent=parsed.intent, tool=parsed.tool))
+        if parsed.tool is None:
+            await emit(Text(text=help_text(self.help_lines(), parsed.arguments.get("topic", ""))))
             return
-        call = prepare_call(self.toolset, found.tool, found.arguments)
+        call = prepare_call(self.toolset, parsed.tool, parsed.arguments)
         outcome = await caller.run(call, emit)
         await emit(outcome.text)
 
@@ -123,7 +126,7 @@ class Brain:
         conversation: Conversation,
         turn: OpenTurn,
         utterance: str,
-        found: NotUnderstood,
+        parsed: NotUnderstood,
         log: TurnLog,
     ) -> None:
         """Has the model answer; when it fails, emits one sentence about that and the grammar's answer."""
@@ -139,7 +142,7 @@ class Brain:
             had_content = log.result.has_content
             await log.emit(model_failed(error))
             if not had_content:
-                await log.emit(not_understood(found))
+                await log.emit(not_understood(parsed))
 
     async def _follow(self, render_id: str, tool: str | None, emit: Emit) -> None:
         """Emits the progress of a render until its end, then how it ended."""
@@ -150,7 +153,7 @@ class Brain:
             blocks = RenderLine.of(view, self._services.out_dir).presentation()
             await emit(Text(text=as_text(blocks), blocks=blocks))
         elif view.state == RenderState.CANCELLED and tool == "cancel_render":
-            await emit(Text(text=f"“{view.title}” is cancelled. Nothing partial is left."))
+            await emit(Text(text=f"“{view.title}” is cancelled. No partial files remain."))
         elif view.error is not None:
             await emit(Failure(code=view.error.code, message=view.error.message, hint=view.error.hint))
         else:

@@ -96,7 +96,7 @@ def chat_router(brain: Brain, watch: RenderWatch, runner: TurnRunner, experts: R
         """
         state = await brain.sessions.turn(principal, session_id, number)
         seen = last_event_id(request)
-        if seen and state.finished_at is not None and await runner.is_last(session_id, number, seen):
+        if seen and state.finished_at is not None and await runner.no_events_after(session_id, number, seen):
             return Response(status_code=204)
         return sse_response(runner.follow(principal, session_id, number, seen or 0))
 

@@ -41,10 +41,10 @@ class Status(BaseModel):
         description="whether a language model answers what the fixed sentences do not"
     )
     tools: int
-    conversations: int = Field(description="of the asker, at most 100 are counted")
+    conversations: int = Field(description="of the caller, at most 100 are counted")
     memories: int
     memory: Literal["meaning", "words"] = Field(description="how memories are found")
-    snapshots: Sequence[str] = Field(description="names of the asker's own, the newest first")
+    snapshots: Sequence[str] = Field(description="names of the caller's own, the newest first")
     videos: Sequence[Underway] = Field(description="that are not done yet, the newest first")
 
 

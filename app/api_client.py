@@ -63,7 +63,9 @@ class ApiClient(ABC):
         except httpx.DecodingError as error:
             # The server has answered, in a form that cannot be read.
             raise (
-                self._strange("something unreadable") if method == "GET" else self._outcome_unknown(error)
+                self._unexpected_response("something unreadable")
+                if method == "GET"
+                else self._outcome_unknown(error)
             ) from error
         except httpx.TransportError as error:
             if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -80,20 +82,20 @@ class ApiClient(ABC):
         try:
             problem = Problem.model_validate_json(answer.content)
         except ValidationError as error:
-            raise self._strange(answer.status_code) from error
+            raise self._unexpected_response(answer.status_code) from error
         raise self._refusal(problem, answer)
 
     def _content(self, answer: httpx.Response) -> Any:
         try:
             return answer.json() if answer.content else None
         except (ValueError, RecursionError) as error:
-            raise self._strange(answer.status_code) from error
+            raise self._unexpected_response(answer.status_code) from error
 
     def _refusal(self, problem: Problem, answer: httpx.Response) -> SoundstageError:
         return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
 
     @abstractmethod
-    def _strange(self, answered: object) -> Upstream:
+    def _unexpected_response(self, answered: object) -> Upstream:
         """Returns the error for an answer that none of our servers gives."""
 
     @abstractmethod

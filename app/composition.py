@@ -17,7 +17,7 @@ from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
 from agent.brain import Brain
 from agent.experts import ConfiguredModels, ConsulExperts, Router
-from agent.forgetting.service import Forgetting
+from agent.forgetting.service import Redactor
 from agent.live.service import LiveSessions
 from agent.memory.service import MemoryService
 from agent.model import ModelAnswers, TurnLimits
@@ -27,15 +27,15 @@ from agent.snapshots.service import SnapshotService
 from agent.tools import ALL_TOOLS, Toolset
 from agent.tools.code_runner import LONGEST_S
 from agent.tools.services import ToolServices
-from agent.tools.wrappers import Guards, standard_toolset
+from agent.tools.wrappers import WrapperServices, standard_toolset
 from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
 from agent.understanding import Grammar
 from agent.vision import ImageDescriptionService
-from agent.vision.model_describer import seeing_model
+from agent.vision.model_describer import vision_model
 from agent.writing.model_author import ModelAuthor
 from agent.writing.scenes import Author
-from app.farm_choice import Farm, choose_farm, operator_client, voice_lane, voice_program
+from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
 from app.migrating import migrate
 from app.server.state_folders import secure_state_folders
@@ -55,7 +55,7 @@ from studio.wiring import Studio, build_studio
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything one process needs. Making it opens no connection and starts nothing."""
+    """The services of one process. Constructing them opens no connection and starts no task."""
 
     settings: Settings
     database: Database
@@ -76,7 +76,7 @@ class Services:
     memory: MemoryService
     snapshots: SnapshotService
     tool_services: ToolServices
-    voice_lane: Scheduler
+    speech_scheduler: Scheduler
 
     @property
     def own_personas(self) -> Path:
@@ -85,7 +85,9 @@ class Services:
 
 
 def build(settings: Settings) -> Services:
-    """All services of an installation, wired to each other."""
+    """Constructs all services of an installation. Creates the state folders, makes them private, and writes
+    the session secret; opens no connection and starts no task.
+    """
     secure_state_folders(settings)
     database = Database(settings.database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
     blobs = BlobStore.open(
@@ -101,7 +103,7 @@ def build(settings: Settings) -> Services:
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
     audit = AuditLog(database, HeadFile(settings.state_dir))
-    lane = voice_lane(settings, blobs, farm)
+    speech = speech_scheduler(settings, blobs, farm)
     studio = build_studio(
         settings,
         database,
@@ -111,8 +113,8 @@ def build(settings: Settings) -> Services:
         farm.times,
         audit,
         worker_version=worker_version(),
-        voices=lane,
-        voice_program=voice_program(settings, lane),
+        voices=speech,
+        speech_worker_binary=speech_worker_binary(settings, speech),
     )
     watch = RenderWatch(studio.renders, events)
     listeners = own_listeners(settings)
@@ -126,11 +128,13 @@ def build(settings: Settings) -> Services:
     approvals = ApprovalService(
         database, events, audit, lifetime=timedelta(hours=settings.policy.approval_hours)
     )
-    guards = Guards(database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute)
-    toolset = standard_toolset(ALL_TOOLS, guards)
+    wrapper_services = WrapperServices(
+        database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute
+    )
+    toolset = standard_toolset(ALL_TOOLS, wrapper_services)
     sessions = SessionService(database, events, audit)
-    forgetting = Forgetting(sessions, approvals, events, audit)
-    memory = MemoryService(database, settings.state_dir / "memory", redact=forgetting.forget)
+    redactor = Redactor(sessions, approvals, events, audit)
+    memory = MemoryService(database, settings.state_dir / "memory", redact=redactor.redact)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     tool_services = tool_services_of(
         studio, settings, memory, snapshots, scheduler, blobs, audit, author_of(settings, experts)
@@ -145,7 +149,9 @@ def build(settings: Settings) -> Services:
         metrics=Metrics(),
         policy=policy,
         audit=audit,
-        decisions=ApprovalDecisions(approvals, policy.decider, toolset, tool_services, asker_of(policy)),
+        decisions=ApprovalDecisions(
+            approvals, policy.decider, toolset, tool_services, requester_lookup(policy)
+        ),
         farm=farm,
         scheduler=scheduler,
         studio=studio,
@@ -154,7 +160,7 @@ def build(settings: Settings) -> Services:
         experts=experts,
         turns=turns,
         live=LiveSessions(database, events, sessions, turns, studio.library, studio.speech),
-        voice_lane=lane,
+        speech_scheduler=speech,
         memory=memory,
         snapshots=snapshots,
         tool_services=tool_services,
@@ -169,7 +175,7 @@ def build_brain(
     watch: RenderWatch,
     experts: Router,
 ) -> Brain:
-    """The agent; with a model behind it where the settings name one, or a Consul in which one may appear."""
+    """Constructs the agent, with a language model where `may_have_model`."""
     grammar = Grammar.load()
     return Brain(
         grammar=grammar,
@@ -178,17 +184,17 @@ def build_brain(
         services=tool_services,
         watch=watch,
         model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
-        if asks_models(settings)
+        if may_have_model(settings)
         else None,
     )
 
 
 def author_of(settings: Settings, experts: Router) -> Author | None:
     """Returns the author of scripts, within the same limits as an answer."""
-    return ModelAuthor(experts, turn_limits(settings)) if asks_models(settings) else None
+    return ModelAuthor(experts, turn_limits(settings)) if may_have_model(settings) else None
 
 
-def asks_models(settings: Settings) -> bool:
+def may_have_model(settings: Settings) -> bool:
     """Returns whether a language model is set, or a Consul in which one may appear."""
     named = any(one.base_url is not None for one in (settings.llm.local, settings.llm.cloud))
     return (settings.llm.prefer != "none" and named) or settings.experts.consul_url is not None
@@ -199,7 +205,7 @@ def turn_limits(settings: Settings) -> TurnLimits:
     return TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
 
 
-def asker_of(policy: Policy) -> FindRequester:
+def requester_lookup(policy: Policy) -> FindRequester:
     """Returns a lookup of the principal who requested an approval, with the rights of now."""
 
     async def find_requester(row: Approval) -> Principal | None:
@@ -229,8 +235,8 @@ def tool_services_of(
     return ToolServices(
         renders=studio.renders,
         assets=studio.assets,
-        personas=studio.library,
-        persona_maker=studio.personas,
+        persona_library=studio.library,
+        persona_service=studio.personas,
         people=studio.people,
         projects=studio.projects,
         versions=studio.versions,
@@ -244,7 +250,7 @@ def tool_services_of(
         machines=partial(machines_api, settings),
         sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
         image_descriptions=ImageDescriptionService(
-            scheduler, blobs, seeing_model(settings.llm, own_listeners(settings))
+            scheduler, blobs, vision_model(settings.llm, own_listeners(settings))
         ),
         cluster=partial(operator_client, settings),
         audit=audit,
@@ -252,16 +258,16 @@ def tool_services_of(
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Services]:
-    """Services over a database that is up to date, for commands that make no videos."""
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Builds the services and opens the database; without background workers."""
     services = build(settings)
-    async with ready(services):
+    async with run_database(services):
         yield services
 
 
 @asynccontextmanager
-async def ready(services: Services) -> AsyncIterator[None]:
-    """The database is up to date; at the end all that was noted is written and every connection closed."""
+async def run_database(services: Services) -> AsyncIterator[None]:
+    """Migrates the database and starts the audit log; at the end flushes it and closes every connection."""
     try:
         await migrate(services.database, services.settings.state_dir)
         await services.audit.start()
@@ -274,21 +280,24 @@ async def ready(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def working(services: Services, *, drive: bool = True, serving: bool = False) -> AsyncIterator[None]:
-    """The worker can be used meanwhile. With `drive`, renders are made: by this process, or by another one
-    that holds the dispatcher's lock. `serving` says that workers elsewhere can call this process.
+async def run_background_workers(
+    services: Services, *, dispatch: bool = True, serving: bool = False
+) -> AsyncIterator[None]:
+    """Runs the scheduler, and with `dispatch` the dispatcher: this process, or another one that holds the
+    dispatcher's lock, makes renders. `serving`: this process is the server, which workers of a farm call; it
+    runs the other background workers too.
     """
-    if services.farm.transfer is None:
+    if services.farm.is_local:
         await services.scheduler.start()
     elif not serving:
-        # Workers call the server, so it is the one that drives.
-        drive = False
+        # Workers of a farm call the server, so the server dispatches.
+        dispatch = False
         await services.farm.check_server()
-    if drive:
+    if dispatch:
         await services.studio.dispatcher.start()
     if serving:
-        if services.voice_lane is not services.scheduler:
-            await services.voice_lane.start()
+        if services.speech_scheduler is not services.scheduler:
+            await services.speech_scheduler.start()
         await services.studio.prober.worker.start()
         await services.studio.uploads.worker.start()
         await services.studio.persona_watch.start()
@@ -297,8 +306,8 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
         yield
     finally:
         await services.live.close()
-        if services.voice_lane is not services.scheduler:
-            await services.voice_lane.close()
+        if services.speech_scheduler is not services.scheduler:
+            await services.speech_scheduler.close()
         await services.decisions.close()
         await services.studio.persona_watch.close()
         await services.studio.uploads.worker.close()

@@ -37,8 +37,13 @@ class Farm:
     transfer: TransferService | None = None
     control_url: str = ""
 
+    @property
+    def is_local(self) -> bool:
+        """Returns whether workers run on this machine, without a farm."""
+        return self.transfer is None
+
     async def check_server(self) -> None:
-        """A process that is not the server needs one when workers are elsewhere: they call it."""
+        """Raises Unavailable when no server answers: workers of a farm call it."""
         if self.transfer is None:
             return
         with http_errors(self._no_server):
@@ -139,11 +144,11 @@ def control_url_of(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def voice_lane(settings: Settings, blobs: BlobStore, farm: Farm) -> Scheduler:
-    """Return the scheduler of voices, beside the one of videos: a video may take all workers for minutes, and
-    nobody waits that long for an answer in a conversation.
+def speech_scheduler(settings: Settings, blobs: BlobStore, farm: Farm) -> Scheduler:
+    """Returns the scheduler of speech in conversations, apart from that of videos: a video may take all
+    workers for minutes.
 
-    Worker processes on this machine; where there is no worker program and a farm has some, the farm.
+    It runs workers on this machine; without the worker's program here, it is that of the farm.
     """
     options = local_options(settings)
     if farm.transfer is not None and shutil.which(options.command[0]) is None:
@@ -152,6 +157,6 @@ def voice_lane(settings: Settings, blobs: BlobStore, farm: Farm) -> Scheduler:
     return LocalScheduler(blobs, replace(options, work_dir=work_dir, concurrency=VOICE_WORKERS, niceness=0))
 
 
-def voice_program(settings: Settings, lane: Scheduler) -> str | None:
-    """Return the program that must be on this machine for it; None where the farm has it."""
-    return local_options(settings).command[0] if isinstance(lane, LocalScheduler) else None
+def speech_worker_binary(settings: Settings, speech_scheduler: Scheduler) -> str | None:
+    """Returns the program that must be on this machine for speech; None where the farm has it."""
+    return local_options(settings).command[0] if isinstance(speech_scheduler, LocalScheduler) else None

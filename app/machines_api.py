@@ -17,7 +17,7 @@ import httpx
 from app.api_client import ApiClient, Problem
 from app.local_access import read_local_access
 from policy import Principal
-from policy.acting_for import HEADER, PERMISSION, ActingFor
+from policy.acting_for import DELEGATION_HEADER, DELEGATION_PERMISSION, ActingFor
 from soundstage.backoff import Backoff
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http import open_client, tls_context
@@ -38,12 +38,12 @@ RETRIES = Backoff(first_s=0.25, longest_s=30.0, jitter=(0.5, 1.0))
 
 
 class MachinesApi(ApiClient):
-    """One connection to the provisioning API, with the person for whom it acts."""
+    """Sends requests to the provisioning API, on behalf of `delegated_for` where that is set."""
 
-    def __init__(self, client: httpx.AsyncClient, person: ActingFor | None = None) -> None:
+    def __init__(self, client: httpx.AsyncClient, delegated_for: ActingFor | None = None) -> None:
         super().__init__(client)
         self._url = str(client.base_url)
-        self._person = person
+        self._delegated_for = delegated_for
 
     async def page(self, path: str, **params: Any) -> Page[Any]:
         """Returns one page of a list, with total and the cursor of the next one."""
@@ -62,12 +62,12 @@ class MachinesApi(ApiClient):
         return await super().post(path, {} if body is None else body, **params)
 
     async def events(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """Server-sent events until the stream ends. A line that broke is taken up after the last event."""
-        last, in_vain = "", 0
+        """Yields server-sent events until the stream ends. Reconnects with Last-Event-ID."""
+        last, failed_attempts = "", 0
         while True:
-            if in_vain:
-                await asyncio.sleep(RETRIES.delay_s(in_vain))
-            in_vain += 1
+            if failed_attempts:
+                await asyncio.sleep(RETRIES.delay_s(failed_attempts))
+            failed_attempts += 1
             headers = {"Last-Event-ID": last} if last else {}
             try:
                 async with self._client.stream("GET", path, headers=headers, timeout=None) as answer:
@@ -76,7 +76,7 @@ class MachinesApi(ApiClient):
                     await self._check(answer)
                     async with aclosing(stream_events(answer.aiter_bytes())) as found:
                         async for event in found:
-                            last, in_vain = event.id or last, 0
+                            last, failed_attempts = event.id or last, 0
                             yield json.loads(event.data)
                 # The stream ended by itself: asking once more says 204 when it is really over.
             except httpx.TransportError as error:
@@ -85,7 +85,7 @@ class MachinesApi(ApiClient):
 
     @asynccontextmanager
     async def stream(self, path: str, seen: int | None) -> AsyncIterator[httpx.Response]:
-        """An open answer with server-sent events after the id `seen`, or 204 when all is told."""
+        """Opens the server-sent events after the id `seen`; status 204 when no more events will come."""
         headers = {"traceparent": traceparent(), "Accept-Encoding": "identity"}
         if seen is not None:
             headers["Last-Event-ID"] = str(seen)
@@ -97,31 +97,33 @@ class MachinesApi(ApiClient):
             raise self._unreachable(error) from error
 
     async def require_delegation(self) -> None:
-        """Raises Forbidden (`machines.key_cannot_represent`) when the key may not name the person."""
-        headers = {} if self._person is None else {HEADER: self._person.header()}
+        """Raises Forbidden (`machines.key_cannot_represent`) when the key may not act for others. The server
+        checks the agent's key by it when it starts.
+        """
+        headers = {} if self._delegated_for is None else {DELEGATION_HEADER: self._delegated_for.header()}
         await self._send("GET", "/api/machines", headers=headers, params={"limit": 1})
 
     async def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> httpx.Response:
-        # What changes nothing is not written down either.
-        if self._person is not None and method != "GET":
-            headers = {**(headers or {}), HEADER: self._person.header()}
+        # GET requests are not audited, so they carry no delegation header.
+        if self._delegated_for is not None and method != "GET":
+            headers = {**(headers or {}), DELEGATION_HEADER: self._delegated_for.header()}
         return await super()._send(method, path, headers=headers, **more)
 
     def _refusal(self, problem: Problem, answer: httpx.Response) -> SoundstageError:
-        acts_for_person = HEADER in answer.request.headers
-        if acts_for_person and problem.code == "policy.forbidden" and PERMISSION in problem.detail:
+        acts_for_person = DELEGATION_HEADER in answer.request.headers
+        if acts_for_person and problem.code == "policy.forbidden" and DELEGATION_PERMISSION in problem.detail:
             return Forbidden(
                 "machines.key_cannot_represent",
                 "The key for the provisioning API may not say for whom it acts: nobody can change machines "
                 "with it.",
                 f"{KEY_SETTING} needs a key with the role admin; scopes may narrow it to machine:*, run:* "
-                f"and {PERMISSION}.",
+                f"and {DELEGATION_PERMISSION}.",
             )
         return super()._refusal(problem, answer)
 
-    def _strange(self, answered: object) -> Upstream:
+    def _unexpected_response(self, answered: object) -> Upstream:
         return Upstream(
             "machines.strange_answer",
             f"What answers there answered {answered} and is not the provisioning API.",
@@ -153,17 +155,17 @@ class MachinesApi(ApiClient):
 
 @asynccontextmanager
 async def machines_api(settings: Settings, acting_for: Principal | None = None) -> AsyncIterator[MachinesApi]:
-    """With the key of `provisioning.api_key_file`, or with the local key where the server of this state
-    folder runs; for the person named.
+    """Opens a client with the key of `provisioning.api_key_file`, or with the local key where the server of
+    this state folder runs; on behalf of `acting_for`.
     """
-    url, key = _access(settings)
+    url, key = _endpoint_and_key(settings)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    tls = _trusted(settings, url)
+    tls = _tls_verify(settings, url)
     async with open_client(url, headers=headers, timeout=TIMEOUT_S, tls=tls) as client:
         yield MachinesApi(client, None if acting_for is None else ActingFor.of(acting_for))
 
 
-def _access(settings: Settings) -> tuple[str, str | None]:
+def _endpoint_and_key(settings: Settings) -> tuple[str, str | None]:
     """Return URL and key. The local key goes only to the server that has written where it listens."""
     chosen = settings.provisioning
     if chosen.api_key_file is not None:
@@ -201,10 +203,10 @@ def _is_of_this_machine(host: str) -> bool:
         return False
 
 
-def _trusted(settings: Settings, url: str) -> ssl.SSLContext | bool:
-    """Return whom to trust: the authority that is named and no other; True is what the system trusts.
+def _tls_verify(settings: Settings, url: str) -> ssl.SSLContext | bool:
+    """Returns the TLS context that trusts the configured CA and no other; True for the system's CAs.
 
-    Raises Invalid for an authority that nothing would be checked against.
+    Raises Invalid for a CA that would verify nothing.
     """
     path = settings.provisioning.api_ca_file
     if path is None:

@@ -20,7 +20,7 @@ from app.provisioning import ProvisioningProcess, build_process
 from app.server.listening import provisioning_sockets, proxy_options
 from app.server.slow_clients import ImpatientProtocol
 from app.server.state_folders import log_repaired, secure_state_folders
-from app.server.supervisor import REQUESTS_GRACE_S, stop_with_supervisor
+from app.server.supervisor import REQUESTS_GRACE_S, exit_on_stdin_eof
 from app.server.tls_port import TlsPort
 from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.errors import SoundstageError
@@ -67,7 +67,7 @@ async def serve(
     folder = settings.state_dir.absolute() / "provisioning" / "tls"
     names = _names(settings.provisioning, tls)
     tls_port = TlsPort(_config(app, settings), ServerCertificate(process.services.tls, folder), lambda: names)
-    watcher = None if alone else asyncio.create_task(stop_with_supervisor(plain_server, tls_port.server))
+    watcher = None if alone else asyncio.create_task(exit_on_stdin_eof(plain_server, tls_port.server))
     try:
         await asyncio.gather(plain_server.serve(sockets=[plain]), tls_port.serve(plain_server, tls))
     finally:

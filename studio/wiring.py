@@ -101,10 +101,11 @@ def build_studio(
     *,
     worker_version: str,
     voices: Scheduler | None = None,
-    voice_program: str | None = None,
+    speech_worker_binary: str | None = None,
 ) -> Studio:
     """`worker_version` is that of `avatar.version`: another worker draws other frames, so it keys the
-    segments. `voices` makes voices at once, with `voice_program` where that must be on this machine.
+    segments. `voices` is the scheduler of
+    speech; it runs `speech_worker_binary` on this machine, or workers of the farm where that is None.
     """
     out_dir = settings.out_dir.absolute()
     library = persona_library(settings)
@@ -131,7 +132,7 @@ def build_studio(
         audit=audit,
         times=times,
     )
-    speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
+    speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(
         db,
@@ -140,7 +141,9 @@ def build_studio(
         added=prober.worker.wake,
         removed=renditions.forget,
     )
-    pictures = PersonaPictures(db, blobs, library, admission, thumbnails, voices or scheduler, voice_program)
+    pictures = PersonaPictures(
+        db, blobs, library, admission, thumbnails, voices or scheduler, speech_worker_binary
+    )
     fetcher = FileFetcher(assets, download_destinations(settings), settings.downloads.timeout_s)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(

@@ -6,7 +6,7 @@ from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 
 
 class ApprovalRequired(SoundstageError):
-    """Nothing has happened yet: people have to agree first."""
+    """Says that nothing has happened yet: people have to agree first."""
 
     approval_id: str = ""
 
@@ -34,9 +34,9 @@ def no_approval(approval_id: str) -> NotFound:
     )
 
 
-def already(state: str, who: str) -> Conflict:
-    """Returns the error for an approval that has ended."""
-    by = f" by {who}" if who else ""
+def already_decided(state: str, voters: str) -> Conflict:
+    """Returns the error for an approval that is decided, runs or has ended."""
+    by = f" by {voters}" if voters else ""
     return Conflict(
         "approval.decided", f"This approval is {state} already{by}.", "Ask again if it is still wanted."
     )

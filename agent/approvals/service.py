@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.approvals.errors import already, already_voted, no_approval, own_question, plan_changed
+from agent.approvals.errors import already_decided, already_voted, no_approval, own_question, plan_changed
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
@@ -102,7 +102,7 @@ class ApprovalService:
                 expires_at=now + self._lifetime,
             )
             await approvals.add(row)
-            shown = {} if call.tool.private else {"plan": row.plan}
+            shown = {} if call.tool.redactable else {"plan": row.plan}
             await self._record(session, row, "approval.requested", requester.name, shown)
             return await self._out(session, row)
 
@@ -181,7 +181,7 @@ class ApprovalService:
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
 
-    async def forget(self, session: AsyncSession, redaction: Redaction) -> int:
+    async def redact(self, session: AsyncSession, redaction: Redaction) -> int:
         """Redacts the approvals of an owner in the caller's transaction, and returns how many matched.
         A pending one is void: its plan could not be read any more.
         """
@@ -303,7 +303,7 @@ def _refusal(
 ) -> SoundstageError | None:
     """Returns why this person cannot vote on it now."""
     if row.state != ApprovalState.PENDING:
-        return already(row.state, " and ".join(vote.name for vote in votes))
+        return already_decided(row.state, " and ".join(vote.name for vote in votes))
     # A key and every login of it are one: whoever holds a key can log in with it, programs too. Without a key
     # there is the user of this machine alone, who owns the database and is asked so that they look.
     if agrees and person_of(principal) != THIS_MACHINE and principal.id == row.requester_id:

@@ -20,7 +20,7 @@ from policy.audit.words import FORGOTTEN
 from soundstage.events import Event, EventStore
 
 
-class Forgetting:
+class Redactor:
     """Redacts conversations, their events, snapshots, approvals, and the texts beside the audit log.
 
     Videos, scripts and projects stay as they are: they are no memories.
@@ -34,10 +34,10 @@ class Forgetting:
         self._events = events
         self._audit = audit
 
-    async def forget(self, session: AsyncSession, redaction: Redaction) -> None:
+    async def redact(self, session: AsyncSession, redaction: Redaction) -> None:
         """Redacts everything of one owner. Texts of others stay."""
-        await self._approvals.forget(session, redaction)
-        self._sessions.forget(redaction)
+        await self._approvals.redact(session, redaction)
+        self._sessions.redact(redaction)
         found = await self._turns(session, redaction)
         redacted = [row for row in found if is_source(row, redaction) or redaction.matches(row.utterance)]
         titles = {title_of(row.utterance) for row in redacted}

@@ -1,4 +1,4 @@
-"""Calls that take longer than a client should wait: the asker gets a ticket, and they go on; for McpCalls.
+"""Calls that take longer than a client should wait: the caller gets a ticket, and they go on; for McpCalls.
 
 Nothing of it is written down: a ticket ends with the process. The audit record knows how each call ended.
 """
@@ -36,7 +36,7 @@ class CallLimits:
 
 @dataclass(slots=True, eq=False)
 class RunningCall:
-    """A call of one asker. Its task ends with a result, or cancelled, and with no other error."""
+    """A call of one caller. Its task ends with a result, or cancelled, and with no other error."""
 
     id: str
     owner: str
@@ -91,7 +91,7 @@ class RunningCalls:
         await asyncio.wait([running.task], timeout=self._limits.wait_s)
 
     def find(self, owner: str, call_id: str) -> RunningCall:
-        """The asker's own. Raises `mcp.no_such_call` for those of others as for those that never were."""
+        """The caller's own. Raises `mcp.no_such_call` for those of others as for those that never were."""
         found = self._calls.get(call_id)
         if found is None or found.owner != owner:
             raise NotFound(
@@ -140,7 +140,7 @@ class RunningCalls:
             )
 
     def _ended(self, running: RunningCall) -> None:
-        """Its result is kept for a while; of an asker's results the latest ones."""
+        """Its result is kept for a while; of a caller's results the latest ones."""
         if running.id not in self._calls:
             return
         loop = asyncio.get_running_loop()

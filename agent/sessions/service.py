@@ -186,8 +186,8 @@ class SessionService:
                 await self._audit.record(session, entry)
         if lost:
             await self._close_lost_turns(begun.session_id)
-        asker = conversation.principal
-        self._running[begun.session_id, begun.number] = _Running(asker.tenant, asker.id)
+        requester = conversation.principal
+        self._running[begun.session_id, begun.number] = _Running(requester.tenant, requester.id)
         return begun
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
@@ -223,7 +223,7 @@ class SessionService:
         finally:
             self._running.pop((turn.session_id, turn.number), None)
 
-    def forget(self, redaction: Redaction) -> None:
+    def redact(self, redaction: Redaction) -> None:
         """Redacts running turns of the owner as well: their next events are stored without these texts."""
         for running in self._running.values():
             if (running.tenant, running.principal_id) == (redaction.tenant, redaction.subject):

@@ -108,10 +108,10 @@ async def _requesting_trace(context: ToolContext, render_id: str) -> str | None:
 
 def _without_words(context: ToolContext, lines: list[AuditLineOut]) -> tuple[AuditLineOut, ...]:
     """What others have said stays in the log, where it can be forgotten."""
-    asker = context.principal.id
+    requester = context.principal.id
     return tuple(
         line.model_copy(update={"data": {**line.data, "text": _NOT_SHOWN}})
-        if line.kind == UTTERANCE and line.data.get("principal") != asker
+        if line.kind == UTTERANCE and line.data.get("principal") != requester
         else line
         for line in lines
     )

@@ -100,7 +100,7 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
             ask=(Ask("everything", (True,), 1, "all that is remembered about this person would be gone"),),
         ),
     },
-    private=("text", "about"),
+    redactable=("text", "about"),
     reveals=True,
     undo="what was remembered can be forgotten; what was forgotten is gone, and can only be told again",
     plan=_plan,

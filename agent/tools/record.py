@@ -56,13 +56,13 @@ class ToolContext:
     last_project_id: str | None = None
     """What this conversation was about last; without a render, the project was spoken of after any video."""
     local_files: bool = False
-    """Whether paths in arguments mean files of the asker: only at this machine's prompt."""
+    """Whether paths in arguments mean files of the caller: only at this machine's prompt."""
     dry_run: bool = False
     """Whether only the plan is wanted."""
     decision: Decision | None = None
     """What the policy says of this call; set by the wrapper that asks it."""
-    unwritten: list[AuditEntry] = field(default_factory=list)
-    """Lines of a call that only reads: written with the line about its end, in one transaction."""
+    pending_entries: list[AuditEntry] = field(default_factory=list)
+    """Audit entries of a call that only reads: written with the record of its end, in one transaction."""
     plans: list[Plan] = field(default_factory=list)
     """What was planned for this very call, before people were asked or their yes was used."""
     approval_id: str | None = None
@@ -120,9 +120,9 @@ class Tool(Generic[Request, Result]):
     run: Callable[[ToolContext, Request], Awaitable[Result]]
     plan: Callable[[ToolContext, Request], Awaitable[Plan]] | None = None
     """Says what a call would change, and changes nothing; what people approve. None: the arguments say it."""
-    private: frozenset[str] = frozenset()
-    """Arguments whose words can be forgotten: what cannot forget, as the audit log, gets their hash alone."""
-    longest_s: float = LONGEST_S
+    redactable: frozenset[str] = frozenset()
+    """Arguments whose text a user may have redacted: what cannot, as the audit log, gets a hash."""
+    timeout_s: float = LONGEST_S
     """After so long a call is ended: what it asks of others may hang."""
     reveals: bool = False
     """Whether what it reads is not for every ear (memories, logs, pictures, the audit log): where words of
@@ -172,8 +172,8 @@ def tool(
     *,
     undo: str = "",
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
-    private: Iterable[str] = (),
-    longest_s: float = LONGEST_S,
+    redactable: Iterable[str] = (),
+    timeout_s: float = LONGEST_S,
     reveals: bool = False,
     sends: Callable[[ToolServices, Any], bool] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
@@ -196,8 +196,8 @@ def tool(
             result=hints["return"],
             run=function,
             plan=plan,
-            private=frozenset(private),
-            longest_s=longest_s,
+            redactable=frozenset(redactable),
+            timeout_s=timeout_s,
             reveals=reveals,
             sends=sends,
         )

@@ -29,8 +29,8 @@ from studio.scenes.service import SceneService
 class ToolServices:
     renders: RenderService
     assets: AssetService
-    personas: PersonaLibrary
-    persona_maker: PersonaService
+    persona_library: PersonaLibrary
+    persona_service: PersonaService
     people: PeopleService
     projects: ProjectService
     versions: VersionService

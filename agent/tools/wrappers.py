@@ -1,6 +1,6 @@
-"""Wraps every tool call: audit, rate limit, policy, dry run, approval and debugging.
+"""Wraps every tool call. Outermost first: tenant, audit, rate limit, policy, dry run, approval, log, timeout.
 
-They are wrappers and never branches inside tools; `standard_toolset` joins them in their order.
+They are wrappers (middleware) and never branches inside tools; `standard_toolset` composes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from agent.approvals.errors import ApprovalRequired, already, approval_required
+from agent.approvals.errors import ApprovalRequired, already_decided, approval_required
 from agent.approvals.service import ApprovalService, hash_arguments
 from agent.approvals.states import ApprovalState
 from agent.presentation import Blocks, page
@@ -29,7 +29,7 @@ from soundstage.telemetry.masking import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Guards:
+class WrapperServices:
     """The services of the wrappers; created by the composition root."""
 
     database: Database
@@ -55,18 +55,18 @@ class PlannedResult(ToolResult):
         )
 
 
-class AuditedToolset(WrappedToolset):
-    """The last line of each call, and its event: who, what, a hash of the arguments, how it ended."""
+class AuditToolset(WrappedToolset):
+    """Records the end of each call and its event: who, what, a hash of the arguments, the outcome."""
 
-    def __init__(self, inner: Toolset, guards: Guards) -> None:
+    def __init__(self, inner: Toolset, services: WrapperServices) -> None:
         super().__init__(inner)
-        self._guards = guards
+        self._services = services
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         try:
             result = await self._inner.run(context, call)
-        except ApprovalRequired as waits:
-            await self._end(context, call, waits.code, {"approval": waits.approval_id})
+        except ApprovalRequired as pending:
+            await self._end(context, call, pending.code, {"approval": pending.approval_id})
             raise
         except SoundstageError as error:
             await self._end(context, call, error.code, {})
@@ -79,40 +79,38 @@ class AuditedToolset(WrappedToolset):
             raise
         data = result.model_dump(mode="json")
         effect = {name: value for name, value in data.items() if name.endswith("_id") and value}
-        # Shielded: it has happened, whether or not anybody still waits for the answer.
+        # Shielded: the call has happened, also when its caller was cancelled.
         await asyncio.shield(self._end(context, call, "ok", effect))
         return result
 
     async def _end(
         self, context: ToolContext, call: ToolCall, outcome: str, effect: Mapping[str, object]
     ) -> None:
-        """The line of the audit log and the event of the session, together."""
+        """Writes the audit record and the event of the session in one transaction."""
         data = {
             "tool": call.tool.name,
             "effect": call.act.effect,
             "principal": context.principal.id,
             "arguments_sha256": hash_arguments(call),
             "outcome": outcome,
-            **_dry(context, call),
+            **_dry_run_marker(context, call),
         }
-        guards = self._guards
-        async with guards.database.transaction() as session:
-            await guards.events.append(session, f"session:{context.session_id}", "tool.called", data)
+        services = self._services
+        async with services.database.transaction() as session:
+            await services.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
-            await guards.audit.record(session, *context.unwritten, entry)
+            await services.audit.record(session, *context.pending_entries, entry)
 
 
 class TenantToolset(WrappedToolset):
-    """Works for the caller's tenant also where no request brings the call: one that was agreed to, or that
-    of a client which holds its session open.
-    """
+    """Sets the tenant for calls outside a request: approved calls, and those of MCP sessions."""
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         with tenant_scope(context.principal.tenant):
             return await self._inner.run(context, call)
 
 
-class RateLimitedToolset(WrappedToolset):
+class RateLimitToolset(WrappedToolset):
     """Refuses more than so many calls per person and minute: a loop of a model must not flood the farm."""
 
     def __init__(self, inner: Toolset, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -136,45 +134,45 @@ class RateLimitedToolset(WrappedToolset):
                 headers={"Retry-After": str(wait_s)},
             )
         self._left[context.principal.id] = (left - 1, now)
-        self._forget(now)
+        self._evict_idle(now)
         return await self._inner.run(context, call)
 
-    def _forget(self, now: float) -> None:
-        """Drops entries of people who have not called for a minute: they have all calls left."""
+    def _evict_idle(self, now: float) -> None:
+        """Evicts buckets that are full again: of callers without a call for a minute."""
         if len(self._left) > 1000:
             self._left = {who: entry for who, entry in self._left.items() if now - entry[1] < 60}
 
 
-class DecidedToolset(WrappedToolset):
-    """Asks the policy about the call and its arguments and writes both down; a no goes no further."""
+class PolicyToolset(WrappedToolset):
+    """Has the policy decide on the call and its arguments, and records both. Passes on no denied call."""
 
-    def __init__(self, inner: Toolset, guards: Guards) -> None:
+    def __init__(self, inner: Toolset, services: WrapperServices) -> None:
         super().__init__(inner)
-        self._guards = guards
+        self._services = services
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         action = Action("tool", call.rule, call.act.permission, call.act.effect, arguments)
-        decision = await self._guards.decider.decide(context.principal, action)
-        arguments_shown = shorten(without_words(call, arguments))
+        decision = await self._services.decider.decide(context.principal, action)
+        arguments_shown = shorten(hash_redactable(call, arguments))
         called = {"arguments": arguments_shown, "arguments_sha256": f"sha256:{hash_arguments(call)}"}
         entries = [
             _entry(context, call, "tool.called", called),
             _entry(context, call, "policy.decided", decision.model_dump(mode="json")),
         ]
         if call.act.effect == "read":
-            # Of a read that was lost nothing remains, so these wait for the line about its end.
-            context.unwritten.extend(entries)
+            # Reads are recorded once, with their end; a read that dies with the process leaves no record.
+            context.pending_entries.extend(entries)
         else:
-            async with self._guards.database.transaction() as session:
-                await self._guards.audit.record(session, *entries)
+            async with self._services.database.transaction() as session:
+                await self._services.audit.record(session, *entries)
         if decision.verdict is Verdict.DENY:
             raise decision.refusal(call.act.permission, context.principal.role)
         return await self._inner.run(replace(context, decision=decision), call)
 
 
 class DryRunToolset(WrappedToolset):
-    """Answers with the plan where only the plan is wanted."""
+    """Answers a dry run with the plan."""
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         if not context.dry_run or call.act.effect == "read":
@@ -183,8 +181,10 @@ class DryRunToolset(WrappedToolset):
         return PlannedResult(plan=await plan_of(context, call), approvers=approvers)
 
 
-class ApprovedToolset(WrappedToolset):
-    """Lets a call that waits for people through when they have agreed to exactly this, once."""
+class ApprovalToolset(WrappedToolset):
+    """Requests an approval where the policy demands one, and passes on a call whose exact plan is approved,
+    once.
+    """
 
     def __init__(self, inner: Toolset, approvals: ApprovalService) -> None:
         super().__init__(inner)
@@ -195,12 +195,12 @@ class ApprovedToolset(WrappedToolset):
         if context.approval_id is None and (decision is None or decision.verdict is Verdict.ALLOW):
             return await self._inner.run(context, call)
         plan = await plan_of(context, call)
-        claimed = await self._claimed(context, call, plan)
+        claimed = await self._claim_shielded(context, call, plan)
         if claimed is None:
             if context.approval_id is not None or decision is None:
-                raise already(ApprovalState.RUNNING, "")
-            waiting = await self._approvals.request(context, call, decision, plan)
-            raise approval_required(waiting.id, waiting.approvers, waiting.why, plan.sentence())
+                raise already_decided(ApprovalState.RUNNING, "")
+            pending = await self._approvals.request(context, call, decision, plan)
+            raise approval_required(pending.id, pending.approvers, pending.why, plan.sentence())
         try:
             result = await self._inner.run(context, call)
         except SoundstageError as error:
@@ -211,13 +211,13 @@ class ApprovedToolset(WrappedToolset):
             cut = "it was cut off; look before asking again"
             await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
             raise
-        outcome = "done" if call.tool.private else result.sentence()
+        outcome = "done" if call.tool.redactable else result.sentence()
         await asyncio.shield(self._approvals.finish(claimed, worked=True, outcome=outcome))
         return result
 
-    async def _claimed(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
-        """`claim`, which is not left half-way: what was claimed for a caller who is cancelled meanwhile is
-        noted as not begun, or it would count as running for as long as a call may.
+    async def _claim_shielded(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
+        """Claims the approval; None when there is none for this plan. A claim for a caller who is cancelled
+        meanwhile is finished as not begun, or it would count as running until the timeout of calls.
         """
         claiming = asyncio.ensure_future(self._approvals.claim(context, call, plan))
         try:
@@ -229,8 +229,8 @@ class ApprovedToolset(WrappedToolset):
             raise
 
 
-class LoggedToolset(WrappedToolset):
-    """Debug mode: logs what goes in and comes out, shortened and without secrets."""
+class LoggingToolset(WrappedToolset):
+    """Logs arguments and results in debug mode, shortened and without secrets."""
 
     def __init__(self, inner: Toolset) -> None:
         super().__init__(inner)
@@ -247,20 +247,20 @@ class LoggedToolset(WrappedToolset):
         return result
 
 
-class BoundedToolset(WrappedToolset):
-    """Ends a call that hangs: a turn must not wait for ever for what others do not answer."""
+class TimeoutToolset(WrappedToolset):
+    """Ends a call at the timeout of its tool: a turn must not wait for ever for other systems."""
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        longest_s = call.tool.longest_s
+        timeout_s = call.tool.timeout_s
         try:
-            async with asyncio.timeout(longest_s) as limit:
+            async with asyncio.timeout(timeout_s) as limit:
                 return await self._inner.run(context, call)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise SoundstageError(
                 "tool.took_too_long",
-                f"{call.tool.name} took longer than {longest_s:.0f} s and was ended.",
+                f"{call.tool.name} took longer than {timeout_s:.0f} s and was ended.",
                 "What it had done by then stays: look before you ask for it again.",
                 504,
             ) from error
@@ -279,18 +279,18 @@ async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
     return Plan(changes=(change(call.tool.purpose, where),))
 
 
-def without_words(call: ToolCall, arguments: Mapping[str, object]) -> dict[str, object]:
-    """With a hash in the place of words that somebody may want to be forgotten."""
+def hash_redactable(call: ToolCall, arguments: Mapping[str, object]) -> dict[str, object]:
+    """Returns the arguments with hashes in place of texts that a user may have redacted later."""
     return {
         name: f"sha256:{hashlib.sha256(str(value).encode()).hexdigest()}"
-        if name in call.tool.private
+        if name in call.tool.redactable
         else value
         for name, value in arguments.items()
     }
 
 
 def shorten(values: Mapping[str, object], limit: int = 200) -> dict[str, object]:
-    """Long texts cut, so that a script of 100 000 characters does not travel with every event."""
+    """Cuts long texts, so that a script of 100 000 characters is not part of every event."""
     return {
         key: f"{value[:limit]}… ({len(value)} characters)"
         if isinstance(value, str) and len(value) > limit
@@ -300,12 +300,12 @@ def shorten(values: Mapping[str, object], limit: int = 200) -> dict[str, object]
 
 
 def loggable(values: Mapping[str, object]) -> dict[str, object]:
-    """Shortened, and without what must not be seen."""
+    """Returns the values shortened and without secrets."""
     return without_secrets(shorten(values))
 
 
-def _dry(context: ToolContext, call: ToolCall) -> dict[str, object]:
-    """So that the line of a call that only told its plan is not taken for one of a change."""
+def _dry_run_marker(context: ToolContext, call: ToolCall) -> dict[str, object]:
+    """Returns the mark of a dry run, which tells its record from that of a change."""
     return {"dry_run": True} if context.dry_run and call.act.effect != "read" else {}
 
 
@@ -316,18 +316,23 @@ def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, o
         subject=call.tool.name,
         session_id=context.session_id,
         tenant=context.principal.tenant,
-        data={"tool": call.tool.name, "principal": context.principal.id, **_dry(context, call), **data},
+        data={
+            "tool": call.tool.name,
+            "principal": context.principal.id,
+            **_dry_run_marker(context, call),
+            **data,
+        },
     )
 
 
-def standard_toolset(tools: Iterable[AnyTool], guards: Guards) -> Toolset:
-    """The order matters: a refused call is audited too, a dry run asks nobody, and only the plan that was
-    agreed to is run.
+def standard_toolset(tools: Iterable[AnyTool], services: WrapperServices) -> Toolset:
+    """Composes the wrappers. The order matters: a refused call is audited too, a dry run needs no approval,
+    and only the approved plan is run.
     """
-    toolset: Toolset = LoggedToolset(BoundedToolset(DirectToolset(tools)))
-    toolset = ApprovedToolset(toolset, guards.approvals)
+    toolset: Toolset = LoggingToolset(TimeoutToolset(DirectToolset(tools)))
+    toolset = ApprovalToolset(toolset, services.approvals)
     toolset = DryRunToolset(toolset)
-    toolset = DecidedToolset(toolset, guards)
-    toolset = RateLimitedToolset(toolset, guards.calls_per_minute)
-    toolset = AuditedToolset(toolset, guards)
+    toolset = PolicyToolset(toolset, services)
+    toolset = RateLimitToolset(toolset, services.calls_per_minute)
+    toolset = AuditToolset(toolset, services)
     return TenantToolset(toolset)

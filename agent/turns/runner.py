@@ -118,7 +118,7 @@ class TurnRunner:
         Works for an answer of any process, and when that process is gone.
         """
         await self._brain.sessions.turn(principal, session_id, number)
-        watch = asyncio.create_task(self._end_when_lost(principal, session_id, number))
+        watch = asyncio.create_task(self._reap_expired(principal, session_id, number))
         try:
             async with aclosing(self._events.follow(stream_of(session_id, number), after)) as events:
                 async for event in events:
@@ -130,8 +130,8 @@ class TurnRunner:
             with suppress(asyncio.CancelledError):
                 await watch
 
-    async def is_last(self, session_id: str, number: int, event_id: int) -> bool:
-        """Returns whether a reader that has seen this event has seen all of a turn that has ended."""
+    async def no_events_after(self, session_id: str, number: int, event_id: int) -> bool:
+        """Returns whether no event after this one is stored; in a turn that has ended it is the last."""
         return not await self._events.read(stream_of(session_id, number), event_id, 1)
 
     async def cancel(self, principal: Principal, session_id: str, number: int) -> None:
@@ -176,7 +176,7 @@ class TurnRunner:
         except SoundstageError as error:
             running.error = error
         except Exception:
-            # A reader must not take the end of a broken answer for an empty one.
+            # Readers must be able to tell a failed answer from an empty one.
             get_logger(__name__).exception("an answer broke")
             running.error = internal_error()
         except asyncio.CancelledError:
@@ -192,8 +192,8 @@ class TurnRunner:
             if running.turn is not None:
                 self._by_turn.pop(running.turn, None)
 
-    async def _end_when_lost(self, principal: Principal, session_id: str, number: int) -> None:
-        """Reads the turn regularly, because reading closes a turn whose process is gone."""
+    async def _reap_expired(self, principal: Principal, session_id: str, number: int) -> None:
+        """Reads the turn regularly: `sessions.turn` closes a turn whose lease expired (its process died)."""
         while True:
             await asyncio.sleep(self._brain.sessions.lease_s / 2)
             turn = await asyncio.shield(self._brain.sessions.turn(principal, session_id, number))

@@ -137,5 +137,5 @@ class ImageDescriptionService:
 
 
 def not_found() -> NotFound:
-    """The same for a file that is not there and for one that is not shown to the asker."""
+    """The same for a file that is not there and for one that is not shown to the caller."""
     return NotFound("vision.not_found", "There is no such stored file.", "Upload the picture first.")

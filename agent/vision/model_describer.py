@@ -68,7 +68,7 @@ class ModelDescriber:
         return text.strip()[:ANSWER_CHARS]
 
 
-def seeing_model(
+def vision_model(
     settings: LlmsSettings,
     listeners: OwnListeners = OwnListeners(),
 ) -> ModelDescriber | None:

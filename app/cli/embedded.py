@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import uvicorn
 
 from app.cli.studio_api import TIMEOUT_S, StudioApi
-from app.composition import Services, build, ready, working
+from app.composition import Services, build, run_background_workers, run_database
 from app.server.first_start import ensure_local_key
 from app.server.web import create_app
 from soundstage.http import open_client
@@ -35,18 +35,18 @@ class _Server(uvicorn.Server):
 
 
 class _Worker:
-    """Starts the worker and the dispatcher at the first call that wants them; one that drives is driven."""
+    """Starts the background workers at the first call that needs them, and the dispatcher likewise."""
 
     def __init__(self, services: Services, stack: AsyncExitStack) -> None:
         self._services = services
         self._stack = stack
         self._is_ready = False
 
-    async def start(self, drive: bool) -> None:
+    async def start(self, dispatch: bool) -> None:
         if not self._is_ready:
             self._is_ready = True
-            await self._stack.enter_async_context(working(self._services, drive=drive))
-        elif drive and self._services.farm.transfer is None:
+            await self._stack.enter_async_context(run_background_workers(self._services, dispatch=dispatch))
+        elif dispatch and self._services.farm.is_local:
             await self._services.studio.dispatcher.start()
 
 
@@ -54,7 +54,7 @@ class _Worker:
 async def open_embedded_studio(settings: Settings) -> AsyncIterator[StudioApi]:
     """A connection to a studio over `settings.state_dir`, which ends with the block."""
     services = build(settings)
-    async with ready(services), AsyncExitStack() as stack:
+    async with run_database(services), AsyncExitStack() as stack:
         key = await ensure_local_key(settings.state_dir, [services.policy])
         with TemporaryDirectory(prefix="soundstage-") as folder:
             socket = Path(folder) / "studio"
@@ -80,7 +80,7 @@ async def _served(services: Services, socket: Path) -> AsyncIterator[None]:
     config = uvicorn.Config(
         create_app(services),
         uds=str(socket),
-        # `ready` has begun what the application needs; the rest of a server's life is not ours.
+        # `run_database` has begun what the application needs; the rest of a server's life is not ours.
         lifespan="off",
         log_config=None,
         access_log=False,

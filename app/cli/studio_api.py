@@ -164,10 +164,10 @@ class StudioApi(ApiClient):
         """Returns whether the studio runs in this process and ends with the command."""
         return self._start_making is not None
 
-    async def start_making(self, *, drive: bool = True) -> None:
-        """Let the worker be used, and with `drive` make what is queued, where no server does."""
+    async def start_making(self, *, dispatch: bool = True) -> None:
+        """Starts the scheduler, with `dispatch` also the dispatcher of renders, where no server runs them."""
         if self._start_making is not None:
-            await self._start_making(drive)
+            await self._start_making(dispatch)
 
     async def run_approved(self) -> bool:
         """Run the calls that people have agreed to, where no server does; return whether that was here."""
@@ -191,7 +191,7 @@ class StudioApi(ApiClient):
             "Look before you ask for it again.",
         )
 
-    def _strange(self, answered: object) -> Upstream:
+    def _unexpected_response(self, answered: object) -> Upstream:
         return Upstream(
             "server.strange_answer",
             f"What answers at {self._url} answered {answered} and is not a Soundstage server.",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from app.composition import opened
+from app.composition import open_services
 from app.local_access import KEY_FILE, read_stored_key, write_private_file
 from app.provisioning import build_process
 from policy import Policy, Principal
@@ -52,7 +52,7 @@ async def prepare_keys(settings: Settings) -> Sequence[tuple[str, CreatedKey]]:
     """
     created: list[tuple[str, CreatedKey]] = []
     async with AsyncExitStack() as stack:
-        studio = (await stack.enter_async_context(opened(settings))).policy
+        studio = (await stack.enter_async_context(open_services(settings))).policy
         policies = [studio]
         first = await studio.first_admin_key()
         if first is not None:

@@ -17,7 +17,7 @@ from app.server.https import authority_folder, certificate_names, studio_authori
 from app.server.listening import proxy_options
 from app.server.sockets import GatheringProtocol
 from app.server.state_folders import log_repaired, secure_state_folders
-from app.server.supervisor import REQUESTS_GRACE_S, stop_with_supervisor
+from app.server.supervisor import REQUESTS_GRACE_S, exit_on_stdin_eof
 from app.server.tls_port import TlsPort
 from app.server.web import create_app
 from provisioning_api.certificates.server_certificate import ServerCertificate
@@ -47,7 +47,7 @@ async def serve(settings: Settings, listening: socket.socket, tls: socket.socket
         tls_port = TlsPort(_config(app, settings), certificate, partial(certificate_names, settings))
         servers.append(tls_port.server)
         serving.append(tls_port.serve(server, tls, renew_every=RENEW_EVERY))
-    watcher = asyncio.create_task(stop_with_supervisor(*servers))
+    watcher = asyncio.create_task(exit_on_stdin_eof(*servers))
     try:
         await asyncio.gather(*serving)
     finally:

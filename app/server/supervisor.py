@@ -23,18 +23,19 @@ from soundstage.telemetry import get_logger
 GRACE_S = 20.0
 REQUESTS_GRACE_S = 10
 """For open requests of a server that ends; shorter than the grace of the process."""
-QUICK_DEATH_S = 10.0
-MAX_QUICK_DEATHS = 5
+MIN_UPTIME_S = 10.0
+MAX_EARLY_EXITS = 5
 READY_POLL_S = 0.1
 RESTART = Backoff(first_s=1.0, longest_s=30.0, jitter=(1.0, 1.0))
 
 
 class Supervisor:
-    """One child process. It is started again when it dies, with a pause that grows, and not for ever.
+    """Runs one child process; restarts it with a growing back-off, gives up after MAX_EARLY_EXITS in a row.
 
     The child gets our listening sockets, so connections wait while it restarts. Its standard input is a pipe
     that we hold: when we are gone, even by kill -9, it reads the end of it and stops.
-    `first_options` are added to the command until the child has answered once.
+    `first_options` are added to the command until the child has answered once: its first start prints the
+    first keys through a pipe.
     """
 
     def __init__(
@@ -53,30 +54,30 @@ class Supervisor:
         self._environment = dict(environment)
         self._health_url = f"{url}/api/health"
         self._on_ready = on_ready
-        self._announced = False
+        self._was_ready = False
         self._log = get_logger("app.server.supervisor")
 
     async def run(self) -> None:
-        """Until cancelled. Raises `server.keeps_failing` when the server cannot be kept up."""
-        quick_deaths = 0
+        """Runs until cancelled. Raises `server.keeps_failing` when the server cannot be kept up."""
+        early_exits = 0
         while True:
             started = time.monotonic()
             code = await self._run_once()
-            quick_deaths = quick_deaths + 1 if time.monotonic() - started < QUICK_DEATH_S else 0
-            if quick_deaths >= MAX_QUICK_DEATHS or not self._announced:
+            early_exits = early_exits + 1 if time.monotonic() - started < MIN_UPTIME_S else 0
+            if early_exits >= MAX_EARLY_EXITS or not self._was_ready:
                 raise Unavailable(
                     "server.keeps_failing",
                     f"The server process ended with code {code}.",
                     "Read the lines above; `soundstage doctor` looks for the usual causes.",
                 )
             self._log.warning("server ended, starting again", code=code)
-            await asyncio.sleep(RESTART.delay_s(quick_deaths + 1))
+            await asyncio.sleep(RESTART.delay_s(early_exits + 1))
 
     async def _run_once(self) -> int:
-        """The exit code of one life of the server."""
+        """Runs the child once; returns its exit code."""
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            *(() if self._announced else self._first_options),
+            *(() if self._was_ready else self._first_options),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=self._descriptors,
             env={**os.environ, **self._environment},
@@ -89,12 +90,12 @@ class Supervisor:
             await self._stop(process)
 
     async def _announce_when_ready(self) -> None:
-        """The socket takes connections before the server does, so the first answer is what counts."""
+        """Calls `on_ready` at the first healthy answer: the socket accepts connections before the server."""
         async with open_client(timeout=60) as client:
-            while not self._announced:
+            while not self._was_ready:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(self._health_url)).is_success:
-                        self._announced = True
+                        self._was_ready = True
                         self._on_ready()
                         return
                 await asyncio.sleep(READY_POLL_S)
@@ -115,9 +116,7 @@ class Supervisor:
 
 
 async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Until cancelled, or until one of them fails, as a supervisor that cannot keep its process up: then all
-    end.
-    """
+    """Runs all until cancelled, or until one fails (a supervisor that gives up): then all end."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         await asyncio.gather(*tasks)
@@ -129,13 +128,13 @@ async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def server_command(config_file: Path | None, plain: int, tls: int | None = None) -> list[str]:
-    sockets = ["--socket", str(plain), *([] if tls is None else ["--tls-socket", str(tls)])]
+def server_command(config_file: Path | None, http_fd: int, tls_fd: int | None = None) -> list[str]:
+    sockets = ["--socket", str(http_fd), *([] if tls_fd is None else ["--tls-socket", str(tls_fd)])]
     return [sys.executable, "-m", "app.server", *sockets, *_config(config_file)]
 
 
-def provisioning_command(config_file: Path | None, plain: int, tls: int) -> list[str]:
-    sockets = ["--socket", str(plain), "--tls-socket", str(tls)]
+def provisioning_command(config_file: Path | None, http_fd: int, tls_fd: int) -> list[str]:
+    sockets = ["--socket", str(http_fd), "--tls-socket", str(tls_fd)]
     return [sys.executable, "-m", "app.provisioning_server", *sockets, *_config(config_file)]
 
 
@@ -143,8 +142,8 @@ def _config(config_file: Path | None) -> list[str]:
     return ["--config-file", str(config_file)] if config_file else []
 
 
-async def stop_with_supervisor(*servers: uvicorn.Server) -> None:
-    """Stop the servers once the supervisor is gone, which holds the other end of our standard input."""
+async def exit_on_stdin_eof(*servers: uvicorn.Server) -> None:
+    """Stops the servers at the end of standard input, which the supervisor holds open; runs in the child."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -25,7 +25,7 @@ from agent.snapshots.routes import snapshot_router
 from agent.socket import socket_router
 from agent.status import status_router
 from app.archive import BackupWorkspace
-from app.composition import Services, asks_models, ready, working
+from app.composition import Services, may_have_model, run_background_workers, run_database
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
 from app.server.agents_key import key_looked_at
@@ -85,8 +85,8 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(BackupWorkspace(services.settings.state_dir).sweep)
         async with (
-            ready(services),
-            working(services, serving=True),
+            run_database(services),
+            run_background_workers(services, serving=True),
             services.studio.outgoing,
             mcp.serving(),
             key_looked_at(services.settings),
@@ -126,7 +126,7 @@ def create_app(services: Services) -> FastAPI:
             services.snapshots,
             services.studio.renders,
             tools=len(services.brain.toolset.tools),
-            has_model=asks_models(services.settings),
+            has_model=may_have_model(services.settings),
         ),
     )
     add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))

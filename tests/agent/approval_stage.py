@@ -23,7 +23,7 @@ from agent.tools import ToolContext, ToolResult, Toolset, tool
 from agent.tools.plan import Change, Plan
 from agent.tools.record import Act, ToolRequest
 from agent.tools.toolset import prepare_call
-from agent.tools.wrappers import Guards, standard_toolset
+from agent.tools.wrappers import WrapperServices, standard_toolset
 from app.tables import all_tables
 from policy import Principal
 from policy.audit import AuditLog
@@ -164,7 +164,9 @@ async def staged(
     audit = AuditLog(db, HeadFile(folder))
     decider = Decider(_engine())
     approvals = ApprovalService(db, events, audit)
-    toolset = standard_toolset([wipe, wipe_all, rotate], Guards(db, events, decider, audit, approvals))
+    toolset = standard_toolset(
+        [wipe, wipe_all, rotate], WrapperServices(db, events, decider, audit, approvals)
+    )
     decisions = ApprovalDecisions(approvals, decider, toolset, cast("Any", None), known)
     yield Stage(farm, db, approvals, audit, events, toolset, decisions)
     await decisions.close()

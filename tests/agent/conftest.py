@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.understanding import Grammar
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from soundstage.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
-    async with opened(settings) as created:
+    async with open_services(settings) as created:
         yield created
 
 

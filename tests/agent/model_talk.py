@@ -20,7 +20,7 @@ from agent.events import (
     ToolFailed,
     ToolReturned,
 )
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.settings import Settings
 
@@ -62,7 +62,7 @@ def talking_with(settings: Settings) -> Talking:
             chosen = Settings.model_validate(
                 {**settings.model_dump(exclude={"llm", "agent"}), "llm": llm, "agent": agent or {}}
             )
-            async with opened(chosen) as services:
+            async with open_services(chosen) as services:
                 yield Talk(services, model, Principal(id="key_t", name="t", role=role, kind="key"))
 
     return talk

@@ -24,7 +24,7 @@ import waiting
 from ramdisk import Ramdisk
 
 from agent.events import ApprovalRequested, BrainEvent, Failure, Text, ToolReturned
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from bench.simulated_fleet.fleet import fleet_client
 from policy import Principal
 from soundstage.settings import Settings
@@ -187,5 +187,5 @@ def desk_settings(folder: Path, **sections: Any) -> Settings:
 
 @asynccontextmanager
 async def desk(settings: Settings) -> AsyncIterator[Desk]:
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         yield Desk(services)

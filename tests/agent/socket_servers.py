@@ -16,7 +16,7 @@ from scripted_model import Script, scripted_model
 
 from agent.live.routes import live_router
 from agent.socket import socket_router
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import install_policy
 from soundstage.errors import install_error_handlers
 from soundstage.settings import Settings
@@ -49,7 +49,7 @@ async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[
     async with scripted_model(*script) as model:
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             await log_in_locally(services.policy)
             app = FastAPI(docs_url=None, redoc_url=None)
             app.include_router(socket_router(services.brain, services.turns))

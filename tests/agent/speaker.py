@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from agent.events import BrainEvent
-from app.composition import opened
+from app.composition import open_services
 from policy import Principal
 from soundstage.settings import Settings
 
@@ -27,7 +27,7 @@ async def main(state: str, model: str, session_id: str, request_id: str, sentenc
             "llm": {"local": {"base_url": model, "model": "scripted"}},
         }
     )
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         services.brain.sessions.lease_s = LEASE_S
         conversation = await services.brain.sessions.open(Principal.local_admin("test"), session_id)
         await services.brain.answer(conversation, sentence, _print, request_id=request_id)

@@ -111,12 +111,12 @@ async def test_a_no_ends_it(stage: Stage) -> None:
         await stage.decisions.vote(approval_id, ADA, agrees=True)
 
 
-@pytest.mark.parametrize("asker", ["key", "session"])
+@pytest.mark.parametrize("requester", ["key", "session"])
 @pytest.mark.parametrize("voter", ["key", "session"])
 async def test_whoever_asks_does_not_answer_neither_with_the_key_nor_with_a_login_of_it(
-    stage: Stage, asker: Kind, voter: Kind
+    stage: Stage, requester: Kind, voter: Kind
 ) -> None:
-    approval_id = await stage.ask(machine="node-7", who=replace(ADA, kind=asker))
+    approval_id = await stage.ask(machine="node-7", who=replace(ADA, kind=requester))
     with pytest.raises(Forbidden) as refused:
         await stage.decisions.vote(approval_id, replace(ADA, kind=voter), agrees=True)
     assert refused.value.code == "approval.own_question"

@@ -19,7 +19,7 @@ from agent.events import BrainEvent, Failure, Notice, Text
 from agent.experts import Candidate, ConsulExperts, Router
 from agent.experts.record import PAUSE_S, TrackRecord
 from agent.model import OpenAiServer
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
@@ -82,7 +82,7 @@ async def expert(
 @asynccontextmanager
 async def brain(settings: Settings, consul: str, **experts: Any) -> AsyncIterator[Services]:
     chosen = {"consul_url": consul, "refresh_s": 0.05, "timeout_s": 20.0, **experts}
-    async with opened(
+    async with open_services(
         Settings.model_validate({**settings.model_dump(exclude={"experts"}), "experts": chosen})
     ) as services:
         yield services
@@ -145,7 +145,9 @@ async def test_a_password_in_an_address_is_not_shown(settings: Settings) -> None
     llm = {"local": {"base_url": "http://me:hush@127.0.0.1:9/v1", "model": "x"}}
     chosen = {**settings.model_dump(exclude={"llm", "experts"}), "llm": llm}
     consul_url = "http://me:hush@127.0.0.1:9"
-    async with opened(Settings.model_validate({**chosen, "experts": {"consul_url": consul_url}})) as services:
+    async with open_services(
+        Settings.model_validate({**chosen, "experts": {"consul_url": consul_url}})
+    ) as services:
         survey = await services.experts.survey()
     assert [one.name for one in survey.experts] == ["local"] and len(survey.problems) == 1
     assert "hush" not in survey.model_dump_json()

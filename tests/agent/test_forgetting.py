@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from agent.forgetting.words import Redaction
 from agent.memory.service import Owner
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from policy.audit.words import FORGOTTEN
 from soundstage.database import Base
@@ -85,7 +85,7 @@ async def test_every_database_forgets(settings: Settings, database_url: str) -> 
     chosen = Settings.model_validate(
         {**settings.model_dump(exclude={"database"}), "database": {"url": database_url}}
     )
-    async with opened(chosen) as services:
+    async with open_services(chosen) as services:
         talk = Conversing(services, ADA)
         await talk.say(f"Remember that {SECRET}")
         await talk.say("What do you remember?")
@@ -139,7 +139,7 @@ async def test_where_a_model_has_put_it_in_other_words_the_turn_is_forgotten_all
     async with scripted_model(*script) as model:
         local = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": local}})
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             talk = Conversing(services, ADA)
             await talk.say(request)
             await talk.say("so, is there anything on your mind, dear?")

@@ -15,8 +15,8 @@ from scripted_model import Call, Say, scripted_model
 from agent.events import BrainEvent, ConfirmationRequested, ToolFailed, ToolReturned
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
-from agent.vision.model_describer import seeing_model
-from app.composition import Services, opened
+from agent.vision.model_describer import vision_model
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.settings import Settings
 from soundstage.settings.sections import LlmsSettings
@@ -45,12 +45,12 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
     obeying = [Call(tool, arguments) for tool, arguments in ordered["calls"].items()]
     before = [Say(f"It says: {words}")] if "before" in place else []
     # A model that sees is on another machine.
-    elsewhere = seeing_model(LlmsSettings.model_validate({"local": ELSEWHERE}))
+    elsewhere = vision_model(LlmsSettings.model_validate({"local": ELSEWHERE}))
     async with scripted_model(*before, *lookups, *obeying, Say("Done.")) as model:
         chosen = settings.model_copy(update={"llm": _llm(settings, model.base_url)})
         if place.get("seed") == "persona":
             _write_persona(settings, words)
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             services.tool_services.image_descriptions._describer = elsewhere
             await _seed(services, place.get("seed", ""), words)
             brain = services.brain

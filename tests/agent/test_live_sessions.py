@@ -27,7 +27,7 @@ from websockets.exceptions import InvalidStatus
 from agent.live.routes import live_router
 from agent.routes import chat_router
 from agent.sessions.models import AgentSession
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
@@ -55,13 +55,13 @@ async def serving(
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = {"llm": {"local": near}, "worker": {"command": (str(WORKER),), **worker}}
         folded = settings.model_dump(exclude={"llm", "worker"})
-        async with opened(Settings.model_validate({**folded, **chosen})) as services:
+        async with open_services(Settings.model_validate({**folded, **chosen})) as services:
             app = FastAPI(docs_url=None, redoc_url=None)
             app.include_router(live_router(services.live))
             app.include_router(chat_router(services.brain, services.watch, services.turns, services.experts))
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
-            await services.voice_lane.start()
+            await services.speech_scheduler.start()
             try:
                 async with on_loopback(app) as address:
                     base = f"http://{address}"
@@ -77,7 +77,7 @@ async def serving(
                         await services.turns.close()
                         await services.live.close()
             finally:
-                await services.voice_lane.close()
+                await services.speech_scheduler.close()
 
 
 @pytest.fixture
@@ -340,8 +340,8 @@ async def test_a_model_knows_as_whom_it_speaks_and_gets_only_that_personas_tools
 
 async def test_voices_do_not_wait_behind_videos(live: Settings) -> None:
     async with serving(live) as (client, services):
-        assert services.voice_lane is not services.scheduler
-        assert services.studio.speech.scheduler is services.voice_lane
+        assert services.speech_scheduler is not services.scheduler
+        assert services.studio.speech.scheduler is services.speech_scheduler
         sessions = [(await opened_session(client))["sessionId"] for _ in range(3)]
         reply = await asyncio.gather(*(say(client, session_id, "help") for session_id in sessions))
         assert [answer.status_code for answer in reply] == [200, 200, 200]

@@ -20,7 +20,7 @@ from agent.approvals.states import ApprovalState
 from agent.mcp.descriptions import ABOUT_CALLS, DRY_RUN, TRACE, describe
 from agent.mcp.running import CallLimits
 from agent.tools import ALL_TOOLS
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from policy.audit.models import AuditLine
 from policy.sessions import COOKIE
@@ -248,7 +248,7 @@ async def test_each_call_is_audited_under_the_trace_that_it_tells(address: McpAd
 
 async def test_calls_are_limited_per_key(settings: Settings) -> None:
     few = Settings.model_validate({**settings.model_dump(), "policy": {"tool_calls_per_minute": 2}})
-    async with opened(few) as services, mcp_address(services, PATIENT) as address:
+    async with open_services(few) as services, mcp_address(services, PATIENT) as address:
         first, second = await address.key("viewer", "ada"), await address.key("viewer", "bob")
         async with address.client(first) as ada, address.client(second) as bob:
             answers = await asyncio.gather(*(ada.call_tool("list_personas", {}) for _ in range(6)))

@@ -13,7 +13,7 @@ from scripted_model import Say, scripted_model
 
 from agent.events import BrainEvent, Text
 from agent.sessions.service import Conversation
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.settings import Settings
 
@@ -68,11 +68,11 @@ async def test_a_model_does_not_speak_as_somebody_that_there_is_not(
     async with scripted_model(Say("I am Nova.")) as model:
         local = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": local}})
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             held = await services.brain.sessions.open(ADA, persona_id="nova")
         write(file, content)
         # Another process, which has never seen the file when it was right.
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             again = await services.brain.sessions.open(ADA, held.id)
             events = await say(services, again, QUESTION)
         assert code in [getattr(event, "code", None) for event in events]

@@ -13,7 +13,7 @@ from scripted_model import Call, Say, scripted_model
 from agent.events import ConfirmationRequested
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
 from soundstage.settings import Settings
@@ -91,7 +91,7 @@ async def test_what_destroys_words_is_confirmed_where_the_persona_has_words_of_o
     expected = {"action": "change", "persona": "grace", "title": "Prince of Lagos"}
     async with scripted_model(Call("create_persona", expected), Say("Done.")) as model:
         llm = type(settings.llm).model_validate({"local": {"base_url": model.base_url, "model": "scripted"}})
-        async with opened(settings.model_copy(update={"llm": llm})) as services:
+        async with open_services(settings.model_copy(update={"llm": llm})) as services:
             await photographed(services)
             held = await services.brain.sessions.open(ADA, persona_id=persona)
             events = await answer(services.brain, held, "would it be wise to rename a persona like that, hm")

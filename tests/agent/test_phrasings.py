@@ -1,4 +1,4 @@
-"""How people say it: hundreds of phrasings reach their tool, and none a wrong tool that changes something."""
+"""Hundreds of utterances of people reach their tool, and none a wrong tool that changes something."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from agent.tools import ALL_TOOLS
 from agent.tools.record import rule_name
 from agent.understanding import Grammar, Understanding
 
-PHRASINGS: dict[str, list[str]] = defaultdict(list)
+UTTERANCES: dict[str, list[str]] = defaultdict(list)
 ARGUMENTS: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
-"""Of some phrasings: what they give their tool, apart from the action that the rule names."""
+"""Of some utterances: what they give their tool, apart from the action that the rule names."""
 for path in sorted(Path(__file__).with_name("phrasings").glob("*.yaml")):
-    for rule, phrasings in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-        for phrasing in phrasings:
-            PHRASINGS[rule] += [phrasing] if isinstance(phrasing, str) else phrasing
-            ARGUMENTS[rule] |= {} if isinstance(phrasing, str) else phrasing
+    for rule, utterances in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        for utterance in utterances:
+            UTTERANCES[rule] += [utterance] if isinstance(utterance, str) else utterance
+            ARGUMENTS[rule] |= {} if isinstance(utterance, str) else utterance
 TOOLS = {tool.name: tool for tool in ALL_TOOLS}
-ASKING = {rule: sentences for rule, sentences in PHRASINGS.items() if rule != "none"}
+ASKING = {rule: sentences for rule, sentences in UTTERANCES.items() if rule != "none"}
 EFFECTS = {rule: act.effect for tool in ALL_TOOLS for rule, act in tool.rules.items()}
 CHANGING = {rule for rule, effect in EFFECTS.items() if effect != "read"}
 UNDERSTOOD = 0.95
@@ -45,9 +45,9 @@ def test_nearly_all_phrasings_are_understood(grammar: Grammar) -> None:
     assert len(missed) <= (1 - UNDERSTOOD) * sum(map(len, ASKING.values())), missed
 
 
-@pytest.mark.parametrize("rule", PHRASINGS)
+@pytest.mark.parametrize("rule", UTTERANCES)
 def test_no_phrasing_reaches_a_wrong_tool_that_changes_something(grammar: Grammar, rule: str) -> None:
-    wrong = {one: found(grammar, one) for one in PHRASINGS[rule]}
+    wrong = {one: found(grammar, one) for one in UTTERANCES[rule]}
     assert {one: other for one, other in wrong.items() if other in CHANGING and other != rule} == {}
 
 

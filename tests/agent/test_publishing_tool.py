@@ -13,7 +13,7 @@ from agent.events import ApprovalRequested, Text
 from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import plan_of
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.database import utcnow
 from soundstage.settings import Settings
@@ -27,7 +27,7 @@ SEALED = "sealed; nothing is sent in these tests"
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
     youtube = settings.youtube.model_copy(update={"client_id": "a-client"})
-    async with opened(settings.model_copy(update={"youtube": youtube})) as made:
+    async with open_services(settings.model_copy(update={"youtube": youtube})) as made:
         yield made
 
 

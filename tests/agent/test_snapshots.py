@@ -11,7 +11,7 @@ from agent.sessions.models import AgentSession
 from agent.sessions.service import TurnEnd
 from agent.snapshots.models import Continuation, Snapshot
 from agent.snapshots.service import MAX_TEXT_CHARS, MOST_TURNS, SnapshotService
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from policy import Principal
 from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.settings import Settings
@@ -33,14 +33,14 @@ async def finish(services: Services, render_id: str) -> None:
 
 
 async def test_after_a_restart_another_session_goes_on_where_it_was_saved(settings: Settings) -> None:
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         talk = Conversing(services, ADA)
         tides = result(await talk.say("Make a video called Tides where Nova says: hello"))["render_id"]
         assert await talk.told("Save this as tides") == (
             "Saved as “tides”: 1 turn. Say “load tides” to go on from here."
         )
         await talk.say("Make a video called Sand where Nova says: second")
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         later = Conversing(services, ADA)
         assert await later.told("load Tides") == ("We go on from “tides”: 1 turn. “It” is the video “Tides”.")
         assert result(await later.say("Show it"))["render_id"] == tides
@@ -70,7 +70,7 @@ async def test_a_model_goes_on_from_what_was_said_before_the_snapshot(settings: 
     async with scripted_model(Say("Noted."), Say("Noted, too."), Say("You said: the blue one.")) as model:
         local = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": local}})
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             talk = Conversing(services, ADA)
             await talk.say("I would rather take the blue one of the two, what do you say")
             await talk.say("Save this as choice")

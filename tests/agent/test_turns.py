@@ -21,7 +21,7 @@ from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 from agent.events import BrainEvent, Text, TextPart
 from agent.sessions.schemas import TurnOut
 from agent.turns.log import TurnLog
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from app.server.web import create_app
 from policy import Principal
 from soundstage.errors import Conflict, Unavailable
@@ -65,7 +65,7 @@ async def killed_while(settings: Settings, model: ScriptedModel, session_id: str
 async def written(settings: Settings, session_id: str, kind: str) -> None:
     async with (
         asyncio.timeout(WAIT_S),
-        opened(settings) as services,
+        open_services(settings) as services,
         aclosing(services.events.follow(f"turn:{session_id}:1")) as events,
     ):
         async for event in events:
@@ -83,10 +83,10 @@ async def settled(services: Services, session_id: str) -> TurnOut:
 
 async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(settings: Settings) -> None:
     async with scripted_model(Say("It is going well.", hold=asyncio.Event())) as model:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             session_id = (await services.brain.sessions.open(ME)).id
         await killed_while(settings, model, session_id, "text_part")
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             turn = await settled(services, session_id)
             events = [event async for event in services.turns.follow(ME, session_id, 1)]
             again = await services.brain.sessions.open(ME, session_id)
@@ -99,10 +99,10 @@ async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(se
 
 async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(settings: Settings) -> None:
     async with scripted_model(MAKE, Say("I am making it.", hold=asyncio.Event())) as model:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             session_id = (await services.brain.sessions.open(ME)).id
         await killed_while(settings, model, session_id, "text_part")
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             conversation = await services.brain.sessions.open(ME, session_id)
             output = await services.turns.ask(conversation, ASKED, request_id="request-0001")
             async with asyncio.timeout(WAIT_S):
@@ -123,7 +123,7 @@ async def web(settings: Settings, *script: Script) -> AsyncIterator[tuple[httpx.
     async with scripted_model(*script) as model:
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             app: FastAPI = create_app(services)
             transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 40000))
             headers = await log_in_locally(services.policy)
@@ -203,7 +203,7 @@ async def test_a_request_that_comes_twice_also_at_once_makes_one_video(settings:
 
 
 async def test_a_request_that_another_process_has_begun_is_not_begun_again(settings: Settings) -> None:
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         sessions = services.brain.sessions
         conversation = await sessions.open(ME)
         await sessions.begin_turn(conversation, "Have Nova say: one", "request-0001")
@@ -220,7 +220,7 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     async def busy(*_: object) -> None:
         raise Unavailable("database.busy", "Too many want the database at once.")
 
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         sessions = services.brain.sessions
         turn = await sessions.begin_turn(await sessions.open(ME), "hello")
         log = TurnLog(sessions, turn, ignore)
@@ -235,7 +235,7 @@ async def test_what_could_not_be_written_is_written_the_next_time(
 
 
 async def test_an_answer_that_was_declared_lost_changes_nothing_any_more(settings: Settings) -> None:
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         sessions = services.brain.sessions
         # As if nothing was heard of it for too long, from its beginning.
         sessions.lease_s = -1

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from scripted_model import Call, Say, Script, scripted_model
 
-from app.composition import opened
+from app.composition import open_services
 from soundstage.settings import Settings
 
 pytest.importorskip("pipecat", reason="needs pipecat: run `uv sync --inexact --extra voice`")
@@ -31,7 +31,7 @@ async def on_call(settings: Settings, *script: Script) -> AsyncIterator[OnCall]:
     async with scripted_model(*script) as model:
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services, calling(services, model) as call:
+        async with open_services(chosen) as services, calling(services, model) as call:
             yield call
 
 

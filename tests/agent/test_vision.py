@@ -24,8 +24,8 @@ from agent.colours import nearest_colour
 from agent.events import ConfirmationRequested, ToolCalled
 from agent.model.backend import TextPiece
 from agent.tools.vision import LookAt
-from agent.vision.model_describer import ModelDescriber, seeing_model
-from app.composition import Services, opened, working
+from agent.vision.model_describer import ModelDescriber, vision_model
+from app.composition import Services, open_services, run_background_workers
 from policy import Principal
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings
@@ -64,7 +64,7 @@ async def uploaded(services: Services, content: bytes, name: str) -> str:
 @pytest.fixture
 async def looking(services: Services) -> AsyncIterator[Services]:
     """The installation with its worker."""
-    async with working(services, drive=False):
+    async with run_background_workers(services, dispatch=False):
         yield services
 
 
@@ -74,7 +74,7 @@ async def seeing(settings: Settings, *script: Script) -> AsyncIterator[tuple[Ser
     async with scripted_model(*script) as model:
         near = {"base_url": model.base_url, "model": "scripted", "vision": True}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services, working(services, drive=False):
+        async with open_services(chosen) as services, run_background_workers(services, dispatch=False):
             yield services, model
 
 
@@ -243,7 +243,7 @@ def test_only_a_model_of_this_machine_sees_unasked(
     base_url: str, more: dict[str, bool], unasked: bool
 ) -> None:
     one = {"base_url": base_url, "model": "m", "vision": True, **more}
-    describer = seeing_model(LlmsSettings.model_validate({"local": one}))
+    describer = vision_model(LlmsSettings.model_validate({"local": one}))
     assert describer is not None and describer.unasked is unasked
 
 

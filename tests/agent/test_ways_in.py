@@ -18,7 +18,7 @@ from scripted_model import Call, Say, ScriptedModel, scripted_model
 from socket_servers import on_loopback
 from websockets.asyncio.client import connect
 
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from app.server.web import create_app
 from policy import Principal
 from soundstage.settings import Settings
@@ -147,7 +147,7 @@ async def test_the_same_sentences_tell_the_same_over_every_way_in(settings: Sett
     async with scripted_model(*SCRIPT, *SCRIPT) as model:
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services:
+        async with open_services(chosen) as services:
             entrance = Entrance(chosen, services, model)
             expected = await entrance.in_this_process()
             output = await WAYS[way](entrance)

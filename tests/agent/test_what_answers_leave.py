@@ -22,9 +22,9 @@ async def talk(services: Services, session_ids: list[str]) -> int:
     """Everybody says everything, all at once; how many answers that were."""
 
     async def person(number: int) -> None:
-        asker = Principal(id=f"key_{number}", name=f"P{number}", role="editor", kind="key")
+        requester = Principal(id=f"key_{number}", name=f"P{number}", role="editor", kind="key")
         for sentence in SENTENCES:
-            conversation = await services.brain.sessions.open(asker, session_ids[number] or None)
+            conversation = await services.brain.sessions.open(requester, session_ids[number] or None)
             session_ids[number] = conversation.id
             output = await services.turns.ask(conversation, sentence)
             async for _ in output:

@@ -14,7 +14,7 @@ from agent.tools import ALL_TOOLS, ToolCall, ToolContext, ToolResult
 from agent.tools.cluster.tools import _log
 from agent.tools.plan import Change, Plan
 from agent.tools.toolset import AnyTool, prepare_call
-from agent.tools.wrappers import BoundedToolset, RateLimitedToolset, loggable
+from agent.tools.wrappers import RateLimitToolset, TimeoutToolset, loggable
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import Forbidden, SoundstageError
@@ -46,7 +46,7 @@ class Clock:
 
 async def test_more_calls_than_a_minute_has_are_refused_until_time_has_passed() -> None:
     inner, clock = Nothing(), Clock()
-    limited = RateLimitedToolset(inner, 6, clock)
+    limited = RateLimitToolset(inner, 6, clock)
     call = cast("Any", None)
     for _ in range(6):
         await limited.run(ToolContext(ADA, "ses_1", cast("Any", None)), call)
@@ -63,7 +63,7 @@ async def test_more_calls_than_a_minute_has_are_refused_until_time_has_passed() 
 
 async def test_whoever_has_not_called_for_a_minute_is_forgotten() -> None:
     clock = Clock()
-    limited = RateLimitedToolset(Nothing(), 6, clock)
+    limited = RateLimitToolset(Nothing(), 6, clock)
     for number in range(1001):
         who = Principal(f"key_{number}", "x", "editor", "key")
         await limited.run(ToolContext(who, "ses_1", cast("Any", None)), cast("Any", None))
@@ -80,9 +80,9 @@ class Hanging(Nothing):
 
 
 async def test_a_call_that_hangs_is_ended_and_says_so() -> None:
-    bounded = BoundedToolset(Hanging())
+    bounded = TimeoutToolset(Hanging())
     context = ToolContext(ADA, "ses_1", cast("Any", None))
-    tools = {tool.name: replace(tool, longest_s=0.05) for tool in ALL_TOOLS}
+    tools = {tool.name: replace(tool, timeout_s=0.05) for tool in ALL_TOOLS}
     hanging = ToolCall(tools["list_personas"], cast("Any", None))
     with pytest.raises(SoundstageError) as ended:
         async with asyncio.timeout(60):
@@ -95,7 +95,7 @@ async def test_a_call_that_hangs_is_ended_and_says_so() -> None:
 
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
 def test_no_tool_may_take_so_long_that_its_approval_counts_as_lost(tool: AnyTool) -> None:
-    assert 0 < tool.longest_s < RUNNING_FOR.total_seconds()
+    assert 0 < tool.timeout_s < RUNNING_FOR.total_seconds()
 
 
 def test_a_log_shows_no_keys() -> None:

@@ -14,7 +14,7 @@ from scripted_model import Call, Say, Script, ScriptedModel, Silence, Status, sc
 from agent.tools import ToolContext
 from agent.tools.projects.scripts import write_script
 from agent.tools.toolset import prepare_call
-from app.composition import opened
+from app.composition import open_services
 from policy import Principal
 from soundstage.settings import Settings
 from studio.scenes.schemas import SceneView
@@ -68,7 +68,7 @@ def asking(settings: Settings) -> Asking:
                     "agent": agent or {},
                 }
             )
-            async with opened(chosen) as services:
+            async with open_services(chosen) as services:
                 talk = Asked(services, Principal.local_admin("test"))
                 talk.model = model
                 yield talk
@@ -149,12 +149,12 @@ async def test_a_model_that_never_writes_one_is_given_up_and_nothing_is_made(
 
 
 @pytest.mark.parametrize(
-    "trouble, code", [(Status(500), "model.refused"), (Say("Once upon", cut=1), "model.cut_off")]
+    "failure, code", [(Status(500), "model.refused"), (Say("Once upon", cut=1), "model.cut_off")]
 )
 async def test_a_model_that_is_down_is_named_and_nothing_is_made(
-    asking: Asking, trouble: Script, code: str
+    asking: Asking, failure: Script, code: str
 ) -> None:
-    async with asking(trouble) as talk:
+    async with asking(failure) as talk:
         assert failure(await talk.say(SENTENCE)).code == code
         assert await talk.nothing_is_there()
 

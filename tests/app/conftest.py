@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.cli.main import run_cli
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from soundstage.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -60,7 +60,7 @@ def settings(home: Path) -> Settings:
 
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
-    async with opened(settings) as created:
+    async with open_services(settings) as created:
         yield created
 
 

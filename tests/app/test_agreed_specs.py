@@ -13,7 +13,7 @@ import pytest
 from avatar.spec import RenderSpec
 from PIL import Image
 
-from app.composition import opened
+from app.composition import open_services
 from soundstage.settings import Settings
 
 Cli = Callable[..., Any]
@@ -38,7 +38,7 @@ def face_and_consents(settings: Settings, answer: Any) -> tuple[Any, list[Any]]:
     """The face in the spec of the render, and all consents on record."""
 
     async def read_studio() -> Any:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             detail = await services.studio.renders.detail(answer.json["id"])
             return detail.spec.scenes[0].face, await services.studio.consents.list()
 
@@ -89,7 +89,7 @@ def test_nothing_is_recorded_for_a_photo_that_is_not_there(
     assert answer.code == 1 and "ada.png" in answer.out + answer.err
 
     async def list_consents() -> Any:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             return await services.studio.consents.list()
 
     assert asyncio.run(list_consents()) == []

@@ -15,7 +15,7 @@ import pytest
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import plan_of
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from app.server.web import create_app
 from policy import Principal
 from policy.decisions import Decision, Verdict
@@ -27,8 +27,8 @@ ASK = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))
 
 async def ask(services: Services, who: Principal | None = None) -> str:
     """A call that waits."""
-    asker = who or Principal.local_admin("chat")
-    context = ToolContext(asker, "ses_1", services.tool_services)
+    requester = who or Principal.local_admin("chat")
+    context = ToolContext(requester, "ses_1", services.tool_services)
     call = prepare_call(services.brain.toolset, "make_render", {"script": "Hello there."})
     plan = await plan_of(context, call)
     return (await services.decisions.approvals.request(context, call, ASK, plan)).id
@@ -68,7 +68,7 @@ async def test_an_agreed_call_of_a_client_without_a_key_runs_with_the_role_it_ha
 
 def test_approvals_are_listed_shown_and_decided_at_the_prompt(cli: Any, settings: Settings) -> None:
     async def prepare() -> list[str]:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             first = await ask(services)
             return [first, await ask(services, Principal.local_admin("other"))]
 
@@ -98,7 +98,7 @@ def test_a_yes_to_a_plan_that_has_changed_is_exit_code_1(cli: Any, settings: Set
     async def prepare() -> str:
         from sqlalchemy import text
 
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             waiting = await ask(services)
             async with services.database.transaction() as session:
                 await session.execute(text("UPDATE approvals SET plan_sha256 = 'of something else'"))
@@ -113,7 +113,7 @@ def test_a_broken_chain_is_told_with_exit_code_1(cli: Any, settings: Settings) -
     async def spoil() -> None:
         from sqlalchemy import text
 
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             await ask(services)
             async with services.database.transaction() as session:
                 await session.execute(text("UPDATE audit_lines SET actor = 'Eve'"))
@@ -127,7 +127,7 @@ def test_a_broken_chain_is_told_with_exit_code_1(cli: Any, settings: Settings) -
 
 def test_after_a_backup_was_put_back_the_chain_goes_on(cli: Any, settings: Settings) -> None:
     async def more() -> None:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             await ask(services, Principal.local_admin(str(len(await services.audit.read(0, 100)))))
 
     asyncio.run(more())
@@ -146,7 +146,7 @@ def test_a_database_that_was_put_back_as_a_file_goes_on_too(cli: Any, settings: 
     """As `soundstage-backup restore` of the role backup does it."""
 
     async def more() -> None:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             await ask(services, Principal.local_admin(str(len(await services.audit.read(0, 100)))))
 
     asyncio.run(more())

@@ -21,7 +21,7 @@ from two_tenants import calling, key_of
 
 from app.archive import Backup, BackupWorkspace, gather, restore, save
 from app.archive.manifest import sha256_of
-from app.composition import Services, build, opened
+from app.composition import Services, build, open_services
 from app.migrating import LAST_WITH_ALL_MIGRATIONS
 from app.provisioning import build_process
 from app.server.web import create_app
@@ -94,7 +94,7 @@ async def test_a_backup_from_before_the_baseline_is_refused_before_anything_is_p
 
 async def test_a_backup_comes_back_with_database_files_and_personas(archive: Path, empty: Settings) -> None:
     await put_back(empty, archive)
-    async with opened(empty) as services:
+    async with open_services(empty) as services:
         assert [project.title for project in await services.studio.projects.list()] == ["Kept"]
         [blob] = [found async for found in services.blobs.iterate()]
         assert await services.blobs.read(blob.sha256) == b"a picture"
@@ -120,10 +120,10 @@ async def test_a_state_that_holds_something_is_not_overwritten(archive: Path, se
 
 
 async def test_with_force_the_old_database_is_kept_beside(archive: Path, empty: Settings) -> None:
-    async with opened(empty) as services:
+    async with open_services(empty) as services:
         await services.studio.projects.create(ProjectDraft(title="Replaced"))
     await put_back(empty, archive, force=True)
-    async with opened(empty) as services:
+    async with open_services(empty) as services:
         assert [project.title for project in await services.studio.projects.list()] == ["Kept"]
     assert list(empty.state_dir.glob("*.before-restore"))
 
@@ -234,7 +234,9 @@ def with_a_secret(home: Path) -> Path:
     """An installation with a webhook, whose signing secret is sealed; its key file."""
 
     async def make() -> None:
-        async with opened(Settings(state_dir=home / "state", personas_dir=home / "personas")) as services:
+        async with open_services(
+            Settings(state_dir=home / "state", personas_dir=home / "personas")
+        ) as services:
             draft = WebhookDraft(url="https://93.184.215.14/hook")
             await services.studio.outgoing.webhooks.create(draft, created_by="test")
 
@@ -309,7 +311,7 @@ def test_sealed_secrets_of_machines_are_counted(cli: Cli, with_an_announcement: 
 
 
 async def _lines(settings: Settings, *, keyed: bool) -> None:
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         log = services.audit if keyed else AuditLog(services.database)
         for number in range(3):
             await log.note(AuditEntry("test.line", "test", str(number)))

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_model import Say, ScriptedModel, scripted_model
 
 from agent.sessions.service import SessionService
-from app.composition import opened
+from app.composition import open_services
 from policy import Principal
 from soundstage.settings import Settings
 
@@ -124,7 +124,7 @@ async def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with
     session = ran.stderr.rpartition("--session ")[2].strip()
     more = await asyncio.to_thread(run_piped, home, "help\n", "--session", session)
     assert more.returncode == 0, more.stderr
-    async with opened(Settings(state_dir=home / "state")) as services:
+    async with open_services(Settings(state_dir=home / "state")) as services:
         sessions: SessionService = services.brain.sessions
         turns = await sessions.turns(Principal.local_admin(), session)
     assert [turn.utterance for turn in turns] == ["who can speak", "list my videos", "help"]

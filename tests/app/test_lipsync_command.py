@@ -15,7 +15,7 @@ from avatar.spec import LipsyncSpec, Requirements, VideoFace
 from avatar.spec.consent_file import EXAMPLE
 
 from app.cli.videos.lipsync import Fit
-from app.composition import opened
+from app.composition import open_services
 from farm.needs import Needs
 from soundstage.settings import Settings
 
@@ -39,7 +39,7 @@ def files(home: Path) -> list[str]:
 
 def spec_of(settings: Settings, outcome: Any) -> LipsyncSpec:
     async def store_spec() -> Any:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             return (await services.studio.renders.detail(outcome.json["id"])).spec
 
     assert outcome.code == 0, outcome.err
@@ -50,7 +50,7 @@ def spec_of(settings: Settings, outcome: Any) -> LipsyncSpec:
 
 def consents_of(settings: Settings) -> list[Any]:
     async def list_all() -> Any:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             return await services.studio.consents.list()
 
     return list(asyncio.run(list_all()))
@@ -128,7 +128,7 @@ def test_the_same_consent_is_recorded_once_until_it_is_taken_back(
     assert (of_file.purpose, of_words.purpose) == ("course videos", "Course videos.")
 
     async def revoke() -> None:
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             for view in (of_file, of_words):
                 await services.studio.consents.revoke(view.id)
 

@@ -17,14 +17,14 @@ from policy import Policy, Principal
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 
-from app.composition import opened  # isort: skip
+from app.composition import open_services  # isort: skip
 
 
 @asynccontextmanager
 async def policies(settings: Settings) -> AsyncIterator[list[Policy]]:
     """Those of the studio and of the provisioning process."""
     process = build_process(settings)
-    async with opened(settings) as services:
+    async with open_services(settings) as services:
         try:
             yield [services.policy, process.policy]
         finally:

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from agent.approvals.models import Approval
 from agent.sessions.models import AgentSession
 from agent.snapshots.models import Snapshot
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from app.server.web import create_app
 from policy import Principal
 from policy.audit import AuditEntry
@@ -29,7 +29,7 @@ COUNT = 12
 @pytest.fixture
 async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     chosen = settings.model_dump() | {"database": {"url": database_url}}
-    async with opened(Settings.model_validate(chosen)) as created:
+    async with open_services(Settings.model_validate(chosen)) as created:
         yield created
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from avatar.spec import Canvas, ImageBackground, MediaRef
 
-from app.composition import opened, working
+from app.composition import open_services, run_background_workers
 from soundstage.settings import Settings, load_settings
 from studio.assets.schemas import AssetLabels
 from studio.renders.schemas import RenderRequest
@@ -65,7 +65,7 @@ async def chunks(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_a_video_is_made_of_what_another_machine_uploaded_and_read_by_a_third(machine: Any) -> None:
-    async with opened(machine("desk")) as desk:
+    async with open_services(machine("desk")) as desk:
         image = await desk.studio.assets.upload(chunks(picture()), AssetLabels(name="orange.png"))
         view = await desk.studio.renders.create(
             RenderRequest(
@@ -75,10 +75,10 @@ async def test_a_video_is_made_of_what_another_machine_uploaded_and_read_by_a_th
             )
         )
         assert view.state is RenderState.QUEUED
-    async with opened(machine("maker")) as maker, working(maker):
+    async with open_services(machine("maker")) as maker, run_background_workers(maker):
         done = await maker.studio.renders.wait(view.id)
     assert done.error is None and done.state is RenderState.DONE
-    async with opened(machine("phone")) as phone:
+    async with open_services(machine("phone")) as phone:
         output, path = await phone.studio.renders.open_output(view.id, "video")
         assert path.is_relative_to(phone.blobs.root)
         assert path.read_bytes()[4:8] == b"ftyp" and path.stat().st_size == output.bytes

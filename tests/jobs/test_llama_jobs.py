@@ -23,7 +23,7 @@ from tiny_gguf import AFTER_A_TOOL, SENTENCE, write_speaking  # type: ignore[imp
 from waiting import eventually
 
 from agent.events import BrainEvent, Failure, Notice, Text, TextPart
-from app.composition import Services, opened
+from app.composition import Services, open_services
 from farm.nomad import NomadAddress
 from farm.nomad.operating import OperatorClient
 from policy import Principal
@@ -127,7 +127,7 @@ async def brain(tmp_path: Path, place: Place) -> AsyncIterator[Services]:
     """An agent that looks for experts in that Consul."""
     experts = {"consul_url": place.consul, "refresh_s": 0.2, "timeout_s": 60.0}
     chosen = Settings.model_validate({"state_dir": tmp_path / "state", "experts": experts})
-    async with opened(chosen) as services:
+    async with open_services(chosen) as services:
         yield services
 
 

@@ -17,7 +17,7 @@ from conftest import client_of, operator_of
 from ramdisk import Ramdisk
 
 from app.archive import MachineState, close_pending, gather, restore, save
-from app.composition import build, opened
+from app.composition import build, open_services
 from app.provisioning import build_process
 from policy.audit.chain import BEGINNING, link
 from provisioning_api.audit.models import AuditRecord
@@ -39,7 +39,7 @@ def settings(tmp_path: Path, project: Path) -> Settings:
 
 async def made(settings: Settings, target: Path, *, with_keys: bool) -> Path:
     machines = MachineState.of(settings)
-    async with opened(settings) as studio:
+    async with open_services(settings) as studio:
         with TemporaryDirectory() as folder:
             contents = await gather(
                 studio.database, studio.blobs, studio.own_personas, Path(folder), machines.database

@@ -12,7 +12,7 @@ from ramdisk import Ramdisk
 
 from app.provisioning import ProvisioningProcess
 from policy import Principal
-from policy.acting_for import HEADER, ActingFor
+from policy.acting_for import DELEGATION_HEADER, ActingFor
 from policy.keys.schemas import KeyRequest
 
 ADA = ActingFor("key_01ada", "Ada Ünal; administrator")
@@ -43,7 +43,7 @@ async def test_the_person_behind_the_agent_stands_in_the_record_and_is_hashed(
     (await ramdisk.discover()).raise_for_status()
     agent = await key_of(process, "admin", ["machine:*", "person:represent"])
     path = f"/api/machines/{ramdisk.machine_id}/accept"
-    output = {**agent, HEADER: ADA.header()}
+    output = {**agent, DELEGATION_HEADER: ADA.header()}
     (await remote.post(path, json={"name": "n1", "code": ramdisk.code}, headers=output)).raise_for_status()
     # Not carried over to the next request, by whomever.
     (await remote.patch("/api/machines/n1", json={"tags": ["x"]}, headers=agent)).raise_for_status()
@@ -65,7 +65,7 @@ async def test_a_plain_key_cannot_claim_to_act_for_somebody(
     role: str,
 ) -> None:
     (await ramdisk.discover()).raise_for_status()
-    headers = {**await key_of(process, role), HEADER: ADA.header()}
+    headers = {**await key_of(process, role), DELEGATION_HEADER: ADA.header()}
     path = f"/api/machines/{ramdisk.machine_id}/accept"
     answer = await remote.post(path, json={"name": "n1", "code": ramdisk.code}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
@@ -75,5 +75,5 @@ async def test_a_plain_key_cannot_claim_to_act_for_somebody(
 
 @pytest.mark.parametrize("header", ["", "ada", "a;b", ";;", "a;b;c;d", "x" * 300 + ";b;c"])
 async def test_a_header_that_names_nobody_is_refused(operator: httpx.AsyncClient, header: str) -> None:
-    answer = await operator.get("/api/machines", headers={HEADER: header})
+    answer = await operator.get("/api/machines", headers={DELEGATION_HEADER: header})
     assert (answer.status_code, answer.json()["code"]) == (422, "policy.bad_acting_for")

@@ -108,7 +108,7 @@ async def test_without_a_worker_it_says_what_is_missing(
     settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
 ) -> None:
     studio = build_studio(
-        settings, db, events, blobs, scheduler, worker_version="1.0", voice_program="no-such-worker"
+        settings, db, events, blobs, scheduler, worker_version="1.0", speech_worker_binary="no-such-worker"
     )
     with pytest.raises(SoundstageError) as refused:
         await studio.persona_pictures.open("nova", ThumbnailWidth.SMALL)

@@ -17,7 +17,7 @@ from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, breach
 from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import plan_of
-from app.composition import opened
+from app.composition import open_services
 from bench.simulated_fleet.fleet import fleet_client
 from policy import Principal
 from policy.decisions import Decision, Verdict
@@ -55,7 +55,7 @@ def ask_for_approval(studio: Studio, script: str) -> str:
     async def ask() -> str:
         state = studio.path / "state"
         settings = Settings(state_dir=state, personas_dir=REPOSITORY / "personas")
-        async with opened(settings) as services:
+        async with open_services(settings) as services:
             context = ToolContext(Principal.local_admin("chat"), "ses_1", services.tool_services)
             call = prepare_call(services.brain.toolset, "make_render", {"script": script})
             why = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))

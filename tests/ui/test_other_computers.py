@@ -108,9 +108,9 @@ def test_eight_tabs_all_hear_what_happens_and_none_freezes(visiting: Visiting, s
     visit.log_in()
     visit.page.close()
     tabs = eight_tabs(visit.page.context, visit)
-    for asker in (tabs[-1], tabs[0]):
-        known = asker.locator(".log li").count()
-        hear_of_a_sentence(asker)
+    for tab in (tabs[-1], tabs[0]):
+        known = tab.locator(".log li").count()
+        hear_of_a_sentence(tab)
         for tab in tabs:
             expect(tab.locator(".log li").nth(known)).to_be_visible(timeout=30_000)
     # The tab that opened the stream goes: the others go on hearing.

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import insert
 from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches
 
-from app.composition import opened
+from app.composition import open_services
 from soundstage.settings import Settings
 from studio.renders.models import Render
 
@@ -43,7 +43,7 @@ def row(number: int, **more: Any) -> dict[str, Any]:
 def add_rows(studio: Studio, rows: list[dict[str, Any]]) -> None:
     async def add() -> None:
         settings = Settings(state_dir=studio.path / "state", personas_dir=REPOSITORY / "personas")
-        async with opened(settings) as services, services.database.transaction() as session:
+        async with open_services(settings) as services, services.database.transaction() as session:
             await session.execute(insert(Render), rows)
 
     # Playwright has an event loop of its own in this thread.

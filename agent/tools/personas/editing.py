@@ -41,7 +41,7 @@ class Gone:
 async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) -> Plan:
     """Each word that changes, with the old one; a persona of the operator's is refused, as the act does."""
     persona = persona_named(context, given)
-    changed = await context.services.persona_maker.update(persona.id, wanted, dry_run=True)
+    changed = await context.services.persona_service.update(persona.id, wanted, dry_run=True)
     changes = []
     for field in wanted.changes():
         old, new = getattr(persona, field), getattr(changed, field)
@@ -53,7 +53,7 @@ async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) ->
 
 async def change_words(context: ToolContext, given: str, wanted: PersonaChange) -> Persona:
     """The persona as it is now."""
-    return await context.services.persona_maker.update(persona_named(context, given).id, wanted)
+    return await context.services.persona_service.update(persona_named(context, given).id, wanted)
 
 
 async def plan_deletion(context: ToolContext, given: str) -> Plan:
@@ -86,7 +86,7 @@ def plan_reload(context: ToolContext, given: str | None) -> Plan:
 
 def reload_personas(context: ToolContext, given: str | None) -> str:
     """How their files stand now: a broken one is told with line and column, and the last good one stays."""
-    found = [context.services.personas.reload(one.id) for one in _entries(context, given)]
+    found = [context.services.persona_library.reload(one.id) for one in _entries(context, given)]
     bad = [f"  {status.file} is {status.state}: {status.error}" for status in found if status.error]
     read = f"{len(found)} file{'' if len(found) == 1 else 's'} read again"
     if not bad:
@@ -96,7 +96,7 @@ def reload_personas(context: ToolContext, given: str | None) -> str:
 
 def _entries(context: ToolContext, given: str | None) -> list[PersonaEntry]:
     """All, or the one that is named; a broken file, in which no name can be read, is called by its id."""
-    entries = context.services.personas.entries()
+    entries = context.services.persona_library.entries()
     if given is None:
         return entries
     wanted = given.strip().casefold()

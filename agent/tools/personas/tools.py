@@ -55,7 +55,7 @@ class PersonaLines(ToolResult):
 @tool(Act("read", "persona:read"))
 async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaLines:
     """List who can speak."""
-    return PersonaLines(personas=tuple(_line(persona) for persona in context.services.personas.list()))
+    return PersonaLines(personas=tuple(_line(persona) for persona in context.services.persona_library.list()))
 
 
 class CreatePersona(ToolRequest):
@@ -136,7 +136,7 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
     consent = _consent(request)
     path = await _path(context, request.photo)
     draft = PersonaDraft(name=request.name, media=request.photo, consent=consent)
-    persona_id = await context.services.persona_maker.plan(draft, stored=path is None)
+    persona_id = await context.services.persona_service.plan(draft, stored=path is None)
     agreed = f"{consent.person}, on {consent.granted_at}, for {consent.purpose}"
     changes = [
         change(
@@ -179,10 +179,12 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     consent = _consent(request)
     async with _media(context, request.photo) as media:
         draft = PersonaDraft(name=request.name, media=media, consent=consent)
-        created = await context.services.persona_maker.create(draft)
+        created = await context.services.persona_service.create(draft)
     persona = created.persona
     named = [
-        one for one in context.services.personas.list() if one.name.casefold() == persona.name.casefold()
+        one
+        for one in context.services.persona_library.list()
+        if one.name.casefold() == persona.name.casefold()
     ]
     call = persona.name if len(named) < 2 else persona.id
     return PersonaResult(

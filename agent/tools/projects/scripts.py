@@ -160,7 +160,7 @@ async def _planned(context: ToolContext, request: WriteScript) -> Plan:
     },
     undo="cancel_render stops the video; edit_project changes or deletes the project",
     plan=_planned,
-    longest_s=LONGEST_S,
+    timeout_s=LONGEST_S,
 )
 async def write_script(context: ToolContext, request: WriteScript) -> ScriptResult:
     """Make a script in scenes about a topic or out of a text, and a video of it where one is wanted."""

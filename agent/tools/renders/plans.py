@@ -14,13 +14,13 @@ from studio.renders.states import RenderState
 async def plan_render(context: ToolContext, render_request: RenderRequest) -> Plan:
     """Refuses what the act would: scenes without words, faces without consent, a full queue."""
     renders = context.services.renders
-    outlook = await renders.plan(render_request)
-    speakers = join_words([name_of(context, persona) for persona in outlook.personas])
-    scenes = "1 scene" if outlook.scenes == 1 else f"{outlook.scenes} scenes"
-    changes = [change(f"Make a video of {scenes} with {speakers}, {outlook.size}", f"“{outlook.title}”")]
+    estimate = await renders.plan(render_request)
+    speakers = join_words([name_of(context, persona) for persona in estimate.personas])
+    scenes = "1 scene" if estimate.scenes == 1 else f"{estimate.scenes} scenes"
+    changes = [change(f"Make a video of {scenes} with {speakers}, {estimate.size}", f"“{estimate.title}”")]
     if render_request.script is not None:
         changes.append(change("It says", render_request.script))
-    return Plan(changes=tuple(changes), seconds=outlook.seconds)
+    return Plan(changes=tuple(changes), seconds=estimate.seconds)
 
 
 async def plan_retry(context: ToolContext, reference: str) -> Plan:

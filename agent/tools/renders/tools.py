@@ -86,7 +86,7 @@ class Cancelled(RenderLine):
             return page(
                 paragraph(self.link, " is being cancelled; its workers stop now.", self.id_in_brackets)
             )
-        return page(paragraph(self.link, " is cancelled. Nothing partial is left."))
+        return page(paragraph(self.link, " is cancelled. No partial files remain."))
 
 
 async def _request_of(context: ToolContext, request: MakeRender) -> RenderRequest:

@@ -120,7 +120,7 @@ class _Talk:
 
         api = await self._stack.enter_async_context(studio(self._called))
         try:
-            await api.start_making(drive=False)
+            await api.start_making(dispatch=False)
             self._api, self._conversation = api, Conversation(api, session_id, debug=self._debug)
             await self._conversation.check()
         except BaseException:

@@ -19,7 +19,7 @@ from agent.mcp.server import serve_stdio
 from app.cli.connection import connect, tls_trust
 from app.cli.saved_logins import Login
 from app.cli.studio_api import TIMEOUT_S
-from app.composition import opened, working
+from app.composition import open_services, run_background_workers
 from policy import Principal
 from soundstage.settings import Settings
 from soundstage.telemetry import configure_logging
@@ -34,7 +34,7 @@ async def serve(settings: Settings, role: str) -> None:
     configure_logging(settings.log.level, settings.log.format, sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     principal = Principal(id="local:mcp", name="mcp", role=role, kind="local")
-    async with opened(settings) as services, working(services):
+    async with open_services(settings) as services, run_background_workers(services):
         await serve_stdio(
             McpCalls(services.brain.toolset, services.tool_services, services.database), principal
         )

@@ -83,10 +83,10 @@ def register(cli: typer.Typer) -> None:
         require_no_server(called.settings().state_dir, "audit accept-end")
 
         async def accept() -> AuditHead | None:
-            from app.composition import opened
+            from app.composition import open_services
             from policy.audit import AuditEntry
 
-            async with opened(called.settings()) as services:
+            async with open_services(called.settings()) as services:
                 await services.audit.accept_end(
                     AuditEntry("audit.end_accepted", "cli", data={"reason": reason})
                 )

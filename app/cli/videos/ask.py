@@ -48,7 +48,7 @@ def register(cli: typer.Typer) -> None:
             from app.cli.progress import AnswerView
 
             async with studio(called) as api:
-                await api.start_making(drive=False)
+                await api.start_making(dispatch=False)
                 conversation = Conversation(api, session, follow=wait, dry_run=dry_run)
                 view = AnswerView(printer)
                 try:

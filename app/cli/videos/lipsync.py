@@ -101,7 +101,7 @@ def register(cli: typer.Typer) -> None:
             from app.cli.videos.watching import watch_to_the_end
 
             async with studio(called) as api:
-                await api.start_making(drive=wait)
+                await api.start_making(dispatch=wait)
                 with asking_agreement(video):
                     view = await _create(api, spec, video, options, title or video.stem)
                 return await watch_to_the_end(called, api, printer, view, wait=wait)

@@ -68,7 +68,7 @@ def register(cli: typer.Typer) -> None:
             from app.cli.videos.watching import watch_to_the_end
 
             async with studio(called) as api:
-                await api.start_making(drive=wait)
+                await api.start_making(dispatch=wait)
                 if spec is not None:
                     view = await _create_from_file(api, spec, options, deadline)
                 else:

@@ -89,7 +89,7 @@ def register(cli: typer.Typer) -> None:
         fields = {field: value for field, value in labels.items() if value is not None}
 
         async def send(api: StudioApi) -> Any:
-            await api.start_making(drive=False)
+            await api.start_making(dispatch=False)
             # Whoever keeps this machine says where samples go; of another's server, its operator does.
             unlisted = {"unlisted": "true"} if service is not None and not api.remote else {}
             return await api.post_form("/api/voices", sample, {**fields, **unlisted})

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from app.composition import opened
+from app.composition import open_services
 from soundstage.settings import load_settings
 from studio.consents.schemas import ConsentDraft
 
 
 async def record() -> str:
     draft = ConsentDraft(person="A. Person", purpose="tests", granted_at=datetime.now(UTC))
-    async with opened(load_settings()) as services:
+    async with open_services(load_settings()) as services:
         return (await services.studio.consents.record(draft)).id
 
 
