@@ -17,14 +17,14 @@ from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger
 from studio.publishing import oauth
-from studio.publishing.errors import Interrupted, Refused, Trouble
+from studio.publishing.errors import PublishError, Refused, TransientError
 from studio.publishing.models import Account, PendingConsent
 from studio.publishing.repository import Accounts
 from studio.publishing.schemas import AccountView, ConsentPage
 from studio.publishing.youtube import YouTube, http_client
 
 CONSENT_MINUTES = 10
-# A token that ends while a piece travels would cost the piece.
+# A token that ends while a chunk travels would cost the chunk.
 FRESH_FOR = timedelta(seconds=60)
 
 log = get_logger(__name__)
@@ -74,8 +74,8 @@ class AccountService:
                 verifier = self.sealer.unseal(expected.verifier_sealed)
                 tokens = await oauth.exchange(http, self.settings, code, verifier, expected.redirect_uri)
                 channel = await YouTube(http, str(self.settings.api_url), tokens.access).own_channel()
-        except Trouble as trouble:
-            raise _explained(trouble) from trouble
+        except PublishError as error:
+            raise _explained(error) from error
         if tokens.refresh is None:
             raise Upstream(
                 "publishing.no_refresh_token",
@@ -98,14 +98,14 @@ class AccountService:
             if not shared:
                 async with http_client(self.settings, self.listeners) as http:
                     await oauth.revoke(http, self.settings, self.sealer.unseal(row.refresh_token_sealed))
-        except (Interrupted, Unavailable) as error:
+        except (TransientError, Unavailable) as error:
             # We forget them all the same; the owner can take them back at Google.
             log.warning("publishing.not_revoked", account=account_id, reason=str(error))
         async with self.db.transaction() as session:
             await Accounts(session).remove(await account_of(session, account_id))
 
     async def token(self, account_id: str, *, fresh: bool = False) -> str:
-        """An access token; with `fresh` a new one, because the old one was not accepted. Raises Trouble."""
+        """Returns an access token; with `fresh` a new one. Raises PublishError."""
         async with self.db.session() as session:
             row = await account_of(session, account_id)
         if row.revoked_at is not None:
@@ -212,12 +212,12 @@ def _revoked(row: Account) -> Refused:
     )
 
 
-def _explained(trouble: Trouble) -> SoundstageError:
-    if isinstance(trouble, Refused):
-        return Upstream(trouble.failure.code, trouble.failure.message, trouble.failure.hint)
+def _explained(error: PublishError) -> SoundstageError:
+    if isinstance(error, Refused):
+        return Upstream(error.failure.code, error.failure.message, error.failure.hint)
     return Upstream(
         "publishing.no_answer",
-        f"The account could not be connected: {trouble or 'Google refused it'}.",
+        f"The account could not be connected: {error or 'Google refused it'}.",
         "Begin again with `soundstage publish connect`.",
     )
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import httpx
 
-from studio.publishing.errors import Interrupted, QuotaUsedUp, Refused, SessionGone, TokenExpired, Trouble
+from studio.publishing.errors import (
+    PublishError,
+    QuotaUsedUp,
+    Refused,
+    TokenExpired,
+    TransientError,
+    UploadSessionExpired,
+)
 
 # Reasons of 403 and 429 answers: developers.google.com/youtube/v3/docs/errors
 QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "uploadLimitExceeded"})
@@ -14,7 +21,7 @@ RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backend
 LONGEST_MESSAGE = 300
 
 
-def trouble_of(answer: httpx.Response) -> Trouble:
+def publish_error_of(answer: httpx.Response) -> PublishError:
     """For any answer that is not the one hoped for."""
     reason, message = _reason(answer)
     status = answer.status_code
@@ -23,9 +30,9 @@ def trouble_of(answer: httpx.Response) -> Trouble:
     if reason in QUOTA_REASONS:
         return QuotaUsedUp()
     if status >= 500 or status in (408, 429) or reason in RATE_REASONS:
-        return Interrupted(f"YouTube answered {status} {message}".strip(), retry_after_of(answer))
+        return TransientError(f"YouTube answered {status} {message}".strip(), retry_after_of(answer))
     if status in (404, 410):
-        return SessionGone()
+        return UploadSessionExpired()
     return Refused(
         "publication.refused",
         f"YouTube refused it: {message or status}" + (f" ({reason})" if reason else ""),
@@ -39,13 +46,13 @@ def retry_after_of(answer: httpx.Response) -> float | None:
 
 
 def json_of(answer: httpx.Response) -> dict[str, Any]:
-    """Raises Interrupted for an answer that is not a JSON object: a proxy's page of excuse, for example."""
+    """Raises TransientError for an answer that is not a JSON object: a proxy's error page, for example."""
     try:
         found = answer.json()
     except ValueError as error:
-        raise Interrupted("YouTube's answer cannot be read") from error
+        raise TransientError("YouTube's answer cannot be read") from error
     if not isinstance(found, dict):
-        raise Interrupted("YouTube's answer cannot be read")
+        raise TransientError("YouTube's answer cannot be read")
     return found
 
 

@@ -1,11 +1,11 @@
 """Failures of a step of a publication; raised by the YouTube client, caught by the publisher.
 
-Trouble
-├── Interrupted    the way there or the other side failed; the same step later goes on
-├── SessionGone    the address of the upload is not known any more; a new one starts from the first byte
-├── TokenExpired   a fresh token is needed, then the same step again
-├── QuotaUsedUp    nothing more today
-└── Refused        no repetition will help; a person has to act
+PublishError
+├── TransientError        the network or YouTube failed; a retry of the same step resumes
+├── UploadSessionExpired  the upload session is gone; a new one starts from the first byte
+├── TokenExpired          a fresh token is needed, then the same step again
+├── QuotaUsedUp           nothing more today
+└── Refused               no retry will help; a person has to act
 """
 
 from __future__ import annotations
@@ -13,34 +13,36 @@ from __future__ import annotations
 from avatar.spec import Failed
 
 
-class Trouble(Exception):
-    """Base of these."""
+class PublishError(Exception):
+    """Base class of the errors of a step."""
 
 
-class Interrupted(Trouble):
+class TransientError(PublishError):
     def __init__(self, why: str, retry_after_s: float | None = None) -> None:
         super().__init__(why)
         self.why = why
         self.retry_after_s = retry_after_s
 
 
-class SessionGone(Trouble):
+class UploadSessionExpired(PublishError):
     pass
 
 
-class TokenExpired(Trouble):
+class TokenExpired(PublishError):
     pass
 
 
-class QuotaUsedUp(Trouble):
-    """`counted`: by our own count; otherwise YouTube says so, and our count was wrong."""
+class QuotaUsedUp(PublishError):
+    """`by_local_count`: our own count has reached the limit; otherwise YouTube reported it, and our count was
+    too low.
+    """
 
-    def __init__(self, *, counted: bool = False) -> None:
+    def __init__(self, *, by_local_count: bool = False) -> None:
         super().__init__()
-        self.counted = counted
+        self.by_local_count = by_local_count
 
 
-class Refused(Trouble):
+class Refused(PublishError):
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(message)
         self.code = code
@@ -49,5 +51,5 @@ class Refused(Trouble):
 
     @property
     def failure(self) -> Failed:
-        """As it is kept and shown."""
+        """Returns the failure that is stored and shown."""
         return Failed(code=self.code, message=self.message, hint=self.hint)

@@ -37,11 +37,14 @@ class PublicationJournal:
         *,
         error: Failed | None = None,
         waits: str = "",
+        reset_attempts: bool = True,
     ) -> None:
-        """Raises `publication.bad_transition`. Leaves times, error and tries as the new state wants them."""
+        """Sets the state, with times, error and attempts to match. Raises `publication.bad_transition`."""
         row.state = move(PublicationState(row.state), state)
         row.error = error.model_dump(mode="json", exclude={"event"}) if error else None
-        row.waits, row.tries = waits, 0
+        row.waits = waits
+        if reset_attempts:
+            row.tries = 0
         row.cancel_requested = False
         row.finished_at = utcnow() if state in TERMINAL else None
         data: dict[str, Any] = {"state": state, "title": row.wishes.get("title"), "url": row.url}

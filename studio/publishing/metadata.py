@@ -8,24 +8,24 @@ from typing import Any
 from studio.publishing.schemas import PublishRequest
 
 
-def video_resource(wishes: PublishRequest) -> dict[str, Any]:
+def video_resource(request: PublishRequest) -> dict[str, Any]:
     """developers.google.com/youtube/v3/docs/videos#resource"""
     snippet: dict[str, Any] = {
-        "title": wishes.title,
-        "description": wishes.description,
-        "categoryId": wishes.category,
+        "title": request.title,
+        "description": request.description,
+        "categoryId": request.category,
     }
-    if wishes.tags:
-        snippet["tags"] = wishes.tags
-    if wishes.language:
-        snippet["defaultLanguage"] = snippet["defaultAudioLanguage"] = wishes.language
+    if request.tags:
+        snippet["tags"] = request.tags
+    if request.language:
+        snippet["defaultLanguage"] = snippet["defaultAudioLanguage"] = request.language
     status: dict[str, Any] = {
-        "privacyStatus": wishes.privacy,
-        "selfDeclaredMadeForKids": wishes.made_for_kids,
-        "containsSyntheticMedia": wishes.synthetic,
+        "privacyStatus": request.privacy,
+        "selfDeclaredMadeForKids": request.made_for_kids,
+        "containsSyntheticMedia": request.synthetic,
     }
-    if wishes.publish_at is not None:
-        status["publishAt"] = wishes.publish_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if request.publish_at is not None:
+        status["publishAt"] = request.publish_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return {"snippet": snippet, "status": status}
 
 

@@ -54,7 +54,7 @@ class Publication(TenantOwned, Base):
     """One video on its way to one channel. `wishes` are a PublishRequest and never change.
 
     `session_url_sealed` is where the bytes go; whoever knows it may add some, so it lies sealed. `bytes_sent`
-    is the most that has arrived. `maybe_whole`: the last piece was sent, and no answer denied that it came.
+    is the most that has arrived. `maybe_whole`: the final chunk was sent, and no answer denied that it came.
     """
 
     __tablename__ = "publications"

@@ -16,7 +16,7 @@ from soundstage.database import utcnow
 from soundstage.errors import Unavailable
 from soundstage.settings import YoutubeSettings
 from studio.publishing.answers import json_of
-from studio.publishing.errors import Interrupted, Refused
+from studio.publishing.errors import Refused, TransientError
 
 SCOPES = (
     "https://www.googleapis.com/auth/youtube.upload",
@@ -80,11 +80,11 @@ async def refresh(http: httpx.AsyncClient, settings: YoutubeSettings, refresh_to
 
 
 async def revoke(http: httpx.AsyncClient, settings: YoutubeSettings, refresh_token: str) -> None:
-    """Gives the tokens back. Raises Interrupted when nobody answers."""
+    """Gives the tokens back. Raises TransientError when nobody answers."""
     try:
         await http.post(str(settings.revoke_url), data={"token": refresh_token})
     except httpx.HTTPError as error:
-        raise Interrupted(f"the connection to Google broke ({type(error).__name__})") from error
+        raise TransientError(f"the connection to Google broke ({type(error).__name__})") from error
 
 
 async def _ask(http: httpx.AsyncClient, settings: YoutubeSettings, form: dict[str, str]) -> Tokens:
@@ -93,9 +93,9 @@ async def _ask(http: httpx.AsyncClient, settings: YoutubeSettings, form: dict[st
     try:
         answer = await http.post(str(settings.token_url), data=data)
     except httpx.HTTPError as error:
-        raise Interrupted(f"the connection to Google broke ({type(error).__name__})") from error
+        raise TransientError(f"the connection to Google broke ({type(error).__name__})") from error
     if answer.status_code >= 500 or answer.status_code == 429:
-        raise Interrupted(f"Google answered {answer.status_code} when asked for a token")
+        raise TransientError(f"Google answered {answer.status_code} when asked for a token")
     found = json_of(answer)
     if answer.status_code != 200:
         reason = str(found.get("error", answer.status_code))
@@ -108,7 +108,7 @@ async def _ask(http: httpx.AsyncClient, settings: YoutubeSettings, form: dict[st
         )
     access = found.get("access_token")
     if not isinstance(access, str) or not access:
-        raise Interrupted("Google's answer holds no token")
+        raise TransientError("Google's answer holds no token")
     lifetime = timedelta(seconds=float(found.get("expires_in", 3600)))
     return Tokens(access, found.get("refresh_token"), utcnow() + lifetime)
 

@@ -1,9 +1,9 @@
-"""Carries one publication a step further; the publishers' worker calls it in one process.
+"""Advances one publication through its state machine; an ItemWorker in one process calls `step`.
 
-Everything that a later step needs is in the row before the step that depends on it begins: the address of the
-upload before the first byte, the mark `maybe_whole` before the last piece, the id of the video before what is
-added to it. So a step may be cut off anywhere, by the network or by the end of this process, and the next one
-asks YouTube how far it has come and goes on from there.
+A step stores what later ones need before it begins: the URL of the upload session before the first byte, the
+column `maybe_whole` ("the final chunk was sent") before that chunk, the id of the video before captions and
+thumbnail. So the network or the end of this process may interrupt a step anywhere: the next one asks YouTube
+how many bytes have arrived and resumes there.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger, trace
 from studio.publishing.accounts import AccountService
 from studio.publishing.errors import (
-    Interrupted,
+    PublishError,
     QuotaUsedUp,
     Refused,
-    SessionGone,
     TokenExpired,
-    Trouble,
+    TransientError,
+    UploadSessionExpired,
 )
-from studio.publishing.extras import ExtraUploads
+from studio.publishing.extras import CaptionAndThumbnailUpload
+from studio.publishing.inputs import UploadInputs, load_inputs
 from studio.publishing.journal import PublicationJournal
-from studio.publishing.materials import Materials, materials_of
 from studio.publishing.metadata import video_resource, watch_url
 from studio.publishing.models import Publication
 from studio.publishing.quota import UploadQuota, resets_at
 from studio.publishing.repository import Publications
-from studio.publishing.states import IN_HAND, PublicationState
+from studio.publishing.states import ACTIVE, PublicationState
 from studio.publishing.youtube import Received, YouTube, http_client
 
 LONGEST_WAIT_S = 15 * 60.0
@@ -54,14 +54,14 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PublisherOptions:
-    """`tries` without any progress end it; so do `sessions` addresses that were lost. The wait doubles from
-    `first_wait_s` on.
+    """A publication fails after `max_attempts` without progress, or after `max_sessions` expired upload
+    sessions. The wait between attempts doubles from `first_wait_s` on.
     """
 
-    tries: int = 10
-    sessions: int = 5
+    max_attempts: int = 10
+    max_sessions: int = 5
     first_wait_s: float = 2.0
-    ask_every_s: float = 15.0
+    status_poll_s: float = 15.0
 
 
 class Publisher:
@@ -85,36 +85,37 @@ class Publisher:
         self._settings = settings
         self._options = options
 
-    async def due(self, without: Collection[str], limit: int) -> Sequence[str]:
+    async def due(self, exclude: Collection[str], limit: int) -> Sequence[str]:
+        """Returns the ids of publications to advance now, without those in `exclude`."""
         async with self._db.session() as session:
-            return await Publications(session).due(utcnow(), without, limit)
+            return await Publications(session).due(utcnow(), exclude, limit)
 
     async def step(self, publication_id: str) -> None:
-        """As far as it goes; whatever stops it is written down."""
+        """Advances a publication as far as possible; records in the row what stops it."""
         row = await self._read(publication_id)
         if row is None:
             return
         with trace(row.trace_id):
             try:
-                await self._with_token(row)
-            except Interrupted as interrupted:
-                await self._later(row.id, interrupted.why, interrupted.retry_after_s)
-            except SessionGone:
-                await self._session_gone(row.id)
+                await self._advance_with_token(row)
+            except TransientError as error:
+                await self._schedule_retry(row.id, error.why, error.retry_after_s)
+            except UploadSessionExpired:
+                await self._restart_session(row.id)
             except QuotaUsedUp as used_up:
-                if not used_up.counted:
-                    await self._quota.exhaust()
-                await self._tomorrow(row.id)
+                if not used_up.by_local_count:
+                    await self._quota.mark_exhausted()
+                await self._defer_until_quota_reset(row.id)
             except Refused as refused:
                 await self._fail(row.id, refused.failure)
             except (Unavailable, OSError) as error:
-                # A file that cannot be read, a database that is busy: ours to mend, so it is tried again.
-                await self._later(row.id, str(error), None)
+                # An unreadable file or a busy database is a fault of this installation: retried.
+                await self._schedule_retry(row.id, str(error), None)
             except SoundstageError as error:
                 await self._fail(row.id, Failed(code=error.code, message=error.message, hint=error.hint))
 
-    async def _with_token(self, row: Publication) -> None:
-        """Once more with a new token when YouTube does not accept the old one."""
+    async def _advance_with_token(self, row: Publication) -> None:
+        """Advances it; once more with a new token when YouTube does not accept the old one."""
         if row.account_id is None:
             raise Refused(
                 "publishing.account_gone",
@@ -125,57 +126,57 @@ class Publisher:
             token = await self._accounts.token(row.account_id, fresh=fresh)
             async with http_client(self._settings, self._accounts.listeners) as http:
                 with suppress(TokenExpired):
-                    await self._go_on(row.id, YouTube(http, str(self._settings.api_url), token))
+                    await self._advance(row.id, YouTube(http, str(self._settings.api_url), token))
                     return
-        raise Interrupted("YouTube does not accept a fresh token")
+        raise TransientError("YouTube does not accept a fresh token")
 
-    async def _go_on(self, publication_id: str, youtube: YouTube) -> None:
+    async def _advance(self, publication_id: str, youtube: YouTube) -> None:
         row = await self._read(publication_id)
         if row is None:
             return
         async with self._db.session() as session:
-            materials = await materials_of(session, row)
+            inputs = await load_inputs(session, row)
         if row.state == PublicationState.QUEUED:
             await self._move(row.id, PublicationState.UPLOADING)
         if row.state != PublicationState.PROCESSING:
-            await self._upload(row, materials, youtube)
-        await self._process(row.id, materials, youtube)
+            await self._upload(row, inputs, youtube)
+        await self._process(row.id, inputs, youtube)
 
-    async def _upload(self, row: Publication, materials: Materials, youtube: YouTube) -> None:
-        path = await self._blobs.local_path(materials.video.sha256)
-        session_url, received = await self._session(row, materials, youtube)
-        total = materials.video.bytes
+    async def _upload(self, row: Publication, inputs: UploadInputs, youtube: YouTube) -> None:
+        path = await self._blobs.local_path(inputs.video.sha256)
+        session_url, received = await self._session(row, inputs, youtube)
+        total = inputs.video.bytes
         while received.video is None:
-            piece = await asyncio.to_thread(_read_piece, path, received.offset, self._piece_bytes)
-            last = received.offset + len(piece) >= total
-            if not await self._note_sent(row.id, received.offset, about_to_end=last):
+            chunk = await asyncio.to_thread(_read_chunk, path, received.offset, self._chunk_bytes)
+            last = received.offset + len(chunk) >= total
+            if not await self._record_progress(row.id, received.offset, final_chunk=last):
                 await self._cancel(row.id, session_url, youtube)
                 return
-            if not piece:
-                raise Interrupted("YouTube has all bytes and does not say that it has the video")
+            if not chunk:
+                raise TransientError("YouTube has all bytes and does not say that it has the video")
             before = received.offset
-            received = await youtube.send_piece(session_url, piece, before, total)
+            received = await youtube.send_chunk(session_url, chunk, before, total)
             if received.video is None and received.offset <= before:
-                raise Interrupted("YouTube kept nothing of the last piece")
-        await self._note_whole(row.id, str(received.video["id"]))
+                raise TransientError("YouTube kept nothing of the last chunk")
+        await self._record_upload_complete(row.id, str(received.video["id"]))
 
     async def _session(
-        self, row: Publication, materials: Materials, youtube: YouTube
+        self, row: Publication, inputs: UploadInputs, youtube: YouTube
     ) -> tuple[str, Received]:
-        """The address to send to, kept from before where there is one, and what has arrived there."""
+        """Returns the URL of the upload session, resumed or new, and what has arrived there."""
         if row.session_url_sealed is not None:
             session_url = self._sealer.unseal(row.session_url_sealed)
-            return session_url, await youtube.ask_session(session_url, materials.video.bytes)
-        wishes = materials.wishes
-        if wishes.publish_at is not None and wishes.publish_at <= utcnow():
+            return session_url, await youtube.ask_session(session_url, inputs.video.bytes)
+        request = inputs.request
+        if request.publish_at is not None and request.publish_at <= utcnow():
             raise Refused(
                 "publication.in_past",
                 "The time at which YouTube should make it public has passed while it waited.",
                 "Publish again, with another time.",
             )
-        async with self._quota.spending(self._settings.upload_units):
+        async with self._quota.reserve(self._settings.upload_units):
             session_url = await youtube.start_session(
-                video_resource(wishes), materials.video.bytes, notify=wishes.notify_subscribers
+                video_resource(request), inputs.video.bytes, notify=request.notify_subscribers
             )
         async with self._db.transaction() as session:
             fresh = await Publications(session).find(row.id)
@@ -185,13 +186,13 @@ class Publisher:
                 fresh.bytes_sent, fresh.maybe_whole = 0, False
         return session_url, Received(0)
 
-    async def _process(self, publication_id: str, materials: Materials, youtube: YouTube) -> None:
+    async def _process(self, publication_id: str, inputs: UploadInputs, youtube: YouTube) -> None:
         row = await self._read(publication_id)
         if row is None or row.state != PublicationState.PROCESSING or row.video_id is None:
             return
-        extras = ExtraUploads(self._db, self._journal, self._blobs, self._quota, self._settings)
-        await extras.upload(row, materials, youtube)
-        await self._quota.take(READ_UNITS)
+        extras = CaptionAndThumbnailUpload(self._db, self._journal, self._blobs, self._quota, self._settings)
+        await extras.upload(row, inputs, youtube)
+        await self._quota.consume(READ_UNITS)
         video = await youtube.video(row.video_id)
         status = (video or {}).get("status", {})
         upload = status.get("uploadStatus")
@@ -203,14 +204,14 @@ class Publisher:
                 "See YouTube Studio for the reason.",
             )
         if upload != "processed":
-            await self._ask_later(publication_id)
+            await self._schedule_status_poll(publication_id)
             return
         async with self._db.transaction() as session:
             fresh = await Publications(session).find(publication_id)
             if fresh is None:
                 return
-            privacy, requested = status.get("privacyStatus"), materials.wishes.privacy
-            if privacy and privacy != requested and materials.wishes.publish_at is None:
+            privacy, requested = status.get("privacyStatus"), inputs.request.privacy
+            if privacy and privacy != requested and inputs.request.publish_at is None:
                 await self._journal.warn(
                     session,
                     fresh,
@@ -220,31 +221,29 @@ class Publisher:
             await self._journal.move(session, fresh, PublicationState.PUBLISHED)
 
     @property
-    def _piece_bytes(self) -> int:
+    def _chunk_bytes(self) -> int:
         return self._settings.chunk_kib * 1024
 
     async def _read(self, publication_id: str) -> Publication | None:
-        """None when it has ended or was deleted meanwhile."""
+        """Returns the row; None when the publication has ended or was deleted meanwhile."""
         async with self._db.session() as session:
             row = await Publications(session).find(publication_id)
-        return row if row is not None and row.state in IN_HAND else None
+        return row if row is not None and row.state in ACTIVE else None
 
     async def _move(self, publication_id: str, state: PublicationState) -> None:
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None:
-                tries = row.tries
-                await self._journal.move(session, row, state)
                 # A step that only begins again is no progress.
-                row.tries = tries
+                await self._journal.move(session, row, state, reset_attempts=False)
 
-    async def _note_sent(self, publication_id: str, offset: int, *, about_to_end: bool) -> bool:
-        """False when somebody wants it cancelled."""
+    async def _record_progress(self, publication_id: str, offset: int, *, final_chunk: bool) -> bool:
+        """Stores the offset before a chunk is sent. Returns False when the publication is to be cancelled."""
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None or row.cancel_requested:
                 return False
-            row.maybe_whole = about_to_end
+            row.maybe_whole = final_chunk
             if offset > row.bytes_sent:
                 row.bytes_sent, row.tries, row.waits = offset, 0, ""
                 await self._journal.tell(
@@ -252,7 +251,7 @@ class Publisher:
                 )
             return True
 
-    async def _note_whole(self, publication_id: str, video_id: str) -> None:
+    async def _record_upload_complete(self, publication_id: str, video_id: str) -> None:
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None:
@@ -269,7 +268,7 @@ class Publisher:
                 )
 
     async def _cancel(self, publication_id: str, session_url: str, youtube: YouTube) -> None:
-        with suppress(Trouble):
+        with suppress(PublishError):
             await youtube.drop_session(session_url)
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
@@ -277,16 +276,16 @@ class Publisher:
                 row.session_url_sealed = None
                 await self._journal.move(session, row, PublicationState.CANCELLED)
 
-    async def _later(self, publication_id: str, why: str, requested_s: float | None) -> None:
+    async def _schedule_retry(self, publication_id: str, why: str, requested_s: float | None) -> None:
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
-            if row is None or row.state not in IN_HAND:
+            if row is None or row.state not in ACTIVE:
                 return
             if row.cancel_requested and row.state == PublicationState.UPLOADING:
                 await self._journal.move(session, row, PublicationState.CANCELLED)
                 return
             row.tries += 1
-            if row.tries >= self._options.tries:
+            if row.tries >= self._options.max_attempts:
                 failure = Failed(
                     code="publication.gave_up",
                     message=f"It did not get any further in {row.tries} tries; the last time {why}.",
@@ -299,13 +298,13 @@ class Publisher:
             row.next_at = utcnow() + timedelta(seconds=wait)
             row.waits = f"tries again in {wait:.0f} s: {why}"[:400]
 
-    async def _session_gone(self, publication_id: str) -> None:
-        """A new address, unless the video may be there: nobody wants it twice."""
+    async def _restart_session(self, publication_id: str) -> None:
+        """Begins a new upload session, unless YouTube may have the video: it must not be there twice."""
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
-            if row is None or row.state not in IN_HAND:
+            if row is None or row.state not in ACTIVE:
                 return
-            if row.maybe_whole or row.sessions >= self._options.sessions:
+            if row.maybe_whole or row.sessions >= self._options.max_sessions:
                 uncertain = Failed(
                     code="publication.uncertain",
                     message="The connection broke at the last byte; YouTube does not say what became of it.",
@@ -323,11 +322,11 @@ class Publisher:
             row.next_at = utcnow() + timedelta(seconds=self._options.first_wait_s)
             row.waits = "begins again: YouTube does not know the upload any more"
 
-    async def _tomorrow(self, publication_id: str) -> None:
+    async def _defer_until_quota_reset(self, publication_id: str) -> None:
         now = utcnow()
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
-            if row is None or row.state not in IN_HAND:
+            if row is None or row.state not in ACTIVE:
                 return
             row.next_at = resets_at(now)
             waits = f"YouTube's quota of the day is used up; goes on at {row.next_at:%Y-%m-%d %H:%M} UTC"
@@ -335,24 +334,26 @@ class Publisher:
                 await self._journal.move(session, row, PublicationState.QUEUED, waits=waits)
             row.waits = waits
 
-    async def _ask_later(self, publication_id: str) -> None:
-        """The longer it takes, the longer the pauses: every question costs quota."""
+    async def _schedule_status_poll(self, publication_id: str) -> None:
+        """Schedules the next poll of YouTube's processing: the longer it takes, the later, as polls cost
+        quota.
+        """
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None:
                 age_s = (utcnow() - (row.uploaded_at or utcnow())).total_seconds()
-                pause = min(max(self._options.ask_every_s, age_s / 4), LONGEST_WAIT_S)
+                pause = min(max(self._options.status_poll_s, age_s / 4), LONGEST_WAIT_S)
                 row.next_at, row.tries = utcnow() + timedelta(seconds=pause), 0
                 row.waits = "YouTube is processing it"
 
     async def _fail(self, publication_id: str, failure: Failed) -> None:
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
-            if row is not None and row.state in IN_HAND:
+            if row is not None and row.state in ACTIVE:
                 await self._journal.move(session, row, PublicationState.FAILED, error=failure)
 
 
-def _read_piece(path: Path, offset: int, size: int) -> bytes:
+def _read_chunk(path: Path, offset: int, size: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.read(size)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from soundstage.database import Database, utcnow
 from soundstage.settings import YoutubeSettings
-from studio.publishing.errors import QuotaUsedUp, Trouble
+from studio.publishing.errors import PublishError, QuotaUsedUp
 from studio.publishing.repository import Quota
 from studio.publishing.schemas import QuotaView
 
@@ -21,32 +21,32 @@ class UploadQuota:
         self._db = db
         self._limit = settings.quota_units
 
-    async def take(self, units: int) -> None:
+    async def consume(self, units: int) -> None:
         """Counts units that are about to be used; raises QuotaUsedUp when there are not so many left."""
         day = _day(utcnow())
         async with self._db.transaction() as session:
             quota = Quota(session)
             used = await quota.units_used(day)
             if used + units > self._limit:
-                raise QuotaUsedUp(counted=True)
+                raise QuotaUsedUp(by_local_count=True)
             await quota.set(day, used + units)
 
     @asynccontextmanager
-    async def spending(self, units: int) -> AsyncIterator[None]:
-        """Units for the call inside, which are given back when it fails: YouTube charges for what it does."""
-        await self.take(units)
+    async def reserve(self, units: int) -> AsyncIterator[None]:
+        """Reserves units for the call inside; releases them when it fails, as YouTube charges for success."""
+        await self.consume(units)
         try:
             yield
-        except Trouble:
-            await self._give_back(units)
+        except PublishError:
+            await self._release(units)
             raise
 
-    async def exhaust(self) -> None:
-        """YouTube itself says that nothing is left, whatever we have counted."""
+    async def mark_exhausted(self) -> None:
+        """Records that YouTube reports no units left, whatever was counted here."""
         async with self._db.transaction() as session:
             await Quota(session).set(_day(utcnow()), self._limit)
 
-    async def _give_back(self, units: int) -> None:
+    async def _release(self, units: int) -> None:
         day = _day(utcnow())
         async with self._db.transaction() as session:
             quota = Quota(session)

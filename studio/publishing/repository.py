@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
-from studio.publishing.states import IN_HAND, PublicationState
+from studio.publishing.states import ACTIVE, PublicationState
 from studio.renders.models import Render
 
 PublicationSort = Literal["-created", "created"]
@@ -65,11 +65,11 @@ class Publications:
             self._session, Publication, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )
 
-    async def due(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
+    async def due(self, now: datetime, exclude: Collection[str], limit: int) -> Sequence[str]:
         """The longest due first."""
         found = await self._session.scalars(
             select(Publication.id)
-            .where(Publication.state.in_(IN_HAND), Publication.next_at <= now, Publication.id.not_in(without))
+            .where(Publication.state.in_(ACTIVE), Publication.next_at <= now, Publication.id.not_in(exclude))
             .order_by(Publication.next_at, Publication.id)
             .limit(limit)
         )
@@ -77,7 +77,7 @@ class Publications:
 
     async def standing(self, render_id: str, account_id: str) -> Publication | None:
         """One of this render to this channel that is under way or has been published."""
-        states = {*IN_HAND, PublicationState.PUBLISHED}
+        states = {*ACTIVE, PublicationState.PUBLISHED}
         query = select(Publication).where(
             Publication.render_id == render_id,
             Publication.account_id == account_id,

@@ -59,7 +59,7 @@ class PublishingService:
             account_id=ready.account.id,
             channel_id=ready.account.channel_id,
             channel=ready.account.title,
-            video=video_resource(ready.wishes),
+            video=video_resource(ready.request),
             notify_subscribers=request.notify_subscribers,
             bytes=ready.outputs["video"].bytes,
             captions=ready.has("vtt", request.captions),
@@ -82,14 +82,14 @@ class PublishingService:
                 render_id=ready.render.id,
                 account_id=ready.account.id,
                 state=PublicationState.QUEUED,
-                wishes=ready.wishes.model_dump(mode="json"),
+                wishes=ready.request.model_dump(mode="json"),
                 bytes_total=ready.outputs["video"].bytes,
                 requested_by=requested_by,
                 trace_id=ready.render.trace_id or trace_id() or new_trace_id(),
             )
             await Publications(session).add(row)
             await PublicationJournal(self.events).tell(
-                session, row, "publication.created", state=row.state, title=ready.wishes.title
+                session, row, "publication.created", state=row.state, title=ready.request.title
             )
             view = view_of(row)
         self.wake()
@@ -114,7 +114,7 @@ class PublishingService:
             return page.of([view_of(row) for row in page.items])
 
     async def cancel(self, publication_id: str) -> PublicationView:
-        """At once while it waits; otherwise before the next piece. What YouTube has whole stays there."""
+        """At once while it waits; otherwise before the next chunk. What YouTube has whole stays there."""
         async with self.db.transaction() as session:
             row = await publication_of(session, publication_id)
             state = PublicationState(row.state)
@@ -184,12 +184,12 @@ class PublishingService:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """All that was looked up for a request that may go ahead. `wishes` have the account and a title."""
+    """All that was looked up for a request that may go ahead. `request` has the account and a title."""
 
     render: Render
     account: Account
     outputs: dict[str, RenderOutput]
-    wishes: PublishRequest
+    request: PublishRequest
 
     def has(self, role: str, criteria: bool) -> bool:
         return criteria and role in self.outputs

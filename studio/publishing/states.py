@@ -20,7 +20,7 @@ class PublicationState(StrEnum):
 
 
 TERMINAL = frozenset({PublicationState.PUBLISHED, PublicationState.FAILED, PublicationState.CANCELLED})
-IN_HAND = frozenset({PublicationState.QUEUED, PublicationState.UPLOADING, PublicationState.PROCESSING})
+ACTIVE = frozenset({PublicationState.QUEUED, PublicationState.UPLOADING, PublicationState.PROCESSING})
 
 PUBLICATION_TRANSITIONS: Mapping[PublicationState, frozenset[PublicationState]] = {
     PublicationState.QUEUED: frozenset(

@@ -18,8 +18,8 @@ import httpx
 from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.settings import YoutubeSettings
 from soundstage.settings.outgoing import is_loopback_host
-from studio.publishing.answers import json_of, trouble_of
-from studio.publishing.errors import Interrupted, Refused
+from studio.publishing.answers import json_of, publish_error_of
+from studio.publishing.errors import Refused, TransientError
 
 _RANGE = re.compile(r"bytes=0-(\d+)")
 BOUNDARY = "soundstage-part"
@@ -39,7 +39,7 @@ async def http_client(settings: YoutubeSettings, listeners: OwnListeners) -> Asy
     """Proxies of the environment are used, except for a server on this machine."""
     destinations = Destinations(listeners, named_by_operator=True)
     elsewhere = not is_loopback_host(settings.api_url.host or "")
-    # A piece of an upload takes as long as the line does.
+    # A chunk of an upload takes as long as the line does.
     bounds = Bounds(settings.timeout_s, ANSWER_BYTES, connect_s=settings.timeout_s)
     async with outgoing_client(destinations, bounds, use_proxies=elsewhere) as client:
         yield client
@@ -67,19 +67,19 @@ class YouTube:
             json=video,
         )
         if answer.status_code != 200:
-            raise trouble_of(answer)
+            raise publish_error_of(answer)
         location = answer.headers.get("location", "")
         if not _is_ours(location, self._api):
-            raise Interrupted("YouTube gave no address to upload to")
+            raise TransientError("YouTube gave no address to upload to")
         return str(location)
 
     async def ask_session(self, session_url: str, total: int) -> Received:
-        """Returns how much has arrived: an empty piece with `Content-Range: bytes */N`."""
+        """Returns how much has arrived: an empty chunk with `Content-Range: bytes */N`."""
         return await self._put(session_url, b"", f"bytes */{total}", total)
 
-    async def send_piece(self, session_url: str, piece: bytes, offset: int, total: int) -> Received:
+    async def send_chunk(self, session_url: str, chunk: bytes, offset: int, total: int) -> Received:
         """Returns what has arrived afterwards, which may be less than was sent."""
-        return await self._put(session_url, piece, f"bytes {offset}-{offset + len(piece) - 1}/{total}", total)
+        return await self._put(session_url, chunk, f"bytes {offset}-{offset + len(chunk) - 1}/{total}", total)
 
     async def drop_session(self, session_url: str) -> None:
         """So that a half upload does not lie about for a week. 499 is how Google says that it is gone."""
@@ -93,7 +93,7 @@ class YouTube:
             params={"part": "status,processingDetails", "id": video_id},
         )
         if answer.status_code != 200:
-            raise trouble_of(answer)
+            raise publish_error_of(answer)
         items = json_of(answer).get("items") or []
         return dict(items[0]) if items else None
 
@@ -130,7 +130,7 @@ class YouTube:
             "GET", f"{self._api}/youtube/v3/channels", params={"part": "snippet", "mine": "true"}
         )
         if answer.status_code != 200:
-            raise trouble_of(answer)
+            raise publish_error_of(answer)
         items = json_of(answer).get("items") or []
         if not items:
             raise Refused(
@@ -145,23 +145,23 @@ class YouTube:
             "POST", url, params=params, headers={"Content-Type": media_type}, content=body
         )
         if answer.status_code not in (200, 201, 204):
-            raise trouble_of(answer)
+            raise publish_error_of(answer)
 
-    async def _put(self, session_url: str, piece: bytes, content_range: str, total: int) -> Received:
+    async def _put(self, session_url: str, chunk: bytes, content_range: str, total: int) -> Received:
         answer = await self._call(
             "PUT",
             session_url,
             headers={"Content-Range": content_range, "Content-Type": "video/mp4"},
-            content=piece,
+            content=chunk,
         )
         if answer.status_code in (200, 201):
             video = json_of(answer)
             if not video.get("id"):
-                raise Interrupted("YouTube took the video and did not say under which id")
+                raise TransientError("YouTube took the video and did not say under which id")
             return Received(total, video)
         if answer.status_code == 308:
             return Received(_arrived(answer, total))
-        raise trouble_of(answer)
+        raise publish_error_of(answer)
 
     async def _call(self, method: str, url: str, **more: Any) -> httpx.Response:
         headers = {**more.pop("headers", {}), "Authorization": f"Bearer {self._token}"}
@@ -169,7 +169,7 @@ class YouTube:
             return await self._http.request(method, url, headers=headers, **more)
         except httpx.HTTPError as error:
             # The text of some of these holds the URL, and with it the key of the upload.
-            raise Interrupted(f"the connection to YouTube broke ({type(error).__name__})") from error
+            raise TransientError(f"the connection to YouTube broke ({type(error).__name__})") from error
 
 
 def _arrived(answer: httpx.Response, total: int) -> int:
@@ -179,7 +179,7 @@ def _arrived(answer: httpx.Response, total: int) -> int:
         return 0
     match = _RANGE.fullmatch(header.strip())
     if match is None or int(match.group(1)) + 1 > total:
-        raise Interrupted("YouTube's answer cannot be read")
+        raise TransientError("YouTube's answer cannot be read")
     return int(match.group(1)) + 1
 
 

@@ -69,7 +69,7 @@ def start(settings: Settings, db: Database, events: EventStore, blobs: BlobStore
 
     @asynccontextmanager
     async def started() -> AsyncIterator[Outgoing]:
-        options = PublisherOptions(tries=6, sessions=3, first_wait_s=0.01, ask_every_s=0.02)
+        options = PublisherOptions(max_attempts=6, max_sessions=3, first_wait_s=0.01, status_poll_s=0.02)
         built = build_outgoing(settings, db, events, blobs, publisher_options=options, poll_s=0.02)
         async with built:
             yield built

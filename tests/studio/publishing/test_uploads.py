@@ -244,7 +244,7 @@ async def test_units_are_counted_and_nothing_is_asked_of_youtube_that_would_be_t
 ) -> None:
     await until(outgoing, await publish(outgoing, render), "published")
     assert (await outgoing.quota.view()).used == 1600 + 400 + 50 + 1
-    await outgoing.quota.take(7000)
+    await outgoing.quota.consume(7000)
     view = await until(outgoing, await publish(outgoing, render, again=True), "queued", waits="quota")
     assert view.bytes_sent == 0 and youtube.asked.count("start") == 1
     assert (await outgoing.quota.view()).used == 9051

@@ -21,14 +21,14 @@ DEFAULT_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
-class Materials:
-    wishes: PublishRequest
+class UploadInputs:
+    request: PublishRequest
     video: RenderOutput
     outputs: Mapping[str, RenderOutput]
     language: str
 
 
-async def materials_of(session: AsyncSession, row: Publication) -> Materials:
+async def load_inputs(session: AsyncSession, row: Publication) -> UploadInputs:
     """Raises Refused when the render is gone, and `consent.revoked` when somebody has changed their mind."""
     render = await Renders(session).find(row.render_id) if row.render_id else None
     outputs = (
@@ -42,6 +42,6 @@ async def materials_of(session: AsyncSession, row: Publication) -> Materials:
         )
     if row.state != PublicationState.PROCESSING:
         await check_consents(session, consents_in(spec_of(render)))
-    wishes = PublishRequest.model_validate(row.wishes)
+    request = PublishRequest.model_validate(row.wishes)
     spoken = next((scene.get("language") for scene in render.spec.get("scenes", ())), None)
-    return Materials(wishes, outputs["video"], outputs, wishes.language or spoken or DEFAULT_LANGUAGE)
+    return UploadInputs(request, outputs["video"], outputs, request.language or spoken or DEFAULT_LANGUAGE)
