@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime
 
+from farm.availability import FarmAvailability
 from farm.history import RunTimes, work_of
 from farm.needs import Needs
-from farm.outlook import Outlook
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
@@ -56,8 +56,8 @@ class MeasuredScheduler:
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         await self._scheduler.cancel(task_id, for_good=for_good)
 
-    async def forget(self, unfinished: Collection[str]) -> None:
-        await self._scheduler.forget(unfinished)
+    async def discard_unfinished(self, names: Collection[str]) -> None:
+        await self._scheduler.discard_unfinished(names)
 
     async def logs(self, task_id: str) -> str:
         return await self._scheduler.logs(task_id)
@@ -65,14 +65,14 @@ class MeasuredScheduler:
     async def explain(self, task_id: str) -> str:
         return await self._scheduler.explain(task_id)
 
-    async def outlook(self, needs: Needs, owner: str) -> Outlook:
-        return await self._scheduler.outlook(needs, owner)
+    async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
+        return await self._scheduler.availability(needs, owner)
 
     def left_over(self, task_id: str) -> bool:
         return self._scheduler.left_over(task_id)
 
-    def leave(self) -> None:
-        self._scheduler.leave()
+    def detach(self) -> None:
+        self._scheduler.detach()
 
     async def close(self) -> None:
         await self._scheduler.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from typing import Protocol
 
+from farm.availability import FarmAvailability
 from farm.needs import Needs
-from farm.outlook import Outlook
 from farm.tasks import Placement, SegmentTask, TaskEvent
 
 
@@ -30,13 +30,13 @@ class Scheduler(Protocol):
         """All events from the first to the last (state done, failed or cancelled), then ends."""
 
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
-        """Asks for an end and returns at once; `watch` tells when it has come. Ended tasks are left as they
-        are. for_good: nobody will try again, so what the worker has kept for that goes too.
+        """Requests the end of a task and returns at once; `watch` yields its last event. Ended tasks stay as
+        they are. for_good: there will be no retry, so the files for one are deleted, too.
         """
 
-    async def forget(self, unfinished: Collection[str]) -> None:
-        """Nobody will go on with work of these names (`SegmentTask.unfinished`), of which no submitted task
-        runs: what an earlier process or try has left of it ends and goes, as far as it can be reached.
+    async def discard_unfinished(self, names: Collection[str]) -> None:
+        """Discards unfinished work with these names (`SegmentTask.unfinished`), for which no submitted task
+        runs: ends what an earlier process or try has left running and deletes its files, where it can.
         """
 
     async def logs(self, task_id: str) -> str:
@@ -45,9 +45,9 @@ class Scheduler(Protocol):
     async def explain(self, task_id: str) -> str:
         """Returns in one sentence why it is where it is."""
 
-    async def outlook(self, needs: Needs, owner: str) -> Outlook:
-        """Returns the places for a task with these needs. What runs or waits for `owner` (a trace) is left
-        out: its places are its own.
+    async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
+        """Returns the availability for a task with these needs. Tasks of `owner` (a trace) are left out:
+        their places are its own.
         """
 
     def left_over(self, task_id: str) -> bool:
@@ -55,9 +55,9 @@ class Scheduler(Protocol):
         again under the same id it goes on where it is.
         """
 
-    def leave(self) -> None:
-        """This process ends and another one will go on. From now on `cancel` and `close` end only what
-        cannot outlive us.
+    def detach(self) -> None:
+        """Detaches this process from its tasks, because another one will take over. From now on `cancel` and
+        `close` end only tasks that cannot outlive the process.
         """
 
     async def close(self) -> None:

@@ -125,12 +125,12 @@ def build_studio(
         library,
         admission,
         out_dir=out_dir,
-        removed=renditions.forget,
+        discard_renditions=renditions.discard,
         wake=dispatcher.wake,
-        driven=dispatcher.is_driven,
-        forget=scheduler.forget,
+        dispatcher_running=dispatcher.has_leader,
+        discard_unfinished=scheduler.discard_unfinished,
         audit=audit,
-        times=times,
+        run_durations=times,
     )
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
@@ -139,7 +139,7 @@ def build_studio(
         blobs,
         upload_mib=settings.limits.upload_mib,
         added=prober.worker.wake,
-        removed=renditions.forget,
+        discard_renditions=renditions.discard,
     )
     pictures = PersonaPictures(
         db, blobs, library, admission, thumbnails, voices or scheduler, speech_worker_binary

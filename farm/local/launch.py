@@ -1,9 +1,9 @@
 """Runs as a tiny program between the pool and the worker: lowers its rank, ties its life to ours, then
 becomes it.
 
-Called by farm.local.process as `python -I -S launch.py PARENT_PID NICENESS PROGRAM ARGUMENT...`. A program of
-its own because
-what must happen between fork and exec is not safe to do in Python inside a process that has threads.
+Called by farm.local.process as `python -I -S launch.py PARENT_PID NICENESS PROGRAM ARGUMENT...`. A program
+of its own because what must happen between fork and exec is not safe to do in Python inside a process that
+has threads.
 """
 
 import ctypes

@@ -78,9 +78,8 @@ def owner_lives(name: str) -> bool:
 def end_processes(record: WorkerRecord) -> int:
     """SIGKILL for the worker's process group and what it started; returns how many were found alive.
 
-    The group is signalled only while its leader is the very process of the record; children that outlived the
-    leader are
-    found by session number and mark, one by one.
+    The group is signalled only while its leader is the very process of the record; children that outlived
+    the leader are found by session number and mark, one by one.
     """
     if start_time(record.pid) == record.started:
         return _signal_all(os.killpg, [record.pid])

@@ -15,6 +15,7 @@ from pathlib import Path
 from avatar.spec import Failed, Finished
 from avatar.spec.unfinished import forget_work
 
+from farm.availability import FarmAvailability
 from farm.failures import CANCELLED, TaskFailed, failure_from_error
 from farm.local import orphans
 from farm.local.commands import worker_arguments, worker_environment
@@ -22,7 +23,6 @@ from farm.local.process import ProcessLimits, run_process
 from farm.local.verdict import Reading, failure_of
 from farm.local.workspace import Workspace, sweep
 from farm.needs import Needs
-from farm.outlook import Outlook
 from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.task_registry import TaskRecord, TaskRegistry
@@ -104,12 +104,12 @@ class LocalScheduler:
             self._end(record, TaskState.CANCELLED, failure=CANCELLED)
             if for_good:
                 # By an earlier try, or by a process before us.
-                await self.forget({record.task.unfinished})
+                await self.discard_unfinished({record.task.unfinished})
 
-    async def forget(self, unfinished: Collection[str]) -> None:
-        for work in unfinished:
+    async def discard_unfinished(self, names: Collection[str]) -> None:
+        for name in names:
             try:
-                await asyncio.to_thread(forget_work, self._options.cache_dir, work)
+                await asyncio.to_thread(forget_work, self._options.cache_dir, name)
             except OSError as error:
                 # It goes by its age.
                 log.warning("farm.local.not_forgotten", error=str(error))
@@ -127,7 +127,7 @@ class LocalScheduler:
             return f"ended: {record.state}" + (f", {failure.message}" if failure else "")
         return record.running_sentence
 
-    async def outlook(self, needs: Needs, owner: str) -> Outlook:
+    async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         """Places are processes, whatever a task needs: this machine is all there is."""
         now_s, others = time.time(), [self._registry.get(task_id) for task_id in self._running]
         others = [record for record in others if record.task.trace_id != owner]
@@ -135,14 +135,14 @@ class LocalScheduler:
         free = [now_s] * (self._options.concurrency - len(others))
         waiting = [record.task for record in self._registry if record.task.id in self._queue]
         ahead = tuple(task for task in waiting if task.trace_id != owner)
-        return Outlook((*free, *sorted(known)), ahead)
+        return FarmAvailability((*free, *sorted(known)), ahead)
 
     def left_over(self, task_id: str) -> bool:
         """Never: workers end with the process that started them."""
         return False
 
-    def leave(self) -> None:
-        """Nothing here outlives us."""
+    def detach(self) -> None:
+        """Does nothing: no worker outlives this process."""
 
     async def close(self) -> None:
         for record in self._registry:
@@ -188,7 +188,7 @@ class LocalScheduler:
         else:
             cancelled = self._stops[record.task.id].is_set() and outcome is CANCELLED
             if record.task.id in self._ended_for_good:
-                await self.forget({record.task.unfinished})
+                await self.discard_unfinished({record.task.unfinished})
             self._end(record, TaskState.CANCELLED if cancelled else TaskState.FAILED, failure=outcome)
 
     async def _work(self, record: TaskRecord, workspace: Workspace) -> Finished | Failed:

@@ -73,14 +73,14 @@ class ClusterWatch:
         """By topic, the index of the last list."""
         self._listed_s = 0.0
         self.connected = False
-        self.trouble = ""
+        self.last_error = ""
         self.worker = Worker("nomad events", self._follow, retries=RECONNECT)
 
     async def _follow(self) -> float:
         """Returns the delay before the next list when a stream ends; raises when there was none."""
         try:
             await self._list()
-            self.connected, self.trouble = True, ""
+            self.connected, self.last_error = True, ""
             async for batch in self._client.events(TOPICS, min(self._known.values())):
                 again = [self._handle(event) for event in batch.events]
                 if any(again) or time.monotonic() - self._listed_s > RESYNC_S:
@@ -88,7 +88,7 @@ class ClusterWatch:
                 elif batch.events:
                     self._handler.on_batch_end()
         except SoundstageError as error:
-            was_connected, self.connected, self.trouble = self.connected, False, error.message
+            was_connected, self.connected, self.last_error = self.connected, False, error.message
             if not was_connected:
                 raise
             log.warning("farm.nomad.stream_lost", error=str(error))
@@ -120,17 +120,17 @@ class ClusterWatch:
         return False
 
 
-async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable[[str], None]) -> None:
+async def until_reachable(step: Callable[[], Awaitable[None]], report: Callable[[str], None]) -> None:
     """Repeats `step` while Nomad is away or refuses our token, which may have expired and is read anew each
     time; any other error goes on.
     """
     for failures in itertools.count(1):
         try:
             await step()
-            trouble("")
+            report("")
             return
         except SoundstageError as error:
             if error.code not in MAY_PASS:
                 raise
-            trouble(error.message)
+            report(error.message)
         await asyncio.sleep(RECONNECT.delay_s(failures))

@@ -30,7 +30,7 @@ def sentence_on(record: TaskRecord, state: SchedulerState, watch: ClusterWatch) 
 
 def _why_queued(task: SegmentTask, state: SchedulerState, watch: ClusterWatch) -> str:
     if not watch.connected:
-        return watch.trouble or "the connection to Nomad is being made"
+        return watch.last_error or "the connection to Nomad is being made"
     busy, most = len(state.inflight_tasks), state.options.max_running
     if busy >= most:
         return f"{busy} of {most} workers busy, {state.placer.ahead_of(task.id)} ahead of it"
@@ -38,8 +38,8 @@ def _why_queued(task: SegmentTask, state: SchedulerState, watch: ClusterWatch) -
 
 
 def _why_not_running(inflight: InFlightTask, watch: ClusterWatch) -> str:
-    if inflight.trouble or not watch.connected:
-        return inflight.trouble or watch.trouble or "the connection to Nomad is being made"
+    if inflight.last_error or not watch.connected:
+        return inflight.last_error or watch.last_error or "the connection to Nomad is being made"
     newest = inflight.newest
     if newest is None:
         return "its job is with Nomad, which is choosing a node"

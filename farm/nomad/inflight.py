@@ -26,7 +26,7 @@ class InFlightTask:
     """On the monotonic clock; a list that was requested before may not have its job."""
     stopped: bool = False
     launches: int = 0
-    trouble: str = ""
+    last_error: str = ""
     allocations: dict[str, dict[str, Any]] = field(default_factory=dict)
     evicted: set[str] = field(default_factory=set)
     settled: asyncio.Event = field(default_factory=asyncio.Event)

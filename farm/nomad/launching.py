@@ -27,7 +27,7 @@ class Launcher:
     def release(self) -> None:
         """Launches queued tasks that can run now. Others stay with us: Nomad holds queued jobs in memory."""
         state = self._state
-        if state.leaving:
+        if state.detaching:
             return
         for task_id, choice in state.placer.admit(state.options.max_running - len(state.inflight_tasks)):
             name = job_id(state.options.job.prefix, task_id)
@@ -46,11 +46,11 @@ class Launcher:
         """Registers its job, however long Nomad is away."""
         inflight.launches += 1
 
-        def report_trouble(message: str) -> None:
-            inflight.trouble = message
+        def report_error(message: str) -> None:
+            inflight.last_error = message
 
         try:
-            await until_reachable(lambda: self._register(inflight), report_trouble)
+            await until_reachable(lambda: self._register(inflight), report_error)
         except (OSError, SoundstageError) as error:
             self.outcomes.end(inflight, failure_from_error(error))
             return

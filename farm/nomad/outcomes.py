@@ -81,8 +81,8 @@ class Outcomes:
             registry.end(inflight.record, end_state, failure=outcome)
         self._state.background.start(self._settle(inflight))
 
-    def leave(self, inflight: InFlightTask, failure: Failed) -> None:
-        """Ends it for watchers of this process only: the job runs on with an open ticket for the next
+    def detach(self, inflight: InFlightTask, failure: Failed) -> None:
+        """Ends it for the watchers of this process only: the job runs on, with an open ticket for the next
         process.
         """
         if inflight.record.ended:

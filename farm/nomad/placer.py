@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from farm.availability import MOST_PLACES
 from farm.failures import CARD_LOST, CRASHED, DISK_FULL
 from farm.needs import Needs
 from farm.nomad.inventory import COMPUTE, Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
-from farm.outlook import MOST_PLACES
 from farm.placement import BlockList, CardUse, Constraint, FairQueue, Lease, LeaseTable, Peaks, Request
 from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
@@ -139,7 +139,7 @@ class Placer:
         """Sets when the task will end, as its worker estimates."""
         self._table.set_expected_end(task_id, end_s)
 
-    def outlook(self, needs: Needs, owner: str, most: int) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    def availability(self, needs: Needs, owner: str, most: int) -> tuple[tuple[float, ...], tuple[str, ...]]:
         """Returns from when on places for such a task are free, at most `most`, and the ids of queued tasks
         of others. What runs for `owner` counts as ended.
         """

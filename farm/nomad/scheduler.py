@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 
+from farm.availability import FarmAvailability
 from farm.failures import CANCELLED
 from farm.needs import Needs
 from farm.nomad.client import NomadClient
@@ -18,7 +19,6 @@ from farm.nomad.placer import Placer
 from farm.nomad.registration import NomadOptions, Registration
 from farm.nomad.request import Choice
 from farm.nomad.state import SchedulerState
-from farm.outlook import Outlook
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
 from farm.transfer import TransferService
@@ -89,8 +89,8 @@ class NomadScheduler:
         record, inflight = state.registry.get(task_id), state.inflight_tasks.find(task_id)
         if state.placer.remove(task_id):
             state.registry.end(record, TaskState.CANCELLED, failure=CANCELLED)
-        elif inflight is not None and state.leaving and not for_good:
-            self._launcher.outcomes.leave(inflight, CANCELLED)
+        elif inflight is not None and state.detaching and not for_good:
+            self._launcher.outcomes.detach(inflight, CANCELLED)
         elif inflight is not None:
             # Before Nomad stops the job: the reply to the worker's last report says what it may forget.
             state.transfer.request_stop(task_id, for_good=for_good)
@@ -98,11 +98,11 @@ class NomadScheduler:
                 inflight.cancelling = True
                 state.background.start(self._launcher.stop(inflight))
 
-    async def forget(self, unfinished: Collection[str]) -> None:
-        """Cancels such tasks for good; on nodes that hold no such task their files expire."""
-        names = {work for work in unfinished if work}
+    async def discard_unfinished(self, names: Collection[str]) -> None:
+        """Cancels tasks with these names for good; files on other nodes expire."""
         for inflight in [*self._state.inflight_tasks]:
-            if inflight.record.task.unfinished in names and not inflight.record.ended:
+            name = inflight.record.task.unfinished
+            if name and name in names and not inflight.record.ended:
                 await self.cancel(inflight.record.task.id, for_good=True)
 
     async def logs(self, task_id: str) -> str:
@@ -114,18 +114,18 @@ class NomadScheduler:
     async def explain(self, task_id: str) -> str:
         return sentence_on(self._state.registry.get(task_id), self._state, self._watch)
 
-    async def outlook(self, needs: Needs, owner: str) -> Outlook:
+    async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         state = self._state
-        places, waiting = state.placer.outlook(needs, owner, state.options.max_running)
-        return Outlook(places, tuple(state.registry.get(task_id).task for task_id in waiting))
+        places, waiting = state.placer.availability(needs, owner, state.options.max_running)
+        return FarmAvailability(places, tuple(state.registry.get(task_id).task for task_id in waiting))
 
     def left_over(self, task_id: str) -> bool:
         record = self._state.registry.find(task_id)
         useful = record is not None and (not record.ended or record.state is TaskState.DONE)
         return useful and task_id in self._state.unclaimed
 
-    def leave(self) -> None:
-        self._state.leaving = True
+    def detach(self) -> None:
+        self._state.detaching = True
 
     async def close(self) -> None:
         state = self._state

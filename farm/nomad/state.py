@@ -83,8 +83,8 @@ class InFlightTasks:
 
 @dataclass(slots=True)
 class SchedulerState:
-    """`unclaimed` are tasks of an earlier process that nobody has submitted again yet; `leaving` is True when
-    another process will go on.
+    """`unclaimed` are tasks of an earlier process that were not submitted again yet; `detaching` is True when
+    another process will take over.
     """
 
     client: NomadClient
@@ -96,4 +96,4 @@ class SchedulerState:
     inflight_tasks: InFlightTasks = field(default_factory=InFlightTasks)
     background: BackgroundTasks = field(default_factory=BackgroundTasks)
     unclaimed: set[str] = field(default_factory=set)
-    leaving: bool = False
+    detaching: bool = False

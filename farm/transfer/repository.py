@@ -29,8 +29,8 @@ class FarmTickets:
         )
         return found.all()
 
-    async def forget(self, before: datetime) -> None:
-        """Drops closed tickets that have expired before that moment."""
+    async def delete_expired(self, before: datetime) -> None:
+        """Deletes closed tickets that expired before that time."""
         await self._session.execute(
             delete(FarmTicket).where(FarmTicket.closed.is_(True), FarmTicket.expires_at < before)
         )

@@ -66,7 +66,7 @@ class TransferService:
         token = secrets.token_urlsafe(32)
         async with self._db.transaction() as session:
             tickets = FarmTickets(session)
-            await tickets.forget(utcnow() - FORGET_AFTER)
+            await tickets.delete_expired(utcnow() - FORGET_AFTER)
             ticket = await tickets.find(task.id)
             if ticket is None:
                 ticket = FarmTicket(task_id=task.id, job_id=job_id)

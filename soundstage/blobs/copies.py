@@ -49,7 +49,7 @@ class Copies:
         self._trim()
         return path
 
-    def forget(self, digits: str) -> None:
+    def evict(self, digits: str) -> None:
         """Removes the copy, if there is one."""
         with disk_errors(self._root):
             self.path(digits).unlink(missing_ok=True)

@@ -315,7 +315,7 @@ class BlobStore:
                 obstore.delete(self._store, key_of(digits))
             except (BaseError, FileNotFoundError) as error:
                 raise bucket_error(error) from error
-        self._copies.forget(digits)
+        self._copies.evict(digits)
         self._count(-found.bytes)
         return True
 

@@ -53,8 +53,8 @@ _FAMILY_OF_KIND = {
 
 
 class AssetService:
-    """`added` is called after each new asset, so that it is looked into; `removed` with owners ("asset:…")
-    that were deleted, for which nothing is to be made any more.
+    """`added` is called after each new asset, so that it is probed; `discard_renditions` with deleted owners
+    ("asset:…"): it cancels their renditions and releases late references.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class AssetService:
         *,
         upload_mib: int,
         added: Callable[[], None],
-        removed: Callable[[Collection[str]], Awaitable[None]],
+        discard_renditions: Callable[[Collection[str]], Awaitable[None]],
     ) -> None:
         self._db = db
         self._blobs = blobs
         self._added = added
-        self._removed = removed
+        self._discard_renditions = discard_renditions
         self.max_upload_bytes = upload_mib * (1 << 20)
 
     async def list(self) -> list[AssetView]:
@@ -188,9 +188,9 @@ class AssetService:
         async with self._db.transaction() as session:
             asset = await asset_of(session, asset_id)
             owner = f"asset:{asset.id}"
-            await References(session).forget(owner)
+            await References(session).release(owner)
             await Assets(session).remove(asset)
-        await self._removed({owner})
+        await self._discard_renditions({owner})
 
     async def discard(self, asset_id: str) -> None:
         """Deletes an asset that turned out to be for nothing; its bytes go at once, unless they are held."""

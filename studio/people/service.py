@@ -24,7 +24,7 @@ from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import PersonaPictures
 from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
-from studio.renders.delivery import withdraw
+from studio.renders.delivery import delete_delivered_files
 from studio.renders.repository import Renders, Segments
 from studio.renders.service import RenderService
 from studio.renders.states import TERMINAL
@@ -109,7 +109,7 @@ class PeopleService:
         await self.voices.withdraw(plan.voices)
         for sha256 in plan.blobs:
             await self.blobs.delete(sha256, unless_modified_since=looked_at)
-        await asyncio.to_thread(withdraw, plan.out_files, self.out_dir)
+        await asyncio.to_thread(delete_delivered_files, plan.out_files, self.out_dir)
         await asyncio.to_thread(_empty, self.cache_dir)
         async with self.db.transaction() as session:
             await self._remove_rows(session, plan, traces)
@@ -187,16 +187,16 @@ class PeopleService:
         references = References(session)
         assets = Assets(session)
         for asset in await assets.with_bytes(traces.sensitive):
-            await references.forget(f"asset:{asset.id}")
+            await references.release(f"asset:{asset.id}")
             await assets.remove(asset)
         for owner in traces.owners:
             if owner.startswith(("version:", "scene:")):
                 await references.drop_holds(owner, traces.sensitive)
             else:
-                await references.forget(owner)
+                await references.release(owner)
         await Renders(session).remove(plan.renders)
         await Segments(session).remove(plan.segments)
-        await Voices(session).forget(plan.voices)
+        await Voices(session).remove(plan.voices)
         await Consents(session).remove(plan.consents)
 
 

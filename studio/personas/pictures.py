@@ -137,7 +137,7 @@ class PersonaPictures:
             raise _as_error(error.failure) from error
         finally:
             async with self.db.transaction() as session:
-                await References(session).forget(promise)
+                await References(session).release(promise)
             await drop_unheld(self.db, self.blobs, stored.sha256)
 
     async def _hold(self, persona: Persona, owner: str, role: str, result: Finished) -> None:

@@ -67,9 +67,9 @@ class ProjectService:
             project = await project_of(projects, ref)
             references = References(session)
             for version in await Versions(session).list(project.id):
-                await references.forget(f"version:{version.id}")
+                await references.release(f"version:{version.id}")
             for scene in await Scenes(session).of_project(project.id):
-                await references.forget(f"scene:{scene.id}")
+                await references.release(f"scene:{scene.id}")
             await projects.remove(project)
 
 

@@ -122,7 +122,7 @@ async def _apply(session: AsyncSession, project: Project, content: dict[str, Any
     sizes: dict[str, int] = {}
     for present in await scenes.of_project(project.id):
         sizes |= await references.sizes_of(f"scene:{present.id}")
-        await references.forget(f"scene:{present.id}")
+        await references.release(f"scene:{present.id}")
     for version in await Versions(session).list(project.id):
         sizes |= await references.sizes_of(f"version:{version.id}")
     await scenes.remove_all(project.id)

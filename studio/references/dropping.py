@@ -31,7 +31,7 @@ async def drop_unheld(db: Database, blobs: BlobStore, sha256: str) -> None:
             await blobs.delete(sha256, unless_modified_since=looked_at)
     finally:
         async with db.transaction() as session:
-            await References(session).forget(intent)
+            await References(session).release(intent)
 
 
 async def drop_late_holds(db: Database, blobs: BlobStore, owners: Collection[str]) -> None:
@@ -40,7 +40,7 @@ async def drop_late_holds(db: Database, blobs: BlobStore, owners: Collection[str
         references = References(session)
         late = await references.all_held_by(owners)
         for owner in owners if late else ():
-            await references.forget(owner)
+            await references.release(owner)
     for sha256 in sorted(late):
         await drop_unheld(db, blobs, sha256)
 

@@ -30,18 +30,20 @@ class References:
         self._session = session
 
     async def hold(self, owner: str, role: str, sha256: str, size: int) -> None:
-        """Idempotent."""
+        """Adds a reference of `owner` to a blob: `gc` spares it. Idempotent."""
         await self._session.merge(
             BlobReference(tenant=require_tenant(), sha256=sha256, owner=owner, role=role, bytes=size)
         )
 
     async def promise(self, sha256: str) -> str:
-        """Holds it for an upload, until whatever that is for holds it itself. The owner, to be forgotten."""
+        """Holds it for an upload, until its owner does. Returns the temporary owner, to be released."""
         await self._session.execute(delete(BlobReference).where(_begun_before(UPLOAD, UPLOAD_LASTS)))
         return await self._begin(UPLOAD, sha256)
 
     async def intend_to_drop(self, sha256: str) -> str:
-        """Tells whoever begins to hold it from here on; it is no hold. The owner, to be forgotten."""
+        """Announces a deletion to those who begin to hold the blob; it is no hold. Returns the temporary
+        owner, to be released.
+        """
         await self._session.execute(delete(BlobReference).where(_begun_before(DROP, DROP_LASTS)))
         return await self._begin(DROP, sha256)
 
@@ -161,7 +163,9 @@ class References:
         return totals
 
     async def derive(self, owner: str, sources: Iterable[str]) -> None:
-        """Idempotent."""
+        """Records that `owner` was derived from `sources` (hashes, consents); withdrawal follows these edges.
+        Idempotent.
+        """
         for source in set(sources):
             await self._session.merge(Derivation(tenant=require_tenant(), owner=owner, source=source))
 
@@ -171,8 +175,8 @@ class References:
         )
         return set(found.all())
 
-    async def forget(self, owner: str) -> None:
-        """Drops all of its holds and derivations."""
+    async def release(self, owner: str) -> None:
+        """Deletes all references and derivations of an owner."""
         await self._session.execute(delete(Derivation).where(Derivation.owner == owner))
         await self._session.execute(delete(BlobReference).where(BlobReference.owner == owner))
 

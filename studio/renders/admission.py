@@ -14,7 +14,7 @@ from soundstage.http import NO_LISTENERS, OwnListeners
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 
-Preparation = Callable[[AsyncSession], Awaitable[None]]
+BeforeInsert = Callable[[AsyncSession], Awaitable[None]]
 """Runs first in the transaction that queues a render: what it writes stands or falls with the render."""
 Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
 Endpoint = tuple[str, str, str | None]

@@ -43,11 +43,9 @@ def deliver(
 ) -> list[str]:
     """Copies `files` (name -> source) into `out_dir`; returns the names they got.
 
-    Every file is copied under a hidden name first, and named only when all copies are whole. A name that is
-    taken gets
-    a number, unless it is in `replaceable` (left by an earlier try of the same render). Raises OSError, and
-    then nothing is
-    left of this call.
+    Every file is copied under a hidden name first, and renamed only when all copies are complete. A name that
+    is taken gets a number, unless it is in `replaceable` (left by an earlier attempt of the same render).
+    Raises OSError, and then no file of this call remains.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     halves: dict[str, Path] = {}
@@ -68,8 +66,8 @@ def deliver(
     return [path.name for path in placed]
 
 
-def withdraw(names: Sequence[str], out_dir: Path) -> None:
-    """Removes delivered files again."""
+def delete_delivered_files(names: Sequence[str], out_dir: Path) -> None:
+    """Deletes files that `deliver` has copied into `out_dir`."""
     for name in names:
         if name == Path(name).name:
             (out_dir / name).unlink(missing_ok=True)

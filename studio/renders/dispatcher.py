@@ -1,5 +1,5 @@
-"""Drives queued renders in the one process that holds the lock; started by `soundstage up` and by commands
-that wait.
+"""Runs queued renders in the one process that holds the lock, the leader; started by `soundstage up` and by
+commands that wait.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from soundstage.database.tenants import tenant_bypass_context, tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
-from studio.renders.delivery import withdraw
-from studio.renders.forecasting import LOOK_S, Forecaster
+from studio.renders.delivery import delete_delivered_files
+from studio.renders.forecasting import FORECAST_POLL_S, Forecaster
 from studio.renders.journal import RenderJournal
-from studio.renders.making import GONE, MakingOptions, RenderMaker
+from studio.renders.making import RENDER_DELETED, MakingOptions, RenderMaker
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import Ending
 from studio.renders.segments import SegmentPool
 from studio.renders.states import ACTIVE, RenderState
 
 LOCK_FILE = "dispatcher.lock"
-SETTLE_TRIES = 20
-SETTLE_WAIT_S = 1.0
+RECORD_ATTEMPTS = 20
+RECORD_RETRY_S = 1.0
 LOG_CHARS = 16_000
 
 INTERNAL = Failed(
@@ -47,7 +47,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispatcherOptions:
-    """`max_active` bounds how many renders are in hand at once; their segments queue by priority in the
+    """`max_active` bounds how many renders are active at once; their segments queue by priority in the
     scheduler.
     """
 
@@ -58,18 +58,20 @@ class DispatcherOptions:
 
 
 @dataclass(slots=True)
-class _Drive:
-    """A render in hand. `stop` ends its work; `leave` then puts it back into the queue instead of cancelling
-    it; `ending` says whether a person wanted that.
+class _ActiveRender:
+    """A render that this process runs. `stop` ends its work; with `requeue` it is then queued again instead
+    of cancelled; `ending` says whether a user cancelled it.
     """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    leave: bool = False
+    requeue: bool = False
     ending: Ending = field(default_factory=Ending)
 
 
 class Dispatcher:
-    """`start` and `close`, or `async with`. Any number of processes may have one; one of them drives."""
+    """Runs between `start` and `close`, or in `async with`. Any number of processes may have one; one of them
+    is the leader and runs renders.
+    """
 
     def __init__(
         self,
@@ -78,10 +80,10 @@ class Dispatcher:
         blobs: BlobStore,
         scheduler: Scheduler,
         options: DispatcherOptions,
-        times: RunTimes | None = None,
+        run_durations: RunTimes | None = None,
         audit: AuditLog | None = None,
     ) -> None:
-        """`times` tells how long work took here; without it nothing is said about deadlines."""
+        """`run_durations` are measured on this installation; without them deadlines are not forecast."""
         self._db = db
         self._scheduler = scheduler
         self._options = options
@@ -90,15 +92,15 @@ class Dispatcher:
         self._maker = RenderMaker(self._journal, blobs, scheduler, pool, options.making)
         version = options.making.worker_version
         self._forecasts: Worker | None = None
-        if times is not None:
-            forecaster = Forecaster(self._journal, scheduler, times, version)
-            self._forecasts = Worker("forecasts", forecaster.look, poll_s=LOOK_S)
-        self._drives: dict[str, _Drive] = {}
-        self._taken_over = False
+        if run_durations is not None:
+            forecaster = Forecaster(self._journal, scheduler, run_durations, version)
+            self._forecasts = Worker("forecasts", forecaster.poll, poll_s=FORECAST_POLL_S)
+        self._active: dict[str, _ActiveRender] = {}
+        self._orphans_recovered = False
         self._worker = ItemWorker(
             "dispatcher",
-            self._due,
-            self._drive,
+            self._poll,
+            self._run_render,
             max_active=options.max_active,
             poll_s=options.poll_s,
             lock=options.state_dir / LOCK_FILE,
@@ -106,30 +108,30 @@ class Dispatcher:
         )
 
     @property
-    def driving(self) -> bool:
+    def is_leader(self) -> bool:
         """True while this process holds the lock."""
         return self._worker.holds_lock
 
-    def is_driven(self) -> bool:
-        """True while any process drives."""
+    def has_leader(self) -> bool:
+        """Returns whether any process is the leader."""
         return self._worker.is_locked()
 
     def wake(self) -> None:
-        """There is something new; without it the next look comes within `poll_s`."""
+        """Makes the next poll come now; without it, it comes within `poll_s`."""
         self._worker.wake()
 
     async def start(self) -> None:
         await self._worker.start()
 
     async def close(self) -> None:
-        """Stops workers that cannot go on without us, and puts their renders back into the queue, for the
-        next process that drives.
+        """Stops workers that cannot outlive this process, and queues their renders again for the next
+        leader.
         """
-        self._scheduler.leave()
+        self._scheduler.detach()
         if self._forecasts is not None:
             await self._forecasts.close()
-        await self._worker.close(self._leave)
-        self._taken_over = False
+        await self._worker.close(self._requeue_active)
+        self._orphans_recovered = False
 
     async def __aenter__(self) -> Dispatcher:
         await self.start()
@@ -138,14 +140,14 @@ class Dispatcher:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _leave(self) -> None:
-        for drive in self._drives.values():
-            drive.leave = True
-            drive.stop.set()
+    def _requeue_active(self) -> None:
+        for active in self._active.values():
+            active.requeue = True
+            active.stop.set()
 
-    async def _take_over(self) -> None:
-        """Puts renders of a killed process back into the queue; their finished segments are found by key.
-        Cached parts of cancelled renders are dropped.
+    async def _recover_orphans(self) -> None:
+        """Queues renders of a killed process again; their finished segments are found by key. Checkpoints of
+        cancelled renders are discarded.
         """
         await self._scheduler.start()
         cancelled: list[str] = []
@@ -158,63 +160,65 @@ class Dispatcher:
                         session, render, RenderState.QUEUED, why="the server was restarted"
                     )
         for render_id in cancelled:
-            # First, and written down afterwards: if we are killed in between, the next one does it.
+            # Discarded before the state is written: after a crash in between, the next process repeats it.
             async with self._db.session() as session:
                 unfinished = await Segments(session).find_unfinished(render_id)
-            await self._scheduler.forget(unfinished)
+            await self._scheduler.discard_unfinished(unfinished)
             async with self._db.transaction() as session:
                 row = await Renders(session).find(render_id)
                 if row is not None:
                     await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
 
-    async def _due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
-        """Returns queued renders, and stops those in hand that people have cancelled."""
-        if not self._taken_over:
-            await self._take_over()
-            self._taken_over = True
+    async def _poll(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
+        """Stops active renders that users have cancelled; returns the queued renders to run next."""
+        if not self._orphans_recovered:
+            await self._recover_orphans()
+            self._orphans_recovered = True
             if self._forecasts is not None:
                 await self._forecasts.start()
         async with self._db.session() as session:
             renders = Renders(session)
-            queued = await renders.next_queued(in_hand, limit) if limit else ()
-            to_cancel = await renders.to_cancel()
-        for render_id in to_cancel:
-            if (drive := self._drives.get(render_id)) is not None:
-                drive.stop.set()
-        # Here, not when their steps begin: the server may be stopped before that.
-        self._drives.update({render_id: _Drive() for render_id in queued})
+            queued = await renders.next_queued(in_flight, limit) if limit else ()
+            self._apply_cancellations(await renders.to_cancel())
+        # Registered here, not in `_run_render`: the server may be stopped before that begins.
+        self._active.update({render_id: _ActiveRender() for render_id in queued})
         return queued
 
-    async def _drive(self, render_id: str) -> None:
-        drive = self._drives[render_id]
+    def _apply_cancellations(self, cancelled: Collection[str]) -> None:
+        for render_id in cancelled:
+            if (active := self._active.get(render_id)) is not None:
+                active.stop.set()
+
+    async def _run_render(self, render_id: str) -> None:
+        active = self._active[render_id]
         try:
-            if not await self._placed(render_id):
+            if not await self._mark_dispatched(render_id):
                 return
-            ended = await self._make(render_id, drive)
+            ended = await self._make(render_id, active)
             if ended is not None:
-                await self._settle(render_id, drive, ended)
+                await self._record_outcome(render_id, active, ended)
         except Exception:
             log.exception("dispatcher.render_fault", render=render_id)
         finally:
-            del self._drives[render_id]
+            del self._active[render_id]
 
-    async def _placed(self, render_id: str) -> bool:
-        return await self._journal.move_if(render_id, frozenset({RenderState.QUEUED}), RenderState.PLACED)
+    async def _mark_dispatched(self, render_id: str) -> bool:
+        return await self._journal.move_if(render_id, frozenset({RenderState.QUEUED}), RenderState.DISPATCHED)
 
-    async def _make(self, render_id: str, drive: _Drive) -> TaskFailed | None:
-        """None when it is done; otherwise why it is not."""
+    async def _make(self, render_id: str, active: _ActiveRender) -> TaskFailed | None:
+        """Returns None when the render is done, otherwise the failure."""
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
         if row is None:
-            return TaskFailed(GONE)
-        # What is made for a tenant is theirs: its files, its segments, and all that is asked on the way.
+            return TaskFailed(RENDER_DELETED)
+        # Every query below runs in the tenant's scope, so files and segments belong to that tenant.
         with trace(row.trace_id), tenant_scope(row.tenant):
-            work = asyncio.create_task(self._maker.make(render_id, drive.ending))
-        stopping = asyncio.create_task(drive.stop.wait())
+            work = asyncio.create_task(self._maker.make(render_id, active.ending))
+        stopping = asyncio.create_task(active.stop.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
-            drive.ending.for_good = await self._is_cancelled(render_id)
+            active.ending.for_good = await self._is_cancelled(render_id)
             work.cancel()
             await asyncio.wait({work})
         if work.cancelled():
@@ -228,7 +232,9 @@ class Dispatcher:
         return TaskFailed(INTERNAL)
 
     async def _is_cancelled(self, render_id: str) -> bool:
-        """By a person; it is stopped in any case, and what its workers keep is not lost by a doubt."""
+        """Returns whether a user cancelled it. False when the database cannot be read: checkpoints are then
+        kept.
+        """
         try:
             async with self._db.session() as session:
                 row = await Renders(session).find(render_id)
@@ -237,27 +243,27 @@ class Dispatcher:
             log.error("dispatcher.reason_unknown", render=render_id, error=str(error))
             return False
 
-    async def _settle(self, render_id: str, drive: _Drive, ended: TaskFailed) -> None:
-        """Writes the end down, however often that takes: the disk may be full at this very moment."""
-        for _ in range(SETTLE_TRIES):
+    async def _record_outcome(self, render_id: str, active: _ActiveRender, ended: TaskFailed) -> None:
+        """Records the outcome, with retries: the disk may be full at the moment."""
+        for _ in range(RECORD_ATTEMPTS):
             try:
-                await self._write_end(render_id, drive, ended)
+                await self._write_outcome(render_id, active, ended)
                 return
             except (OSError, SoundstageError) as error:
                 log.error("dispatcher.settle_failed", render=render_id, error=str(error))
-                await asyncio.sleep(SETTLE_WAIT_S)
+                await asyncio.sleep(RECORD_RETRY_S)
 
-    async def _write_end(self, render_id: str, drive: _Drive, ended: TaskFailed) -> None:
+    async def _write_outcome(self, render_id: str, active: _ActiveRender, ended: TaskFailed) -> None:
         async with self._db.transaction() as session:
             row = await Renders(session).find(render_id)
             if row is None or row.state not in ACTIVE:
                 return
             row.worker_log = mask_text(ended.log[-LOG_CHARS:])
-            # Names noted by a delivery that did not come to its end; see RenderMaker.
-            await asyncio.to_thread(withdraw, row.out_files, self._options.making.out_dir)
+            # Names recorded by a delivery that was interrupted; see RenderMaker.
+            await asyncio.to_thread(delete_delivered_files, row.out_files, self._options.making.out_dir)
             row.out_files = []
             cancelled = ended.failure.code == CANCELLED.code
-            if cancelled and drive.leave and not row.cancel_requested:
+            if cancelled and active.requeue and not row.cancel_requested:
                 await self._journal.move(session, row, RenderState.QUEUED, why="the server was stopped")
             else:
                 state = RenderState.CANCELLED if cancelled else RenderState.FAILED

@@ -26,7 +26,7 @@ from studio.renders.schemas import ForecastView
 from studio.renders.segments import segment_key
 from studio.renders.states import TERMINAL, RenderState
 
-LOOK_S = 2.0
+FORECAST_POLL_S = 2.0
 MOST_AHEAD = 100
 """So many waiting renders are counted; who has more before it waits too long for any forecast."""
 
@@ -45,7 +45,7 @@ class Forecaster:
         self._times = times
         self._worker_version = worker_version
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Forecasts each unfinished render that is wanted by a time."""
         async with self._db.session() as session:
             render_ids = await Renders(session).list_with_deadline()
@@ -73,15 +73,15 @@ class Forecaster:
     async def _forecast(
         self, row: Render, ready_by: datetime, left: Sequence[str], before: Sequence[Render]
     ) -> Forecast:
-        outlook = await self._scheduler.outlook(_largest(row), row.trace_id or "")
-        ahead: Steps = [self._times.estimate(one.kind, one.needs, one.work) for one in outlook.ahead]
+        availability = await self._scheduler.availability(_largest(row), row.trace_id or "")
+        ahead: Steps = [self._times.estimate(one.kind, one.needs, one.work) for one in availability.ahead]
         for other in before:
             ahead += self._steps(other, None)
         finish: Estimate | None = AT_ONCE
         if row.kind == "video":
             finish = self._times.estimate("assemble", ASSEMBLY, work_of(row.spec))
         job = Job(self._steps(row, left), finish, ahead)
-        return forecast(job, outlook.places, time.time(), ready_by.timestamp())
+        return forecast(job, availability.places, time.time(), ready_by.timestamp())
 
     async def _left(self, segments: Segments, row: Render) -> list[str]:
         """Ids of the scenes that are still to be made."""

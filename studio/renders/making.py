@@ -24,7 +24,7 @@ from studio.renders.admission import consents_in, variables_in, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
-from studio.renders.mending import RECREATED, TROUBLE, Mender
+from studio.renders.mending import DAMAGED_INPUT_CODES, RECREATED, Mender
 from studio.renders.models import Render, RenderOutput
 from studio.renders.progress import ProgressBoard
 from studio.renders.reporting import Making, Reporter
@@ -34,7 +34,7 @@ from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool, segm
 from studio.renders.states import RenderState
 from studio.voices.standing import check_voices
 
-GONE = Failed(
+RENDER_DELETED = Failed(
     code="render.gone",
     message="The render was deleted while it was made.",
     hint="Ask for it again if that was a mistake.",
@@ -86,7 +86,7 @@ class RenderMaker:
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
             if row is None:
-                raise TaskFailed(GONE)
+                raise TaskFailed(RENDER_DELETED)
             spec = spec_of(row)
             await check_consents(session, consents_in(spec))
             await check_voices(session, voices_in(spec))
@@ -108,7 +108,7 @@ class RenderMaker:
         try:
             return await self._work(making)
         except TaskFailed as error:
-            if error.failure.code not in TROUBLE:
+            if error.failure.code not in DAMAGED_INPUT_CODES:
                 raise
             await self._mender.refuse_lost_media(making.spec)
             if not await self._mender.find_lost(await self._output_files(making)):
@@ -231,7 +231,7 @@ class RenderMaker:
         async with self._db.transaction() as session:
             row = await Renders(session).find(making.render_id)
             if row is None:
-                raise TaskFailed(GONE)
+                raise TaskFailed(RENDER_DELETED)
             references = References(session)
             for role, file in outputs.items():
                 await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)
@@ -240,7 +240,7 @@ class RenderMaker:
             row.duration_ms = result.duration_ms
             row.lost_face_frames = [list(span) for span in lost]
             row.progress = making.board.complete().model_dump(mode="json")
-            if row.state == RenderState.PLACED:
+            if row.state == RenderState.DISPATCHED:
                 await self._journal.move(session, row, RenderState.RUNNING)
             await self._journal.move(session, row, RenderState.DONE)
 

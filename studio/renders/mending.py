@@ -14,7 +14,7 @@ from soundstage.errors import NotFound
 from soundstage.telemetry import get_logger
 from studio.renders.media import media_in
 
-TROUBLE = frozenset(
+DAMAGED_INPUT_CODES = frozenset(
     {
         "blob.not_found",
         "media.missing",

@@ -66,7 +66,7 @@ class RenderDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderOutlook:
+class RenderEstimate:
     """Describes an admitted draft; `seconds` is None where no render of the kind has ended here yet."""
 
     title: str
@@ -76,12 +76,12 @@ class RenderOutlook:
     seconds: float | None
 
 
-def outlook_of(draft: RenderDraft, times: RunTimes | None) -> RenderOutlook:
+def estimate_of(draft: RenderDraft, times: RunTimes | None) -> RenderEstimate:
     if isinstance(draft.spec, LipsyncSpec):
-        return RenderOutlook(draft.title, (), 1, "as filmed", None)
+        return RenderEstimate(draft.title, (), 1, "as filmed", None)
     size = f"{draft.spec.canvas.width} × {draft.spec.canvas.height}"
     seconds = estimate_s(draft.spec, times)
-    return RenderOutlook(draft.title, draft.personas, len(draft.spec.scenes), size, seconds)
+    return RenderEstimate(draft.title, draft.personas, len(draft.spec.scenes), size, seconds)
 
 
 def estimate_s(spec: RenderSpec, times: RunTimes | None, finished: Collection[str] = ()) -> float | None:

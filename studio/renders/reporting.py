@@ -129,7 +129,7 @@ class Reporter:
     async def _report_once(self, making: Making) -> None:
         if making.running:
             await self._journal.move_if(
-                making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
+                making.render_id, frozenset({RenderState.DISPATCHED}), RenderState.RUNNING
             )
         if (line := making.board.take_preview()) is not None:
             preview = await self._previews.keep(making.render_id, line)

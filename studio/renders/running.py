@@ -68,7 +68,7 @@ async def run_task_again(
     except asyncio.CancelledError:
         if ending is not None and ending.for_good:
             # It may have come between two tries, when there was no worker to tell.
-            await asyncio.shield(scheduler.forget({task.unfinished}))
+            await asyncio.shield(scheduler.discard_unfinished({task.unfinished}))
         raise
 
 

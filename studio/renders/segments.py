@@ -181,7 +181,7 @@ class SegmentPool:
                 segment = await segments.add(Segment(key=key, state=RenderState.QUEUED))
             else:
                 segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.QUEUED)
-            segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.PLACED)
+            segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.DISPATCHED)
             segment.error = None
             name = f"{key}.{int(segment.created_at.timestamp() * 1000)}"
             if not is_left_over(self._scheduler, f"{name}.{segment.attempts}"):
@@ -191,8 +191,8 @@ class SegmentPool:
     async def _mark_running(self, key: str) -> None:
         async with self._db.transaction() as session:
             segment = await Segments(session).find(key)
-            if segment is not None and segment.state == RenderState.PLACED:
-                segment.state = move(SEGMENT_TRANSITIONS, RenderState.PLACED, RenderState.RUNNING)
+            if segment is not None and segment.state == RenderState.DISPATCHED:
+                segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
 
     async def _end(self, key: str, state: RenderState, failure: Failed) -> None:
         async with self._db.transaction() as session:

@@ -1,4 +1,4 @@
-"""Verbs on renders; called by routes, the agent's tools and the CLI. Making them is the dispatcher's work."""
+"""Operations on renders for routes, the agent's tools and the CLI. The dispatcher runs the renders."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from studio.projects.schemas import Look
 from studio.projects.service import project_of
 from studio.projects.versions import snapshot
 from studio.references.repository import References
-from studio.renders.admission import Admission, Preparation, consents_in
-from studio.renders.delivery import withdraw
+from studio.renders.admission import Admission, BeforeInsert, consents_in
+from studio.renders.delivery import delete_delivered_files
 from studio.renders.failed_scene import find_failed_scenes
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.media import check_media, hashes_in
 from studio.renders.models import Render
 from studio.renders.planning import (
     RenderDraft,
-    RenderOutlook,
+    RenderEstimate,
+    estimate_of,
     estimate_s,
-    outlook_of,
     refuse_cancel,
     refuse_retry,
 )
@@ -46,7 +46,7 @@ from studio.renders.views import detail_of, view_of
 from studio.scenes.repository import Scenes
 from studio.scenes.schemas import SceneBody
 
-SHORTEST_ENDING = 4
+MIN_ID_SUFFIX = 4
 
 
 class RenderService:
@@ -59,12 +59,12 @@ class RenderService:
         admission: Admission,
         *,
         out_dir: Path,
-        removed: Callable[[Collection[str]], Awaitable[None]],
+        discard_renditions: Callable[[Collection[str]], Awaitable[None]],
         wake: Callable[[], None] = lambda: None,
-        driven: Callable[[], bool] = lambda: True,
-        forget: Callable[[Collection[str]], Awaitable[None]] | None = None,
+        dispatcher_running: Callable[[], bool] = lambda: True,
+        discard_unfinished: Callable[[Collection[str]], Awaitable[None]] | None = None,
         audit: AuditLog | None = None,
-        times: RunTimes | None = None,
+        run_durations: RunTimes | None = None,
     ) -> None:
         self._db = db
         self._events = events
@@ -73,11 +73,11 @@ class RenderService:
         self._admission = admission
         self._journal = RenderJournal(db, events, audit)
         self._out_dir = out_dir
-        self._removed = removed
+        self._discard_renditions = discard_renditions
         self._wake = wake
-        self._driven = driven
-        self._forget = forget
-        self._times = times
+        self._dispatcher_running = dispatcher_running
+        self._discard_unfinished = discard_unfinished
+        self._run_durations = run_durations
 
     async def create(
         self,
@@ -85,9 +85,9 @@ class RenderService:
         *,
         requested_by: str = "",
         claim: Claim | None = None,
-        prepare: Preparation | None = None,
+        prepare: BeforeInsert | None = None,
     ) -> RenderView:
-        """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices; and
+        """Queues a render and returns at once. Raises what forbids it: limits, files, consent, voices; and
         whatever `claim` and `prepare` raise, with nothing created.
         """
         draft = await self._draft(request)
@@ -103,22 +103,22 @@ class RenderService:
         self._wake()
         return view
 
-    async def plan(self, request: RenderRequest) -> RenderOutlook:
+    async def plan(self, request: RenderRequest) -> RenderEstimate:
         """Returns what `create` would queue; raises what it would, and creates nothing."""
         draft = await self._draft(request)
         async with self._db.session() as session:
             draft = await self._admit(session, draft)
-        return outlook_of(draft, self._times)
+        return estimate_of(draft, self._run_durations)
 
     async def plan_retry(self, ref: str) -> float | None:
-        """About how many seconds another try takes; raises what `retry` would."""
+        """Estimates the seconds of another attempt; None without history. Raises what `retry` would."""
         async with self._db.session() as session:
             row = await render_of(session, ref)
             refuse_retry(row)
             segments = await Segments(session).of_render(row.id)
             spec = detail_of(row, (), segments).spec
         done = {link.scene_id for link, segment in segments if segment and segment.state == RenderState.DONE}
-        return estimate_s(spec, self._times, done) if isinstance(spec, RenderSpec) else None
+        return estimate_s(spec, self._run_durations, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
         self,
@@ -127,7 +127,7 @@ class RenderService:
         before: str | None = None,
         limit: int = 50,
     ) -> list[RenderView]:
-        """Newest first."""
+        """Returns renders, newest first."""
         async with self._db.session() as session:
             project_id = (await project_of(Projects(session), project)).id if project else None
             renders = Renders(session)
@@ -138,13 +138,13 @@ class RenderService:
             ]
 
     async def get(self, ref: str) -> RenderView:
-        """By id, or by the last characters of one."""
+        """Returns a render by id, or by the last characters of its id."""
         async with self._db.session() as session:
             row = await render_of(session, ref)
             return view_of(row, await Renders(session).outputs([row.id]))
 
     async def detail(self, ref: str) -> RenderDetail:
-        """With spec and segments."""
+        """Returns a render with its spec and segments."""
         async with self._db.session() as session:
             row = await render_of(session, ref)
             segments = await Segments(session).of_render(row.id)
@@ -157,8 +157,8 @@ class RenderService:
         async with self._db.session() as session:
             row = await render_of(session, ref)
             if row.state == RenderState.QUEUED:
-                if not self._driven():
-                    return "waits: nobody makes renders now; start `soundstage up`"
+                if not self._dispatcher_running():
+                    return "waits: no dispatcher is running; start `soundstage up`"
                 with bypass_tenant_filter():
                     ahead = await Renders(session).ahead_of(row)
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
@@ -169,13 +169,13 @@ class RenderService:
             )
 
     async def log(self, ref: str) -> str:
-        """The last of what the worker wrote when this render failed; "" otherwise."""
+        """Returns the end of the worker's log when this render failed; "" otherwise."""
         async with self._db.session() as session:
             return (await render_of(session, ref)).worker_log
 
     async def cancel(self, ref: str) -> RenderView:
-        """At once while it waits; otherwise the one who drives it stops the workers and writes down the
-        end. What workers have kept of it for a second try is forgotten.
+        """Cancels a queued render at once. An active one is marked: the dispatcher stops its workers and
+        records the outcome. The workers' checkpoints are discarded.
         """
         unfinished: set[str] = set()
         async with self._db.transaction() as session:
@@ -183,7 +183,7 @@ class RenderService:
             state = RenderState(row.state)
             if state is RenderState.QUEUED:
                 await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
-                # It may have been in hand before: put back when a server stopped, or tried again.
+                # It may have been active before: requeued when a server stopped, or retried.
                 unfinished = await Segments(session).find_unfinished(row.id)
             elif state in ACTIVE and not row.cancel_requested:
                 row.cancel_requested = True
@@ -191,13 +191,13 @@ class RenderService:
             else:
                 refuse_cancel(state)
             view = view_of(row, ())
-        if unfinished and self._forget is not None:
-            await self._forget(unfinished)
+        if unfinished and self._discard_unfinished is not None:
+            await self._discard_unfinished(unfinished)
         self._wake()
         return view
 
     async def retry(self, ref: str) -> RenderView:
-        """Another try of the same spec; segments that are finished are not made again."""
+        """Queues another attempt of the same spec; finished segments are reused."""
         async with self._db.transaction() as session:
             row = await render_of(session, ref)
             refuse_retry(row)
@@ -210,25 +210,25 @@ class RenderService:
         return view
 
     async def delete(self, ref: str) -> None:
-        """Its row and files; blobs that nothing else holds go with the next `gc`."""
+        """Deletes the row and the files; the next `gc` deletes blobs that nothing else references."""
         async with self._db.transaction() as session:
             row = await render_of(session, ref)
             if row.state not in TERMINAL:
                 raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
             names = list(row.out_files)
             await self._journal.record_deletion(session, row)
-            await References(session).forget(f"render:{row.id}")
+            await References(session).release(f"render:{row.id}")
             await Renders(session).remove([row.id])
-        await self._removed({f"render:{row.id}"})
-        withdraw(names, self._out_dir)
+        await self._discard_renditions({f"render:{row.id}"})
+        delete_delivered_files(names, self._out_dir)
 
     async def open_output(self, ref: str, role: str) -> tuple[OutputView, Path]:
-        """A finished file by role ("video", "vtt", "srt", "poster", "provenance") and where to read it."""
+        """Returns a finished file by role ("video", "vtt", "srt", "poster", "provenance") and its path."""
         output = output_of(await self.get(ref), role)
         return output, await self._blobs.local_path(output.sha256)
 
     async def open_preview(self, ref: str) -> tuple[Preview, Path]:
-        """The latest picture of a render."""
+        """Returns the latest preview of a render and its path."""
         view = await self.get(ref)
         preview = view.progress.preview
         if preview is None:
@@ -240,7 +240,7 @@ class RenderService:
         return preview, await self._blobs.local_path(preview.sha256)
 
     async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
-        """Events of one render from the first, until its present attempt has ended."""
+        """Yields the events of one render after `after`, until its present attempt has ended."""
         view = await self.get(ref)
         if await self.is_exhausted(view, after):
             return
@@ -260,7 +260,7 @@ class RenderService:
         return await self.get(ref)
 
     async def _draft(self, request: RenderRequest) -> RenderDraft:
-        """Returns what the request asks for, with the files it needs; not yet admitted."""
+        """Returns the requested render with the sizes of its input files; not yet admitted."""
         if request.project is not None:
             draft = await self._draft_of_project(request, request.project)
         elif request.lipsync is not None:
@@ -271,7 +271,9 @@ class RenderService:
             draft = RenderDraft(request, spec_of_script(request, self._library), (request.persona,))
         spec = raise_requirements(draft.spec, request.requirements)
         return replace(
-            draft, spec=spec, sizes=await check_media(spec, self._blobs, self._db, self._shipped())
+            draft,
+            spec=spec,
+            sizes=await check_media(spec, self._blobs, self._db, self._operator_persona_hashes()),
         )
 
     async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
@@ -287,8 +289,8 @@ class RenderService:
         return RenderDraft(request, spec, personas, project.id)
 
     async def _admit(self, session: AsyncSession, draft: RenderDraft) -> RenderDraft:
-        """Returns the draft with its consents as recorded. Raises what forbids it, and Unavailable
-        `render.queue_full`.
+        """Returns the draft with its consent ids resolved to the stored records. Raises what forbids it, and
+        Unavailable `render.queue_full`.
         """
         spec = await self._admission.admit(session, draft.spec)
         with bypass_tenant_filter():
@@ -304,7 +306,7 @@ class RenderService:
     async def _insert(
         self, session: AsyncSession, draft: RenderDraft, render_id: str, requested_by: str
     ) -> Render:
-        """Writes the row, what it holds, and the version of its project."""
+        """Inserts the row, its references, and the version of its project."""
         row = draft.row(render_id, requested_by)
         if draft.project_id is not None and isinstance(draft.spec, RenderSpec):
             project = await project_of(Projects(session), draft.project_id)
@@ -319,14 +321,14 @@ class RenderService:
         await self._journal.record_creation(session, row)
         return row
 
-    def _shipped(self) -> set[str]:
-        """Files of the operator's personas, with which everybody may make videos."""
+    def _operator_persona_hashes(self) -> set[str]:
+        """Returns the files of the operator's personas, which every tenant may use."""
         shipped = (entry.persona for entry in self._library.entries() if entry.origin == "shipped")
         return {sha256 for persona in shipped if persona is not None for sha256 in hashes_in(persona)}
 
 
 def output_of(view: RenderView, role: str) -> OutputView:
-    """Return what is known of a finished file; its content is not fetched. Raises NotFound
+    """Returns the record of a finished file; its content is not fetched. Raises NotFound
     `render.no_output`.
     """
     if (output := view.output(role)) is not None:
@@ -342,12 +344,14 @@ def is_end(event: Event, attempt: int) -> bool:
 
 
 async def render_of(session: AsyncSession, ref: str) -> Render:
-    """By id, or by the last characters of one; `render.not_found`, `render.ambiguous`."""
+    """Returns the row by id, or by the last characters of its id. Raises `render.not_found`,
+    `render.ambiguous`.
+    """
     renders = Renders(session)
     row = await renders.find(ref)
     if row is not None:
         return row
-    found = await renders.find_by_ending(ref) if len(ref) >= SHORTEST_ENDING else ()
+    found = await renders.find_by_ending(ref) if len(ref) >= MIN_ID_SUFFIX else ()
     if len(found) == 1:
         return found[0]
     if found:

@@ -9,10 +9,13 @@ from soundstage.errors import Conflict
 
 
 class RenderState(StrEnum):
-    """queued: waits for us; placed: waits for a worker; running: a worker has it."""
+    """queued: waits for the dispatcher; dispatched (on the wire `placed`): the dispatcher has taken it, and
+    its tasks wait for workers; running: a worker runs it. The farm's `TaskState.PLACED` is another thing: a
+    task that has a node.
+    """
 
     QUEUED = "queued"
-    PLACED = "placed"
+    DISPATCHED = "placed"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -20,14 +23,14 @@ class RenderState(StrEnum):
 
 
 TERMINAL = frozenset({RenderState.DONE, RenderState.FAILED, RenderState.CANCELLED})
-ACTIVE = frozenset({RenderState.PLACED, RenderState.RUNNING})
+ACTIVE = frozenset({RenderState.DISPATCHED, RenderState.RUNNING})
 
 _Table = Mapping[RenderState, frozenset[RenderState]]
 
 RENDER_TRANSITIONS: _Table = {
-    RenderState.QUEUED: frozenset({RenderState.PLACED, RenderState.FAILED, RenderState.CANCELLED}),
-    # Back to queued: the control process was stopped and takes it up again at its next start.
-    RenderState.PLACED: frozenset(
+    RenderState.QUEUED: frozenset({RenderState.DISPATCHED, RenderState.FAILED, RenderState.CANCELLED}),
+    # Back to queued: the control process was stopped; the next one dispatches it again.
+    RenderState.DISPATCHED: frozenset(
         {RenderState.RUNNING, RenderState.QUEUED, RenderState.FAILED, RenderState.CANCELLED}
     ),
     RenderState.RUNNING: frozenset(

@@ -64,8 +64,8 @@ Files = Mapping[str, tuple[str, Path]]
 
 
 class Renditions:
-    """`cancel`, `forget` and `close` take in `thumbnails`. `close` with the process: what is in the making is
-    stopped, and made again when it is asked for.
+    """Makes renditions on request. `cancel`, `discard` and `close` apply to `thumbnails` too. `close` stops
+    what is being made; the next request makes it again.
     """
 
     def __init__(self, db: Database, blobs: BlobStore, scheduler: Scheduler, thumbnails: Thumbnails) -> None:
@@ -105,8 +105,10 @@ class Renditions:
             await single_flight.cancel(owners)
         await self._thumbnails.cancel(owners)
 
-    async def forget(self, owners: Collection[str]) -> None:
-        """Make nothing for owners that were removed, and drop what they began to hold meanwhile."""
+    async def discard(self, owners: Collection[str]) -> None:
+        """Cancels renditions and thumbnails of deleted owners, and releases references that they took
+        meanwhile.
+        """
         await self.cancel(owners)
         await drop_late_holds(self._db, self._blobs, owners)
 

@@ -17,7 +17,7 @@ from soundstage.database import Database, utcnow
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.events import EventStore
 from studio.references.repository import References
-from studio.renders.delivery import withdraw
+from studio.renders.delivery import delete_delivered_files
 from studio.renders.journal import stream_of
 from studio.renders.models import Render, Segment
 from studio.renders.repository import Renders, Segments
@@ -80,7 +80,7 @@ class RetentionService:
             renders = [row.id for row in rows if row.state in TERMINAL]
             out_files = [name for row in rows if row.id in renders for name in row.out_files]
             for owner in (*(f"render:{one}" for one in renders), *(f"segment:{key}" for key in segments)):
-                await references.forget(owner)
+                await references.release(owner)
             await Renders(session).remove(renders)
             await Segments(session).remove(segments)
             if plan.events_before is not None:
@@ -90,7 +90,7 @@ class RetentionService:
         for sha256 in plan.of("blob"):
             if sha256 not in held:
                 await self.blobs.delete(sha256, unless_modified_since=plan.made_at)
-        await asyncio.to_thread(withdraw, out_files, self.out_dir)
+        await asyncio.to_thread(delete_delivered_files, out_files, self.out_dir)
         return plan.model_copy(update={"applied": True})
 
     async def _decide(self, rules: RetentionRules, now: datetime) -> CollectionPlan:

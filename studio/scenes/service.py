@@ -134,7 +134,7 @@ class SceneService:
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
             scenes = Scenes(session)
-            await References(session).forget(f"scene:{row.id}")
+            await References(session).release(f"scene:{row.id}")
             await scenes.remove(row)
             _number(list(await scenes.of_project(project.id)))
             project.updated_at = utcnow()
@@ -172,7 +172,7 @@ def view_of(row: SceneRow) -> SceneView:
 
 async def hold_media(references: References, scene_id: str, sizes: Mapping[str, int]) -> None:
     """The files of a scene as it is now; those it had before are let go."""
-    await references.forget(f"scene:{scene_id}")
+    await references.release(f"scene:{scene_id}")
     for sha256, size in sizes.items():
         await references.hold(f"scene:{scene_id}", "media", sha256, size)
 

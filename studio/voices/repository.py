@@ -62,5 +62,5 @@ class Voices:
         query = select(ClonedVoice).where(ClonedVoice.id.in_(ids) | ClonedVoice.consent_id.in_(consents))
         return (await self._session.scalars(query.order_by(ClonedVoice.id))).all()
 
-    async def forget(self, ids: Collection[str]) -> None:
+    async def remove(self, ids: Collection[str]) -> None:
         await self._session.execute(delete(ClonedVoice).where(ClonedVoice.id.in_(ids)))

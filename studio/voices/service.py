@@ -171,7 +171,7 @@ class VoiceService:
             yield
         finally:
             async with self.db.transaction() as session:
-                await References(session).forget(owner)
+                await References(session).release(owner)
 
     async def drop_unheld(self, sha256: str) -> None:
         """Deletes the file of a sample unless something else refers to it, or is about to."""
@@ -300,8 +300,8 @@ class VoiceService:
     async def _compensate(self, row: ClonedVoice) -> None:
         """Removes the record, its references and its own consent: the state before the request."""
         async with self.db.transaction() as session:
-            await Voices(session).forget([row.id])
-            await References(session).forget(f"voice:{row.id}")
+            await Voices(session).remove([row.id])
+            await References(session).release(f"voice:{row.id}")
             await IdempotencyKeys(session).remove_of(row.id)
             if row.own_consent:
                 await end_consent(session, row.consent_id)
@@ -322,7 +322,7 @@ async def _end(session: AsyncSession, row: ClonedVoice) -> None:
     """Marks a voice removed, whose service no longer has it."""
     row.state = move(VoiceState(row.state), VoiceState.REMOVED)
     row.removed_at, row.said, row.sample_sha256, row.sample_bytes = utcnow(), "", None, 0
-    await References(session).forget(f"voice:{row.id}")
+    await References(session).release(f"voice:{row.id}")
     if row.own_consent:
         await end_consent(session, row.consent_id)
 

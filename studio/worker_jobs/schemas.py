@@ -13,7 +13,7 @@ QueueState = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLE
 
 STATES: dict[RenderState, QueueState] = {
     RenderState.QUEUED: "IN_QUEUE",
-    RenderState.PLACED: "IN_QUEUE",
+    RenderState.DISPATCHED: "IN_QUEUE",
     RenderState.RUNNING: "IN_PROGRESS",
     RenderState.DONE: "COMPLETED",
     RenderState.FAILED: "FAILED",

@@ -183,7 +183,7 @@ async def test_a_new_video_is_planned_with_its_size_its_words_and_how_long_it_ta
     assert "It takes" not in reply, "nothing has been made here yet"
 
     spec = await _spec(services, request)
-    times = services.studio.renders._times
+    times = services.studio.renders._run_durations
     assert times is not None
     async with services.database.transaction() as session:
         for stage, seconds in (("segment/rig", 40.0), ("assemble/assemble", 2.0)):

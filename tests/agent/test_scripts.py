@@ -35,7 +35,7 @@ async def test_why_it_waits_is_answered_for_the_video_of_that_project(services: 
     await talk.say(f"Make a two-scene video about tides with Nova: {TEXT}")
     reply = await talk.told("Why is it waiting?")
     assert reply.startswith("“Tides” (rnd_")
-    assert "It waits: nobody makes renders now; start `soundstage up`." in reply
+    assert "It waits: no dispatcher is running; start `soundstage up`." in reply
 
 
 async def test_a_topic_without_a_model_waits_for_words_and_says_what_to_do(services: Services) -> None:

@@ -51,7 +51,7 @@ async def fail_scene(services: Services, render_id: str, position: int, of: int)
 
 async def test_nobody_makes_videos_is_a_reason(talk: Conversing) -> None:
     await talk.say("Have Nova say: one")
-    assert "It waits: nobody makes renders now; start `soundstage up`." in await talk.told(
+    assert "It waits: no dispatcher is running; start `soundstage up`." in await talk.told(
         "why is it waiting?"
     )
 

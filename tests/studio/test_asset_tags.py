@@ -104,8 +104,10 @@ async def test_it_tells_which_projects_renders_and_personas_use_it(client: Any, 
 
 async def test_uses_that_the_asker_may_not_read_are_not_told(studio_rooms: Any, client: Any) -> None:
     asset = await upload(client)
-    asker = Principal(id="key_x", name="x", role="admin", kind="key", scopes=("asset:read", "persona:read"))
-    uses = await studio_rooms.assets.uses(asset["id"], asker)
+    requester = Principal(
+        id="key_x", name="x", role="admin", kind="key", scopes=("asset:read", "persona:read")
+    )
+    uses = await studio_rooms.assets.uses(asset["id"], requester)
     assert (uses.projects, uses.renders, uses.renders_total, uses.personas) == (None, None, None, [])
 
 

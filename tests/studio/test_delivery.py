@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from soundstage.errors import Conflict
-from studio.renders.delivery import deliver, file_names, free_names, withdraw
+from studio.renders.delivery import delete_delivered_files, deliver, file_names, free_names
 from studio.renders.repository import Renders
 from studio.renders.states import RenderState
 
@@ -122,7 +122,7 @@ def test_only_plain_names_are_withdrawn(tmp_path: Path) -> None:
     out.mkdir()
     (out / "film.mp4").touch()
     (tmp_path / "precious").touch()
-    withdraw(["film.mp4", "../precious", "missing.mp4"], out)
+    delete_delivered_files(["film.mp4", "../precious", "missing.mp4"], out)
     assert names(out) == [] and (tmp_path / "precious").exists()
 
 

@@ -146,17 +146,17 @@ async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
     await studio_rooms.dispatcher.start()
 
     async def driving() -> bool:
-        return bool(studio_rooms.dispatcher.driving)
+        return bool(studio_rooms.dispatcher.is_leader)
 
     await eventually_async(driving)
     async with other.dispatcher:
         view = await other.renders.create(ask())
         assert (await other.renders.wait(view.id)).state is RenderState.DONE
-        assert (studio_rooms.dispatcher.driving, other.dispatcher.driving) == (True, False)
+        assert (studio_rooms.dispatcher.is_leader, other.dispatcher.is_leader) == (True, False)
         await studio_rooms.dispatcher.close()
         view = await other.renders.create(ask("after"))
         assert (await other.renders.wait(view.id)).state is RenderState.DONE
-        assert other.dispatcher.driving
+        assert other.dispatcher.is_leader
 
 
 async def test_renders_of_higher_priority_start_first(rooms: Any, scheduler: Any, ask: Any) -> None:

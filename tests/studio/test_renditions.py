@@ -376,7 +376,7 @@ async def test_a_file_is_dropped_when_another_process_deleted_its_owner(
 
     async def late(self: Any, *arguments: Any) -> None:
         async with db.transaction() as session:
-            await References(session).forget(f"asset:{asset['id']}")
+            await References(session).release(f"asset:{asset['id']}")
         await hold(self, *arguments)
 
     monkeypatch.setattr(service.Renditions, "_hold", late)
@@ -390,7 +390,7 @@ async def test_what_an_owner_began_to_hold_while_it_was_removed_is_dropped(
     blob = await blobs.put_bytes(b"late")
     async with db.transaction() as session:
         await References(session).hold("asset:gone", "frame:1", blob.sha256, 4)
-    await studio_rooms.renditions.forget({"asset:gone"})
+    await studio_rooms.renditions.discard({"asset:gone"})
     assert await unheld(db, blobs) == set() and not await blobs.exists(blob.sha256)
 
 

@@ -81,7 +81,7 @@ async def test_a_render_is_cancelled_tried_again_and_deleted(client: Any, studio
     created = (await client.post("/api/renders", json={"script": "hi", "canvas": SMALL})).json()
     path = f"/api/renders/{created['id']}"
     explained = (await client.get(f"{path}/explain")).json()
-    assert explained == {"explanation": "waits: nobody makes renders now; start `soundstage up`"}
+    assert explained == {"explanation": "waits: no dispatcher is running; start `soundstage up`"}
     busy = await client.delete(path)
     assert (busy.status_code, busy.json()["code"]) == (409, "render.active")
     assert (await client.post(f"{path}/cancel")).json()["state"] == "cancelled"

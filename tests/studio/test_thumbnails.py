@@ -140,7 +140,7 @@ async def test_it_is_dropped_when_another_process_deleted_its_owner(
 
     async def late(self: Any, *arguments: Any) -> None:
         async with db.transaction() as session:
-            await References(session).forget(f"asset:{asset['id']}")
+            await References(session).release(f"asset:{asset['id']}")
         await real(self, *arguments)
 
     monkeypatch.setattr(service.Thumbnails, "_keep", late)

@@ -105,7 +105,7 @@ async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhil
     # Last, and left at once: it has to end while nobody drives.
     await first.submit(quick)
     await until(first, "quick", TaskState.RUNNING)
-    first.leave()
+    first.detach()
     await first.close()
     assert (await ended(first, "long")).state is TaskState.CANCELLED
     async with asyncio.timeout(60):
@@ -132,7 +132,7 @@ async def test_what_nobody_asks_for_after_a_restart_is_stopped(
     await first.start()
     await first.submit(await make_task("lonely", "!slow 60"))
     await until(first, "lonely", TaskState.RUNNING)
-    first.leave()
+    first.detach()
     await first.close()
     options = replace(nomad_options, claim_s=0.5)
     second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, options)
@@ -154,12 +154,12 @@ async def test_what_was_cancelled_while_no_process_drove_is_ended_for_good_by_th
     for name in ("wanted", "cancelled"):
         await first.submit(await make_task(name, "!keep", unfinished=f"scene of {name}"))
         await until(first, name, TaskState.RUNNING, frames=True)
-    first.leave()
+    first.detach()
     await first.close()
     second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
     await second.start()
     assert len([*(worker_cache / "unfinished").iterdir()]) == 6
-    await second.forget({"scene of cancelled", ""})
+    await second.discard_unfinished({"scene of cancelled", ""})
     assert (await ended(second, "cancelled")).state is TaskState.CANCELLED
     assert second.left_over("wanted")
     async with asyncio.timeout(60):

@@ -50,13 +50,13 @@ async def all_is_free(scheduler: Any, shared: Any) -> None:
     async with asyncio.timeout(90):
         while {one["ClientStatus"] for one in shared.server.get("/v1/allocations")} & LIVING:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        while len((await scheduler.outlook(needs(5), "")).places) < 1 + 3:  # noqa: ASYNC110
+        while len((await scheduler.availability(needs(5), "")).places) < 1 + 3:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
 async def place_at(scheduler: Any) -> float:
     """When the card of 16 GiB will be free."""
-    return float((await scheduler.outlook(needs(15), "")).places[0])
+    return float((await scheduler.availability(needs(15), "")).places[0])
 
 
 def needs(gib: float, engine: str = "lips") -> Needs:
@@ -142,7 +142,7 @@ async def test_after_three_failures_an_engine_stays_away_from_a_node_and_others_
 
 
 async def test_the_outlook_counts_places_and_follows_progress(scheduler: Any, make_task: Any) -> None:
-    free = await scheduler.outlook(needs(15), "")
+    free = await scheduler.availability(needs(15), "")
     assert len(free.places) == 1 and free.places[0] <= time.time() and free.ahead == ()
     await scheduler.submit(await make_task("runs", "!slow 100", needs=needs(15), trace_id="mine"))
     await running(scheduler, "runs")
@@ -153,8 +153,8 @@ async def test_the_outlook_counts_places_and_follows_progress(scheduler: Any, ma
             await asyncio.sleep(0.1)
     at_s = await place_at(scheduler)
     assert time.time() < at_s < time.time() + 100, "its own progress counts, not what is usual"
-    assert [task.id for task in (await scheduler.outlook(needs(15), "")).ahead] == ["waits"]
-    mine = await scheduler.outlook(needs(15), "mine")
+    assert [task.id for task in (await scheduler.availability(needs(15), "")).ahead] == ["waits"]
+    mine = await scheduler.availability(needs(15), "mine")
     assert mine.places[0] <= time.time() and mine.ahead == (), "what it holds itself is no obstacle"
     await scheduler.cancel("waits")
     await scheduler.cancel("runs")

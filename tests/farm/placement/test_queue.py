@@ -130,7 +130,7 @@ def test_a_hold_does_its_work_behind_an_equal_request_that_came_later_with_more_
 
 
 def test_a_hold_is_let_go_when_its_card_fails_its_node_is_lost_or_its_request_is_cancelled() -> None:
-    for trouble in ("fault", "lost", "avoided", "cancelled"):
+    for failure in ("fault", "lost", "avoided", "cancelled"):
         table = LeaseTable([node("g1", card("a")), node("g2", card("b"))])
         line = FairQueue(QueueRules(patience_s=10))
         assert table.grant(request("one", expected_s=50)) and table.grant(request("two", expected_s=99))
@@ -138,17 +138,17 @@ def test_a_hold_is_let_go_when_its_card_fails_its_node_is_lost_or_its_request_is
         line.admit(table, 11)
         assert set(table.holds) == {("g1", ""), ("g1", "a")}
         avoided: frozenset[str] = frozenset()
-        if trouble == "fault":
+        if failure == "fault":
             table.put_node(node("g1", card("a", fault="xid 79")))
-        elif trouble == "lost":
+        elif failure == "lost":
             table.drop_node("g1")
-        elif trouble == "avoided":
+        elif failure == "avoided":
             avoided = frozenset({"g1"})
         else:
             line.remove("patient", table)
         line.admit(table, 12, lambda engine, avoided=avoided: avoided)  # type: ignore[misc]
-        expected = set() if trouble == "cancelled" else {("g2", ""), ("g2", "b")}
-        assert set(table.holds) == expected, trouble
+        expected = set() if failure == "cancelled" else {("g2", ""), ("g2", "b")}
+        assert set(table.holds) == expected, failure
 
 
 def test_a_machine_that_is_short_of_processor_is_held_as_a_whole() -> None:

@@ -10,10 +10,9 @@ MOST_PLACES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """`places` are the moments (POSIX seconds) from which one task at a time can run, one entry per place,
-    the soonest first; places of which nobody knows when they become free are left out. `ahead` wait before
-    it.
+class FarmAvailability:
+    """`places` are the times (POSIX seconds) from which one task at a time can run, one entry per place, the
+    soonest first; places without an estimate are left out. `ahead` are the tasks queued before it.
     """
 
     places: tuple[float, ...] = ()
