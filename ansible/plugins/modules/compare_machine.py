@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.soundstage.farm.plugins.module_utils.placing import ARGUMENTS, Placing, PlacingError
+from ansible_collections.soundstage.farm.plugins.module_utils.placing import (
+    ARGUMENTS,
+    FileState,
+    PlacingError,
+)
 
 DOCUMENTATION = r"""
 module: compare_machine
@@ -176,12 +180,12 @@ def _says(module: AnsibleModule, expected: dict[str, Any]) -> bool:
 
 
 def _unlike_placed(params: dict[str, Any]) -> list[str]:
-    placing = Placing(dry=True, validate=lambda command: "")
+    state = FileState(dry=True, validate=lambda command: "")
     try:
-        placing.all_of(params)
+        state.apply(params)
     except PlacingError as error:
-        return [*placing.placed, str(error)]
-    return placing.placed
+        return [*state.changed_paths, str(error)]
+    return state.changed_paths
 
 
 def _user_is(expected: dict[str, str]) -> bool:

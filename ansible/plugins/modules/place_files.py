@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.soundstage.farm.plugins.module_utils.placing import ARGUMENTS, Placing, PlacingError
+from ansible_collections.soundstage.farm.plugins.module_utils.placing import (
+    ARGUMENTS,
+    FileState,
+    PlacingError,
+)
 
 DOCUMENTATION = r"""
 module: place_files
@@ -25,7 +29,10 @@ options:
       group: {description: Group., type: str, default: root}
       mode: {description: Octal mode as text., type: str, default: "0644"}
       secret: {description: Never show the content., type: bool, default: false}
-      once: {description: Leave a file that is already there as it is., type: bool, default: false}
+      once:
+        description: Keep the content of a file that is already there; owner, group and mode are still set.
+        type: bool
+        default: false
       validate:
         description: A program and its arguments, C(%s) for the new file, placed only when it ends well.
         type: list
@@ -40,9 +47,12 @@ options:
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Octal mode as text., type: str, default: "0755"}
-      once: {description: Leave a folder that is already there as it is., type: bool, default: false}
+      once:
+        description: Leave a folder that is already there as it is, with its owner, group and mode.
+        type: bool
+        default: false
       exact:
-        description: Take away files and links in it that this call does not name.
+        description: Purge it of files and links that this call does not name.
         type: bool
         default: false
   links:
@@ -76,12 +86,12 @@ def main() -> None:
         status, out, err = module.run_command(command)
         return "" if status == 0 else (err or out).strip() or f"status {status}"
 
-    placing = Placing(dry=module.check_mode, validate=refusal)
+    state = FileState(dry=module.check_mode, validate=refusal)
     try:
-        placing.all_of(module.params)
+        state.apply(module.params)
     except PlacingError as error:
-        module.fail_json(msg=str(error), placed=placing.placed)
-    module.exit_json(changed=bool(placing.placed), placed=placing.placed, diff=placing.differences)
+        module.fail_json(msg=str(error), placed=state.changed_paths)
+    module.exit_json(changed=bool(state.changed_paths), placed=state.changed_paths, diff=state.differences)
 
 
 if __name__ == "__main__":

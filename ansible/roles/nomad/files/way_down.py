@@ -1,8 +1,8 @@
-"""Moves a node's work elsewhere before its machine goes down, and lets it work again when it has come up.
+"""Drains a Nomad node before its machine shuts down, and makes it eligible again after the next start.
 
 Called by nomad-drain.service. Nomad's own drain_on_shutdown would leave the node ineligible for good, and
-forget whose drain there was before. Speaks with the node's own secret id, which is good for this node alone.
-Only the standard library: it runs with the machine's own Python.
+overwrite the drain of an operator. Authenticates with the node's own secret id, valid for this node alone.
+Uses only the standard library: it runs with the machine's own Python.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ class Unreachable(Exception):
     """The agent does not answer, or answers with an error; the text says which."""
 
 
+class NotReady(Unreachable):
+    """The node has not joined, or is not ready in time."""
+
+
 class Node:
-    """This node, as the servers know it."""
+    """Calls Nomad's API for this node."""
 
     def __init__(self, address: str, client_dir: Path, tls_dir: Path | None) -> None:
         self._address = address
@@ -34,7 +38,7 @@ class Node:
             self._id = (client_dir / "client-id").read_text(encoding="ascii").strip()
             self._secret = (client_dir / "secret-id").read_text(encoding="ascii").strip()
         except OSError as error:
-            raise Unreachable(f"This node has not joined Nomad yet: {error}") from None
+            raise NotReady(f"This node has not joined Nomad yet: {error}") from None
         self._tls = None
         if tls_dir is not None:
             self._tls = ssl.create_default_context(cafile=str(tls_dir / "ca.pem"))
@@ -43,12 +47,12 @@ class Node:
             self._tls.load_cert_chain(tls_dir / "agent.pem", tls_dir / "agent-key.pem")
 
     def read(self) -> dict[str, Any]:
-        """`Status`, `Drain`, `SchedulingEligibility` and more."""
+        """Returns the node: `Status`, `Drain`, `SchedulingEligibility` and more."""
         node: dict[str, Any] = self._call("GET", "")
         return node
 
-    def works(self) -> bool:
-        """Returns whether anything runs here that a drain would move."""
+    def has_workload(self) -> bool:
+        """Returns whether allocations run here that a drain would move."""
         return any(
             one["ClientStatus"] in ("pending", "running")
             and (one.get("Job") or {}).get("Type") not in ("system", "sysbatch")
@@ -59,7 +63,7 @@ class Node:
         spec = {"Deadline": deadline_s * 1_000_000_000, "IgnoreSystemJobs": True}
         self._call("PUT", "/drain", {"DrainSpec": spec, "Meta": meta})
 
-    def admit(self) -> None:
+    def undrain(self) -> None:
         self._call("PUT", "/drain", {"DrainSpec": None, "MarkEligible": True})
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
@@ -79,48 +83,49 @@ class Node:
             raise Unreachable(f"{self._address} does not answer: {error}") from None
 
 
-def go_down(node: Node, note: Path, deadline_s: int) -> str:
-    """Return when nothing runs here any more.
+def drain_and_wait(node: Node, marker: Path, deadline_s: int) -> str:
+    """Drains the node; returns when nothing runs here any more, or after the deadline.
 
-    Whoever drained the node or set it aside before keeps their word: their note in its last drain stays, and
-    `come_up` does not let it work again.
+    An existing drain or ineligibility set by an operator is left as it is: the `Meta` of the last drain stays
+    theirs, and `undrain_if_ours` does not make the node eligible. `marker` is a file that exists from our
+    drain to the next start.
     """
     known = node.read()
     eligible = known["SchedulingEligibility"] == "eligible"
     if eligible:
-        note.touch()  # first: whatever happens next, this drain is known to be ours
-    if not known["Drain"] and (eligible or node.works()):
+        marker.touch()  # before the drain: after a crash in between it still counts as ours
+    if not known["Drain"] and (eligible or node.has_workload()):
         before = {} if eligible else (known.get("LastDrain") or {}).get("Meta") or {}
         node.drain(deadline_s, {"message": MESSAGE, **before})
     end = time.monotonic() + deadline_s + 10
-    while node.read()["Drain"] or node.works():
+    while node.read()["Drain"] or node.has_workload():
         if time.monotonic() > end:
             return f"Work is left after {deadline_s} s; it goes down with the machine."
         time.sleep(0.5)
     return "Nothing runs here any more."
 
 
-def come_up(node: Node, note: Path, wait_s: float) -> str:
-    """Take back the drain of `go_down`, once the node is ready; Unreachable when it is not in time.
+def undrain_if_ours(node: Node, marker: Path, wait_s: float) -> str:
+    """Undoes the drain of `drain_and_wait` once the node is ready. Raises NotReady when it is not in time.
 
-    A drain that somebody ordered while the machine was down stays. Who marked the node ineligible then leaves
-    no trace in Nomad, because it was that already: to set a machine aside while it is down, drain it.
+    A drain that an operator ordered while the machine was down stays. Marking it ineligible while it is down
+    cannot be told from our own drain: use `nomad node drain` for that.
     """
     end = time.monotonic() + wait_s
     while (reason := _not_ready(node)) is not None:
         if time.monotonic() > end:
-            raise Unreachable(f"After {wait_s:.0f} s: {reason}")
+            raise NotReady(f"After {wait_s:.0f} s: {reason}")
         time.sleep(0.5)
     last = (node.read().get("LastDrain") or {}).get("Meta") or {}
     ours = last.get("message") == MESSAGE
     if ours:
-        node.admit()
-    note.unlink()
-    return "The node takes work again." if ours else "Somebody else had the last word: it stays as it is."
+        node.undrain()
+    marker.unlink()
+    return "The node takes work again." if ours else "An operator drained it meanwhile: it stays drained."
 
 
 def _not_ready(node: Node) -> str | None:
-    """The agent has just been started, and the servers may be starting too."""
+    """Returns why the node is not ready; agent and servers may just be starting."""
     try:
         status = node.read()["Status"]
     except Unreachable as error:
@@ -129,7 +134,7 @@ def _not_ready(node: Node) -> str | None:
 
 
 def _seconds(duration: str) -> int:
-    """As Nomad and systemd write them: `10m`, `1h30m`."""
+    """Parses a duration as Nomad and systemd write it: `10m`, `1h30m`."""
     if not re.fullmatch(r"(\d+[hms])+", duration):
         raise argparse.ArgumentTypeError(f"{duration!r} is no duration such as 90s, 10m or 1h30m")
     return sum(
@@ -139,25 +144,27 @@ def _seconds(duration: str) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Move this node's work elsewhere on the way down.")
+    parser = argparse.ArgumentParser(description="Drain this node before its machine shuts down.")
     parser.add_argument("direction", choices=["down", "up"])
     parser.add_argument("--client-dir", type=Path, required=True, help="<data_dir>/client of Nomad")
-    parser.add_argument("--note", type=Path, required=True, help="kept while the machine is down")
+    parser.add_argument(
+        "--note", dest="marker", type=Path, required=True, help="file that exists while the machine is down"
+    )
     parser.add_argument("--address", default="https://127.0.0.1:4646")
     parser.add_argument("--tls-dir", type=Path, help="ca.pem, agent.pem and agent-key.pem")
     parser.add_argument(
         "--deadline", type=_seconds, default=600, help="what runs longer is stopped: 90s, 1h30m"
     )
-    parser.add_argument("--wait-s", type=float, default=60, help="for the node to be ready, on the way up")
+    parser.add_argument("--wait-s", type=float, default=60, help="for the node to be ready, after a start")
     options = parser.parse_args()
-    if options.direction == "up" and not options.note.exists():
+    if options.direction == "up" and not options.marker.exists():
         return 0
     try:
         node = Node(options.address, options.client_dir, options.tls_dir)
         if options.direction == "down":
-            print(go_down(node, options.note, options.deadline))
+            print(drain_and_wait(node, options.marker, options.deadline))
         else:
-            print(come_up(node, options.note, options.wait_s))
+            print(undrain_if_ours(node, options.marker, options.wait_s))
     except Unreachable as error:
         print(f"nomad.way_{options.direction}: {error} Look at `systemctl status nomad`.", file=sys.stderr)
         return 1
