@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
 import { callWords } from "../kit/calls";
-import { NoRows, State, Table, Trouble } from "../kit/kit";
+import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { duration, when } from "../videos/words";
 import { useApprovals } from "./useApprovals";
@@ -93,7 +93,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
         Asked by {approval.requester_name}, {when(approval.created_at)}; it ends {when(approval.expires_at)}.{" "}
         {approval.why && <>Why people decide: {approval.why.replace(/\.$/, "")}.</>}
       </p>
-      {vote.error && <Trouble error={vote.error} />}
+      {vote.error && <ErrorNotice error={vote.error} />}
       {may ? (
         <div className="row">
           <label className="visually-hidden" htmlFor={field}>

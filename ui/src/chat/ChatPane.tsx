@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
-import { Trouble } from "../kit/kit";
+import { ErrorNotice } from "../kit/kit";
 import { goTo } from "../shell/session";
 import { onSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
@@ -78,7 +78,7 @@ export function ChatPane() {
             <p className="thinking" />
           </article>
         )}
-        {talk.error !== null && <Trouble error={talk.error} />}
+        {talk.error !== null && <ErrorNotice error={talk.error} />}
         <div ref={end} />
       </section>
       <form

@@ -9,10 +9,10 @@ import { useMe } from "../shell/me";
 import { pictureUrl } from "../videos/picture";
 import { useRenderRow } from "../videos/useRenders";
 import { stageWords } from "../videos/words";
-import type { Shown, Step } from "./turn";
+import type { Step, TurnViewModel } from "./turn";
 
 interface Props {
-  turn: Shown;
+  turn: TurnViewModel;
   onSay: (sentence: string) => void;
   onFill: (sentence: string) => void;
   onCancel: () => void;

@@ -12,7 +12,7 @@ export interface Step {
   approval?: string;
 }
 
-export interface Shown {
+export interface TurnViewModel {
   number: number;
   utterance: string;
   steps: Step[];
@@ -26,7 +26,7 @@ export interface Shown {
   ended: boolean;
 }
 
-export const begun = (number: number, utterance: string): Shown => ({
+export const emptyTurn = (number: number, utterance: string): TurnViewModel => ({
   number,
   utterance,
   steps: [],
@@ -40,7 +40,7 @@ export const begun = (number: number, utterance: string): Shown => ({
 });
 
 /** Adds an event to a turn. The streamed pieces of a text come first; the whole of it then takes their place. */
-export function applyEvent(turn: Shown, pieces: string, event: BrainEvent): [Shown, string] {
+export function applyEvent(turn: TurnViewModel, streamedText: string, event: BrainEvent): [TurnViewModel, string] {
   switch (event.type) {
     case "tool_call":
       return [
@@ -48,29 +48,29 @@ export function applyEvent(turn: Shown, pieces: string, event: BrainEvent): [Sho
           ...turn,
           steps: [...turn.steps, { tool: event.tool, effect: event.effect, arguments: event.arguments ?? {}, state: "running" }],
         },
-        pieces,
+        streamedText,
       ];
     case "tool_result":
-      return [settled(turn, event.tool, { state: "done", result: event.result }), pieces];
+      return [settled(turn, event.tool, { state: "done", result: event.result }), streamedText];
     case "tool_error":
-      return [settled(turn, event.tool, { state: "failed", message: `${event.message} ${event.hint ?? ""}` }), pieces];
+      return [settled(turn, event.tool, { state: "failed", message: `${event.message} ${event.hint ?? ""}` }), streamedText];
     case "confirm":
-      return [{ ...turn, offers: event.say ? [...turn.offers, event.say] : turn.offers }, pieces];
+      return [{ ...turn, offers: event.say ? [...turn.offers, event.say] : turn.offers }, streamedText];
     case "approval":
       return [
         {
           ...settled(turn, event.tool, { state: "waits", approval: event.approval_id }),
           approvals: [...turn.approvals, { id: event.approval_id, message: event.message }],
         },
-        pieces,
+        streamedText,
       ];
     case "text_part":
-      return [turn, pieces + event.text];
+      return [turn, streamedText + event.text];
     case "text":
       return [withText(turn, event.text, event.blocks), ""];
     case "notice":
       // What a model had said when it broke off stands as far as it came.
-      return [{ ...(pieces ? withText(turn, `${pieces} …`) : turn), notices: [...turn.notices, event.text] }, ""];
+      return [{ ...(streamedText ? withText(turn, `${streamedText} …`) : turn), notices: [...turn.notices, event.text] }, ""];
     case "error":
       return [
         {
@@ -78,16 +78,16 @@ export function applyEvent(turn: Shown, pieces: string, event: BrainEvent): [Sho
           failure: event,
           steps: turn.steps.map((one) => (one.state === "running" ? { ...one, state: "failed" } : one)),
         },
-        pieces,
+        streamedText,
       ];
     case "done":
-      return [{ ...(pieces ? withText(turn, pieces) : turn), ended: true }, ""];
+      return [{ ...(streamedText ? withText(turn, streamedText) : turn), ended: true }, ""];
     default:
-      return [turn, pieces];
+      return [turn, streamedText];
   }
 }
 
-export function withText(turn: Shown, text: string, blocks: Block[] = []): Shown {
+export function withText(turn: TurnViewModel, text: string, blocks: Block[] = []): TurnViewModel {
   return {
     ...turn,
     text: turn.text ? `${turn.text}\n${text}` : text,
@@ -95,7 +95,7 @@ export function withText(turn: Shown, text: string, blocks: Block[] = []): Shown
   };
 }
 
-function settled(turn: Shown, tool: string, change: Partial<Step>): Shown {
+function settled(turn: TurnViewModel, tool: string, change: Partial<Step>): TurnViewModel {
   const at = turn.steps.findLastIndex((one) => one.tool === tool && one.state === "running");
   return { ...turn, steps: turn.steps.map((one, place) => (place === at ? { ...one, ...change } : one)) };
 }

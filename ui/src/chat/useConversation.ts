@@ -7,12 +7,12 @@ import { Problem } from "../api/problem";
 import { useLive } from "../live/Live";
 import { follow, messages, pause } from "../live/sse";
 import { goTo, useSession } from "../shell/session";
-import { applyEvent, begun, type Shown, withText } from "./turn";
+import { applyEvent, emptyTurn, type TurnViewModel, withText } from "./turn";
 
 const TURNS_IN_FULL = 12;
 const PENDING_KEY = "soundstage.asked";
 
-/** A random id; what makes UUIDs is not there over plain HTTP. */
+/** Returns a random id; crypto.randomUUID needs a secure context, which plain HTTP is not. */
 const requestId = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -25,61 +25,61 @@ interface PendingRequest {
 export function useConversation() {
   const session = useSession();
   const queries = useQueryClient();
-  const { say } = useLive();
-  const [turns, setTurns] = useState<Shown[]>([]);
+  const { announce } = useLive();
+  const [turns, setTurns] = useState<TurnViewModel[]>([]);
   const [asking, setAsking] = useState<string | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const reading = useRef<AbortController>(new AbortController());
-  const began = useRef("");
+  const abortRef = useRef<AbortController>(new AbortController());
+  const sessionRef = useRef("");
 
   const read = useCallback(
     async (id: string, number: number, utterance: string, signal: AbortSignal, aloud: boolean) => {
-      let turn = begun(number, utterance);
-      let pieces = "";
+      let turn = emptyTurn(number, utterance);
+      let streamedText = "";
       const show = () => {
-        const now = pieces ? withText(turn, pieces) : turn;
+        const now = streamedText ? withText(turn, streamedText) : turn;
         setTurns((all) => [...all.filter((one) => one.number !== number), now].sort((a, b) => a.number - b.number));
       };
       show();
       await follow(`/api/chat/sessions/${id}/turns/${number}/events`, signal, {
         message(one) {
           const event = JSON.parse(one.data) as BrainEvent;
-          [turn, pieces] = applyEvent(turn, pieces, event);
+          [turn, streamedText] = applyEvent(turn, streamedText, event);
           show();
           if (event.type !== "done") return false;
-          if (aloud) say(turn.failure?.message ?? turn.text);
+          if (aloud) announce(turn.failure?.message ?? turn.text);
           return true;
         },
         fatal: setError,
       });
     },
-    [say],
+    [announce],
   );
 
   /** The first event of the answer says which turn it is; from there on the turn is read like any other. */
-  const begin = useCallback(
-    async (asked: PendingRequest, signal: AbortSignal) => {
-      sessionStorage.setItem(PENDING_KEY, JSON.stringify(asked));
-      setAsking(asked.message);
+  const submit = useCallback(
+    async (pending: PendingRequest, signal: AbortSignal) => {
+      sessionStorage.setItem(PENDING_KEY, JSON.stringify(pending));
+      setAsking(pending.message);
       setError(null);
       try {
         for (;;) {
           const answer = messages("/api/chat", {
             method: "POST",
             headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
-            body: JSON.stringify(asked),
+            body: JSON.stringify(pending),
             signal,
           });
           try {
             for await (const one of answer) {
               const event = JSON.parse(one.data) as BrainEvent;
               if (event.type !== "turn") continue;
-              began.current = event.session_id;
+              sessionRef.current = event.session_id;
               sessionStorage.removeItem(PENDING_KEY);
               goTo(event.session_id);
               void queries.invalidateQueries({ queryKey: ["sessions"] });
               setAsking(null);
-              void read(event.session_id, event.turn, asked.message, signal, true);
+              void read(event.session_id, event.turn, pending.message, signal, true);
               return;
             }
           } catch (failure) {
@@ -101,11 +101,11 @@ export function useConversation() {
   );
 
   useEffect(() => {
-    if (session && session === began.current) return;
-    reading.current.abort();
+    if (session && session === sessionRef.current) return;
+    abortRef.current.abort();
     const ended = new AbortController();
-    reading.current = ended;
-    began.current = session;
+    abortRef.current = ended;
+    sessionRef.current = session;
     setTurns([]);
     setError(null);
     const load = async () => {
@@ -115,7 +115,7 @@ export function useConversation() {
         if (ended.signal.aborted) return;
         setTurns(
           found.map((one) => {
-            const turn = { ...begun(one.number, one.utterance), ended: one.finished_at !== null };
+            const turn = { ...emptyTurn(one.number, one.utterance), ended: one.finished_at !== null };
             return one.reply ? withText(turn, one.reply) : turn;
           }),
         );
@@ -123,18 +123,19 @@ export function useConversation() {
           void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
       }
       const left = sessionStorage.getItem(PENDING_KEY);
-      if (left) await begin(JSON.parse(left) as PendingRequest, ended.signal);
+      if (left) await submit(JSON.parse(left) as PendingRequest, ended.signal);
     };
     load().catch((failure: unknown) => {
       if ((failure as Problem).code === "session.not_found") goTo("");
       else if (!ended.signal.aborted) setError(failure);
     });
+    // No clean-up: readers are aborted when the session changes, not at unmount.
     return () => undefined;
-  }, [session, read, begin]);
+  }, [session, read, submit]);
 
   const ask = (message: string) => {
     const text = message.trim();
-    if (text) void begin({ request_id: requestId(), message: text, session_id: session || null }, reading.current.signal);
+    if (text) void submit({ request_id: requestId(), message: text, session_id: session || null }, abortRef.current.signal);
   };
   const cancel = (number: number) =>
     void api

@@ -4,7 +4,7 @@ import { Fragment } from "react";
 import { api, body, type Me } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
 import { moment, when } from "../videos/words";
-import { MachineActs } from "./MachineActs";
+import { MachineOperations } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
 
 const COLUMNS = ["Name", "State", "Code", "Seen"];
@@ -28,7 +28,7 @@ export function MachinesView({ me }: { me: Me }) {
                 <td className="mono">{one.code}</td>
                 <td>{moment(one.seen_at)}</td>
                 <td>
-                  <MachineActs machine={one} me={me} />
+                  <MachineOperations machine={one} me={me} />
                 </td>
               </tr>
               {one.conflicts.length > 0 && (

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { api, type Machine, type Me } from "../api/client";
 import { Confirm } from "../kit/Confirm";
 import { when } from "../videos/words";
-import { at, useAct } from "./MachineActs";
+import { machineParams, useOperation } from "./MachineOperations";
 
 /** A neighbour that pretends, or the machine itself after a restart: only its screen tells. */
 export function OtherKeys({ of, me }: { of: Machine; me: Me }) {
@@ -30,7 +30,10 @@ export function OtherKeys({ of, me }: { of: Machine; me: Me }) {
 
 function ChooseKey({ machine, onClose }: { machine: Machine; onClose: () => void }) {
   const [code, setCode] = useState("");
-  const choose = useAct(() => api.POST("/api/farm/machines/{name}/key", { params: at(machine), body: { code } }), onClose);
+  const choose = useOperation(
+    () => api.POST("/api/farm/machines/{name}/key", { params: machineParams(machine), body: { code } }),
+    onClose,
+  );
   const offered = [
     { code: machine.code, note: "counts now" },
     ...machine.conflicts.map((one) => ({ code: one.code, note: `since ${when(one.since)}` })),
@@ -38,7 +41,7 @@ function ChooseKey({ machine, onClose }: { machine: Machine; onClose: () => void
   return (
     <Confirm
       title={`Which key is that of ${machine.name}?`}
-      act="Use this key"
+      confirmLabel="Use this key"
       busy={choose.isPending || !offered.some((one) => one.code === code)}
       error={choose.error}
       onConfirm={() => choose.mutate()}

@@ -1,10 +1,10 @@
 /** Asks before something is done that cannot be taken back; Escape and Cancel do nothing. */
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
-import { Trouble } from "./kit";
+import { ErrorNotice } from "./kit";
 
 interface Props {
   title: string;
-  act: string;
+  confirmLabel: string;
   danger?: boolean;
   busy: boolean;
   error: unknown;
@@ -13,7 +13,7 @@ interface Props {
   children?: ReactNode;
 }
 
-export function Confirm({ title, act, danger = false, busy, error, onConfirm, onClose, children }: Props) {
+export function Confirm({ title, confirmLabel, danger = false, busy, error, onConfirm, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const name = useId();
   // A layout effect: close() runs while the dialog is still in the page, so the browser can return the focus.
@@ -37,14 +37,14 @@ export function Confirm({ title, act, danger = false, busy, error, onConfirm, on
     >
       <h2 id={name}>{title}</h2>
       {children}
-      {error != null && <Trouble error={error} />}
+      {error != null && <ErrorNotice error={error} />}
       <div className="row ends">
         {/* biome-ignore lint/a11y/noAutofocus: what changes nothing comes first */}
         <button type="button" autoFocus onClick={onClose}>
           Cancel
         </button>
         <button type="button" className={danger ? "danger" : "primary"} disabled={busy} onClick={onConfirm}>
-          {act}
+          {confirmLabel}
         </button>
       </div>
     </dialog>

@@ -1,7 +1,7 @@
 /** Shows errors that nobody caught: a page that is broken in silence looks as if it were waiting. */
 import { Component, type ReactNode, useEffect, useState } from "react";
 import { Problem } from "../api/problem";
-import { Trouble } from "./kit";
+import { ErrorNotice } from "./kit";
 
 const problemFor = (reason: unknown) =>
   reason instanceof Problem
@@ -33,7 +33,7 @@ export function Uncaught() {
   if (!problem) return null;
   return (
     <div className="uncaught">
-      <Trouble error={problem} />
+      <ErrorNotice error={problem} />
       <button type="button" onClick={() => setProblem(null)}>
         Close
       </button>
@@ -57,7 +57,7 @@ export class Boundary extends Component<{ children: ReactNode }, Shown> {
     if (!this.state.problem) return this.props.children;
     return (
       <div className="stack">
-        <Trouble error={this.state.problem} />
+        <ErrorNotice error={this.state.problem} />
         <div className="row">
           <button type="button" onClick={() => location.reload()}>
             Load the page again

@@ -6,7 +6,7 @@ import { Marked } from "./Marked";
 export { State } from "./State";
 export { Table } from "./Table";
 
-export function Trouble({ error }: { error: unknown }) {
+export function ErrorNotice({ error }: { error: unknown }) {
   const found = error instanceof Problem ? error : new Problem(String((error as Error)?.message ?? error));
   return (
     <div className="problem" role="alert">
@@ -34,7 +34,7 @@ interface QueryState {
 
 /** What stands in the place of a list that is not there: what went wrong, that it is coming, or that it is empty. */
 export function NoRows({ of, children }: { of: QueryState; children: ReactNode }) {
-  if (of.error) return <Trouble error={of.error} />;
+  if (of.error) return <ErrorNotice error={of.error} />;
   if (!of.data) return <p className="empty">One moment</p>;
   return of.data.length === 0 ? <Empty>{children}</Empty> : null;
 }

@@ -3,31 +3,37 @@ import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { GATHER_MS, RenderRows } from "../videos/rows";
 import { connect } from "./connect";
-import type { Happening } from "./happening";
-import { type Arrival, type HubMessage, MOST_LINES } from "./hub";
+import { type Arrival, BUFFER_SIZE, type HubMessage } from "./hub";
 import { announceProgress } from "./milestones";
+import type { ServerEvent } from "./serverEvent";
 
 interface Live {
-  log: Happening[];
-  there: boolean;
+  log: ServerEvent[];
+  serverReachable: boolean;
   /** No stream for this person: lists are asked for again and again. */
   refused: boolean;
-  spoken: string;
-  say: (text: string) => void;
+  announcement: string;
+  announce: (text: string) => void;
 }
 
-const Context = createContext<Live>({ log: [], there: true, refused: false, spoken: "", say: () => undefined });
+const Context = createContext<Live>({
+  log: [],
+  serverReachable: true,
+  refused: false,
+  announcement: "",
+  announce: () => undefined,
+});
 export const useLive = () => useContext(Context);
 const ROOMS: Record<string, string[]> = { approvals: ["approvals"], session: ["snapshots"] };
 const UNAUTHORIZED = 401;
 
 export function LiveProvider({ principal, children }: { principal: string; children: ReactNode }) {
   const queries = useQueryClient();
-  const [log, setLog] = useState<Happening[]>([]);
-  const [there, setThere] = useState(true);
+  const [log, setLog] = useState<ServerEvent[]>([]);
+  const [serverReachable, setServerReachable] = useState(true);
   const [refused, setRefused] = useState(false);
-  const [spoken, say] = useState("");
-  const wasThere = useRef(true);
+  const [announcement, announce] = useState("");
+  const wasReachable = useRef(true);
 
   useEffect(() => {
     const rows = new RenderRows(queries);
@@ -40,35 +46,35 @@ export function LiveProvider({ principal, children }: { principal: string; child
         void queries.invalidateQueries({ queryKey: [key] });
       }, GATHER_MS);
     };
-    const arrived = ({ event, fresh }: Arrival) => {
-      if (!fresh) return;
+    const arrived = ({ event, afterInitialLoad }: Arrival) => {
+      if (!afterInitialLoad) return;
       const room = event.stream.split(":", 1)[0] ?? "";
       if (room === "render") rows.happened(event);
       for (const key of ROOMS[room] ?? []) gather(key);
       const sentence = announceProgress(event);
-      if (sentence) say(sentence);
+      if (sentence) announce(sentence);
     };
-    const stood = (status: number) => {
+    const updateRefused = (status: number) => {
       setRefused(status !== 0);
       if (status === UNAUTHORIZED) void queries.invalidateQueries({ queryKey: ["me"] });
     };
-    const isThere = (now: boolean) => {
-      if (now && !wasThere.current) void queries.invalidateQueries();
-      wasThere.current = now;
-      setThere(now);
+    const updateReachable = (now: boolean) => {
+      if (now && !wasReachable.current) void queries.invalidateQueries();
+      wasReachable.current = now;
+      setServerReachable(now);
     };
-    const disconnect = connect(principal, (news: HubMessage) => {
-      if (news.type === "event") {
-        if (news.arrival.event.kind !== "render.progress")
-          setLog((lines) => [...lines.slice(1 - MOST_LINES), news.arrival.event]);
-        arrived(news.arrival);
-      } else if (news.type === "start") {
-        setLog(news.arrivals.map((one) => one.event));
-        for (const one of news.arrivals) arrived(one);
-        stood(news.refused);
-        isThere(news.there);
-      } else if (news.type === "there") isThere(news.there);
-      else stood(news.status);
+    const disconnect = connect(principal, (message: HubMessage) => {
+      if (message.type === "event") {
+        if (message.arrival.event.kind !== "render.progress")
+          setLog((lines) => [...lines.slice(1 - BUFFER_SIZE), message.arrival.event]);
+        arrived(message.arrival);
+      } else if (message.type === "start") {
+        setLog(message.arrivals.map((one) => one.event));
+        for (const one of message.arrivals) arrived(one);
+        updateRefused(message.refusedStatus);
+        updateReachable(message.serverReachable);
+      } else if (message.type === "reachable") updateReachable(message.serverReachable);
+      else updateRefused(message.status);
     });
     return () => {
       disconnect();
@@ -76,12 +82,15 @@ export function LiveProvider({ principal, children }: { principal: string; child
     };
   }, [queries, principal]);
 
-  const value = useMemo(() => ({ log, there, refused, spoken, say }), [log, there, refused, spoken]);
+  const value = useMemo(
+    () => ({ log, serverReachable, refused, announcement, announce }),
+    [log, serverReachable, refused, announcement],
+  );
   return (
     <Context.Provider value={value}>
       {children}
       <p className="visually-hidden" role="status" aria-live="polite">
-        {spoken}
+        {announcement}
       </p>
     </Context.Provider>
   );

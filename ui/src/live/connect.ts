@@ -1,20 +1,20 @@
 /** Connects this tab to the stream of events that all tabs of the browser share. */
-import { EventHub, type Tell } from "./hub";
+import { EventHub, type Listener } from "./hub";
 import type { Call } from "./hub.worker";
 
-/** Tells what happens until the returned function is called. */
-export function connect(principal: string, tell: Tell): () => void {
-  return typeof SharedWorker === "undefined" ? connectAlone(principal, tell) : connectShared(principal, tell);
+/** Passes events to the listener until the returned function is called. */
+export function connect(principal: string, listener: Listener): () => void {
+  return typeof SharedWorker === "undefined" ? connectAlone(principal, listener) : connectShared(principal, listener);
 }
 
-function connectShared(principal: string, tell: Tell): () => void {
+function connectShared(principal: string, listener: Listener): () => void {
   const worker = new SharedWorker(new URL("./hub.worker.ts", import.meta.url), { type: "module", name: "soundstage-events" });
   const call = (one: Call) => worker.port.postMessage(one);
   const join = () => call({ call: "join", principal });
   const leave = () => call({ call: "leave" });
   // A page that the browser keeps for Back has left, and comes back.
   const shown = (event: PageTransitionEvent) => event.persisted && join();
-  worker.port.onmessage = ({ data }) => tell(data);
+  worker.port.onmessage = ({ data }) => listener(data);
   addEventListener("pagehide", leave);
   addEventListener("pageshow", shown);
   join();
@@ -27,13 +27,13 @@ function connectShared(principal: string, tell: Tell): () => void {
 }
 
 /** Without shared workers, as in browsers of phones: only while somebody looks. */
-function connectAlone(principal: string, tell: Tell): () => void {
+function connectAlone(principal: string, listener: Listener): () => void {
   const hub = new EventHub();
-  const look = () => (document.hidden ? hub.leave(tell) : hub.join(tell, principal));
+  const look = () => (document.hidden ? hub.removeTab(listener) : hub.addTab(listener, principal));
   document.addEventListener("visibilitychange", look);
   look();
   return () => {
     document.removeEventListener("visibilitychange", look);
-    hub.leave(tell);
+    hub.removeTab(listener);
   };
 }

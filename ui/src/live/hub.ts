@@ -1,107 +1,111 @@
 /** The one stream of events of a browser, shared out to its tabs. It runs in a SharedWorker; where there is none,
  * in the page itself, which then closes it while it is hidden: a browser opens six connections to a server. */
-import type { Happening } from "./happening";
+import type { ServerEvent } from "./serverEvent";
 import { follow } from "./sse";
 
-/** `fresh`: it happened after the page's first questions, so that what they answered may be out of date. */
+/** `afterInitialLoad`: the event may be newer than the page's initial queries, so their data may be out of date. */
 export interface Arrival {
-  event: Happening;
-  fresh: boolean;
+  event: ServerEvent;
+  afterInitialLoad: boolean;
 }
 
 export type HubMessage =
-  | { type: "start"; arrivals: Arrival[]; there: boolean; refused: number }
+  | { type: "start"; arrivals: Arrival[]; serverReachable: boolean; refusedStatus: number }
   | { type: "event"; arrival: Arrival }
-  | { type: "there"; there: boolean }
+  | { type: "reachable"; serverReachable: boolean }
   | { type: "refused"; status: number };
 
-export type Tell = (news: HubMessage) => void;
+export type Listener = (message: HubMessage) => void;
 
-export const MOST_LINES = 500;
-/** Older than the stream by this much is no news: the page's own first questions are younger than that. */
-const FRESH_MS = 5000;
-const LOOK_MS = 3000;
+export const BUFFER_SIZE = 500;
+/** Events older than the stream by more than this were already in the initial queries. */
+const INITIAL_LOAD_MS = 5000;
+const HEALTH_POLL_MS = 3000;
 
 export class EventHub {
-  private tabs = new Set<Tell>();
-  private lines: { arrival: Arrival; arrivedAt: number }[] = [];
+  private tabs = new Set<Listener>();
+  private buffer: { arrival: Arrival; arrivedAt: number }[] = [];
   private principal = "";
-  private there = true;
-  private refused = 0;
-  private running: AbortController | null = null;
+  private serverReachable = true;
+  private refusedStatus = 0;
+  private controller: AbortController | null = null;
   private last = "";
 
-  /** Another person has logged in since: what the one before could read is not for them. */
-  join(tell: Tell, principal: string): void {
-    if (principal !== this.principal || this.refused) {
+  /** Replays the buffered events to a tab. For another principal the buffer is dropped and the stream restarted. */
+  addTab(listener: Listener, principal: string): void {
+    if (principal !== this.principal || this.refusedStatus) {
       this.stop();
-      this.lines = [];
+      this.buffer = [];
       this.last = "";
       this.principal = principal;
     }
-    this.tabs.add(tell);
+    this.tabs.add(listener);
     this.start();
     const now = Date.now();
-    const arrivals = this.lines.map(({ arrival, arrivedAt }) => ({
+    const arrivals = this.buffer.map(({ arrival, arrivedAt }) => ({
       event: arrival.event,
-      fresh: arrival.fresh && now - arrivedAt < FRESH_MS,
+      afterInitialLoad: arrival.afterInitialLoad && now - arrivedAt < INITIAL_LOAD_MS,
     }));
-    tell({ type: "start", arrivals, there: this.there, refused: this.refused });
+    listener({ type: "start", arrivals, serverReachable: this.serverReachable, refusedStatus: this.refusedStatus });
   }
 
-  leave(tell: Tell): void {
-    this.tabs.delete(tell);
+  removeTab(listener: Listener): void {
+    this.tabs.delete(listener);
     if (this.tabs.size === 0) this.stop();
   }
 
-  private tell(news: HubMessage): void {
-    for (const tell of this.tabs) tell(news);
+  private broadcast(message: HubMessage): void {
+    for (const listener of this.tabs) listener(message);
   }
 
   private stop(): void {
-    this.running?.abort();
-    this.running = null;
+    this.controller?.abort();
+    this.controller = null;
   }
 
   private start(): void {
-    if (this.running) return;
-    const ended = new AbortController();
-    this.running = ended;
-    this.refused = 0;
+    if (this.controller) return;
+    const controller = new AbortController();
+    this.controller = controller;
+    this.refusedStatus = 0;
     // What the server's clock showed when the stream was first opened: the browser's may be hours off.
-    let opened: number | undefined;
+    let serverTimeAtOpen: number | undefined;
     const resumed = this.last !== "";
-    void follow("/api/events?recent=200", ended.signal, {
+    void follow("/api/events?recent=200", controller.signal, {
       after: this.last,
       opened: (answer) => {
-        opened ??= Date.parse(answer.headers.get("Date") ?? "") || Date.now();
+        serverTimeAtOpen ??= Date.parse(answer.headers.get("Date") ?? "") || Date.now();
       },
       message: (one) => {
         this.last = one.id || this.last;
-        const event = JSON.parse(one.data) as Happening;
-        const arrival = { event, fresh: resumed || opened === undefined || Date.parse(event.at) >= opened - FRESH_MS };
-        // Frames that are drawn are no lines of the log, and there are many of them.
+        const event = JSON.parse(one.data) as ServerEvent;
+        const arrival = {
+          event,
+          afterInitialLoad:
+            resumed || serverTimeAtOpen === undefined || Date.parse(event.at) >= serverTimeAtOpen - INITIAL_LOAD_MS,
+        };
+        // Progress of frames is frequent, and not part of the log.
         if (event.kind !== "render.progress")
-          this.lines = [...this.lines.slice(1 - MOST_LINES), { arrival, arrivedAt: Date.now() }];
-        this.tell({ type: "event", arrival });
+          this.buffer = [...this.buffer.slice(1 - BUFFER_SIZE), { arrival, arrivedAt: Date.now() }];
+        this.broadcast({ type: "event", arrival });
         return false;
       },
       fatal: (error) => {
-        this.refused = (error as { status?: number }).status ?? 0;
-        this.tell({ type: "refused", status: this.refused });
+        this.refusedStatus = (error as { status?: number }).status ?? 0;
+        this.broadcast({ type: "refused", status: this.refusedStatus });
       },
     });
-    const timer = setInterval(() => void this.look(), LOOK_MS);
-    ended.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+    const timer = setInterval(() => void this.pollHealth(), HEALTH_POLL_MS);
+    controller.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   }
 
-  /** Asks whether the server is there; a stream that is silent does not say so. */
-  private async look(): Promise<void> {
-    const there = await fetch("/api/health", { cache: "no-store" })
+  /** Polls the health endpoint: a silent stream does not show that the server is gone. */
+  private async pollHealth(): Promise<void> {
+    const serverReachable = await fetch("/api/health", { cache: "no-store" })
       .then((answer) => answer.status < 502)
       .catch(() => false);
-    if (there === this.there) return;
-    this.there = there;
-    this.tell({ type: "there", there });
+    if (serverReachable === this.serverReachable) return;
+    this.serverReachable = serverReachable;
+    this.broadcast({ type: "reachable", serverReachable });
   }
 }

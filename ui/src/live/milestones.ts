@@ -1,11 +1,11 @@
 /** What is said aloud of a render: each stage and each quarter once, not every frame. */
 
 import { stageWords } from "../videos/words";
-import type { Happening } from "./happening";
+import type { ServerEvent } from "./serverEvent";
 
 const said = new Map<string, string>();
 
-export function announceProgress(found: Happening): string {
+export function announceProgress(found: ServerEvent): string {
   const id = String(found.data.id ?? "");
   let sentence = "";
   if (found.kind === "render.progress") {

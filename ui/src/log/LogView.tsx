@@ -1,17 +1,17 @@
 /** What happens, line by line; it can be held to be read, and searched back through the server's log. */
 import { Fragment, useEffect, useRef, useState } from "react";
-import { Empty, Trouble } from "../kit/kit";
+import { Empty, ErrorNotice } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { useSettled } from "../kit/useSettled";
-import type { Happening } from "../live/happening";
-import { MOST_LINES } from "../live/hub";
+import { BUFFER_SIZE } from "../live/hub";
 import { useLive } from "../live/Live";
+import type { ServerEvent } from "../live/serverEvent";
 import { moment } from "../videos/words";
 import { usePast } from "./usePast";
 
 export function LogView() {
   const { log } = useLive();
-  const [held, setHeld] = useState<Happening[] | null>(null);
+  const [held, setHeld] = useState<ServerEvent[] | null>(null);
   const [filter, setFilter] = useState("");
   const list = useRef<HTMLDivElement>(null);
   const lines = held ?? log;
@@ -40,7 +40,7 @@ export function LogView() {
           </button>
         </div>
       </div>
-      {past.error && <Trouble error={past.error} />}
+      {past.error && <ErrorNotice error={past.error} />}
       {filter && past.hasNextPage && (
         <div>
           <button type="button" disabled={past.isFetchingNextPage} onClick={() => void past.fetchNextPage()}>
@@ -78,34 +78,34 @@ export function LogView() {
 }
 
 /** Whether a line holds all the words, as the server's search asks. */
-function holds(filter: string): (one: Happening) => boolean {
+function holds(filter: string): (one: ServerEvent) => boolean {
   const wanted = filter.toLowerCase().split(/\s+/);
   return (one) => wanted.every((word) => `${one.kind} ${words(one)}`.toLowerCase().includes(word));
 }
 
 /** Each line once, by their order, up to the id `last`. */
-function joined(older: Happening[], lines: Happening[], last: number): Happening[] {
+function joined(older: ServerEvent[], lines: ServerEvent[], last: number): ServerEvent[] {
   const all = new Map([...older, ...lines].map((one) => [one.id, one]));
   return [...all.values()].filter((one) => one.id <= last).sort((one, other) => one.id - other.id);
 }
 
 /** How many lines have come since; with a plus where the first of them are gone again. */
-function newer(log: Happening[], held: Happening[]): string {
+function newer(log: ServerEvent[], held: ServerEvent[]): string {
   const last = held.at(-1)?.id ?? 0;
   const come = log.filter((one) => one.id > last);
-  return `${come.length}${come.length === MOST_LINES ? "+" : ""}`;
+  return `${come.length}${come.length === BUFFER_SIZE ? "+" : ""}`;
 }
 
 const TELLING = ["title", "persona", "tool", "state", "outcome", "reason", "scene", "waits", "message", "by", "id"];
 
-function details({ data }: Happening): string[] {
+function details({ data }: ServerEvent): string[] {
   const known = TELLING.map((name) => data[name]).filter((one) => typeof one === "string" && one) as string[];
   const error = data.error as string | { message?: string } | null | undefined;
   const why = typeof error === "string" ? error : error?.message;
   return [...new Set(why ? [...known, why] : known)];
 }
 
-const words = (one: Happening) => details(one).join(" · ");
+const words = (one: ServerEvent) => details(one).join(" · ");
 
 /** Of what an event is about, by the first part of its kind: the view that shows it, and its name. */
 const VIEWS: Record<string, [view: string, name: string]> = {
@@ -113,7 +113,7 @@ const VIEWS: Record<string, [view: string, name: string]> = {
   approval: ["approvals", "the approval"],
 };
 
-function Details({ of }: { of: Happening }) {
+function Details({ of }: { of: ServerEvent }) {
   const [view, name] = VIEWS[of.kind.split(".")[0] ?? ""] ?? [];
   return details(of).map((one, place) => (
     <Fragment key={one}>

@@ -1,7 +1,7 @@
 /** Lines of the server's log that hold some words, page by page, the newest first. */
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { api, nextCursor } from "../api/client";
-import type { Happening } from "../live/happening";
+import type { ServerEvent } from "../live/serverEvent";
 
 const PAGE_LINES = 200;
 
@@ -11,7 +11,7 @@ export function usePast(search: string) {
     queryFn: async ({ pageParam }) => {
       const query = { q: search, kinds: ["-render.progress"], limit: PAGE_LINES, ...(pageParam && { cursor: pageParam }) };
       const { data, response } = await api.GET("/api/log", { params: { query } });
-      return { events: (data ?? []) as Happening[], next: Number(nextCursor(response)) || undefined };
+      return { events: (data ?? []) as ServerEvent[], next: Number(nextCursor(response)) || undefined };
     },
     initialPageParam: undefined as number | undefined,
     getNextPageParam: (page) => page.next,

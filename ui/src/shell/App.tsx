@@ -6,7 +6,7 @@ import { ApprovalsView } from "../approvals/ApprovalsView";
 import { useApprovals } from "../approvals/useApprovals";
 import { ChatPane } from "../chat/ChatPane";
 import { MachinesView, RunsView } from "../farm/FarmViews";
-import { Trouble } from "../kit/kit";
+import { ErrorNotice } from "../kit/kit";
 import { Boundary } from "../kit/Uncaught";
 import { LiveProvider, useLive } from "../live/Live";
 import { LogView } from "../log/LogView";
@@ -35,12 +35,12 @@ export function App() {
         <MainView me={me.data} />
       </LiveProvider>
     );
-  return <main className="login">{me.error ? <Trouble error={me.error} /> : <p className="quiet">One moment</p>}</main>;
+  return <main className="login">{me.error ? <ErrorNotice error={me.error} /> : <p className="quiet">One moment</p>}</main>;
 }
 
 function MainView({ me }: { me: Me }) {
   const [route, id] = useRoute();
-  const { there } = useLive();
+  const { serverReachable } = useLive();
   const may = (permission: string) => me.permissions.includes(permission);
   const view = TABS.some(([name]) => name === route) ? route : may("chat:use") ? "talk" : "videos";
   const shown = view === "talk" ? "videos" : view;
@@ -82,7 +82,7 @@ function MainView({ me }: { me: Me }) {
             ))}
           </div>
         </nav>
-        <span className={there ? "line" : "line lost"}>{there ? "Live" : "No connection"}</span>
+        <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? "Live" : "No connection"}</span>
         <Theme />
         {me.kind === "session" && (
           <button type="button" className="plain" onClick={() => void leave()}>
@@ -90,7 +90,7 @@ function MainView({ me }: { me: Me }) {
           </button>
         )}
       </header>
-      {!there && (
+      {!serverReachable && (
         <p className="banner" role="status">
           The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.
         </p>

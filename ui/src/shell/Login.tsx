@@ -2,7 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../api/client";
-import { Trouble } from "../kit/kit";
+import { ErrorNotice } from "../kit/kit";
 import { linkRefusal } from "./start";
 
 export function Login() {
@@ -23,7 +23,7 @@ export function Login() {
         }}
       >
         <h1>Log in</h1>
-        {refusal && <Trouble error={refusal} />}
+        {refusal && <ErrorNotice error={refusal} />}
         <p className="quiet">
           On the machine of the server, <code>soundstage open</code> prints a link that logs you in. From elsewhere use an API
           key; <code>soundstage keys create</code> makes one.
@@ -37,7 +37,7 @@ export function Login() {
           value={key}
           onChange={(event) => setKey(event.target.value)}
         />
-        {login.error && <Trouble error={login.error} />}
+        {login.error && <ErrorNotice error={login.error} />}
         <div className="row">
           <button className="primary" type="submit" disabled={login.isPending}>
             Use this key

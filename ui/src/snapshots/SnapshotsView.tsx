@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
 import { Confirm } from "../kit/Confirm";
-import { NoRows, Table, Trouble } from "../kit/kit";
+import { ErrorNotice, NoRows, Table } from "../kit/kit";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
 
@@ -50,7 +50,7 @@ export function SnapshotsView() {
         </button>
         {!session && <span className="quiet">Say something first; then there is something to save.</span>}
       </form>
-      {problem && <Trouble error={problem} />}
+      {problem && <ErrorNotice error={problem} />}
       <p role="status" className="quiet">
         {load.data && `The conversation goes on from ${load.variables}.`}
       </p>
@@ -94,7 +94,7 @@ function Delete({ name }: { name: string }) {
       {asking && (
         <Confirm
           title={`Delete “${name}”?`}
-          act="Delete this snapshot"
+          confirmLabel="Delete this snapshot"
           danger
           busy={drop.isPending}
           error={drop.error}

@@ -1,7 +1,7 @@
 /** How far a video is, or why it is not there, and what may be done about it. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, type Me, type Render, type RenderSummary } from "../api/client";
-import { Reason, State, Trouble } from "../kit/kit";
+import { ErrorNotice, Reason, State } from "../kit/kit";
 import { duration, stageWords } from "./words";
 
 export const ENDED = ["done", "failed", "cancelled"];
@@ -57,7 +57,7 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
           {render.waits && <p className="quiet">{render.waits}</p>}
         </>
       )}
-      {(cancel.error ?? retry.error) && <Trouble error={cancel.error ?? retry.error} />}
+      {(cancel.error ?? retry.error) && <ErrorNotice error={cancel.error ?? retry.error} />}
       <div className="row">
         {!ended && me.permissions.includes("render:cancel") && (
           <button type="button" onClick={() => cancel.mutate()} disabled={cancel.isPending || render.cancel_requested}>

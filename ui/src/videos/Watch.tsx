@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Render, type RenderDetail } from "../api/client";
 import { suggest } from "../chat/suggestion";
 import { Confirm } from "../kit/Confirm";
-import { Reason, State, Trouble } from "../kit/kit";
+import { ErrorNotice, Reason, State } from "../kit/kit";
 import { ENDED, Making } from "./Making";
 import { mayTakeFocus } from "./VideosView";
 import { drawnBy, facts, fileUrl } from "./words";
@@ -29,7 +29,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       <h1 ref={heading} tabIndex={-1}>
         {render?.title ?? (found.error ? "No such video" : "One moment")}
       </h1>
-      {found.error && <Trouble error={found.error} />}
+      {found.error && <ErrorNotice error={found.error} />}
       {render && (render.state === "done" ? <Player render={render} /> : <Making render={render} me={me} />)}
       {render?.state === "failed" && <Failure render={render} me={me} />}
       {render && <Scenes render={render} />}
@@ -117,7 +117,7 @@ function Failure({ render, me }: { render: RenderDetail; me: Me }) {
           </span>
         )}
       </div>
-      {asked && log.error && <Trouble error={log.error} />}
+      {asked && log.error && <ErrorNotice error={log.error} />}
       {asked && log.data && <pre className="worker-log">{log.data}</pre>}
     </section>
   );
@@ -177,7 +177,7 @@ function Delete({ render }: { render: Render }) {
       {asking && (
         <Confirm
           title={`Delete “${render.title}”?`}
-          act="Delete this video"
+          confirmLabel="Delete this video"
           danger
           busy={drop.isPending}
           error={drop.error}

@@ -1,7 +1,7 @@
 /** Keeps the lists of videos true by asking for single rows: no list is fetched because something happened. */
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 import { api, body, type Render, type RenderSummary } from "../api/client";
-import type { Happening } from "../live/happening";
+import type { ServerEvent } from "../live/serverEvent";
 
 /** One page of a list; `next` is the cursor of the one after it. */
 export interface RenderPage {
@@ -27,7 +27,7 @@ export class RenderRows {
     document.addEventListener("visibilitychange", this.look);
   }
 
-  happened(event: Happening): void {
+  happened(event: ServerEvent): void {
     const id = String(event.data.id ?? "");
     if (!id) return;
     if (event.kind === "render.progress") this.progress(id, event);
@@ -49,7 +49,7 @@ export class RenderRows {
     this.unseen.clear();
   };
 
-  private progress(id: string, event: Happening): void {
+  private progress(id: string, event: ServerEvent): void {
     const { waits, ...progress } = event.data as { waits: string } & Render["progress"];
     const newer = <T extends { progress: object }>(one: T) => ({ ...one, waits, progress: { ...one.progress, ...progress } });
     this.replace(id, newer);

@@ -1,15 +1,15 @@
-/** What a person may do with a machine, each with the plan shown before it is done. */
+/** Operations on a machine; each shows its plan and asks for confirmation. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { api, body, type Machine, type Me } from "../api/client";
 import { Confirm } from "../kit/Confirm";
-import { Trouble } from "../kit/kit";
+import { ErrorNotice } from "../kit/kit";
 import { duration } from "../videos/words";
 
-type Act = "accept" | "reject" | "drain" | "undrain" | "retire";
+type Operation = "accept" | "reject" | "drain" | "undrain" | "retire";
 
-/** The act, its name, what it needs, and in which states of a machine it is offered. */
-const ACTS: [act: Act, name: string, permission: string, offered: (state: string) => boolean][] = [
+/** Operation, label, permission, and the states of a machine in which it is offered. */
+const OPERATIONS: [operation: Operation, name: string, permission: string, offered: (state: string) => boolean][] = [
   ["accept", "Accept", "machine:accept", (state) => state === "discovered"],
   ["reject", "Reject", "machine:accept", (state) => state === "discovered" || state === "accepted"],
   ["drain", "Drain", "machine:drain", (state) => state === "ready"],
@@ -17,21 +17,21 @@ const ACTS: [act: Act, name: string, permission: string, offered: (state: string
   ["retire", "Retire", "machine:retire", (state) => !["discovered", "accepted", "retired"].includes(state)],
 ];
 
-export function MachineActs({ machine, me }: { machine: Machine; me: Me }) {
-  const [open, setOpen] = useState<Act | null>(null);
+export function MachineOperations({ machine, me }: { machine: Machine; me: Me }) {
+  const [open, setOpen] = useState<Operation | null>(null);
   const close = () => setOpen(null);
   return (
     <span className="row ends">
-      {ACTS.map(
-        ([act, name, permission, offered]) =>
+      {OPERATIONS.map(
+        ([operation, name, permission, offered]) =>
           me.permissions.includes(permission) &&
           offered(machine.state) && (
             <button
-              key={act}
+              key={operation}
               type="button"
-              className={act === "retire" ? "danger" : undefined}
+              className={operation === "retire" ? "danger" : undefined}
               aria-label={`${name} ${machine.name}`}
-              onClick={() => setOpen(act)}
+              onClick={() => setOpen(operation)}
             >
               {name}
             </button>
@@ -39,7 +39,7 @@ export function MachineActs({ machine, me }: { machine: Machine; me: Me }) {
       )}
       {open === "accept" && <Accept machine={machine} onClose={close} />}
       {open === "reject" && <Reject machine={machine} onClose={close} />}
-      {(open === "drain" || open === "undrain") && <Drain machine={machine} act={open} onClose={close} />}
+      {(open === "drain" || open === "undrain") && <Drain machine={machine} operation={open} onClose={close} />}
       {open === "retire" && <Retire machine={machine} onClose={close} />}
     </span>
   );
@@ -50,53 +50,53 @@ interface Dialog {
   onClose: () => void;
 }
 
-/** Closes the dialog when it is done; the list is asked for again whatever came of it. */
-export function useAct(act: () => Promise<unknown>, onClose: () => void) {
+/** Runs a request of a dialog: closes the dialog on success, and reloads the machines in any case. */
+export function useOperation(mutate: () => Promise<unknown>, onClose: () => void) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: act,
+    mutationFn: mutate,
     onSuccess: onClose,
     onSettled: () => queries.invalidateQueries({ queryKey: ["machines"] }),
   });
 }
 
-export const at = (machine: Machine) => ({ path: { name: machine.id } });
+export const machineParams = (machine: Machine) => ({ path: { name: machine.id } });
 
-/** The yes holds for the key whose code the person has compared: a new one is never taken in its place unseen. */
+/** Confirmation is bound to the key fingerprint shown: a new key needs a new comparison. */
 function Accept({ machine, onClose }: Dialog) {
-  const [code, setCode] = useState(machine.code);
+  const [keyFingerprint, setKeyFingerprint] = useState(machine.code);
   const [name, setName] = useState(machine.name);
   const field = useId();
-  const changed = machine.code !== code;
-  const accept = useAct(
+  const changed = machine.code !== keyFingerprint;
+  const accept = useOperation(
     () =>
       api.POST("/api/farm/machines/{name}/accept", {
-        params: at(machine),
-        body: { ...(code && { code }), ...(name !== machine.name && { name }) },
+        params: machineParams(machine),
+        body: { ...(keyFingerprint && { code: keyFingerprint }), ...(name !== machine.name && { name }) },
       }),
     onClose,
   );
   return (
     <Confirm
       title={`Accept ${machine.name}?`}
-      act={changed ? "Use the new code" : "Accept this machine"}
+      confirmLabel={changed ? "Use the new code" : "Accept this machine"}
       busy={accept.isPending}
       error={accept.error}
       onConfirm={() => {
         if (!changed) return accept.mutate();
         accept.reset();
-        setCode(machine.code);
+        setKeyFingerprint(machine.code);
       }}
       onClose={onClose}
     >
       <p>Compare this code with the one on the machine's own screen:</p>
-      <p className="key-code mono">{code || "It has shown no key."}</p>
+      <p className="key-code mono">{keyFingerprint || "It has shown no key."}</p>
       {changed && (
         <p className="problem" role="alert">
           It reports with another key now, and its code is <code>{machine.code}</code>. Accept it only when its screen shows that.
         </p>
       )}
-      <PlanOf machine={machine} action="accept" />
+      <PlanPreview machine={machine} action="accept" />
       <label htmlFor={field}>Name</label>
       <input id={field} value={name} maxLength={63} onChange={(event) => setName(event.target.value)} />
     </Confirm>
@@ -104,11 +104,11 @@ function Accept({ machine, onClose }: Dialog) {
 }
 
 function Reject({ machine, onClose }: Dialog) {
-  const reject = useAct(() => api.POST("/api/farm/machines/{name}/reject", { params: at(machine) }), onClose);
+  const reject = useOperation(() => api.POST("/api/farm/machines/{name}/reject", { params: machineParams(machine) }), onClose);
   return (
     <Confirm
       title={`Reject ${machine.name}?`}
-      act="Reject this machine"
+      confirmLabel="Reject this machine"
       danger
       busy={reject.isPending}
       error={reject.error}
@@ -120,40 +120,41 @@ function Reject({ machine, onClose }: Dialog) {
   );
 }
 
-function Drain({ machine, act, onClose }: Dialog & { act: "drain" | "undrain" }) {
-  const plan = usePlan(machine, act);
-  const drain = useAct(() => {
-    const asked = { params: at(machine), body: { plan: plan.data?.sha256 ?? null } };
-    return act === "drain"
-      ? api.POST("/api/farm/machines/{name}/drain", asked)
-      : api.POST("/api/farm/machines/{name}/undrain", asked);
+function Drain({ machine, operation, onClose }: Dialog & { operation: "drain" | "undrain" }) {
+  const plan = usePlan(machine, operation);
+  const drain = useOperation(() => {
+    const request = { params: machineParams(machine), body: { plan: plan.data?.sha256 ?? null } };
+    return operation === "drain"
+      ? api.POST("/api/farm/machines/{name}/drain", request)
+      : api.POST("/api/farm/machines/{name}/undrain", request);
   }, onClose);
   return (
     <Confirm
-      title={act === "drain" ? `Drain ${machine.name}?` : `Let ${machine.name} take work again?`}
-      act={act === "drain" ? "Drain this machine" : "Take work again"}
+      title={operation === "drain" ? `Drain ${machine.name}?` : `Let ${machine.name} take work again?`}
+      confirmLabel={operation === "drain" ? "Drain this machine" : "Take work again"}
       busy={drain.isPending || !plan.data}
       error={drain.error}
       onConfirm={() => drain.mutate()}
       onClose={onClose}
     >
-      <PlanOf machine={machine} action={act} />
+      <PlanPreview machine={machine} action={operation} />
     </Confirm>
   );
 }
 
+/** Always drains and wipes the machine; the steps of the plan say so. */
 function Retire({ machine, onClose }: Dialog) {
   const [typed, setTyped] = useState("");
   const field = useId();
   const plan = useQuery({
     queryKey: ["machine-plan", machine.id, "retire"],
-    queryFn: () => body(api.GET("/api/farm/machines/{name}/retire", { params: at(machine) })),
+    queryFn: () => body(api.GET("/api/farm/machines/{name}/retire", { params: machineParams(machine) })),
     staleTime: 0,
   });
-  const retire = useAct(
+  const retire = useOperation(
     () =>
       api.POST("/api/farm/machines/{name}/retire", {
-        params: at(machine),
+        params: machineParams(machine),
         body: { confirm: typed, plan: plan.data?.digest ?? null, wipe: true, drain: true, reason: "" },
       }),
     onClose,
@@ -161,14 +162,14 @@ function Retire({ machine, onClose }: Dialog) {
   return (
     <Confirm
       title={`Retire ${machine.name}?`}
-      act="Retire this machine"
+      confirmLabel="Retire this machine"
       danger
       busy={retire.isPending || !plan.data || typed !== machine.name}
       error={retire.error}
       onConfirm={() => retire.mutate()}
       onClose={onClose}
     >
-      {plan.error && <Trouble error={plan.error} />}
+      {plan.error && <ErrorNotice error={plan.error} />}
       {!plan.data && !plan.error && <p className="quiet">Working out what would happen</p>}
       <ul className="changes">
         {plan.data?.steps.map((step) => (
@@ -183,18 +184,18 @@ function Retire({ machine, onClose }: Dialog) {
   );
 }
 
-type Planned = "accept" | "drain" | "undrain";
+type PlannedOperation = "accept" | "drain" | "undrain";
 
-const usePlan = (machine: Machine, action: Planned) =>
+const usePlan = (machine: Machine, action: PlannedOperation) =>
   useQuery({
     queryKey: ["machine-plan", machine.id, action],
     queryFn: () => body(api.GET("/api/farm/machines/{name}/plan", { params: { path: { name: machine.id }, query: { action } } })),
     staleTime: 0,
   });
 
-function PlanOf({ machine, action }: { machine: Machine; action: Planned }) {
+function PlanPreview({ machine, action }: { machine: Machine; action: PlannedOperation }) {
   const plan = usePlan(machine, action);
-  if (plan.error) return <Trouble error={plan.error} />;
+  if (plan.error) return <ErrorNotice error={plan.error} />;
   if (!plan.data) return <p className="quiet">Working out what would happen</p>;
   return (
     <div>

@@ -1,5 +1,5 @@
 /** One event of the stream, as the server sends it. */
-export interface Happening {
+export interface ServerEvent {
   id: number;
   stream: string;
   kind: string;
