@@ -1,4 +1,4 @@
-"""Captions drawn into the picture, cue by cue; the shot asks for each frame in order."""
+"""Captions drawn into the picture, cue by cue; the scene renderer asks for each frame in order."""
 
 from __future__ import annotations
 

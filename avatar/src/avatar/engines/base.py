@@ -1,4 +1,4 @@
-"""The door every face engine stands behind: at most five methods, its needs declared as data."""
+"""The protocol of every face engine: at most five methods, its requirements declared as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The face engine of a scene: chosen for this machine, and opened; pipeline.shot asks for it."""
+"""Chooses the face engine of a scene for this machine and opens it; called by pipeline.scene_renderer."""
 
 from __future__ import annotations
 

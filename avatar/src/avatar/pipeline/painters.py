@@ -57,7 +57,7 @@ def can_fork() -> bool:
 class Painters:
     """`count` painters at work on all frames of `track`, until `close`.
 
-    To be made where `can_fork` holds, of a shot that `wants_processes`. Raises `OSError` when the system
+    To be made where `can_fork` holds, of a scene that `wants_processes`. Raises `OSError` when the system
     grants no more processes.
     """
 

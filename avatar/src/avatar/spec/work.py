@@ -50,8 +50,8 @@ class WorkOrder(SpecModel):
 
 
 class WorkEnd(SpecModel):
-    """The end of the program. `returncode` is negative for a signal; `fault` is set when it was not even run,
-    or when its files could not be handed over.
+    """The end of the work. `returncode` is negative for a signal. `failure` is the error that the program
+    itself reported; `fault` is the worker's: it could not start the program, or not upload its files.
     """
 
     returncode: int = 0

@@ -1,4 +1,6 @@
-"""`avatar work`: takes one order, runs the avatar program on it, hands its files over, says how it ended."""
+"""`avatar work`: runs one task. Fetches its work order (arguments, inputs, limits) from the control plane,
+runs the avatar program, uploads the output files, and reports the end.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ DONE, FAILED, CANCELLED = 0, 1, 143
 
 
 def work(arguments: Namespace) -> int:
-    """0 when the control plane has the result, 1 after a failure, 143 when stopped."""
+    """Returns 0 when the control plane has the result, 1 after a failure, 143 when stopped."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -44,7 +46,7 @@ def work(arguments: Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
-    # Two processes of one allocation are two lives of its worker; see SoleWorker.
+    # After a restart inside one allocation the newer process wins; see SoleWorker.
     run = f"{os.environ.get('NOMAD_ALLOC_ID', 'here')}-{secrets.token_hex(8)}"
     try:
         if home := os.environ.get("NOMAD_TASK_DIR"):
@@ -76,7 +78,7 @@ class _Run:
 
     def to_end(self) -> int:
         self._reporter.start()
-        # In the folder that Nomad gave us, so that it goes with the allocation even after a kill -9.
+        # In the allocation's folder, which Nomad deletes with the allocation, also after a kill -9.
         home = os.environ.get("NOMAD_TASK_DIR")
         with tempfile.TemporaryDirectory(prefix="work-", dir=home, ignore_cleanup_errors=True) as folder:
             end = self._end_of_work(Path(folder))
@@ -85,7 +87,7 @@ class _Run:
             if not self._reporter.unwanted:
                 self._reporter.finish(end, LAST_WORD_S if stopped else self._order.patience_s)
         finally:
-            # Nomad may have stopped us before we were told why: the reply to our last word says it then.
+            # If Nomad stopped us first, the response to the final report carries `forget`.
             if self._reporter.forget:
                 forget_work(self._arguments.cache, self._order.environment.get(VARIABLE, ""))
         if stopped:
@@ -148,12 +150,14 @@ class _Run:
 
 
 def program(arguments: Sequence[str]) -> list[str]:
-    """The avatar program beside us, unless another one is named."""
+    """Returns the command of the avatar program: this environment's, unless another one is named."""
     return list(arguments) or [sys.executable, "-m", "avatar.cli"]
 
 
 def _output_path(file: OutputFile, folder: Path) -> Path:
-    """The file of a result, when it is there, inside the folder, and has the promised content."""
+    """Returns the path of an output file. Raises InvalidInput when it is missing, outside the folder, or of
+    another hash.
+    """
     path = (folder / file.path).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise InvalidInput(

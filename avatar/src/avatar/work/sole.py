@@ -19,8 +19,8 @@ LOOK_S = 0.25
 
 
 class SoleWorker:
-    """The last one that came is the one that Nomad knows: `take` tells those before it to stop, and returns
-    when they have ended. Files are used and no process ids, which mean nothing across PID namespaces.
+    """Lets the newest process of an allocation win, as Nomad knows only that one: `take` stops older ones and
+    returns when they have ended. Uses files and no process ids, which mean nothing across PID namespaces.
     """
 
     def __init__(self, folder: Path, name: str, stop: threading.Event) -> None:

@@ -1,9 +1,8 @@
 """Computes how the skin around a mouth moves: one displacement field per gesture, above and below the lips.
 
 One continuous field can never part two lips. So there are two: the upper layer carries all above the lip
-line, the
-lower layer all below it. They agree outside the corners, part between them, and the interior shows in the
-gap.
+line, the lower layer all below it. They agree outside the corners, part between them, and the interior shows
+in the gap.
 """
 
 from __future__ import annotations

@@ -42,8 +42,7 @@ def prepare_stage(
     """The stage of a photo for an output of `size`, from the cache when it was made before.
 
     Safe to call from several processes at once: files appear complete or not at all, and equal work gives
-    equal
-    files. Raises what `read_picture`, `prepare_portrait` and `load_portrait` raise, and InvalidInput
+    equal files. Raises what `read_picture`, `prepare_portrait` and `load_portrait` raise, and InvalidInput
     portrait.other_picture.
     """
     if not picture.is_file():

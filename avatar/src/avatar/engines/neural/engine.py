@@ -1,6 +1,6 @@
-"""A face drawn by networks behind the door of every engine: LivePortrait, LatentSync, or one after the other.
+"""Implements FaceEngine with neural networks: LivePortrait, LatentSync, or one after the other.
 
-Pictures come in order from one stream, in bounded memory; several threads lay them into the scene.
+Frames come in order from one stream, in bounded memory; several threads compose them into the scene.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ LOW_BATCH = 2
 
 @dataclass(frozen=True, slots=True)
 class DrawingContext:
-    """The services and files of a face drawn by networks, beside the face itself. sound: the scene's speech.
-    folder: for what lies on disk meanwhile. kept: what a stopped run had finished of the same.
+    """The services and files that a neural face needs. sound: the scene's speech. folder: for temporary
+    files. resume_cache: frames finished by an interrupted run of the same input.
     """
 
     resolve: Callable[[MediaRef], Path]
@@ -65,7 +65,8 @@ class DrawingContext:
 
 
 class NeuralFace:
-    """See `avatar.engines.base.FaceEngine`. `mode`: how much it takes of the card, decided when it is opened.
+    """Implements `avatar.engines.base.FaceEngine`. `mode`: how much GPU memory it takes, chosen at opening.
+    `_wide`: it computes in fp32, because fp16 overflowed on this GPU.
 
     Raises Unavailable `gpu.not_opened`, `gpu.out_of_memory` for a card that is there and cannot be used.
     """
@@ -95,11 +96,11 @@ class NeuralFace:
 
     @property
     def takes_least(self) -> bool:
-        """Returns whether there is no mode that takes less of the card."""
+        """Returns whether no mode takes less GPU memory."""
         return self.mode == "low"
 
     def items(self, track: ControlTrack) -> Iterator[Pixels]:
-        """Finished pictures, BGR or BGRA. Raises `gpu.out_of_memory` with the numbers, `gpu.lost`,
+        """Yields finished frames, BGR or BGRA. Raises `gpu.out_of_memory` with the numbers, `gpu.lost`,
         `gpu.not_finite`.
         """
         self._running = self._pictures(track)
