@@ -46,24 +46,24 @@ async def main() -> None:
     add_json_option(parser)
     parser.add_argument("--count", type=int, default=20_000)
     chosen = parser.parse_args()
-    asker = Principal("key_1", "bench", "operator", "key")
+    requester = Principal("key_1", "bench", "operator", "key")
     actions = [Action("route", f"GET /{known.name}", known.name) for known in PERMISSIONS[:40]]
     decider = Decider(default_engine(), DecisionLog("none"))
     engine = default_engine()
     hot = await measure(
-        "remembered (hot path)", chosen.count, lambda number: decider.decide(asker, actions[number % 40])
+        "remembered (hot path)", chosen.count, lambda number: decider.decide(requester, actions[number % 40])
     )
     evaluated = await measure(
         "embedded, each evaluated",
         max(chosen.count // 10, 200),
-        lambda number: engine.decide(Question(asker, actions[number % 40]).document()),
+        lambda number: engine.decide(Question(requester, actions[number % 40]).document()),
     )
     if chosen.opa:
         opa = OpaEngine(chosen.opa, load_bundle())
         await measure(
             "OPA server, each asked",
             max(chosen.count // 10, 200),
-            lambda number: opa.decide(Question(asker, actions[number % 40]).document()),
+            lambda number: opa.decide(Question(requester, actions[number % 40]).document()),
         )
         await opa.close()
     add_figure("policy decision that is remembered, p99", hot, "ms", goal=f"< {GOAL_P99_MS}")

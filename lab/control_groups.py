@@ -88,10 +88,10 @@ def make_lab_groups(lab: LabPlaces) -> None:
 def _hand_down(group: Path, controller: str) -> None:
     try:
         (group / "cgroup.subtree_control").write_text(f"+{controller}")
-    except OSError as trouble:
+    except OSError as error:
         # In a container the topmost group has processes of its own and hands nothing down; `cpu` stays where
         # programs have real-time priority. Machines run without that limit then.
-        if trouble.errno not in (errno.EBUSY, errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOENT):
+        if error.errno not in (errno.EBUSY, errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOENT):
             raise
 
 
@@ -161,8 +161,8 @@ def remove_tree(group: Path, timeout_s: float = 60) -> None:
                 path.rmdir()
             except FileNotFoundError:
                 break
-            except OSError as trouble:
-                if trouble.errno != errno.EBUSY or time.monotonic() > until:
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > until:
                     raise
                 time.sleep(0.01)  # ended processes leave their group a moment later
             else:
@@ -173,8 +173,8 @@ def _below(group: Path) -> Iterator[Path]:
     """The groups below one; a machine that works makes and removes some at any moment."""
     try:
         inside = [path for path in group.iterdir() if path.is_dir()]
-    except OSError as trouble:
-        if trouble.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
             raise
         return
     for path in inside:

@@ -55,21 +55,21 @@ def inside(lab: LabPlaces, work: Callable[[], _T]) -> _T:
     changed.
     """
     answers: list[_T] = []
-    troubles: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def enter_and_work() -> None:
         try:
             _enter(lab.network_file)
             answers.append(work())
-        except BaseException as trouble:
-            troubles.append(trouble)
+        except BaseException as error:
+            errors.append(error)
 
     # A namespace belongs to a thread, and this one ends with its work: no way back is needed.
     thread = threading.Thread(target=enter_and_work)
     thread.start()
     thread.join()
-    if troubles:
-        raise troubles[0]
+    if errors:
+        raise errors[0]
     return answers[0]
 
 

@@ -90,8 +90,8 @@ class Request(BaseHTTPRequestHandler):
             return
         try:
             out = socket.create_connection((host, 443), _TIMEOUT_S)
-        except OSError as trouble:
-            self.send_error(502, f"{host} cannot be reached: {trouble}")
+        except OSError as error:
+            self.send_error(502, f"{host} cannot be reached: {error}")
             return
         self.send_response(200, "Connected")
         self.end_headers()
@@ -138,8 +138,8 @@ class Request(BaseHTTPRequestHandler):
         except urllib.error.HTTPError as refusal:
             self.send_error(refusal.code, f"the mirror said: {refusal.reason}")
             return False
-        except (OSError, http.client.HTTPException) as trouble:
-            self.send_error(502, f"the mirror cannot be reached: {trouble}")
+        except (OSError, http.client.HTTPException) as error:
+            self.send_error(502, f"the mirror cannot be reached: {error}")
             return False
         return True
 
@@ -170,8 +170,8 @@ class Request(BaseHTTPRequestHandler):
                 self.end_headers()
             else:
                 self.send_error(refusal.code, f"the mirror said: {refusal.reason}")
-        except (OSError, http.client.HTTPException) as trouble:
-            self.send_error(502, f"the mirror cannot be reached: {trouble}")
+        except (OSError, http.client.HTTPException) as error:
+            self.send_error(502, f"the mirror cannot be reached: {error}")
 
     def _refuse(self, what: str) -> None:
         self.send_error(403, f"This lab has no way out to {what}; `soundstage lab up --allow HOST` opens one")

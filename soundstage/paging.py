@@ -73,9 +73,8 @@ class Page(Generic[Item]):
 @dataclass(frozen=True, slots=True)
 class Order:
     """The sort order of a list. `id` breaks ties, so that every row has a place of its own; with `column`
-    None it
-    is the only key. Ids sort by the time of their making, texts and numbers alike. `column` must not be NULL:
-    use `coalesce`.
+    None it is the only key. Ids sort by the time of their making, texts and numbers alike. `column` must not
+    be NULL: use `coalesce`.
     """
 
     id: InstrumentedAttribute[str] | InstrumentedAttribute[int]

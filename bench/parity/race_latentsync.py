@@ -114,7 +114,7 @@ def race(
 ) -> int:
     """Ours, as the engine does it: what needs no card is made ahead in a thread, `most` frames of it."""
 
-    def shots() -> Iterator[FrameInput]:
+    def inputs() -> Iterator[FrameInput]:
         if torch.cuda.is_available():
             torch.set_num_threads(AHEAD_THREADS)
         aligner = Aligner(side, "published")
@@ -125,7 +125,7 @@ def race(
             crop = np.ascontiguousarray(cut_out(bgr, matrix, side, CPU)[:, :, ::-1])
             yield FrameInput(bgr, FacePlacement(matrix, 1.0, True), crop, audio_embeds)
 
-    with ahead(shots, most) as coming:
+    with ahead(inputs, most) as coming:
         return sum(1 for _ in clip.draw(coming, len(pictures)))
 
 

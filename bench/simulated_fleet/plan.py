@@ -43,8 +43,7 @@ class MachinePlan:
 
 def plan_fleet(machines: int, seed: int, *, faulty: float, spread_s: float) -> Sequence[MachinePlan]:
     """Returns the same plans for the same arguments. `faulty` is the share of machines with a fault, 0 to 1;
-    they start
-    within `spread_s` seconds.
+    they start within `spread_s` seconds.
     """
     dice = random.Random(seed)  # noqa: S311 - a simulation, not a secret
     faults = [fault for fault in Fault if fault is not Fault.NONE]

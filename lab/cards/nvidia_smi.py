@@ -249,8 +249,8 @@ def main() -> int:
     elif options.query_gpu:
         try:
             print("\n".join(csv_lines(cards, driver, options.query_gpu, options.format)))
-        except ValueError as trouble:
-            print(trouble)
+        except ValueError as error:
+            print(error)
             return BAD_ARGUMENT
     elif options.query:
         if not options.xml_format:

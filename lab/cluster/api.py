@@ -53,20 +53,20 @@ class ClusterApi:
         """The first true answer of `check`, and the seconds until then. While the server is away, it is asked
         again."""
         start = time.monotonic()
-        trouble = ""
+        last_error = ""
         while time.monotonic() < start + timeout_s:
             try:
                 answer = check()
             except (OSError, http.client.HTTPException, Upstream) as missed:
-                trouble = f" ({missed})"
+                last_error = f" ({missed})"
             else:
-                trouble = ""
+                last_error = ""
                 if answer:
                     return answer, time.monotonic() - start
             time.sleep(0.1)
         raise Unavailable(
             "lab.cluster_waits",
-            f"Waited {timeout_s:.0f} s in vain for {what}{trouble}.",
+            f"Waited {timeout_s:.0f} s in vain for {what}{last_error}.",
             "`soundstage lab ssh MACHINE -- journalctl -u nomad -u consul` says more.",
         )
 

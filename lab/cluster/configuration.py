@@ -1,6 +1,5 @@
 """Configures a machine as a server or a client of the plain cluster: two files and two enabled units, before
-it
-boots."""
+it boots."""
 
 from __future__ import annotations
 

@@ -113,9 +113,9 @@ def _read_yaml(inventory: Path) -> tuple[dict[str, dict[str, Any]], dict[str, li
     for path in files:
         try:
             document = yaml.safe_load(path.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as trouble:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise Invalid(
-                "lab.inventory_unreadable", f"{path} is not YAML: {trouble}", "Other forms need Ansible."
+                "lab.inventory_unreadable", f"{path} is not YAML: {error}", "Other forms need Ansible."
             ) from None
         if not isinstance(document, dict):
             raise Invalid("lab.inventory_unreadable", f"{path} is no inventory.", "Other forms need Ansible.")

@@ -89,7 +89,7 @@ class Decommission:
                 )
             await self._journal.move(session, row, MachineState.DRAINING, by=by, reason=request.reason)
             revoked = await self._enrolments.revoke_all(session, row, f"{RETIRED_BY}{by}")
-            # The disks as they are known now: a report at the boot that wipes does not change what is owed.
+            # The disks as they are known now: a report at the boot that wipes does not change them.
             disks = [disk.model_dump() for disk in Hardware.model_validate(row.hardware or {}).disks]
             row.wiping = {"by": by, "reason": request.reason, "disks": disks} if request.wipe else None
             row.host_key, row.host_key_from = None, ""
@@ -120,10 +120,10 @@ class Decommission:
             "signed": {"agent_key": machine.agent_key, **call.model_dump()},
         }
         known = machine.wiping.get("disks")
-        owed = Hardware.model_validate(
+        expected = Hardware.model_validate(
             {"disks": known} if known is not None else machine.hardware or {}
         ).disks
-        if problem := _problem(owed, disks):
+        if problem := _problem(expected, disks):
             await self._journal.decide(
                 session, machine, "its deploy agent", "wipe_unverified", why=problem, **facts
             )
@@ -171,10 +171,10 @@ def _plan(machine: Machine, *, wipe: bool, drains: bool) -> RetirePlan:
     return RetirePlan(name=machine.name, steps=steps, wipes=wipes if wipe else [], digest=digest)
 
 
-def _problem(owed: Sequence[Disk], disks: Sequence[WipedDisk]) -> str:
+def _problem(expected: Sequence[Disk], disks: Sequence[WipedDisk]) -> str:
     """Return why the wipe proves nothing; empty when every known disk is among the wiped ones."""
     left = list(disks)
-    for known in owed:
+    for known in expected:
         wiped = next((disk for disk in left if _same(known, disk)), None)
         if wiped is None:
             named = f"{known.name} ({known.model or 'unknown model'}, {known.serial or 'no serial number'})"

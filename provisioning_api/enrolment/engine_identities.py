@@ -75,8 +75,7 @@ class EngineIdentities:
 
     async def withdraw(self) -> None:
         """Removes tokens in Consul that were revoked here. Raises the first refusal after the last token, so
-        that
-        one that cannot be removed holds up no other.
+        that one that cannot be removed holds up no other.
         """
         if self._consul is None:
             return

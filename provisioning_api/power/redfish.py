@@ -151,8 +151,7 @@ class RedfishClient:
 
 async def redfish_client(bmc: Bmc, destinations: Destinations) -> httpx.AsyncClient:
     """Opens a client for one BMC, whose certificate must be signed by a trusted CA or be the pinned one.
-    Raises
-    what `soundstage.http.resolve` raises.
+    Raises what `soundstage.http.resolve` raises.
     """
     verify: ssl.SSLContext | bool = True
     if bmc.certificate_sha256 is not None:

@@ -25,8 +25,7 @@ def _network(value: object) -> object:
 @dataclass(frozen=True, slots=True)
 class Reporter:
     """The way a machine reports: `announced`, with the secret of its serial number; `calls_home`, with a key
-    of
-    ours that may call home.
+    of ours that may call home.
     """
 
     announced: bool = False

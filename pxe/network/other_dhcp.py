@@ -106,8 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         found = search(chosen.interface, chosen.wait_s, chosen.own)
-    except OSError as trouble:
-        print(f"Cannot look for DHCP servers on {chosen.interface}: {trouble}", file=sys.stderr)
+    except OSError as error:
+        print(f"Cannot look for DHCP servers on {chosen.interface}: {error}", file=sys.stderr)
         return CANNOT_LOOK
     fine, sentences = verdict(found, chosen.mode)
     if chosen.as_check:

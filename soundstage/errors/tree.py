@@ -58,7 +58,7 @@ class Forbidden(SoundstageError):
 
 
 class NotFound(SoundstageError):
-    """There is no such thing, or the asker may not know of it."""
+    """There is no such thing, or the caller may not know of it."""
 
     default_status = 404
 

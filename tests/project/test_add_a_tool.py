@@ -47,7 +47,7 @@ intents:
           help: Roll a die.
           examples: ["Roll the die"]
 """
-PHRASINGS = """roll_die:
+UTTERANCES = """roll_die:
   - "Roll the die": {}
   - "please roll a die"
 """
@@ -64,7 +64,7 @@ def test_a_die_says_what_it_shows() -> None:
 FILES = {
     "agent/tools/dice.py": MODULE,
     "agent/grammar/dice.en.yaml": GRAMMAR,
-    "tests/agent/phrasings/dice.yaml": PHRASINGS,
+    "tests/agent/phrasings/dice.yaml": UTTERANCES,
     "tests/agent/test_dice.py": TEST,
 }
 GENERATED = {"policy/rego/tools.json", "ui/src/kit/labels.json", "docs/reference/permissions.md", "README.md"}
