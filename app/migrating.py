@@ -94,7 +94,7 @@ async def migrate(database: Database, state_dir: Path, target: str = "head", tre
             )
         after = newest_revision(tree) if target == "head" else target
         if before != after:
-            async with database.rebuilding() as connection:
+            async with database.schema_change() as connection:
                 await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync, tree), target))
         return Migrated(before, after)
 

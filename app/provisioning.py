@@ -16,7 +16,7 @@ from soundstage.events import EventStore
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 
-LONGEST_LINE_S = 60.0
+WRITER_QUEUE_TIMEOUT_S = 60.0
 """A thousand machines may call at once: who waits behind hundreds of short transactions still gets a turn."""
 
 
@@ -44,7 +44,7 @@ def build_process(settings: Settings) -> ProvisioningProcess:
     database = Database(
         settings.provisioning_database_url,
         busy_timeout_ms=settings.database.busy_timeout_ms,
-        line_s=LONGEST_LINE_S,
+        writer_queue_timeout_s=WRITER_QUEUE_TIMEOUT_S,
     )
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s

@@ -50,7 +50,7 @@ class KeyChanges:
                     # Callers that come during the query wait for its result.
                     self._fetched_at = float("-inf")
                     began = time.monotonic()
-                    last = await self._events.last_of(STREAM)
+                    last = await self._events.last_seq(STREAM)
                     self._fetched_at = began
                     if last != self._last:
                         self._last = last

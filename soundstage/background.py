@@ -1,7 +1,8 @@
-"""Runs background work of a process: looks for due work when woken and every few seconds.
+"""Runs background work of a process: polls for due work when woken and every few seconds.
 
-`Worker` calls one function; `ItemWorker` runs a step for each item that is due. Both log errors and go on,
-later with each failure, and end at once when closed.
+`Worker` calls one poll function; `ItemWorker` runs a step for each item that is due. Both log errors and go
+on, and end at once when closed. Failed polls back off, longer with each failure. A failed step is retried
+after a constant pause: `STEP_RETRY_S` for an error of the code, `LONGEST_RETRY_S` for a bug.
 """
 
 from __future__ import annotations
@@ -24,27 +25,27 @@ STEP_RETRY_S = 1.0
 LONGEST_RETRY_S = 10.0
 UNBOUNDED = 1 << 31
 
-Look = Callable[[], Awaitable[float | None]]
-"""Looks once. Returns the seconds until the next look where they differ from `poll_s`."""
+Poll = Callable[[], Awaitable[float | None]]
+"""Polls once. Returns the seconds until the next poll where they differ from `poll_s`."""
 Due = Callable[[Collection[str], int], Awaitable[Sequence[str]]]
-"""Returns ids that are due: none of those in hand, and not more than the number."""
+"""Returns ids that are due: none of those in flight, and not more than the number."""
 Step = Callable[[str], Awaitable[None]]
-"""Does one step for one id and writes down when the next is due. May be cancelled anywhere."""
+"""Runs one step for one id and stores when the next is due. May be cancelled anywhere."""
 
 log = get_logger(__name__)
 
 
 class Worker:
-    """Looks at once, after each `wake`, and `poll_s` seconds after the last look (None: only when woken).
+    """Polls at once, after each `wake`, and `poll_s` seconds after the last poll (None: only when woken).
 
-    Only one process looks where there is a `lock` file; the others wait for it. `context`: the variables that
-    it runs with. `retries`: the delays after failed looks.
+    Only one process polls where there is a `lock` file; the others wait for it. `context` returns the
+    `contextvars.Context` that it runs in. `retries`: the delays after failed polls.
     """
 
     def __init__(
         self,
         name: str,
-        look: Look,
+        poll: Poll,
         *,
         poll_s: float | None = None,
         lock: Path | None = None,
@@ -52,7 +53,7 @@ class Worker:
         context: Callable[[], Context] = copy_context,
     ) -> None:
         self.name = name
-        self.look = look
+        self.poll = poll
         self._poll_s = poll_s
         first_s = 1.0 if poll_s is None else poll_s
         # Never sooner than without the failure.
@@ -64,7 +65,7 @@ class Worker:
 
     @property
     def holds_lock(self) -> bool:
-        """True while this process is the one that looks."""
+        """True while this process is the one that polls."""
         return self._lock is not None and self._lock.held
 
     def is_locked(self) -> bool:
@@ -72,7 +73,7 @@ class Worker:
         return self._lock is not None and self._lock.is_locked()
 
     def wake(self) -> None:
-        """Makes the next look come now: there may be something new."""
+        """Starts the next poll now: there may be something new."""
         self._woken.set()
 
     async def start(self) -> None:
@@ -80,8 +81,8 @@ class Worker:
             self._task = asyncio.create_task(self._run(), name=self.name, context=self._context())
 
     async def close(self) -> None:
-        """Cancels a look that goes on, waits until it has ended, and releases the lock."""
-        await self._end_looking()
+        """Cancels a running poll, waits until it has ended, and releases the lock."""
+        await self._stop_polling()
         self._release()
 
     async def __aenter__(self) -> Self:
@@ -91,7 +92,7 @@ class Worker:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _end_looking(self) -> None:
+    async def _stop_polling(self) -> None:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -103,12 +104,12 @@ class Worker:
 
     async def _run(self) -> None:
         failures = 0
-        # A look that swallows its cancellation must not keep this task alive.
+        # A poll that swallows its cancellation must not keep this task alive.
         mine = asyncio.current_task()
         while self._task is mine:
             self._woken.clear()
             try:
-                pause_s = await self._look_once()
+                pause_s = await self._poll_once()
                 failures = 0
             except (OSError, SoundstageError) as error:
                 failures += 1
@@ -121,21 +122,24 @@ class Worker:
                     retry_s=pause_s,
                 )
             except Exception:
-                # A fault of ours in one look must not end all work until the next restart.
+                # A bug in one poll must not end all work until the next restart.
                 failures += 1
                 pause_s = self._retries.delay_s(failures)
                 log.exception("background.look_broke", worker=self.name, retry_s=pause_s)
             await until_set(self._woken, pause_s)
 
-    async def _look_once(self) -> float | None:
+    async def _poll_once(self) -> float | None:
         if self._lock is not None and not self._lock.acquire():
             return LOCK_RETRY_S
-        pause_s = await self.look()
+        pause_s = await self.poll()
         return self._poll_s if pause_s is None else pause_s
 
 
 class ItemWorker(Worker):
-    """Runs a step for each item that is due, `max_active` at a time (None: as many as there are)."""
+    """Runs a step for each item that is due, `max_active` at a time (None: as many as there are).
+
+    An item whose step has failed stays in flight, and counts, until its retry pause is over.
+    """
 
     def __init__(
         self,
@@ -148,47 +152,47 @@ class ItemWorker(Worker):
         lock: Path | None = None,
         context: Callable[[], Context] = copy_context,
     ) -> None:
-        super().__init__(name, self._begin_due, poll_s=poll_s, lock=lock, context=context)
+        super().__init__(name, self._start_due_items, poll_s=poll_s, lock=lock, context=context)
         self._due = due
         self._step = step
         self._max_active = max_active
-        self._in_hand: dict[str, asyncio.Task[None]] = {}
-        self._resting = set[str]()
-        """Items in hand whose step has failed."""
+        self._in_flight: dict[str, asyncio.Task[None]] = {}
+        self._backing_off = set[str]()
+        """Items in flight whose step has failed and that wait for their retry."""
 
     async def close(self, stop: Callable[[], None] | None = None) -> None:
-        """Cancels all steps; with `stop`, that is called instead and must make them end by themselves."""
-        await self._end_looking()
+        """Cancels all steps. With `stop`, calls that instead: steps must then return on their own."""
+        await self._stop_polling()
         if stop is not None:
             stop()
-        for item, task in self._in_hand.items():
-            if stop is None or item in self._resting:
+        for item, task in self._in_flight.items():
+            if stop is None or item in self._backing_off:
                 task.cancel()
-        if self._in_hand:
-            await asyncio.wait({*self._in_hand.values()})
+        if self._in_flight:
+            await asyncio.wait({*self._in_flight.values()})
         self._release()
 
-    async def _begin_due(self) -> None:
-        in_hand = tuple(self._in_hand)
-        room = UNBOUNDED if self._max_active is None else max(0, self._max_active - len(in_hand))
-        for item in await self._due(in_hand, room):
+    async def _start_due_items(self) -> None:
+        in_flight = tuple(self._in_flight)
+        room = UNBOUNDED if self._max_active is None else max(0, self._max_active - len(in_flight))
+        for item in await self._due(in_flight, room):
             task = asyncio.create_task(self._run_step(item), name=f"{self.name} {item}")
-            self._in_hand[item] = task
-            task.add_done_callback(partial(self._put_down, item))
+            self._in_flight[item] = task
+            task.add_done_callback(partial(self._on_step_done, item))
 
     async def _run_step(self, item: str) -> None:
         if pause_s := await self._try_step(item):
-            # What failed without being written down is due again at once: not in a tight circle.
-            self._resting.add(item)
+            # A failure that nothing has stored leaves the item due: without the pause this is a busy loop.
+            self._backing_off.add(item)
             await asyncio.sleep(pause_s)
 
-    def _put_down(self, item: str, _: asyncio.Task[None]) -> None:
-        self._resting.discard(item)
-        del self._in_hand[item]
+    def _on_step_done(self, item: str, _: asyncio.Task[None]) -> None:
+        self._backing_off.discard(item)
+        del self._in_flight[item]
         self.wake()
 
     async def _try_step(self, item: str) -> float:
-        """Returns the seconds to leave the item alone: 0 when the step went well."""
+        """Returns the pause before the item is retried; 0 when the step went well."""
         try:
             await self._step(item)
             return 0.0

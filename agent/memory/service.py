@@ -25,7 +25,7 @@ from agent.memory.secret_shapes import secret_shape
 from agent.memory.words import content_words, word_overlap
 from agent.sessions.repository import SessionRepository
 from policy import Principal
-from soundstage.database import Database, new_id, overwriting, utcnow
+from soundstage.database import Database, enable_secure_delete, new_id, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -189,7 +189,7 @@ class MemoryService:
         # Files go first: if this process dies now, they are made again from the rows that are left.
         await self._indexes.drop(collections)
         async with self._database.transaction() as session:
-            await overwriting(session)
+            await enable_secure_delete(session)
             memories = Memories(session)
             rows = await memories.collections(owner.tenant, owner.subject)
             if self._redact is not None:
@@ -200,7 +200,7 @@ class MemoryService:
                 await self._redact(session, Redaction(owner.tenant, owner.subject, texts, source_turns))
             gone = await memories.forget(rows, ids, new_id("epo"))
         await self._indexes.drop(collections)
-        await self._database.fold()
+        await self._database.checkpoint_wal()
         return gone
 
     async def export(self, owner: Owner) -> Export:

@@ -16,7 +16,7 @@ from agent.sessions.repository import SessionRepository, no_session
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, new_id, overwriting, utcnow
+from soundstage.database import Database, enable_secure_delete, new_id, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
@@ -107,9 +107,9 @@ class SessionService:
         self._running: dict[Turn, _Running] = {}
 
     @property
-    def crowded(self) -> bool:
+    def is_write_queue_congested(self) -> bool:
         """Returns whether many wait to write, so that optional writes should wait."""
-        return self._database.crowded
+        return self._database.is_write_queue_congested
 
     async def open(
         self,
@@ -301,7 +301,7 @@ class SessionService:
             return
         row = await SessionRepository(session).turn(turn.session_id, turn.number)
         for redaction in to_forget:
-            await overwriting(session)
+            await enable_secure_delete(session)
             if row is not None and matches(row, redaction):
                 await redact_turn(session, self._events, turn.stream, row, redaction)
 

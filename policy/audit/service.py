@@ -19,7 +19,7 @@ from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdi
 from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judge
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
-from soundstage.database import Database, in_transaction, utcnow, when_committed
+from soundstage.database import Database, in_transaction, on_commit, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.paging import Page, PageRequest
@@ -84,7 +84,7 @@ class AuditLog:
         if _END not in session.info:
             session.info[_END] = await lines.last()
             if self._end is not None and await self._end.fits(lines, session.info[_END]):
-                when_committed(session, lambda: self._committed(session))
+                on_commit(session, lambda: self._committed(session))
         last: Head | None = session.info[_END]
         key = self._key()
         rows: list[dict[str, Any]] = []
@@ -135,7 +135,7 @@ class AuditLog:
         async with self._db.transaction() as session:
             if self._end is not None:
                 session.info[_END] = await ChainEnd(session).last()
-                when_committed(session, lambda: self._committed(session))
+                on_commit(session, lambda: self._committed(session))
             await self.record(session, entry)
 
     async def go_on_restored(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:

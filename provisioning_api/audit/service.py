@@ -18,7 +18,7 @@ from policy.audit.schemas import AuditVerdict
 from policy.audit.verification import KEYED, ChainCheck, judge
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
-from soundstage.database import Database, utcnow, when_committed
+from soundstage.database import Database, on_commit, utcnow
 from soundstage.paging import Page, PageRequest
 from soundstage.request_source import request_source
 
@@ -62,7 +62,7 @@ class AuditLog:
         await self._end.forget()
         async with self._db.transaction() as session:
             session.info[_END] = await AuditRecords(session).last()
-            when_committed(session, lambda: self._end.record_commit(session.info[_END]))
+            on_commit(session, lambda: self._end.record_commit(session.info[_END]))
             await self.record(session, "soundstage", action, "", data)
 
     async def go_on_restored(self, action: str, *, accept_unproven: bool = False) -> Origin:
@@ -92,7 +92,7 @@ class AuditLog:
         if _END not in session.info:
             session.info[_END] = await records.last()
             if await self._end.fits(records, session.info[_END]):
-                when_committed(session, lambda: self._end.record_commit(session.info[_END]))
+                on_commit(session, lambda: self._end.record_commit(session.info[_END]))
         last: Head | None = session.info[_END]
         person = acting_for()
         behind = {} if person is None else {BEHIND: person.facts()}

@@ -84,7 +84,7 @@ class RunDriver:
         """Stops looking. Runs go on: the next process takes them up."""
         await self._worker.close()
 
-    async def _due(self, in_hand: Collection[str], _: int) -> Sequence[str]:
+    async def _due(self, in_flight: Collection[str], _: int) -> Sequence[str]:
         """Returns what runs without being followed (another process began it), and what may start."""
         async with self._db.session() as session:
             runs = Runs(session)
@@ -95,9 +95,9 @@ class RunDriver:
             for run_id, rows in machines.items()
         }
         # One that is about to start has its machines already.
-        busy = [run.id for run in running] + [run.id for run in queued if run.id in in_hand]
-        waits = [run.id for run in queued if run.id not in in_hand]
-        left = [run.id for run in running if run.id not in in_hand]
+        busy = [run.id for run in running] + [run.id for run in queued if run.id in in_flight]
+        waits = [run.id for run in queued if run.id not in in_flight]
+        left = [run.id for run in running if run.id not in in_flight]
         return left + startable(
             [waiting[run_id] for run_id in waits], [waiting[run_id] for run_id in busy], self._at_once
         )

@@ -2,7 +2,7 @@
 
 from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
 from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
-from soundstage.database.engine import Database, in_transaction, overwriting, when_committed
+from soundstage.database.engine import Database, enable_secure_delete, in_transaction, on_commit
 
 __all__ = [
     "Base",
@@ -10,10 +10,10 @@ __all__ = [
     "UtcDateTime",
     "backup_sqlite",
     "check_sqlite",
+    "enable_secure_delete",
     "in_transaction",
     "new_id",
-    "overwriting",
+    "on_commit",
     "restore_sqlite",
     "utcnow",
-    "when_committed",
 ]

@@ -17,11 +17,11 @@ from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.postgresql import open_postgresql, translate_postgresql_error
 from soundstage.database.sqlite import (
-    find_broken_references,
-    fold,
+    check_foreign_keys,
+    checkpoint_wal,
+    foreign_keys_off,
     open_sqlite,
     translate_sqlite_error,
-    without_references,
 )
 from soundstage.database.tenants import TenantSession
 from soundstage.database.writer_queue import WriterQueue
@@ -69,32 +69,34 @@ def _unreadable(message: str) -> Invalid:
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
 
-CROWD = 4
+# So many writers in the queue make it congested.
+CONGESTED_AT = 4
 
 _WRITES = "soundstage_writes"
-_WHEN_COMMITTED = "soundstage_when_committed"
+_COMMIT_HOOKS = "soundstage_commit_hooks"
 
 
 class Database:
     """A connection pool: `session()` reads, `transaction()` writes and commits at its end.
 
     Nobody else commits: services take an `AsyncSession`, and the boundary of a request, a job or a command
-    ends the transaction that it opened. One transaction writes at a time,
-    whatever the engine and however many processes there are; a session never waits for it.
+    ends the transaction that it opened. One transaction writes at a time over all processes (SQLite: its
+    write lock and a queue in each process; PostgreSQL: an advisory lock); a session never waits for it.
     """
 
     def __init__(
-        self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, line_s: float | None = None
+        self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, writer_queue_timeout_s: float | None = None
     ) -> None:
-        """`line_s`: how long a writer waits behind others of this process; as for other processes, unless it
-        is said.
+        """`writer_queue_timeout_s`: how long a writer waits in the queue of this process; by default as long
+        as for other processes, `busy_timeout_ms`.
         """
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine, self._writing_engine = _open(self.url, busy_timeout_ms)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
-        patience_s = busy_timeout_ms / 1000 if line_s is None else line_s
-        self._queue = WriterQueue(patience_s) if self.is_sqlite else None
+        if writer_queue_timeout_s is None:
+            writer_queue_timeout_s = busy_timeout_ms / 1000
+        self._queue = WriterQueue(writer_queue_timeout_s) if self.is_sqlite else None
 
     @property
     def path(self) -> Path | None:
@@ -121,11 +123,11 @@ class Database:
         """
         async with self._turn_to_write(), _session(self._writing_engine) as session:
             session.info[_WRITES] = True
-            # Begins now, not at the first statement: what decides is read under the lock.
+            # Begins now, not at the first statement: reads that a write depends on happen under the lock.
             await session.connection()
             yield session
             await session.commit()
-            _tell(session)
+            _run_commit_hooks(session)
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
@@ -143,17 +145,17 @@ class Database:
             self._writing_tasks.discard(task)
 
     @property
-    def crowded(self) -> bool:
+    def is_write_queue_congested(self) -> bool:
         """Returns whether so many writers queue that deferrable writes should wait; False on PostgreSQL."""
-        return self._queue is not None and self._queue.writers >= CROWD
+        return self._queue is not None and self._queue.writers >= CONGESTED_AT
 
     @property
-    def notifies(self) -> bool:
+    def supports_notify(self) -> bool:
         """Returns whether processes are notified of commits (PostgreSQL); on others they have to poll."""
         return not self.is_sqlite
 
     async def notify(self, session: AsyncSession, channel: str, payload: str) -> None:
-        """Sends `payload` (a few hundred bytes) to whoever listens, when the transaction commits."""
+        """Sends `payload` (a few hundred bytes) to all listeners, when the transaction commits."""
         await session.execute(select(func.pg_notify(channel, payload)))
 
     @asynccontextmanager
@@ -164,35 +166,35 @@ class Database:
 
         Raises Unavailable when no connection can be opened.
         """
-        if not self.notifies:
-            raise RuntimeError("this database cannot notify; ask `notifies` first")
+        if not self.supports_notify:
+            raise RuntimeError("this database cannot notify; check `supports_notify` first")
         with self._translated_errors():
-            async with postgresql.listening(self._engine, channel, on_payload) as lost:
-                yield lost
+            async with postgresql.listening(self._engine, channel, on_payload) as connection_lost:
+                yield connection_lost
 
     @asynccontextmanager
-    async def rebuilding(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction in which tables may be made anew, as migrations do it.
+    async def schema_change(self) -> AsyncIterator[AsyncConnection]:
+        """Yields the connection of a transaction in which migrations may replace tables.
 
         SQLite would delete, with a table that is about to be replaced, all that refers to its rows
-        (https://sqlite.org/lang_altertable.html#otheralter). So references are not kept up in there, and
-        looked through at its end: RuntimeError when one leads nowhere that led somewhere before.
+        (https://sqlite.org/lang_altertable.html#otheralter). So foreign keys are off inside and checked at
+        the end (`PRAGMA foreign_key_check`): RuntimeError when one is broken that was not broken before.
         """
         with self._translated_errors():
             async with (
                 nullcontext() if self._queue is None else self._queue.turn(),
                 self._writing_engine.connect() as connection,
-                without_references(connection) if self.is_sqlite else nullcontext(),
+                foreign_keys_off(connection) if self.is_sqlite else nullcontext(),
                 connection.begin(),
             ):
-                lost = await find_broken_references(connection) if self.is_sqlite else set()
+                already_broken = await check_foreign_keys(connection) if self.is_sqlite else set()
                 yield connection
-                if self.is_sqlite and (broken := await find_broken_references(connection) - lost):
+                if self.is_sqlite and (broken := await check_foreign_keys(connection) - already_broken):
                     raise RuntimeError(f"rows were left without what they refer to: {sorted(broken)}")
 
-    async def fold(self) -> None:
-        """Writes what was committed into SQLite's file and empties its WAL, in which pages from before still
-        stand. Left to SQLite where somebody reads or writes just now.
+    async def checkpoint_wal(self) -> None:
+        """Moves committed pages from SQLite's WAL into the database file and truncates the WAL, in which old
+        pages remain otherwise. Does nothing while others read or write, and on PostgreSQL.
         """
         if not self.is_sqlite:
             return
@@ -200,16 +202,16 @@ class Database:
             async with self._engine.connect() as connection:
                 raw = (await connection.get_raw_connection()).driver_connection
                 if raw is not None:
-                    await raw.call(fold)
+                    await raw.call(checkpoint_wal)
 
     async def create_tables(self) -> None:
-        """Makes the tables of `Base` that are not there yet. For tests; upgrades are migrations."""
+        """Creates the tables of `Base` that do not exist yet. For tests; upgrades are migrations."""
         with self._translated_errors():
             async with self._writing_engine.begin() as connection:
                 await connection.run_sync(Base.metadata.create_all)
 
     async def close(self) -> None:
-        """Closes all connections; SQLite then folds its WAL file into the database."""
+        """Closes all connections; SQLite then checkpoints its WAL."""
         await self._writing_engine.dispose()
         await self._engine.dispose()
 
@@ -219,25 +221,25 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            if (known := self._known(error)) is not None:
-                raise known from error
+            if (translated := self._translate(error)) is not None:
+                raise translated from error
             raise
         except PoolTimeout as error:
             raise Unavailable(
                 "database.busy",
-                "Too many want the database at once; no connection came free in time.",
+                "Too many transactions want the database at once; no connection came free in time.",
                 "Try again; if it stays, look for a stuck soundstage process.",
             ) from error
 
-    def _known(self, error: DBAPIError) -> SoundstageError | None:
+    def _translate(self, error: DBAPIError) -> SoundstageError | None:
         return (
             translate_sqlite_error(error, self.url) if self.is_sqlite else translate_postgresql_error(error)
         )
 
 
-async def overwriting(session: AsyncSession) -> None:
-    """Overwrites in the file what this transaction deletes from now on: SQLite would leave it there until its
-    page is needed. PostgreSQL keeps it until the table is vacuumed.
+async def enable_secure_delete(session: AsyncSession) -> None:
+    """Makes SQLite overwrite with zeros what this transaction deletes from now on (`PRAGMA secure_delete`).
+    PostgreSQL keeps deleted rows until the table is vacuumed.
     """
     if session.get_bind().dialect.name == "sqlite":
         await session.execute(text("PRAGMA secure_delete = ON"))
@@ -262,19 +264,19 @@ def in_transaction(session: AsyncSession) -> bool:
     return bool(session.info.get(_WRITES))
 
 
-def when_committed(session: AsyncSession, tell: Callable[[], None]) -> None:
-    """Calls `tell` as soon as what this transaction has written exists for others, or never.
+def on_commit(session: AsyncSession, callback: Callable[[], None]) -> None:
+    """Calls `callback` right after the commit of this transaction; never when it rolls back.
 
     Raises RuntimeError outside of `Database.transaction()`.
     """
     if not in_transaction(session):
         raise RuntimeError("only Database.transaction() commits")
-    session.info.setdefault(_WHEN_COMMITTED, []).append(tell)
+    session.info.setdefault(_COMMIT_HOOKS, []).append(callback)
 
 
-def _tell(session: AsyncSession) -> None:
-    for tell in session.info.get(_WHEN_COMMITTED, ()):
-        tell()
+def _run_commit_hooks(session: AsyncSession) -> None:
+    for callback in session.info.get(_COMMIT_HOOKS, ()):
+        callback()
 
 
 def _open(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:

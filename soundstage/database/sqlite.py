@@ -73,8 +73,8 @@ def translate_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | Non
     return None
 
 
-def fold(raw: sqlite3.Connection) -> None:
-    """Empties the WAL if nobody is in its way; on the connection's thread, outside of a transaction."""
+def checkpoint_wal(raw: sqlite3.Connection) -> None:
+    """Truncates the WAL unless others use it; on the connection's thread, outside of a transaction."""
     ((busy_timeout_ms,),) = raw.execute("PRAGMA busy_timeout").fetchall()
     raw.execute("PRAGMA busy_timeout = 0")
     try:
@@ -84,9 +84,9 @@ def fold(raw: sqlite3.Connection) -> None:
 
 
 @asynccontextmanager
-async def without_references(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Foreign keys are not kept up on this connection. To be entered before a transaction begins: within one
-    SQLite takes no notice.
+async def foreign_keys_off(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Switches foreign keys off on this connection. Enter it before the transaction begins: within one SQLite
+    ignores the setting.
     """
     raw = (await connection.get_raw_connection()).driver_connection
     if raw is None:
@@ -98,15 +98,15 @@ async def without_references(connection: AsyncConnection) -> AsyncIterator[None]
         await raw.call(_keep_references, True)
 
 
-async def find_broken_references(connection: AsyncConnection) -> set[tuple[Any, ...]]:
-    """Table, row, table referred to and number of the key of each reference that leads nowhere."""
+async def check_foreign_keys(connection: AsyncConnection) -> set[tuple[Any, ...]]:
+    """Returns table, row, parent table and key number of each broken foreign key."""
     return {tuple(row) for row in await connection.exec_driver_sql("PRAGMA foreign_key_check")}
 
 
 def _keep_references(raw: sqlite3.Connection, on: bool) -> None:
     raw.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
     if bool(raw.execute("PRAGMA foreign_keys").fetchone()[0]) is not on:
-        raise RuntimeError("SQLite has not taken the setting: a transaction is open")
+        raise RuntimeError("SQLite ignored the setting: a transaction is open")
 
 
 def _prepare(raw: sqlite3.Connection, busy_timeout_ms: int) -> None:

@@ -28,7 +28,7 @@ class Notifier:
     @property
     def exists(self) -> bool:
         """True when the database has notifications."""
-        return self._db.notifies
+        return self._db.supports_notify
 
     async def notify(self, session: AsyncSession, stream: str) -> None:
         """Notifies all processes of this stream when the transaction commits."""

@@ -1,4 +1,4 @@
-"""Appends, reads and follows events; every service that has something to tell holds one `EventStore`."""
+"""Appends, reads and follows events; every service that emits events shares one `EventStore`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_as
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database import Database, in_transaction, utcnow, when_committed
+from soundstage.database import Database, in_transaction, on_commit, utcnow
 from soundstage.database.storable import storable
 from soundstage.events.filter import EventFilter
 from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.notifications import Notifier
 from soundstage.events.schemas import Event
-from soundstage.events.tail import Tail
+from soundstage.events.wakeups import FollowerWakeups
 from soundstage.paging import contains_words
 from soundstage.tracing import trace_id as current_trace_id
 
@@ -46,11 +46,11 @@ _Found = TypeVar("_Found")
 _EVENTS = cast(Table, EventRow.__table__)
 _COUNTERS = cast(Table, EventStreamRow.__table__)
 
-# Made once: putting a statement together takes longer than running it.
+# Built once: building a statement takes longer than running it.
 _ADD = insert(_EVENTS)
-# As text: SQLAlchemy puts an insertion of several rows together anew each time. The counter of all first,
-# always: writers that take locks in one order cannot block each other for ever.
-_TAKE = text(
+# As text: SQLAlchemy builds an insertion of several rows anew each time. The counter of all streams always
+# first: writers that lock in one order cannot deadlock.
+_ALLOCATE_IDS = text(
     "INSERT INTO event_streams (name, last) VALUES (:all, :count), (:stream, :count) "
     "ON CONFLICT (name) DO UPDATE SET last = event_streams.last + excluded.last RETURNING name, last"
 ).bindparams(bindparam("count", type_=_COUNTERS.c.last.type))
@@ -60,17 +60,17 @@ _LAST = select(_COUNTERS.c.last).where(_COUNTERS.c.name == bindparam("stream"))
 class EventStore:
     """The event log of one database.
 
-    Numbers come from counter rows whose lock is held until the commit, so that an event with a smaller id is
+    Ids come from counter rows whose lock is held until the commit, so that an event with a smaller id is
     never committed after one with a greater id; a reader that has seen id N has therefore seen everything up
     to N. One process shares one `EventStore`: its own commits wake its followers at once, those of others as
-    soon as the database tells of them (PostgreSQL) or the poll finds them (SQLite).
+    soon as the database notifies of them (PostgreSQL) or the poll finds them (SQLite).
     """
 
     def __init__(self, db: Database, *, poll_s: float = 0.25, heartbeat_s: float = 15.0) -> None:
         self._db = db
         self.heartbeat_s = heartbeat_s
         self._notifier = Notifier(db)
-        self._tail = Tail(self.last_id, poll_s, self._notifier)
+        self._followers = FollowerWakeups(self.last_id, poll_s, self._notifier)
         self._reading: set[asyncio.Future[Any]] = set()
 
     async def append(
@@ -83,7 +83,7 @@ class EventStore:
     ) -> Event:
         """Adds an event to the caller's transaction; it exists for others when that commits, or never.
 
-        Without `trace_id` the current trace is noted. Raises RuntimeError outside `Database.transaction()`.
+        Without `trace_id` records the current trace. Raises RuntimeError outside `Database.transaction()`.
         """
         return (await self.append_all(session, stream, [(kind, data or {})], trace_id))[0]
 
@@ -97,18 +97,18 @@ class EventStore:
         """As `append`, for several events (kind, data) of one stream: two statements, however many."""
         if not in_transaction(session):
             raise RuntimeError(
-                "events are appended inside Database.transaction(), with the change that they tell of"
+                "events are appended inside Database.transaction(), with the change that they describe"
             )
         if not stream or stream == ALL_STREAMS:
             raise ValueError(f"not the name of a stream: {stream!r}")
         if not entries:
             return []
-        numbers, places = await _take(session, stream, len(entries))
+        ids, sequence_numbers = await _allocate(session, stream, len(entries))
         at, trace = utcnow(), trace_id or current_trace_id()
         rows = [
-            {"id": number, "stream": stream, "seq": place, "kind": kind, "data": storable(dict(data)),
+            {"id": event_id, "stream": stream, "seq": seq, "kind": kind, "data": storable(dict(data)),
              "at": at, "trace_id": trace}
-            for number, place, (kind, data) in zip(numbers, places, entries, strict=True)
+            for event_id, seq, (kind, data) in zip(ids, sequence_numbers, entries, strict=True)
         ]  # fmt: skip
         await session.execute(_ADD, rows)
         if self._wake_at_commit(session, stream):
@@ -123,7 +123,7 @@ class EventStore:
         event_filter: EventFilter = ALL_EVENTS,
     ) -> list[Event]:
         """At most `limit` events with an id after `after`, oldest first; of one stream, or of all (None)."""
-        # A cursor from outside may be larger than any database can count.
+        # A cursor from outside may exceed BIGINT.
         query = select(EventRow).where(EventRow.id > min(after, MAX_ID)).order_by(EventRow.id).limit(limit)
         if stream is not None:
             query = query.where(EventRow.stream == stream)
@@ -132,65 +132,65 @@ class EventStore:
             return [Event.model_validate(row) for row in await session.scalars(query)]
 
     async def search(
-        self, event_filter: EventFilter, words: str | None, top: int, floor: int
+        self, event_filter: EventFilter, terms: str | None, before_id: int, min_id: int
     ) -> AsyncGenerator[Event, None]:
-        """Find events that hold all the words, newest first, with an id below `top` and from `floor` on."""
+        """Yields events that contain all terms, newest first; `min_id` <= id < `before_id`."""
         while True:
-            query = select(EventRow).where(EventRow.id < min(top, MAX_ID), EventRow.id >= floor)
+            query = select(EventRow).where(EventRow.id < min(before_id, MAX_ID), EventRow.id >= min_id)
             query = query.where(
                 *event_filter.conditions(),
-                *contains_words(words, EventRow.kind, EventRow.stream, EventRow.data),
+                *contains_words(terms, EventRow.kind, EventRow.stream, EventRow.data),
             )
             async with self._db.session() as session:
                 rows = await session.scalars(query.order_by(EventRow.id.desc()).limit(PAGE))
                 page = [Event.model_validate(row) for row in rows]
             for found in page:
-                top = found.id
+                before_id = found.id
                 yield found
             if len(page) < PAGE:
                 return
 
     async def last_id(self) -> int:
-        """The id of the newest event; 0 when there is none. Following after it gives only what is new."""
+        """Returns the id of the newest event; 0 when there is none. Follow after it for new events only."""
         async with self._db.session() as session:
-            # The counter and not the greatest id: pruning must not turn it back.
+            # From the counter, not the greatest id: pruning must not lower it.
             return await session.scalar(_LAST, {"stream": ALL_STREAMS}) or 0
 
-    async def last_of(self, stream: str) -> int:
-        """The `seq` of the newest event of a stream; 0 when there has never been one."""
-        return await self._to_the_end(self._last_of(stream))
+    async def last_seq(self, stream: str) -> int:
+        """Returns the `seq` of the newest event of a stream; 0 when there has never been one."""
+        return await self._shielded(self._last_seq(stream))
 
     def watch(self, stream: str) -> AbstractContextManager[asyncio.Event]:
-        """An event that is set when there may be something new in `stream`; at once for our own commits."""
-        return self._tail.watch(stream)
+        """Yields an event that is set when `stream` may have news; at once for commits of this process."""
+        return self._followers.watch(stream)
 
-    async def _last_of(self, stream: str) -> int:
+    async def _last_seq(self, stream: str) -> int:
         async with self._db.session() as session:
             return await session.scalar(_LAST, {"stream": stream}) or 0
 
     async def follow(
         self, stream: str | None = None, after: int = 0, event_filter: EventFilter = ALL_EVENTS
     ) -> AsyncGenerator[Event, None]:
-        """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
-        with self._tail.watch(stream) as woken:
+        """Yields events after the id `after`: existing ones, then new ones; endless, each exactly once."""
+        with self._followers.watch(stream) as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
-                # Asked before reading: what is up to this id and does not come now is not wanted.
-                seen = after if event_filter == ALL_EVENTS else await self._to_the_end(self.last_id())
-                page = await self._to_the_end(self.read(stream, after, PAGE, event_filter))
+                # High-water mark first: events up to it that the filter rejects need not be scanned again.
+                seen = after if event_filter == ALL_EVENTS else await self._shielded(self.last_id())
+                page = await self._shielded(self.read(stream, after, PAGE, event_filter))
                 for found in page:
                     after = found.id
                     yield found
                 if len(page) < PAGE:
-                    # What was passed over is not looked through again.
+                    # Skip what the filter has rejected.
                     after = max(after, seen)
                     await woken.wait()
 
-    async def _to_the_end(self, query: Coroutine[Any, Any, _Found]) -> _Found:
-        """Reads even when the follower is cancelled meanwhile, as happens whenever a reader goes away.
+    async def _shielded(self, query: Coroutine[Any, Any, _Found]) -> _Found:
+        """Finishes the query even when the follower is cancelled meanwhile: clients disconnect at any time.
 
-        A query that is broken off costs the pool its connection.
+        Cancelling a query makes the pool discard its connection.
         """
         reading = asyncio.ensure_future(query)
         # The loop itself keeps only a weak reference.
@@ -199,8 +199,8 @@ class EventStore:
         return await asyncio.shield(reading)
 
     async def close(self) -> None:
-        """Wait for all that still reads the database; before it is closed, and once nobody follows."""
-        await self._tail.close()
+        """Waits for reads that still run; call it before the database is closed, once nobody follows."""
+        await self._followers.close()
         loop = asyncio.get_running_loop()
         if reading := [one for one in self._reading if one.get_loop() is loop]:
             await asyncio.wait(reading)
@@ -210,15 +210,15 @@ class EventStore:
         session: AsyncSession,
         streams: Collection[str],
         change: Callable[[Event], Mapping[str, Any]],
-        holding: Collection[str] = (),
+        prefilter: Collection[str] = (),
     ) -> int:
-        """Gives events of these streams the data that `change` says, because of words that are forgotten; how
-        many were changed. With `holding`, only those in which one of these words stands are looked at.
+        """Redacts events of these streams: replaces their data by what `change` returns. Returns how many
+        changed. With `prefilter`, only events that contain one of these terms are read.
         """
         if not in_transaction(session):
             raise RuntimeError("events are rewritten inside Database.transaction()")
         written = cast_as(EventRow.data, Text)
-        held = or_(*(written.icontains(word, autoescape=True) for word in holding)) if holding else true()
+        held = or_(*(written.icontains(word, autoescape=True) for word in prefilter)) if prefilter else true()
         names, changed = list(streams), 0
         for start in range(0, len(names), PAGE):
             query = select(EventRow).where(EventRow.stream.in_(names[start : start + PAGE]), held)
@@ -230,27 +230,27 @@ class EventStore:
         return changed
 
     async def prune(self, session: AsyncSession, before: datetime, keep: Collection[str] = ()) -> int:
-        """Removes events older than `before`, except those of the streams `keep`; gives how many.
+        """Removes events older than `before`, except those of the streams `keep`; returns how many.
 
-        No number is ever given out twice.
+        Ids are never used again.
         """
         if not in_transaction(session):
             raise RuntimeError("events are pruned inside Database.transaction()")
         old = delete(EventRow).where(*_older(before, keep)).returning(EventRow.id)
         return len((await session.execute(old)).all())
 
-    async def prunable(self, before: datetime, keep: Collection[str] = ()) -> int:
+    async def count_prunable(self, before: datetime, keep: Collection[str] = ()) -> int:
         """Returns how many events `prune` would remove."""
         async with self._db.session() as session:
             found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
         return found or 0
 
     def _wake_at_commit(self, session: AsyncSession, stream: str) -> bool:
-        """Notes the stream for the end of the transaction; False when it is noted already."""
+        """Registers the stream to be woken at the commit; False when it is registered already."""
         noted: dict[EventStore, set[str]] = session.info.setdefault(_STREAMS, {})
         if (streams := noted.get(self)) is None:
             streams = noted[self] = set()
-            when_committed(session, lambda: self._tail.wake(streams))
+            on_commit(session, lambda: self._followers.wake(streams))
         if stream in streams:
             return False
         streams.add(stream)
@@ -261,12 +261,12 @@ def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool]
     return (EventRow.at < before, EventRow.stream.not_in(keep))
 
 
-async def _take(session: AsyncSession, stream: str, count: int) -> tuple[range, range]:
-    """The next `count` numbers of all streams, and of this one; both rows stay locked until the end of the
-    transaction.
+async def _allocate(session: AsyncSession, stream: str, count: int) -> tuple[range, range]:
+    """Returns the next `count` global ids, and the next sequence numbers of this stream. Both counter rows
+    stay locked until the end of the transaction.
     """
     counted = {"all": ALL_STREAMS, "stream": stream, "count": count}
-    last = {str(row[0]): int(row[1]) for row in await session.execute(_TAKE, counted)}
+    last = {str(row[0]): int(row[1]) for row in await session.execute(_ALLOCATE_IDS, counted)}
     return _up_to(last[ALL_STREAMS], count), _up_to(last[stream], count)
 
 

@@ -47,10 +47,10 @@ class AssetProber:
             context=tenant_bypass_context,
         )
 
-    async def due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
+    async def due(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
         """Ids of assets that wait to be looked into, oldest first."""
         async with self._db.session() as session:
-            return await Assets(session).list_unprobed(in_hand, limit)
+            return await Assets(session).list_unprobed(in_flight, limit)
 
     async def probe(self, asset_id: str) -> None:
         """Looks into one file. That it cannot be read is an answer too; only a stop leaves it for later."""

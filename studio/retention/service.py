@@ -128,7 +128,7 @@ class RetentionService:
             made_at=now,
             out_files=[name for row in renders for name in row.out_files],
             items=items,
-            events=await self.events.prunable(events_before, unfinished) if events_before else 0,
+            events=await self.events.count_prunable(events_before, unfinished) if events_before else 0,
             events_before=events_before,
             stored_bytes=sum(blob.bytes for blob in stored.values()),
             freed_bytes=sum(stored[sha].bytes for sha in doomed),

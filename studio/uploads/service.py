@@ -182,11 +182,11 @@ class UploadService:
             for row in rows
         ]
 
-    async def list_expired(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
+    async def list_expired(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over. Files that are older than that go at once."""
         await self._staging.remove_older(2 * LIFETIME.total_seconds())
         async with self._db.session() as session:
-            return await Uploads(session).list_expired(utcnow(), in_hand, limit)
+            return await Uploads(session).list_expired(utcnow(), in_flight, limit)
 
     async def remove_expired(self, upload_id: str) -> None:
         lock = self._locks.setdefault(upload_id, asyncio.Lock())

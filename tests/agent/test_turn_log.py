@@ -14,7 +14,7 @@ from agent.turns.log import FLUSH_S, TurnLog
 from app.composition import Services
 from policy import Principal
 from soundstage.database import Database
-from soundstage.database.engine import CROWD
+from soundstage.database.engine import CONGESTED_AT
 
 ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
 
@@ -33,21 +33,21 @@ async def crowd(database: Database) -> AsyncIterator[None]:
         async with database.transaction():
             await ended.wait()
 
-    writing = [asyncio.create_task(write()) for _ in range(CROWD)]
+    writing = [asyncio.create_task(write()) for _ in range(CONGESTED_AT)]
     await asyncio.sleep(0.1)
-    assert database.crowded
+    assert database.is_write_queue_congested
     yield
     ended.set()
     await asyncio.gather(*writing)
 
 
 async def test_one_who_writes_is_no_crowd(services: Services) -> None:
-    assert not services.database.crowded
+    assert not services.database.is_write_queue_congested
     async with services.database.transaction():
-        assert not services.database.crowded
+        assert not services.database.is_write_queue_congested
     async with crowd(services.database):
         pass
-    assert not services.database.crowded
+    assert not services.database.is_write_queue_congested
 
 
 async def test_what_is_told_is_kept_soon_and_waits_where_many_write(
@@ -58,7 +58,7 @@ async def test_what_is_told_is_kept_soon_and_waits_where_many_write(
     stored: list[bool] = []
 
     async def keep(*_: object) -> None:
-        stored.append(services.database.crowded)
+        stored.append(services.database.is_write_queue_congested)
 
     monkeypatch.setattr(type(sessions), "append_events", keep)
     log = TurnLog(sessions, turn, ignore)

@@ -212,7 +212,7 @@ def test_a_worker_runs_in_the_context_that_it_is_given(run: Any) -> None:
         context.run(tenant.set, "everybody's")
         return context
 
-    async def due(in_hand: Collection[str], limit: int) -> Sequence[str]:
+    async def due(in_flight: Collection[str], limit: int) -> Sequence[str]:
         seen.append(tenant.get())
         return ["a"] if len(seen) == 1 else []
 
@@ -299,10 +299,10 @@ class Items:
         self.most = 0
         self.limits: list[int] = []
 
-    async def due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
-        self.most = max(self.most, len(in_hand))
+    async def due(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
+        self.most = max(self.most, len(in_flight))
         self.limits.append(limit)
-        return [item for item in self.due_items if item not in in_hand][:limit]
+        return [item for item in self.due_items if item not in in_flight][:limit]
 
     async def step(self, item: str) -> None:
         self.begun.append((item, asyncio.get_running_loop().time()))
@@ -316,7 +316,7 @@ class Items:
         self.due_items.remove(item)
 
 
-def test_each_item_is_in_hand_once_and_not_more_than_so_many_at_a_time(run: Any) -> None:
+def test_each_item_is_in_flight_once_and_not_more_than_so_many_at_a_time(run: Any) -> None:
     items = Items("a", "b", "c", "d", "e", takes_s=1.0)
 
     async def main() -> None:
@@ -386,8 +386,8 @@ def test_steps_can_be_asked_to_end_by_themselves(run: Any) -> None:
     ended: list[str] = []
     leave = asyncio.Event()
 
-    async def due(in_hand: Collection[str], limit: int) -> Sequence[str]:
-        return [item for item in ("a", "broken") if item not in in_hand and item not in ended]
+    async def due(in_flight: Collection[str], limit: int) -> Sequence[str]:
+        return [item for item in ("a", "broken") if item not in in_flight and item not in ended]
 
     async def step(item: str) -> None:
         if item == "broken":

@@ -212,7 +212,7 @@ async def test_a_table_that_is_rebuilt_takes_nothing_along_that_refers_to_its_ro
     if not notes.is_sqlite:
         pytest.skip("PostgreSQL alters tables in place; run it with SQLite")
     await with_a_child(notes)
-    async with notes.rebuilding() as connection:
+    async with notes.schema_change() as connection:
         await connection.execute(text("CREATE TABLE anew AS SELECT * FROM notes"))
         await connection.execute(text("DROP TABLE notes"))
         await connection.execute(text("ALTER TABLE anew RENAME TO notes"))
@@ -226,7 +226,7 @@ async def test_a_rebuilding_that_breaks_a_reference_is_rolled_back(notes: Databa
         pytest.skip("PostgreSQL keeps references up itself; run it with SQLite")
     await with_a_child(notes)
     with pytest.raises(RuntimeError, match="without what they refer to"):
-        async with notes.rebuilding() as connection:
+        async with notes.schema_change() as connection:
             await connection.execute(text("DELETE FROM notes WHERE id = 1"))
     assert await numbers(notes) == [1, 2]
 

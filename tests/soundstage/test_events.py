@@ -255,7 +255,7 @@ async def test_a_follower_survives_a_database_that_is_busy_for_a_while(
         raise Unavailable("database.busy", "Busy.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(events._tail, "_last_id", lambda: busy(events))
+        patched.setattr(events._followers, "_last_id", lambda: busy(events))
         await asyncio.sleep(0.15)
     await append(other_db, EventStore(other_db), "a", 1)
     assert len(await asyncio.wait_for(following, 60)) == 1
@@ -284,7 +284,7 @@ async def test_no_poll_outlives_the_close(db: Database, monkeypatch: pytest.Monk
         await answered.wait()
         return await last_id()
 
-    monkeypatch.setattr(events._tail, "_last_id", slow)
+    monkeypatch.setattr(events._followers, "_last_id", slow)
     with events.watch("jobs"):
         await request.wait()
     with events.watch("jobs"):

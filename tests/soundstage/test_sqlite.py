@@ -203,6 +203,6 @@ async def test_a_lock_that_is_never_released_is_reported(tmp_path: Path) -> None
 
 
 async def test_folding_leaves_the_patience_of_a_connection_as_it_was(db: Database) -> None:
-    await db.fold()
+    await db.checkpoint_wal()
     async with db.session() as session:
         assert await session.scalar(text("PRAGMA busy_timeout")) == 10_000

@@ -10,13 +10,13 @@ from soundstage.errors import SoundstageError
 from soundstage.events.notifications import Notifier
 from soundstage.telemetry.logs import get_logger
 
-# While the bell can be heard the poll only guards against a line that is dead without saying so.
+# While notifications arrive, the poll only guards against a connection that died without an error.
 GUARD_POLL_S = 10.0
 
 _Waker = tuple[str | None, Callable[[], None]]
 
 
-class Tail:
+class FollowerWakeups:
     """Shares one poll and one LISTEN among all followers: a hundred open pages cost the database as much as
     one.
     """
@@ -86,7 +86,7 @@ class Tail:
                 while not ended.is_set():
                     seen = await self._look(seen)
                     if lost is None:
-                        # There is no bell to be heard; if there ought to be one, it is tried again.
+                        # No notifications; if the database supports them, listening is tried again.
                         await _first_of(self._poll_s, ended)
                         break
                     await _first_of(max(self._poll_s, GUARD_POLL_S), ended, lost)
