@@ -106,7 +106,7 @@ class _Connection:
             request = _parse(message)
             ref = request.ref
             # A socket may live for days, longer than the key that opened it.
-            self._principal = await CHATTING.again(self._socket)
+            self._principal = await CHATTING.reauthorize(self._socket)
             # A client with many streams must still be able to end one.
             most = MAX_STREAMS * 2 if isinstance(request, Cancel) else MAX_STREAMS
             if len(self._streams) >= most:

@@ -1,4 +1,4 @@
-"""Slows down wrong keys and links per source and over all; right keys pass meanwhile. Used by the
+"""Limits the rate of wrong keys and links per source and over all; right keys pass meanwhile. Used by the
 authenticator.
 """
 
@@ -22,7 +22,7 @@ SHARED = Rate(burst=600, per_minute=600)
 class FailedAttempts:
     """Counts failures. Where there were too many, a key is looked up in memory before it is refused: it costs
     a flood no question to the database, and whoever has a right key does not notice the flood. A new key
-    counts in a flood after `FRESH_S`.
+    counts in a flood after `CACHE_TTL_S`.
     """
 
     def __init__(self, db: Database, keys: KeyService, changes: KeyChanges) -> None:
@@ -55,11 +55,11 @@ class FailedAttempts:
         self._limiter.refund(_source(connection))
 
     async def _known_digests(self) -> frozenset[str]:
-        last = await self._changes.last()
-        if last != self._read_at:
+        seq = await self._changes.last_change_seq()
+        if seq != self._read_at:
             async with self._db.session() as session:
                 self._digests = await self._keys.usable_digests(session)
-            self._read_at = last
+            self._read_at = seq
         return self._digests
 
 

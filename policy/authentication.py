@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fastapi.requests import HTTPConnection
 
 from policy.attempts import FailedAttempts
-from policy.foreign_pages import starts_at_our_own_page
+from policy.cross_origin import is_same_origin
 from policy.keys.service import KeyService
 from policy.keys.uses import KeyUses
 from policy.plain_http import is_confidential, needs_tls
@@ -22,17 +22,19 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soundstage"'}
 
 
 @dataclass(frozen=True, slots=True)
-class PublicName:
-    """Under which name browsers know us, whether by https, and whether keys may come without it."""
+class PublicOrigin:
+    """The host and scheme at which browsers reach this server. `allow_plain_http` (the setting
+    `auth.plain_http`) lets keys of other machines come without TLS.
+    """
 
     host: str | None = None
     https: bool = False
-    plain_http: bool = False
+    allow_plain_http: bool = False
 
 
 class Authenticator:
-    """Says who is behind a connection, or raises Unauthorized. Its address is no answer: whatever makes a
-    program of this machine fetch a URL comes from loopback.
+    """Returns the principal of a connection, or raises Unauthorized. The peer address proves nothing: a
+    request that is forged on this server (SSRF) comes from loopback, too.
     """
 
     def __init__(
@@ -40,29 +42,31 @@ class Authenticator:
         db: Database,
         keys: KeyService,
         sessions: SessionSigner,
-        name: PublicName,
+        origin: PublicOrigin,
         attempts: FailedAttempts,
     ) -> None:
         self._db = db
         self._keys = keys
         self._sessions = sessions
-        self._name = name
+        self._origin = origin
         self._attempts = attempts
         self.uses = KeyUses(db)
 
-    def refuse_plain_http(self, connection: HTTPConnection) -> None:
-        """Raise Forbidden when others on the network could have read what the connection carries."""
-        if not self._name.plain_http and not is_confidential(connection):
+    def require_tls(self, connection: HTTPConnection) -> None:
+        """Raises Forbidden when others on the network could have read what the connection carries."""
+        if not self._origin.allow_plain_http and not is_confidential(connection):
             raise needs_tls()
 
-    async def authenticate(self, connection: HTTPConnection, *, plain_http: bool = False) -> Principal:
-        """A wrong key is refused even where no key is needed: whoever sends one means to be known by it.
+    async def authenticate(self, connection: HTTPConnection, *, check_tls: bool = True) -> Principal:
+        """Returns the principal of the Bearer key or, without one, of the session cookie; a wrong key is
+        refused even beside a good cookie.
 
-        `plain_http` leaves it to the caller to refuse keys that came unencrypted.
+        Raises Unauthorized, Forbidden for a request of another origin or without TLS, and 429
+        `auth.too_many_failures`. With `check_tls=False` the caller calls `require_tls` itself.
         """
         authorization = connection.headers.get("authorization")
-        if not plain_http and (authorization is not None or COOKIE in connection.cookies):
-            self.refuse_plain_http(connection)
+        if check_tls and (authorization is not None or COOKIE in connection.cookies):
+            self.require_tls(connection)
         if authorization is not None:
             return await self.with_key(_bearer(authorization), connection)
         session = await self._session_principal(connection)
@@ -73,12 +77,12 @@ class Authenticator:
                 "Send `Authorization: Bearer KEY`, or log in on the page: `soundstage open`.",
                 headers=CHALLENGE,
             )
-        self.refuse_foreign_page(connection)
+        self.reject_cross_origin(connection)
         return session
 
-    def refuse_foreign_page(self, connection: HTTPConnection) -> None:
-        """Raises Forbidden when a page of somebody else may have caused the request."""
-        if not starts_at_our_own_page(connection, self._name.host):
+    def reject_cross_origin(self, connection: HTTPConnection) -> None:
+        """Raises Forbidden when a page of another origin may have caused the request (CSRF)."""
+        if not is_same_origin(connection, self._origin.host):
             raise Forbidden(
                 "auth.foreign_page",
                 "This request was started by a page of another origin.",
@@ -86,10 +90,10 @@ class Authenticator:
             )
 
     async def with_key(self, key: str, connection: HTTPConnection) -> Principal:
-        """Returns the principal of a key; Unauthorized when there is none (any more). Wrong ones are slowed
-        down.
+        """Returns the principal of a key. Raises Unauthorized for a key that is unknown, expired or revoked,
+        and 429 `auth.too_many_failures` after too many wrong ones.
         """
-        is_counted = await self._attempts.begin(connection, key)
+        took_token = await self._attempts.begin(connection, key)
         async with self._db.session() as session:
             principal = await self._keys.identify(session, key)
         if principal is None:
@@ -99,13 +103,15 @@ class Authenticator:
                 "Ask an administrator for a new one.",
                 headers=CHALLENGE,
             )
-        if is_counted:
+        if took_token:
             self._attempts.succeed(connection)
         await self.uses.note(principal.key_id)
         return principal
 
     async def with_link(self, links: StartLinks, token: str, connection: HTTPConnection) -> Principal:
-        """Returns the principal of a start link; Unauthorized when it logs nobody in (any more)."""
+        """Returns the principal of a one-time login link. Raises Unauthorized for a link that is unknown,
+        used or expired, and 429 `auth.too_many_failures` after too many wrong ones.
+        """
         await self._attempts.begin(connection)
         key_id = links.redeem(token)
         async with self._db.session() as session:
@@ -116,12 +122,12 @@ class Authenticator:
         return principal
 
     async def log_out(self, connection: HTTPConnection) -> None:
-        """Ends the login of the connection's cookie for good, also where somebody has kept a copy of it."""
+        """Revokes the login of the connection's cookie, and with it every copy of the cookie."""
         login = self._login(connection)
         if login is None:
             return
         async with self._db.session() as session:
-            if await self._keys.has_logged_out(session, login.id):
+            if await self._keys.is_login_revoked(session, login.id):
                 return
         async with self._db.transaction() as session:
             await self._keys.log_out(session, login.id, login.key_id, login.expires_at)
@@ -132,10 +138,10 @@ class Authenticator:
             return None
         async with self._db.session() as session:
             principal = await self._keys.by_id(session, login.key_id)
-            if principal is None or await self._keys.has_logged_out(session, login.id):
+            if principal is None or await self._keys.is_login_revoked(session, login.id):
                 return None
-        until = min(filter(None, (principal.until, login.expires_at)))
-        return replace(principal, kind="session", until=until)
+        expires_at = min(filter(None, (principal.until, login.expires_at)))
+        return replace(principal, kind="session", until=expires_at)
 
     def _login(self, connection: HTTPConnection) -> Login | None:
         token = connection.cookies.get(COOKIE)

@@ -30,7 +30,7 @@ class RequiredPermission:
         state[_GUARDS] = (*guards_passed(state), PassedGuard(self, connection, principal))
         return principal
 
-    async def again(self, connection: HTTPConnection) -> Principal:
+    async def reauthorize(self, connection: HTTPConnection) -> Principal:
         """For a connection that lives long: a key may have ended, or been narrowed, since it was passed."""
         policy = connection.app.state.policy
         principal: Principal = await policy.authenticator.authenticate(connection)

@@ -11,7 +11,7 @@ from fastapi.requests import HTTPConnection
 
 from policy.admission import UNKNOWN_BODY_BYTES, Admission, BodyAdmission, DeclarationCheck
 from policy.attempts import FailedAttempts
-from policy.authentication import Authenticator, PublicName
+from policy.authentication import Authenticator, PublicOrigin
 from policy.decisions.bundle import load_bundle
 from policy.decisions.decider import Decider
 from policy.decisions.decision_log import DecisionLog
@@ -43,7 +43,7 @@ class Policy:
         events: EventStore,
         keys: KeyService,
         sessions: SessionSigner,
-        name: PublicName,
+        name: PublicOrigin,
         limits: LimitSettings,
         decider: Decider,
     ) -> None:
@@ -66,10 +66,10 @@ class Policy:
         keys = KeyService(events, settings.auth.api_key_hashes, overlap)
         sessions = SessionSigner(session_secret(settings.state_dir), settings.auth.session_hours)
         url = settings.http.public_url
-        name = PublicName(
+        name = PublicOrigin(
             host=None if url is None else urlsplit(str(url)).netloc.lower(),
             https=url is not None and url.scheme == "https",
-            plain_http=settings.auth.plain_http,
+            allow_plain_http=settings.auth.plain_http,
         )
         decider = Decider(choose_engine(settings.policy), DecisionLog(settings.policy.log))
         return cls(db, events, keys, sessions, name, settings.limits, decider)

@@ -69,8 +69,8 @@ def login_router(
     async def log_in(login: LoginRequest, request: Request, response: Response) -> Me:
         """Changes a key for a cookie that scripts cannot read and other sites cannot send."""
         # Or a foreign page could log the visitor in as somebody else and read along.
-        authenticator.refuse_foreign_page(request)
-        authenticator.refuse_plain_http(request)
+        authenticator.reject_cross_origin(request)
+        authenticator.require_tls(request)
         principal = await authenticator.with_key(login.key, request)
         set_cookie(request, response, principal.key_id)
         return _me(principal)
@@ -93,8 +93,8 @@ def login_router(
     @router.post("/login/start", dependencies=[Depends(public("nobody is known before they log in"))])
     async def start(start: StartRequest, request: Request, response: Response) -> Me:
         """Changes the token of a start link for the same cookie as a login."""
-        authenticator.refuse_foreign_page(request)
-        authenticator.refuse_plain_http(request)
+        authenticator.reject_cross_origin(request)
+        authenticator.require_tls(request)
         principal = await authenticator.with_link(links, start.token, request)
         set_cookie(request, response, principal.key_id)
         return _me(principal)

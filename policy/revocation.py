@@ -22,8 +22,8 @@ from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
 
-FRESH_S = 0.05
-"""For so long the number of the last change is cached. Changes of this process invalidate it at once."""
+CACHE_TTL_S = 0.05
+"""How long the `seq` of the last change is cached. Changes of this process invalidate it at once."""
 POLICY_VIOLATION = 1008
 """The code with which a socket is closed (RFC 6455 §7.4.1)."""
 
@@ -36,13 +36,13 @@ class KeyChanges:
         self._listeners: set[asyncio.Event] = set()
         self._stale = asyncio.Event()
         self._fetching = asyncio.Lock()
-        self._last = 0
+        self._last_seq = 0
         self._fetched_at = float("-inf")
         self._watcher: asyncio.Task[None] | None = None
         self._watchers: set[asyncio.Task[None]] = set()
 
-    async def last(self) -> int:
-        """Returns the number of the last change. Raises Unavailable."""
+    async def last_change_seq(self) -> int:
+        """Returns the `seq` of the last change of a key or login. Raises Unavailable."""
         if not self._is_fresh():
             async with self._fetching:
                 if not self._is_fresh():
@@ -50,13 +50,13 @@ class KeyChanges:
                     # Callers that come during the query wait for its result.
                     self._fetched_at = float("-inf")
                     began = time.monotonic()
-                    last = await self._events.last_seq(STREAM)
+                    seq = await self._events.last_seq(STREAM)
                     self._fetched_at = began
-                    if last != self._last:
-                        self._last = last
+                    if seq != self._last_seq:
+                        self._last_seq = seq
                         for changed in self._listeners:
                             changed.set()
-        return self._last
+        return self._last_seq
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Event]:
@@ -64,7 +64,7 @@ class KeyChanges:
         changed = asyncio.Event()
         self._listeners.add(changed)
         if self._watcher is None or self._watcher.done():
-            # A loop of its own: an application may be served by one loop after the other.
+            # asyncio primitives belong to one event loop; tests run several, one after the other.
             self._stale, self._fetching = asyncio.Event(), asyncio.Lock()
             self._fetched_at = float("-inf")
             self._watcher = asyncio.create_task(self._watch(), name="keys: watch")
@@ -88,7 +88,7 @@ class KeyChanges:
             await asyncio.wait(watching)
 
     def _is_fresh(self) -> bool:
-        return not self._stale.is_set() and time.monotonic() - self._fetched_at < FRESH_S
+        return not self._stale.is_set() and time.monotonic() - self._fetched_at < CACHE_TTL_S
 
     async def _watch(self) -> None:
         with self._events.watch(STREAM) as woken:
@@ -96,10 +96,10 @@ class KeyChanges:
                 await woken.wait()
                 woken.clear()
                 self._stale.set()
-                # A database that cannot be asked now is asked again with the next event, or before the
+                # A database that cannot be read now is read again with the next event, or before the
                 # next message.
                 with suppress(SoundstageError):
-                    await self.last()
+                    await self.last_change_seq()
 
 
 class RevocationCheck:
@@ -137,8 +137,8 @@ class _Connection:
         self._changes = changes
         self._is_socket = scope["type"] == "websocket"
         self._is_stream = False
-        self._has_body = self._is_socket
-        self._checked: int | None = None
+        self._is_body_read = self._is_socket
+        self._authorized_at_seq: int | None = None
         self._until: datetime | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watcher: asyncio.Task[None] | None = None
@@ -147,12 +147,13 @@ class _Connection:
     async def receive(self) -> Message:
         if self._ended.done():
             return self._disconnect()
-        if not self._has_body or (self._is_socket and not self._is_stream):
+        is_handshake = self._is_socket and not self._is_stream
+        if not self._is_body_read or is_handshake:
             message = await self._receive()
-            self._has_body = self._is_socket or not message.get("more_body", False)
-            if self._has_body and not self._is_socket:
-                # A route that looks whether its reader has gone waits for nothing (`is_disconnected`):
-                # what comes must have come by then.
+            self._is_body_read = self._is_socket or not message.get("more_body", False)
+            if self._is_body_read and not self._is_socket:
+                # `Request.is_disconnected()` polls without awaiting: prefetch the next message, so that a
+                # disconnect is already there.
                 self._next_message = asyncio.ensure_future(self._receive())
             return message
         if self._next_message is None:
@@ -198,15 +199,16 @@ class _Connection:
     async def _refusal(self) -> SoundstageError | None:
         """Returns why no more may be sent, None when it may. An error counts as a refusal."""
         try:
-            last = await self._changes.last()
-            if last == self._checked and (self._until is None or utcnow() < self._until):
+            seq = await self._changes.last_change_seq()
+            if seq == self._authorized_at_seq and (self._until is None or utcnow() < self._until):
                 return None
+            # All guards authenticate the same connection, so every principal ends at the same time.
             for passed in guards_passed(self._scope["state"]):
-                principal = await passed.guard.again(passed.connection)
+                principal = await passed.guard.reauthorize(passed.connection)
                 self._until = principal.until
         except SoundstageError as error:
             return error
-        self._checked = last
+        self._authorized_at_seq = seq
         return None
 
     def _seconds_left(self) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policy.audit.recorded_end import Origin
+from policy.audit.recorded_head import Origin
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.machines.journal import STREAM, MachineJournal
@@ -57,7 +57,7 @@ class Restored:
         Otherwise what is closed stands in events alone: a record now would be keyed by another key than the
         log. It is recorded when this is called again, with the key.
         """
-        log = await self._audit.go_on_restored("backup.restored", accept_unproven=accept_unproven)
+        log = await self._audit.resume_restored_chain("backup.restored", accept_unproven=accept_unproven)
         goes_on = accept_unproven or not log.unproven
         if goes_on:
             await self._record_late()

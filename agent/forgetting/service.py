@@ -16,7 +16,7 @@ from agent.sessions.repository import SessionRepository
 from agent.sessions.service import UTTERANCE, SessionService, stream_of, title_of
 from agent.snapshots.repository import Snapshots
 from policy.audit import AuditEntry, AuditLog
-from policy.audit.words import FORGOTTEN
+from policy.audit.redactable import FORGOTTEN
 from soundstage.events import Event, EventStore
 
 
@@ -49,7 +49,7 @@ class Redactor:
         await self._titles(session, redaction, titles)
         await self._snapshots(session, redaction, titles, start_times)
         line = AuditEntry(kind="", actor=redaction.subject, subject="memory", tenant=redaction.tenant)
-        await self._audit.forget_words(session, UTTERANCE, subjects, line)
+        await self._audit.redact(session, UTTERANCE, subjects, line)
 
     async def _turns(self, session: AsyncSession, redaction: Redaction) -> list[AgentTurn]:
         owner = redaction.tenant, redaction.subject

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agent.events import Failure, Notice, Text, TextPart
 from agent.forgetting.words import Redaction
 from agent.sessions.models import AgentTurn
-from policy.audit.words import FORGOTTEN
+from policy.audit.redactable import FORGOTTEN
 from soundstage.events import Event, EventStore
 
 _TEXT_KINDS = frozenset(kind.model_fields["type"].default for kind in (Text, TextPart, Notice, Failure))

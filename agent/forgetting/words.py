@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from policy.audit.words import FORGOTTEN
+from policy.audit.redactable import FORGOTTEN
 
 _COMPARED_CHARS = 200
 """The length that is compared: plans and events cut longer texts."""

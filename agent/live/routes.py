@@ -108,7 +108,7 @@ class _Listener:
             try:
                 request = _parse(message)
                 # A socket may live for days, longer than the key that opened it.
-                self._principal = await CHATTING.again(self._socket)
+                self._principal = await CHATTING.reauthorize(self._socket)
                 await self._live.set_listening(self._principal, self._session_id, request.type)
             except SoundstageError as error:
                 failure = ErrorEvent(code=error.code, message=error.message, hint=error.hint)

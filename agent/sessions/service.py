@@ -181,7 +181,7 @@ class SessionService:
                     session_id=begun.session_id,
                     tenant=conversation.principal.tenant,
                     data={"principal": conversation.principal.id},
-                    words={"text": utterance},
+                    redactable={"text": utterance},
                 )
                 await self._audit.record(session, entry)
         if lost:

@@ -64,7 +64,7 @@ def installation_router(
             secrets = await look_at_secrets(database, Sealer(settings.state_dir.absolute()).unseal)
             has_machines = await asyncio.to_thread((claim.folder / PROVISIONING).exists)
             of_machines = (await machine_secrets(settings)).sealed if has_machines else 0
-            await audit.note(AuditEntry("backup.made", principal.name))
+            await audit.record_now(AuditEntry("backup.made", principal.name))
         except BaseException:
             claim.release()
             raise

@@ -8,11 +8,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-BEGINNING = "0" * 64
+GENESIS = "0" * 64
 
 
-def link(content: Sequence[Any], key: bytes | None = None) -> str:
-    """Return 64 hex digits over the values of a record; the hash of the record before is one of them.
+def chain_hash(content: Sequence[Any], key: bytes | None = None) -> str:
+    """Returns 64 hex digits over the values of a record; the hash of the record before is one of them.
 
     HMAC-SHA-256 (RFC 2104) with a key, so that nobody without it can compute a line; else SHA-256.
     """

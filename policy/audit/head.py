@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from policy.audit.chain import link
+from policy.audit.chain import chain_hash
 from soundstage.errors import Invalid, Unavailable
 from soundstage.private_files import read_or_create
 from soundstage.telemetry import get_logger
@@ -113,7 +113,7 @@ class HeadFile:
             raise HeadError("audit.head_damaged", f"{self._path.name} cannot be read") from error
 
     def _proof(self, head: Head) -> str:
-        return link(["head", head.number, head.sha256], self.key)
+        return chain_hash(["head", head.number, head.sha256], self.key)
 
     def _read_or_make_key(self) -> bytes:
         new = not self._key_path.exists()

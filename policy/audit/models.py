@@ -12,9 +12,11 @@ from soundstage.database import Base, UtcDateTime
 
 
 class AuditLine(Base):
-    """One step of a story. `sha256` covers this line and, by `before`, all earlier ones.
+    """One step of a trace. `sha256` covers this line and, by `before` (the hash of the line before), all
+    earlier ones.
 
-    Not `words`: `data` holds salted hashes of them, so that they can be forgotten and the chain stays whole.
+    Not `words`, the redactable text: `data` holds salted hashes of it, so that it can be redacted and the
+    chain stays whole.
     """
 
     __tablename__ = "audit_lines"

@@ -1,4 +1,4 @@
-"""All SQL on audit lines. Nothing here changes or removes one; the words beside it can be forgotten."""
+"""All SQL on audit lines. Nothing here changes or removes one; their redactable text can be removed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _HASH = select(_LINES.c.sha256).where(_LINES.c.number == bindparam("number"))
 _ADD = insert(_LINES)
 
 
-class ChainEnd:
-    """Reads the end of the chain and appends lines to it."""
+class ChainHead:
+    """Reads the head of the chain and appends lines to it."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def last(self) -> Head | None:
-        """Number and hash of the newest line."""
+        """Returns number and hash of the newest line."""
         found = (await self._session.execute(_LAST)).first()
         return None if found is None else Head(*found)
 
@@ -77,8 +77,8 @@ class AuditLines:
         query = select(AuditLine).where(AuditLine.trace_id.in_(traces), *_of(tenant))
         return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
 
-    async def forget_words(self, kind: str, subjects: Collection[str]) -> list[int]:
-        """Takes the words away from beside lines of this kind; the numbers of those that had any."""
+    async def redact(self, kind: str, subjects: Collection[str]) -> list[int]:
+        """Removes the redactable text of lines of this kind; returns the numbers of those that had any."""
         gone = (
             update(AuditLine)
             .where(AuditLine.kind == kind, AuditLine.subject.in_(subjects), AuditLine.words.is_not(None))

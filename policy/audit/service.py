@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policy.audit.chain import BEGINNING, link
+from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.head import Head, HeadFile
 from policy.audit.models import AuditLine
-from policy.audit.recorded_end import Origin, RecordedEnd, Written
-from policy.audit.repository import TENANT, AuditLines, ChainEnd
+from policy.audit.recorded_head import ChainKey, Origin, RecordedHead
+from policy.audit.redactable import COMMITMENTS, commitments, detach, matches, render
+from policy.audit.repository import TENANT, AuditLines, ChainHead
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
 from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judge
-from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, on_commit, utcnow
 from soundstage.database.storable import storable
@@ -30,9 +30,9 @@ from soundstage.tracing import trace_id as current_trace_id
 PAGE = 1000
 TRAIL_LINES = 5000
 MAX_TEXT = 2000
-WORDS_FORGOTTEN = "words.forgotten"
+TEXT_REDACTED = "words.forgotten"
 LINES = "lines"
-_END = "policy_audit_end"
+_HEAD = "policy_audit_end"
 SOURCE = "source"
 """Where a line holds the address of the request that caused it."""
 _HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id", "data", "before")
@@ -49,47 +49,52 @@ class AuditEntry:
     trace_id: str | None = None
     tenant: str = DEFAULT_TENANT
     data: Mapping[str, Any] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
-    """What stands beside the line and can be forgotten; a reader finds it among `data`."""
+    redactable: Mapping[str, str] = field(default_factory=dict)
+    """Texts that are stored outside the hash, which covers a salted commitment to them: they can be redacted.
+    Readers find them in `data`.
+    """
 
 
 class AuditLog:
-    """The chain of one database, an HMAC of each line under a key that is not in the database. Its end is
-    recorded in a file beside it. Without a `head` (tests) lines carry plain hashes, and no end is recorded.
+    """The chain of one database, an HMAC of each line under a key that is not in the database. Its head
+    (number and hash of the last line) is recorded in a file. Without a `head` file (tests) lines carry plain
+    hashes, and no head is recorded.
     """
 
     def __init__(self, db: Database, head: HeadFile | None = None) -> None:
         self._db = db
-        self._end = None if head is None else RecordedEnd(db, ChainEnd, head)
+        self._recorded_head = None if head is None else RecordedHead(db, ChainHead, head)
 
     async def start(self) -> None:
-        """Move the recorded end on after a crash; called once the database is migrated."""
-        if self._end is None:
+        """Moves the recorded head on after a crash, and begins to use the key on a chain from before keys;
+        both append a line. Called once the database is migrated.
+        """
+        if self._recorded_head is None:
             return
 
-        async def note(kind: str, data: Mapping[str, Any]) -> None:
-            await self.note(AuditEntry(kind, "soundstage", data=data))
+        async def record(kind: str, data: Mapping[str, Any]) -> None:
+            await self.record_now(AuditEntry(kind, "soundstage", data=data))
 
-        async def accept(kind: str, data: Mapping[str, Any]) -> None:
-            await self.accept_end(AuditEntry(kind, "soundstage", data=data))
+        async def reset(kind: str, data: Mapping[str, Any]) -> None:
+            await self.reset_head(AuditEntry(kind, "soundstage", data=data))
 
-        await self._end.start(note, accept)
+        await self._recorded_head.start(record, reset)
 
     async def record(self, session: AsyncSession, *entries: AuditEntry) -> None:
-        """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
+        """Appends lines in the transaction of the change that they describe; secrets are masked."""
         if not in_transaction(session):
             raise RuntimeError("audit lines are written inside Database.transaction()")
-        lines = ChainEnd(session)
-        # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
-        if _END not in session.info:
-            session.info[_END] = await lines.last()
-            if self._end is not None and await self._end.fits(lines, session.info[_END]):
+        lines = ChainHead(session)
+        # Nobody else writes meanwhile, so the head of the chain is read once in a transaction.
+        if _HEAD not in session.info:
+            session.info[_HEAD] = await lines.last()
+            if self._recorded_head is not None and await self._recorded_head.fits(lines, session.info[_HEAD]):
                 on_commit(session, lambda: self._committed(session))
-        last: Head | None = session.info[_END]
+        last: Head | None = session.info[_HEAD]
         key = self._key()
         rows: list[dict[str, Any]] = []
         for entry in entries:
-            words = beside(_storable(entry.words)) if entry.words else None
+            stored = detach(_storable(entry.redactable)) if entry.redactable else None
             row = {
                 "number": last.number + 1 if last else 1,
                 "at": utcnow(),
@@ -98,72 +103,72 @@ class AuditLog:
                 "subject": _plain(entry.subject),
                 "trace_id": entry.trace_id or current_trace_id(),
                 "session_id": entry.session_id,
-                "data": _chained(entry, words),
-                "before": last.sha256 if last else BEGINNING,
+                "data": _chained(entry, stored),
+                "before": last.sha256 if last else GENESIS,
             }
-            last = Head(int(str(row["number"])), link(_content(row), key))
-            rows.append({**row, "words": words, "sha256": last.sha256})
+            last = Head(int(str(row["number"])), chain_hash(_content(row), key))
+            rows.append({**row, "words": stored, "sha256": last.sha256})
         await lines.add(rows)
-        session.info[_END] = last
+        session.info[_HEAD] = last
 
-    async def note(self, entry: AuditEntry) -> None:
-        """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
+    async def record_now(self, entry: AuditEntry) -> None:
+        """Appends a line in a transaction of its own: a refused change is rolled back, its line must stay."""
         async with self._db.transaction() as session:
             await self.record(session, entry)
 
-    async def forget_words(
+    async def redact(
         self, session: AsyncSession, kind: str, subjects: Collection[str], of: AuditEntry
     ) -> int:
-        """Takes away what stands beside lines of `kind` about these subjects, in the caller's transaction.
+        """Redacts the texts of lines of `kind` about these subjects, in the caller's transaction. Returns how
+        many lines it redacted.
 
-        Gives how many. `of` is the line that says so: without one, missing words are a change like any other.
+        `of` is the line that records it: without one, `verify` reports missing text as a change.
         """
         lines = AuditLines(session)
-        numbers = [
-            number for some in _pages(subjects) for number in await lines.forget_words(kind, list(some))
-        ]
+        numbers = [number for some in _pages(subjects) for number in await lines.redact(kind, list(some))]
         if numbers:
-            await self.record(session, replace(of, kind=WORDS_FORGOTTEN, data={**of.data, LINES: numbers}))
+            await self.record(session, replace(of, kind=TEXT_REDACTED, data={**of.data, LINES: numbers}))
         return len(numbers)
 
-    async def accept_end(self, entry: AuditEntry) -> None:
-        """Go on from the chain as it is now, with a line that says so: after a backup was put back, or when
-        an administrator has looked at what `verify` reported. Lines that were changed stay reported.
+    async def reset_head(self, entry: AuditEntry) -> None:
+        """Records the head anew from the chain as it is now, and appends a line that says so: after a
+        restore, or when an administrator accepts what `verify` reported. Changed lines stay reported.
         """
-        if self._end is not None:
-            await self._end.forget()
+        if self._recorded_head is not None:
+            await self._recorded_head.forget()
         async with self._db.transaction() as session:
-            if self._end is not None:
-                session.info[_END] = await ChainEnd(session).last()
+            if self._recorded_head is not None:
+                session.info[_HEAD] = await ChainHead(session).last()
                 on_commit(session, lambda: self._committed(session))
             await self.record(session, entry)
 
-    async def go_on_restored(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:
-        """Go on from a chain that was put back, if its lines are proven or from before keys and there is no
-        key yet; return where they come from.
+    async def resume_restored_chain(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:
+        """Resumes a restored chain when every line verifies, or when the chain predates keys and this
+        installation has none; returns the origin of its lines.
 
-        Otherwise nothing is written, and no key is made: the right one may still be brought. With
-        `accept_unproven` a person goes on all the same, and the line says over how many lines.
+        Otherwise nothing is written, and no key is created: the right one may still be restored. With
+        `accept_unproven` a person resumes all the same, and the appended line holds the number of unproven
+        lines.
         """
-        if self._end is None:
-            await self.accept_end(entry)
-            return Origin(Written.OURS, 0)
-        origin = await self._end.origin(lambda check: self._walk(check, set()))
+        if self._recorded_head is None:
+            await self.reset_head(entry)
+            return Origin(ChainKey.OURS, 0)
+        origin = await self._recorded_head.origin(lambda check: self._walk(check, set()))
         if origin.unproven and not accept_unproven:
             return origin
-        if origin.written is Written.UNKEYED:
-            await self.accept_end(AuditEntry(KEYED, entry.actor, data=origin.facts))
-        await self.accept_end(replace(entry, data={**entry.data, **origin.facts}))
+        if origin.key is ChainKey.UNKEYED:
+            await self.reset_head(AuditEntry(KEYED, entry.actor, data=origin.facts))
+        await self.reset_head(replace(entry, data={**entry.data, **origin.facts}))
         return origin
 
     async def head(self) -> AuditHead | None:
-        """Return the end of the chain, to be pinned elsewhere; None while the log is empty."""
+        """Returns the head of the chain, to be pinned elsewhere; None while the log is empty."""
         async with self._db.session() as session:
             lines = await AuditLines(session).newest(1, None)
         return AuditHead.model_validate(lines[0], from_attributes=True) if lines else None
 
     async def read(self, after: int, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
-        """Oldest first; of one tenant, or all for the user of this machine."""
+        """Returns lines after a number, oldest first. Tenant None: of all tenants (local administrator)."""
         async with self._db.session() as session:
             lines = await AuditLines(session).after(after, limit, tenant)
         return [_out(line) for line in lines]
@@ -171,19 +176,21 @@ class AuditLog:
     async def find_page(
         self, tenant: str | None, request: PageRequest, *, newest_first: bool = False
     ) -> Page[AuditLineOut]:
-        """Lines of one tenant, or all for the user of this machine, from the place of a cursor on."""
+        """Returns a page of lines from a cursor on. Tenant None: of all tenants (local administrator)."""
         async with self._db.session() as session:
             page = await AuditLines(session).page(tenant, newest_first, request)
             return page.of([_out(line) for line in page.items])
 
     async def newest(self, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
-        """The last lines, oldest first; of one tenant, or all for the user of this machine."""
+        """Returns the last lines, oldest first. Tenant None: of all tenants (local administrator)."""
         async with self._db.session() as session:
             lines = await AuditLines(session).newest(limit, tenant)
         return [_out(line) for line in lines]
 
     async def trail(self, record_id: str, tenant: str | None = None) -> AuditTrail:
-        """Returns all lines of the traces that a trace, session, render or approval id appears in."""
+        """Returns all lines of the traces that a trace, session, render or approval id appears in. Raises
+        NotFound `audit.record_not_found`.
+        """
         async with self._db.session() as session:
             lines = AuditLines(session)
             found = {line.number: line for line in await lines.about(record_id, TRAIL_LINES, tenant)}
@@ -192,61 +199,61 @@ class AuditLog:
                 found |= {line.number: line for line in await lines.of_traces(traces, TRAIL_LINES, tenant)}
         if not found:
             raise NotFound(
-                "audit.no_story",
-                f"The audit log knows nothing of {record_id!r}.",
+                "audit.record_not_found",
+                f"The audit log has no line about {record_id!r}.",
                 "Give the id of a trace, a session, a render or an approval.",
             )
         return AuditTrail(id=record_id, lines=[_out(found[number]) for number in sorted(found)])
 
     async def verify(self, pinned: Head | None = None) -> AuditVerdict:
-        """Check each line, and the end against the head: the recorded one, and one `pinned` elsewhere.
+        """Checks each line, and the end of the chain against the recorded head and one `pinned` elsewhere.
 
-        Words may be missing beside a line when a later line of the chain says that they were forgotten.
+        The text of a line may be missing when a later line of the chain records its redaction.
         """
         check = ChainCheck(self._key())
-        wordless: set[int] = set()
-        if self._end is None:
-            verdict = await judge(check, self._walk(check, wordless))
+        missing_text: set[int] = set()
+        if self._recorded_head is None:
+            verdict = await judge(check, self._walk(check, missing_text))
         else:
-            walk = partial(self._walk, check, wordless)
-            verdict = await judge(check, self._end.verify(check, walk, pinned))
-        if wordless and verdict.broken_at is None:
+            walk = partial(self._walk, check, missing_text)
+            verdict = await judge(check, self._recorded_head.verify(check, walk, pinned))
+        if missing_text and verdict.broken_at is None:
             return AuditVerdict(
                 lines=check.count,
-                broken_at=min(wordless),
+                broken_at=min(missing_text),
                 code="audit.words_missing",
-                reason="its words were taken away",
+                reason="its text was removed without a record of it",
             )
         return verdict
 
-    async def _walk(self, check: ChainCheck, wordless: set[int]) -> None:
-        """Check all lines after those that were checked already. Raises `ChainBrokenError`."""
+    async def _walk(self, check: ChainCheck, missing_text: set[int]) -> None:
+        """Checks all lines after those that were checked already. Raises `ChainBrokenError`."""
         async with self._db.session() as session:
             while page := await AuditLines(session).after(check.count, PAGE):
                 for line in page:
                     content = _content({name: getattr(line, name) for name in _HASHED})
                     check.add(line.number, line.kind, line.before, line.sha256, content)
-                    if not fit(line.data, line.words):
+                    if not matches(line.data, line.words):
                         raise ChainBrokenError(
-                            line.number, "audit.words_changed", "the words beside the line were changed"
+                            line.number, "audit.words_changed", "the redactable text of the line was changed"
                         )
-                    if line.words is None and line.data.get(WORDS):
-                        wordless.add(line.number)
-                    if line.kind == WORDS_FORGOTTEN:
-                        wordless.difference_update(line.data[LINES])
+                    if line.words is None and line.data.get(COMMITMENTS):
+                        missing_text.add(line.number)
+                    if line.kind == TEXT_REDACTED:
+                        missing_text.difference_update(line.data[LINES])
 
     def _key(self) -> bytes | None:
-        return None if self._end is None else self._end.key
+        return None if self._recorded_head is None else self._recorded_head.key
 
     def _committed(self, session: AsyncSession) -> None:
-        """The lines exist from now on, and not before: only then is the end of the chain recorded."""
-        if self._end is not None:
-            self._end.record_commit(session.info[_END])
+        """Records the head of the chain; only after the commit, because the lines do not exist before."""
+        if self._recorded_head is not None:
+            self._recorded_head.record_commit(session.info[_HEAD])
 
     def close(self) -> None:
-        """Record the end of the chain; before the process ends."""
-        if self._end is not None:
-            self._end.close()
+        """Writes the head of the chain to its file; call it before the process ends."""
+        if self._recorded_head is not None:
+            self._recorded_head.close()
 
 
 def _content(line: Mapping[str, Any]) -> list[Any]:
@@ -254,20 +261,22 @@ def _content(line: Mapping[str, Any]) -> list[Any]:
     return [line["at"].isoformat() if name == "at" else line[name] for name in _HASHED]
 
 
-def _chained(entry: AuditEntry, words: Mapping[str, Any] | None) -> dict[str, Any]:
+def _chained(entry: AuditEntry, stored: Mapping[str, Any] | None) -> dict[str, Any]:
     data = _storable(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry))
     if (source := request_source()) is not None:
         data.setdefault(SOURCE, source)
-    return {**data, WORDS: hashes(words)} if words else data
+    return {**data, COMMITMENTS: commitments(stored)} if stored else data
 
 
 def _out(line: AuditLine) -> AuditLineOut:
     out = AuditLineOut.model_validate(line)
-    return out.model_copy(update={"data": read(line.data, line.words)}) if line.data.get(WORDS) else out
+    if not line.data.get(COMMITMENTS):
+        return out
+    return out.model_copy(update={"data": render(line.data, line.words)})
 
 
 def _pages(subjects: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """So many at a time as a statement takes."""
+    """Yields the subjects in chunks that fit one statement."""
     waiting = iter(subjects)
     while some := tuple(islice(waiting, PAGE)):
         yield some
@@ -282,7 +291,7 @@ def _storable(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_tenant(entry: AuditEntry) -> dict[str, Any]:
-    """Part of what is hashed: nobody moves a line to another tenant unseen."""
+    """Returns the data with the tenant, which is hashed: moving a line to another tenant breaks the chain."""
     return {**entry.data, TENANT: entry.tenant}
 
 

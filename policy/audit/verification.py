@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from policy.audit.chain import BEGINNING, link
+from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.head import Head, HeadError
 from policy.audit.schemas import AuditVerdict
 
@@ -33,7 +33,7 @@ class ChainCheck:
         self.count = 0
         self.keyed = 0
         """How many lines fitted the key."""
-        self.last = BEGINNING
+        self.last = GENESIS
 
     @property
     def is_unkeyed(self) -> bool:
@@ -47,10 +47,10 @@ class ChainCheck:
             raise ChainBrokenError(at, "audit.line_missing", "a line is missing")
         if at == 1 and self._key is not None:
             # Lines from before keys carry plain hashes, which the first line with a key covers.
-            self._unkeyed = hmac.compare_digest(sha256, link(content))
+            self._unkeyed = hmac.compare_digest(sha256, chain_hash(content))
         if self._unkeyed and kind == KEYED and self._key is not None:
             self._unkeyed = False
-        if not hmac.compare_digest(sha256, link(content, None if self._unkeyed else self._key)):
+        if not hmac.compare_digest(sha256, chain_hash(content, None if self._unkeyed else self._key)):
             raise ChainBrokenError(at, "audit.line_changed", "the line was changed")
         if before != self.last:
             raise ChainBrokenError(

@@ -173,7 +173,7 @@ class KeyService:
         row = await KeyRepository(session).get(key_id)
         return None if row is None else _principal(row)
 
-    async def has_logged_out(self, session: AsyncSession, login_id: str) -> bool:
+    async def is_login_revoked(self, session: AsyncSession, login_id: str) -> bool:
         """Returns whether this login of a page has been ended."""
         return await KeyRepository(session).has_ended(login_id)
 

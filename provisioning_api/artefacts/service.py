@@ -37,7 +37,7 @@ class ArtefactService:
         """
         manifest = await asyncio.to_thread(self._publish)
         names = {artefact.name: artefact.sha256 for artefact in manifest.artefacts}
-        await self._audit.note(by, "artefacts.published", "artefacts", names)
+        await self._audit.record_now(by, "artefacts.published", "artefacts", names)
         return manifest
 
     def manifest(self) -> Manifest | None:

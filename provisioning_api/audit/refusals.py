@@ -73,7 +73,9 @@ class RefusalLog:
         # Entered before the record is written: a second refusal may come while it is.
         self._open[key] = _Repeated(source, action, code, subject, self._clock(), now, now)
         self._log.warning("refused", code=code, action=action)
-        await self._audit.note(source, action, subject, {"code": code, "source": source, **(facts or {})})
+        await self._audit.record_now(
+            source, action, subject, {"code": code, "source": source, **(facts or {})}
+        )
         return True
 
     async def settle(self) -> None:
@@ -92,6 +94,6 @@ class RefusalLog:
                 del self._open[key]
                 if repeated.count:
                     self._log.warning("refused again", **repeated.facts())
-                    await self._audit.note(
+                    await self._audit.record_now(
                         repeated.source, repeated.action, repeated.subject, repeated.facts()
                     )

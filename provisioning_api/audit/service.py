@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.acting_for import acting_for
-from policy.audit.chain import BEGINNING, link
+from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.head import Head, HeadFile
-from policy.audit.recorded_end import Origin, RecordedEnd, Written
+from policy.audit.recorded_head import ChainKey, Origin, RecordedHead
 from policy.audit.schemas import AuditVerdict
 from policy.audit.verification import KEYED, ChainCheck, judge
 from provisioning_api.audit.models import AuditRecord
@@ -23,7 +23,7 @@ from soundstage.paging import Page, PageRequest
 from soundstage.request_source import request_source
 
 PAGE = 1000
-_END = "provisioning_audit_end"
+_HEAD = "provisioning_audit_end"
 BEHIND = "on_behalf_of"
 """Where a record names the person for whom its actor, a program, has acted."""
 
@@ -43,39 +43,41 @@ class AuditView(BaseModel):
 
 
 class AuditLog:
-    """The chain of this process: keyed, and with a recorded end, like the studio's (`policy.audit`)."""
+    """The chain of this process: keyed, and with a recorded head, like the studio's (`policy.audit`)."""
 
     def __init__(self, db: Database, head: HeadFile) -> None:
         self._db = db
-        self._end = RecordedEnd(db, AuditRecords, head)
+        self._recorded_head = RecordedHead(db, AuditRecords, head)
 
     async def start(self) -> None:
-        """Move the recorded end on after a crash; called once the database is migrated."""
+        """Moves the recorded head on after a crash, and begins to use the key on a chain from before keys;
+        both append a record. Called once the database is migrated.
+        """
 
-        async def note(kind: str, data: Mapping[str, Any]) -> None:
-            await self.note("soundstage", kind, "", data)
+        async def record(kind: str, data: Mapping[str, Any]) -> None:
+            await self.record_now("soundstage", kind, "", data)
 
-        await self._end.start(note, self.accept_end)
+        await self._recorded_head.start(record, self.reset_head)
 
-    async def accept_end(self, action: str, data: Mapping[str, Any]) -> None:
-        """Go on from the chain as it is now, with a record that says so."""
-        await self._end.forget()
+    async def reset_head(self, action: str, data: Mapping[str, Any]) -> None:
+        """Records the head anew from the chain as it is now, and appends a record that says so."""
+        await self._recorded_head.forget()
         async with self._db.transaction() as session:
-            session.info[_END] = await AuditRecords(session).last()
-            on_commit(session, lambda: self._end.record_commit(session.info[_END]))
+            session.info[_HEAD] = await AuditRecords(session).last()
+            on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
             await self.record(session, "soundstage", action, "", data)
 
-    async def go_on_restored(self, action: str, *, accept_unproven: bool = False) -> Origin:
-        """Go on from a chain that was put back, as the studio's log does; return where its lines come from.
+    async def resume_restored_chain(self, action: str, *, accept_unproven: bool = False) -> Origin:
+        """Resumes a restored chain, as the studio's log does; returns the origin of its lines.
 
-        Lines that nothing proves are left alone unless `accept_unproven` says otherwise.
+        A chain that cannot be verified is left alone unless `accept_unproven`.
         """
-        origin = await self._end.origin(self._walk)
+        origin = await self._recorded_head.origin(self._walk)
         if origin.unproven and not accept_unproven:
             return origin
-        if origin.written is Written.UNKEYED:
-            await self.accept_end(KEYED, origin.facts)
-        await self.accept_end(action, origin.facts)
+        if origin.key is ChainKey.UNKEYED:
+            await self.reset_head(KEYED, origin.facts)
+        await self.reset_head(action, origin.facts)
         return origin
 
     async def record(
@@ -86,14 +88,14 @@ class AuditLog:
         subject: str,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Appends in the caller's transaction, with the change that it tells of."""
+        """Appends a record in the caller's transaction, with the change that it describes."""
         records = AuditRecords(session)
-        # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
-        if _END not in session.info:
-            session.info[_END] = await records.last()
-            if await self._end.fits(records, session.info[_END]):
-                on_commit(session, lambda: self._end.record_commit(session.info[_END]))
-        last: Head | None = session.info[_END]
+        # Nobody else writes meanwhile, so the head of the chain is read once in a transaction.
+        if _HEAD not in session.info:
+            session.info[_HEAD] = await records.last()
+            if await self._recorded_head.fits(records, session.info[_HEAD]):
+                on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
+        last: Head | None = session.info[_HEAD]
         person = acting_for()
         behind = {} if person is None else {BEHIND: person.facts()}
         source = request_source()
@@ -105,15 +107,15 @@ class AuditLog:
             action=action,
             subject=subject[:200],
             data={**origin, **(data or {}), **behind},
-            before=last.sha256 if last else BEGINNING,
+            before=last.sha256 if last else GENESIS,
             sha256="",
         )
-        record.sha256 = link(_content(record), self._end.key)
+        record.sha256 = chain_hash(_content(record), self._recorded_head.key)
         await records.add(record)
-        session.info[_END] = Head(record.number, record.sha256)
+        session.info[_HEAD] = Head(record.number, record.sha256)
 
-    async def note(self, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> None:
-        """In a transaction of its own: what was refused is rolled back, and the record of it must stay."""
+    async def record_now(self, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> None:
+        """Appends a record in a transaction of its own: a refused change is rolled back, its record stays."""
         async with self._db.transaction() as session:
             await self.record(session, actor, action, subject, data)
 
@@ -131,13 +133,13 @@ class AuditLog:
         return page.of([AuditView.model_validate(one, from_attributes=True) for one in page.items])
 
     async def verify(self) -> AuditVerdict:
-        """Check each record, and the end against the recorded one."""
-        check = ChainCheck(self._end.key)
-        return await judge(check, self._end.verify(check, partial(self._walk, check)))
+        """Checks each record, and the end of the chain against the recorded head."""
+        check = ChainCheck(self._recorded_head.key)
+        return await judge(check, self._recorded_head.verify(check, partial(self._walk, check)))
 
     def close(self) -> None:
-        """Record the end of the chain; before the process ends."""
-        self._end.close()
+        """Writes the head of the chain to its file; call it before the process ends."""
+        self._recorded_head.close()
 
     async def _walk(self, check: ChainCheck) -> None:
         async with self._db.session() as session:

@@ -40,9 +40,9 @@ async def caller(request: Request, services: ProvisioningDep) -> Caller:
         return Caller("its own call", machine_id)
     policy = request.app.state.policy
     # Machines in the field call by plain HTTP, with a key that is good for nothing else.
-    principal: Principal = await policy.authenticator.authenticate(request, plain_http=True)
+    principal: Principal = await policy.authenticator.authenticate(request, check_tls=False)
     if any(name != CALL_HOME and not name.startswith("self:") for name in principal.permissions):
-        policy.authenticator.refuse_plain_http(request)
+        policy.authenticator.require_tls(request)
     action = Action("route", "POST /api/ready-for-provisioning", CALL_HOME)
     await policy.decider.require(principal, action)
     return Caller(principal.name, None, may_place="machine:update" in principal.permissions)

@@ -108,12 +108,12 @@ class CommandService:
             target = self._target(machine)
             ran = await self._run(target, request, by)
         except SoundstageError as error:
-            await self._audit.note(
+            await self._audit.record_now(
                 by, "command.refused", machine.id, {"argv": request.argv, "code": error.code}
             )
             raise
         facts = {"argv": request.argv, "exit_code": ran.exit_code, "seconds": ran.seconds}
-        await self._audit.note(by, "command.ran", machine.id, facts)
+        await self._audit.record_now(by, "command.ran", machine.id, facts)
         return CommandResult(
             machine=machine.name,
             argv=request.argv,

@@ -88,13 +88,15 @@ async def test_whoever_may_not_read_it_is_refused(services: Services, who: Princ
 
 async def test_an_id_of_which_nothing_is_known_is_told(services: Services) -> None:
     missing = failure(await Conversing(services, ADA).say("What happened in the trace 4f1c02aa93be4d51?"))
-    assert missing.code == "audit.no_story"
+    assert missing.code == "audit.record_not_found"
 
 
 async def test_another_tenant_reads_nothing_of_it(services: Services) -> None:
     found, render_id = await made(services)
     other = Conversing(services, ELSEWHERE)
     for wanted in (found, render_id):
-        assert failure(await other.say(f"What happened in the trace {wanted}?")).code == "audit.no_story"
+        assert (
+            failure(await other.say(f"What happened in the trace {wanted}?")).code == "audit.record_not_found"
+        )
     told = result(await other.say("Show the audit log"))["lines"]
     assert "make_render" not in str(told) and {line["data"]["tenant"] for line in told} == {"acme"}

@@ -50,7 +50,7 @@ async def test_a_turn_is_written_with_what_was_said_and_answered(database: Datab
 async def test_the_audit_log_of_a_tenant_can_be_read_whatever_a_tool_was_given(database: Database) -> None:
     audit = AuditLog(database)
     data = {"arguments": {"code": "print('\x00')"}, "a\x00b": ["\x00"]}
-    await audit.note(AuditEntry("tool.called", "Ada", "code_runner", data=data))
-    await audit.note(AuditEntry("tool.called", "Bob", "help", tenant="other"))
+    await audit.record_now(AuditEntry("tool.called", "Ada", "code_runner", data=data))
+    await audit.record_now(AuditEntry("tool.called", "Bob", "help", tenant="other"))
     assert len(await audit.read(0, 10, "default")) == len(await audit.read(0, 10, "other")) == 1
     assert (await audit.verify()).broken_at is None

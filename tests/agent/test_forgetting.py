@@ -14,7 +14,7 @@ from agent.forgetting.words import Redaction
 from agent.memory.service import Owner
 from app.composition import Services, open_services
 from policy import Principal
-from policy.audit.words import FORGOTTEN
+from policy.audit.redactable import FORGOTTEN
 from soundstage.database import Base
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.settings import Settings

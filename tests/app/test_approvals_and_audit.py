@@ -214,7 +214,7 @@ async def test_the_audit_log_over_http(http: httpx.AsyncClient, services: Servic
     assert (await http.get("/api/audit?after=1", headers=admin)).json() == []
     assert (await http.get("/api/audit/verdict", headers=admin)).json()["broken_at"] is None
     assert (await http.get(f"/api/traces/{approval_id}", headers=admin)).json()["lines"] == [line]
-    assert (await http.get("/api/traces/none", headers=admin)).json()["code"] == "audit.no_story"
+    assert (await http.get("/api/traces/none", headers=admin)).json()["code"] == "audit.record_not_found"
 
 
 async def test_the_last_line_that_can_be_asked_for_is_one_a_database_counts_to(

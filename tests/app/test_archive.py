@@ -26,7 +26,7 @@ from app.migrating import LAST_WITH_ALL_MIGRATIONS
 from app.provisioning import build_process
 from app.server.web import create_app
 from policy.audit import AuditEntry, AuditLog
-from policy.audit.chain import BEGINNING, link
+from policy.audit.chain import GENESIS, chain_hash
 from policy.audit.models import AuditLine
 from policy.audit.service import _content
 from provisioning_api.announcements.schemas import AnnouncementRequest
@@ -314,7 +314,7 @@ async def _lines(settings: Settings, *, keyed: bool) -> None:
     async with open_services(settings) as services:
         log = services.audit if keyed else AuditLog(services.database)
         for number in range(3):
-            await log.note(AuditEntry("test.line", "test", str(number)))
+            await log.record_now(AuditEntry("test.line", "test", str(number)))
 
 
 def test_an_audit_log_from_before_keys_verifies_after_a_restore(
@@ -380,11 +380,11 @@ async def _rewrite_log(database: Path) -> int:
             {column.key: getattr(line, column.key) for column in inspect(AuditLine).columns} for line in lines
         ]
         await session.execute(delete(AuditLine))
-        before = BEGINNING
+        before = GENESIS
         del rows[1]
         for number, row in enumerate(rows, 1):
             row |= {"number": number, "before": before}
-            before = row["sha256"] = link(_content(row))
+            before = row["sha256"] = chain_hash(_content(row))
         await session.execute(insert(AuditLine), rows)
     await db.close()
     return len(rows)

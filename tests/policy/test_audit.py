@@ -28,7 +28,7 @@ def audit(db: Database, head: Path) -> AuditLog:
 
 async def tell(audit: AuditLog, count: int = 5) -> None:
     for number in range(count):
-        await audit.note(
+        await audit.record_now(
             AuditEntry("tool.called", "Ada", f"tool_{number}", session_id="ses_1", data={"n": number})
         )
 
@@ -117,7 +117,7 @@ async def test_a_missing_head_is_reported_until_somebody_accepts_the_end(
     later.close()
     verdict = await later.verify()
     assert (verdict.broken_at, verdict.code) == (6, "audit.head_missing")
-    await later.accept_end(AuditEntry("audit.end_accepted", "Ada"))
+    await later.reset_head(AuditEntry("audit.end_accepted", "Ada"))
     assert (await later.verify()).code == ""
 
 
@@ -262,7 +262,7 @@ async def test_secrets_and_novels_stay_out_of_it(audit: AuditLog) -> None:
         "script": "a" * 5000,
         "nested": [{"token": "hush"}],
     }
-    await audit.note(AuditEntry("tool.called", "Ada\n\x00", "x", data=data))
+    await audit.record_now(AuditEntry("tool.called", "Ada\n\x00", "x", data=data))
     (line,) = await audit.read(0, 10)
     assert secret not in str(line.data) and "hush" not in str(line.data)
     assert "5000 characters" in line.data["script"]
@@ -272,17 +272,17 @@ async def test_secrets_and_novels_stay_out_of_it(audit: AuditLog) -> None:
 
 async def test_a_story_is_told_from_any_of_its_ids(audit: AuditLog) -> None:
     with trace() as one:
-        await audit.note(AuditEntry("utterance.said", "Ada", "ses_1:1", session_id="ses_1"))
-        await audit.note(AuditEntry("tool.called", "Ada", "make_render", session_id="ses_1"))
-        await audit.note(AuditEntry("artefact.made", "farm", "rnd_1"))
+        await audit.record_now(AuditEntry("utterance.said", "Ada", "ses_1:1", session_id="ses_1"))
+        await audit.record_now(AuditEntry("tool.called", "Ada", "make_render", session_id="ses_1"))
+        await audit.record_now(AuditEntry("artefact.made", "farm", "rnd_1"))
     with trace(inherit=False):
-        await audit.note(AuditEntry("utterance.said", "Bob", "ses_2:1", session_id="ses_2"))
+        await audit.record_now(AuditEntry("utterance.said", "Bob", "ses_2:1", session_id="ses_2"))
     for expected in (one, "ses_1", "rnd_1", "make_render"):
         scenario = await audit.trail(expected)
         assert [line.kind for line in scenario.lines] == ["utterance.said", "tool.called", "artefact.made"]
     with pytest.raises(NotFound) as error:
         await audit.trail("rnd_9")
-    assert error.value.code == "audit.no_story"
+    assert error.value.code == "audit.record_not_found"
 
 
 async def test_a_database_that_was_put_back_on_purpose_goes_on_with_a_line_that_says_so(
@@ -291,6 +291,6 @@ async def test_a_database_that_was_put_back_on_purpose_goes_on_with_a_line_that_
     await tell(audit)
     await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
     assert (await audit.verify()).broken_at == 4
-    await audit.accept_end(AuditEntry("backup.restored", "cli", "backup.tar"))
+    await audit.reset_head(AuditEntry("backup.restored", "cli", "backup.tar"))
     verdict = await audit.verify()
     assert (verdict.lines, verdict.broken_at) == (4, None)

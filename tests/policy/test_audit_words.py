@@ -25,7 +25,9 @@ def audit(db: Database, tmp_path: Path) -> AuditLog:
 
 async def say(audit: AuditLog, *sentences: str) -> None:
     for number, sentence in enumerate(sentences, start=1):
-        await audit.note(AuditEntry("utterance.said", "Ada", f"ses_1:{number}", words={"text": sentence}))
+        await audit.record_now(
+            AuditEntry("utterance.said", "Ada", f"ses_1:{number}", redactable={"text": sentence})
+        )
 
 
 async def spoil(db: Database, statement: str) -> None:
@@ -43,7 +45,7 @@ async def line(db: Database, number: int) -> AuditLine:
 async def test_forgotten_words_are_gone_and_the_chain_is_whole(audit: AuditLog, db: Database) -> None:
     await say(audit, "remember that I like tea", "what is the time?")
     async with db.transaction() as session:
-        assert await audit.forget_words(session, "utterance.said", ["ses_1:1", "ses_1:9"], FORGETTER) == 1
+        assert await audit.redact(session, "utterance.said", ["ses_1:1", "ses_1:9"], FORGETTER) == 1
     assert (await audit.verify()).broken_at is None
     first, second, sentence = await audit.read(0, 10)
     assert first.data == {"text": "(forgotten)"} and second.data == {"text": "what is the time?"}
@@ -60,14 +62,22 @@ async def test_the_chain_holds_no_words_and_nothing_to_try_a_guess_by(audit: Aud
 @pytest.mark.parametrize(
     ("statement", "broken_at", "reason"),
     [
-        ("UPDATE audit_lines SET words = NULL WHERE number = 2", 2, "its words were taken away"),
+        (
+            "UPDATE audit_lines SET words = NULL WHERE number = 2",
+            2,
+            "its text was removed without a record of it",
+        ),
         (
             """UPDATE audit_lines SET words = '{"text": {"salt": "", "text": "no"}}' WHERE number = 2""",
             2,
-            "the words beside the line were changed",
+            "the redactable text of the line was changed",
         ),
-        ("""UPDATE audit_lines SET words = '{"text": 1}' WHERE number = 3""", 3, "the words beside the line"),
-        ("""UPDATE audit_lines SET words = '{}' WHERE number = 1""", 1, "the words beside the line"),
+        (
+            """UPDATE audit_lines SET words = '{"text": 1}' WHERE number = 3""",
+            3,
+            "the redactable text of the line",
+        ),
+        ("""UPDATE audit_lines SET words = '{}' WHERE number = 1""", 1, "the redactable text of the line"),
     ],
 )
 async def test_words_are_not_taken_or_changed_unseen(
@@ -92,7 +102,7 @@ async def test_words_that_are_secrets_or_novels_are_cut_as_all_others(audit: Aud
 
 
 async def test_lines_from_before_words_stood_beside_them_stay_as_they_are(audit: AuditLog) -> None:
-    await audit.note(AuditEntry("utterance.said", "Ada", "ses_1:1", data={"text": "remember the tea"}))
+    await audit.record_now(AuditEntry("utterance.said", "Ada", "ses_1:1", data={"text": "remember the tea"}))
     [old] = await audit.read(0, 10)
     assert old.data == {"text": "remember the tea"}
     assert (await audit.verify()).broken_at is None

@@ -19,7 +19,7 @@ from ramdisk import Ramdisk
 from app.archive import MachineState, close_pending, gather, restore, save
 from app.composition import build, open_services
 from app.provisioning import build_process
-from policy.audit.chain import BEGINNING, link
+from policy.audit.chain import GENESIS, chain_hash
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.service import _content
 from soundstage.database import utcnow
@@ -168,7 +168,7 @@ async def unkeyed_archive(settings: Settings, target: Path) -> Path:
     process = build_process(settings)
     await process.prepare()
     async with process.database.transaction() as session:
-        before = BEGINNING
+        before = GENESIS
         for number in (1, 2, 3):
             record = AuditRecord(
                 number=number,
@@ -180,7 +180,7 @@ async def unkeyed_archive(settings: Settings, target: Path) -> Path:
                 before=before,
                 sha256="",
             )
-            before = record.sha256 = link(_content(record))
+            before = record.sha256 = chain_hash(_content(record))
             session.add(record)
     await process.database.close()
     return await made(settings, target, with_keys=False)

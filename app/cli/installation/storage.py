@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.archive.secrets import Secrets
     from app.cli.printing import Printer
     from app.cli.studio_api import StudioApi
-    from policy.audit.recorded_end import Origin
+    from policy.audit.recorded_head import Origin
     from soundstage.settings import Settings
 
 
@@ -50,10 +50,10 @@ def _shut_machines(state_dir: Path, secrets: Secrets) -> str:
 
 def _unproven(key: Path, log: Origin, name: str) -> tuple[str, str]:
     """Returns what is wrong with an audit log that nothing proves, and what to do about it."""
-    from policy.audit.recorded_end import Written
+    from policy.audit.recorded_head import ChainKey
 
     accept = "`soundstage restore --finish --accept-unproven-log`"
-    if log.written is Written.UNKEYED:
+    if log.key is ChainKey.UNKEYED:
         return (
             f"Nothing proves the {name}: its {log.lines} lines carry no key, and {key} is there. They are "
             "from before keys, or somebody has rewritten them. Nothing was added to it.",
@@ -240,7 +240,7 @@ def register(cli: typer.Typer) -> None:
             replaced = [str(path) for path in done.replaced]
             facts = {"revision": done.revision} | ({"replaced": replaced} if replaced else {})
             put_back = AuditEntry("backup.restored", "cli", archive.name, data=facts)
-            log = await services.audit.go_on_restored(put_back, accept_unproven=accept_unproven_log)
+            log = await services.audit.resume_restored_chain(put_back, accept_unproven=accept_unproven_log)
             services.audit.close()
             key = _key_file(services.settings)
             secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
@@ -349,7 +349,7 @@ def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> N
             services = build(settings)
             await migrate_database(services.database, settings.state_dir)
             put_back = AuditEntry("backup.restored", "cli", "by other means")
-            log = await services.audit.go_on_restored(put_back, accept_unproven=accept_unproven)
+            log = await services.audit.resume_restored_chain(put_back, accept_unproven=accept_unproven)
             services.audit.close()
             await services.database.close()
         machines = closed.machines if closed else 0

@@ -87,7 +87,7 @@ def register(cli: typer.Typer) -> None:
             from policy.audit import AuditEntry
 
             async with open_services(called.settings()) as services:
-                await services.audit.accept_end(
+                await services.audit.reset_head(
                     AuditEntry("audit.end_accepted", "cli", data={"reason": reason})
                 )
                 return await services.audit.head()

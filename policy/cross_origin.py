@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from fastapi.requests import HTTPConnection
 
 
-def starts_at_our_own_page(connection: HTTPConnection, public_host: str | None = None) -> bool:
+def is_same_origin(connection: HTTPConnection, public_host: str | None = None) -> bool:
     """Returns whether no page of another origin can have sent the request.
 
     `public_host` (`studio.example:8443`) is our name in browsers when a proxy changes the Host header.

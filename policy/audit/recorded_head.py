@@ -71,34 +71,34 @@ class HeadWriter:
 READS = 8
 BEHIND = "audit.head_behind"
 UNPROVEN = "unproven"
-"""Where a line holds how many lines before it a person has accepted without a proof."""
+"""The field with the number of lines that a person has accepted without a proof."""
 
 
 NO_KEY = b"\0"
-"""No line was written with it: only lines from before keys fit."""
+"""No line was written with it: only lines from before keys verify."""
 
 
-class Written(StrEnum):
-    """With which key the lines of a chain were written: `UNKEYED` are all from before keys."""
+class ChainKey(StrEnum):
+    """The key of the lines of a chain: that of this installation, none (from before keys), or another one."""
 
     OURS = "ours"
     UNKEYED = "unkeyed"
-    ELSEWHERE = "elsewhere"
+    FOREIGN = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of the lines of a restored chain. `unproven` counts its lines when the key that
-    is here, or its absence, proves none of them; 0 where the log goes on by itself.
+    """The origin of the lines of a restored chain. `unproven` counts its lines when the key of this
+    installation, or its absence, proves none of them; 0 when the chain can be resumed without a person.
     """
 
-    written: Written
+    key: ChainKey
     lines: int
     unproven: int = 0
 
     @property
     def facts(self) -> dict[str, int]:
-        """The fields of the line with which the log goes on."""
+        """The fields of the line with which the chain is resumed."""
         return {UNPROVEN: self.unproven} if self.unproven else {}
 
 
@@ -110,7 +110,7 @@ class ChainTable(Protocol):
     async def hash_of(self, number: int) -> str | None: ...
 
 
-class RecordedEnd:
+class RecordedHead:
     """The head of one chain: where `open_table` reads its lines, and `file` holds key and head."""
 
     def __init__(self, db: Database, open_table: Callable[[Any], ChainTable], file: HeadFile) -> None:
@@ -131,9 +131,9 @@ class RecordedEnd:
         return self._file.has_key
 
     async def origin(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Origin:
-        """Return whose key the lines of a chain that was put back fit. A missing key is not made by it.
+        """Returns with which key the lines of a restored chain verify. Creates no missing key.
 
-        Anybody can write lines without a key: where there is a key already, they prove nothing.
+        Anybody can write lines without a key: where there is a key already, such lines prove nothing.
         """
         has_key = self.has_key
         check, is_whole = ChainCheck(self.key if has_key else NO_KEY), True
@@ -145,20 +145,21 @@ class RecordedEnd:
             last = await self._open_table(session).last()
         lines = 0 if last is None else last.number
         if check.count and is_whole and check.is_unkeyed:
-            return Origin(Written.UNKEYED, lines, lines if has_key else 0)
+            return Origin(ChainKey.UNKEYED, lines, lines if has_key else 0)
         if is_whole or check.keyed:
-            return Origin(Written.OURS, lines)
-        return Origin(Written.ELSEWHERE, lines, lines)
+            return Origin(ChainKey.OURS, lines)
+        return Origin(ChainKey.FOREIGN, lines, lines)
 
     async def start(
         self,
-        note: Callable[[str, Mapping[str, Any]], Awaitable[None]],
-        accept: Callable[[str, Mapping[str, Any]], Awaitable[None]],
+        record: Callable[[str, Mapping[str, Any]], Awaitable[None]],
+        reset: Callable[[str, Mapping[str, Any]], Awaitable[None]],
     ) -> None:
-        """Move the end on after a crash (`note` writes the line), or begin to use a key (`accept` does).
+        """Moves the head on after a crash (`record` appends the line), or begins to use a key on a chain from
+        before keys (`reset` appends the line and records the head anew).
 
-        Called once the database is migrated. An end that is missing or does not fit is left as it is:
-        verification reports it until an administrator has looked.
+        Called once the database is migrated. A head that is missing or does not match is left as it is:
+        verification reports it until an administrator accepts it.
         """
         async with self._db.session() as session:
             last = await self._open_table(session).last()
@@ -166,7 +167,7 @@ class RecordedEnd:
             return
         try:
             if await asyncio.to_thread(self._writer.read_unkeyed, last):
-                await accept(KEYED, {"noted": last.number})
+                await reset(KEYED, {"noted": last.number})
                 return
             head = await self._latest(last.number)
         except HeadError as error:
@@ -175,12 +176,12 @@ class RecordedEnd:
         if head is None:
             self._log.error("audit head missing", lines=last.number)
         elif head.number < last.number:
-            await note(BEHIND, {"noted": head.number, "found": last.number})
+            await record(BEHIND, {"noted": head.number, "found": last.number})
 
     async def fits(self, table: ChainTable, last: Head | None) -> bool:
         """Returns whether the chain still holds the line that the head names, or both are empty.
 
-        Only then may the end move on: the next line must not hide that others are missing.
+        Only then may the head move on: the next line must not hide that others are missing.
         """
         try:
             head = self._writer.read()
@@ -195,7 +196,7 @@ class RecordedEnd:
     async def verify(
         self, check: ChainCheck, walk: Callable[[], Awaitable[None]], pinned: Head | None = None
     ) -> None:
-        """Walk all lines, then check the end, and a head `pinned` elsewhere.
+        """Walks all lines, then checks the chain against the recorded head and one `pinned` elsewhere.
 
         Raises `ChainBrokenError` and `HeadError`.
         """
@@ -209,15 +210,15 @@ class RecordedEnd:
             check.expect(pinned, await self._hash_at(pinned))
 
     def record_commit(self, head: Head) -> None:
-        """Record the new end; called in the event loop, after the commit of its line."""
+        """Records the new head; called in the event loop, after the commit of its line."""
         self._writer.note(head)
 
     async def forget(self) -> None:
-        """Remove the head of a chain that was replaced on purpose. Raises `OSError`."""
+        """Removes the head of a chain that was replaced on purpose. Raises `OSError`."""
         await asyncio.to_thread(self._writer.forget)
 
     def close(self) -> None:
-        """Write what is not in the file yet."""
+        """Writes what is not in the file yet."""
         self._writer.settle()
 
     async def _hash_at(self, head: Head | None) -> str | None:
