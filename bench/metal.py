@@ -17,9 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.results import add_figure, add_json_option, write_figures
+from lab.boot_services import BootServices
 from lab.farm_in_a_box import Lab
 from lab.network import connect
-from lab.power_on import PowerOn
 from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from lab.requirements import what_is_missing
 from pxe.image.build import build_image
@@ -55,7 +55,7 @@ def main() -> int:
         (project / "playbook.yaml").write_text(PLAYBOOK)
         try:
             lab.up(())
-            power = PowerOn(
+            power = BootServices(
                 lab.places,
                 {
                     "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": folder,
@@ -88,7 +88,7 @@ def main() -> int:
     return 0 if "ready" in seconds else 1
 
 
-def follow(power: PowerOn, machine: QemuMachine, patience_s: float) -> dict[str, float]:
+def follow(power: BootServices, machine: QemuMachine, patience_s: float) -> dict[str, float]:
     """Returns the time of each stage. Accepts the machine as soon as it is registered."""
 
     def state() -> str:
@@ -127,7 +127,7 @@ def follow(power: PowerOn, machine: QemuMachine, patience_s: float) -> dict[str,
     return seen
 
 
-def _greets(power: PowerOn) -> bool:
+def _greets(power: BootServices) -> bool:
     """The agent's address is the system's too; the agent itself has no SSH."""
     found = power.machine(MAC)
     if found is None or found["address"] is None:

@@ -1,4 +1,4 @@
-"""The door of this room: a lab as one object. The CLI, pytest fixtures and Molecule go through it.
+"""Facade of the lab: one lab as one object. The CLI, pytest fixtures and Molecule use it.
 
 lab = Lab("mine")
 lab.up(machines_named(["control", "gpu-1"], read_gpus("0,2")))
@@ -20,14 +20,14 @@ from pathlib import Path
 from lab.cluster.api import ClusterApi
 from lab.cluster.software import build_engines, make_cluster_layer, pack_plugin
 from lab.control_groups import make_lab_groups
-from lab.faults import Fault, active_faults, heal, strike
+from lab.faults import Fault, active_faults, clear_fault, inject_fault
 from lab.inventory import write_inventories
 from lab.layers import require_layers
 from lab.machines import (
     boots,
     is_running,
+    is_ssh_up,
     make_machine,
-    ssh_greets,
     start_machine,
     stop_machine,
     wait_for_ssh,
@@ -44,12 +44,12 @@ from soundstage.errors import Conflict, Unavailable
 
 
 def silent(_: str) -> None:
-    """For those who need no news of long steps."""
+    """Ignores the progress of long steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    """A machine as it is now. `boots`: since it was made; `ssh`: it greets."""
+    """A machine as it is now. `boots`: the count since it was created; `ssh`: its SSH server answers."""
 
     name: str
     address: str
@@ -61,7 +61,7 @@ class MachineStatus:
 
 
 class Lab:
-    """One lab, by its name. Several may be up at once; each has its own network, so addresses never meet."""
+    """One lab, by its name. Several may be up at once, with the same addresses in separate namespaces."""
 
     def __init__(self, name: str = "lab") -> None:
         self.name = name
@@ -69,11 +69,11 @@ class Lab:
 
     @property
     def plan(self) -> LabPlan:
-        """NotFound when the lab is not up."""
+        """The plan of the lab. Raises NotFound when the lab is not up."""
         return read_plan(self.places.plan, self.name)
 
     def exists(self) -> bool:
-        """Also half made, or half taken down."""
+        """Returns whether the lab exists, also when it was only partly created or removed."""
         return self.places.folder.exists()
 
     def up(
@@ -86,10 +86,12 @@ class Lab:
         own_engines: bool = False,
         say: Callable[[str], None] = silent,
     ) -> float:
-        """Makes and boots all machines; returns the seconds from the first step after the root tree until the
-        last machine's SSH greets. What was half made is cleared away when it fails. `groups` are those of
-        the inventory; unless given, the ones by which the playbooks make a farm (`farm_groups`).
-        `own_engines`: playbooks install the builds of `tools/build`."""
+        """Creates and boots all machines. Returns the seconds until SSH of the last machine is up, without
+        building the root tree, Nomad and Consul. Removes a partly created lab when it fails.
+
+        `groups`: the groups of the inventory; by default those of the playbooks (`farm_groups`).
+        `own_engines`: playbooks install the Nomad and Consul that `tools/build` makes.
+        """
         require_lab()
         if self.exists():
             raise Conflict(
@@ -116,7 +118,7 @@ class Lab:
         start = time.monotonic()
         try:
             self._make(plan)
-            # None at all is a network alone, for machines that are switched on later.
+            # Without machines there is only the network; QEMU machines join it later.
             with ThreadPoolExecutor(max(1, len(plan.machines))) as pool:
                 list(pool.map(lambda one: wait_for_ssh(self.places, one), plan.machines))
         except BaseException:
@@ -171,7 +173,7 @@ class Lab:
                 address=one.address,
                 cards=len(one.cards),
                 running=is_running(self.places, one),
-                ssh=ssh_greets(self.places, one),
+                ssh=is_ssh_up(self.places, one),
                 boots=boots(self.places, one),
                 faults=tuple(active_faults(self.places.machine(one.name))),
             )
@@ -205,12 +207,12 @@ class Lab:
         return subprocess.run(self.entering(command), env=environment, timeout=timeout_s).returncode
 
     def entering(self, command: list[str]) -> list[str]:
-        """The command that runs `command` in the lab's network."""
-        _ = self.plan
+        """Returns the command that runs `command` in the lab's network. Raises NotFound without a lab."""
+        _ = self.plan  # raises NotFound
         return [*enter_command(self.places), *command]
 
     def environment(self) -> dict[str, str]:
-        """For programs that run in the lab's network: Ansible finds its inventory, downloads their proxy."""
+        """Returns the environment of programs in the lab's network: Ansible's inventory, the proxy."""
         proxy = f"http://{GATEWAY}:{PROXY_PORT}"
         return {
             **self.ansible_environment(self.places.inventory),
@@ -231,7 +233,7 @@ class Lab:
         }
 
     def reboot(self, machine: str, *, timeout_s: float = 300) -> float:
-        """In good order; returns the seconds until SSH greets again."""
+        """Reboots a machine cleanly; returns the seconds until SSH is up again."""
         plan = self.plan.machine(machine)
         before = boots(self.places, plan)
         start = time.monotonic()
@@ -247,26 +249,26 @@ class Lab:
         return is_running(self.places, self.plan.machine(machine))
 
     def power_off(self, machine: str) -> None:
-        """As when its cable is pulled."""
+        """Switches a machine off hard, without a shutdown."""
         stop_machine(self.places, self.plan.machine(machine))
 
     def power_on(self, machine: str) -> float:
-        """Seconds until SSH greets."""
+        """Switches a machine on; returns the seconds until SSH is up."""
         plan = self.plan.machine(machine)
         start_machine(self.places, plan)
         return wait_for_ssh(self.places, plan)
 
-    def strike(self, machine: str, fault: str) -> Fault:
-        """Breaks a machine in one of the ways of `lab.faults.FAULTS`."""
-        return strike(self.places, self.plan.machine(machine), fault)
+    def inject_fault(self, machine: str, fault: str) -> Fault:
+        """Injects one of the faults `lab.faults.FAULTS` into a machine."""
+        return inject_fault(self.places, self.plan.machine(machine), fault)
 
-    def heal(self, machine: str, fault: str | None = None) -> list[str]:
-        """Heals one fault, or all of them; returns the names of those that were there."""
-        return heal(self.places, self.plan.machine(machine), fault)
+    def clear_fault(self, machine: str, fault: str | None = None) -> list[str]:
+        """Clears one fault, or all of them; returns the names of those that were active."""
+        return clear_fault(self.places, self.plan.machine(machine), fault)
 
     def _make(self, plan: LabPlan) -> None:
         self.places.folder.mkdir(mode=0o700, parents=True)
-        # First of all: from here on, whatever happens, it is known what was meant.
+        # First of all: from here on `down` can remove a partly created lab.
         self.places.plan.write_text(plan.model_dump_json(indent=1))
         make_lab_groups(self.places)
         make_network(self.places)

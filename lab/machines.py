@@ -60,14 +60,14 @@ def make_disk(machine: MachinePlaces, size_gib: int) -> None:
 
 
 _KEEPER = Path(__file__).parent / "keeper.py"
-_TRY_S = 0.7
-_END_S = 60.0
+_CONNECT_TIMEOUT_S = 0.7
+_STOP_TIMEOUT_S = 60.0
 # A second or two, but other work may keep this computer busy.
-_UP_S = 300.0
+_BOOT_TIMEOUT_S = 300.0
 
 
 def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
-    """Its disk, its files and its `/`. Returns its line for known_hosts."""
+    """Creates its disk, its files and its root file system. Returns its line for known_hosts."""
     places = lab.machine(machine.name)
     places.folder.mkdir(parents=True)
     make_disk(places, machine.disk_gib)
@@ -94,7 +94,7 @@ def mount_root(places: MachinePlaces, plan: LabPlan) -> None:
 
 
 def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
-    """Starts its keeper, and through it the machine; returns at once. Nothing when it is running."""
+    """Starts the keeper process, which starts the machine; returns at once. Does nothing when it runs."""
     places = lab.machine(machine.name)
     if processes_of(machine_group(places)) or processes_of(keeper_group(places)):
         return
@@ -123,20 +123,21 @@ def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
             start_new_session=True,
             cwd="/",
         )
-    # It enters by itself too; here, so that whoever looks from now on finds the machine started.
+    # The keeper joins its group itself, too; done here so that `is_running` is true on return.
     with suppress(ProcessLookupError):
         (keeper_group(places) / "cgroup.procs").write_text(str(keeper.pid))
 
 
 def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
-    """As when its cable is pulled: nothing is written back, nothing is said. Its disk stays."""
+    """Kills all processes of a machine: a hard power-off without shutdown or flush. Its disk stays."""
     places = lab.machine(machine.name)
     end_all(machine_group(places))
-    # A group that was killed counts that, new ones below it do not, and Linux 6.18 kills at birth what is
-    # born from the one into the other: what systemd starts after the next boot.
+    # `cgroup.kill` leaves a counter in the killed group that groups created below it later do not have. Linux
+    # 6.18 compares them and kills a process that is cloned from the one group into the other, as systemd does
+    # after the next boot. So remove the group.
     remove_tree(machine_group(places))
-    # Its files are free when its keeper has seen the end, which is a moment after the processes are gone.
-    until = time.monotonic() + _END_S
+    # Its files are free when its keeper has exited, a moment after the processes are gone.
+    until = time.monotonic() + _STOP_TIMEOUT_S
     while processes_of(keeper_group(places)):
         if time.monotonic() > until:
             end_all(keeper_group(places))
@@ -153,23 +154,23 @@ def _remove_stale_link(places: MachinePlaces) -> None:
     )
 
 
-def wait_until_booting(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _END_S) -> None:
-    """Returns when the machine's first process runs. Unavailable `lab.machine_not_up` when it does not."""
+def wait_until_booting(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _STOP_TIMEOUT_S) -> None:
+    """Waits until the machine's first process runs. Raises Unavailable `lab.machine_not_up` otherwise."""
     places = lab.machine(machine.name)
     until = time.monotonic() + timeout_s
     # systemd-nspawn makes this group when all else is ready.
-    while not processes_of(machine_group(places) / "payload") and not ssh_greets(lab, machine):
+    while not processes_of(machine_group(places) / "payload") and not is_ssh_up(lab, machine):
         if time.monotonic() > until or _state(places) == "off" or not processes_of(keeper_group(places)):
             raise _not_up(places, "does not start")
         time.sleep(0.02)
 
 
-def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _UP_S) -> float:
-    """Seconds until SSH greets. Unavailable when it does not."""
+def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _BOOT_TIMEOUT_S) -> float:
+    """Returns the seconds until SSH is up. Raises Unavailable when it does not come up in time."""
     places = lab.machine(machine.name)
     start = time.monotonic()
     while time.monotonic() < start + timeout_s:
-        if ssh_greets(lab, machine):
+        if is_ssh_up(lab, machine):
             return time.monotonic() - start
         if _state(places) == "off":
             break
@@ -185,11 +186,11 @@ def _not_up(places: MachinePlaces, problem: str) -> Unavailable:
     )
 
 
-def ssh_greets(lab: LabPlaces, machine: MachinePlan) -> bool:
+def is_ssh_up(lab: LabPlaces, machine: MachinePlan) -> bool:
     try:
         # A hard limit per try: one lost packet would otherwise cost the back-off of TCP.
-        with connect(lab, machine.address, 22, _TRY_S) as link:
-            link.settimeout(_TRY_S)
+        with connect(lab, machine.address, 22, _CONNECT_TIMEOUT_S) as link:
+            link.settimeout(_CONNECT_TIMEOUT_S)
             return link.recv(4) == b"SSH-"
     except (TimeoutError, OSError):
         return False

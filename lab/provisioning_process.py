@@ -1,5 +1,5 @@
 """Starts the provisioning process with sockets of a lab's network, created before it (called by
-`power_on` and by tests).
+`boot_services` and by tests).
 
 The sockets outlive the process: whoever asks while it starts, or is started anew, waits.
 """

@@ -80,11 +80,11 @@ def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outco
 
     scene.cluster.wait_for(has_work, "the farm to be at work before the exercise")
     try:
-        scene.lab.strike(scene.machine, exercise.fault)
+        scene.lab.inject_fault(scene.machine, exercise.fault)
         noticed_s = scene.cluster.wait_for(lambda: exercise.noticed(scene), exercise.expected, patience_s)[1]
     except Unavailable as missed:
         why = missed.message
-    scene.lab.heal(scene.machine)
+    scene.lab.clear_fault(scene.machine)
     try:
         whole_s = scene.cluster.wait_for(
             lambda: exercise.whole(scene), "the farm to be whole again", patience_s

@@ -1,7 +1,6 @@
-"""Breaks and heals parts of a lab's machines (`soundstage lab break|heal`, drills,
-tests)."""
+"""Injects faults into a lab's machines and clears them (`soundstage lab break|heal`, drills, tests)."""
 
-from lab.faults.catalogue import FAULTS, active_faults, heal, strike
+from lab.faults.catalogue import FAULTS, active_faults, clear_fault, inject_fault
 from lab.faults.fault import Fault
 
-__all__ = ["FAULTS", "Fault", "active_faults", "heal", "strike"]
+__all__ = ["FAULTS", "Fault", "active_faults", "clear_fault", "inject_fault"]

@@ -12,14 +12,14 @@ from lab.cards.machine_view import (
     write_health,
     write_kernel_log,
 )
-from lab.faults.fault import Fault, Struck
+from lab.faults.fault import Fault, FaultTarget
 from soundstage.errors import Conflict
 
 _LOST = "GPU is lost (Xid 79: it has fallen off the bus)"
 _MISMATCH = 18
 
 
-def _lose_card(machine: Struck) -> None:
+def _lose_card(machine: FaultTarget) -> None:
     """The driver and the plugin lose it at the same moment; the kernel's log says why."""
     card = _first_card(machine)
     _change_card(machine, fault=_LOST)
@@ -30,33 +30,33 @@ def _lose_card(machine: Struck) -> None:
     )
 
 
-def _find_card(machine: Struck) -> None:
+def _find_card(machine: FaultTarget) -> None:
     _change_card(machine, fault="")
     _change_health(machine, lost=False)
     write_kernel_log(machine.places, "")
 
 
-def _spoil_memory(machine: Struck) -> None:
+def _spoil_memory(machine: FaultTarget) -> None:
     """It works on and counts uncorrectable errors: only a health check that looks for them sees it."""
     _first_card(machine)
     _change_health(machine, ecc_uncorrectable=3, rows_used_up=True)
 
 
-def _mend_memory(machine: Struck) -> None:
+def _mend_memory(machine: FaultTarget) -> None:
     _change_health(machine, ecc_uncorrectable=0, rows_used_up=False)
 
 
-def _mismatch(machine: Struck) -> None:
+def _mismatch(machine: FaultTarget) -> None:
     """As after an upgrade of the driver without a reboot."""
     _first_card(machine)
     write_driver(machine.places, {"answer": _MISMATCH})
 
 
-def _match(machine: Struck) -> None:
+def _match(machine: FaultTarget) -> None:
     write_driver(machine.places, {})
 
 
-def _first_card(machine: Struck) -> dict[str, Any]:
+def _first_card(machine: FaultTarget) -> dict[str, Any]:
     cards = read_card_file(machine.places)
     if not cards:
         raise Conflict(
@@ -67,12 +67,12 @@ def _first_card(machine: Struck) -> dict[str, Any]:
     return cards[0]
 
 
-def _change_card(machine: Struck, **fields: Any) -> None:
+def _change_card(machine: FaultTarget, **fields: Any) -> None:
     cards = read_card_file(machine.places)
     write_card_file(machine.places, [{**cards[0], **fields}, *cards[1:]] if cards else [])
 
 
-def _change_health(machine: Struck, **fields: Any) -> None:
+def _change_health(machine: FaultTarget, **fields: Any) -> None:
     cards = read_card_file(machine.places)
     if cards:
         health = read_health(machine.places)

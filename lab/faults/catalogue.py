@@ -7,7 +7,7 @@ import json
 from lab.faults.card import CARD_DEAD, CARD_MEMORY, DRIVER
 from lab.faults.clock import CLOCK
 from lab.faults.disk import DISK_FULL, DISK_SLOW
-from lab.faults.fault import Fault, Struck
+from lab.faults.fault import Fault, FaultTarget
 from lab.faults.network import NETWORK
 from lab.faults.power import POWER, RESET
 from lab.places import LabPlaces, MachinePlaces
@@ -23,33 +23,33 @@ FAULTS: dict[str, Fault] = {
 _FIRST = (POWER.name, NETWORK.name)
 
 
-def strike(lab: LabPlaces, machine: MachinePlan, fault: str) -> Fault:
-    """Breaks the machine. A fault that is there already stays; one that is refused is not recorded."""
-    struck = Struck(lab.machine(machine.name), machine)
+def inject_fault(lab: LabPlaces, machine: MachinePlan, fault: str) -> Fault:
+    """Injects a fault into a machine. An active fault stays; a fault that is refused is not recorded."""
+    target = FaultTarget(lab.machine(machine.name), machine)
     found = _fault(fault)
-    active = active_faults(struck.places)
-    # Before the deed: what fails half-way can still be healed.
+    active = active_faults(target.places)
+    # Recorded before it is injected: a fault that fails half-way can still be cleared.
     if found.lasts:
-        _remember(struck.places, [*active, fault])
+        _remember(target.places, [*active, fault])
     try:
-        found.strike(struck)
+        found.inject(target)
     except (Conflict, Unavailable):
         # Refused: nothing was changed.
-        _remember(struck.places, active)
+        _remember(target.places, active)
         raise
     return found
 
 
-def heal(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list[str]:
-    """Takes one fault away, or all; returns the names of those that were there."""
-    struck = Struck(lab.machine(machine.name), machine)
-    active = active_faults(struck.places)
+def clear_fault(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list[str]:
+    """Clears one fault, or all; returns the names of those that were active."""
+    target = FaultTarget(lab.machine(machine.name), machine)
+    active = active_faults(target.places)
     selected = [_fault(fault).name] if fault else active
     healed = [name for name in active if name in selected]
-    # What is healed through SSH comes after what SSH needs.
+    # Faults that are cleared through SSH come after those that SSH depends on.
     for name in sorted(selected, key=lambda one: (one not in _FIRST, one)):
-        FAULTS[name].heal(struck)
-        _remember(struck.places, [one for one in active_faults(struck.places) if one != name])
+        FAULTS[name].clear(target)
+        _remember(target.places, [one for one in active_faults(target.places) if one != name])
     return healed
 
 

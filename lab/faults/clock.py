@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.faults.fault import Fault, Struck
+from lab.faults.fault import Fault, FaultTarget
 from lab.programs import run_program
 from lab.ssh_access import ssh_command
 
@@ -21,21 +21,21 @@ _OFFSET_FILE = "etc/faketimerc"
 _RESTARTED = ("ssh.service", "consul.service", "nomad.service")
 
 
-def _set_ahead(machine: Struck) -> None:
+def _set_ahead(machine: FaultTarget) -> None:
     root = machine.places.root
     (root / _OFFSET_FILE).write_text(f"+{AHEAD_S}\n")
     (root / "etc/ld.so.preload").write_text(f"{_LIBRARY}\n")
     _restart_services(machine)
 
 
-def _set_right(machine: Struck) -> None:
+def _set_right(machine: FaultTarget) -> None:
     root = machine.places.root
     for name in ("etc/ld.so.preload", _OFFSET_FILE):
         Path(root / name).unlink(missing_ok=True)
     _restart_services(machine)
 
 
-def _restart_services(machine: Struck) -> None:
+def _restart_services(machine: FaultTarget) -> None:
     """Restarts running services; a machine without power reads the clock when it boots."""
     command = ["systemctl", "try-restart", *_RESTARTED]
     run_program(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.control_groups import machine_group, machine_groups_v1
-from lab.faults.fault import Fault, Struck
+from lab.faults.fault import Fault, FaultTarget
 from lab.programs import run_program
 from soundstage.errors import Unavailable
 
@@ -19,7 +19,7 @@ _SLOW_BYTES_PER_S = 512 * 1024
 _SLOW_IO_PER_S = 20
 
 
-def _fill(machine: Struck) -> None:
+def _fill(machine: FaultTarget) -> None:
     """Takes all free room of the machine's disk without writing it: space that is set aside for a file costs
     the computer nothing. A disk in memory is made as small as what is in it."""
     if not machine.places.disk_image.exists():
@@ -37,18 +37,18 @@ def _fill(machine: Struck) -> None:
                 piece //= 2
 
 
-def _empty(machine: Struck) -> None:
+def _empty(machine: FaultTarget) -> None:
     (machine.places.disk / _FILLER).unlink(missing_ok=True)
     if not machine.places.disk_image.exists():
         _resize_memory_disk(machine, f"{machine.plan.disk_gib}G")
 
 
-def _resize_memory_disk(machine: Struck, size: str) -> None:
+def _resize_memory_disk(machine: FaultTarget, size: str) -> None:
     options = f"remount,size={size}"
     run_program(["mount", "-o", options, machine.places.disk], doing="Changing the size of a disk in memory")
 
 
-def _slow_down(machine: Struck) -> None:
+def _slow_down(machine: FaultTarget) -> None:
     """Limits what the machine's processes may read and write themselves. Writes that the kernel does later,
     in nobody's name, are not slowed with control groups of version 1; those that a program waits for (fsync,
     direct) are, and these are what databases and logs of consensus do."""
@@ -65,7 +65,7 @@ def _slow_down(machine: Struck) -> None:
     _io_max(machine).write_text(f"{device} {limits}")
 
 
-def _speed_up(machine: Struck) -> None:
+def _speed_up(machine: FaultTarget) -> None:
     if not machine.places.disk_image.exists():
         return
     device = _device(machine)
@@ -79,7 +79,7 @@ def _speed_up(machine: Struck) -> None:
         _io_max(machine).write_text(f"{device} rbps=max wbps=max riops=max wiops=max")
 
 
-def _io_max(machine: Struck) -> Path:
+def _io_max(machine: FaultTarget) -> Path:
     file = machine_group(machine.places) / "io.max"
     if not file.exists():
         raise Unavailable(
@@ -90,7 +90,7 @@ def _io_max(machine: Struck) -> Path:
     return file
 
 
-def _device(machine: Struck) -> str:
+def _device(machine: FaultTarget) -> str:
     """The machine's disk as `major:minor`."""
     if not machine.places.disk_image.exists():
         raise Unavailable(

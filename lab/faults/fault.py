@@ -10,8 +10,8 @@ from lab.plan import MachinePlan
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
-    """The machine that a fault is done to."""
+class FaultTarget:
+    """The machine into which a fault is injected."""
 
     places: MachinePlaces
     plan: MachinePlan
@@ -19,14 +19,14 @@ class Struck:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`what`: what people of a real farm would see; `lasts`: it stays until it is healed."""
+    """`what`: what people of a real farm would see; `lasts`: it stays until it is cleared."""
 
     name: str
     what: str
-    strike: Callable[[Struck], None]
-    heal: Callable[[Struck], None]
+    inject: Callable[[FaultTarget], None]
+    clear: Callable[[FaultTarget], None]
     lasts: bool = True
 
 
-def nothing_to_heal(_: Struck) -> None:
-    """For what is over when it has happened."""
+def nothing_to_clear(_: FaultTarget) -> None:
+    """Does nothing: for faults that are over at once."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from lab.faults.fault import Fault, Struck
+from lab.faults.fault import Fault, FaultTarget
 from lab.programs import run_program
 
 
-def _unplug(machine: Struck) -> None:
+def _unplug(machine: FaultTarget) -> None:
     _set_link(machine, "down")
 
 
-def _plug_in(machine: Struck) -> None:
+def _plug_in(machine: FaultTarget) -> None:
     _set_link(machine, "up")
 
 
-def _set_link(machine: Struck, state: str) -> None:
+def _set_link(machine: FaultTarget, state: str) -> None:
     network = machine.places.lab.network
     run_program(["ip", "-n", network, "link", "set", machine.places.link, state], doing="Moving a cable")
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from lab.faults.fault import Fault, Struck, nothing_to_heal
+from lab.faults.fault import Fault, FaultTarget, nothing_to_clear
 from lab.machines import start_machine, stop_machine, wait_until_booting
 
 
-def _cut(machine: Struck) -> None:
+def _cut(machine: FaultTarget) -> None:
     stop_machine(machine.places.lab, machine.plan)
 
 
-def _restore(machine: Struck) -> None:
+def _restore(machine: FaultTarget) -> None:
     start_machine(machine.places.lab, machine.plan)
     wait_until_booting(machine.places.lab, machine.plan)
 
 
-def _reset(machine: Struck) -> None:
+def _reset(machine: FaultTarget) -> None:
     _cut(machine)
     _restore(machine)
 
 
 POWER = Fault("power", "it has no power", _cut, _restore)
-RESET = Fault("reset", "it resets in the middle of its work", _reset, nothing_to_heal, lasts=False)
+RESET = Fault("reset", "it resets in the middle of its work", _reset, nothing_to_clear, lasts=False)

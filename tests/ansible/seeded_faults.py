@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.farm_in_a_box import Lab
-from lab.faults import strike
+from lab.faults import inject_fault
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Seeded:
 
     def seed(self, lab: Lab) -> None:
         if self.fault:
-            strike(lab.places, lab.plan.machine(self.machine), self.fault)
+            inject_fault(lab.places, lab.plan.machine(self.machine), self.fault)
             return
         done = lab.run(self.machine, ["sh", "-ec", self.command])
         if done.returncode != 0:

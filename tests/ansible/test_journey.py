@@ -105,14 +105,14 @@ def test_its_task_was_isolated(ready: LabFarm) -> None:
 def test_a_node_whose_card_begins_to_fail_drains_itself_and_comes_back_when_it_is_healed(
     ready: LabFarm,
 ) -> None:
-    ready.lab.strike("gpu-2", "card-memory")
+    ready.lab.inject_fault("gpu-2", "card-memory")
     try:
         for _ in range(2):  # the timer does the same each minute
             looked = ready.on("gpu-2", *GATE)
             assert looked.returncode == 1 and "gpu.ecc" in looked.stdout, looked
         eventually(lambda: ready.takes_work(ADDRESS) == WORKERS - {"gpu-2"}, "the node to be set aside")
     finally:
-        ready.lab.heal("gpu-2")
+        ready.lab.clear_fault("gpu-2")
     assert ready.on("gpu-2", *GATE).returncode == 0
     eventually(lambda: ready.takes_work(ADDRESS) == WORKERS, "the node to take work again")
 

@@ -53,20 +53,20 @@ def test_a_login_that_may_not_become_root_is_refused(ready: LabFarm) -> None:
 
 
 def test_a_wrong_clock_is_refused_before_certificates_are(ready: LabFarm) -> None:
-    ready.lab.strike("cpu-1", "clock")
+    ready.lab.inject_fault("cpu-1", "clock")
     try:
         said = refused(ready, "cpu-1", "ahead of this controller's; certificates would be refused")
         assert "timedatectl" in said
     finally:
-        ready.lab.heal("cpu-1")
+        ready.lab.clear_fault("cpu-1")
 
 
 def test_a_full_disk_is_refused_and_after_it_was_emptied_the_run_goes_on(ready: LabFarm) -> None:
-    ready.lab.strike("cpu-1", "disk-full")
+    ready.lab.inject_fault("cpu-1", "disk-full")
     try:
         refused(ready, "cpu-1", "MiB are free")
     finally:
-        ready.lab.heal("cpu-1")
+        ready.lab.clear_fault("cpu-1")
     ready.converge("--limit", "cpu-1")
 
 

@@ -23,11 +23,11 @@ from lab_machines import lab_names as lab_names
 from provisioning_in_lab import ProvisioningInLab
 from studio_in_lab import Studio, probe
 
+from lab.boot_services import PORT, TLS_PORT, BootServices
 from lab.farm_in_a_box import Lab
 from lab.image_tree import tree_with_roles
 from lab.places import cache_folder
 from lab.plan import GATEWAY, NETWORK_PREFIX, PROXY_PORT, machines_named
-from lab.power_on import PORT, TLS_PORT, PowerOn
 from lab.qemu_machine import QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from pxe.image.build import BuiltImage, build_image
 from pxe.image.debian import mirror_of_this_computer
@@ -90,7 +90,7 @@ def test_an_empty_computer_becomes_a_node_and_draws_a_video(
     lab = lab_names("journey")
     lab.up(machines_named(["head"]))
     farm = LabFarm(lab, tmp_path, engines)
-    power = PowerOn(
+    power = BootServices(
         lab.places,
         {
             **lab.environment(),

@@ -35,7 +35,7 @@ def healed(box: Lab) -> Any:
     """The box, whole again afterwards, whatever the test did to it."""
     yield box
     for machine in box.plan.machines:
-        box.heal(machine.name)
+        box.clear_fault(machine.name)
         box.power_on(machine.name)
 
 

@@ -29,7 +29,7 @@ def cluster(farm: Lab) -> Any:
     """Its API; all is healed afterwards."""
     yield farm.cluster()
     for machine in farm.plan.machines:
-        farm.heal(machine.name)
+        farm.clear_fault(machine.name)
     farm.cluster().wait_until_ready()
 
 
@@ -88,18 +88,18 @@ def test_a_task_that_takes_more_memory_than_it_was_given_is_killed(cluster: Clus
 
 def test_the_server_learns_of_a_dead_card_and_of_its_return(farm: Lab, cluster: ClusterApi) -> None:
     dead = {"NVIDIA GeForce RTX 2080 SUPER": False, "NVIDIA L4": True}
-    farm.strike("gpu-1", "card-dead")
+    farm.inject_fault("gpu-1", "card-dead")
     cluster.wait_for(lambda: cards_of(cluster, "gpu-1") == dead, "the dead card")
-    farm.heal("gpu-1")
+    farm.clear_fault("gpu-1")
     cluster.wait_for(lambda: all(cards_of(cluster, "gpu-1").values()), "the card's return")
 
 
 def test_a_machine_without_its_cable_is_down_for_the_server_and_comes_back(
     farm: Lab, cluster: ClusterApi
 ) -> None:
-    farm.strike("cpu-1", "network")
+    farm.inject_fault("cpu-1", "network")
     cluster.wait_for(lambda: cluster.node_states()["cpu-1"] in ("down", "disconnected"), "it to be missed")
-    farm.heal("cpu-1")
+    farm.clear_fault("cpu-1")
     cluster.wait_for(lambda: cluster.node_states()["cpu-1"] == "ready", "the server to see it again")
 
 
@@ -112,10 +112,10 @@ def test_a_wrong_clock_is_wrong_for_nomad_too(farm: Lab, cluster: ClusterApi) ->
         submitted = int(cluster.nomad("GET", f"/v1/job/{name}")["SubmitTime"])
         return (submitted / 1e9 - time.time()) / 60
 
-    farm.strike("control", "clock")
+    farm.inject_fault("control", "clock")
     cluster.wait_until_ready()
     assert AHEAD_S / 60 - 5 < cluster.wait_for(minutes_ahead, "a job's time")[0] < AHEAD_S / 60 + 5
-    farm.heal("control")
+    farm.clear_fault("control")
     cluster.wait_until_ready()
     assert abs(cluster.wait_for(minutes_ahead, "a job's time")[0]) < 5
 

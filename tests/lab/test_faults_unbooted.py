@@ -10,7 +10,7 @@ import pytest
 
 from lab import machines
 from lab.farm_in_a_box import Lab
-from lab.faults import active_faults, catalogue, heal, strike
+from lab.faults import active_faults, catalogue, clear_fault, inject_fault
 from lab.faults.fault import Fault
 from lab.places import LabPlaces
 from lab.plan import MachinePlan, machines_named
@@ -30,9 +30,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LabPlaces,
 def test_a_refused_fault_is_not_recorded(machine: tuple[LabPlaces, MachinePlan]) -> None:
     places, plan = machine
     with pytest.raises(Conflict, match="has no NVIDIA card"):
-        strike(places, plan, "card-dead")
+        inject_fault(places, plan, "card-dead")
     assert active_faults(places.machine("m1")) == []
-    assert heal(places, plan) == []
+    assert clear_fault(places, plan) == []
 
 
 def test_a_fault_that_failed_half_way_can_still_be_healed(
@@ -46,8 +46,8 @@ def test_a_fault_that_failed_half_way_can_still_be_healed(
     half_way = Fault("network", "", fail, lambda _: None)
     monkeypatch.setitem(catalogue.FAULTS, "network", half_way)
     with pytest.raises(Upstream):
-        strike(places, plan, "network")
-    assert heal(places, plan) == ["network"]
+        inject_fault(places, plan, "network")
+    assert clear_fault(places, plan) == ["network"]
 
 
 def test_a_machine_that_does_not_start_is_not_called_healed(
@@ -62,9 +62,9 @@ def test_a_machine_that_does_not_start_is_not_called_healed(
         paper.state.write_text(json.dumps({"state": "off", "boots": 1, "code": 1}))
 
     monkeypatch.setattr("lab.faults.power.start_machine", start)
-    monkeypatch.setattr(machines, "ssh_greets", lambda *_: False)
+    monkeypatch.setattr(machines, "is_ssh_up", lambda *_: False)
     with pytest.raises(Unavailable, match=r"does not start: .*File exists"):
-        heal(places, plan)
+        clear_fault(places, plan)
     assert active_faults(paper) == ["power"]
 
 

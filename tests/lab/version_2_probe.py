@@ -34,9 +34,9 @@ def main() -> None:
     }
     greedy = "x = bytearray(600 << 20)"
     found["greedy"] = lab.run("inner", ["python3", "-c", greedy]).returncode
-    lab.strike("inner", "disk-slow")
+    lab.inject_fault("inner", "disk-slow")
     found["io_max"] = (group / "io.max").read_text().strip()
-    lab.heal("inner")
+    lab.clear_fault("inner")
     found["healed"] = (group / "io.max").read_text().strip()
     lab.down()
     found["left"] = [str(one) for one in find_unified_hierarchy().glob("soundstage-lab/*/")] + processes_of(

@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.bake import bake
 from lab.farm_in_a_box import Lab
 from lab.layers import layer_folder
-from lab.machines import ssh_greets
+from lab.machines import is_ssh_up
 from lab.plan import machines_named
 from lab.programs import run_program
 from lab.qemu_machine import QemuMachine, QemuPlan
@@ -80,7 +80,7 @@ def start_emulated(
     computer = QemuMachine(lab.places, plan, disk)
     computer.power_on()
     until = time.monotonic() + _BOOT_S
-    while not ssh_greets(lab.places, machine):
+    while not is_ssh_up(lab.places, machine):
         if time.monotonic() > until or not computer.is_on():
             raise AssertionError(f"{name} does not answer; its console:\n{computer.console[-3000:]}")
         time.sleep(0.5)

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
 from lab_machines import lab_names as lab_names
 
+from lab.boot_services import BootServices
 from lab.farm_in_a_box import Lab
-from lab.power_on import PowerOn
 from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from pxe.image.build import BuiltImage, build_image
 from pxe.image.debian import mirror_of_this_computer
@@ -54,7 +54,7 @@ def built_image() -> BuiltImage:
 @pytest.fixture
 def power(
     built_image: BuiltImage, lab_names: Callable[[str], Lab], tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[PowerOn]:
+) -> Iterator[BootServices]:
     """Everything that a machine meets when it is switched on."""
     project = tmp_path / "project"
     project.mkdir()
@@ -62,7 +62,7 @@ def power(
     lab = lab_names("power")
     lab.down()
     lab.up(())
-    power = PowerOn(
+    power = BootServices(
         lab.places,
         {
             "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
@@ -80,7 +80,7 @@ MakeMachine = Callable[..., QemuMachine]
 
 
 @pytest.fixture
-def computer(power: PowerOn, tmp_path: Path) -> MakeMachine:
+def computer(power: BootServices, tmp_path: Path) -> MakeMachine:
     """Computers that are switched off: `computer(firmware, data=b"…")`; their disk has 4 GiB by default."""
 
     def make(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.power_on import PowerOn
+from lab.boot_services import BootServices
 from lab.qemu_machine import Firmware, QemuMachine, make_empty_disk
 from lab.ssh_access import enter_command
 
@@ -24,7 +24,7 @@ OTHER_CARD = "52:54:00:00:00:02"
 MakeMachine = Callable[..., QemuMachine]
 
 
-def accept(power: PowerOn, machine: QemuMachine, name: str = "node1") -> None:
+def accept(power: BootServices, machine: QemuMachine, name: str = "node1") -> None:
     found = power.wait_for(machine, "discovered")
     power.accept(found, name)
 
@@ -46,7 +46,7 @@ def digest(path: Path | None) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def looks_at_its_disk(power: PowerOn, machine: QemuMachine) -> None:
+def looks_at_its_disk(power: BootServices, machine: QemuMachine) -> None:
     """It asks for its script once more, and is sent to its disk; nothing writes there."""
     request = power.script_requests
     until(machine, lambda: power.script_requests > request)
@@ -55,7 +55,7 @@ def looks_at_its_disk(power: PowerOn, machine: QemuMachine) -> None:
     assert machine.disk_operations()[1] == 0
 
 
-def comes_up(power: PowerOn, machine: QemuMachine) -> None:
+def comes_up(power: BootServices, machine: QemuMachine) -> None:
     machine.power_on()
     accept(power, machine)
     found = power.wait_for(machine, "ready")
@@ -71,7 +71,7 @@ def comes_up(power: PowerOn, machine: QemuMachine) -> None:
 
 
 def test_an_empty_computer_becomes_a_configured_member_by_bios_and_is_never_written_again(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     machine = computer(data=os.urandom(1 << 20))
     comes_up(power, machine)
@@ -93,13 +93,13 @@ def test_an_empty_computer_becomes_a_configured_member_by_bios_and_is_never_writ
 
 @pytest.mark.slow
 def test_an_empty_computer_becomes_a_configured_member_by_uefi_http_boot(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     comes_up(power, computer(Firmware.UEFI))
 
 
 def test_the_disk_of_an_unknown_computer_is_not_touched_however_often_it_boots_and_in_1970_too(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     machine = computer(data=os.urandom(32 << 20), clock="1970-01-01T00:00:10")
     before = digest(machine.disk)
@@ -119,7 +119,7 @@ def test_the_disk_of_an_unknown_computer_is_not_touched_however_often_it_boots_a
 
 @pytest.mark.slow
 def test_a_computer_with_two_network_cards_is_one_machine_and_goes_on_over_the_one_that_booted(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     one = computer()
     machine = QemuMachine(power.lab, replace(one.plan, other_macs=(OTHER_CARD,)), one.disk)
@@ -132,7 +132,7 @@ def test_a_computer_with_two_network_cards_is_one_machine_and_goes_on_over_the_o
 
 @pytest.mark.slow
 def test_a_computer_that_loses_power_while_it_is_written_is_not_written_again(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     machine = computer()
     machine.power_on()
@@ -157,7 +157,7 @@ def test_a_computer_that_loses_power_while_it_is_written_is_not_written_again(
 
 @pytest.mark.slow
 def test_a_disk_that_is_too_small_is_named_and_not_touched_and_wiped_when_its_machine_retires(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     machine = computer(gib=0.125, data=os.urandom(1 << 20))
     before = digest(machine.disk)
@@ -175,7 +175,7 @@ def test_a_disk_that_is_too_small_is_named_and_not_touched_and_wiped_when_its_ma
 
 @pytest.mark.slow
 def test_a_second_disk_with_an_older_system_of_ours_is_named_and_no_disk_is_touched(
-    power: PowerOn, computer: MakeMachine, tmp_path: Path
+    power: BootServices, computer: MakeMachine, tmp_path: Path
 ) -> None:
     one = computer(data=os.urandom(1 << 20))
     # Larger, so that the other one would be chosen.
@@ -191,7 +191,7 @@ def test_a_second_disk_with_an_older_system_of_ours_is_named_and_no_disk_is_touc
 
 
 @pytest.mark.slow
-def test_a_disk_that_dies_while_it_is_written_is_named(power: PowerOn, computer: MakeMachine) -> None:
+def test_a_disk_that_dies_while_it_is_written_is_named(power: BootServices, computer: MakeMachine) -> None:
     # Every write that reaches over the byte 128 MiB (blkdebug compares this one sector) fails.
     fault = '[inject-error]\nevent = "write_aio"\nerrno = "5"\nonce = "off"\nsector = "262144"\n'
     fails(power, computer(fault=fault), "disk_failed", "Replace the disk")
@@ -199,7 +199,7 @@ def test_a_disk_that_dies_while_it_is_written_is_named(power: PowerOn, computer:
 
 @pytest.mark.slow
 def test_a_swapped_piece_is_named_and_the_machine_takes_a_new_yes(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     image = next(power.artefacts.glob("*.image"))
     whole = image.read_bytes()
@@ -213,7 +213,7 @@ def test_a_swapped_piece_is_named_and_the_machine_takes_a_new_yes(
 
 @pytest.mark.slow
 def test_a_manifest_that_others_signed_is_named_and_nothing_is_written(
-    power: PowerOn, computer: MakeMachine
+    power: BootServices, computer: MakeMachine
 ) -> None:
     machine = computer(data=os.urandom(1 << 20))
     before = digest(machine.disk)
@@ -227,7 +227,7 @@ def test_a_manifest_that_others_signed_is_named_and_nothing_is_written(
     assert digest(machine.disk) == before
 
 
-def fails(power: PowerOn, machine: QemuMachine, code: str, hint: str) -> None:
+def fails(power: BootServices, machine: QemuMachine, code: str, hint: str) -> None:
     machine.power_on()
     accept(power, machine)
     deadline = time.monotonic() + PATIENCE_S
@@ -238,7 +238,7 @@ def fails(power: PowerOn, machine: QemuMachine, code: str, hint: str) -> None:
     assert hint in found["hint"]
 
 
-def test_nothing_of_a_lab_leads_out_of_it(power: PowerOn) -> None:
+def test_nothing_of_a_lab_leads_out_of_it(power: BootServices) -> None:
     done = subprocess.run(
         [*enter_command(power.lab), "ip", "route", "get", "192.0.2.1"], capture_output=True, text=True
     )

@@ -249,7 +249,7 @@ def _register_faults(group: typer.Typer) -> None:
         from lab.farm_in_a_box import Lab
 
         printer = invocation(context).printer(as_json)
-        done = Lab(name).strike(machine, fault)
+        done = Lab(name).inject_fault(machine, fault)
         printer.answer(
             {"machine": machine, "fault": done.name, "lasts": done.lasts}, f"{machine}: {done.what}."
         )
@@ -266,7 +266,7 @@ def _register_faults(group: typer.Typer) -> None:
         from lab.farm_in_a_box import Lab
 
         printer = invocation(context).printer(as_json)
-        healed = Lab(name).heal(machine, fault)
+        healed = Lab(name).clear_fault(machine, fault)
         printer.answer(
             {"machine": machine, "healed": healed},
             f"{machine}: healed {', '.join(healed)}." if healed else f"{machine}: nothing was broken.",

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from debian_installer import DebianMirror
 
+from lab.boot_services import BootServices
 from lab.plan import GATEWAY
-from lab.power_on import PowerOn
 from lab.qemu_machine import QemuMachine
 from pxe.image.agent_program import agent_program
 from pxe.installer.plan import InstallerSettings
@@ -25,7 +25,7 @@ PATIENCE_S = 1200.0
 WHOLE_S = 7200.0
 
 
-def publish_installer(power: PowerOn, debian: Path) -> None:
+def publish_installer(power: BootServices, debian: Path) -> None:
     """Instead of the image, with the lab's way to a mirror. `debian`: kernel and ramdisk of Debian's own."""
     for path in power.artefacts.glob("*.image*"):
         path.unlink()
@@ -57,7 +57,7 @@ def until_on_console(machine: QemuMachine, *texts: str, patience_s: float = PATI
         time.sleep(0.2)
 
 
-def accepted(power: PowerOn, machine: QemuMachine) -> None:
+def accepted(power: BootServices, machine: QemuMachine) -> None:
     machine.power_on()
     found = power.wait_for(machine, "discovered")
     power.accept(found, "node1")
@@ -66,7 +66,9 @@ def accepted(power: PowerOn, machine: QemuMachine) -> None:
 @pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.timeout(3000)
-def test_after_the_yes_the_installer_is_started_and_knows_its_answers(power: PowerOn, computer: Any) -> None:
+def test_after_the_yes_the_installer_is_started_and_knows_its_answers(
+    power: BootServices, computer: Any
+) -> None:
     publish_installer(power, DebianMirror().installer())
     machine = computer()
     accepted(power, machine)
@@ -80,7 +82,7 @@ def test_after_the_yes_the_installer_is_started_and_knows_its_answers(power: Pow
 @pytest.mark.root
 @pytest.mark.timeout(9000)
 def test_the_installer_makes_the_same_member_as_the_image(
-    whole_mirror: DebianMirror, power: PowerOn, computer: Any
+    whole_mirror: DebianMirror, power: BootServices, computer: Any
 ) -> None:
     publish_installer(power, whole_mirror.installer())
     machine = computer(data=os.urandom(1 << 20))

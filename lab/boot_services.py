@@ -1,7 +1,7 @@
 """Runs the services for network boot in a lab: DHCP by dnsmasq, files by nginx, and the provisioning
 process itself, all in the lab's network (used by tests of network boot and by bench/metal).
 
-The process listens on the bridge for machines, and is asked by operators over the loopback of that network.
+Machines reach the API over the bridge, operators over the loopback interface of that network.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ PORT, TLS_PORT = 8001, 8002
 _START_S = 120.0
 
 
-class PowerOn:
-    """Call `start`, then switch machines on. `Lab.down` ends what it has started, like all of a lab."""
+class BootServices:
+    """Call `start`, then switch machines on. `Lab.down` ends these processes, like all of a lab."""
 
     def __init__(self, lab: LabPlaces, environment: Mapping[str, str]) -> None:
-        """`environment`: settings (`SOUNDSTAGE_…`) besides those that the lab itself asks for."""
+        """`environment`: settings (`SOUNDSTAGE_…`) that override or extend those of the lab."""
         self.lab = lab
         self._key = secrets.token_hex(32)
-        self.folder = lab.folder / "power-on"
+        self.folder = lab.folder / "boot-services"
         self.state = self.folder / "state"
         self.artefacts = self.folder / "artefacts"
         self._environment = {
@@ -90,19 +90,19 @@ class PowerOn:
         self._wait(self._api, "api", lambda: self.call("GET", "/api/health") is not None)
 
     def stop_api(self) -> None:
-        """As when its power is cut; `start_api` starts it anew, and connections wait meanwhile."""
+        """Ends the API by SIGKILL. `start_api` starts it anew; until then connections wait."""
         if self._api is not None:
             self._api.send_signal(signal.SIGKILL)
             self._api.wait()
 
     def restart_api(self, environment: Mapping[str, str]) -> None:
-        """With more settings, as an operator would who has a farm now."""
+        """Restarts the API with more settings, such as the address of a Nomad."""
         self.stop_api()
         self._environment |= environment
         self.start_api()
 
-    def start_boot_network(self, **changed: Any) -> None:
-        """`changed`: fields of `BootNetwork`."""
+    def start_boot_network(self, **overrides: Any) -> None:
+        """Starts DHCP, TFTP and nginx. `overrides`: fields of `BootNetwork`."""
         if missing := [one for one in ("dnsmasq", "nginx") if shutil.which(one) is None]:
             raise Unavailable(
                 "lab.no_boot_network",
@@ -123,17 +123,17 @@ class PowerOn:
                 "tftp_folder": PurePosixPath(tftp),
                 "artefact_folder": PurePosixPath(self.artefacts),
                 "api_url": f"http://127.0.0.1:{PORT}",
-                **changed,
+                **overrides,
             }
         )
         text = dnsmasq_configuration(network)
-        # A lab keeps what it writes to itself.
+        # Redirects the leases file into the lab's folder.
         text = text.replace("/var/lib/soundstage-boot/leases", str(self.folder / "leases"))
         configuration = self.folder / "dnsmasq.conf"
         configuration.write_text(text)
-        _give_ipv6(self.lab)
-        words = ["--keep-in-foreground", "--log-facility=-", "--user=root"]
-        dnsmasq = self._run("dnsmasq", ["dnsmasq", *words, f"--conf-file={configuration}"])
+        _add_ipv6_address(self.lab)
+        arguments = ["--keep-in-foreground", "--log-facility=-", "--user=root"]
+        dnsmasq = self._run("dnsmasq", ["dnsmasq", *arguments, f"--conf-file={configuration}"])
         nginx = self._run("nginx", ["nginx", "-c", str(self._nginx(nginx_site(network)))])
         self._wait(dnsmasq, "dnsmasq", lambda: "DHCP, IP range" in self.dhcp_log)
         self._wait(nginx, "nginx", lambda: _answers(self.lab, 80))
@@ -153,22 +153,22 @@ class PowerOn:
         return path
 
     def call(self, method: str, path: str, body: Any = None, timeout_s: float = 60) -> Any:
-        """Asks the API as an operator. Upstream `lab.api_refuses` with its words when it says no."""
+        """Calls the API as an operator. Raises Upstream `lab.api_refuses` on an error status."""
 
-        def ask() -> httpx.Response:
+        def request() -> httpx.Response:
             headers = {"Authorization": f"Bearer {self._key}"}
             url = f"http://127.0.0.1:{PORT}"
             with open_blocking_client(url, headers=headers, timeout=timeout_s) as client:
                 return client.request(method, path, json=body)
 
-        answer = inside(self.lab, ask)
-        if not answer.is_success:
-            raise Upstream("lab.api_refuses", f"{method} {path}: {answer.text[:500]}", "See its log.")
-        is_json = answer.headers.get("content-type", "").startswith("application/json")
-        return answer.json() if is_json else answer.text
+        response = inside(self.lab, request)
+        if not response.is_success:
+            raise Upstream("lab.api_refuses", f"{method} {path}: {response.text[:500]}", "See its log.")
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        return response.json() if is_json else response.text
 
     def accept(self, found: dict[str, Any], name: str) -> None:
-        """Say yes to a machine as it was listed, by the code of its key."""
+        """Accepts a machine as it was listed, by the fingerprint of its key."""
         self.call("POST", f"/api/machines/{found['name']}/accept", {"name": name, "code": found["code"]})
 
     def publish(self, image: BuiltImage) -> None:
@@ -187,11 +187,11 @@ class PowerOn:
         return next((one for one in machines if mac in one["macs"]), None)
 
     def wait_for(self, machine: QemuMachine, *states: str, timeout_s: float = 1800) -> dict[str, Any]:
-        """The machine once it is in one of the states. Upstream `lab.power_on_failed`, with the end of its
-        console, when it failed, is off, or has not come that far.
+        """Returns the machine once it is in one of the states. Raises Upstream `lab.boot_failed`, with the
+        end of its console, when it failed, is off, or is not in one of them in time.
         """
-        until, found = time.monotonic() + timeout_s, None
-        while time.monotonic() < until:
+        deadline, found = time.monotonic() + timeout_s, None
+        while time.monotonic() < deadline:
             found = self.machine(machine.plan.mac)
             if found is not None and found["state"] in states:
                 return found
@@ -201,7 +201,7 @@ class PowerOn:
         is_now = "unknown" if found is None else f"{found['state']} ({found['cause'] or 'no cause'})"
         console = " / ".join(machine.console.strip().splitlines()[-8:])
         raise Upstream(
-            "lab.power_on_failed",
+            "lab.boot_failed",
             f"{machine.plan.name} is {is_now} and not {' or '.join(states)}. Its console: {console}",
             f"Its files are in {machine.folder} while the lab is up.",
         )
@@ -213,7 +213,7 @@ class PowerOn:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [*enter_command(self.lab), *command],
-                # The API ends with its standard input, which is ours.
+                # The API exits when its standard input closes, so it ends with this process.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -226,14 +226,14 @@ class PowerOn:
         return process
 
     def _wait(self, process: subprocess.Popen[bytes], name: str, ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + _START_S
+        deadline = time.monotonic() + _START_S
         while True:
             with suppress(httpx.TransportError, SoundstageError):
                 if ready():
                     return
-            if process.poll() is not None or time.monotonic() > until:
+            if process.poll() is not None or time.monotonic() > deadline:
                 output = (self.folder / f"{name}.log").read_text(errors="replace")[-800:]
-                raise Unavailable("lab.power_on_failed", f"{name} does not start: {output}", "See its log.")
+                raise Unavailable("lab.boot_failed", f"{name} does not start: {output}", "See its log.")
             time.sleep(0.05)
 
 
@@ -243,8 +243,8 @@ def _answers(lab: LabPlaces, port: int) -> bool:
     return False
 
 
-def _give_ipv6(lab: LabPlaces) -> None:
-    """An address to advertise from, for iPXE that waits for IPv6."""
+def _add_ipv6_address(lab: LabPlaces) -> None:
+    """Adds an address to advertise from, for iPXE that waits for IPv6."""
     subprocess.run(
         ["ip", "-n", lab.network, "-6", "addr", "add", "fd77::1/64", "dev", BRIDGE, "nodad"],
         check=False,  # it may be there
