@@ -30,13 +30,13 @@ PACKAGES = (
     # So that a machine's clock can be wrong without the computer's being wrong (faults/clock).
     "libfaketime",
 )
-# Counted up when `_finish` changes what it does.
-_FORM = 1
+# Bump it when `_finish` changes what it does.
+_FORMAT_VERSION = 1
 
 
 def root_tree_key() -> str:
     """Changes whenever what is made would."""
-    recipe = repr((SUITE, PACKAGES, SOURCES, DPKG_OPTIONS, _FORM))
+    recipe = repr((SUITE, PACKAGES, SOURCES, DPKG_OPTIONS, _FORMAT_VERSION))
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 

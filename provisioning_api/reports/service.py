@@ -23,7 +23,11 @@ HINTS = {
     "bad_signature": "The image is not the published one: publish it anew, or look who sits in between, "
     + AGAIN,
     "artefact_missing": "Publish the artefacts (`soundstage machines publish`), " + AGAIN,
+    "artefact_invalid": "Look at the folder of the artefacts and publish it anew, " + AGAIN,
     "network_lost": "Check its cable and the network, " + AGAIN,
+    "no_network_card": "Build the image with a kernel that has the driver of its card, " + AGAIN,
+    "kexec_refused": "Switch Secure Boot off in its firmware, or publish an image in place of the installer, "
+    + AGAIN,
     "tls_failed": "The agent trusts another CA, or its clock is wrong: build it anew with this CA, " + AGAIN,
     "other_system": "Another disk of it holds a system of ours, and it could boot either: take that "
     "disk out, or retire the machine with a wipe of all its disks, " + AGAIN,

@@ -18,37 +18,37 @@ import (
 
 const answerLimit = 16 << 20
 
-// API is the provisioning API as this ramdisk knows it. Its key signs every call, the first report too, so that
-// whoever reported is the one who writes and enrols.
+// API is a client of the provisioning API. Its key signs every call, also the first report, so that only the ramdisk
+// that reported can write and enrol.
 type API struct {
 	base      string
 	http      *http.Client
 	key       ed25519.PrivateKey
 	machineID string
 	challenge string
-	// Clock is told the server's time after each answer: the connection has proved who says so.
+	// Clock gets the server's time after each answer; trusted, because it came over verified TLS.
 	Clock func(time.Time)
 }
 
-// Refused is an answer of the API that says no.
-type Refused struct {
+// APIError is an error response of the API.
+type APIError struct {
 	Status int
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 }
 
-func (r *Refused) Error() string {
+func (r *APIError) Error() string {
 	return fmt.Sprintf("the provisioning API refuses (%d %s): %s", r.Status, r.Code, r.Detail)
 }
 
-// isNo says whether asking again is of no use: it was heard, understood and refused.
-func isNo(err error) bool {
-	var refused *Refused
+// isPermanent says whether a retry is of no use: an error response below 500, other than 429.
+func isPermanent(err error) bool {
+	var refused *APIError
 	return errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests
 }
 
 func isCode(err error, code string) bool {
-	var refused *Refused
+	var refused *APIError
 	return errors.As(err, &refused) && refused.Code == code
 }
 
@@ -56,8 +56,8 @@ func newAPI(base string, trust Trust, key ed25519.PrivateKey) *API {
 	return &API{base: base, http: trust.client(2 * time.Minute), key: key, Clock: func(time.Time) {}}
 }
 
-// Discovered is the answer to a report: whom the API takes this machine for.
-type Discovered struct {
+// DiscoverResponse is the answer to a report: the machine that the API knows under this key.
+type DiscoverResponse struct {
 	MachineID string `json:"machine_id"`
 	Name      string `json:"name"`
 	State     string `json:"state"`
@@ -66,8 +66,8 @@ type Discovered struct {
 	PollS     int    `json:"poll_s"`
 }
 
-// Claimed says what to do next: wait, write, enrol, wipe or boot.
-type Claimed struct {
+// ClaimResponse is the answer to a claim: what to do next (wait, write, enrol, wipe or boot).
+type ClaimResponse struct {
 	State     string  `json:"state"`
 	Next      string  `json:"next"`
 	Token     *string `json:"token"`
@@ -76,26 +76,26 @@ type Claimed struct {
 
 func (a *API) publicKey() string { return hex.EncodeToString(a.key.Public().(ed25519.PublicKey)) }
 
-// code is what people compare with the list of the provisioning API: 48 bits of the key.
-func (a *API) code() string {
+// keyFingerprint is what people compare with the list of the provisioning API: 48 bits of the key's hash.
+func (a *API) keyFingerprint() string {
 	digest := sha256.Sum256(a.key.Public().(ed25519.PublicKey))
 	text := hex.EncodeToString(digest[:6])
 	return text[:4] + "-" + text[4:8] + "-" + text[8:]
 }
 
-// discover reports, signed by the key that it presents. The challenge is for that key: nobody knows the machine yet.
-// What `proofs` says shows that a key that was made just now is this machine's.
-func (a *API) discover(identity Identity, hardware Hardware, address string, proofs Proofs) (Discovered, error) {
-	var found Discovered
+// discover reports this machine, signed by the key that it presents. The challenge is for that key, because the API does
+// not know the machine yet. `proofs` shows that a new key belongs to this machine.
+func (a *API) discover(identity Identity, hardware Hardware, address string, proofs Proofs) (DiscoverResponse, error) {
+	var found DiscoverResponse
 	challenge, err := a.newChallenge(map[string]string{"agent_key": a.publicKey()})
 	if err != nil {
 		return found, err
 	}
-	said := map[string]any{"macs": identity.MACs, "uuid": identity.UUID, "hardware": hardware, "address": address}
-	if err := proofs.add(said, a.publicKey(), challenge); err != nil {
+	fields := map[string]any{"macs": identity.MACs, "uuid": identity.UUID, "hardware": hardware, "address": address}
+	if err := proofs.add(fields, a.publicKey(), challenge); err != nil {
 		return found, err
 	}
-	payload, err := json.Marshal(said)
+	payload, err := json.Marshal(fields)
 	if err != nil {
 		return found, err
 	}
@@ -110,32 +110,32 @@ func (a *API) discover(identity Identity, hardware Hardware, address string, pro
 	return found, nil
 }
 
-// newChallenge is for one call of a machine that is known, or of a key that is not.
-func (a *API) newChallenge(question map[string]string) (string, error) {
-	var made struct {
+// newChallenge gets a challenge for one call, of a known machine or of a new key.
+func (a *API) newChallenge(subject map[string]string) (string, error) {
+	var response struct {
 		Challenge string `json:"challenge"`
 	}
-	err := a.post("/api/agent/challenge", question, &made)
-	return made.Challenge, err
+	err := a.post("/api/agent/challenge", subject, &response)
+	return response.Challenge, err
 }
 
-// call signs and sends. A challenge is good for one call and for minutes: one that was used, because the answer to that
-// call was lost, or that has run out, because a write takes hours, is asked for anew.
-func (a *API) call(verb, payload string, answer any) error {
-	err := a.post("/api/agent/"+verb, a.signed(verb, payload), answer)
+// call signs and sends a payload. A challenge is good for one call and some minutes. The API refuses a used one (the
+// answer to an earlier call was lost) and an expired one (a write takes hours): then call gets a new one and tries again.
+func (a *API) call(method, payload string, answer any) error {
+	err := a.post("/api/agent/"+method, a.signed(method, payload), answer)
 	if !isCode(err, "enrolment.challenge_used") && !isCode(err, "enrolment.challenge_expired") && !isCode(err, "enrolment.bad_challenge") {
 		return err
 	}
-	challenge, asked := a.newChallenge(map[string]string{"machine_id": a.machineID})
-	if asked != nil {
-		return asked
+	challenge, challengeErr := a.newChallenge(map[string]string{"machine_id": a.machineID})
+	if challengeErr != nil {
+		return challengeErr
 	}
 	a.challenge = challenge
-	return a.post("/api/agent/"+verb, a.signed(verb, payload), answer)
+	return a.post("/api/agent/"+method, a.signed(method, payload), answer)
 }
 
-func (a *API) claim() (Claimed, error) {
-	var found Claimed
+func (a *API) claim() (ClaimResponse, error) {
+	var found ClaimResponse
 	if err := a.call("claim", "", &found); err != nil {
 		return found, err
 	}
@@ -143,7 +143,7 @@ func (a *API) claim() (Claimed, error) {
 	return found, nil
 }
 
-// beginWrite uses the acceptance up. After it, and only after it, a disk may be changed.
+// beginWrite spends the write grant of this acceptance. Only after it may a disk be changed.
 func (a *API) beginWrite() error {
 	var grant struct {
 		MachineID string `json:"machine_id"`
@@ -154,24 +154,25 @@ func (a *API) beginWrite() error {
 	}
 	a.challenge = grant.Challenge
 	if grant.MachineID != a.machineID {
-		return fmt.Errorf("the yes to a write is for %q and not for this machine", grant.MachineID)
+		return fmt.Errorf("the write grant is for %q and not for this machine", grant.MachineID)
 	}
 	return nil
 }
 
-// enrol may be called again after every error but a no: the exchange happens once, and its answer can be collected.
+// enrol exchanges the token for a membership. It can be retried unless isPermanent: the exchange happens once, and its
+// answer can be collected.
 func (a *API) enrol(request any) (Membership, error) {
 	var found, collected Membership
 	err := a.post("/api/agent/enrol", request, &found)
-	if err == nil || isNo(err) && !isCode(err, "enrolment.token_used") {
+	if err == nil || isPermanent(err) && !isCode(err, "enrolment.token_used") {
 		return found, err
 	}
 	// The answer may be lost, and the token used: ask for the same answer again.
-	again := a.call("collect", "", &collected)
-	if isNo(again) {
+	collectErr := a.call("collect", "", &collected)
+	if isPermanent(collectErr) {
 		return found, err // there was no exchange
 	}
-	return collected, again
+	return collected, collectErr
 }
 
 func (a *API) report(report Report) error {
@@ -179,39 +180,39 @@ func (a *API) report(report Report) error {
 	if err != nil {
 		return err
 	}
-	var taken struct {
+	var response struct {
 		Challenge string `json:"challenge"`
 	}
-	if err := a.call("report", string(text), &taken); err != nil {
+	if err := a.call("report", string(text), &response); err != nil {
 		return err
 	}
-	a.challenge = taken.Challenge
+	a.challenge = response.Challenge
 	return nil
 }
 
 // signed is a call in the four lines that provisioning_api/enrolment/challenges.py checks.
-func (a *API) signed(verb, payload string) map[string]any {
+func (a *API) signed(method, payload string) map[string]any {
 	return map[string]any{
 		"machine_id": a.machineID, "challenge": a.challenge, "payload": payload,
-		"signature": a.signature(verb, a.machineID, a.challenge, payload),
+		"signature": a.signature(method, a.machineID, a.challenge, payload),
 	}
 }
 
-func (a *API) signature(verb, subject, challenge, payload string) string {
-	return hex.EncodeToString(ed25519.Sign(a.key, signedText(verb, subject, challenge, payload)))
+func (a *API) signature(method, subject, challenge, payload string) string {
+	return hex.EncodeToString(ed25519.Sign(a.key, signedText(method, subject, challenge, payload)))
 }
 
 // signedText is what every key of a machine signs: the ramdisk's, and that of a member's certificate.
-func signedText(verb, subject, challenge, payload string) []byte {
+func signedText(method, subject, challenge, payload string) []byte {
 	digest := sha256.Sum256([]byte(payload))
-	return []byte(strings.Join([]string{verb, subject, challenge, hex.EncodeToString(digest[:])}, "\n"))
+	return []byte(strings.Join([]string{method, subject, challenge, hex.EncodeToString(digest[:])}, "\n"))
 }
 
 func (a *API) post(path string, request, answer any) error {
 	return postJSON(a.http, a.base+path, "", request, answer, a.Clock)
 }
 
-// postJSON sends and reads JSON; a Refused for every answer that is not a good one.
+// postJSON sends and reads JSON; an error status becomes an APIError.
 func postJSON(client *http.Client, url, token string, request, answer any, clock func(time.Time)) error {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -227,12 +228,12 @@ func postJSON(client *http.Client, url, token string, request, answer any, clock
 	}
 	response, err := client.Do(call)
 	if err != nil {
-		return named(err)
+		return classifyTransportError(err)
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 	if err != nil {
-		return named(err)
+		return classifyTransportError(err)
 	}
 	if clock != nil {
 		if at, err := http.ParseTime(response.Header.Get("Date")); err == nil {
@@ -240,7 +241,7 @@ func postJSON(client *http.Client, url, token string, request, answer any, clock
 		}
 	}
 	if response.StatusCode/100 != 2 {
-		refused := &Refused{Status: response.StatusCode}
+		refused := &APIError{Status: response.StatusCode}
 		if json.Unmarshal(content, refused) != nil || refused.Detail == "" {
 			refused.Detail = "it gives no reason"
 		}
@@ -249,8 +250,8 @@ func postJSON(client *http.Client, url, token string, request, answer any, clock
 	return json.Unmarshal(content, answer)
 }
 
-// named tells a server that proves nothing from one that cannot be reached.
-func named(err error) error {
+// classifyTransportError tells a server that cannot prove who it is (tls_failed) from one that cannot be reached (network_lost).
+func classifyTransportError(err error) error {
 	var failure *Failure
 	if errors.As(err, &failure) {
 		return failure

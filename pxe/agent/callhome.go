@@ -45,7 +45,7 @@ func callHome(folder string) error {
 			return err
 		})
 		// A no stays a no; a server in trouble may recover.
-		if err == nil || isNo(err) {
+		if err == nil || isPermanent(err) {
 			return err
 		}
 		fmt.Fprintln(os.Stderr, err)

@@ -94,11 +94,11 @@ func TestAMembershipWhoseAnswerIsLostIsCollected(t *testing.T) {
 func TestAnEnrolmentThatNeverArrivedCanBeAskedForAgainAndARefusedOneCannot(t *testing.T) {
 	nothing := refuses(http.StatusConflict, "enrolment.nothing_to_collect")
 	machine := talking(t, map[string]http.HandlerFunc{"enrol": lost, "collect": nothing})
-	if _, err := machine.api.enrol(struct{}{}); err == nil || isNo(err) {
+	if _, err := machine.api.enrol(struct{}{}); err == nil || isPermanent(err) {
 		t.Error(err)
 	}
 	machine = talking(t, map[string]http.HandlerFunc{"enrol": refuses(http.StatusForbidden, "enrolment.token_expired")})
-	if _, err := machine.api.enrol(struct{}{}); !isNo(err) {
+	if _, err := machine.api.enrol(struct{}{}); !isPermanent(err) {
 		t.Error(err)
 	}
 }

@@ -21,6 +21,9 @@ const (
 	badChunk        = "bad_chunk"
 	badSignature    = "bad_signature"
 	artefactMissing = "artefact_missing"
+	artefactInvalid = "artefact_invalid"
+	noNetworkCard   = "no_network_card"
+	kexecRefused    = "kexec_refused"
 	networkLost     = "network_lost"
 	tlsFailed       = "tls_failed"
 	halfWritten     = "half_written"
@@ -32,7 +35,7 @@ func failf(code, format string, words ...any) *Failure {
 	return &Failure{code, fmt.Sprintf(format, words...)}
 }
 
-// asFailure keeps a named failure as it is; whatever else went wrong is one of the given code.
+// asFailure returns a Failure as it is, and any other error as a Failure with this code.
 func asFailure(code string, err error) *Failure {
 	var named *Failure
 	if errors.As(err, &named) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The installer way: where no image is published and Debian's installer is, it writes the disk instead of us. We
-// have verified it, so we start it, in this very boot, and hand over in memory what it needs: firmware could do
-// neither.
+// Installation by Debian's installer: where no image is published and the installer is, it writes the disk. This agent
+// verifies the installer, starts it in the same boot (kexec), and passes preseed and credentials in memory. Firmware can
+// neither verify it nor pass it files.
 const (
 	installerKernel  = "installer-vmlinuz"
 	installerRamdisk = "installer-initrd.gz"
@@ -24,8 +25,8 @@ const (
 	largestArtefact  = 512 * mebibyte
 )
 
-// installs says whether the manifest leaves writing to the installer.
-func (m Manifest) installs() bool {
+// usesInstaller says whether the manifest leaves writing to the installer.
+func (m Manifest) usesInstaller() bool {
 	for _, one := range m.Artefacts {
 		if strings.HasSuffix(one.Name, indexSuffix) {
 			return false
@@ -45,8 +46,8 @@ func (m Manifest) find(name string) (Artefact, bool) {
 	return Artefact{}, false
 }
 
-// whole is a published file in memory, compared with its hash.
-func (m Mirror) whole(manifest Manifest, name string) ([]byte, error) {
+// fetchVerified returns a published file whose hash is that of the manifest.
+func (m Mirror) fetchVerified(manifest Manifest, name string) ([]byte, error) {
 	artefact, found := manifest.find(name)
 	if !found || artefact.Bytes > largestArtefact {
 		return nil, failf(artefactMissing, "%s is not published", name)
@@ -58,62 +59,77 @@ func (m Mirror) whole(manifest Manifest, name string) ([]byte, error) {
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, artefact.Bytes+1))
 	if err != nil {
-		return nil, named(err)
+		return nil, classifyTransportError(err)
 	}
 	digest := sha256.Sum256(content)
 	if hex.EncodeToString(digest[:]) != artefact.SHA256 {
-		return nil, failf(badChunk, "%s is not what the manifest names", name)
+		return nil, failf(artefactInvalid, "%s is not what the manifest names", name)
 	}
 	return content, nil
 }
 
-// preseed is what the installer is told about this machine, from the API and nobody else.
+// preseed fetches the installer's answers for this machine, by TLS from the API.
 func (r *Ramdisk) preseed() ([]byte, error) {
 	if len(r.identity.MACs) == 0 {
-		return nil, failf(networkLost, "this machine has no network card that its kernel knows")
+		return nil, failf(noNetworkCard, "this machine has no network card that its kernel knows")
 	}
 	address := r.options.API + "/boot/" + url.PathEscape(r.identity.MACs[0]) + "/preseed.cfg"
 	response, err := r.api.http.Get(address)
 	if err != nil {
-		return nil, named(err)
+		return nil, classifyTransportError(err)
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, mebibyte))
 	if err != nil {
-		return nil, named(err)
+		return nil, classifyTransportError(err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, failf(artefactMissing, "the installer gets no answers: %s %s", response.Status, content)
+		return nil, failf(artefactMissing, "the API has no preseed for this machine: %s %s", response.Status, content)
 	}
 	return content, nil
 }
 
-// startable is tried before the acceptance is used up: firmware with Secure Boot lets no kernel start another one.
-func startable(load func(kernel, ramdisk []byte, options string) error, kernel, ramdisk []byte) error {
+// checkKexec loads the installer before the write grant is spent: not every kernel may or can load it.
+func checkKexec(load func(kernel, ramdisk []byte, options string) error, kernel, ramdisk []byte) error {
 	if err := load(kernel, ramdisk, installerOptions("/proc/cmdline")); err != nil {
-		return failf(agentBroken, "the installer cannot be started, nothing was changed; Secure Boot does not let it: %v", err)
+		return kexecFailure(err)
 	}
 	return nil
 }
 
+// kexecFailure names the cause of an error of kexec_file_load(2).
+func kexecFailure(err error) *Failure {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENODATA), errors.Is(err, unix.ENOKEY),
+		errors.Is(err, unix.ENOPKG), errors.Is(err, unix.EKEYREJECTED), errors.Is(err, unix.EBADMSG):
+		// A locked-down kernel, which Secure Boot makes of it, loads no other or only a signed one.
+		return failf(kexecRefused, "this kernel may not start the installer (Secure Boot locks it down): %v", err)
+	case errors.Is(err, unix.ENOEXEC):
+		return failf(artefactInvalid, "%s is no kernel that this machine can start: %v", installerKernel, err)
+	case errors.Is(err, unix.ENOMEM):
+		return failf(agentBroken, "there is not enough memory to load the installer: %v", err)
+	}
+	return failf(agentBroken, "the installer cannot be loaded: %v", err)
+}
+
 // install enrols and starts the installer; it returns only when that has failed. Everything that can fail is tried
-// before the acceptance is used up.
+// before the write grant is spent.
 func (r *Ramdisk) install(manifest Manifest, token string) error {
-	end := r.spans.begin("fetch the installer")
-	kernel, err := r.mirror.whole(manifest, installerKernel)
+	endSpan := r.spans.begin("fetch the installer")
+	kernel, err := r.mirror.fetchVerified(manifest, installerKernel)
 	if err != nil {
 		return err
 	}
-	ramdisk, err := r.mirror.whole(manifest, installerRamdisk)
+	ramdisk, err := r.mirror.fetchVerified(manifest, installerRamdisk)
 	if err != nil {
 		return err
 	}
-	answers, err := r.preseed()
+	preseed, err := r.preseed()
 	if err != nil {
 		return err
 	}
-	end()
-	if err := startable(loadKernel, kernel, ramdisk); err != nil {
+	endSpan()
+	if err := checkKexec(loadKernel, kernel, ramdisk); err != nil {
 		return err
 	}
 	r.console.Say("PLAN: Debian's installer writes this machine's disk as its preseed says")
@@ -124,17 +140,17 @@ func (r *Ramdisk) install(manifest Manifest, token string) error {
 	if err := r.enrolInto(folder, token); err != nil {
 		return err
 	}
-	var more bytes.Buffer
-	archive := newArchive(&more)
+	var extra bytes.Buffer
+	archive := newArchive(&extra)
 	if err := archive.addTree(memberFolder, folder); err != nil {
 		return failf(agentBroken, "%v", err)
 	}
-	archive.add("preseed.cfg", answers, 0o600)
+	archive.add("preseed.cfg", preseed, 0o600)
 	archive.end()
 	// Linux unpacks one archive after the other; each begins on a multiple of four.
-	whole := append(ramdisk, make([]byte, (4-len(ramdisk)%4)%4)...)
-	if err := loadKernel(kernel, append(whole, more.Bytes()...), installerOptions("/proc/cmdline")); err != nil {
-		return failf(agentBroken, "the installer cannot be started: %v", err)
+	initrd := append(ramdisk, make([]byte, (4-len(ramdisk)%4)%4)...)
+	if err := loadKernel(kernel, append(initrd, extra.Bytes()...), installerOptions("/proc/cmdline")); err != nil {
+		return kexecFailure(err)
 	}
 	report := Report{Spans: r.spans.take()}
 	if err := r.tell(report); err != nil {
@@ -145,7 +161,7 @@ func (r *Ramdisk) install(manifest Manifest, token string) error {
 	return unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC)
 }
 
-// installerOptions keeps the consoles that this kernel was told.
+// installerOptions returns the installer's command line, with the consoles of the running kernel.
 func installerOptions(path string) string {
 	words := []string{"auto=true", "priority=critical", "DEBIAN_FRONTEND=text"}
 	content, _ := os.ReadFile(path)

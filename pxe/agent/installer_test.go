@@ -25,11 +25,11 @@ func TestTheInstallerIsTakenOnlyWhereNoImageIsPublished(t *testing.T) {
 		true:  names(installerKernel, installerRamdisk, "installer.json"),
 		false: names(installerKernel, installerRamdisk, "v1.image", "v1"+indexSuffix),
 	} {
-		if manifest.installs() != want {
+		if manifest.usesInstaller() != want {
 			t.Errorf("%v", manifest)
 		}
 	}
-	if names(installerKernel).installs() {
+	if names(installerKernel).usesInstaller() {
 		t.Error("half of it is not enough")
 	}
 }
@@ -38,15 +38,15 @@ func TestAnInstallerThatIsNotTheOneOfTheManifestIsRefused(t *testing.T) {
 	made := publish(t)
 	digest := sha256.Sum256(made.data)
 	good := Manifest{[]Artefact{{"v1.image", int64(len(made.data)), hex.EncodeToString(digest[:])}}}
-	content, err := made.mirror().whole(good, "v1.image")
+	content, err := made.mirror().fetchVerified(good, "v1.image")
 	if err != nil || !bytes.Equal(content, made.data) {
 		t.Fatal(err)
 	}
-	_, err = made.mirror().whole(Manifest{[]Artefact{{"v1.image", int64(len(made.data)), strings.Repeat("0", 64)}}}, "v1.image")
-	mustFail(t, err, badChunk)
-	_, err = made.mirror().whole(Manifest{[]Artefact{{"v1.image", 10, hex.EncodeToString(digest[:])}}}, "v1.image")
-	mustFail(t, err, badChunk)
-	_, err = made.mirror().whole(Manifest{}, "v1.image")
+	_, err = made.mirror().fetchVerified(Manifest{[]Artefact{{"v1.image", int64(len(made.data)), strings.Repeat("0", 64)}}}, "v1.image")
+	mustFail(t, err, artefactInvalid)
+	_, err = made.mirror().fetchVerified(Manifest{[]Artefact{{"v1.image", 10, hex.EncodeToString(digest[:])}}}, "v1.image")
+	mustFail(t, err, artefactInvalid)
+	_, err = made.mirror().fetchVerified(Manifest{}, "v1.image")
 	mustFail(t, err, artefactMissing)
 }
 
@@ -94,10 +94,18 @@ func TestTheInstallerSpeaksOnTheSameConsoles(t *testing.T) {
 	}
 }
 
-func TestAKernelThatStartsNoOtherIsNamedBeforeAnythingIsUsedUp(t *testing.T) {
-	err := startable(func([]byte, []byte, string) error { return unix.EPERM }, nil, nil)
-	mustFail(t, err, agentBroken)
-	if err := startable(func([]byte, []byte, string) error { return nil }, nil, nil); err != nil {
+func TestAnInstallerThatCannotBeLoadedIsReportedByItsCause(t *testing.T) {
+	for cause, code := range map[error]string{
+		unix.EPERM: kexecRefused, unix.EKEYREJECTED: kexecRefused, unix.ENODATA: kexecRefused,
+		unix.ENOEXEC: artefactInvalid, unix.ENOMEM: agentBroken, unix.EBUSY: agentBroken,
+	} {
+		err := checkKexec(func([]byte, []byte, string) error { return cause }, nil, nil)
+		mustFail(t, err, code)
+		if blamed := strings.Contains(err.Error(), "Secure Boot"); blamed != (code == kexecRefused) {
+			t.Errorf("%v: %v", cause, err)
+		}
+	}
+	if err := checkKexec(func([]byte, []byte, string) error { return nil }, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 }

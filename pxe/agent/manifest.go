@@ -93,7 +93,7 @@ func (m Mirror) small(path string) ([]byte, error) {
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 	if err != nil {
-		return nil, named(err)
+		return nil, classifyTransportError(err)
 	}
 	return content, nil
 }
@@ -113,7 +113,7 @@ func (m Mirror) get(path string, from int64) (*http.Response, error) {
 	response, err := m.http.Do(request)
 	body.alarm.Stop()
 	if err != nil {
-		return nil, named(err)
+		return nil, classifyTransportError(err)
 	}
 	body.ReadCloser, response.Body = response.Body, body
 	if response.StatusCode == good {

@@ -16,7 +16,7 @@ import (
 // bringUp starts every card and takes the first lease that a DHCP server gives on one of them; it asks until one does.
 func bringUp(cards []NIC, say func(string, ...any)) (NIC, *Lease, error) {
 	if len(cards) == 0 {
-		return NIC{}, nil, failf(networkLost, "this machine has no network card that its kernel knows")
+		return NIC{}, nil, failf(noNetworkCard, "this machine has no network card that its kernel knows")
 	}
 	_ = setFlags("lo")
 	for _, card := range cards {

@@ -154,7 +154,7 @@ func (r *Ramdisk) tryOtherCards() {
 
 // serve reports, then does what it is told, again and again.
 func (r *Ramdisk) serve() {
-	r.console.Say("the code of this machine's key is %s", r.api.code())
+	r.console.Say("the code of this machine's key is %s", r.api.keyFingerprint())
 	known := r.reportIn()
 	leased := time.Now()
 	pause := time.Duration(max(known.PollS, 1)) * time.Second
@@ -167,7 +167,7 @@ func (r *Ramdisk) serve() {
 			}
 		}
 		claimed, err := r.api.claim()
-		var refused *Refused
+		var refused *APIError
 		switch {
 		case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 			// Our challenge has run out, or the API has been made anew.
@@ -211,13 +211,13 @@ func (r *Ramdisk) serve() {
 
 // reportIn tries until it is heard: a server that is away, proves nothing or refuses may be mended, and nothing is
 // lost by waiting.
-func (r *Ramdisk) reportIn() Discovered {
+func (r *Ramdisk) reportIn() DiscoverResponse {
 	end := r.spans.begin("report")
 	for said := ""; ; time.Sleep(betweenReports) {
 		known, err := r.api.discover(r.identity, r.hardware, r.address, r.proofs)
 		if err == nil {
 			end()
-			r.console.Say("this machine is %s; its code is %s", known.Name, r.api.code())
+			r.console.Say("this machine is %s; its code is %s", known.Name, r.api.keyFingerprint())
 			return known
 		}
 		if said != err.Error() {
@@ -234,7 +234,7 @@ func (r *Ramdisk) reportIn() Discovered {
 func (r *Ramdisk) patiently(call func() error) error {
 	for until := time.Now().Add(apiPatience); ; time.Sleep(2 * time.Second) {
 		err := call()
-		if err == nil || isNo(err) || time.Now().After(until) {
+		if err == nil || isPermanent(err) || time.Now().After(until) {
 			return err
 		}
 		r.console.Say("%v", err)
@@ -267,7 +267,7 @@ func (r *Ramdisk) deploy(write bool, token string) error {
 	if err != nil {
 		return err
 	}
-	if write && manifest.installs() {
+	if write && manifest.usesInstaller() {
 		return r.install(manifest, token)
 	}
 	target, root, err := r.onDisk(manifest, write)

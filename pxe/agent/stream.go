@@ -119,7 +119,7 @@ func fetchRun(mirror Mirror, image Image, to chan<- piece, stop <-chan struct{},
 		chunk := image.Chunks[at]
 		content := make([]byte, chunk.Bytes)
 		if _, err := io.ReadFull(response.Body, content); err != nil {
-			return at, named(err)
+			return at, classifyTransportError(err)
 		}
 		digest := sha256.Sum256(content)
 		if hex.EncodeToString(digest[:]) != chunk.SHA256 {

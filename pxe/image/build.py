@@ -1,4 +1,4 @@
-"""The door of this folder: a recipe goes in, what machines boot and get comes out. Called by the CLI and by
+"""Entry point of image builds: turns a recipe into what machines boot and install. Called by the CLI and by
 tests.
 """
 
@@ -19,21 +19,21 @@ from pxe.image.folder_cache import build_once, forget_unused
 from pxe.image.places import cache_folder
 from pxe.image.recipe import Recipe, files_key
 from pxe.image.tree import debian_tree
-from pxe.initramfs.ramdisk import base_ramdisk, trusting
+from pxe.initramfs.ramdisk import base_ramdisk, with_trust_anchors
 from soundstage.errors import Invalid
 
 # As the provisioning API's boot scripts call them (provisioning_api/boot/scripts.py).
 KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
 _BASE = "agent-base.cpio.zst"
-# How many of each stay in the cache, beside those of the last hour. A tree with roles is over a gigabyte.
+# How many of each stay in the cache, besides those of the last hour. A tree with roles is over a gigabyte.
 _MOST_CACHED = {"trees": 3, "built": 3, "agents": 3}
-# Counted up when the making of disks changes in a way that the code below `image_key` does not tell.
-_FORM = 1
+# Bump it when disks come out different and no input that `image_key` hashes has changed.
+_FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """`folder` holds kernel, the ramdisk without trust, and the image with its index."""
+    """`folder` holds the kernel, the ramdisk without trust anchors, and the image with its index."""
 
     folder: Path
 
@@ -41,24 +41,26 @@ class BuiltImage:
     def index(self) -> ImageIndex:
         return ImageIndex.model_validate_json(next(self.folder.glob(f"*{INDEX_SUFFIX}")).read_bytes())
 
-    def install(self, target: Path, *, ca_pem: str, manifest_key: str, built_at: int) -> list[str]:
-        """Puts everything into a folder of artefacts, to be published from there; the names of the files. An
-        image of the same name is the same image. Older images stay: the newest name is what machines take.
+    def copy_to(self, target: Path, *, ca_pem: str, manifest_key: str, built_at: int) -> list[str]:
+        """Copies everything into a folder of artefacts, to be published from there; returns the file names.
+
+        An image of the same name is the same image. Other images stay: machines take the one with the
+        greatest name, which need not be the newest build.
         """
         target.mkdir(parents=True, exist_ok=True)
-        ramdisk = trusting(
+        ramdisk = with_trust_anchors(
             (self.folder / _BASE).read_bytes(), ca_pem=ca_pem, manifest_key=manifest_key, built_at=built_at
         )
         _replace(target / RAMDISK, ramdisk)
         _replace(target / KERNEL, (self.folder / KERNEL).read_bytes())
         names = [KERNEL, RAMDISK]
         index = next(self.folder.glob(f"*{INDEX_SUFFIX}"))
-        # The pieces first: an index without them would be a promise.
+        # The index last: it must not refer to chunks that are not there.
         for source in (self.folder / self.index.data, index):
             if not (target / source.name).exists():
-                half = target / f".{source.name}.half"
-                shutil.copyfile(source, half)
-                half.replace(target / source.name)
+                partial = target / f".{source.name}.half"
+                shutil.copyfile(source, partial)
+                partial.replace(target / source.name)
             names.append(source.name)
         return names
 
@@ -72,9 +74,10 @@ def build_image(
     tree: Path | None = None,
     say: Callable[[str], None],
 ) -> BuiltImage:
-    """From the cache when nothing has changed. `tree`: a folder with a Debian system to take instead of a new
-    one; its name stands for its content. `name` begins the version, which machines choose by: the greatest
-    wins.
+    """Builds an image, or takes it from the cache when nothing has changed.
+
+    `tree`: a folder with a Debian system to use instead of a new one; its name must identify its content.
+    `name` is the prefix of the version. Machines take the version with the greatest name.
     """
     source = tree if tree is not None else debian_tree(recipe, mirror, say)
     agent = agent_program()
@@ -84,7 +87,7 @@ def build_image(
         say(f"Making the image {version}")
         work = staging / "work"
         work.mkdir()
-        kernel, modules = kernel_of(source)
+        kernel, modules = find_kernel(source)
         shutil.copyfile(kernel, staging / KERNEL)
         (staging / _BASE).write_bytes(base_ramdisk(agent, modules))
         disk = make_disk(finish_tree(source, agent, ssh_user, work), version, work)
@@ -92,32 +95,33 @@ def build_image(
         shutil.rmtree(work)
 
     built = BuiltImage(build_once(cache_folder() / "built" / version, make))
-    _forget_old(say)
+    _evict_old(say)
     return built
 
 
-def _forget_old(say: Callable[[str], None]) -> None:
+def _evict_old(say: Callable[[str], None]) -> None:
     """Removes old entries of the cache; published images have a folder of their own."""
     for kind, keep in _MOST_CACHED.items():
         for name in forget_unused(cache_folder() / kind, "*", keep=keep):
             say(f"Took {kind}/{name} out of the cache: newer ones have been used since")
 
 
-def newest_version(folder: Path) -> str:
-    """Returns the version of the image that machines install from a folder of artefacts: the greatest
-    name.
+def highest_version(folder: Path) -> str:
+    """Returns the version of the image that machines install from a folder of artefacts: the greatest name,
+    which need not be the newest build, because names end with a hash. Empty when there is none.
     """
     names = (path.name for path in folder.glob(f"*{INDEX_SUFFIX}"))
     return max(names, default="").removeprefix("soundstage-").removesuffix(INDEX_SUFFIX)
 
 
 def image_key(tree: Path, agent: Path, ssh_user: str) -> str:
-    words = (tree.name, agent.parent.name, ssh_user, files_key(), _code_key(), _FORM)
-    return hashlib.sha256(repr(words).encode()).hexdigest()[:12]
+    """Returns the hash of everything that an image is built from."""
+    key_parts = (tree.name, agent.parent.name, ssh_user, files_key(), _code_key(), _FORMAT_VERSION)
+    return hashlib.sha256(repr(key_parts).encode()).hexdigest()[:12]
 
 
-def kernel_of(tree: Path) -> tuple[Path, Path]:
-    """The newest kernel of a tree, and its modules."""
+def find_kernel(tree: Path) -> tuple[Path, Path]:
+    """Returns the newest kernel of a tree, and its modules."""
     found = sorted((tree / "boot").glob("vmlinuz-*"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise Invalid(
@@ -135,6 +139,6 @@ def _code_key() -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    half = path.with_name(f".{path.name}.half")
-    half.write_bytes(content)
-    half.replace(path)
+    partial = path.with_name(f".{path.name}.half")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 from pxe.image.debian import SUITE
 
 FILES = Path(__file__).parent / "files"
-# Counted up when the making of trees changes in a way that nothing below tells.
-_FORM = 1
+# Bump it when trees come out different and no input of `tree_key` has changed.
+_FORMAT_VERSION = 1
 
 
 class Kernel(StrEnum):
@@ -43,7 +43,7 @@ class Recipe:
     @property
     def tree_key(self) -> str:
         """Of the Debian tree alone."""
-        return hashlib.sha256(repr((SUITE, self.all_packages, _FORM)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((SUITE, self.all_packages, _FORMAT_VERSION)).encode()).hexdigest()[:16]
 
 
 def files_key() -> str:

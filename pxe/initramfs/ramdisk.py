@@ -36,7 +36,9 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def base_ramdisk(agent: Path, modules: Path) -> bytes:
-    """Compressed. `modules` is a /lib/modules/VERSION of the kernel that it will run under."""
+    """Returns the compressed ramdisk without trust anchors. `modules` is a /lib/modules/VERSION of the kernel
+    that it will run under.
+    """
     archive = Archive()
     for folder in ("proc", "sys", "run", "mnt", "tmp", "etc"):
         archive.add_folder(folder)
@@ -54,9 +56,9 @@ def base_ramdisk(agent: Path, modules: Path) -> bytes:
     )
 
 
-def trusting(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> bytes:
-    """The ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` has it; `built_at`, Unix time:
-    no clock of a machine is believed that says less.
+def with_trust_anchors(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> bytes:
+    """Returns the ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` has it. `built_at` (Unix
+    time): machines do not believe a clock that shows an earlier time.
     """
     key = manifest_key.strip()
     if not _KEY.fullmatch(key) or "BEGIN CERTIFICATE" not in ca_pem:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pxe.image.recipe import FILES as IMAGE_FILES
 from pxe.initramfs.archive import Archive
-from pxe.initramfs.ramdisk import trusting
+from pxe.initramfs.ramdisk import with_trust_anchors
 from pxe.installer.plan import InstallerSettings
 from soundstage.errors import Unavailable
 
@@ -48,6 +48,6 @@ def installer_artefacts(
     whole = ramdisk + bytes(-len(ramdisk) % 4) + archive.to_bytes()
     return {
         KERNEL: kernel,
-        RAMDISK: trusting(whole, ca_pem=ca_pem, manifest_key=manifest_key, built_at=built_at),
+        RAMDISK: with_trust_anchors(whole, ca_pem=ca_pem, manifest_key=manifest_key, built_at=built_at),
         SETTINGS: settings.model_dump_json(indent=1).encode() + b"\n",
     }

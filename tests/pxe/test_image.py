@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pxe.image.build import newest_version
+from pxe.image.build import highest_version
 from pxe.image.chunks import CHUNK_BYTES, ImageIndex, write_chunks
 from pxe.image.disk import ROOT_LABEL, layout_for, make_disk
 from pxe.image.finish import AGENT, finish_tree
@@ -42,11 +42,11 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_machines_take_the_greatest_name_whichever_was_published_last(tmp_path: Path) -> None:
-    assert newest_version(tmp_path) == ""
+    assert highest_version(tmp_path) == ""
     for name in ("soundstage-debian13-ff", "soundstage-debian13-0a"):
         (tmp_path / f"{name}.image.json").write_text("{}")
     (tmp_path / "soundstage-debian13-zz.image").write_bytes(b"")
-    assert newest_version(tmp_path) == "debian13-ff"
+    assert highest_version(tmp_path) == "debian13-ff"
 
 
 def build_disk(tree: Path, folder: Path) -> Path:

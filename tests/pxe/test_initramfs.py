@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pxe.initramfs.archive import Archive
-from pxe.initramfs.ramdisk import base_ramdisk, trusting
+from pxe.initramfs.ramdisk import base_ramdisk, with_trust_anchors
 from soundstage.errors import Invalid
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -54,7 +54,7 @@ def test_a_ramdisk_has_drivers_for_disks_and_cards_and_none_for_sound(tmp_path: 
 
 
 def test_trust_is_put_behind_and_holds_no_secret() -> None:
-    created = trusting(b"base!", ca_pem=CA, manifest_key=f"{KEY}\n", built_at=1_700_000_000)
+    created = with_trust_anchors(b"base!", ca_pem=CA, manifest_key=f"{KEY}\n", built_at=1_700_000_000)
     assert created.startswith(b"base!" + bytes(3) + b"070701")
     assert CA.encode() in created
     assert b"PRIVATE" not in created
@@ -63,4 +63,4 @@ def test_trust_is_put_behind_and_holds_no_secret() -> None:
 @pytest.mark.parametrize(("ca", "key"), [("", KEY), (CA, ""), (CA, "<html>"), ("<html>", KEY)])
 def test_what_is_no_authority_is_not_trusted(ca: str, key: str) -> None:
     with pytest.raises(Invalid, match="cannot be read"):
-        trusting(b"base", ca_pem=ca, manifest_key=key, built_at=0)
+        with_trust_anchors(b"base", ca_pem=ca, manifest_key=key, built_at=0)

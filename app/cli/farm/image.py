@@ -76,14 +76,14 @@ def _register_publish(group: typer.Typer) -> None:
         """Build the image, and let machines have it, with a kernel and a ramdisk that trusts us.
 
         All are put into `provisioning.artefact_dir`, and the provisioning API signs their manifest."""
-        from pxe.image.build import newest_version
+        from pxe.image.build import highest_version
 
         called = invocation(context)
         printer = called.printer(as_json)
         settings = called.settings()
         built = _built(settings, printer, kernel, package, roles, name)
         names = run(_published(settings, built))
-        version, taken = built.index.version, newest_version(settings.artefacts_folder)
+        version, taken = built.index.version, highest_version(settings.artefacts_folder)
         sentence = f"Published {version}: {', '.join(names)}."
         if taken != version:
             sentence += (
@@ -160,7 +160,7 @@ async def _published(settings: Settings, built: BuiltImage) -> list[str]:
     from app.machines_api import machines_api
 
     async with machines_api(settings) as api:
-        names = built.install(
+        names = built.copy_to(
             settings.artefacts_folder,
             ca_pem=await api.text("/api/ca.pem"),
             manifest_key=await api.text("/boot/manifest.pub"),
