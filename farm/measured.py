@@ -14,7 +14,7 @@ from farm.history import RunTimes, work_of
 from farm.needs import Needs
 from farm.scheduler import Scheduler
 from farm.states import TaskState
-from farm.tasks import Placement, SegmentTask, TaskEvent
+from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
@@ -39,7 +39,7 @@ class MeasuredScheduler:
         await self.times.load()
         await self._scheduler.start()
 
-    async def submit(self, task: SegmentTask) -> Placement:
+    async def submit(self, task: SegmentTask) -> SubmitReceipt:
         task = replace(task, work=await self._work(task))
         self._tasks[task.id] = task
         return await self._scheduler.submit(task)
@@ -68,8 +68,8 @@ class MeasuredScheduler:
     async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         return await self._scheduler.availability(needs, owner)
 
-    def left_over(self, task_id: str) -> bool:
-        return self._scheduler.left_over(task_id)
+    def is_unclaimed(self, task_id: str) -> bool:
+        return self._scheduler.is_unclaimed(task_id)
 
     def detach(self) -> None:
         self._scheduler.detach()

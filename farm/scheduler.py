@@ -7,7 +7,7 @@ from typing import Protocol
 
 from farm.availability import FarmAvailability
 from farm.needs import Needs
-from farm.tasks import Placement, SegmentTask, TaskEvent
+from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 
 
 class Scheduler(Protocol):
@@ -21,13 +21,15 @@ class Scheduler(Protocol):
     def name(self) -> str: ...
 
     async def start(self) -> None:
-        """Makes ready and ends what a killed predecessor left running. Called once, before `submit`."""
+        """Makes ready. A killed predecessor may have left tasks running: an adapter whose tasks outlive the
+        process (Nomad) takes them over, any other one ends them. Called once, before `submit`.
+        """
 
-    async def submit(self, task: SegmentTask) -> Placement:
-        """Takes the task; the same id again returns the placement of the first."""
+    async def submit(self, task: SegmentTask) -> SubmitReceipt:
+        """Queues the task. Submitting the same id again starts nothing and returns its present state."""
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
-        """All events from the first to the last (state done, failed or cancelled), then ends."""
+        """Yields all events from the first to the last (state done, failed or cancelled), then ends."""
 
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         """Requests the end of a task and returns at once; `watch` yields its last event. Ended tasks stay as
@@ -40,7 +42,7 @@ class Scheduler(Protocol):
         """
 
     async def logs(self, task_id: str) -> str:
-        """The last part of what the worker wrote on standard error."""
+        """Returns the last part of what the worker wrote on standard error."""
 
     async def explain(self, task_id: str) -> str:
         """Returns in one sentence why it is where it is."""
@@ -50,9 +52,9 @@ class Scheduler(Protocol):
         their places are its own.
         """
 
-    def left_over(self, task_id: str) -> bool:
-        """Returns whether an earlier process has left this task and nobody has submitted it since: submitted
-        again under the same id it goes on where it is.
+    def is_unclaimed(self, task_id: str) -> bool:
+        """Returns whether an earlier process has left this task running or done, and it was not submitted
+        since: submitting the same id re-attaches to it.
         """
 
     def detach(self) -> None:

@@ -52,14 +52,14 @@ class SegmentTask:
     work: float = 0.0
     """How much it is, as farm.history.work counts; 0 when nobody has counted."""
     unfinished: str = ""
-    """The name under which the worker lists what it keeps for a second try; the same for all tries. Empty:
-    nobody could have it forgotten.
+    """The name of the checkpoint that the worker stores for a retry; the same for all tries. Empty: the
+    checkpoint cannot be discarded by name, and expires.
     """
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """The scheduler of a task and its state. `ahead` counts tasks that start before it."""
+class SubmitReceipt:
+    """The state of a submitted task. `ahead` counts tasks that start before it."""
 
     task_id: str
     scheduler: str

@@ -26,7 +26,7 @@ from farm.needs import Needs
 from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.task_registry import TaskRecord, TaskRegistry
-from farm.tasks import Placement, SegmentTask, TaskEvent
+from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
@@ -80,7 +80,7 @@ class LocalScheduler:
         if swept:
             log.warning("farm.local.swept", control_processes=list(swept))
 
-    async def submit(self, task: SegmentTask) -> Placement:
+    async def submit(self, task: SegmentTask) -> SubmitReceipt:
         record = self._registry.find(task.id)
         if record is None:
             record = self._registry.add(task)
@@ -88,7 +88,7 @@ class LocalScheduler:
             self._queue.push(task.id, task.priority)
             self._start_next()
         waiting = self._queue.ahead_of(task.id) if task.id in self._queue else 0
-        return Placement(task.id, self.name, record.state, waiting)
+        return SubmitReceipt(task.id, self.name, record.state, waiting)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         return self._registry.watch(task_id)
@@ -137,8 +137,8 @@ class LocalScheduler:
         ahead = tuple(task for task in waiting if task.trace_id != owner)
         return FarmAvailability((*free, *sorted(known)), ahead)
 
-    def left_over(self, task_id: str) -> bool:
-        """Never: workers end with the process that started them."""
+    def is_unclaimed(self, task_id: str) -> bool:
+        """Returns False: workers end with the process that started them."""
         return False
 
     def detach(self) -> None:

@@ -95,7 +95,7 @@ class ClusterEventHandler:
                 log.warning("farm.nomad.card_gone", task=task_id, node=newest.get("NodeName"))
                 inflight.evicted.add(newest["ID"])
                 self._state.background.start(self._evict(newest["ID"]))
-        self._launcher.release()
+        self._launcher.launch_ready()
 
     async def _evict(self, allocation_id: str) -> None:
         try:

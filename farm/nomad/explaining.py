@@ -15,7 +15,7 @@ MAX_SENTENCE = 390
 """Renders keep why they wait in a column of 400 characters."""
 
 
-def sentence_on(record: TaskRecord, state: SchedulerState, watch: ClusterWatch) -> str:
+def explain_wait(record: TaskRecord, state: SchedulerState, watch: ClusterWatch) -> str:
     """Returns where the task is, and why it does not run if it does not."""
     task, inflight = record.task, state.inflight_tasks.find(record.task.id)
     if record.ended:

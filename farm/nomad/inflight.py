@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from farm.nomad.request import Choice
+from farm.nomad.request import PlacementHint
 from farm.task_registry import TaskRecord
 
 TERMINAL_ALLOCATION = frozenset({"complete", "failed", "lost"})
@@ -18,7 +18,7 @@ class InFlightTask:
 
     record: TaskRecord
     job_id: str
-    choice: Choice
+    choice: PlacementHint
     cancelling: bool = False
     registered: bool = False
     registering: bool = False

@@ -18,13 +18,13 @@ log = get_logger(__name__)
 
 
 class Launcher:
-    """Launches and stops tasks; `release` is called whenever there may be room."""
+    """Launches and stops tasks; `launch_ready` is called whenever there may be room."""
 
     def __init__(self, state: SchedulerState) -> None:
         self._state = state
-        self.outcomes = Outcomes(state, self.release)
+        self.outcomes = Outcomes(state, self.launch_ready)
 
-    def release(self) -> None:
+    def launch_ready(self) -> None:
         """Launches queued tasks that can run now. Others stay with us: Nomad holds queued jobs in memory."""
         state = self._state
         if state.detaching:

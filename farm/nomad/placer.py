@@ -1,5 +1,5 @@
-"""Decides what may be given to Nomad now and which card it should ask for: the queue and the lease table of
-leases, kept true by what Nomad says. Used by the scheduler.
+"""Decides which tasks are registered with Nomad now and which card they ask for, by the queue and the lease
+table, which follow the events of Nomad. Used by the scheduler.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from farm.availability import MOST_PLACES
 from farm.failures import CARD_LOST, CRASHED, DISK_FULL
 from farm.needs import Needs
 from farm.nomad.inventory import COMPUTE, Eligible, lease_of, lives, nodes_of
-from farm.nomad.request import Choice
+from farm.nomad.request import PlacementHint
 from farm.placement import BlockList, CardUse, Constraint, FairQueue, Lease, LeaseTable, Peaks, Request
 from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
@@ -50,7 +50,7 @@ class Placer:
     def remove(self, task_id: str) -> bool:
         return self._queue.remove(task_id, self._table)
 
-    def admit(self, limit: int) -> list[tuple[str, Choice]]:
+    def admit(self, limit: int) -> list[tuple[str, PlacementHint]]:
         """Returns ids of at most `limit` tasks that can run now, each with what its job should ask for."""
         now_s = time.time()
         leases = self._queue.admit(
@@ -86,9 +86,9 @@ class Placer:
         known = {node.id: node for node in nodes_of(nodes, self._eligible)}
         for node in self._table.nodes:
             if node.id not in known:
-                self._table.drop_node(node.id)
+                self._table.remove_node(node.id)
         for node in known.values():
-            self._table.put_node(node)
+            self._table.upsert_node(node)
         running = [self._lease(one, ours.get(str(one["JobID"]))) for one in allocations if lives(one)]
         # The same task twice: the older allocation is on its way out.
         self._table.reconcile(
@@ -103,13 +103,13 @@ class Placer:
             self.node_gone(str(node["ID"]))
             return False
         new = self._table.usage(found[0].id) is None
-        self._table.put_node(found[0])
+        self._table.upsert_node(found[0])
         return new
 
     def node_gone(self, node_id: str) -> None:
         """Drops a node that is gone, down, or not fit for our jobs any more."""
         if self._table.usage(node_id) is not None:
-            self._table.drop_node(node_id)
+            self._table.remove_node(node_id)
 
     def allocation_changed(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> None:
         """Updates the lease of an allocation. `task` is what it runs for us, None for one of others. Ours is
@@ -188,8 +188,8 @@ class Placer:
             return lease_of(allocation, str(allocation["ID"]))
         return lease_of(allocation, task.id, owner=_owner(task), engine=task.needs.engine)
 
-    def _choice(self, lease: Lease, now_s: float) -> Choice:
-        return Choice(
+    def _choice(self, lease: Lease, now_s: float) -> PlacementHint:
+        return PlacementHint(
             mode="shared" if lease.assignment.shares else "whole",
             node=lease.assignment.node_id,
             card=lease.assignment.cards[0] if lease.assignment.cards else "",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm.nomad.client import NomadClient
-from farm.nomad.request import Choice, JobOptions, job_variables
+from farm.nomad.request import JobOptions, PlacementHint, job_variables
 from farm.tasks import SegmentTask
 from farm.transfer import TransferService
 from farm.transfer.orders import order_of
@@ -57,7 +57,7 @@ class Registration:
         self._options = options
         self._hcl = ""
 
-    async def register(self, task: SegmentTask, job_id: str, choice: Choice) -> None:
+    async def register(self, task: SegmentTask, job_id: str, choice: PlacementHint) -> None:
         """Creates ticket, token and job in this order, so that a worker that starts at once finds all it
         needs.
         """

@@ -58,8 +58,8 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The decision for one placement. `node` and `card` are where it fits best, as an affinity: when the
+class PlacementHint:
+    """A hint for the placement of one job. `node` and `card` are where it fits best, as an affinity: when the
     lease table is out of date, Nomad places it elsewhere.
     """
 
@@ -83,7 +83,7 @@ def job_id(prefix: str, task_id: str) -> str:
     return f"{prefix}-{name[:_NAME_CHARS]}-{hashlib.sha256(task_id.encode()).hexdigest()[:12]}"
 
 
-def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
+def device_request(needs: Needs, choice: PlacementHint) -> dict[str, Any]:
     """Whole cards: as many as needed, each large enough. Shares: as many of 1 GiB as the work needs of one
     card, on nodes whose plugin announces shares (one device group per card, so they cannot straddle).
     """
@@ -104,7 +104,7 @@ def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
 
 
 def job_variables(
-    task: SegmentTask, options: JobOptions, choice: Choice, *, control_url: str, ticket: str
+    task: SegmentTask, options: JobOptions, choice: PlacementHint, *, control_url: str, ticket: str
 ) -> dict[str, Any]:
     """`ticket` names the token without telling it: a job that is there already is ours when it has it."""
     # ${…} is filled in by Nomad on the node.

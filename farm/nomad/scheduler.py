@@ -11,16 +11,16 @@ from farm.needs import Needs
 from farm.nomad.client import NomadClient
 from farm.nomad.event_handlers import ClusterEventHandler
 from farm.nomad.event_stream import ClusterWatch
-from farm.nomad.explaining import nomad_log, sentence_on
+from farm.nomad.explaining import explain_wait, nomad_log
 from farm.nomad.inflight import InFlightTask
 from farm.nomad.inventory import Eligible
 from farm.nomad.launching import Launcher
 from farm.nomad.placer import Placer
 from farm.nomad.registration import NomadOptions, Registration
-from farm.nomad.request import Choice
+from farm.nomad.request import PlacementHint
 from farm.nomad.state import SchedulerState
 from farm.states import TaskState
-from farm.tasks import Placement, SegmentTask, TaskEvent
+from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 from farm.transfer import TransferService
 from soundstage.background import Worker
 from soundstage.blobs import BlobStore
@@ -30,8 +30,8 @@ log = get_logger(__name__)
 
 
 class NomadScheduler:
-    """See `farm.scheduler.Scheduler`. Tasks that an earlier process has left on the cluster are taken over:
-    the same id submitted again goes on where it was.
+    """See `farm.scheduler.Scheduler`. Takes over tasks that an earlier process has left on the cluster:
+    submitting the same id again re-attaches to the running job.
     """
 
     name = "nomad"
@@ -57,29 +57,30 @@ class NomadScheduler:
             Worker("nomad ended jobs", self._purge_ended_jobs, poll_s=min(600.0, options.keep_s)),
         )
         self._taken_over = False
-        self._opened = False
+        self._workers_started = False
 
     async def start(self) -> None:
-        """Only the one process that drives may start it: it takes over what others have left."""
+        """Takes over the tasks of earlier processes, and starts the workers; in the leader only."""
         if not self._taken_over:
             self._taken_over = True
             await self._take_over()
-        await self._open()
+        await self._start_workers()
 
-    async def submit(self, task: SegmentTask) -> Placement:
-        await self._open()
+    async def submit(self, task: SegmentTask) -> SubmitReceipt:
+        await self._start_workers()
         state = self._state
         record = state.registry.find(task.id)
         if record is None:
             record = state.registry.add(task)
             state.placer.push(task)
-            self._launcher.release()
+            self._launcher.launch_ready()
         elif task.id in state.unclaimed:
             state.unclaimed.discard(task.id)
             if record.ended:
+                # Its result is consumed now; tickets of unclaimed tasks stay open until then.
                 await state.transfer.close(task.id)
         ahead = state.placer.ahead_of(task.id) if task.id in state.placer else 0
-        return Placement(task.id, self.name, record.state, ahead)
+        return SubmitReceipt(task.id, self.name, record.state, ahead)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         return self._state.registry.watch(task_id)
@@ -92,7 +93,7 @@ class NomadScheduler:
         elif inflight is not None and state.detaching and not for_good:
             self._launcher.outcomes.detach(inflight, CANCELLED)
         elif inflight is not None:
-            # Before Nomad stops the job: the reply to the worker's last report says what it may forget.
+            # Before Nomad stops the job: the reply to the worker's last report says what it may delete.
             state.transfer.request_stop(task_id, for_good=for_good)
             if not inflight.cancelling:
                 inflight.cancelling = True
@@ -112,14 +113,14 @@ class NomadScheduler:
         )
 
     async def explain(self, task_id: str) -> str:
-        return sentence_on(self._state.registry.get(task_id), self._state, self._watch)
+        return explain_wait(self._state.registry.get(task_id), self._state, self._watch)
 
     async def availability(self, needs: Needs, owner: str) -> FarmAvailability:
         state = self._state
         places, waiting = state.placer.availability(needs, owner, state.options.max_running)
         return FarmAvailability(places, tuple(state.registry.get(task_id).task for task_id in waiting))
 
-    def left_over(self, task_id: str) -> bool:
+    def is_unclaimed(self, task_id: str) -> bool:
         record = self._state.registry.find(task_id)
         useful = record is not None and (not record.ended or record.state is TaskState.DONE)
         return useful and task_id in self._state.unclaimed
@@ -146,7 +147,7 @@ class NomadScheduler:
         state, outcomes = self._state, self._launcher.outcomes
         for ticket in await state.transfer.open_tickets():
             record = state.registry.add(ticket.task)
-            inflight = InFlightTask(record, ticket.job_id, Choice(), registered=True)
+            inflight = InFlightTask(record, ticket.job_id, PlacementHint(), registered=True)
             state.unclaimed.add(ticket.task.id)
             self._launcher.track(inflight)
             if ticket.end is not None:
@@ -163,16 +164,16 @@ class NomadScheduler:
             log.warning("farm.nomad.unclaimed", task=task_id)
             await self.cancel(task_id)
 
-    async def _open(self) -> None:
-        if not self._opened:
-            self._opened = True
+    async def _start_workers(self) -> None:
+        if not self._workers_started:
+            self._workers_started = True
             for worker in self._workers:
                 await worker.start()
 
     async def _recheck_queue(self) -> None:
-        """Admits again after what time alone changes: blocked nodes expire, long waits get cards held."""
+        """Admits again after what time alone changes: blocks of nodes expire, long waits get reservations."""
         self._state.placer.forget_old()
-        self._launcher.release()
+        self._launcher.launch_ready()
 
     async def _purge_ended_jobs(self) -> None:
         await self._state.registration.purge_ended(self._state.inflight_tasks)

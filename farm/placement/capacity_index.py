@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from farm.placement.cards import CardKind, Node, Request, Shape
-from farm.placement.node_usage import CardKey, NodeUsage
+from farm.placement.node_usage import MACHINE, CardKey, NodeUsage
 from farm.placement.sorted_buckets import SortedBuckets
 
 MHZ_PER_LEVEL = 250
@@ -15,11 +15,11 @@ MHZ_PER_LEVEL = 250
 
 class CapacityIndex:
     """Cards in shares and machines are items of their own, whole cards are counted by node and kind. What is
-    held for a request (`held`, of the lease table) is in no bucket.
+    held for a request (`reservations`, of the lease table) is in no bucket.
     """
 
-    def __init__(self, held: Mapping[CardKey, str]) -> None:
-        self._held = held
+    def __init__(self, reservations: Mapping[CardKey, str]) -> None:
+        self._reservations = reservations
         self.shared: dict[CardKind, SortedBuckets[CardKey]] = {}
         self.whole: dict[CardKind, SortedBuckets[str]] = {}
         self.plain_machines: SortedBuckets[str] = SortedBuckets()
@@ -68,7 +68,7 @@ class CapacityIndex:
     def put_machine(self, usage: NodeUsage) -> None:
         machines = self.card_machines if usage.node.cards else self.plain_machines
         full = usage.free_cpu_mhz < 0 or usage.free_memory_mib < 0
-        if usage.node.drained or full or (usage.node.id, "") in self._held:
+        if usage.node.drained or full or (usage.node.id, MACHINE) in self._reservations:
             machines.remove(usage.node.id)
         else:
             machines.put(usage.node.id, usage.free_cpu_mhz // MHZ_PER_LEVEL)
@@ -89,7 +89,7 @@ class CapacityIndex:
             return
         key = (usage.node.id, uuid)
         free = usage.free_shares(card)
-        if free == 0 or usage.node.drained or key in self._held:
+        if free == 0 or usage.node.drained or key in self._reservations:
             self.shared[card.kind].remove(key)
         else:
             self.shared[card.kind].put(key, free)
@@ -99,7 +99,7 @@ class CapacityIndex:
         if not usage.node.drained:
             for card in usage.node.cards:
                 usable = not card.fault and not usage.taken.get(card.uuid)
-                free[card.kind] += usable and (usage.node.id, card.uuid) not in self._held
+                free[card.kind] += usable and (usage.node.id, card.uuid) not in self._reservations
         for kind, count in free.items():
             if count:
                 self.whole[kind].put(usage.node.id, count)

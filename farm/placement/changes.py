@@ -55,8 +55,8 @@ class WaitForEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseHolds:
-    """Releases cards of a node that are held for requests that have waited longer."""
+class ReleaseReservations:
+    """Releases cards of a node that are reserved for requests that have waited longer."""
 
     node_id: str
     node_name: str
@@ -69,7 +69,7 @@ class ReleaseHolds:
     def apply(self, scenario: Scenario) -> Scenario:
         table = scenario.table.subset([self.node_id])
         for holder in self.holders:
-            table.release_holds(holder)
+            table.release_reservations(holder)
         return replace(scenario, table=table)
 
 
@@ -191,7 +191,7 @@ def _with_node(table: LeaseTable, node_id: str, *, healed: bool) -> LeaseTable:
     part = table.subset([node_id])
     for node in part.nodes:
         if healed:
-            part.put_node(replace(node, cards=tuple(replace(card, fault="") for card in node.cards)))
+            part.upsert_node(replace(node, cards=tuple(replace(card, fault="") for card in node.cards)))
         else:
-            part.put_node(replace(node, drained=False))
+            part.upsert_node(replace(node, drained=False))
     return part

@@ -7,18 +7,18 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from farm.placement.capacity_index import MHZ_PER_LEVEL, CapacityIndex
 from farm.placement.cards import CardKind, Request
 from farm.placement.leases import Assignment
-from farm.placement.node_usage import CardKey, NodeUsage
+from farm.placement.node_usage import MACHINE, CardKey, NodeUsage
 from farm.placement.sorted_buckets import levels_of
 
 
 class Chooser:
-    """Reads the usages, the holds and the capacity index of one lease table."""
+    """Reads the usages, the reservations and the capacity index of one lease table."""
 
     def __init__(
-        self, usages: Mapping[str, NodeUsage], held: Mapping[CardKey, str], capacity: CapacityIndex
+        self, usages: Mapping[str, NodeUsage], reservations: Mapping[CardKey, str], capacity: CapacityIndex
     ) -> None:
         self._usages = usages
-        self._held = held
+        self._reservations = reservations
         self._capacity = capacity
 
     def find(
@@ -29,7 +29,8 @@ class Chooser:
         """
         if among is not None:
             return next(self._assignments_on(request, avoid, among), None)
-        if request.id in self._held.values() and (assignment := self._find_held(request, avoid)) is not None:
+        reserved = request.id in self._reservations.values()
+        if reserved and (assignment := self._find_reserved(request, avoid)) is not None:
             return assignment
         if request.needs.gpus == 0:
             return self._find_machine(request, avoid)
@@ -67,9 +68,13 @@ class Chooser:
                     return Assignment(node_id)
         return None
 
-    def _find_held(self, request: Request, avoid: Container[str]) -> Assignment | None:
-        held_on = dict.fromkeys(key[0] for key, holder in self._held.items() if holder == request.id)
-        return next(self._assignments_on(request, avoid, held_on), None)
+    def _find_reserved(self, request: Request, avoid: Container[str]) -> Assignment | None:
+        nodes = dict.fromkeys(key[0] for key, owner in self._reservations.items() if owner == request.id)
+        return next(self._assignments_on(request, avoid, nodes), None)
+
+    def _may_use(self, request: Request, key: CardKey) -> bool:
+        """Returns whether a card or machine is reserved for nobody else."""
+        return self._reservations.get(key) in (None, request.id)
 
     def _assignments_on(
         self, request: Request, avoid: Container[str], node_ids: Iterable[str]
@@ -83,10 +88,10 @@ class Chooser:
                 yield assignment
 
     def _find_on(self, usage: NodeUsage, request: Request) -> Assignment | None:
-        """Returns the fit on one node whose machine has room; cards held for this request count as free."""
+        """Returns the fit on one node whose machine has room; cards reserved for it count as free."""
         node_id, shared = usage.node.id, usage.node.shared
         if request.needs.gpus == 0:
-            return Assignment(node_id) if self._held.get((node_id, "")) in (None, request.id) else None
+            return Assignment(node_id) if self._may_use(request, (node_id, MACHINE)) else None
         if not (request.may_share if shared else request.may_take_whole):
             return None
         for kind in self._capacity.matching_kinds(request, shared=shared):
@@ -98,7 +103,7 @@ class Chooser:
             free = [
                 (usage.free_shares(card), card.uuid)
                 for card in usage.node.cards
-                if card.kind == kind and self._held.get((node_id, card.uuid)) in (None, request.id)
+                if card.kind == kind and self._may_use(request, (node_id, card.uuid))
             ]
             room, uuid = min((one for one in free if one[0] >= request.shares), default=(0, ""))
             if room:
@@ -107,7 +112,5 @@ class Chooser:
 
     def _pick(self, node_id: str, kind: CardKind, request: Request) -> tuple[str, ...]:
         free = self._usages[node_id].free_cards(kind)
-        usable = [
-            card.uuid for card in free if self._held.get((node_id, card.uuid), request.id) == request.id
-        ]
+        usable = [card.uuid for card in free if self._may_use(request, (node_id, card.uuid))]
         return tuple(usable[: request.needs.gpus])

@@ -19,7 +19,7 @@ from farm.placement.cards import Card, CardUse, Node, Request
 from farm.placement.changes import (
     AddNode,
     Change,
-    ReleaseHolds,
+    ReleaseReservations,
     RepairCards,
     Scenario,
     Unblock,
@@ -83,7 +83,7 @@ class _Option:
 
     def cost(self) -> tuple[int, int, float, int, str]:
         hands = sum(isinstance(step, RepairCards | Undrain) for step in self.steps)
-        held = sum(isinstance(step, ReleaseHolds) for step in self.steps)
+        held = sum(isinstance(step, ReleaseReservations) for step in self.steps)
         return (hands, held, self.ready_s, len(self.steps), self.usage.node.id)
 
 
@@ -135,10 +135,11 @@ def _option(scenario: Scenario, usage: NodeUsage, blocks: BlockList, now_s: floa
         wait = earliest_on(scenario.table, request, usage)
         if wait is not None:
             return _Option(usage, _ends(node, wait), wait)
-    others = {holder for key, holder in scenario.table.holds.items() if key[0] == node.id} - {request.id}
-    release_holds: list[Change] = [ReleaseHolds(node.id, node.name, tuple(sorted(others)))] if others else []
+    owners = {owner for key, owner in scenario.table.reservations.items() if key[0] == node.id}
+    others = tuple(sorted(owners - {request.id}))
+    release: list[Change] = [ReleaseReservations(node.id, node.name, others)] if others else []
     heal: list[Change] = [RepairCards(node.id, node.name)] if any(card.fault for card in node.cards) else []
-    for more in _once([], release_holds, heal, [*release_holds, *heal]):
+    for more in _once([], release, heal, [*release, *heal]):
         changed = scenario
         for step in (*first, *more):
             changed = step.apply(changed)
@@ -180,7 +181,7 @@ def _obstructed(
         elif isinstance(step, RepairCards):
             code = "faulty"
             reasons.append(f"has {_faults(request, node)}")
-        elif isinstance(step, ReleaseHolds):
+        elif isinstance(step, ReleaseReservations):
             code = code if reasons else "held"
             reasons.append(f"is kept for {text.join_list(step.holders)}, which waits longer")
         elif isinstance(step, WaitForEnd):
@@ -221,7 +222,7 @@ def _condition(scenario: Scenario, usage: NodeUsage, card: Card) -> str:
         return "drained"
     return (
         "held"
-        if scenario.table.holder(usage.node.id, card.uuid) not in (None, scenario.request.id)
+        if scenario.table.reserved_for(usage.node.id, card.uuid) not in (None, scenario.request.id)
         else "busy"
     )
 

@@ -1,5 +1,5 @@
-"""Keeps leases (who holds what of which card) and finds where a request fits best. Called by the queue,
-`explain` and the Nomad adapter; no clock and no I/O.
+"""Keeps leases (which task runs on which card) and reservations (cards for one waiting request), and finds
+where a request fits best. Called by the queue, `explain` and the Nomad adapter; no clock and no I/O.
 
 Usage is added up from leases only. A card that is gone or faulty keeps the leases on it until they are
 released, because Nomad lets a task run on when its card fails.
@@ -15,12 +15,12 @@ from farm.placement.capacity_index import CapacityIndex
 from farm.placement.cards import Node, Request
 from farm.placement.choosing import Chooser
 from farm.placement.leases import Assignment, Lease
-from farm.placement.node_usage import CardKey, NodeUsage
+from farm.placement.node_usage import MACHINE, CardKey, NodeUsage
 from soundstage.errors import Conflict
 
-MAX_GAINS = 64
-"""So many of the last nodes that gained room are remembered; a request refused before that tries all nodes
-again.
+MAX_FREED_NODES = 64
+"""The number of nodes with newly free capacity that are remembered; a request that was refused before them
+tries all nodes again.
 """
 
 
@@ -29,28 +29,28 @@ class ReconcileResult:
     """The changes that `reconcile` made."""
 
     adopted: tuple[Lease, ...] = ()
-    """Run there and had no lease: after a restart, or by hand."""
+    """Tasks that ran without a lease: after a restart, or started by hand."""
     moved: tuple[Lease, ...] = ()
-    """Run elsewhere than asked for; their leases are updated."""
+    """Tasks that run elsewhere than requested; their leases are updated."""
     gone: tuple[Lease, ...] = ()
-    """Had a lease and do not run there any more."""
+    """Leases of tasks that do not run any more."""
 
 
 class LeaseTable:
-    """Nodes, leases and holds. Ids of leases are those of their requests."""
+    """Nodes, leases and reservations. The id of a lease is that of its request."""
 
     def __init__(self, nodes: Iterable[Node] = (), leases: Iterable[Lease] = ()) -> None:
         self._usages: dict[str, NodeUsage] = {}
         self._leases: dict[str, Lease] = {}
         self._leases_on: dict[str, dict[str, None]] = {}
-        self._held: dict[CardKey, str] = {}
-        self._capacity = CapacityIndex(self._held)
-        self._chooser = Chooser(self._usages, self._held, self._capacity)
-        self.gains = 0
-        """Grows whenever room may have appeared, so that a refused request knows when to try again."""
-        self._gained: deque[str] = deque(maxlen=MAX_GAINS)
+        self._reservations: dict[CardKey, str] = {}
+        self._capacity = CapacityIndex(self._reservations)
+        self._chooser = Chooser(self._usages, self._reservations, self._capacity)
+        self.capacity_version = 0
+        """Grows whenever capacity may have become free, so that a refused request knows when to try again."""
+        self._freed_nodes: deque[str] = deque(maxlen=MAX_FREED_NODES)
         for node in nodes:
-            self.put_node(node)
+            self.upsert_node(node)
         for lease in leases:
             self.restore(lease)
 
@@ -77,17 +77,17 @@ class LeaseTable:
         return [self._leases[lease_id] for lease_id in self._leases_on.get(node_id, ())]
 
     @property
-    def holds(self) -> dict[CardKey, str]:
-        """Cards kept free for a request that has waited long: no other gets them."""
-        return dict(self._held)
+    def reservations(self) -> dict[CardKey, str]:
+        """Cards that are reserved for a request that has waited long, by key: no other request gets them."""
+        return dict(self._reservations)
 
-    def holder(self, node_id: str, uuid: str = "") -> str | None:
-        """Returns the request for which a card, or the machine itself, is held."""
-        return self._held.get((node_id, uuid))
+    def reserved_for(self, node_id: str, uuid: str = MACHINE) -> str | None:
+        """Returns the request for which a card, or the machine itself, is reserved."""
+        return self._reservations.get((node_id, uuid))
 
-    # Nodes and holds
+    # Nodes and reservations
 
-    def put_node(self, node: Node) -> None:
+    def upsert_node(self, node: Node) -> None:
         """Adds or updates a node: cards, health, drained. Leases stay as they are."""
         old = self._usages.get(node.id)
         if old is not None:
@@ -100,9 +100,9 @@ class LeaseTable:
         for lease in self.leases_on(node.id):
             usage.count(lease, 1)
         self._capacity.put(usage)
-        self._gain(node.id)
+        self._note_freed(node.id)
 
-    def drop_node(self, node_id: str) -> list[Lease]:
+    def remove_node(self, node_id: str) -> list[Lease]:
         """Removes a lost node with its leases, and returns these."""
         usage = self._usages.pop(node_id, None)
         if usage is not None:
@@ -111,28 +111,30 @@ class LeaseTable:
         for lease in lost:
             del self._leases[lease.id]
         self._leases_on.pop(node_id, None)
-        for key in [key for key in self._held if key[0] == node_id]:
-            del self._held[key]
+        for key in [key for key in self._reservations if key[0] == node_id]:
+            del self._reservations[key]
         return lost
 
-    def hold(self, request_id: str, keys: Iterable[CardKey]) -> None:
-        """Holds cards for one request; a card that another one holds already stays with that one."""
+    def reserve(self, request_id: str, keys: Iterable[CardKey]) -> None:
+        """Reserves cards for one request; a card that is reserved for another one stays so."""
         for key in keys:
-            self._held.setdefault(key, request_id)
+            self._reservations.setdefault(key, request_id)
             self._reindex(key[0])
 
-    def release_holds(self, request_id: str) -> None:
-        for key in [key for key, holder in self._held.items() if holder == request_id]:
-            del self._held[key]
+    def release_reservations(self, request_id: str) -> None:
+        for key in [key for key, holder in self._reservations.items() if holder == request_id]:
+            del self._reservations[key]
             self._reindex(key[0])
-            self._gain(key[0])
+            self._note_freed(key[0])
 
-    def nodes_gained_since(self, gains: int) -> set[str] | None:
-        """Returns nodes where room may have appeared since `gains` was so; None when that is too long ago."""
-        new = self.gains - gains
-        if not 0 <= new <= len(self._gained):
+    def nodes_freed_since(self, version: int) -> set[str] | None:
+        """Returns nodes where capacity may have become free since this `capacity_version`; None when that is
+        too long ago.
+        """
+        new = self.capacity_version - version
+        if not 0 <= new <= len(self._freed_nodes):
             return None
-        return {self._gained[-number] for number in range(1, new + 1)}
+        return {self._freed_nodes[-number] for number in range(1, new + 1)}
 
     # Leases
 
@@ -155,9 +157,9 @@ class LeaseTable:
         """Returns a lease on the best place, or None when there is none now. An id that has a lease keeps
         it.
         """
-        known = self._leases.get(request.id)
-        if known is not None:
-            return known
+        existing = self._leases.get(request.id)
+        if existing is not None:
+            return existing
         assignment = self.find(request, avoid, among=among)
         if assignment is None:
             return None
@@ -173,21 +175,26 @@ class LeaseTable:
             granted_at_s=now_s,
             expected_end_s=None if request.expected_s is None else now_s + request.expected_s,
         )
-        self.restore(lease)
-        self.release_holds(request.id)
+        self._insert(lease)
+        self.release_reservations(request.id)
         return lease
 
     def restore(self, lease: Lease) -> None:
-        """Adds a lease that the cluster holds already: at a restart, or where Nomad chose another card."""
+        """Adds a lease of a task that runs in the cluster already: at a restart, or where Nomad chose another
+        card. Raises Conflict `placement.lease_exists`.
+        """
         if lease.id in self._leases:
             raise Conflict(
                 "placement.lease_exists",
                 f"There is a lease for {lease.id} already.",
                 "Release it first, or use `reconcile`.",
             )
+        self._insert(lease)
+
+    def _insert(self, lease: Lease) -> None:
         self._leases[lease.id] = lease
         self._leases_on.setdefault(lease.assignment.node_id, {})[lease.id] = None
-        self._apply(lease, 1)
+        self._charge(lease, 1)
 
     def release(self, lease_id: str) -> Lease | None:
         """Removes a lease and returns it; None when there is no such lease: a second release does no harm."""
@@ -198,8 +205,8 @@ class LeaseTable:
         del here[lease_id]
         if not here:
             del self._leases_on[lease.assignment.node_id]
-        self._apply(lease, -1)
-        self._gain(lease.assignment.node_id)
+        self._charge(lease, -1)
+        self._note_freed(lease.assignment.node_id)
         return lease
 
     def set_expected_end(self, lease_id: str, end_s: float) -> None:
@@ -214,14 +221,14 @@ class LeaseTable:
 
     def update(self, lease: Lease) -> Lease | None:
         """Stores where a lease runs, by what the cluster says; returns the lease from before."""
-        known = self._leases.get(lease.id)
-        if known is None:
+        existing = self._leases.get(lease.id)
+        if existing is None:
             self.restore(lease)
-        elif known.assignment != lease.assignment:
+        elif existing.assignment != lease.assignment:
             self.release(lease.id)
-            # The card is a fact of the cluster; who owns it and until when is a fact of ours.
-            self.restore(replace(known, assignment=lease.assignment))
-        return known
+            # The cluster knows the card; the owner and the expected end are known only here.
+            self.restore(replace(existing, assignment=lease.assignment))
+        return existing
 
     def reconcile(self, running: Iterable[Lease], *, pending: Container[str] = ()) -> ReconcileResult:
         """Replaces the leases by what the cluster runs. `pending` are ids that the cluster knows and has not
@@ -232,25 +239,25 @@ class LeaseTable:
         moved: list[Lease] = []
         for lease in running:
             seen.add(lease.id)
-            known = self.update(lease)
-            if known is None:
+            existing = self.update(lease)
+            if existing is None:
                 adopted.append(lease)
-            elif known.assignment != lease.assignment:
+            elif existing.assignment != lease.assignment:
                 moved.append(self._leases[lease.id])
         absent = [i for i in self._leases if i not in seen and i not in pending]
         gone = [old for lease_id in absent if (old := self.release(lease_id)) is not None]
         return ReconcileResult(tuple(adopted), tuple(moved), tuple(gone))
 
     def subset(self, node_ids: Iterable[str]) -> LeaseTable:
-        """Returns a copy of some nodes with their leases and holds, to try a change on."""
+        """Returns a copy of some nodes with their leases and reservations, to try a change on."""
         chosen = [node_id for node_id in node_ids if node_id in self._usages]
         copy = LeaseTable(
             (self._usages[node_id].node for node_id in chosen),
             (lease for node_id in chosen for lease in self.leases_on(node_id)),
         )
-        for key, holder in self._held.items():
+        for key, holder in self._reservations.items():
             if key[0] in copy._usages:
-                copy.hold(holder, [key])
+                copy.reserve(holder, [key])
         return copy
 
     # Counting
@@ -261,7 +268,7 @@ class LeaseTable:
             return False
         return all(uuid in usage.cards and not usage.cards[uuid].fault for uuid in lease.assignment.cards)
 
-    def _apply(self, lease: Lease, sign: int) -> None:
+    def _charge(self, lease: Lease, sign: int) -> None:
         usage = self._usages.get(lease.assignment.node_id)
         if usage is None:
             return
@@ -269,9 +276,9 @@ class LeaseTable:
         self._capacity.put_machine(usage)
         self._capacity.put_cards(usage, lease.assignment.cards)
 
-    def _gain(self, node_id: str) -> None:
-        self.gains += 1
-        self._gained.append(node_id)
+    def _note_freed(self, node_id: str) -> None:
+        self.capacity_version += 1
+        self._freed_nodes.append(node_id)
 
     def _reindex(self, node_id: str) -> None:
         usage = self._usages.get(node_id)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from farm.placement.cards import Card, CardKind, Node, Request
 from farm.placement.leases import Lease
 
+MACHINE = ""
+"""In place of a card's uuid: the machine (processor and memory) without its cards."""
 CardKey = tuple[str, str]
-"""Node id and uuid: fake cards of two nodes may have one uuid. An empty uuid is the machine without its
-cards.
-"""
+"""Node id and uuid of a card, or `MACHINE`: fake cards of two nodes may have one uuid."""
 
 
 @dataclass(slots=True)
@@ -61,4 +61,4 @@ class NodeUsage:
 
 def all_keys(node: Node) -> Iterator[CardKey]:
     """Returns the keys of every card of a node and of the machine itself."""
-    return ((node.id, uuid) for uuid in ("", *(card.uuid for card in node.cards)))
+    return ((node.id, uuid) for uuid in (MACHINE, *(card.uuid for card in node.cards)))

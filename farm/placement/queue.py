@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from farm.placement.cards import Request, Shape
 from farm.placement.lease_table import LeaseTable
 from farm.placement.leases import Lease
-from farm.placement.wait_reasons import earliest, earliest_on, keys_to_hold
+from farm.placement.wait_reasons import cards_to_reserve, earliest, earliest_on
 
 Avoid = Callable[[str], frozenset[str]]
 """From an engine to the ids of nodes that it stays away from now."""
@@ -29,12 +29,12 @@ POINTS_PER_DOUBLING = 10.0
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """`patience_s`: after so long the first request of its shape gets cards held for it, since small requests
-    would overtake a large one for ever. At most `max_holds` requests at once hold cards.
+    """`reserve_after_s`: after so long a wait, cards are reserved for the first request of its shape, which
+    small ones would overtake for ever. At most `max_reservations` requests have a reservation.
     """
 
-    patience_s: float = 120.0
-    max_holds: int = 8
+    reserve_after_s: float = 120.0
+    max_reservations: int = 8
 
 
 @dataclass(order=True, slots=True)
@@ -51,12 +51,12 @@ class _ShapeQueue:
     """Requests of one shape: when the first does not fit, none does."""
 
     heap: list[_Entry] = field(default_factory=list)
-    refused_at: int = -1
-    """`gains` of the lease table when one of them last did not fit."""
+    refused_at_version: int = -1
+    """The `capacity_version` of the lease table when one of them last did not fit."""
     avoided: frozenset[str] = frozenset()
     """The nodes that were avoided then."""
-    no_hold_until_s: float = 0.0
-    """No card could be held for its first at the last search, which is expensive: not again before this."""
+    retry_reservation_at_s: float = 0.0
+    """The last search for cards to reserve, which is expensive, found none: no other one before this."""
 
 
 class FairQueue:
@@ -66,12 +66,12 @@ class FairQueue:
         self._rules = rules or QueueRules()
         self._by_shape: dict[Shape, _ShapeQueue] = {}
         self._entries: dict[str, _Entry] = {}
-        self._last: dict[str, float] = {}
-        self._waiting_of: dict[str, int] = {}
-        self._holders: list[str] = []
+        self._last_finish_tag: dict[str, float] = {}
+        self._queued_count: dict[str, int] = {}
+        self._with_reservation: list[str] = []
         self._numbers = itertools.count()
         self._virtual_time = 0.0
-        self._checked_at = -1
+        self._checked_at_version = -1
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -86,27 +86,27 @@ class FairQueue:
         if request.id in self._entries:
             return
         turn = math.exp2(-min(1000, max(-1000, priority)) / POINTS_PER_DOUBLING)
-        finish_tag = max(self._virtual_time, self._last.get(request.owner, 0.0)) + turn
+        finish_tag = max(self._virtual_time, self._last_finish_tag.get(request.owner, 0.0)) + turn
         entry = _Entry(finish_tag, next(self._numbers), request, priority, now_s)
-        self._last[request.owner] = finish_tag
-        self._waiting_of[request.owner] = self._waiting_of.get(request.owner, 0) + 1
+        self._last_finish_tag[request.owner] = finish_tag
+        self._queued_count[request.owner] = self._queued_count.get(request.owner, 0) + 1
         self._entries[request.id] = entry
         heapq.heappush(self._by_shape.setdefault(request.shape, _ShapeQueue()).heap, entry)
 
     def remove(self, request_id: str, table: LeaseTable | None = None) -> bool:
-        """Returns True when it was queued. With `table` the cards that are held for it are released."""
+        """Returns True when it was queued. With `table`, its reservations are released."""
         entry = self._entries.pop(request_id, None)
         if entry is None:
             return False
         owner = entry.request.owner
-        self._waiting_of[owner] -= 1
-        if not self._waiting_of[owner]:
+        self._queued_count[owner] -= 1
+        if not self._queued_count[owner]:
             # Its next request starts from the present: a render can neither save up turns nor owe them.
-            del self._waiting_of[owner], self._last[owner]
-        if request_id in self._holders:
-            self._holders.remove(request_id)
+            del self._queued_count[owner], self._last_finish_tag[owner]
+        if request_id in self._with_reservation:
+            self._with_reservation.remove(request_id)
             if table is not None:
-                table.release_holds(request_id)
+                table.release_reservations(request_id)
         return True
 
     def request(self, request_id: str) -> Request | None:
@@ -132,9 +132,9 @@ class FairQueue:
         granted: list[Lease] = []
         heads: list[tuple[_Entry, Shape]] = []
         for shape in list(self._by_shape):
-            self._offer(shape, table, avoided, heads)
-        # Cards that are held fit their holder only, which may by now be behind another of the same shape.
-        for request_id in self._holders:
+            self._push_head(shape, table, avoided, heads)
+        # Reserved cards fit their request only, which may by now be behind another of the same shape.
+        for request_id in self._with_reservation:
             entry = self._entries[request_id]
             heapq.heappush(heads, (entry, entry.request.shape))
         while heads and (limit is None or len(granted) < limit):
@@ -149,14 +149,14 @@ class FairQueue:
                 granted.append(lease)
                 self._virtual_time = max(self._virtual_time, entry.finish_tag)
                 self.remove(request.id, table)
-                self._offer(shape, table, avoided, heads)
+                self._push_head(shape, table, avoided, heads)
             elif (waiting := self._by_shape.get(shape)) is not None:
-                waiting.refused_at, waiting.avoided = table.gains, nodes
-        self._check_holds(table, avoided)
-        self._hold_for_long_waits(table, now_s, avoided)
+                waiting.refused_at_version, waiting.avoided = table.capacity_version, nodes
+        self._check_reservations(table, avoided)
+        self._reserve_for_long_waits(table, now_s, avoided)
         return granted
 
-    def _offer(
+    def _push_head(
         self, shape: Shape, table: LeaseTable, avoided: _AvoidedNodes, heads: list[tuple[_Entry, Shape]]
     ) -> None:
         """Adds the first request of a shape to the heads, unless it is known not to fit."""
@@ -166,7 +166,9 @@ class FairQueue:
         head = self._head(waiting)
         if head is None:
             del self._by_shape[shape]
-        elif waiting.refused_at != table.gains or waiting.avoided != avoided[shape.needs.engine]:
+        elif waiting.refused_at_version != table.capacity_version:
+            heapq.heappush(heads, (head, shape))
+        elif waiting.avoided != avoided[shape.needs.engine]:
             heapq.heappush(heads, (head, shape))
 
     def _head(self, waiting: _ShapeQueue) -> _Entry | None:
@@ -180,52 +182,53 @@ class FairQueue:
     def _candidate_nodes(
         self, request: Request, table: LeaseTable, avoided: frozenset[str]
     ) -> set[str] | None:
-        """Returns the nodes to try: once one of a shape did not fit, only those that have gained room since
-        and those where cards are held for it. None means all.
+        """Returns the nodes to try: once one of a shape did not fit, only those with capacity freed since and
+        those where cards are reserved for it. None means all.
         """
         waiting = self._by_shape.get(request.shape)
-        if waiting is None or waiting.refused_at < 0 or waiting.avoided != avoided:
+        if waiting is None or waiting.refused_at_version < 0 or waiting.avoided != avoided:
             return None
-        gained = table.nodes_gained_since(waiting.refused_at)
-        if gained is not None and request.id in self._holders:
-            gained |= {node_id for (node_id, _), holder in table.holds.items() if holder == request.id}
-        return gained
+        freed = table.nodes_freed_since(waiting.refused_at_version)
+        if freed is not None and request.id in self._with_reservation:
+            freed |= {node_id for (node_id, _), holder in table.reservations.items() if holder == request.id}
+        return freed
 
-    def _check_holds(self, table: LeaseTable, avoided: _AvoidedNodes) -> None:
-        """Updates holds: cards that failed are released, a machine that is short of memory or processor is
-        held as a whole.
+    def _check_reservations(self, table: LeaseTable, avoided: _AvoidedNodes) -> None:
+        """Updates reservations: releases cards that failed, and reserves the whole machine where memory or
+        processor is short.
         """
-        gained, self._checked_at = table.nodes_gained_since(self._checked_at), table.gains
-        for request_id in list(self._holders):
+        freed = table.nodes_freed_since(self._checked_at_version)
+        self._checked_at_version = table.capacity_version
+        for request_id in list(self._with_reservation):
             request = self._entries[request_id].request
-            keys = [key for key, holder in table.holds.items() if holder == request_id]
+            keys = [key for key, holder in table.reservations.items() if holder == request_id]
             usage = table.usage(keys[0][0]) if keys else None
             stays = usage is not None and usage.node.id not in avoided[request.needs.engine]
-            if stays and gained is not None and keys[0][0] not in gained:
+            if stays and freed is not None and keys[0][0] not in freed:
                 continue
             wait = earliest_on(table, request, usage) if usage is not None else None
             if usage is None or wait is None or not stays:
-                self._holders.remove(request_id)
-                table.release_holds(request_id)
-            elif missing := [key for key in keys_to_hold(wait, usage.node) if key not in keys]:
-                table.hold(request_id, missing)
+                self._with_reservation.remove(request_id)
+                table.release_reservations(request_id)
+            elif missing := [key for key in cards_to_reserve(wait, usage.node) if key not in keys]:
+                table.reserve(request_id, missing)
 
-    def _hold_for_long_waits(self, table: LeaseTable, now_s: float, avoided: _AvoidedNodes) -> None:
+    def _reserve_for_long_waits(self, table: LeaseTable, now_s: float, avoided: _AvoidedNodes) -> None:
         for waiting in list(self._by_shape.values()):
-            if len(self._holders) >= self._rules.max_holds:
+            if len(self._with_reservation) >= self._rules.max_reservations:
                 return
             head = self._head(waiting)
-            if head is None or head.request.id in self._holders:
+            if head is None or head.request.id in self._with_reservation:
                 continue
-            if now_s - head.since_s < self._rules.patience_s or now_s < waiting.no_hold_until_s:
+            if now_s - head.since_s < self._rules.reserve_after_s or now_s < waiting.retry_reservation_at_s:
                 continue
             wait = earliest(table, head.request, avoided[head.request.needs.engine])
             usage = table.usage(wait.node_id) if wait is not None else None
             if wait is None or usage is None:
-                waiting.no_hold_until_s = now_s + self._rules.patience_s
+                waiting.retry_reservation_at_s = now_s + self._rules.reserve_after_s
             else:
-                table.hold(head.request.id, keys_to_hold(wait, usage.node))
-                self._holders.append(head.request.id)
+                table.reserve(head.request.id, cards_to_reserve(wait, usage.node))
+                self._with_reservation.append(head.request.id)
 
 
 class _AvoidedNodes(dict[str, frozenset[str]]):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from farm.placement.cards import Card, CardKind, Node, Request
 from farm.placement.lease_table import LeaseTable
 from farm.placement.leases import Lease
-from farm.placement.node_usage import CardKey, NodeUsage, all_keys
+from farm.placement.node_usage import MACHINE, CardKey, NodeUsage, all_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def earliest_on(table: LeaseTable, request: Request, usage: NodeUsage) -> Wait |
     node, needs = usage.node, request.needs
     if node.drained or needs.cpu_mhz > node.cpu_mhz or needs.memory_mib > node.memory_mib:
         return None
-    if needs.gpus == 0 and table.holder(node.id) not in (None, request.id):
+    if needs.gpus == 0 and table.reserved_for(node.id) not in (None, request.id):
         return None
     leases = sorted(table.leases_on(node.id), key=_end)
     machine = _first_to_end(leases, usage.free_cpu_mhz, needs.cpu_mhz, lambda lease: lease.cpu_mhz)
@@ -67,7 +67,7 @@ def _card_options(
         for card in usage.node.cards
         if not card.fault
         and card.memory_mib >= request.needs.vram_mib
-        and table.holder(usage.node.id, card.uuid) in (None, request.id)
+        and table.reserved_for(usage.node.id, card.uuid) in (None, request.id)
         and request.accepts(card.kind)
     ]
     if usage.node.shared:
@@ -110,13 +110,13 @@ def _shares_of(card: Card) -> Callable[[Lease], int]:
     return lambda lease: lease.assignment.shares or card.shares
 
 
-def keys_to_hold(wait: Wait, node: Node) -> list[CardKey]:
-    """Returns what to hold so that the wait ends: the cards and the machine, or the whole node where the
+def cards_to_reserve(wait: Wait, node: Node) -> list[CardKey]:
+    """Returns what to reserve so that the wait ends: the cards and the machine, or the whole node where the
     machine, not the cards, is what is short: work on any of its cards would take that.
     """
     short_of_cards = any(uuid in wait.cards for lease in wait.leases for uuid in lease.assignment.cards)
     if wait.cards and (short_of_cards or not wait.leases):
-        return [(wait.node_id, uuid) for uuid in ("", *wait.cards)]
+        return [(wait.node_id, uuid) for uuid in (MACHINE, *wait.cards)]
     return list(all_keys(node))
 
 

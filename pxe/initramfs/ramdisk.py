@@ -57,8 +57,8 @@ def base_ramdisk(agent: Path, modules: Path) -> bytes:
 
 
 def with_trust_anchors(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> bytes:
-    """Returns the ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` has it. `built_at` (Unix
-    time): machines do not believe a clock that shows an earlier time.
+    """Returns the ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` has it. `built_at`
+    (Unix time): machines do not believe a clock that shows an earlier time.
     """
     key = manifest_key.strip()
     if not _KEY.fullmatch(key) or "BEGIN CERTIFICATE" not in ca_pem:

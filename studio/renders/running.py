@@ -78,7 +78,7 @@ async def _tried(
     crashes: set[str] = set()
     for number in range(1, retries.attempts + 1):
         name = _try_name(task.id, number)
-        if any(scheduler.left_over(_try_name(task.id, later)) for later in _later(number, retries)):
+        if any(scheduler.is_unclaimed(_try_name(task.id, later)) for later in _later(number, retries)):
             continue
         try:
             return await run_task(scheduler, replace(task, id=name), on_event, ending)
@@ -94,9 +94,9 @@ async def _tried(
     raise TaskFailed(CANCELLED)
 
 
-def is_left_over(scheduler: Scheduler, task_id: str) -> bool:
+def is_try_unclaimed(scheduler: Scheduler, task_id: str) -> bool:
     """Returns whether a try of this task goes on since before we were started."""
-    return any(scheduler.left_over(_try_name(task_id, number)) for number in _later(0, RETRIES))
+    return any(scheduler.is_unclaimed(_try_name(task_id, number)) for number in _later(0, RETRIES))
 
 
 def _later(number: int, retries: Retries) -> range:

@@ -23,7 +23,7 @@ from studio.references.repository import References
 from studio.renders.mending import Mender
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
-from studio.renders.running import Ending, is_left_over, run_task_again
+from studio.renders.running import Ending, is_try_unclaimed, run_task_again
 from studio.renders.states import SEGMENT_TRANSITIONS, RenderState, move
 
 Listener = Callable[[TaskEvent], None]
@@ -184,7 +184,7 @@ class SegmentPool:
             segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.DISPATCHED)
             segment.error = None
             name = f"{key}.{int(segment.created_at.timestamp() * 1000)}"
-            if not is_left_over(self._scheduler, f"{name}.{segment.attempts}"):
+            if not is_try_unclaimed(self._scheduler, f"{name}.{segment.attempts}"):
                 segment.attempts = (segment.attempts or 0) + 1
             return f"{name}.{segment.attempts}"
 

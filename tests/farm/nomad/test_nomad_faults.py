@@ -113,10 +113,10 @@ async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhil
             await asyncio.sleep(0.1)
     second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
     await second.start()
-    assert second.left_over("quick") and second.left_over("long") and not second.left_over("other")
+    assert second.is_unclaimed("quick") and second.is_unclaimed("long") and not second.is_unclaimed("other")
     await second.submit(quick)
     await second.submit(long)
-    assert not second.left_over("quick")
+    assert not second.is_unclaimed("quick")
     assert (await ended(second, "quick")).state is TaskState.DONE
     assert (await ended(second, "long")).state is TaskState.DONE
     async with NomadClient(nomad_address) as look:
@@ -161,7 +161,7 @@ async def test_what_was_cancelled_while_no_process_drove_is_ended_for_good_by_th
     assert len([*(worker_cache / "unfinished").iterdir()]) == 6
     await second.discard_unfinished({"scene of cancelled", ""})
     assert (await ended(second, "cancelled")).state is TaskState.CANCELLED
-    assert second.left_over("wanted")
+    assert second.is_unclaimed("wanted")
     async with asyncio.timeout(60):
         while len([*(worker_cache / "unfinished").iterdir()]) > 3:  # noqa: ASYNC110 - another process does it
             await asyncio.sleep(0.1)

@@ -9,8 +9,8 @@ import pytest
 from farm.needs import Needs
 from farm.nomad.request import (
     VOLUME_PLACE,
-    Choice,
     JobOptions,
+    PlacementHint,
     device_request,
     job_id,
     job_variables,
@@ -36,31 +36,31 @@ def test_other_attempts_have_other_names() -> None:
 
 
 def test_without_a_gpu_none_is_asked_for() -> None:
-    assert device_request(Needs(), Choice()) == {"gpus": 0}
+    assert device_request(Needs(), PlacementHint()) == {"gpus": 0}
 
 
 def test_whole_cards_are_counted_and_each_is_large_enough() -> None:
-    request = device_request(Needs(gpus=2, vram_mib=16384), Choice(card="GPU-1"))
+    request = device_request(Needs(gpus=2, vram_mib=16384), PlacementHint(card="GPU-1"))
     assert request == {"gpus": 2, "vram_mib": 16384, "device": "nvidia/gpu", "compute": 0}
 
 
 def test_a_compute_capability_is_asked_for_where_cards_tell_theirs() -> None:
     turing = Needs(gpus=1, vram_mib=8192, compute=75)
-    assert device_request(turing, Choice())["compute"] == 0
-    assert device_request(turing, Choice(compute_reported=True))["compute"] == 75
-    assert device_request(turing, Choice(mode="shared", compute_reported=True))["compute"] == 75
+    assert device_request(turing, PlacementHint())["compute"] == 0
+    assert device_request(turing, PlacementHint(compute_reported=True))["compute"] == 75
+    assert device_request(turing, PlacementHint(mode="shared", compute_reported=True))["compute"] == 75
 
 
 @pytest.mark.parametrize(("vram_mib", "shares"), [(2048, 2), (2049, 3), (100, 1)])
 def test_shares_are_rounded_up_and_asked_of_one_card(vram_mib: int, shares: int) -> None:
-    request = device_request(Needs(gpus=1, vram_mib=vram_mib), Choice(mode="shared", card="GPU-1"))
+    request = device_request(Needs(gpus=1, vram_mib=vram_mib), PlacementHint(mode="shared", card="GPU-1"))
     assert (request["gpus"], request["card"], request["node_pool"]) == (shares, "GPU-1", "gpu-shared")
 
 
 def test_the_job_says_where_to_call_and_not_with_what() -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one", priority=7, trace_id="t")
     options = JobOptions(command="/opt/avatar", program=("other", "program"))
-    created = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    created = job_variables(task, options, PlacementHint(), control_url="http://c", ticket="1234")
     assert created["args"][:5] == ["work", "--control", "http://c", "--task", "a"]
     assert created["args"][-3:] == ["--", "other", "program"]
     assert created["retries"] == 0 and created["priority"] == 57
@@ -77,7 +77,7 @@ def test_the_job_says_where_to_call_and_not_with_what() -> None:
 )
 def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expected: str) -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one")
-    created = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    created = job_variables(task, options, PlacementHint(), control_url="http://c", ticket="1234")
     assert created["args"][created["args"].index("--cache") + 1] == expected
     assert created["cache_volume"] == options.cache_volume
     assert created["worker_volume"] == options.worker_volume
@@ -86,7 +86,7 @@ def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expecte
 def test_workers_are_told_where_weights_lie() -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one")
     options = JobOptions(models_folder="/srv/weights")
-    created = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    created = job_variables(task, options, PlacementHint(), control_url="http://c", ticket="1234")
     assert created["models_folder"] == "/srv/weights"
 
 

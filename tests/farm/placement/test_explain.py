@@ -14,7 +14,7 @@ from farm.placement.changes import (
     Change,
     ChangeUse,
     LowerNeed,
-    ReleaseHolds,
+    ReleaseReservations,
     RepairCards,
     Unblock,
     Undrain,
@@ -57,7 +57,7 @@ def test_what_is_proposed_does_place_it_on_the_farm_itself(seed: int) -> None:
             for _ in range(3):
                 blocks.record_failure(one.id, "lips", NOW)
         if chance.random() < 0.1:
-            table.hold("elder", [(one.id, c.uuid) for c in one.cards])
+            table.reserve("elder", [(one.id, c.uuid) for c in one.cards])
     explained = 0
     for step in range(30):
         expected = any_request(chance, f"new{step}")
@@ -83,13 +83,13 @@ def _made_true(way: tuple[Change, ...], table: LeaseTable, wanted: Request, avoi
     """Does what the words say, to a copy of the whole farm and without the code of the changes."""
     nodes = {one.id: one for one in table.nodes}
     gone: set[str] = set()
-    release_holds: set[str] = set()
+    release_reservations: set[str] = set()
     for change in way:
         match change:
             case WaitForEnd():
                 gone |= set(change.lease_ids)
-            case ReleaseHolds():
-                release_holds |= set(change.holders)
+            case ReleaseReservations():
+                release_reservations |= set(change.holders)
             case Unblock():
                 avoided = avoided - {change.node_id}
             case RepairCards():
@@ -109,9 +109,9 @@ def _made_true(way: tuple[Change, ...], table: LeaseTable, wanted: Request, avoi
             case _:
                 raise AssertionError(change)
     copy = LeaseTable(nodes.values(), (lease for lease in table.leases if lease.id not in gone))
-    for key, holder in table.holds.items():
-        if holder not in release_holds:
-            copy.hold(holder, [key])
+    for key, holder in table.reservations.items():
+        if holder not in release_reservations:
+            copy.reserve(holder, [key])
     return copy.find(wanted, avoided) is not None
 
 
@@ -202,7 +202,7 @@ def test_a_drained_node_a_held_card_and_an_empty_farm_are_told() -> None:
     drained = LeaseTable([replace(node("gpu-1", card("a")), drained=True)])
     assert ask(request("r"), drained).sentence.endswith("on gpu-1, is drained and takes no new work")
     held = LeaseTable([node("gpu-1", card("a"))])
-    held.hold("elder", [("gpu-1", "a")])
+    held.reserve("elder", [("gpu-1", "a")])
     assert ask(request("r"), held).sentence.endswith("on gpu-1, is kept for elder, which waits longer")
 
 

@@ -47,7 +47,7 @@ def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed
             # Health and drain change under running work; sizes do not.
             old = chance.choice(table.nodes)
             cards = tuple(replace(c, fault=chance.choice(("", "", "xid 79"))) for c in old.cards)
-            table.put_node(replace(old, cards=cards, drained=chance.random() < 0.2))
+            table.upsert_node(replace(old, cards=cards, drained=chance.random() < 0.2))
         audit(table)
         assert {lease.id: lease for lease in table.leases} == granted
     assert accounts(LeaseTable(table.nodes, table.leases)) == accounts(table)
@@ -168,12 +168,12 @@ def test_a_model_or_an_attribute_can_be_demanded() -> None:
 def test_a_card_that_fails_keeps_its_leases_until_they_are_released_and_takes_no_new_ones() -> None:
     table = LeaseTable([node("g1", card("a"), shared=True)])
     lease = table.grant(request("r"))
-    table.put_node(node("g1", card("a", fault="fell off the bus"), shared=True))
+    table.upsert_node(node("g1", card("a", fault="fell off the bus"), shared=True))
     assert table.find_stranded() == [lease]
     assert table.grant(request("next")) is None
-    table.put_node(node("g1", shared=True))
+    table.upsert_node(node("g1", shared=True))
     assert table.find_stranded() == [lease]
-    table.put_node(node("g1", card("a"), shared=True))
+    table.upsert_node(node("g1", card("a"), shared=True))
     assert table.find_stranded() == []
     free = table.find(request("rest", 5))
     assert free is not None and table.find(request("more", 6)) is None
@@ -182,10 +182,10 @@ def test_a_card_that_fails_keeps_its_leases_until_they_are_released_and_takes_no
 def test_a_lost_node_gives_up_its_leases_and_its_holds() -> None:
     table = LeaseTable([node("g1", card("a"))])
     lease = table.grant(request("r"))
-    table.hold("next", [("g1", "a")])
-    assert table.drop_node("g1") == [lease]
-    assert table.leases == [] and table.holds == {}
-    table.put_node(node("g1", card("a")))
+    table.reserve("next", [("g1", "a")])
+    assert table.remove_node("g1") == [lease]
+    assert table.leases == [] and table.reservations == {}
+    table.upsert_node(node("g1", card("a")))
     assert table.grant(request("r")) is not None
 
 
@@ -207,10 +207,10 @@ def test_the_expected_end_of_a_lease_follows_its_progress() -> None:
 
 def test_a_held_card_is_for_its_holder_only() -> None:
     table = LeaseTable([node("g1", card("a"), shared=True)])
-    table.hold("old", [("g1", "a")])
+    table.reserve("old", [("g1", "a")])
     assert table.grant(request("new")) is None
     assert table.grant(request("old", 6)) is not None
-    assert table.holds == {}
+    assert table.reservations == {}
     assert table.grant(request("new", 1)) is not None
 
 
@@ -263,10 +263,10 @@ def test_a_subset_of_a_lease_table_is_a_copy() -> None:
     table = any_farm(chance)
     for step in range(30):
         table.grant(any_request(chance, f"r{step}"))
-    table.hold("someone", [("n1", one.uuid) for one in table.nodes[1].cards])
+    table.reserve("someone", [("n1", one.uuid) for one in table.nodes[1].cards])
     before = accounts(table)
     part = table.subset([one.id for one in table.nodes])
-    assert accounts(part) == before and part.holds == table.holds
+    assert accounts(part) == before and part.reservations == table.reservations
     for lease in part.leases:
         part.release(lease.id)
     assert accounts(table) == before

@@ -83,13 +83,13 @@ def test_whoever_cannot_run_holds_up_only_those_that_need_the_same() -> None:
     line.push(request("small"), 0)
     assert [lease.id for lease in line.admit(table, 0)] == ["small"]
     assert "large" in line and len(line) == 2
-    table.put_node(node("g2", card("big", 24576, "RTX A5000")))
+    table.upsert_node(node("g2", card("big", 24576, "RTX A5000")))
     assert [lease.id for lease in line.admit(table, 0)] == ["large"]
 
 
 def test_a_large_request_is_not_overtaken_for_ever_by_small_ones() -> None:
     table = LeaseTable([node("g1", card("a"), shared=True)])
-    line = FairQueue(QueueRules(patience_s=30))
+    line = FairQueue(QueueRules(reserve_after_s=30))
     ends: dict[str, float] = {}
     line.push(request("large", 7, use=CardUse.SHARED), 0)
     ran_at = None
@@ -115,16 +115,16 @@ def test_a_large_request_is_not_overtaken_for_ever_by_small_ones() -> None:
 
 def test_a_hold_does_its_work_behind_an_equal_request_that_came_later_with_more_priority() -> None:
     table = one_card_farm()
-    line = FairQueue(QueueRules(patience_s=10))
+    line = FairQueue(QueueRules(reserve_after_s=10))
     assert table.grant(request("running", expected_s=100)) is not None
     line.push(request("patient"), 0)
     assert line.admit(table, 11) == []
-    assert table.holds
+    assert table.reservations
     line.push(request("hasty"), 11, priority=90)
     assert line.ahead_of("patient") == 1
     table.release("running")
     assert [lease.id for lease in line.admit(table, 12)] == ["patient"]
-    assert table.holds == {}
+    assert table.reservations == {}
     table.release("patient")
     assert [lease.id for lease in line.admit(table, 13)] == ["hasty"]
 
@@ -132,32 +132,32 @@ def test_a_hold_does_its_work_behind_an_equal_request_that_came_later_with_more_
 def test_a_hold_is_let_go_when_its_card_fails_its_node_is_lost_or_its_request_is_cancelled() -> None:
     for failure in ("fault", "lost", "avoided", "cancelled"):
         table = LeaseTable([node("g1", card("a")), node("g2", card("b"))])
-        line = FairQueue(QueueRules(patience_s=10))
+        line = FairQueue(QueueRules(reserve_after_s=10))
         assert table.grant(request("one", expected_s=50)) and table.grant(request("two", expected_s=99))
         line.push(request("patient"), 0)
         line.admit(table, 11)
-        assert set(table.holds) == {("g1", ""), ("g1", "a")}
+        assert set(table.reservations) == {("g1", ""), ("g1", "a")}
         avoided: frozenset[str] = frozenset()
         if failure == "fault":
-            table.put_node(node("g1", card("a", fault="xid 79")))
+            table.upsert_node(node("g1", card("a", fault="xid 79")))
         elif failure == "lost":
-            table.drop_node("g1")
+            table.remove_node("g1")
         elif failure == "avoided":
             avoided = frozenset({"g1"})
         else:
             line.remove("patient", table)
         line.admit(table, 12, lambda engine, avoided=avoided: avoided)  # type: ignore[misc]
         expected = set() if failure == "cancelled" else {("g2", ""), ("g2", "b")}
-        assert set(table.holds) == expected, failure
+        assert set(table.reservations) == expected, failure
 
 
 def test_a_machine_that_is_short_of_processor_is_held_as_a_whole() -> None:
     table = LeaseTable([node("g1", card("a"), card("b"), cpu_mhz=4000)])
-    line = FairQueue(QueueRules(patience_s=10))
+    line = FairQueue(QueueRules(reserve_after_s=10))
     assert table.grant(request("old", gpus=0, cpu_mhz=2000, expected_s=20))
     line.push(request("wide", cpu_mhz=4000), 0)
     line.admit(table, 11)
-    assert set(table.holds) == {("g1", ""), ("g1", "a"), ("g1", "b")}
+    assert set(table.reservations) == {("g1", ""), ("g1", "a"), ("g1", "b")}
     line.push(request("cpu", gpus=0), 12)
     line.push(request("card"), 12)
     assert line.admit(table, 12) == []
@@ -196,7 +196,7 @@ def test_the_same_id_twice_is_one_request_and_a_removed_one_never_runs() -> None
 def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -> None:
     chance = dice(seed)
     table = any_farm(chance)
-    line = FairQueue(QueueRules(patience_s=20, max_holds=2))
+    line = FairQueue(QueueRules(reserve_after_s=20, max_reservations=2))
     requested: dict[str, Request] = {}
     running: dict[str, float] = {}
     ran: list[str] = []
@@ -221,4 +221,4 @@ def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -
         take(line.admit(table, now_s), now_s)
         audit(table)
     assert sorted(ran) == sorted(requested)
-    assert len(line) == 0 and table.holds == {} and table.leases == []
+    assert len(line) == 0 and table.reservations == {} and table.leases == []
