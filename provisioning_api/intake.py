@@ -1,4 +1,4 @@
-"""Admits machines: reports, rules, an operator's acceptance, and the enrolment that it arms."""
+"""Admits machines: reports, rules, an operator's acceptance, and the enrolment that it authorizes."""
 
 from __future__ import annotations
 
@@ -60,28 +60,30 @@ class Intake:
         result = await self._discoverer.record(session, call.report, call.agent_key, source)
         announced = (
             not result.conflict
-            and result.machine.where is MachineState.DISCOVERED
+            and result.machine.state is MachineState.DISCOVERED
             and await self._proofs.of(session, result.machine, call) == BY_SECRET
         )
         if result.new and not announced:
-            # Who is expected comes in also while strangers fill the list.
-            await self.admit(session, result.machine, source)
+            # Announced machines are admitted also while unknown ones fill the list.
+            await self.add_to_waiting_list(session, result.machine, source)
         await Machines(session).prune_reports(result.machine.id, self._hardware_reports)
         if not result.conflict:
             await self.apply_rules(session, result, source, Reporter(announced=announced))
         return result
 
-    async def admit(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
-        """Let a machine that was just added wait; raise TooManyRequests when too many do."""
+    async def add_to_waiting_list(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
+        """Adds a new machine to the waiting list. Raises TooManyRequests when its source reports too many new
+        ones, or the list is full.
+        """
         await self._waiting_list.admit(session, machine, source)
 
     async def record_refusal(self, error: TooManyRequests, source: str | None) -> None:
-        """Record that a report was refused; after its transaction has ended."""
+        """Records that a report was refused; call it after its transaction has ended."""
         await self._refusals.note(source or "unknown", "machine.refused", error.code, "unknown")
 
     async def _prove_key(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> None:
         """A new key counts without a person's word where the machine itself proves that it is its own."""
-        if machine.where is not MachineState.DISCOVERED:
+        if machine.state is not MachineState.DISCOVERED:
             check_board(machine, call.report)
         by = await self._proofs.of(session, machine, call)
         if not by:
@@ -90,46 +92,46 @@ class Intake:
         others = await set_key(session, machine, call.agent_key)
         await self._enrolments.rebind(session, machine, by=by)
         facts = {"code": code_of(call.agent_key), "before": code_of(before), "refused": others}
-        await self._journal.decide(session, machine, by, "key_proved", **facts)
-        await self._journal.tell(session, machine, "key_proved", by=by, **facts)
+        await self._journal.audit(session, machine, by, "key_proved", **facts)
+        await self._journal.emit(session, machine, "key_proved", by=by, **facts)
 
     async def apply_rules(
         self, session: AsyncSession, result: DiscoveryResult, source: str | None, reporter: Reporter
     ) -> None:
         """Acts on machines that nobody has decided about; each rule under its own name."""
         machine = result.machine
-        if machine.where is not MachineState.DISCOVERED:
+        if machine.state is not MachineState.DISCOVERED:
             return
         for rule in await self._rules.fitting(session, machine, source, reporter):
             machine.pool = rule.then.pool or machine.pool
             machine.tags = sorted({*machine.tags, *rule.then.tags})
-            if not rule.then.accept or machine.where is not MachineState.DISCOVERED:
+            if not rule.then.accept or machine.state is not MachineState.DISCOVERED:
                 continue
             by = f"rule {rule.name}"
             try:
                 await self._machines.accept_in(session, machine, Naming(), by=by)
-                await self._enrolments.arm_in(session, machine, ArmRequest(), by=by)
+                await self._enrolments.authorize_in(session, machine, ArmRequest(), by=by)
             except SoundstageError as error:
-                # What a person would be told stands on the machine: it waits for one.
+                # The error is stored with the machine, which waits for an operator.
                 machine.cause, machine.hint = error.message, error.hint
 
     async def accept(self, name: str, acceptance: Acceptance, *, by: str) -> MachineDetail:
-        """A person's yes to the key whose code they saw. A machine that waits in its ramdisk may claim its
-        token from now on.
+        """Accepts a machine for an operator, who compared the code of its key. A machine that waits in its
+        ramdisk may claim its token from now on.
         """
         async with self._db.transaction() as session:
             machine = await get_machine(session, name)
             await check_code(session, machine, acceptance.code)
-            first = machine.where is MachineState.DISCOVERED
+            first = machine.state is MachineState.DISCOVERED
             await self._machines.accept_in(session, machine, acceptance, by=by)
-            # One that was in service is started anew; which key counts then is decided by then.
+            # A machine that was in service boots anew, with a new key: the next one that reports counts.
             bind = ArmRequest(bind="reported" if first else "next")
-            await self._enrolments.arm_in(session, machine, bind, by=by)
+            await self._enrolments.authorize_in(session, machine, bind, by=by)
             machine_id = machine.id
         return await self._machines.get(machine_id)
 
     async def choose_key(self, name: str, code: str, *, by: str) -> MachineDetail:
-        """A person's word on which key is the machine's; it may claim what was armed for the one before."""
+        """Makes a key, chosen by an operator, that of the machine; an open enrolment moves to it."""
         async with self._db.transaction() as session:
             machine = await get_machine(session, name)
             before, key = machine.agent_key, await key_with_code(session, machine, code)
@@ -137,7 +139,7 @@ class Intake:
             if key != before:
                 await self._enrolments.rebind(session, machine, by=by)
             facts = {"code": code, "before": code_of(before), "refused": others}
-            await self._journal.decide(session, machine, by, "key_chosen", **facts)
-            await self._journal.tell(session, machine, "key_chosen", by=by, **facts)
+            await self._journal.audit(session, machine, by, "key_chosen", **facts)
+            await self._journal.emit(session, machine, "key_chosen", by=by, **facts)
             machine_id = machine.id
         return await self._machines.get(machine_id)

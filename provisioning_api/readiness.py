@@ -55,7 +55,7 @@ class Readiness:
         async with self._db.transaction() as session:
             machine = await Machines(session).get(machine_id)
             run = await Runs(session).last_of(machine_id)
-            if machine is None or machine.where is not MachineState.CONFIGURING:
+            if machine is None or machine.state is not MachineState.CONFIGURING:
                 return
             if ready:
                 now = utcnow()

@@ -90,13 +90,13 @@ class Restored:
     async def _close(self, session: AsyncSession, machine: Machine, *, goes_on: bool) -> bool:
         closed = {
             "windows": await self._enrolments.revoke_open(session, machine.id),
-            "write": machine.where is MachineState.ACCEPTED and machine.standing.may_be_written,
+            "write": machine.state is MachineState.ACCEPTED and machine.standing.may_be_written,
             "wipe": machine.wiping is not None,
         }
         if not any(closed.values()):
             return False
         machine.written = machine.acceptance
-        if machine.wiping is not None and machine.where is MachineState.DRAINING:
+        if machine.wiping is not None and machine.state is MachineState.DRAINING:
             await self._journal.move(
                 session, machine, MachineState.FAILED,
                 by=BY, cause="It was to be wiped when the backup was made that was restored.",
@@ -104,7 +104,7 @@ class Restored:
             )  # fmt: skip
         machine.wiping = None
         if goes_on:
-            await self._journal.decide(session, machine, BY, "closed", **closed)
+            await self._journal.audit(session, machine, BY, "closed", **closed)
         else:
-            await self._journal.tell(session, machine, "closed", **closed)
+            await self._journal.emit(session, machine, "closed", **closed)
         return True

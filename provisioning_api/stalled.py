@@ -46,7 +46,7 @@ class Stalled:
                     await self._tell(session, machine)
 
     async def _has_stopped(self, session: AsyncSession, machine: Machine) -> bool:
-        match machine.where:
+        match machine.state:
             case MachineState.ACCEPTED:
                 return not await self._window_is_open(session, machine.id)
             case MachineState.DEPLOYING | MachineState.ENROLLED:
@@ -63,7 +63,7 @@ class Stalled:
 
     async def _tell(self, session: AsyncSession, machine: Machine) -> None:
         minutes = int(self._limit.total_seconds() // 60)
-        match machine.where:
+        match machine.state:
             case MachineState.DEPLOYING:
                 # A disk in an unknown state, and an acceptance that is used up: only a new yes helps.
                 await self._journal.move(
@@ -84,4 +84,4 @@ class Stalled:
                     f"It has not called home for {minutes} minutes: look at its console, and whether it "
                     f"reaches us. Or start a run on it: `soundstage runs start {machine.name}`."
                 )
-        await self._journal.tell(session, machine, "stalled", hint=machine.hint)
+        await self._journal.emit(session, machine, "stalled", hint=machine.hint)

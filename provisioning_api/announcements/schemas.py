@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 
 from provisioning_api.machines.hardware import Plain
-from provisioning_api.machines.identity import telling_serial
+from provisioning_api.machines.identity import usable_serial
 
 # Guesses are made over the network; sixteen characters of an asset tag are out of their reach.
 LEAST_SECRET = 16
@@ -16,7 +16,7 @@ Secret = Annotated[SecretStr, Field(min_length=LEAST_SECRET, max_length=64)]
 
 
 def _of_one_machine(serial: str) -> str:
-    if telling_serial(serial) is None:
+    if usable_serial(serial) is None:
         raise ValueError("must be the serial number of one machine")
     return serial
 

@@ -94,7 +94,7 @@ class BootService:
             kind = boot_kind(None, Standing(), wiping=False, has_ramdisk=has_ramdisk)
         else:
             wiping = machine.wiping is not None
-            kind = boot_kind(machine.where, machine.standing, wiping=wiping, has_ramdisk=has_ramdisk)
+            kind = boot_kind(machine.state, machine.standing, wiping=wiping, has_ramdisk=has_ramdisk)
             await self._timeline.record_boot(machine.id, kind)
         return boot_script(kind, place)
 
@@ -115,7 +115,7 @@ class BootService:
             await self._journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
             machine.written = machine.acceptance
             machine.seen_at = utcnow()
-            await self._journal.decide(
+            await self._journal.audit(
                 session, machine, machine.accepted_by, "write_begun", acceptance=machine.acceptance
             )
             return WriteGrant(

@@ -24,13 +24,13 @@ AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`machine_id` when the token is that of an enrolled machine; else somebody with an API key, who
-    `may_place` machines at any address where the key may change machines.
+    """`machine_id` when the token is that of an enrolled machine; else the call carries an API key, which may
+    set the address of every machine (`may_set_address`) with the permission `machine:update`.
     """
 
     name: str
     machine_id: str | None
-    may_place: bool = False
+    may_set_address: bool = False
 
 
 async def caller(request: Request, services: ProvisioningDep) -> Caller:
@@ -45,7 +45,7 @@ async def caller(request: Request, services: ProvisioningDep) -> Caller:
         policy.authenticator.require_tls(request)
     action = Action("route", "POST /api/ready-for-provisioning", CALL_HOME)
     await policy.decider.require(principal, action)
-    return Caller(principal.name, None, may_place="machine:update" in principal.permissions)
+    return Caller(principal.name, None, may_set_address="machine:update" in principal.permissions)
 
 
 @router.post(
@@ -58,7 +58,11 @@ async def ready_for_provisioning(
 ) -> CallHomeAnswer:
     """An installed machine says that it is there. What it may be is decided by operators and rules."""
     return await services.callhome.call(
-        call, source=source, own=known.machine_id, by=known.name, may_place=known.may_place
+        call,
+        source=source,
+        token_machine_id=known.machine_id,
+        by=known.name,
+        may_set_address=known.may_set_address,
     )
 
 

@@ -1,4 +1,4 @@
-"""Machines that were installed by other means call home: they wait, or are configured."""
+"""Takes the calls of machines that were installed by other means: they wait, or are configured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from provisioning_api.runs.repository import Runs
 from provisioning_api.runs.service import RunService
 from provisioning_api.runs.states import RunState
 from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError
+from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError, TooManyRequests
 
 CALLS_HOME = Reporter(calls_home=True)
 MESSAGES = {
@@ -51,26 +51,42 @@ class CallHomeService:
         self._runs = runs
 
     async def call(
-        self, call: CallHome, *, source: str | None, own: str | None, by: str, may_place: bool
+        self,
+        call: CallHome,
+        *,
+        source: str | None,
+        token_machine_id: str | None,
+        by: str,
+        may_set_address: bool,
     ) -> CallHomeAnswer:
-        """`own`: the id of the machine whose token was shown; None when a key was, which many machines may
-        share. Unless it `may_place` machines, it sets the address of machines alone that were expected.
+        """Registers the machine that calls, and starts its configure run when it is time.
+
+        `token_machine_id`: the machine whose own token the call carries; None for an API key, which many
+        machines may share. Without `may_set_address`, a call with a key sets the address only of machines
+        that were accepted before, or just now by a rule for the source address of the call.
+
+        Raises Forbidden, Conflict, and TooManyRequests for a new machine when its source reports too many or
+        the waiting list is full; that refusal is recorded.
         """
-        if own is None and not may_place:
-            _check_place(call)
+        if token_machine_id is None and not may_set_address:
+            _reject_local_address(call)
         pin: str | None = None
-        async with self._db.transaction() as session:
-            machine = await (
-                self._itself(session, call, own)
-                if own
-                else self._named(session, call, source, by, may_place=may_place)
-            )
-            run_id = await self._continue(session, machine, by)
-            if machine.where is MachineState.ACCEPTED and machine.host_key is None:
-                pin = await self._pinning_rule(session, machine, source)
-            name, state = machine.name, machine.where
+        try:
+            async with self._db.transaction() as session:
+                machine = await (
+                    self._by_own_token(session, call, token_machine_id)
+                    if token_machine_id
+                    else self._by_hostname(session, call, source, by, may_set_address=may_set_address)
+                )
+                run_id = await self._start_configure_run(session, machine, by)
+                if machine.state is MachineState.ACCEPTED and machine.host_key is None:
+                    pin = await self._pinning_rule(session, machine, source)
+                name, state = machine.name, machine.state
+        except TooManyRequests as error:
+            await self._intake.record_refusal(error, source)
+            raise
         if pin is not None:
-            # The look at its host key takes time; nobody waits for the database meanwhile.
+            # Reading its host key over the network takes time: outside of the transaction.
             return await self._pinned(name, pin)
         if run_id is not None:
             self._runs.wake()
@@ -79,7 +95,7 @@ class CallHomeService:
         )
 
     async def pin(self, name: str, request: PinRequest, *, by: str) -> MachineDetail:
-        """Knows an accepted machine by its host key from now on, and configures it."""
+        """Pins the host key that an accepted machine shows now (trust on first use), and configures it."""
         machine = await self._machines.get(name)
         if machine.address is None:
             raise Invalid(
@@ -104,8 +120,8 @@ class CallHomeService:
             row.host_key, row.host_key_from = line, "pinned"
             row.written = row.acceptance
             await self._journal.move(session, row, MachineState.ENROLLED, by=by)
-            await self._journal.decide(session, row, by, "pinned", fingerprint=fingerprint_of(line))
-            await self._continue(session, row, by)
+            await self._journal.audit(session, row, by, "pinned", fingerprint=fingerprint_of(line))
+            await self._start_configure_run(session, row, by)
         self._runs.wake()
         return await self._machines.get(machine.id)
 
@@ -118,8 +134,8 @@ class CallHomeService:
         async with self._db.session() as session:
             return [await _status(session, machine) for machine in await Machines(session).list()]
 
-    async def _itself(self, session: AsyncSession, call: CallHome, own: str) -> Machine:
-        machine = await get_machine(session, own)
+    async def _by_own_token(self, session: AsyncSession, call: CallHome, machine_id: str) -> Machine:
+        machine = await get_machine(session, machine_id)
         if machine.name != call.hostname:
             raise Forbidden(
                 "callhome.other_name",
@@ -127,28 +143,28 @@ class CallHomeService:
                 "A machine speaks for itself alone. If it was renamed, let it enrol anew.",
             )
         machine.seen_at = utcnow()
-        if machine.where is MachineState.ENROLLED:
-            # That it was silent for long is over.
+        if machine.state is MachineState.ENROLLED:
+            # Clears the hint that it was silent for long.
             machine.hint = ""
         if machine.address != call.ip:
-            await self._journal.tell(
+            await self._journal.emit(
                 session, machine, "address_changed", before=machine.address, after=call.ip
             )
             machine.address = call.ip
         return machine
 
-    async def _named(
-        self, session: AsyncSession, call: CallHome, source: str | None, by: str, *, may_place: bool
+    async def _by_hostname(
+        self, session: AsyncSession, call: CallHome, source: str | None, by: str, *, may_set_address: bool
     ) -> Machine:
         machine = await Machines(session).by_name(call.hostname)
         if machine is None:
             machine = Machine(name=call.hostname, state=MachineState.DISCOVERED)
-            machine.address = call.ip if may_place else None
+            machine.address = call.ip if may_set_address else None
             await Machines(session).add(machine, ())
-            await self._intake.admit(session, machine, source)
-            await self._journal.tell(session, machine, "discovered", address=call.ip, by=by)
+            await self._intake.add_to_waiting_list(session, machine, source)
+            await self._journal.emit(session, machine, "discovered", address=call.ip, by=by)
             await self._intake.apply_rules(session, DiscoveryResult(machine, True), source, CALLS_HOME)
-            self._place(machine, call, source, expected=False)
+            self._set_address(machine, call, source, expected=False)
             return machine
         if machine.address not in (None, call.ip):
             raise Conflict(
@@ -157,31 +173,31 @@ class CallHomeService:
                 "If it has moved: `soundstage machines set NAME --address IP`.",
             )
         machine.seen_at = utcnow()
-        expected = may_place or machine.where is not MachineState.DISCOVERED
+        expected = may_set_address or machine.state is not MachineState.DISCOVERED
         await self._intake.apply_rules(session, DiscoveryResult(machine, False), source, _reporter(machine))
-        self._place(machine, call, source, expected=expected)
+        self._set_address(machine, call, source, expected=expected)
         return machine
 
-    def _place(self, machine: Machine, call: CallHome, source: str | None, *, expected: bool) -> None:
-        """Set the address of a machine that a person accepted; of one that a rule has just accepted only to
-        where the call comes from, for that is what the rule looked at.
+    def _set_address(self, machine: Machine, call: CallHome, source: str | None, *, expected: bool) -> None:
+        """Sets the address of an expected machine. That of a machine which a rule has just accepted is set
+        only to the source of the call, because the rule checked that address.
         """
-        accepted = machine.where is not MachineState.DISCOVERED
+        accepted = machine.state is not MachineState.DISCOVERED
         if expected or (accepted and source == call.ip):
             machine.address = call.ip
 
-    async def _continue(self, session: AsyncSession, machine: Machine, by: str) -> str | None:
-        """The run that brings it on, when it is time for one; a call that comes twice gets the same."""
-        if machine.where is MachineState.ENROLLED:
+    async def _start_configure_run(self, session: AsyncSession, machine: Machine, by: str) -> str | None:
+        """Starts a configure run of an enrolled machine, or finds the open one; returns its id."""
+        if machine.state is MachineState.ENROLLED:
             return (await self._runs.configure(session, machine, reason="called home", by=by)).id
-        if machine.where in MEMBERS:
+        if machine.state in MEMBERS:
             run = await Runs(session).open_of(machine.id)
             return None if run is None else run.id
         return None
 
     async def _pinning_rule(self, session: AsyncSession, machine: Machine, source: str | None) -> str | None:
-        fitting = await self._rules.fitting(session, machine, source, _reporter(machine))
-        return next((f"rule {rule.name}" for rule in fitting if rule.then.accept and rule.then.pin), None)
+        matching = await self._rules.fitting(session, machine, source, _reporter(machine))
+        return next((f"rule {rule.name}" for rule in matching if rule.then.accept and rule.then.pin), None)
 
     async def _pinned(self, name: str, by: str) -> CallHomeAnswer:
         try:
@@ -197,8 +213,8 @@ class CallHomeService:
         return CallHomeAnswer(message=message, hostname=name, status=found.status, run_id=found.run_id)
 
 
-def _check_place(call: CallHome) -> None:
-    """Raise Forbidden for addresses at which a call could lead our own logins astray."""
+def _reject_local_address(call: CallHome) -> None:
+    """Raises Forbidden for loopback and link-local addresses: this API would log in to itself by SSH."""
     address = ip_address(call.ip)
     address = getattr(address, "ipv4_mapped", None) or address
     if address.is_loopback or address.is_link_local:
@@ -210,7 +226,7 @@ def _check_place(call: CallHome) -> None:
 
 
 def _reporter(machine: Machine) -> Reporter:
-    """A machine that has reported from its ramdisk is accepted by its key, not by a key to call home."""
+    """Returns the channel of the report: a machine with a ramdisk key never matches rules for calls home."""
     return CALLS_HOME if machine.agent_key is None else Reporter()
 
 
@@ -219,7 +235,7 @@ async def _status(session: AsyncSession, machine: Machine) -> ProvisioningStatus
     return ProvisioningStatus(
         hostname=machine.name,
         ip=machine.address,
-        status=machine.where,
+        status=machine.state,
         run_id=None if run is None else run.id,
         run=None if run is None else RunState(run.state),
         cause=machine.cause,

@@ -46,7 +46,7 @@ class Expiry:
             # Read anew: it may have renewed them a moment ago.
             machine = await Machines(session).get(machine_id)
             end = (await Credentials(session).last_end_of(CERTIFICATES)).get(machine_id)
-            if machine is None or machine.where not in WATCHED or end is None:
+            if machine is None or machine.state not in WATCHED or end is None:
                 return
             day = end.isoformat(timespec="minutes")
             if end <= utcnow():
@@ -57,4 +57,4 @@ class Expiry:
                 )  # fmt: skip
             elif end - utcnow() < self._warned_within and self._warned.get(machine_id) != day:
                 self._warned[machine_id] = day
-                await self._journal.tell(session, machine, "certificate_ending", not_after=end.isoformat())
+                await self._journal.emit(session, machine, "certificate_ending", not_after=end.isoformat())

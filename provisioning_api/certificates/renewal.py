@@ -69,7 +69,7 @@ class Renewal:
                 held.generation + 1,
                 source,
             )
-            await self._journal.decide(
+            await self._journal.audit(
                 session,
                 machine,
                 "the machine itself",
@@ -77,7 +77,7 @@ class Renewal:
                 serial=held.serial,
                 ends=_day(pair.not_after),
             )
-            await self._journal.tell(session, machine, "renewed", not_after=pair.not_after.isoformat())
+            await self._journal.emit(session, machine, "renewed", not_after=pair.not_after.isoformat())
             return self._members.with_authorities(pair)
 
     async def _repeat(self, session: AsyncSession, held: Credential, csr: str) -> Renewed:
@@ -92,7 +92,7 @@ class Renewal:
 
 
 def _check_good(machine: Machine, held: Credential) -> None:
-    if held.revoked_at is not None or machine.where not in MEMBERS or machine.host_key is None:
+    if held.revoked_at is not None or machine.state not in MEMBERS or machine.host_key is None:
         raise Forbidden("renewal.revoked", "This certificate was revoked.", ENROL_ANEW)
     if held.not_after <= utcnow():
         raise Forbidden("renewal.expired", f"This certificate ended on {_day(held.not_after)}.", ENROL_ANEW)

@@ -125,7 +125,7 @@ class CommandService:
 
     def _target(self, machine: Machine) -> Target:
         """Returns how it is reached; `command.not_a_member` for one that is not enrolled."""
-        if machine.where not in MEMBERS or machine.host_key is None or machine.address is None:
+        if machine.state not in MEMBERS or machine.host_key is None or machine.address is None:
             raise Conflict(
                 "command.not_a_member",
                 f"{machine.name} is {machine.state}; commands run on enrolled machines only.",

@@ -13,7 +13,7 @@ from provisioning_api.decommission.schemas import RetirePlan, RetireRequest
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.enrolment.service import RETIRED_BY, EnrolmentService
 from provisioning_api.machines.hardware import Disk, Hardware
-from provisioning_api.machines.identity import telling_serial
+from provisioning_api.machines.identity import usable_serial
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
@@ -93,7 +93,7 @@ class Decommission:
             disks = [disk.model_dump() for disk in Hardware.model_validate(row.hardware or {}).disks]
             row.wiping = {"by": by, "reason": request.reason, "disks": disks} if request.wipe else None
             row.host_key, row.host_key_from = None, ""
-            await self._journal.decide(
+            await self._journal.audit(
                 session, row, by, "retiring",
                 revoked=revoked, wipe=request.wipe, drain=drainer is not None, reason=request.reason,
             )  # fmt: skip
@@ -109,7 +109,7 @@ class Decommission:
         machine was retired. `call` was checked; it is recorded whole, so that the signature can be checked
         again.
         """
-        if machine.where is not MachineState.DRAINING or machine.wiping is None:
+        if machine.state is not MachineState.DRAINING or machine.wiping is None:
             raise Conflict(
                 "retire.not_wiping",
                 f"{machine.name} is not to be wiped.",
@@ -144,7 +144,7 @@ class Decommission:
         await Machines(session).drop_keys(machine.id, keys)
         macs = (await Machines(session).macs_of([machine.id]))[machine.id]
         await self._journal.move(session, machine, MachineState.RETIRED, by=by)
-        await self._journal.decide(
+        await self._journal.audit(
             session, machine, by, "retired", macs=list(macs), uuid=machine.uuid, **facts
         )
         await Machines(session).drop_macs(macs)
@@ -156,7 +156,7 @@ def _plan(machine: Machine, *, wipe: bool, drains: bool) -> RetirePlan:
         f"{disk.name} ({disk.bytes / 1e9:.0f} GB, {disk.model or 'unknown model'})" for disk in hardware.disks
     ]
     steps = []
-    if machine.where in MEMBERS and drains:
+    if machine.state in MEMBERS and drains:
         steps.append("Drain its Nomad node: work moves to other machines.")
     steps.append("Revoke its host certificate, its X.509 certificate, its tokens at the engines and its own.")
     if wipe:
@@ -194,4 +194,4 @@ def _same(known: Disk, wiped: WipedDisk) -> bool:
     """By model and serial number, whatever the kernel calls it today; without a serial number by its name."""
     if known.model != wiped.model or known.serial != wiped.serial:
         return False
-    return telling_serial(known.serial) is not None or known.name == wiped.name
+    return usable_serial(known.serial) is not None or known.name == wiped.name

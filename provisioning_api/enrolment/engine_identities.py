@@ -64,7 +64,7 @@ class EngineIdentities:
         """Creates new tokens of the engines in `only`. A new token of Consul replaces the one before."""
         async with self._db.session() as session:
             machine = await get_machine(session, machine_id)
-        if machine.where not in MEMBERS:
+        if machine.state not in MEMBERS:
             raise Forbidden(
                 "machine.not_a_member",
                 f"{machine.name} is {machine.state}.",
@@ -125,7 +125,7 @@ class EngineIdentities:
             return None
         async with self._db.transaction() as session:
             machine = await get_machine(session, machine_id)
-            await self._journal.decide(session, machine, "enrolment", "introduced", pool=pool)
+            await self._journal.audit(session, machine, "enrolment", "introduced", pool=pool)
         return token
 
     async def _agent_token(self, machine_id: str, requested: bool) -> str | None:
@@ -139,7 +139,7 @@ class EngineIdentities:
                 for one in await Enrolments(session).of_machine(machine_id)
                 if EnrolmentState(one.state) is EnrolmentState.USED
             )
-            for one in await Credentials(session).good_of(machine_id):
+            for one in await Credentials(session).active_of(machine_id):
                 if one.kind == CONSUL_AGENT:
                     one.revoked_at, one.revoked_because = utcnow(), "replaced"
             # Written down before Consul knows it: whatever happens now, it will be removed in the end.
@@ -186,6 +186,6 @@ class EngineIdentities:
         self._log.warning("an engine gave no identity", engine=engine, reason=error.message, hint=error.hint)
         async with self._db.transaction() as session:
             machine = await get_machine(session, machine_id)
-            await self._journal.tell(
+            await self._journal.emit(
                 session, machine, "not_introduced", engine=engine, reason=error.message, hint=error.hint
             )

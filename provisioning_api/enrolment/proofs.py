@@ -49,7 +49,7 @@ class Proofs:
             return False
         if held.revoked_at is not None:
             # What was revoked to retire it still says whose disks are to be wiped, and nothing else.
-            retiring = machine.where is MachineState.DRAINING
+            retiring = machine.state is MachineState.DRAINING
             if not (retiring and held.revoked_because.startswith(RETIRED_BY)):
                 return False
         text = text_to_sign("member", call.agent_key, call.challenge, "")

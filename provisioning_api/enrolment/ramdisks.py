@@ -67,7 +67,7 @@ class RamdiskService:
         return Discovered(
             machine_id=machine.id,
             name=machine.name,
-            state=machine.where,
+            state=machine.state,
             code=code_of(machine.agent_key),
             challenge=self._challenges.make(machine.id),
         )
@@ -78,10 +78,10 @@ class RamdiskService:
             machine = await self.authenticate(session, "claim", call)
             if utcnow() - machine.seen_at > SEEN_AGAIN:
                 machine.seen_at = utcnow()
-            claimed = await self._enrolments.claim(session, machine) if machine.where in _MAY_CLAIM else None
+            claimed = await self._enrolments.claim(session, machine) if machine.state in _MAY_CLAIM else None
         token, enrolment = claimed or (None, None)
         return Claimed(
-            state=machine.where,
+            state=machine.state,
             next=_next(machine, armed=claimed is not None),
             token=token,
             expires_at=None if enrolment is None else enrolment.expires_at,
@@ -137,7 +137,7 @@ _MAY_CLAIM = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 
 def _next(machine: Machine, *, armed: bool) -> Any:
-    match machine.where:
+    match machine.state:
         case MachineState.DRAINING if machine.wiping is not None:
             return "wipe"
         case MachineState.ACCEPTED | MachineState.DEPLOYING if armed:

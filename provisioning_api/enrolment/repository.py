@@ -49,7 +49,7 @@ class Credentials:
         self._session.add(credential)
         await self._session.flush()
 
-    async def good_of(self, machine_id: str) -> Sequence[Credential]:
+    async def active_of(self, machine_id: str) -> Sequence[Credential]:
         """Returns credentials that were not revoked, newest first."""
         query = select(Credential).where(Credential.machine_id == machine_id, Credential.revoked_at.is_(None))
         return (await self._session.scalars(query.order_by(Credential.issued_at.desc()))).all()

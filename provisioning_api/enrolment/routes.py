@@ -24,7 +24,7 @@ async def arm(
     name: str, request: ArmRequest, services: ProvisioningDep, principal: CreateEnrolments
 ) -> Armed:
     """Opens the window of one enrolment, for fifteen minutes at most."""
-    return await services.enrolments.arm(name, request, by=principal.name)
+    return await services.enrolments.authorize(name, request, by=principal.name)
 
 
 @router.get("/api/machines/{name}/enrolments")
@@ -36,7 +36,7 @@ async def list_enrolments(name: str, services: ProvisioningDep, _: ReadMachines)
 @router.delete("/api/machines/{name}/enrolments", status_code=status.HTTP_204_NO_CONTENT)
 async def disarm(name: str, services: ProvisioningDep, principal: RevokeEnrolments) -> None:
     """Closes every open window of a machine."""
-    await services.enrolments.disarm(name, by=principal.name)
+    await services.enrolments.cancel(name, by=principal.name)
 
 
 @router.get("/api/machines/{name}/credentials")

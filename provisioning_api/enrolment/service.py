@@ -1,4 +1,7 @@
-"""Arms, claims and exchanges: from an operator's yes to a member's certificates, once."""
+"""Enrols machines: an operator authorizes, the ramdisk claims a token and exchanges it once for certificates.
+
+Authorizing is called `arm` in the CLI and in the API; an authorized enrolment is in the state `armed`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from provisioning_api.enrolment.schemas import (
     Membership,
 )
 from provisioning_api.enrolment.states import EnrolmentState, move, state_at
-from provisioning_api.machines.identity import telling_uuid
+from provisioning_api.machines.identity import usable_uuid
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
@@ -37,9 +40,10 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, SoundstageError
 
 # Slow disks and slow networks take hours; the token stays with the one ramdisk that claimed it.
-WRITING = timedelta(hours=6)
+WRITE_WINDOW = timedelta(hours=6)
 RETIRED_BY = "retired by "
-ARMABLE = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
+"""The begin of a revocation's reason; `enrolment/proofs.py` recognizes retired machines by it."""
+MAY_ENROL = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 
 class EnrolmentService:
@@ -59,15 +63,17 @@ class EnrolmentService:
         self._engines = engines
         self._lifetime = lifetime
 
-    async def arm(self, name: str, request: ArmRequest, *, by: str) -> Armed:
-        """Opens the window for one machine; a window that was open before is closed."""
+    async def authorize(self, name: str, request: ArmRequest, *, by: str) -> Armed:
+        """Authorizes one machine to enrol, for a limited time; revokes an enrolment that was open before."""
         async with self._db.transaction() as session:
             machine = await get_machine(session, name)
-            return await self.arm_in(session, machine, request, by=by)
+            return await self.authorize_in(session, machine, request, by=by)
 
-    async def arm_in(self, session: AsyncSession, machine: Machine, request: ArmRequest, *, by: str) -> Armed:
-        """The same in the caller's transaction."""
-        if machine.where not in ARMABLE:
+    async def authorize_in(
+        self, session: AsyncSession, machine: Machine, request: ArmRequest, *, by: str
+    ) -> Armed:
+        """Does the same in the caller's transaction."""
+        if machine.state not in MAY_ENROL:
             raise Conflict(
                 "enrolment.not_accepted",
                 f"{machine.name} is {machine.state}; only an accepted machine can be armed.",
@@ -87,19 +93,19 @@ class EnrolmentService:
         await Enrolments(session).add(enrolment)
         token = self._issue(enrolment) if request.deliver == "operator" else None
         machine.hint = ""
-        await self._journal.decide(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
-        await self._journal.tell(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
+        await self._journal.audit(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
+        await self._journal.emit(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
         return Armed(**_view(enrolment).model_dump(), token=token)
 
     async def rebind(self, session: AsyncSession, machine: Machine, *, by: str) -> None:
-        """Close what was armed for the key that counted before, and arm the machine anew where it was."""
-        if await self.revoke_open(session, machine.id) and machine.where in ARMABLE:
-            await self.arm_in(session, machine, ArmRequest(), by=by)
+        """Moves an open enrolment to the machine's new key."""
+        if await self.revoke_open(session, machine.id) and machine.state in MAY_ENROL:
+            await self.authorize_in(session, machine, ArmRequest(), by=by)
 
     async def claim(self, session: AsyncSession, machine: Machine) -> tuple[str, Enrolment] | None:
-        """A token for the ramdisk whose signature was checked; None while nothing is armed.
+        """Returns a token for the ramdisk whose signature was checked; None without an open enrolment.
 
-        Claimed again, the token is made anew: an answer may get lost. Only the last one is worth anything.
+        A repeated claim, after a lost answer, replaces the token: only the last one is valid.
         """
         now = utcnow()
         for enrolment in await Enrolments(session).open_of(machine.id):
@@ -113,15 +119,16 @@ class EnrolmentService:
         return None
 
     async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
-        """Keeps the window open while the disk is written; a write begins once per acceptance.
+        """Extends the enrolment by `WRITE_WINDOW` while the disk is written. (`boot/service.py` checks that
+        one write begins per acceptance.)
 
-        Raises `enrolment.not_claimed` unless this ramdisk holds a token that is still good.
+        Raises `enrolment.not_claimed` unless this ramdisk has a valid token.
         """
         now = utcnow()
         for enrolment in await Enrolments(session).open_of(machine.id):
             state = state_at(EnrolmentState(enrolment.state), enrolment.expires_at, now)
             if state is EnrolmentState.ISSUED and enrolment.agent_key == machine.agent_key:
-                enrolment.expires_at = max(enrolment.expires_at, now + WRITING)
+                enrolment.expires_at = max(enrolment.expires_at, now + WRITE_WINDOW)
                 return
         raise errors.not_claimed()
 
@@ -146,7 +153,7 @@ class EnrolmentService:
                 raise errors.token_expired()
             case EnrolmentState.REVOKED:
                 raise errors.token_revoked()
-        if sorted(exchange.macs) != enrolment.macs or telling_uuid(exchange.uuid) != enrolment.uuid:
+        if sorted(exchange.macs) != enrolment.macs or usable_uuid(exchange.uuid) != enrolment.uuid:
             raise errors.wrong_machine()
         machine = await get_machine(session, enrolment.machine_id)
         host_key = read_public_key(exchange.host_key)
@@ -155,13 +162,13 @@ class EnrolmentService:
             raise errors.host_key_known(other.name)
         await self._revoke_credentials(session, machine.id, "enrolled anew")
         machine.host_key, machine.host_key_from = line, "enrolment"
-        # A machine that was installed already has no use for the write that its acceptance held.
+        # The machine is installed: it gives up the write that its last acceptance granted.
         machine.written, machine.seen_at = machine.acceptance, utcnow()
         await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
         membership = await self._members.issue(session, machine, enrolment, exchange, host_key, source)
         enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)
         enrolment.used_at = utcnow()
-        await self._journal.decide(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
+        await self._journal.audit(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
         return membership
 
     async def join_tokens(self, machine_id: str, only: Collection[EngineName]) -> JoinTokens:
@@ -169,18 +176,18 @@ class EnrolmentService:
         return await self._engines.renew(machine_id, *self._members.engine_settings(), only)
 
     async def complete(self, membership: Membership) -> Membership:
-        """Adds the engines' tokens to a membership, outside of any transaction."""
+        """Adds the tokens of Nomad and Consul to a membership, outside of any transaction."""
         return await self._engines.complete(membership)
 
     async def collect(self, session: AsyncSession, machine: Machine) -> Membership:
-        """Repeats the answer to an exchange for a ramdisk whose signature was checked.
+        """Returns the answer to an exchange again, for a ramdisk whose signature was checked.
 
-        Only for the very ramdisk that claimed the token, and only while its window would still be open.
+        Only for the ramdisk that claimed the token, and only until the enrolment would have expired.
         """
         for enrolment in await Enrolments(session).of_machine(machine.id):
             used = EnrolmentState(enrolment.state) is EnrolmentState.USED
             same = machine.agent_key is not None and enrolment.agent_key == machine.agent_key
-            if used and same and enrolment.expires_at > utcnow() and machine.where is MachineState.ENROLLED:
+            if used and same and enrolment.expires_at > utcnow() and machine.state is MachineState.ENROLLED:
                 return await self._members.repeat(session, machine, enrolment)
         raise errors.nothing_to_collect()
 
@@ -193,39 +200,39 @@ class EnrolmentService:
     async def credentials_of(self, name: str) -> list[CredentialView]:
         async with self._db.session() as session:
             machine = await get_machine(session, name)
-            good = await Credentials(session).good_of(machine.id)
-        return [CredentialView.model_validate(one, from_attributes=True) for one in good]
+            active = await Credentials(session).active_of(machine.id)
+        return [CredentialView.model_validate(one, from_attributes=True) for one in active]
 
-    async def disarm(self, name: str, *, by: str) -> None:
-        """Closes every open window of a machine; none is no error."""
+    async def cancel(self, name: str, *, by: str) -> None:
+        """Revokes the open enrolments of a machine; does nothing when there is none."""
         async with self._db.transaction() as session:
             machine = await get_machine(session, name)
             if await self.revoke_open(session, machine.id):
-                await self._journal.decide(session, machine, by, "disarmed")
+                await self._journal.audit(session, machine, by, "disarmed")
 
     async def revoke_open(self, session: AsyncSession, machine_id: str) -> int:
-        """Returns how many windows were open and are closed now."""
+        """Revokes the open enrolments of a machine; returns how many."""
         found = await Enrolments(session).open_of(machine_id)
         for enrolment in found:
             enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.REVOKED)
         return len(found)
 
     async def revoke_all(self, session: AsyncSession, machine: Machine, because: str) -> int:
-        """Ends every credential, token and window of a machine; gives how many certificates."""
+        """Revokes all credentials, tokens and open enrolments of a machine. Returns how many credentials it
+        revoked: certificates, and tokens of Consul, which a worker revokes there later.
+        """
         await self.revoke_open(session, machine.id)
         await MachineTokens(session).remove(machine.id)
         return await self._revoke_credentials(session, machine.id, because)
 
     async def _revoke_credentials(self, session: AsyncSession, machine_id: str, because: str) -> int:
-        good = await Credentials(session).good_of(machine_id)
-        for credential in good:
+        active = await Credentials(session).active_of(machine_id)
+        for credential in active:
             credential.revoked_at, credential.revoked_because = utcnow(), because
-        return len(good)
+        return len(active)
 
     async def _refused(self, exchange: Exchange, source: str, error: SoundstageError) -> None:
-        """Records it; the token of another machine is known to somebody whom it was not meant for, and
-        dies.
-        """
+        """Records a refused exchange, and revokes a token that the wrong machine has shown."""
         async with self._db.session() as session:
             enrolment = await Enrolments(session).by_token(_digest(exchange.token))
         subject = "unknown" if enrolment is None else enrolment.machine_id
@@ -239,7 +246,7 @@ class EnrolmentService:
                 return
             if first:
                 machine = await get_machine(session, enrolment.machine_id)
-                await self._journal.tell(
+                await self._journal.emit(
                     session, machine, "enrolment_refused", code=error.code, source=source
                 )
             if error.code == "enrolment.wrong_machine":

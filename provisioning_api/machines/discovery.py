@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.machines.errors import identity_conflict, macs_of_several
 from provisioning_api.machines.hardware import Hardware, differences
-from provisioning_api.machines.identity import telling_serial, telling_uuid
+from provisioning_api.machines.identity import usable_serial, usable_uuid
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.keys import code_of, note_key
 from provisioning_api.machines.models import HardwareReport, Machine
@@ -40,7 +40,7 @@ async def find_machine(session: AsyncSession, identity: Identity) -> Machine | N
     if not by_mac:
         return None
     machine = by_mac[0]
-    ours, theirs = telling_uuid(machine.uuid), telling_uuid(identity.uuid)
+    ours, theirs = usable_uuid(machine.uuid), usable_uuid(identity.uuid)
     if ours and theirs and ours != theirs:
         raise identity_conflict(machine.name, "another SMBIOS UUID than before")
     return machine
@@ -53,11 +53,11 @@ def check_board(machine: Machine, report: Discovery) -> None:
     one's. Of a board without a name of its own it is enough that the very same disks are there: it is them
     that something was meant for.
     """
-    uuid = telling_uuid(machine.uuid)
-    if uuid and uuid == telling_uuid(report.uuid):
+    uuid = usable_uuid(machine.uuid)
+    if uuid and uuid == usable_uuid(report.uuid):
         return
     known = Hardware.model_validate(machine.hardware or {})
-    serial = telling_serial(known.serial)
+    serial = usable_serial(known.serial)
     if serial and serial == report.hardware.serial:
         return
     disks = disk_identities(known)
@@ -68,7 +68,7 @@ def check_board(machine: Machine, report: Discovery) -> None:
 
 def disk_identities(hardware: Hardware) -> frozenset[tuple[str, str]]:
     """Model and serial number of each disk; nothing when one has no serial number, or two share theirs."""
-    found = frozenset((disk.model, disk.serial) for disk in hardware.disks if telling_serial(disk.serial))
+    found = frozenset((disk.model, disk.serial) for disk in hardware.disks if usable_serial(disk.serial))
     return found if len(found) == len(hardware.disks) else frozenset()
 
 
@@ -112,7 +112,7 @@ class Discoverer:
         self, session: AsyncSession, machine: Machine, report: Discovery, agent_key: str, source: str | None
     ) -> None:
         # Nobody has said yes to a discovered one yet: nothing is meant for its disks.
-        if machine.where is not MachineState.DISCOVERED:
+        if machine.state is not MachineState.DISCOVERED:
             check_board(machine, report)
         first = not [
             key for key in await Machines(session).keys_of(machine.id) if key.agent_key != machine.agent_key
@@ -121,11 +121,11 @@ class Discoverer:
         if first:
             # Once, however many keys follow: what they are stands on the machine.
             code = code_of(agent_key)
-            await self._journal.tell(session, machine, "key_conflict", code=code, source=source)
+            await self._journal.emit(session, machine, "key_conflict", code=code, source=source)
 
     async def _make(self, session: AsyncSession, report: Discovery, agent_key: str) -> Machine:
         machines = Machines(session)
-        uuid = telling_uuid(report.uuid)
+        uuid = usable_uuid(report.uuid)
         twins = [twin.name for twin in await machines.by_uuid(uuid)] if uuid else []
         machine = Machine(
             name=await self._free_name(machines, min(report.macs)),
@@ -136,9 +136,9 @@ class Discoverer:
             seen_macs=sorted(report.macs),
         )
         await machines.add(machine, report.macs)
-        await self._journal.tell(session, machine, "discovered", macs=sorted(report.macs))
+        await self._journal.emit(session, machine, "discovered", macs=sorted(report.macs))
         if twins:
-            await self._journal.tell(session, machine, "uuid_shared", others=twins)
+            await self._journal.emit(session, machine, "uuid_shared", others=twins)
         return machine
 
     async def _update(self, session: AsyncSession, machine: Machine, report: Discovery) -> None:
@@ -147,11 +147,11 @@ class Discoverer:
         known = set((await macs.macs_of([machine.id]))[machine.id])
         if known != report.macs and machine.seen_macs != sorted(report.macs):
             gone, came = sorted(known - report.macs), sorted(report.macs - known)
-            await self._journal.tell(session, machine, "nic_changed", gone=gone, came=came)
+            await self._journal.emit(session, machine, "nic_changed", gone=gone, came=came)
         machine.seen_macs = sorted(report.macs)
-        if machine.where is MachineState.DISCOVERED:
+        if machine.state is MachineState.DISCOVERED:
             # Nobody has said yes to anything yet. Later only a new acceptance takes these over.
-            machine.uuid = machine.uuid or telling_uuid(report.uuid)
+            machine.uuid = machine.uuid or usable_uuid(report.uuid)
             machine.address = report.address or machine.address
             await take_over_macs(session, machine)
 
@@ -167,7 +167,7 @@ class Discoverer:
         )
         if changes:
             paths = [change["path"] for change in changes]
-            await self._journal.tell(session, machine, "hardware_changed", paths=paths[:50], count=len(paths))
+            await self._journal.emit(session, machine, "hardware_changed", paths=paths[:50], count=len(paths))
 
     async def _free_name(self, machines: Machines, mac: str) -> str:
         name = f"machine-{mac.replace(':', '')}"

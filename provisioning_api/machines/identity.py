@@ -74,7 +74,7 @@ def check_address(value: object) -> object:
     return str(address)
 
 
-def telling_uuid(uuid: str | None) -> str | None:
+def usable_uuid(uuid: str | None) -> str | None:
     """The UUID, or None for one that many machines share."""
     return None if uuid is None or uuid in NO_UUIDS else uuid
 
@@ -100,7 +100,7 @@ NO_SERIALS = frozenset(
 )
 
 
-def telling_serial(serial: str) -> str | None:
+def usable_serial(serial: str) -> str | None:
     """The serial number, or None for one that many machines share."""
     return None if serial.strip().lower() in NO_SERIALS else serial
 

@@ -1,4 +1,4 @@
-"""Moves machines and tells of it: the only place that writes a machine's state."""
+"""Moves machines between states, with an event for each move: only this module writes a machine's state."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ class MachineJournal:
         self._events = events
         self._audit = audit
 
-    async def tell(self, session: AsyncSession, machine: Machine, kind: str, **data: Any) -> None:
-        """An event: something happened to this machine."""
+    async def emit(self, session: AsyncSession, machine: Machine, kind: str, **data: Any) -> None:
+        """Appends an event about this machine, for pages and followers."""
         facts = {"machine_id": machine.id, "name": machine.name, "state": machine.state, **data}
         await self._events.append(session, STREAM, f"machine.{kind}", facts)
 
-    async def decide(
-        self, session: AsyncSession, machine: Machine, by: str, action: str, **data: Any
-    ) -> None:
-        """An audit record: somebody, or a named rule, decided something about it."""
+    async def audit(self, session: AsyncSession, machine: Machine, by: str, action: str, **data: Any) -> None:
+        """Appends an audit record: an operator, or a named rule, has decided something about this machine."""
         await self._audit.record(session, by, f"machine.{action}", machine.id, {"name": machine.name, **data})
 
     async def move(
@@ -43,9 +41,11 @@ class MachineJournal:
         hint: str = "",
         **data: Any,
     ) -> None:
-        """Raises Conflict, and changes nothing, when the table or a guard forbids it."""
-        before = machine.where
+        """Moves a machine to a state, with an event. Raises Conflict, and changes nothing, when the state
+        table or a guard forbids it.
+        """
+        before = machine.state
         machine.state = move(before, target, machine.standing)
         machine.cause, machine.hint = cause, hint
         why = {"cause": cause, "hint": hint} if cause else {}
-        await self.tell(session, machine, target, before=before, by=by, **why, **data)
+        await self.emit(session, machine, target, before=before, by=by, **why, **data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Integer, String, Text
+from sqlalchemy import JSON, Dialect, ForeignKey, Integer, String, Text, TypeDecorator
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning_api.machines.states import MachineState, Standing
@@ -13,9 +13,24 @@ from provisioning_api.tables import ProvisioningBase
 from soundstage.database import new_id, utcnow
 
 
+class StateColumn(TypeDecorator[MachineState]):
+    """Stores a `MachineState` as text."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value: MachineState | None, dialect: Dialect) -> str | None:
+        """Returns the text of a state."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> MachineState | None:
+        """Returns the state of a text. Raises ValueError for an unknown one."""
+        return None if value is None else MachineState(value)
+
+
 class Machine(ProvisioningBase):
-    """One machine. `acceptance` counts the times that it was accepted, `written` is the last of them that was
-    used for a write: a disk is written to only while the first is larger.
+    """One machine. Each acceptance grants one write: `acceptance` counts the grants, `written` is the number
+    of the last grant that was used or given up. A disk is written to only while `acceptance` is larger.
     """
 
     __tablename__ = "machines"
@@ -23,7 +38,7 @@ class Machine(ProvisioningBase):
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("mch"))
     name: Mapped[str] = mapped_column(String(63), unique=True)
     uuid: Mapped[str | None] = mapped_column(String(36), default=None, index=True)
-    state: Mapped[str] = mapped_column(String(20), index=True)
+    state: Mapped[MachineState] = mapped_column(StateColumn, index=True)
     pool: Mapped[str] = mapped_column(String(40), default="default")
     tags: Mapped[list[str]] = mapped_column(JSON, default=list)
     address: Mapped[str | None] = mapped_column(String(45), default=None)
@@ -49,11 +64,6 @@ class Machine(ProvisioningBase):
     def standing(self) -> Standing:
         """The facts that the guards of the state table check."""
         return Standing(self.acceptance, self.written, bool(self.host_key), bool(self.address))
-
-    @property
-    def where(self) -> MachineState:
-        """The state, typed."""
-        return MachineState(self.state)
 
 
 class MachineMac(ProvisioningBase):

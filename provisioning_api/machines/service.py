@@ -54,7 +54,7 @@ class MachineService:
             twins = [
                 twin.name
                 for twin in await Machines(session).by_uuid(machine.uuid)
-                if twin.id != machine.id and twin.where is not MachineState.RETIRED
+                if twin.id != machine.id and twin.state is not MachineState.RETIRED
             ]
             if twins:
                 raise uuid_shared(machine.name, twins)
@@ -63,7 +63,7 @@ class MachineService:
         await self._journal.move(session, machine, MachineState.ACCEPTED, by=by)
         machine.acceptance += 1
         machine.accepted_by, machine.accepted_at = by, utcnow()
-        await self._journal.decide(session, machine, by, "accepted", acceptance=machine.acceptance)
+        await self._journal.audit(session, machine, by, "accepted", acceptance=machine.acceptance)
 
     async def change(self, name: str, change: MachineChange, *, by: str) -> MachineDetail:
         """Names, tags, pool and address; what is left out stays."""
@@ -73,19 +73,19 @@ class MachineService:
             machine.address = change.address or machine.address
             machine.ssh_port = change.ssh_port or machine.ssh_port
             changed = change.model_dump(exclude_none=True)
-            await self._journal.decide(session, machine, by, "changed", **changed)
-            await self._journal.tell(session, machine, "changed", fields=sorted(changed))
+            await self._journal.audit(session, machine, by, "changed", **changed)
+            await self._journal.emit(session, machine, "changed", fields=sorted(changed))
             return await detail_in(session, machine)
 
     async def reject(self, name: str, *, by: str) -> MachineDetail:
         """A no to a discovered machine; it stays known, and is offered no more."""
         async with self._db.transaction() as session:
             machine = await get_machine(session, name)
-            if machine.where is MachineState.ACCEPTED:
+            if machine.state is MachineState.ACCEPTED:
                 await self._journal.move(session, machine, MachineState.DISCOVERED, by=by)
             else:
                 await self._journal.move(session, machine, MachineState.RETIRED, by=by)
-            await self._journal.decide(session, machine, by, "rejected")
+            await self._journal.audit(session, machine, by, "rejected")
             return await detail_in(session, machine)
 
     async def _change(self, session: AsyncSession, machine: Machine, change: Naming) -> None:

@@ -35,7 +35,7 @@ def detail_of(machine: Machine, macs: Sequence[str], keys: Sequence[MachineKey])
         **_fields(machine, macs, keys),
         host_key=machine.host_key,
         hardware=None if machine.hardware is None else Hardware.model_validate(machine.hardware),
-        next=NEXT[machine.where].format(
+        next=NEXT[machine.state].format(
             name=machine.name, code=f" --code {code_of(machine.agent_key)}" if machine.agent_key else ""
         ),
     )
@@ -47,7 +47,7 @@ def _fields(machine: Machine, macs: Sequence[str], keys: Sequence[MachineKey]) -
     return {
         "id": machine.id,
         "name": machine.name,
-        "state": machine.where,
+        "state": machine.state,
         "pool": machine.pool,
         "tags": machine.tags,
         "macs": list(macs),

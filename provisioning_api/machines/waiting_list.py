@@ -36,7 +36,7 @@ class WaitingList:
         self._age = timedelta(days=days)
 
     async def admit(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
-        """Let a machine that was just added wait; called in its transaction.
+        """Checks the limits for a machine that was just added; called in its transaction.
 
         On a full list it takes the place of the machine that has been silent longest, of those silent for
         five minutes. Raises TooManyRequests when its source reports too many, or when nobody is silent.
@@ -74,5 +74,5 @@ class WaitingList:
 
     async def _forget(self, session: AsyncSession, machines: list[Machine], cause: str) -> None:
         for machine in machines:
-            await self._journal.tell(session, machine, "forgotten", cause=cause)
+            await self._journal.emit(session, machine, "forgotten", cause=cause)
         await Machines(session).remove([machine.id for machine in machines])

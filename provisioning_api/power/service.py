@@ -57,7 +57,7 @@ class PowerService:
             machine = await get_machine(session, name)
             machine.power = None if setup.power is None else self._sealed(setup.power.model_dump(mode="json"))
             kind = None if setup.power is None else setup.power.kind
-            await self._journal.decide(session, machine, by, "power_set", kind=kind)
+            await self._journal.audit(session, machine, by, "power_set", kind=kind)
 
     async def state(self, name: str) -> PowerState:
         machine, settings, _ = await self._settings(name)
@@ -75,10 +75,10 @@ class PowerService:
             await self._switch(machine, settings, macs, action)
         async with self._db.transaction() as session:
             machine = await get_machine(session, machine.id)
-            await self._journal.decide(
+            await self._journal.audit(
                 session, machine, by, "power", actions=list(actions), kind=settings.kind
             )
-            await self._journal.tell(session, machine, "power", actions=list(actions), by=by)
+            await self._journal.emit(session, machine, "power", actions=list(actions), by=by)
         return PowerDone(machine=machine.name, kind=settings.kind, actions=list(actions))
 
     async def _settings(self, name: str) -> tuple[Machine, WakeOnLan | Redfish | PowerWebhook, list[str]]:

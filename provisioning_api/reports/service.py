@@ -63,21 +63,21 @@ class ReportService:
                 await self._failed(session, machine, report.failure)
             elif report.wiped is not None:
                 await self._decommission.confirm_wipe(session, machine, report.wiped, call)
-            state = machine.where
+            state = machine.state
         return ReportTaken(state=state, challenge=self._ramdisks.challenge(call.machine_id))
 
     async def _failed(self, session: AsyncSession, machine: Machine, failure: ReportedFailure) -> None:
         """A member is not failed by what an unknown ramdisk says of it."""
-        busy = machine.where in (MachineState.ACCEPTED, MachineState.DEPLOYING, MachineState.DRAINING)
+        busy = machine.state in (MachineState.ACCEPTED, MachineState.DEPLOYING, MachineState.DRAINING)
         hint = HINTS.get(failure.code, "Look at the machine's console, " + AGAIN).replace(
             "NAME", machine.name
         )
-        if busy and MachineState.FAILED in MACHINE_TRANSITIONS[machine.where]:
+        if busy and MachineState.FAILED in MACHINE_TRANSITIONS[machine.state]:
             await self._journal.move(
                 session, machine, MachineState.FAILED,
                 by="its deploy agent", cause=f"{failure.code}: {failure.message}", hint=hint,
             )  # fmt: skip
         else:
-            await self._journal.tell(
+            await self._journal.emit(
                 session, machine, "agent_failed", code=failure.code, message=failure.message
             )

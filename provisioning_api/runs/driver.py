@@ -71,21 +71,25 @@ class RunDriver:
         self._log = get_logger(__name__)
 
     def wake(self) -> None:
-        """There may be something to start or to cancel."""
+        """Makes the driver check for runs to start or cancel."""
         self._worker.wake()
 
     async def start(self, service: RunService) -> None:
-        """Takes up what the process before us left, then looks whenever it is woken."""
+        """Reports failures that an earlier process did not (TODO.md), then takes over its runs and starts new
+        ones whenever it is woken.
+        """
         self._service = service
-        await self._ending.note()
+        await self._ending.report_failures()
         await self._worker.start()
 
     async def close(self) -> None:
-        """Stops looking. Runs go on: the next process takes them up."""
+        """Stops following. Runs go on: the next process takes them over."""
         await self._worker.close()
 
     async def _due(self, in_flight: Collection[str], _: int) -> Sequence[str]:
-        """Returns what runs without being followed (another process began it), and what may start."""
+        """Returns running runs that nobody follows (another process began them), and queued ones that may
+        start.
+        """
         async with self._db.session() as session:
             runs = Runs(session)
             queued, running = await runs.in_state(RunState.QUEUED), await runs.in_state(RunState.RUNNING)
@@ -96,10 +100,10 @@ class RunDriver:
         }
         # One that is about to start has its machines already.
         busy = [run.id for run in running] + [run.id for run in queued if run.id in in_flight]
-        waits = [run.id for run in queued if run.id not in in_flight]
-        left = [run.id for run in running if run.id not in in_flight]
-        return left + startable(
-            [waiting[run_id] for run_id in waits], [waiting[run_id] for run_id in busy], self._at_once
+        pending = [run.id for run in queued if run.id not in in_flight]
+        orphaned = [run.id for run in running if run.id not in in_flight]
+        return orphaned + startable(
+            [waiting[run_id] for run_id in pending], [waiting[run_id] for run_id in busy], self._at_once
         )
 
     async def _drive(self, run_id: str) -> None:
@@ -110,14 +114,14 @@ class RunDriver:
             continue
 
     async def _begin(self, run_id: str) -> None:
-        """The move comes first: if we die right after it, the run is found lost and not silently missing."""
+        """Moves the run to running before its process starts: after a crash in between it is found lost."""
         async with self._db.transaction() as session:
             run = await Runs(session).get(run_id)
             if run is None or RunState(run.state) is not RunState.QUEUED:
                 return
             rows = (await Runs(session).machines_of([run_id]))[run_id]
             machines = [machine for row in rows if (machine := await Machines(session).get(row.machine_id))]
-            gone = [machine.name for machine in machines if machine.where not in CONFIGURABLE]
+            gone = [machine.name for machine in machines if machine.state not in CONFIGURABLE]
             if gone:
                 await self._journal.move(
                     session, run, RunState.FAILED,
@@ -127,7 +131,7 @@ class RunDriver:
                 return
             await self._journal.move(session, run, RunState.RUNNING)
             for machine in machines:
-                if not run.check and machine.where is not MachineState.CONFIGURING:
+                if not run.check and machine.state is not MachineState.CONFIGURING:
                     await self._machines.move(
                         session, machine, MachineState.CONFIGURING, by=f"run {run.id}", run_id=run.id
                     )

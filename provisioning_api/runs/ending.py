@@ -42,8 +42,8 @@ class RunEnding:
         self._ready = ready
 
     async def write(self, run_id: str, folder: Path, end: End | None = None) -> RunState:
-        """In one transaction; gives the state that the run ended in. `end`: what its process could not
-        write.
+        """Stores the end of a run in one transaction, and reports its failures. Returns the state in which it
+        ended. `end` replaces the result that its process could not write.
         """
         end = end or read_end(folder)
         lines = await asyncio.to_thread(all_lines, folder)
@@ -59,11 +59,11 @@ class RunEnding:
                 row.result, row.changed = outcome.result, outcome.changed
                 await self._settle(session, run, row, outcome, state, cause, hint)
             await self._runs.move(session, run, state, cause=cause, hint=hint)
-        await self.note()
+        await self.report_failures()
         return state
 
-    async def note(self) -> None:
-        """Appends to TODO.md what is not there yet; a failure stands there at least once, whenever we die."""
+    async def report_failures(self) -> None:
+        """Appends failures to TODO.md that were not reported yet; after a crash one may be there twice."""
         async with self._db.session() as session:
             waiting = await Failures(session).list_unreported()
         if not waiting:
@@ -100,7 +100,7 @@ class RunEnding:
                 hint=why[1],
             )
             await Failures(session).add(failure)
-        if run.check or machine.where is not MachineState.CONFIGURING:
+        if run.check or machine.state is not MachineState.CONFIGURING:
             return
         if outcome.result == "ok":
             if self._ready is not MachineState.CONFIGURING:

@@ -1,4 +1,4 @@
-"""Tells what happens in a run: one stream of events per run, and moves that the table allows."""
+"""Emits the events of a run, one stream per run, and moves runs as the state table allows."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class RunJournal:
     def __init__(self, events: EventStore) -> None:
         self._events = events
 
-    async def tell(self, session: AsyncSession, run: Run, kind: str, **data: Any) -> None:
+    async def emit(self, session: AsyncSession, run: Run, kind: str, **data: Any) -> None:
         await self._events.append(session, stream_of(run.id), f"run.{kind}", data, trace_id=run.trace_id)
 
     async def move(
         self, session: AsyncSession, run: Run, target: RunState, *, cause: str = "", hint: str = ""
     ) -> None:
-        """Raises Conflict, and changes nothing, when the table forbids it. The end is told with its cause."""
+        """Raises Conflict, and changes nothing, when the table forbids it. The last event holds the cause."""
         run.state = move(RunState(run.state), target)
         run.cause, run.hint = cause, hint
         if target is RunState.RUNNING:
             run.started_at = utcnow()
-            await self.tell(session, run, "started")
+            await self.emit(session, run, "started")
         elif target in TERMINAL:
             run.ended_at = utcnow()
-            await self.tell(session, run, "ended", state=target, cause=cause, hint=hint)
+            await self.emit(session, run, "ended", state=target, cause=cause, hint=hint)

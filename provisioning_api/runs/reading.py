@@ -37,7 +37,7 @@ class RunReader:
                 return False
             for line in lines:
                 facts = line.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
-                await self._journal.tell(session, run, line.kind, **facts)
+                await self._journal.emit(session, run, line.kind, **facts)
             run.read_bytes = offset + read
         return True
 

@@ -79,12 +79,12 @@ class RunService:
 
     async def queue(self, session: AsyncSession, run: Run, machines: Sequence[Machine]) -> None:
         for machine in machines:
-            if machine.where not in CONFIGURABLE or not (machine.host_key and machine.address):
+            if machine.state not in CONFIGURABLE or not (machine.host_key and machine.address):
                 raise errors.machine_not_configurable(machine.name, machine.state)
         run.state, run.trace_id = RunState.QUEUED, trace_id() or new_trace_id()
         await Runs(session).add(run, [(machine.id, machine.name) for machine in machines])
         names = [machine.name for machine in machines]
-        await self._journal.tell(session, run, "queued", machines=names, playbook=run.playbook)
+        await self._journal.emit(session, run, "queued", machines=names, playbook=run.playbook)
         facts = {"playbook": run.playbook, "machines": names, "reason": run.reason, "check": run.check}
         await self._audit.record(session, run.requested_by, "run.queued", run.id, facts)
 

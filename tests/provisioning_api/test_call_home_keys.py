@@ -50,6 +50,16 @@ async def test_no_shared_key_leads_to_this_machine(
     assert (await operator.get("/api/machines")).json() == []
 
 
+async def test_too_many_new_machines_of_one_address_are_refused_with_one_record(
+    shared: httpx.AsyncClient, operator: httpx.AsyncClient
+) -> None:
+    calls = [{"hostname": f"new{number}", "ip": f"10.0.1.{number}"} for number in range(1, 21)]
+    refusals = [answer for call in calls if (answer := await shared.post(CALL, json=call)).is_error]
+    assert {(one.status_code, one.json()["code"]) for one in refusals} == {(429, "machine.too_many_new")}
+    records = (await operator.get("/api/audit")).raise_for_status().json()
+    assert [one["actor"] for one in records if one["action"] == "machine.refused"] == ["10.0.0.9"]
+
+
 async def test_an_operators_key_is_refused_over_plain_http(app: FastAPI, operator: httpx.AsyncClient) -> None:
     expected = {"name": "ada", "role": "admin"}
     key = (await operator.post("/api/keys", json=expected)).raise_for_status().json()["key"]
