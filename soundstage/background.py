@@ -2,7 +2,7 @@
 
 `Worker` calls one poll function; `ItemWorker` runs a step for each item that is due. Both log errors and go
 on, and end at once when closed. Failed polls back off, longer with each failure. A failed step is retried
-after a constant pause: `STEP_RETRY_S` for an error of the code, `LONGEST_RETRY_S` for a bug.
+after a constant pause: `STEP_RETRY_S` for an `OSError` or `SoundstageError`, `LONGEST_RETRY_S` for a bug.
 """
 
 from __future__ import annotations
