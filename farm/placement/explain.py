@@ -222,7 +222,7 @@ def _condition(scenario: Scenario, usage: NodeUsage, card: Card) -> str:
         return "drained"
     return (
         "held"
-        if scenario.table.reserved_for(usage.node.id, card.uuid) not in (None, scenario.request.id)
+        if scenario.table.find_reservation(usage.node.id, card.uuid) not in (None, scenario.request.id)
         else "busy"
     )
 

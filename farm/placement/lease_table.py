@@ -81,7 +81,7 @@ class LeaseTable:
         """Cards that are reserved for a request that has waited long, by key: no other request gets them."""
         return dict(self._reservations)
 
-    def reserved_for(self, node_id: str, uuid: str = MACHINE) -> str | None:
+    def find_reservation(self, node_id: str, uuid: str = MACHINE) -> str | None:
         """Returns the request for which a card, or the machine itself, is reserved."""
         return self._reservations.get((node_id, uuid))
 

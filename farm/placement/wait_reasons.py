@@ -44,7 +44,7 @@ def earliest_on(table: LeaseTable, request: Request, usage: NodeUsage) -> Wait |
     node, needs = usage.node, request.needs
     if node.drained or needs.cpu_mhz > node.cpu_mhz or needs.memory_mib > node.memory_mib:
         return None
-    if needs.gpus == 0 and table.reserved_for(node.id) not in (None, request.id):
+    if needs.gpus == 0 and table.find_reservation(node.id) not in (None, request.id):
         return None
     leases = sorted(table.leases_on(node.id), key=_end)
     machine = _first_to_end(leases, usage.free_cpu_mhz, needs.cpu_mhz, lambda lease: lease.cpu_mhz)
@@ -67,7 +67,7 @@ def _card_options(
         for card in usage.node.cards
         if not card.fault
         and card.memory_mib >= request.needs.vram_mib
-        and table.reserved_for(usage.node.id, card.uuid) in (None, request.id)
+        and table.find_reservation(usage.node.id, card.uuid) in (None, request.id)
         and request.accepts(card.kind)
     ]
     if usage.node.shared:
