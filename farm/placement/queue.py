@@ -166,9 +166,10 @@ class FairQueue:
         head = self._head(waiting)
         if head is None:
             del self._by_shape[shape]
-        elif waiting.refused_at_version != table.capacity_version:
-            heapq.heappush(heads, (head, shape))
-        elif waiting.avoided != avoided[shape.needs.engine]:
+        elif (
+            waiting.refused_at_version != table.capacity_version
+            or waiting.avoided != avoided[shape.needs.engine]
+        ):
             heapq.heappush(heads, (head, shape))
 
     def _head(self, waiting: _ShapeQueue) -> _Entry | None:
