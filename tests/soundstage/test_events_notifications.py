@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from soundstage.database import Database
-from soundstage.events import Event, EventStore, notifications, tail
+from soundstage.events import Event, EventStore, notifications, wakeups
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def test_without_a_line_events_are_looked_for(
     db: Database, elsewhere: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pooler in transaction mode takes LISTEN and forgets it: the line is dead and does not say so."""
-    monkeypatch.setattr(tail, "GUARD_POLL_S", 0.1)
+    monkeypatch.setattr(wakeups, "GUARD_POLL_S", 0.1)
     follower = Follower(EventStore(db, poll_s=0.05))
     await until_listening(elsewhere, 1)
 
