@@ -159,7 +159,7 @@ async def test_machines_that_wait_are_forgotten_after_days_of_silence(
     # One that still waits in its ramdisk asks what to do: it is not silent.
     (await ramdisk.claim()).raise_for_status()
     waiting_list = next(one for one in process.services.workers if one.name == "machines that wait")
-    await waiting_list.look()
+    await waiting_list.poll()
     assert await waiting(operator) == [ramdisk.name]
     # It was forgotten, and nothing is left of it: when it is started again it is as new.
     assert (await gone.discover()).status_code == 200
