@@ -124,7 +124,7 @@ class Decommission:
             {"disks": known} if known is not None else machine.hardware or {}
         ).disks
         if problem := _problem(expected, disks):
-            await self._journal.decide(
+            await self._journal.audit(
                 session, machine, "its deploy agent", "wipe_unverified", why=problem, **facts
             )
             await self._journal.move(
