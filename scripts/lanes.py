@@ -34,6 +34,9 @@ MOST_TRIED_AGAIN = 3
 TELL_S = 240.0
 # What a shell says of a program that Ctrl-C has ended.
 INTERRUPTED = 130
+# Of one lane at most: the machines of a lab, or the networks of the room torch.
+LANE_GIB = 5
+MOST_LANES = 6
 
 
 class Lanes:
@@ -166,14 +169,15 @@ class Lanes:
         return self.folder / f"{room.name}.xml"
 
     def _command(self, room: Room) -> list[str]:
+        nice = ["nice", "-n", str(room.nice)] if room.nice and self.lanes > 1 else []
         if room is CHECK:
-            return ["scripts/check"]
+            return [*nice, "scripts/check"]
         marks = f"({self.marks}) and {room.marks}" if room.marks else self.marks
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
         colour = ["--color=yes"] if sys.stdout.isatty() else []
         short = [] if self.record else room.short_form
-        return [room.pytest, "-q", "-m", marks, "-o", cache, *colour, *short, *room.paths]
+        return [*nice, room.pytest, "-q", "-m", marks, "-o", cache, *colour, *short, *room.paths]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
         """How a room has ended."""
@@ -231,10 +235,18 @@ def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
 
 
+def lanes_for(cores: int, memory_gib: float) -> int:
+    """Returns how many rooms keep a computer busy: one more than its cores, because rooms wait for servers
+    and machines a third of their time; two where memory is short, one on a single core.
+    """
+    return 1 if cores == 1 else max(2, min(cores + 1, int(memory_gib / LANE_GIB), MOST_LANES))
+
+
 def _lanes_wanted(given: str, *, quiet: bool) -> int:
-    """Two, unless figures are taken, or one says otherwise, or the computer has but one processor."""
+    """Returns TEST_LANES, or one where figures are taken, or what suits this computer."""
     if not given:
-        return 1 if quiet else min(2, os.cpu_count() or 1)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return 1 if quiet else lanes_for(os.cpu_count() or 1, memory / 2**30)
     if not given.isdigit() or int(given) < 1:
         raise ValueError(f"TEST_LANES is a number from 1 on, and not {given}")
     return int(given)

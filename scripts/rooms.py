@@ -1,9 +1,9 @@
 """The rooms of tests, and in which environment each runs; for scripts/lanes.py.
 
-A room is one run of pytest over one folder, or `check`, the format, lint and types. Rooms that use what a
-computer has once (network namespaces and machines of labs, emulated machines, a farm with fixed places) never
-run beside each other; all others may run beside any. Each group begins with what takes longest, so that the
-lanes end at about the same time.
+A room is one run of pytest over one folder, or `check`, the format, lint and types. Rooms that start the
+machines of labs and emulated machines never run beside each other, because they take most of the memory;
+all others may run beside any. Each group begins with what takes longest, so that the lanes end at about the
+same time. Rooms that compute for minutes have a lower priority, so that servers of others answer in time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ TORCH = "torch"
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`folder`: of its tests; `marks`: on top of those of the whole run; `whole_machine`: see above."""
+    """`folder`: of its tests; `marks`: on top of those of the whole run; `whole_machine`: see above; `nice`:
+    added to the niceness of the run."""
 
     name: str
     folder: str
     pytest: str = CONTROL
     marks: str = ""
     whole_machine: bool = False
+    nice: int = 0
     environment: tuple[tuple[str, str], ...] = ()
     # Of its folder; empty: all of them.
     files: tuple[str, ...] = ()
@@ -43,28 +45,33 @@ def _machine(name: str) -> Room:
     return Room(name, f"tests/{name}", whole_machine=True)
 
 
-def _other(name: str, pytest: str = CONTROL, marks: str = "") -> Room:
-    return Room(name, f"tests/{name}", pytest, marks)
+def _other(name: str, pytest: str = CONTROL, marks: str = "", nice: int = 0) -> Room:
+    return Room(name, f"tests/{name}", pytest, marks, nice=nice)
 
 
+# Of rooms that compute and wait for nothing.
+COMPUTING = 5
 # No tests: scripts/check.
-CHECK = Room("check", "")
+CHECK = Room("check", "", nice=COMPUTING)
 ROOMS = (
     CHECK,
-    *map(_machine, ("ansible", "e2e", "farm", "pxe", "lab", "node_health")),
+    *map(_machine, ("ansible", "pxe", "lab")),
+    # Those that compute and those that wait by turns.
+    *map(_other, ("agent", "e2e", "studio")),
+    _other("avatar", WORKER, "not torch", nice=COMPUTING),
+    *map(_other, ("farm", "app", "ui", "provisioning_api", "node_health")),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
-    # make it. Both lanes want the cores: threads of OpenMP that wait for each other sleep, and do not spin.
+    # make it. All lanes want the cores: threads of OpenMP that wait for each other sleep, and do not spin.
     Room(
         "torch",
         "tests/avatar",
         TORCH,
         "torch",
+        nice=COMPUTING,
         environment=(("PYTHONPATH", "avatar/src"), ("OMP_WAIT_POLICY", "PASSIVE")),
         short_form=("--matrix=changed",),
     ),
-    *map(_other, ("agent", "studio", "provisioning_api", "app")),
-    _other("avatar", WORKER, "not torch"),
-    *map(_other, ("ui", "jobs", "policy", "project")),
+    *map(_other, ("jobs", "policy", "project")),
     _other("device_plugin", PLUGIN),
     *map(_other, ("soundstage", "tools", "gpu_role")),
 )

@@ -17,6 +17,7 @@ import waiting
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from lanes import lanes_for  # noqa: E402
 from long_runs import RECORD, long_runs_page, read_record, record_run  # noqa: E402
 
 # Plugins take a second to load.
@@ -41,6 +42,10 @@ def test_plain(): pass
 def test_slow(): pass
 @pytest.mark.gpu
 def test_on_a_card(): pass
+"""
+NICENESS = """
+import os, pathlib
+def test_it(): (pathlib.Path({folder!r}) / "{room}.nice").write_text(str(os.nice(0)))
 """
 # Passes the second time.
 UNSTEADY = """
@@ -149,6 +154,27 @@ def test_rooms_that_need_the_whole_machine_are_never_beside_each_other(checkout:
     checkout.room("lab", MEETS, other="pxe", patience_s=2)
     code, output = checkout.run(TEST_LANES="3")
     assert code == 1 and output[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory_gib", "lanes"),
+    [(1, 64, 1), (2, 4, 2), (2, 12, 2), (2, 23.5, 3), (4, 31, 5), (64, 500, 6)],
+)
+def test_lanes_follow_the_cores_and_the_memory_of_the_computer(
+    cores: int, memory_gib: float, lanes: int
+) -> None:
+    assert lanes_for(cores, memory_gib) == lanes
+
+
+def test_rooms_that_compute_have_a_lower_priority_beside_others(checkout: Checkout) -> None:
+    for name in ("agent", "avatar"):
+        checkout.room(name, NICENESS)
+    checkout.program("scripts/torch_environment", "#!/bin/sh\nexit 1\n")
+    checkout.program("avatar/.venv/bin/pytest", (checkout.folder / ".venv/bin/pytest").read_text())
+    code, output = checkout.run()
+    assert code == 0, output
+    mine, computing = (int((checkout.folder / f"{name}.nice").read_text()) for name in ("agent", "avatar"))
+    assert mine == os.nice(0) and computing == min(19, mine + 5)
 
 
 def test_one_lane_takes_one_room_after_the_other(checkout: Checkout) -> None:
