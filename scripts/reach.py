@@ -9,6 +9,8 @@ graph cannot see, a change of any other file, is answered with more tests (`test
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -47,12 +49,19 @@ READERS = ("project",)
 _READS = re.compile(r"^PACKAGES =|(?:ROOT|REPOSITORY|PERSONAS|\broom\b)[^\n]*\.r?glob\(", re.MULTILINE)
 
 
+# Keeps the names that each file imports, by its contents and those of this file: parsing all takes seconds.
+CACHE = Path(".quick/imports.json")
+_OWN_SOURCE = Path(__file__).read_bytes()
+
+
 class Reach:
     """The files of a checkout and what each depends on."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.broken: set[str] = set()
+        self._cached = _read_cache(root / CACHE)
+        self._names: dict[str, list[str] | None] = {}
         self._modules: dict[str, str] = {}
         self._loose: dict[str, list[str]] = {}
         for folder, packages in ROOTS:
@@ -65,6 +74,9 @@ class Reach:
                 self._loose.setdefault(name, []).append(_name(path, root))
         files = [*self._modules.values(), *(file for files in self._loose.values() for file in files)]
         self.edges = {file: self._imports(file) for file in files}
+        if self._names != self._cached:
+            (root / CACHE).parent.mkdir(exist_ok=True)
+            (root / CACHE).write_text(json.dumps(self._names), encoding="utf-8")
         self.tests = sorted(file for file in files if file.startswith("tests/") and "/test_" in file)
 
     def depends_on(self, file: str) -> set[str]:
@@ -120,17 +132,32 @@ class Reach:
         return set(self.tests)
 
     def _imports(self, file: str) -> set[str]:
-        try:
-            tree = ast.parse((self.root / file).read_bytes())
-        except (SyntaxError, ValueError, OSError):
+        names = self._names_in(file)
+        if names is None:
             self.broken.add(file)
             return set()
-        names = _names(tree, self._package_of(file))
         found = {target for name in names for target in self._resolve(name, file)}
         if file.startswith("tests/"):
             above = (str(folder / "conftest.py") for folder in Path(file).parents)
             found |= {conftest for conftest in above if (self.root / conftest).exists()}
         return found - {file}
+
+    def _names_in(self, file: str) -> list[str] | None:
+        """Returns the dotted names that a file imports; None for one that cannot be parsed."""
+        try:
+            source = (self.root / file).read_bytes()
+        except OSError:
+            return None
+        package = self._package_of(file)
+        key = hashlib.sha256(_OWN_SOURCE + package.encode() + source).hexdigest()
+        if key in self._cached:
+            self._names[key] = self._cached[key]
+        else:
+            try:
+                self._names[key] = sorted(set(_names(ast.parse(source), package)))
+            except (SyntaxError, ValueError):
+                self._names[key] = None
+        return self._names[key]
 
     def _package_of(self, file: str) -> str:
         """Returns the package that relative imports begin at; empty for a file that lies in none."""
@@ -159,6 +186,15 @@ class Reach:
             yield from (
                 path for module, path in self._modules.items() if module.startswith(".".join(parts) + ".")
             )
+
+
+def _read_cache(path: Path) -> dict[str, list[str] | None]:
+    """Returns the names by hash; none when the cache is missing or broken."""
+    try:
+        cached: dict[str, list[str] | None] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cached if isinstance(cached, dict) else {}
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:

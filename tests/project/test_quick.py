@@ -152,6 +152,19 @@ def test_a_change_runs_the_tests_that_it_can_reach(
     assert checkout.choose() == expected
 
 
+def test_other_imports_of_the_same_file_reach_other_tests(checkout: Checkout) -> None:
+    checkout.write("soundstage/clock.py", "def now(): return 2\n")
+    assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS}
+    checkout.write(
+        "tests/policy/test_keys.py", "import soundstage.clock\n" + FILES["tests/policy/test_keys.py"]
+    )
+    checkout.commit()
+    checkout.write("soundstage/clock.py", "def now(): return 3\n")
+    assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS, KEYS}
+    (checkout.folder / ".quick" / "imports.json").write_text("cut o")
+    assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS, KEYS}
+
+
 def test_a_deleted_or_renamed_module_runs_the_tests_of_its_package(checkout: Checkout) -> None:
     (checkout.folder / "soundstage" / "clock.py").rename(checkout.folder / "soundstage" / "time.py")
     assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS}
