@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
+
+from pydantic import BaseModel
 
 from agent.tools.toolset import AnyTool
 from policy import Principal
@@ -53,15 +56,16 @@ class DataMarks:
 
 def tool_schemas(tools: Iterable[AnyTool], principal: Principal) -> list[Mapping[str, Any]]:
     """Returns the tools that this person may use, in the form of the chat completions API."""
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": tool.purpose,
-                "parameters": tool.request.model_json_schema(),
-            },
-        }
-        for tool in tools
-        if any(map(principal.may, tool.permissions))
-    ]
+    return [_schema(tool) for tool in tools if any(map(principal.may, tool.permissions))]
+
+
+def _schema(tool: AnyTool) -> Mapping[str, Any]:
+    request: type[BaseModel] = tool.request
+    function = {"name": tool.name, "description": tool.purpose, "parameters": _parameters_schema(request)}
+    return {"type": "function", "function": function}
+
+
+@cache
+def _parameters_schema(request: type[BaseModel]) -> Mapping[str, Any]:
+    """Returns the JSON Schema of a tool's arguments; pydantic takes half a millisecond to build one."""
+    return request.model_json_schema()

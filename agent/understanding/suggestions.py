@@ -34,6 +34,9 @@ def _ratio(one: str, other: str) -> float:
     # The ratio of words with such lengths is lower at most.
     if 2 * min(len(one), len(other)) < _SAME_WORD * (len(one) + len(other)):
         return 0.0
+    # Nor can it be higher than the letters of one that the other has.
+    if 2 * sum(letter in other for letter in one) < _SAME_WORD * (len(one) + len(other)):
+        return 0.0
     ratio = SequenceMatcher(None, one, other).ratio()
     return ratio if ratio >= _SAME_WORD else 0.0
 
