@@ -149,12 +149,12 @@ async def test_a_model_that_never_writes_one_is_given_up_and_nothing_is_made(
 
 
 @pytest.mark.parametrize(
-    "failure, code", [(Status(500), "model.refused"), (Say("Once upon", cut=1), "model.cut_off")]
+    "model_reply, code", [(Status(500), "model.refused"), (Say("Once upon", cut=1), "model.cut_off")]
 )
 async def test_a_model_that_is_down_is_named_and_nothing_is_made(
-    asking: Asking, failure: Script, code: str
+    asking: Asking, model_reply: Script, code: str
 ) -> None:
-    async with asking(failure) as talk:
+    async with asking(model_reply) as talk:
         assert failure(await talk.say(SENTENCE)).code == code
         assert await talk.nothing_is_there()
 
