@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.audit.refusals import RefusalLog
-from provisioning_api.enrolment.proofs import BY_SECRET, Proofs, SignedDiscovery
+from provisioning_api.enrolment.proofs import ProofMethod, Proofs, SignedDiscovery
 from provisioning_api.enrolment.schemas import ArmRequest
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.machines.discovery import Discoverer, DiscoveryResult, check_board, find_machine
@@ -24,7 +24,9 @@ from soundstage.errors import SoundstageError, TooManyRequests
 
 
 class Intake:
-    """Joins the nouns that a machine meets first; called by the agent's routes and by operators'."""
+    """Coordinates discovery, admission rules and enrolment of new machines; called by the routes of ramdisks
+    and of operators.
+    """
 
     def __init__(
         self,
@@ -37,7 +39,7 @@ class Intake:
         waiting_list: WaitingList,
         refusals: RefusalLog,
         *,
-        hardware_reports: int,
+        reports_kept: int,
     ) -> None:
         self._db = db
         self._journal = journal
@@ -47,13 +49,13 @@ class Intake:
         self._proofs = proofs
         self._waiting_list = waiting_list
         self._refusals = refusals
-        self._hardware_reports = hardware_reports
+        self._hardware_reports = reports_kept
         self._discoverer = Discoverer(journal)
 
     async def discover(
         self, session: AsyncSession, call: SignedDiscovery, *, source: str | None
     ) -> DiscoveryResult:
-        """Take the report of a ramdisk, which gives it no right; then the rules that fit may."""
+        """Records a ramdisk's report, which grants nothing by itself, then applies the matching rules."""
         known = await find_machine(session, call.report)
         if known is not None and known.agent_key != call.agent_key:
             await self._prove_key(session, known, call)
@@ -61,7 +63,7 @@ class Intake:
         announced = (
             not result.conflict
             and result.machine.state is MachineState.DISCOVERED
-            and await self._proofs.of(session, result.machine, call) == BY_SECRET
+            and await self._proofs.method(session, result.machine, call) is ProofMethod.ANNOUNCEMENT
         )
         if result.new and not announced:
             # Announced machines are admitted also while unknown ones fill the list.
@@ -82,23 +84,25 @@ class Intake:
         await self._refusals.note(source or "unknown", "machine.refused", error.code, "unknown")
 
     async def _prove_key(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> None:
-        """A new key counts without a person's word where the machine itself proves that it is its own."""
+        """Binds a new key without an operator when the machine proves it: by its announced secret, or by the
+        certificate of a member.
+        """
         if machine.state is not MachineState.DISCOVERED:
             check_board(machine, call.report)
-        by = await self._proofs.of(session, machine, call)
-        if not by:
+        by = await self._proofs.method(session, machine, call)
+        if by is None:
             return
         before = machine.agent_key
-        others = await set_key(session, machine, call.agent_key)
+        dropped_keys = await set_key(session, machine, call.agent_key)
         await self._enrolments.rebind(session, machine, by=by)
-        facts = {"code": code_of(call.agent_key), "before": code_of(before), "refused": others}
+        facts = {"code": code_of(call.agent_key), "before": code_of(before), "refused": dropped_keys}
         await self._journal.audit(session, machine, by, "key_proved", **facts)
         await self._journal.emit(session, machine, "key_proved", by=by, **facts)
 
     async def apply_rules(
         self, session: AsyncSession, result: DiscoveryResult, source: str | None, reporter: Reporter
     ) -> None:
-        """Acts on machines that nobody has decided about; each rule under its own name."""
+        """Applies the rules to a machine that is not decided yet; the audit log names each rule."""
         machine = result.machine
         if machine.state is not MachineState.DISCOVERED:
             return
@@ -124,7 +128,7 @@ class Intake:
             await check_code(session, machine, acceptance.code)
             first = machine.state is MachineState.DISCOVERED
             await self._machines.accept_in(session, machine, acceptance, by=by)
-            # A machine that was in service boots anew, with a new key: the next one that reports counts.
+            # A machine that was in service boots with a new key: bind to the next ramdisk that claims.
             bind = ArmRequest(bind="reported" if first else "next")
             await self._enrolments.authorize_in(session, machine, bind, by=by)
             machine_id = machine.id
@@ -135,10 +139,10 @@ class Intake:
         async with self._db.transaction() as session:
             machine = await get_machine(session, name)
             before, key = machine.agent_key, await key_with_code(session, machine, code)
-            others = await set_key(session, machine, key)
+            dropped_keys = await set_key(session, machine, key)
             if key != before:
                 await self._enrolments.rebind(session, machine, by=by)
-            facts = {"code": code, "before": code_of(before), "refused": others}
+            facts = {"code": code, "before": code_of(before), "refused": dropped_keys}
             await self._journal.audit(session, machine, by, "key_chosen", **facts)
             await self._journal.emit(session, machine, "key_chosen", by=by, **facts)
             machine_id = machine.id

@@ -90,7 +90,7 @@ class Restored:
     async def _close(self, session: AsyncSession, machine: Machine, *, goes_on: bool) -> bool:
         closed = {
             "windows": await self._enrolments.revoke_open(session, machine.id),
-            "write": machine.state is MachineState.ACCEPTED and machine.standing.may_be_written,
+            "write": machine.state is MachineState.ACCEPTED and machine.guard_facts.may_be_written,
             "wipe": machine.wiping is not None,
         }
         if not any(closed.values()):

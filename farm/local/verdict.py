@@ -62,7 +62,7 @@ def failure_of(end: ProcessEnd, reading: Reading, *, program: str, time_limit_s:
         # It says cancelled, and we did not ask for it: somebody else sent the signal.
         return Failed(
             code="worker.killed",
-            message="The worker was told to stop by somebody else on its machine.",
+            message="The worker was stopped by another process on its machine.",
             hint="Retry.",
         )
     return _crash(end.returncode, program)

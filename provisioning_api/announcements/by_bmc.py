@@ -1,7 +1,8 @@
-"""Announces a machine by the word of its BMC: gives it a secret over Redfish that it alone can read.
+"""Announces a machine through its BMC (Redfish): sets a secret that only this machine can read.
 
-The secret becomes the machine's asset tag, which its firmware shows to what runs on it (SMBIOS type 3). From
-there on it is an announcement like any other, for a short time. It never crosses the boot network.
+The secret becomes the machine's asset tag, which its firmware shows to programs that run on it (SMBIOS type
+3). From then on it is an announcement like any other, for a short time. The secret never crosses the boot
+network.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from soundstage.errors import Conflict
 from soundstage.http import Destinations
 
 SECRET_BYTES = 12
-"""24 characters: the shortest asset tag of the makers' BMCs takes 32."""
-COUNTS_FOR = timedelta(hours=2)
-"""Everybody who runs programs on the machine can read its asset tag once it is installed."""
+"""24 characters: the smallest asset-tag field among BMC vendors holds 32."""
+VALID_FOR = timedelta(hours=2)
+"""Short: once the machine is installed, every process on it can read the asset tag."""
 
 
 class BmcAnnouncer:
@@ -33,10 +34,10 @@ class BmcAnnouncer:
         self._destinations = destinations
 
     async def announce(self, request: BmcAnnouncement, *, by: str) -> AnnouncementView:
-        """Set the asset tag, expect the machine for two hours, and start it from the network.
+        """Sets the asset tag, announces the machine for two hours, and starts it from the network.
 
-        Raises Conflict `announcement.other_machine` where the BMC is another machine's, and what the BMC and
-        `soundstage.http.resolve` raise. The machine is started only once it is expected.
+        Raises Conflict `announcement.other_machine` where the BMC belongs to another machine, and the errors
+        of the BMC and of `soundstage.http.resolve`. The machine starts only after it is announced.
         """
         await self._announcements.check_free(request.serial)
         access = request.bmc
@@ -47,7 +48,7 @@ class BmcAnnouncer:
             _check_serial(request.serial, await redfish.serials(), bmc)
             secret = secrets.token_hex(SECRET_BYTES)
             await redfish.set_asset_tag(secret)
-            view = await self._announcements.expect(request.serial, secret, utcnow() + COUNTS_FOR, by=by)
+            view = await self._announcements.expect(request.serial, secret, utcnow() + VALID_FOR, by=by)
             if request.restart:
                 await redfish.do(PowerAction.BOOT_NETWORK)
                 is_off = await redfish.state() == "Off"
@@ -59,7 +60,7 @@ def _check_serial(announced: str, reported: Collection[str], bmc: Bmc) -> None:
     if announced not in reported:
         raise Conflict(
             "announcement.other_machine",
-            f"The BMC at {urlsplit(bmc.url).netloc} is of a machine with the serial number "
+            f"The BMC at {urlsplit(bmc.url).netloc} belongs to a machine with serial number "
             f"{', '.join(sorted(reported)) or 'unknown'}, not {announced}.",
             "Check the address of the BMC, and the serial number on the machine.",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from provisioning_api.machines.states import MachineState, Standing
+from provisioning_api.machines.states import GuardFacts, MachineState
 
 KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
 
@@ -32,14 +32,16 @@ class Place:
     tls: str
 
 
-def boot_kind(state: MachineState | None, standing: Standing, *, wiping: bool, has_ramdisk: bool) -> BootKind:
+def boot_kind(
+    state: MachineState | None, guard_facts: GuardFacts, *, wiping: bool, has_ramdisk: bool
+) -> BootKind:
     """`state` is None for a machine that nobody knows. A disk is only ever touched after an acceptance."""
     if not has_ramdisk:
         return BootKind.LOCAL
     match state:
         case None | MachineState.DISCOVERED:
             return BootKind.INVENTORY
-        case MachineState.ACCEPTED if standing.may_be_written:
+        case MachineState.ACCEPTED if guard_facts.may_be_written:
             return BootKind.DEPLOY
         case MachineState.DRAINING if wiping:
             return BootKind.WIPE

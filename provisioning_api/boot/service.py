@@ -16,7 +16,7 @@ from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
-from provisioning_api.machines.states import MachineState, Standing
+from provisioning_api.machines.states import GuardFacts, MachineState
 from provisioning_api.timeline.service import TimelineService
 from pxe.installer.plan import InstallerSettings, InstallPlan, ReportedDisk, choose_disk
 from pxe.installer.preseed import render_preseed
@@ -91,10 +91,10 @@ class BootService:
             found = await Machines(session).by_macs([mac])
         machine = found[0] if found else None
         if machine is None:
-            kind = boot_kind(None, Standing(), wiping=False, has_ramdisk=has_ramdisk)
+            kind = boot_kind(None, GuardFacts(), wiping=False, has_ramdisk=has_ramdisk)
         else:
             wiping = machine.wiping is not None
-            kind = boot_kind(machine.state, machine.standing, wiping=wiping, has_ramdisk=has_ramdisk)
+            kind = boot_kind(machine.state, machine.guard_facts, wiping=wiping, has_ramdisk=has_ramdisk)
             await self._timeline.record_boot(machine.id, kind)
         return boot_script(kind, place)
 

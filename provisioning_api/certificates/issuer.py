@@ -130,7 +130,7 @@ class MembershipIssuer:
             host_certificate=pair.host_certificate,
             certificate=pair.certificate,
             ca=self._tls.pem,
-            user_ca=self._ssh.user_ca,
+            user_ca=self._ssh.user_ca_public_key,
             not_after=pair.not_after,
         )
 
@@ -143,7 +143,7 @@ class MembershipIssuer:
             machine_id=machine.id,
             name=machine.name,
             host_certificate=pair.host_certificate,
-            user_ca=self._ssh.user_ca,
+            user_ca=self._ssh.user_ca_public_key,
             ssh_user=terms.ssh_user,
             certificate=pair.certificate,
             ca=self._tls.pem,

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.certificates.issuer import X509, MembershipIssuer
-from provisioning_api.certificates.ssh_authority import read_public_key
+from provisioning_api.certificates.ssh_authority import parse_public_key
 from provisioning_api.certificates.tls_authority import key_of_certificate, key_of_request
 from provisioning_api.enrolment.challenges import Challenges, PublicKey, check_signature_of, text_to_sign
 from provisioning_api.enrolment.models import Credential
@@ -65,7 +65,7 @@ class Renewal:
                 machine,
                 held.enrolment_id,
                 call.csr,
-                read_public_key(machine.host_key or ""),
+                parse_public_key(machine.host_key or ""),
                 held.generation + 1,
                 source,
             )

@@ -33,7 +33,7 @@ class Revocations:
         async with self._db.session() as session:
             found = await Credentials(session).list_revoked(SSH_HOST, utcnow())
             good = await Credentials(session).good_host_keys(SSH_HOST)
-        lines = [f"@cert-authority * {self._ssh.host_ca}"]
+        lines = [f"@cert-authority * {self._ssh.host_ca_public_key}"]
         revoked = dict.fromkeys(_key_of(one.content) for one in found)
         # A machine that enrolled anew with the same key is good again.
         current_keys = {_key_of(content) for content in good}

@@ -22,18 +22,18 @@ SshPublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 class SshAuthority:
-    """Keeps two authorities: one signs host keys, one signs user keys."""
+    """Signs with two certificate authorities: one for host keys, one for user keys."""
 
     def __init__(self, keys: KeyFolder) -> None:
         self._keys = keys
 
     @property
-    def host_ca(self) -> str:
+    def host_ca_public_key(self) -> str:
         """The public key that `@cert-authority` lines of known_hosts name."""
         return _line(self._keys.ed25519("ssh_host_ca"))
 
     @property
-    def user_ca(self) -> str:
+    def user_ca_public_key(self) -> str:
         """The public key for `TrustedUserCAKeys`."""
         return _line(self._keys.ed25519("ssh_user_ca"))
 
@@ -48,7 +48,7 @@ class SshAuthority:
     def user_certificate(
         self, key: SshPublicKey, serial: int, key_id: str, user: str, lifetime: timedelta
     ) -> str:
-        """Signs a key that logs in as `user`; `key_id` names the run, and stands in the log of every sshd."""
+        """Signs a key that logs in as `user`; `key_id` names the run and appears in the log of every sshd."""
         kind = serialization.SSHCertificateType.USER
         return self._sign(key, serial, kind, key_id, (user,), lifetime, "ssh_user_ca")
 
@@ -60,7 +60,7 @@ class SshAuthority:
         key_id: str,
         principals: Sequence[str],
         lifetime: timedelta,
-        authority: str,
+        ca_key_name: str,
     ) -> str:
         now = int(time.time())
         builder = (
@@ -76,17 +76,17 @@ class SshAuthority:
         if kind is serialization.SSHCertificateType.USER:
             # A terminal for people; no forwarding of anything.
             builder = builder.add_extension(b"permit-pty", b"")
-        return builder.sign(self._keys.ed25519(authority)).public_bytes().decode()
+        return builder.sign(self._keys.ed25519(ca_key_name)).public_bytes().decode()
 
 
-def read_public_key(line: str) -> SshPublicKey:
+def parse_public_key(line: str) -> SshPublicKey:
     """Parses one line of OpenSSH's form; raises Invalid for weak and for unknown kinds."""
     try:
         key = serialization.load_ssh_public_key(line.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _bad("it cannot be read") from error
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        raise _bad(f"RSA keys need {MIN_RSA_BITS} bits")
+        raise _bad(f"RSA keys need at least {MIN_RSA_BITS} bits")
     if not isinstance(key, Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise _bad("use Ed25519, ECDSA or RSA")
     return key

@@ -142,7 +142,7 @@ def key_of_request(csr_pem: str) -> PublicKey:
     if not signed:
         raise _bad("its signature does not fit its key")
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        raise _bad(f"RSA keys need {MIN_RSA_BITS} bits")
+        raise _bad(f"RSA keys need at least {MIN_RSA_BITS} bits")
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey):
         raise _bad("use ECDSA, Ed25519 or RSA")
     return key

@@ -1,4 +1,4 @@
-"""Wire types of the end of a machine: a plan that can be read first, and the yes to it."""
+"""Wire types of retirement: a plan to read first, and the request that confirms it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class RetirePlan(BaseModel):
 
 
 class RetireRequest(BaseModel):
-    """`confirm` is the machine's name, typed. `plan`: the digest of the plan that was read; None: whatever
-    it is now. Without `wipe` the disks stay as they are; without `drain` Nomad is not asked, so that what a
-    machine holds can be revoked while Nomad is away.
+    """`confirm` is the machine's name, typed. `plan`: the digest of the plan that the caller has read;
+    None accepts the current one. Without `wipe` the disks stay as they are; without `drain` Nomad is not
+    called, so that credentials can be revoked while Nomad cannot be reached.
     """
 
     model_config = ConfigDict(extra="forbid")

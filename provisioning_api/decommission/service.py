@@ -1,4 +1,4 @@
-"""The end of a machine: out of service, every credential revoked, wiped and looked at, recorded."""
+"""Retires machines: out of service, every credential revoked, disks wiped, verified and recorded."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from provisioning_api.runs.repository import Runs
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid
 
-# Of a disk that is really empty this many places are read; fewer prove too little.
+# Samples read per disk to verify the wipe; fewer are rejected.
 MIN_SAMPLES = 64
 
 
 class Drainer(Protocol):
-    """Takes work off a machine; raises when that cannot be asked for."""
+    """Takes work off a machine; raises when Nomad cannot be reached."""
 
     async def drain(self, name: str) -> bool:
         """Returns whether there was a node to drain."""
@@ -45,15 +45,17 @@ class Decommission:
         machines: MachineService,
         enrolments: EnrolmentService,
         drainer: Drainer | None,
-        revoked: Callable[[], None],
+        on_revoked: Callable[[], None],
     ) -> None:
-        """`revoked` is called when credentials were revoked here that an engine has to be told of."""
+        """`on_revoked` is called when credentials were revoked here that have to be revoked in an
+        engine too.
+        """
         self._db = db
         self._journal = journal
         self._machines = machines
         self._enrolments = enrolments
         self._drainer = drainer
-        self._revoked = revoked
+        self._on_revoked = on_revoked
 
     async def plan(self, name: str, *, wipe: bool, drain: bool) -> RetirePlan:
         """Returns what `retire` would do now; changes nothing."""
@@ -81,7 +83,9 @@ class Decommission:
             plan = _plan(row, wipe=request.wipe, drains=drainer is not None)
             if request.plan not in (None, plan.digest):
                 raise Conflict(
-                    "retire.plan_changed", "The plan is not what it was.", "Read it again, then decide."
+                    "retire.plan_changed",
+                    "The plan has changed since you read it.",
+                    "Read it again, then decide.",
                 )
             if await Runs(session).open_of(row.id) is not None:
                 raise Conflict(
@@ -98,22 +102,21 @@ class Decommission:
                 revoked=revoked, wipe=request.wipe, drain=drainer is not None, reason=request.reason,
             )  # fmt: skip
             if not request.wipe:
-                await self._retired(session, row, by, {"wiped": False})
-        self._revoked()
+                await self._finish(session, row, by, {"wiped": False})
+        self._on_revoked()
         return await self._machines.get(machine.id)
 
     async def confirm_wipe(
         self, session: AsyncSession, machine: Machine, disks: Sequence[WipedDisk], call: SignedCall
     ) -> None:
-        """Take what the agent says that it wiped, and compare it with the disks that were known when the
-        machine was retired. `call` was checked; it is recorded whole, so that the signature can be checked
-        again.
+        """Compares the disks that the deploy agent wiped with those recorded when the machine was retired.
+        The verified `call` is recorded completely, so that its signature can be checked again.
         """
         if machine.state is not MachineState.DRAINING or machine.wiping is None:
             raise Conflict(
                 "retire.not_wiping",
                 f"{machine.name} is not to be wiped.",
-                "Retire it first, by name and on purpose.",
+                "Retire it first: `soundstage machines retire NAME`.",
             )
         facts = {
             "disks": [disk.model_dump() for disk in disks],
@@ -123,7 +126,7 @@ class Decommission:
         expected = Hardware.model_validate(
             {"disks": known} if known is not None else machine.hardware or {}
         ).disks
-        if problem := _problem(expected, disks):
+        if problem := _wipe_problem(expected, disks):
             await self._journal.audit(
                 session, machine, "its deploy agent", "wipe_unverified", why=problem, **facts
             )
@@ -135,10 +138,12 @@ class Decommission:
             )  # fmt: skip
             return
         by = str(machine.wiping.get("by", ""))
-        await self._retired(session, machine, by, {"wiped": True, "at": utcnow().isoformat(), **facts})
+        await self._finish(session, machine, by, {"wiped": True, "at": utcnow().isoformat(), **facts})
 
-    async def _retired(self, session: AsyncSession, machine: Machine, by: str, facts: dict[str, Any]) -> None:
-        """Its cards may turn up in another machine: the addresses are free again."""
+    async def _finish(self, session: AsyncSession, machine: Machine, by: str, facts: dict[str, Any]) -> None:
+        """Moves it to RETIRED and frees its MAC addresses, since its network cards may appear in another
+        machine.
+        """
         machine.wiping, machine.agent_key = None, None
         keys = [key.agent_key for key in await Machines(session).keys_of(machine.id)]
         await Machines(session).drop_keys(machine.id, keys)
@@ -171,11 +176,11 @@ def _plan(machine: Machine, *, wipe: bool, drains: bool) -> RetirePlan:
     return RetirePlan(name=machine.name, steps=steps, wipes=wipes if wipe else [], digest=digest)
 
 
-def _problem(expected: Sequence[Disk], disks: Sequence[WipedDisk]) -> str:
-    """Return why the wipe proves nothing; empty when every known disk is among the wiped ones."""
+def _wipe_problem(expected: Sequence[Disk], disks: Sequence[WipedDisk]) -> str:
+    """Returns why the wipe is not verified; empty when every known disk is among the wiped ones."""
     left = list(disks)
     for known in expected:
-        wiped = next((disk for disk in left if _same(known, disk)), None)
+        wiped = next((disk for disk in left if _is_same_disk(known, disk)), None)
         if wiped is None:
             named = f"{known.name} ({known.model or 'unknown model'}, {known.serial or 'no serial number'})"
             return f"{named} was not wiped"
@@ -184,14 +189,14 @@ def _problem(expected: Sequence[Disk], disks: Sequence[WipedDisk]) -> str:
             return f"only {wiped.bytes} of {known.bytes} bytes of {known.name} were"
     for disk in disks:
         if disk.samples < MIN_SAMPLES:
-            return f"only {disk.samples} places of {disk.name} were looked at"
+            return f"only {disk.samples} places of {disk.name} were read"
         if disk.dirty:
             return f"{disk.dirty} of {disk.samples} places of {disk.name} still hold something"
     return "" if disks else "no disk was wiped"
 
 
-def _same(known: Disk, wiped: WipedDisk) -> bool:
-    """By model and serial number, whatever the kernel calls it today; without a serial number by its name."""
+def _is_same_disk(known: Disk, wiped: WipedDisk) -> bool:
+    """Compares model and serial number, since kernel names change; without a serial number also the name."""
     if known.model != wiped.model or known.serial != wiped.serial:
         return False
     return usable_serial(known.serial) is not None or known.name == wiped.name

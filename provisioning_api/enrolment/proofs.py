@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +18,12 @@ from provisioning_api.machines.schemas import Discovery
 from provisioning_api.machines.states import MachineState
 from soundstage.errors import Unauthorized
 
-BY_MEMBER, BY_SECRET = "its member credential", "its announced secret"
+
+class ProofMethod(StrEnum):
+    """The proof that bound a key to a machine; its text appears in the audit log."""
+
+    MEMBER = "its member credential"
+    ANNOUNCEMENT = "its announced secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,16 @@ class Proofs:
     def __init__(self, announcements: AnnouncementService) -> None:
         self._announcements = announcements
 
-    async def of(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> str:
-        """Return by what the key is proved to be this machine's; empty when by nothing."""
+    async def method(
+        self, session: AsyncSession, machine: Machine, call: SignedDiscovery
+    ) -> ProofMethod | None:
+        """Returns the proof that the key is this machine's; None without one."""
         if await self._by_member(session, machine, call):
-            return BY_MEMBER
+            return ProofMethod.MEMBER
         text = text_to_sign("announced", call.agent_key, call.challenge, "")
         serial, proof = call.report.hardware.serial, call.report.announced
         proved = await self._announcements.proves(session, machine, serial, proof, text)
-        return BY_SECRET if proved else ""
+        return ProofMethod.ANNOUNCEMENT if proved else None
 
     async def _by_member(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> bool:
         proof = call.report.member
@@ -48,7 +56,8 @@ class Proofs:
         if proof is None or held is None or held.kind != X509 or held.machine_id != machine.id:
             return False
         if held.revoked_at is not None:
-            # What was revoked to retire it still says whose disks are to be wiped, and nothing else.
+            # A certificate revoked by the retirement still identifies the machine whose disks are to be
+            # wiped, and proves nothing else.
             retiring = machine.state is MachineState.DRAINING
             if not (retiring and held.revoked_because.startswith(RETIRED_BY)):
                 return False

@@ -1,9 +1,9 @@
-"""Serves ramdisks and enrolling machines; a signature or a token authenticates each call."""
+"""Serves ramdisks; each call is signed with the key of the ramdisk."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +24,10 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import Invalid, NotFound, TooManyRequests, Unauthorized
 
 Payload = TypeVar("Payload", bound=BaseModel)
+NextStep = Literal["wipe", "write", "enrol", "wait", "boot"]
+
+# Machines that wait poll every few seconds: not each of these calls is worth a write.
+SEEN_AT_RESOLUTION = timedelta(minutes=1)
 
 
 class RamdiskService:
@@ -44,10 +48,10 @@ class RamdiskService:
         self._challenges = challenges
 
     async def discover(self, call: SignedReport, *, source: str | None) -> Discovered:
-        """Take a report that is signed by the key which it presents.
+        """Records a report that is signed by the key that it presents.
 
-        Raises `machine.key_conflict` when another key counts for the machine; that this one reported is
-        noted then, and nothing else.
+        Raises `machine.key_conflict` when the machine is bound to another key. The refused key is recorded;
+        nothing of its report is.
         """
         self._challenges.check(call.agent_key, call.challenge)
         text = text_to_sign("discover", call.agent_key, call.challenge, call.payload)
@@ -73,23 +77,23 @@ class RamdiskService:
         )
 
     async def claim(self, call: SignedCall) -> Claimed:
-        """Returns what to do next, and the token when there is one to be had."""
+        """Returns what to do next, and the enrolment token if the enrolment is armed."""
         async with self._db.transaction() as session:
             machine = await self.authenticate(session, "claim", call)
-            if utcnow() - machine.seen_at > SEEN_AGAIN:
+            if utcnow() - machine.seen_at > SEEN_AT_RESOLUTION:
                 machine.seen_at = utcnow()
             claimed = await self._enrolments.claim(session, machine) if machine.state in _MAY_CLAIM else None
         token, enrolment = claimed or (None, None)
         return Claimed(
             state=machine.state,
-            next=_next(machine, armed=claimed is not None),
+            next=_next_step(machine, armed=claimed is not None),
             token=token,
             expires_at=None if enrolment is None else enrolment.expires_at,
             challenge=self._challenges.make(machine.id),
         )
 
     async def collect(self, call: SignedCall) -> Membership:
-        """Repeats the answer to an exchange that got lost."""
+        """Returns the membership again when the answer to the token exchange was lost."""
         async with self._db.transaction() as session:
             machine = await self.authenticate(session, "collect", call)
             membership = await self._enrolments.collect(session, machine)
@@ -100,7 +104,9 @@ class RamdiskService:
         return self._challenges.make(subject)
 
     async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
-        """Keeps its window open for the write; raises unless it is bound to the ramdisk that speaks."""
+        """Extends the enrolment for the write. Raises `enrolment.not_claimed` unless this ramdisk holds a
+        valid token.
+        """
         await self._enrolments.begin_write(session, machine)
 
     async def authenticate(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
@@ -112,7 +118,7 @@ class RamdiskService:
             raise Unauthorized(
                 "machine.unknown",
                 "This machine is not known.",
-                "It reports its hardware first, as each start from the network does.",
+                "A machine reports its hardware first, which each network boot does.",
             ) from error
         text = text_to_sign(verb, call.machine_id, call.challenge, call.payload)
         check_signature(machine.agent_key, text, call.signature)
@@ -121,27 +127,27 @@ class RamdiskService:
 
 
 def read_payload(kind: type[Payload], text: str) -> Payload:
-    """Read the JSON of a signed call; raise `machine.bad_report` with the fields that are wrong."""
+    """Parses the JSON of a signed call. Raises `machine.bad_report`, which names the wrong fields."""
     try:
         return kind.model_validate_json(text or "{}")
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, one["loc"])) or "payload" for one in error.errors()}))
+        fields = ", ".join(
+            sorted({".".join(map(str, wrong["loc"])) or "payload" for wrong in error.errors()})
+        )
         raise Invalid(
             "machine.bad_report", f"The report cannot be read: {fields[:300]}.", "See the API reference."
         ) from error
 
 
-# Machines that wait ask every few seconds: not each of their questions is worth a write.
-SEEN_AGAIN = timedelta(minutes=1)
 _MAY_CLAIM = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 
-def _next(machine: Machine, *, armed: bool) -> Any:
+def _next_step(machine: Machine, *, armed: bool) -> NextStep:
     match machine.state:
         case MachineState.DRAINING if machine.wiping is not None:
             return "wipe"
         case MachineState.ACCEPTED | MachineState.DEPLOYING if armed:
-            return "write" if machine.standing.may_be_written else "enrol"
+            return "write" if machine.guard_facts.may_be_written else "enrol"
         case MachineState.DISCOVERED | MachineState.ACCEPTED | MachineState.DEPLOYING:
             return "wait"
         case _:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.audit.refusals import RefusalLog
 from provisioning_api.certificates.issuer import MembershipIssuer
-from provisioning_api.certificates.ssh_authority import key_line, read_public_key
+from provisioning_api.certificates.ssh_authority import key_line, parse_public_key
 from provisioning_api.enrolment import errors
 from provisioning_api.enrolment.engine_identities import EngineIdentities
 from provisioning_api.enrolment.models import Enrolment
@@ -156,7 +156,7 @@ class EnrolmentService:
         if sorted(exchange.macs) != enrolment.macs or usable_uuid(exchange.uuid) != enrolment.uuid:
             raise errors.wrong_machine()
         machine = await get_machine(session, enrolment.machine_id)
-        host_key = read_public_key(exchange.host_key)
+        host_key = parse_public_key(exchange.host_key)
         line = key_line(host_key)
         if (other := await Machines(session).by_host_key(line)) is not None and other.id != machine.id:
             raise errors.host_key_known(other.name)

@@ -14,6 +14,6 @@ async def farm_of(session: AsyncSession, ssh: SshAuthority, user: str) -> Farm:
     """`user`: as whom runs log in."""
     return Farm(
         user=user,
-        shared=farm_variables(ssh.user_ca, user),
+        shared=farm_variables(ssh.user_ca_public_key, user),
         with_consul_token=await Credentials(session).machines_with(CONSUL_AGENT),
     )

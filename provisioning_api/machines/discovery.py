@@ -47,11 +47,10 @@ async def find_machine(session: AsyncSession, identity: Identity) -> Machine | N
 
 
 def check_board(machine: Machine, report: Discovery) -> None:
-    """Raise `machine.identity_conflict` unless more than the address of a card says that it is this machine.
+    """Raises `machine.identity_conflict` unless more than a MAC address identifies this machine.
 
-    A card may have moved into another machine, and what was meant for the old one's disks would meet the new
-    one's. Of a board without a name of its own it is enough that the very same disks are there: it is them
-    that something was meant for.
+    A network card may have moved into another machine, whose disks would then be written or wiped. SMBIOS
+    UUID or serial number identify the board; for a board without either, exactly the same disks do.
     """
     uuid = usable_uuid(machine.uuid)
     if uuid and uuid == usable_uuid(report.uuid):

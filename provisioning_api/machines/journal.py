@@ -45,7 +45,7 @@ class MachineJournal:
         table or a guard forbids it.
         """
         before = machine.state
-        machine.state = move(before, target, machine.standing)
+        machine.state = move(before, target, machine.guard_facts)
         machine.cause, machine.hint = cause, hint
         why = {"cause": cause, "hint": hint} if cause else {}
         await self.emit(session, machine, target, before=before, by=by, **why, **data)

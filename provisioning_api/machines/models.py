@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, Dialect, ForeignKey, Integer, String, Text, TypeDecorator
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provisioning_api.machines.states import MachineState, Standing
+from provisioning_api.machines.states import GuardFacts, MachineState
 from provisioning_api.tables import ProvisioningBase
 from soundstage.database import new_id, utcnow
 
@@ -61,9 +61,9 @@ class Machine(ProvisioningBase):
     seen_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     @property
-    def standing(self) -> Standing:
+    def guard_facts(self) -> GuardFacts:
         """The facts that the guards of the state table check."""
-        return Standing(self.acceptance, self.written, bool(self.host_key), bool(self.address))
+        return GuardFacts(self.acceptance, self.written, bool(self.host_key), bool(self.address))
 
 
 class MachineMac(ProvisioningBase):

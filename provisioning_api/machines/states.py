@@ -31,31 +31,32 @@ class MachineState(StrEnum):
 S = MachineState
 
 MACHINE_TRANSITIONS: Mapping[MachineState, frozenset[MachineState]] = {
-    # Retired at once: an operator said no.
+    # Retired at once: an operator rejected it.
     S.DISCOVERED: frozenset({S.ACCEPTED, S.RETIRED, S.FAILED}),
-    # Straight to enrolled: it was installed already. Back to discovered: the yes was taken back.
+    # Straight to enrolled: it was installed already. Back to discovered: the acceptance was withdrawn.
     S.ACCEPTED: frozenset({S.DEPLOYING, S.ENROLLED, S.DISCOVERED, S.DRAINING, S.FAILED}),
-    # Draining: the wish to retire it does not wait for a deployment that never ends.
+    # Draining: a retirement does not wait for a deployment that never ends.
     S.DEPLOYING: frozenset({S.ENROLLED, S.DRAINING, S.FAILED}),
-    # Accepted: to be written to once more, which is a new yes.
+    # Accepted: to be written once more, which needs a new acceptance.
     S.ENROLLED: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
     # Back to enrolled: the run was cancelled before it changed this machine.
     S.CONFIGURING: frozenset({S.READY, S.ENROLLED, S.DRAINING, S.FAILED}),
     S.READY: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
     S.DRAINING: frozenset({S.RETIRED, S.WIPE_UNVERIFIED, S.FAILED}),
-    # Draining: the wipe is repeated, or somebody says what became of the disks. Never retired by itself.
+    # Draining: the wipe is repeated, or an operator confirms that the disks were destroyed. Never retired
+    # automatically.
     S.WIPE_UNVERIFIED: frozenset({S.DRAINING, S.ACCEPTED}),
-    # Only by a new yes: what was rejected does not come back by reporting again.
+    # Only by a new acceptance: a rejected machine does not come back by reporting again.
     S.RETIRED: frozenset({S.ACCEPTED}),
     S.FAILED: frozenset({S.ACCEPTED, S.CONFIGURING, S.DRAINING}),
 }
 
-# What may hold credentials and appear in the inventory.
+# States in which machines may hold credentials and appear in the inventory.
 MEMBERS = frozenset({S.ENROLLED, S.CONFIGURING, S.READY})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GuardFacts:
     """Facts about one machine that guards check besides its state."""
 
     acceptance: int = 0
@@ -73,26 +74,26 @@ class Standing:
 class Guard:
     """A condition of a move besides the table: `needs` completes "It needs …"."""
 
-    holds: Callable[[Standing], bool]
+    holds: Callable[[GuardFacts], bool]
     needs: str
 
 
 GUARDS: Mapping[tuple[MachineState, MachineState], Guard] = {
     (S.ACCEPTED, S.DEPLOYING): Guard(
-        lambda standing: standing.may_be_written, "an acceptance that has not been used for a write yet"
+        lambda facts: facts.may_be_written, "an acceptance that has not been used for a write yet"
     ),
-    (S.ACCEPTED, S.ENROLLED): Guard(lambda standing: standing.has_host_key, "a host key that is known"),
-    (S.DEPLOYING, S.ENROLLED): Guard(lambda standing: standing.has_host_key, "a host key that is known"),
-    (S.ENROLLED, S.CONFIGURING): Guard(lambda standing: standing.has_address, "an address"),
-    (S.READY, S.CONFIGURING): Guard(lambda standing: standing.has_address, "an address"),
+    (S.ACCEPTED, S.ENROLLED): Guard(lambda facts: facts.has_host_key, "a host key that is known"),
+    (S.DEPLOYING, S.ENROLLED): Guard(lambda facts: facts.has_host_key, "a host key that is known"),
+    (S.ENROLLED, S.CONFIGURING): Guard(lambda facts: facts.has_address, "an address"),
+    (S.READY, S.CONFIGURING): Guard(lambda facts: facts.has_address, "an address"),
     (S.FAILED, S.CONFIGURING): Guard(
-        lambda standing: standing.has_host_key and standing.has_address,
+        lambda facts: facts.has_host_key and facts.has_address,
         "a host key that is known, and an address",
     ),
 }
 
 
-def move(current: MachineState, target: MachineState, standing: Standing) -> MachineState:
+def move(current: MachineState, target: MachineState, facts: GuardFacts) -> MachineState:
     """The new state; raises `machine.bad_transition` or `machine.not_yet`, and writes nothing."""
     if target not in MACHINE_TRANSITIONS[current]:
         raise Conflict(
@@ -101,7 +102,7 @@ def move(current: MachineState, target: MachineState, standing: Standing) -> Mac
             "Read it again: `soundstage machines show NAME` tells where it is and what comes next.",
         )
     guard = GUARDS.get((current, target))
-    if guard is not None and not guard.holds(standing):
+    if guard is not None and not guard.holds(facts):
         raise Conflict(
             "machine.not_yet",
             f"A machine that is {current} becomes {target} only with {guard.needs}.",

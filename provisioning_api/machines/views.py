@@ -72,7 +72,7 @@ def _fields(machine: Machine, macs: Sequence[str], keys: Sequence[MachineKey]) -
             if key is not counting
         ],
         "accepted_by": machine.accepted_by,
-        "may_be_written": machine.standing.may_be_written,
+        "may_be_written": machine.guard_facts.may_be_written,
         "cause": machine.cause,
         "hint": machine.hint,
         "power": None if machine.power is None else machine.power.get("kind"),

@@ -1,5 +1,5 @@
-"""Writes down how a run ended: results, machines, failures, TODO.md; called by the driver when its process
-is gone.
+"""Records the end of a run: results, machines, failures, TODO.md; called by the driver when its process has
+ended.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.models import Failure, Run, RunMachine
-from provisioning_api.runs.outcome import OTHERWISE, HostOutcome, hint_for, outcomes
+from provisioning_api.runs.outcome import DEFAULT_HINT, HostOutcome, hint_for, outcomes
 from provisioning_api.runs.reading import all_lines, read_end
 from provisioning_api.runs.repository import Failures, Runs
 from provisioning_api.runs.schemas import End
@@ -23,8 +23,8 @@ from provisioning_api.runs.states import RunState
 from soundstage.database import Database
 from soundstage.one_line import one_line
 
-LOST = "The process of the run is gone, and did not say how far it came."
-LOST_HINT = "It is taken up again once by itself; after that: `soundstage runs retry ID`."
+LOST = "The process of the run died without reporting a result."
+LOST_HINT = "It is retried once automatically; after that run `soundstage runs retry ID`."
 TITLE = (
     "# What needs a person\n\n"
     "Runs that failed, the oldest first. `soundstage runs failures` lists what is open.\n\n"
@@ -57,7 +57,7 @@ class RunEnding:
             for row in rows:
                 outcome = found[row.name]
                 row.result, row.changed = outcome.result, outcome.changed
-                await self._settle(session, run, row, outcome, state, cause, hint)
+                await self._record_machine(session, run, row, outcome, state, cause, hint)
             await self._runs.move(session, run, state, cause=cause, hint=hint)
         await self.report_failures()
         return state
@@ -69,11 +69,12 @@ class RunEnding:
         if not waiting:
             return
         await asyncio.to_thread(_append, self._todo, [_todo_line(failure) for failure in waiting])
+        reported = {failure.id for failure in waiting}
         async with self._db.transaction() as session:
             for failure in await Failures(session).list_unreported():
-                failure.noted = failure.noted or failure.id in {one.id for one in waiting}
+                failure.reported = failure.reported or failure.id in reported
 
-    async def _settle(
+    async def _record_machine(
         self,
         session: AsyncSession,
         run: Run,
@@ -90,14 +91,13 @@ class RunEnding:
         if outcome.result == "ok":
             await Failures(session).solve([machine.id])
         elif state is not RunState.CANCELLED:
-            why = (outcome.cause or cause or LOST, outcome.hint or hint or OTHERWISE)
             failure = Failure(
                 run_id=run.id,
                 machine_id=machine.id,
                 name=row.name,
                 task=outcome.task,
-                cause=why[0],
-                hint=why[1],
+                cause=outcome.cause or cause or LOST,
+                hint=outcome.hint or hint or DEFAULT_HINT,
             )
             await Failures(session).add(failure)
         if run.check or machine.state is not MachineState.CONFIGURING:
@@ -108,20 +108,19 @@ class RunEnding:
         elif state is RunState.CANCELLED and outcome.result == "unknown":
             await self._machines.move(session, machine, MachineState.ENROLLED, by=f"run {run.id}")
         else:
-            why = (outcome.cause or cause, outcome.hint or hint or OTHERWISE)
             await self._machines.move(
                 session,
                 machine,
                 MachineState.FAILED,
                 by=f"run {run.id}",
-                cause=why[0],
-                hint=why[1],
+                cause=outcome.cause or cause,
+                hint=outcome.hint or hint or DEFAULT_HINT,
                 run_id=run.id,
             )
 
 
 def _verdict(run: Run, end: End | None, found: dict[str, HostOutcome]) -> tuple[RunState, str, str]:
-    """State, cause and hint."""
+    """Returns state, cause and hint."""
     bad = sorted(name for name, outcome in found.items() if outcome.result != "ok")
     if run.cancel_wanted:
         return RunState.CANCELLED, "Cancelled by an operator.", ""
@@ -131,23 +130,24 @@ def _verdict(run: Run, end: End | None, found: dict[str, HostOutcome]) -> tuple[
         hint = "Raise `provisioning.run_timeout_s`, or look for a task that waits for something."
         return RunState.FAILED, "It took longer than the limit, and was ended.", hint
     if end.status == "canceled":
-        return RunState.LOST, "Its process was told to stop by somebody else.", LOST_HINT
+        return RunState.LOST, "Its process was stopped from outside.", LOST_HINT
     if not bad and end.rc == 0:
         return RunState.SUCCEEDED, "", ""
     first_failure = next((outcome for outcome in found.values() if outcome.cause), None)
     if first_failure is None:
-        reason = _last_line(end.reason) or f"Ansible ended with code {end.rc}."
+        reason = _last_lines(end.reason) or f"Ansible ended with code {end.rc}."
         return RunState.FAILED, reason, hint_for(end.reason)
     return RunState.FAILED, f"{len(bad)} of {len(found)} machines: {', '.join(bad[:5])}.", first_failure.hint
 
 
-def _last_line(text: str) -> str:
+def _last_lines(text: str) -> str:
+    """Joins the last three lines of text."""
     lines = [line for line in text.splitlines() if line.strip()]
     return " ".join(lines[-3:])[:500]
 
 
 def _todo_line(failure: Failure) -> str:
-    """One line of a list. What a machine or a program said is data: it cannot start another line or a
+    """One line of a list. Output of machines and programs is data: it cannot start another line or a
     link.
     """
     cause = str(one_line(failure.cause))[:300].replace("`", "'").replace("<", "‹")

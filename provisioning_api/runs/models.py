@@ -51,7 +51,7 @@ class RunMachine(ProvisioningBase):
 
 
 class Failure(ProvisioningBase):
-    """A failure of one machine in one run. `noted`: it stands in TODO.md."""
+    """A failure of one machine in one run. `reported`: it has been written to TODO.md."""
 
     __tablename__ = "failures"
 
@@ -63,5 +63,5 @@ class Failure(ProvisioningBase):
     cause: Mapped[str] = mapped_column(Text)
     hint: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(default=utcnow)
-    noted: Mapped[bool] = mapped_column(default=False)
+    reported: Mapped[bool] = mapped_column("noted", default=False)
     solved_at: Mapped[datetime | None] = mapped_column(default=None)

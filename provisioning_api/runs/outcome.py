@@ -82,12 +82,12 @@ HINTS = (
         "There is no usable Python on it: install python3.",
     ),
 )
-OTHERWISE = "Read what it said (`soundstage runs show ID`), mend the cause, then `soundstage runs retry ID`."
+DEFAULT_HINT = "Read its output (`soundstage runs show ID`), fix the cause, then `soundstage runs retry ID`."
 
 
 def hint_for(cause: str) -> str:
     """Returns what to do about a cause, in a sentence."""
-    return next((known.hint for known in HINTS if known.words.search(cause)), OTHERWISE)
+    return next((known.hint for known in HINTS if known.words.search(cause)), DEFAULT_HINT)
 
 
 def outcomes(names: Iterable[str], lines: Iterable[Line]) -> dict[str, HostOutcome]:

@@ -89,7 +89,7 @@ class Failures:
 
     async def list_unreported(self) -> Sequence[Failure]:
         """Returns failures that are not in TODO.md yet, the oldest first."""
-        query = select(Failure).where(Failure.noted.is_(False)).order_by(Failure.id)
+        query = select(Failure).where(Failure.reported.is_(False)).order_by(Failure.id)
         return (await self._session.scalars(query)).all()
 
     async def solve(self, machine_ids: Collection[str]) -> None:

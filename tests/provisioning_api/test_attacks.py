@@ -271,7 +271,7 @@ async def test_private_keys_are_readable_by_their_owner_only(
     process: ProvisioningProcess, app: FastAPI, settings: Any
 ) -> None:
     folder = settings.state_dir / "provisioning" / "keys"
-    assert process.services.tls.pem and process.services.ssh.host_ca
+    assert process.services.tls.pem and process.services.ssh.host_ca_public_key
     assert folder.stat().st_mode & 0o077 == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
 

@@ -25,8 +25,8 @@ from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.states import (
     GUARDS,
     MACHINE_TRANSITIONS,
+    GuardFacts,
     MachineState,
-    Standing,
     move,
 )
 from provisioning_api.timeline.path import span_of, with_critical_path
@@ -41,7 +41,7 @@ NVIDIA = {"address": "0000:01:00.0", "vendor": "10de", "device": "1e81", "model"
 @pytest.mark.parametrize("before", MachineState)
 @pytest.mark.parametrize("after", MachineState)
 def test_only_the_moves_of_the_table_are_made(before: MachineState, after: MachineState) -> None:
-    able = Standing(acceptance=1, written=0, has_host_key=True, has_address=True)
+    able = GuardFacts(acceptance=1, written=0, has_host_key=True, has_address=True)
     if after in MACHINE_TRANSITIONS[before]:
         assert move(before, after, able) is after
     else:
@@ -52,7 +52,7 @@ def test_only_the_moves_of_the_table_are_made(before: MachineState, after: Machi
 @pytest.mark.parametrize(("before", "after"), GUARDS)
 def test_a_guard_stops_a_move_that_the_table_allows(before: MachineState, after: MachineState) -> None:
     with pytest.raises(Conflict, match="becomes"):
-        move(before, after, Standing())
+        move(before, after, GuardFacts())
 
 
 async def test_a_machine_that_boots_twice_is_one_machine_and_its_changes_are_told(

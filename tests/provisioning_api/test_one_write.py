@@ -18,7 +18,7 @@ from sqlalchemy import update
 from app.provisioning import ProvisioningProcess, build_process
 from provisioning_api.boot.scripts import BootKind, boot_kind
 from provisioning_api.machines.models import Machine
-from provisioning_api.machines.states import MachineState, Standing, move
+from provisioning_api.machines.states import GuardFacts, MachineState, move
 from soundstage.errors import Conflict
 from soundstage.settings import Settings
 
@@ -39,7 +39,7 @@ async def write(ramdisk: Ramdisk) -> httpx.Response:
 
 @pytest.mark.parametrize(("acceptance", "written"), [(0, 0), (1, 1), (3, 3), (2, 5)])
 def test_the_counter_alone_stops_a_second_write(acceptance: int, written: int) -> None:
-    used_up = Standing(acceptance, written, has_host_key=True, has_address=True)
+    used_up = GuardFacts(acceptance, written, has_host_key=True, has_address=True)
     assert not used_up.may_be_written
     with pytest.raises(Conflict, match="not been used for a write"):
         move(MachineState.ACCEPTED, MachineState.DEPLOYING, used_up)
@@ -51,7 +51,7 @@ def test_the_counter_alone_stops_a_second_write(acceptance: int, written: int) -
 
 
 def test_a_boot_script_deploys_in_one_state_only() -> None:
-    allowed = Standing(acceptance=2, written=1, has_host_key=True, has_address=True)
+    allowed = GuardFacts(acceptance=2, written=1, has_host_key=True, has_address=True)
     deploying = [
         state
         for state in (None, *MachineState)
