@@ -17,7 +17,7 @@ from soundstage.errors import Invalid
 
 DELEGATION_HEADER = "Soundstage-Acting-For"
 DELEGATION_PERMISSION = "person:represent"
-MOST_CHARS = 200
+MAX_CHARS = 200
 _acting_for: ContextVar[ActingFor | None] = ContextVar("policy_acting_for", default=None)
 
 
@@ -50,19 +50,19 @@ def acting_for() -> ActingFor | None:
 
 def set_acting_for(connection: HTTPConnection, caller: Principal) -> None:
     """Reads the header of this request. Raises Forbidden for a caller who may not act for others, and Invalid
-    for a header that names nobody.
+    for a malformed header.
     """
     header = connection.headers.get(DELEGATION_HEADER)
     if header is None:
-        # Also where a test serves one request after the other in one task.
+        # Clears what an earlier request in the same task left (tests).
         _acting_for.set(None)
         return
     caller.require(DELEGATION_PERMISSION)
     parts = [unquote(part, errors="replace") for part in header.split(";")]
-    if len(parts) != 3 or not all(part.strip() and len(part) <= MOST_CHARS for part in parts):
+    if len(parts) != 3 or not all(part.strip() and len(part) <= MAX_CHARS for part in parts):
         raise Invalid(
             "policy.bad_acting_for",
-            f"The header {DELEGATION_HEADER} names nobody.",
+            f"The header {DELEGATION_HEADER} is malformed.",
             "Send the id, the name and the tenant of the person, percent-encoded and joined by semicolons.",
         )
     person = ActingFor(*("".join(char if char.isprintable() else "�" for char in part) for part in parts))

@@ -193,7 +193,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         ended_tokens,
         Worker("stalled machines", Stalled(db, journal).look, poll_s=stalled.POLL_S),
         Worker("machines that wait", waiting_list.look, poll_s=waiting_list_module.POLL_S),
-        Worker("repeated refusals", refusals.settle, poll_s=refusals_module.POLL_S),
+        Worker("repeated refusals", refusals.flush, poll_s=refusals_module.POLL_S),
         Worker("certificates", Expiry(db, journal, terms.lifetime).look, poll_s=expiry.POLL_S),
     ]
     if asks_nomad and nomad is not None:

@@ -1,4 +1,4 @@
-"""Records outside the database where an audit chain ends, under the key that its lines are computed with."""
+"""Records the head of an audit chain outside the database, signed with the key of its lines."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class HeadFile:
         return head
 
     def read_unkeyed(self) -> Head | None:
-        """Return the head of a chain from before keys, which carries no proof. Raises `HeadError`."""
+        """Returns a head without a proof, as written before lines carried keys. Raises `HeadError`."""
         head, proof = self._content() or (None, None)
         return None if proof is not None else head
 
@@ -92,7 +92,7 @@ class HeadFile:
         self._path.unlink(missing_ok=True)
 
     def write(self, head: Head) -> None:
-        """Write whole or not at all. The line is committed already: a full disk must not undo the answer."""
+        """Writes atomically. The line is committed already: a full disk must not fail the request."""
         half = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         content = {"number": head.number, "sha256": head.sha256, "hmac": self._proof(head)}
         try:

@@ -1,6 +1,4 @@
-"""Keeps the recorded chain head in step with its table, and writes it soon after a commit; for both audit
-logs.
-"""
+"""Compares the recorded chain head with its table, and writes it soon after a commit; for both audit logs."""
 
 from __future__ import annotations
 
@@ -16,66 +14,70 @@ from soundstage.database import Database
 from soundstage.telemetry import get_logger
 
 EVERY_S = 0.2
-"""A file that replaces another costs a millisecond or two, which a busy server cannot spend at every line."""
+"""Replacing a file takes a millisecond or two: too slow for every audit line on a busy server."""
 
 
 class HeadWriter:
-    """The first head is written at once, what follows within `EVERY_S` together with the last of it.
+    """Writes the first head at once and coalesces later ones, at most one write per `EVERY_S`.
 
-    A process that is killed leaves the file that much behind the chain, which the file may be.
+    A killed process leaves the file up to `EVERY_S` behind the chain; verification tolerates that.
     """
 
     def __init__(self, file: HeadFile) -> None:
         self._file = file
         self._latest: Head | None = None
-        self._written_s = float("-inf")
+        self._last_write_at = float("-inf")
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def note(self, head: Head) -> None:
-        """Called in the event loop, after the commit of the line."""
+        """Writes the head now or with the next batch; called in the event loop, after the commit of
+        the line.
+        """
         self._latest = head
         loop = asyncio.get_running_loop()
         if self._waiting is not None and self._waiting[0] is loop:
             return
-        wait_s = self._written_s + EVERY_S - loop.time()
+        wait_s = self._last_write_at + EVERY_S - loop.time()
         if wait_s > 0:
-            self._waiting = (loop, loop.call_later(wait_s, self.settle))
+            self._waiting = (loop, loop.call_later(wait_s, self.flush))
         else:
-            self._written_s = loop.time()
-            self.settle()
+            self._last_write_at = loop.time()
+            self.flush()
 
-    def settle(self) -> None:
-        """Writes what was noted and is not in the file yet."""
+    def flush(self) -> None:
+        """Writes the newest head if it is not in the file yet."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting[1].cancel()
-            self._written_s = waiting[0].time()
+            self._last_write_at = waiting[0].time()
         latest, self._latest = self._latest, None
         if latest is not None:
             self._file.write(latest)
 
     def read(self) -> Head | None:
-        """Return what is noted, in the file or still here. Raises `HeadError`."""
+        """Returns the newest head, written or not. Raises `HeadError`."""
         return self._latest or self._file.read()
 
-    def read_unkeyed(self, last: Head) -> bool:
-        """Returns whether this is the last line of a chain from before keys, which gets its key now."""
+    def is_unkeyed_head(self, last: Head) -> bool:
+        """Returns whether the key was created just now and the file holds `last` without a proof: the chain
+        was written before lines carried keys, and continues under the new key.
+        """
         return bool(self._file.key) and self._file.key_is_new and self._file.read_unkeyed() == last
 
     def forget(self) -> None:
-        """The chain it belongs to was replaced. Raises `OSError`."""
+        """Removes the head after its chain was replaced. Raises `OSError`."""
         self._latest = None
         self._file.forget()
 
 
-READS = 8
-BEHIND = "audit.head_behind"
+MAX_READS = 8
+HEAD_BEHIND = "audit.head_behind"
 UNPROVEN = "unproven"
-"""The field with the number of lines that a person has accepted without a proof."""
+"""The field with the number of unproven lines that an operator has accepted."""
 
 
 NO_KEY = b"\0"
-"""No line was written with it: only lines from before keys verify."""
+"""A placeholder key that no line was written with: only lines from before keys verify."""
 
 
 class ChainKey(StrEnum):
@@ -83,13 +85,13 @@ class ChainKey(StrEnum):
 
     OURS = "ours"
     UNKEYED = "unkeyed"
-    FOREIGN = "elsewhere"
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The origin of the lines of a restored chain. `unproven` counts its lines when the key of this
-    installation, or its absence, proves none of them; 0 when the chain can be resumed without a person.
+    installation, or its absence, proves none of them; 0 when the chain can be resumed without an operator.
     """
 
     key: ChainKey
@@ -133,7 +135,7 @@ class RecordedHead:
     async def origin(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Origin:
         """Returns with which key the lines of a restored chain verify. Creates no missing key.
 
-        Anybody can write lines without a key: where there is a key already, such lines prove nothing.
+        Lines without a key can be forged: where there is a key already, they prove nothing.
         """
         has_key = self.has_key
         check, is_whole = ChainCheck(self.key if has_key else NO_KEY), True
@@ -155,8 +157,8 @@ class RecordedHead:
         record: Callable[[str, Mapping[str, Any]], Awaitable[None]],
         reset: Callable[[str, Mapping[str, Any]], Awaitable[None]],
     ) -> None:
-        """Moves the head on after a crash (`record` appends the line), or begins to use a key on a chain from
-        before keys (`reset` appends the line and records the head anew).
+        """Advances the head after a crash (`record` appends a line about it). Begins to use the key on a
+        chain that was written before keys (`reset` appends the line `KEYED` and records the head again).
 
         Called once the database is migrated. A head that is missing or does not match is left as it is:
         verification reports it until an administrator accepts it.
@@ -166,22 +168,22 @@ class RecordedHead:
         if last is None:
             return
         try:
-            if await asyncio.to_thread(self._writer.read_unkeyed, last):
+            if await asyncio.to_thread(self._writer.is_unkeyed_head, last):
                 await reset(KEYED, {"noted": last.number})
                 return
-            head = await self._latest(last.number)
+            head = await self._wait_for_head(last.number)
         except HeadError as error:
             self._log.error("audit head not usable", code=error.code, reason=str(error))
             return
         if head is None:
             self._log.error("audit head missing", lines=last.number)
         elif head.number < last.number:
-            await record(BEHIND, {"noted": head.number, "found": last.number})
+            await record(HEAD_BEHIND, {"noted": head.number, "found": last.number})
 
-    async def fits(self, table: ChainTable, last: Head | None) -> bool:
-        """Returns whether the chain still holds the line that the head names, or both are empty.
+    async def contains_head(self, table: ChainTable, last: Head | None) -> bool:
+        """Returns whether the chain contains the line that the head names, or both are empty.
 
-        Only then may the head move on: the next line must not hide that others are missing.
+        Only then may the head advance: the next line must not hide that others are missing.
         """
         try:
             head = self._writer.read()
@@ -190,7 +192,9 @@ class RecordedHead:
             return False
         if head == last or (head is not None and await table.hash_of(head.number) == head.sha256):
             return True
-        self._log.error("audit log does not fit its recorded end", line=None if head is None else head.number)
+        self._log.error(
+            "audit chain does not contain the recorded head", line=None if head is None else head.number
+        )
         return False
 
     async def verify(
@@ -201,7 +205,7 @@ class RecordedHead:
         Raises `ChainBrokenError` and `HeadError`.
         """
         await walk()
-        head = await self._latest(check.count)
+        head = await self._wait_for_head(check.count)
         if head is not None and head.number > check.count:
             # Lines that were written during the walk, or lines that are missing.
             await walk()
@@ -219,21 +223,22 @@ class RecordedHead:
 
     def close(self) -> None:
         """Writes what is not in the file yet."""
-        self._writer.settle()
+        self._writer.flush()
 
     async def _hash_at(self, head: Head | None) -> str | None:
         async with self._db.session() as session:
             return None if head is None else await self._open_table(session).hash_of(head.number)
 
-    async def _latest(self, number: int) -> Head | None:
-        """Return the head; another process may record the line of this number a moment later.
+    async def _wait_for_head(self, number: int) -> Head | None:
+        """Returns the head once it has reached `number`, which another process may record a moment later, or
+        as it is after `2 * EVERY_S`.
 
         Raises `HeadError`.
         """
         head = await asyncio.to_thread(self._writer.read)
-        for _ in range(READS):
+        for _ in range(MAX_READS):
             if head is None or head.number >= number:
                 break
-            await asyncio.sleep(2 * EVERY_S / READS)
+            await asyncio.sleep(2 * EVERY_S / MAX_READS)
             head = await asyncio.to_thread(self._writer.read)
         return head

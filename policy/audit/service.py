@@ -85,10 +85,12 @@ class AuditLog:
         if not in_transaction(session):
             raise RuntimeError("audit lines are written inside Database.transaction()")
         lines = ChainHead(session)
-        # Nobody else writes meanwhile, so the head of the chain is read once in a transaction.
+        # The transaction holds the write lock, so the head of the chain is read once.
         if _HEAD not in session.info:
             session.info[_HEAD] = await lines.last()
-            if self._recorded_head is not None and await self._recorded_head.fits(lines, session.info[_HEAD]):
+            if self._recorded_head is not None and await self._recorded_head.contains_head(
+                lines, session.info[_HEAD]
+            ):
                 on_commit(session, lambda: self._committed(session))
         last: Head | None = session.info[_HEAD]
         key = self._key()

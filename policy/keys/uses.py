@@ -1,4 +1,4 @@
-"""Notes when keys were last used; told by the authenticator of every request."""
+"""Records `last_used_at` of API keys, batched; called for every authenticated request."""
 
 from __future__ import annotations
 
@@ -11,64 +11,66 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import Unavailable
 from soundstage.telemetry import get_logger
 
-USED_EVERY = timedelta(minutes=1)
+RESOLUTION = timedelta(minutes=1)
 """Enough for "is this key still in use", cheap enough for every request."""
-TOGETHER_S = 0.5
+BATCH_S = 0.5
 
 
 class KeyUses:
-    """A key that comes after a quiet while is noted at once; those that come in one rush, together."""
+    """Writes the first use of a quiet time at once, and uses that follow soon in one transaction."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        # When each was last noted, in seconds of the monotonic clock; one entry per key.
-        self._noted: dict[str, float] = {}
+        # Time of each key's last recorded use, in seconds of the monotonic clock.
+        self._last_use_at: dict[str, float] = {}
         self._waiting: set[str] = set()
-        self._written_s = float("-inf")
-        self._later: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+        self._last_write_at = float("-inf")
+        self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
         self._writing: set[asyncio.Task[None]] = set()
 
     async def note(self, key_id: str) -> None:
-        """To the minute: reading must not wait for the lock of writers at every request."""
+        """Records a use, once a minute and key: requests must not wait for the write lock each time."""
         now = time.monotonic()
-        if now - self._noted.get(key_id, float("-inf")) < USED_EVERY.total_seconds():
+        if now - self._last_use_at.get(key_id, float("-inf")) < RESOLUTION.total_seconds():
             return
-        self._noted[key_id] = now
+        self._last_use_at[key_id] = now
         self._waiting.add(key_id)
         loop = asyncio.get_running_loop()
-        if self._later is not None and self._later[0] is loop:
+        if self._timer is not None and self._timer[0] is loop:
             return
-        wait_s = self._written_s + TOGETHER_S - now
+        wait_s = self._last_write_at + BATCH_S - now
         if wait_s > 0:
-            self._later = (loop, loop.call_later(wait_s, self._begin))
+            self._timer = (loop, loop.call_later(wait_s, self._begin))
         else:
-            await self.settle()
+            await self.flush()
 
-    async def settle(self) -> None:
-        """Writes what is noted and not written yet."""
-        later, self._later = self._later, None
-        if later is not None:
-            later[1].cancel()
+    async def flush(self) -> None:
+        """Writes the recorded uses that are not in the database yet."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer[1].cancel()
         keys, self._waiting = self._waiting, set()
         if not keys:
             return
-        self._written_s = time.monotonic()
+        self._last_write_at = time.monotonic()
         try:
             async with self._db.transaction() as session:
                 now = utcnow()
-                await mark_used(session, keys, now, now - USED_EVERY)
+                await mark_used(session, keys, now, now - RESOLUTION)
         except Unavailable as error:
-            # Somebody else writes for long; a missing note must not turn a good key away.
-            get_logger(__name__).warning("uses of keys were not noted", keys=len(keys), reason=error.code)
+            # The database is locked; failing to record a use must not reject a valid key.
+            get_logger(__name__).warning(
+                "last use of API keys not recorded", keys=len(keys), reason=error.code
+            )
 
     async def close(self) -> None:
-        """Write what is noted; when it returns, no note uses the database any more."""
-        await self.settle()
+        """Flushes, and waits for writes in progress."""
+        await self.flush()
         loop = asyncio.get_running_loop()
         if writing := [task for task in self._writing if task.get_loop() is loop]:
             await asyncio.wait(writing)
 
     def _begin(self) -> None:
-        task = asyncio.create_task(self.settle(), name="keys: note uses")
+        task = asyncio.create_task(self.flush(), name="keys: note uses")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)

@@ -1,4 +1,4 @@
-"""Records refusals of callers that nobody knows: one record per source and reason, not one per attempt."""
+"""Records refusals of unauthenticated callers: one record per source and reason, not one per attempt."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RefusalLog:
     async def note(
         self, source: str, action: str, code: str, subject: str, facts: Mapping[str, Any] | None = None
     ) -> bool:
-        """Record or count a refusal; return whether it was the first of its kind."""
+        """Records or counts a refusal; returns whether it was the first of its kind."""
         key = (source_key(source), action, code, subject)
         if key not in self._open and len(self._open) >= MAX_OPEN:
             source, subject = MANY, "unknown"
@@ -78,15 +78,15 @@ class RefusalLog:
         )
         return True
 
-    async def settle(self) -> None:
-        """Record what was repeated in the windows that have ended."""
-        await self._settle(self._clock() - WINDOW_S)
+    async def flush(self) -> None:
+        """Records the repeated refusals of windows that have ended."""
+        await self._flush_before(self._clock() - WINDOW_S)
 
     async def close(self) -> None:
-        """Record everything that was repeated; before the process ends."""
-        await self._settle(float("inf"))
+        """Records all repeated refusals; called before the process ends."""
+        await self._flush_before(float("inf"))
 
-    async def _settle(self, opened_before_s: float) -> None:
+    async def _flush_before(self, opened_before_s: float) -> None:
         async with self._writing:
             for key, repeated in list(self._open.items()):
                 if repeated.opened_s > opened_before_s:

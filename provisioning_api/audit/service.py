@@ -90,10 +90,10 @@ class AuditLog:
     ) -> None:
         """Appends a record in the caller's transaction, with the change that it describes."""
         records = AuditRecords(session)
-        # Nobody else writes meanwhile, so the head of the chain is read once in a transaction.
+        # The transaction holds the write lock, so the head of the chain is read once.
         if _HEAD not in session.info:
             session.info[_HEAD] = await records.last()
-            if await self._recorded_head.fits(records, session.info[_HEAD]):
+            if await self._recorded_head.contains_head(records, session.info[_HEAD]):
                 on_commit(session, lambda: self._recorded_head.record_commit(session.info[_HEAD]))
         last: Head | None = session.info[_HEAD]
         person = acting_for()

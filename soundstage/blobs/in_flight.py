@@ -1,4 +1,6 @@
-"""Counts bytes on their way into a store, so that together they keep its quota; used by `BlobStore`."""
+"""Counts bytes on their way into a store, so that together they stay within its quota; used by
+`BlobStore`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-RoomCheck = Callable[[int], None]
+QuotaCheck = Callable[[int], None]
 """Raises StorageFull when so many bytes more do not fit."""
 
 
 class InFlightBytes:
     """Bytes that were announced or written for incomplete files, of all threads."""
 
-    def __init__(self, check: RoomCheck) -> None:
+    def __init__(self, check: QuotaCheck) -> None:
         self._check = check
         self._lock = threading.Lock()
         self._total = 0
@@ -25,7 +27,7 @@ class InFlightBytes:
 
     @property
     def unwritten(self) -> int:
-        """Returns what the disk still has to take of them."""
+        """Returns the reserved bytes that are not written yet."""
         with self._lock:
             return self._total - self._written
 
@@ -44,7 +46,7 @@ class InFlightBytes:
             self._written += change
 
     def add(self, change: int) -> int:
-        """Return the total after the change."""
+        """Returns the total after the change."""
         with self._lock:
             self._total += change
             return self._total
@@ -54,24 +56,26 @@ class InFlightBytes:
 
 
 class Reservation:
-    """The part of one file."""
+    """One file's share of the bytes in flight."""
 
-    def __init__(self, total: InFlightBytes) -> None:
-        self._total = total
+    def __init__(self, in_flight: InFlightBytes) -> None:
+        self._in_flight = in_flight
         self.bytes = 0
         self.written = 0
 
     def add_written(self, size: int) -> None:
-        """So many bytes more are on the disk."""
+        """Counts bytes that are on the disk."""
         self.written += size
-        self._total.add_written(size)
+        self._in_flight.add_written(size)
 
-    def raise_to(self, size: int) -> None:
-        """Raises StorageFull when the file, with all others in flight, does not fit."""
+    def grow_to(self, size: int) -> None:
+        """Grows the reservation to `size` bytes. Raises StorageFull when all files in flight together do not
+        fit.
+        """
         more = size - self.bytes
         if more <= 0:
             return
-        # Counted before it is checked: of two that come at once, one at least sees the other.
-        total = self._total.add(more)
+        # Counted before it is checked: of two concurrent calls, at least one sees the other.
+        total = self._in_flight.add(more)
         self.bytes = size
-        self._total.check(total)
+        self._in_flight.check(total)

@@ -126,11 +126,11 @@ class BlobStore:
         size, are reserved before the first chunk is read, and must fit on the disk beside `RESERVE_BYTES`.
         """
         with self._in_flight.reserve() as reserved, create_staged_file(self._staging, max_bytes) as staged:
-            await asyncio.to_thread(reserved.raise_to, expected_bytes)
+            await asyncio.to_thread(reserved.grow_to, expected_bytes)
             if expected_bytes:
                 await asyncio.to_thread(check_disk, self._root, self._in_flight.unwritten)
             async for chunk in chunks:
-                await asyncio.to_thread(reserved.raise_to, staged.bytes + len(chunk))
+                await asyncio.to_thread(reserved.grow_to, staged.bytes + len(chunk))
                 await asyncio.to_thread(staged.write, chunk)
                 reserved.add_written(len(chunk))
             return await asyncio.to_thread(self._place, staged, media_type)

@@ -22,17 +22,17 @@ class Notifier:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        # Our own commits wake our own followers without the way round over the server.
+        # Our own commits wake our own followers without a round trip over the database server.
         self._mine = secrets.token_hex(4)
 
     @property
-    def exists(self) -> bool:
+    def supported(self) -> bool:
         """True when the database has notifications."""
         return self._db.supports_notify
 
     async def notify(self, session: AsyncSession, stream: str) -> None:
         """Notifies all processes of this stream when the transaction commits."""
-        if self.exists:
+        if self.supported:
             await self._db.notify(session, CHANNEL, f"{self._mine} {stream}")
 
     @asynccontextmanager

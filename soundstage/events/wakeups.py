@@ -28,11 +28,11 @@ class FollowerWakeups:
         self._wakers: set[_Waker] = set()
         self._poller: asyncio.Task[None] | None = None
         self._pollers: set[asyncio.Task[None]] = set()
-        self._nobody = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._log = get_logger(__name__)
 
     def wake(self, streams: Iterable[str]) -> None:
-        """Something was committed to these streams; also callable from other threads."""
+        """Wakes the followers of streams that have new events; also callable from other threads."""
         names = frozenset(streams)
         for stream, wake in tuple(self._wakers):
             if stream is None or stream in names:
@@ -45,7 +45,7 @@ class FollowerWakeups:
 
     @contextmanager
     def watch(self, stream: str | None) -> Iterator[asyncio.Event]:
-        """An event that is set when there may be something new in `stream` (None: in any)."""
+        """Yields an event that is set when there may be something new in `stream` (None: in any)."""
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -55,10 +55,10 @@ class FollowerWakeups:
 
         waker = (stream, wake)
         self._wakers.add(waker)
-        if self._poller is None or self._poller.done() or self._nobody.is_set():
-            self._nobody = asyncio.Event()
-            self._poller = asyncio.create_task(self._watch(self._nobody), name="events: watch")
-            # The one before may still wait for the answer to its last question.
+        if self._poller is None or self._poller.done() or self._stopped.is_set():
+            self._stopped = asyncio.Event()
+            self._poller = asyncio.create_task(self._watch(self._stopped), name="events: watch")
+            # The previous poller may still wait for its last query.
             self._pollers.add(self._poller)
             self._poller.add_done_callback(self._pollers.discard)
         try:
@@ -66,30 +66,30 @@ class FollowerWakeups:
         finally:
             self._wakers.discard(waker)
             if not self._wakers:
-                # Not cancelled: a query that is broken off costs the pool its connection.
-                self._nobody.set()
+                # Not cancelled: cancelling a running query makes the pool discard the connection.
+                self._stopped.set()
 
     async def close(self) -> None:
-        """End the polls of this event loop and wait for the questions that they have asked the database."""
-        self._nobody.set()
+        """Ends the pollers of this event loop and waits for their running queries."""
+        self._stopped.set()
         loop = asyncio.get_running_loop()
         if polling := [task for task in self._pollers if task.get_loop() is loop]:
             await asyncio.wait(polling)
 
     async def _watch(self, ended: asyncio.Event) -> None:
-        # The first look always wakes: what came between a follower's first read and this one is not lost.
+        # The first poll always wakes: events between a follower's first read and this one are not lost.
         seen = -1
         while not ended.is_set():
             async with AsyncExitStack() as stack:
-                # Before the look, so that nothing falls between the two.
+                # Before the poll, so that no event is missed between the two.
                 lost = await self._listen(stack)
                 while not ended.is_set():
-                    seen = await self._look(seen)
+                    seen = await self._poll(seen)
                     if lost is None:
                         # No notifications; if the database supports them, listening is tried again.
-                        await _first_of(self._poll_s, ended)
+                        await _wait_any(self._poll_s, ended)
                         break
-                    await _first_of(max(self._poll_s, GUARD_POLL_S), ended, lost)
+                    await _wait_any(max(self._poll_s, GUARD_POLL_S), ended, lost)
                     if lost.is_set():
                         break
 
@@ -97,20 +97,20 @@ class FollowerWakeups:
         """Listens until the stack closes. Returns the event that is set when the connection is lost; None
         without one.
         """
-        if not self._notifier.exists:
+        if not self._notifier.supported:
             return None
         try:
             return await stack.enter_async_context(self._notifier.listening(self._on_stream))
         except SoundstageError as error:
-            self._log.warning("events of others are looked for, not told", code=error.code)
+            self._log.warning("LISTEN failed; polling for events of other processes", code=error.code)
             return None
 
-    async def _look(self, seen: int) -> int:
-        """Wakes everybody if there is something new after the id `seen`; gives the newest id."""
+    async def _poll(self, seen: int) -> int:
+        """Wakes all followers if there are events after the id `seen`; returns the newest id."""
         try:
             latest = await self._last_id()
         except SoundstageError as error:
-            # A busy database ends neither the poll nor the streams that hang on it.
+            # A busy database ends neither the poll nor the streams that depend on it.
             self._log.warning("events cannot be read now", code=error.code, reason=error.message)
             return seen
         if latest != seen:
@@ -122,7 +122,7 @@ class FollowerWakeups:
         self.wake((stream,))
 
 
-async def _first_of(at_most_s: float, *events: asyncio.Event) -> None:
+async def _wait_any(at_most_s: float, *events: asyncio.Event) -> None:
     """Returns when one of the events is set, or after `at_most_s`."""
     waiting = [asyncio.create_task(event.wait()) for event in events]
     try:

@@ -30,7 +30,8 @@ class ProvisioningSettings(Section):
         (), description="names and addresses under which machines reach the TLS port, by commas"
     )
     public_url: AnyHttpUrl | None = Field(
-        None, description="how machines reach the plain port, e.g. `http://10.0.0.5:8001`; empty: as they ask"
+        None,
+        description="plain URL for machines, e.g. `http://10.0.0.5:8001`; empty: their request's host",
     )
     api_url: AnyHttpUrl | None = Field(
         None, description="where `soundstage machines` finds it; empty: the plain port on this machine"
@@ -40,7 +41,7 @@ class ProvisioningSettings(Section):
     )
     api_ca_file: Path | None = Field(
         None,
-        description="certificates that that of an https `api_url` must come from (`soundstage machines ca`)",
+        description="CA certificates to verify an https `api_url` (`soundstage machines ca`)",
     )
     database_url: str | None = Field(
         None,
@@ -49,10 +50,10 @@ class ProvisioningSettings(Section):
     token_minutes: int = Field(15, ge=1, le=15, description="how long an armed enrolment may be used")
     certificate_days: int = Field(90, ge=1, le=825, description="how long the certificates of a machine last")
     datacenter: str = Field(
-        "dc1", pattern=r"^[a-z0-9-]{1,32}$", description="of Consul, for the names in certificates"
+        "dc1", pattern=r"^[a-z0-9-]{1,32}$", description="Consul datacenter used in certificate names"
     )
     region: str = Field(
-        "global", pattern=r"^[a-z0-9-]{1,32}$", description="of Nomad, for the names in certificates"
+        "global", pattern=r"^[a-z0-9-]{1,32}$", description="Nomad region used in certificate names"
     )
     consul_gossip_key_file: Path | None = Field(
         None, description="file with Consul's gossip key, given to machines that enrol; empty: none"
@@ -65,10 +66,10 @@ class ProvisioningSettings(Section):
     )
     consul_policies: CommaList = Field(
         (),
-        description="policies of Consul that a machine's token has beside being its node, by commas; the "
-        "role consul makes `dns` and `nomad-client`",
+        description="Consul policies of a machine's token in addition to its node identity, by commas; the "
+        "role consul creates `dns` and `nomad-client`",
     )
-    consul_ca_file: Path | None = Field(None, description="certificates that Consul's must be signed by")
+    consul_ca_file: Path | None = Field(None, description="CA certificates to verify Consul")
     consul_client_cert_file: Path | None = Field(
         None, description="our own certificate for Consul, for mutual TLS"
     )
@@ -80,12 +81,12 @@ class ProvisioningSettings(Section):
         False, description="a machine is ready only when the Nomad servers (`farm.nomad`) call its node ready"
     )
     ssh_user: str = Field(
-        "soundstage", pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="as whom runs and commands log in"
+        "soundstage", pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="SSH user of runs and commands"
     )
     project_dir: Path | None = Field(
         None, description="folder with the playbooks; empty: the current one, else this checkout"
     )
-    playbook: str = Field("playbook.yaml", description="what a machine that was accepted is configured with")
+    playbook: str = Field("playbook.yaml", description="playbook run on an accepted machine")
     ansible_bin: Path | None = Field(
         None, description="folder of `ansible-playbook`; empty: `ansible/.venv/bin` of the project, else PATH"
     )
@@ -94,22 +95,24 @@ class ProvisioningSettings(Section):
     run_timeout_s: int = Field(3600, ge=1, description="a run that takes longer is ended")
     runs_kept: int = Field(200, ge=1, description="folders of ended runs that are kept, the newest")
     command_timeout_s: float = Field(30.0, gt=0, le=600, description="a command that takes longer is ended")
-    command_output_kib: int = Field(64, ge=1, le=4096, description="what is kept of a command's output")
+    command_output_kib: int = Field(64, ge=1, le=4096, description="stored part of a command's output")
     requests_per_minute: int = Field(
-        240, ge=1, description="requests without a key that one address may make, in a minute or at once"
+        240, ge=1, description="requests without a key per address and minute; also the burst size"
     )
     requests_per_minute_total: int = Field(30_000, ge=1, description="the same for all addresses together")
     failures_per_minute: int = Field(
-        6, ge=1, description="wrong tokens, signatures and keys of one address, after the first twenty"
+        6, ge=1, description="failed authentications per address and minute, after a burst of 20"
     )
     new_machines_per_hour: int = Field(
-        8, ge=1, description="machines never seen before that one address may report, in an hour or at once"
+        8, ge=1, description="new machines that one address may report per hour; also the burst size"
     )
     discovered_max: int = Field(
-        1000, ge=1, description="most machines that wait for a decision; the longest silent one gives way"
+        1000,
+        ge=1,
+        description="machines that may wait for a decision; a new one replaces the one silent longest",
     )
     discovered_days: int = Field(
-        7, ge=1, description="machines that wait for a decision are forgotten after so many days of silence"
+        7, ge=1, description="machines that wait for a decision are removed after so many days of silence"
     )
     hardware_reports: int = Field(
         10, ge=1, le=1000, description="hardware reports that are kept of a machine, the newest"
@@ -119,7 +122,7 @@ class ProvisioningSettings(Section):
     )
     power_networks: IpNetworks = Field(
         PRIVATE_NETWORKS,
-        description="networks beside public addresses in which BMCs and power webhooks may be, by commas",
+        description="private networks of BMCs and power webhooks, in addition to public addresses, by commas",
     )
     artefact_dir: Path | None = Field(
         None, description="kernels, ramdisks and images with their manifest; empty: below `state_dir`"

@@ -84,7 +84,7 @@ async def test_using_a_key_is_noted(client: Client, make_key: MakeKey, policy: P
 async def test_keys_that_are_used_in_one_rush_are_noted_together(
     client: Client, make_key: MakeKey, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uses, "TOGETHER_S", 60)
+    monkeypatch.setattr(uses, "BATCH_S", 60)
     keys = [await make_key("viewer") for _ in range(12)]
     written: list[int] = []
     real = repository.mark_used
@@ -97,7 +97,7 @@ async def test_keys_that_are_used_in_one_rush_are_noted_together(
     for created in keys:
         async with client(key=created.key) as http:
             assert (await http.get("/api/renders")).status_code == 200
-    await policy.authenticator.uses.settle()
+    await policy.authenticator.uses.flush()
     assert sum(written) == 12
     assert len(written) == 2, "the first one at once, those after it together"
     async with policy.db.session() as session:
