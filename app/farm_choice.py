@@ -24,7 +24,7 @@ from soundstage.http import http_errors, open_client
 from soundstage.settings import Settings
 from studio.wiring import worker_cache
 
-ANSWER_S = 5.0
+HEALTH_TIMEOUT_S = 5.0
 VOICE_WORKERS = 2
 
 
@@ -47,7 +47,7 @@ class Farm:
         if self.transfer is None:
             return
         with http_errors(self._no_server):
-            async with open_client(timeout=ANSWER_S) as client:
+            async with open_client(timeout=HEALTH_TIMEOUT_S) as client:
                 (await client.get(f"{self.control_url}/api/health")).raise_for_status()
 
     def _no_server(self, _: Exception) -> Unavailable:
@@ -59,7 +59,9 @@ class Farm:
 
 
 def choose_farm(settings: Settings, database: Database, blobs: BlobStore) -> Farm:
-    """Opens no connection. Raises Unavailable when workers elsewhere could not know where we are."""
+    """Creates the farm without opening a connection. Raises Unavailable when no URL is known at which remote
+    workers can reach the server.
+    """
     times = RunTimes(database)
     if settings.farm.scheduler == "local":
         local = LocalScheduler(blobs, local_options(settings))
@@ -96,7 +98,9 @@ def nomad_address(settings: Settings) -> NomadAddress:
 
 @asynccontextmanager
 async def operator_client(settings: Settings) -> AsyncIterator[OperatorClient]:
-    """One conversation of an operator with Nomad, for the agent's tools. Raises `cluster.not_configured`."""
+    """Yields an open Nomad client with operator rights, for the agent's tools. Raises
+    `cluster.not_configured`.
+    """
     if settings.farm.scheduler == "local" and settings.farm.nomad.address is None:
         raise Unavailable(
             "cluster.not_configured",
@@ -130,7 +134,7 @@ def nomad_options(settings: Settings, control_url: str) -> NomadOptions:
 
 
 def control_url_of(settings: Settings) -> str:
-    """Returns the URL at which workers reach the server. A wildcard address is none that they could call."""
+    """Returns the URL at which workers reach the server. A wildcard bind address is not callable."""
     configured = settings.farm.control_url or settings.http.public_url
     if configured is not None:
         return str(configured).rstrip("/")
@@ -138,7 +142,7 @@ def control_url_of(settings: Settings) -> str:
     if port == 0 or host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         raise Unavailable(
             "farm.no_control_url",
-            "The workers of the farm could not know where this server is.",
+            "No URL is set at which the farm's workers can reach this server.",
             "Set farm.control_url to the URL at which the nodes reach it.",
         )
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"

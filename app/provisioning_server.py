@@ -18,7 +18,7 @@ import uvicorn
 
 from app.provisioning import ProvisioningProcess, build_process
 from app.server.listening import provisioning_sockets, proxy_options
-from app.server.slow_clients import ImpatientProtocol
+from app.server.slow_clients import RequestTimeoutProtocol
 from app.server.state_folders import log_repaired, secure_state_folders
 from app.server.supervisor import REQUESTS_GRACE_S, exit_on_stdin_eof
 from app.server.tls_port import TlsPort
@@ -80,7 +80,7 @@ async def serve(
 def _config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=ImpatientProtocol,
+        http=RequestTimeoutProtocol,
         log_config=None,
         access_log=False,
         log_level="warning",

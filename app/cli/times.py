@@ -22,8 +22,10 @@ def _utc(stamp: str) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def moment_of(text: str, now: datetime | None = None) -> datetime:
-    """`17:00` (the next time it is that late here) or `2026-11-21T09:00`, in any zone. Raises Invalid."""
+def parse_time(text: str, now: datetime | None = None) -> datetime:
+    """Parses `17:00` (the next time it is that late here) or `2026-11-21T09:00`, in any zone. Raises
+    Invalid.
+    """
     now = now or datetime.now(UTC).astimezone()
     try:
         clock = datetime.strptime(text.strip(), "%H:%M")

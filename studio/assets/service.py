@@ -32,7 +32,7 @@ from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
 from studio.assets.uses_repository import Uses
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
-from studio.references.dropping import drop_unheld, stays
+from studio.references.dropping import confirm_hold, drop_unheld
 from studio.references.repository import References
 from studio.renders.states import RenderState
 
@@ -146,7 +146,7 @@ class AssetService:
             await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
             view = view_of(asset)
         # Somebody may have seen it unheld, and dropped it as theirs, before this was written down.
-        if not await stays(self._db, self._blobs, blob.sha256):
+        if not await confirm_hold(self._db, self._blobs, blob.sha256):
             await self.delete(view.id)
             raise blob_not_found(blob.sha256)
         self._added()

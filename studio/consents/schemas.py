@@ -33,8 +33,8 @@ class ConsentView(BaseModel):
     created_at: datetime
 
 
-def moment_of(value: datetime | date) -> datetime:
-    """A plain date means its first moment in UTC."""
+def start_of_day_utc(value: datetime | date) -> datetime:
+    """Returns a date as its first moment in UTC, and a time without a zone as UTC."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     return datetime.combine(value, time.min, UTC)

@@ -10,9 +10,9 @@ from soundstage.errors import Forbidden, Invalid, NotFound
 from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
-from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
+from studio.consents.schemas import ConsentDraft, ConsentView, start_of_day_utc
 from studio.references.repository import References
-from studio.voices.standing import record_of
+from studio.voices.clone_access import usable_clone
 
 
 class ConsentService:
@@ -56,7 +56,7 @@ class ConsentService:
         """The same for a voice; only cloned ones need it. One of ours is cloned whatever the caller says, and
         has the consent it was made with. Raises also `voice.removed`.
         """
-        known = await record_of(session, voice)
+        known = await usable_clone(session, voice)
         if known is not None:
             consent = await self.valid(session, known.consent_id, "The cloned voice of a person")
             return voice.model_copy(update={"cloned": True, "consent": consent})
@@ -115,7 +115,7 @@ async def consent_of(session: AsyncSession, consent_id: str) -> ConsentRow:
 
 async def record(session: AsyncSession, draft: ConsentDraft, *, consent_id: str | None = None) -> ConsentRow:
     """Writes a consent down within the caller's transaction, under a new id unless one is given."""
-    granted_at = moment_of(draft.granted_at)
+    granted_at = start_of_day_utc(draft.granted_at)
     if granted_at > utcnow():
         raise Invalid(
             "consent.in_future", "A consent cannot have been given in the future.", "Check `granted_at`."

@@ -16,8 +16,8 @@ from studio.personas.speaking import PersonaSpeech
 from studio.personas.speech_service import look_at
 from studio.renders.admission import Admission
 from studio.voices.addresses import root_of
+from studio.voices.clone_access import usable_clone
 from studio.voices.repository import Voices
-from studio.voices.standing import record_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class PersonaHealthService:
                 message = "The worker speaks it where Piper and its file are (`soundstage models list`)."
                 return HealthCheck(name="voice", ok=True, message=message)
             async with self.db.session() as session:
-                await record_of(session, persona.voice)
+                await usable_clone(session, persona.voice)
                 others = await Voices(session).of_other_tenants(root_of(persona.voice.base_url))
         except SoundstageError as error:
             return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)

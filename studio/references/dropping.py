@@ -1,8 +1,8 @@
-"""A file that nobody holds goes, and one that somebody begins to hold stays; voices and assets come here.
+"""Deletes blobs without references, safely against a reference that is added at the same time; called for
+voices, assets and renditions.
 
-A folder spares what was put again since somebody looked; a bucket knows no such condition. So both sides
-write down what they are about to do before they look at what the other has written: at least one of them sees
-it.
+The folder store can delete conditionally (`unless_modified_since`); S3 cannot. So both sides record their
+intent in the database before they read that of the other: at least one of them sees it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from soundstage.database import Database, utcnow
 from soundstage.database.tenants import bypass_tenant_filter
 from studio.references.repository import References
 
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 async def drop_unheld(db: Database, blobs: BlobStore, sha256: str) -> None:
-    """Removes the file, unless somebody of whatever tenant holds it, or is about to."""
+    """Deletes the blob, unless it has a reference of any tenant, or one is being added."""
     looked_at = utcnow()
     async with db.transaction() as session:
         intent = await References(session).intend_to_drop(sha256)
@@ -35,7 +35,7 @@ async def drop_unheld(db: Database, blobs: BlobStore, sha256: str) -> None:
 
 
 async def drop_late_holds(db: Database, blobs: BlobStore, owners: Collection[str]) -> None:
-    """Remove what owners hold that are gone: it was made for them while they were removed."""
+    """Releases references of owners that were deleted meanwhile, and deletes blobs that have no other."""
     async with db.transaction() as session:
         references = References(session)
         late = await references.all_held_by(owners)
@@ -45,14 +45,14 @@ async def drop_late_holds(db: Database, blobs: BlobStore, owners: Collection[str
         await drop_unheld(db, blobs, sha256)
 
 
-async def stays(db: Database, blobs: BlobStore, sha256: str) -> bool:
-    """For who has written down a hold: whether the file is there, and nobody takes it for unheld any more.
+async def confirm_hold(db: Database, blobs: BlobStore, sha256: str) -> bool:
+    """Waits for deletions in progress, then returns whether the blob exists. Call it after adding a
+    reference.
 
-    Who had looked before that is waited for. A process that was killed in the midst of dropping it makes this
-    take `DROP_LASTS`.
+    After the crash of a process that was deleting the blob this takes `DROP_LASTS`.
     """
-    while await _is_being_dropped(db, sha256):  # noqa: ASYNC110 - it may be another process that drops it
-        await asyncio.sleep(LOOK_S)
+    while await _is_being_dropped(db, sha256):  # noqa: ASYNC110 - another process may be deleting it
+        await asyncio.sleep(POLL_S)
     return await blobs.touch(sha256)
 
 

@@ -23,8 +23,8 @@ from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
+from studio.renders.lost_files import DAMAGED_INPUT_CODES, RECREATED, LostFiles
 from studio.renders.media import hashes_in
-from studio.renders.mending import DAMAGED_INPUT_CODES, RECREATED, Mender
 from studio.renders.models import Render, RenderOutput
 from studio.renders.progress import ProgressBoard
 from studio.renders.reporting import Making, Reporter
@@ -32,7 +32,7 @@ from studio.renders.repository import Renders, Segments
 from studio.renders.running import Ending, run_task_again
 from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool, segment_key
 from studio.renders.states import RenderState
-from studio.voices.standing import check_voices
+from studio.voices.clone_access import require_usable_clones
 
 RENDER_DELETED = Failed(
     code="render.gone",
@@ -64,7 +64,7 @@ class RenderMaker:
         self._scheduler = scheduler
         self._pool = pool
         self._reporter = Reporter(journal, blobs, scheduler, pool, options.worker_version)
-        self._mender = Mender(blobs)
+        self._lost_files = LostFiles(blobs)
         self._options = options
 
     async def make(self, render_id: str, ending: Ending) -> None:
@@ -89,7 +89,7 @@ class RenderMaker:
                 raise TaskFailed(RENDER_DELETED)
             spec = spec_of(row)
             await check_consents(session, consents_in(spec))
-            await check_voices(session, voices_in(spec))
+            await require_usable_clones(session, voices_in(spec))
             return Making(
                 row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.trace_id,
                 tuple(row.out_files), ProgressBoard.for_spec(spec), ending,
@@ -104,14 +104,14 @@ class RenderMaker:
             await References(session).hold(f"render:{making.render_id}", "spec", blob.sha256, blob.bytes)
 
     async def _work_mended(self, making: Making) -> tuple[Finished, list[tuple[int, int]]]:
-        """Once more when a stored file was lost that can be made again; see `Mender`."""
+        """Runs the step once more when a stored file was lost that can be made again; see `LostFiles`."""
         try:
             return await self._work(making)
         except TaskFailed as error:
             if error.failure.code not in DAMAGED_INPUT_CODES:
                 raise
-            await self._mender.refuse_lost_media(making.spec)
-            if not await self._mender.find_lost(await self._output_files(making)):
+            await self._lost_files.refuse_lost_media(making.spec)
+            if not await self._lost_files.find_lost(await self._output_files(making)):
                 raise
         making.board.note(RECREATED)
         return await self._work(making)

@@ -20,7 +20,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import DEFAULT_TENANT
 from studio.references.repository import References
-from studio.renders.mending import Mender
+from studio.renders.lost_files import LostFiles
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
 from studio.renders.running import Ending, is_try_unclaimed, run_task_again
@@ -67,7 +67,7 @@ class SegmentPool:
 
     def __init__(self, db: Database, blobs: BlobStore, scheduler: Scheduler) -> None:
         self._db = db
-        self._mender = Mender(blobs)
+        self._lost_files = LostFiles(blobs)
         self._scheduler = scheduler
         self._jobs: dict[str, _Job] = {}
 
@@ -168,7 +168,7 @@ class SegmentPool:
             # Touched first, so that a collection that starts now sees it in use.
             segment.used_at = utcnow()
         # Read through: a file that was damaged since must not get into a video.
-        return None if await self._mender.find_lost({file.sha256 for file in result.files}) else result
+        return None if await self._lost_files.find_lost({file.sha256 for file in result.files}) else result
 
     async def _begin(self, key: str) -> str:
         """A new task id for each making, also when the row was collected meanwhile: schedulers take the same

@@ -24,7 +24,7 @@ from studio.consents.repository import Consents
 from studio.consents.service import ConsentService, as_recorded, end_consent, record
 from studio.idempotency.repository import IdempotencyKeys
 from studio.idempotency.service import Claim
-from studio.references.dropping import drop_unheld, stays
+from studio.references.dropping import confirm_hold, drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.voices.models import ClonedVoice
@@ -166,7 +166,7 @@ class VoiceService:
         async with self.db.transaction() as session:
             owner = await References(session).promise(sha256)
         try:
-            if not await stays(self.db, self.blobs, sha256):
+            if not await confirm_hold(self.db, self.blobs, sha256):
                 raise blob_not_found(sha256)
             yield
         finally:

@@ -12,13 +12,13 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 
-from app.server.slow_clients import ImpatientProtocol
+from app.server.slow_clients import RequestTimeoutProtocol
 
 HEAD = b"POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
 PATIENCE_S = 60.0
 
 
-class Impatient(ImpatientProtocol):
+class Impatient(RequestTimeoutProtocol):
     """With limits that a test can wait for."""
 
     head_s = 0.3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.times import minute, moment_of, second
+from app.cli.times import minute, parse_time, second
 from soundstage.errors import Invalid
 
 HERE = timezone(timedelta(hours=2))
@@ -25,17 +25,17 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=HERE)
     ],
 )
 def test_a_time_of_day_is_the_next_one(typed: str, meant: str) -> None:
-    assert moment_of(typed, NOON).isoformat() == meant
+    assert parse_time(typed, NOON).isoformat() == meant
 
 
 def test_a_time_without_zone_is_meant_here() -> None:
-    assert moment_of("2026-12-01T08:00").tzinfo is not None
+    assert parse_time("2026-12-01T08:00").tzinfo is not None
 
 
 @pytest.mark.parametrize("typed", ["", "soon", "25:00", "17:00:00:00", "2026-13-01"])
 def test_what_is_no_time_is_an_error_with_an_example(typed: str) -> None:
     with pytest.raises(Invalid, match="is no time"):
-        moment_of(typed)
+        parse_time(typed)
 
 
 def test_tables_show_times_in_one_form_and_in_utc() -> None:

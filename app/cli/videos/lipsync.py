@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from avatar.spec import LipsyncSpec
 
     from app.cli.studio_api import StudioApi
-    from app.cli.videos.agreed import ConsentOptions
+    from app.cli.videos.consents import ConsentOptions
 
 Fit = Literal["ping_pong", "loop", "trim"]
 # As in `avatar.spec`, which takes longer to load than a help page may; a test compares them.
@@ -71,7 +71,7 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
         from avatar.spec import LipsyncSpec, MediaRef, Requirements, VideoFace
 
-        from app.cli.videos.agreed import ConsentOptions
+        from app.cli.videos.consents import ConsentOptions
 
         options = ConsentOptions(person, purpose)
         if end_ms is not None and end_ms <= start_ms:
@@ -97,12 +97,12 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> bool:
             from app.cli.connection import studio
-            from app.cli.videos.agreed import asking_agreement
+            from app.cli.videos.consents import with_consent_hint
             from app.cli.videos.watching import watch_to_the_end
 
             async with studio(called) as api:
                 await api.start_making(dispatch=wait)
-                with asking_agreement(video):
+                with with_consent_hint(video):
                     view = await _create(api, spec, video, options, title or video.stem)
                 return await watch_to_the_end(called, api, printer, view, wait=wait)
 
@@ -112,12 +112,12 @@ def register(cli: typer.Typer) -> None:
 async def _create(
     api: StudioApi, spec: LipsyncSpec, video: Path, options: ConsentOptions, title: str
 ) -> dict[str, Any]:
-    from app.cli.videos.agreed import consent_of
+    from app.cli.videos.consents import recorded_consent
     from app.cli.videos.own_media import upload_media
 
     # The files first: a consent for a file that is not there would be recorded for nothing.
     async with upload_media(api, spec, Path()) as stored:
-        consent = await consent_of(api, video, options)
+        consent = await recorded_consent(api, video, options)
         face = stored.face.model_copy(update={"consent": consent})
         stored = stored.model_copy(update={"face": face})
         request = {"lipsync": stored.model_dump(mode="json"), "title": title}

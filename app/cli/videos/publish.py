@@ -9,7 +9,7 @@ import typer
 from app.cli.connection import call_studio, server_of
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
-from app.cli.times import moment_of
+from app.cli.times import parse_time
 from app.cli.words import segment
 from soundstage.errors import Conflict
 
@@ -45,7 +45,7 @@ def register(cli: typer.Typer) -> None:
             "description": description,
             "tags": tag or [],
             "privacy": privacy,
-            "publish_at": moment_of(publish_at).isoformat() if publish_at else None,
+            "publish_at": parse_time(publish_at).isoformat() if publish_at else None,
             "again": again,
         }
         path = f"/api/renders/{segment(render)}/publish"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.state import JsonFlag, invocation, run
-from app.cli.times import moment_of
+from app.cli.times import parse_time
 from app.cli.words import words_of
 from soundstage.errors import Invalid, NotFound
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from avatar.spec import RenderSpec
 
     from app.cli.studio_api import StudioApi
-    from app.cli.videos.agreed import ConsentOptions
+    from app.cli.videos.consents import ConsentOptions
 
 
 def register(cli: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def register(cli: typer.Typer) -> None:
                 'Try: soundstage render --persona nova --script "Hello".',
             )
 
-        from app.cli.videos.agreed import ConsentOptions
+        from app.cli.videos.consents import ConsentOptions
 
         options = ConsentOptions(person, purpose)
         if spec is None and options.person is not None:
@@ -60,7 +60,7 @@ def register(cli: typer.Typer) -> None:
                 "Who agreed is said of the faces in a spec file, and there is none.",
                 "Leave out --person and --purpose: personas and projects have consents of their own.",
             )
-        deadline = moment_of(ready_by).isoformat() if ready_by else None
+        deadline = parse_time(ready_by).isoformat() if ready_by else None
 
         async def work() -> bool:
             from app.cli.connection import studio
@@ -86,12 +86,12 @@ async def _create_from_file(
 ) -> dict[str, Any]:
     import asyncio
 
-    from app.cli.videos.agreed import asking_agreement, nobody_agreed_to, spec_with_consents
+    from app.cli.videos.consents import first_face_without_consent, spec_with_consents, with_consent_hint
     from app.cli.videos.own_media import upload_media
 
     found = await asyncio.to_thread(_read_spec, spec)
     found = await spec_with_consents(api, found, spec.parent, options)
-    with asking_agreement(nobody_agreed_to(found, spec.parent)):
+    with with_consent_hint(first_face_without_consent(found, spec.parent)):
         async with upload_media(api, found, spec.parent) as stored:
             request = {"spec": stored.model_dump(mode="json"), "ready_by": ready_by}
             return dict(await api.post("/api/renders", request))

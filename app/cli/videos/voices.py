@@ -61,11 +61,11 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         beside = consent_file(sample)
         if (consent, person, purpose, granted_at) == (None,) * 4 and beside.is_file():
-            from app.cli.videos.agreed import read_draft
-            from studio.consents.schemas import moment_of
+            from app.cli.videos.consents import read_draft
+            from studio.consents.schemas import start_of_day_utc
 
             draft = read_draft(beside)
-            person, purpose, granted_at = draft.person, draft.purpose, moment_of(draft.granted_at)
+            person, purpose, granted_at = draft.person, draft.purpose, start_of_day_utc(draft.granted_at)
         if consent is None and (person is None or purpose is None):
             raise typer.BadParameter(
                 f"Say who agreed and to what: --person and --purpose, --consent, or the file {beside.name}."

@@ -98,7 +98,7 @@ async def test_without_nomad_there_are_no_transfer_routes(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("http", [{"host": "0.0.0.0"}, {"port": 0}])  # noqa: S104
 def test_a_server_that_workers_could_not_find_says_what_to_set(tmp_path: Path, http: Any) -> None:
-    with pytest.raises(Unavailable, match="could not know where") as caught:
+    with pytest.raises(Unavailable, match="No URL is set") as caught:
         build(on_nomad(tmp_path, **http))
     assert "farm.control_url" in caught.value.hint
 

@@ -61,7 +61,7 @@ def consent_from_arguments(file: Path, arguments: Namespace) -> Consent | None:
     if not (person and purpose) or arguments.consent is not None:
         raise InvalidInput(
             "consent.incomplete",
-            "A consent is who agreed and what to, or a file that says so.",
+            "A consent needs the person and the purpose, or a file with both.",
             'Give both --person "Ada Example" and --purpose "course videos", or --consent FILE.',
         )
     recorded = consent_of(file, None)

@@ -1,7 +1,7 @@
-"""Checks that a cloned voice of ours may speak; called wherever voices are used.
+"""Checks that a cloned voice of the studio may be used; called wherever voices are used.
 
-Whoever knows what a clone is called at its service could ask for it as for any voice. So it is looked up by
-service and name, and what the caller says of it does not count.
+A caller who knows the name of a clone at its service could use it as any other voice. So clones are looked up
+by service and name, whatever the request says about the voice.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def name_at_service(voice: OpenAIVoice | QwenVoice) -> str:
     return voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
 
 
-async def record_of(session: AsyncSession, voice: Voice) -> ClonedVoice | None:
-    """The record of a cloned voice that may speak; None for a voice that is none of ours.
+async def usable_clone(session: AsyncSession, voice: Voice) -> ClonedVoice | None:
+    """Returns the record of a cloned voice that may be used; None for a voice that is no clone of the studio.
 
     Raises `voice.removed`, `voice.not_ready`, and `voice.not_found` for one of another tenant.
     """
@@ -33,7 +33,7 @@ async def record_of(session: AsyncSession, voice: Voice) -> ClonedVoice | None:
     try:
         service = root_of(voice.base_url)
     except Invalid:
-        # Whoever speaks with it tells that its address is none.
+        # An invalid address is reported by the speech call.
         return None
     own = await voices.at_service(service, name)
     if not own:
@@ -44,7 +44,7 @@ async def record_of(session: AsyncSession, voice: Voice) -> ClonedVoice | None:
                 "`soundstage voices list` lists them.",
             )
         return None
-    row = own[0]
+    row = own[0]  # Active ones come first, then the newest.
     match VoiceState(row.state):
         case VoiceState.REMOVED:
             raise Forbidden(
@@ -56,14 +56,14 @@ async def record_of(session: AsyncSession, voice: Voice) -> ClonedVoice | None:
         case VoiceState.SENDING:
             raise Conflict(
                 "voice.not_ready",
-                f"It is not known yet whether the speech service took the voice {row.name}.",
+                f"It is not known yet whether the speech service accepted the voice {row.name}.",
                 "Wait a moment; if it stays so, remove the voice and add it again.",
             )
         case VoiceState.READY:
             return row
 
 
-async def check_voices(session: AsyncSession, voices: Iterable[Voice]) -> None:
-    """Again when the work begins: a voice may have been removed while the render waited."""
+async def require_usable_clones(session: AsyncSession, voices: Iterable[Voice]) -> None:
+    """Checks all voices of a render when its work begins: one may have been removed while it waited."""
     for voice in voices:
-        await record_of(session, voice)
+        await usable_clone(session, voice)

@@ -1,5 +1,5 @@
-"""Handles stored files that are damaged or gone: what was made is made again, what people brought
-is named. Called by the maker of renders and by the pool of segments.
+"""Finds stored files that are damaged or gone, deletes damaged ones, and names lost uploads in an error.
+Called by the maker of renders, which makes lost steps again, and by the pool of segments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DAMAGED_INPUT_CODES = frozenset(
         "work.blob_damaged",
     }
 )
-"""Failures behind which there may be a stored file that is not what its name says."""
+"""Failure codes that may be caused by a missing or corrupt blob."""
 
 RECREATED = Notice(
     code="render.made_again",
@@ -33,18 +33,20 @@ RECREATED = Notice(
 log = get_logger(__name__)
 
 
-class Mender:
-    """A damaged file is removed from the store at once: it is of no use, and in the way of the good one."""
+class LostFiles:
+    """Checks stored files. Deletes a damaged one at once, so that the correct file can be stored under its
+    hash again.
+    """
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
 
     async def find_lost(self, hashes: Collection[str]) -> set[str]:
-        """Returns the hashes of files that are gone or damaged."""
+        """Returns the hashes of files that are gone or damaged. Deletes the damaged ones."""
         return {sha256 for sha256 in sorted(hashes) if not await self._is_whole(sha256)}
 
     async def refuse_lost_media(self, spec: RenderSpec | LipsyncSpec) -> None:
-        """Raises TaskFailed that names the first file of the spec which only people can bring again."""
+        """Raises TaskFailed for the first lost file of the spec that must be uploaded again."""
         media = {ref.sha256: (where, ref.name) for where, ref in media_in(spec) if ref.sha256 is not None}
         for sha256 in sorted(await self.find_lost(media)):
             where, name = media[sha256]

@@ -1,5 +1,5 @@
-"""Consents of people who are shown, for `soundstage render SPEC` and `soundstage lipsync`: by options, or by
-the record beside the file (`ada.png.consent.json`), as the worker's own verbs have it.
+"""Reads and records consents for commands: from options, or from the record beside the file
+(`ada.png.consent.json`). Called by `soundstage render SPEC`, `lipsync` and `voices add`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from app.cli.studio_api import StudioApi
 from soundstage.errors import Forbidden, Invalid, SoundstageError
-from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
+from studio.consents.schemas import ConsentDraft, ConsentView, start_of_day_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +32,25 @@ class ConsentOptions:
         if any(blank) and (self.person, self.purpose) != (None, None):
             raise Invalid(
                 "consent.incomplete",
-                "A consent is who agreed and what to.",
+                "A consent needs the person and the purpose.",
                 'Give both --person "Ada Example" and --purpose "course videos".',
             )
 
 
-async def consent_of(api: StudioApi, file: Path | None, options: ConsentOptions) -> Consent | None:
-    """Returns the consent on record in the studio, where it is recorded now if it was not before; None where
-    none is named. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
+async def recorded_consent(api: StudioApi, file: Path | None, options: ConsentOptions) -> Consent | None:
+    """Returns the studio's consent for a face, which is recorded now if it is new; None without options or a
+    record beside the file of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
     """
     if options.person is not None and options.purpose is not None:
         draft = ConsentDraft(
             person=options.person.strip(), purpose=options.purpose.strip(), granted_at=datetime.now(UTC)
         )
-        known = [view for view in await _like(api, draft) if view.revoked_at is None]
+        known = [view for view in await _matching(api, draft) if view.revoked_at is None]
     elif file is not None and consent_file(file).is_file():
         draft = await asyncio.to_thread(read_draft, consent_file(file))
-        # One that was taken back is found too, and refused: the file beside the picture does not know of it.
-        granted_at = moment_of(draft.granted_at)
-        known = [view for view in await _like(api, draft) if view.granted_at == granted_at]
+        # A revoked one is found too, and refused: the file beside the picture does not hold its revocation.
+        granted_at = start_of_day_utc(draft.granted_at)
+        known = [view for view in await _matching(api, draft) if view.granted_at == granted_at]
     else:
         return None
     view = known[0] if known else await _record(api, draft)
@@ -64,7 +64,8 @@ async def spec_with_consents(
 ) -> RenderSpec:
     """Returns the spec with a consent in each face of a person that names none. `folder`: of the paths in it.
 
-    Raises Invalid as `consent_of`, and `consent.several_faces` for one consent and faces of several files.
+    Raises Invalid as `recorded_consent`, and `consent.several_faces` for one consent and faces of several
+    files.
     """
     if options.person is not None:
         _require_one_face(spec)
@@ -81,8 +82,8 @@ async def _face_with_consent(api: StudioApi, face: Face, folder: Path, options: 
     media = face.image if isinstance(face, PhotoFace) else face.video
     file = None if media.path is None else folder / media.path
     if file is not None and not file.is_file():
-        return face  # that is told next, and a consent for it would be recorded for nothing
-    return face.model_copy(update={"consent": await consent_of(api, file, options)})
+        return face  # The missing file is reported by the next step; do not record a consent for it.
+    return face.model_copy(update={"consent": await recorded_consent(api, file, options)})
 
 
 def _without_consent(spec: RenderSpec) -> Iterator[MediaRef]:
@@ -97,21 +98,21 @@ def _require_one_face(spec: RenderSpec) -> None:
     if len(media) > 1:
         raise Invalid(
             "consent.several_faces",
-            f"--person names one person, and {len(media)} files show faces that nobody agreed to.",
+            f"--person names one person, and {len(media)} files show faces without a consent.",
             "Write a record beside each file (FILE.consent.json), or a `consent` into each face.",
         )
 
 
-def nobody_agreed_to(spec: RenderSpec, folder: Path) -> Path | None:
-    """The file of the first face that still has no consent."""
+def first_face_without_consent(spec: RenderSpec, folder: Path) -> Path | None:
+    """Returns the file of the first face that has no consent."""
     shown = next(_without_consent(spec), None)
     return None if shown is None or shown.path is None else folder / shown.path
 
 
 @contextmanager
-def asking_agreement(file: Path | None) -> Iterator[None]:
-    """Says of a face nobody agreed to how the prompt is told of it. `file`: the face's; None where the spec
-    names a consent that is not on record.
+def with_consent_hint(file: Path | None) -> Iterator[None]:
+    """Replaces the hint of `consent.required` by how to give the consent on the command line. `file`: the
+    face's; None where the spec names a consent that is not on record.
     """
     try:
         yield
@@ -128,10 +129,10 @@ def asking_agreement(file: Path | None) -> Iterator[None]:
         ) from error
 
 
-async def _like(api: StudioApi, draft: ConsentDraft) -> list[ConsentView]:
-    options = (draft.person, draft.purpose)
-    views = [ConsentView.model_validate(one) for one in await api.get("/api/consents")]
-    return [view for view in views if (view.person, view.purpose) == options]
+async def _matching(api: StudioApi, draft: ConsentDraft) -> list[ConsentView]:
+    key = (draft.person, draft.purpose)
+    views = [ConsentView.model_validate(row) for row in await api.get("/api/consents")]
+    return [view for view in views if (view.person, view.purpose) == key]
 
 
 async def _record(api: StudioApi, draft: ConsentDraft) -> ConsentView:
