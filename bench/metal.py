@@ -56,7 +56,7 @@ def main() -> int:
         try:
             lab.up(())
             power = BootServices(
-                lab.places,
+                lab.paths,
                 {
                     "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": folder,
                     "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ROOT / "ansible/.venv/bin"),
@@ -66,7 +66,7 @@ def main() -> int:
             power.start()
             power.publish(image)
             plan = QemuPlan("box", MAC, Firmware(options.firmware))
-            machine = QemuMachine(lab.places, plan, make_empty_disk(project / "disk.raw", 8))
+            machine = QemuMachine(lab.paths, plan, make_empty_disk(project / "disk.raw", 8))
             load = os.getloadavg()[0]
             seconds = follow(power, machine, options.patience_s)
         finally:

@@ -58,14 +58,14 @@ def bake(
                 "The layer is as it was. Try the command on a lab of its own first.",
             )
         _switch_off(lab)
-        _keep(lab.places.machine(MACHINE).upper, target)
+        _keep(lab.paths.machine(MACHINE).upper, target)
     finally:
         lab.down()
     return target
 
 
 def _run_outside(lab: Lab, command: list[str], folder: Path) -> int:
-    environment = lab.ansible_environment(lab.places.inventory_from_outside)
+    environment = lab.ansible_environment(lab.paths.inventory_from_outside)
     return subprocess.run(command, cwd=folder, env=environment).returncode
 
 
@@ -83,7 +83,7 @@ def _switch_off(lab: Lab, timeout_s: float = 60) -> None:
     lab.run(MACHINE, ["apt-get", "clean"])
     lab.run(MACHINE, ["systemctl", "poweroff"])
     until = time.monotonic() + timeout_s
-    while is_running(lab.places, lab.plan.machine(MACHINE)):
+    while is_running(lab.paths, lab.plan.machine(MACHINE)):
         if time.monotonic() > until:
             raise Unavailable(
                 "lab.machine_stays_on",

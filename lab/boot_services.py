@@ -25,7 +25,7 @@ import httpx
 
 from lab.control_groups import keepers_group
 from lab.network import BRIDGE, connect, inside
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import GATEWAY, NETWORK_PREFIX
 from lab.provisioning_process import listening, provisioning_command
 from lab.qemu_machine import QemuMachine
@@ -43,7 +43,7 @@ _START_S = 120.0
 class BootServices:
     """Call `start`, then switch machines on. `Lab.down` ends these processes, like all of a lab."""
 
-    def __init__(self, lab: LabPlaces, environment: Mapping[str, str]) -> None:
+    def __init__(self, lab: LabPaths, environment: Mapping[str, str]) -> None:
         """`environment`: settings (`SOUNDSTAGE_…`) that override or extend those of the lab."""
         self.lab = lab
         self._key = secrets.token_hex(32)
@@ -237,13 +237,13 @@ class BootServices:
             time.sleep(0.05)
 
 
-def _answers(lab: LabPlaces, port: int) -> bool:
+def _answers(lab: LabPaths, port: int) -> bool:
     with suppress(OSError), connect(lab, GATEWAY, port, 1.0):
         return True
     return False
 
 
-def _add_ipv6_address(lab: LabPlaces) -> None:
+def _add_ipv6_address(lab: LabPaths) -> None:
     """Adds an address to advertise from, for iPXE that waits for IPv6."""
     subprocess.run(
         ["ip", "-n", lab.network, "-6", "addr", "add", "fd77::1/64", "dev", BRIDGE, "nodad"],

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lab.places import LabPlaces, MachinePlaces
+from lab.paths import LabPaths, MachinePaths
 from soundstage.errors import Unavailable
 
 CONTROLLERS_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
@@ -54,24 +54,24 @@ def to_hand_down(group: Path) -> list[str]:
     return [name for name in _CONTROLLERS_V2 if name in available and name not in handed_down]
 
 
-def keepers_group(lab: LabPlaces) -> Path:
+def keepers_group(lab: LabPaths) -> Path:
     return find_unified_hierarchy() / _TOP / lab.name / "keepers"
 
 
-def keeper_group(machine: MachinePlaces) -> Path:
+def keeper_group(machine: MachinePaths) -> Path:
     return keepers_group(machine.lab) / machine.id
 
 
-def machine_group(machine: MachinePlaces) -> Path:
+def machine_group(machine: MachinePaths) -> Path:
     return find_unified_hierarchy() / _TOP / machine.lab.name / "machines" / machine.id
 
 
-def machine_groups_v1(machine: MachinePlaces) -> dict[str, Path]:
+def machine_groups_v1(machine: MachinePaths) -> dict[str, Path]:
     """One group per controller of version 1; each has a group `inside` for the machine's own use."""
     return {name: top / _TOP / machine.lab.name / machine.id for name, top in hierarchies_v1().items()}
 
 
-def make_lab_groups(lab: LabPlaces) -> None:
+def make_lab_groups(lab: LabPaths) -> None:
     group = keepers_group(lab)
     group.mkdir(parents=True, exist_ok=True)
     root = find_unified_hierarchy()
@@ -95,7 +95,7 @@ def _hand_down(group: Path, controller: str) -> None:
             raise
 
 
-def make_machine_groups(machine: MachinePlaces, memory_mib: int) -> list[Path]:
+def make_machine_groups(machine: MachinePaths, memory_mib: int) -> list[Path]:
     """The groups that the machine's first process must enter, limits set."""
     unified = machine_group(machine)
     unified.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def end_all(group: Path, timeout_s: float = 120) -> None:
         time.sleep(0.01)
 
 
-def end_lab(lab: LabPlaces) -> None:
+def end_lab(lab: LabPaths) -> None:
     """Ends every process of a lab, then removes its groups."""
     end_all(find_unified_hierarchy() / _TOP / lab.name)
     # In all hierarchies, also in those that are not ours: systemd-nspawn repeats the groups in systemd's own.

@@ -34,7 +34,7 @@ from lab.machines import (
 )
 from lab.network import make_network
 from lab.packages import start_package_proxy
-from lab.places import LABS, LabPlaces
+from lab.paths import LABS, LabPaths
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, farm_groups, read_plan
 from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
@@ -65,16 +65,16 @@ class Lab:
 
     def __init__(self, name: str = "lab") -> None:
         self.name = name
-        self.places = LabPlaces(name)
+        self.paths = LabPaths(name)
 
     @property
     def plan(self) -> LabPlan:
         """The plan of the lab. Raises NotFound when the lab is not up."""
-        return read_plan(self.places.plan, self.name)
+        return read_plan(self.paths.plan, self.name)
 
     def exists(self) -> bool:
         """Returns whether the lab exists, also when it was only partly created or removed."""
-        return self.places.folder.exists()
+        return self.paths.folder.exists()
 
     def up(
         self,
@@ -120,9 +120,9 @@ class Lab:
             self._make(plan)
             # Without machines there is only the network; QEMU machines join it later.
             with ThreadPoolExecutor(max(1, len(plan.machines))) as pool:
-                list(pool.map(lambda one: wait_for_ssh(self.places, one), plan.machines))
+                list(pool.map(lambda one: wait_for_ssh(self.paths, one), plan.machines))
         except BaseException:
-            take_down(self.places)
+            take_down(self.paths)
             raise
         return time.monotonic() - start
 
@@ -159,12 +159,12 @@ class Lab:
                 f"The lab “{self.name}” has no cluster.",
                 "`soundstage lab up --cluster` makes one.",
             )
-        return ClusterApi(self.places, plan)
+        return ClusterApi(self.paths, plan)
 
     def down(self) -> None:
         """Removes everything of this lab, however it was left; nothing happens when there is none."""
         require_lab()
-        take_down(self.places)
+        take_down(self.paths)
 
     def status(self) -> list[MachineStatus]:
         return [
@@ -172,10 +172,10 @@ class Lab:
                 name=one.name,
                 address=one.address,
                 cards=len(one.cards),
-                running=is_running(self.places, one),
-                ssh=is_ssh_up(self.places, one),
-                boots=boots(self.places, one),
-                faults=tuple(active_faults(self.places.machine(one.name))),
+                running=is_running(self.paths, one),
+                ssh=is_ssh_up(self.paths, one),
+                boots=boots(self.paths, one),
+                faults=tuple(active_faults(self.paths.machine(one.name))),
             )
             for one in self.plan.machines
         ]
@@ -186,7 +186,7 @@ class Lab:
         """Runs a command on a machine by SSH; what it ended with is the caller's to look at."""
         plan = self.plan.machine(machine)
         return subprocess.run(
-            ssh_command(self.places, plan.name, command),
+            ssh_command(self.paths, plan.name, command),
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -209,13 +209,13 @@ class Lab:
     def entering(self, command: list[str]) -> list[str]:
         """Returns the command that runs `command` in the lab's network. Raises NotFound without a lab."""
         _ = self.plan  # raises NotFound
-        return [*enter_command(self.places), *command]
+        return [*enter_command(self.paths), *command]
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of programs in the lab's network: Ansible's inventory, the proxy."""
         proxy = f"http://{GATEWAY}:{PROXY_PORT}"
         return {
-            **self.ansible_environment(self.places.inventory),
+            **self.ansible_environment(self.paths.inventory),
             "http_proxy": proxy,
             "https_proxy": proxy,
             "no_proxy": "localhost,127.0.0.1," + ",".join(one.address for one in self.plan.machines),
@@ -228,62 +228,62 @@ class Lab:
             **os.environ,
             "PATH": os.pathsep.join(filter(None, (os.environ.get("PATH", os.defpath), _ansible_programs()))),
             "ANSIBLE_INVENTORY": str(inventory),
-            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.places.facts),
-            "SOUNDSTAGE_FARM_SECRETS": str(self.places.secrets),
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.paths.facts),
+            "SOUNDSTAGE_FARM_SECRETS": str(self.paths.secrets),
         }
 
     def reboot(self, machine: str, *, timeout_s: float = 300) -> float:
         """Reboots a machine cleanly; returns the seconds until SSH is up again."""
         plan = self.plan.machine(machine)
-        before = boots(self.places, plan)
+        before = boots(self.paths, plan)
         start = time.monotonic()
         self.run(machine, ["systemctl", "reboot"])
-        while boots(self.places, plan) <= before and is_running(self.places, plan):
+        while boots(self.paths, plan) <= before and is_running(self.paths, plan):
             if time.monotonic() > start + timeout_s:
                 break
             time.sleep(0.02)
-        wait_for_ssh(self.places, plan, timeout_s)
+        wait_for_ssh(self.paths, plan, timeout_s)
         return time.monotonic() - start
 
     def is_on(self, machine: str) -> bool:
-        return is_running(self.places, self.plan.machine(machine))
+        return is_running(self.paths, self.plan.machine(machine))
 
     def power_off(self, machine: str) -> None:
         """Switches a machine off hard, without a shutdown."""
-        stop_machine(self.places, self.plan.machine(machine))
+        stop_machine(self.paths, self.plan.machine(machine))
 
     def power_on(self, machine: str) -> float:
         """Switches a machine on; returns the seconds until SSH is up."""
         plan = self.plan.machine(machine)
-        start_machine(self.places, plan)
-        return wait_for_ssh(self.places, plan)
+        start_machine(self.paths, plan)
+        return wait_for_ssh(self.paths, plan)
 
     def inject_fault(self, machine: str, fault: str) -> Fault:
         """Injects one of the faults `lab.faults.FAULTS` into a machine."""
-        return inject_fault(self.places, self.plan.machine(machine), fault)
+        return inject_fault(self.paths, self.plan.machine(machine), fault)
 
     def clear_fault(self, machine: str, fault: str | None = None) -> list[str]:
         """Clears one fault, or all of them; returns the names of those that were active."""
-        return clear_fault(self.places, self.plan.machine(machine), fault)
+        return clear_fault(self.paths, self.plan.machine(machine), fault)
 
     def _make(self, plan: LabPlan) -> None:
-        self.places.folder.mkdir(mode=0o700, parents=True)
+        self.paths.folder.mkdir(mode=0o700, parents=True)
         # First of all: from here on `down` can remove a partly created lab.
-        self.places.plan.write_text(plan.model_dump_json(indent=1))
-        make_lab_groups(self.places)
-        make_network(self.places)
-        start_package_proxy(self.places, plan)
-        public_key = make_lab_key(self.places)
+        self.paths.plan.write_text(plan.model_dump_json(indent=1))
+        make_lab_groups(self.paths)
+        make_network(self.paths)
+        start_package_proxy(self.paths, plan)
+        public_key = make_lab_key(self.paths)
 
         def make_and_start(machine: MachinePlan) -> str:
-            known = make_machine(self.places, plan, machine, public_key)
-            start_machine(self.places, machine)
+            known = make_machine(self.paths, plan, machine, public_key)
+            start_machine(self.paths, machine)
             return known
 
         with ThreadPoolExecutor(4) as pool:
-            self.places.known_hosts.write_text("".join(pool.map(make_and_start, plan.machines)))
-        write_ssh_config(self.places, plan)
-        write_inventories(self.places, plan)
+            self.paths.known_hosts.write_text("".join(pool.map(make_and_start, plan.machines)))
+        write_ssh_config(self.paths, plan)
+        write_inventories(self.paths, plan)
 
 
 def _ansible_programs() -> str:

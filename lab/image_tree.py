@@ -11,13 +11,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from pxe.image.places import cache_folder
+
 from lab.bake import bake
 from lab.layers import forget_old_layers, layer_folder
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.programs import run_program
 from lab.root_tree import make_root_tree, root_tree
 from pxe.image.folder_cache import build_once
-from pxe.image.places import cache_folder
 from pxe.image.recipe import Kernel
 
 _ROLES, _BOOTS = "image-roles-", "image-boots-"
@@ -44,7 +45,7 @@ def tree_with_roles(
     def make(staging: Path) -> None:
         if not layer_folder(base, roles).exists():
             say("Baking what the roles install (a minute or two)")
-            own = LabPlaces(f"bake-{roles}"[:31].rstrip("-")).inventory_from_outside
+            own = LabPaths(f"bake-{roles}"[:31].rstrip("-")).inventory_from_outside
             playbook = ["-i", str(inventory), "-i", str(own), str(checkout / "playbook.yaml")]
             command = [str(ansible_bin / "ansible-playbook"), *playbook, "--limit=image", "--tags=install"]
             # The controller packs the worker, for which it asks a package index.

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lab.cards.machine_view import INSIDE
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan
 from lab.ssh_access import lab_authority
 
@@ -28,7 +28,7 @@ _OF_ROLES: dict[str, Any] = {
 _OF_GROUPS: dict[str, dict[str, Any]] = {"gpu": {"nomad__gpu_plugin": True}}
 
 
-def write_inventories(lab: LabPlaces, plan: LabPlan) -> None:
+def write_inventories(lab: LabPaths, plan: LabPlan) -> None:
     """One for programs in the lab's network, one for programs of root outside of it."""
     inside = _common_arguments(lab)
     outside = f"{inside} -o ProxyCommand='nsenter --net={lab.network_file} socat - TCP:%h:%p'"
@@ -36,11 +36,11 @@ def write_inventories(lab: LabPlaces, plan: LabPlan) -> None:
     lab.inventory_from_outside.write_text(_inventory(lab, plan, outside))
 
 
-def _common_arguments(lab: LabPlaces) -> str:
+def _common_arguments(lab: LabPaths) -> str:
     return f"-o UserKnownHostsFile={lab.known_hosts} -o GlobalKnownHostsFile=/dev/null"
 
 
-def _inventory(lab: LabPlaces, plan: LabPlan, ssh_arguments: str) -> str:
+def _inventory(lab: LabPaths, plan: LabPlan, ssh_arguments: str) -> str:
     hosts = {
         machine.name: {
             "ansible_host": machine.address,

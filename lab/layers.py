@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from soundstage.errors import Invalid, NotFound
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -20,7 +20,7 @@ def layer_folder(root_tree: str, name: str) -> Path:
         raise Invalid(
             "lab.layer_name_invalid",
             f"“{name}” cannot be the name of a layer.",
-            "Use a small letter, then small letters, digits and dashes; at most 41 characters.",
+            "Use lower-case letters, digits and dashes, a letter first; at most 41 characters.",
         )
     return cache_folder() / "layers" / root_tree / name
 

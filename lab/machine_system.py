@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from pxe.image.folder_cache import build_once
 
 _FILES = Path(__file__).parent / "machine_files"

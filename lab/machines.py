@@ -28,7 +28,7 @@ from lab.layers import layer_folder
 from lab.machine_system import make_machine_system
 from lab.network import BRIDGE, connect
 from lab.own_files import write_own_files
-from lab.places import LabPlaces, MachinePlaces
+from lab.paths import LabPaths, MachinePaths
 from lab.plan import LabPlan, MachinePlan
 from lab.programs import run_program
 from lab.root_tree import root_tree
@@ -38,7 +38,7 @@ from soundstage.errors import Unavailable
 _LOOP = Path("/dev/loop-control")
 
 
-def make_disk(machine: MachinePlaces, size_gib: int) -> None:
+def make_disk(machine: MachinePaths, size_gib: int) -> None:
     """Mounts a disk of `size_gib`; it takes only the room that is used. In memory where there are no loop
     devices."""
     machine.disk.mkdir()
@@ -66,55 +66,55 @@ _STOP_TIMEOUT_S = 60.0
 _BOOT_TIMEOUT_S = 300.0
 
 
-def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
+def make_machine(lab: LabPaths, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
     """Creates its disk, its files and its root file system. Returns its line for known_hosts."""
-    places = lab.machine(machine.name)
-    places.folder.mkdir(parents=True)
-    make_disk(places, machine.disk_gib)
-    places.upper.mkdir(mode=0o755)
-    places.work.mkdir(mode=0o755)
-    places.root.mkdir()
-    known = write_own_files(places, plan, machine, public_key)
-    write_cards(places, machine.cards)
-    write_cluster_files(places.upper, plan, machine)
-    mount_root(places, plan)
+    paths = lab.machine(machine.name)
+    paths.folder.mkdir(parents=True)
+    make_disk(paths, machine.disk_gib)
+    paths.upper.mkdir(mode=0o755)
+    paths.work.mkdir(mode=0o755)
+    paths.root.mkdir()
+    known = write_own_files(paths, plan, machine, public_key)
+    write_cards(paths, machine.cards)
+    write_cluster_files(paths.upper, plan, machine)
+    mount_root(paths, plan)
     return known
 
 
-def mount_root(places: MachinePlaces, plan: LabPlan) -> None:
+def mount_root(paths: MachinePaths, plan: LabPlan) -> None:
     below = [
         *(str(layer_folder(plan.root_tree, name)) for name in reversed(plan.layers)),
         str(make_machine_system()),
         str(root_tree(plan.root_tree)),
     ]
-    options = f"lowerdir={':'.join(below)},upperdir={places.upper},workdir={places.work}"
+    options = f"lowerdir={':'.join(below)},upperdir={paths.upper},workdir={paths.work}"
     run_program(
-        ["mount", "-t", "overlay", "overlay", "-o", options, places.root], doing="Mounting a machine's files"
+        ["mount", "-t", "overlay", "overlay", "-o", options, paths.root], doing="Mounting a machine's files"
     )
 
 
-def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
+def start_machine(lab: LabPaths, machine: MachinePlan) -> None:
     """Starts the keeper process, which starts the machine; returns at once. Does nothing when it runs."""
-    places = lab.machine(machine.name)
-    if processes_of(machine_group(places)) or processes_of(keeper_group(places)):
+    paths = lab.machine(machine.name)
+    if processes_of(machine_group(paths)) or processes_of(keeper_group(paths)):
         return
-    spec = places.folder / "keeper.json"
+    spec = paths.folder / "keeper.json"
     earlier = boots(lab, machine)
-    places.state.unlink(missing_ok=True)
-    _remove_stale_link(places)
+    paths.state.unlink(missing_ok=True)
+    _remove_stale_link(paths)
     spec.write_text(
         json.dumps(
             {
-                "command": [*enter_command(lab), *_nspawn(places, machine)],
-                "groups": [str(one) for one in make_machine_groups(places, machine.memory_mib)],
-                "own_group": str(keeper_group(places)),
-                "log": str(places.log),
+                "command": [*enter_command(lab), *_nspawn(paths, machine)],
+                "groups": [str(one) for one in make_machine_groups(paths, machine.memory_mib)],
+                "own_group": str(keeper_group(paths)),
+                "log": str(paths.log),
                 "earlier_boots": earlier,
-                "state": str(places.state),
+                "state": str(paths.state),
             }
         )
     )
-    with (places.folder / "keeper.log").open("ab") as log:
+    with (paths.folder / "keeper.log").open("ab") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-I", str(_KEEPER), str(spec)],
             stdin=subprocess.DEVNULL,
@@ -125,68 +125,68 @@ def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
         )
     # The keeper joins its group itself, too; done here so that `is_running` is true on return.
     with suppress(ProcessLookupError):
-        (keeper_group(places) / "cgroup.procs").write_text(str(keeper.pid))
+        (keeper_group(paths) / "cgroup.procs").write_text(str(keeper.pid))
 
 
-def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
+def stop_machine(lab: LabPaths, machine: MachinePlan) -> None:
     """Kills all processes of a machine: a hard power-off without shutdown or flush. Its disk stays."""
-    places = lab.machine(machine.name)
-    end_all(machine_group(places))
+    paths = lab.machine(machine.name)
+    end_all(machine_group(paths))
     # `cgroup.kill` leaves a counter in the killed group that groups created below it later do not have. Linux
     # 6.18 compares them and kills a process that is cloned from the one group into the other, as systemd does
     # after the next boot. So remove the group.
-    remove_tree(machine_group(places))
+    remove_tree(machine_group(paths))
     # Its files are free when its keeper has exited, a moment after the processes are gone.
     until = time.monotonic() + _STOP_TIMEOUT_S
-    while processes_of(keeper_group(places)):
+    while processes_of(keeper_group(paths)):
         if time.monotonic() > until:
-            end_all(keeper_group(places))
+            end_all(keeper_group(paths))
         time.sleep(0.01)
 
 
-def _remove_stale_link(places: MachinePlaces) -> None:
+def _remove_stale_link(paths: MachinePaths) -> None:
     """The kernel removes a killed machine's link a while after its processes, and systemd-nspawn does not
     start while it is there."""
     run_program(
-        ["ip", "-n", places.lab.network, "link", "del", places.link],
+        ["ip", "-n", paths.lab.network, "link", "del", paths.link],
         doing="Removing the link of a machine that was killed",
         fine=(0, 1, 2),  # there is none, or it goes in this moment
     )
 
 
-def wait_until_booting(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _STOP_TIMEOUT_S) -> None:
+def wait_until_booting(lab: LabPaths, machine: MachinePlan, timeout_s: float = _STOP_TIMEOUT_S) -> None:
     """Waits until the machine's first process runs. Raises Unavailable `lab.machine_not_up` otherwise."""
-    places = lab.machine(machine.name)
+    paths = lab.machine(machine.name)
     until = time.monotonic() + timeout_s
     # systemd-nspawn makes this group when all else is ready.
-    while not processes_of(machine_group(places) / "payload") and not is_ssh_up(lab, machine):
-        if time.monotonic() > until or _state(places) == "off" or not processes_of(keeper_group(places)):
-            raise _not_up(places, "does not start")
+    while not processes_of(machine_group(paths) / "payload") and not is_ssh_up(lab, machine):
+        if time.monotonic() > until or _state(paths) == "off" or not processes_of(keeper_group(paths)):
+            raise _not_up(paths, "does not start")
         time.sleep(0.02)
 
 
-def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _BOOT_TIMEOUT_S) -> float:
+def wait_for_ssh(lab: LabPaths, machine: MachinePlan, timeout_s: float = _BOOT_TIMEOUT_S) -> float:
     """Returns the seconds until SSH is up. Raises Unavailable when it does not come up in time."""
-    places = lab.machine(machine.name)
+    paths = lab.machine(machine.name)
     start = time.monotonic()
     while time.monotonic() < start + timeout_s:
         if is_ssh_up(lab, machine):
             return time.monotonic() - start
-        if _state(places) == "off":
+        if _state(paths) == "off":
             break
         time.sleep(0.02)
-    raise _not_up(places, "does not answer on SSH")
+    raise _not_up(paths, "does not answer on SSH")
 
 
-def _not_up(places: MachinePlaces, problem: str) -> Unavailable:
+def _not_up(paths: MachinePaths, problem: str) -> Unavailable:
     return Unavailable(
         "lab.machine_not_up",
-        f"The machine “{places.name}” {problem}: {_last_lines(places)}",
-        f"Its console is in {places.log}.",
+        f"The machine “{paths.name}” {problem}: {_last_lines(paths)}",
+        f"Its console is in {paths.log}.",
     )
 
 
-def is_ssh_up(lab: LabPlaces, machine: MachinePlan) -> bool:
+def is_ssh_up(lab: LabPaths, machine: MachinePlan) -> bool:
     try:
         # A hard limit per try: one lost packet would otherwise cost the back-off of TCP.
         with connect(lab, machine.address, 22, _CONNECT_TIMEOUT_S) as link:
@@ -196,11 +196,11 @@ def is_ssh_up(lab: LabPlaces, machine: MachinePlan) -> bool:
         return False
 
 
-def is_running(lab: LabPlaces, machine: MachinePlan) -> bool:
+def is_running(lab: LabPaths, machine: MachinePlan) -> bool:
     return bool(processes_of(machine_group(lab.machine(machine.name))))
 
 
-def boots(lab: LabPlaces, machine: MachinePlan) -> int:
+def boots(lab: LabPaths, machine: MachinePlan) -> int:
     """Returns how often it has booted since it was made."""
     try:
         return int(json.loads(lab.machine(machine.name).state.read_text())["boots"])
@@ -208,18 +208,18 @@ def boots(lab: LabPlaces, machine: MachinePlan) -> int:
         return 0
 
 
-def _nspawn(places: MachinePlaces, machine: MachinePlan) -> list[str]:
-    binds = [f"--bind={group}:/cg1/{name}" for name, group in machine_groups_v1(places).items()]
-    binds += card_binds(places)
+def _nspawn(paths: MachinePaths, machine: MachinePlan) -> list[str]:
+    binds = [f"--bind={group}:/cg1/{name}" for name, group in machine_groups_v1(paths).items()]
+    binds += card_binds(paths)
     return [
         "systemd-nspawn",
         "--quiet",
         "--boot",
         "--register=no",
         "--keep-unit",
-        f"--machine={places.id}",
+        f"--machine={paths.id}",
         f"--hostname={machine.name}",
-        f"--directory={places.root}",
+        f"--directory={paths.root}",
         f"--network-bridge={BRIDGE}",
         "--console=pipe",
         "--resolv-conf=off",
@@ -231,16 +231,16 @@ def _nspawn(places: MachinePlaces, machine: MachinePlan) -> list[str]:
     ]
 
 
-def _state(places: MachinePlaces) -> str:
+def _state(paths: MachinePaths) -> str:
     try:
-        return str(json.loads(places.state.read_text())["state"])
+        return str(json.loads(paths.state.read_text())["state"])
     except FileNotFoundError:
         return ""
 
 
-def _last_lines(places: MachinePlaces) -> str:
+def _last_lines(paths: MachinePaths) -> str:
     try:
-        lines = places.log.read_text(errors="replace").strip().splitlines()
+        lines = paths.log.read_text(errors="replace").strip().splitlines()
     except FileNotFoundError:
         lines = []
     return " / ".join(line.strip() for line in lines[-3:]) or "its console is silent"

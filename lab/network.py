@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import GATEWAY
 from lab.programs import run_program
 from soundstage.errors import SoundstageError, Unavailable
@@ -22,7 +22,7 @@ _CLONE_NEWNET = 0x40000000
 _T = TypeVar("_T")
 
 
-def make_network(lab: LabPlaces) -> None:
+def make_network(lab: LabPaths) -> None:
     """A namespace with a bridge. What machines send to the outside is refused at once and not dropped, so
     that a role that reaches out fails in a moment and not after a time-out."""
     run_program(["ip", "netns", "add", lab.network], doing="Making the network")
@@ -42,7 +42,7 @@ def make_network(lab: LabPlaces) -> None:
     )
 
 
-def remove_network(lab: LabPlaces) -> None:
+def remove_network(lab: LabPaths) -> None:
     """Nothing happens when there is none."""
     if lab.network_file.exists():
         with suppress(SoundstageError):  # a namespace that was never finished is a plain file, removed below
@@ -50,7 +50,7 @@ def remove_network(lab: LabPlaces) -> None:
         lab.network_file.unlink(missing_ok=True)
 
 
-def inside(lab: LabPlaces, work: Callable[[], _T]) -> _T:
+def inside(lab: LabPaths, work: Callable[[], _T]) -> _T:
     """Returns what `work` answers in the lab's network. Sockets that it makes stay there; nothing else is
     changed.
     """
@@ -73,7 +73,7 @@ def inside(lab: LabPlaces, work: Callable[[], _T]) -> _T:
     return answers[0]
 
 
-def connect(lab: LabPlaces, address: str, port: int, timeout_s: float) -> socket.socket:
+def connect(lab: LabPaths, address: str, port: int, timeout_s: float) -> socket.socket:
     """A TCP connection to a machine of the lab. Raises OSError."""
     return inside(lab, lambda: socket.create_connection((address, port), timeout_s))
 

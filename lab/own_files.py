@@ -7,7 +7,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from lab.places import MachinePlaces
+from lab.paths import MachinePaths
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan
 from lab.ssh_access import make_host_key
 
@@ -22,9 +22,9 @@ _CREATED_LATER = (
 )
 
 
-def write_own_files(places: MachinePlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
+def write_own_files(paths: MachinePaths, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
     """Into its upper folder, before its first boot. Returns its line for known_hosts."""
-    etc = places.upper / "etc"
+    etc = paths.upper / "etc"
     for folder in ("ssh", "systemd/network", "systemd/system/multi-user.target.wants", "apt/apt.conf.d"):
         (etc / folder).mkdir(parents=True, exist_ok=True)
     (etc / "hostname").write_text(f"{machine.name}\n")
@@ -43,9 +43,9 @@ def write_own_files(places: MachinePlaces, plan: LabPlan, machine: MachinePlan, 
         f'Acquire::http::Proxy "http://{GATEWAY}:{PROXY_PORT}";\n'
         f'Acquire::https::Proxy "http://{GATEWAY}:{PROXY_PORT}";\n'
     )
-    ssh = places.upper / "root/.ssh"
+    ssh = paths.upper / "root/.ssh"
     ssh.mkdir(parents=True)
-    (places.upper / "root").chmod(0o700)
+    (paths.upper / "root").chmod(0o700)
     ssh.chmod(0o700)
     (ssh / "authorized_keys").write_text(public_key)
     (ssh / "authorized_keys").chmod(0o600)

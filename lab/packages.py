@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from lab.control_groups import keepers_group
-from lab.places import LabPlaces, cache_folder
+from lab.paths import LabPaths, cache_folder
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan
 from pxe.image.debian import mirror_of_this_computer
 from soundstage.errors import Unavailable
@@ -17,7 +17,7 @@ from soundstage.errors import Unavailable
 _PROGRAM = Path(__file__).parent / "package_proxy.py"
 
 
-def start_package_proxy(lab: LabPlaces, plan: LabPlan, timeout_s: float = 120) -> None:
+def start_package_proxy(lab: LabPaths, plan: LabPlan, timeout_s: float = 120) -> None:
     """Returns when it listens."""
     mirror = mirror_of_this_computer()
     ready = lab.folder / "package-proxy.ready"

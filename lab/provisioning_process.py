@@ -10,10 +10,10 @@ import socket
 import sys
 
 from lab.network import inside
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 
 
-def listening(lab: LabPlaces, address: str, port: int = 0) -> socket.socket:
+def listening(lab: LabPaths, address: str, port: int = 0) -> socket.socket:
     """Inherited by processes that are started with it; `port` 0 is any that is free."""
 
     def listen() -> socket.socket:

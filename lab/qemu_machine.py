@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from lab.control_groups import end_all, machine_group, processes_of
 from lab.network import BRIDGE
-from lab.places import LabPlaces, MachinePlaces
+from lab.paths import LabPaths, MachinePaths
 from lab.programs import run_program
 from lab.ssh_access import enter_command
 from soundstage.errors import Unavailable
@@ -97,14 +97,14 @@ def _answer(lines: TextIO) -> dict[str, Any]:
 class QemuMachine:
     """One computer. `disk` is a raw file; None: a computer without one."""
 
-    def __init__(self, lab: LabPlaces, plan: QemuPlan, disk: Path | None) -> None:
+    def __init__(self, lab: LabPaths, plan: QemuPlan, disk: Path | None) -> None:
         self.plan = plan
         self.disk = disk
         self.folder = lab.folder / "qemu" / plan.name
         self._lab = lab
-        self._group = machine_group(MachinePlaces(lab, f"qemu-{plan.name}"))
+        self._group = machine_group(MachinePaths(lab, f"qemu-{plan.name}"))
         names = (f"qemu-{plan.name}", *(f"qemu-{plan.name}-{mac}" for mac in plan.other_macs))
-        self._cable, *self._other_cables = (MachinePlaces(lab, name).id for name in names)
+        self._cable, *self._other_cables = (MachinePaths(lab, name).id for name in names)
 
     @property
     def console(self) -> str:

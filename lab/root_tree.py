@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from lab.programs import run_program
 from pxe.image.debian import DPKG_OPTIONS, SOURCES, SUITE, mirror_of_this_computer, mmdebstrap
 from pxe.image.folder_cache import build_once

@@ -6,13 +6,13 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from lab.places import LabPlaces, cache_folder
+from lab.paths import LabPaths, cache_folder
 from lab.plan import LabPlan, MachinePlan
 from lab.programs import run_program
 from pxe.image.folder_cache import build_once
 
 
-def make_lab_key(lab: LabPlaces) -> str:
+def make_lab_key(lab: LabPaths) -> str:
     """Make the key of a lab, with a certificate of `lab_authority` beside it, which ssh finds by its name.
 
     Returns the public key that every machine lets in; the private one is readable by root alone. The
@@ -44,7 +44,7 @@ def make_host_key(target: Path, machine: MachinePlan) -> str:
     return f"{machine.name},{machine.address} {kind} {key}\n"
 
 
-def write_ssh_config(lab: LabPlaces, plan: LabPlan) -> None:
+def write_ssh_config(lab: LabPaths, plan: LabPlan) -> None:
     """For `ssh -F`, inside the lab's network."""
     lines = [
         "Host *",
@@ -71,7 +71,7 @@ def write_ssh_config(lab: LabPlaces, plan: LabPlan) -> None:
     lab.ssh_config.write_text("\n".join(lines))
 
 
-def ssh_command(lab: LabPlaces, machine: str, command: list[str]) -> list[str]:
+def ssh_command(lab: LabPaths, machine: str, command: list[str]) -> list[str]:
     """The whole command that runs `command` (or a login shell) on a machine, from anywhere on this computer.
 
     SSH hands the far side one line for its shell: the words are quoted here, so that they arrive as they are.
@@ -80,7 +80,7 @@ def ssh_command(lab: LabPlaces, machine: str, command: list[str]) -> list[str]:
     return [*enter_command(lab), "ssh", "-F", str(lab.ssh_config), machine, *far]
 
 
-def enter_command(lab: LabPlaces) -> list[str]:
+def enter_command(lab: LabPaths) -> list[str]:
     """Returns what to put before a command so that it runs in the lab's network."""
     return ["nsenter", f"--net={lab.network_file}"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from lab.control_groups import end_lab
 from lab.network import remove_network
-from lab.places import LABS, LabPlaces
+from lab.paths import LABS, LabPaths
 from lab.programs import run_program
 from soundstage.errors import SoundstageError, Unavailable
 
 _NSPAWN = Path("/run/systemd/nspawn")
 
 
-def take_down(lab: LabPlaces) -> None:
+def take_down(lab: LabPaths) -> None:
     """Processes, mounts, control groups, network, files; in the order in which each frees the next."""
     left = _what_nspawn_leaves(lab)
     end_lab(lab)
@@ -31,15 +31,15 @@ def take_down(lab: LabPlaces) -> None:
         LABS.rmdir()
 
 
-def _what_nspawn_leaves(lab: LabPlaces) -> list[Path]:
+def _what_nspawn_leaves(lab: LabPaths) -> list[Path]:
     """Its traces of a machine that it could not end in good order."""
     folder = lab.folder / "machines"
     found: list[Path] = []
     for machine in folder.iterdir() if folder.exists() else ():
-        places = lab.machine(machine.name)
-        found += [_NSPAWN / "propagate" / places.id, _NSPAWN / "unix-export" / places.id]
-        if places.root.exists():
-            root = places.root.stat()
+        paths = lab.machine(machine.name)
+        found += [_NSPAWN / "propagate" / paths.id, _NSPAWN / "unix-export" / paths.id]
+        if paths.root.exists():
+            root = paths.root.stat()
             found.append(_NSPAWN / "locks" / f"inode-{root.st_dev:x}:{root.st_ino:x}")
     return found
 

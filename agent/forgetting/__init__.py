@@ -1,5 +1,5 @@
 """Redacts forgotten texts wherever they are stored, in one transaction."""
 
-from agent.forgetting.words import Redaction
+from agent.forgetting.redaction import Redaction
 
 __all__ = ["Redaction"]

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.approvals.service import ApprovalService
+from agent.forgetting.redaction import Redaction
 from agent.forgetting.turns import is_source, matches, redact_turn
-from agent.forgetting.words import Redaction
 from agent.live.timeline import stream_of as live_stream
 from agent.sessions.models import AgentTurn
 from agent.sessions.repository import SessionRepository

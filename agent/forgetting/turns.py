@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.events import Failure, Notice, Text, TextPart
-from agent.forgetting.words import Redaction
+from agent.forgetting.redaction import Redaction
 from agent.sessions.models import AgentTurn
 from policy.audit.redactable import FORGOTTEN
 from soundstage.events import Event, EventStore

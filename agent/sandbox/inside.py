@@ -1,8 +1,8 @@
-"""The first process inside the sandbox: sets the limits, runs the code in a child, reports what came of it.
+"""The first process inside the sandbox: sets the limits, runs the code in a child, reports the outcome.
 
-It stands alone, because nothing of the project can be seen in there. Its order comes as JSON on standard
-input; a line of JSON goes to descriptor `report_fd` when it stands, and one when all has ended. The code runs
-as the same user, so it may forge the report: whoever reads it takes it for data.
+It imports nothing of the project, which cannot be seen in there. Its request comes as JSON on standard input.
+A line of JSON goes to descriptor `report_fd` when the sandbox is ready, and another when the code has ended.
+The code runs as the same user, so it may forge the report: readers treat it as untrusted data.
 """
 
 from __future__ import annotations
@@ -22,80 +22,80 @@ from collections.abc import Mapping
 from typing import Any
 
 NAME = "<code>"
-MOST_PER_BYTE = 3
-"""How many characters of the report a byte of a file takes at most: letters beyond ASCII take that much."""
+MAX_CHARS_PER_BYTE = 3
+"""Characters of the report per byte of a file at most: letters beyond ASCII take that many."""
 HARD_CPU_S = 1
-"""How much longer than the limit of the processor's time a process lives that ignores the first signal."""
+"""Processor time beyond the limit until a process that ignores the first signal is killed."""
 
 
 def main() -> None:
-    order = json.load(sys.stdin)
-    report_fd = order["report_fd"]
+    request = json.load(sys.stdin)
+    report_fd = request["report_fd"]
     os.set_inheritable(report_fd, False)
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)
     os.close(nothing)
-    # The server that should end this may be gone: the sandbox ends with its first process.
-    signal.alarm(order["alarm_s"])
+    # For the case that the server has died: the alarm ends this process, and the sandbox with it.
+    signal.alarm(request["alarm_s"])
     _write_line(report_fd, {"ready": True})
-    set_limits(order)
+    set_limits(request)
     result_pipe, result_out = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(report_fd)
         os.close(result_pipe)
         signal.alarm(0)
-        run(order["code"], result_out, order["result"])
+        run(request["code"], result_out, request["result"])
     os.close(result_out)
     _, status = os.waitpid(child, 0)
     kill_all()
     os.set_blocking(result_pipe, False)
-    ended = {"exit": os.waitstatus_to_exitcode(status), "files": collect_files(order), **_read(result_pipe)}
+    ended = {"exit": os.waitstatus_to_exitcode(status), "files": collect_files(request), **_read(result_pipe)}
     if ended["exit"] == -signal.SIGXCPU:
         ended["limit"] = "cpu"
     _write_line(report_fd, ended)
 
 
-def set_limits(order: Mapping[str, Any]) -> None:
+def set_limits(request: Mapping[str, Any]) -> None:
     """Sets hard limits, which only a privileged process outside can raise."""
-    for name, most in (
-        ("RLIMIT_AS", order["memory"]),
-        ("RLIMIT_FSIZE", order["file"]),
-        ("RLIMIT_NOFILE", order["open_files"]),
-        ("RLIMIT_NPROC", order["processes"]),
+    for name, limit in (
+        ("RLIMIT_AS", request["memory"]),
+        ("RLIMIT_FSIZE", request["file"]),
+        ("RLIMIT_NOFILE", request["open_files"]),
+        ("RLIMIT_NPROC", request["processes"]),
         ("RLIMIT_CORE", 0),
         ("RLIMIT_MEMLOCK", 0),
         ("RLIMIT_MSGQUEUE", 0),
     ):
-        resource.setrlimit(getattr(resource, name), (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_s"], order["cpu_s"] + HARD_CPU_S))
+        resource.setrlimit(getattr(resource, name), (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_s"], request["cpu_s"] + HARD_CPU_S))
 
 
-def run(code: str, result_out: int, most: int) -> None:
+def run(code: str, result_out: int, max_result_chars: int) -> None:
     """Runs code as the interactive Python does: the value of the last expression is the result."""
-    space = {"__name__": "__main__", "__builtins__": __builtins__}
+    namespace = {"__name__": "__main__", "__builtins__": __builtins__}
     linecache.cache[NAME] = (len(code), None, code.splitlines(keepends=True), NAME)
     outcome: dict[str, Any] = {}
-    status, here = 0, os.getpid()
+    status, own_pid = 0, os.getpid()
     try:
         tree = ast.parse(code, NAME)
         last = tree.body[-1] if tree.body else None
         if isinstance(last, ast.Expr):
             tree.body.pop()
-        exec(compile(tree, NAME, "exec"), space)  # noqa: S102 - what this program is for
+        exec(compile(tree, NAME, "exec"), namespace)  # noqa: S102 - what this program is for
         if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), NAME, "eval"), space)  # noqa: S307 - the same
-            outcome = {} if value is None else {"result": repr(value)[:most]}
+            value = eval(compile(ast.Expression(last.value), NAME, "eval"), namespace)  # noqa: S307 - the same
+            outcome = {} if value is None else {"result": repr(value)[:max_result_chars]}
         _join_threads()
-    except SystemExit as left:
-        status = _status(left.code)
+    except SystemExit as exit_error:
+        status = _status(exit_error.code)
     except BaseException as error:
         status = 1
         outcome = {"limit": _limit(error)}
         error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
         _say(error)
     _flush()
-    if os.getpid() == here:  # not what the code has forked
+    if os.getpid() == own_pid:  # not what the code has forked
         os.write(result_out, json.dumps(outcome).encode("utf-8", "replace"))
     os._exit(status)
 
@@ -110,44 +110,46 @@ def kill_all() -> None:
         return
 
 
-def collect_files(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+def collect_files(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns the files in the work folder, with their content where it is small. Links are not followed."""
     found: list[dict[str, Any]] = []
-    left = order["max_files_bytes"]
+    bytes_left = request["max_files_bytes"]
     for folder, folders, names in os.walk(".", followlinks=False):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)  # noqa: PTH118 - without pathlib the start is faster
-            if len(found) >= order["max_files"] or len(path) > 1000:
+            if len(found) >= request["max_files"] or len(path) > 1000:
                 return found
-            known = os.lstat(path)
-            if not stat.S_ISREG(known.st_mode):
+            info = os.lstat(path)
+            if not stat.S_ISREG(info.st_mode):
                 continue
             entry = {
                 "path": os.path.relpath(path).encode("utf-8", "replace").decode(),
-                "bytes": known.st_size,
+                "bytes": info.st_size,
             }
-            if known.st_size <= min(order["max_file_bytes"], left):
+            if info.st_size <= min(request["max_file_bytes"], bytes_left):
                 try:
-                    content = _content(path, order["max_file_bytes"])
+                    content = _content(path, request["max_file_bytes"])
                 except OSError:
                     content = b""
-                left -= len(content)
+                bytes_left -= len(content)
                 entry.update(_as_text(content))
             found.append(entry)
     return found
 
 
-def _content(path: str, most: int) -> bytes:
+def _content(path: str, max_bytes: int) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read(most)
+        return file.read(max_bytes)
 
 
 def _as_text(content: bytes) -> dict[str, str]:
-    """As text where it is some: control characters make a report of bytes longer than it may be."""
+    """Returns UTF-8 as text, all else as base64, as text with many control characters would exceed the
+    report.
+    """
     try:
         text = content.decode("utf-8")
-        if len(json.dumps(text)) <= MOST_PER_BYTE * len(content) + 2:
+        if len(json.dumps(text)) <= MAX_CHARS_PER_BYTE * len(content) + 2:
             return {"text": text}
     except UnicodeDecodeError:
         pass
@@ -155,7 +157,7 @@ def _as_text(content: bytes) -> dict[str, str]:
 
 
 def _limit(error: BaseException) -> str | None:
-    """Returns which limit an error speaks of, if any."""
+    """Returns the limit that caused an error, if any."""
     if isinstance(error, MemoryError):
         return "memory"
     number = (error.errno if isinstance(error, OSError) else None) or 0

@@ -9,8 +9,8 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.events import BrainEvent, Done, Failure, ToolCalled
+from agent.forgetting.redaction import Redaction, Turn
 from agent.forgetting.turns import matches, redact_turn
-from agent.forgetting.words import Redaction, Turn
 from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository, no_session
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut

@@ -11,9 +11,8 @@ from studio.renders.service import RenderService
 
 
 class RenderWatch:
-    """Each event of a render is a reason to look at it again: what is told is always its present state.
-
-    A reader that comes back after a break therefore misses nothing that still matters.
+    """Sends the current state of a render. An event only triggers a re-read, so a client that reconnects gets
+    all that still matters.
     """
 
     def __init__(self, renders: RenderService, events: EventStore) -> None:
@@ -21,12 +20,12 @@ class RenderWatch:
         self._events = events
 
     async def view(self, render_id: str) -> RenderView:
-        """Raises NotFound for a render that there is not."""
+        """Returns the render. Raises NotFound for an unknown one."""
         return await self._renders.get(render_id)
 
     async def follow(self, render_id: str) -> AsyncIterator[Progress]:
-        """The present state at once, then every change; ends with the state that does not change any more."""
-        # The cursor is read before the state: a change between the two comes twice and never gets lost.
+        """Yields the current state at once, then every change; ends with the terminal state."""
+        # The cursor is read before the state: a change between the two comes twice and is never lost.
         cursor = await self._events.last_id()
         view = await self.view(render_id)
         yield progress_of(view)

@@ -69,10 +69,10 @@ class ClusterEventHandler:
             inflight.registered = True
             limits = task.time_limit_s + state.options.patience_s
             state.background.start(state.transfer.limit(task.id, limits))
-        newest = inflight.newest
-        if newest is not None and newest["ID"] == allocation["ID"]:
-            state.placer.allocation_changed(newest, task)
-            self._look_at_end(inflight, newest)
+        latest = inflight.latest_allocation
+        if latest is not None and latest["ID"] == allocation["ID"]:
+            state.placer.allocation_changed(latest, task)
+            self._look_at_end(inflight, latest)
 
     def job_changed(self, kind: str, job: dict[str, Any]) -> None:
         inflight = self._state.inflight_tasks.of_job(str(job["ID"]))
@@ -90,11 +90,11 @@ class ClusterEventHandler:
         """
         for task_id in self._state.placer.find_stranded(self._state.inflight_tasks.tasks()):
             inflight = self._state.inflight_tasks.find(task_id)
-            newest = inflight.newest if inflight is not None else None
-            if inflight is not None and newest is not None and newest["ID"] not in inflight.evicted:
-                log.warning("farm.nomad.card_gone", task=task_id, node=newest.get("NodeName"))
-                inflight.evicted.add(newest["ID"])
-                self._state.background.start(self._evict(newest["ID"]))
+            latest = inflight.latest_allocation if inflight is not None else None
+            if inflight is not None and latest is not None and latest["ID"] not in inflight.evicted:
+                log.warning("farm.nomad.card_gone", task=task_id, node=latest.get("NodeName"))
+                inflight.evicted.add(latest["ID"])
+                self._state.background.start(self._evict(latest["ID"]))
         self._launcher.launch_ready()
 
     async def _evict(self, allocation_id: str) -> None:

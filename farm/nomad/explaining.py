@@ -40,19 +40,19 @@ def _why_queued(task: SegmentTask, state: SchedulerState, watch: ClusterWatch) -
 def _why_not_running(inflight: InFlightTask, watch: ClusterWatch) -> str:
     if inflight.last_error or not watch.connected:
         return inflight.last_error or watch.last_error or "the connection to Nomad is being made"
-    newest = inflight.newest
-    if newest is None:
+    latest = inflight.latest_allocation
+    if latest is None:
         return "its job is with Nomad, which is choosing a node"
-    return f"its worker is being started on {newest.get('NodeName') or 'its node'}"
+    return f"its worker is being started on {latest.get('NodeName') or 'its node'}"
 
 
 async def nomad_log(client: NomadClient, inflight: InFlightTask | None) -> str:
     """Returns the log of its newest allocation: what the worker wrote before it could report to us."""
-    newest = inflight.newest if inflight is not None else None
-    if newest is None:
+    latest = inflight.latest_allocation if inflight is not None else None
+    if latest is None:
         return ""
     try:
-        chunks = [chunk async for chunk in client.logs(newest["ID"], "avatar")]
+        chunks = [chunk async for chunk in client.logs(latest["ID"], "avatar")]
     except SoundstageError as error:
         return f"(the log on the node cannot be read: {error.message})"
     return b"".join(chunks).decode("utf-8", errors="replace")

@@ -14,7 +14,7 @@ TERMINAL_ALLOCATION = frozenset({"complete", "failed", "lost"})
 
 @dataclass(slots=True)
 class InFlightTask:
-    """A task from its release to its end. `settled` is set once nothing of it runs any more."""
+    """A task from its release to its end. `released` is set once nothing of it runs any more."""
 
     record: TaskRecord
     job_id: str
@@ -29,11 +29,13 @@ class InFlightTask:
     last_error: str = ""
     allocations: dict[str, dict[str, Any]] = field(default_factory=dict)
     evicted: set[str] = field(default_factory=set)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def newest(self) -> dict[str, Any] | None:
-        """The allocation that was created last; one that replaces a lost one has the greater index."""
+    def latest_allocation(self) -> dict[str, Any] | None:
+        """Returns the allocation that was created last; one that replaces a lost one has the greater
+        index.
+        """
         found = self.allocations.values()
         return max(found, key=lambda allocation: int(allocation.get("CreateIndex", 0)), default=None)
 

@@ -69,7 +69,7 @@ class Launcher:
                 await until_reachable(lambda: client.stop(inflight.job_id), lambda message: None)
                 if not await client.allocations(inflight.job_id):
                     self.outcomes.end(inflight, CANCELLED)
-                await inflight.settled.wait()
+                await inflight.released.wait()
         except (TimeoutError, SoundstageError) as error:
             log.warning("farm.nomad.stop_unconfirmed", task=inflight.record.task.id, error=str(error))
             self.outcomes.end(inflight, CANCELLED)

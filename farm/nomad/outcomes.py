@@ -24,11 +24,11 @@ log = get_logger(__name__)
 
 
 class Outcomes:
-    """Calls `on_room` when a place has become free."""
+    """Records how tasks end. Calls `on_capacity_freed` when an ended task has released its resources."""
 
-    def __init__(self, state: SchedulerState, on_room: Callable[[], None]) -> None:
+    def __init__(self, state: SchedulerState, on_capacity_freed: Callable[[], None]) -> None:
         self._state = state
-        self._on_room = on_room
+        self._on_capacity_freed = on_capacity_freed
 
     def on_report(self, inflight: InFlightTask, report: WorkReport) -> None:
         """Applies a report of its worker."""
@@ -51,16 +51,17 @@ class Outcomes:
 
     def on_end(self, inflight: InFlightTask, end: WorkEnd) -> None:
         if end.ended_by == "cancel":
-            # We end the task when the allocation has ended, for only then is its card free. When somebody
-            # else
-            # cancelled it, we wait for the allocation that follows.
+            # The task ends when the allocation has ended, because only then is its GPU free. When Nomad or an
+            # operator stopped the worker, another allocation follows.
             return
         job = self._state.options.job
         program = " ".join(job.program) or job.command
         self.end(inflight, outcome_of(end, program=program, time_limit_s=inflight.record.task.time_limit_s))
 
     async def end_without_report(self, inflight: InFlightTask, allocation: dict[str, Any]) -> None:
-        """Ends it by its ticket, where another process of ours took the report, else by its allocation."""
+        """Ends a task without a report to this process. Uses the end stored with its ticket (its row in the
+        database) if another server process received the report, else the state of the allocation.
+        """
         end = await self._state.transfer.end_of(inflight.record.task.id)
         if end is not None:
             self.on_end(inflight, end)
@@ -79,7 +80,7 @@ class Outcomes:
         else:
             end_state = TaskState.CANCELLED if inflight.cancelling else TaskState.FAILED
             registry.end(inflight.record, end_state, failure=outcome)
-        self._state.background.start(self._settle(inflight))
+        self._state.background.start(self._release(inflight))
 
     def detach(self, inflight: InFlightTask, failure: Failed) -> None:
         """Ends it for the watchers of this process only: the job runs on, with an open ticket for the next
@@ -92,31 +93,32 @@ class Outcomes:
         self._drop(inflight)
 
     def _record_outcome(self, inflight: InFlightTask, outcome: Finished | Failed) -> None:
-        node, engine = str((inflight.newest or {}).get("NodeID") or ""), inflight.record.task.needs.engine
+        engine = inflight.record.task.needs.engine
+        node = str((inflight.latest_allocation or {}).get("NodeID") or "")
         if not node or inflight.cancelling:
             return
         if isinstance(outcome, Finished):
             self._state.placer.record_success(node, engine, outcome.peak_vram_mib)
         elif outcome.code == OUT_OF_GPU_MEMORY:
-            self._state.placer.record_overflow(engine, inflight.choice.vram_mib)
+            self._state.placer.record_out_of_memory(engine, inflight.choice.vram_mib)
         else:
             self._state.placer.record_failure(node, engine, outcome.code)
 
-    async def _settle(self, inflight: InFlightTask) -> None:
-        """Releases what an ended task held."""
+    async def _release(self, inflight: InFlightTask) -> None:
+        """Releases the token, the ticket and the capacity of an ended task."""
         task_id = inflight.record.task.id
         try:
-            if task_id not in self._state.unclaimed:
+            if task_id not in self._state.not_resubmitted:
                 await self._state.transfer.close(task_id)
             await self._state.registration.forget_token(inflight.job_id)
         except SoundstageError as error:
             # The token expires in any case, and the purge of ended jobs removes the rest.
-            log.warning("farm.nomad.settle_failed", task=task_id, error=str(error))
+            log.warning("farm.nomad.release_failed", task=task_id, error=str(error))
         finally:
             self._drop(inflight)
-            self._on_room()
+            self._on_capacity_freed()
 
     def _drop(self, inflight: InFlightTask) -> None:
         self._state.placer.release(inflight.record.task.id)
         self._state.inflight_tasks.drop(inflight)
-        inflight.settled.set()
+        inflight.released.set()

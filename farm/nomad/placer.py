@@ -70,9 +70,9 @@ class Placer:
         if peak_vram_mib is not None:
             self._peaks.record_peak(engine, peak_vram_mib)
 
-    def record_overflow(self, engine: str, grant_mib: int) -> None:
+    def record_out_of_memory(self, engine: str, grant_mib: int) -> None:
         """Records that an engine ran out of its grant of GPU memory."""
-        self._peaks.record_overflow(engine, grant_mib)
+        self._peaks.record_out_of_memory(engine, grant_mib)
 
     def sync(
         self,
@@ -113,7 +113,7 @@ class Placer:
 
     def allocation_changed(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> None:
         """Updates the lease of an allocation. `task` is what it runs for us, None for one of others. Ours is
-        released when the task has settled, not when its allocation ends, because another one may follow.
+        released once the task has ended, not when its allocation ends, because another one may follow.
         """
         if lives(allocation):
             self._table.update(self._lease(allocation, task))

@@ -74,10 +74,10 @@ class NomadScheduler:
             record = state.registry.add(task)
             state.placer.push(task)
             self._launcher.launch_ready()
-        elif task.id in state.unclaimed:
-            state.unclaimed.discard(task.id)
+        elif task.id in state.not_resubmitted:
+            state.not_resubmitted.discard(task.id)
             if record.ended:
-                # Its result is consumed now; tickets of unclaimed tasks stay open until then.
+                # Its result is consumed now; tickets of tasks that are not resubmitted stay open until then.
                 await state.transfer.close(task.id)
         ahead = state.placer.ahead_of(task.id) if task.id in state.placer else 0
         return SubmitReceipt(task.id, self.name, record.state, ahead)
@@ -123,7 +123,7 @@ class NomadScheduler:
     def is_unclaimed(self, task_id: str) -> bool:
         record = self._state.registry.find(task_id)
         useful = record is not None and (not record.ended or record.state is TaskState.DONE)
-        return useful and task_id in self._state.unclaimed
+        return useful and task_id in self._state.not_resubmitted
 
     def detach(self) -> None:
         self._state.detaching = True
@@ -136,7 +136,7 @@ class NomadScheduler:
                 await self.cancel(record.task.id)
         if inflight_tasks:
             await asyncio.wait(
-                [asyncio.ensure_future(inflight.settled.wait()) for inflight in inflight_tasks]
+                [asyncio.ensure_future(inflight.released.wait()) for inflight in inflight_tasks]
             )
         for worker in self._workers:
             await worker.close()
@@ -148,7 +148,7 @@ class NomadScheduler:
         for ticket in await state.transfer.open_tickets():
             record = state.registry.add(ticket.task)
             inflight = InFlightTask(record, ticket.job_id, PlacementHint(), registered=True)
-            state.unclaimed.add(ticket.task.id)
+            state.not_resubmitted.add(ticket.task.id)
             self._launcher.track(inflight)
             if ticket.end is not None:
                 state.registry.move(record, TaskState.PLACED)
@@ -160,8 +160,8 @@ class NomadScheduler:
     async def _drop_unless_claimed(self, inflight: InFlightTask) -> None:
         await asyncio.sleep(self._state.options.claim_s)
         task_id = inflight.record.task.id
-        if task_id in self._state.unclaimed and not inflight.record.ended:
-            log.warning("farm.nomad.unclaimed", task=task_id)
+        if task_id in self._state.not_resubmitted and not inflight.record.ended:
+            log.warning("farm.nomad.not_resubmitted", task=task_id)
             await self.cancel(task_id)
 
     async def _start_workers(self) -> None:

@@ -83,8 +83,8 @@ class InFlightTasks:
 
 @dataclass(slots=True)
 class SchedulerState:
-    """`unclaimed` are tasks of an earlier process that were not submitted again yet; `detaching` is True when
-    another process will take over.
+    """`not_resubmitted` are tasks of an earlier process that were not submitted again yet; `detaching` is
+    True when another process will take over.
     """
 
     client: NomadClient
@@ -95,5 +95,5 @@ class SchedulerState:
     registry: TaskRegistry = field(default_factory=TaskRegistry)
     inflight_tasks: InFlightTasks = field(default_factory=InFlightTasks)
     background: BackgroundTasks = field(default_factory=BackgroundTasks)
-    unclaimed: set[str] = field(default_factory=set)
+    not_resubmitted: set[str] = field(default_factory=set)
     detaching: bool = False

@@ -8,7 +8,7 @@ from farm.placement.capacity_index import MHZ_PER_LEVEL, CapacityIndex
 from farm.placement.cards import CardKind, Request
 from farm.placement.leases import Assignment
 from farm.placement.node_usage import MACHINE, CardKey, NodeUsage
-from farm.placement.sorted_buckets import levels_of
+from farm.placement.sorted_buckets import set_bits
 
 
 class Chooser:
@@ -45,7 +45,7 @@ class Chooser:
         filled = 0
         for one in buckets:
             filled |= one.filled
-        for level in levels_of(filled, request.shares):
+        for level in set_bits(filled, request.shares):
             for one in buckets:
                 for node_id, uuid in one.at(level):
                     if node_id not in avoid and self._usages[node_id].has_machine_for(request):

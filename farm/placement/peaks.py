@@ -24,7 +24,7 @@ class Peaks:
     def record_peak(self, engine: str, peak_mib: int) -> None:
         self._measured.setdefault(engine, deque(maxlen=MAX_PEAKS)).append(peak_mib)
 
-    def record_overflow(self, engine: str, grant_mib: int) -> None:
+    def record_out_of_memory(self, engine: str, grant_mib: int) -> None:
         """Records a run that failed because it needed more than its grant."""
         self._too_small[engine] = max(grant_mib, self._too_small.get(engine, 0))
 

@@ -11,12 +11,13 @@ Item = TypeVar("Item")
 
 
 class SortedBuckets(Generic[Item]):
-    """Each item is in the bucket of its level (a small number). All calls take constant time in the number of
-    items: a bitmask (`filled`) has a bit for each level whose bucket is not empty.
+    """Each item is in the bucket of its level (a small number). `put`, `remove` and `at` take constant time
+    in the number of items: a bitmask (`filled`) has a bit for each level whose bucket is not empty.
     """
 
     def __init__(self) -> None:
-        # A dict keeps the order in which items came, which a set would not: equal runs choose equally.
+        # A dict keeps the order in which items came, which a set would not, so that placement is
+        # deterministic.
         self._buckets: dict[int, dict[Item, None]] = {}
         self._level_of: dict[Item, int] = {}
         self.filled = 0
@@ -42,19 +43,20 @@ class SortedBuckets(Generic[Item]):
             self.filled ^= 1 << level
 
     def at(self, level: int) -> Iterator[Item]:
+        """Yields the items of this level, in the order in which they came."""
         return iter(self._buckets.get(level, ()))
 
     def from_level(self, level: int) -> Iterator[Item]:
         """Yields all items of this level or above, the tightest first."""
-        for filled in levels_of(self.filled, level):
-            yield from self._buckets[filled]
+        for bucket_level in set_bits(self.filled, level):
+            yield from self._buckets[bucket_level]
 
     def levels(self) -> dict[Item, int]:
         """Returns a copy of the levels, for tests."""
         return dict(self._level_of)
 
 
-def levels_of(filled: int, lowest: int) -> Iterator[int]:
+def set_bits(filled: int, lowest: int) -> Iterator[int]:
     """Yields the numbers of the bits set in `filled`, from `lowest` upwards."""
     left = filled >> lowest << lowest
     while left:

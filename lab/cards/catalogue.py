@@ -116,12 +116,12 @@ class Card(BaseModel):
     uuid: Annotated[str, Field(default="")]
 
     @property
-    def of_kind(self) -> CardKind:
+    def spec(self) -> CardKind:
         return KINDS[self.kind]
 
     @property
     def is_nvidia(self) -> bool:
-        return self.of_kind.vendor == NVIDIA
+        return self.spec.vendor == NVIDIA
 
 
 def read_gpus(text: str) -> list[tuple[Card, ...]]:

@@ -1,7 +1,8 @@
 """Simulates the cards of a machine: PCI devices in /sys, nvidia-smi, and the file that our device plugin
 reads.
 
-All of it follows from `cards.json` in the machine's folder, which the faults change while the machine runs.
+The PCI devices are written once. `cards.json` is the file of the device plugin; nvidia-smi reads it too, with
+`health.json`, `driver.json` and `kernel.log`. Faults change these files while the machine runs.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from lab.cards.catalogue import Card
-from lab.places import MachinePlaces
+from lab.paths import MachinePaths
 
 _NVIDIA_SMI = Path(__file__).parent / "nvidia_smi.py"
 # Where the machine finds the folder.
 INSIDE = "/opt/soundstage-lab/gpu"
 
 
-def write_cards(machine: MachinePlaces, cards: tuple[Card, ...]) -> None:
-    """Before the machine boots. Cards that are not NVIDIA's are PCI devices and nothing more."""
+def write_cards(machine: MachinePaths, cards: tuple[Card, ...]) -> None:
+    """Writes all files before the machine boots. Cards that are not NVIDIA's are PCI devices and nothing
+    more.
+    """
     machine.cards.mkdir(parents=True)
     devices = machine.cards / "sys" / "bus" / "pci" / "devices"
     devices.mkdir(parents=True)
@@ -34,8 +37,8 @@ def write_cards(machine: MachinePlaces, cards: tuple[Card, ...]) -> None:
         [
             {
                 "uuid": card.uuid,
-                "model": card.of_kind.model,
-                "memory_mib": card.of_kind.memory_mib,
+                "model": card.spec.model,
+                "memory_mib": card.spec.memory_mib,
                 "used_mib": 0,
                 "pci_bus_id": f"0000{card.pci_address}".upper(),
             }
@@ -50,44 +53,44 @@ def write_cards(machine: MachinePlaces, cards: tuple[Card, ...]) -> None:
         program.chmod(0o755)
 
 
-def read_card_file(machine: MachinePlaces) -> list[dict[str, Any]]:
+def read_card_file(machine: MachinePaths) -> list[dict[str, Any]]:
     """The NVIDIA cards, as our device plugin reads them."""
     cards: list[dict[str, Any]] = json.loads((machine.cards / "cards.json").read_text())
     return cards
 
 
-def write_card_file(machine: MachinePlaces, cards: list[dict[str, Any]]) -> None:
+def write_card_file(machine: MachinePaths, cards: list[dict[str, Any]]) -> None:
     _write(machine, "cards.json", json.dumps(cards, indent=1))
 
 
-def read_health(machine: MachinePlaces) -> dict[str, dict[str, Any]]:
-    """Returns what nvidia-smi tells of a card beyond the card file, by UUID: `lost`, `ecc_uncorrectable`,
+def read_health(machine: MachinePaths) -> dict[str, dict[str, Any]]:
+    """Returns what nvidia-smi reports of a card beyond the card file, by UUID: `lost`, `ecc_uncorrectable`,
     `link_width` …"""
     health: dict[str, dict[str, Any]] = json.loads((machine.cards / "health.json").read_text())
     return health
 
 
-def write_health(machine: MachinePlaces, health: dict[str, dict[str, Any]]) -> None:
+def write_health(machine: MachinePaths, health: dict[str, dict[str, Any]]) -> None:
     _write(machine, "health.json", json.dumps(health, indent=1))
 
 
-def write_driver(machine: MachinePlaces, driver: dict[str, Any]) -> None:
-    """`version`, `cuda_version`; `answer`: the exit code with which nvidia-smi says that all is wrong."""
+def write_driver(machine: MachinePaths, driver: dict[str, Any]) -> None:
+    """Writes facts of the driver: `version`, `cuda_version`; `exit_code`: nvidia-smi fails with it."""
     _write(machine, "driver.json", json.dumps(driver, indent=1))
 
 
-def write_kernel_log(machine: MachinePlaces, lines: str) -> None:
-    """Writes the driver's lines of the kernel's log: machines share the computer's own."""
+def write_kernel_log(machine: MachinePaths, lines: str) -> None:
+    """Writes the driver's lines of the kernel log, since containers share the host's kernel log."""
     _write(machine, "kernel.log", lines)
 
 
-def card_binds(machine: MachinePlaces) -> list[str]:
+def card_binds(machine: MachinePaths) -> list[str]:
     """Options of systemd-nspawn. A mount unit in the machine puts the devices into its /sys."""
     return [f"--bind-ro={machine.cards}:{INSIDE}"]
 
 
-def _write(machine: MachinePlaces, name: str, text: str) -> None:
-    """Whole or not at all: these files are read all the time."""
+def _write(machine: MachinePaths, name: str, text: str) -> None:
+    """Writes atomically: these files are read all the time."""
     staging = machine.cards / f"{name}.new"
     staging.write_text(text)
     staging.replace(machine.cards / name)
@@ -95,12 +98,12 @@ def _write(machine: MachinePlaces, name: str, text: str) -> None:
 
 def _write_pci_device(folder: Path, card: Card) -> None:
     folder.mkdir()
-    kind = card.of_kind
+    spec = card.spec
     for name, value in {
-        "class": kind.pci_class,
-        "vendor": kind.vendor,
-        "device": kind.device,
-        "subsystem_vendor": kind.vendor,
+        "class": spec.pci_class,
+        "vendor": spec.vendor,
+        "device": spec.device,
+        "subsystem_vendor": spec.vendor,
         "subsystem_device": "0x0000",
         "revision": "0xa1",
         "current_link_width": "16",

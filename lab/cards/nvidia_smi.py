@@ -217,9 +217,9 @@ def main() -> int:
         print(f"Invalid combination of input arguments. Please run 'nvidia-smi -h' for help. ({unknown[0]})")
         return BAD_ARGUMENT
     driver = {"version": "550.163.01", "cuda_version": "12.4", **read_object("driver.json")}
-    if driver.get("answer", 0):
-        print(WORDS[int(driver["answer"])])
-        return int(driver["answer"])
+    if driver.get("exit_code", 0):
+        print(WORDS[int(driver["exit_code"])])
+        return int(driver["exit_code"])
     cards = read_cards()
     driver["count"] = len(cards)
     if not cards:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lab.network import connect
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import LabPlan
 from soundstage.errors import Unavailable, Upstream
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 class ClusterApi:
     """The servers' HTTP APIs. OSError when the machine does not answer, Upstream when it says no."""
 
-    def __init__(self, lab: LabPlaces, plan: LabPlan) -> None:
+    def __init__(self, lab: LabPaths, plan: LabPlan) -> None:
         self._lab = lab
         self._plan = plan
         self._server = next(one for one in plan.machines if one.role == "server")

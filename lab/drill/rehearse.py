@@ -57,7 +57,7 @@ def rehearse(
         seconds = lab.up_cluster(farm.machines, say=say)
         say(f"A copy of the farm, {len(farm.machines)} machines, is ready after {seconds:.1f} s.")
         for exercise in exercises:
-            machine = exercise.on(lab.plan)
+            machine = exercise.pick_machine(lab.plan)
             if machine is None:
                 say(f"{exercise.name}: no machine of this farm fits; left out.")
                 continue
@@ -76,18 +76,20 @@ def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outco
     clients = {one.name for one in lab.plan.machines if one.role == "client"}
 
     def has_work() -> bool:
-        return scene.is_whole() and (machine not in clients or machine in scene.count_tasks())
+        return scene.is_recovered() and (machine not in clients or machine in scene.count_tasks())
 
     scene.cluster.wait_for(has_work, "the farm to be at work before the exercise")
     try:
         scene.lab.inject_fault(scene.machine, exercise.fault)
-        noticed_s = scene.cluster.wait_for(lambda: exercise.noticed(scene), exercise.expected, patience_s)[1]
+        noticed_s = scene.cluster.wait_for(lambda: exercise.is_noticed(scene), exercise.expected, patience_s)[
+            1
+        ]
     except Unavailable as missed:
         why = missed.message
     scene.lab.clear_fault(scene.machine)
     try:
         whole_s = scene.cluster.wait_for(
-            lambda: exercise.whole(scene), "the farm to be whole again", patience_s
+            lambda: exercise.is_recovered(scene), "the farm to recover", patience_s
         )[1]
     except Unavailable as missed:
         why = why or missed.message

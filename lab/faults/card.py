@@ -26,14 +26,14 @@ def _lose_card(machine: FaultTarget) -> None:
     _change_health(machine, lost=True)
     address = card["pci_bus_id"][4:].lower()
     write_kernel_log(
-        machine.places, f"NVRM: Xid (PCI:{address[:-2]}): 79, pid=0, GPU has fallen off the bus.\n"
+        machine.paths, f"NVRM: Xid (PCI:{address[:-2]}): 79, pid=0, GPU has fallen off the bus.\n"
     )
 
 
 def _find_card(machine: FaultTarget) -> None:
     _change_card(machine, fault="")
     _change_health(machine, lost=False)
-    write_kernel_log(machine.places, "")
+    write_kernel_log(machine.paths, "")
 
 
 def _spoil_memory(machine: FaultTarget) -> None:
@@ -49,15 +49,15 @@ def _mend_memory(machine: FaultTarget) -> None:
 def _mismatch(machine: FaultTarget) -> None:
     """As after an upgrade of the driver without a reboot."""
     _first_card(machine)
-    write_driver(machine.places, {"answer": _MISMATCH})
+    write_driver(machine.paths, {"exit_code": _MISMATCH})
 
 
 def _match(machine: FaultTarget) -> None:
-    write_driver(machine.places, {})
+    write_driver(machine.paths, {})
 
 
 def _first_card(machine: FaultTarget) -> dict[str, Any]:
-    cards = read_card_file(machine.places)
+    cards = read_card_file(machine.paths)
     if not cards:
         raise Conflict(
             "lab.no_card",
@@ -68,16 +68,16 @@ def _first_card(machine: FaultTarget) -> dict[str, Any]:
 
 
 def _change_card(machine: FaultTarget, **fields: Any) -> None:
-    cards = read_card_file(machine.places)
-    write_card_file(machine.places, [{**cards[0], **fields}, *cards[1:]] if cards else [])
+    cards = read_card_file(machine.paths)
+    write_card_file(machine.paths, [{**cards[0], **fields}, *cards[1:]] if cards else [])
 
 
 def _change_health(machine: FaultTarget, **fields: Any) -> None:
-    cards = read_card_file(machine.places)
+    cards = read_card_file(machine.paths)
     if cards:
-        health = read_health(machine.places)
+        health = read_health(machine.paths)
         uuid = cards[0]["uuid"]
-        write_health(machine.places, {**health, uuid: {**health.get(uuid, {}), **fields}})
+        write_health(machine.paths, {**health, uuid: {**health.get(uuid, {}), **fields}})
 
 
 CARD_DEAD = Fault("card-dead", "its first card has fallen off the bus (Xid 79)", _lose_card, _find_card)

@@ -10,7 +10,7 @@ from lab.faults.disk import DISK_FULL, DISK_SLOW
 from lab.faults.fault import Fault, FaultTarget
 from lab.faults.network import NETWORK
 from lab.faults.power import POWER, RESET
-from lab.places import LabPlaces, MachinePlaces
+from lab.paths import LabPaths, MachinePaths
 from lab.plan import MachinePlan
 from soundstage.errors import Conflict, Invalid, Unavailable
 
@@ -23,37 +23,37 @@ FAULTS: dict[str, Fault] = {
 _FIRST = (POWER.name, NETWORK.name)
 
 
-def inject_fault(lab: LabPlaces, machine: MachinePlan, fault: str) -> Fault:
+def inject_fault(lab: LabPaths, machine: MachinePlan, fault: str) -> Fault:
     """Injects a fault into a machine. An active fault stays; a fault that is refused is not recorded."""
     target = FaultTarget(lab.machine(machine.name), machine)
     found = _fault(fault)
-    active = active_faults(target.places)
+    active = active_faults(target.paths)
     # Recorded before it is injected: a fault that fails half-way can still be cleared.
     if found.lasts:
-        _remember(target.places, [*active, fault])
+        _remember(target.paths, [*active, fault])
     try:
         found.inject(target)
     except (Conflict, Unavailable):
         # Refused: nothing was changed.
-        _remember(target.places, active)
+        _remember(target.paths, active)
         raise
     return found
 
 
-def clear_fault(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list[str]:
+def clear_fault(lab: LabPaths, machine: MachinePlan, fault: str | None = None) -> list[str]:
     """Clears one fault, or all; returns the names of those that were active."""
     target = FaultTarget(lab.machine(machine.name), machine)
-    active = active_faults(target.places)
+    active = active_faults(target.paths)
     selected = [_fault(fault).name] if fault else active
     healed = [name for name in active if name in selected]
     # Faults that are cleared through SSH come after those that SSH depends on.
     for name in sorted(selected, key=lambda one: (one not in _FIRST, one)):
         FAULTS[name].clear(target)
-        _remember(target.places, [one for one in active_faults(target.places) if one != name])
+        _remember(target.paths, [one for one in active_faults(target.paths) if one != name])
     return healed
 
 
-def active_faults(machine: MachinePlaces) -> list[str]:
+def active_faults(machine: MachinePaths) -> list[str]:
     """Returns what is broken on a machine now."""
     try:
         found: list[str] = json.loads((machine.folder / "faults.json").read_text())
@@ -68,7 +68,7 @@ def _fault(name: str) -> Fault:
     return FAULTS[name]
 
 
-def _remember(machine: MachinePlaces, names: list[str]) -> None:
+def _remember(machine: MachinePaths, names: list[str]) -> None:
     staging = machine.folder / "faults.json.new"
     staging.write_text(json.dumps(sorted(set(names))))
     staging.replace(machine.folder / "faults.json")

@@ -22,14 +22,14 @@ _RESTARTED = ("ssh.service", "consul.service", "nomad.service")
 
 
 def _set_ahead(machine: FaultTarget) -> None:
-    root = machine.places.root
+    root = machine.paths.root
     (root / _OFFSET_FILE).write_text(f"+{AHEAD_S}\n")
     (root / "etc/ld.so.preload").write_text(f"{_LIBRARY}\n")
     _restart_services(machine)
 
 
 def _set_right(machine: FaultTarget) -> None:
-    root = machine.places.root
+    root = machine.paths.root
     for name in ("etc/ld.so.preload", _OFFSET_FILE):
         Path(root / name).unlink(missing_ok=True)
     _restart_services(machine)
@@ -39,7 +39,7 @@ def _restart_services(machine: FaultTarget) -> None:
     """Restarts running services; a machine without power reads the clock when it boots."""
     command = ["systemctl", "try-restart", *_RESTARTED]
     run_program(
-        ssh_command(machine.places.lab, machine.plan.name, command),
+        ssh_command(machine.paths.lab, machine.plan.name, command),
         doing="Restarting services",
         fine=(0, 5, 255),
     )

@@ -22,12 +22,12 @@ _SLOW_IO_PER_S = 20
 def _fill(machine: FaultTarget) -> None:
     """Takes all free room of the machine's disk without writing it: space that is set aside for a file costs
     the computer nothing. A disk in memory is made as small as what is in it."""
-    if not machine.places.disk_image.exists():
-        used = os.statvfs(machine.places.disk)
+    if not machine.paths.disk_image.exists():
+        used = os.statvfs(machine.paths.disk)
         taken = (used.f_blocks - used.f_bfree) * used.f_frsize
         _resize_memory_disk(machine, f"{max(taken // 1024, 1)}k")
         return
-    filler = machine.places.disk / _FILLER
+    filler = machine.paths.disk / _FILLER
     with filler.open("ab") as file:
         piece = _PIECE_BYTES
         while piece >= 4096:
@@ -38,14 +38,14 @@ def _fill(machine: FaultTarget) -> None:
 
 
 def _empty(machine: FaultTarget) -> None:
-    (machine.places.disk / _FILLER).unlink(missing_ok=True)
-    if not machine.places.disk_image.exists():
+    (machine.paths.disk / _FILLER).unlink(missing_ok=True)
+    if not machine.paths.disk_image.exists():
         _resize_memory_disk(machine, f"{machine.plan.disk_gib}G")
 
 
 def _resize_memory_disk(machine: FaultTarget, size: str) -> None:
     options = f"remount,size={size}"
-    run_program(["mount", "-o", options, machine.places.disk], doing="Changing the size of a disk in memory")
+    run_program(["mount", "-o", options, machine.paths.disk], doing="Changing the size of a disk in memory")
 
 
 def _slow_down(machine: FaultTarget) -> None:
@@ -53,7 +53,7 @@ def _slow_down(machine: FaultTarget) -> None:
     in nobody's name, are not slowed with control groups of version 1; those that a program waits for (fsync,
     direct) are, and these are what databases and logs of consensus do."""
     device = _device(machine)
-    v1 = machine_groups_v1(machine.places).get("blkio")
+    v1 = machine_groups_v1(machine.paths).get("blkio")
     if v1 is not None:
         for direction in ("read", "write"):
             (v1 / f"blkio.throttle.{direction}_bps_device").write_text(f"{device} {_SLOW_BYTES_PER_S}")
@@ -66,10 +66,10 @@ def _slow_down(machine: FaultTarget) -> None:
 
 
 def _speed_up(machine: FaultTarget) -> None:
-    if not machine.places.disk_image.exists():
+    if not machine.paths.disk_image.exists():
         return
     device = _device(machine)
-    v1 = machine_groups_v1(machine.places).get("blkio")
+    v1 = machine_groups_v1(machine.paths).get("blkio")
     if v1 is not None:
         for direction in ("read", "write"):
             for kind in ("bps", "iops"):
@@ -80,7 +80,7 @@ def _speed_up(machine: FaultTarget) -> None:
 
 
 def _io_max(machine: FaultTarget) -> Path:
-    file = machine_group(machine.places) / "io.max"
+    file = machine_group(machine.paths) / "io.max"
     if not file.exists():
         raise Unavailable(
             "lab.no_io_control",
@@ -92,13 +92,13 @@ def _io_max(machine: FaultTarget) -> Path:
 
 def _device(machine: FaultTarget) -> str:
     """The machine's disk as `major:minor`."""
-    if not machine.places.disk_image.exists():
+    if not machine.paths.disk_image.exists():
         raise Unavailable(
             "lab.disk_in_memory",
             f"The disk of “{machine.plan.name}” is in memory and cannot be slow.",
             "This computer has no loop devices; use another fault.",
         )
-    number = machine.places.disk.stat().st_dev
+    number = machine.paths.disk.stat().st_dev
     return f"{os.major(number)}:{os.minor(number)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.places import MachinePlaces
+from lab.paths import MachinePaths
 from lab.plan import MachinePlan
 
 
@@ -13,7 +13,7 @@ from lab.plan import MachinePlan
 class FaultTarget:
     """The machine into which a fault is injected."""
 
-    places: MachinePlaces
+    paths: MachinePaths
     plan: MachinePlan
 
 

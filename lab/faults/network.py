@@ -15,8 +15,8 @@ def _plug_in(machine: FaultTarget) -> None:
 
 
 def _set_link(machine: FaultTarget, state: str) -> None:
-    network = machine.places.lab.network
-    run_program(["ip", "-n", network, "link", "set", machine.places.link, state], doing="Moving a cable")
+    network = machine.paths.lab.network
+    run_program(["ip", "-n", network, "link", "set", machine.paths.link, state], doing="Moving a cable")
 
 
 NETWORK = Fault("network", "its network cable is out", _unplug, _plug_in)

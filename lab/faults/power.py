@@ -7,12 +7,12 @@ from lab.machines import start_machine, stop_machine, wait_until_booting
 
 
 def _cut(machine: FaultTarget) -> None:
-    stop_machine(machine.places.lab, machine.plan)
+    stop_machine(machine.paths.lab, machine.plan)
 
 
 def _restore(machine: FaultTarget) -> None:
-    start_machine(machine.places.lab, machine.plan)
-    wait_until_booting(machine.places.lab, machine.plan)
+    start_machine(machine.paths.lab, machine.plan)
+    wait_until_booting(machine.paths.lab, machine.plan)
 
 
 def _reset(machine: FaultTarget) -> None:

@@ -10,7 +10,7 @@ from conversing import Conversing, failure
 from scripted_model import Call, Say, scripted_model
 from sqlalchemy import select
 
-from agent.forgetting.words import Redaction
+from agent.forgetting.redaction import Redaction
 from agent.memory.service import Owner
 from app.composition import Services, open_services
 from policy import Principal

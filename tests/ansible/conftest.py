@@ -21,7 +21,7 @@ from lab.bake import bake
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
 from lab.layers import forget_old_layers, layer_folder
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from lab.plan import machines_named
 from lab.root_tree import make_root_tree
 

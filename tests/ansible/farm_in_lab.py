@@ -223,7 +223,7 @@ def write_inventory(
 ) -> Path:
     """The lab's inventory, and beside it the engines to install, `variables` for all, and those of groups."""
     folder.mkdir(parents=True)
-    (folder / "10-lab.yaml").symlink_to(lab.places.inventory)
+    (folder / "10-lab.yaml").symlink_to(lab.paths.inventory)
     everything: dict[str, Any] = dict(variables)
     for engine, program in programs.items():
         everything[f"{engine}__source"] = "file"

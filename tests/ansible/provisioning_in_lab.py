@@ -70,7 +70,7 @@ class ProvisioningInLab:
 @contextmanager
 def provisioning_in(lab: Lab, folder: Path, environment: dict[str, str]) -> Iterator[ProvisioningInLab]:
     """The process, until the block ends. What it keeps is below `folder`."""
-    sockets = [listening(lab.places, at) for at in ("127.0.0.1", GATEWAY)]
+    sockets = [listening(lab.paths, at) for at in ("127.0.0.1", GATEWAY)]
     with (folder / "provisioning.log").open("ab") as log:
         process = subprocess.Popen(
             lab.entering(provisioning_command(*sockets)),

@@ -20,7 +20,7 @@ class Seeded:
 
     def seed(self, lab: Lab) -> None:
         if self.fault:
-            inject_fault(lab.places, lab.plan.machine(self.machine), self.fault)
+            inject_fault(lab.paths, lab.plan.machine(self.machine), self.fault)
             return
         done = lab.run(self.machine, ["sh", "-ec", self.command])
         if done.returncode != 0:

@@ -46,7 +46,7 @@ def test_runs_of_the_api_make_a_farm_and_the_api_can_come_back(api_farm: ApiFarm
     # keys are shut out: the lab's own key does not open it any more.
     assert api_farm.lab.run("hand", ["true"]).returncode != 0
     api_farm.configured("hand")
-    config = (api_farm.lab.places.machine("hand").root / "etc/consul.d/consul.hcl").read_text()
+    config = (api_farm.lab.paths.machine("hand").root / "etc/consul.d/consul.hcl").read_text()
     assert api_farm.lab.plan.machine("head").address in config
 
 

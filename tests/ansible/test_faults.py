@@ -114,7 +114,7 @@ def test_power_that_fails_while_packages_are_installed_is_made_good_by_the_next_
         stderr=subprocess.STDOUT,
         text=True,
     )
-    locales = bare.lab.places.machine("cpu-2").root / "usr/lib/locale"
+    locales = bare.lab.paths.machine("cpu-2").root / "usr/lib/locale"
     until = time.monotonic() + 600
     while not any(locales.glob("*/*.dpkg-new")):
         assert time.monotonic() < until and run.poll() is None, "nothing was ever unpacked"

@@ -89,7 +89,7 @@ def mirror(
         until = time.monotonic() + 60
         while True:
             try:
-                connect(lab.places, GATEWAY, PORT, 1).close()
+                connect(lab.paths, GATEWAY, PORT, 1).close()
                 break
             except OSError:
                 assert time.monotonic() < until and server.poll() is None, (folder / "server.log").read_text()

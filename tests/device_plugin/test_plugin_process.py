@@ -264,9 +264,9 @@ def test_it_leaves_when_its_agent_was_killed_although_nobody_reads_its_log(tmp_p
 
 SABOTAGED = """
 import sys, time
-from gpu_device_plugin import guard, services
+from gpu_device_plugin import watchdog, services
 from gpu_device_plugin.__main__ import main
-guard._STUCK_TICKS = 2
+watchdog._STUCK_TICKS = 2
 exec(sys.argv.pop(1))
 main()
 """
@@ -296,7 +296,7 @@ def test_it_leaves_rather_than_end_the_stream_of_cards_or_keep_it_silent(
 
 
 def test_it_leaves_when_nobody_ever_calls(tmp_path: Path) -> None:
-    plugin = Plugin(tmp_path, [sys.executable, "-c", SABOTAGED, "guard._NOBODY_CALLED_TICKS = 2"])
+    plugin = Plugin(tmp_path, [sys.executable, "-c", SABOTAGED, "watchdog._NO_CALL_TICKS = 2"])
     try:
         assert plugin.process.wait(60) == 1
     finally:

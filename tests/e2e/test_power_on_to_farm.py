@@ -26,7 +26,7 @@ from studio_in_lab import Studio, probe
 from lab.boot_services import PORT, TLS_PORT, BootServices
 from lab.farm_in_a_box import Lab
 from lab.image_tree import tree_with_roles
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from lab.plan import GATEWAY, NETWORK_PREFIX, PROXY_PORT, machines_named
 from lab.qemu_machine import QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from pxe.image.build import BuiltImage, build_image
@@ -91,7 +91,7 @@ def test_an_empty_computer_becomes_a_node_and_draws_a_video(
     lab.up(machines_named(["head"]))
     farm = LabFarm(lab, tmp_path, engines)
     power = BootServices(
-        lab.places,
+        lab.paths,
         {
             **lab.environment(),
             "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(
@@ -112,7 +112,7 @@ def test_an_empty_computer_becomes_a_node_and_draws_a_video(
     power.restart_api(ways_into(nomad, farm.secrets))
 
     plan = QemuPlan("box", "52:54:00:5a:00:02", memory_mib=3072)
-    machine = QemuMachine(lab.places, plan, make_empty_disk(tmp_path / "disk.raw", 12))
+    machine = QemuMachine(lab.paths, plan, make_empty_disk(tmp_path / "disk.raw", 12))
     start = time.monotonic()
     machine.power_on()
     found = power.wait_for(machine, "discovered", timeout_s=PATIENCE_S)

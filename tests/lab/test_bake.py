@@ -11,7 +11,7 @@ import pytest
 from lab.bake import bake
 from lab.farm_in_a_box import Lab
 from lab.layers import forget_old_layers, layer_folder
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import machines_named
 from lab.root_tree import root_tree_key
 from soundstage.errors import Conflict, Upstream
@@ -29,7 +29,7 @@ def layer(lab_names: Callable[[str], Lab]) -> Iterator[str]:
 
 
 def on_the_image(layer: str, command: str) -> list[str]:
-    config = LabPlaces(f"bake-{layer}").ssh_config
+    config = LabPaths(f"bake-{layer}").ssh_config
     return ["ssh", "-F", str(config), "image", "--", command]
 
 

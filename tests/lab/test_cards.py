@@ -60,7 +60,7 @@ def test_nvidia_smi_refuses_what_it_does_not_know(box: Lab) -> None:
     not _PLUGIN.exists(), reason="needs the plugin's environment: (cd farm/device_plugin && uv sync)"
 )
 def test_our_device_plugin_reads_the_same_cards(box: Lab) -> None:
-    path = box.places.machine("gpu-1").cards / "cards.json"
+    path = box.paths.machine("gpu-1").cards / "cards.json"
     program = (
         "import json, sys; from pathlib import Path; from gpu_device_plugin.fake import FakeCards\n"
         "print(json.dumps([[c.model, c.memory_mib, c.fault] for c in FakeCards(Path(sys.argv[1])).read()]))"

@@ -35,7 +35,7 @@ def test_without_its_cable_a_machine_runs_on_unseen(healed: Lab, says: Says) -> 
 
 
 def test_a_full_disk_takes_not_one_byte_more_and_costs_the_computer_none(healed: Lab, says: Says) -> None:
-    image = healed.places.machine("gpu-1").disk_image
+    image = healed.paths.machine("gpu-1").disk_image
     before = image.stat().st_blocks * 512
     healed.inject_fault("gpu-1", "disk-full")
     done = healed.run("gpu-1", ["python3", "-c", "open('/root/new', 'wb').write(bytes(1 << 20))"])
@@ -109,8 +109,8 @@ def test_power_that_fails_and_comes_back(healed: Lab, says: Says) -> None:
 def test_a_killed_machines_link_does_not_keep_it_off(healed: Lab) -> None:
     """The kernel may remove it later than the next start."""
     healed.inject_fault("gpu-1", "power")
-    boots, link = status(healed, "gpu-1").boots, healed.places.machine("gpu-1").link
-    stale = ["ip", "-n", healed.places.network, "link", "add", link, "type", "veth", "peer", "name", "stale0"]
+    boots, link = status(healed, "gpu-1").boots, healed.paths.machine("gpu-1").link
+    stale = ["ip", "-n", healed.paths.network, "link", "add", link, "type", "veth", "peer", "name", "stale0"]
     subprocess.run(stale, check=False, capture_output=True)  # it may be there still
     assert healed.clear_fault("gpu-1") == ["power"]
     assert status(healed, "gpu-1").running

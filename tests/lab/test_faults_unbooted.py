@@ -12,33 +12,33 @@ from lab import machines
 from lab.farm_in_a_box import Lab
 from lab.faults import active_faults, catalogue, clear_fault, inject_fault
 from lab.faults.fault import Fault
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import MachinePlan, machines_named
 from soundstage.errors import Conflict, Invalid, Unavailable, Upstream
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LabPlaces, MachinePlan]:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LabPaths, MachinePlan]:
     """A machine without a card, of which only the folder is made."""
-    monkeypatch.setattr("lab.places.LABS", tmp_path)
-    places, plan = LabPlaces("paper"), machines_named(["m1"])[0]
-    places.machine("m1").cards.mkdir(parents=True)
-    (places.machine("m1").cards / "cards.json").write_text("[]")
-    return places, plan
+    monkeypatch.setattr("lab.paths.LABS", tmp_path)
+    paths, plan = LabPaths("paper"), machines_named(["m1"])[0]
+    paths.machine("m1").cards.mkdir(parents=True)
+    (paths.machine("m1").cards / "cards.json").write_text("[]")
+    return paths, plan
 
 
-def test_a_refused_fault_is_not_recorded(machine: tuple[LabPlaces, MachinePlan]) -> None:
-    places, plan = machine
+def test_a_refused_fault_is_not_recorded(machine: tuple[LabPaths, MachinePlan]) -> None:
+    paths, plan = machine
     with pytest.raises(Conflict, match="has no NVIDIA card"):
-        inject_fault(places, plan, "card-dead")
-    assert active_faults(places.machine("m1")) == []
-    assert clear_fault(places, plan) == []
+        inject_fault(paths, plan, "card-dead")
+    assert active_faults(paths.machine("m1")) == []
+    assert clear_fault(paths, plan) == []
 
 
 def test_a_fault_that_failed_half_way_can_still_be_healed(
-    machine: tuple[LabPlaces, MachinePlan], monkeypatch: pytest.MonkeyPatch
+    machine: tuple[LabPaths, MachinePlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places, plan = machine
+    paths, plan = machine
 
     def fail(_: Any) -> None:
         raise Upstream("lab.program_failed", "It stopped.", "")
@@ -46,15 +46,15 @@ def test_a_fault_that_failed_half_way_can_still_be_healed(
     half_way = Fault("network", "", fail, lambda _: None)
     monkeypatch.setitem(catalogue.FAULTS, "network", half_way)
     with pytest.raises(Upstream):
-        inject_fault(places, plan, "network")
-    assert clear_fault(places, plan) == ["network"]
+        inject_fault(paths, plan, "network")
+    assert clear_fault(paths, plan) == ["network"]
 
 
 def test_a_machine_that_does_not_start_is_not_called_healed(
-    machine: tuple[LabPlaces, MachinePlan], monkeypatch: pytest.MonkeyPatch
+    machine: tuple[LabPaths, MachinePlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places, plan = machine
-    paper = places.machine("m1")
+    paths, plan = machine
+    paper = paths.machine("m1")
     (paper.folder / "faults.json").write_text('["power"]')
 
     def start(*_: Any) -> None:
@@ -64,12 +64,12 @@ def test_a_machine_that_does_not_start_is_not_called_healed(
     monkeypatch.setattr("lab.faults.power.start_machine", start)
     monkeypatch.setattr(machines, "is_ssh_up", lambda *_: False)
     with pytest.raises(Unavailable, match=r"does not start: .*File exists"):
-        clear_fault(places, plan)
+        clear_fault(paths, plan)
     assert active_faults(paper) == ["power"]
 
 
 def test_a_command_that_is_not_there_is_named_and_the_checkouts_ansible_is_found(
-    machine: tuple[LabPlaces, MachinePlan], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    machine: tuple[LabPaths, MachinePlan], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lab = Lab("paper")
     monkeypatch.setattr(Lab, "plan", property(lambda _: type("Plan", (), {"machines": ()})()))

@@ -39,7 +39,7 @@ def test_a_lab_from_up_to_down(soundstage: Soundstage, lab_names: Callable[[str]
     assert up.returncode == 0, up.stderr
     # A first run says that it makes the Debian system; the result is the last line.
     created = json.loads(up.stdout.strip().splitlines()[-1])
-    assert (created["machines"], created["inventory"]) == (["control", "gpu-1"], str(lab.places.inventory))
+    assert (created["machines"], created["inventory"]) == (["control", "gpu-1"], str(lab.paths.inventory))
     machines = json.loads(soundstage("status", *name, "--json").stdout)[lab.name]
     assert [(one["name"], one["cards"], one["ssh"]) for one in machines] == [
         ("control", 0, True),
@@ -52,7 +52,7 @@ def test_a_lab_from_up_to_down(soundstage: Soundstage, lab_names: Callable[[str]
     inside = soundstage(
         "exec", *name, "--", "sh", "-c", "echo $ANSIBLE_INVENTORY; ip -brief address show br0"
     )
-    assert str(lab.places.inventory) in inside.stdout
+    assert str(lab.paths.inventory) in inside.stdout
     assert "10.77.0.1/24" in inside.stdout
     assert soundstage("break", *name, "gpu-1", "card-dead").stdout.startswith(
         "gpu-1: its first card has fallen"
@@ -100,7 +100,7 @@ def test_an_interrupted_command_takes_its_machines_down(lab_names: Callable[[str
         stdout=subprocess.DEVNULL,
     )
     eventually(
-        lambda: lab.places.plan.exists() or making.poll() is not None, "the lab to be begun", within_s=240
+        lambda: lab.paths.plan.exists() or making.poll() is not None, "the lab to be begun", within_s=240
     )
     making.send_signal(signal.SIGINT)
     assert making.wait(300) == 130

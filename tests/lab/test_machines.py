@@ -33,13 +33,13 @@ def test_machines_know_each_other_by_name(says: Says) -> None:
 
 
 def test_host_keys_are_known_before_the_first_boot_and_checked(box: Lab, says: Says, tmp_path: Path) -> None:
-    assert "StrictHostKeyChecking yes" in box.places.ssh_config.read_text()
+    assert "StrictHostKeyChecking yes" in box.paths.ssh_config.read_text()
     wrong = tmp_path / "config"
     known = tmp_path / "known_hosts"
-    lines = box.places.known_hosts.read_text().splitlines()
+    lines = box.paths.known_hosts.read_text().splitlines()
     # The key of the one under the name of the other.
     known.write_text(lines[0].replace("control,10.77.0.11", "gpu-1,10.77.0.12") + "\n")
-    wrong.write_text(box.places.ssh_config.read_text().replace(str(box.places.known_hosts), str(known)))
+    wrong.write_text(box.paths.ssh_config.read_text().replace(str(box.paths.known_hosts), str(known)))
     done = subprocess.run(
         box.entering(["ssh", "-F", str(wrong), "gpu-1", "true"]), capture_output=True, text=True
     )
@@ -80,14 +80,14 @@ def test_a_machine_is_limited_in_memory(box: Lab) -> None:
 
 
 def test_the_inventories_are_ones_that_ansible_can_use(box: Lab) -> None:
-    inside = yaml.safe_load(box.places.inventory.read_text())["all"]
+    inside = yaml.safe_load(box.paths.inventory.read_text())["all"]
     assert inside["hosts"]["gpu-1"] == {
         "ansible_host": "10.77.0.12",
         "soundstage_lab_gpus": 2,
         "soundstage_lab_memory_mib": 1024,
     }
     assert Path(inside["vars"]["ansible_ssh_private_key_file"]).stat().st_mode & 0o077 == 0
-    outside = yaml.safe_load(box.places.inventory_from_outside.read_text())["all"]["vars"]
+    outside = yaml.safe_load(box.paths.inventory_from_outside.read_text())["all"]["vars"]
     arguments = outside["ansible_ssh_common_args"]
     done = subprocess.run(
         [
@@ -104,7 +104,7 @@ def test_the_inventories_are_ones_that_ansible_can_use(box: Lab) -> None:
 
 def test_a_command_in_the_labs_network_sees_the_machines_and_the_inventory(box: Lab) -> None:
     environment = box.environment()
-    assert environment["ANSIBLE_INVENTORY"] == str(box.places.inventory)
+    assert environment["ANSIBLE_INVENTORY"] == str(box.paths.inventory)
     # The person's own programs come first, then the checkout's Ansible.
     assert environment["PATH"].split(":")[: len(os.environ["PATH"].split(":"))] == os.environ["PATH"].split(
         ":"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.farm_in_a_box import Lab
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from pxe.image.debian import PUBLIC, mirror_of_this_computer
 
 Says = Callable[..., str]

@@ -91,14 +91,14 @@ def test_the_machines_of_a_plain_lab_have_the_groups_of_the_playbook(lab: Lab) -
 
 
 def test_lists_of_keys_are_shut_out_and_the_owner_still_gets_in(secured: Lab) -> None:
-    key = secured.places.ssh_key
+    key = secured.paths.ssh_key
     entered = secured.run("m1", ["cat", "/etc/ssh/sshd_config.d/05-soundstage-close.conf"])
     assert (entered.returncode, "AuthorizedKeysFile none" in entered.stdout) == (0, True), entered.stderr
     # The key alone does not open: the machine is as closed as a real one.
     bare = key.with_name("without-certificate")
     shutil.copy(key, bare)
     config = bare.with_name("config-without-certificate")
-    config.write_text(secured.places.ssh_config.read_text().replace(str(key), str(bare)))
+    config.write_text(secured.paths.ssh_config.read_text().replace(str(key), str(bare)))
     refused = subprocess.run(
         secured.entering(["ssh", "-F", str(config), "m1", "true"]), capture_output=True, text=True
     )
@@ -114,10 +114,10 @@ def test_a_second_run_gets_in_by_itself_and_changes_nothing(secured: Lab, home: 
 
 
 def test_secrets_and_facts_are_the_labs_own_and_go_with_it(secured: Lab, home: Path) -> None:
-    assert (secured.places.secrets / "ssh" / "user_ca").exists()
-    assert secured.places.secrets.stat().st_mode & 0o077 == 0
-    assert secured.places.secrets.is_relative_to(secured.places.folder)
-    assert {path.name[-2:] for path in secured.places.facts.iterdir()} >= {"m1", "m2"}
+    assert (secured.paths.secrets / "ssh" / "user_ca").exists()
+    assert secured.paths.secrets.stat().st_mode & 0o077 == 0
+    assert secured.paths.secrets.is_relative_to(secured.paths.folder)
+    assert {path.name[-2:] for path in secured.paths.facts.iterdir()} >= {"m1", "m2"}
     assert not (home / "real-farm").exists()
     assert not (home / ".config/soundstage").exists()
     assert not (home / ".cache/soundstage/ansible-facts").exists()
@@ -142,7 +142,7 @@ def test_the_tutorial_makes_a_farm_of_a_plain_lab(
         "soundstage-lab/first": f"soundstage-lab/{created.name}",
     }
     assert follow(commands, _ROOT, replaced, limit_s=850) == []
-    assert not created.places.folder.exists()
+    assert not created.paths.folder.exists()
 
 
 @pytest.fixture

@@ -32,14 +32,14 @@ def network(lab_names: Callable[[str], Lab]) -> Lab:
 def test_a_computer_is_switched_on_answers_its_monitor_and_is_off_when_its_cable_is_pulled(
     network: Lab, tmp_path: Path
 ) -> None:
-    machine = QemuMachine(network.places, QemuPlan("box", MAC), make_empty_disk(tmp_path / "disk.raw", 1))
+    machine = QemuMachine(network.paths, QemuPlan("box", MAC), make_empty_disk(tmp_path / "disk.raw", 1))
     assert not machine.is_on()
     machine.power_on()
     assert machine.is_on()
     assert machine.monitor("query-status")["running"] is True
     machine.press_reset()
     links = subprocess.run(
-        ["ip", "-n", network.places.network, "-br", "link"], capture_output=True, text=True, check=True
+        ["ip", "-n", network.paths.network, "-br", "link"], capture_output=True, text=True, check=True
     )
     assert sum(line.startswith("sl") for line in links.stdout.splitlines()) == 1
     machine.power_off()
@@ -50,7 +50,7 @@ def test_a_computer_is_switched_on_answers_its_monitor_and_is_off_when_its_cable
 
 
 def test_a_computer_that_is_off_does_not_answer_its_monitor(network: Lab, tmp_path: Path) -> None:
-    machine = QemuMachine(network.places, QemuPlan("gone", MAC), None)
+    machine = QemuMachine(network.paths, QemuPlan("gone", MAC), None)
     machine.folder.mkdir(parents=True)
     with pytest.raises(Unavailable, match="QEMU does not answer"):
         machine.monitor("query-status")
@@ -65,7 +65,7 @@ def test_a_computer_that_is_off_does_not_answer_its_monitor(network: Lab, tmp_pa
 
 
 def test_what_qemu_refuses_is_said(network: Lab) -> None:
-    machine = QemuMachine(network.places, QemuPlan("odd", MAC, more_options=("-no-such-option",)), None)
+    machine = QemuMachine(network.paths, QemuPlan("odd", MAC, more_options=("-no-such-option",)), None)
     with pytest.raises(Unavailable, match="no-such-option"):
         machine.power_on()
 
@@ -73,7 +73,7 @@ def test_what_qemu_refuses_is_said(network: Lab) -> None:
 def test_a_computer_ends_with_its_lab(lab_names: Callable[[str], Lab], network: Lab) -> None:
     lab = lab_names("qemu-short")
     lab.up(())
-    machine = QemuMachine(lab.places, QemuPlan("box", MAC, Firmware.UEFI), None)
+    machine = QemuMachine(lab.paths, QemuPlan("box", MAC, Firmware.UEFI), None)
     machine.power_on()
     assert machine.is_on()
     lab.down()
@@ -81,4 +81,4 @@ def test_a_computer_ends_with_its_lab(lab_names: Callable[[str], Lab], network: 
     while machine.is_on():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert not lab.places.folder.exists()
+    assert not lab.paths.folder.exists()

@@ -28,15 +28,15 @@ def what_is_left(lab: Lab, ids: list[str]) -> dict[str, Any]:
     processes = [
         path.parent.name
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if f"{lab.places.folder}/".encode() in _read(path) or any(one.encode() in _read(path) for one in ids)
+        if f"{lab.paths.folder}/".encode() in _read(path) or any(one.encode() in _read(path) for one in ids)
     ]
     backing = Path("/sys/block").glob("loop*/loop/backing_file")
-    loops = [path for path in backing if str(lab.places.folder) in _text(path)]
+    loops = [path for path in backing if str(lab.paths.folder) in _text(path)]
     nspawn = [path for path in Path("/run/systemd/nspawn").glob("*/*") if path.name in ids]
     return {
-        "files": [lab.places.folder] if lab.places.folder.exists() else [],
-        "mounts": [place for place in mount_points() if place.startswith(str(lab.places.folder))],
-        "network": [lab.places.network_file] if lab.places.network_file.exists() else [],
+        "files": [lab.paths.folder] if lab.paths.folder.exists() else [],
+        "mounts": [place for place in mount_points() if place.startswith(str(lab.paths.folder))],
+        "network": [lab.paths.network_file] if lab.paths.network_file.exists() else [],
         "control groups": groups,
         "processes": processes,
         "loop devices": loops,
@@ -62,7 +62,7 @@ def _text(path: Path) -> str:
 def test_down_leaves_nothing_and_may_be_said_twice(lab_names: Callable[[str], Lab]) -> None:
     lab = lab_names("gone")
     lab.up(machines_named(["one"], disk_gib=1))
-    ids = [lab.places.machine("one").id]
+    ids = [lab.paths.machine("one").id]
     assert not nothing(what_is_left(lab, ids))
     lab.down()
     assert nothing(left := what_is_left(lab, ids)), left
@@ -73,10 +73,10 @@ def test_down_leaves_nothing_and_may_be_said_twice(lab_names: Callable[[str], La
 def test_down_after_everything_was_killed_and_the_plan_is_lost(lab_names: Callable[[str], Lab]) -> None:
     lab = lab_names("killed")
     lab.up(machines_named(["one"], disk_gib=1))
-    ids = [lab.places.machine("one").id]
-    for pid in processes_of(keepers_group(lab.places)):
+    ids = [lab.paths.machine("one").id]
+    for pid in processes_of(keepers_group(lab.paths)):
         os.kill(pid, signal.SIGKILL)
-    lab.places.plan.write_text("{")
+    lab.paths.plan.write_text("{")
     lab.down()
     assert nothing(left := what_is_left(lab, ids)), left
 
@@ -100,7 +100,7 @@ def test_down_after_the_command_that_made_the_lab_was_killed_in_the_middle(
     making.kill()
     making.wait()
     lab.down()
-    assert nothing(left := what_is_left(lab, [lab.places.machine(one).id for one in names])), left
+    assert nothing(left := what_is_left(lab, [lab.paths.machine(one).id for one in names])), left
     lab.up(machines_named(["one"], disk_gib=1))
     assert lab.run("one", ["true"]).returncode == 0
     lab.down()
@@ -115,7 +115,7 @@ def test_a_lab_that_cannot_be_made_leaves_nothing(lab_names: Callable[[str], Lab
     monkeypatch.setattr("lab.machines.make_disk", no_disk)
     with pytest.raises(OSError, match="No space left"):
         lab.up(machines_named(["one"]))
-    assert nothing(left := what_is_left(lab, [lab.places.machine("one").id])), left
+    assert nothing(left := what_is_left(lab, [lab.paths.machine("one").id])), left
 
 
 _MAKE = """

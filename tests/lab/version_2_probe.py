@@ -10,7 +10,7 @@ import sys
 
 from lab.control_groups import find_unified_hierarchy, hierarchies_v1, machine_group, processes_of
 from lab.farm_in_a_box import Lab
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from lab.plan import machines_named
 from lab.root_tree import root_tree_key
 
@@ -24,7 +24,7 @@ def main() -> None:
     subprocess.run(["mount", "--bind", "/", tree], check=True)
     lab = Lab("alone")
     lab.up(machines_named(["inner"], memory_mib=MEMORY_MIB, disk_gib=1))
-    group = machine_group(lab.places.machine("inner"))
+    group = machine_group(lab.paths.machine("inner"))
     found = {
         "place": str(find_unified_hierarchy()),
         "version_1": sorted(hierarchies_v1()),

@@ -44,7 +44,7 @@ def start_emulated(
     files: Mapping[str, Path] | None = None,
 ) -> Lab:
     """A lab with the one machine `name`, which answers on SSH and is a computer of its own. `packages` are
-    installed before, which is ten times faster there; `files` are folders that are copied to these places."""
+    installed before, which is ten times faster there; `files` are folders that are copied to these paths."""
     lab = lab_names(name)
     lab.up(machines_named([name]), layers=[_kernel_layer()])
     if packages:
@@ -53,22 +53,22 @@ def start_emulated(
         assert done.returncode == 0, done.stderr
     lab.power_off(name)
     for place, source in (files or {}).items():
-        shutil.copytree(source, lab.places.machine(name).root / place.lstrip("/"))
+        shutil.copytree(source, lab.paths.machine(name).root / place.lstrip("/"))
     machine = lab.plan.machine(name)
-    places = lab.places.machine(name)
-    units = places.root / "etc/systemd/system"
+    paths = lab.paths.machine(name)
+    units = paths.root / "etc/systemd/system"
     for unit in _NOT_ON_A_COMPUTER:
         (units / unit).unlink()
-    network = places.root / "etc/systemd/network/10-lab.network"
+    network = paths.root / "etc/systemd/network/10-lab.network"
     network.write_text(network.read_text().replace("Name=host0", "Name=en*"))
-    (places.root / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
-    disk = places.folder / "computer.img"
+    (paths.root / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
+    disk = paths.folder / "computer.img"
     run_program(
-        ["mkfs.ext4", "-q", "-F", "-d", places.root, disk, f"{_DISK_MIB}M"],
+        ["mkfs.ext4", "-q", "-F", "-d", paths.root, disk, f"{_DISK_MIB}M"],
         doing="Making the disk of a computer",
         timeout_s=900,
     )
-    boot = places.root / "boot"
+    boot = paths.root / "boot"
     plan = QemuPlan(
         name=name,
         mac="52:54:00:77:00:0b",
@@ -77,10 +77,10 @@ def start_emulated(
         ramdisk=next(boot.glob("initrd.img-*")),
         kernel_options="root=/dev/vda rw console=ttyS0",
     )
-    computer = QemuMachine(lab.places, plan, disk)
+    computer = QemuMachine(lab.paths, plan, disk)
     computer.power_on()
     until = time.monotonic() + _BOOT_S
-    while not is_ssh_up(lab.places, machine):
+    while not is_ssh_up(lab.paths, machine):
         if time.monotonic() > until or not computer.is_on():
             raise AssertionError(f"{name} does not answer; its console:\n{computer.console[-3000:]}")
         time.sleep(0.5)

@@ -63,7 +63,7 @@ def power(
     lab.down()
     lab.up(())
     power = BootServices(
-        lab.places,
+        lab.paths,
         {
             "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
             "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),

@@ -102,12 +102,12 @@ def _register_life(group: typer.Typer) -> None:
                     "name": name,
                     "machines": names,
                     "seconds": round(seconds, 2),
-                    "inventory": str(lab.places.inventory),
+                    "inventory": str(lab.paths.inventory),
                 }
             )
             return
         printer.line(f"{_ready(len(names), cluster)} after {seconds:.1f} s.")
-        printer.line(f"Inventory: {lab.places.inventory}   SSH key: {lab.places.ssh_key}")
+        printer.line(f"Inventory: {lab.paths.inventory}   SSH key: {lab.paths.ssh_key}")
         chosen = "" if name == "lab" else f"--name {name} "
         printer.line(f"Try: soundstage lab ssh {chosen}{names[0]}")
         printer.line(f" or: soundstage lab exec {chosen}-- ansible all -m ping")
@@ -206,7 +206,7 @@ def _register_access(group: typer.Typer) -> None:
 
         lab = Lab(name)
         lab.plan.machine(machine)
-        raise Stopped(subprocess.run(ssh_command(lab.places, machine, command or [])).returncode)
+        raise Stopped(subprocess.run(ssh_command(lab.paths, machine, command or [])).returncode)
 
     @group.command("exec", context_settings={"ignore_unknown_options": True})
     def exec_(

@@ -84,6 +84,6 @@ def test_measured_memory_raises_what_was_declared_and_never_lowers_it() -> None:
     assert peaks.need_mib("lips", 5000) == 5000
     peaks.record_peak("lips", 5400)
     assert peaks.need_mib("lips", 5000) == 6 * 1024
-    peaks.record_overflow("lips", 6144)
+    peaks.record_out_of_memory("lips", 6144)
     assert peaks.need_mib("lips", 5000) == 8 * 1024
     assert peaks.need_mib("other", 0) == 0

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.error import HTTPError
 
-from lab.places import cache_folder
+from lab.paths import cache_folder
 from pxe.image.debian import mirror_of_this_computer
 from pxe.image.folder_cache import build_once
 

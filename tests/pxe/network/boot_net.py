@@ -19,7 +19,7 @@ from boot_packets import Step, steps, write_capture
 from wire import Wire
 
 from lab.network import BRIDGE, inside, make_network, remove_network
-from lab.places import LabPlaces
+from lab.paths import LabPaths
 from lab.plan import GATEWAY
 from lab.programs import run_program
 from pxe.network.plan import BootNetwork, Mode
@@ -38,21 +38,21 @@ class BootNet:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.tftp = folder / "tftp"
-        self.places = LabPlaces(f"boot-{os.getpid()}")
+        self.paths = LabPaths(f"boot-{os.getpid()}")
         self.requests: list[str] = []
         self._stack = stack
         lay_out_tftp(self.tftp)
-        stack.callback(remove_network, self.places)
-        remove_network(self.places)
-        make_network(self.places)
+        stack.callback(remove_network, self.paths)
+        remove_network(self.paths)
+        make_network(self.paths)
         address = f"addr add fd77::1/64 dev {BRIDGE} nodad\n"
-        run_program(["ip", "-n", self.places.network, "-batch", "-"], doing="Addressing it", stdin=address)
+        run_program(["ip", "-n", self.paths.network, "-batch", "-"], doing="Addressing it", stdin=address)
         self._web = self.inside(lambda: ThreadingHTTPServer((GATEWAY, 80), self._handler()))
         threading.Thread(target=self._web.serve_forever, daemon=True).start()
         stack.callback(self._web.shutdown)
 
     def inside(self, work: Callable[[], Any]) -> Any:
-        return inside(self.places, work)
+        return inside(self.paths, work)
 
     def plan(self, mode: Mode, **more: Any) -> BootNetwork:
         if mode is Mode.SERVER:
@@ -72,15 +72,15 @@ class BootNet:
         written = dnsmasq_configuration(network).replace("/var/lib/soundstage-boot", str(self.folder))
         file = self.folder / "dnsmasq.conf"
         file.write_text(written)
-        self._start(self.places.network, "ours", ["--user=root", f"--conf-file={file}"])
+        self._start(self.paths.network, "ours", ["--user=root", f"--conf-file={file}"])
 
     def add_stranger(
         self, *options: str, address: str = STRANGER, gives: str = "10.77.0.200,10.77.0.240,1h"
     ) -> None:
         """A DHCP server that knows nothing of us."""
-        name = f"{self.places.network}-{address.rpartition('.')[2]}"
+        name = f"{self.paths.network}-{address.rpartition('.')[2]}"
         link = f"sl{os.getpid() % 100000}x{address.rpartition('.')[2]}"
-        ours = self.places.network
+        ours = self.paths.network
         run_program(["ip", "netns", "add", name], doing="Making a namespace")
         self._stack.callback(run_program, ["ip", "netns", "del", name], doing="Removing it")
         batch = f"link add {link} type veth peer name eth0 netns {name}\nlink set {link} master {BRIDGE} up\n"
@@ -101,9 +101,7 @@ class BootNet:
         wire: Wire = self.inside(lambda: Wire(self.folder, "machine", posing=posing))
         try:
             bridge = f"link set {wire.tap} master {BRIDGE} up\n"
-            run_program(
-                ["ip", "-n", self.places.network, "-batch", "-"], doing="Plugging it in", stdin=bridge
-            )
+            run_program(["ip", "-n", self.paths.network, "-batch", "-"], doing="Plugging it in", stdin=bridge)
             command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]
             command += ["-nodefaults", "-display", "none", "-m", "512", *wire.qemu_arguments, *firmware]
             with (self.folder / "qemu.log").open("wb") as log:

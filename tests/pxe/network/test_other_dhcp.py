@@ -22,7 +22,7 @@ NOBODY = "10.77.0.9"
 
 def look(net: BootNet, *options: str) -> subprocess.CompletedProcess[str]:
     """As the service calls it before it starts."""
-    enter = ["ip", "netns", "exec", net.places.network]
+    enter = ["ip", "netns", "exec", net.paths.network]
     words = ["-m", "pxe.network.other_dhcp", "--interface", BRIDGE, "--wait-s", "5", *options]
     return subprocess.run([*enter, sys.executable, *words], capture_output=True, text=True)
 
@@ -67,7 +67,7 @@ def test_two_proxies_would_contradict_each_other(boot_net: BootNet) -> None:
 
 @pytest.mark.root
 def test_a_network_card_that_is_not_there_is_an_error_and_not_a_yes(boot_net: BootNet) -> None:
-    enter = ["ip", "netns", "exec", boot_net.places.network, sys.executable, "-m", "pxe.network.other_dhcp"]
+    enter = ["ip", "netns", "exec", boot_net.paths.network, sys.executable, "-m", "pxe.network.other_dhcp"]
     looked = subprocess.run(
         [*enter, "--interface", "eth9", "--mode", "server"], capture_output=True, text=True
     )

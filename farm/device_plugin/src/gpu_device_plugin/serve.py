@@ -20,10 +20,10 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from gpu_device_plugin.guard import Guard, leave
 from gpu_device_plugin.log import log, never_wait
 from gpu_device_plugin.services import PluginServices
 from gpu_device_plugin.watch import CardWatch
+from gpu_device_plugin.watchdog import Watchdog, exit_now
 
 # Not a secret: a mark by which a plugin sees that an agent, not a person, started it.
 _COOKIE = ("NOMAD_PLUGIN_MAGIC_COOKIE", "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255")
@@ -39,15 +39,15 @@ def is_started_by_agent(environment: Mapping[str, str]) -> bool:
 
 
 def serve(environment: Mapping[str, str]) -> None:
-    """Run until the agent asks us to leave, or is gone. Does not come back."""
-    guard = Guard()
-    guard.start()
+    """Run until the agent asks us to exit_now, or is gone. Does not come back."""
+    watchdog = Watchdog()
+    watchdog.start()
     never_wait()
     # Ctrl-C in the agent's terminal reaches us too; the agent ends us when it is ready.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: leave("SIGTERM", 0))
+    signal.signal(signal.SIGTERM, lambda number, frame: exit_now("SIGTERM", 0))
     if environment.get("PLUGIN_CLIENT_CERT"):
-        leave("the agent asks for mutual TLS between itself and its plugins, which Nomad does not use", 1)
+        exit_now("the agent asks for mutual TLS between itself and its plugins, which Nomad does not use", 1)
 
     base = Path(environment.get("PLUGIN_UNIX_SOCKET_DIR") or tempfile.gettempdir())
     sweep_sockets(base)
@@ -56,7 +56,7 @@ def serve(environment: Mapping[str, str]) -> None:
     socket = folder / "plugin.sock"
 
     server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="call"))
-    server.add_generic_rpc_handlers(PluginServices(CardWatch(), guard).handlers())
+    server.add_generic_rpc_handlers(PluginServices(CardWatch(), watchdog).handlers())
     healthy = health.HealthServicer()
     healthy.set("plugin", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)

@@ -24,9 +24,9 @@ from gpu_device_plugin import __version__
 from gpu_device_plugin.config import read_config, schema
 from gpu_device_plugin.files import save_status
 from gpu_device_plugin.groups import ReservationRefused, device_groups, group_stats, reservation
-from gpu_device_plugin.guard import Guard, leave
 from gpu_device_plugin.log import log
 from gpu_device_plugin.watch import CardWatch
+from gpu_device_plugin.watchdog import Watchdog, exit_now
 from gpu_device_plugin.wire import base_pb2, device_pb2, go_plugin_pb2
 
 NAME = "soundstage-gpu"
@@ -41,9 +41,9 @@ _BEFORE_LEAVING_S = 1.0  # the agent starts the plugin again without any pause o
 class PluginServices:
     """The calls of one plugin process. Handlers run on the server's threads."""
 
-    def __init__(self, watch: CardWatch, guard: Guard) -> None:
+    def __init__(self, watch: CardWatch, watchdog: Watchdog) -> None:
         self._watch = watch
-        self._guard = guard
+        self._watchdog = watchdog
         self._streams = itertools.count()
         self._started_at = _now()
 
@@ -75,17 +75,17 @@ class PluginServices:
         ]
 
     def plugin_info(self, request: Message, context: grpc.ServicerContext) -> Message:
-        self._guard.count_call()
+        self._watchdog.note_call()
         return base_pb2.PluginInfoResponse(
             type=base_pb2.DEVICE, plugin_api_versions=["v0.1.0"], plugin_version=__version__, name=NAME
         )
 
     def config_schema(self, request: Message, context: grpc.ServicerContext) -> Message:
-        self._guard.count_call()
+        self._watchdog.note_call()
         return base_pb2.ConfigSchemaResponse(spec=schema())
 
     def set_config(self, request: base_pb2.SetConfigRequest, context: grpc.ServicerContext) -> Message:
-        self._guard.count_call()
+        self._watchdog.note_call()
         config = read_config(request.msgpack_config)
         if config.problem:
             log("error", "this node announces no cards", problem=config.problem)
@@ -102,7 +102,7 @@ class PluginServices:
             announced: list[device_pb2.DeviceGroup] | None = None
             announced_at, status_at = "", 0.0
             while context.is_active():
-                self._guard.alive(stream)
+                self._watchdog.heartbeat(stream)
                 groups = device_groups(self._watch.cards(), self._watch.config)
                 changed = groups != announced
                 if changed:
@@ -117,9 +117,9 @@ class PluginServices:
             # See the module's sentence: raising would cost the node its cards for good.
             log("error", "announcing the cards failed", problem=f"{type(e).__name__}: {e}")
             time.sleep(_BEFORE_LEAVING_S)
-            leave("announcing the cards failed", 1)
+            exit_now("announcing the cards failed", 1)
         finally:
-            self._guard.end_stream(stream)
+            self._watchdog.end_stream(stream)
 
     def reserve(self, request: device_pb2.ReserveRequest, context: grpc.ServicerContext) -> Message:
         # The first call to a plugin that was started again may be this one.
@@ -143,7 +143,7 @@ class PluginServices:
 
     def shutdown(self, request: Message, context: grpc.ServicerContext) -> Message:
         # After the answer has left: an agent that gets none waits before it kills.
-        threading.Timer(0.2, leave, ("the agent asked for it", 0)).start()
+        threading.Timer(0.2, exit_now, ("the agent asked for it", 0)).start()
         return go_plugin_pb2.Empty()
 
     def stdio(self, request: Message, context: grpc.ServicerContext) -> Iterator[Message]:

@@ -1,8 +1,7 @@
-"""Derives all paths of a lab from its name, so that `down` needs nothing
-else.
+"""Derives all paths of a lab from its name, so that `down` needs nothing else.
 
-Files of one lab are below /var/lib/soundstage-lab/NAME. What is expensive and the same for every lab (root
-trees, baked layers, packages) is in the user's cache.
+Files of one lab are below /var/lib/soundstage-lab/NAME. Files that are expensive to make and the same for all
+labs (root trees, baked layers, packages) are in the user's cache.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def cache_folder() -> Path:
-    """Root trees, layers and packages; may be deleted whenever no lab is up."""
+    """Returns the folder of root trees, layers and packages; may be deleted whenever no lab is up."""
     chosen = os.environ.get("SOUNDSTAGE_LAB_CACHE")
     if chosen:
         return Path(chosen)
@@ -29,8 +28,8 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class LabPlaces:
-    """The places of one lab."""
+class LabPaths:
+    """Paths of one lab."""
 
     name: str
 
@@ -39,7 +38,7 @@ class LabPlaces:
             raise Invalid(
                 "lab.name_invalid",
                 f"“{self.name}” cannot be the name of a lab.",
-                "Use a small letter, then small letters, digits and dashes; at most 31 characters.",
+                "Use lower-case letters, digits and dashes, a letter first; at most 31 characters.",
             )
 
     @property
@@ -91,15 +90,15 @@ class LabPlaces:
     def network_file(self) -> Path:
         return _NETWORKS / self.network
 
-    def machine(self, name: str) -> MachinePlaces:
-        return MachinePlaces(self, name)
+    def machine(self, name: str) -> MachinePaths:
+        return MachinePaths(self, name)
 
 
 @dataclass(frozen=True, slots=True)
-class MachinePlaces:
-    """The places of one machine of a lab."""
+class MachinePaths:
+    """Paths of one machine of a lab."""
 
-    lab: LabPlaces
+    lab: LabPaths
     name: str
 
     @property
@@ -117,10 +116,12 @@ class MachinePlaces:
 
     @property
     def upper(self) -> Path:
+        """The upperdir of the machine's overlayfs: its changes."""
         return self.disk / "upper"
 
     @property
     def work(self) -> Path:
+        """The workdir of the machine's overlayfs."""
         return self.disk / "work"
 
     @property
@@ -139,7 +140,7 @@ class MachinePlaces:
 
     @property
     def state(self) -> Path:
-        """Written by the machine's keeper: on or off, and how often it has booted."""
+        """Written by the machine's keeper (its supervisor process): on or off, and the number of boots."""
         return self.folder / "state.json"
 
     @property

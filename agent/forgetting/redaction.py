@@ -1,4 +1,4 @@
-"""Redacts forgotten texts in a string, a plan or an event; used wherever texts of a user are stored."""
+"""Redacts texts in a string, a plan or an event; used wherever texts of a user are stored."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ Turn = tuple[str, int]
 
 @dataclass(frozen=True)
 class Redaction:
-    """Texts that an owner (`subject`, a principal of `tenant`) wants forgotten, and their source turns.
+    """Texts that an owner (`subject`, a principal of `tenant`) wants redacted, and their source turns.
 
-    Texts are compared as whole words, without regard to case and spaces.
+    `source_turns` are turns to read besides those that the prefilter finds. Texts are compared as whole
+    words, without regard to case and spaces.
     """
 
     tenant: str
@@ -37,7 +38,7 @@ class Redaction:
     def prefilter(self) -> tuple[str, ...]:
         """Returns ASCII words for a database query: every match holds one, also where JSON escapes letters.
 
-        None where reading all rows is better.
+        Empty where reading all rows is better.
         """
         found = [max(_ASCII.findall(text[:_COMPARED_CHARS]), key=len, default="") for text in self.texts]
         few = len(found) <= _MAX_PREFILTER and all(len(word) > 1 for word in found)
@@ -45,7 +46,9 @@ class Redaction:
 
     @cached_property
     def _by_word(self) -> Mapping[str, Sequence[str]]:
-        """Maps a word to the texts that hold it, because there may be thousands of texts."""
+        """Returns an index from one word of each text to the texts, because there may be thousands of
+        them.
+        """
         found: dict[str, list[str]] = defaultdict(list)
         for text in filter(None, map(_plain, self.texts)):
             words = _WORD.findall(text)
@@ -63,15 +66,15 @@ class Redaction:
 
     def _redact_lines(self, text: str) -> str:
         lines = text.split("\n")
-        found = [FORGOTTEN if self._is_in(line) else line for line in lines]
+        found = [FORGOTTEN if self._occurs_in(line) else line for line in lines]
         if found != lines:
             return "\n".join(found)
-        return FORGOTTEN if len(lines) > 1 and self._is_in(text) else text
+        return FORGOTTEN if len(lines) > 1 and self._occurs_in(text) else text
 
-    def _is_in(self, value: str) -> bool:
+    def _occurs_in(self, value: str) -> bool:
         plain = _plain(value, None)
         words = {"", *_WORD.findall(plain)} & self._by_word.keys()
-        return any(_as_words(text, plain) for word in words for text in self._by_word[word])
+        return any(_occurs_as_words(text, plain) for word in words for text in self._by_word[word])
 
 
 def map_strings(value: Any, change: Callable[[str], str]) -> Any:
@@ -85,7 +88,8 @@ def map_strings(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def _as_words(text: str, value: str) -> bool:
+def _occurs_as_words(text: str, value: str) -> bool:
+    """Returns whether the text occurs in the value between word boundaries."""
     place = value.find(text)
     while place >= 0:
         end = place + len(text)
@@ -97,10 +101,10 @@ def _as_words(text: str, value: str) -> bool:
     return False
 
 
-def _joins(beside: str, letter: str) -> bool:
-    """Returns whether two characters are of one word."""
-    return beside.isalnum() and letter.isalnum()
+def _joins(neighbour: str, letter: str) -> bool:
+    """Returns whether two characters belong to one word."""
+    return neighbour.isalnum() and letter.isalnum()
 
 
-def _plain(text: str, most: int | None = _COMPARED_CHARS) -> str:
-    return " ".join(text.casefold().split())[:most]
+def _plain(text: str, max_chars: int | None = _COMPARED_CHARS) -> str:
+    return " ".join(text.casefold().split())[:max_chars]
