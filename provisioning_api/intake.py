@@ -39,7 +39,7 @@ class Intake:
         waiting_list: WaitingList,
         refusals: RefusalLog,
         *,
-        reports_kept: int,
+        max_reports: int,
     ) -> None:
         self._db = db
         self._journal = journal
@@ -49,7 +49,7 @@ class Intake:
         self._proofs = proofs
         self._waiting_list = waiting_list
         self._refusals = refusals
-        self._hardware_reports = reports_kept
+        self._max_reports = max_reports
         self._discoverer = Discoverer(journal)
 
     async def discover(
@@ -68,7 +68,7 @@ class Intake:
         if result.new and not announced:
             # Announced machines are admitted also while unknown ones fill the list.
             await self.add_to_waiting_list(session, result.machine, source)
-        await Machines(session).prune_reports(result.machine.id, self._hardware_reports)
+        await Machines(session).prune_reports(result.machine.id, self._max_reports)
         if not result.conflict:
             await self.apply_rules(session, result, source, Reporter(announced=announced))
         return result

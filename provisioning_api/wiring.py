@@ -183,7 +183,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     )
     intake = Intake(
         db, journal, machines, rules, enrolments, Proofs(announcements), waiting_list, refusals,
-        reports_kept=chosen.hardware_reports,
+        max_reports=chosen.hardware_reports,
     )  # fmt: skip
     ramdisks = RamdiskService(db, intake, enrolments, journal, challenges)
     timeline = TimelineService(db, events)

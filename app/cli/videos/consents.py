@@ -37,7 +37,9 @@ class ConsentOptions:
             )
 
 
-async def recorded_consent(api: StudioApi, file: Path | None, options: ConsentOptions) -> Consent | None:
+async def find_or_record_consent(
+    api: StudioApi, file: Path | None, options: ConsentOptions
+) -> Consent | None:
     """Returns the studio's consent for a face, which is recorded now if it is new; None without options or a
     record beside the file of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
     """
@@ -64,8 +66,8 @@ async def spec_with_consents(
 ) -> RenderSpec:
     """Returns the spec with a consent in each face of a person that names none. `folder`: of the paths in it.
 
-    Raises Invalid as `recorded_consent`, and `consent.several_faces` for one consent and faces of several
-    files.
+    Raises Invalid as `find_or_record_consent`, and `consent.several_faces` for one consent and faces of
+    several files.
     """
     if options.person is not None:
         _require_one_face(spec)
@@ -83,7 +85,7 @@ async def _face_with_consent(api: StudioApi, face: Face, folder: Path, options: 
     file = None if media.path is None else folder / media.path
     if file is not None and not file.is_file():
         return face  # The missing file is reported by the next step; do not record a consent for it.
-    return face.model_copy(update={"consent": await recorded_consent(api, file, options)})
+    return face.model_copy(update={"consent": await find_or_record_consent(api, file, options)})
 
 
 def _without_consent(spec: RenderSpec) -> Iterator[MediaRef]:

@@ -112,12 +112,12 @@ def register(cli: typer.Typer) -> None:
 async def _create(
     api: StudioApi, spec: LipsyncSpec, video: Path, options: ConsentOptions, title: str
 ) -> dict[str, Any]:
-    from app.cli.videos.consents import recorded_consent
+    from app.cli.videos.consents import find_or_record_consent
     from app.cli.videos.own_media import upload_media
 
     # The files first: a consent for a file that is not there would be recorded for nothing.
     async with upload_media(api, spec, Path()) as stored:
-        consent = await recorded_consent(api, video, options)
+        consent = await find_or_record_consent(api, video, options)
         face = stored.face.model_copy(update={"consent": consent})
         stored = stored.model_copy(update={"face": face})
         request = {"lipsync": stored.model_dump(mode="json"), "title": title}
