@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from agent.events import Done, Emit, Failure, Text, TurnBegan, Understood
+from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers
 from agent.presentation import as_text
 from agent.sessions.schemas import CANCELLED
@@ -15,17 +16,54 @@ from agent.tools.renders.lines import RenderLine
 from agent.tools.services import ToolServices
 from agent.tools.toolset import prepare_call
 from agent.turns.log import LogWriteFailed, TurnLog
-from agent.turns.messages import help_text, model_failed, not_understood
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
-from soundstage.errors import SoundstageError, internal_error
+from soundstage.errors import Invalid, SoundstageError, internal_error
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
 
 HISTORY_TURNS = 10
 
 
+def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
+    """Returns what can be asked for, from the grammar itself. A topic narrows it down when anything fits."""
+    fitting = [entry for entry in entries if entry.tool and _fits(entry, topic)] or [
+        e for e in entries if e.tool
+    ]
+    lines = ["Here is what you can say:"]
+    for entry in fitting:
+        lines.append(f"\n{entry.purpose}")
+        lines.extend(f"  • {example}" for example in entry.examples)
+    return "\n".join(lines)
+
+
+def not_understood(found: NotUnderstood) -> Failure:
+    if found.several:
+        two = Invalid(
+            "agent.several_wishes", "These are several wishes in one sentence.", "Say one at a time."
+        )
+        return Failure(code=two.code, message=two.message, hint=two.hint)
+    error = Invalid(
+        "agent.not_understood",
+        "I did not understand that sentence.",
+        "Say “help” to see what can be asked for.",
+    )
+    hint = "Did you mean one of these?" if found.suggestions else error.hint
+    return Failure(code=error.code, message=error.message, hint=hint, suggestions=found.suggestions)
+
+
+def model_failed(error: SoundstageError) -> Notice:
+    """One sentence on why the fixed sentences have to do."""
+    return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
+
+
+def _fits(entry: HelpEntry, topic: str) -> bool:
+    stem = topic.lower().rstrip("s")
+    return not stem or any(stem in text.lower() for text in (entry.intent, entry.purpose, *entry.examples))
+
+
+@dataclass(kw_only=True)
 class Brain:
     """Independent of transport and free of state: sessions live in the database, so many can talk at once.
 
@@ -33,22 +71,12 @@ class Brain:
     model, where there is one, gets the rest. Without it, or when it fails, the grammar's answer stands.
     """
 
-    def __init__(
-        self,
-        *,
-        grammar: Grammar,
-        toolset: Toolset,
-        sessions: SessionService,
-        services: ToolServices,
-        watch: RenderWatch,
-        model: ModelAnswers | None = None,
-    ) -> None:
-        self.grammar = grammar
-        self.toolset = toolset
-        self.sessions = sessions
-        self._services = services
-        self._watch = watch
-        self._model = model
+    grammar: Grammar
+    toolset: Toolset
+    sessions: SessionService
+    services: ToolServices
+    watch: RenderWatch
+    model: ModelAnswers | None = None
 
     def help_lines(self) -> list[HelpEntry]:
         """Returns what can be asked for, in the order of the tools."""
@@ -100,11 +128,11 @@ class Brain:
     ) -> None:
         await log.emit(TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id()))
         parsed = self.grammar.understand(utterance)
-        caller = ToolCaller(self.toolset, self._services, conversation, turn)
+        caller = ToolCaller(self.toolset, self.services, conversation, turn)
         if isinstance(parsed, Understanding):
             await self._answer_by_grammar(caller, parsed, log.emit)
-        elif self._model is not None:
-            await self._answer_by_model(self._model, caller, conversation, turn, utterance, parsed, log)
+        elif self.model is not None:
+            await self._answer_by_model(self.model, caller, conversation, turn, utterance, parsed, log)
         else:
             await log.emit(not_understood(parsed))
         if follow and log.result.render_id is not None and log.result.render_active:
@@ -132,8 +160,8 @@ class Brain:
         """Has the model answer; when it fails, emits one sentence about that and the grammar's answer."""
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
         own = [one for one in earlier if one.number < turn.number]
-        history = (await self._services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
-        memories = await self._services.memory.context_for(
+        history = (await self.services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
+        memories = await self.services.memory.context_for(
             caller.principal, utterance, conversation.persona_id
         )
         try:
@@ -146,11 +174,11 @@ class Brain:
 
     async def _follow(self, render_id: str, tool: str | None, emit: Emit) -> None:
         """Emits the progress of a render until its end, then how it ended."""
-        async for progress in self._watch.follow(render_id):
+        async for progress in self.watch.follow(render_id):
             await emit(progress)
-        view = await self._watch.view(render_id)
+        view = await self.watch.view(render_id)
         if view.state == RenderState.DONE:
-            blocks = RenderLine.of(view, self._services.out_dir).presentation()
+            blocks = RenderLine.of(view, self.services.out_dir).presentation()
             await emit(Text(text=as_text(blocks), blocks=blocks))
         elif view.state == RenderState.CANCELLED and tool == "cancel_render":
             await emit(Text(text=f"“{view.title}” is cancelled. No partial files remain."))

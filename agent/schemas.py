@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.events import BrainEvent
 
@@ -10,10 +10,8 @@ MAX_UTTERANCE_CHARS = 220_000
 """A script of 200 000 characters and the words around it."""
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(BaseModel, extra="forbid"):
     """One utterance. `follow` keeps the answer open until the video is done."""
-
-    model_config = ConfigDict(extra="forbid")
 
     message: str = Field(min_length=1, max_length=MAX_UTTERANCE_CHARS)
     session_id: str | None = Field(default=None, description="continue this session; leave out to start one")
@@ -37,9 +35,7 @@ class ChatAnswer(BaseModel):
     events: list[BrainEvent]
 
 
-class HelpLine(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class HelpLine(BaseModel, from_attributes=True):
     intent: str
     tool: str | None
     purpose: str

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from agent.brain import Brain
 from agent.events import BrainEvent, Failure
@@ -25,9 +25,7 @@ CHATTING = require_permission("chat:use")
 Chatter = Annotated[Principal, Depends(CHATTING)]
 
 
-class _Turn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Turn(BaseModel, extra="forbid"):
     session_id: str = Field(max_length=80)
     turn: int = Field(ge=1, le=1_000_000_000)
 

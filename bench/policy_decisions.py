@@ -13,7 +13,7 @@ from statistics import quantiles
 from policy import PERMISSIONS, Principal
 from policy.decisions import Action, Decider
 from policy.decisions.bundle import load_bundle
-from policy.decisions.decision_log import DecisionLog
+from policy.decisions.decider import DecisionLog
 from policy.decisions.embedded import default_engine
 from policy.decisions.opa_server import OpaEngine
 from policy.decisions.question import Question

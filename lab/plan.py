@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lab.cards.catalogue import Card
 from soundstage.errors import Conflict, Invalid, NotFound
@@ -22,11 +22,9 @@ _HOST_NAME = re.compile(
 )
 
 
-class MachinePlan(BaseModel):
+class MachinePlan(BaseModel, frozen=True, extra="forbid"):
     """One machine. `role`: its part in a plain cluster, if the lab has one; `memory_mib` is the most that it
     may use, `disk_gib` what its disk holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     address: str
@@ -41,11 +39,9 @@ class MachinePlan(BaseModel):
         return len([card for card in self.cards if card.is_nvidia])
 
 
-class LabPlan(BaseModel):
+class LabPlan(BaseModel, frozen=True, extra="forbid"):
     """A whole lab. `layers` are baked layers over the root tree, the uppermost last; `engines` are files on
     this computer that playbooks install, by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     machines: tuple[MachinePlan, ...]

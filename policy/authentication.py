@@ -3,22 +3,86 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from fastapi.requests import HTTPConnection
 
 from policy.attempts import FailedAttempts
-from policy.cross_origin import is_same_origin
 from policy.keys.service import KeyService
 from policy.keys.uses import KeyUses
-from policy.plain_http import is_confidential, needs_tls
 from policy.principal import Principal
 from policy.sessions import COOKIE, Login, SessionSigner
 from policy.start_links import HINT as LINK_HINT
 from policy.start_links import StartLinks
 from soundstage.database import Database
 from soundstage.errors import Forbidden, Unauthorized
+from soundstage.request_source import peer_address
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soundstage"'}
+
+
+def is_confidential(connection: HTTPConnection) -> bool:
+    """Returns whether nobody on a network can read the connection.
+
+    A proxy of `http.trusted_proxies` says by `X-Forwarded-Proto` what it spoke with the caller. Packets to an
+    own address of this machine do not leave it.
+    """
+    if connection.scope.get("scheme") in ("https", "wss"):
+        return True
+    peer, server = peer_address(connection.scope), connection.scope.get("server")
+    return peer is None or is_loopback_address(peer) or (server is not None and peer == server[0])
+
+
+def needs_tls() -> Forbidden:
+    """Returns the error for a person whose key came unencrypted from another machine."""
+    return Forbidden(
+        "auth.needs_tls",
+        "Keys and logins are not accepted over plain HTTP from another machine.",
+        "Use the https port and trust its authority (`soundstage up --tls`; of provisioning, port 8002, "
+        "`soundstage machines ca` prints it). Make a new key: this one could be read on its way.",
+    )
+
+
+def is_loopback_address(host: str) -> bool:
+    """Returns whether an address is of 127.0.0.0/8 or ::1, also as an IPv4-mapped one."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def is_same_origin(connection: HTTPConnection, public_host: str | None = None) -> bool:
+    """Returns whether no page of another origin can have sent the request with our cookie (CSRF).
+
+    A browser sends cookies also on behalf of pages that somebody else wrote: a page may post forms to
+    http://127.0.0.1:8000. Browsers say in `Sec-Fetch-Site`, or for writes in `Origin`, where a request
+    starts: it must be our own page, or an address that the user typed. `same-site` is not enough, because
+    every port of localhost is the same site. Programs that are no browsers send neither header, and pass. A
+    page whose name was rebound to our address (DNS rebinding) passes as well, and gets nothing: the cookie
+    belongs to our name.
+
+    `public_host` (`studio.example:8443`) is our name in browsers when a proxy changes the Host header.
+    """
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None:
+        # The browser's own verdict, which no page can forge, and which no proxy confuses.
+        return site in ("same-origin", "none")
+    origin = connection.headers.get("origin")
+    if origin is not None:
+        # With the port: another server on this machine is another origin.
+        return _net_location(origin) in {connection.headers.get("host", "").lower(), public_host}
+    # Every browser sends Origin or Sec-Fetch-Site with a write, and Origin with a WebSocket.
+    return True
+
+
+def _net_location(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

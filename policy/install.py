@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -13,16 +14,15 @@ from policy.admission import UNKNOWN_BODY_BYTES, Admission, BodyAdmission, Decla
 from policy.attempts import FailedAttempts
 from policy.authentication import Authenticator, PublicOrigin
 from policy.decisions.bundle import load_bundle
-from policy.decisions.decider import Decider
-from policy.decisions.decision_log import DecisionLog
+from policy.decisions.decider import Decider, DecisionLog
 from policy.decisions.embedded import default_engine
 from policy.decisions.engine import Engine
 from policy.decisions.opa_server import OpaEngine
+from policy.declarations import list_route_grants
 from policy.keys.routes import keys_router
 from policy.keys.schemas import CreatedKey
 from policy.keys.service import KeyService
 from policy.login import login_router
-from policy.openapi import describe_permissions
 from policy.principal import Principal
 from policy.revocation import KeyChanges, RevocationCheck
 from policy.sessions import SessionSigner, session_secret
@@ -32,6 +32,39 @@ from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.routers import add_routers
 from soundstage.settings import LimitSettings, PolicySettings, Settings
+
+SCHEME = "apiKey"
+PROBLEM = {"description": "A problem document (RFC 9457) with `code`, `detail` and `hint`."}
+
+
+def describe_permissions(app: FastAPI) -> None:
+    """Adds the bearer scheme, and to each operation its permission and the answers 401 and 403."""
+    plain = app.openapi
+
+    def with_permissions() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _described(app, plain())
+        return app.openapi_schema
+
+    # The way that FastAPI itself documents for changing the schema.
+    app.openapi = with_permissions  # type: ignore[method-assign]
+
+
+def _described(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes[SCHEME] = {"type": "http", "scheme": "bearer", "description": "An API key, 64 hex digits."}
+    for grant in list_route_grants(app):
+        for method in grant.methods:
+            operation = document["paths"].get(grant.path, {}).get(method.lower())
+            if operation is None or not grant.permissions:
+                continue
+            operation["security"] = [{SCHEME: []}]
+            operation["x-permissions"] = list(grant.permissions)
+            needs = f"Needs {', '.join(f'`{name}`' for name in grant.permissions)}."
+            operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
+            for status in ("401", "403"):
+                operation.setdefault("responses", {}).setdefault(status, PROBLEM)
+    return document
 
 
 class Policy:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from policy.authentication import Authenticator
 from policy.guard import public, require_permission
@@ -13,20 +13,17 @@ from policy.principal import Kind, Principal
 from policy.sessions import COOKIE, SessionSigner
 from policy.start_links import StartLinks
 from soundstage.errors import Forbidden
+from soundstage.views import read_view
 
 
-class LoginRequest(BaseModel):
+class LoginRequest(BaseModel, extra="forbid", str_strip_whitespace=True):
     """An API key, typed into the page."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     key: str = Field(min_length=1, max_length=200)
 
 
-class StartRequest(BaseModel):
+class StartRequest(BaseModel, extra="forbid"):
     """The token of a start link, read from the address by the page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     token: str = Field(min_length=1, max_length=200)
 
@@ -116,11 +113,4 @@ def login_router(
 
 
 def _me(principal: Principal) -> Me:
-    return Me(
-        id=principal.id,
-        name=principal.name,
-        role=principal.role,
-        tenant=principal.tenant,
-        kind=principal.kind,
-        permissions=sorted(principal.permissions),
-    )
+    return read_view(Me, principal, permissions=sorted(principal.permissions))

@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy.guard import guards_passed
 from policy.keys.service import STREAM
+from soundstage.background import until_set
 from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
-from soundstage.waiting import until_set
 
 CACHE_TTL_S = 0.05
 """How long the `seq` of the last change is cached. Changes of this process invalidate it at once."""

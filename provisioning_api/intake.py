@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.audit.refusals import RefusalLog
@@ -23,34 +25,25 @@ from soundstage.database import Database
 from soundstage.errors import SoundstageError, TooManyRequests
 
 
+@dataclass
 class Intake:
     """Coordinates discovery, admission rules and enrolment of new machines; called by the routes of ramdisks
     and of operators.
     """
 
-    def __init__(
-        self,
-        db: Database,
-        journal: MachineJournal,
-        machines: MachineService,
-        rules: RuleService,
-        enrolments: EnrolmentService,
-        proofs: Proofs,
-        waiting_list: WaitingList,
-        refusals: RefusalLog,
-        *,
-        max_reports: int,
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._machines = machines
-        self._rules = rules
-        self._enrolments = enrolments
-        self._proofs = proofs
-        self._waiting_list = waiting_list
-        self._refusals = refusals
-        self._max_reports = max_reports
-        self._discoverer = Discoverer(journal)
+    db: Database
+    journal: MachineJournal
+    machines: MachineService
+    rules: RuleService
+    enrolments: EnrolmentService
+    proofs: Proofs
+    waiting_list: WaitingList
+    refusals: RefusalLog
+    _: KW_ONLY
+    max_reports: int
+
+    def __post_init__(self) -> None:
+        self._discoverer = Discoverer(self.journal)
 
     async def discover(
         self, session: AsyncSession, call: SignedDiscovery, *, source: str | None
@@ -63,12 +56,12 @@ class Intake:
         announced = (
             not result.conflict
             and result.machine.state is MachineState.DISCOVERED
-            and await self._proofs.method(session, result.machine, call) is ProofMethod.ANNOUNCEMENT
+            and await self.proofs.method(session, result.machine, call) is ProofMethod.ANNOUNCEMENT
         )
         if result.new and not announced:
             # Announced machines are admitted also while unknown ones fill the list.
             await self.add_to_waiting_list(session, result.machine, source)
-        await Machines(session).prune_reports(result.machine.id, self._max_reports)
+        await Machines(session).prune_reports(result.machine.id, self.max_reports)
         if not result.conflict:
             await self.apply_rules(session, result, source, Reporter(announced=announced))
         return result
@@ -77,11 +70,11 @@ class Intake:
         """Adds a new machine to the waiting list. Raises TooManyRequests when its source reports too many new
         ones, or the list is full.
         """
-        await self._waiting_list.admit(session, machine, source)
+        await self.waiting_list.admit(session, machine, source)
 
     async def record_refusal(self, error: TooManyRequests, source: str | None) -> None:
         """Records that a report was refused; call it after its transaction has ended."""
-        await self._refusals.note(source or "unknown", "machine.refused", error.code, "unknown")
+        await self.refusals.note(source or "unknown", "machine.refused", error.code, "unknown")
 
     async def _prove_key(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> None:
         """Binds a new key without an operator when the machine proves it: by its announced secret, or by the
@@ -89,15 +82,15 @@ class Intake:
         """
         if machine.state is not MachineState.DISCOVERED:
             check_board(machine, call.report)
-        by = await self._proofs.method(session, machine, call)
+        by = await self.proofs.method(session, machine, call)
         if by is None:
             return
         before = machine.agent_key
         dropped_keys = await set_key(session, machine, call.agent_key)
-        await self._enrolments.rebind(session, machine, by=by)
+        await self.enrolments.rebind(session, machine, by=by)
         facts = {"code": code_of(call.agent_key), "before": code_of(before), "refused": dropped_keys}
-        await self._journal.audit(session, machine, by, "key_proved", **facts)
-        await self._journal.emit(session, machine, "key_proved", by=by, **facts)
+        await self.journal.audit(session, machine, by, "key_proved", **facts)
+        await self.journal.emit(session, machine, "key_proved", by=by, **facts)
 
     async def apply_rules(
         self, session: AsyncSession, result: DiscoveryResult, source: str | None, reporter: Reporter
@@ -106,15 +99,15 @@ class Intake:
         machine = result.machine
         if machine.state is not MachineState.DISCOVERED:
             return
-        for rule in await self._rules.fitting(session, machine, source, reporter):
+        for rule in await self.rules.fitting(session, machine, source, reporter):
             machine.pool = rule.then.pool or machine.pool
             machine.tags = sorted({*machine.tags, *rule.then.tags})
             if not rule.then.accept or machine.state is not MachineState.DISCOVERED:
                 continue
             by = f"rule {rule.name}"
             try:
-                await self._machines.accept_in(session, machine, Naming(), by=by)
-                await self._enrolments.authorize_in(session, machine, ArmRequest(), by=by)
+                await self.machines.accept_in(session, machine, Naming(), by=by)
+                await self.enrolments.authorize_in(session, machine, ArmRequest(), by=by)
             except SoundstageError as error:
                 # The error is stored with the machine, which waits for an operator.
                 machine.cause, machine.hint = error.message, error.hint
@@ -123,27 +116,27 @@ class Intake:
         """Accepts a machine for an operator, who compared the code of its key. A machine that waits in its
         ramdisk may claim its token from now on.
         """
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, name)
             await check_code(session, machine, acceptance.code)
             first = machine.state is MachineState.DISCOVERED
-            await self._machines.accept_in(session, machine, acceptance, by=by)
+            await self.machines.accept_in(session, machine, acceptance, by=by)
             # A machine that was in service boots with a new key: bind to the next ramdisk that claims.
             bind = ArmRequest(bind="reported" if first else "next")
-            await self._enrolments.authorize_in(session, machine, bind, by=by)
+            await self.enrolments.authorize_in(session, machine, bind, by=by)
             machine_id = machine.id
-        return await self._machines.get(machine_id)
+        return await self.machines.get(machine_id)
 
     async def choose_key(self, name: str, code: str, *, by: str) -> MachineDetail:
         """Makes a key, chosen by an operator, that of the machine; an open enrolment moves to it."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, name)
             before, key = machine.agent_key, await key_with_code(session, machine, code)
             dropped_keys = await set_key(session, machine, key)
             if key != before:
-                await self._enrolments.rebind(session, machine, by=by)
+                await self.enrolments.rebind(session, machine, by=by)
             facts = {"code": code, "before": code_of(before), "refused": dropped_keys}
-            await self._journal.audit(session, machine, by, "key_chosen", **facts)
-            await self._journal.emit(session, machine, "key_chosen", by=by, **facts)
+            await self.journal.audit(session, machine, by, "key_chosen", **facts)
+            await self.journal.emit(session, machine, "key_chosen", by=by, **facts)
             machine_id = machine.id
-        return await self._machines.get(machine_id)
+        return await self.machines.get(machine_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -24,35 +25,28 @@ class Nodes(Protocol):
     async def is_ready(self, name: str) -> bool: ...
 
 
+@dataclass
 class Readiness:
-    def __init__(
-        self,
-        db: Database,
-        journal: MachineJournal,
-        nodes: Nodes,
-        timeline: TimelineService,
-        *,
-        limit: timedelta = LIMIT,
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._nodes = nodes
-        self._timeline = timeline
-        self._limit = limit
+    db: Database
+    journal: MachineJournal
+    nodes: Nodes
+    timeline: TimelineService
+    _: KW_ONLY
+    limit: timedelta = LIMIT
 
     async def look(self) -> None:
         """Moves machines whose run is over: to ready when Nomad says so, to failed when it never does."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             waiting = [
                 (machine.id, machine.name)
                 for machine in await Machines(session).list([MachineState.CONFIGURING])
                 if await Runs(session).open_of(machine.id) is None
             ]
         for machine_id, name in waiting:
-            await self._settle(machine_id, await self._nodes.is_ready(name))
+            await self._settle(machine_id, await self.nodes.is_ready(name))
 
     async def _settle(self, machine_id: str, ready: bool) -> None:
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await Machines(session).get(machine_id)
             run = await Runs(session).last_of(machine_id)
             if machine is None or machine.state is not MachineState.CONFIGURING:
@@ -60,10 +54,10 @@ class Readiness:
             if ready:
                 now = utcnow()
                 begin = now if run is None else run.ended_at or now
-                await self._timeline.note(session, machine.id, "Nomad ready", "nomad", begin, now)
-                await self._journal.move(session, machine, MachineState.READY, by=BY)
-            elif run is not None and run.ended_at is not None and utcnow() - run.ended_at > self._limit:
-                await self._journal.move(
+                await self.timeline.note(session, machine.id, "Nomad ready", "nomad", begin, now)
+                await self.journal.move(session, machine, MachineState.READY, by=BY)
+            elif run is not None and run.ended_at is not None and utcnow() - run.ended_at > self.limit:
+                await self.journal.move(
                     session, machine, MachineState.FAILED,
                     by=BY, cause="It was configured, and its Nomad client never became ready.",
                     hint="Look: `soundstage machines run NAME -- journalctl --no-pager -n 100 -u nomad`.",

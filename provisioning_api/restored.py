@@ -35,20 +35,13 @@ class Closed:
     log: Origin
 
 
+@dataclass
 class Restored:
-    def __init__(
-        self,
-        db: Database,
-        events: EventStore,
-        journal: MachineJournal,
-        audit: AuditLog,
-        enrolments: EnrolmentService,
-    ) -> None:
-        self._db = db
-        self._events = events
-        self._audit = audit
-        self._journal = journal
-        self._enrolments = enrolments
+    db: Database
+    events: EventStore
+    journal: MachineJournal
+    audit: AuditLog
+    enrolments: EnrolmentService
 
     async def close_pending(self, *, accept_unproven: bool = False) -> Closed:
         """Uses up writes that were allowed, closes windows, calls off wipes; gives of how many machines.
@@ -57,11 +50,11 @@ class Restored:
         Otherwise what is closed stands in events alone: a record now would be keyed by another key than the
         log. It is recorded when this is called again, with the key.
         """
-        log = await self._audit.resume_restored_chain("backup.restored", accept_unproven=accept_unproven)
+        log = await self.audit.resume_restored_chain("backup.restored", accept_unproven=accept_unproven)
         goes_on = accept_unproven or not log.unproven
         if goes_on:
             await self._record_late()
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machines = await Machines(session).list()
             found = [await self._close(session, machine, goes_on=goes_on) for machine in machines]
         return Closed(sum(found), log)
@@ -70,26 +63,26 @@ class Restored:
         """Records what was closed while the log could not go on."""
         pending: list[Event] = []
         last = 0
-        while page := await self._events.read(STREAM, after=last):
+        while page := await self.events.read(STREAM, after=last):
             last = page[-1].id
             for event in page:
                 if event.kind == RECORDED:
                     pending.clear()
                 elif event.kind == CLOSED:
                     pending.append(event)
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             for event in pending:
                 facts = {name: event.data[name] for name in ("name", *OPEN)}
                 at = event.at.isoformat()
-                await self._audit.record(
+                await self.audit.record(
                     session, BY, CLOSED, event.data["machine_id"], {**facts, "closed_at": at}
                 )
             if pending:
-                await self._events.append(session, STREAM, RECORDED, {"count": len(pending)})
+                await self.events.append(session, STREAM, RECORDED, {"count": len(pending)})
 
     async def _close(self, session: AsyncSession, machine: Machine, *, goes_on: bool) -> bool:
         closed = {
-            "windows": await self._enrolments.revoke_open(session, machine.id),
+            "windows": await self.enrolments.revoke_open(session, machine.id),
             "write": machine.state is MachineState.ACCEPTED and machine.guard_facts.may_be_written,
             "wipe": machine.wiping is not None,
         }
@@ -97,14 +90,14 @@ class Restored:
             return False
         machine.written = machine.acceptance
         if machine.wiping is not None and machine.state is MachineState.DRAINING:
-            await self._journal.move(
+            await self.journal.move(
                 session, machine, MachineState.FAILED,
                 by=BY, cause="It was to be wiped when the backup was made that was restored.",
                 hint=f"Retire it again, if that still holds: `soundstage machines retire {machine.name}`.",
             )  # fmt: skip
         machine.wiping = None
         if goes_on:
-            await self._journal.audit(session, machine, BY, "closed", **closed)
+            await self.journal.audit(session, machine, BY, "closed", **closed)
         else:
-            await self._journal.emit(session, machine, "closed", **closed)
+            await self.journal.emit(session, machine, "closed", **closed)
         return True

@@ -6,11 +6,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from pydantic import BaseModel
 
-from policy import Policy, install_policy, require_permission
-from provisioning_api.routes import routers
+from policy import Policy, install_policy, public, require_permission
+from provisioning_api.announcements import routes as announcements
+from provisioning_api.artefacts import routes as artefacts
+from provisioning_api.audit import routes as audit
+from provisioning_api.boot import routes as boot
+from provisioning_api.callhome import routes as callhome
+from provisioning_api.commands import routes as commands
+from provisioning_api.decommission import routes as decommission
+from provisioning_api.enrolment import ramdisk_routes
+from provisioning_api.enrolment import routes as enrolment
+from provisioning_api.inventory import routes as inventory
+from provisioning_api.machines import routes as machines
+from provisioning_api.power import routes as power
+from provisioning_api.reports import routes as reports
+from provisioning_api.rules import routes as rules
+from provisioning_api.runs import routes as runs
 from provisioning_api.throttling import THROTTLED, Throttle
+from provisioning_api.timeline import routes as timeline
 from provisioning_api.wiring import Provisioning
 from soundstage.errors import install_error_handlers
 from soundstage.http.loops import install_loop_refusal
@@ -18,6 +34,44 @@ from soundstage.routers import add_routers
 from soundstage.telemetry import Metrics, install_telemetry, metrics_router
 
 DESCRIPTION = "From power-on to ready: machines, enrolment, boot scripts and runs of Ansible."
+
+
+health = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    status: str = "ok"
+
+
+@health.get("/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
+@health.get("/api/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
+async def read_health() -> Health:
+    """Return `ok` while the server answers."""
+    return Health()
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Returns all routers of this room."""
+    # The artefacts before the scripts: `manifest.json` is no MAC address.
+    rooms = (
+        machines,
+        announcements,
+        enrolment,
+        ramdisk_routes,
+        reports,
+        artefacts,
+        boot,
+        callhome,
+        rules,
+        runs,
+        commands,
+        power,
+        timeline,
+        decommission,
+        inventory,
+        audit,
+    )
+    return (health, boot.agent_router, machines.events_router, *(room.router for room in rooms))
 
 
 def create_provisioning_app(

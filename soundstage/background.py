@@ -8,7 +8,10 @@ after a constant pause: `STEP_RETRY_S` for an `OSError` or `SoundstageError`, `L
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
@@ -16,9 +19,7 @@ from typing import Self
 
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
-from soundstage.process_lock import ProcessLock
 from soundstage.telemetry import get_logger
-from soundstage.waiting import until_set
 
 LOCK_RETRY_S = 1.0
 STEP_RETRY_S = 1.0
@@ -33,6 +34,58 @@ Step = Callable[[str], Awaitable[None]]
 """Runs one step for one id and stores when the next is due. May be cancelled anywhere."""
 
 log = get_logger(__name__)
+
+
+async def until_set(event: asyncio.Event, most_s: float | None) -> None:
+    """Until the event is set, or so many seconds are over; None waits as long as it takes.
+
+    What `asyncio.wait_for` would do, which in Python 3.11 forgets a cancellation that comes with the event.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(most_s):
+            await event.wait()
+
+
+class ProcessLock:
+    """Lets one process at a time do something: an exclusive lock on a file, which the kernel releases when
+    its process dies, however it dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> bool:
+        """Returns False when another process (or another object in this one) holds it."""
+        if self._descriptor is not None:
+            return True
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Close-on-exec (Python's default), or a worker would hold the lock of its dead parent.
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def is_locked(self) -> bool:
+        """Returns whether any process holds it, this one too."""
+        if self.held:
+            return True
+        free = self.acquire()
+        self.release()
+        return not free
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class Worker:

@@ -6,23 +6,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.states import OPEN, ApprovalState
+from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 NEWEST_FIRST = Order(Approval.id, Approval.created_at, datetime)
 
 
-class Approvals:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, row: Approval | ApprovalVote) -> None:
-        self._session.add(row)
-        await self._session.flush()
-
+class Approvals(Repository[Approval | ApprovalVote]):
     async def get(self, approval_id: str) -> Approval | None:
         return await self._session.get(Approval, approval_id)
 
@@ -44,17 +37,17 @@ class Approvals:
             .where(Approval.tool == tool, Approval.arguments_sha256 == arguments_sha256)
             .where(Approval.requester_id == requester_id, Approval.session_id == session_id)
         )
-        return (await self._session.scalars(query.order_by(Approval.created_at))).all()
+        return await self._all(query.order_by(Approval.created_at))
 
     async def of_requester(self, tenant: str, requester_id: str) -> Sequence[Approval]:
         """Returns all approvals of a requester, ended ones too."""
         query = select(Approval).where(Approval.tenant == tenant, Approval.requester_id == requester_id)
-        return (await self._session.scalars(query.order_by(Approval.created_at))).all()
+        return await self._all(query.order_by(Approval.created_at))
 
     async def list_approved(self) -> Sequence[Approval]:
         """Returns approved calls that have not run, the oldest first."""
         query = select(Approval).where(Approval.state == ApprovalState.APPROVED)
-        return (await self._session.scalars(query.order_by(Approval.created_at))).all()
+        return await self._all(query.order_by(Approval.created_at))
 
     async def overdue(self, now: datetime) -> Sequence[Approval]:
         """Returns expired open approvals, and running ones whose lease has run out."""
@@ -64,4 +57,4 @@ class Approvals:
 
     async def votes(self, approval_id: str) -> Sequence[ApprovalVote]:
         query = select(ApprovalVote).where(ApprovalVote.approval_id == approval_id)
-        return (await self._session.scalars(query.order_by(ApprovalVote.at))).all()
+        return await self._all(query.order_by(ApprovalVote.at))

@@ -5,34 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, Field, field_serializer
 
 from agent.approvals.states import ApprovalState
 from agent.tools.plan import Plan
 from soundstage.telemetry.masking import without_secrets
 
 
-class VoteRequest(BaseModel):
+class VoteRequest(BaseModel, extra="forbid"):
     """A vote with its reason, for the audit log."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(default="", max_length=500)
 
 
-class VoteOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class VoteOut(BaseModel, from_attributes=True):
     name: str
     agrees: bool
     reason: str
     at: datetime
 
 
-class ApprovalOut(BaseModel):
+class ApprovalOut(BaseModel, from_attributes=True):
     """A paused call: its plan, requester, needed votes, expiry and outcome."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: str
     state: ApprovalState

@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 Emotion = Literal[
     "neutral", "happy", "sad", "angry", "surprised", "curious", "focused", "playful", "concerned", "confident"
@@ -49,9 +49,7 @@ class Lexicon:
         return None
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _File(BaseModel, extra="forbid"):
     negations: str
     intensifiers: str
     negates_before: int = Field(default=0, ge=0, le=5)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.live.lexicon import Emotion
 from agent.schemas import MAX_UTTERANCE_CHARS
@@ -15,10 +15,8 @@ from agent.schemas import MAX_UTTERANCE_CHARS
 LiveState = Literal["idle", "listening", "thinking", "speaking"]
 
 
-class SessionRequest(BaseModel):
+class SessionRequest(BaseModel, extra="ignore"):
     """Ignores fields that older pages send."""
-
-    model_config = ConfigDict(extra="ignore")
 
     personaId: str = Field(min_length=1, max_length=80)
 
@@ -42,10 +40,8 @@ class SessionOpened(BaseModel):
     personaConfig: PersonaConfig
 
 
-class MessageRequest(BaseModel):
+class MessageRequest(BaseModel, extra="ignore"):
     """Ignores fields that older pages send."""
-
-    model_config = ConfigDict(extra="ignore")
 
     message: str = Field(min_length=1, max_length=MAX_UTTERANCE_CHARS)
 
@@ -127,9 +123,7 @@ LiveEvent = Annotated[
 ]
 
 
-class ListenerState(BaseModel):
+class ListenerState(BaseModel, extra="forbid"):
     """A message from the page: its user begins or ends to speak or write."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Literal["listening", "idle"]

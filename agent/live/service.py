@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
+from avatar.spec import is_spoken
+from avatar.spec.speech_sheet import SpeechSheet
+
 from agent.events import TurnBegan
-from agent.live.curve import emotion_curve
-from agent.live.feelings import feelings, strongest
+from agent.live.feelings import Feeling, feelings, strongest
 from agent.live.lexicon import lexicon_of
-from agent.live.schemas import LiveEvent, LiveState, MessageAnswer, PersonaConfig, StateEvent
-from agent.live.speakable_text import speakable_text
+from agent.live.schemas import EmotionSample, LiveEvent, LiveState, MessageAnswer, PersonaConfig, StateEvent
 from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, wire_events
 from agent.sessions.service import Conversation, SessionService
 from agent.turns.presentation import plain_text
@@ -32,6 +35,93 @@ from studio.personas.speaking import PersonaSpeech
 log = get_logger(__name__)
 
 StillThere = Callable[[], Awaitable[bool]]
+
+
+CURVE_HZ = 10
+"""Samples per second of sound."""
+QUIET_SHARE = 0.6
+"""The share of an intensity where the voice is silent."""
+
+
+MOST_CHARS = 900
+"""About a minute: what is longer is read on the page."""
+MORE = "The rest is on the page."
+
+_MARKS = re.compile(r"[*_`#\[\]{}<>|•⟦⟧]+")
+_ADDRESS = re.compile(r"https?://\S+|/api/\S+")
+_END = re.compile(r"[.!?…:;]\s|\n")
+
+
+def speakable_text(answer: str) -> str:
+    """Returns the text for the voice; "" when nothing in it can be spoken.
+
+    Addresses and marks (which the voice would take for its own) are left out, lines become sentences.
+    """
+    lines = []
+    for line in answer.splitlines():
+        sentence = " ".join(_MARKS.sub(" ", _ADDRESS.sub(" ", line)).split())
+        if is_spoken(sentence):
+            lines.append(sentence if sentence[-1] in ".!?…:;," else sentence + ".")
+    text = " ".join(lines)
+    if len(text) <= MOST_CHARS:
+        return text
+    cut = text[:MOST_CHARS]
+    ends = [found.end() for found in _END.finditer(cut)]
+    shortened = cut[: ends[-1]] if ends else cut.rpartition(" ")[0] or cut
+    shortened = shortened.rstrip(" ,;:")
+    return f"{shortened}{'' if shortened[-1:] in '.!?…' else '.'} {MORE}"
+
+
+def emotion_curve(feelings: Sequence[Feeling], sheet: SpeechSheet) -> list[EmotionSample]:
+    """Returns `CURVE_HZ` samples per second, the first at the start and one at the very end of the sound.
+
+    `time` is the share of the duration, 0 to 1: multiply it by `duration` for milliseconds. The intensity is
+    that of the sentence, carried by the loudness of the voice.
+    """
+    steps = max(1, round(sheet.duration_ms * CURVE_HZ / 1000))
+    ends_ms = sentence_ends(feelings, sheet)
+    curve = []
+    place = 0
+    for step in range(steps + 1):
+        at_ms = sheet.duration_ms * step / steps
+        while place < len(feelings) - 1 and at_ms >= ends_ms[place]:
+            place += 1
+        loudness = QUIET_SHARE + (1 - QUIET_SHARE) * _level(sheet, at_ms)
+        feeling = feelings[place]
+        curve.append(
+            EmotionSample(
+                time=round(step / steps, 4),
+                emotion=feeling.emotion,
+                intensity=round(feeling.intensity * loudness, 3),
+            )
+        )
+    return curve
+
+
+def sentence_ends(feelings: Sequence[Feeling], sheet: SpeechSheet) -> list[float]:
+    """Returns when each sentence ends, in milliseconds.
+
+    The voice's words are the text's, but numbers and marks may be counted otherwise: sentences meet them by
+    the share of the characters that lies before them.
+    """
+    total = sum(len(feeling.text) for feeling in feelings) or 1
+    ends = [done / total for done in accumulate(len(feeling.text) for feeling in feelings)]
+    total_chars = sum(len(word.text) for word in sheet.words)
+    if not total_chars:
+        return [share * sheet.duration_ms for share in ends]
+    word_ends = [done / total_chars for done in accumulate(len(word.text) for word in sheet.words)]
+    # The word whose middle is nearest to the end of the sentence is its last one.
+    words = [min(range(len(word_ends)), key=lambda place: abs(word_ends[place] - share)) for share in ends]
+    return [float(sheet.words[place].end_ms) for place in words]
+
+
+def _level(sheet: SpeechSheet, at_ms: float) -> float:
+    """Returns the loudness around this moment, over a fifth of a second."""
+    if not sheet.level:
+        return 1.0
+    middle = int(at_ms * sheet.level_hz / 1000)
+    around = sheet.level[max(0, middle - 2) : middle + 3] or sheet.level[-1:]
+    return sum(around) / len(around)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from mcp import types
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from agent.tools.record import STRENGTH, Tool
 from agent.tools.toolset import AnyTool
@@ -20,13 +20,11 @@ TRACE = "soundstage/traceId"
 """Key in `_meta` of a result: `soundstage trace` shows the audit trail of the call."""
 
 
-class WaitsForPeople(BaseModel):
+class WaitsForPeople(BaseModel, frozen=True):
     """The answer of a call that people have to agree to first. Nothing has happened yet.
 
     It runs by itself when they agree; the same call again meanwhile gets the same id.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     status: Literal["waiting_for_approval"] = "waiting_for_approval"
     approval_id: str
@@ -34,10 +32,8 @@ class WaitsForPeople(BaseModel):
     hint: str
 
 
-class Refused(BaseModel):
+class Refused(BaseModel, frozen=True):
     """The answer of a call that failed: a stable code, what happened, what to do next."""
-
-    model_config = ConfigDict(frozen=True)
 
     status: Literal["error"] = "error"
     code: str
@@ -45,10 +41,8 @@ class Refused(BaseModel):
     hint: str = Field(default="")
 
 
-class CallRunning(BaseModel):
+class CallRunning(BaseModel, frozen=True):
     """The answer of a call that takes long, a ticket: it goes on, and its result can be asked for later."""
-
-    model_config = ConfigDict(frozen=True)
 
     status: Literal["working"] = "working"
     call_id: str
@@ -57,20 +51,16 @@ class CallRunning(BaseModel):
     hint: str = "Ask for its result with show_call; cancel_call ends it."
 
 
-class CallCancelled(BaseModel):
+class CallCancelled(BaseModel, frozen=True):
     """The answer for a call that was ended before it had a result. What had happened stays."""
-
-    model_config = ConfigDict(frozen=True)
 
     status: Literal["cancelled"] = "cancelled"
     call_id: str
     tool: str
 
 
-class CallTicket(BaseModel):
+class CallTicket(BaseModel, frozen=True, extra="forbid"):
     """The request of the tools about calls."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     call_id: str = Field(max_length=100, description="Of the ticket, as `call_…`.")
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from soundstage.private_files import write_anew
 
@@ -23,10 +23,8 @@ FORMAT = 1
 LONGEST_HEAD = 1000
 
 
-class Head(BaseModel):
+class Head(BaseModel, extra="forbid", strict=True):
     """The first line of a file: what its content must match."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     format: int = FORMAT
     model: str

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import and_, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.memory.models import Memory, MemoryCollection, MemorySource
+from soundstage.database.repository import Repository
 
 MAX_VARIABLES = 500
 """SQLite takes a limited number of values in one statement."""
 
 
-class Memories:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Memories(Repository[Memory | MemoryCollection]):
     async def collection(self, collection_id: str) -> MemoryCollection | None:
         return await self._session.get(MemoryCollection, collection_id)
 
@@ -29,11 +26,7 @@ class Memories:
         )
         if persona_ids is not None:
             query = query.where(MemoryCollection.persona_id.in_(persona_ids))
-        return (await self._session.scalars(query.order_by(MemoryCollection.persona_id))).all()
-
-    async def add(self, row: Memory | MemoryCollection) -> None:
-        self._session.add(row)
-        await self._session.flush()
+        return await self._all(query.order_by(MemoryCollection.persona_id))
 
     async def count(self, tenant: str, subject: str) -> int:
         """Returns the number of memories of one owner."""
@@ -54,18 +47,18 @@ class Memories:
     async def newest(self, collection_ids: Collection[str], limit: int | None = None) -> Sequence[Memory]:
         query = select(Memory).where(Memory.collection_id.in_(collection_ids))
         query = query.order_by(Memory.created_at.desc(), Memory.id.desc())
-        return (await self._session.scalars(query.limit(limit))).all()
+        return await self._all(query.limit(limit))
 
     async def after(self, collection_id: str, number: int, limit: int) -> Sequence[Memory]:
         """Returns the next rows of a collection in the order of their numbers."""
         query = select(Memory).where(Memory.collection_id == collection_id, Memory.number > number)
-        return (await self._session.scalars(query.order_by(Memory.number).limit(limit))).all()
+        return await self._all(query.order_by(Memory.number).limit(limit))
 
     async def by_number(self, collection_id: str, numbers: Collection[int]) -> Sequence[Memory]:
         query = select(Memory).where(
             Memory.collection_id == collection_id, Memory.number.in_(list(numbers)[:MAX_VARIABLES])
         )
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def texts(self, collection_ids: Collection[str]) -> Sequence[tuple[str, str]]:
         """Returns (id, text) of all memories."""
@@ -77,7 +70,7 @@ class Memories:
         query = select(Memory).where(
             Memory.collection_id.in_(collection_ids), Memory.id.in_(list(ids)[:MAX_VARIABLES])
         )
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def add_source(self, memory_id: str, session_id: str, turn: int) -> None:
         """Adds a turn that asked for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from soundstage.one_line import one_line
 
@@ -16,10 +16,8 @@ MemoryText = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_l
 """One line, so that it can forge no other line of a list."""
 
 
-class RememberRequest(BaseModel):
+class RememberRequest(BaseModel, extra="forbid"):
     """Something to remember; for one persona, or for all of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: MemoryText = Field(description="What to remember, as one would say it.")
     persona: str = Field(default="", max_length=80, description="Only in conversations with this persona.")
@@ -28,10 +26,8 @@ class RememberRequest(BaseModel):
     )
 
 
-class MemoryOut(BaseModel):
+class MemoryOut(BaseModel, from_attributes=True):
     """One memory. `likeness` is its similarity to the query, 0 to 1."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: str
     text: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -21,11 +22,11 @@ from agent.events import (
 from agent.model.backend import ChatModel, CutShort, Message, Models, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
 from agent.model.instructions import DataMarks, tool_schemas
-from agent.model.placeholders import ScriptPlaceholder
 from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar
+from agent.understanding.literals import script_cuts
 from agent.understanding.wording import has_quoted_text
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
@@ -38,6 +39,43 @@ MAX_WAITS = 3
 """How often a turn waits for a model that is busy or still being loaded."""
 NO_FAILURE = ("model.context_full", "model.loading")
 """Errors that are no sign of a broken model: the router gets them only when the turn gives it up."""
+
+
+REPLACED_FROM_CHARS = 400
+"""Shorter scripts go to the model as they are: it may be asked to work on them."""
+LONGEST_UTTERANCE_CHARS = 16_000
+_MARK = re.compile(r"⟦text 1⟧")
+
+
+class ScriptPlaceholder:
+    """`text` is the utterance for the model; `restore` puts the script back into its arguments."""
+
+    def __init__(self, utterance: str) -> None:
+        self._script: str | None = None
+        self.text = utterance
+        # A colon or a quotation mark is a surer sign of where a text begins than a verb of saying.
+        cuts = sorted(script_cuts(utterance), key=lambda cut: not _is_marked(utterance[len(cut.before) :]))
+        cut = next(iter(cuts), None)
+        if cut is not None and len(cut.script) >= REPLACED_FROM_CHARS:
+            self._script = cut.script
+            self.text = f"{cut.before}: ⟦text 1⟧ ({len(cut.script)} characters) {cut.after}".strip()
+        elif len(utterance) > LONGEST_UTTERANCE_CHARS:
+            self._script = utterance
+            self.text = f"{utterance[:REPLACED_FROM_CHARS]}… All of it is ⟦text 1⟧."
+
+    def restore(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments with the script in place of its placeholder. No tool nests texts."""
+        return {
+            name: _MARK.sub(lambda _: self._script or "", value) if self._has_placeholder(value) else value
+            for name, value in arguments.items()
+        }
+
+    def _has_placeholder(self, value: object) -> bool:
+        return self._script is not None and isinstance(value, str) and _MARK.search(value) is not None
+
+
+def _is_marked(rest: str) -> bool:
+    return rest.lstrip()[:1] in tuple(':："“„«')
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from studio.personas.schemas import (
     MAX_TEXT_CHARS,
@@ -74,9 +74,7 @@ class HealthSummary(BaseModel):
     agents: list[AgentHealth]
 
 
-class AgentText(BaseModel):
+class AgentText(BaseModel, extra="forbid"):
     """A definition that has not been saved."""
-
-    model_config = ConfigDict(extra="forbid")
 
     yaml: str = Field(max_length=MAX_TEXT_CHARS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 LimitHit = Literal["time", "cpu", "memory", "processes", "disk", "file_size", "output"]
 
@@ -19,10 +19,8 @@ def _visible(path: str) -> str:
     )
 
 
-class OutputFile(BaseModel):
+class OutputFile(BaseModel, frozen=True, extra="forbid"):
     """A file that the code left in its work folder; without content where it is too large."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Annotated[str, AfterValidator(_visible)] = Field(max_length=1024)
     bytes: int = Field(ge=0)
@@ -30,10 +28,8 @@ class OutputFile(BaseModel):
     base64: str | None = None
 
 
-class Report(BaseModel):
+class Report(BaseModel, frozen=True, extra="forbid"):
     """The report of the first process inside. The code may have forged it, so it is only data."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     exit: int = Field(ge=-64, le=255)
     """Negative for a signal."""
@@ -42,10 +38,8 @@ class Report(BaseModel):
     files: tuple[OutputFile, ...] = Field(default=(), max_length=1000)
 
 
-class SandboxRun(BaseModel):
+class SandboxRun(BaseModel, frozen=True):
     """`exit` is negative for the signal that ended it; `result` is what the last expression is."""
-
-    model_config = ConfigDict(frozen=True)
 
     stdout: str
     stderr: str
@@ -56,10 +50,8 @@ class SandboxRun(BaseModel):
     seconds: float = Field(ge=0)
 
 
-class Footing(BaseModel):
+class Footing(BaseModel, frozen=True):
     """The isolation that this machine offers."""
-
-    model_config = ConfigDict(frozen=True)
 
     bubblewrap: str
     """The program and its version."""

@@ -17,10 +17,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
+from soundstage.database.repository import Queries
 from soundstage.errors import NotFound
 from soundstage.paging import Order, Page, PageRequest, select_page
 
@@ -82,10 +82,7 @@ _SET_REFERENTS = (
 )
 
 
-class SessionRepository:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class SessionRepository(Queries):
     def add(self, row: AgentSession) -> None:
         self._session.add(row)
 
@@ -151,8 +148,7 @@ class SessionRepository:
     async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
         """Returns conversations, the latest first."""
         query = select(AgentSession).where(*_of(principal))
-        rows = await self._session.scalars(query.order_by(AgentSession.updated_at.desc()).limit(limit))
-        return rows.all()
+        return await self._all(query.order_by(AgentSession.updated_at.desc()).limit(limit))
 
     async def page(self, principal: Principal, request: PageRequest) -> Page[AgentSession]:
         """Returns conversations, the latest first."""
@@ -163,7 +159,7 @@ class SessionRepository:
 
     async def all_of(self, tenant: str, principal_id: str) -> Sequence[AgentSession]:
         query = select(AgentSession).where(*_owned(tenant, principal_id))
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def saying(self, tenant: str, principal_id: str, words: Collection[str]) -> Sequence[AgentTurn]:
         """Returns turns with one of these words in utterance or reply, in any case; without words, all."""
@@ -177,7 +173,7 @@ class SessionRepository:
             query = query.where(
                 or_(*(place.icontains(word, autoescape=True) for place in places for word in words))
             )
-        return (await self._session.scalars(query.order_by(AgentTurn.started_at))).all()
+        return await self._all(query.order_by(AgentTurn.started_at))
 
     async def turns(self, session_id: str, limit: int) -> Sequence[AgentTurn]:
         """Returns the last `limit` turns, the oldest first."""

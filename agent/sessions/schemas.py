@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, computed_field
 
 INTERRUPTED = "agent.interrupted"
 CANCELLED = "agent.cancelled"
@@ -13,9 +13,7 @@ CANCELLED = "agent.cancelled"
 TurnState = Literal["running", "done", "failed", "cancelled", "interrupted"]
 
 
-class SessionOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class SessionOut(BaseModel, from_attributes=True):
     id: str
     persona_id: str | None = None
     title: str
@@ -26,9 +24,7 @@ class SessionOut(BaseModel):
     updated_at: datetime
 
 
-class TurnOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class TurnOut(BaseModel, from_attributes=True):
     number: int
     utterance: str
     tool: str | None

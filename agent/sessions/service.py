@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -89,27 +89,21 @@ def stream_of(session_id: str, number: int) -> str:
     return f"turn:{session_id}:{number}"
 
 
+@dataclass
 class SessionService:
     """Each method is one short transaction, because an answer may take as long as a video takes."""
 
-    def __init__(
-        self,
-        database: Database,
-        events: EventStore,
-        audit: AuditLog | None = None,
-        *,
-        lease_s: float = LEASE_S,
-    ) -> None:
-        self._database = database
-        self._events = events
-        self._audit = audit
-        self.lease_s = lease_s
-        self._running: dict[Turn, _Running] = {}
+    database: Database
+    events: EventStore
+    audit: AuditLog | None = None
+    _: KW_ONLY
+    lease_s: float = LEASE_S
+    _running: dict[Turn, _Running] = field(default_factory=dict, init=False)
 
     @property
     def is_write_queue_congested(self) -> bool:
         """Returns whether many wait to write, so that optional writes should wait."""
-        return self._database.is_write_queue_congested
+        return self.database.is_write_queue_congested
 
     async def open(
         self,
@@ -122,13 +116,13 @@ class SessionService:
     ) -> Conversation:
         """Opens a new conversation, or an earlier one of the same principal."""
         if session_id is not None:
-            async with self._database.session() as session:
+            async with self.database.session() as session:
                 persona = await SessionRepository(session).persona(principal, session_id)
             if persona is None:
                 raise no_session(session_id)
             return Conversation(session_id, principal, debug, local_files, *persona)
         opened, now = new_id("ses"), utcnow()
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             SessionRepository(session).add(
                 AgentSession(
                     id=opened,
@@ -147,7 +141,7 @@ class SessionService:
     ) -> OpenTurn:
         """Raises Conflict when this request has begun a turn already, in whichever process."""
         utterance = storable(utterance)
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             repository = SessionRepository(session)
             now = utcnow()
             row = await repository.begin(conversation.principal, conversation.id, title_of(utterance), now)
@@ -173,7 +167,7 @@ class SessionService:
                 started_at=now,
                 alive_until=now + timedelta(seconds=self.lease_s),
             )
-            if self._audit is not None:
+            if self.audit is not None:
                 entry = AuditEntry(
                     kind=UTTERANCE,
                     actor=conversation.principal.name,
@@ -183,7 +177,7 @@ class SessionService:
                     data={"principal": conversation.principal.id},
                     redactable={"text": utterance},
                 )
-                await self._audit.record(session, entry)
+                await self.audit.record(session, entry)
         if lost:
             await self._close_lost_turns(begun.session_id)
         requester = conversation.principal
@@ -192,7 +186,7 @@ class SessionService:
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """Returns the session and number of the turn that this request began, for a repeated request."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             return await SessionRepository(session).turn_of_request(principal, request_id)
 
     async def append_events(self, turn: OpenTurn, events: Sequence[BrainEvent], so_far: TurnEnd) -> None:
@@ -200,7 +194,7 @@ class SessionService:
 
         Raises Conflict (`turn.given_up`) when the lease has run out and the turn was closed as lost.
         """
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             repository = SessionRepository(session)
             row = await repository.turn(turn.session_id, turn.number)
             if row is None or row.finished_at is not None:
@@ -217,7 +211,7 @@ class SessionService:
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, new_events: Sequence[BrainEvent] = ()) -> None:
         try:
-            async with self._database.transaction() as session:
+            async with self.database.transaction() as session:
                 await self._end(session, turn, end, new_events)
                 await self._forget(session, turn)
         finally:
@@ -230,25 +224,25 @@ class SessionService:
                 running.redactions.append(redaction)
 
     async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             rows = await SessionRepository(session).of_principal(principal, limit)
             return [SessionOut.model_validate(row) for row in rows]
 
     async def find_page(self, principal: Principal, request: PageRequest) -> Page[SessionOut]:
         """Returns a page of the principal's own, the latest first."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             page = await SessionRepository(session).page(principal, request)
             return page.of([SessionOut.model_validate(row) for row in page.items])
 
     async def is_of_tenant(self, principal: Principal, session_id: str) -> bool:
         """Returns whether the conversation is in the tenant of this principal."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             row = await SessionRepository(session).get(session_id)
         return row is not None and row.tenant == principal.tenant
 
     async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[TurnOut]:
         await self._close_lost_turns(session_id)
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             repository = SessionRepository(session)
             await repository.require_own(principal, session_id)
             return [TurnOut.model_validate(row) for row in await repository.turns(session_id, limit)]
@@ -256,7 +250,7 @@ class SessionService:
     async def turn(self, principal: Principal, session_id: str, number: int) -> TurnOut:
         """Returns the present state of one turn."""
         await self._close_lost_turns(session_id)
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             repository = SessionRepository(session)
             await repository.require_own(principal, session_id)
             row = await repository.turn(session_id, number)
@@ -289,7 +283,7 @@ class SessionService:
 
     async def _write(self, session: AsyncSession, turn: OpenTurn, new_events: Sequence[BrainEvent]) -> None:
         events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in new_events]
-        await self._events.append_all(session, turn.stream, events)
+        await self.events.append_all(session, turn.stream, events)
 
     def _to_forget(self, turn: OpenTurn) -> Sequence[Redaction]:
         running = self._running.get((turn.session_id, turn.number))
@@ -303,14 +297,14 @@ class SessionService:
         for redaction in to_forget:
             await enable_secure_delete(session)
             if row is not None and matches(row, redaction):
-                await redact_turn(session, self._events, turn.stream, row, redaction)
+                await redact_turn(session, self.events, turn.stream, row, redaction)
 
     async def _close_lost_turns(self, session_id: str) -> None:
         """Closes lost turns before a read. Almost always there are none, and no write."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             if not await SessionRepository(session).list_lost(session_id, utcnow()):
                 return
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await self._write_lost(session, session_id)
 
     async def _write_lost(self, session: AsyncSession, session_id: str) -> None:
@@ -321,7 +315,7 @@ class SessionService:
             if row is None:
                 continue
             turn = OpenTurn(row.session_id, row.number, None)
-            past = await self._events.read(turn.stream)
+            past = await self.events.read(turn.stream)
             tool_began = any(event.kind == ToolCalled.model_fields["type"].default for event in past)
             failure = _lost(tool_began, row.utterance)
             await self._write(session, turn, [failure, Done(session_id=row.session_id, turn=row.number)])

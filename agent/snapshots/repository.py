@@ -6,23 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession
 from agent.snapshots.models import Continuation, Snapshot
+from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 NEWEST_FIRST = Order(Snapshot.id, Snapshot.saved_at, datetime)
 
 
-class Snapshots:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, row: Snapshot | Continuation) -> None:
-        self._session.add(row)
-        await self._session.flush()
-
+class Snapshots(Repository[Snapshot | Continuation]):
     async def by_name(self, tenant: str, owner_id: str, name_key: str) -> Snapshot | None:
         query = select(Snapshot).where(
             Snapshot.tenant == tenant, Snapshot.owner_id == owner_id, Snapshot.name_key == name_key
@@ -33,7 +26,7 @@ class Snapshots:
     async def of_owner(self, tenant: str, owner_id: str) -> Sequence[Snapshot]:
         """The newest first."""
         query = select(Snapshot).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
-        return (await self._session.scalars(query.order_by(Snapshot.saved_at.desc()))).all()
+        return await self._all(query.order_by(Snapshot.saved_at.desc()))
 
     async def page(self, tenant: str, owner_id: str, request: PageRequest) -> Page[Snapshot]:
         """The newest first."""
@@ -55,7 +48,7 @@ class Snapshots:
             .join(AgentSession, AgentSession.id == Continuation.session_id)
             .where(AgentSession.tenant == tenant, AgentSession.principal_id == owner_id)
         )
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def continuation(self, session_id: str) -> Continuation | None:
         return await self._session.get(Continuation, session_id)

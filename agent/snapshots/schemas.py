@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from soundstage.one_line import one_line
 
 Name = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=80)]
 
 
-class SnapshotTurn(BaseModel):
+class SnapshotTurn(BaseModel, from_attributes=True):
     """One utterance and its answer, cut."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     utterance: str
     reply: str
@@ -45,10 +43,8 @@ class State(BaseModel):
     left_out: int = Field(default=0, description="Turns before these, which were too many to keep.")
 
 
-class SnapshotOut(BaseModel):
+class SnapshotOut(BaseModel, from_attributes=True):
     """A snapshot without its turns."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: str
     name: str
@@ -84,28 +80,22 @@ class Loaded(BaseModel):
     state: State
 
 
-class SaveRequest(BaseModel):
+class SaveRequest(BaseModel, extra="forbid", populate_by_name=True):
     """`save_name` is another word for `name`. Without a session, the one that was talked in last is saved."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     name: Name = Field(validation_alias=AliasChoices("name", "save_name"))
     session_id: str | None = Field(default=None, max_length=40)
     replace: bool = Field(default=False, description="Put it in the place of the one with that name.")
 
 
-class LoadRequest(BaseModel):
+class LoadRequest(BaseModel, extra="forbid", populate_by_name=True):
     """`save_name` is another word for `name`. Without a session, a new one begins there."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     name: Name = Field(validation_alias=AliasChoices("name", "save_name"))
     session_id: str | None = Field(default=None, max_length=40)
 
 
-class IntoRequest(BaseModel):
+class IntoRequest(BaseModel, extra="forbid"):
     """The conversation to continue from the snapshot; without one, a new one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     session_id: str | None = Field(default=None, max_length=40)

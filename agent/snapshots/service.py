@@ -5,18 +5,19 @@ Each is its owner's: a principal of a tenant. Somebody else's does not exist for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 
 from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import TurnOut
 from agent.sessions.service import SessionService
-from agent.snapshots.comparing import differences
 from agent.snapshots.models import Continuation, Snapshot
 from agent.snapshots.repository import Snapshots
 from agent.snapshots.schemas import (
     Compared,
+    Difference,
     Loaded,
     Referent,
     SnapshotDetail,
@@ -41,21 +42,97 @@ MAX_TEXT_CHARS = 4000
 """Of each utterance and each answer."""
 
 
+MAX_LISTED = 10
+LISTED_CHARS = 80
+
+
+def differences(before: State, after: State, now: Referent | None) -> tuple[Difference, ...]:
+    """Returns the differences from `before` to `after`. `now` is the present video of `before`."""
+    return (*_turns(before, after), *_referents(before, after), *_state(before.render, now))
+
+
+def _turns(before: State, after: State) -> Iterator[Difference]:
+    old, new = _aligned(before.turns, after.turns)
+    same = 0
+    while same < min(len(old), len(new)) and _is_same(old[same], new[same]):
+        same += 1
+    gone, added = old[same:], new[same:]
+    if gone:
+        lost = f"{_counted(len(gone))} of the snapshot {'is' if len(gone) == 1 else 'are'} not in it."
+        yield Difference(kind="turns", sentence=lost)
+    if added:
+        lines = [f"  • {_short(turn.utterance)}" for turn in added[:MAX_LISTED]]
+        if len(added) > MAX_LISTED:
+            lines.append(f"  • and {len(added) - MAX_LISTED} more")
+        listing = "\n".join([f"{_counted(len(added))} came after it:", *lines])
+        yield Difference(kind="turns", sentence=listing)
+
+
+def _aligned(
+    old: tuple[SnapshotTurn, ...], new: tuple[SnapshotTurn, ...]
+) -> tuple[tuple[SnapshotTurn, ...], tuple[SnapshotTurn, ...]]:
+    """Returns both from the same turn on: the beginning of a long conversation is not stored."""
+    if old and new:
+        for place, turn in enumerate(old):
+            if _is_same(turn, new[0]):
+                return old[place:], new
+        for place, turn in enumerate(new):
+            if _is_same(turn, old[0]):
+                return old, new[place:]
+    return old, new
+
+
+def _referents(before: State, after: State) -> Iterator[Difference]:
+    if _id(before.render) != _id(after.render):
+        then, today = _named(before.render), _named(after.render)
+        yield Difference(kind="video", sentence=f"“It” meant {then}, and means {today} now.")
+    if _id(before.project) != _id(after.project):
+        then, today = _named(before.project), _named(after.project)
+        yield Difference(kind="project", sentence=f"The project was {then}, and is {today} now.")
+    if before.persona_id != after.persona_id:
+        then, today = before.persona_id or "nobody", after.persona_id or "nobody"
+        yield Difference(kind="persona", sentence=f"It was held with {then}, and is held with {today} now.")
+
+
+def _state(then: Referent | None, now: Referent | None) -> Iterator[Difference]:
+    if then is None or then.state is None:
+        return
+    if now is None:
+        yield Difference(kind="video_state", sentence=f"“{then.title}” was {then.state}, and is deleted now.")
+    elif now.state != then.state:
+        sentence = f"“{then.title}” was {then.state}, and is {now.state} now."
+        yield Difference(kind="video_state", sentence=sentence)
+
+
+def _is_same(one: SnapshotTurn, other: SnapshotTurn) -> bool:
+    return (one.started_at, one.utterance) == (other.started_at, other.utterance)
+
+
+def _counted(count: int) -> str:
+    return "1 turn" if count == 1 else f"{count} turns"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LISTED_CHARS else f"{line[:LISTED_CHARS]}…"
+
+
+def _id(referent: Referent | None) -> str | None:
+    return None if referent is None else referent.id
+
+
+def _named(referent: Referent | None) -> str:
+    return "nothing" if referent is None else f"“{referent.title}”"
+
+
+@dataclass
 class SnapshotService:
-    def __init__(
-        self,
-        database: Database,
-        sessions: SessionService,
-        renders: RenderService,
-        projects: ProjectService,
-        *,
-        most: int = MOST,
-    ) -> None:
-        self._database = database
-        self._sessions = sessions
-        self._renders = renders
-        self._projects = projects
-        self._most = most
+    database: Database
+    sessions: SessionService
+    renders: RenderService
+    projects: ProjectService
+    _: KW_ONLY
+    most: int = MOST
 
     async def save(
         self, principal: Principal, name: str, session_id: str | None = None, *, replace: bool = False
@@ -66,7 +143,7 @@ class SnapshotService:
         """
         row = await self._conversation(principal, session_id)
         state = await self._state(row)
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             snapshots = Snapshots(session)
             snapshot = await self._place(snapshots, principal, name, replace)
             if snapshot is None:
@@ -83,24 +160,24 @@ class SnapshotService:
     ) -> tuple[int, SnapshotOut | None]:
         """Returns how many turns `save` would store, and what it would replace; raises as it would."""
         state = await self._state(await self._conversation(principal, session_id))
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             snapshot = await self._place(Snapshots(session), principal, name, replace)
             return len(state.turns), None if snapshot is None else SnapshotOut.model_validate(snapshot)
 
     async def list(self, principal: Principal) -> Sequence[SnapshotOut]:
         """Returns the principal's own, the newest first."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             rows = await Snapshots(session).of_owner(principal.tenant, principal.id)
             return [SnapshotOut.model_validate(row) for row in rows]
 
     async def find_page(self, principal: Principal, request: PageRequest) -> Page[SnapshotOut]:
         """Returns a page of them."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             page = await Snapshots(session).page(principal.tenant, principal.id, request)
             return page.of([SnapshotOut.model_validate(row) for row in page.items])
 
     async def get(self, principal: Principal, name: str) -> SnapshotDetail:
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             row = await self._named(Snapshots(session), principal, name)
             return SnapshotDetail.model_validate(row)
 
@@ -110,8 +187,8 @@ class SnapshotService:
         Earlier turns of the conversation stay stored, and are no longer part of its history.
         """
         if session_id is None:
-            session_id = (await self._sessions.open(principal)).id
-        async with self._database.transaction() as session:
+            session_id = (await self.sessions.open(principal)).id
+        async with self.database.transaction() as session:
             snapshots = Snapshots(session)
             snapshot = SnapshotDetail.model_validate(await self._named(snapshots, principal, name))
             row = await SessionRepository(session).require_own(principal, session_id)
@@ -133,7 +210,7 @@ class SnapshotService:
 
     async def delete(self, principal: Principal, name: str) -> SnapshotOut:
         """Deletes a snapshot. Conversations that continue from it keep its turns."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             snapshots = Snapshots(session)
             row = await self._named(snapshots, principal, name)
             gone = SnapshotOut.model_validate(row)
@@ -156,7 +233,7 @@ class SnapshotService:
 
     async def history(self, session_id: str, own: Sequence[TurnOut]) -> Sequence[TurnOut]:
         """Returns what a conversation goes on from: what it took over, and its own turns since."""
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             continuation = await Snapshots(session).continuation(session_id)
         if continuation is None:
             return own
@@ -167,7 +244,7 @@ class SnapshotService:
         return [*taken, *(turn for turn in own if turn.number > continuation.after_turn)]
 
     async def _state(self, row: AgentSession) -> State:
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             own = [
                 TurnOut.model_validate(turn)
                 for turn in await SessionRepository(session).turns(row.id, MOST_TURNS + 1)
@@ -186,20 +263,20 @@ class SnapshotService:
 
     async def _video(self, render_id: str) -> Referent | None:
         try:
-            view = await self._renders.get(render_id)
+            view = await self.renders.get(render_id)
         except NotFound:
             return None
         return Referent(id=view.id, title=view.title, state=view.state)
 
     async def _project(self, project_id: str) -> Referent | None:
         try:
-            view = await self._projects.get(project_id)
+            view = await self.projects.get(project_id)
         except NotFound:
             return None
         return Referent(id=view.id, title=view.title)
 
     async def _conversation(self, principal: Principal, session_id: str | None) -> AgentSession:
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             if session_id is not None:
                 return await SessionRepository(session).require_own(principal, session_id)
             for row in await SessionRepository(session).of_principal(principal, 1):
@@ -215,8 +292,8 @@ class SnapshotService:
         snapshot = await snapshots.by_name(principal.tenant, principal.id, _key(name))
         if snapshot is not None and not replace:
             raise _name_taken(snapshot.name)
-        if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self._most:
-            raise _too_many(self._most)
+        if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self.most:
+            raise _too_many(self.most)
         return snapshot
 
     async def _named(self, snapshots: Snapshots, principal: Principal, name: str) -> Snapshot:

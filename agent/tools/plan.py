@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, as_text, items, page
 from soundstage.one_line import harmless
@@ -13,10 +13,8 @@ from soundstage.one_line import harmless
 _MOST_CHARS = 400
 
 
-class Change(BaseModel):
+class Change(BaseModel, frozen=True):
     """One thing that would be different afterwards; `where` names the machine, video or file."""
-
-    model_config = ConfigDict(frozen=True)
 
     what: str = Field(max_length=_MOST_CHARS)
     where: str = Field(default="", max_length=_MOST_CHARS)
@@ -29,10 +27,8 @@ def change(what: str, where: str = "") -> Change:
     return Change(what=_cut(what), where=_cut(where))
 
 
-class Plan(BaseModel):
+class Plan(BaseModel, frozen=True):
     """The changes in their order; `seconds` is an estimate of how long it takes, None when nobody knows."""
-
-    model_config = ConfigDict(frozen=True)
 
     changes: tuple[Change, ...] = Field(max_length=1000)
     seconds: float | None = Field(default=None, ge=0)

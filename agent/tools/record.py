@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from inspect import cleandoc
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from agent.presentation import Blocks, as_text
 from agent.tools.plan import Plan
@@ -23,16 +23,12 @@ Request = TypeVar("Request", bound="ToolRequest")
 Result = TypeVar("Result", bound="ToolResult")
 
 
-class ToolRequest(BaseModel):
+class ToolRequest(BaseModel, extra="forbid", frozen=True, str_strip_whitespace=False):
     """Arguments of a tool. Unknown ones are errors, so that a misspelt option is never dropped silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
-
-class ToolResult(BaseModel):
+class ToolResult(BaseModel, frozen=True):
     """The result of a tool: data for programs, and its presentation for people."""
-
-    model_config = ConfigDict(frozen=True)
 
     def presentation(self) -> Blocks:
         """Returns the result as people read it; the page draws these blocks."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -16,8 +19,6 @@ from hassil.models import MatchEntity
 from agent.sentences import LOADER
 from agent.tools.record import rule_name
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
-from agent.understanding.slots import has_second_imperative, misshapen
-from agent.understanding.suggestions import closest_examples
 from agent.understanding.wording import Wording
 
 COMMAND_CHARS = 600
@@ -29,6 +30,135 @@ CACHED_CHARS = 200
 """The meanings of this many sentences, up to this length, are cached."""
 EXAMPLE_SCRIPT = "Hello"
 SUGGESTED_SCRIPT_CHARS = 500
+
+
+# A name of our own making has a digit or a hyphen; one without is said with its kind: "the machine pluto".
+_TELLING = r"(?=[^\s,]*[0-9-])[A-Za-z0-9][A-Za-z0-9._/-]*"
+
+_KINDS = (
+    r"(?:video|render|clip|film|movie|recording|project|scene|script|snapshot|persona|machine|node|job|run"
+    r"|picture|photo|one|thing|idea|request)"
+)
+
+SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "machine": re.compile(r"(?=[^\s]*[0-9-])[A-Za-z0-9][A-Za-z0-9-]*"),
+        "machine_word": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"),
+        # No id of a video or a run.
+        "job": re.compile(rf"(?![a-z]+_[0-9A-Za-z]+$){_TELLING}"),
+        "job_word": re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*"),
+        "hosts": re.compile(rf"(?:all|gpu|{_TELLING}(?:(?:\s*,\s*|\s+and\s+){_TELLING})*)"),
+        "hosts_word": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"),
+        "playbook": re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?:[ -][A-Za-z0-9]+)?"),
+        "role": re.compile(r"[A-Za-z][A-Za-z0-9_]*"),
+        "run": re.compile(r"run_[0-9A-Za-z]+"),
+        "snapshot": re.compile(r"\S+(?:\s+\S+){0,3}"),
+        "other_snapshot": re.compile(r"\S+(?:\s+\S+){0,3}"),
+        "saved": re.compile(
+            r"(?!(?i:the|an?|my|your|our|his|her|its|their|it|this|that|these|those|some|more|all|up|on|last"
+            r"|yesterday|today|then|when|i|we|you|me|us)\b)\S+(?:\s+\S+)?"
+        ),
+        # Nobody is called "remember that Nova", who says something.
+        "persona": re.compile(
+            r"(?!(?i:remember|memori[sz]e|note|forget|keep|don't|never|that)\b).*", re.DOTALL
+        ),
+        # "remember our channel is …" tells something; "remember me" and "remember to call Bob" do not.
+        "statement": re.compile(
+            r"(?i:(?:I|we|my|our|the|this|these|he|she|it|they|his|her|their|there|your?)\b).*\s.*\s.*",
+            re.DOTALL,
+        ),
+        # "forget that the logo is blue" names what was told; "forget that video" and "forget that" do not.
+        "forgotten": re.compile(
+            rf"(?!(?i:(?:\S+\s+){{0,2}}{_KINDS}s?\b(?!\s+(?:is|are|was|were|has|have|had|can|will|must|should)\b)))"
+            r"\S+(?:\s+\S+){2,}",
+            re.DOTALL,
+        ),
+        # What is deleted is called by its id, or what stands for one in an offered sentence.
+        "doomed": re.compile(r"latest|(?=\S*\d)[A-Za-z0-9_-]{4,80}"),
+        "audited": re.compile(r"(?=\S*\d)[A-Za-z0-9_:.-]{4,80}"),
+        # Ids of runs are said with their kind, so that "cancel run_…" is never taken for a video.
+        "identifier": re.compile(r"(?!run_).+", re.DOTALL),
+    }
+)
+
+
+FREE_TEXT_SLOTS = frozenset({"script", "remembered", "statement", "purpose", "topic", "colour"})
+"""Slots with free text, in which "and delete it" is part of the text."""
+
+_SECOND_IMPERATIVE = re.compile(
+    r"(?:\b(?:and|then|but)|[,;.&])\s+(?:(?:then|also|please|just)\s+)*"
+    r"(?:abort|accept|cancel|create|delete|deploy|drain|erase|film|forget|install|kill|load|make|move|power"
+    r"|produce|publish|reboot|reinstall|reload|remember|remove|rename|render|repeat|restart|retire|retry|save"
+    r"|scale|start|stop|throw|upload|wipe|write)\b",
+    re.IGNORECASE,
+)
+
+
+_Ratio = Callable[[str, str], float]
+_WORD = re.compile(r"\w+")
+_CLOSE_ENOUGH = 0.45
+_SAME_WORD = 0.7
+"""From here on two spellings count as one word."""
+
+
+def closest_examples(sentence: str, examples: Iterable[str], limit: int = 3) -> tuple[str, ...]:
+    """The examples most like `sentence`, best first. Misspelt words count for most of their length."""
+    words = _words(sentence)
+    if not words:
+        return ()
+    # Examples share most of their words.
+    alike: _Ratio = cache(_ratio)
+    ranked = sorted(
+        ((_likeness(alike, words, _words(example)), example) for example in examples), reverse=True
+    )
+    return tuple(example for likeness, example in ranked[:limit] if likeness >= _CLOSE_ENOUGH)
+
+
+def _ratio(one: str, other: str) -> float:
+    """Returns how alike two words are, 0..1; 0 below `_SAME_WORD`."""
+    if one == other:
+        return 1.0
+    # The ratio of words with such lengths is lower at most.
+    if 2 * min(len(one), len(other)) < _SAME_WORD * (len(one) + len(other)):
+        return 0.0
+    # Nor can it be higher than the letters of one that the other has.
+    if 2 * sum(letter in other for letter in one) < _SAME_WORD * (len(one) + len(other)):
+        return 0.0
+    ratio = SequenceMatcher(None, one, other).ratio()
+    return ratio if ratio >= _SAME_WORD else 0.0
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)][:12]
+
+
+def _likeness(alike: _Ratio, words: list[str], example: list[str]) -> float:
+    """0..1: how well each word words finds a partner in the example, and the other way round."""
+    return (_covered(alike, words, example) + _covered(alike, example[: len(words) + 2], words)) / 2
+
+
+def _covered(alike: _Ratio, words: list[str], others: list[str]) -> float:
+    if not words or not others:
+        return 0.0
+    return sum(max(alike(word, other) for other in others) for word in words) / len(words)
+
+
+def misshapen(slots: Mapping[str, str]) -> bool:
+    """Returns whether a slot holds something that its kind of name never is: "accept my apologies" names no
+    machine.
+    """
+    return any(
+        shape.fullmatch(value) is None
+        for name, value in slots.items()
+        if (shape := SHAPES.get(name)) is not None and isinstance(value, str)
+    )
+
+
+def has_second_imperative(slots: Iterable[tuple[str, str]]) -> bool:
+    """Returns whether a name goes on with another command. Quotations in the values are masked."""
+    return any(
+        name not in FREE_TEXT_SLOTS and _SECOND_IMPERATIVE.search(value) is not None for name, value in slots
+    )
 
 
 @dataclass(frozen=True, slots=True)

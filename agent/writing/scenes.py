@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from avatar.spec import is_spoken
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from agent.colours import parse_colour
 from soundstage.one_line import OneLine
@@ -30,10 +30,8 @@ def _colour(text: str | None) -> str | None:
     return None if text is None else parse_colour(text)
 
 
-class PlannedScene(BaseModel):
+class PlannedScene(BaseModel, frozen=True):
     """One planned scene; without a script it waits for one."""
-
-    model_config = ConfigDict(frozen=True)
 
     title: str = ""
     script: str = ""
@@ -41,10 +39,8 @@ class PlannedScene(BaseModel):
     background: str | None = None
 
 
-class WrittenScene(BaseModel):
+class WrittenScene(BaseModel, extra="forbid"):
     """One scene as a model writes it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     title: OneLine = Field(min_length=1, max_length=SCENE_TITLE_CHARS, description="A few words, not spoken.")
     script: Annotated[str, AfterValidator(_spoken)] = Field(
@@ -58,10 +54,8 @@ class WrittenScene(BaseModel):
     )
 
 
-class WrittenScript(BaseModel):
+class WrittenScript(BaseModel, extra="forbid"):
     """A whole script as a model writes it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     title: OneLine = Field(min_length=1, max_length=120, description="How the video is called.")
     scenes: tuple[WrittenScene, ...] = Field(min_length=1, max_length=MOST_SCENES)

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 MANIFEST = "manifest.json"
 DATABASE = "database.sqlite"
@@ -29,17 +29,13 @@ _MEMBER = re.compile(
 )
 
 
-class Member(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class Member(BaseModel, extra="forbid", frozen=True):
     path: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=0)
 
 
-class Manifest(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class Manifest(BaseModel, extra="forbid", frozen=True):
     format: int = FORMAT
     made_by: str
     made_at: datetime

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from app.cli.saved_logins import Login, load_logins, login_for, normalize_url
-from app.cli.state import Invocation, run
+from app.cli.state import Invocation, invocation, run
 from soundstage.errors import Conflict, Forbidden, Unauthorized
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ T = TypeVar("T")
 SERVER_VARIABLE = "SOUNDSTAGE_SERVER"
 
 
-def call_studio(called: Invocation, call: Callable[[StudioApi], Awaitable[T]]) -> T:
+def call_studio(call: Callable[[StudioApi], Awaitable[T]]) -> T:
     """Run one conversation with the studio and return what `call` returns."""
+    called = invocation()
 
     async def work() -> T:
         async with studio(called) as api:

@@ -11,7 +11,7 @@ import typer
 
 from app.cli.commands import RootGroup
 from app.cli.printing import Printer
-from app.cli.state import Invocation, Stopped
+from app.cli.state import Invocation, Stopped, set_invocation
 from soundstage.errors import SoundstageError
 from soundstage.telemetry.masking import mask_text
 
@@ -46,13 +46,12 @@ def build_cli() -> typer.Typer:
 
     @cli.callback()
     def root(
-        context: typer.Context,
         config_file: ConfigFile = None,
         server: Server = None,
         as_json: RootJson = False,
         debug: Debug = False,
     ) -> None:
-        context.obj = Invocation(config_file, as_json=as_json, debug=debug, server=server)
+        set_invocation(Invocation(config_file, as_json=as_json, debug=debug, server=server))
 
     return cli
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -48,14 +49,29 @@ class Invocation:
         return Printer(as_json=as_json or self.as_json)
 
 
-def invocation(context: typer.Context) -> Invocation:
-    """Return the options of the root command; from now on log lines have their form."""
-    from soundstage.telemetry.logs import configure_logging
+_current: ContextVar[Invocation] = ContextVar("invocation")
+_logged: ContextVar[Invocation] = ContextVar("invocation that log lines have the form of")
 
-    found = context.find_root().obj
-    called = found if isinstance(found, Invocation) else Invocation(None, as_json=False)
-    configure_logging("debug" if called.debug else "warning")
+
+def set_invocation(called: Invocation) -> None:
+    """Stores the options of the root command for its command."""
+    _current.set(called)
+
+
+def invocation() -> Invocation:
+    """Returns the options of the root command. The first call for a command configures its log lines."""
+    called = _current.get()
+    if _logged.get(None) is not called:
+        from soundstage.telemetry.logs import configure_logging
+
+        configure_logging("debug" if called.debug else "warning")
+        _logged.set(called)
     return called
+
+
+def output(as_json: bool) -> Printer:
+    """Returns the printer of a command, which prints JSON where the command or the root was asked to."""
+    return invocation().printer(as_json)
 
 
 class Stopped(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
 class Level(StrEnum):
@@ -15,9 +15,7 @@ class Level(StrEnum):
     RED = "red"
 
 
-class Check(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
+class Check(BaseModel, frozen=True):
     name: str
     level: Level
     found: str

@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-from agent.tools.machines.actions import ACTS, plan_act
-from agent.tools.machines.tools import ChangeMachine
+from agent.tools.machines.actions import ACTS, ChangeMachine, plan_act
 from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolContext
 from agent.tools.services import ToolServices

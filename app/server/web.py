@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from agent.approvals.routes import approvals_router
@@ -29,15 +31,14 @@ from app.composition import Services, may_have_model, run_background_workers, ru
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
 from app.server.agents_key import key_looked_at
-from app.server.api_docs import docs_router
 from app.server.farm_routes import farm_router
 from app.server.https import authority_router
 from app.server.installation_routes import installation_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
-from policy import Admission, install_policy, require_permission
+from policy import Admission, install_policy, public, require_permission
 from policy.audit.routes import audit_router
 from soundstage.compression import Compression
-from soundstage.errors import install_error_handlers
+from soundstage.errors import NotFound, install_error_handlers
 from soundstage.http.loops import install_loop_refusal
 from soundstage.routers import add_routers
 from soundstage.settings import Settings
@@ -76,6 +77,61 @@ CORS_ANSWER_HEADERS = (
     "Upload-Offset",
     "X-Total-Count",
 )
+
+
+# Swagger UI writes styles into its elements; scripts stay ours alone.
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = MappingProxyType({"Content-Security-Policy": CONTENT_POLICY, "X-Content-Type-Options": "nosniff"})
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>Soundstage API</title>
+  <link rel="icon" href="/page/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+  <div id="swagger-ui"></div>
+  <script src="/docs/swagger-ui-bundle.js"></script>
+  <script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+START = """SwaggerUIBundle({
+  url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true, validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis],
+});
+"""
+VENDORED = MappingProxyType({"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"})
+
+
+def docs_router() -> APIRouter:
+    """Returns the OpenAPI page at /docs, complete without any outside host."""
+    reason = "the description of the API is no secret; the API is guarded"
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(public(reason))])
+
+    @router.get("/docs")
+    async def page() -> Response:
+        return Response(PAGE, media_type="text/html; charset=utf-8", headers=dict(HEADERS))
+
+    @router.get("/docs/{name}")
+    async def part(name: str) -> Response:
+        if name == "start.js":
+            return Response(START, media_type="text/javascript; charset=utf-8", headers=dict(HEADERS))
+        media_type = VENDORED.get(name)
+        if media_type is None:
+            raise NotFound(
+                "page.not_found", f"The API page has no file {name!r}.", hint="Open /docs instead."
+            )
+        content = (files("fastapi_offline") / "static" / name).read_bytes()
+        return Response(content, media_type=f"{media_type}; charset=utf-8", headers=dict(HEADERS))
+
+    return router
 
 
 def create_app(services: Services) -> FastAPI:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.history.models import FarmRun
+from soundstage.database.repository import Queries
 
 
-class FarmRuns:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class FarmRuns(Queries):
     async def all(self) -> Sequence[FarmRun]:
         """The oldest first."""
-        return (await self._session.scalars(select(FarmRun).order_by(FarmRun.ended_at, FarmRun.id))).all()
+        return await self._all(select(FarmRun).order_by(FarmRun.ended_at, FarmRun.id))
 
     async def add(self, run: FarmRun, limit: int) -> None:
         """Stores a run and drops all but the last `limit` of its stage."""

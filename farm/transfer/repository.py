@@ -6,28 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.transfer.models import FarmTicket
+from soundstage.database.repository import Repository
 
 
-class FarmTickets:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class FarmTickets(Repository[FarmTicket]):
     async def find(self, task_id: str) -> FarmTicket | None:
         return await self._session.get(FarmTicket, task_id)
 
-    async def add(self, ticket: FarmTicket) -> None:
-        self._session.add(ticket)
-        await self._session.flush()
-
     async def open(self) -> Sequence[FarmTicket]:
         """Returns tickets that nobody has closed, the oldest first."""
-        found = await self._session.scalars(
+        return await self._all(
             select(FarmTicket).where(FarmTicket.closed.is_(False)).order_by(FarmTicket.created_at)
         )
-        return found.all()
 
     async def delete_expired(self, before: datetime) -> None:
         """Deletes closed tickets that expired before that time."""

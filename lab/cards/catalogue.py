@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from soundstage.errors import Invalid
 
 MOST_CARDS = 16
 
 
-class CardKind(BaseModel):
+class CardKind(BaseModel, frozen=True):
     """A model as PCI and the driver know it. `memory_mib` is what the driver reports.
 
     `pci_class`: 0x030000 VGA, 0x030200 3D controller. `generation` is NVIDIA's architecture, or empty.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     vendor: str
@@ -106,10 +104,8 @@ KINDS: dict[str, CardKind] = {
 DEFAULT_KIND = "l4"
 
 
-class Card(BaseModel):
+class Card(BaseModel, frozen=True, extra="forbid"):
     """One card in one machine. `uuid` is empty for what is no NVIDIA card."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
     pci_address: str

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.head import Head
 from policy.audit.models import AuditLine
 from policy.principal import DEFAULT_TENANT
+from soundstage.database.repository import Queries
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 TENANT = "tenant"
@@ -22,11 +22,8 @@ _HASH = select(_LINES.c.sha256).where(_LINES.c.number == bindparam("number"))
 _ADD = insert(_LINES)
 
 
-class ChainHead:
+class ChainHead(Queries):
     """Reads the head of the chain and appends lines to it."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def last(self) -> Head | None:
         """Returns number and hash of the newest line."""
@@ -42,14 +39,11 @@ class ChainHead:
         await self._session.execute(_ADD, lines)
 
 
-class AuditLines:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class AuditLines(Queries):
     async def after(self, number: int, limit: int, tenant: str | None = None) -> Sequence[AuditLine]:
         """Oldest first; of one tenant when it is named."""
         query = select(AuditLine).where(AuditLine.number > number, *_of(tenant))
-        return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
+        return await self._all(query.order_by(AuditLine.number).limit(limit))
 
     async def page(self, tenant: str | None, newest_first: bool, request: PageRequest) -> Page[AuditLine]:
         """Of one tenant when it is named."""
@@ -60,7 +54,7 @@ class AuditLines:
     async def newest(self, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """The last ones, oldest first."""
         query = select(AuditLine).where(*_of(tenant)).order_by(AuditLine.number.desc()).limit(limit)
-        return (await self._session.scalars(query)).all()[::-1]
+        return (await self._all(query))[::-1]
 
     async def about(self, record_id: str, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """Returns lines of which it is the trace, the session or the subject."""
@@ -70,12 +64,12 @@ class AuditLines:
             AuditLine.subject == record_id,
         )
         query = select(AuditLine).where(or_(*matches), *_of(tenant)).order_by(AuditLine.number).limit(limit)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def of_traces(self, traces: Collection[str], limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """Everything that belongs to these traces, oldest first."""
         query = select(AuditLine).where(AuditLine.trace_id.in_(traces), *_of(tenant))
-        return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
+        return await self._all(query.order_by(AuditLine.number).limit(limit))
 
     async def redact(self, kind: str, subjects: Collection[str]) -> list[int]:
         """Removes the redactable text of lines of this kind; returns the numbers of those that had any."""

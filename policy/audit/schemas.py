@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
-class AuditLineOut(BaseModel):
+class AuditLineOut(BaseModel, from_attributes=True):
     """One line as people and programs read it."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     number: int
     at: datetime

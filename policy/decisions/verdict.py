@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from soundstage.errors import Forbidden
 
@@ -19,10 +19,8 @@ class Verdict(StrEnum):
     APPROVE = "approve"
 
 
-class Decision(BaseModel):
+class Decision(BaseModel, extra="forbid", frozen=True):
     """`approvers`: how many people have to agree; `revision`: by which policy it was decided."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()

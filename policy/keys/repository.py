@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.keys.models import ApiKeyRow, EndedLoginRow
+from soundstage.database.repository import Repository
 
 
 class KnownKey(NamedTuple):
@@ -47,15 +48,8 @@ async def mark_used(
     await session.execute(_MARK_USED, rows)
 
 
-class KeyRepository:
+class KeyRepository(Repository[ApiKeyRow]):
     """Reads and writes keys in the caller's session."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, row: ApiKeyRow) -> None:
-        self._session.add(row)
-        await self._session.flush()
 
     async def get(self, key_id: str) -> ApiKeyRow | None:
         return await self._session.get(ApiKeyRow, key_id)
@@ -69,7 +63,7 @@ class KeyRepository:
         query = select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id)
         if tenant is not None:
             query = query.where(ApiKeyRow.tenant == tenant)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def count(self, *, besides: str) -> int:
         """Counts the keys that there are or were, without those that `besides` made."""

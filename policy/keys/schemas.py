@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from policy.keys.states import KeyState
 from soundstage.database.tenants import NAME_CHARS, NAME_PATTERN
@@ -20,10 +20,8 @@ def _printable(text: str) -> str:
     return text
 
 
-class KeyRequest(BaseModel):
+class KeyRequest(BaseModel, extra="forbid", str_strip_whitespace=True):
     """The request for a new key."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: Annotated[str, AfterValidator(_printable)] = Field(
         min_length=1, max_length=100, description="what it is for"

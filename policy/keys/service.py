@@ -10,12 +10,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policy.keys.errors import (
-    key_escalates,
-    key_in_the_past,
-    key_not_found,
-    key_of_another_tenant,
-)
 from policy.keys.models import ApiKeyRow, EndedLoginRow
 from policy.keys.repository import KeyRepository, KnownKey
 from policy.keys.schemas import CreatedKey, KeyRequest, KeyView
@@ -25,7 +19,9 @@ from policy.principal import DEFAULT_TENANT, Principal
 from policy.roles import role
 from soundstage.database import new_id, utcnow
 from soundstage.database.tenants import tenant_attribute
+from soundstage.errors import Forbidden, Invalid, NotFound
 from soundstage.events import EventStore
+from soundstage.views import read_view
 
 CONFIGURED = "configured:"
 STREAM = "keys"
@@ -33,6 +29,38 @@ LOCAL_KEY = "this machine"
 """The name of the key that the user of this machine reaches the server with."""
 LOCAL_KEY_MAKER = Principal.local_admin(LOCAL_KEY).id
 """Marks that key: nobody else makes keys under this id."""
+
+
+def key_not_found(key_id: str) -> NotFound:
+    """No such key."""
+    return NotFound(
+        "key.not_found", f"There is no key with the id {key_id!r}.", "List them: `soundstage keys list`."
+    )
+
+
+def key_escalates(missing: list[str]) -> Forbidden:
+    """Nobody can give away more than they have."""
+    return Forbidden(
+        "key.escalation",
+        f"The key would have rights that you have not: {', '.join(missing)}.",
+        "Choose a lower role or narrower scopes.",
+    )
+
+
+def key_of_another_tenant(tenant: str) -> Forbidden:
+    """Only the operator lets other tenants in."""
+    return Forbidden(
+        "key.other_tenant",
+        f"You may not make a key for the tenant {tenant!r}.",
+        "Leave `tenant` out: the key is of yours. Keys of others are made by an admin of the tenant default.",
+    )
+
+
+def key_in_the_past() -> Invalid:
+    """An expiry that has passed."""
+    return Invalid(
+        "key.expires_in_the_past", "The key would have expired already.", "Choose a later `expires_at`."
+    )
 
 
 def hash_key(key: str) -> str:
@@ -259,16 +287,4 @@ def _configured_principal(known: str) -> Principal:
 
 
 def _view(row: ApiKeyRow, now: datetime) -> KeyView:
-    return KeyView(
-        id=row.id,
-        name=row.name,
-        tenant=row.tenant,
-        role=row.role,
-        scopes=row.scopes,
-        state=_state(row, now),
-        created_at=row.created_at,
-        created_by=row.created_by,
-        expires_at=row.expires_at,
-        last_used_at=row.last_used_at,
-        replaced_by=row.replaced_by,
-    )
+    return read_view(KeyView, row, state=_state(row, now))

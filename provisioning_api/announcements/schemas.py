@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, Field, SecretStr
 
 from provisioning_api.machines.hardware import Plain
 from provisioning_api.machines.identity import usable_serial
@@ -21,10 +21,8 @@ def _of_one_machine(serial: str) -> str:
     return serial
 
 
-class AnnouncementRequest(BaseModel):
+class AnnouncementRequest(BaseModel, extra="forbid"):
     """`serial` as the machine's firmware has it; `secret`: what its chassis asset tag is set to."""
-
-    model_config = ConfigDict(extra="forbid")
 
     serial: Annotated[Plain, AfterValidator(_of_one_machine)]
     secret: Secret
@@ -36,10 +34,8 @@ def _over_tls(url: AnyHttpUrl) -> AnyHttpUrl:
     return url
 
 
-class BmcAccess(BaseModel):
+class BmcAccess(BaseModel, extra="forbid"):
     """A BMC (DMTF DSP0266). `certificate_sha256` pins its certificate, which is self-signed as a rule."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: Annotated[AnyHttpUrl, AfterValidator(_over_tls)]
     user: str = Field(default="", max_length=200)
@@ -48,12 +44,10 @@ class BmcAccess(BaseModel):
     certificate_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
-class BmcAnnouncement(BaseModel):
+class BmcAnnouncement(BaseModel, extra="forbid"):
     """A machine whose BMC is told a secret for it. Its asset tag is overwritten. `restart`: it is started
     from the network at once; otherwise the secret counts at its next start, within two hours.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     serial: Annotated[Plain, AfterValidator(_of_one_machine)]
     bmc: BmcAccess

@@ -21,6 +21,7 @@ from provisioning_api.machines.models import Machine
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.sealing import Sealer
+from soundstage.views import read_view
 
 
 class AnnouncementService:
@@ -99,10 +100,4 @@ class AnnouncementService:
 
 
 def _view(row: Announcement) -> AnnouncementView:
-    return AnnouncementView(
-        serial=row.serial,
-        announced_by=row.announced_by,
-        announced_at=row.announced_at,
-        machine_id=row.machine_id,
-        ends_at=row.ends_at,
-    )
+    return read_view(AnnouncementView, row)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from soundstage.errors import Forbidden
 
@@ -26,10 +26,8 @@ CHUNK_BYTES = 4 << 20
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Artefact(BaseModel):
+class Artefact(BaseModel, extra="forbid"):
     """One file. `chunks` are the hashes of its pieces of `chunk_bytes`, the last one may be shorter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME)
     bytes: int = Field(ge=0)
@@ -38,9 +36,7 @@ class Artefact(BaseModel):
     chunks: list[Sha256]
 
 
-class Manifest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Manifest(BaseModel, extra="forbid"):
     version: int = 1
     made_at: datetime
     artefacts: list[Artefact]

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.head import Head
 from provisioning_api.audit.models import AuditRecord
+from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 
-class AuditRecords:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class AuditRecords(Repository[AuditRecord]):
     async def last(self) -> Head | None:
         """Number and hash of the newest record, which the next one builds on."""
         query = select(AuditRecord.number, AuditRecord.sha256).order_by(AuditRecord.number.desc()).limit(1)
@@ -26,10 +23,6 @@ class AuditRecords:
         """None when there is no such record."""
         query = select(AuditRecord.sha256).where(AuditRecord.number == number)
         return (await self._session.execute(query)).scalar()
-
-    async def add(self, record: AuditRecord) -> None:
-        self._session.add(record)
-        await self._session.flush()
 
     async def page(self, subject: str | None, newest_first: bool, request: PageRequest) -> Page[AuditRecord]:
         order = Order(AuditRecord.number, descending=newest_first, has_number=True)
@@ -44,4 +37,4 @@ class AuditRecords:
         )
         if subject is not None:
             query = query.where(AuditRecord.subject == subject)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)

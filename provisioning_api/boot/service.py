@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
@@ -69,25 +70,18 @@ class WriteGrant(BaseModel):
     challenge: str
 
 
+@dataclass
 class BootService:
-    def __init__(
-        self,
-        db: Database,
-        journal: MachineJournal,
-        artefacts: ArtefactService,
-        ramdisks: RamdiskService,
-        timeline: TimelineService,
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._artefacts = artefacts
-        self._ramdisks = ramdisks
-        self._timeline = timeline
+    db: Database
+    journal: MachineJournal
+    artefacts: ArtefactService
+    ramdisks: RamdiskService
+    timeline: TimelineService
 
     async def script(self, mac: str, place: Place) -> str:
         """For the machine with this address. Asking changes nothing: firmware proves nothing."""
         has_ramdisk = await asyncio.to_thread(self._has_ramdisk)
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             found = await Machines(session).by_macs([mac])
         machine = found[0] if found else None
         if machine is None:
@@ -95,27 +89,27 @@ class BootService:
         else:
             wiping = machine.wiping is not None
             kind = boot_kind(machine.state, machine.guard_facts, wiping=wiping, has_ramdisk=has_ramdisk)
-            await self._timeline.record_boot(machine.id, kind)
+            await self.timeline.record_boot(machine.id, kind)
         return boot_script(kind, place)
 
     async def read_preseed(self, mac: str) -> str:
         """Returns the preseed for the machine with this address. It holds no secret."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             found = await Machines(session).by_macs([mac])
         if not found:
             raise NotFound("machine.not_found", f"No machine has the address {mac}.", "Boot it once.")
-        return await asyncio.to_thread(machine_preseed, found[0], self._artefacts)
+        return await asyncio.to_thread(machine_preseed, found[0], self.artefacts)
 
     async def begin_write(self, call: SignedCall) -> WriteGrant:
         """Uses the acceptance up, before the first byte is written: a second boot finds nothing to use."""
-        manifest = await asyncio.to_thread(self._artefacts.manifest)
-        async with self._db.transaction() as session:
-            machine = await self._ramdisks.authenticate(session, "write", call)
-            await self._ramdisks.begin_write(session, machine)
-            await self._journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
+        manifest = await asyncio.to_thread(self.artefacts.manifest)
+        async with self.db.transaction() as session:
+            machine = await self.ramdisks.authenticate(session, "write", call)
+            await self.ramdisks.begin_write(session, machine)
+            await self.journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
             machine.written = machine.acceptance
             machine.seen_at = utcnow()
-            await self._journal.audit(
+            await self.journal.audit(
                 session, machine, machine.accepted_by, "write_begun", acceptance=machine.acceptance
             )
             return WriteGrant(
@@ -123,9 +117,9 @@ class BootService:
                 name=machine.name,
                 acceptance=machine.acceptance,
                 manifest=manifest,
-                challenge=self._ramdisks.challenge(machine.id),
+                challenge=self.ramdisks.challenge(machine.id),
             )
 
     def _has_ramdisk(self) -> bool:
-        manifest = self._artefacts.manifest()
+        manifest = self.artefacts.manifest()
         return manifest is not None and all(manifest.find(name) for name in (KERNEL, RAMDISK))

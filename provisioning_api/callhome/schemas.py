@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from provisioning_api.machines.identity import Address, MachineName
 from provisioning_api.machines.states import MachineState
 from provisioning_api.runs.states import RunState
 
 
-class CallHome(BaseModel):
+class CallHome(BaseModel, extra="forbid"):
     """A name of one label, never a pattern; one IP address."""
-
-    model_config = ConfigDict(extra="forbid")
 
     hostname: MachineName = Field(max_length=63)
     ip: Address
@@ -37,11 +35,9 @@ class ProvisioningStatus(BaseModel):
     hint: str
 
 
-class PinRequest(BaseModel):
+class PinRequest(BaseModel, extra="forbid"):
     """`fingerprint` as `ssh-keygen -lf` prints it; None: whatever the machine shows now (trust on first
     use).
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     fingerprint: str | None = Field(default=None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
+import socket
+from dataclasses import dataclass
 from ipaddress import ip_address
 
+import paramiko
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.callhome.hostkey import fingerprint_of, scan_host_key
 from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
 from provisioning_api.intake import Intake
 from provisioning_api.machines.discovery import DiscoveryResult
@@ -22,7 +27,7 @@ from provisioning_api.runs.repository import Runs
 from provisioning_api.runs.service import RunService
 from provisioning_api.runs.states import RunState
 from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError, TooManyRequests
+from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError, TooManyRequests, Unavailable
 
 CALLS_HOME = Reporter(calls_home=True)
 MESSAGES = {
@@ -33,22 +38,48 @@ MESSAGES = {
 }
 
 
+LIMIT_S = 10.0
+
+
+async def scan_host_key(address: str, port: int) -> str:
+    """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when nobody answers there."""
+    return await asyncio.to_thread(_look, address, port)
+
+
+def fingerprint_of(line: str) -> str:
+    """As `ssh-keygen -l` prints it."""
+    blob = base64.b64decode(line.split()[1])
+    return f"SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
+
+
+def _look(address: str, port: int) -> str:
+    try:
+        with socket.create_connection((address, port), LIMIT_S) as connection:
+            transport = paramiko.Transport(connection)
+            try:
+                # One kind, or the order of preference would decide which key is pinned.
+                transport.get_security_options().key_types = ("ssh-ed25519",)
+                transport.start_client(timeout=LIMIT_S)
+                key = transport.get_remote_server_key()
+            finally:
+                transport.close()
+    except (OSError, paramiko.SSHException) as error:
+        raise Unavailable(
+            "machine.no_host_key",
+            f"{address}:{port} shows no Ed25519 host key: {error}.",
+            "Check that its sshd runs and has an Ed25519 key, then pin it: `soundstage machines pin NAME`.",
+        ) from error
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+@dataclass
 class CallHomeService:
-    def __init__(
-        self,
-        db: Database,
-        intake: Intake,
-        journal: MachineJournal,
-        machines: MachineService,
-        rules: RuleService,
-        runs: RunService,
-    ) -> None:
-        self._db = db
-        self._intake = intake
-        self._journal = journal
-        self._machines = machines
-        self._rules = rules
-        self._runs = runs
+    db: Database
+    intake: Intake
+    journal: MachineJournal
+    machines: MachineService
+    rules: RuleService
+    runs: RunService
 
     async def call(
         self,
@@ -72,7 +103,7 @@ class CallHomeService:
             _reject_local_address(call)
         pin: str | None = None
         try:
-            async with self._db.transaction() as session:
+            async with self.db.transaction() as session:
                 machine = await (
                     self._by_own_token(session, call, token_machine_id)
                     if token_machine_id
@@ -83,20 +114,20 @@ class CallHomeService:
                     pin = await self._pinning_rule(session, machine, source)
                 name, state = machine.name, machine.state
         except TooManyRequests as error:
-            await self._intake.record_refusal(error, source)
+            await self.intake.record_refusal(error, source)
             raise
         if pin is not None:
             # Reading its host key over the network takes time: outside of the transaction.
             return await self._pinned(name, pin)
         if run_id is not None:
-            self._runs.wake()
+            self.runs.wake()
         return CallHomeAnswer(
             message=MESSAGES.get(state, f"It is {state}."), hostname=name, status=state, run_id=run_id
         )
 
     async def pin(self, name: str, request: PinRequest, *, by: str) -> MachineDetail:
         """Pins the host key that an accepted machine shows now (trust on first use), and configures it."""
-        machine = await self._machines.get(name)
+        machine = await self.machines.get(name)
         if machine.address is None:
             raise Invalid(
                 "machine.no_address", f"{name} has no address.", "Give it one: `soundstage machines set`."
@@ -108,7 +139,7 @@ class CallHomeService:
                 f"{name} shows the host key {fingerprint_of(line)}.",
                 "Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the machine itself.",
             )
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await get_machine(session, machine.id)
             other = await Machines(session).by_host_key(line)
             if other is not None and other.id != row.id:
@@ -119,19 +150,19 @@ class CallHomeService:
                 )
             row.host_key, row.host_key_from = line, "pinned"
             row.written = row.acceptance
-            await self._journal.move(session, row, MachineState.ENROLLED, by=by)
-            await self._journal.audit(session, row, by, "pinned", fingerprint=fingerprint_of(line))
+            await self.journal.move(session, row, MachineState.ENROLLED, by=by)
+            await self.journal.audit(session, row, by, "pinned", fingerprint=fingerprint_of(line))
             await self._start_configure_run(session, row, by)
-        self._runs.wake()
-        return await self._machines.get(machine.id)
+        self.runs.wake()
+        return await self.machines.get(machine.id)
 
     async def status(self, name: str) -> ProvisioningStatus:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             return await _status(session, await get_machine(session, name))
 
     async def statuses(self) -> list[ProvisioningStatus]:
         """By name."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             return [await _status(session, machine) for machine in await Machines(session).list()]
 
     async def _by_own_token(self, session: AsyncSession, call: CallHome, machine_id: str) -> Machine:
@@ -147,7 +178,7 @@ class CallHomeService:
             # Clears the hint that it was silent for long.
             machine.hint = ""
         if machine.address != call.ip:
-            await self._journal.emit(
+            await self.journal.emit(
                 session, machine, "address_changed", before=machine.address, after=call.ip
             )
             machine.address = call.ip
@@ -161,9 +192,9 @@ class CallHomeService:
             machine = Machine(name=call.hostname, state=MachineState.DISCOVERED)
             machine.address = call.ip if may_set_address else None
             await Machines(session).add(machine, ())
-            await self._intake.add_to_waiting_list(session, machine, source)
-            await self._journal.emit(session, machine, "discovered", address=call.ip, by=by)
-            await self._intake.apply_rules(session, DiscoveryResult(machine, True), source, CALLS_HOME)
+            await self.intake.add_to_waiting_list(session, machine, source)
+            await self.journal.emit(session, machine, "discovered", address=call.ip, by=by)
+            await self.intake.apply_rules(session, DiscoveryResult(machine, True), source, CALLS_HOME)
             self._set_address(machine, call, source, expected=False)
             return machine
         if machine.address not in (None, call.ip):
@@ -174,7 +205,7 @@ class CallHomeService:
             )
         machine.seen_at = utcnow()
         expected = may_set_address or machine.state is not MachineState.DISCOVERED
-        await self._intake.apply_rules(session, DiscoveryResult(machine, False), source, _reporter(machine))
+        await self.intake.apply_rules(session, DiscoveryResult(machine, False), source, _reporter(machine))
         self._set_address(machine, call, source, expected=expected)
         return machine
 
@@ -189,21 +220,21 @@ class CallHomeService:
     async def _start_configure_run(self, session: AsyncSession, machine: Machine, by: str) -> str | None:
         """Starts a configure run of an enrolled machine, or finds the open one; returns its id."""
         if machine.state is MachineState.ENROLLED:
-            return (await self._runs.configure(session, machine, reason="called home", by=by)).id
+            return (await self.runs.configure(session, machine, reason="called home", by=by)).id
         if machine.state in MEMBERS:
             run = await Runs(session).open_of(machine.id)
             return None if run is None else run.id
         return None
 
     async def _pinning_rule(self, session: AsyncSession, machine: Machine, source: str | None) -> str | None:
-        matching = await self._rules.fitting(session, machine, source, _reporter(machine))
+        matching = await self.rules.fitting(session, machine, source, _reporter(machine))
         return next((f"rule {rule.name}" for rule in matching if rule.then.accept and rule.then.pin), None)
 
     async def _pinned(self, name: str, by: str) -> CallHomeAnswer:
         try:
             await self.pin(name, PinRequest(), by=by)
         except SoundstageError as error:
-            async with self._db.transaction() as session:
+            async with self.db.transaction() as session:
                 machine = await get_machine(session, name)
                 machine.cause, machine.hint = error.message, error.hint
         found = await self.status(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
 
@@ -16,13 +16,11 @@ class RetirePlan(BaseModel):
     digest: str
 
 
-class RetireRequest(BaseModel):
+class RetireRequest(BaseModel, extra="forbid"):
     """`confirm` is the machine's name, typed. `plan`: the digest of the plan that the caller has read;
     None accepts the current one. Without `wipe` the disks stay as they are; without `drain` Nomad is not
     called, so that credentials can be revoked while Nomad cannot be reached.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     confirm: str = Field(max_length=63)
     wipe: bool = True

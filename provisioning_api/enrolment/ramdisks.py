@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeVar
 
@@ -30,22 +31,15 @@ NextStep = Literal["wipe", "write", "enrol", "wait", "boot"]
 SEEN_AT_RESOLUTION = timedelta(minutes=1)
 
 
+@dataclass
 class RamdiskService:
     """Serves discovery and claims. `boot` and `reports` authenticate their calls here."""
 
-    def __init__(
-        self,
-        db: Database,
-        intake: Intake,
-        enrolments: EnrolmentService,
-        journal: MachineJournal,
-        challenges: Challenges,
-    ) -> None:
-        self._db = db
-        self._intake = intake
-        self._enrolments = enrolments
-        self._journal = journal
-        self._challenges = challenges
+    db: Database
+    intake: Intake
+    enrolments: EnrolmentService
+    journal: MachineJournal
+    challenges: Challenges
 
     async def discover(self, call: SignedReport, *, source: str | None) -> Discovered:
         """Records a report that is signed by the key that it presents.
@@ -53,18 +47,18 @@ class RamdiskService:
         Raises `machine.key_conflict` when the machine is bound to another key. The refused key is recorded;
         nothing of its report is.
         """
-        self._challenges.check(call.agent_key, call.challenge)
+        self.challenges.check(call.agent_key, call.challenge)
         text = text_to_sign("discover", call.agent_key, call.challenge, call.payload)
         check_signature(call.agent_key, text, call.signature)
         report = read_payload(Discovery, call.payload)
         try:
-            async with self._db.transaction() as session:
-                await self._challenges.spend(session, call.challenge)
+            async with self.db.transaction() as session:
+                await self.challenges.spend(session, call.challenge)
                 signed = SignedDiscovery(report, call.agent_key, call.challenge)
-                seen = await self._intake.discover(session, signed, source=source)
+                seen = await self.intake.discover(session, signed, source=source)
                 machine = seen.machine
         except TooManyRequests as error:
-            await self._intake.record_refusal(error, source)
+            await self.intake.record_refusal(error, source)
             raise
         if seen.conflict:
             raise key_conflict(machine.name, code_of(call.agent_key))
@@ -73,45 +67,45 @@ class RamdiskService:
             name=machine.name,
             state=machine.state,
             code=code_of(machine.agent_key),
-            challenge=self._challenges.make(machine.id),
+            challenge=self.challenges.make(machine.id),
         )
 
     async def claim(self, call: SignedCall) -> Claimed:
         """Returns what to do next, and the enrolment token if the enrolment is armed."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await self.authenticate(session, "claim", call)
             if utcnow() - machine.seen_at > SEEN_AT_RESOLUTION:
                 machine.seen_at = utcnow()
-            claimed = await self._enrolments.claim(session, machine) if machine.state in _MAY_CLAIM else None
+            claimed = await self.enrolments.claim(session, machine) if machine.state in _MAY_CLAIM else None
         token, enrolment = claimed or (None, None)
         return Claimed(
             state=machine.state,
             next=_next_step(machine, armed=claimed is not None),
             token=token,
             expires_at=None if enrolment is None else enrolment.expires_at,
-            challenge=self._challenges.make(machine.id),
+            challenge=self.challenges.make(machine.id),
         )
 
     async def collect(self, call: SignedCall) -> Membership:
         """Returns the membership again when the answer to the token exchange was lost."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await self.authenticate(session, "collect", call)
-            membership = await self._enrolments.collect(session, machine)
-        return await self._enrolments.complete(membership)
+            membership = await self.enrolments.collect(session, machine)
+        return await self.enrolments.complete(membership)
 
     def challenge(self, subject: str) -> str:
         """Returns a challenge for the next call of this machine, or of this key."""
-        return self._challenges.make(subject)
+        return self.challenges.make(subject)
 
     async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
         """Extends the enrolment for the write. Raises `enrolment.not_claimed` unless this ramdisk holds a
         valid token.
         """
-        await self._enrolments.begin_write(session, machine)
+        await self.enrolments.begin_write(session, machine)
 
     async def authenticate(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
         """Returns the machine whose ramdisk signed this call; raises Unauthorized for all others."""
-        self._challenges.check(call.machine_id, call.challenge)
+        self.challenges.check(call.machine_id, call.challenge)
         try:
             machine = await get_machine(session, call.machine_id)
         except NotFound as error:
@@ -122,7 +116,7 @@ class RamdiskService:
             ) from error
         text = text_to_sign(verb, call.machine_id, call.challenge, call.payload)
         check_signature(machine.agent_key, text, call.signature)
-        await self._challenges.spend(session, call.challenge)
+        await self.challenges.spend(session, call.challenge)
         return machine
 
 

@@ -7,20 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken, UsedChallenge
 from provisioning_api.enrolment.states import EnrolmentState
+from soundstage.database.repository import Queries, Repository
 
 
-class Enrolments:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, enrolment: Enrolment) -> None:
-        self._session.add(enrolment)
-        await self._session.flush()
-
+class Enrolments(Repository[Enrolment]):
     async def get(self, enrolment_id: str) -> Enrolment | None:
         return await self._session.get(Enrolment, enrolment_id)
 
@@ -30,7 +23,7 @@ class Enrolments:
     async def of_machine(self, machine_id: str) -> Sequence[Enrolment]:
         """Returns all enrolments of a machine, newest first."""
         query = select(Enrolment).where(Enrolment.machine_id == machine_id).order_by(Enrolment.id.desc())
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def open_of(self, machine_id: str) -> Sequence[Enrolment]:
         """Returns enrolments that are neither used, revoked nor marked as expired, newest first."""
@@ -38,26 +31,19 @@ class Enrolments:
             Enrolment.machine_id == machine_id,
             Enrolment.state.in_({EnrolmentState.ARMED, EnrolmentState.ISSUED}),
         )
-        return (await self._session.scalars(query.order_by(Enrolment.id.desc()))).all()
+        return await self._all(query.order_by(Enrolment.id.desc()))
 
 
-class Credentials:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, credential: Credential) -> None:
-        self._session.add(credential)
-        await self._session.flush()
-
+class Credentials(Repository[Credential]):
     async def active_of(self, machine_id: str) -> Sequence[Credential]:
         """Returns credentials that were not revoked, newest first."""
         query = select(Credential).where(Credential.machine_id == machine_id, Credential.revoked_at.is_(None))
-        return (await self._session.scalars(query.order_by(Credential.issued_at.desc()))).all()
+        return await self._all(query.order_by(Credential.issued_at.desc()))
 
     async def good_host_keys(self, kind: str) -> Sequence[str]:
         """Returns the certificates of a kind that were not revoked."""
         query = select(Credential.content).where(Credential.kind == kind, Credential.revoked_at.is_(None))
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def machines_with(self, kind: str) -> frozenset[str]:
         """Returns the ids of machines with a credential of this kind that was not revoked."""
@@ -94,25 +80,20 @@ class Credentials:
         query = select(Credential).where(
             Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.withdrawn_at.is_(None)
         )
-        return (await self._session.scalars(query.order_by(Credential.revoked_at))).all()
+        return await self._all(query.order_by(Credential.revoked_at))
 
     async def of_enrolment(self, enrolment_id: str) -> Sequence[Credential]:
-        return (
-            await self._session.scalars(select(Credential).where(Credential.enrolment_id == enrolment_id))
-        ).all()
+        return await self._all(select(Credential).where(Credential.enrolment_id == enrolment_id))
 
     async def list_revoked(self, kind: str, now: datetime) -> Sequence[Credential]:
         """Returns revoked credentials that have not expired."""
         query = select(Credential).where(
             Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.not_after > now
         )
-        return (await self._session.scalars(query.order_by(Credential.revoked_at))).all()
+        return await self._all(query.order_by(Credential.revoked_at))
 
 
-class MachineTokens:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class MachineTokens(Queries):
     async def replace(self, machine_id: str, sha256: str) -> None:
         await self.remove(machine_id)
         self._session.add(MachineToken(token_sha256=sha256, machine_id=machine_id))
@@ -126,10 +107,7 @@ class MachineTokens:
         return await self._session.scalar(query)
 
 
-class UsedChallenges:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class UsedChallenges(Queries):
     async def add(self, nonce: str, ends_at: datetime) -> bool:
         """Returns whether this is the first use, also when two processes call at once."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from provisioning_api.enrolment.states import EnrolmentState
 from provisioning_api.machines.schemas import Identity
@@ -17,10 +17,8 @@ AgentKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MachineId = Annotated[str, Field(pattern=r"^mch_[0-9a-z]{26}$")]
 
 
-class SignedCall(BaseModel):
+class SignedCall(BaseModel, extra="forbid"):
     """`signature`: Ed25519, over the lines verb, machine id, challenge and SHA-256 of `payload`, in hex."""
-
-    model_config = ConfigDict(extra="forbid")
 
     machine_id: MachineId
     challenge: str = Field(max_length=200)
@@ -28,12 +26,10 @@ class SignedCall(BaseModel):
     signature: str = Field(pattern=r"^[0-9a-f]{128}$")
 
 
-class SignedReport(BaseModel):
+class SignedReport(BaseModel, extra="forbid"):
     """A report, signed by the key that it presents. `payload`: JSON of a `Discovery`, as text; `signature`:
     Ed25519, over the lines `discover`, `agent_key`, challenge and SHA-256 of `payload`, in hex.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     agent_key: AgentKey
     challenge: str = Field(max_length=200)
@@ -101,12 +97,10 @@ class JoinTokens(BaseModel):
     consul: ConsulIdentity
 
 
-class RenewalCall(BaseModel):
+class RenewalCall(BaseModel, extra="forbid"):
     """`signature`, in base64, by the key of the certificate with this serial number, over the lines `renew`,
     machine id, challenge and SHA-256 of `csr` in hex. ECDSA and RSA (PKCS #1 v1.5) with SHA-256, or Ed25519.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     machine_id: MachineId
     challenge: str = Field(max_length=200)
@@ -125,10 +119,8 @@ class Renewed(BaseModel):
     not_after: datetime
 
 
-class ChallengeRequest(BaseModel):
+class ChallengeRequest(BaseModel, extra="forbid"):
     """One of the two: a machine that is known, or a key that reports."""
-
-    model_config = ConfigDict(extra="forbid")
 
     machine_id: MachineId | None = None
     agent_key: AgentKey | None = None
@@ -149,14 +141,12 @@ class Challenge(BaseModel):
     challenge: str
 
 
-class ArmRequest(BaseModel):
+class ArmRequest(BaseModel, extra="forbid"):
     """`bind`: whose claim is honoured: the ramdisk that reported last, or the next that claims.
 
     `deliver`: `ramdisk` claims the token itself; `operator` gets it in this answer, to carry it to a machine
     that is installed already.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     bind: Literal["reported", "next"] = "reported"
     deliver: Literal["ramdisk", "operator"] = "ramdisk"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,6 +39,7 @@ from provisioning_api.machines.service import get_machine
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, SoundstageError
+from soundstage.views import read_view
 
 # Slow disks and slow networks take hours; the token stays with the one ramdisk that claimed it.
 WRITE_WINDOW = timedelta(hours=6)
@@ -46,26 +48,18 @@ RETIRED_BY = "retired by "
 MAY_ENROL = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 
+@dataclass
 class EnrolmentService:
-    def __init__(
-        self,
-        db: Database,
-        journal: MachineJournal,
-        refusals: RefusalLog,
-        members: MembershipIssuer,
-        engines: EngineIdentities,
-        lifetime: timedelta,
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._refusals = refusals
-        self._members = members
-        self._engines = engines
-        self._lifetime = lifetime
+    db: Database
+    journal: MachineJournal
+    refusals: RefusalLog
+    members: MembershipIssuer
+    engines: EngineIdentities
+    lifetime: timedelta
 
     async def authorize(self, name: str, request: ArmRequest, *, by: str) -> Armed:
         """Authorizes one machine to enrol, for a limited time; revokes an enrolment that was open before."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, name)
             return await self.authorize_in(session, machine, request, by=by)
 
@@ -88,13 +82,13 @@ class EnrolmentService:
             uuid=machine.uuid,
             agent_key=machine.agent_key if request.bind == "reported" else None,
             armed_by=by,
-            expires_at=utcnow() + self._lifetime,
+            expires_at=utcnow() + self.lifetime,
         )
         await Enrolments(session).add(enrolment)
         token = self._issue(enrolment) if request.deliver == "operator" else None
         machine.hint = ""
-        await self._journal.audit(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
-        await self._journal.emit(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
+        await self.journal.audit(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
+        await self.journal.emit(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
         return Armed(**_view(enrolment).model_dump(), token=token)
 
     async def rebind(self, session: AsyncSession, machine: Machine, *, by: str) -> None:
@@ -135,12 +129,12 @@ class EnrolmentService:
     async def exchange(self, exchange: Exchange, *, source: str) -> Membership:
         """Exchanges a token for a membership, once. Each refusal is recorded with its source."""
         try:
-            async with self._db.transaction() as session:
+            async with self.db.transaction() as session:
                 membership = await self._exchange(session, exchange, source)
         except SoundstageError as error:
             await self._refused(exchange, source, error)
             raise
-        return await self._engines.complete(membership)
+        return await self.engines.complete(membership)
 
     async def _exchange(self, session: AsyncSession, exchange: Exchange, source: str) -> Membership:
         enrolment = await Enrolments(session).by_token(_digest(exchange.token))
@@ -164,20 +158,20 @@ class EnrolmentService:
         machine.host_key, machine.host_key_from = line, "enrolment"
         # The machine is installed: it gives up the write that its last acceptance granted.
         machine.written, machine.seen_at = machine.acceptance, utcnow()
-        await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
-        membership = await self._members.issue(session, machine, enrolment, exchange, host_key, source)
+        await self.journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
+        membership = await self.members.issue(session, machine, enrolment, exchange, host_key, source)
         enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)
         enrolment.used_at = utcnow()
-        await self._journal.audit(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
+        await self.journal.audit(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
         return membership
 
     async def join_tokens(self, machine_id: str, only: Collection[EngineName]) -> JoinTokens:
         """Creates new tokens for a member that showed its own token."""
-        return await self._engines.renew(machine_id, *self._members.engine_settings(), only)
+        return await self.engines.renew(machine_id, *self.members.engine_settings(), only)
 
     async def complete(self, membership: Membership) -> Membership:
         """Adds the tokens of Nomad and Consul to a membership, outside of any transaction."""
-        return await self._engines.complete(membership)
+        return await self.engines.complete(membership)
 
     async def collect(self, session: AsyncSession, machine: Machine) -> Membership:
         """Returns the answer to an exchange again, for a ramdisk whose signature was checked.
@@ -188,27 +182,27 @@ class EnrolmentService:
             used = EnrolmentState(enrolment.state) is EnrolmentState.USED
             same = machine.agent_key is not None and enrolment.agent_key == machine.agent_key
             if used and same and enrolment.expires_at > utcnow() and machine.state is MachineState.ENROLLED:
-                return await self._members.repeat(session, machine, enrolment)
+                return await self.members.repeat(session, machine, enrolment)
         raise errors.nothing_to_collect()
 
     async def of_machine(self, name: str) -> list[EnrolmentView]:
         """Newest first."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, name)
             return [_view(one) for one in await Enrolments(session).of_machine(machine.id)]
 
     async def credentials_of(self, name: str) -> list[CredentialView]:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, name)
             active = await Credentials(session).active_of(machine.id)
         return [CredentialView.model_validate(one, from_attributes=True) for one in active]
 
     async def cancel(self, name: str, *, by: str) -> None:
         """Revokes the open enrolments of a machine; does nothing when there is none."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, name)
             if await self.revoke_open(session, machine.id):
-                await self._journal.audit(session, machine, by, "disarmed")
+                await self.journal.audit(session, machine, by, "disarmed")
 
     async def revoke_open(self, session: AsyncSession, machine_id: str) -> int:
         """Revokes the open enrolments of a machine; returns how many."""
@@ -233,22 +227,20 @@ class EnrolmentService:
 
     async def _refused(self, exchange: Exchange, source: str, error: SoundstageError) -> None:
         """Records a refused exchange, and revokes a token that the wrong machine has shown."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             enrolment = await Enrolments(session).by_token(_digest(exchange.token))
         subject = "unknown" if enrolment is None else enrolment.machine_id
         facts = {"macs": sorted(exchange.macs), "uuid": exchange.uuid}
-        first = await self._refusals.note(source, "enrolment.refused", error.code, subject, facts)
+        first = await self.refusals.note(source, "enrolment.refused", error.code, subject, facts)
         if enrolment is None:
             return
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             enrolment = await Enrolments(session).by_token(_digest(exchange.token))
             if enrolment is None:
                 return
             if first:
                 machine = await get_machine(session, enrolment.machine_id)
-                await self._journal.emit(
-                    session, machine, "enrolment_refused", code=error.code, source=source
-                )
+                await self.journal.emit(session, machine, "enrolment_refused", code=error.code, source=source)
             if error.code == "enrolment.wrong_machine":
                 enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.REVOKED)
 
@@ -265,15 +257,9 @@ def _digest(token: str) -> str:
 
 
 def _view(enrolment: Enrolment) -> EnrolmentView:
-    return EnrolmentView(
-        id=enrolment.id,
-        machine_id=enrolment.machine_id,
+    return read_view(
+        EnrolmentView,
+        enrolment,
         state=state_at(EnrolmentState(enrolment.state), enrolment.expires_at, utcnow()),
-        macs=enrolment.macs,
-        uuid=enrolment.uuid,
         bound=enrolment.agent_key is not None,
-        armed_by=enrolment.armed_by,
-        armed_at=enrolment.armed_at,
-        expires_at=enrolment.expires_at,
-        used_at=enrolment.used_at,
     )

@@ -7,16 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, exists, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.machines.models import HardwareReport, Machine, MachineKey, MachineMac
 from provisioning_api.machines.states import MachineState
+from soundstage.database.repository import Queries
 
 
-class Machines:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Machines(Queries):
     async def add(self, machine: Machine, macs: Collection[str]) -> Machine:
         self._session.add(machine)
         await self._session.flush()
@@ -33,12 +30,10 @@ class Machines:
         """The machines that own any of these addresses."""
         # No DISTINCT over the machines themselves: PostgreSQL cannot compare JSON.
         owners = select(MachineMac.machine_id).where(MachineMac.mac.in_(macs))
-        return (await self._session.scalars(select(Machine).where(Machine.id.in_(owners)))).all()
+        return await self._all(select(Machine).where(Machine.id.in_(owners)))
 
     async def by_uuid(self, uuid: str) -> Sequence[Machine]:
-        return (
-            await self._session.scalars(select(Machine).where(Machine.uuid == uuid).order_by(Machine.id))
-        ).all()
+        return await self._all(select(Machine).where(Machine.uuid == uuid).order_by(Machine.id))
 
     async def by_host_key(self, line: str) -> Machine | None:
         return await self._session.scalar(select(Machine).where(Machine.host_key == line))
@@ -78,11 +73,11 @@ class Machines:
             query = query.where(Machine.state.in_(states))
         if pool is not None:
             query = query.where(Machine.pool == pool)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def list_named(self, names: Collection[str]) -> Sequence[Machine]:
         query = select(Machine).where(Machine.name.in_(names)).order_by(Machine.name)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def macs_of(self, machine_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
         """The addresses of each, sorted."""
@@ -109,7 +104,7 @@ class Machines:
     async def keys_of(self, machine_id: str) -> Sequence[MachineKey]:
         """Return the keys that reported as this machine, the first first."""
         query = select(MachineKey).where(MachineKey.machine_id == machine_id)
-        return (await self._session.scalars(query.order_by(MachineKey.first_at))).all()
+        return await self._all(query.order_by(MachineKey.first_at))
 
     async def all_keys(self) -> Mapping[str, Sequence[MachineKey]]:
         found: dict[str, list[MachineKey]] = {}
@@ -148,4 +143,4 @@ class Machines:
     async def reports(self, machine_id: str, limit: int) -> Sequence[HardwareReport]:
         """Newest first."""
         query = select(HardwareReport).where(HardwareReport.machine_id == machine_id)
-        return (await self._session.scalars(query.order_by(HardwareReport.id.desc()).limit(limit))).all()
+        return await self._all(query.order_by(HardwareReport.id.desc()).limit(limit))

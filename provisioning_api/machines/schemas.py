@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from provisioning_api.machines.hardware import Change, Hardware
 from provisioning_api.machines.identity import (
@@ -21,21 +21,17 @@ from provisioning_api.machines.states import MachineState
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?$")]
 
 
-class Identity(BaseModel):
+class Identity(BaseModel, extra="forbid"):
     """The identity of hardware: all its MAC addresses, and the UUID that its firmware reports."""
-
-    model_config = ConfigDict(extra="forbid")
 
     macs: Annotated[set[Mac], Field(min_length=1, max_length=MAX_MACS)]
     uuid: SmbiosUuid | None = None
 
 
-class MemberProof(BaseModel):
+class MemberProof(BaseModel, extra="forbid"):
     """`signature`, in base64, by the key of the certificate with this serial number, over the lines `member`,
     the key of the ramdisk, challenge and the SHA-256 of nothing, in hex.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     serial: str = Field(pattern=r"^[0-9]{1,40}$", description="of the member's certificate, in decimal")
     signature: str = Field(pattern=r"^[A-Za-z0-9+/]{40,1400}={0,2}$")
@@ -125,10 +121,8 @@ class ReportView(BaseModel):
     changes: list[Change]
 
 
-class Naming(BaseModel):
+class Naming(BaseModel, extra="forbid"):
     """A change of a machine; missing fields stay as they are."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: MachineName | None = None
     pool: Tag | None = None
@@ -143,10 +137,8 @@ class Acceptance(Naming):
     code: KeyCode | None = None
 
 
-class KeyChoice(BaseModel):
+class KeyChoice(BaseModel, extra="forbid"):
     """`code`: that of the key that counts from now on, as it stands on the machine's console."""
-
-    model_config = ConfigDict(extra="forbid")
 
     code: KeyCode
 

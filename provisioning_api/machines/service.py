@@ -8,19 +8,80 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.machines.discovery import take_over_macs
 from provisioning_api.machines.errors import machine_not_found, name_taken, uuid_shared
+from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.journal import MachineJournal
-from provisioning_api.machines.models import Machine
+from provisioning_api.machines.keys import code_of
+from provisioning_api.machines.models import Machine, MachineKey
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import (
     MachineChange,
     MachineDetail,
     MachineView,
     Naming,
+    OtherKey,
     ReportView,
 )
 from provisioning_api.machines.states import MachineState
-from provisioning_api.machines.views import detail_of, view_of
 from soundstage.database import Database, utcnow
+from soundstage.views import read_view
+
+NEXT = {
+    MachineState.DISCOVERED: "Compare the code on its console, then accept it "
+    "(`soundstage machines accept {name}{code}`), or reject it.",
+    MachineState.ACCEPTED: "It is written and enrolled at its next network boot, or enrols with a token.",
+    MachineState.DEPLOYING: "It writes its disk; then it enrols.",
+    MachineState.ENROLLED: "It calls home at its first boot, and is configured then.",
+    MachineState.CONFIGURING: "A run configures it: `soundstage runs list`.",
+    MachineState.READY: "Nothing: it works.",
+    MachineState.DRAINING: "It is wiped at its next network boot, then retired.",
+    MachineState.WIPE_UNVERIFIED: "Repeat the wipe (`soundstage machines retire {name}`), or destroy its "
+    "disks and say so (`--keep-disks`).",
+    MachineState.RETIRED: "It is out of service; `soundstage machines accept {name}{code}` takes it back.",
+    MachineState.FAILED: "Mend the cause, then start a run on it, or accept it anew to write it again.",
+}
+
+
+def view_of(machine: Machine, macs: Sequence[str], keys: Sequence[MachineKey]) -> MachineView:
+    return read_view(MachineView, machine, **_fields(machine, macs, keys))
+
+
+def detail_of(machine: Machine, macs: Sequence[str], keys: Sequence[MachineKey]) -> MachineDetail:
+    return read_view(
+        MachineDetail,
+        machine,
+        **_fields(machine, macs, keys),
+        hardware=None if machine.hardware is None else Hardware.model_validate(machine.hardware),
+        next=NEXT[machine.state].format(
+            name=machine.name, code=f" --code {code_of(machine.agent_key)}" if machine.agent_key else ""
+        ),
+    )
+
+
+def _fields(machine: Machine, macs: Sequence[str], keys: Sequence[MachineKey]) -> dict[str, object]:
+    """Returns the fields of a view that are no attributes of the machine."""
+    counting = next((key for key in keys if key.agent_key == machine.agent_key), None)
+    source = None if counting is None else counting.source
+    return {
+        "macs": list(macs),
+        "seen_macs": [] if machine.seen_macs in (None, list(macs)) else machine.seen_macs,
+        "code": code_of(machine.agent_key),
+        "code_source": source,
+        "code_since": None if counting is None else counting.first_at,
+        "conflicts": [
+            OtherKey(
+                code=code_of(key.agent_key),
+                source=key.source,
+                since=key.first_at,
+                last_at=key.last_at,
+                reports=key.reports,
+                same_source=key.source == source,
+            )
+            for key in keys
+            if key is not counting
+        ],
+        "may_be_written": machine.guard_facts.may_be_written,
+        "power": None if machine.power is None else machine.power.get("kind"),
+    }
 
 
 class MachineService:

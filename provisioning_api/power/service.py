@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -26,9 +30,8 @@ from provisioning_api.power.schemas import (
     Redfish,
     WakeOnLan,
 )
-from provisioning_api.power.wake_on_lan import wake
 from soundstage.database import Database
-from soundstage.errors import Conflict, Invalid, Upstream
+from soundstage.errors import Conflict, Invalid, Unavailable, Upstream
 from soundstage.http import Bounds, Destinations, outgoing_client, resolve
 from soundstage.sealing import Sealer
 
@@ -38,33 +41,55 @@ POWER_SECRETS = ("password", "secret")
 WEBHOOK_BOUNDS = Bounds(silence_s=15.0, answer_bytes=1 << 20, total_s=15.0)
 
 
+def magic_packet(mac: str) -> bytes:
+    """Returns the 102 bytes of Wake-on-LAN (AMD, 1995): six bytes FF, then the address sixteen times."""
+    return b"\xff" * 6 + bytes.fromhex(mac.replace(":", "")) * 16
+
+
+async def wake(macs: Sequence[str], broadcast: str, port: int) -> None:
+    """Sends one packet per address; whether anything wakes up nobody tells."""
+    await asyncio.to_thread(_send, [magic_packet(mac) for mac in macs], broadcast, port)
+
+
+def _send(packets: Sequence[bytes], broadcast: str, port: int) -> None:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            for packet in packets:
+                sender.sendto(packet, (broadcast, port))
+    except OSError as error:
+        raise Unavailable(
+            "power.not_sent",
+            f"The packet for {broadcast} could not be sent: {error.strerror}.",
+            "Set `broadcast` to the broadcast address of the machine's network.",
+        ) from error
+
+
+@dataclass
 class PowerService:
     """`destinations`: where a URL that somebody sets may lead."""
 
-    def __init__(
-        self, db: Database, journal: MachineJournal, sealer: Sealer, destinations: Destinations
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._sealer = sealer
-        self._destinations = destinations
+    db: Database
+    journal: MachineJournal
+    sealer: Sealer
+    destinations: Destinations
 
     async def set_up(self, name: str, setup: PowerSetup, *, by: str) -> None:
         """Stores how this machine is switched. Raises what `soundstage.http.resolve` raises."""
         if isinstance(setup.power, Redfish | PowerWebhook):
-            await resolve(str(setup.power.url), self._destinations)
-        async with self._db.transaction() as session:
+            await resolve(str(setup.power.url), self.destinations)
+        async with self.db.transaction() as session:
             machine = await get_machine(session, name)
             machine.power = None if setup.power is None else self._sealed(setup.power.model_dump(mode="json"))
             kind = None if setup.power is None else setup.power.kind
-            await self._journal.audit(session, machine, by, "power_set", kind=kind)
+            await self.journal.audit(session, machine, by, "power_set", kind=kind)
 
     async def state(self, name: str) -> PowerState:
         machine, settings, _ = await self._settings(name)
         state = "unknown"
         if isinstance(settings, Redfish):
             bmc = _bmc(settings)
-            async with await redfish_client(bmc, self._destinations) as client:
+            async with await redfish_client(bmc, self.destinations) as client:
                 state = await RedfishClient(bmc, client).state()
         return PowerState(machine=machine.name, kind=settings.kind, state=state)
 
@@ -73,16 +98,14 @@ class PowerService:
         machine, settings, macs = await self._settings(name)
         for action in actions:
             await self._switch(machine, settings, macs, action)
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             machine = await get_machine(session, machine.id)
-            await self._journal.audit(
-                session, machine, by, "power", actions=list(actions), kind=settings.kind
-            )
-            await self._journal.emit(session, machine, "power", actions=list(actions), by=by)
+            await self.journal.audit(session, machine, by, "power", actions=list(actions), kind=settings.kind)
+            await self.journal.emit(session, machine, "power", actions=list(actions), by=by)
         return PowerDone(machine=machine.name, kind=settings.kind, actions=list(actions))
 
     async def _settings(self, name: str) -> tuple[Machine, WakeOnLan | Redfish | PowerWebhook, list[str]]:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             machine = await get_machine(session, name)
             macs = await self._macs(session, machine)
         if machine.power is None:
@@ -92,7 +115,7 @@ class PowerService:
                 "Set it up: `soundstage machines power-setup NAME KIND` (wol, redfish or webhook).",
             )
         opened = {
-            key: self._sealer.unseal(value) if key in POWER_SECRETS and value else value
+            key: self.sealer.unseal(value) if key in POWER_SECRETS and value else value
             for key, value in machine.power.items()
         }
         return machine, _SETTINGS.validate_python(opened), macs
@@ -117,14 +140,14 @@ class PowerService:
                 await wake(targets, str(settings.broadcast), settings.port)
             case Redfish():
                 bmc = _bmc(settings)
-                async with await redfish_client(bmc, self._destinations) as client:
+                async with await redfish_client(bmc, self.destinations) as client:
                     await RedfishClient(bmc, client).do(action)
             case PowerWebhook():
-                await _call(settings, machine.name, action, self._destinations)
+                await _call(settings, machine.name, action, self.destinations)
 
     def _sealed(self, settings: dict[str, Any]) -> dict[str, Any]:
         return {
-            key: self._sealer.seal(str(value)) if key in POWER_SECRETS and value else value
+            key: self.sealer.seal(str(value)) if key in POWER_SECRETS and value else value
             for key, value in settings.items()
         }
 

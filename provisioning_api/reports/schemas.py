@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from provisioning_api.machines.hardware import Plain
 from provisioning_api.machines.states import MachineState
@@ -12,31 +12,25 @@ from provisioning_api.machines.states import MachineState
 _Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
-class ReportedSpan(BaseModel):
+class ReportedSpan(BaseModel, extra="forbid"):
     """`ago_s`: how long ago it began; a duration needs no clock that is right."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(max_length=100), AfterValidator(lambda text: text.strip())]
     ago_s: _Seconds
     seconds: _Seconds
 
 
-class ReportedFailure(BaseModel):
+class ReportedFailure(BaseModel, extra="forbid"):
     """The failure that an agent reports. `code` chooses the hint."""
-
-    model_config = ConfigDict(extra="forbid")
 
     code: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
     message: Plain
 
 
-class WipedDisk(BaseModel):
+class WipedDisk(BaseModel, extra="forbid"):
     """`samples` places were read again afterwards, and `dirty` of them held something. Model and serial
     number as in the hardware report.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Plain
     model: Plain = ""
@@ -47,10 +41,8 @@ class WipedDisk(BaseModel):
     dirty: Annotated[int, Field(ge=0, le=1 << 20)]
 
 
-class Report(BaseModel):
+class Report(BaseModel, extra="forbid"):
     """All parts are optional; they are taken up together or not at all."""
-
-    model_config = ConfigDict(extra="forbid")
 
     spans: list[ReportedSpan] = Field(default=[], max_length=100)
     failure: ReportedFailure | None = None

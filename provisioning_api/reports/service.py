@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.decommission.service import Decommission
@@ -35,36 +37,29 @@ HINTS = {
 }
 
 
+@dataclass
 class ReportService:
-    def __init__(
-        self,
-        db: Database,
-        ramdisks: RamdiskService,
-        journal: MachineJournal,
-        timeline: TimelineService,
-        decommission: Decommission,
-    ) -> None:
-        self._db = db
-        self._ramdisks = ramdisks
-        self._journal = journal
-        self._timeline = timeline
-        self._decommission = decommission
+    db: Database
+    ramdisks: RamdiskService
+    journal: MachineJournal
+    timeline: TimelineService
+    decommission: Decommission
 
     async def take(self, call: SignedCall) -> ReportTaken:
         """All of it in one transaction."""
         report = read_payload(Report, call.payload)
-        async with self._db.transaction() as session:
-            machine = await self._ramdisks.authenticate(session, "report", call)
+        async with self.db.transaction() as session:
+            machine = await self.ramdisks.authenticate(session, "report", call)
             machine.seen_at = utcnow()
-            await self._timeline.record_spans(
+            await self.timeline.record_spans(
                 session, machine, [(span.name, span.ago_s, span.seconds) for span in report.spans]
             )
             if report.failure is not None:
                 await self._failed(session, machine, report.failure)
             elif report.wiped is not None:
-                await self._decommission.confirm_wipe(session, machine, report.wiped, call)
+                await self.decommission.confirm_wipe(session, machine, report.wiped, call)
             state = machine.state
-        return ReportTaken(state=state, challenge=self._ramdisks.challenge(call.machine_id))
+        return ReportTaken(state=state, challenge=self.ramdisks.challenge(call.machine_id))
 
     async def _failed(self, session: AsyncSession, machine: Machine, failure: ReportedFailure) -> None:
         """A member is not failed by what an unknown ramdisk says of it."""
@@ -73,11 +68,11 @@ class ReportService:
             "NAME", machine.name
         )
         if busy and MachineState.FAILED in MACHINE_TRANSITIONS[machine.state]:
-            await self._journal.move(
+            await self.journal.move(
                 session, machine, MachineState.FAILED,
                 by="its deploy agent", cause=f"{failure.code}: {failure.message}", hint=hint,
             )  # fmt: skip
         else:
-            await self._journal.emit(
+            await self.journal.emit(
                 session, machine, "agent_failed", code=failure.code, message=failure.message
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.schemas import Tag
@@ -36,14 +36,12 @@ class Reporter:
 READABLE = frozenset({"mac", "macs", "uuid", "uuids", "serial", "serials"})
 
 
-class When(BaseModel):
+class When(BaseModel, extra="forbid"):
     """All that is given must hold. `networks`: where it reports from, e.g. `10.0.0.0/24`.
 
     `announced`: its serial number was announced, and it has proved the secret. `calls_home`: it is installed
     already, no ramdisk, and has shown a key that may call home.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     announced: bool = False
     calls_home: bool = False
@@ -80,13 +78,11 @@ class When(BaseModel):
         )
 
 
-class Then(BaseModel):
+class Then(BaseModel, extra="forbid"):
     """The actions on a machine that fits. `pin`: one that is installed already and calls home is known from
     then on by the SSH host key that it shows at first contact; without it somebody has to name the
     fingerprint.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     accept: bool = False
     pin: bool = False
@@ -94,10 +90,8 @@ class Then(BaseModel):
     tags: list[Tag] = Field(default=[], max_length=40)
 
 
-class Rule(BaseModel):
+class Rule(BaseModel, extra="forbid"):
     """A rule by its name. One that accepts must say from where: there is no yes to the whole world."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     sentence: OneLine = Field(default="", max_length=300)
@@ -127,10 +121,8 @@ def no_proof(when: When, then: Then) -> str:
     return "" if when.networks else "a rule that accepts machines which call home needs `when.networks`"
 
 
-class RuleChange(BaseModel):
+class RuleChange(BaseModel, extra="forbid"):
     """A change of a rule; missing fields stay as they are."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sentence: OneLine | None = Field(default=None, max_length=300)
     enabled: bool | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from provisioning_api.certificates.revocations import Revocations
@@ -19,7 +20,6 @@ from provisioning_api.runs.ending import RunEnding
 from provisioning_api.runs.folder import Order, RunFolders
 from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.models import Run
-from provisioning_api.runs.queue import Waiting, startable
 from provisioning_api.runs.reading import RunReader
 from provisioning_api.runs.repository import Runs
 from provisioning_api.runs.schemas import End
@@ -30,45 +30,55 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
+log = get_logger(__name__)
+
 POLL_S = 0.25
 # Ansible's own limit comes first; this is for a process that does not keep it.
 LATE_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that waits or runs, and its machines."""
+
+    run_id: str
+    machines: frozenset[str]
+
+
+def startable(queued: Sequence[Waiting], running: Sequence[Waiting], at_once: int) -> list[str]:
+    """Returns the ids of queued runs that may start now, in the order of `queued` (oldest first).
+
+    No machine is in two runs at a time, and none overtakes an older run that waits for one of its machines.
+    """
+    busy = frozenset[str]().union(*(run.machines for run in running))
+    free, chosen = at_once - len(running), list[str]()
+    for run in queued:
+        if len(chosen) < free and not run.machines & busy:
+            chosen.append(run.run_id)
+        busy |= run.machines
+    return chosen
+
+
+@dataclass
 class RunDriver:
-    def __init__(
-        self,
-        db: Database,
-        journal: RunJournal,
-        machines: MachineJournal,
-        folders: RunFolders,
-        ssh: SshAuthority,
-        reader: RunReader,
-        ending: RunEnding,
-        revocations: Revocations,
-        *,
-        at_once: int,
-        timeout_s: float,
-        max_stored: int,
-        user: str,
-        key_file: Path | None = None,
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._machines = machines
-        self._folders = folders
-        self._ssh = ssh
-        self._reader = reader
-        self._ending = ending
-        self._revocations = revocations
-        self._at_once = at_once
-        self._timeout_s = timeout_s
-        self._max_stored = max_stored
-        self._user = user
-        self._key_file = key_file
+    db: Database
+    journal: RunJournal
+    machines: MachineJournal
+    folders: RunFolders
+    ssh: SshAuthority
+    reader: RunReader
+    ending: RunEnding
+    revocations: Revocations
+    _: KW_ONLY
+    at_once: int
+    timeout_s: float
+    max_stored: int
+    user: str
+    key_file: Path | None = None
+    _service: RunService | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
         self._worker = ItemWorker("runs", self._due, self._drive, max_active=None, poll_s=None)
-        self._service: RunService | None = None
-        self._log = get_logger(__name__)
 
     def wake(self) -> None:
         """Makes the driver check for runs to start or cancel."""
@@ -79,7 +89,7 @@ class RunDriver:
         ones whenever it is woken.
         """
         self._service = service
-        await self._ending.report_failures()
+        await self.ending.report_failures()
         await self._worker.start()
 
     async def close(self) -> None:
@@ -90,7 +100,7 @@ class RunDriver:
         """Returns running runs that nobody follows (another process began them), and queued ones that may
         start.
         """
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             runs = Runs(session)
             queued, running = await runs.in_state(RunState.QUEUED), await runs.in_state(RunState.RUNNING)
             machines = await runs.machines_of([run.id for run in (*queued, *running)])
@@ -103,19 +113,19 @@ class RunDriver:
         pending = [run.id for run in queued if run.id not in in_flight]
         orphaned = [run.id for run in running if run.id not in in_flight]
         return orphaned + startable(
-            [waiting[run_id] for run_id in pending], [waiting[run_id] for run_id in busy], self._at_once
+            [waiting[run_id] for run_id in pending], [waiting[run_id] for run_id in busy], self.at_once
         )
 
     async def _drive(self, run_id: str) -> None:
         """Starts a queued run and follows it until it has ended and that is written down."""
         await self._begin(run_id)
-        folder = self._folders.path(run_id)
+        folder = self.folders.path(run_id)
         while not await self._step(run_id, folder):
             continue
 
     async def _begin(self, run_id: str) -> None:
         """Moves the run to running before its process starts: after a crash in between it is found lost."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             run = await Runs(session).get(run_id)
             if run is None or RunState(run.state) is not RunState.QUEUED:
                 return
@@ -123,32 +133,32 @@ class RunDriver:
             machines = [machine for row in rows if (machine := await Machines(session).get(row.machine_id))]
             gone = [machine.name for machine in machines if machine.state not in CONFIGURABLE]
             if gone:
-                await self._journal.move(
+                await self.journal.move(
                     session, run, RunState.FAILED,
                     cause=f"Not members any more: {', '.join(gone)}.",
                     hint="Start a run on the other machines.",
                 )  # fmt: skip
                 return
-            await self._journal.move(session, run, RunState.RUNNING)
+            await self.journal.move(session, run, RunState.RUNNING)
             for machine in machines:
                 if not run.check and machine.state is not MachineState.CONFIGURING:
-                    await self._machines.move(
+                    await self.machines.move(
                         session, machine, MachineState.CONFIGURING, by=f"run {run.id}", run_id=run.id
                     )
         try:
             order = await self._order(run, machines)
-            folder = await asyncio.to_thread(self._folders.write, order)
+            folder = await asyncio.to_thread(self.folders.write, order)
             await process.start(folder, run_id)
         except OSError as error:
             # Nothing was changed on any machine; the run says why instead of waiting for ever.
             reason = f"The run could not be started: {error.strerror or error}."
-            await self._ending.write(
-                run_id, self._folders.path(run_id), End(status="error", rc=70, reason=reason)
+            await self.ending.write(
+                run_id, self.folders.path(run_id), End(status="error", rc=70, reason=reason)
             )
 
     async def _order(self, run: Run, machines: list[Machine]) -> Order:
-        folder = self._folders.path(run.id)
-        known = await self._revocations.host_key_list()
+        folder = self.folders.path(run.id)
+        known = await self.revocations.host_key_list()
         # Of each machine the very key that it enrolled with, too: the farm's own authority may have signed it
         # since (role ssh_hardening), and not ours. A revoked key stays revoked.
         pins = [f"{machine.name} {machine.host_key}" for machine in machines if machine.host_key]
@@ -158,14 +168,14 @@ class RunDriver:
             "-o IdentitiesOnly=yes -o IdentityAgent=none"
         )
         connection = {
-            "ansible_ssh_private_key_file": str(self._key_file or folder / "ssh" / "key"),
+            "ansible_ssh_private_key_file": str(self.key_file or folder / "ssh" / "key"),
             "ansible_ssh_common_args": options,
         }
         # All members: a machine is configured as part of its farm, whose servers it must know. Only those of
         # the run are reached for.
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             members = [one for one in await Machines(session).list(MEMBERS) if one.address]
-            farm = await farm_of(session, self._ssh, self._user)
+            farm = await farm_of(session, self.ssh, self.user)
         known_names = {machine.name for machine in machines}
         everybody = [*machines, *(one for one in members if one.name not in known_names)]
         return Order(
@@ -179,26 +189,26 @@ class RunDriver:
         )
 
     async def _step(self, run_id: str, folder: Path) -> bool:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             run = await Runs(session).get(run_id)
         if run is None or RunState(run.state) is not RunState.RUNNING:
             return True
         living = await asyncio.to_thread(process.is_alive, folder)
-        late = run.started_at is not None and (_age_s(run) > self._timeout_s + LATE_S)
+        late = run.started_at is not None and (_age_s(run) > self.timeout_s + LATE_S)
         if living and (run.cancel_wanted or late):
             await process.end(folder, run_id)
             living = False
-        if await self._reader.advance(run_id, folder):
+        if await self.reader.advance(run_id, folder):
             return False
         if living:
             await asyncio.sleep(POLL_S)
             return False
         await process.end(folder, run_id)
-        while await self._reader.advance(run_id, folder):
+        while await self.reader.advance(run_id, folder):
             pass
         end = End(status="timeout", rc=254) if late and not run.cancel_wanted else None
-        state = await self._ending.write(run_id, folder, end)
-        await asyncio.to_thread(self._folders.forget_key, run_id)
+        state = await self.ending.write(run_id, folder, end)
+        await asyncio.to_thread(self.folders.forget_key, run_id)
         if state is RunState.LOST:
             await self._resume(run_id)
         await self._rotate()
@@ -210,7 +220,7 @@ class RunDriver:
         """
         if self._service is None:
             return
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             run = await Runs(session).get(run_id)
             before = await Runs(session).get(run.retry_of) if run is not None and run.retry_of else None
             if run is None or (before is not None and RunState(before.state) is RunState.LOST):
@@ -218,15 +228,15 @@ class RunDriver:
             try:
                 await self._service.retry_in(session, run, reason=f"resumes {run.id}", by="restart")
             except SoundstageError as error:
-                self._log.warning("a lost run is not taken up again", run=run_id, reason=error.message)
+                log.warning("a lost run is not taken up again", run=run_id, reason=error.message)
         self.wake()
 
     async def _rotate(self) -> None:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             runs = Runs(session)
-            ended = list(await runs.list_ended())[: self._max_stored]
+            ended = list(await runs.list_ended())[: self.max_stored]
             open_ones = [*await runs.in_state(RunState.QUEUED), *await runs.in_state(RunState.RUNNING)]
-        await asyncio.to_thread(self._folders.rotate, {*ended, *(run.id for run in open_ones)})
+        await asyncio.to_thread(self.folders.rotate, {*ended, *(run.id for run in open_ones)})
 
 
 def _age_s(run: Run) -> float:

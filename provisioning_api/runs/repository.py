@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.runs.models import Failure, Run, RunMachine
 from provisioning_api.runs.states import OPEN, TERMINAL, RunState
 from soundstage.database import utcnow
+from soundstage.database.repository import Queries, Repository
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 NEWEST_FIRST = Order(Run.id)
 
 
-class Runs:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Runs(Queries):
     async def add(self, run: Run, machines: Collection[tuple[str, str]]) -> None:
         """`machines`: ids and names."""
         self._session.add(run)
@@ -42,7 +39,7 @@ class Runs:
 
     async def in_state(self, state: RunState) -> Sequence[Run]:
         """The oldest first."""
-        return (await self._session.scalars(select(Run).where(Run.state == state).order_by(Run.id))).all()
+        return await self._all(select(Run).where(Run.state == state).order_by(Run.id))
 
     async def machines_of(self, run_ids: Collection[str]) -> Mapping[str, Sequence[RunMachine]]:
         found: dict[str, list[RunMachine]] = {run_id: [] for run_id in run_ids}
@@ -69,28 +66,21 @@ class Runs:
     async def list_ended(self) -> Sequence[str]:
         """Ids, the newest first."""
         query = select(Run.id).where(Run.state.in_(TERMINAL)).order_by(Run.id.desc())
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
 
-class Failures:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, failure: Failure) -> None:
-        self._session.add(failure)
-        await self._session.flush()
-
+class Failures(Repository[Failure]):
     async def list(self, *, solved: bool | None, limit: int) -> Sequence[Failure]:
         """Newest first."""
         query = select(Failure).order_by(Failure.id.desc()).limit(limit)
         if solved is not None:
             query = query.where(Failure.solved_at.is_not(None) if solved else Failure.solved_at.is_(None))
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def list_unreported(self) -> Sequence[Failure]:
         """Returns failures that are not in TODO.md yet, the oldest first."""
         query = select(Failure).where(Failure.reported.is_(False)).order_by(Failure.id)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def solve(self, machine_ids: Collection[str]) -> None:
         """A run succeeded on these machines: what failed there before is history."""

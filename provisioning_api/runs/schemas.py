@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from provisioning_api.machines.identity import MachineName
 from provisioning_api.machines.schemas import Tag
@@ -27,10 +27,8 @@ Playbook = Annotated[
 ]
 
 
-class RunRequest(BaseModel):
+class RunRequest(BaseModel, extra="forbid"):
     """Machines by name: there are no patterns, so `all` is nobody. `check` changes nothing."""
-
-    model_config = ConfigDict(extra="forbid")
 
     machines: list[MachineName] = Field(min_length=1, max_length=MAX_MACHINES)
     playbook: Playbook | None = Field(default=None, description="None: the one that configures machines")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +23,7 @@ from provisioning_api.runs.states import OPEN, RunState
 from soundstage.database import Database
 from soundstage.paging import Page, PageRequest
 from soundstage.tracing import new_trace_id, trace_id
+from soundstage.views import read_view
 
 CONFIGURABLE = frozenset(
     {MachineState.ENROLLED, MachineState.CONFIGURING, MachineState.READY, MachineState.FAILED}
@@ -29,30 +31,22 @@ CONFIGURABLE = frozenset(
 GOOD = frozenset({"ok"})
 
 
+@dataclass
 class RunService:
-    def __init__(
-        self,
-        db: Database,
-        journal: RunJournal,
-        audit: AuditLog,
-        *,
-        project_dir: Path,
-        playbook: str,
-        wake: Callable[[], None],
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._audit = audit
-        self._project_dir = project_dir
-        self._playbook = playbook
-        self._wake = wake
+    db: Database
+    journal: RunJournal
+    audit: AuditLog
+    _: KW_ONLY
+    project_dir: Path
+    playbook: str
+    wake: Callable[[], None]
 
     async def create(self, request: RunRequest, *, by: str) -> RunView:
         """Queues a run; it starts when its machines are free."""
-        playbook = request.playbook or self._playbook
-        if not (self._project_dir / playbook).is_file():
-            raise errors.playbook_missing(playbook, str(self._project_dir))
-        async with self._db.transaction() as session:
+        playbook = request.playbook or self.playbook
+        if not (self.project_dir / playbook).is_file():
+            raise errors.playbook_missing(playbook, str(self.project_dir))
+        async with self.db.transaction() as session:
             names = sorted(set(request.machines))
             machines = await Machines(session).list_named(names)
             if missing := sorted(set(names) - {machine.name for machine in machines}):
@@ -62,7 +56,7 @@ class RunService:
             )
             await self.queue(session, run, machines)
             rows = (await Runs(session).machines_of([run.id]))[run.id]
-        self._wake()
+        self.wake()
         return _view(run, rows)
 
     async def configure(self, session: AsyncSession, machine: Machine, *, reason: str, by: str) -> Run:
@@ -73,7 +67,7 @@ class RunService:
         existing = await Runs(session).open_of(machine.id)
         if existing is not None and not existing.check:
             return existing
-        run = Run(playbook=self._playbook, reason=reason, requested_by=by)
+        run = Run(playbook=self.playbook, reason=reason, requested_by=by)
         await self.queue(session, run, [machine])
         return run
 
@@ -84,13 +78,9 @@ class RunService:
         run.state, run.trace_id = RunState.QUEUED, trace_id() or new_trace_id()
         await Runs(session).add(run, [(machine.id, machine.name) for machine in machines])
         names = [machine.name for machine in machines]
-        await self._journal.emit(session, run, "queued", machines=names, playbook=run.playbook)
+        await self.journal.emit(session, run, "queued", machines=names, playbook=run.playbook)
         facts = {"playbook": run.playbook, "machines": names, "reason": run.reason, "check": run.check}
-        await self._audit.record(session, run.requested_by, "run.queued", run.id, facts)
-
-    def wake(self) -> None:
-        """Something was queued: the driver should look."""
-        self._wake()
+        await self.audit.record(session, run.requested_by, "run.queued", run.id, facts)
 
     async def list(
         self, states: Collection[RunState] = (), before: str | None = None, limit: int = 50
@@ -102,43 +92,43 @@ class RunService:
         self, states: Collection[RunState], before: str | None, request: PageRequest
     ) -> Page[RunView]:
         """The same, from the place of a cursor on."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             runs = Runs(session)
             page = await runs.page(states, before, request)
             machines = await runs.machines_of([run.id for run in page.items])
         return page.of([_view(run, machines[run.id]) for run in page.items])
 
     async def get(self, run_id: str) -> RunView:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             run = await _found(session, run_id)
             machines = await Runs(session).machines_of([run.id])
         return _view(run, machines[run.id])
 
     async def cancel(self, run_id: str, *, by: str) -> RunView:
         """A queued run ends at once; the processes of a running one are ended by the driver."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             run = await _found(session, run_id)
             state = RunState(run.state)
             if state is RunState.QUEUED:
-                await self._journal.move(session, run, RunState.CANCELLED, cause=f"Cancelled by {by}.")
+                await self.journal.move(session, run, RunState.CANCELLED, cause=f"Cancelled by {by}.")
             elif state is RunState.RUNNING:
                 run.cancel_wanted = True
             else:
-                await self._journal.move(session, run, RunState.CANCELLED)
-            await self._audit.record(session, by, "run.cancelled", run.id)
+                await self.journal.move(session, run, RunState.CANCELLED)
+            await self.audit.record(session, by, "run.cancelled", run.id)
             machines = await Runs(session).machines_of([run.id])
-        self._wake()
+        self.wake()
         return _view(run, machines[run.id])
 
     async def retry(self, run_id: str, *, by: str) -> RunView:
         """A run of the same on the machines that did not come through, and on those alone."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             run = await _found(session, run_id)
             again = await self.retry_in(session, run, reason=f"retry of {run.id}", by=by)
             if again is None:
                 raise errors.nothing_to_retry()
             machines = await Runs(session).machines_of([again.id])
-        self._wake()
+        self.wake()
         return _view(again, machines[again.id])
 
     async def retry_in(self, session: AsyncSession, run: Run, *, reason: str, by: str) -> Run | None:
@@ -162,11 +152,11 @@ class RunService:
 
     async def playbooks(self) -> Sequence[PlaybookView]:
         """Returns what a run may name."""
-        return await asyncio.to_thread(find_playbooks, self._project_dir)
+        return await asyncio.to_thread(find_playbooks, self.project_dir)
 
     async def failures(self, *, solved: bool | None, limit: int) -> Sequence[FailureView]:
         """Newest first; `solved`: a later run succeeded on the same machine."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             found = await Failures(session).list(solved=solved, limit=limit)
         return [FailureView.model_validate(failure, from_attributes=True) for failure in found]
 
@@ -179,20 +169,6 @@ async def _found(session: AsyncSession, run_id: str) -> Run:
 
 
 def _view(run: Run, machines: Sequence[RunMachine]) -> RunView:
-    return RunView(
-        id=run.id,
-        state=RunState(run.state),
-        playbook=run.playbook,
-        machines=[RunMachineView.model_validate(row, from_attributes=True) for row in machines],
-        tags=run.tags,
-        check=run.check,
-        reason=run.reason,
-        requested_by=run.requested_by,
-        retry_of=run.retry_of,
-        cause=run.cause,
-        hint=run.hint,
-        trace_id=run.trace_id,
-        created_at=run.created_at,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
+    return read_view(
+        RunView, run, machines=[RunMachineView.model_validate(row, from_attributes=True) for row in machines]
     )

@@ -6,27 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.timeline.models import SpanRow
+from soundstage.database.repository import Repository
 
 MAX_SPANS = 500
 
 
-class Spans:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, span: SpanRow) -> None:
-        self._session.add(span)
-        await self._session.flush()
-
+class Spans(Repository[SpanRow]):
     async def of_machine(self, machine_id: str, since: datetime | None) -> Sequence[SpanRow]:
         """The oldest first."""
         query = select(SpanRow).where(SpanRow.machine_id == machine_id)
         if since is not None:
             query = query.where(SpanRow.started_at >= since)
-        return (await self._session.scalars(query.order_by(SpanRow.started_at, SpanRow.id))).all()
+        return await self._all(query.order_by(SpanRow.started_at, SpanRow.id))
 
     async def prune(self, machine_id: str) -> None:
         """A machine that restarts all night must not fill the disk: the newest are kept."""

@@ -15,7 +15,6 @@ from provisioning_api.runs.journal import stream_of
 from provisioning_api.runs.models import Run
 from provisioning_api.runs.repository import Runs
 from provisioning_api.timeline.models import SpanRow
-from provisioning_api.timeline.path import Span, span_of, with_critical_path
 from provisioning_api.timeline.repository import Spans
 from soundstage.database import Database, utcnow
 from soundstage.events import EventStore
@@ -24,6 +23,41 @@ BOOT = "boot script"
 # Kinds of lines of a run that say how long a task took on a machine.
 _TASK_ENDS = frozenset({"run.ok", "run.failed", "run.unreachable"})
 _MOST_EVENTS = 20_000
+
+
+class Span(BaseModel):
+    """`seconds` is the length; `critical` says whether a shorter one would have made the whole shorter."""
+
+    name: str
+    source: str
+    started_at: datetime
+    ended_at: datetime
+    seconds: float
+    critical: bool = False
+
+
+def span_of(name: str, source: str, started_at: datetime, ended_at: datetime) -> Span:
+    """A span; what would end before it begins is a point."""
+    ended_at = max(started_at, ended_at)
+    seconds = round((ended_at - started_at).total_seconds(), 3)
+    return Span(name=name, source=source, started_at=started_at, ended_at=ended_at, seconds=seconds)
+
+
+def with_critical_path(spans: Sequence[Span]) -> list[Span]:
+    """The spans by their beginning, those of the critical path marked.
+
+    Backwards from the end: what ended last was waited for; before it, what ended last before that one began.
+    What runs beside a longer span is not on the path.
+    """
+    ordered = sorted(spans, key=lambda span: (span.started_at, span.ended_at))
+    critical: set[int] = set()
+    last = max(range(len(ordered)), key=lambda at: ordered[at].ended_at, default=None)
+    while last is not None:
+        critical.add(last)
+        begin = ordered[last].started_at
+        before = [at for at in range(len(ordered)) if at not in critical and ordered[at].ended_at <= begin]
+        last = max(before, key=lambda at: (ordered[at].ended_at, ordered[at].seconds), default=None)
+    return [span.model_copy(update={"critical": at in critical}) for at, span in enumerate(ordered)]
 
 
 class Timeline(BaseModel):

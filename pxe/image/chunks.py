@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from pxe.image.programs import run_tool
 
@@ -19,10 +19,8 @@ INDEX_SUFFIX, DATA_SUFFIX = ".image.json", ".image"
 _AT_ONCE = 4
 
 
-class Chunk(BaseModel):
+class Chunk(BaseModel, extra="forbid"):
     """`offset` on the disk; `at` and `bytes` in the file of the pieces; the hash is of what lies there."""
-
-    model_config = ConfigDict(extra="forbid")
 
     offset: int = Field(ge=0)
     at: int = Field(ge=0)
@@ -30,9 +28,7 @@ class Chunk(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class ImageIndex(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ImageIndex(BaseModel, extra="forbid"):
     version: str
     data: str
     disk_bytes: int

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from soundstage.errors import Conflict
 
@@ -24,15 +24,13 @@ _KERNEL_NAME = re.compile(r"^[a-z][a-z0-9]{1,31}$")
 PasswordHash = Annotated[str, Field(pattern=r"^\$(y|6|5)\$[A-Za-z0-9./$=,]{20,200}$")]
 
 
-class InstallerSettings(BaseModel):
+class InstallerSettings(BaseModel, extra="forbid", frozen=True):
     """The same for all machines; published beside the installer as `installer.json`, so that the manifest
     signs it.
 
     `console_password_hash` can be read by everybody on the boot network: leave it out unless consoles need
     it.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mirror_host: Host = "deb.debian.org"
     mirror_folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")] = "/debian"
@@ -47,22 +45,18 @@ class InstallerSettings(BaseModel):
     least_disk_bytes: int = Field(4 << 30, ge=1 << 30)
 
 
-class InstallDisk(BaseModel):
+class InstallDisk(BaseModel, extra="forbid", frozen=True):
     """The disk that is written over. Its size and serial number (empty: it has none) are compared on the
     machine: a name alone may be another's.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=_KERNEL_NAME)]
     sectors: int = Field(ge=1)
     serial: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = ""
 
 
-class InstallPlan(BaseModel):
+class InstallPlan(BaseModel, extra="forbid", frozen=True):
     """One machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     disk: InstallDisk

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, computed_field, model_validator
 
 # What is written into a line of a configuration must not be able to begin another one.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -36,25 +36,21 @@ class Mode(StrEnum):
     PROXY = "proxy"
 
 
-class Reservation(BaseModel):
+class Reservation(BaseModel, extra="forbid", frozen=True):
     """One machine that always gets the same address."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mac: Mac
     address: IPv4Address
     name: Word
 
 
-class BootNetwork(BaseModel):
+class BootNetwork(BaseModel, extra="forbid", frozen=True):
     """`address` is this server's own, in the network that machines boot from.
 
     `http_port` is where boot scripts are, whoever serves them. `uefi_program` is `snponly.efi`, which uses
     the firmware's network driver, or `ipxe.efi`, which brings its own. `router_advertisements` spares old
     iPXE its wait for IPv6, 13 s at each boot; the interface needs an IPv6 address then.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     interface: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
     address: IPv4Address

@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
-class Event(BaseModel):
+class Event(BaseModel, frozen=True, from_attributes=True):
     """A fact that does not change.
 
     `id` counts all events and is the only cursor (`after`, `Last-Event-ID`); `seq` counts those of one
     stream, without gaps, and tells a reader that it has missed none.
     """
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     id: int
     stream: str

@@ -28,9 +28,8 @@ from soundstage.database import Database, in_transaction, on_commit, utcnow
 from soundstage.database.storable import storable
 from soundstage.events.filter import EventFilter
 from soundstage.events.models import EventRow, EventStreamRow
-from soundstage.events.notifications import Notifier
 from soundstage.events.schemas import Event
-from soundstage.events.wakeups import FollowerWakeups
+from soundstage.events.wakeups import FollowerWakeups, Notifier
 from soundstage.paging import contains_words
 from soundstage.tracing import trace_id as current_trace_id
 

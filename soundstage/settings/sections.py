@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, Field
 
 from soundstage.errors import Unavailable
 
@@ -72,10 +72,8 @@ IpNetworks = Annotated[
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
-class Section(BaseModel):
+class Section(BaseModel, extra="forbid", frozen=True, str_strip_whitespace=True, validate_default=True):
     """Unknown keys are errors: a misspelt setting must not be silently without effect."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, validate_default=True)
 
 
 class HttpSettings(Section):

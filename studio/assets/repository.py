@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.assets.models import Asset, AssetTag
 from studio.assets.schemas import AssetKind
@@ -42,15 +42,7 @@ class AssetFilter:
     tags: Sequence[str] = ()
 
 
-class Assets:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, asset: Asset) -> Asset:
-        self._session.add(asset)
-        await self._session.flush()
-        return asset
-
+class Assets(Repository[Asset]):
     async def find(self, asset_id: str) -> Asset | None:
         return await self._session.get(Asset, asset_id)
 
@@ -74,13 +66,13 @@ class Assets:
         ]
 
     async def with_bytes(self, hashes: Collection[str]) -> Sequence[Asset]:
-        return (await self._session.scalars(select(Asset).where(Asset.sha256.in_(hashes)))).all()
+        return await self._all(select(Asset).where(Asset.sha256.in_(hashes)))
 
     async def list_unprobed(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those that nobody has looked into, oldest first."""
         state = Asset.details[("probe", "state")].as_string()
         query = select(Asset.id).where(state.is_(None), Asset.id.not_in(without))
-        return (await self._session.scalars(query.order_by(Asset.created_at, Asset.id).limit(limit))).all()
+        return await self._all(query.order_by(Asset.created_at, Asset.id).limit(limit))
 
     async def remove(self, asset: Asset) -> None:
         await self._session.delete(asset)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from soundstage.database.storable import why_unstorable
 from soundstage.errors import Invalid
@@ -57,10 +57,8 @@ class AssetKind(StrEnum):
     MOTION = "motion"
 
 
-class AssetLabels(BaseModel):
+class AssetLabels(BaseModel, extra="forbid"):
     """Labels of a file. `kind` None takes image, video, audio or motion by its bytes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: AssetKind | None = None
     name: OneLine | None = Field(default=None, max_length=255)

@@ -14,6 +14,7 @@ from soundstage.database.storable import storable
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Invalid, NotFound
 from soundstage.paging import Page, PageRequest
+from soundstage.views import read_view
 from studio.assets.models import Asset, AssetTag
 from studio.assets.probing import label_details
 from studio.assets.repository import AssetFilter, Assets
@@ -273,23 +274,16 @@ def plain_name(name: str) -> str:
 
 def view_of(asset: Asset) -> AssetView:
     digits = asset.sha256.removeprefix("sha256:")
-    return AssetView(
-        id=asset.id,
-        project_id=asset.project_id,
+    return read_view(
+        AssetView,
+        asset,
         kind=AssetKind(asset.kind),
-        name=asset.name,
         path=f"{digits[:2]}/{digits}",
         url=f"/api/assets/{asset.id}/file",
         picture=f"/api/assets/{asset.id}/thumbnail?v={digits[:12]}"
         if asset.media_type.startswith(("image/", "video/"))
         else None,
-        sha256=asset.sha256,
-        bytes=asset.bytes,
-        media_type=asset.media_type,
-        duration_ms=asset.duration_ms,
         tags=sorted(one.tag for one in asset.tags),
         # What was stored before labels were checked must not break the list it is in.
         metadata=storable(asset.details),
-        created_at=asset.created_at,
-        updated_at=asset.updated_at,
     )

@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from studio.consents.models import ConsentRow
 
 
-class Consents:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, consent: ConsentRow) -> ConsentRow:
-        self._session.add(consent)
-        await self._session.flush()
-        return consent
-
+class Consents(Repository[ConsentRow]):
     async def find(self, consent_id: str) -> ConsentRow | None:
         return await self._session.get(ConsentRow, consent_id)
 
     async def list(self) -> Sequence[ConsentRow]:
-        found = await self._session.scalars(select(ConsentRow).order_by(ConsentRow.created_at.desc()))
-        return found.all()
+        return await self._all(select(ConsentRow).order_by(ConsentRow.created_at.desc()))
 
     async def with_ids(self, ids: Collection[str]) -> dict[str, ConsentRow]:
         found = await self._session.scalars(select(ConsentRow).where(ConsentRow.id.in_(ids)))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from soundstage.moments import within_utc
 
 
-class ConsentDraft(BaseModel):
+class ConsentDraft(BaseModel, extra="forbid"):
     """`granted_at` is when the person agreed, not when it is written down here."""
-
-    model_config = ConfigDict(extra="forbid")
 
     person: str = Field(min_length=1, max_length=200)
     purpose: str = Field(min_length=1, max_length=2000)

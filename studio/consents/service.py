@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import Forbidden, Invalid, NotFound
+from soundstage.views import read_view
 from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
@@ -160,12 +161,4 @@ def as_recorded(row: ConsentRow) -> Consent:
 
 
 def view_of(row: ConsentRow) -> ConsentView:
-    return ConsentView(
-        id=row.id,
-        person=row.person,
-        purpose=row.purpose,
-        granted_at=row.granted_at,
-        evidence_sha256=row.evidence_sha256,
-        revoked_at=row.revoked_at,
-        created_at=row.created_at,
-    )
+    return read_view(ConsentView, row)

@@ -2,22 +2,139 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from avatar.spec import EspeakVoice, PiperVoice
+import httpx
+from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, QwenVoice
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
+from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import HealthCheck, Persona, PersonaHealth
 from studio.personas.speaking import PersonaSpeech
-from studio.personas.speech_service import look_at
 from studio.renders.admission import Admission
-from studio.voices.addresses import root_of
+from studio.voices.addresses import is_near, root_of
 from studio.voices.clone_access import usable_clone
 from studio.voices.repository import Voices
+
+MOST_NAMED = 8
+MOST_BYTES = 1 << 20
+BOUNDS = Bounds(silence_s=5.0, answer_bytes=2 * MOST_BYTES, total_s=20.0, connect_s=3.0)
+_KEYS = ("id", "voice_id", "name")
+
+
+async def look_at(
+    voice: OpenAIVoice | QwenVoice,
+    others: Collection[str] = (),
+    listeners: OwnListeners = OwnListeners(),
+) -> HealthCheck:
+    """Its key, whether it answers, whether it has loaded its model, and whether it has this voice.
+
+    Servers differ in what they have: `/v1/audio/voices` (vLLM-Omni and others) names the voices, `/health`
+    and `/v1/models` tell only that somebody is there. What a server does not have is not held against it.
+    `others` are voices there that the reader shall not hear of, in lower case.
+    """
+    key = ""
+    if voice.api_key_env:
+        key = os.environ.get(voice.api_key_env, "").strip()
+        if not key:
+            return _ill(
+                f"The variable {voice.api_key_env}, which holds the key of its service, is not set.",
+                "Set it where the server starts.",
+            )
+    try:
+        base = httpx.URL(voice.base_url.strip())
+        path = base.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
+        root = base.copy_with(path=path + "/")
+    except (httpx.InvalidURL, ValueError):
+        return _ill(f"{voice.base_url} is no web address.", "Write it like http://127.0.0.1:8091.")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with outgoing_client(
+            Destinations(listeners, named_by_operator=True),
+            BOUNDS,
+            base_url=root,
+            headers=headers,
+            use_proxies=not is_near(root.host),
+        ) as client:
+            return await _found(client, voice, others)
+    except SoundstageError as error:
+        return _ill(error.message, error.hint)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return _ill(
+            f"Its speech service {voice.base_url} does not answer.", "Start it, or look at its address."
+        )
+
+
+async def _found(
+    client: httpx.AsyncClient, voice: OpenAIVoice | QwenVoice, others: Collection[str]
+) -> HealthCheck:
+    health, _ = await _request(client, "health")
+    if health >= 500:
+        return _ill(
+            f"Its speech service {voice.base_url} is there, but not ready ({health}).",
+            "It may still load its model; look at its log.",
+        )
+    status, listed = await _request(client, "v1/audio/voices")
+    if status == 404:
+        status, _ = await _request(client, "v1/models")
+    if status in (401, 403):
+        hint = (
+            f"Check the key in {voice.api_key_env}." if voice.api_key_env else "Name a variable with a key."
+        )
+        return _ill(f"Its speech service {voice.base_url} refuses the key ({status}).", hint)
+    voice_name = voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
+    listed_names = _names(listed)
+    names = [name for name in listed_names if name.lower() not in others]
+    if listed_names and voice_name.lower() not in {name.lower() for name in names}:
+        some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+        return _ill(
+            f"Its speech service {voice.base_url} has no voice {voice_name!r}.",
+            f"It has {some or 'none that is yours'}; a cloned one is added with `soundstage voices add`.",
+        )
+    message = "Its speech service has this voice." if listed_names else "Its speech service can be reached."
+    return HealthCheck(name="voice", ok=True, message=message)
+
+
+async def _request(client: httpx.AsyncClient, path: str) -> tuple[int, Any]:
+    """The status, and what the answer says when it is short JSON."""
+    async with client.stream("GET", path) as answer:
+        body = bytearray()
+        async for chunk in answer.aiter_bytes():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                return answer.status_code, None
+    try:
+        return answer.status_code, httpx.Response(200, content=bytes(body)).json()
+    except ValueError:
+        return answer.status_code, None
+
+
+def _names(listed: Any) -> list[str]:
+    """Of `{"voices": ["vivian"], "uploaded_voices": [{"name": "ada"}]}` and the forms near it."""
+    if not isinstance(listed, dict):
+        return []
+    found: dict[str, None] = {}
+    for part in ("uploaded_voices", "voices", "data"):
+        entries = listed.get(part)
+        for entry in entries if isinstance(entries, list) else []:
+            entry_names = [entry.get(key) for key in _KEYS] if isinstance(entry, dict) else [entry]
+            found |= {_plain(name): None for name in entry_names if isinstance(name, str) and name}
+    return list(found)
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name)[:80]
+
+
+def _ill(message: str, hint: str) -> HealthCheck:
+    return HealthCheck(name="voice", ok=False, message=message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import delete, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.projects.models import Project, ProjectVersion
 
@@ -38,25 +38,16 @@ class ProjectFilter:
     persona: str | None = None
 
 
-class Projects:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, project: Project) -> Project:
-        self._session.add(project)
-        await self._session.flush()
-        return project
-
+class Projects(Repository[Project]):
     async def find(self, ref: str) -> Project | None:
         """By id or slug."""
         return await self._session.scalar(select(Project).where(or_(Project.id == ref, Project.slug == ref)))
 
     async def list(self, limit: int) -> Sequence[Project]:
         """Latest change first."""
-        found = await self._session.scalars(
+        return await self._all(
             select(Project).order_by(Project.updated_at.desc(), Project.id.desc()).limit(limit)
         )
-        return found.all()
 
     async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(
@@ -77,23 +68,14 @@ class Projects:
         await self._session.flush()
 
 
-class Versions:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, version: ProjectVersion) -> ProjectVersion:
-        self._session.add(version)
-        await self._session.flush()
-        return version
-
+class Versions(Repository[ProjectVersion]):
     async def list(self, project_id: str) -> Sequence[ProjectVersion]:
         """Newest first."""
-        found = await self._session.scalars(
+        return await self._all(
             select(ProjectVersion)
             .where(ProjectVersion.project_id == project_id)
             .order_by(ProjectVersion.number.desc())
         )
-        return found.all()
 
     async def find(self, project_id: str, number: int) -> ProjectVersion | None:
         return await self._session.scalar(

@@ -6,17 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from avatar.spec import Canvas, Output, RenderSpec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
 
 
-class Look(BaseModel):
+class Look(BaseModel, extra="forbid"):
     """Settings that all scenes of a project share. Stored as JSON in one column."""
-
-    model_config = ConfigDict(extra="forbid")
 
     persona: str = Field(default="nova", max_length=80)
     canvas: Canvas = Canvas()
@@ -33,10 +31,8 @@ class ProjectDraft(Look):
     description: str = Field(default="", max_length=20_000)
 
 
-class ProjectChange(BaseModel):
+class ProjectChange(BaseModel, extra="forbid"):
     """Only what is given changes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     title: OneLine | None = Field(default=None, min_length=1, max_length=200)
     slug: str | None = Field(default=None, pattern=SLUG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.paging import Page, PageRequest
+from soundstage.views import read_view
 from studio.projects.models import Project
 from studio.projects.repository import ProjectFilter, Projects, Versions
 from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
@@ -86,16 +87,7 @@ async def project_of(projects: Projects, ref: str) -> Project:
 
 
 def view_of(project: Project) -> ProjectView:
-    return ProjectView(
-        id=project.id,
-        slug=project.slug,
-        title=project.title,
-        subtitle=project.subtitle,
-        description=project.description,
-        created_at=project.created_at,
-        updated_at=project.updated_at,
-        **Look.model_validate(project.look).model_dump(),
-    )
+    return read_view(ProjectView, project, **Look.model_validate(project.look).model_dump())
 
 
 async def _refuse_taken(projects: Projects, slug: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, utcnow
 from soundstage.errors import NotFound
+from soundstage.views import read_view
 from studio.projects.models import Project, ProjectVersion
 from studio.projects.repository import Projects, Versions
 from studio.projects.schemas import Look, ProjectView, VersionDetail, VersionView
@@ -143,12 +144,7 @@ async def _apply(session: AsyncSession, project: Project, content: dict[str, Any
 
 
 def _line(version: ProjectVersion) -> VersionView:
-    return VersionView(
-        number=version.number,
-        note=version.note,
-        content_hash=version.content_hash,
-        created_at=version.created_at,
-    )
+    return read_view(VersionView, version)
 
 
 def _spec(version: ProjectVersion) -> RenderSpec | None:

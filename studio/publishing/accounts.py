@@ -16,6 +16,7 @@ from soundstage.http import OwnListeners
 from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger
+from soundstage.views import read_view
 from studio.publishing import oauth
 from studio.publishing.errors import PublishError, Refused, TransientError
 from studio.publishing.models import Account, PendingConsent
@@ -194,14 +195,7 @@ async def choose_account(session: AsyncSession, account_id: str | None) -> Accou
 
 
 def view_of(row: Account) -> AccountView:
-    return AccountView(
-        id=row.id,
-        channel_id=row.channel_id,
-        title=row.title,
-        usable=row.revoked_at is None,
-        connected_by=row.connected_by,
-        connected_at=row.connected_at,
-    )
+    return read_view(AccountView, row, usable=row.revoked_at is None)
 
 
 def _revoked(row: Account) -> Refused:

@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.settings import YoutubeSettings
+from studio.consents.service import check_consents
 from studio.publishing.errors import Refused, TransientError, UploadSessionExpired
-from studio.publishing.inputs import UploadInputs
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.models import Publication
 from studio.publishing.quota import UploadQuota
 from studio.publishing.repository import Publications
+from studio.publishing.schemas import PublishRequest
+from studio.publishing.states import PublicationState
 from studio.publishing.youtube import YouTube
+from studio.renders.admission import consents_in
+from studio.renders.making import spec_of
+from studio.renders.models import RenderOutput
+from studio.renders.repository import Renders
 
 # developers.google.com/youtube/v3/docs/thumbnails/set
 THUMBNAIL_BYTES = 2 << 20
+
+
+DEFAULT_LANGUAGE = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadInputs:
+    """The files, metadata and consents of a publication, which are looked up anew before every step."""
+
+    request: PublishRequest
+    video: RenderOutput
+    outputs: Mapping[str, RenderOutput]
+    language: str
+
+
+async def load_inputs(session: AsyncSession, row: Publication) -> UploadInputs:
+    """Raises Refused when the render is gone, and `consent.revoked` when somebody has changed their mind."""
+    render = await Renders(session).find(row.render_id) if row.render_id else None
+    outputs = (
+        {output.role: output for output in await Renders(session).outputs([render.id])} if render else {}
+    )
+    if render is None or "video" not in outputs:
+        raise Refused(
+            "publication.render_gone",
+            "The render was deleted before its video was published.",
+            "Make the video again, then publish that.",
+        )
+    if row.state != PublicationState.PROCESSING:
+        await check_consents(session, consents_in(spec_of(render)))
+    request = PublishRequest.model_validate(row.wishes)
+    spoken = next((scene.get("language") for scene in render.spec.get("scenes", ())), None)
+    return UploadInputs(request, outputs["video"], outputs, request.language or spoken or DEFAULT_LANGUAGE)
 
 
 @dataclass(frozen=True, slots=True)

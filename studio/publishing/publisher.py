@@ -33,8 +33,7 @@ from studio.publishing.errors import (
     TransientError,
     UploadSessionExpired,
 )
-from studio.publishing.extras import CaptionAndThumbnailUpload
-from studio.publishing.inputs import UploadInputs, load_inputs
+from studio.publishing.extras import CaptionAndThumbnailUpload, UploadInputs, load_inputs
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.metadata import video_resource, watch_url
 from studio.publishing.models import Publication
@@ -64,30 +63,20 @@ class PublisherOptions:
     status_poll_s: float = 15.0
 
 
+@dataclass
 class Publisher:
-    def __init__(
-        self,
-        db: Database,
-        journal: PublicationJournal,
-        blobs: BlobStore,
-        accounts: AccountService,
-        quota: UploadQuota,
-        sealer: Sealer,
-        settings: YoutubeSettings,
-        options: PublisherOptions,
-    ) -> None:
-        self._db = db
-        self._journal = journal
-        self._blobs = blobs
-        self._accounts = accounts
-        self._quota = quota
-        self._sealer = sealer
-        self._settings = settings
-        self._options = options
+    db: Database
+    journal: PublicationJournal
+    blobs: BlobStore
+    accounts: AccountService
+    quota: UploadQuota
+    sealer: Sealer
+    settings: YoutubeSettings
+    options: PublisherOptions
 
     async def due(self, exclude: Collection[str], limit: int) -> Sequence[str]:
         """Returns the ids of publications to advance now, without those in `exclude`."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             return await Publications(session).due(utcnow(), exclude, limit)
 
     async def step(self, publication_id: str) -> None:
@@ -104,7 +93,7 @@ class Publisher:
                 await self._restart_session(row.id)
             except QuotaUsedUp as used_up:
                 if not used_up.by_local_count:
-                    await self._quota.mark_exhausted()
+                    await self.quota.mark_exhausted()
                 await self._defer_until_quota_reset(row.id)
             except Refused as refused:
                 await self._fail(row.id, refused.failure)
@@ -123,10 +112,10 @@ class Publisher:
                 "Publish again, to an account that is.",
             )
         for fresh in (False, True):
-            token = await self._accounts.token(row.account_id, fresh=fresh)
-            async with http_client(self._settings, self._accounts.listeners) as http:
+            token = await self.accounts.token(row.account_id, fresh=fresh)
+            async with http_client(self.settings, self.accounts.listeners) as http:
                 with suppress(TokenExpired):
-                    await self._advance(row.id, YouTube(http, str(self._settings.api_url), token))
+                    await self._advance(row.id, YouTube(http, str(self.settings.api_url), token))
                     return
         raise TransientError("YouTube does not accept a fresh token")
 
@@ -134,7 +123,7 @@ class Publisher:
         row = await self._read(publication_id)
         if row is None:
             return
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             inputs = await load_inputs(session, row)
         if row.state == PublicationState.QUEUED:
             await self._move(row.id, PublicationState.UPLOADING)
@@ -143,7 +132,7 @@ class Publisher:
         await self._process(row.id, inputs, youtube)
 
     async def _upload(self, row: Publication, inputs: UploadInputs, youtube: YouTube) -> None:
-        path = await self._blobs.local_path(inputs.video.sha256)
+        path = await self.blobs.local_path(inputs.video.sha256)
         session_url, received = await self._session(row, inputs, youtube)
         total = inputs.video.bytes
         while received.video is None:
@@ -165,7 +154,7 @@ class Publisher:
     ) -> tuple[str, Received]:
         """Returns the URL of the upload session, resumed or new, and what has arrived there."""
         if row.session_url_sealed is not None:
-            session_url = self._sealer.unseal(row.session_url_sealed)
+            session_url = self.sealer.unseal(row.session_url_sealed)
             return session_url, await youtube.ask_session(session_url, inputs.video.bytes)
         request = inputs.request
         if request.publish_at is not None and request.publish_at <= utcnow():
@@ -174,14 +163,14 @@ class Publisher:
                 "The time at which YouTube should make it public has passed while it waited.",
                 "Publish again, with another time.",
             )
-        async with self._quota.reserve(self._settings.upload_units):
+        async with self.quota.reserve(self.settings.upload_units):
             session_url = await youtube.start_session(
                 video_resource(request), inputs.video.bytes, notify=request.notify_subscribers
             )
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             fresh = await Publications(session).find(row.id)
             if fresh is not None:
-                fresh.session_url_sealed = self._sealer.seal(session_url)
+                fresh.session_url_sealed = self.sealer.seal(session_url)
                 fresh.sessions += 1
                 fresh.bytes_sent, fresh.maybe_whole = 0, False
         return session_url, Received(0)
@@ -190,9 +179,9 @@ class Publisher:
         row = await self._read(publication_id)
         if row is None or row.state != PublicationState.PROCESSING or row.video_id is None:
             return
-        extras = CaptionAndThumbnailUpload(self._db, self._journal, self._blobs, self._quota, self._settings)
+        extras = CaptionAndThumbnailUpload(self.db, self.journal, self.blobs, self.quota, self.settings)
         await extras.upload(row, inputs, youtube)
-        await self._quota.consume(READ_UNITS)
+        await self.quota.consume(READ_UNITS)
         video = await youtube.video(row.video_id)
         status = (video or {}).get("status", {})
         upload = status.get("uploadStatus")
@@ -206,53 +195,53 @@ class Publisher:
         if upload != "processed":
             await self._schedule_status_poll(publication_id)
             return
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             fresh = await Publications(session).find(publication_id)
             if fresh is None:
                 return
             privacy, requested = status.get("privacyStatus"), inputs.request.privacy
             if privacy and privacy != requested and inputs.request.publish_at is None:
-                await self._journal.warn(
+                await self.journal.warn(
                     session,
                     fresh,
                     f"YouTube made it {privacy}, not {requested}: uploads of API projects that Google has "
                     "not audited stay private.",
                 )
-            await self._journal.move(session, fresh, PublicationState.PUBLISHED)
+            await self.journal.move(session, fresh, PublicationState.PUBLISHED)
 
     @property
     def _chunk_bytes(self) -> int:
-        return self._settings.chunk_kib * 1024
+        return self.settings.chunk_kib * 1024
 
     async def _read(self, publication_id: str) -> Publication | None:
         """Returns the row; None when the publication has ended or was deleted meanwhile."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             row = await Publications(session).find(publication_id)
         return row if row is not None and row.state in ACTIVE else None
 
     async def _move(self, publication_id: str, state: PublicationState) -> None:
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None:
                 # A step that only begins again is no progress.
-                await self._journal.move(session, row, state, reset_attempts=False)
+                await self.journal.move(session, row, state, reset_attempts=False)
 
     async def _record_progress(self, publication_id: str, offset: int, *, final_chunk: bool) -> bool:
         """Stores the offset before a chunk is sent. Returns False when the publication is to be cancelled."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None or row.cancel_requested:
                 return False
             row.maybe_whole = final_chunk
             if offset > row.bytes_sent:
                 row.bytes_sent, row.tries, row.waits = offset, 0, ""
-                await self._journal.tell(
+                await self.journal.tell(
                     session, row, "publication.progress", bytes_sent=offset, bytes_total=row.bytes_total
                 )
             return True
 
     async def _record_upload_complete(self, publication_id: str, video_id: str) -> None:
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None:
                 log.error("publication.orphan", publication=publication_id, video=video_id)
@@ -261,50 +250,50 @@ class Publisher:
             row.video_id, row.url = video_id, watch_url(video_id)
             row.bytes_sent, row.uploaded_at = row.bytes_total, utcnow()
             row.session_url_sealed, row.maybe_whole = None, False
-            await self._journal.move(session, row, PublicationState.PROCESSING)
+            await self.journal.move(session, row, PublicationState.PROCESSING)
             if late:
-                await self._journal.warn(
+                await self.journal.warn(
                     session, row, "It could not be cancelled any more: YouTube had the last byte already."
                 )
 
     async def _cancel(self, publication_id: str, session_url: str, youtube: YouTube) -> None:
         with suppress(PublishError):
             await youtube.drop_session(session_url)
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None and row.state == PublicationState.UPLOADING:
                 row.session_url_sealed = None
-                await self._journal.move(session, row, PublicationState.CANCELLED)
+                await self.journal.move(session, row, PublicationState.CANCELLED)
 
     async def _schedule_retry(self, publication_id: str, why: str, requested_s: float | None) -> None:
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None or row.state not in ACTIVE:
                 return
             if row.cancel_requested and row.state == PublicationState.UPLOADING:
-                await self._journal.move(session, row, PublicationState.CANCELLED)
+                await self.journal.move(session, row, PublicationState.CANCELLED)
                 return
             row.tries += 1
-            if row.tries >= self._options.max_attempts:
+            if row.tries >= self.options.max_attempts:
                 failure = Failed(
                     code="publication.gave_up",
                     message=f"It did not get any further in {row.tries} tries; the last time {why}.",
                     hint="Retry when the connection is better.",
                 )
-                await self._journal.move(session, row, PublicationState.FAILED, error=failure)
+                await self.journal.move(session, row, PublicationState.FAILED, error=failure)
                 return
-            delay_s = Backoff(self._options.first_wait_s, LONGEST_WAIT_S, JITTER).delay_s(row.tries)
+            delay_s = Backoff(self.options.first_wait_s, LONGEST_WAIT_S, JITTER).delay_s(row.tries)
             wait = min(max(delay_s, requested_s or 0.0), LONGEST_WAIT_S)
             row.next_at = utcnow() + timedelta(seconds=wait)
             row.waits = f"tries again in {wait:.0f} s: {why}"[:400]
 
     async def _restart_session(self, publication_id: str) -> None:
         """Begins a new upload session, unless YouTube may have the video: it must not be there twice."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None or row.state not in ACTIVE:
                 return
-            if row.maybe_whole or row.sessions >= self._options.max_sessions:
+            if row.maybe_whole or row.sessions >= self.options.max_sessions:
                 uncertain = Failed(
                     code="publication.uncertain",
                     message="The connection broke at the last byte; YouTube does not say what became of it.",
@@ -316,41 +305,41 @@ class Publisher:
                     hint="Retry later; it then begins with the first byte.",
                 )
                 error = uncertain if row.maybe_whole else lost
-                await self._journal.move(session, row, PublicationState.FAILED, error=error)
+                await self.journal.move(session, row, PublicationState.FAILED, error=error)
                 return
             row.session_url_sealed, row.bytes_sent = None, 0
-            row.next_at = utcnow() + timedelta(seconds=self._options.first_wait_s)
+            row.next_at = utcnow() + timedelta(seconds=self.options.first_wait_s)
             row.waits = "begins again: YouTube does not know the upload any more"
 
     async def _defer_until_quota_reset(self, publication_id: str) -> None:
         now = utcnow()
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is None or row.state not in ACTIVE:
                 return
             row.next_at = resets_at(now)
             waits = f"YouTube's quota of the day is used up; goes on at {row.next_at:%Y-%m-%d %H:%M} UTC"
             if row.state == PublicationState.UPLOADING:
-                await self._journal.move(session, row, PublicationState.QUEUED, waits=waits)
+                await self.journal.move(session, row, PublicationState.QUEUED, waits=waits)
             row.waits = waits
 
     async def _schedule_status_poll(self, publication_id: str) -> None:
         """Schedules the next poll of YouTube's processing: the longer it takes, the later, as polls cost
         quota.
         """
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None:
                 age_s = (utcnow() - (row.uploaded_at or utcnow())).total_seconds()
-                pause = min(max(self._options.status_poll_s, age_s / 4), LONGEST_WAIT_S)
+                pause = min(max(self.options.status_poll_s, age_s / 4), LONGEST_WAIT_S)
                 row.next_at, row.tries = utcnow() + timedelta(seconds=pause), 0
                 row.waits = "YouTube is processing it"
 
     async def _fail(self, publication_id: str, failure: Failed) -> None:
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None and row.state in ACTIVE:
-                await self._journal.move(session, row, PublicationState.FAILED, error=failure)
+                await self.journal.move(session, row, PublicationState.FAILED, error=failure)
 
 
 def _read_chunk(path: Path, offset: int, size: int) -> bytes:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Queries, Repository
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
@@ -36,15 +36,7 @@ class PublicationFilter:
     before: str | None = None
 
 
-class Publications:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, publication: Publication) -> Publication:
-        self._session.add(publication)
-        await self._session.flush()
-        return publication
-
+class Publications(Repository[Publication]):
     async def find(self, publication_id: str) -> Publication | None:
         return await self._session.get(Publication, publication_id)
 
@@ -67,13 +59,12 @@ class Publications:
 
     async def due(self, now: datetime, exclude: Collection[str], limit: int) -> Sequence[str]:
         """The longest due first."""
-        found = await self._session.scalars(
+        return await self._all(
             select(Publication.id)
             .where(Publication.state.in_(ACTIVE), Publication.next_at <= now, Publication.id.not_in(exclude))
             .order_by(Publication.next_at, Publication.id)
             .limit(limit)
         )
-        return found.all()
 
     async def standing(self, render_id: str, account_id: str) -> Publication | None:
         """One of this render to this channel that is under way or has been published."""
@@ -86,15 +77,7 @@ class Publications:
         return (await self._session.scalars(query.limit(1))).first()
 
 
-class Accounts:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, account: Account) -> Account:
-        self._session.add(account)
-        await self._session.flush()
-        return account
-
+class Accounts(Repository[Account]):
     async def find(self, account_id: str) -> Account | None:
         return await self._session.get(Account, account_id)
 
@@ -108,7 +91,7 @@ class Accounts:
             return await self._session.scalar(query) is not None
 
     async def all(self) -> Sequence[Account]:
-        return (await self._session.scalars(select(Account).order_by(Account.id))).all()
+        return await self._all(select(Account).order_by(Account.id))
 
     async def remove(self, account: Account) -> None:
         await self._session.delete(account)
@@ -128,10 +111,7 @@ class Accounts:
         return found
 
 
-class Quota:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Quota(Queries):
     async def units_used(self, day: str) -> int:
         row = await self._session.get(QuotaDay, day)
         return 0 if row is None else row.units

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from avatar.spec import Failed
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from soundstage.moments import Moment
 from studio.publishing.states import TERMINAL, PublicationState
@@ -43,10 +43,8 @@ PlainText = Annotated[str, AfterValidator(_no_angles)]
 Tag = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_no_angles)]
 
 
-class PublishRequest(BaseModel):
+class PublishRequest(BaseModel, extra="forbid"):
     """Metadata of a publication. Defaults are the careful choice: the video stays private."""
-
-    model_config = ConfigDict(extra="forbid")
 
     account: str | None = Field(default=None, max_length=40, description="empty: the only one there is")
     title: PlainText | None = Field(

@@ -17,6 +17,7 @@ from soundstage.events import Event, EventStore
 from soundstage.paging import Page, PageRequest
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import new_trace_id, trace_id
+from soundstage.views import read_view
 from studio.consents.service import check_consents
 from studio.idempotency.service import Claim
 from studio.publishing.accounts import choose_account
@@ -220,22 +221,9 @@ async def publication_of(session: AsyncSession, publication_id: str) -> Publicat
 
 
 def view_of(row: Publication) -> PublicationView:
-    return PublicationView(
-        id=row.id,
-        render_id=row.render_id,
-        account_id=row.account_id,
-        state=PublicationState(row.state),
+    return read_view(
+        PublicationView,
+        row,
         wishes=PublishRequest.model_validate(row.wishes),
-        bytes_sent=row.bytes_sent,
-        bytes_total=row.bytes_total,
-        video_id=row.video_id,
-        url=row.url,
-        waits=row.waits,
-        warnings=row.warnings,
         error=Failed.model_validate(row.error) if row.error else None,
-        cancel_requested=row.cancel_requested,
-        requested_by=row.requested_by,
-        trace_id=row.trace_id,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
     )

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import utcnow
+from soundstage.database.repository import Queries
 from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from studio.references.models import BlobReference, Derivation
 
@@ -25,10 +25,7 @@ DROP_LASTS = timedelta(minutes=2)
 """Longer than a store takes to delete a file, or to give it up; what is older is left of a killed process."""
 
 
-class References:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class References(Queries):
     async def hold(self, owner: str, role: str, sha256: str, size: int) -> None:
         """Adds a reference of `owner` to a blob: `gc` spares it. Idempotent."""
         await self._session.merge(

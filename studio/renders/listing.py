@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Text, cast, func
+from avatar.spec import RenderSpec
+from sqlalchemy import ColumnElement, Text, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from soundstage.database import Database
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
+from soundstage.views import read_view
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
-from studio.renders.failed_scene import find_failed_scenes
-from studio.renders.models import Render, RenderOutput
+from studio.renders.making import spec_of
+from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.repository import Renders
 from studio.renders.schemas import (
     FailedScene,
@@ -26,6 +28,7 @@ from studio.renders.schemas import (
     RenderSummary,
 )
 from studio.renders.states import TERMINAL, RenderState
+from studio.scenes.models import SceneRow
 
 RenderSort = Literal["-created", "created", "title", "-title", "duration", "-duration"]
 
@@ -44,6 +47,52 @@ ORDERS = MappingProxyType(
 _NOT_LISTED = tuple(
     defer(column, raiseload=True) for column in (Render.spec, Render.worker_log, Render.forecast)
 )
+
+
+TITLE_CHARS = 60
+
+
+async def find_failed_scenes(session: AsyncSession, failed: Collection[str]) -> dict[str, FailedScene]:
+    """Return the first failed scene of each of these failed renders, by render id. A render that failed in no
+    scene, but while its scenes were joined, is left out.
+    """
+    if not failed:
+        return {}
+    rows = await session.execute(
+        select(RenderSegment.render_id, RenderSegment.scene_id)
+        .join(Segment, Segment.key == RenderSegment.segment_key)
+        .where(RenderSegment.render_id.in_(failed), Segment.state == RenderState.FAILED)
+        .order_by(RenderSegment.position.desc())
+    )
+    # The first of each render comes last, and stays.
+    scenes: dict[str, str] = {row[0]: row[1] for row in rows}
+    found = await session.scalars(
+        select(Render).where(Render.id.in_(failed), Render.id.in_(scenes) | Render.scene_id.is_not(None))
+    )
+    renders = found.all()
+    scenes |= {row.id: row.scene_id for row in renders if row.scene_id is not None}
+    named = await session.execute(
+        select(SceneRow.id, SceneRow.title).where(SceneRow.id.in_(set(scenes.values())))
+    )
+    titles = {row[0]: row[1] for row in named}
+    return {row.id: one for row in renders if (one := _failed_scene(row, scenes[row.id], titles)) is not None}
+
+
+def _failed_scene(row: Render, scene_id: str, titles: dict[str, str]) -> FailedScene | None:
+    spec = spec_of(row)
+    if not isinstance(spec, RenderSpec):
+        return None
+    ids = [scene.id for scene in spec.scenes]
+    if scene_id not in ids:
+        return None
+    index = ids.index(scene_id)
+    script = " ".join((spec.scenes[index].script or "").split())
+    return FailedScene(
+        index=index,
+        id=scene_id,
+        title=titles.get(scene_id) or script[:TITLE_CHARS],
+        editable=scene_id in titles,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +144,14 @@ def summary_of(
     progress = Progress.model_validate({**(row.progress or {}), "engines": []})
     if row.state in TERMINAL:
         progress = progress.model_copy(update={"preview": None})
-    return RenderSummary.model_validate(
-        {
-            **columns_of(row, RenderSummary),
-            "progress": progress,
-            "failed_scene": failed_scene,
-            "files": sorted(output.role for output in outputs),
-            "picture": picture_url(row, outputs),
-        }
+    return read_view(
+        RenderSummary,
+        row,
+        progress=progress,
+        failed_scene=failed_scene,
+        files=sorted(output.role for output in outputs),
+        picture=picture_url(row, outputs),
     )
-
-
-def columns_of(row: Render, view: type[BaseModel]) -> dict[str, Any]:
-    """Returns what a view shows of a row: the columns with the names of its fields."""
-    return {name: getattr(row, name) for name in view.model_fields if name in Render.__table__.columns}
 
 
 def picture_url(row: Render, outputs: Sequence[RenderOutput]) -> str | None:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from avatar.spec import LipsyncSpec, RenderSpec
+from avatar.spec import LipsyncSpec, PreviewFrame, RenderSpec
 
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import TaskEvent
-from soundstage.blobs import BlobStore
-from soundstage.database.tenants import require_tenant
+from soundstage.background import until_set
+from soundstage.blobs import Blob, BlobStore
+from soundstage.database import Database
+from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
-from soundstage.waiting import until_set
+from studio.references.repository import References
 from studio.renders.journal import RenderJournal
-from studio.renders.previews import Previews
 from studio.renders.progress import ProgressBoard
 from studio.renders.running import Ending
-from studio.renders.schemas import Progress
+from studio.renders.schemas import Preview, Progress
 from studio.renders.segments import SegmentPool, segment_key
 from studio.renders.states import RenderState
 
@@ -31,6 +34,54 @@ REPORT_S = 0.5
 LAST_TRIES = 3
 ENDED, WAITS = "ended: ", "waits: "
 """How a scheduler's sentence on a task begins that is over, or waits."""
+
+
+ROLE = "preview"
+JPEG_BEGINS = b"\xff\xd8\xff"
+
+
+class Previews:
+    """Keeps the latest picture of a render in the making, and only that one, in the blob store.
+
+    The last one stays with its render: a client that has just received its address may still ask for it.
+    """
+
+    def __init__(self, db: Database, blobs: BlobStore) -> None:
+        self._db = db
+        self._blobs = blobs
+
+    async def keep(self, render_id: str, line: PreviewFrame) -> Preview | None:
+        """Stores the picture in the place of the one before; None for what is no JPEG."""
+        try:
+            jpeg = base64.b64decode(line.jpeg, validate=True)
+        except binascii.Error:
+            return None
+        if not jpeg.startswith(JPEG_BEGINS):
+            return None
+        blob = await self._blobs.put_bytes(jpeg, "image/jpeg")
+        await self._replace(render_id, blob)
+        return Preview(
+            scene=line.scene,
+            frame=line.frame,
+            sha256=blob.sha256,
+            # The number is there for browsers, which would show a picture of the same address again.
+            url=f"/api/renders/{render_id}/preview?frame={line.frame}",
+        )
+
+    async def _replace(self, render_id: str, new: Blob) -> None:
+        owner = f"render:{render_id}"
+        async with self._db.transaction() as session:
+            references = References(session)
+            held = await references.holds_of_owner(owner)
+            old = {sha256 for role, sha256 in held if role == ROLE} - {new.sha256}
+            if old:
+                await references.drop_holds(owner, old)
+            await references.hold(owner, ROLE, new.sha256, new.bytes)
+            # Another render that is made of the same scene shows the same picture.
+            with bypass_tenant_filter():
+                free = old - await references.filter_held_by_others(old, ())
+        for sha256 in free:
+            await self._blobs.delete(sha256)
 
 
 @dataclass(slots=True)

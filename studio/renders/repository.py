@@ -6,31 +6,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from soundstage.database.repository import Repository
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 
 
-class Renders:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, render: Render) -> Render:
-        self._session.add(render)
-        await self._session.flush()
-        return render
-
+class Renders(Repository[Render]):
     async def find(self, render_id: str) -> Render | None:
         return await self._session.get(Render, render_id)
 
     async def find_by_ending(self, text: str) -> Sequence[Render]:
         """Renders whose id ends so: people type the last characters, as file names show them."""
-        found = await self._session.scalars(
-            select(Render).where(Render.id.endswith(text, autoescape=True)).limit(2)
-        )
-        return found.all()
+        return await self._all(select(Render).where(Render.id.endswith(text, autoescape=True)).limit(2))
 
     async def list(
         self, state: RenderState | None, project_id: str | None, before: str | None, limit: int
@@ -48,35 +37,32 @@ class Renders:
             query = query.where(Render.project_id == project_id)
         if before is not None:
             query = query.where(Render.id < before)
-        return (await self._session.scalars(query)).all()
+        return await self._all(query)
 
     async def next_queued(self, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids in the order in which they shall start."""
-        found = await self._session.scalars(
+        return await self._all(
             select(Render.id)
             .where(Render.state == RenderState.QUEUED, Render.id.not_in(without))
             .order_by(Render.priority.desc(), Render.created_at, Render.id)
             .limit(limit)
         )
-        return found.all()
 
     async def list_with_deadline(self) -> Sequence[str]:
         """Ids of those that are not ready and are wanted at some time, the soonest first."""
-        found = await self._session.scalars(
+        return await self._all(
             select(Render.id)
             .where(Render.state.not_in(TERMINAL), Render.ready_by.is_not(None))
             .order_by(Render.ready_by, Render.id)
         )
-        return found.all()
 
     async def list_ahead_of(self, render: Render, limit: int) -> Sequence[Render]:
         """Returns the renders that start before it."""
         if render.state != RenderState.QUEUED:
             return ()
-        found = await self._session.scalars(
+        return await self._all(
             select(Render).where(Render.state == RenderState.QUEUED, _sooner(render)).limit(limit)
         )
-        return found.all()
 
     async def count_queued(self) -> int:
         found = await self._session.scalar(
@@ -94,26 +80,20 @@ class Renders:
         return int(found or 0)
 
     async def to_cancel(self) -> Sequence[str]:
-        found = await self._session.scalars(
-            select(Render.id).where(Render.cancel_requested, Render.state.in_(ACTIVE))
-        )
-        return found.all()
+        return await self._all(select(Render.id).where(Render.cancel_requested, Render.state.in_(ACTIVE)))
 
     async def active(self) -> Sequence[Render]:
-        return (await self._session.scalars(select(Render).where(Render.state.in_(ACTIVE)))).all()
+        return await self._all(select(Render).where(Render.state.in_(ACTIVE)))
 
     async def list_unfinished(self) -> Sequence[str]:
         """Ids of those that wait or are made."""
-        return (await self._session.scalars(select(Render.id).where(Render.state.not_in(TERMINAL)))).all()
+        return await self._all(select(Render.id).where(Render.state.not_in(TERMINAL)))
 
     async def list_ended_before(self, moment: datetime) -> Sequence[Render]:
-        found = await self._session.scalars(
-            select(Render).where(Render.state.in_(TERMINAL), Render.finished_at < moment)
-        )
-        return found.all()
+        return await self._all(select(Render).where(Render.state.in_(TERMINAL), Render.finished_at < moment))
 
     async def with_ids(self, ids: Collection[str]) -> Sequence[Render]:
-        return (await self._session.scalars(select(Render).where(Render.id.in_(ids)))).all()
+        return await self._all(select(Render).where(Render.id.in_(ids)))
 
     async def remove(self, ids: Collection[str]) -> None:
         """With their outputs and their list of segments; the segments themselves stay."""
@@ -124,9 +104,7 @@ class Renders:
     async def outputs(self, ids: Collection[str]) -> Sequence[RenderOutput]:
         if not ids:
             return ()
-        return (
-            await self._session.scalars(select(RenderOutput).where(RenderOutput.render_id.in_(ids)))
-        ).all()
+        return await self._all(select(RenderOutput).where(RenderOutput.render_id.in_(ids)))
 
     async def set_outputs(self, render_id: str, outputs: Sequence[RenderOutput]) -> None:
         await self._session.execute(delete(RenderOutput).where(RenderOutput.render_id == render_id))
@@ -141,17 +119,9 @@ def _sooner(render: Render) -> ColumnElement[bool]:
     )
 
 
-class Segments:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Segments(Repository[Segment]):
     async def find(self, key: str) -> Segment | None:
         return await self._session.get(Segment, key)
-
-    async def add(self, segment: Segment) -> Segment:
-        self._session.add(segment)
-        await self._session.flush()
-        return segment
 
     async def of_render(self, render_id: str) -> Sequence[tuple[RenderSegment, Segment | None]]:
         """In the order of the scenes."""
@@ -207,7 +177,7 @@ class Segments:
 
     async def by_last_use(self) -> Sequence[Segment]:
         """Longest unused first."""
-        return (await self._session.scalars(select(Segment).order_by(Segment.used_at, Segment.key))).all()
+        return await self._all(select(Segment).order_by(Segment.used_at, Segment.key))
 
     async def remove(self, keys: Collection[str]) -> None:
         await self._session.execute(delete(Segment).where(Segment.key.in_(keys)))

@@ -17,7 +17,7 @@ from avatar.spec import (
     Requirements,
 )
 from avatar.spec.scene import MAX_SCRIPT_CHARS
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from soundstage.moments import Moment
 from soundstage.one_line import OneLine
@@ -40,10 +40,8 @@ class StoredOptions(BaseModel):
         return {name: getattr(self, name) for name in StoredOptions.model_fields}
 
 
-class RenderRequest(StoredOptions):
+class RenderRequest(StoredOptions, extra="forbid"):
     """One of: a whole `spec`; a `script` (or `audio`) and a `persona`; a `project`; a `lipsync` spec."""
-
-    model_config = ConfigDict(extra="forbid")
 
     spec: RenderSpec | None = None
     project: str | None = Field(default=None, max_length=80, description="id or slug")
@@ -140,9 +138,7 @@ class ForecastView(BaseModel):
     places: int | None
 
 
-class OutputView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class OutputView(BaseModel, from_attributes=True):
     role: str
     name: str
     url: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 from avatar.spec import RenderSpec
@@ -26,8 +26,8 @@ from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.admission import Admission, BeforeInsert, consents_in
 from studio.renders.delivery import delete_delivered_files
-from studio.renders.failed_scene import find_failed_scenes
 from studio.renders.journal import RenderJournal, stream_of
+from studio.renders.listing import find_failed_scenes
 from studio.renders.media import check_media, hashes_in
 from studio.renders.models import Render
 from studio.renders.planning import (
@@ -49,35 +49,24 @@ from studio.scenes.schemas import SceneBody
 MIN_ID_SUFFIX = 4
 
 
+@dataclass
 class RenderService:
-    def __init__(
-        self,
-        db: Database,
-        events: EventStore,
-        blobs: BlobStore,
-        library: PersonaLibrary,
-        admission: Admission,
-        *,
-        out_dir: Path,
-        discard_renditions: Callable[[Collection[str]], Awaitable[None]],
-        wake: Callable[[], None] = lambda: None,
-        dispatcher_running: Callable[[], bool] = lambda: True,
-        discard_unfinished: Callable[[Collection[str]], Awaitable[None]] | None = None,
-        audit: AuditLog | None = None,
-        run_durations: RunTimes | None = None,
-    ) -> None:
-        self._db = db
-        self._events = events
-        self._blobs = blobs
-        self._library = library
-        self._admission = admission
-        self._journal = RenderJournal(db, events, audit)
-        self._out_dir = out_dir
-        self._discard_renditions = discard_renditions
-        self._wake = wake
-        self._dispatcher_running = dispatcher_running
-        self._discard_unfinished = discard_unfinished
-        self._run_durations = run_durations
+    db: Database
+    events: EventStore
+    blobs: BlobStore
+    library: PersonaLibrary
+    admission: Admission
+    _: KW_ONLY
+    out_dir: Path
+    discard_renditions: Callable[[Collection[str]], Awaitable[None]]
+    wake: Callable[[], None] = lambda: None
+    dispatcher_running: Callable[[], bool] = lambda: True
+    discard_unfinished: Callable[[Collection[str]], Awaitable[None]] | None = None
+    audit: AuditLog | None = None
+    run_durations: RunTimes | None = None
+
+    def __post_init__(self) -> None:
+        self._journal = RenderJournal(self.db, self.events, self.audit)
 
     async def create(
         self,
@@ -92,7 +81,7 @@ class RenderService:
         """
         draft = await self._draft(request)
         render_id = new_id("rnd")
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             if prepare is not None:
                 await prepare(session)
             if claim is not None:
@@ -100,25 +89,25 @@ class RenderService:
             draft = await self._admit(session, draft)
             row = await self._insert(session, draft, render_id, requested_by)
             view = view_of(row, ())
-        self._wake()
+        self.wake()
         return view
 
     async def plan(self, request: RenderRequest) -> RenderEstimate:
         """Returns what `create` would queue; raises what it would, and creates nothing."""
         draft = await self._draft(request)
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             draft = await self._admit(session, draft)
-        return estimate_of(draft, self._run_durations)
+        return estimate_of(draft, self.run_durations)
 
     async def plan_retry(self, ref: str) -> float | None:
         """Estimates the seconds of another attempt; None without history. Raises what `retry` would."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             row = await render_of(session, ref)
             refuse_retry(row)
             segments = await Segments(session).of_render(row.id)
             spec = detail_of(row, (), segments).spec
         done = {link.scene_id for link, segment in segments if segment and segment.state == RenderState.DONE}
-        return estimate_s(spec, self._run_durations, done) if isinstance(spec, RenderSpec) else None
+        return estimate_s(spec, self.run_durations, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
         self,
@@ -128,7 +117,7 @@ class RenderService:
         limit: int = 50,
     ) -> list[RenderView]:
         """Returns renders, newest first."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             project_id = (await project_of(Projects(session), project)).id if project else None
             renders = Renders(session)
             rows = await renders.list(state, project_id, before, limit)
@@ -139,13 +128,13 @@ class RenderService:
 
     async def get(self, ref: str) -> RenderView:
         """Returns a render by id, or by the last characters of its id."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             row = await render_of(session, ref)
             return view_of(row, await Renders(session).outputs([row.id]))
 
     async def detail(self, ref: str) -> RenderDetail:
         """Returns a render with its spec and segments."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             row = await render_of(session, ref)
             segments = await Segments(session).of_render(row.id)
             failed = [row.id] if row.state == RenderState.FAILED else []
@@ -154,10 +143,10 @@ class RenderService:
 
     async def explain(self, ref: str) -> str:
         """Explains its state in one sentence."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             row = await render_of(session, ref)
             if row.state == RenderState.QUEUED:
-                if not self._dispatcher_running():
+                if not self.dispatcher_running():
                     return "waits: no dispatcher is running; start `soundstage up`"
                 with bypass_tenant_filter():
                     ahead = await Renders(session).ahead_of(row)
@@ -170,7 +159,7 @@ class RenderService:
 
     async def log(self, ref: str) -> str:
         """Returns the end of the worker's log when this render failed; "" otherwise."""
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             return (await render_of(session, ref)).worker_log
 
     async def cancel(self, ref: str) -> RenderView:
@@ -178,7 +167,7 @@ class RenderService:
         records the outcome. The workers' checkpoints are discarded.
         """
         unfinished: set[str] = set()
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await render_of(session, ref)
             state = RenderState(row.state)
             if state is RenderState.QUEUED:
@@ -191,14 +180,14 @@ class RenderService:
             else:
                 refuse_cancel(state)
             view = view_of(row, ())
-        if unfinished and self._discard_unfinished is not None:
-            await self._discard_unfinished(unfinished)
-        self._wake()
+        if unfinished and self.discard_unfinished is not None:
+            await self.discard_unfinished(unfinished)
+        self.wake()
         return view
 
     async def retry(self, ref: str) -> RenderView:
         """Queues another attempt of the same spec; finished segments are reused."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await render_of(session, ref)
             refuse_retry(row)
             row.attempt += 1
@@ -206,12 +195,12 @@ class RenderService:
             row.started_at = row.finished_at = None
             await self._journal.move(session, row, RenderState.QUEUED, why="retry")
             view = view_of(row, ())
-        self._wake()
+        self.wake()
         return view
 
     async def delete(self, ref: str) -> None:
         """Deletes the row and the files; the next `gc` deletes blobs that nothing else references."""
-        async with self._db.transaction() as session:
+        async with self.db.transaction() as session:
             row = await render_of(session, ref)
             if row.state not in TERMINAL:
                 raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
@@ -219,13 +208,13 @@ class RenderService:
             await self._journal.record_deletion(session, row)
             await References(session).release(f"render:{row.id}")
             await Renders(session).remove([row.id])
-        await self._discard_renditions({f"render:{row.id}"})
-        delete_delivered_files(names, self._out_dir)
+        await self.discard_renditions({f"render:{row.id}"})
+        delete_delivered_files(names, self.out_dir)
 
     async def open_output(self, ref: str, role: str) -> tuple[OutputView, Path]:
         """Returns a finished file by role ("video", "vtt", "srt", "poster", "provenance") and its path."""
         output = output_of(await self.get(ref), role)
-        return output, await self._blobs.local_path(output.sha256)
+        return output, await self.blobs.local_path(output.sha256)
 
     async def open_preview(self, ref: str) -> tuple[Preview, Path]:
         """Returns the latest preview of a render and its path."""
@@ -237,21 +226,21 @@ class RenderService:
                 f"There is no picture of this render; it is {view.state}.",
                 "Pictures come while frames are drawn; segments that are reused show none.",
             )
-        return preview, await self._blobs.local_path(preview.sha256)
+        return preview, await self.blobs.local_path(preview.sha256)
 
     async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
         """Yields the events of one render after `after`, until its present attempt has ended."""
         view = await self.get(ref)
         if await self.is_exhausted(view, after):
             return
-        async for event in self._events.follow(stream_of(view.id), after):
+        async for event in self.events.follow(stream_of(view.id), after):
             yield event
             if is_end(event, view.attempt):
                 return
 
     async def is_exhausted(self, view: RenderView, after: int) -> bool:
         """Returns whether it has ended with no event after `after`: all were sent, or old ones are gone."""
-        return view.ended and not await self._events.read(stream_of(view.id), after, limit=1)
+        return view.ended and not await self.events.read(stream_of(view.id), after, limit=1)
 
     async def wait(self, ref: str) -> RenderView:
         """Returns when it has ended."""
@@ -268,23 +257,23 @@ class RenderService:
         elif request.spec is not None:
             draft = RenderDraft(request, request.spec)
         else:
-            draft = RenderDraft(request, spec_of_script(request, self._library), (request.persona,))
+            draft = RenderDraft(request, spec_of_script(request, self.library), (request.persona,))
         spec = raise_requirements(draft.spec, request.requirements)
         return replace(
             draft,
             spec=spec,
-            sizes=await check_media(spec, self._blobs, self._db, self._operator_persona_hashes()),
+            sizes=await check_media(spec, self.blobs, self.db, self._operator_persona_hashes()),
         )
 
     async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
-        async with self._db.session() as session:
+        async with self.db.session() as session:
             project = await project_of(Projects(session), ref)
             scenes = [
                 (row.id, row.title, SceneBody.model_validate(row.body))
                 for row in await Scenes(session).of_project(project.id)
             ]
         look = Look.model_validate(project.look)
-        spec = spec_of_project(project.title, look, scenes, self._library)
+        spec = spec_of_project(project.title, look, scenes, self.library)
         personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
         return RenderDraft(request, spec, personas, project.id)
 
@@ -292,13 +281,13 @@ class RenderService:
         """Returns the draft with its consent ids resolved to the stored records. Raises what forbids it, and
         Unavailable `render.queue_full`.
         """
-        spec = await self._admission.admit(session, draft.spec)
+        spec = await self.admission.admit(session, draft.spec)
         with bypass_tenant_filter():
             queued = await Renders(session).count_queued()
-        if queued >= self._admission.limits.queued_renders:
+        if queued >= self.admission.limits.queued_renders:
             raise Unavailable(
                 "render.queue_full",
-                f"{self._admission.limits.queued_renders} renders wait already.",
+                f"{self.admission.limits.queued_renders} renders wait already.",
                 "Wait until some are done, cancel some, or raise limits.queued_renders.",
             )
         return replace(draft, spec=spec)
@@ -323,7 +312,7 @@ class RenderService:
 
     def _operator_persona_hashes(self) -> set[str]:
         """Returns the files of the operator's personas, which every tenant may use."""
-        shipped = (entry.persona for entry in self._library.entries() if entry.origin == "shipped")
+        shipped = (entry.persona for entry in self.library.entries() if entry.origin == "shipped")
         return {sha256 for persona in shipped if persona is not None for sha256 in hashes_in(persona)}
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from avatar.spec import Failed
 
-from studio.renders.listing import columns_of, picture_url
+from soundstage.views import read_view
+from studio.renders.listing import picture_url
 from studio.renders.making import spec_of
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.schemas import (
@@ -21,7 +22,7 @@ from studio.renders.states import RenderState
 
 
 def view_of(row: Render, outputs: Sequence[RenderOutput]) -> RenderView:
-    return RenderView.model_validate({**columns_of(row, RenderView), "outputs": _views_of(outputs)})
+    return read_view(RenderView, row, outputs=_views_of(outputs))
 
 
 def detail_of(
@@ -30,26 +31,25 @@ def detail_of(
     segments: Sequence[tuple[RenderSegment, Segment | None]],
     failed_scene: FailedScene | None = None,
 ) -> RenderDetail:
-    return RenderDetail.model_validate(
-        {
-            **columns_of(row, RenderDetail),
-            "outputs": _views_of(outputs),
-            "spec": spec_of(row),
-            "segments": [
-                SegmentView(
-                    scene_id=link.scene_id,
-                    key=link.segment_key,
-                    state=RenderState(segment.state) if segment else RenderState.QUEUED,
-                    reused=link.reused,
-                    attempts=segment.attempts if segment else 0,
-                    error=Failed.model_validate(segment.error) if segment and segment.error else None,
-                )
-                for link, segment in segments
-            ],
-            "failed_scene": failed_scene,
-            "offers": _offers(row, failed_scene),
-            "picture": picture_url(row, outputs),
-        }
+    return read_view(
+        RenderDetail,
+        row,
+        outputs=_views_of(outputs),
+        spec=spec_of(row),
+        segments=[
+            SegmentView(
+                scene_id=link.scene_id,
+                key=link.segment_key,
+                state=RenderState(segment.state) if segment else RenderState.QUEUED,
+                reused=link.reused,
+                attempts=segment.attempts if segment else 0,
+                error=Failed.model_validate(segment.error) if segment and segment.error else None,
+            )
+            for link, segment in segments
+        ],
+        failed_scene=failed_scene,
+        offers=_offers(row, failed_scene),
+        picture=picture_url(row, outputs),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from studio.guards import CollectStorage
-from studio.retention.schemas import CollectionPlan, Usage
+from studio.retention.service import CollectionPlan, Usage
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/storage", tags=["storage"])

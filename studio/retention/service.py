@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore, StoredBlob
@@ -22,9 +23,42 @@ from studio.renders.journal import stream_of
 from studio.renders.models import Render, Segment
 from studio.renders.repository import Renders, Segments
 from studio.renders.states import TERMINAL
-from studio.retention.schemas import CollectionPlan, Doomed, Usage
 
 MIB = 1 << 20
+
+
+class Doomed(BaseModel):
+    """One thing that goes, and why."""
+
+    kind: str = Field(description="render, segment or blob")
+    id: str
+    bytes: int
+    why: str
+
+
+class Usage(BaseModel):
+    """Bytes by kind of holder; a blob that two kinds hold counts for both."""
+
+    stored_bytes: int
+    held_bytes: dict[str, int]
+
+
+class CollectionPlan(BaseModel):
+    """`freed_bytes` is what the disk gets back; `over_quota_bytes` is what stays too much even then."""
+
+    made_at: datetime
+    items: list[Doomed] = Field(default_factory=list)
+    out_files: list[str] = Field(default_factory=list)
+    events: int = Field(default=0, description="how many old events go")
+    events_before: datetime | None = Field(default=None, description="the moment before which they go")
+    stored_bytes: int = 0
+    freed_bytes: int = 0
+    quota_bytes: int | None = None
+    over_quota_bytes: int = 0
+    applied: bool = False
+
+    def of(self, kind: str) -> list[str]:
+        return [item.id for item in self.items if item.kind == kind]
 
 
 @dataclass(frozen=True, slots=True)

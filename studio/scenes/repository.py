@@ -5,33 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from studio.scenes.models import SceneRow
 
 
-class Scenes:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
+class Scenes(Repository[SceneRow]):
     async def of_project(self, project_id: str) -> Sequence[SceneRow]:
         """In their order."""
-        found = await self._session.scalars(
+        return await self._all(
             select(SceneRow)
             .where(SceneRow.project_id == project_id)
             .order_by(SceneRow.position, SceneRow.created_at, SceneRow.id)
         )
-        return found.all()
 
     async def find(self, project_id: str, scene_id: str) -> SceneRow | None:
         return await self._session.scalar(
             select(SceneRow).where(SceneRow.project_id == project_id, SceneRow.id == scene_id)
         )
-
-    async def add(self, scene: SceneRow) -> SceneRow:
-        self._session.add(scene)
-        await self._session.flush()
-        return scene
 
     async def remove(self, scene: SceneRow) -> None:
         await self._session.delete(scene)

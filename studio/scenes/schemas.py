@@ -6,17 +6,15 @@ from datetime import datetime
 
 from avatar.spec import AvatarLayout, Background, MediaRef, Overlay
 from avatar.spec.scene import MAX_SCRIPT_CHARS
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
 
 
-class SceneBody(BaseModel):
+class SceneBody(BaseModel, extra="forbid"):
     """Script and looks of a scene. None of `persona`, `language`, `layout`, `background`: the project's or
     persona's.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     script: str = Field(default="", max_length=MAX_SCRIPT_CHARS)
     audio: MediaRef | None = Field(
@@ -46,9 +44,7 @@ class SceneView(SceneBody):
     updated_at: datetime
 
 
-class SceneOrder(BaseModel):
+class SceneOrder(BaseModel, extra="forbid"):
     """All scene ids of the project in their new order."""
-
-    model_config = ConfigDict(extra="forbid")
 
     scenes: list[str]

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid, NotFound
+from soundstage.views import read_view
 from studio.projects.models import Project
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
@@ -159,15 +160,7 @@ def is_filled(scene: SceneBody) -> bool:
 
 
 def view_of(row: SceneRow) -> SceneView:
-    return SceneView(
-        id=row.id,
-        project_id=row.project_id,
-        position=row.position,
-        title=row.title,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        **SceneBody.model_validate(row.body).model_dump(),
-    )
+    return read_view(SceneView, row, **SceneBody.model_validate(row.body).model_dump())
 
 
 async def hold_media(references: References, scene_id: str, sizes: Mapping[str, int]) -> None:

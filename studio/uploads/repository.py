@@ -6,20 +6,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from studio.uploads.models import ResumableUpload
 
 
-class Uploads:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, upload: ResumableUpload) -> ResumableUpload:
-        self._session.add(upload)
-        await self._session.flush()
-        return upload
-
+class Uploads(Repository[ResumableUpload]):
     async def find(self, upload_id: str) -> ResumableUpload | None:
         return await self._session.get(ResumableUpload, upload_id)
 
@@ -36,14 +28,14 @@ class Uploads:
         query = select(ResumableUpload).where(
             ResumableUpload.asset_id.is_(None), ResumableUpload.expires_at >= now
         )
-        return (await self._session.scalars(query.order_by(ResumableUpload.created_at))).all()
+        return await self._all(query.order_by(ResumableUpload.created_at))
 
     async def list_expired(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over, oldest first."""
         query = select(ResumableUpload.id).where(
             ResumableUpload.expires_at < now, ResumableUpload.id.not_in(without)
         )
-        return (await self._session.scalars(query.order_by(ResumableUpload.expires_at).limit(limit))).all()
+        return await self._all(query.order_by(ResumableUpload.expires_at).limit(limit))
 
     async def remove(self, upload: ResumableUpload) -> None:
         await self._session.delete(upload)

@@ -19,6 +19,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import bypass_tenant_filter, tenant_bypass_context
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, TooLarge, TooManyRequests
+from soundstage.views import read_view
 from studio.assets.schemas import AssetLabels
 from studio.assets.service import AssetService
 from studio.assets.sniffing import SNIFF_BYTES, sniff
@@ -171,16 +172,7 @@ class UploadService:
         """Returns those of the tenant, oldest first."""
         async with self._db.session() as session:
             rows = await Uploads(session).list_unfinished(utcnow())
-        return [
-            UnfinishedUpload(
-                id=row.id,
-                creator=row.creator,
-                length=row.length,
-                created_at=row.created_at,
-                expires_at=row.expires_at,
-            )
-            for row in rows
-        ]
+        return [read_view(UnfinishedUpload, row) for row in rows]
 
     async def list_expired(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over. Files that are older than that go at once."""

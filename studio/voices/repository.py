@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from studio.voices.models import ClonedVoice
 from studio.voices.states import VoiceState
 
 
-class Voices:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, voice: ClonedVoice) -> ClonedVoice:
-        self._session.add(voice)
-        await self._session.flush()
-        return voice
-
+class Voices(Repository[ClonedVoice]):
     async def find(self, ref: str) -> ClonedVoice | None:
         """By id or by name; removed ones are not found."""
         found = await self._session.scalars(
@@ -34,7 +26,7 @@ class Voices:
     async def list(self) -> Sequence[ClonedVoice]:
         """Newest first, without those that were removed."""
         query = select(ClonedVoice).where(ClonedVoice.state != VoiceState.REMOVED)
-        return (await self._session.scalars(query.order_by(ClonedVoice.created_at.desc()))).all()
+        return await self._all(query.order_by(ClonedVoice.created_at.desc()))
 
     async def at_service(self, service: str, voice_id: str) -> Sequence[ClonedVoice]:
         """Returns voices of this name at a service, active ones first. Servers compare names without case."""
@@ -60,7 +52,7 @@ class Voices:
     async def of_person(self, ids: Collection[str], consents: Collection[str]) -> Sequence[ClonedVoice]:
         """Returns voices with these ids or these consents, removed ones too."""
         query = select(ClonedVoice).where(ClonedVoice.id.in_(ids) | ClonedVoice.consent_id.in_(consents))
-        return (await self._session.scalars(query.order_by(ClonedVoice.id))).all()
+        return await self._all(query.order_by(ClonedVoice.id))
 
     async def remove(self, ids: Collection[str]) -> None:
         await self._session.execute(delete(ClonedVoice).where(ClonedVoice.id.in_(ids)))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from avatar.spec import Consent, Voice
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from soundstage.one_line import OneLine
 from studio.consents.schemas import ConsentDraft
@@ -17,10 +17,8 @@ CONSENT_FIELDS = ("person", "purpose", "granted_at", "evidence")
 """Of a form, which has no fields within fields."""
 
 
-class VoiceLabels(BaseModel):
+class VoiceLabels(BaseModel, extra="forbid"):
     """Labels of a sample: the person, the consent, and the words that are spoken in it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME)
     said: OneLine = Field(min_length=1, max_length=2000, description="the words of the sample")

@@ -18,6 +18,7 @@ from soundstage.blobs import BlobStore, blob_not_found
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import Conflict, NotFound, SoundstageError, Upstream
 from soundstage.telemetry import get_logger
+from soundstage.views import read_view
 from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
@@ -333,21 +334,7 @@ def _service_of(row: ClonedVoice) -> SpeechService:
 
 def view_of(row: ClonedVoice, recorded: ConsentRow | None) -> VoiceView:
     consent = consent_in(recorded, row.consent_id)
-    return VoiceView(
-        id=row.id,
-        name=row.name,
-        state=VoiceState(row.state),
-        service=row.service,
-        voice_id=row.voice_id,
-        said=row.said,
-        consent=consent,
-        sample_sha256=row.sample_sha256,
-        sample_bytes=row.sample_bytes,
-        duration_ms=row.duration_ms,
-        created_at=row.created_at,
-        removed_at=row.removed_at,
-        voice=_service_of(row).voice(row.voice_id, consent),
-    )
+    return read_view(VoiceView, row, consent=consent, voice=_service_of(row).voice(row.voice_id, consent))
 
 
 def consent_in(row: ConsentRow | None, consent_id: str) -> Consent:

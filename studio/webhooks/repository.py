@@ -6,44 +6,28 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.repository import Repository
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.states import DeliveryState
 
 
-class Webhooks:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, webhook: Webhook) -> Webhook:
-        self._session.add(webhook)
-        await self._session.flush()
-        return webhook
-
+class Webhooks(Repository[Webhook]):
     async def find(self, webhook_id: str) -> Webhook | None:
         return await self._session.get(Webhook, webhook_id)
 
     async def list(self) -> Sequence[Webhook]:
         """Newest first."""
-        return (await self._session.scalars(select(Webhook).order_by(Webhook.id.desc()))).all()
+        return await self._all(select(Webhook).order_by(Webhook.id.desc()))
 
     async def active(self) -> Sequence[Webhook]:
-        return (await self._session.scalars(select(Webhook).where(Webhook.active.is_(True)))).all()
+        return await self._all(select(Webhook).where(Webhook.active.is_(True)))
 
     async def remove(self, webhook: Webhook) -> None:
         await self._session.delete(webhook)
 
 
-class Deliveries:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, delivery: Delivery) -> Delivery:
-        self._session.add(delivery)
-        await self._session.flush()
-        return delivery
-
+class Deliveries(Repository[Delivery]):
     async def find(self, delivery_id: str) -> Delivery | None:
         return await self._session.get(Delivery, delivery_id)
 
@@ -52,13 +36,13 @@ class Deliveries:
         query = select(Delivery).where(Delivery.webhook_id == webhook_id)
         if before is not None:
             query = query.where(Delivery.id < before)
-        return (await self._session.scalars(query.order_by(Delivery.id.desc()).limit(limit))).all()
+        return await self._all(query.order_by(Delivery.id.desc()).limit(limit))
 
     async def due(
         self, webhook_id: str, now: datetime, without: Collection[str], limit: int
     ) -> Sequence[str]:
         """Returns pending deliveries of one webhook, the longest due first."""
-        found = await self._session.scalars(
+        return await self._all(
             select(Delivery.id)
             .where(
                 Delivery.webhook_id == webhook_id,
@@ -69,11 +53,10 @@ class Deliveries:
             .order_by(Delivery.next_at, Delivery.id)
             .limit(limit)
         )
-        return found.all()
 
     async def webhooks_of(self, ids: Collection[str]) -> Sequence[str]:
         """The webhook of each delivery."""
-        return (await self._session.scalars(select(Delivery.webhook_id).where(Delivery.id.in_(ids)))).all()
+        return await self._all(select(Delivery.webhook_id).where(Delivery.id.in_(ids)))
 
     async def note(self, entry: DeliveryTry) -> None:
         self._session.add(entry)
@@ -82,7 +65,7 @@ class Deliveries:
     async def tries_of(self, delivery_ids: Collection[str]) -> Sequence[DeliveryTry]:
         """The oldest first."""
         query = select(DeliveryTry).where(DeliveryTry.delivery_id.in_(delivery_ids))
-        return (await self._session.scalars(query.order_by(DeliveryTry.at, DeliveryTry.id))).all()
+        return await self._all(query.order_by(DeliveryTry.at, DeliveryTry.id))
 
     async def remove_ended(self, before: datetime) -> None:
         await self._session.execute(delete(Delivery).where(Delivery.ended_at < before))

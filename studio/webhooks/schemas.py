@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from studio.webhooks.kinds import WebhookKind
 from studio.webhooks.states import DeliveryState
 
 
-class WebhookDraft(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class WebhookDraft(BaseModel, extra="forbid"):
     url: str = Field(min_length=1, max_length=2000, description="https, or http to this machine")
     kinds: list[WebhookKind] = Field(default=[], description="what to tell of; none means everything")
     description: str = Field(default="", max_length=200)
 
 
-class WebhookChange(BaseModel):
+class WebhookChange(BaseModel, extra="forbid"):
     """Change of a webhook; fields that are left out stay as they are."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str | None = Field(default=None, min_length=1, max_length=2000)
     kinds: list[WebhookKind] | None = None

@@ -14,6 +14,7 @@ from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
 from soundstage.http import Destinations, resolve
 from soundstage.sealing import Sealer
+from soundstage.views import read_view
 from studio.webhooks.kinds import TEST, WebhookKind
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.repository import Deliveries, Webhooks
@@ -187,26 +188,11 @@ async def _delivery_of(session: AsyncSession, webhook_id: str, delivery_id: str)
 
 
 def _view_of(row: Webhook) -> WebhookView:
-    return WebhookView(
-        id=row.id,
-        url=row.url,
-        description=row.description,
-        kinds=[WebhookKind(kind) for kind in row.kinds],
-        active=row.active,
-        ended_because=row.ended_because,
-        created_by=row.created_by,
-        created_at=row.created_at,
-    )
+    return read_view(WebhookView, row, kinds=[WebhookKind(kind) for kind in row.kinds])
 
 
 def _delivery_view(row: Delivery) -> DeliveryView:
     state = DeliveryState(row.state)
-    return DeliveryView(
-        id=row.id,
-        kind=row.kind,
-        state=state,
-        tries=row.tries,
-        next_at=row.next_at if state is DeliveryState.PENDING else None,
-        created_at=row.created_at,
-        ended_at=row.ended_at,
+    return read_view(
+        DeliveryView, row, state=state, next_at=row.next_at if state is DeliveryState.PENDING else None
     )

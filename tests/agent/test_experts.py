@@ -17,7 +17,7 @@ from scripted_model import Say, Script, ScriptedModel, Silence, Status, scripted
 
 from agent.events import BrainEvent, Failure, Notice, Text
 from agent.experts import Candidate, ConsulExperts, Router
-from agent.experts.record import PAUSE_S, TrackRecord
+from agent.experts.router import PAUSE_S, TrackRecord
 from agent.model import OpenAiServer
 from app.composition import Services, open_services
 from policy import Principal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.turns.messages import not_understood
+from agent.brain import not_understood
 from agent.understanding import Grammar, NotUnderstood, Understanding
 
 GRAMMAR = Grammar.load()

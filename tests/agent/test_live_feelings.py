@@ -8,10 +8,9 @@ import pytest
 import yaml
 from avatar.spec.speech_sheet import SpeechSheet, TimedViseme, TimedWord
 
-from agent.live.curve import CURVE_HZ, emotion_curve, sentence_ends
 from agent.live.feelings import CALM, feelings, strongest
 from agent.live.lexicon import EMOTIONS, languages, lexicon_of
-from agent.live.speakable_text import MORE, MOST_CHARS, speakable_text
+from agent.live.service import CURVE_HZ, MORE, MOST_CHARS, emotion_curve, sentence_ends, speakable_text
 
 EN = lexicon_of("en-us")
 LISTS = Path(__file__).parents[2] / "agent" / "live" / "words"

@@ -23,7 +23,7 @@ from agent.events import BrainEvent, Failure, Notice, TextPart, ToolCalled
 from agent.model import OpenAiServer, TextPiece, ToolAsk, Usage
 from agent.model.backend import CutShort, Piece
 from agent.model.instructions import tool_schemas
-from agent.model.refusals import refusal
+from agent.model.openai_server import refusal
 from agent.tools.toolset import prepare_call
 from app.composition import Services
 from policy import Principal

@@ -19,8 +19,7 @@ from agent.memory.index import MeaningIndex
 from agent.memory.index_files import IndexFiles
 from agent.memory.models import Memory, MemoryCollection
 from agent.memory.sentence_model import SentenceModel
-from agent.memory.service import MemoryService, Owner
-from agent.memory.words import word_overlap
+from agent.memory.service import MemoryService, Owner, word_overlap
 from app.tables import all_tables
 from policy import Principal
 from soundstage.database import Database

@@ -15,7 +15,7 @@ from scripted_model import Call, Raw, Say, Script, ScriptedModel, Status, script
 from agent.events import Failure, Notice
 from agent.model import OpenAiServer, TextPiece, ToolAsk, Usage
 from agent.model.backend import CutShort, Piece
-from agent.model.refusals import retry_after_s
+from agent.model.openai_server import retry_after_s
 from soundstage.errors import SoundstageError
 
 LOADING = Status(503, body='{"error":{"message":"Loading model","type":"unavailable_error","code":503}}')
@@ -169,7 +169,7 @@ async def test_the_limit_has_another_name_where_the_server_wants_that() -> None:
 async def test_a_model_that_is_being_loaded_is_asked_again(
     talking: Talking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.model.refusals.LOADING_S", 0.01)
+    monkeypatch.setattr("agent.model.openai_server.LOADING_S", 0.01)
     async with talking(LOADING, LOADING, Say("Here I am.")) as talk:
         assert texts(await talk.say(QUESTION)) == ["Here I am."]
         [line] = (await talk.services.experts.survey()).experts

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.tools.cluster.jobs import ChangeJob, _deployed, _fields, job_files
-from agent.tools.cluster.secrets import Hidden
+from agent.tools.cluster.jobs import ChangeJob, Hidden, _deployed, _fields, job_files
 from agent.tools.plan import Plan, change
 from farm.nomad.registration import JOB_FILE
 

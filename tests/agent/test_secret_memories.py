@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.memory.secret_shapes import secret_shape
-from agent.memory.service import MemoryService, Owner
+from agent.memory.service import MemoryService, Owner, secret_shape
 from app.tables import all_tables
 from soundstage.database import Database
 from soundstage.errors import Conflict

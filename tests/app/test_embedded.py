@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from app.cli import embedded
 from app.cli.connection import call_studio
 from app.cli.embedded import open_embedded_studio
-from app.cli.state import Invocation
+from app.cli.state import Invocation, set_invocation
 from app.cli.studio_api import StudioApi
 from app.composition import Services
 from soundstage.settings import Settings
@@ -60,5 +60,6 @@ def test_the_log_of_a_studio_that_ends_with_the_command_is_not_printed(
         get_logger("farm.local").warning("farm.local.swept", control_processes=["one"])
 
     configure_logging("warning")
-    call_studio(Invocation(None, as_json=False), warn)
+    set_invocation(Invocation(None, as_json=False))
+    call_studio(warn)
     assert "swept" not in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 
 from app import machines_api as client_module
 from app.cli.farm import machine_calls
-from app.cli.state import Invocation
+from app.cli.state import Invocation, set_invocation
 from app.machines_api import RETRIES, MachinesApi, machines_api
 from soundstage.errors import Forbidden, Invalid
 from soundstage.settings import Settings
@@ -125,10 +125,9 @@ def test_a_field_that_the_api_rejects_is_an_argument_at_the_prompt(monkeypatch: 
             yield MachinesApi(client)
 
     monkeypatch.setattr(client_module, "machines_api", api)
+    set_invocation(Invocation(None, as_json=False))
     with pytest.raises(Invalid) as caught:
-        machine_calls.call_machines(
-            Invocation(None, as_json=False), lambda client: client.get("/api/announcements")
-        )
+        machine_calls.call_machines(lambda client: client.get("/api/announcements"))
     assert caught.value.code == "arguments.invalid"
     assert "secret: it needs at least 16" in caught.value.message and "body." not in caught.value.message
     assert "--help" in caught.value.hint

@@ -13,7 +13,7 @@ from fastapi import FastAPI, WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from app.server.sockets import WAITING_BYTES, GatheringProtocol
+from app.server.studio_server import WAITING_BYTES, GatheringProtocol
 
 PATIENCE_S = 60.0
 

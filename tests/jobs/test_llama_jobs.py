@@ -177,7 +177,7 @@ async def answers(services: Services) -> None:
 async def test_a_server_that_is_deployed_is_found_answers_and_is_used_again_after_kill_9(
     deployed: Place, brain: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.experts.record.PAUSE_S", PAUSE_S)
+    monkeypatch.setattr("agent.experts.router.PAUSE_S", PAUSE_S)
     await deployed.deploy("llm-expert", model="tiny", topics="tides")
     [service] = await asyncio.to_thread(deployed.wait_until_well, "llm-expert")
     assert service["Tags"] == ["soundstage", "llm-expert", "topic=tides"]

@@ -18,7 +18,7 @@ from avatar.spec import OpenAIVoice
 from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
 from waiting import eventually
 
-from studio.personas.speech_service import look_at
+from studio.personas.health import look_at
 
 pytestmark = pytest.mark.root
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, UploadFile, WebSocket
 
 from policy import Policy, Principal, install_policy, public, require_permission
+from policy.authentication import is_loopback_address
 from policy.keys.schemas import CreatedKey, KeyRequest
-from policy.plain_http import is_loopback_address
 from soundstage.database import Database
 from soundstage.errors import install_error_handlers
 from soundstage.events import EventStore

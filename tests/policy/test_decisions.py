@@ -12,7 +12,7 @@ import structlog.testing
 from policy import PERMISSIONS, Policy, Principal
 from policy.decisions import Action, Decider, Decision, Verdict
 from policy.decisions.bundle import Bundle, load_bundle
-from policy.decisions.decision_log import DecisionLog, mask_question
+from policy.decisions.decider import DecisionLog, mask_question
 from policy.decisions.embedded import EmbeddedEngine, default_engine, permissions_of
 from policy.decisions.question import Question
 from policy.keys.schemas import CreatedKey

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from ramdisk import Ramdisk
 from sshd_server import Sshd
 
-from provisioning_api.commands.allowing import AllowList
+from provisioning_api.commands.service import AllowList
 from provisioning_api.commands.ssh import Ran, Target, run_command
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings

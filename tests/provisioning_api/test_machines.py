@@ -20,7 +20,7 @@ from ramdisk import Ramdisk, random_mac
 from sshd_server import Sshd
 from test_runs import LOCAL
 
-from provisioning_api.callhome.hostkey import fingerprint_of
+from provisioning_api.callhome.service import fingerprint_of
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.states import (
     GUARDS,
@@ -29,7 +29,7 @@ from provisioning_api.machines.states import (
     MachineState,
     move,
 )
-from provisioning_api.timeline.path import span_of, with_critical_path
+from provisioning_api.timeline.service import span_of, with_critical_path
 from soundstage.errors import Conflict, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.settings import Settings

@@ -20,7 +20,7 @@ from redfish_emulator import SYSTEM
 from provisioning_api.power import redfish
 from provisioning_api.power.redfish import Bmc, RedfishClient
 from provisioning_api.power.schemas import PowerAction
-from provisioning_api.power.wake_on_lan import magic_packet
+from provisioning_api.power.service import magic_packet
 from soundstage.errors import Upstream
 
 Make = Callable[..., Awaitable[dict[str, Any]]]

@@ -26,8 +26,8 @@ from sqlalchemy import select
 from app.provisioning import ProvisioningProcess, build_process
 from provisioning_api.certificates.revocations import Revocations
 from provisioning_api.runs import process as run_process
+from provisioning_api.runs.driver import Waiting, startable
 from provisioning_api.runs.models import Run
-from provisioning_api.runs.queue import Waiting, startable
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 

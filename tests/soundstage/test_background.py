@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from soundstage import background
-from soundstage.background import LONGEST_RETRY_S, ItemWorker, Worker
+from soundstage.background import LONGEST_RETRY_S, ItemWorker, ProcessLock, Worker
 from soundstage.errors import SoundstageError, Upstream
-from soundstage.process_lock import ProcessLock
 
 AWAY = Upstream("machine.engine_unreachable", "Nomad is away.", "Wait.")
 

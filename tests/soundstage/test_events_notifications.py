@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from soundstage.database import Database
-from soundstage.events import Event, EventStore, notifications, wakeups
+from soundstage.events import Event, EventStore, wakeups
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_without_a_line_events_are_looked_for(
     async def silent(*_: object) -> None:
         """The commit is told to nobody."""
 
-    monkeypatch.setattr(notifications.Notifier, "notify", silent)
+    monkeypatch.setattr(wakeups.Notifier, "notify", silent)
     await append(elsewhere, "k")
     await follower.until(1, 60)
     await follower.end()

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from soundstage.database import Database
-from soundstage.database.sqlite_connection import SingleCallConnection
+from soundstage.database.sqlite import SingleCallConnection
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.events import EventStore
 

@@ -14,7 +14,7 @@ from avatar.spec import RenderSpec
 from waiting import eventually_async
 
 from farm.local import orphans
-from soundstage.process_lock import ProcessLock
+from soundstage.background import ProcessLock
 from studio.renders.journal import stream_of
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderRequest
@@ -182,7 +182,7 @@ async def test_renders_of_higher_priority_start_first(rooms: Any, scheduler: Any
 def test_the_lock_is_let_go_when_its_process_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from soundstage.process_lock import ProcessLock;"
+        "import sys, time; from pathlib import Path; from soundstage.background import ProcessLock;"
         "lock = ProcessLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from avatar.spec import PreviewFrame, RenderSpec
 
-from studio.renders.previews import Previews
+from studio.renders.reporting import Previews
 from studio.renders.schemas import RenderRequest
 
 pytestmark = pytest.mark.each_database

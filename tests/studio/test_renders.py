@@ -10,8 +10,8 @@ import pytest
 from avatar.spec import MediaRef, RenderSpec, Scene
 from waiting import eventually_async
 
+from soundstage.background import ProcessLock
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
-from soundstage.process_lock import ProcessLock
 from soundstage.telemetry import trace
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.media import media_in, replace_paths

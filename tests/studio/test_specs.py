@@ -15,9 +15,8 @@ from studio.personas.library import PersonaLibrary
 from studio.projects.schemas import Look
 from studio.renders.progress import ProgressBoard
 from studio.renders.schemas import RenderRequest
-from studio.renders.specs import spec_of_project, spec_of_script, title_of
+from studio.renders.specs import spec_of_project, spec_of_script, split_script, title_of
 from studio.scenes.schemas import SceneBody
-from studio.scenes.splitting import split_script
 from studio.slugs import slug_of
 
 PERSONA = """\

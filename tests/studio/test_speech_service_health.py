@@ -6,7 +6,7 @@ import pytest
 from avatar.spec import OpenAIVoice, QwenVoice
 from loopback_http import CUT, Reply, Request, serving
 
-from studio.personas.speech_service import look_at
+from studio.personas.health import look_at
 
 LISTED = {"voices": ["vivian", "ryan"], "uploaded_voices": [{"name": "ada", "consent": "cns_1"}]}
 

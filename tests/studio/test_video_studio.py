@@ -15,8 +15,7 @@ from local_login import log_in_locally
 from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, install_policy
 from soundstage.errors import install_error_handlers
-from studio.personas.video_studio import StudioOrder, request_of
-from studio.personas.video_styles import BACKGROUNDS, STYLES, Look
+from studio.personas.video_studio import BACKGROUNDS, STYLES, Look, StudioOrder, request_of
 from studio.routes import routers
 from studio.wiring import build_studio, worker_cache
 

@@ -17,7 +17,7 @@ from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
 from studio.consents.schemas import ConsentDraft
 from studio.renders.repository import Renders
-from studio.worker_jobs.slots import FetchSlots
+from studio.worker_jobs.service import FetchSlots
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64)

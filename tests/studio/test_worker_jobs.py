@@ -22,7 +22,7 @@ from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
 from studio.outgoing import download_destinations
 from studio.wiring import build_studio, worker_cache
-from studio.worker_jobs.schemas import JobAnswer
+from studio.worker_jobs.routes import JobAnswer
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 8

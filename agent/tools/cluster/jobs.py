@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from agent.presentation import Blocks, page
 from agent.tools.cluster.nomad import job_named
-from agent.tools.cluster.secrets import Hidden
 from agent.tools.cluster.text import counts, of_a_video, why_not_placed
 from agent.tools.plan import Change, Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
@@ -21,12 +21,64 @@ from farm.nomad.client import Json
 from farm.nomad.operating import OperatorClient
 from farm.nomad.registration import JOB_FILE
 from soundstage.errors import Conflict, NotFound
+from soundstage.telemetry.masking import MASK, is_secret_name, mask_text
 
 _MOST_FIELDS = 100
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ASSIGNMENT = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=|\bto\b|\bis\b)\s*(.+?)\s*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 _JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+_SHORTEST = 6
+"""A shorter text stands in many places by chance; it is hidden by its name alone."""
+_NO_SECRET = re.compile(r"|-?[0-9]+(?:\.[0-9]+)?|true|false|null")
+_REFERENCE = ("${", "{{")
+"""What Nomad fills in when the task starts: the name of a secret and not the secret."""
+_ASSIGNED = re.compile(r"""([A-Za-z_-][\w-]*)["']?(?:\s*=|:)\s*["']?([^\s"',;]+)""")
+
+
+class Hidden:
+    """Keeps the secret values of a job out of its plan, which many may read.
+
+    Nomad's HCL has no mark for a secret variable, so names tell, as everywhere
+    (soundstage/telemetry/masking.py). What a name calls secret is hidden in every other place too: as an
+    argument of a command, in a template.
+    """
+
+    def __init__(self, *contents: object) -> None:
+        found = {value for content in contents for value in _secrets("", content) if len(value) >= _SHORTEST}
+        self._values = sorted(found, key=len, reverse=True)
+
+    def named(self, name: str, value: str) -> str:
+        """The value of a field or variable."""
+        return MASK if is_secret_name(name) and _holds(value) else self.text(value)
+
+    def text(self, text: str) -> str:
+        """A text in which the values may stand."""
+        for value in self._values:
+            text = text.replace(value, MASK)
+        return mask_text(text)
+
+
+def _secrets(name: str, content: object) -> Iterator[str]:
+    if isinstance(content, Mapping):
+        for inner, value in content.items():
+            yield from _secrets(str(inner), value)
+    elif isinstance(content, list | tuple):
+        # A command's arguments: `--api-key`, and then the key.
+        for flag, value in pairwise(["", *content]):
+            yield from _secrets(flag if isinstance(flag, str) and flag.startswith("-") else "", value)
+    elif isinstance(content, str):
+        if is_secret_name(name) and _holds(content):
+            yield content
+        for assigned in _ASSIGNED.finditer(content):
+            if is_secret_name(assigned[1]) and _holds(assigned[2]):
+                yield assigned[2]
+
+
+def _holds(value: str) -> bool:
+    return not value.startswith(_REFERENCE) and _NO_SECRET.fullmatch(value) is None
 
 
 class ChangeJob(ToolRequest):

@@ -4,34 +4,97 @@ the tool change_machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from agent.presentation.text import join_names
 from agent.tools.cluster.nomad import jobs_on, node_named, takes_work
-from agent.tools.machines.action import Acted, MachineAct, MachineRequest, work_on
 from agent.tools.machines.api import Machine, MachinesClient, Timeline, get_machine, parse_answer
-from agent.tools.machines.power import SWITCHES
 from agent.tools.machines.text import disks_of, introduction, other_key
 from agent.tools.plan import Plan, change
-from agent.tools.record import ToolContext
+from agent.tools.record import ToolContext, ToolRequest
 from soundstage.errors import Conflict, Invalid, SoundstageError
 from soundstage.tracing import trace_id
 
 DRAIN_DEADLINE = timedelta(hours=1)
 _ACCEPTABLE = ("discovered", "retired")
 _REINSTALLABLE = ("enrolled", "ready", "failed")
+_AT_NEXT_START: Mapping[str, str] = MappingProxyType(
+    {
+        "accepted": "Its disk is written when it starts from the network, as was agreed",
+        "draining": "Its disks are wiped when it starts from the network, as was agreed",
+    }
+)
+_CUT_OFF: Mapping[str, str] = MappingProxyType(
+    {
+        "deploying": "Its disk is being written: that stops, and begins anew at its next start",
+        "configuring": "A run of Ansible is at work there: it fails",
+        "draining": "Its disks are not wiped before it is switched on again",
+    }
+)
+"""By the state of a machine, what a power cut interrupts."""
 
 
-async def plan_act(context: ToolContext, request: MachineRequest) -> Plan:
+class ChangeMachine(ToolRequest):
+    action: Literal[
+        "accept", "choose_key", "reinstall", "drain", "undrain", "switch_on", "switch_off", "retire"
+    ] = Field(
+        description="accept: let it join; choose_key: of the keys that report as it, the one with `code` "
+        "counts; reinstall: write it anew; drain: move its work away; undrain: let it work again; switch_on, "
+        "switch_off: its power; retire: out of service for good."
+    )
+    machine: str = Field(
+        min_length=1, max_length=80, description="Its name, or “new” for the one that waits for a yes."
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="With accept: what it is called from now on; a-z, 0-9 and hyphens inside.",
+    )
+    code: str | None = Field(
+        default=None,
+        max_length=20,
+        description="With accept and choose_key: the code on its console, like 2c91-a110-1679.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    machine_id: str
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAct:
+    plan: Callable[[ToolContext, Any], Awaitable[Plan]]
+    run: Callable[[ToolContext, Any], Awaitable[Acted]]
+
+
+async def work_on(context: ToolContext, name: str, *, lasting: bool = False) -> list[str]:
+    """Names of jobs there (`lasting`: of services alone); none where there is no farm, or where the farm does
+    not know the machine.
+    """
+    try:
+        async with context.services.cluster() as nomad:
+            return await jobs_on(nomad, str((await node_named(nomad, name))["ID"]), lasting=lasting)
+    except SoundstageError as error:
+        if error.code in ("cluster.not_configured", "cluster.no_node"):
+            return []
+        raise
+
+
+async def plan_act(context: ToolContext, request: ChangeMachine) -> Plan:
     """Plans an action: which machine, what is lost, how long. Raises as the action would."""
     return await ACTS[request.action].plan(context, request)
 
 
-async def _plan_accept(context: ToolContext, request: MachineRequest) -> Plan:
+async def _plan_accept(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
     called = f", and is called {request.name}" if request.name else ""
@@ -44,7 +107,7 @@ async def _plan_accept(context: ToolContext, request: MachineRequest) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _accept(context: ToolContext, request: MachineRequest) -> Acted:
+async def _accept(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _acceptable(api, request)
         # The code of the plan that was agreed to, unless it was said: the API refuses it when it has changed.
@@ -55,7 +118,7 @@ async def _accept(context: ToolContext, request: MachineRequest) -> Acted:
     return Acted(done.id, done.name, f"{done.name} is accepted. {start}")
 
 
-async def _plan_choose_key(context: ToolContext, request: MachineRequest) -> Plan:
+async def _plan_choose_key(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
     code = _required_code(request)
@@ -64,7 +127,7 @@ async def _plan_choose_key(context: ToolContext, request: MachineRequest) -> Pla
     return Plan(changes=tuple(changes), seconds=0)
 
 
-async def _choose_key(context: ToolContext, request: MachineRequest) -> Acted:
+async def _choose_key(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         body = {"code": _required_code(request)}
@@ -72,7 +135,7 @@ async def _choose_key(context: ToolContext, request: MachineRequest) -> Acted:
     return Acted(done.id, done.name, f"The key {done.code} counts for {done.name}.")
 
 
-def _required_code(request: MachineRequest) -> str:
+def _required_code(request: ChangeMachine) -> str:
     if request.code is None:
         raise Invalid(
             "machine.code_missing", "No code was said.", "Read it from the machine's console: 2c91-a110-1679."
@@ -80,7 +143,7 @@ def _required_code(request: MachineRequest) -> str:
     return request.code
 
 
-async def _acceptable(api: MachinesClient, request: MachineRequest) -> Machine:
+async def _acceptable(api: MachinesClient, request: ChangeMachine) -> Machine:
     machine = await get_machine(api, request.machine)
     if machine.state not in _ACCEPTABLE:
         raise Conflict(
@@ -93,7 +156,7 @@ async def _acceptable(api: MachinesClient, request: MachineRequest) -> Machine:
     return machine
 
 
-async def _plan_reinstall(context: ToolContext, request: MachineRequest) -> Plan:
+async def _plan_reinstall(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         timeline: Timeline = parse_answer(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
@@ -109,7 +172,7 @@ async def _plan_reinstall(context: ToolContext, request: MachineRequest) -> Plan
     return Plan(changes=changes, seconds=took or None)
 
 
-async def _reinstall(context: ToolContext, request: MachineRequest) -> Acted:
+async def _reinstall(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         body = {"code": machine.code} if machine.code else None
@@ -125,7 +188,7 @@ async def _reinstall(context: ToolContext, request: MachineRequest) -> Acted:
     return Acted(machine.id, machine.name, sentence)
 
 
-async def _reinstallable(context: ToolContext, api: MachinesClient, request: MachineRequest) -> Machine:
+async def _reinstallable(context: ToolContext, api: MachinesClient, request: ChangeMachine) -> Machine:
     machine = await get_machine(api, request.machine)
     if machine.state not in _REINSTALLABLE:
         raise Conflict(
@@ -142,7 +205,7 @@ async def _reinstallable(context: ToolContext, api: MachinesClient, request: Mac
     return machine
 
 
-async def _plan_drain(context: ToolContext, request: MachineRequest) -> Plan:
+async def _plan_drain(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]), lasting=True)
@@ -164,7 +227,7 @@ async def _plan_drain(context: ToolContext, request: MachineRequest) -> Plan:
     return Plan(changes=changes)
 
 
-async def _drain(context: ToolContext, request: MachineRequest) -> Acted:
+async def _drain(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         work = await jobs_on(nomad, str(node["ID"]))
@@ -174,13 +237,13 @@ async def _drain(context: ToolContext, request: MachineRequest) -> Acted:
     return Acted("", name, f"{name} takes no new work.{more}")
 
 
-async def _plan_undrain(context: ToolContext, request: MachineRequest) -> Plan:
+async def _plan_undrain(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
     return Plan(changes=(change("It takes work again", str(node["Name"])),), seconds=0)
 
 
-async def _undrain(context: ToolContext, request: MachineRequest) -> Acted:
+async def _undrain(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.cluster() as nomad:
         node = await node_named(nomad, request.machine)
         await nomad.undrain(str(node["ID"]))
@@ -192,7 +255,7 @@ class _RetirePlan(BaseModel):
     digest: str
 
 
-async def _plan_retire(context: ToolContext, request: MachineRequest) -> Plan:
+async def _plan_retire(context: ToolContext, request: ChangeMachine) -> Plan:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         plan: _RetirePlan = parse_answer(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
@@ -201,7 +264,7 @@ async def _plan_retire(context: ToolContext, request: MachineRequest) -> Plan:
     return Plan(changes=tuple(changes))
 
 
-async def _retire(context: ToolContext, request: MachineRequest) -> Acted:
+async def _retire(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await get_machine(api, request.machine)
         path = f"/api/machines/{machine.id}/retire"
@@ -214,6 +277,69 @@ async def _retire(context: ToolContext, request: MachineRequest) -> Acted:
     return Acted(done.id, done.name, f"{done.name} is out of service.{wiped * (done.state == 'draining')}")
 
 
+async def _plan_switch_on(context: ToolContext, request: ChangeMachine) -> Plan:
+    async with context.services.machines(context.principal) as api:
+        machine = await _switchable(api, request, "on")
+    changes = [change(f"It is switched on by {machine.power}", introduction(machine))]
+    if next_start := _AT_NEXT_START.get(machine.state):
+        changes.append(change(next_start, machine.name))
+    return Plan(changes=tuple(changes))
+
+
+async def _switch_on(context: ToolContext, request: ChangeMachine) -> Acted:
+    async with context.services.machines(context.principal) as api:
+        machine = await _switchable(api, request, "on")
+        await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
+    # Wake-on-LAN cannot tell whether anybody heard it.
+    sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
+    return Acted(machine.id, machine.name, sentence)
+
+
+async def _plan_switch_off(context: ToolContext, request: ChangeMachine) -> Plan:
+    async with context.services.machines(context.principal) as api:
+        machine = await _switchable(api, request, "off")
+    # Not the single tasks: they come and go by the second, and every one would void the yes.
+    work = await work_on(context, machine.name, lasting=True)
+    changes = [
+        change(
+            f"Its power is cut by {machine.power}: nothing there is shut down before", introduction(machine)
+        )
+    ]
+    if cut_off := _CUT_OFF.get(machine.state):
+        changes.append(change(cut_off, machine.name))
+    if work:
+        changes.append(
+            change("What runs there stops, and goes on elsewhere where there is room", join_names(work, 20))
+        )
+    return Plan(changes=tuple(changes))
+
+
+async def _switch_off(context: ToolContext, request: ChangeMachine) -> Acted:
+    async with context.services.machines(context.principal) as api:
+        machine = await _switchable(api, request, "off")
+        await api.post(f"/api/machines/{machine.id}/power", {"action": "off"})
+    sentence = f"The power of {machine.name} is cut ({machine.power}). “Switch {machine.name} on” brings it"
+    return Acted(machine.id, machine.name, f"{sentence} back.")
+
+
+async def _switchable(api: MachinesClient, request: ChangeMachine, way: Literal["on", "off"]) -> Machine:
+    machine = await get_machine(api, request.machine)
+    if not machine.power:
+        raise Conflict(
+            "machine.no_switch",
+            f"Nobody has said how {machine.name} is switched.",
+            f"Switch it {way} by hand, or say how: `soundstage machines power-setup {machine.name} "
+            f"{'wol' if way == 'on' else 'redfish'}`.",
+        )
+    if way == "off" and machine.power == "wol":
+        raise Conflict(
+            "machine.only_on",
+            f"{machine.name} is switched by Wake-on-LAN, which can only switch on.",
+            f"Switch it off by hand, or say how: `soundstage machines power-setup {machine.name} redfish`.",
+        )
+    return machine
+
+
 ACTS: Mapping[str, MachineAct] = MappingProxyType(
     {
         "accept": MachineAct(_plan_accept, _accept),
@@ -221,7 +347,8 @@ ACTS: Mapping[str, MachineAct] = MappingProxyType(
         "reinstall": MachineAct(_plan_reinstall, _reinstall),
         "drain": MachineAct(_plan_drain, _drain),
         "undrain": MachineAct(_plan_undrain, _undrain),
-        **SWITCHES,
+        "switch_on": MachineAct(_plan_switch_on, _switch_on),
+        "switch_off": MachineAct(_plan_switch_off, _switch_off),
         "retire": MachineAct(_plan_retire, _retire),
     }
 )

@@ -10,7 +10,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from policy import Principal
 from soundstage.errors import Conflict, NotFound, Upstream
@@ -35,10 +35,8 @@ MachinesFactory = Callable[[Principal], AbstractAsyncContextManager[MachinesClie
 """For whom the calls are made: the API writes that down."""
 
 
-class _Answer(BaseModel):
+class _Answer(BaseModel, frozen=True, extra="ignore"):
     """A part of an answer; what is new in a later version is no error."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Disk(_Answer):

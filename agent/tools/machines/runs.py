@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, StateLabel, page, table
 from agent.presentation.text import count, duration, join_names
@@ -27,10 +27,8 @@ class ShowRuns(ToolRequest):
     limit: int = Field(default=15, ge=1, le=200, description="How many, newest first.")
 
 
-class Task(BaseModel):
+class Task(BaseModel, frozen=True, extra="ignore"):
     """One task on one machine, as the provisioning API tells it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     machine: str
     task: str
@@ -40,13 +38,11 @@ class Task(BaseModel):
     message: str
 
 
-class RunLine(BaseModel):
+class RunLine(BaseModel, frozen=True):
     """A run in a few words. `summary` names playbook and machines, `progress` the state and for how long.
 
     `results` and `tasks` (those that failed, and the last ones) only where one run was asked for.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     state: str

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, StateLabel, page, table
 from agent.presentation.blocks import MOST_ROWS
 from agent.presentation.text import duration
-from agent.tools.machines.actions import ACTS, plan_act
+from agent.tools.machines.actions import ACTS, ChangeMachine, plan_act
 from agent.tools.machines.api import (
     Machine,
     MachinesClient,
@@ -44,12 +43,10 @@ class ListMachines(ToolRequest):
     state: MachineState | None = Field(default=None, description="Only those in this state.")
 
 
-class MachineLine(BaseModel):
+class MachineLine(BaseModel, frozen=True):
     """One machine. Of the one that was asked for: `story` says in sentences why it waits, `spans` what took
     longest on its way, `seconds` how long all took.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     state: str
@@ -91,29 +88,6 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
         shown = await _with_hardware(api, machines[:MOST_ROWS])
         lines = tuple(_line(machine) for machine in [*shown, *machines[MOST_ROWS:]])
         return MachineLines(machines=lines, summary=f"{count_by_state(machines)}.")
-
-
-class ChangeMachine(ToolRequest):
-    action: Literal[
-        "accept", "choose_key", "reinstall", "drain", "undrain", "switch_on", "switch_off", "retire"
-    ] = Field(
-        description="accept: let it join; choose_key: of the keys that report as it, the one with `code` "
-        "counts; reinstall: write it anew; drain: move its work away; undrain: let it work again; switch_on, "
-        "switch_off: its power; retire: out of service for good."
-    )
-    machine: str = Field(
-        min_length=1, max_length=80, description="Its name, or “new” for the one that waits for a yes."
-    )
-    name: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-        description="With accept: what it is called from now on; a-z, 0-9 and hyphens inside.",
-    )
-    code: str | None = Field(
-        default=None,
-        max_length=20,
-        description="With accept and choose_key: the code on its console, like 2c91-a110-1679.",
-    )
 
 
 class MachineChanged(ToolResult):

@@ -7,7 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from agent.presentation import Blocks, Items, items, page
 from agent.presentation.text import count
@@ -46,10 +46,8 @@ SceneRef = Annotated[
 ]
 
 
-class SceneLine(BaseModel):
+class SceneLine(BaseModel, frozen=True):
     """A scene in a few words; `number` counts from 1, `seconds` is how long it takes to say."""
-
-    model_config = ConfigDict(frozen=True)
 
     scene_id: str
     number: int
@@ -60,10 +58,8 @@ class SceneLine(BaseModel):
     has_words: bool
 
 
-class ProjectLine(BaseModel):
+class ProjectLine(BaseModel, frozen=True):
     """A project in a few words."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     title: str

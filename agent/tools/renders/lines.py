@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, Id, Link, Paragraph, items, page, paragraph
 from agent.tools.record import ToolContext, ToolResult
@@ -22,10 +22,8 @@ CANCELLING = "It is being cancelled."
 NONE_YET = "Say “Make a video where Nova says: Hello”."
 
 
-class NewerRender(BaseModel):
+class NewerRender(BaseModel, frozen=True):
     """A render that is newer than the one that a question was about."""
-
-    model_config = ConfigDict(frozen=True)
 
     render_id: str
     title: str

@@ -12,10 +12,9 @@ from agent.presentation import Blocks, Id, StateLabel, page, paragraph, table
 from agent.presentation.text import count
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
 from agent.tools.personas.lookup import name_of, persona_named
-from agent.tools.plan import Plan
+from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import project_named
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.renders.deletion import plan_deletion
 from agent.tools.renders.lines import (
     FINISHED,
     LATEST,
@@ -26,10 +25,69 @@ from agent.tools.renders.lines import (
     message_of,
     render_of,
 )
-from agent.tools.renders.plans import plan_cancel, plan_render, plan_retry
 from agent.tools.sizes import Quality, Shape, canvas_for
+from soundstage.errors import Conflict
+from studio.renders.planning import refuse_cancel
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import RenderState
+
+MIB = 1 << 20
+_MOST_PUBLICATIONS = 20
+
+
+async def plan_render(context: ToolContext, render_request: RenderRequest) -> Plan:
+    """Refuses what the act would: scenes without words, faces without consent, a full queue."""
+    renders = context.services.renders
+    estimate = await renders.plan(render_request)
+    speakers = join_words([name_of(context, persona) for persona in estimate.personas])
+    scenes = "1 scene" if estimate.scenes == 1 else f"{estimate.scenes} scenes"
+    changes = [change(f"Make a video of {scenes} with {speakers}, {estimate.size}", f"“{estimate.title}”")]
+    if render_request.script is not None:
+        changes.append(change("It says", render_request.script))
+    return Plan(changes=tuple(changes), seconds=estimate.seconds)
+
+
+async def plan_retry(context: ToolContext, reference: str) -> Plan:
+    """Refuses what has not failed; scenes that are finished are not counted."""
+    video = await render_of(context, reference)
+    seconds = await context.services.renders.plan_retry(video.id)
+    where = f"“{video.title}” ({video.id})"
+    what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
+    return Plan(changes=(change(what, where),), seconds=seconds)
+
+
+def plan_cancel(video: RenderView) -> Plan:
+    """Refuses one that has ended; of one that is cancelled already there is nothing to change."""
+    refuse_cancel(video.state)
+    if video.state is RenderState.CANCELLED:
+        return Plan(changes=(), seconds=0)
+    where = f"“{video.title}” ({video.id})"
+    return Plan(changes=(change("Stop making the video; finished scenes stay in the cache", where),))
+
+
+async def plan_deletion(context: ToolContext, video: RenderView) -> Plan:
+    """Its row and each of its files by name; refuses, as the act does, a video that is being made."""
+    if not video.ended:
+        raise Conflict("render.active", f"This render is {video.state}.", "Cancel it first.")
+    where = f"“{video.title}” ({video.id})"
+    changes = [change("Delete the video for good; it cannot be had back", where)]
+    changes += [change("Delete the file", str(context.services.out_dir / name)) for name in video.out_files]
+    if video.outputs:
+        mib = sum(output.bytes for output in video.outputs) / MIB
+        freed = f"{len(video.outputs)} files, {mib:.1f} MiB"
+        changes.append(change("Free what nothing else uses, when storage is collected", freed))
+    changes += await _published(context, video)
+    return Plan(changes=tuple(changes))
+
+
+async def _published(context: ToolContext, video: RenderView) -> list[Change]:
+    """Returns the copies on YouTube, which stay: only YouTube Studio deletes them."""
+    found = await context.services.publishing.page(video.id, limit=_MOST_PUBLICATIONS)
+    return [
+        change("It stays on YouTube, where only YouTube Studio deletes it", one.url)
+        for one in found
+        if one.url
+    ]
 
 
 class MakeRender(ToolRequest):

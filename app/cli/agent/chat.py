@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from app.cli.saved_logins import load_logins, logins_file
-from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation
+from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation, output
 from soundstage.errors import NotFound, SoundstageError
 from soundstage.tracing import trace
 
@@ -36,7 +36,6 @@ HISTORY_LINES = 1000
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def chat(
-        context: typer.Context,
         session: Annotated[str | None, typer.Option(help="Continue this session.")] = None,
         debug: Annotated[
             bool, typer.Option("--debug", help="Show what tools are given and give back, secrets masked.")
@@ -44,8 +43,8 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Talk to the agent. Ctrl-C ends an answer, Ctrl-D the conversation, arrow keys bring lines back."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         # Whoever started us may have told us to ignore it, as shells do in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)

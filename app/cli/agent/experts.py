@@ -7,21 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def experts(
-        context: typer.Context,
         ask: Annotated[bool, typer.Option("--try", help="Ask each for a word, and measure it.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """List the language models that can be asked, what they are good at and how they do."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         path = "/api/chat/experts"
-        found = call_studio(called, lambda api: api.post(f"{path}/try") if ask else api.get(path))
+        found = call_studio(lambda api: api.post(f"{path}/try") if ask else api.get(path))
         for problem in found["problems"]:
             printer.note(problem)
         columns = ["name", "from", "topics", "state", "answers", "to the first word", "address"]

@@ -14,7 +14,6 @@ DEFAULT_ROLE = "operator"
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def mcp(
-        context: typer.Context,
         as_role: Annotated[
             str, typer.Option("--role", help="What the client may do: viewer, editor, operator, admin.")
         ] = DEFAULT_ROLE,
@@ -24,7 +23,7 @@ def register(cli: typer.Typer) -> None:
         from app.cli.connection import server_of
         from policy.roles import role
 
-        called = invocation(context)
+        called = invocation()
         name = role(as_role).name
         login = server_of(called)
         run(serve(called.settings(), name) if login is None else forward(login, name))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 from app.cli.words import words_of
 
@@ -25,7 +25,6 @@ def register(cli: typer.Typer) -> None:
 
     @group.command("list")
     def list_memories(
-        context: typer.Context,
         about: Annotated[str, typer.Argument(help="What it shall have to do with.")] = "",
         of: Whose = None,
         tenant: Tenant = None,
@@ -33,11 +32,10 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """List what is remembered: the newest first, or the nearest to what is asked about."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         query = words_of(about)
         found = call_studio(
-            called, lambda api: api.get("/api/memory", about=query, limit=limit, of=of, tenant=tenant)
+            lambda api: api.get("/api/memory", about=query, limit=limit, of=of, tenant=tenant)
         )
         if found["hint"]:
             printer.note(f"Only words were compared. {found['hint']}")
@@ -48,17 +46,13 @@ def register(cli: typer.Typer) -> None:
         printer.listing(found, ["id", "what", "persona", "since"], rows, empty="Nothing is remembered.")
 
     @group.command()
-    def export(
-        context: typer.Context, of: Whose = None, tenant: Tenant = None, as_json: JsonFlag = False
-    ) -> None:
+    def export(of: Whose = None, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
         """Print everything that is remembered for one owner: always as JSON."""
-        called = invocation(context)
-        found = call_studio(called, lambda api: api.get("/api/memory/export", of=of, tenant=tenant))
-        called.printer(as_json).value(found)
+        found = call_studio(lambda api: api.get("/api/memory/export", of=of, tenant=tenant))
+        output(as_json).value(found)
 
     @group.command()
     def forget(
-        context: typer.Context,
         ids: Annotated[list[str] | None, typer.Argument(help="Ids, as the list shows them.")] = None,
         everything: Annotated[bool, typer.Option("--everything", help="All of it.")] = False,
         of: Whose = None,
@@ -66,12 +60,10 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Forget some of it, or everything. There is no way back."""
-        called = invocation(context)
         query = list(dict.fromkeys(ids or ()))
         gone = call_studio(
-            called,
             lambda api: api.delete(
                 "/api/memory", everything=everything, id=query or None, of=of, tenant=tenant
             ),
         )["gone"]
-        called.printer(as_json).answer({"gone": gone}, f"Forgotten: {gone}.")
+        output(as_json).answer({"gone": gone}, f"Forgotten: {gone}.")

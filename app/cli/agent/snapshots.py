@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 from app.cli.words import segment
 
@@ -22,31 +22,27 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="snapshots")
 
     @group.command("list")
-    def list_snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_snapshots(as_json: JsonFlag = False) -> None:
         """List them, the newest first."""
-        called = invocation(context)
-        found = call_studio(called, lambda api: api.get("/api/snapshots"))
+        found = call_studio(lambda api: api.get("/api/snapshots"))
         rows = ([one["name"], one["turns"], minute(one["saved_at"]), one["session_id"]] for one in found)
         columns = ["name", "turns", "saved", "conversation"]
-        called.printer(as_json).listing(found, columns, rows, empty="There are no snapshots.")
+        output(as_json).listing(found, columns, rows, empty="There are no snapshots.")
 
     @group.command()
     def save(
-        context: typer.Context,
         name: Name,
         session: Session = None,
         replace: Annotated[bool, typer.Option("--replace", help="Over the one of that name.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Save where a conversation stands."""
-        called = invocation(context)
         body = {"name": name, "session_id": session, "replace": replace}
-        saved = call_studio(called, lambda api: api.post("/api/snapshots", body))
-        called.printer(as_json).answer(saved, f"Saved {saved['session_id']} as {saved['name']}.")
+        saved = call_studio(lambda api: api.post("/api/snapshots", body))
+        output(as_json).answer(saved, f"Saved {saved['session_id']} as {saved['name']}.")
 
     @group.command()
     def load(
-        context: typer.Context,
         name: Name,
         session: Annotated[
             str | None, typer.Option(help="The conversation that goes on; default: a new one.")
@@ -54,33 +50,27 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Let a conversation go on from there."""
-        called = invocation(context)
-        loaded = call_studio(called, lambda api: api.post(f"{_path(name)}/load", {"session_id": session}))
+        loaded = call_studio(lambda api: api.post(f"{_path(name)}/load", {"session_id": session}))
         go_on = f"Go on with: soundstage chat --session {loaded['session_id']}"
-        called.printer(as_json).answer(loaded, go_on)
+        output(as_json).answer(loaded, go_on)
 
     @group.command()
     def diff(
-        context: typer.Context,
         name: Name,
         other: Annotated[str | None, typer.Argument(help="Another snapshot.")] = None,
         session: Session = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Say what has changed since, in another snapshot or in a conversation as it is now."""
-        called = invocation(context)
-        found = call_studio(
-            called, lambda api: api.get(f"{_path(name)}/diff", other=other, session_id=session)
-        )
+        found = call_studio(lambda api: api.get(f"{_path(name)}/diff", other=other, session_id=session))
         sentences = [one["sentence"] for one in found["differences"]] or ["Nothing has changed."]
-        called.printer(as_json).answer(found, "\n".join(sentences))
+        output(as_json).answer(found, "\n".join(sentences))
 
     @group.command()
-    def delete(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    def delete(name: Name, as_json: JsonFlag = False) -> None:
         """Delete one. Conversations that go on from it keep what they took over."""
-        called = invocation(context)
-        gone = call_studio(called, lambda api: api.delete(_path(name)))
-        called.printer(as_json).answer(gone, f"{gone['name']} is deleted.")
+        gone = call_studio(lambda api: api.delete(_path(name)))
+        output(as_json).answer(gone, f"{gone['name']} is deleted.")
 
 
 def _path(name: str) -> str:

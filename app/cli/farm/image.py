@@ -11,7 +11,7 @@ import typer
 
 from app.cli.farm.installer import register_installer
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from soundstage.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def register(cli: typer.Typer) -> None:
 def _register_build(group: typer.Typer) -> None:
     @group.command()
     def build(
-        context: typer.Context,
         kernel: KernelName = "metal",
         package: Packages = None,
         roles: Roles = None,
@@ -58,15 +57,14 @@ def _register_build(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Build the image, or find it built. Needs root: its files belong to root."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         _print_image(printer, _built(called.settings(), printer, kernel, package, roles, name))
 
 
 def _register_publish(group: typer.Typer) -> None:
     @group.command()
     def publish(
-        context: typer.Context,
         kernel: KernelName = "metal",
         package: Packages = None,
         roles: Roles = None,
@@ -78,8 +76,8 @@ def _register_publish(group: typer.Typer) -> None:
         All are put into `provisioning.artefact_dir`, and the provisioning API signs their manifest."""
         from pxe.image.build import highest_version
 
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         settings = called.settings()
         built = _built(settings, printer, kernel, package, roles, name)
         names = run(_published(settings, built))

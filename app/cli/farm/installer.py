@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from soundstage.errors import Invalid
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ Answers = Annotated[
 
 def register_installer(group: typer.Typer) -> None:
     @group.command()
-    def installer(context: typer.Context, answers: Answers = None, as_json: JsonFlag = False) -> None:
+    def installer(answers: Answers = None, as_json: JsonFlag = False) -> None:
         """Publish Debian's installer. Machines get it while no image is published.
 
         It needs the package debian-installer-13-netboot-amd64 on this computer."""
-        called = invocation(context)
+        called = invocation()
         settings = called.settings()
         names = run(_published(settings, _chosen(settings, answers)))
-        called.printer(as_json).answer({"published": names}, f"Published {', '.join(names)}.")
+        output(as_json).answer({"published": names}, f"Published {', '.join(names)}.")
 
 
 def _chosen(settings: Settings, answers: Path | None) -> InstallerSettings:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.state import JsonFlag, Stopped, invocation
+from app.cli.state import JsonFlag, Stopped, output
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
 MachineName = Annotated[str, typer.Argument(help="A machine of the lab.")]
@@ -55,7 +55,6 @@ def register(cli: typer.Typer) -> None:
 def _register_life(group: typer.Typer) -> None:
     @group.command()
     def up(
-        context: typer.Context,
         machines: Annotated[int, typer.Option(help="How many machines, called m1, m2 …")] = 3,
         hosts: Annotated[str, typer.Option(help="Their names instead, parted by commas.")] = "",
         gpus: Annotated[
@@ -88,7 +87,7 @@ def _register_life(group: typer.Typer) -> None:
         from lab.farm_in_a_box import Lab
         from lab.plan import machines_named
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         names = hosts.split(",") if hosts else [f"m{number}" for number in range(1, machines + 1)]
         lab = Lab(name)
         cards = read_gpus(gpus) if gpus else None
@@ -113,11 +112,11 @@ def _register_life(group: typer.Typer) -> None:
         printer.line(f" or: soundstage lab exec {chosen}-- ansible all -m ping")
 
     @group.command()
-    def down(context: typer.Context, name: LabName = "lab", as_json: JsonFlag = False) -> None:
+    def down(name: LabName = "lab", as_json: JsonFlag = False) -> None:
         """Take a lab away, whole, however it was left."""
         from lab.farm_in_a_box import Lab
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         lab = Lab(name)
         was_there = lab.exists()
         lab.down()
@@ -127,11 +126,11 @@ def _register_life(group: typer.Typer) -> None:
         )
 
     @group.command()
-    def status(context: typer.Context, name: LabName = "", as_json: JsonFlag = False) -> None:
+    def status(name: LabName = "", as_json: JsonFlag = False) -> None:
         """Show all labs, or one, with their machines."""
         from lab.farm_in_a_box import Lab, all_labs
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         names = [name] if name else all_labs()
         found = {one: Lab(one).status() for one in names}
         printer.listing(
@@ -164,7 +163,6 @@ def _ready(machines: int, cluster: bool) -> str:
 def _register_bake(group: typer.Typer) -> None:
     @group.command("bake", context_settings={"ignore_unknown_options": True})
     def bake_(
-        context: typer.Context,
         layer: Annotated[str, typer.Argument(help="The name of the layer.")],
         command: Annotated[
             list[str], typer.Argument(help="What installs it, e.g. ansible-playbook playbook.yaml.")
@@ -180,7 +178,7 @@ def _register_bake(group: typer.Typer) -> None:
         """Run a command against one new machine, and keep what it changed for later labs."""
         from lab.bake import bake
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         with interruptible():
             cached = bake(
                 layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
@@ -222,13 +220,11 @@ def _register_access(group: typer.Typer) -> None:
         raise Stopped(Lab(name).enter(command))
 
     @group.command()
-    def reboot(
-        context: typer.Context, machine: MachineName, name: LabName = "lab", as_json: JsonFlag = False
-    ) -> None:
+    def reboot(machine: MachineName, name: LabName = "lab", as_json: JsonFlag = False) -> None:
         """Reboot a machine in good order, and wait until SSH answers."""
         from lab.farm_in_a_box import Lab
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         seconds = Lab(name).reboot(machine)
         printer.answer(
             {"machine": machine, "seconds": round(seconds, 2)},
@@ -239,7 +235,6 @@ def _register_access(group: typer.Typer) -> None:
 def _register_faults(group: typer.Typer) -> None:
     @group.command("break")
     def break_(
-        context: typer.Context,
         machine: MachineName,
         fault: Annotated[str, typer.Argument(help="Which; `soundstage lab faults` lists them.")],
         name: LabName = "lab",
@@ -248,7 +243,7 @@ def _register_faults(group: typer.Typer) -> None:
         """Break a machine."""
         from lab.farm_in_a_box import Lab
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         done = Lab(name).inject_fault(machine, fault)
         printer.answer(
             {"machine": machine, "fault": done.name, "lasts": done.lasts}, f"{machine}: {done.what}."
@@ -256,7 +251,6 @@ def _register_faults(group: typer.Typer) -> None:
 
     @group.command("heal")
     def heal(
-        context: typer.Context,
         machine: MachineName,
         fault: Annotated[str | None, typer.Argument(help="Which; nothing heals all.")] = None,
         name: LabName = "lab",
@@ -265,7 +259,7 @@ def _register_faults(group: typer.Typer) -> None:
         """Take faults away again."""
         from lab.farm_in_a_box import Lab
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         healed = Lab(name).clear_fault(machine, fault)
         printer.answer(
             {"machine": machine, "healed": healed},
@@ -273,11 +267,11 @@ def _register_faults(group: typer.Typer) -> None:
         )
 
     @group.command("faults")
-    def faults(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def faults(as_json: JsonFlag = False) -> None:
         """List what can be broken."""
         from lab.faults import FAULTS
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         printer.listing(
             [{"name": one.name, "what": one.what, "lasts": one.lasts} for one in FAULTS.values()],
             ["fault", "the machine …"],
@@ -289,7 +283,6 @@ def _register_faults(group: typer.Typer) -> None:
 def _register_drill(group: typer.Typer) -> None:
     @group.command("drill")
     def drill(
-        context: typer.Context,
         inventory: Annotated[
             Path | None,
             typer.Option(help="Whose farm is copied: an Ansible inventory. Nothing: three machines."),
@@ -305,7 +298,7 @@ def _register_drill(group: typer.Typer) -> None:
         from lab.drill.rehearse import rehearse, select_exercises
         from lab.farm_in_a_box import Lab
 
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         exercises = select_exercises(only or [])
         farm = copy_farm(inventory) if inventory else smallest_farm()
         if farm.left_out:

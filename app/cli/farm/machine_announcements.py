@@ -10,7 +10,7 @@ import typer
 
 from app.cli.farm.machine_calls import call_machines, print_result
 from app.cli.farm.machine_power import secret_from
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def register(group: typer.Typer) -> None:
 
     @group.command()
     def announce(
-        context: typer.Context,
         serial: Serial,
         secret_file: Annotated[
             Path | None,
@@ -52,7 +51,6 @@ def register(group: typer.Typer) -> None:
 
         With --bmc nobody has to set one: the BMC is told a secret that counts for two hours.
         """
-        called = invocation(context)
         path, secret = "/api/announcements", secret_from(secret_file)
         body: dict[str, Any] = {"serial": serial, "secret": secret}
         if bmc is not None:
@@ -60,44 +58,36 @@ def register(group: typer.Typer) -> None:
             more = {"system": system, "certificate_sha256": certificate}
             access |= {name: value for name, value in more.items() if value is not None}
             path, body = f"{path}/bmc", {"serial": serial, "bmc": access, "restart": not no_restart}
-        found = call_machines(called, lambda api: api.post(path, body))
-        print_result(
-            called.printer(as_json), found, f"A machine with the serial number {serial} is expected."
-        )
+        found = call_machines(lambda api: api.post(path, body))
+        print_result(output(as_json), found, f"A machine with the serial number {serial} is expected.")
 
     @group.command("call-home-key")
     def create_call_home_key(
-        context: typer.Context,
         name: Annotated[str, typer.Option(help="What the key is for.")] = "call home",
         as_json: JsonFlag = False,
     ) -> None:
         """Make a key with which installed machines call home, and nothing else, and print it once."""
-        called = invocation(context)
         body = {"name": name, "role": "operator", "scopes": ["machine:call_home"]}
-        found = call_machines(called, lambda api: api.post("/api/keys", body))
-        called.printer(as_json).answer(found, found["key"])
+        found = call_machines(lambda api: api.post("/api/keys", body))
+        output(as_json).answer(found, found["key"])
 
     @group.command()
-    def announced(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def announced(as_json: JsonFlag = False) -> None:
         """List the machines that are expected, and those that have come."""
-        called = invocation(context)
-        found = call_machines(called, lambda api: api.get("/api/announcements"))
+        found = call_machines(lambda api: api.get("/api/announcements"))
         rows = (
             [one["serial"], one["machine_id"] or "expected", one["announced_by"], minute(one["announced_at"])]
             for one in found
         )
         columns = ["serial number", "machine", "announced by", "at"]
-        called.printer(as_json).listing(found, columns, rows, empty="No machine is announced.")
+        output(as_json).listing(found, columns, rows, empty="No machine is announced.")
 
     @group.command()
-    def unannounce(context: typer.Context, serial: Serial, as_json: JsonFlag = False) -> None:
+    def unannounce(serial: Serial, as_json: JsonFlag = False) -> None:
         """Expect a machine no more. One that has joined stays."""
-        called = invocation(context)
 
         async def work(api: MachinesApi) -> Any:
             await api.delete(f"/api/announcements/{quote(serial, safe='')}")
             return {"serial": serial}
 
-        print_result(
-            called.printer(as_json), call_machines(called, work), f"{serial} is not expected any more."
-        )
+        print_result(output(as_json), call_machines(work), f"{serial} is not expected any more.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.printing import Printer
-from app.cli.state import Invocation, run
+from app.cli.state import invocation, run, set_invocation
 from soundstage.errors import Invalid, SoundstageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def take_authority(group: typer.Typer) -> None:
 
     @group.callback()
     def options(
-        context: typer.Context,
         ca: Annotated[
             Path | None,
             typer.Option(
@@ -44,13 +43,13 @@ def take_authority(group: typer.Typer) -> None:
             ),
         ] = None,
     ) -> None:
-        root = context.find_root()
-        if ca is not None and isinstance(root.obj, Invocation):
-            root.obj = replace(root.obj, machines_ca=ca.absolute())
+        if ca is not None:
+            set_invocation(replace(invocation(), machines_ca=ca.absolute()))
 
 
-def call_machines(called: Invocation, work: Work) -> Any:
+def call_machines(work: Work) -> Any:
     """Runs one conversation with the provisioning API."""
+    called = invocation()
 
     async def conversation() -> Any:
         from app.machines_api import machines_api

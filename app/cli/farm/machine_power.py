@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.farm.machine_calls import Name, call_machines, print_result
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from soundstage.errors import Invalid
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ def register(group: typer.Typer) -> None:
 
     @group.command()
     def power(
-        context: typer.Context,
         name: Name,
         action: Annotated[
             str, typer.Argument(help="state, on, off, cycle, boot_network, boot_disk.")
@@ -30,26 +29,23 @@ def register(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Ask for a machine's power, or switch it."""
-        called = invocation(context)
 
         async def work(api: MachinesApi) -> Any:
             if action == "state":
                 return await api.get(f"/api/machines/{name}/power")
             return await api.post(f"/api/machines/{name}/power", {"action": action})
 
-        found = call_machines(called, work)
-        print_result(called.printer(as_json), found, found.get("state", "Done."))
+        found = call_machines(work)
+        print_result(output(as_json), found, found.get("state", "Done."))
 
     @group.command()
-    def netboot(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    def netboot(name: Name, as_json: JsonFlag = False) -> None:
         """Start a machine now, from the network. What it boots there is decided by its state."""
-        called = invocation(context)
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/netboot"))
-        print_result(called.printer(as_json), found, f"{found['machine']} starts from the network.")
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/netboot"))
+        print_result(output(as_json), found, f"{found['machine']} starts from the network.")
 
     @group.command("power-setup")
     def power_setup(
-        context: typer.Context,
         name: Name,
         kind: Annotated[str, typer.Argument(help="wol, redfish, webhook, or none to take it away.")],
         url: Annotated[str | None, typer.Option(help="Of the BMC, or of your switch.")] = None,
@@ -67,7 +63,6 @@ def register(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Say how a machine is switched. Secrets come from a file or the prompt, and are kept sealed."""
-        called = invocation(context)
         options = (
             ("url", url),
             ("user", user),
@@ -81,9 +76,9 @@ def register(group: typer.Typer) -> None:
             setup = {"kind": kind, **{key: value for key, value in options if value is not None}}
             if kind in ("redfish", "webhook"):
                 setup["password" if kind == "redfish" else "secret"] = secret_from(secret_file)
-        call_machines(called, lambda api: api.put(f"/api/machines/{name}/power", {"power": setup}))
+        call_machines(lambda api: api.put(f"/api/machines/{name}/power", {"power": setup}))
         sentence = f"{name} is no longer switched." if setup is None else f"{name} is switched by {kind}."
-        called.printer(as_json).answer({"machine": name, "kind": kind}, sentence)
+        output(as_json).answer({"machine": name, "kind": kind}, sentence)
 
 
 def secret_from(file: Path | None) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from app.cli.farm import machine_announcements, machine_power
 from app.cli.farm.machine_calls import Name, call_machines, no_path, print_result, take_authority
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute, second
 from soundstage.errors import Invalid
 
@@ -42,14 +42,12 @@ def register(cli: typer.Typer) -> None:
 def _looking(group: typer.Typer) -> None:
     @group.command("list")
     def list_machines(
-        context: typer.Context,
         state: Annotated[list[str] | None, typer.Option(help="Only these states; repeatable.")] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """List the machines."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(called, lambda api: api.get("/api/machines", state=state or None))
+        printer = output(as_json)
+        found = call_machines(lambda api: api.get("/api/machines", state=state or None))
         if printer.as_json:
             printer.value(found)
             return
@@ -61,11 +59,10 @@ def _looking(group: typer.Typer) -> None:
         printer.table(columns, rows, empty="There are no machines yet.")
 
     @group.command()
-    def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    def show(name: Name, as_json: JsonFlag = False) -> None:
         """Show one machine: what it is made of, and what comes next."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(called, lambda api: api.get(f"/api/machines/{name}"))
+        printer = output(as_json)
+        found = call_machines(lambda api: api.get(f"/api/machines/{name}"))
         if printer.as_json:
             printer.value(found)
             return
@@ -98,11 +95,10 @@ def _looking(group: typer.Typer) -> None:
                 printer.line(f"  {kind:<12} {shown}")
 
     @group.command()
-    def timeline(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    def timeline(name: Name, as_json: JsonFlag = False) -> None:
         """Show where the time went from power-on to ready; a star marks what was waited for."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(called, lambda api: api.get(f"/api/machines/{name}/timeline"))
+        printer = output(as_json)
+        found = call_machines(lambda api: api.get(f"/api/machines/{name}/timeline"))
         if printer.as_json:
             printer.value(found)
             return
@@ -123,7 +119,6 @@ def _looking(group: typer.Typer) -> None:
 def _joining(group: typer.Typer) -> None:
     @group.command()
     def accept(
-        context: typer.Context,
         name: Name,
         code: Annotated[
             str | None, typer.Option(help="The code on its console, as `list` shows it for the same machine.")
@@ -134,52 +129,45 @@ def _joining(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Let a machine join: its disk may be written once, and it may enrol within fifteen minutes."""
-        called = invocation(context)
         options = (("code", code), ("name", as_name), ("pool", pool), ("tags", tag))
         body = {key: value for key, value in options if value}
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/accept", body))
-        print_result(called.printer(as_json), found, f"{found['name']} is accepted. {found['next']}")
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/accept", body))
+        print_result(output(as_json), found, f"{found['name']} is accepted. {found['next']}")
 
     @group.command("key")
     def choose_key(
-        context: typer.Context,
         name: Name,
         code: Annotated[str, typer.Option(help="The code on its console.")],
         as_json: JsonFlag = False,
     ) -> None:
         """End a conflict: of the keys that report as this machine, the one with this code counts."""
-        called = invocation(context)
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/key", {"code": code}))
-        print_result(called.printer(as_json), found, f"The key {found['code']} counts for {found['name']}.")
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/key", {"code": code}))
+        print_result(output(as_json), found, f"The key {found['code']} counts for {found['name']}.")
 
     @group.command()
-    def reject(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    def reject(name: Name, as_json: JsonFlag = False) -> None:
         """Say no to a machine, or take a yes back."""
-        called = invocation(context)
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/reject"))
-        print_result(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/reject"))
+        print_result(output(as_json), found, f"{found['name']} is {found['state']}.")
 
     @group.command()
     def arm(
-        context: typer.Context,
         name: Name,
         next_one: Annotated[bool, typer.Option("--next", help="For the next ramdisk that claims.")] = False,
         token: Annotated[bool, typer.Option("--token", help="Print the token, to carry it there.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Open the window of one enrolment again, for fifteen minutes."""
-        called = invocation(context)
         body = {"bind": "next" if next_one else "reported", "deliver": "operator" if token else "ramdisk"}
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/enrolments", body))
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/enrolments", body))
         print_result(
-            called.printer(as_json),
+            output(as_json),
             found,
             found["token"] or f"Armed until {minute(found['expires_at'])} UTC.",
         )
 
     @group.command()
     def pin(
-        context: typer.Context,
         name: Name,
         fingerprint: Annotated[
             str | None, typer.Option(help="SHA256:…, as `ssh-keygen -l` prints it.")
@@ -187,14 +175,12 @@ def _joining(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Know an accepted machine by its SSH host key, without enrolment."""
-        called = invocation(context)
         body = {"fingerprint": fingerprint} if fingerprint else {}
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/pin", body))
-        print_result(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/pin", body))
+        print_result(output(as_json), found, f"{found['name']} is {found['state']}.")
 
     @group.command("set")
     def change(
-        context: typer.Context,
         name: Name,
         address: Annotated[str | None, typer.Option(help="Its IP address.")] = None,
         ssh_port: Annotated[int | None, typer.Option(help="The port of its sshd.")] = None,
@@ -203,15 +189,13 @@ def _joining(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Change address, pool or tags."""
-        called = invocation(context)
         options = (("address", address), ("ssh_port", ssh_port), ("pool", pool), ("tags", tag))
         body = {key: value for key, value in options if value is not None}
-        found = call_machines(called, lambda api: api.patch(f"/api/machines/{name}", body))
-        print_result(called.printer(as_json), found, f"{found['name']} is changed.")
+        found = call_machines(lambda api: api.patch(f"/api/machines/{name}", body))
+        print_result(output(as_json), found, f"{found['name']} is changed.")
 
     @group.command()
     def rules(
-        context: typer.Context,
         enable: Annotated[
             str | None, typer.Option(help="Switch this rule on.", callback=no_path_or_none)
         ] = None,
@@ -222,8 +206,7 @@ def _joining(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """List the rules that act on discovered machines, or switch one on or off."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
 
         async def work(api: MachinesApi) -> Any:
             if enable:
@@ -237,7 +220,7 @@ def _joining(group: typer.Typer) -> None:
                 await api.patch(f"/api/rules/{disable}", {"enabled": False})
             return await api.get("/api/rules")
 
-        found = call_machines(called, work)
+        found = call_machines(work)
         rows = (
             [
                 one["name"],
@@ -254,25 +237,22 @@ def _joining(group: typer.Typer) -> None:
 def _working(group: typer.Typer) -> None:
     @group.command("run")
     def run_command(
-        context: typer.Context,
         name: Name,
         words: Annotated[list[str], typer.Argument(help="An allowed command, after `--`.")],
         as_json: JsonFlag = False,
     ) -> None:
         """Run an allowed command on a machine, as in `soundstage machines run node1 -- df -h`."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(called, lambda api: api.post(f"/api/machines/{name}/commands", {"argv": words}))
+        printer = output(as_json)
+        found = call_machines(lambda api: api.post(f"/api/machines/{name}/commands", {"argv": words}))
         printer.answer(found, found["output"].rstrip())
         if found["exit_code"] != 0:
             raise typer.Exit(1)
 
     @group.command()
-    def commands(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def commands(as_json: JsonFlag = False) -> None:
         """List the commands that may be run on machines."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(called, lambda api: api.get("/api/commands"))
+        printer = output(as_json)
+        found = call_machines(lambda api: api.get("/api/commands"))
         if printer.as_json:
             printer.value(found)
         else:
@@ -280,16 +260,14 @@ def _working(group: typer.Typer) -> None:
             printer.table(["command", "what it tells"], rows, empty="None.")
 
     @group.command()
-    def inventory(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def inventory(as_json: JsonFlag = False) -> None:
         """Print the inventory of the members, as `ansible-inventory --list` does."""
-        called = invocation(context)
-        called.printer(as_json).value(call_machines(called, lambda api: api.get("/api/inventory")))
+        output(as_json).value(call_machines(lambda api: api.get("/api/inventory")))
 
 
 def _leaving(group: typer.Typer) -> None:
     @group.command()
     def retire(
-        context: typer.Context,
         name: Name,
         confirm: Annotated[
             str, typer.Option(help="The machine's name again; without it only the plan is shown.")
@@ -304,8 +282,7 @@ def _leaving(group: typer.Typer) -> None:
         """Take a machine out of service: drain, revoke, wipe. Shows the plan until the name is typed
         again.
         """
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
 
         async def work(api: MachinesApi) -> Any:
             how = {"wipe": not keep_disks, "drain": not no_drain}
@@ -315,7 +292,7 @@ def _leaving(group: typer.Typer) -> None:
             body = {"confirm": confirm, **how, "reason": reason, "plan": plan["digest"]}
             return await api.post(f"/api/machines/{name}/retire", body)
 
-        found = call_machines(called, work)
+        found = call_machines(work)
         if printer.as_json:
             printer.value(found)
         elif confirm:
@@ -330,32 +307,28 @@ def _leaving(group: typer.Typer) -> None:
 
 def _authority(group: typer.Typer) -> None:
     @group.command()
-    def ca(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def ca(as_json: JsonFlag = False) -> None:
         """Print the authority that the https port of the provisioning API is trusted by."""
-        called = invocation(context)
-        pem = call_machines(called, lambda api: api.text("/api/ca.pem"))
-        called.printer(as_json).answer({"ca_pem": pem}, pem.strip())
+        pem = call_machines(lambda api: api.text("/api/ca.pem"))
+        output(as_json).answer({"ca_pem": pem}, pem.strip())
 
     @group.command()
-    def publish(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def publish(as_json: JsonFlag = False) -> None:
         """Sign what lies in the folder of the artefacts: machines boot and are written with this from now
         on.
         """
-        called = invocation(context)
-        found = call_machines(called, lambda api: api.post("/api/artefacts/publish"))
+        found = call_machines(lambda api: api.post("/api/artefacts/publish"))
         names = ", ".join(one["name"] for one in found["artefacts"]) or "nothing"
-        print_result(called.printer(as_json), found, f"Published: {names}.")
+        print_result(output(as_json), found, f"Published: {names}.")
 
     @group.command()
     def audit(
-        context: typer.Context,
         after: Annotated[int, typer.Option(help="Only records after this number.")] = 0,
         write: Annotated[Path | None, typer.Option(help="Write them to this file as JSON lines.")] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Show who decided what, and whether the record is unbroken."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
 
         async def work(api: MachinesApi) -> tuple[Any, list[Any]]:
             verdict, records = await api.get("/api/audit/verdict"), list[Any]()
@@ -365,7 +338,7 @@ def _authority(group: typer.Typer) -> None:
                 last = page[-1]["number"]
             return verdict, records
 
-        verdict, records = call_machines(called, work)
+        verdict, records = call_machines(work)
         if write is not None:
             _written(write, records)
         rows = (

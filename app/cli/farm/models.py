@@ -21,13 +21,12 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(models, name="models")
 
     @models.command("list")
-    def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_(as_json: JsonFlag = False) -> None:
         """List the weights: state, licence and its limits, where to get them."""
-        _worker(context, as_json, "list")
+        _worker(as_json, "list")
 
     @models.command()
     def add(
-        context: typer.Context,
         file: Annotated[Path, typer.Argument(help="A file that you fetched.")],
         role: Role = None,
         link: Annotated[bool, typer.Option("--link", help="Leave it where it is and point to it.")] = False,
@@ -39,34 +38,32 @@ def register(cli: typer.Typer) -> None:
         """Put a file into its place, after a look into it, and pin its SHA-256."""
         chosen = {"--link": link, "--replace": replace}
         options = [name for name, on in chosen.items() if on] + ([f"--role={role}"] if role else [])
-        _worker(context, as_json, "add", *options, "--", str(file.absolute()))
+        _worker(as_json, "add", *options, "--", str(file.absolute()))
 
     @models.command()
     def verify(
-        context: typer.Context,
         roles: Annotated[
             list[str] | None, typer.Argument(help="These must be there; default: all that is there.")
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Compare the weights with what was pinned, and look into them."""
-        _worker(context, as_json, "verify", "--", *(roles or ()))
+        _worker(as_json, "verify", "--", *(roles or ()))
 
     @models.command()
     def where(
-        context: typer.Context,
         role: Annotated[str | None, typer.Argument(help="A role; default: the folder of all.")] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Print the folder of the weights, or where the file of a role belongs."""
-        _worker(context, as_json, "where", "--", *([role] if role else ()))
+        _worker(as_json, "where", "--", *([role] if role else ()))
 
 
-def _worker(context: typer.Context, as_json: bool, action: str, *arguments: str) -> None:
+def _worker(as_json: bool, action: str, *arguments: str) -> None:
     """Runs the worker with our output streams; its exit code becomes ours."""
     from app.worker_command import run_worker
 
-    called = invocation(context)
+    called = invocation()
     settings = called.settings()
     options = ["--json"] if as_json or called.as_json else []
     if settings.worker.models_folder is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from app.cli.connection import server_elsewhere
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from soundstage.errors import Conflict
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
-    def nodes(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def nodes(as_json: JsonFlag = False) -> None:
         """List the machines of the farm, as Nomad sees them."""
-        called = invocation(context)
-        printer, settings = called.printer(as_json), called.settings()
+        called = invocation()
+        printer, settings = output(as_json), called.settings()
         url = server_elsewhere(called)
         if url is not None and settings.farm.scheduler != "nomad":
             raise Conflict(

@@ -8,7 +8,7 @@ import typer
 
 from app.cli.farm.machine_calls import call_machines, no_path, print_result, take_authority
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import second
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ def register(cli: typer.Typer) -> None:
 
 def _looking(group: typer.Typer) -> None:
     @group.command("list")
-    def list_runs(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_runs(as_json: JsonFlag = False) -> None:
         """List the last runs, the newest first."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(called, lambda api: api.get("/api/runs"))
+        printer = output(as_json)
+        found = call_machines(lambda api: api.get("/api/runs"))
         rows = (
             [
                 one["id"],
@@ -49,26 +48,21 @@ def _looking(group: typer.Typer) -> None:
         )
 
     @group.command()
-    def show(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
+    def show(run_id: RunId, as_json: JsonFlag = False) -> None:
         """Show a run with all that it said; one that still runs is followed to its end."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        _end(call_machines(called, lambda api: _followed(api, run_id, printer)), printer)
+        printer = output(as_json)
+        _end(call_machines(lambda api: _followed(api, run_id, printer)), printer)
 
     @group.command()
     def failures(
-        context: typer.Context,
         all_of_them: Annotated[
             bool, typer.Option("--all", help="Those that were solved since, too.")
         ] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """List what failed on which machine, why, and what to do."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_machines(
-            called, lambda api: api.get("/api/failures", solved=None if all_of_them else False)
-        )
+        printer = output(as_json)
+        found = call_machines(lambda api: api.get("/api/failures", solved=None if all_of_them else False))
         rows = ([one["name"], one["task"], one["cause"].splitlines()[0][:100], one["hint"]] for one in found)
         printer.listing(found, ["machine", "task", "cause", "what to do"], rows, empty="Nothing is open.")
 
@@ -76,7 +70,6 @@ def _looking(group: typer.Typer) -> None:
 def _doing(group: typer.Typer) -> None:
     @group.command()
     def start(
-        context: typer.Context,
         machines: Annotated[list[str], typer.Argument(help="Machines, by name.")],
         playbook: Annotated[str | None, typer.Option(help="Below the folder of the playbooks.")] = None,
         tag: Annotated[list[str] | None, typer.Option(help="Only tasks with this tag; repeatable.")] = None,
@@ -87,38 +80,35 @@ def _doing(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Run a playbook on machines, and follow it."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         body = {"machines": machines, "playbook": playbook, "tags": tag or [], "check": check}
 
         async def work(api: MachinesApi) -> Any:
             created = await api.post("/api/runs", body)
             return created if detach else await _followed(api, created["id"], printer)
 
-        found = call_machines(called, work)
+        found = call_machines(work)
         if detach:
             print_result(printer, found, found["id"])
         else:
             _end(found, printer)
 
     @group.command()
-    def cancel(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
+    def cancel(run_id: RunId, as_json: JsonFlag = False) -> None:
         """Stop a run with all its processes."""
-        called = invocation(context)
-        found = call_machines(called, lambda api: api.post(f"/api/runs/{run_id}/cancel"))
-        print_result(called.printer(as_json), found, f"{found['id']} is being cancelled.")
+        found = call_machines(lambda api: api.post(f"/api/runs/{run_id}/cancel"))
+        print_result(output(as_json), found, f"{found['id']} is being cancelled.")
 
     @group.command()
-    def retry(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
+    def retry(run_id: RunId, as_json: JsonFlag = False) -> None:
         """Run it again on the machines that did not come through, and follow it."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
 
         async def work(api: MachinesApi) -> Any:
             created = await api.post(f"/api/runs/{run_id}/retry")
             return await _followed(api, created["id"], printer)
 
-        _end(call_machines(called, work), printer)
+        _end(call_machines(work), printer)
 
 
 async def _followed(api: MachinesApi, run_id: str, printer: Printer) -> Any:

@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, invocation, output
 from soundstage.telemetry.masking import mask_text
 
 
@@ -15,10 +15,10 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="config")
 
     @group.command()
-    def check(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def check(as_json: JsonFlag = False) -> None:
         """Explain every bad value; exit code 1 when there is one."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         from soundstage.settings import check_settings
 
         problems = check_settings(called.config_file)
@@ -32,10 +32,10 @@ def register(cli: typer.Typer) -> None:
         raise typer.Exit(1 if problems else 0)
 
     @group.command()
-    def show(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def show(as_json: JsonFlag = False) -> None:
         """Print every setting with its present value as TOML, without secrets."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         values = called.settings().model_dump(mode="json")
         if printer.as_json:
             printer.value(values)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import typer
 
 from app.cli.connection import running_server, server_elsewhere
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from soundstage.errors import SoundstageError
 
 MARKS = {"green": "[green]●[/]", "amber": "[yellow]●[/]", "red": "[red]●[/]"}
@@ -15,14 +15,14 @@ MARKS = {"green": "[green]●[/]", "amber": "[yellow]●[/]", "red": "[red]●[/
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
-    def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def doctor(as_json: JsonFlag = False) -> None:
         """Look at everything a video needs on this machine; exit code 1 when something must be mended."""
         from rich.markup import escape
 
         from app.doctor import Level, examine
 
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         # Settings that cannot be read are a finding below.
         with suppress(SoundstageError):
             if (url := server_elsewhere(called)) is not None:

@@ -17,7 +17,7 @@ from app.cli.saved_logins import (
     normalize_url,
     save_login,
 )
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, output, run
 from soundstage.errors import Invalid, NotFound
 
 MOST_KEY_CHARS = 200
@@ -26,7 +26,6 @@ MOST_KEY_CHARS = 200
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def login(
-        context: typer.Context,
         url: Annotated[str, typer.Argument(help="The server, e.g. https://studio.example.org.")],
         key_file: Annotated[
             Path | None, typer.Option(help="A file with the key; else it is asked for, or read from a pipe.")
@@ -44,7 +43,6 @@ def register(cli: typer.Typer) -> None:
         """Save the key of a server: for commands with --server, and where no studio is here."""
         from app.cli.connection import connect, require_private_transport
 
-        called = invocation(context)
         address = normalize_url(url)
         require_private_transport(address, allowed=allow_plain_http)
         found = Login(
@@ -62,18 +60,16 @@ def register(cli: typer.Typer) -> None:
         save_login(found)
         shown = {"url": address, **{name: me[name] for name in ("name", "role", "tenant")}}
         sentence = f"Logged in at {address} as {me['name']} ({me['role']}). The key is in {logins_file()}."
-        called.printer(as_json).answer(shown, sentence)
+        output(as_json).answer(shown, sentence)
 
     @cli.command()
     def logout(
-        context: typer.Context,
         url: Annotated[
             str | None, typer.Argument(help="The server; default: that of the last login.")
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Forget the saved key of a server; the key itself goes on, `soundstage keys revoke` ends it."""
-        called = invocation(context)
         last = next(iter(load_logins()), None)
         address = normalize_url(url) if url is not None else last.url if last is not None else ""
         if not forget_login(address):
@@ -82,7 +78,7 @@ def register(cli: typer.Typer) -> None:
                 f"There is no saved key for {address}." if address else "There is no saved key.",
                 "`soundstage login URL` saves one.",
             )
-        called.printer(as_json).answer({"url": address}, f"The key for {address} is forgotten.")
+        output(as_json).answer({"url": address}, f"The key for {address} is forgotten.")
 
 
 def _key(file: Path | None) -> str:

@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, invocation, output
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command("open")
     def open_page(
-        context: typer.Context,
         no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
@@ -21,8 +20,8 @@ def register(cli: typer.Typer) -> None:
         from app.server.start_link import make_start_link, open_in_browser
         from soundstage.errors import NotFound
 
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         settings = called.settings()
         access = read_local_access(settings.state_dir)
         if access is None:

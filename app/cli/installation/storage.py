@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.connection import call_studio, require_no_server
-from app.cli.state import Invocation, JsonFlag, invocation, run
+from app.cli.state import Invocation, JsonFlag, invocation, output, run
 from soundstage.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
@@ -125,10 +125,10 @@ async def _backup(
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
-    def migrate(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def migrate(as_json: JsonFlag = False) -> None:
         """Bring the database to the tables of this version."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
 
         require_no_server(called.settings().state_dir, "migrate")
 
@@ -150,7 +150,6 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command()
     def backup(
-        context: typer.Context,
         target: Annotated[Path, typer.Argument(help="The file to write, e.g. soundstage.tar.")],
         with_keys: Annotated[
             bool, typer.Option("--with-keys", help="The private keys too: keep such a file like a key.")
@@ -158,11 +157,11 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Write the databases, all files and your personas into one archive. The server may keep running."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
 
         result, sealed, of_machines, is_here = call_studio(
-            called, lambda api: _backup(called, api, target, with_keys=with_keys)
+            lambda api: _backup(called, api, target, with_keys=with_keys)
         )
         key = _key_file(called.settings()) if is_here else None
         if printer.as_json:
@@ -186,7 +185,6 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command()
     def restore(
-        context: typer.Context,
         archive: Annotated[Path | None, typer.Argument(help="A file written by `soundstage backup`.")] = None,
         finish: Annotated[
             bool,
@@ -205,8 +203,8 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Check a backup and put it back. Stop the server first."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         if finish == (archive is not None):
             raise Invalid(
                 "backup.which",
@@ -293,26 +291,24 @@ def register(cli: typer.Typer) -> None:
         run(work())
 
     @cli.command()
-    def restored(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def restored(as_json: JsonFlag = False) -> None:
         """Make good what follows when a database came back by other means than `restore`."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
 
         require_no_server(called.settings().state_dir, "restore --finish")
         _finish(called, printer, accept_unproven=False)
 
     @cli.command()
     def gc(
-        context: typer.Context,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Remove files that nothing refers to, and renders older than the settings allow."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
 
         path = "/api/storage/collection"
-        plan = call_studio(called, lambda api: api.get(path) if dry_run else api.post(path))
+        plan = call_studio(lambda api: api.get(path) if dry_run else api.post(path))
         if printer.as_json:
             printer.value(plan)
             return

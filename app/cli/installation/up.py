@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli.state import JsonFlag, Stopped, invocation
+from app.cli.state import JsonFlag, Stopped, invocation, output
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def up(
-        context: typer.Context,
         tls: Annotated[
             bool,
             typer.Option("--tls", help="Let others in by https, with a certificate of your own authority."),
@@ -25,8 +24,8 @@ def register(cli: typer.Typer) -> None:
         """Start the servers: the page, the API and the agent; beside them the provisioning of machines."""
         from app.cli.installation.serving import serve
 
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         try:
             serve(called, printer, tls=tls, browser=not no_browser)
         except Stopped as stopped:

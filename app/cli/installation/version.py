@@ -7,13 +7,13 @@ from importlib.metadata import version
 
 import typer
 
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command("version")
-    def show(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def show(as_json: JsonFlag = False) -> None:
         """Print the version."""
-        printer = invocation(context).printer(as_json)
+        printer = output(as_json)
         found = {"soundstage": version("soundstage"), "python": platform.python_version()}
         printer.answer(found, f"soundstage {found['soundstage']} (Python {found['python']})")

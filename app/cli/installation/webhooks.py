@@ -8,7 +8,7 @@ import typer
 
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute, second
 from app.cli.words import segment
 from studio.webhooks.kinds import WebhookKind
@@ -21,11 +21,10 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="webhooks")
 
     @group.command("list")
-    def list_webhooks(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_webhooks(as_json: JsonFlag = False) -> None:
         """List all, the newest first; never their secrets."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get("/api/webhooks"))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get("/api/webhooks"))
         rows = (
             [one["id"], one["url"], ", ".join(one["kinds"]) or "everything", _state(one)] for one in found
         )
@@ -33,7 +32,6 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def create(
-        context: typer.Context,
         url: Annotated[str, typer.Argument(help="https, or http to this machine.")],
         kind: Annotated[
             list[WebhookKind] | None, typer.Option(help="What to tell of; repeatable; without it everything.")
@@ -42,53 +40,46 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Add one, and print the secret that signs its messages once."""
-        called = invocation(context)
         draft = {"url": url, "kinds": kind or [], "description": description}
-        created = call_studio(called, lambda api: api.post("/api/webhooks", draft))
-        _show_secret(called.printer(as_json), created)
+        created = call_studio(lambda api: api.post("/api/webhooks", draft))
+        _show_secret(output(as_json), created)
 
     @group.command()
-    def rotate(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
+    def rotate(webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Give it a new secret; for a day the old one signs too."""
-        called = invocation(context)
-        created = call_studio(called, lambda api: api.post(f"{_path(webhook)}/rotate"))
-        _show_secret(called.printer(as_json), created)
+        created = call_studio(lambda api: api.post(f"{_path(webhook)}/rotate"))
+        _show_secret(output(as_json), created)
 
     @group.command()
     def switch(
-        context: typer.Context,
         webhook: Webhook,
         on: Annotated[bool, typer.Option("--on/--off", help="Whether it is told anything.")] = True,
         as_json: JsonFlag = False,
     ) -> None:
         """Switch one off, or on again."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        view = call_studio(called, lambda api: api.patch(_path(webhook), {"active": on}))
+        printer = output(as_json)
+        view = call_studio(lambda api: api.patch(_path(webhook), {"active": on}))
         printer.answer(view, f"{view['id']}: {_state(view)}")
 
     @group.command()
-    def delete(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
+    def delete(webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Remove one, with its log."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        call_studio(called, lambda api: api.delete(_path(webhook)))
+        printer = output(as_json)
+        call_studio(lambda api: api.delete(_path(webhook)))
         printer.answer({"id": webhook, "deleted": True}, f"{webhook} is deleted.")
 
     @group.command()
-    def test(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
+    def test(webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Send a message of the kind `webhook.test`; `soundstage up` carries it."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        view = call_studio(called, lambda api: api.post(f"{_path(webhook)}/test"))
+        printer = output(as_json)
+        view = call_studio(lambda api: api.post(f"{_path(webhook)}/test"))
         printer.answer(view, f"{view['id']}: {view['state']}")
 
     @group.command()
-    def deliveries(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
+    def deliveries(webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Show what one was told, and status and time of every try, the newest first."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
         rows = (
             [
                 one["id"],

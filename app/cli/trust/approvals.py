@@ -9,7 +9,7 @@ import typer
 
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
-from app.cli.state import Invocation, JsonFlag, invocation
+from app.cli.state import Invocation, JsonFlag, invocation, output
 from app.cli.times import minute
 from app.cli.words import segment
 
@@ -30,14 +30,12 @@ def register(cli: typer.Typer) -> None:
 
     @group.command("list")
     def list_approvals(
-        context: typer.Context,
         everything: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """List what waits for a yes, the newest first."""
-        called = invocation(context)
         states = None if everything else list(OPEN)
-        found = call_studio(called, lambda api: api.get("/api/approvals", state=states))
+        found = call_studio(lambda api: api.get("/api/approvals", state=states))
         rows = (
             [
                 one["id"],
@@ -50,33 +48,28 @@ def register(cli: typer.Typer) -> None:
             for one in found
         )
         columns = ["id", "state", "tool", "asked by", "agreed", "until"]
-        called.printer(as_json).listing(found, columns, rows, empty="Nothing waits for a yes.")
+        output(as_json).listing(found, columns, rows, empty="Nothing waits for a yes.")
 
     @group.command()
-    def show(context: typer.Context, approval_id: str, as_json: JsonFlag = False) -> None:
+    def show(approval_id: str, as_json: JsonFlag = False) -> None:
         """Show what one of them would change, and who has said what."""
-        called = invocation(context)
-        _tell(called.printer(as_json), call_studio(called, lambda api: api.get(_path(approval_id))))
+        _tell(output(as_json), call_studio(lambda api: api.get(_path(approval_id))))
 
     @group.command()
-    def approve(
-        context: typer.Context, approval_id: str, reason: Reason = "", as_json: JsonFlag = False
-    ) -> None:
+    def approve(approval_id: str, reason: Reason = "", as_json: JsonFlag = False) -> None:
         """Agree to the plan. The call runs as soon as enough people have agreed."""
-        called = invocation(context)
+        called = invocation()
         found = _vote(called, approval_id, reason, agrees=True)
-        _tell(called.printer(as_json), found)
+        _tell(output(as_json), found)
         if found["state"] == VOID:
             # Nothing was done: a script must not take it for a yes that counted.
             raise typer.Exit(1)
 
     @group.command()
-    def deny(
-        context: typer.Context, approval_id: str, reason: Reason = "", as_json: JsonFlag = False
-    ) -> None:
+    def deny(approval_id: str, reason: Reason = "", as_json: JsonFlag = False) -> None:
         """Refuse it; one no is enough."""
-        called = invocation(context)
-        _tell(called.printer(as_json), _vote(called, approval_id, reason, agrees=False))
+        called = invocation()
+        _tell(output(as_json), _vote(called, approval_id, reason, agrees=False))
 
 
 def _vote(called: Invocation, approval_id: str, reason: str, *, agrees: bool) -> dict[str, Any]:
@@ -94,7 +87,7 @@ def _vote(called: Invocation, approval_id: str, reason: str, *, agrees: bool) ->
             found = await api.get(_path(approval_id))
         return found
 
-    return call_studio(called, vote)
+    return call_studio(vote)
 
 
 def _path(approval_id: str) -> str:

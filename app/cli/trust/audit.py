@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.connection import call_studio, require_no_server
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from app.cli.times import second
 from app.cli.words import segment
 
@@ -25,7 +25,6 @@ def register(cli: typer.Typer) -> None:
 
     @group.command("list")
     def list_lines(
-        context: typer.Context,
         after: Annotated[
             int | None, typer.Option(min=0, help="Show the lines after this number, the oldest first.")
         ] = None,
@@ -33,10 +32,9 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """List the last lines, the newest first."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         order = {"sort": "-number"} if after is None else {"after": after}
-        found, total = call_studio(called, lambda api: api.get_page("/api/audit", limit=limit, **order))
+        found, total = call_studio(lambda api: api.get_page("/api/audit", limit=limit, **order))
         rows = ([second(line["at"]) if field == "at" else line[field] for field in FIELDS] for line in found)
         columns = ["number", "at", "kind", "who", "about", "trace"]
         printer.listing(found, columns, rows, empty="The audit log is empty.")
@@ -48,38 +46,34 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def verify(
-        context: typer.Context,
         head: Annotated[
             str | None, typer.Option(help="An end of the log kept elsewhere, as `audit head` printed it.")
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Check that no line was changed, removed or put in; ends with 1 when one was."""
-        called = invocation(context)
-        verdict = call_studio(called, lambda api: api.get("/api/audit/verdict", head=head))
+        verdict = call_studio(lambda api: api.get("/api/audit/verdict", head=head))
         good = f"All {verdict['lines']} lines are as they were written."
         why = f"{verdict['reason']} ({verdict['code']})"
         bad = f"The audit log is broken at line {verdict['broken_at']}: {why}."
-        called.printer(as_json).answer(verdict, good if verdict["broken_at"] is None else bad)
+        output(as_json).answer(verdict, good if verdict["broken_at"] is None else bad)
         if verdict["broken_at"] is not None:
             raise typer.Exit(1)
 
     @group.command()
-    def head(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def head(as_json: JsonFlag = False) -> None:
         """Print the end of the log, to be kept on another machine for `audit verify --head`."""
-        called = invocation(context)
-        found = call_studio(called, lambda api: api.get("/api/audit/head"))
+        found = call_studio(lambda api: api.get("/api/audit/head"))
         sentence = "The audit log is empty." if found is None else f"{found['number']}:{found['sha256']}"
-        called.printer(as_json).answer(found or {}, sentence)
+        output(as_json).answer(found or {}, sentence)
 
     @group.command("accept-end")
     def accept_end(
-        context: typer.Context,
         reason: Annotated[str, typer.Option(help="What you found out; it becomes a line of the log.")],
         as_json: JsonFlag = False,
     ) -> None:
         """Go on from the log as it is, after you looked into what `verify` said. Stop the server first."""
-        called = invocation(context)
+        called = invocation()
         require_no_server(called.settings().state_dir, "audit accept-end")
 
         async def accept() -> AuditHead | None:
@@ -93,20 +87,18 @@ def register(cli: typer.Typer) -> None:
                 return await services.audit.head()
 
         found = run(accept())
-        called.printer(as_json).answer(found or {}, "The log goes on from here; changed lines stay reported.")
+        output(as_json).answer(found or {}, "The log goes on from here; changed lines stay reported.")
 
     @cli.command()
     def trace(
-        context: typer.Context,
         subject: Annotated[
             str, typer.Argument(metavar="ID", help="Of a trace, session, render or approval.")
         ],
         as_json: JsonFlag = False,
     ) -> None:
         """Tell one story: from the sentence to what came of it."""
-        called = invocation(context)
-        record = call_studio(called, lambda api: api.get(f"/api/traces/{segment(subject)}"))
-        called.printer(as_json).answer(record, "\n".join(sentence_of(line) for line in record["lines"]))
+        record = call_studio(lambda api: api.get(f"/api/traces/{segment(subject)}"))
+        output(as_json).answer(record, "\n".join(sentence_of(line) for line in record["lines"]))
 
 
 def sentence_of(line: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 from app.cli.words import segment
 
@@ -19,11 +19,10 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="keys")
 
     @group.command("list")
-    def list_keys(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_keys(as_json: JsonFlag = False) -> None:
         """List all keys, ended ones too; never the keys themselves."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get("/api/keys"))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get("/api/keys"))
         fields = ("id", "name", "tenant", "role", "state")
         times = ("expires_at", "last_used_at")
         rows = ([*(key[one] for one in fields), *(minute(key[one]) for one in times)] for key in found)
@@ -32,7 +31,6 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def create(
-        context: typer.Context,
         name: Annotated[str, typer.Argument(help="What the key is for.")],
         role: Annotated[str, typer.Option(help="viewer, editor, operator, a2a-admin or admin.")] = "viewer",
         scope: Annotated[
@@ -45,28 +43,25 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Make a key and print it once."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         request = {"name": name, "role": role, "tenant": tenant, "scopes": scope or None}
         if days:
             request["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
-        created = call_studio(called, lambda api: api.post("/api/keys", request))
+        created = call_studio(lambda api: api.post("/api/keys", request))
         _show(printer, created)
 
     @group.command()
-    def rotate(context: typer.Context, key_id: str, as_json: JsonFlag = False) -> None:
+    def rotate(key_id: str, as_json: JsonFlag = False) -> None:
         """Replace a key; the old one goes on working for the overlap of the settings."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        created = call_studio(called, lambda api: api.post(f"/api/keys/{segment(key_id)}/rotate"))
+        printer = output(as_json)
+        created = call_studio(lambda api: api.post(f"/api/keys/{segment(key_id)}/rotate"))
         _show(printer, created)
 
     @group.command()
-    def revoke(context: typer.Context, key_id: str, as_json: JsonFlag = False) -> None:
+    def revoke(key_id: str, as_json: JsonFlag = False) -> None:
         """End a key at once."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        view = call_studio(called, lambda api: api.delete(f"/api/keys/{segment(key_id)}"))
+        printer = output(as_json)
+        view = call_studio(lambda api: api.delete(f"/api/keys/{segment(key_id)}"))
         printer.answer(view, f"{view['name']} ({view['id']}) is revoked.")
 
 

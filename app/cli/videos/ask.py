@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from app.cli.words import segment, words_of
 from soundstage.errors import Invalid, SoundstageError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def ask(
-        context: typer.Context,
         sentence: Annotated[
             str,
             typer.Argument(
@@ -34,8 +33,8 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Say a sentence to the agent, and wait for the video it makes."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         words = words_of(sentence)
         if not words.strip():
             raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')

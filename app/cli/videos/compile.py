@@ -10,7 +10,7 @@ import typer
 
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.words import segment
 from soundstage.errors import Invalid, NotFound
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 def register(cli: typer.Typer) -> None:
     @cli.command("compile")
     def compile_command(
-        context: typer.Context,
         file: Annotated[Path, typer.Argument(help="A dossier as JSON (DIS 1.6).")],
         persona_id: Annotated[
             str | None, typer.Option("--id", help="Id of the persona; default from the dossier's domain.")
@@ -43,8 +42,7 @@ def register(cli: typer.Typer) -> None:
         from agent.dossiers.problems import BadDossier
         from agent.dossiers.schemas import Compiled
 
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         content = _read(file)
         try:
             compiled = compile_bytes(content, persona_id)
@@ -54,7 +52,7 @@ def register(cli: typer.Typer) -> None:
         if save:
             path = f"/api/compile/save/{segment(compiled.agent_id)}"
             dossier = json.loads(content)
-            saved = call_studio(called, lambda api: api.post(path, dossier, replace=replace))
+            saved = call_studio(lambda api: api.post(path, dossier, replace=replace))
             compiled = Compiled.model_validate(saved)
         if out is not None:
             _write(compiled, out)

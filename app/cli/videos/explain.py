@@ -7,20 +7,18 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.words import segment
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def explain(
-        context: typer.Context,
         render: Annotated[str, typer.Argument(help="A render: its id, or the last characters of it.")],
         as_json: JsonFlag = False,
     ) -> None:
         """Say in one sentence why a render waits, or what became of it."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         path = f"/api/renders/{segment(render)}/explain"
-        sentence = call_studio(called, lambda api: api.get(path))["explanation"]
+        sentence = call_studio(lambda api: api.get(path))["explanation"]
         printer.answer({"render_id": render, "explanation": sentence}, sentence)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from soundstage.errors import Invalid
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ MAX_GPUS, MAX_MIB = 16, 1 << 20
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def lipsync(
-        context: typer.Context,
         video: Annotated[Path, typer.Argument(help="The person's video.")],
         audio: Annotated[Path, typer.Argument(help="What they shall say.")],
         person: Annotated[
@@ -67,8 +66,8 @@ def register(cli: typer.Typer) -> None:
         One video, one recording, no spec and no voice; what it makes is a render like any other. For a text
         that a voice shall speak, and for more than one scene, there is `soundstage render`.
         """
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         from avatar.spec import LipsyncSpec, MediaRef, Requirements, VideoFace
 
         from app.cli.videos.consents import ConsentOptions

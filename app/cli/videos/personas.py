@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.words import segment
 from soundstage.errors import NotFound, SoundstageError
 
@@ -37,11 +37,10 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="personas")
 
     @group.command("list")
-    def list_personas(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_personas(as_json: JsonFlag = False) -> None:
         """List all personas, with what is wrong with a broken file."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        entries = call_studio(called, lambda api: api.get(PERSONAS))
+        printer = output(as_json)
+        entries = call_studio(lambda api: api.get(PERSONAS))
         rows = (
             [
                 one["id"],
@@ -55,16 +54,14 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def check(
-        context: typer.Context,
         files: Annotated[
             list[Path] | None, typer.Argument(help="Persona files; all that are installed when left out.")
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Say what is wrong with persona files, with line and column. The exit code is 1 when anything is."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = [_checked(file) for file in files] if files else call_studio(called, _installed)
+        printer = output(as_json)
+        found = [_checked(file) for file in files] if files else call_studio(_installed)
         if printer.as_json:
             printer.value(found)
         for one in found:
@@ -74,11 +71,10 @@ def register(cli: typer.Typer) -> None:
             raise typer.Exit(1)
 
     @group.command()
-    def health(context: typer.Context, persona_id: str, as_json: JsonFlag = False) -> None:
+    def health(persona_id: str, as_json: JsonFlag = False) -> None:
         """Say whether a persona could speak now: its file, media, consent and voice."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get(f"{_path(persona_id)}/health"))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get(f"{_path(persona_id)}/health"))
         rows = (
             [one["name"], "ok" if one["ok"] else "not", one["message"], one["hint"]]
             for one in found["checks"]
@@ -88,15 +84,14 @@ def register(cli: typer.Typer) -> None:
             raise typer.Exit(1)
 
     @group.command()
-    def schema(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def schema(as_json: JsonFlag = False) -> None:
         """Print the JSON Schema of persona files, for editors."""
         from studio.personas.file_schema import persona_schema
 
-        invocation(context).printer(as_json).value(persona_schema())
+        output(as_json).value(persona_schema())
 
     @group.command()
     def create(
-        context: typer.Context,
         name: Annotated[str, typer.Argument(help="What the persona is called.")],
         photo: Annotated[Path, typer.Argument(help="A portrait.")],
         person: Annotated[str, typer.Option(help="Whose face it is; they must have agreed.")],
@@ -107,8 +102,7 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Make a persona from a portrait photo and the recorded consent of the person shown."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         granted_at = (granted or datetime.now(UTC)).date().isoformat()
         consent = {"person": person, "purpose": purpose, "granted_at": granted_at}
 
@@ -120,13 +114,12 @@ def register(cli: typer.Typer) -> None:
             await api.start_making()
             return await _create(api, photo, {"name": name, "consent": consent})
 
-        created = call_studio(called, create_it)
+        created = call_studio(create_it)
         sentence = f"{created['name']} can speak now. Say “Make a video where {created['call']} says: Hello”."
         printer.answer(created, "\n".join([sentence, *(f"Note: {one}" for one in created["warnings"])]))
 
     @group.command()
     def edit(
-        context: typer.Context,
         persona_id: str,
         name: Annotated[str | None, typer.Option(help="What the persona is called.")] = None,
         title: Annotated[str | None, typer.Option(help="A line below the name.")] = None,
@@ -134,30 +127,27 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Change the words of a persona of yours. Voice and style stand in its file."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         fields = {"name": name, "title": title, "description": description}
         change = {field: value for field, value in fields.items() if value is not None}
-        persona = call_studio(called, lambda api: api.patch(_path(persona_id), change))
+        persona = call_studio(lambda api: api.patch(_path(persona_id), change))
         names = ", ".join(change) or "nothing"
         printer.answer(persona, f"{persona['name']} ({persona['id']}): changed {names}.")
 
     @group.command()
     def delete(
-        context: typer.Context,
         persona_id: str,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Remove a persona with the face, the voice and every file made of them."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
 
         async def erase(api: StudioApi) -> Any:
             await api.start_making()
             return await api.delete(_path(persona_id), dry_run=dry_run)
 
-        plan = call_studio(called, erase)
+        plan = call_studio(erase)
         ended = "would go" if dry_run else "is gone"
         printer.answer(plan, f"{persona_id} {ended}, with all that was made of it.")
         for kind, what in ERASED.items():

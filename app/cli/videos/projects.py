@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import call_studio
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.times import minute
 from app.cli.words import segment
 
@@ -17,11 +17,10 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="projects")
 
     @group.command("list")
-    def list_projects(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_projects(as_json: JsonFlag = False) -> None:
         """List the projects."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get("/api/projects"))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get("/api/projects"))
         rows = ([item["slug"], item["title"], item["persona"], minute(item["updated_at"])] for item in found)
         printer.listing(
             found, ["slug", "title", "persona", "changed"], rows, empty="There are no projects yet."
@@ -29,23 +28,20 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def create(
-        context: typer.Context,
         title: str,
         persona: Annotated[str, typer.Option(help="Who speaks in its scenes.")] = "nova",
         as_json: JsonFlag = False,
     ) -> None:
         """Make an empty project."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         draft = {"title": title, "persona": persona}
-        created = call_studio(called, lambda api: api.post("/api/projects", draft))
+        created = call_studio(lambda api: api.post("/api/projects", draft))
         printer.answer(created, f"{created['slug']} ({created['id']})")
 
     @group.command()
-    def delete(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
+    def delete(project: str, as_json: JsonFlag = False) -> None:
         """Delete a project with its scenes; its videos stay."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         path = f"/api/projects/{segment(project)}"
-        call_studio(called, lambda api: api.delete(path))
+        call_studio(lambda api: api.delete(path))
         printer.answer({"deleted": project}, f"{project} is deleted.")

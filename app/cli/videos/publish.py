@@ -8,7 +8,7 @@ import typer
 
 from app.cli.connection import call_studio, server_of
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, invocation, output
 from app.cli.times import parse_time
 from app.cli.words import segment
 from soundstage.errors import Conflict
@@ -24,7 +24,6 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def render(
-        context: typer.Context,
         render: Annotated[str, typer.Argument(help="A render: its id, or the last characters of it.")],
         title: Annotated[str | None, typer.Option(help="Default: that of the render.")] = None,
         description: Annotated[str, typer.Option(help="What stands under the video.")] = "",
@@ -37,8 +36,7 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Queue a finished render for YouTube; nobody sees it until you say so."""
-        called = invocation(context)
-        printer = called.printer(as_json)
+        printer = output(as_json)
         request = {
             "account": account,
             "title": title,
@@ -50,74 +48,66 @@ def register(cli: typer.Typer) -> None:
         }
         path = f"/api/renders/{segment(render)}/publish"
         if dry_run:
-            plan = call_studio(called, lambda api: api.post(f"{path}/plan", request))
+            plan = call_studio(lambda api: api.post(f"{path}/plan", request))
             size = f"{plan['bytes'] / 1e6:.1f} MB"
             quota = f"{plan['quota_units']} units of {plan['quota_left']} left today"
             printer.answer(plan, f"{size} to {plan['channel']}, {quota}; nothing was sent.")
             return
-        _show(printer, call_studio(called, lambda api: api.post(path, request)))
+        _show(printer, call_studio(lambda api: api.post(path, request)))
 
     @group.command("list")
     def list_publications(
-        context: typer.Context,
         render: Annotated[str | None, typer.Option(help="Of this render only.")] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """List publications, the newest first."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get("/api/publications", render=render, limit=50))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get("/api/publications", render=render, limit=50))
         rows = ([one["id"], one["state"], one["render_id"], one["url"] or one["waits"]] for one in found)
         printer.listing(found, ["id", "state", "render", "where"], rows, empty="Nothing was published.")
 
     @group.command()
-    def cancel(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
+    def cancel(publication: Publication, as_json: JsonFlag = False) -> None:
         """Stop one before YouTube has its last byte."""
-        called = invocation(context)
-        done = call_studio(called, lambda api: api.post(f"{_path(publication)}/cancel"))
-        _show(called.printer(as_json), done)
+        done = call_studio(lambda api: api.post(f"{_path(publication)}/cancel"))
+        _show(output(as_json), done)
 
     @group.command()
-    def retry(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
+    def retry(publication: Publication, as_json: JsonFlag = False) -> None:
         """Try a failed one again; what YouTube has already is not sent twice."""
-        called = invocation(context)
-        done = call_studio(called, lambda api: api.post(f"{_path(publication)}/retry"))
-        _show(called.printer(as_json), done)
+        done = call_studio(lambda api: api.post(f"{_path(publication)}/retry"))
+        _show(output(as_json), done)
 
     @group.command()
-    def accounts(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def accounts(as_json: JsonFlag = False) -> None:
         """List the channels that are connected; `soundstage publish connect` adds one."""
-        called = invocation(context)
-        printer = called.printer(as_json)
-        found = call_studio(called, lambda api: api.get("/youtube/accounts"))
+        printer = output(as_json)
+        found = call_studio(lambda api: api.get("/youtube/accounts"))
         rows = ([one["id"], one["title"], "yes" if one["usable"] else "connect it again"] for one in found)
         printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
 
     @group.command()
-    def connect(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def connect(as_json: JsonFlag = False) -> None:
         """Print the page of Google's on which the owner of a channel agrees: for a browser of the server's
         machine, once and for ten minutes.
         """
-        called = invocation(context)
+        called = invocation()
         if server_of(called) is None:
             raise Conflict(
                 "publishing.no_server",
                 "Google sends the browser back to the server, and none runs here.",
                 "Start it with `soundstage up`, then run this again.",
             )
-        page = call_studio(called, lambda api: api.post("/youtube/connect"))
-        called.printer(as_json).answer(page, page["url"])
+        page = call_studio(lambda api: api.post("/youtube/connect"))
+        output(as_json).answer(page, page["url"])
 
     @group.command()
     def disconnect(
-        context: typer.Context,
-        account: Annotated[str, typer.Argument(help="Id of a connected channel.")],
-        as_json: JsonFlag = False,
+        account: Annotated[str, typer.Argument(help="Id of a connected channel.")], as_json: JsonFlag = False
     ) -> None:
         """Give the tokens of a channel back to Google; what is published stays."""
-        called = invocation(context)
-        call_studio(called, lambda api: api.delete(f"/youtube/accounts/{segment(account)}"))
-        called.printer(as_json).answer({"id": account, "connected": False}, f"{account} is disconnected.")
+        call_studio(lambda api: api.delete(f"/youtube/accounts/{segment(account)}"))
+        output(as_json).answer({"id": account, "connected": False}, f"{account} is disconnected.")
 
 
 def _path(publication: str) -> str:

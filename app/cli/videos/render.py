@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation, output, run
 from app.cli.times import parse_time
 from app.cli.words import words_of
 from soundstage.errors import Invalid, NotFound
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def render(
-        context: typer.Context,
         spec: Annotated[Path | None, typer.Argument(help="A RenderSpec as JSON.")] = None,
         persona: Annotated[str, typer.Option(help="Who speaks.")] = "nova",
         script: Annotated[str | None, typer.Option(help='What is said; "-" reads it from stdin.')] = None,
@@ -42,8 +41,8 @@ def register(cli: typer.Typer) -> None:
 
         A voice speaks the text. For one video and a finished recording there is `soundstage lipsync`.
         """
-        called = invocation(context)
-        printer = called.printer(as_json)
+        called = invocation()
+        printer = output(as_json)
         if sum(source is not None for source in (spec, script, project)) != 1:
             raise Invalid(
                 "render.nothing_given",

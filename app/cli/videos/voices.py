@@ -10,7 +10,7 @@ import typer
 
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation
+from app.cli.state import JsonFlag, output
 from app.cli.words import segment
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def register(cli: typer.Typer) -> None:
 
     @voices.command()
     def add(
-        context: typer.Context,
         sample: Annotated[Path, typer.Argument(help="1 to 30 s of the person speaking.", exists=True)],
         name: Annotated[str, typer.Option(help="Of the voice.")],
         said: Annotated[str, typer.Option(help="The words of the sample.")],
@@ -58,7 +57,6 @@ def register(cli: typer.Typer) -> None:
         """
         from avatar.spec.consent_file import consent_file
 
-        called = invocation(context)
         beside = consent_file(sample)
         if (consent, person, purpose, granted_at) == (None,) * 4 and beside.is_file():
             from app.cli.videos.consents import read_draft
@@ -94,26 +92,23 @@ def register(cli: typer.Typer) -> None:
             unlisted = {"unlisted": "true"} if service is not None and not api.remote else {}
             return await api.post_form("/api/voices", sample, {**fields, **unlisted})
 
-        _tell(called.printer(as_json), [call_studio(called, send)])
+        _tell(output(as_json), [call_studio(send)])
 
     @voices.command("list")
-    def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def list_(as_json: JsonFlag = False) -> None:
         """List the cloned voices and who agreed."""
-        called = invocation(context)
-        _tell(called.printer(as_json), call_studio(called, lambda api: api.get("/api/voices")))
+        _tell(output(as_json), call_studio(lambda api: api.get("/api/voices")))
 
     @voices.command()
     def remove(
-        context: typer.Context,
         name: Annotated[str, typer.Argument(help="Of the voice, or its id.")],
         forget: Annotated[bool, typer.Option(help="Do not ask the service: it is gone for good.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Delete a voice at its service and its sample here, and end the consent recorded with it."""
-        called = invocation(context)
         path = f"/api/voices/{segment(name)}"
-        removed = call_studio(called, lambda api: api.delete(path, forget=forget))
-        _tell(called.printer(as_json), [removed])
+        removed = call_studio(lambda api: api.delete(path, forget=forget))
+        _tell(output(as_json), [removed])
 
 
 def _tell(printer: Printer, found: list[dict[str, Any]]) -> None:

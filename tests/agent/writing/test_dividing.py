@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-from agent.writing.dividing import scenes_of
-from agent.writing.sentences import sentences
+from agent.writing.dividing import scenes_of, sentences
 from soundstage.errors import Invalid
 from studio.scenes.speaking_time import speaking_ms
 

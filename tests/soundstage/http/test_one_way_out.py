@@ -44,7 +44,7 @@ EXCEPTIONS = {
     "lab/cluster/api.py": "Nomad and Consul of a lab, by a socket made in its network",
     "lab/network.py": "connects from inside a lab's network, no URL",
     "lab/package_proxy.py": "the package proxy of labs: it calls mirrors for its clients",
-    "provisioning_api/callhome/hostkey.py": "SSH to a machine, no URL",
+    "provisioning_api/callhome/service.py": "SSH to a machine, no URL",
     "provisioning_api/commands/ssh.py": "SSH to a machine, no URL",
     "provisioning_api/power/redfish.py": "reads a certificate at an address that `resolve` has checked",
 }
