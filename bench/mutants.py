@@ -4,9 +4,11 @@ scripts/bench mutants [--tree CHECKOUT] [--rooms "policy farm …"] [--number 10
 
 Runs the short tests of the rooms once under coverage, with one context per test, and keeps the result in
 build/mutants of the tree. Then draws covered lines by the seed, changes one expression or statement of each,
-and runs only the tests that reach the line, the most specific first, for at most three minutes. The share of
-caught mutants is printed with its standard error, sqrt(p * (1 - p) / n). A mutant whose tests do not end in
-time counts as caught when a test hangs on it, and as not decided when there were only too many tests.
+and runs only the tests that reach the line, the most specific first, for at most three minutes. A mutant is
+caught when a test fails that passes on the unchanged file; a test that fails there too, or a list of tests
+that pytest cannot collect there, leaves it undecided. So do tests that take longer together; a test that
+hangs fails. The share of caught mutants among all, undecided ones too, is printed with its standard error,
+sqrt(p * (1 - p) / n).
 
 The tree has to be clean, and nothing else may use it meanwhile. Needs pytest-cov in its environment:
 `uv pip install --python .venv/bin/python pytest-cov`.
@@ -80,10 +82,10 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The end of one mutant: caught, missed or undecided, and by which test."""
+    """The verdict on one mutant: caught, missed or undecided, and the test or output behind it."""
 
     mutant: Mutant
-    end: str
+    verdict: str
     test: str
     seconds: float
 
@@ -98,43 +100,48 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--only-coverage", action="store_true", help="stop after the coverage run")
     add_json_option(parser)
-    called = parser.parse_args()
-    tree = called.tree.resolve()
+    arguments = parser.parse_args()
+    tree = arguments.tree.resolve()
     if _git(tree, "status", "--porcelain", "--untracked-files=no"):
         sys.exit(f"{tree} is not clean: mutants are written into its files. Use a worktree of its own.")
-    rooms = called.rooms.split()
+    rooms = arguments.rooms.split()
     tests = tests_by_line(tree, rooms)
-    if called.only_coverage:
+    if arguments.only_coverage:
         return
-    mutants = draw(tree, rooms, tests, called.number, called.seed)
+    mutants = sample_mutants(tree, rooms, tests, arguments.number, arguments.seed)
     sizes = Counter(test for lines in tests.values() for names in lines.values() for test in names)
     results = []
     for number, mutant in enumerate(mutants, 1):
         names = sorted(tests[mutant.path][mutant.line], key=lambda name: (sizes[name], name))
-        results.append(result := meet(tree, mutant, names))
+        results.append(result := run_mutant(tree, mutant, names))
         change = f"{' '.join(mutant.before.split())[:60]} -> {' '.join(mutant.after.split())[:60]}"
         print(
-            f"{number:4} {result.end:9} {result.seconds:5.0f} s  {mutant.path}:{mutant.line}  {change}",
+            f"{number:4} {result.verdict:9} {result.seconds:5.0f} s  {mutant.path}:{mutant.line}  {change}",
             flush=True,
         )
-    _print_share(results, tree, called)
+    _print_share(results, tree, arguments)
 
 
-def _print_share(results: list[Result], tree: Path, called: argparse.Namespace) -> None:
-    ends = Counter(result.end for result in results)
-    share = ends["caught"] / len(results)
+def _print_share(results: list[Result], tree: Path, arguments: argparse.Namespace) -> None:
+    verdicts = Counter(result.verdict for result in results)
+    share = verdicts["caught"] / len(results)
     error = math.sqrt(share * (1 - share) / len(results))
     commit = _git(tree, "rev-parse", "--short=8", "HEAD")
-    print(f"{commit}: {dict(ends)}; caught {share:.0%} ± {error:.0%} (seed {called.seed}, {called.rooms})")
-    listed = tree / "build/mutants" / f"results-{called.seed}.json"
+    print(
+        f"{commit}: {dict(verdicts)}; caught {share:.0%} ± {error:.0%} "
+        f"(seed {arguments.seed}, {arguments.rooms})"
+    )
+    listed = tree / "build/mutants" / f"results-{arguments.seed}.json"
     listed.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     add_figure(f"mutants caught at {commit}", share * 100, "%")
     add_figure(f"standard error of the share at {commit}", error * 100, "%")
-    write_figures("project", called.json)
+    write_figures("project", arguments.json)
 
 
 def tests_by_line(tree: Path, rooms: list[str]) -> Tests:
-    """Returns the tests that run each line, by file and line; runs them under coverage if nobody did yet."""
+    """Returns the tests that run each line, by file and line; runs them under coverage unless the tree has
+    the result.
+    """
     folder = tree / "build/mutants"
     table = folder / "lines.json"
     if not table.exists():
@@ -147,7 +154,7 @@ def tests_by_line(tree: Path, rooms: list[str]) -> Tests:
             subprocess.run([*command, "-p", "no:cacheprovider"], cwd=tree, env=_environment(), check=False)
         program = (
             "import coverage, json; data = coverage.CoverageData(basename='coverage'); data.read();"
-            "print(json.dumps({file: {line: [name.split('|')[0] for name in names if name]"
+            "print(json.dumps({file: {line: [name.rpartition('|')[0] for name in names if name]"
             " for line, names in data.contexts_by_lineno(file).items()} for file in data.measured_files()}))"
         )
         listed = subprocess.run(
@@ -164,7 +171,7 @@ def tests_by_line(tree: Path, rooms: list[str]) -> Tests:
     }
 
 
-def draw(tree: Path, rooms: list[str], tests: Tests, number: int, seed: int) -> list[Mutant]:
+def sample_mutants(tree: Path, rooms: list[str], tests: Tests, number: int, seed: int) -> list[Mutant]:
     """Returns `number` mutants of different covered lines, the same ones for the same tree and seed."""
     by_line: dict[tuple[str, int], list[Mutant]] = {}
     for path in sorted(tests):
@@ -185,7 +192,7 @@ def mutants_of(path: str, source: bytes) -> Iterator[Mutant]:
     def at(line: int, column: int) -> int:
         return starts[line - 1] + column
 
-    for node in _behaviour(ast.parse(source)):
+    for node in _mutable_nodes(ast.parse(source)):
         for kind, changed in _changes(node):
             start = at(node.lineno, node.col_offset)
             end = at(node.end_lineno or node.lineno, node.end_col_offset or 0)
@@ -198,8 +205,10 @@ def mutants_of(path: str, source: bytes) -> Iterator[Mutant]:
             yield Mutant(path, node.lineno, kind, before, after, start, end)
 
 
-def _behaviour(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    """Yields the nodes below that decide what happens: no annotations, docstrings, formats or imports."""
+def _mutable_nodes(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+    """Yields the nodes below whose change alters behaviour: no annotations, docstrings, f-strings or
+    imports.
+    """
     for field, value in ast.iter_fields(node):
         if field in {"annotation", "returns", "type_params", "decorator_list"}:
             continue
@@ -214,7 +223,7 @@ def _behaviour(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
                 continue
             if isinstance(child, ast.expr | ast.stmt):
                 yield child
-            yield from _behaviour(child)
+            yield from _mutable_nodes(child)
 
 
 def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt]]:
@@ -255,23 +264,42 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def meet(tree: Path, mutant: Mutant, names: list[str]) -> Result:
+def run_mutant(tree: Path, mutant: Mutant, names: list[str]) -> Result:
     """Writes the mutant, runs the tests that reach it until one fails, and restores the file."""
     path = tree / mutant.path
-    source, listed = path.read_bytes(), tree / "build/mutants/tests.txt"
-    listed.write_text("\n".join(names) + "\n")
+    source = path.read_bytes()
     begun = time.monotonic()
     try:
         path.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
-        end, test = _run_tests(tree, listed)
+        status, output = _run_tests(tree, names)
     finally:
         path.write_bytes(source)
-    return Result(mutant, end, test, round(time.monotonic() - begun, 1))
+    verdict, test = _judge(tree, names, status, output)
+    return Result(mutant, verdict, test, round(time.monotonic() - begun, 1))
 
 
-def _run_tests(tree: Path, listed: Path) -> tuple[str, str]:
+def _judge(tree: Path, names: list[str], status: int | None, output: str) -> tuple[str, str]:
+    """Returns the verdict, and the failed test or the end of the output. Runs a failed test, or the
+    collection where no test ran, once more on the unchanged tree.
+    """
+    if status is None:
+        return "undecided", ""
+    if status == 0:
+        return "missed", ""
+    lines = [line.removeprefix("FAILED ").removeprefix("ERROR ") for line in output.splitlines()]
+    failed = [name for name in names for line in lines if line == name or line.startswith(f"{name} - ")]
+    again = _run_tests(tree, failed[:1]) if failed else _run_tests(tree, names, "--collect-only")
+    if again[0] == 0:
+        return "caught", failed[0] if failed else output[-200:]
+    return "undecided", again[1][-200:]
+
+
+def _run_tests(tree: Path, names: list[str], *options: str) -> tuple[int | None, str]:
+    """Returns the exit status of pytest, None after the limit, and its output."""
+    listed = tree / "build/mutants/tests.txt"
+    listed.write_text("\n".join(names) + "\n")
     command = [str(tree / ".venv/bin/python"), "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"]
-    command += ["-p", "no:cacheprovider", "--timeout=120", f"@{listed}"]
+    command += ["-p", "no:cacheprovider", "--timeout=120", *options, f"@{listed}"]
     program = subprocess.Popen(
         command, cwd=tree, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
@@ -279,15 +307,12 @@ def _run_tests(tree: Path, listed: Path) -> tuple[str, str]:
     try:
         output = program.communicate(timeout=LIMIT_S)[0]
     except subprocess.TimeoutExpired:
-        return "undecided", ""
+        return None, ""
     finally:
         if program.poll() is None:
             os.killpg(program.pid, signal.SIGKILL)
             program.wait()
-    failed = next((line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
-    if program.returncode == 0:
-        return "missed", ""
-    return ("caught", failed) if program.returncode in {1, 2, 3, 4} else ("undecided", output[-200:])
+    return program.returncode, output
 
 
 def _environment() -> dict[str, str]:

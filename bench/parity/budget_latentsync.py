@@ -1,9 +1,9 @@
-"""Computes the most memory of every stage of LatentSync from the sizes of its tensors, in fp16, on no card.
+"""Computes the peak memory of every stage of LatentSync from the sizes of its tensors, in fp16, on no card.
 
     scripts/bench parity/budget_latentsync
 
 Networks of the published size run on torch's meta device, which has shapes and no numbers, with the plans
-that `avatar lipsync` makes. A tensor's bytes count from the operation that makes it until nobody holds it;
+that `avatar lipsync` makes. A tensor's bytes count from the operation that makes it until it is freed;
 beside each convolution and norm a copy of what it reads is added, for libraries that want another layout.
 Not counted, for only a card can say it: workspaces of libraries, what the allocator leaves between blocks,
 and the program's own share of the driver (`CONTEXT_MIB` stands for it).
@@ -40,12 +40,12 @@ _FUSED_WIDTH = 256
 _READ_AGAIN = ("convolution", "native_group_norm", "native_layer_norm")
 
 
-class Counted(TorchDispatchMode):
-    """Bytes of all tensors that are alive, and the most there were."""
+class MemoryCounter(TorchDispatchMode):
+    """Counts the bytes of all tensors that are alive, and their peak."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.most = 0
+        self.current = self.peak = 0
         self._seen: dict[int, Any] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -53,11 +53,11 @@ class Counted(TorchDispatchMode):
         self.hold(result)
         read = args[0] if args and isinstance(args[0], torch.Tensor) else None
         again = any(name in str(func) for name in _READ_AGAIN)
-        self.most = max(self.most, self.now + (read.nbytes if again and read is not None else 0))
+        self.peak = max(self.peak, self.current + (read.nbytes if again and read is not None else 0))
         return result
 
     def hold(self, result: Any) -> None:
-        """Count a tensor, or tensors in a tuple, until nobody has it any more."""
+        """Counts a tensor, or tensors in a tuple, until they are freed."""
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if not isinstance(tensor, torch.Tensor):
                 continue
@@ -66,21 +66,24 @@ class Counted(TorchDispatchMode):
                 continue
             size = storage.nbytes()
             self._seen[id(storage)] = weakref.finalize(storage, self._gone, id(storage), size)
-            self.now += size
+            self.current += size
 
     def _gone(self, number: int, size: int) -> None:
         self._seen.pop(number, None)
-        self.now -= size
+        self.current -= size
 
 
 def attention_counts(query: Any, key: Any, value: Any, **_: Any) -> Any:
-    """Attention as cards compute it: its result and a row of sums. Wide heads, which only the autoencoder
-    has, may get the table of all pairs.
+    """Allocates what attention takes on a GPU: its result and the log-sum-exp row. Heads wider than 256,
+    which only the autoencoder has, may materialise the full score matrix.
     """
     rows = query.shape[:-1]
-    most = key.shape[-2] if query.shape[-1] > _FUSED_WIDTH else 1
-    table = torch.empty((*rows, most), dtype=torch.float32, device=query.device)
-    return torch.empty_like(query) if table is not None else query
+    columns = key.shape[-2] if query.shape[-1] > _FUSED_WIDTH else 1
+    # Alive while the result is allocated, so that the peak has both.
+    scores = torch.empty((*rows, columns), dtype=torch.float32, device=query.device)
+    result = torch.empty_like(query)
+    del scores
+    return result
 
 
 def networks_of_published_size(plan: Plan) -> Networks:
@@ -97,10 +100,10 @@ def weights_of(network: Any) -> int:
 
 
 def stages(plan: Plan, networks: Networks | None = None, side_px: int = SIDE_PX) -> dict[str, int]:
-    """The most bytes on the card in each stage: the weights that lie there then, and all tensors."""
+    """Returns the peak bytes on the GPU in each stage: the weights that are there then, and all tensors."""
     networks = networks or networks_of_published_size(plan)
-    unet, vae, ears = (weights_of(one) for one in (networks.unet, networks.vae, networks.whisper))
-    resident = ears + (0 if plan.park else unet + vae)
+    unet, vae, whisper_bytes = (weights_of(one) for one in (networks.unet, networks.vae, networks.whisper))
+    resident = whisper_bytes + (0 if plan.park else unet + vae)
     latent = side_px // 8
     frames = LENGTH * plan.chunks
 
@@ -136,19 +139,20 @@ def stages(plan: Plan, networks: Networks | None = None, side_px: int = SIDE_PX)
     parked = {"hear": 0, "encode": vae, "denoise": unet, "decode": vae}
     totals = {}
     for name, work in zip(STAGES, (hear, encode, denoise, decode), strict=True):
+        # `Clip.draw` holds up to two groups of frames: those of the group and those pending after it.
         clip_memory = clip_tensors(2 * frames)
         here = resident + (parked[name] if plan.park else 0) + sum(tensor.nbytes for tensor in clip_memory)
-        totals[name] = here + most_of(work)
+        totals[name] = here + peak_of(work)
     return totals
 
 
-def most_of(work: Callable[[], None]) -> int:
+def peak_of(work: Callable[[], None]) -> int:
     real = functional.scaled_dot_product_attention
     functional.scaled_dot_product_attention = attention_counts
     try:
-        with torch.inference_mode(), Counted() as counted:
+        with torch.inference_mode(), MemoryCounter() as counted:
             work()
-        return counted.most
+        return counted.peak
     finally:
         functional.scaled_dot_product_attention = real
 

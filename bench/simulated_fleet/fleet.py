@@ -47,11 +47,11 @@ class Fleet:
         self._seconds: list[float] = []
         self._statuses: Counter[str] = Counter()
 
-    async def live(self, plans: Sequence[MachinePlan], seed: int = 0) -> FleetResult:
+    async def run(self, plans: Sequence[MachinePlan], seed: int = 0) -> FleetResult:
         """Runs all machines at once, to the end of each."""
         machines = [SimulatedMachine(plan, self._client, self._record) for plan in plans]
         started = time.perf_counter()
-        await asyncio.gather(*(machine.live() for machine in machines))
+        await asyncio.gather(*(machine.run() for machine in machines))
         return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
 
     async def call_home(self, plans: Sequence[MachinePlan], token: str, seed: int = 0) -> FleetResult:

@@ -22,7 +22,7 @@ from provisioning_api.enrolment.challenges import text_to_sign
 
 LOST_SHARE = 0.3
 ATTEMPTS = 20
-AGAIN_S = 0.2
+RETRY_S = 0.2
 
 
 class SimulatedMachine:
@@ -34,21 +34,23 @@ class SimulatedMachine:
         self.plan = plan
         self._client = client
         self._on_call = on_call
-        self._dice = random.Random(plan.seed)  # noqa: S311 - a simulation, not a secret
+        self._rng = random.Random(plan.seed)  # noqa: S311 - a simulation, not a secret
         self._key = Ed25519PrivateKey.generate()
         self._challenge = ""
         self.machine_id = ""
-        self.end = ""
-        """Its outcome: enrolled, waits, or the code of the error that stopped it."""
+        self.outcome = ""
+        """`enrolled`, `waits`, `half_written`, `gave_up` (no answer), `ENROLLED TWICE` (a replay was
+        accepted), or the code of the error that stopped it.
+        """
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Runs from power-on to its outcome."""
         await asyncio.sleep(self.plan.starts_after_s)
         if not await self._discover():
             return
         claimed = await self._call_signed("claim")
         if claimed is None or claimed.get("token") is None:
-            self.end = self.end or "waits"
+            self.outcome = self.outcome or "waits"
             return
         if claimed["next"] == "write" and not await self._write():
             return
@@ -89,9 +91,9 @@ class SimulatedMachine:
         answer = await self._post("/api/agent/discover", {**call, "signature": self._key.sign(text).hex()})
         if answer is None:
             # Its report arrived, and the answer got lost: another challenge, and the same once more.
-            if self.end != "enrolment.challenge_used":
+            if self.outcome != "enrolment.challenge_used":
                 return False
-            self.end = ""
+            self.outcome = ""
             return await self._discover()
         found = answer.json()
         self.machine_id, self._challenge = found["machine_id"], found["challenge"]
@@ -104,36 +106,36 @@ class SimulatedMachine:
         if self.plan.fault is Fault.HALF_WRITTEN_DISK:
             failure = {"code": "half_written", "message": "power was lost while the disk was written"}
             await self._call_signed("report", {"spans": spans, "failure": failure})
-            self.end = "half_written"
+            self.outcome = "half_written"
             return False
         return await self._call_signed("report", {"spans": spans}) is not None
 
     async def _enrol(self, token: str) -> None:
         request = {**self._identity, "token": token, "host_key": _host_key(), "csr": _csr()}
         answer = await self._post("/api/agent/enrol", request)
-        if answer is None and self.end in ("enrolment.token_used", "gave_up"):
+        if answer is None and self.outcome in ("enrolment.token_used", "gave_up"):
             # It was exchanged, and the answer got lost on the way.
-            self.end = ""
+            self.outcome = ""
             await self._new_challenge()
             answer = await self._post("/api/agent/collect", self._call("collect"), lossy=False)
         if answer is None:
             return
-        self.end = "enrolled"
+        self.outcome = "enrolled"
         if self.plan.fault is Fault.REPLAY:
             again = await self._post("/api/agent/enrol", {**request, "host_key": _host_key()}, lossy=False)
             if again is not None:
-                self.end = "ENROLLED TWICE"
+                self.outcome = "ENROLLED TWICE"
             else:
-                self.end = "enrolled"
+                self.outcome = "enrolled"
 
     @property
     def _identity(self) -> dict[str, Any]:
         return {"macs": list(self.plan.macs), "uuid": self.plan.uuid}
 
     async def _call_signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
-        # A write is granted once: whether a lost answer was a yes is what an operator decides.
+        # A write is granted once: after a lost answer only an operator can allow another write.
         answer = await self._post(f"/api/agent/{verb}", self._call(verb, payload), lossy=verb != "write")
-        if answer is None and self.end == "enrolment.challenge_used":
+        if answer is None and self.outcome == "enrolment.challenge_used":
             # It arrived, and the answer got lost.
             await self._new_challenge()
             return await self._call_signed(verb, payload)
@@ -144,7 +146,7 @@ class SimulatedMachine:
         return found
 
     async def _new_challenge(self) -> None:
-        self.end = ""
+        self.outcome = ""
         answer = await self._post("/api/agent/challenge", {"machine_id": self.machine_id}, lossy=False)
         self._challenge = self._challenge if answer is None else answer.json()["challenge"]
 
@@ -163,27 +165,27 @@ class SimulatedMachine:
         """Repeats a call until an answer comes; None for a refusal, whose code is the machine's outcome."""
         unlucky = lossy and self.plan.fault is Fault.LOST_PACKETS
         for _ in range(ATTEMPTS):
-            if unlucky and self._dice.random() < LOST_SHARE:
+            if unlucky and self._rng.random() < LOST_SHARE:
                 # The call is lost on its way.
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
                 continue
             started = time.perf_counter()
             try:
                 answer = await self._client.post(path, json=body, headers=self._headers(headers))
             except httpx.TransportError:
                 self._on_call(path, time.perf_counter() - started, 0)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
                 continue
             self._on_call(path, time.perf_counter() - started, answer.status_code)
-            lost = unlucky and self._dice.random() < LOST_SHARE
+            lost = unlucky and self._rng.random() < LOST_SHARE
             if lost or answer.status_code in (502, 503):
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
                 continue
             if answer.is_success:
                 return answer
-            self.end = str(answer.json().get("code"))
+            self.outcome = str(answer.json().get("code"))
             return None
-        self.end = "gave_up"
+        self.outcome = "gave_up"
         return None
 
     def _headers(self, more: dict[str, str] | None) -> dict[str, str]:

@@ -1,5 +1,5 @@
-"""Cuts a disk into pieces that are compressed and hashed one by one; what is zeros is left out. Called by the
-build; read by the deploy agent (pxe/agent/image.go), which verifies a piece before it writes it.
+"""Cuts a disk into chunks that are compressed and hashed one by one; chunks of zeros are left out. Called by
+the build; read by the deploy agent (pxe/agent/image.go), which verifies a chunk before it writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 
 class Chunk(BaseModel, extra="forbid"):
-    """`offset` on the disk; `at` and `bytes` in the file of the pieces; the hash is of what lies there."""
+    """`offset` on the disk; `at`: offset in the data file; `bytes` and hash of the compressed chunk there."""
 
     offset: int = Field(ge=0)
     at: int = Field(ge=0)
@@ -29,6 +29,8 @@ class Chunk(BaseModel, extra="forbid"):
 
 
 class ImageIndex(BaseModel, extra="forbid"):
+    """Describes an image. `data`: name of the data file."""
+
     version: str
     data: str
     disk_bytes: int
@@ -54,24 +56,24 @@ def write_chunks(
     )
     at = 0
     with (target / index.data).open("wb") as file, ThreadPoolExecutor(_AT_ONCE) as pool:
-        for offset, packed in pool.map(lambda one: (one[0], _packed(one[1], level)), _pieces(disk)):
-            digest = hashlib.sha256(packed).hexdigest()
-            index.chunks.append(Chunk(offset=offset, at=at, bytes=len(packed), sha256=digest))
-            file.write(packed)
-            at += len(packed)
+        for offset, compressed in pool.map(lambda one: (one[0], _compress(one[1], level)), _chunks(disk)):
+            digest = hashlib.sha256(compressed).hexdigest()
+            index.chunks.append(Chunk(offset=offset, at=at, bytes=len(compressed), sha256=digest))
+            file.write(compressed)
+            at += len(compressed)
     (target / (name + INDEX_SUFFIX)).write_text(index.model_dump_json())
     return index
 
 
-def _pieces(disk: Path) -> Iterator[tuple[int, bytes]]:
-    nothing = bytes(CHUNK_BYTES)
+def _chunks(disk: Path) -> Iterator[tuple[int, bytes]]:
+    zeros = bytes(CHUNK_BYTES)
     with disk.open("rb") as file:
         offset = 0
-        while piece := file.read(CHUNK_BYTES):
-            if piece != nothing[: len(piece)]:
-                yield offset, piece
-            offset += len(piece)
+        while chunk := file.read(CHUNK_BYTES):
+            if chunk != zeros[: len(chunk)]:
+                yield offset, chunk
+            offset += len(chunk)
 
 
-def _packed(piece: bytes, level: int) -> bytes:
-    return run_tool(["zstd", "-q", "-c", f"-{level}", "--no-check"], doing="Compressing", stdin=piece)
+def _compress(chunk: bytes, level: int) -> bytes:
+    return run_tool(["zstd", "-q", "-c", f"-{level}", "--no-check"], doing="Compressing", stdin=chunk)

@@ -20,7 +20,7 @@ Host = Annotated[str, Field(pattern=rf"^{_HOST}$")]
 Proxy = Annotated[str, Field(pattern=rf"^(http://{_HOST}(:[0-9]{{1,5}})?/?)?$")]
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{1,60}$")]
 _KERNEL_NAME = re.compile(r"^[a-z][a-z0-9]{1,31}$")
-# As `mkpasswd` prints it: yescrypt, SHA-512 or SHA-256; or none, and nobody logs in at the console.
+# As `mkpasswd` prints it: yescrypt, SHA-512 or SHA-256. None disables console login.
 PasswordHash = Annotated[str, Field(pattern=r"^\$(y|6|5)\$[A-Za-z0-9./$=,]{20,200}$")]
 
 
@@ -28,8 +28,8 @@ class InstallerSettings(BaseModel, extra="forbid", frozen=True):
     """The same for all machines; published beside the installer as `installer.json`, so that the manifest
     signs it.
 
-    `console_password_hash` can be read by everybody on the boot network: leave it out unless consoles need
-    it.
+    `least_disk_bytes`: minimum size; smaller disks are left alone. `console_password_hash` can be read by
+    every host on the boot network: leave it out unless consoles need it.
     """
 
     mirror_host: Host = "deb.debian.org"
@@ -46,8 +46,8 @@ class InstallerSettings(BaseModel, extra="forbid", frozen=True):
 
 
 class InstallDisk(BaseModel, extra="forbid", frozen=True):
-    """The disk that is written over. Its size and serial number (empty: it has none) are compared on the
-    machine: a name alone may be another's.
+    """The disk that is overwritten. Its size and serial number (empty: it has none) are compared on the
+    machine: the kernel may have given its name to another disk.
     """
 
     name: Annotated[str, Field(pattern=_KERNEL_NAME)]
@@ -65,7 +65,7 @@ class InstallPlan(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ReportedDisk:
-    """As the machine's inventory has it."""
+    """A disk as the machine's inventory lists it."""
 
     name: str
     bytes: int
@@ -76,20 +76,20 @@ def _by_size(disk: ReportedDisk) -> tuple[int, str]:
     return disk.bytes, disk.name
 
 
-def choose_disk(disks: Iterable[ReportedDisk], least_bytes: int) -> InstallDisk:
-    """The smallest that is large enough, as the deploy agent chooses: systems go on small disks, models on
-    large ones.
+def choose_disk(disks: Iterable[ReportedDisk], min_bytes: int) -> InstallDisk:
+    """Returns the smallest disk that is large enough, as the deploy agent chooses: systems go on small disks,
+    models on large ones. Raises `installer.no_disk`.
     """
-    # A name that no kernel gives is no name to write into a command.
+    # Skip names that are not kernel device names: they end up in a command line.
     known = sorted((one for one in disks if _KERNEL_NAME.fullmatch(one.name)), key=_by_size)
     for disk in known:
-        if disk.bytes >= least_bytes:
+        if disk.bytes >= min_bytes:
             # `install-begin` leaves the same letters out.
             serial = re.sub(r"[^A-Za-z0-9._-]", "", disk.serial)
             return InstallDisk(name=disk.name, sectors=disk.bytes // SECTOR_BYTES, serial=serial)
     there = ", ".join(f"{one.name} with {one.bytes >> 20} MiB" for one in known) or "none"
     raise Conflict(
         "installer.no_disk",
-        f"No disk of this machine holds {least_bytes >> 20} MiB; there are: {there}.",
+        f"No disk of this machine holds {min_bytes >> 20} MiB; there are: {there}.",
         "Put a larger one in and boot it again, or lower `least_disk_bytes` of the installer.",
     )

@@ -1,11 +1,12 @@
-"""Looks for other DHCP servers on a network, with real packets: a DISCOVER goes out, offers are read, none is
-taken. Called by the boot network's service before it starts, and by the machine's checks while it runs.
+"""Looks for other DHCP servers on a network (rogue DHCP detection): sends a DISCOVER, reads offers and
+accepts none. Called by the boot network's service before it starts, and by the machine's checks while it
+runs.
 
     python3 -m pxe.network.other_dhcp --interface eth0 --mode server [--own ADDRESS] [--wait-s 4]
 
-Ends with 0 when the boot network may go on, with 3 when somebody is in its way, with 2 when it could not
-look. With `--as-check` it speaks as the checks of a machine do: one line of JSON for a problem, and 0.
-Only the standard library: the role carries this file to machines.
+Ends with 0 when the boot network may start, with 3 when another server conflicts, with 2 when the search
+failed. With `--as-check` it prints one line of JSON for a problem, as checks of a machine do, and ends with
+0. Only the standard library: the role carries this file to machines.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from ipaddress import IPv4Address
 
 from pxe.network.dhcp_messages import CLIENT_PORT, SERVER_PORT, Kind, discover, read_message
 
-IN_THE_WAY, CANNOT_LOOK = 3, 2
+CONFLICT, SEARCH_FAILED = 3, 2
 _ALL_IPV4 = 0x0800
 _BROADCAST = b"\xff" * 6
-_EVERY_S = 1.0
+_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,12 @@ class OtherServer:
 
 
 def search(interface: str, wait_s: float, own: IPv4Address | None = None) -> list[OtherServer]:
-    """All that answer within `wait_s`, without `own`. It asks each second, as somebody without an address and
-    as firmware: servers that only name boot files answer firmware alone. OSError when it cannot be done.
+    """Returns the servers that answer within `wait_s`, without `own`. Asks each second as a plain client and
+    as PXE firmware: proxyDHCP servers answer only the latter. Raises OSError.
     """
     transactions = secrets.randbits(32), secrets.randbits(32)
     found: dict[tuple[IPv4Address, str], OtherServer] = {}
-    # Below IP: it works before the interface has an address, past firewalls, and takes no port from anybody.
+    # Below IP: works before the interface has an address, passes firewalls, and occupies no port.
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_IPV4)) as raw:
         raw.bind((interface, _ALL_IPV4))
         mac = raw.getsockname()[4].hex(":")
@@ -64,7 +65,7 @@ def search(interface: str, wait_s: float, own: IPv4Address | None = None) -> lis
             if now >= ask_at:
                 for transaction, boots in zip(transactions, (False, True), strict=True):
                     raw.send(_frame(mac, discover(mac, transaction, asks_to_boot=boots)))
-                ask_at = now + _EVERY_S
+                ask_at = now + _INTERVAL_S
             raw.settimeout(max(0.01, min(until, ask_at) - now))
             try:
                 frame = raw.recv(65536)
@@ -73,26 +74,24 @@ def search(interface: str, wait_s: float, own: IPv4Address | None = None) -> lis
             other = _offer(frame, transactions)
             if other is not None and other.address != own:
                 known = found.get((other.address, other.mac))
-                found[other.address, other.mac] = _both(known, other) if known is not None else other
+                found[other.address, other.mac] = _merge(known, other) if known is not None else other
     return list(found.values())
 
 
 def verdict(found: Iterable[OtherServer], mode: str) -> tuple[bool, list[str]]:
     """Returns whether the boot network may start, and sentences for the operator."""
     others = list(found)
-    in_the_way = [one for one in others if mode == "server" or one.boot_file]
-    sentences = [f"Another DHCP server is on this network: {one.sentence}." for one in in_the_way]
-    if mode == "server" and in_the_way:
+    conflicting = [one for one in others if mode == "server" or one.boot_file]
+    sentences = [f"Another DHCP server is on this network: {one.sentence}." for one in conflicting]
+    if mode == "server" and conflicting:
         sentences.append(
             "Two servers give machines contradicting answers. Switch it off, or use the mode `proxy`."
         )
-    elif in_the_way:
-        sentences.append(
-            "Machines would follow the one or the other. Take the boot file out of its configuration."
-        )
+    elif conflicting:
+        sentences.append("Machines would boot from either. Take the boot file out of its configuration.")
     elif mode == "proxy" and not others:
         sentences.append("No DHCP server answers here: machines will get no address until there is one.")
-    return not in_the_way, sentences
+    return not conflicting, sentences
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = search(chosen.interface, chosen.wait_s, chosen.own)
     except OSError as error:
         print(f"Cannot look for DHCP servers on {chosen.interface}: {error}", file=sys.stderr)
-        return CANNOT_LOOK
+        return SEARCH_FAILED
     fine, sentences = verdict(found, chosen.mode)
     if chosen.as_check:
         if not fine:
@@ -119,10 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(line)
     if fine or chosen.only_warn:
         return 0
-    return IN_THE_WAY
+    return CONFLICT
 
 
-def _both(one: OtherServer, other: OtherServer) -> OtherServer:
+def _merge(one: OtherServer, other: OtherServer) -> OtherServer:
     return OtherServer(
         one.address, one.mac, one.offers_address or other.offers_address, one.boot_file or other.boot_file
     )
@@ -145,7 +144,7 @@ def _checksum(head: bytes) -> int:
 
 
 def _offer(frame: bytes, transactions: tuple[int, ...]) -> OtherServer | None:
-    """None for everything else that passes."""
+    """Parses a DHCP offer to us; returns None for all other frames."""
     if len(frame) < 42 or frame[12:14] != _ALL_IPV4.to_bytes(2, "big") or frame[23] != socket.IPPROTO_UDP:
         return None
     udp = 14 + (frame[14] & 15) * 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.mutants import Mutant, Result, _environment, draw, meet, mutants_of
+from bench.mutants import Mutant, Result, _environment, mutants_of, run_mutant, sample_mutants
 
 SOURCE = b'''"""A module."""
 
@@ -57,24 +57,46 @@ def test_the_same_seed_draws_the_same_lines_and_only_covered_ones(tmp_path: Path
     (tmp_path / "room").mkdir()
     (tmp_path / "room/m.py").write_bytes(SOURCE)
     tests = {"room/m.py": {10: ["test_a"], 11: ["test_a"]}, "other/m.py": {10: ["test_a"]}}
-    drawn = draw(tmp_path, ["room"], tests, 5, seed=1)
+    drawn = sample_mutants(tmp_path, ["room"], tests, 5, seed=1)
     assert sorted(one.line for one in drawn) == [10, 11]
-    assert drawn == draw(tmp_path, ["room"], tests, 5, seed=1)
+    assert drawn == sample_mutants(tmp_path, ["room"], tests, 5, seed=1)
+
+
+def verdict_on(tree: Path, line: str, name: str = "test_it", *, conftest: str = "") -> Result:
+    """Returns the result of the mutant `size <= 4`, with one test of this line and the named test to run."""
+    (tree / "m.py").write_text("def fits(size: int) -> bool:\n    return size < 4\n")
+    (tree / "test_m.py").write_text(f"from m import fits\n\n\ndef test_it() -> None:\n    {line}\n")
+    (tree / "conftest.py").write_text(conftest)
+    (tree / "build/mutants").mkdir(parents=True)
+    (tree / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
+    source = (tree / "m.py").read_bytes()
+    (mutant,) = [one for one in mutants_of("m.py", source) if one.kind == "comparison"]
+    result = run_mutant(tree, mutant, [f"test_m.py::{name}"])
+    assert (tree / "m.py").read_bytes() == source
+    return result
 
 
 @pytest.mark.parametrize(
-    ("line", "end"), [("assert fits(4) is False", "caught"), ("assert fits(9) is False", "missed")]
+    ("line", "verdict"), [("assert fits(4) is False", "caught"), ("assert fits(9) is False", "missed")]
 )
-def test_a_mutant_meets_its_tests_and_the_file_is_restored(tmp_path: Path, line: str, end: str) -> None:
-    (tmp_path / "m.py").write_text("def fits(size: int) -> bool:\n    return size < 4\n")
-    (tmp_path / "test_m.py").write_text(f"from m import fits\n\n\ndef test_it() -> None:\n    {line}\n")
-    (tmp_path / "build/mutants").mkdir(parents=True)
-    (tmp_path / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
-    source = (tmp_path / "m.py").read_bytes()
-    (mutant,) = [one for one in mutants_of("m.py", source) if one.kind == "comparison"]
-    result = meet(tmp_path, mutant, ["test_m.py::test_it"])
-    assert isinstance(result, Result) and result.end == end
-    assert (tmp_path / "m.py").read_bytes() == source
+def test_a_mutant_is_caught_by_a_test_that_fails_only_on_it(tmp_path: Path, line: str, verdict: str) -> None:
+    assert verdict_on(tmp_path, line).verdict == verdict
+
+
+def test_a_test_that_fails_on_the_unchanged_file_too_leaves_a_mutant_undecided(tmp_path: Path) -> None:
+    assert verdict_on(tmp_path, "assert fits(9)").verdict == "undecided"
+
+
+def test_a_test_that_pytest_does_not_find_leaves_a_mutant_undecided(tmp_path: Path) -> None:
+    result = verdict_on(tmp_path, "assert fits(4) is False", "test_gone[a")
+    assert result.verdict == "undecided" and "not found" in result.test
+
+
+@pytest.mark.parametrize("where", ["conftest", "module"])
+def test_a_mutant_that_breaks_the_import_of_the_tests_is_caught(tmp_path: Path, where: str) -> None:
+    broken = "from m import fits\nassert not fits(4)\n"
+    line = "pass" if where == "conftest" else "pass\n\nassert not fits(4)"
+    assert verdict_on(tmp_path, line, conftest=broken if where == "conftest" else "").verdict == "caught"
 
 
 def test_changed_modules_are_compiled_anew() -> None:

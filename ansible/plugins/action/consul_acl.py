@@ -10,13 +10,13 @@ from typing import Any
 
 from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import CONSUL
 from ansible_collections.soundstage.farm.plugins.plugin_utils.access_control import (
-    ADDRESS,
+    CONNECTION_ARGUMENTS,
     AccessAction,
     EngineAccess,
 )
 
 _ARGUMENTS: dict[str, Any] = {
-    **ADDRESS,
+    **CONNECTION_ARGUMENTS,
     "policies": {
         "type": "list",
         "elements": "dict",
@@ -46,7 +46,7 @@ class _ConsulAccess(EngineAccess):
     engine = CONSUL
     refuses_bootstrap_with = 403
 
-    def keep(self) -> None:
+    def reconcile(self) -> None:
         policies = {policy["Name"]: policy for policy in self.api.get("/v1/acl/policies")}
         for expected in self.params["policies"]:
             self._policy(expected, policies.get(expected["name"]))

@@ -10,13 +10,13 @@ from typing import Any
 
 from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import NOMAD
 from ansible_collections.soundstage.farm.plugins.plugin_utils.access_control import (
-    ADDRESS,
+    CONNECTION_ARGUMENTS,
     AccessAction,
     EngineAccess,
 )
 
 _ARGUMENTS: dict[str, Any] = {
-    **ADDRESS,
+    **CONNECTION_ARGUMENTS,
     "policies": {
         "type": "list",
         "elements": "dict",
@@ -44,7 +44,7 @@ class _NomadAccess(EngineAccess):
     engine = NOMAD
     refuses_bootstrap_with = 400
 
-    def keep(self) -> None:
+    def reconcile(self) -> None:
         for expected in self.params["policies"]:
             self._policy(expected)
         if self.params["tokens"]:

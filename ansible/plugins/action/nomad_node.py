@@ -10,12 +10,12 @@ from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import 
     EngineError,
     management_api,
 )
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
-from ansible_collections.soundstage.farm.plugins.module_utils.setting_aside import (
+from ansible_collections.soundstage.farm.plugins.module_utils.node_drain import (
     NodeError,
-    let_work,
-    set_aside,
+    drain,
+    enable,
 )
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 _ARGUMENTS: dict[str, Any] = {
@@ -43,8 +43,8 @@ class ActionModule(FarmAction):
         name, wait_s, dry = params["node"], params["wait_s"], self._task.check_mode
         try:
             if params["state"] == "working":
-                return let_work(api, name, wait_s=wait_s, dry=dry)
+                return enable(api, name, wait_s=wait_s, dry=dry)
             deadline_s = params["deadline_s"]
-            return set_aside(api, name, params["reason"], deadline_s=deadline_s, wait_s=wait_s, dry=dry)
+            return drain(api, name, params["reason"], deadline_s=deadline_s, wait_s=wait_s, dry=dry)
         except NodeError as error:
             raise EngineError(str(error)) from error

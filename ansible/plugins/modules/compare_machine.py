@@ -22,7 +22,7 @@ DOCUMENTATION = r"""
 module: compare_machine
 short_description: Whether a machine is as a role declares it
 description:
-  - Looks at the machine itself, and keeps no notes from one run to the next. Changes nothing.
+  - Reads the state of the machine itself, and stores nothing between runs. Changes nothing.
 options:
   files: {description: As for place_files., type: list, elements: dict, default: []}
   folders: {description: As for place_files., type: list, elements: dict, default: []}
@@ -42,7 +42,7 @@ options:
     suboptions:
       name: {description: Name., type: str, required: true}
       reads:
-        description: Files that it reads at its start. It is C(stale) when it started before one was written.
+        description: Files that it reads at its start. C(stale) if the unit started before one changed.
         type: list
         elements: path
         default: []
@@ -56,18 +56,18 @@ options:
       name: {description: Name., type: str, required: true}
       shell: {description: Login shell., type: str, required: true}
   commands:
-    description: Commands that only look, for what files do not show, such as rules that are loaded.
+    description: Commands that only read, for state that files do not show, such as loaded firewall rules.
     type: list
     elements: dict
     default: []
     suboptions:
-      name: {description: By which it is told as different., type: str, required: true}
+      name: {description: Name under which a difference is reported., type: str, required: true}
       argv:
-        description: The program and its arguments; it has to end well.
+        description: The program and its arguments; it must exit with 0.
         type: list
         elements: str
         required: true
-      prints: {description: Lines that it has to print., type: list, elements: str, default: []}
+      prints: {description: Lines that its output must have., type: list, elements: str, default: []}
   blocks:
     description: Parts of files between two lines, as the module blockinfile writes them.
     type: list
@@ -90,7 +90,7 @@ differs:
   returned: always
   type: list
 unlike:
-  description: Of C(commands), the names of those that do not say what they have to.
+  description: Names of the C(commands) whose output or exit code differs.
   returned: always
   type: list
 stale:
@@ -155,13 +155,13 @@ def main() -> None:
     differs = [
         *_unlike_placed(params),
         *(f"missing: {path}" for path in params["present"] if not os.path.lexists(path)),
-        *(f"user {user['name']}" for user in params["users"] if not _user_is(user)),
-        *(f"part of {block['path']}" for block in params["blocks"] if not _holds(block)),
+        *(f"user {user['name']}" for user in params["users"] if not _has_user(user)),
+        *(f"part of {block['path']}" for block in params["blocks"] if not _has_block(block)),
     ]
     if params["packages"]:
         versions = _installed()
         differs += [f"package {one}" for one in params["packages"] if not _has_package(versions, one)]
-    unlike = [one["name"] for one in params["commands"] if not _says(module, one)]
+    unlike = [one["name"] for one in params["commands"] if not _output_matches(module, one)]
     differs += unlike
     stale: list[str] = []
     if params["units"]:
@@ -170,8 +170,10 @@ def main() -> None:
     module.exit_json(changed=False, as_declared=not differs, differs=differs, stale=stale, unlike=unlike)
 
 
-def _says(module: AnsibleModule, expected: dict[str, Any]) -> bool:
-    """A program that is not there yet says nothing."""
+def _output_matches(module: AnsibleModule, expected: dict[str, Any]) -> bool:
+    """Returns whether the command prints the expected lines; False for a program that is not
+    installed yet.
+    """
     if shutil.which(expected["argv"][0]) is None:
         return False
     status, out, _ = module.run_command(expected["argv"])
@@ -188,14 +190,14 @@ def _unlike_placed(params: dict[str, Any]) -> list[str]:
     return state.changed_paths
 
 
-def _user_is(expected: dict[str, str]) -> bool:
+def _has_user(expected: dict[str, str]) -> bool:
     try:
         return pwd.getpwnam(expected["name"]).pw_shell == expected["shell"]
     except KeyError:
         return False
 
 
-def _holds(expected: dict[str, str]) -> bool:
+def _has_block(expected: dict[str, str]) -> bool:
     begin, end = (expected["marker"].replace("{mark}", mark) for mark in ("BEGIN", "END"))
     try:
         text = Path(expected["path"]).read_text(encoding="utf-8", errors="replace")
@@ -238,18 +240,20 @@ def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tu
         if state["ActiveState"] != "active" or state["UnitFileState"] not in ("enabled", "static"):
             wrong.append(f"unit {unit['name']}")
             continue
-        took_up_us = state.get(_STARTED_OR_RELOADED if unit["reloads"] else _STARTED)
-        if _is_stale(int(took_up_us or 0), unit["reads"]):
+        loaded_us = state.get(_STARTED_OR_RELOADED if unit["reloads"] else _STARTED)
+        if _is_stale(int(loaded_us or 0), unit["reads"]):
             stale.append(unit["name"])
     return wrong, stale
 
 
-def _is_stale(took_up_us: int, reads: list[str]) -> bool:
-    """`took_up_us` by the clock that never jumps. A file from the future says nothing: the clock was set."""
+def _is_stale(loaded_us: int, reads: list[str]) -> bool:
+    """Returns whether a file is newer than `loaded_us` on the monotonic clock. Files dated in the future are
+    ignored.
+    """
     now = time.time()
-    took_up = now - (time.monotonic() - took_up_us / 1e6)
+    loaded = now - (time.monotonic() - loaded_us / 1e6)
     written = [Path(path).stat().st_mtime for path in reads if Path(path).exists()]
-    return any(took_up < at <= now for at in written)
+    return any(loaded < at <= now for at in written)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base of consul_acl and nomad_acl: the bootstrap of access control, and the list of changes.
 
-The management token is made beforehand by `farm_secrets` and read from its folder, so a run that is cut off
-at any point is completed by the next, and no secret passes through a variable of Ansible.
+`farm_secrets` creates the management token before, and it is read from its folder. So the next run completes
+one that was interrupted at any point, and no secret passes through a variable of Ansible.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import 
 from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
-ADDRESS: dict[str, Any] = {
+CONNECTION_ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "path", "required": True},
     "address": {"type": "str", "required": True},
     "port": {"type": "int"},  # the engine's own unless given
@@ -27,10 +27,10 @@ ADDRESS: dict[str, Any] = {
 
 
 class EngineAccess:
-    """The policies and tokens of one running engine; a kind of engine says in `keep` how they are kept."""
+    """The policies and tokens of one running engine; subclasses implement `reconcile`."""
 
     engine: ClassVar[Engine]
-    # What the engine answers when it was bootstrapped before.
+    # The status of the engine's answer when it was bootstrapped before.
     refuses_bootstrap_with: ClassVar[int]
 
     def __init__(self, store: SecretStore, params: dict[str, Any], *, dry: bool) -> None:
@@ -46,15 +46,15 @@ class EngineAccess:
             if self.dry:
                 return {"changed": True, "made": ["bootstrap"]}
             self._bootstrap()
-        self.keep()
+        self.reconcile()
         return {"changed": bool(self._changes), "made": self._changes}
 
-    def keep(self) -> None:
-        """Make policies and tokens what `params` says."""
+    def reconcile(self) -> None:
+        """Makes policies and tokens match `params`."""
         raise NotImplementedError
 
     def change(self, what: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Note `what` is made, and unless it is a dry run make it; the engine's answer, None in a dry run."""
+        """Records the change `what` and, unless in check mode, makes it; returns the engine's answer."""
         self._changes.append(what)
         return None if self.dry else self.api.call(method, path, body)
 

@@ -22,8 +22,8 @@ def most_bytes(device: str, work: Callable[[], object]) -> int:
         before = torch.cuda.memory_allocated()
         work()
         return torch.cuda.max_memory_allocated() - before
-    from budget_latentsync import Counted
+    from budget_latentsync import MemoryCounter
 
-    with Counted() as counted:
+    with MemoryCounter() as counted:
         work()
-    return counted.most
+    return counted.peak

@@ -20,8 +20,8 @@ from avatar.engines.card_memory import out_of_memory  # noqa: E402
 from avatar.engines.latentsync.clip import plan_chunks  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.neural import engine  # noqa: E402
-from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
 from avatar.engines.neural.holder import MIB, ModelHolder  # noqa: E402
+from avatar.engines.neural.intermediate_video import read_pictures, write_pictures  # noqa: E402
 from avatar.errors import Cancelled, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.segment import SegmentFiles, make_segment  # noqa: E402

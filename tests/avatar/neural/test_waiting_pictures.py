@@ -19,9 +19,9 @@ pytestmark = pytest.mark.torch
 
 from avatar.engines import resume_cache  # noqa: E402
 from avatar.engines.latentsync.engine import LatentSync  # noqa: E402
-from avatar.engines.neural import hand_over  # noqa: E402
-from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
+from avatar.engines.neural import intermediate_video  # noqa: E402
 from avatar.engines.neural.holder import MIB, ModelHolder  # noqa: E402
+from avatar.engines.neural.intermediate_video import read_pictures, write_pictures  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.segment import make_segment  # noqa: E402
 from avatar.spec import RenderSpec  # noqa: E402
@@ -45,7 +45,7 @@ def space(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None
     """The free space of the disk that the test sets; read each time."""
 
     def left(free: Callable[[], int]) -> None:
-        for module in (hand_over, resume_cache):
+        for module in (intermediate_video, resume_cache):
             monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10**12, 0, free()))
 
     return left
@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_all_the_same_is_told_by_its_folder(tmp_path: Path) 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Records the paths of pictures that wait."""
-    write, paths = hand_over.write_pictures, list[Path]()
+    write, paths = intermediate_video.write_pictures, list[Path]()
 
     def record_write(path: Path, *arguments: Any) -> None:
         paths.append(path)

@@ -14,7 +14,7 @@ from boot_net import STRANGER, BootNet
 from lab.network import BRIDGE
 from lab.plan import GATEWAY
 from pxe.network.dhcp_messages import COOKIE, Kind, discover, read_message
-from pxe.network.other_dhcp import IN_THE_WAY, OtherServer, search, verdict
+from pxe.network.other_dhcp import CONFLICT, OtherServer, search, verdict
 from pxe.network.plan import Mode
 
 NOBODY = "10.77.0.9"
@@ -31,7 +31,7 @@ def look(net: BootNet, *options: str) -> subprocess.CompletedProcess[str]:
 def test_a_server_that_gives_addresses_is_named_and_ours_does_not_start(boot_net: BootNet) -> None:
     boot_net.add_stranger()
     looked = look(boot_net, "--mode", "server")
-    assert looked.returncode == IN_THE_WAY, looked.stderr
+    assert looked.returncode == CONFLICT, looked.stderr
     assert f"Another DHCP server is on this network: {STRANGER} (" in looked.stdout
     assert "use the mode `proxy`" in looked.stdout
     assert look(boot_net, "--mode", "server", "--only-warn").returncode == 0
@@ -61,7 +61,7 @@ def test_two_proxies_would_contradict_each_other(boot_net: BootNet) -> None:
     service = "--pxe-service=tag:nobody,X86PC,nothing,0"
     boot_net.add_stranger(service, f"--dhcp-boot=theirs.0,,{STRANGER}", gives=f"{STRANGER},proxy")
     looked = look(boot_net, "--mode", "proxy")
-    assert looked.returncode == IN_THE_WAY
+    assert looked.returncode == CONFLICT
     assert f"{STRANGER} (" in looked.stdout and "theirs.0" in looked.stdout
 
 

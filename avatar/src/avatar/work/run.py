@@ -27,10 +27,10 @@ from avatar.work.child import run_child
 from avatar.work.control import Control
 from avatar.work.inputs import lay_out
 from avatar.work.reporter import LAST_WORD_S, Reporter
-from avatar.work.sole import SoleWorker
+from avatar.work.single_instance import SingleInstance
 
 ORDER_PATIENCE_S = 600.0
-ALONE_PATIENCE_S = 60.0
+SINGLE_INSTANCE_TIMEOUT_S = 60.0
 TOKEN_PATIENCE_S = 30.0
 """A Nomad server that has just come back may not know the token yet; the node then writes an empty file."""
 TOKEN_LOOK_S = 0.25
@@ -46,11 +46,11 @@ def work(arguments: Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
-    # After a restart inside one allocation the newer process wins; see SoleWorker.
+    # After a restart inside one allocation the newer process wins; see SingleInstance.
     run = f"{os.environ.get('NOMAD_ALLOC_ID', 'here')}-{secrets.token_hex(8)}"
     try:
         if home := os.environ.get("NOMAD_TASK_DIR"):
-            SoleWorker(Path(home), run, stop).take(ALONE_PATIENCE_S)
+            SingleInstance(Path(home), run, stop).acquire(SINGLE_INSTANCE_TIMEOUT_S)
         control = Control(
             arguments.control, arguments.task, _token(arguments.token, stop), run=run, stop=stop
         )

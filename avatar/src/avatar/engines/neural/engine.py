@@ -25,8 +25,8 @@ from avatar.engines.motion.cutout import Cutout
 from avatar.engines.neural import models
 from avatar.engines.neural.choice import Chosen
 from avatar.engines.neural.driving import Watching, driving_template
-from avatar.engines.neural.hand_over import read_pictures, write_pictures
 from avatar.engines.neural.holder import ModelHolder
+from avatar.engines.neural.intermediate_video import read_pictures, write_pictures
 from avatar.engines.neural.moving import (
     DrawnFaceTracker,
     Still,

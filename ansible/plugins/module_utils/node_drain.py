@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes a node out of Nomad's scheduling and lets it in again; called by the action plugin nomad_node.
+"""Drains a node of Nomad and makes it eligible again; called by the action plugin nomad_node.
 
-Who sets a node aside leaves a reason with the drain. Only what bears our own reason is ours to take back.
+A drain carries a reason; only a node with our own reason is enabled again.
 """
 
 from __future__ import annotations
@@ -10,39 +10,39 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-SET_ASIDE = "set aside by somebody"
-MARKED = "Node marked as ineligible for scheduling"
+FOREIGN_DRAIN = "drained by an operator"
+INELIGIBLE_EVENT = "Node marked as ineligible for scheduling"
 
 
 class Api(Protocol):
-    """Nomad's, of one server."""
+    """The API of one Nomad server."""
 
     def get(self, path: str) -> Any: ...
     def put(self, path: str, body: Mapping[str, Any]) -> Any: ...
 
 
 class NodeError(Exception):
-    """The node is not there, or did not get where it should in time; the text says which."""
+    """Raised for an unknown node, and for one that is not drained or ready in time; the text says which."""
 
 
-def set_aside(
+def drain(
     api: Api, name: str, reason: str, *, deadline_s: int, wait_s: int, dry: bool = False
 ) -> dict[str, Any]:
-    """Move the work elsewhere and return when none runs on the node: `changed`, and `ours`, whether the node
-    may be let in again.
+    """Drains the node and returns when no work runs on it. Result: `changed`, and `ours` (drained by us, so
+    that it may be enabled again).
 
-    Whom somebody else has set aside, for another reason or with none, is not ours, and keeps what was said.
+    A node that was drained for another reason, or none, is not `ours`; its drain metadata is kept.
     """
     node = _find(api, name)
     eligible = node["SchedulingEligibility"] == "eligible"
-    before = {} if eligible else _latest_drain(api, node)
+    before = {} if eligible else _last_drain_meta(api, node)
     ours = eligible or before.get("message") == reason
     if not eligible and not node["Drain"] and not _running(api, node):
         return {"changed": False, "ours": ours}
     if dry:
         return {"changed": True, "ours": ours}
     spec = {"Deadline": deadline_s * 1_000_000_000, "IgnoreSystemJobs": True}
-    meta = {"message": reason} if ours else {"message": SET_ASIDE, **before}
+    meta = {"message": reason} if ours else {"message": FOREIGN_DRAIN, **before}
     api.put(f"/v1/node/{node['ID']}/drain", {"DrainSpec": spec, "Meta": meta})
     end = time.monotonic() + deadline_s + wait_s
     while True:
@@ -55,8 +55,8 @@ def set_aside(
         time.sleep(1)
 
 
-def let_work(api: Api, name: str, *, wait_s: int, dry: bool = False) -> dict[str, Any]:
-    """Return when the node is ready and takes work: whether that `changed` anything."""
+def enable(api: Api, name: str, *, wait_s: int, dry: bool = False) -> dict[str, Any]:
+    """Makes the node eligible and returns when it is ready: whether that `changed` anything."""
     node = _find(api, name)
     changed = node["Drain"] or node["SchedulingEligibility"] != "eligible"
     if dry:
@@ -77,7 +77,7 @@ def let_work(api: Api, name: str, *, wait_s: int, dry: bool = False) -> dict[str
 
 
 def _find(api: Api, name: str) -> dict[str, Any]:
-    """The newest node of that name: a machine that was set up anew has another id than before."""
+    """Returns the newest node of that name: a reinstalled machine has another id than before."""
     nodes = [node for node in api.get("/v1/nodes") if node["Name"] == name]
     if not nodes:
         raise NodeError(f"there is no node called {name}.")
@@ -85,19 +85,23 @@ def _find(api: Api, name: str) -> dict[str, Any]:
     return newest
 
 
-def _latest_drain(api: Api, node: dict[str, Any]) -> dict[str, str]:
-    """The notes of its last drain; none where the node was set aside without a drain since then."""
+def _last_drain_meta(api: Api, node: dict[str, Any]) -> dict[str, str]:
+    """Returns the metadata of its last drain; empty where the node was marked ineligible without a drain
+    since.
+    """
     whole = api.get(f"/v1/node/{node['ID']}")
     entries = [
-        one["Message"] for one in whole["Events"] if one["Subsystem"] == "Drain" or one["Message"] == MARKED
+        one["Message"]
+        for one in whole["Events"]
+        if one["Subsystem"] == "Drain" or one["Message"] == INELIGIBLE_EVENT
     ]
-    if entries[-1:] == [MARKED]:
+    if entries[-1:] == [INELIGIBLE_EVENT]:
         return {}
     return (whole["LastDrain"] or {}).get("Meta") or {}
 
 
 def _running(api: Api, node: dict[str, Any]) -> list[str]:
-    """Names of what runs on the node, system jobs left out."""
+    """Returns the names of allocations on the node, without system jobs."""
     allocations = api.get(f"/v1/node/{node['ID']}/allocations") or []
     return [
         one["Name"]
