@@ -106,8 +106,8 @@ class _Connection:
             # A socket may live for days, longer than the key that opened it.
             self._principal = await CHATTING.reauthorize(self._socket)
             # A client with many streams must still be able to end one.
-            most = MAX_STREAMS * 2 if isinstance(request, Cancel) else MAX_STREAMS
-            if len(self._streams) >= most:
+            maximum = MAX_STREAMS * 2 if isinstance(request, Cancel) else MAX_STREAMS
+            if len(self._streams) >= maximum:
                 raise Unavailable(
                     "chat.too_many_at_once",
                     f"More than {MAX_STREAMS} answers are being told on this connection.",

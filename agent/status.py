@@ -18,7 +18,7 @@ from soundstage.database import utcnow
 from studio.renders.service import RenderService
 from studio.renders.states import TERMINAL, RenderState
 
-MOST_LISTED = 100
+MAX_LISTED = 100
 
 Reader = Annotated[Principal, Depends(require_permission("event:read"))]
 
@@ -67,7 +67,7 @@ def status_router(
             view
             for state in RenderState
             if state not in TERMINAL
-            for view in await renders.list(state, limit=MOST_LISTED)
+            for view in await renders.list(state, limit=MAX_LISTED)
         ]
         views.sort(key=lambda view: view.created_at, reverse=True)
         return Status(
@@ -75,7 +75,7 @@ def status_router(
             at=utcnow(),
             answers="model" if has_model else "sentences",
             tools=tools,
-            conversations=len(await sessions.list(principal, MOST_LISTED)),
+            conversations=len(await sessions.list(principal, MAX_LISTED)),
             memories=await memory.count(Owner.of(principal)),
             memory="meaning" if is_installed() else "words",
             snapshots=[one.name for one in await snapshots.list(principal)],

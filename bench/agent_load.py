@@ -40,7 +40,7 @@ from bench.results import add_figure, add_json_option, write_figures
 REPOSITORY = Path(__file__).parents[1]
 GOAL_P95_MS = 150.0
 EVERY_S = 2.0
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 GOAL_MIB_PER_MINUTE = 0.5
 COMING_IN_S = 30.0
 LONG_ENOUGH_S = 480.0
@@ -204,14 +204,14 @@ async def talk(url: str, key: str, begin_s: float, until_s: float, totals: Measu
 async def _one_answer(
     ws: ClientConnection, message: Mapping[str, str | int], totals: Measurements, times: list[float]
 ) -> Answer:
-    """All that is told until the end of the answer, or until patience ends."""
+    """Returns all events until the end of the answer, or until the time-out."""
     loop = asyncio.get_running_loop()
     sent_s = loop.time()
     await ws.send(json.dumps(message))
     turn, session_id = 0, None
     kinds: list[str] = []
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
                 spoken_at_s = json.loads(await ws.recv())
                 if spoken_at_s["ref"] != message["ref"]:

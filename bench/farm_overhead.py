@@ -74,7 +74,7 @@ class Bench:
 
     def options(self, max_running: int) -> NomadOptions:
         job = JobOptions(prefix=f"bench-{next(self.numbers)}", driver="raw_exec", command=str(self.worker))
-        return NomadOptions(self.control.url, job, max_running=max_running, look_s=1.0)
+        return NomadOptions(self.control.url, job, max_running=max_running, poll_s=1.0)
 
     async def scheduler(self, max_running: int, *, pinned: bool = False) -> NomadScheduler:
         options = self.options(max_running)

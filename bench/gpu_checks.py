@@ -68,7 +68,7 @@ FAILED, SHORT = 1, 3
 SECONDS_A_MINUTE = {"liveportrait photo": 21.0, "liveportrait video": 58.0, "latentsync": 98.0}
 """What a minute of video took `memory_engines.py --minutes 30 --small` on two processor cores that others
 used too (21 November 2026)."""
-OPENING_S, LEAST_S = 120, 180
+OPENING_S, MIN_S = 120, 180
 """To open all that is needed and to end; and below what is left nothing is read."""
 ENDING_S = 45
 """From its own end to the limit at which a step is stopped."""
@@ -124,10 +124,10 @@ def limit_for(coming: list[Step], left_s: float) -> float:
     step = coming[0]
     if not step.shortens:
         return step.limit_s if step.limit_s <= left_s else 0
-    if left_s < LEAST_S:
+    if left_s < MIN_S:
         return 0
     share = left_s * step.limit_s / sum(one.limit_s for one in coming if one.shortens)
-    return max(share, LEAST_S)
+    return max(share, MIN_S)
 
 
 def status(outcome: list[str]) -> int:
@@ -227,7 +227,7 @@ def run_step(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
     if lacking and not step.alone:
         return f"not measured: {missing}", 0.0
     if not limit_s:
-        least = LEAST_S if step.shortens else step.limit_s
+        least = MIN_S if step.shortens else step.limit_s
         return f"not begun: it may take {least:.0f} s, and less is left of --within", 0.0
     command = step.alone if lacking else step.command
     if step.shortens:

@@ -30,7 +30,7 @@ from avatar.face.search import choose_face
 from avatar.face.tracker import FaceTracker, open_aligning_tracker, open_tracker
 
 SIDE_PX = 512
-MOST_PX = 1920
+MAX_PX = 1920
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _measured(pictures: Sequence[Path], ours: FaceTracker, theirs: FaceTracker) 
     found: list[Difference] = []
     print("brows   nose    crop's corners   square's side   centre   turn     picture")
     for path in pictures:
-        picture = flatten(read_picture(path, max_side_px=MOST_PX))
+        picture = flatten(read_picture(path, max_side_px=MAX_PX))
         pair = _same_face(picture, ours, theirs)
         if pair is None:
             print(f"no face that both found: {path.name}")

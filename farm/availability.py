@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from farm.tasks import SegmentTask
 
-MOST_PLACES = 64
+MAX_PLACES = 64
 
 
 @dataclass(frozen=True, slots=True)

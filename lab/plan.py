@@ -16,7 +16,7 @@ NETWORK_PREFIX = "10.77.0"
 GATEWAY = f"{NETWORK_PREFIX}.1"
 PROXY_PORT = 3142
 FIRST_HOST = 11
-MOST_MACHINES = 100
+MAX_MACHINES = 100
 _HOST_NAME = re.compile(
     r"(?=.{1,63}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
@@ -76,10 +76,10 @@ def machines_named(
     disk_gib: int = 20,
 ) -> tuple[MachinePlan, ...]:
     """Machines with addresses in their order; `cards` has one entry per machine, from the first on."""
-    if not 1 <= len(names) <= MOST_MACHINES:
+    if not 1 <= len(names) <= MAX_MACHINES:
         raise Invalid(
             "lab.machine_count",
-            f"A lab has 1 to {MOST_MACHINES} machines, not {len(names)}.",
+            f"A lab has 1 to {MAX_MACHINES} machines, not {len(names)}.",
             "Each takes about 100 MB of memory with Nomad and Consul running.",
         )
     for name in names:

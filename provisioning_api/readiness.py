@@ -43,9 +43,9 @@ class Readiness:
                 if await Runs(session).open_of(machine.id) is None
             ]
         for machine_id, name in waiting:
-            await self._settle(machine_id, await self.nodes.is_ready(name))
+            await self._record_outcome(machine_id, await self.nodes.is_ready(name))
 
-    async def _settle(self, machine_id: str, ready: bool) -> None:
+    async def _record_outcome(self, machine_id: str, ready: bool) -> None:
         async with self.db.transaction() as session:
             machine = await Machines(session).get(machine_id)
             run = await Runs(session).last_of(machine_id)

@@ -179,7 +179,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     announcements = AnnouncementService(db, audit, sealer)
     limits = RequestLimits.of(chosen)
     waiting_list = WaitingList(
-        db, journal, limits.new_machines, most=chosen.discovered_max, days=chosen.discovered_days
+        db, journal, limits.new_machines, maximum=chosen.discovered_max, days=chosen.discovered_days
     )
     intake = Intake(
         db, journal, machines, rules, enrolments, Proofs(announcements), waiting_list, refusals,

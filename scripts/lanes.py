@@ -30,13 +30,13 @@ from rooms import CHECK, TORCH, Room, rooms_of
 
 # How pytest ends when all passed, when tests failed, and when a room has none with these marks.
 PASSED, FAILED, NONE_CHOSEN = 0, 1, 5
-MOST_TRIED_AGAIN = 3
+MAX_TRIED_AGAIN = 3
 TELL_S = 240.0
 # What a shell says of a program that Ctrl-C has ended.
 INTERRUPTED = 130
 # Of one lane at most: the machines of a lab, or the networks of the room torch.
 LANE_GIB = 5
-MOST_LANES = 6
+MAX_LANES = 6
 
 
 class Lanes:
@@ -127,7 +127,7 @@ class Lanes:
         """What passes now counts as passed and is named as unsteady: a defect to mend, but no reason to throw
         a whole run away. It runs alone, when the lanes have ended."""
         names = failed_tests(self._report(room), room.name)
-        if not 1 <= len(names) <= MOST_TRIED_AGAIN:
+        if not 1 <= len(names) <= MAX_TRIED_AGAIN:
             return
         _say(f"\n== {room.name}, once more: {' '.join(names)}")
         last_failed = ["--last-failed", "--last-failed-no-failures", "none"]
@@ -239,7 +239,7 @@ def lanes_for(cores: int, memory_gib: float) -> int:
     """Returns how many rooms keep a computer busy: one more than its cores, because rooms wait for servers
     and machines a third of their time; two where memory is short, one on a single core.
     """
-    return 1 if cores == 1 else max(2, min(cores + 1, int(memory_gib / LANE_GIB), MOST_LANES))
+    return 1 if cores == 1 else max(2, min(cores + 1, int(memory_gib / LANE_GIB), MAX_LANES))
 
 
 def _lanes_wanted(given: str, *, quiet: bool) -> int:

@@ -36,13 +36,13 @@ Step = Callable[[str], Awaitable[None]]
 log = get_logger(__name__)
 
 
-async def until_set(event: asyncio.Event, most_s: float | None) -> None:
+async def until_set(event: asyncio.Event, max_s: float | None) -> None:
     """Until the event is set, or so many seconds are over; None waits as long as it takes.
 
     What `asyncio.wait_for` would do, which in Python 3.11 forgets a cancellation that comes with the event.
     """
     with suppress(TimeoutError):
-        async with asyncio.timeout(most_s):
+        async with asyncio.timeout(max_s):
             await event.wait()
 
 

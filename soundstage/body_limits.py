@@ -56,7 +56,7 @@ class BodyLimit:
             kind in ("", "application/x-www-form-urlencoded") or kind.startswith("text/") or "json" in kind
         )
         limit = self._body_bytes if small else self._upload_bytes
-        own = [most for prefix, most in self._by_path.items() if scope["path"].startswith(prefix)]
+        own = [maximum for prefix, maximum in self._by_path.items() if scope["path"].startswith(prefix)]
         counted = _Counted(receive, send, min([limit, *own]))
         try:
             _check_encoding(headers)

@@ -16,8 +16,8 @@ from soundstage.background import Worker
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, trace
 
-LOOK_EVERY_S = 2.0
-AGAIN_AFTER_S = 30.0
+POLL_S = 2.0
+RETRY_S = 30.0
 LATER = frozenset({429, 503})
 """Status of errors that pass by themselves: too many calls, a busy database, a policy out of reach."""
 FindRequester = Callable[[Approval], Awaitable[Principal | None]]
@@ -42,7 +42,7 @@ class ApprovalDecisions:
         self._find_requester = find_requester
         self._log = get_logger(__name__)
         self._postponed = False
-        self._worker = Worker("agreed calls", self._look, poll_s=LOOK_EVERY_S)
+        self._worker = Worker("agreed calls", self._poll, poll_s=POLL_S)
 
     async def vote(
         self,
@@ -79,9 +79,9 @@ class ApprovalDecisions:
                 await self._run(row)
         return len(waiting)
 
-    async def _look(self) -> float | None:
+    async def _poll(self) -> float | None:
         await self.run_approved()
-        return AGAIN_AFTER_S if self._postponed else None
+        return RETRY_S if self._postponed else None
 
     async def _run(self, row: Approval) -> None:
         """Runs the call again; the wrapper in the toolset claims the approval."""

@@ -185,7 +185,7 @@ def _binding(
     entry_id = one.text("tripletFunctionId", "bindingId", "entryId", required=True, limit=200)
     kind, target, method = _execution(one, functions, endpoints)
     handling = one.object("errorHandling")
-    retries = handling.number("maxRetries", least=0, most=20, default=0) if handling is not None else 0
+    retries = handling.number("maxRetries", minimum=0, maximum=20, default=0) if handling is not None else 0
     return Binding(
         id=entry_id,
         kind=kind,
@@ -263,7 +263,7 @@ def _triplet(
         mode=one.choice(MODES, "modeId", "modeOfInteraction"),
         role=_reference(one, roles, "role", "roleId"),
         stance=one.choice(STANCES, "stance", default="ACT"),
-        priority=one.number("priority", least=1, most=10, default=5),
+        priority=one.number("priority", minimum=1, maximum=10, default=5),
         binding=entry,
         functions=associated,
         conditions=one.texts("conditions", "gateCondition"),

@@ -75,12 +75,12 @@ class Fields:
         self.findings.error(self.at(name), f"There is no {names[0]} {found[:80]!r}.", hint)
         return default or known[0]
 
-    def number(self, name: str, *, least: int, most: int, default: int) -> int:
+    def number(self, name: str, *, minimum: int, maximum: int, default: int) -> int:
         value = self.values.get(name)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.findings.error(self.at(name), f"This must be a whole number from {least} to {most}.")
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+            self.findings.error(self.at(name), f"This must be a whole number from {minimum} to {maximum}.")
             return default
         return value
 

@@ -84,11 +84,11 @@ def value_problems(schema: Any, value: Any, pointer: str = "") -> Iterator[Probl
         for number, inner in enumerate(value):
             yield from value_problems(schema.get("items"), inner, pointer + pointer_of(number))
     if isinstance(value, int | float) and not isinstance(value, bool):
-        least, most = _bound(schema.get("minimum")), _bound(schema.get("maximum"))
-        if least is not None and value < least:
-            yield Problem(pointer=pointer, message=f"The minimum is {least}.")
-        if most is not None and value > most:
-            yield Problem(pointer=pointer, message=f"The maximum is {most}.")
+        minimum, maximum = _bound(schema.get("minimum")), _bound(schema.get("maximum"))
+        if minimum is not None and value < minimum:
+            yield Problem(pointer=pointer, message=f"The minimum is {minimum}.")
+        if maximum is not None and value > maximum:
+            yield Problem(pointer=pointer, message=f"The maximum is {maximum}.")
 
 
 def example_of(schema: Any, name: str = "", depth: int = 0, items: int = MAX_EXAMPLE_ITEMS) -> Any:
@@ -115,9 +115,9 @@ def example_of(schema: Any, name: str = "", depth: int = 0, items: int = MAX_EXA
     if kind == "string":
         return EXAMPLE_TEXTS.get(str(schema.get("format")), f"an example {name}".strip())
     if kind in ("number", "integer"):
-        least, most = _bound(schema.get("minimum")), _bound(schema.get("maximum"))
-        found = least if least is not None else min(1, 1 if most is None else most)
-        return found if kind == "number" else math.ceil(found) if least is not None else math.floor(found)
+        minimum, maximum = _bound(schema.get("minimum")), _bound(schema.get("maximum"))
+        found = minimum if minimum is not None else min(1, 1 if maximum is None else maximum)
+        return found if kind == "number" else math.ceil(found) if minimum is not None else math.floor(found)
     return {"boolean": True}.get(str(kind))
 
 

@@ -18,8 +18,8 @@ from soundstage.http.engines import EngineAddress, consul_client
 from soundstage.settings.conversation import ExpertSettings
 from soundstage.telemetry import mask_text
 
-ANSWER_S = 3.0
-MOST_SERVICES = 64
+TIMEOUT_S = 3.0
+MAX_SERVICES = 64
 TOPIC = "topic="
 
 
@@ -82,13 +82,13 @@ class ConsulExperts:
             now = self._clock()
             if self._looked_at is None or now - self._looked_at >= self._settings.refresh_s:
                 self._looked_at = now
-                await self._look(str(self._settings.consul_url).rstrip("/"))
+                await self._poll(str(self._settings.consul_url).rstrip("/"))
         return self._found
 
-    async def _look(self, url: str) -> None:
+    async def _poll(self, url: str) -> None:
         try:
             await resolve(url, Destinations(self._listeners, named_by_operator=True))
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 entries = await asyncio.to_thread(self._entries, url)
         except (consul.ConsulException, OSError, ValidationError, ValueError, RecursionError) as error:
             where = mask_text(url)
@@ -116,16 +116,16 @@ class ConsulExperts:
             chosen.consul_client_cert_file,
             chosen.consul_client_key_file,
         )
-        ends = time.monotonic() + ANSWER_S
+        ends = time.monotonic() + TIMEOUT_S
         entries: list[_Entry] = []
-        with consul_client(address, ANSWER_S) as client:
+        with consul_client(address, TIMEOUT_S) as client:
             catalogue = _CATALOGUE.validate_python(client.catalog.services()[1])
             names = [name for name, tags in catalogue.items() if self._is_expert(tags)]
             # The library would take a name with a slash for more parts of the path.
-            for name in [name for name in names if "/" not in name][:MOST_SERVICES]:
+            for name in [name for name in names if "/" not in name][:MAX_SERVICES]:
                 entries += _ENTRIES.validate_python(client.health.service(name, passing=True)[1])
                 if time.monotonic() > ends:
-                    raise TimeoutError(f"Consul took longer than {ANSWER_S:g} s")
+                    raise TimeoutError(f"Consul took longer than {TIMEOUT_S:g} s")
         return entries
 
     def _is_expert(self, tags: Sequence[str]) -> bool:

@@ -43,7 +43,7 @@ QUIET_SHARE = 0.6
 """The share of an intensity where the voice is silent."""
 
 
-MOST_CHARS = 900
+MAX_CHARS = 900
 """About a minute: what is longer is read on the page."""
 MORE = "The rest is on the page."
 
@@ -63,9 +63,9 @@ def speakable_text(answer: str) -> str:
         if is_spoken(sentence):
             lines.append(sentence if sentence[-1] in ".!?…:;," else sentence + ".")
     text = " ".join(lines)
-    if len(text) <= MOST_CHARS:
+    if len(text) <= MAX_CHARS:
         return text
-    cut = text[:MOST_CHARS]
+    cut = text[:MAX_CHARS]
     ends = [found.end() for found in _END.finditer(cut)]
     shortened = cut[: ends[-1]] if ends else cut.rpartition(" ")[0] or cut
     shortened = shortened.rstrip(" ,;:")

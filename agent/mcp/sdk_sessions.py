@@ -16,13 +16,13 @@ from agent.mcp.server import mcp_server
 from policy import Principal
 
 IDLE_S = 600.0
-MOST_SESSIONS = 500
+MAX_SESSIONS = 500
 
 
 def session_manager(calls: McpCalls) -> StreamableHTTPSessionManager:
     """Returns what keeps the sessions of one process."""
     return StreamableHTTPSessionManager(
-        mcp_server(calls, _caller), session_idle_timeout=IDLE_S, max_sessions=MOST_SESSIONS
+        mcp_server(calls, _caller), session_idle_timeout=IDLE_S, max_sessions=MAX_SESSIONS
     )
 
 

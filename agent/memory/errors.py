@@ -39,11 +39,11 @@ def no_memory(memory_id: str) -> NotFound:
     )
 
 
-def too_vague(about: str, most: int) -> Conflict:
+def too_vague(about: str, maximum: int) -> Conflict:
     """More fits than anybody means by it."""
     return Conflict(
         "memory.too_vague",
-        f"More than {most} memories have to do with “{about}”.",
+        f"More than {maximum} memories have to do with “{about}”.",
         "Say more exactly what to forget, or forget everything.",
     )
 

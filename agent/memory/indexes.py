@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agent.memory.sentence_model import Array, SentenceModel
 
 ROWS_AT_ONCE = 500
-MOST_ENCODED = 500
+MAX_ENCODED = 500
 """Rows without a vector (written while there was no model) that one call brings in: seconds, not minutes."""
 INDEXES_IN_MEMORY = 32
 WRITTEN_AGAIN = 0.02
@@ -144,7 +144,7 @@ class Indexes:
     async def _extend(self, index: MeaningIndex, collection: MemoryCollection) -> None:
         """Adds the rows after the last one. Ends early when many of them have no vector yet."""
         encoded = 0
-        while index.last_number < collection.last_number and encoded < MOST_ENCODED:
+        while index.last_number < collection.last_number and encoded < MAX_ENCODED:
             async with self._database.session() as session:
                 rows = await Memories(session).after(collection.id, index.last_number, ROWS_AT_ONCE)
             if not rows:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from agent.memory import errors
-from agent.memory.schemas import MOST_CHARS, Export, Recalled, Remembered, RememberRequest
+from agent.memory.schemas import MAX_CHARS, Export, Recalled, Remembered, RememberRequest
 from agent.memory.service import MemoryService, Owner
 from policy import Principal, require_permission
 
@@ -45,7 +45,7 @@ def memory_router(memory: MemoryService) -> APIRouter:
     @router.get("")
     async def recall(
         principal: Reader,
-        about: Annotated[str, Query(max_length=MOST_CHARS, description="what it shall have to do with")] = "",
+        about: Annotated[str, Query(max_length=MAX_CHARS, description="what it shall have to do with")] = "",
         persona: Annotated[str | None, Query(max_length=80, description="for this one and for all")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         of: Of = None,

@@ -9,10 +9,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from soundstage.one_line import one_line
 
-MOST_CHARS = 2000
+MAX_CHARS = 2000
 How = Literal["meaning", "words", "time"]
 
-MemoryText = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=MOST_CHARS)]
+MemoryText = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=MAX_CHARS)]
 """One line, so that it can forge no other line of a list."""
 
 

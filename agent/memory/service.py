@@ -29,13 +29,13 @@ from soundstage.database import Database, enable_secure_delete, new_id, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
-MOST = 10_000
+MAX_MEMORIES = 10_000
 """Memories of one owner."""
 QUERY_CHARS = 1000
 """The part of a long query that is compared."""
-LEAST_RELATED = 0.3
+MIN_RELATED = 0.3
 """Least cosine of a memory that is related to a query; unrelated sentences stay below 0.25."""
-LEAST_IDENTIFIED = 0.5
+MIN_IDENTIFIED = 0.5
 """Least cosine of a memory that a few words identify."""
 MAX_CONTEXT_MEMORIES = 5
 MAX_CONTEXT_CHARS = 1500
@@ -159,11 +159,11 @@ class MemoryService:
     """The index files lie in `folder`; all that counts is in the database."""
 
     def __init__(
-        self, database: Database, folder: Path, *, most: int = MOST, redact: Redact | None = None
+        self, database: Database, folder: Path, *, maximum: int = MAX_MEMORIES, redact: Redact | None = None
     ) -> None:
         self._database = database
         self._redact = redact
-        self._most = most
+        self._maximum = maximum
         self.encoder = Encoder()
         self._indexes = Indexes(database, self.encoder, IndexFiles(folder))
 
@@ -194,8 +194,8 @@ class MemoryService:
             if (same := await memories.same(collection.id, digest)) is not None:
                 await _add_source(memories, same.id, session_id, turn)
                 return Remembered(memory=_out(same, persona), known=True)
-            if await memories.count(owner.tenant, owner.subject) >= self._most:
-                raise errors.full(self._most)
+            if await memories.count(owner.tenant, owner.subject) >= self._maximum:
+                raise errors.full(self._maximum)
             collection.last_number += 1
             row = Memory(
                 id=new_id("mem"),
@@ -228,7 +228,7 @@ class MemoryService:
                 how="time", memories=tuple(_out(row, collections[row.collection_id]) for row in rows)
             )
         try:
-            found = await self._by_meaning(collections, about, limit, LEAST_RELATED)
+            found = await self._by_meaning(collections, about, limit, MIN_RELATED)
         except SoundstageError as error:
             if not error.code.startswith("memory."):
                 raise
@@ -257,7 +257,7 @@ class MemoryService:
         found = {one.id: one for one in await self._by_words(collections, about, limit, 1.0)}
         if await self.encoder.missing() is None:
             found |= {
-                one.id: one for one in await self._by_meaning(collections, about, limit, LEAST_IDENTIFIED)
+                one.id: one for one in await self._by_meaning(collections, about, limit, MIN_IDENTIFIED)
             }
         return list(found.values())[:limit]
 
@@ -334,7 +334,7 @@ class MemoryService:
         return collection
 
     async def _by_meaning(
-        self, collections: dict[str, str], about: str, limit: int, least: float
+        self, collections: dict[str, str], about: str, limit: int, minimum: float
     ) -> list[MemoryOut]:
         if not collections:
             return []
@@ -342,7 +342,7 @@ class MemoryService:
         found: list[MemoryOut] = []
         for collection_id, persona in collections.items():
             near = await self._indexes.search(collection_id, vector, limit)
-            cosines = {number: cosine for number, cosine in near if cosine >= least}
+            cosines = {number: cosine for number, cosine in near if cosine >= minimum}
             async with self._database.session() as session:
                 # The rows decide: another process may have deleted some since.
                 rows = await Memories(session).by_number(collection_id, cosines)
@@ -350,14 +350,14 @@ class MemoryService:
         return sorted(found, key=lambda one: -(one.likeness or 0))[:limit]
 
     async def _by_words(
-        self, collections: dict[str, str], about: str, limit: int, least: float
+        self, collections: dict[str, str], about: str, limit: int, minimum: float
     ) -> list[MemoryOut]:
         query = content_words(about[:QUERY_CHARS])
         async with self._database.session() as session:
             memories = Memories(session)
             texts = await memories.texts(list(collections))
             # In a thread: ten thousand long texts take seconds, and must not block the event loop.
-            likeness = await asyncio.to_thread(_similarities, query, texts, least)
+            likeness = await asyncio.to_thread(_similarities, query, texts, minimum)
             best = sorted(likeness, key=lambda id_: -likeness[id_])
             rows = await memories.some(list(collections), best[:limit])
         found = [_out(row, collections[row.collection_id], likeness[row.id]) for row in rows]
@@ -377,10 +377,12 @@ async def _add_source(memories: Memories, memory_id: str, session_id: str | None
         await memories.add_source(memory_id, session_id, turn)
 
 
-def _similarities(query: frozenset[str], texts: Sequence[tuple[str, str]], least: float) -> dict[str, float]:
-    """Returns the similarity of each text that reaches `least`, by its id."""
+def _similarities(
+    query: frozenset[str], texts: Sequence[tuple[str, str]], minimum: float
+) -> dict[str, float]:
+    """Returns the similarity of each text that reaches `minimum`, by its id."""
     found = {id_: word_overlap(query, text) for id_, text in texts}
-    return {id_: likeness for id_, likeness in found.items() if likeness >= least}
+    return {id_: likeness for id_, likeness in found.items() if likeness >= minimum}
 
 
 def _out(row: Memory, persona: str, likeness: float | None = None) -> MemoryOut:

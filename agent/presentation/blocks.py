@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_ROWS = 40
+MAX_ROWS = 40
 """Of a table; a reader gets the number of the others."""
 
 
@@ -92,11 +92,11 @@ def paragraph(*content: Inline) -> Paragraph:
 
 
 def table(
-    name: str, heads: Sequence[str], rows: Iterable[Sequence[Inline]], *, most: int | None = MOST_ROWS
+    name: str, heads: Sequence[str], rows: Iterable[Sequence[Inline]], *, maximum: int | None = MAX_ROWS
 ) -> Table:
-    """Builds a table; rows after the first `most` are counted."""
+    """Builds a table; rows after the first `maximum` are counted."""
     cells = tuple(tuple(row) for row in rows)
-    shown = cells[:most]
+    shown = cells[:maximum]
     return Table(name=name, heads=tuple(heads), rows=shown, more=len(cells) - len(shown))
 
 

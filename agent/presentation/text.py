@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from agent.presentation.blocks import MOST_ROWS, Block, Id, Inline, Items, Link, Paragraph, StateLabel, Table
+from agent.presentation.blocks import MAX_ROWS, Block, Id, Inline, Items, Link, Paragraph, StateLabel, Table
 from soundstage.one_line import harmless
 from soundstage.telemetry import mask_text
 
@@ -18,12 +18,12 @@ def as_text(blocks: Iterable[Block]) -> str:
     return "\n".join(line for block in blocks for line in _lines(block))
 
 
-def aligned(rows: Iterable[Sequence[str]], *, most: int = MOST_ROWS, more: int = 0) -> list[str]:
-    """Returns one line per row; what is more than `most` is counted in a last one, with `more`. Columns that
-    are empty in all rows are left out.
+def aligned(rows: Iterable[Sequence[str]], *, maximum: int = MAX_ROWS, more: int = 0) -> list[str]:
+    """Returns one line per row; what is more than `maximum` is counted in a last one, with `more`. Columns
+    that are empty in all rows are left out.
     """
     cells = [[_cell(cell) for cell in row] for row in rows]
-    shown, more = cells[:most], more + max(0, len(cells) - most)
+    shown, more = cells[:maximum], more + max(0, len(cells) - maximum)
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = []
     for row in shown:
@@ -32,16 +32,16 @@ def aligned(rows: Iterable[Sequence[str]], *, most: int = MOST_ROWS, more: int =
     return [*lines, f"  and {more} more"] if more else lines
 
 
-def last_lines(text: str, most: int) -> str:
+def last_lines(text: str, maximum: int) -> str:
     """Returns the last lines of a log, harmless, without keys and passwords, each cut to what people read."""
-    lines = mask_text(harmless(text)).splitlines()[-most:]
+    lines = mask_text(harmless(text)).splitlines()[-maximum:]
     return "\n".join(line if len(line) <= _LINE else f"{line[: _LINE - 1]}…" for line in lines)
 
 
-def join_names(names: Sequence[str], most: int = 5) -> str:
+def join_names(names: Sequence[str], maximum: int = 5) -> str:
     """Returns `a`, `a and b`, `a, b and 3 more`."""
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    if len(names) > maximum:
+        return f"{', '.join(names[:maximum])} and {len(names) - maximum} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
@@ -64,7 +64,7 @@ def _lines(block: Block) -> list[str]:
             return ["".join(map(_text, block.content))]
         case Table():
             rows = [[_text(cell) for cell in row] for row in block.rows]
-            return aligned(rows, most=len(rows), more=block.more)
+            return aligned(rows, maximum=len(rows), more=block.more)
         case Items():
             mark = f"{block.mark} " if block.mark else ""
             return [f"  {mark}{''.join(map(_text, row))}" for row in block.rows]

@@ -74,10 +74,10 @@ _COUNTED: tuple[tuple[str, str, LimitHit], ...] = (
 def make_group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> ControlGroup | None:
     """A group with the limits, or None where we may not make one."""
     name = PREFIX + secrets.token_hex(6)
-    memory, most = limits.memory_mib * MIB, str(limits.processes + 2)
+    memory, maximum = limits.memory_mib * MIB, str(limits.processes + 2)
     folders: list[Path] = []
     try:
-        for parent, values in _parents(_own_groups(own), mounts, str(memory), most):
+        for parent, values in _parents(_own_groups(own), mounts, str(memory), maximum):
             folder = parent / name
             folder.mkdir()
             folders.append(folder)

@@ -14,11 +14,11 @@ PROGRAM = "/run/inside.py"
 NOBODY = "65534"
 SHARED_MEMORY = 8 * MIB
 DEVICES = ("null", "zero", "full", "random", "urandom")
-MOST_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
+MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 """Where bubblewrap tells the kernel that there are no user namespaces below its own."""
 
 
-def kernel_can_seal(setting: Path = MOST_NAMESPACES) -> bool:
+def kernel_can_seal(setting: Path = MAX_NAMESPACES) -> bool:
     """Returns whether the kernel can be told to refuse namespaces inside. In containers, and so in Nomad's
     isolated tasks, its settings are read-only; there the filter of system calls is what refuses them.
     """

@@ -211,7 +211,7 @@ async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:
 
 
 async def _collect(
-    stream: asyncio.StreamReader | None, into: bytearray, most: int, running: _Running
+    stream: asyncio.StreamReader | None, into: bytearray, maximum: int, running: _Running
 ) -> None:
     """Collects output up to the limit; one byte more ends the run. Reads to the end in any case, because
     a process counts as ended only when nobody holds its pipes.
@@ -219,8 +219,8 @@ async def _collect(
     while stream is not None and (chunk := await stream.read(CHUNK)):
         if into is running.report:
             running.stands.set()
-        into += chunk[: max(0, most + 1 - len(into))]
-        if len(into) > most:
+        into += chunk[: max(0, maximum + 1 - len(into))]
+        if len(into) > maximum:
             running.end("output")
 
 

@@ -32,11 +32,11 @@ from soundstage.paging import Page, PageRequest
 from studio.projects.service import ProjectService
 from studio.renders.service import RenderService
 
-MOST = 100
+MAX_SNAPSHOTS = 100
 """Snapshots of one owner."""
 NOT_IN_NAMES = frozenset("/\\")
 """Addresses hold the names; servers and proxies take these apart, escaped or not."""
-MOST_TURNS = 100
+MAX_TURNS = 100
 TOOL = "snapshots"
 MAX_TEXT_CHARS = 4000
 """Of each utterance and each answer."""
@@ -132,7 +132,7 @@ class SnapshotService:
     renders: RenderService
     projects: ProjectService
     _: KW_ONLY
-    most: int = MOST
+    maximum: int = MAX_SNAPSHOTS
 
     async def save(
         self, principal: Principal, name: str, session_id: str | None = None, *, replace: bool = False
@@ -247,7 +247,7 @@ class SnapshotService:
         async with self.database.session() as session:
             own = [
                 TurnOut.model_validate(turn)
-                for turn in await SessionRepository(session).turns(row.id, MOST_TURNS + 1)
+                for turn in await SessionRepository(session).turns(row.id, MAX_TURNS + 1)
                 # Turns about snapshots are no part of them.
                 if turn.finished_at is not None and turn.tool != TOOL
             ]
@@ -257,8 +257,8 @@ class SnapshotService:
             persona_id=row.persona_id,
             render=await self._video(row.last_render_id) if row.last_render_id else None,
             project=await self._project(row.last_project_id) if row.last_project_id else None,
-            turns=tuple(turns[-MOST_TURNS:]),
-            left_out=max(row.turns - MOST_TURNS, 0),
+            turns=tuple(turns[-MAX_TURNS:]),
+            left_out=max(row.turns - MAX_TURNS, 0),
         )
 
     async def _video(self, render_id: str) -> Referent | None:
@@ -292,8 +292,8 @@ class SnapshotService:
         snapshot = await snapshots.by_name(principal.tenant, principal.id, _key(name))
         if snapshot is not None and not replace:
             raise _name_taken(snapshot.name)
-        if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self.most:
-            raise _too_many(self.most)
+        if snapshot is None and await snapshots.count(principal.tenant, principal.id) >= self.maximum:
+            raise _too_many(self.maximum)
         return snapshot
 
     async def _named(self, snapshots: Snapshots, principal: Principal, name: str) -> Snapshot:

@@ -53,7 +53,7 @@ class AuditAnswer(ToolResult):
                 "Lines of the audit log",
                 ("When", "What", "Who", "On what", "With"),
                 map(_row, self.lines),
-                most=None,
+                maximum=None,
             ),
         )
 

@@ -8,13 +8,13 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.memory import errors
-from agent.memory.schemas import MOST_CHARS, How, MemoryOut, MemoryText
+from agent.memory.schemas import MAX_CHARS, How, MemoryOut, MemoryText
 from agent.memory.service import Owner, refuse_secret
 from agent.presentation import Blocks, items, page
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, Ask, ToolContext, ToolRequest, ToolResult, tool
 
-MOST_FORGOTTEN = 10
+MAX_FORGOTTEN = 10
 """More at once are forgotten only by “everything”, so that a vague word does not take half of it along."""
 
 
@@ -22,7 +22,7 @@ class MemoryRequest(ToolRequest):
     action: Literal["remember", "recall", "forget"] = Field(description="One of remember, recall, forget.")
     text: MemoryText | None = Field(default=None, description="What to remember, as the person says it.")
     about: str | None = Field(
-        default=None, max_length=MOST_CHARS, description="What to recall or forget: a word or a question."
+        default=None, max_length=MAX_CHARS, description="What to recall or forget: a word or a question."
     )
     everything: bool = Field(default=False, description="Forget all that is remembered about the person.")
     limit: int = Field(default=5, ge=1, le=50, description="How many to recall at most.")
@@ -135,9 +135,9 @@ async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[Mem
     if about.startswith("mem_"):
         found = await context.services.memory.some(owner, [about])
     else:
-        found = await context.services.memory.identify(owner, about, MOST_FORGOTTEN + 1)
+        found = await context.services.memory.identify(owner, about, MAX_FORGOTTEN + 1)
     if not found:
         raise errors.nothing_found(about)
-    if len(found) > MOST_FORGOTTEN:
-        raise errors.too_vague(about, MOST_FORGOTTEN)
+    if len(found) > MAX_FORGOTTEN:
+        raise errors.too_vague(about, MAX_FORGOTTEN)
     return found

@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field
 from agent.presentation import Blocks, as_text, items, page
 from soundstage.one_line import harmless
 
-_MOST_CHARS = 400
+_MAX_CHARS = 400
 
 
 class Change(BaseModel, frozen=True):
     """One thing that would be different afterwards; `where` names the machine, video or file."""
 
-    what: str = Field(max_length=_MOST_CHARS)
-    where: str = Field(default="", max_length=_MOST_CHARS)
+    what: str = Field(max_length=_MAX_CHARS)
+    where: str = Field(default="", max_length=_MAX_CHARS)
 
 
 def change(what: str, where: str = "") -> Change:
@@ -62,11 +62,11 @@ def _line(text: str) -> str:
 
 def _cut(text: str) -> str:
     shown = " ".join(text.split())
-    if len(shown) <= _MOST_CHARS:
+    if len(shown) <= _MAX_CHARS:
         return shown
     whole = hashlib.sha256(text.encode()).hexdigest()
     end = f"… ({len(text)} characters in all, sha256 {whole})"
-    return f"{shown[: _MOST_CHARS - len(end)]}{end}"
+    return f"{shown[: _MAX_CHARS - len(end)]}{end}"
 
 
 def _duration(seconds: float) -> str:

@@ -22,7 +22,7 @@ LOOK_TIME_LIMIT_S = 60.0
 WAIT_S = 180.0
 LOOK_PRIORITY = 100
 """A person waits for the answer; it takes seconds."""
-MOST_BYTES = 2 << 30
+MAX_BYTES = 2 << 30
 
 
 class Describer(Protocol):
@@ -95,7 +95,7 @@ class ImageDescriptionService:
         size = (await asyncio.to_thread(path.stat)).st_size
         if size == 0:
             raise Invalid("picture.empty", f"The file {path.name!r} is empty.", "Choose another one.")
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise TooLarge(
                 "vision.too_large", f"{path.name!r} is larger than 2 GiB.", "Cut it or scale it down."
             )

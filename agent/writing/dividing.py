@@ -9,14 +9,14 @@ from itertools import accumulate, groupby
 
 from avatar.spec import is_spoken
 
-from agent.writing.scenes import MOST_SCENES, SCENE_TITLE_CHARS, PlannedScene
+from agent.writing.scenes import MAX_SCENES, SCENE_TITLE_CHARS, PlannedScene
 from soundstage.errors import Invalid
 from studio.renders.specs import title_of
 from studio.scenes.speaking_time import speaking_ms
 
 SCENE_MS = 30_000
 """About how long a scene is when nobody says how many there shall be."""
-MOST_SHORT_PARAGRAPHS = 8
+MAX_SHORT_PARAGRAPHS = 8
 """So many paragraphs are scenes of their own, however short they are."""
 PARAGRAPH_IS_WORTH = 0.35
 """Of a scene's length: so much less even may scenes be when one then ends where a paragraph does."""
@@ -154,10 +154,10 @@ def scenes_of(text: str, count: int | None = None) -> tuple[PlannedScene, ...]:
             "script.empty", "There is nothing to say: the text is empty.", "Give at least one sentence."
         )
     number = _scene_count(parts) if count is None else min(count, len(parts.sentences))
-    if number > MOST_SCENES:
+    if number > MAX_SCENES:
         raise Invalid(
             "script.too_many_scenes",
-            f"This makes {number} scenes; a script has {MOST_SCENES} at most.",
+            f"This makes {number} scenes; a script has {MAX_SCENES} at most.",
             "Say how many scenes you want, or give a shorter text.",
         )
     if number == parts.sections:
@@ -175,7 +175,7 @@ def _scene_count(parts: Outline) -> int:
         return parts.sections
     length = sum(speaking_ms(one.text) for one in parts.sentences)
     by_length = max(1, round(length / SCENE_MS))
-    if 1 < parts.paragraphs <= max(MOST_SHORT_PARAGRAPHS, by_length):
+    if 1 < parts.paragraphs <= max(MAX_SHORT_PARAGRAPHS, by_length):
         return parts.paragraphs
     return min(by_length, len(parts.sentences))
 

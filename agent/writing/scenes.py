@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from agent.colours import parse_colour
 from soundstage.one_line import OneLine
 
-MOST_SCENES = 60
+MAX_SCENES = 60
 SCENE_TITLE_CHARS = 120
 HEADING_CHARS = 80
 WRITTEN_SCENE_CHARS = 4000
@@ -58,7 +58,7 @@ class WrittenScript(BaseModel, extra="forbid"):
     """A whole script as a model writes it."""
 
     title: OneLine = Field(min_length=1, max_length=120, description="How the video is called.")
-    scenes: tuple[WrittenScene, ...] = Field(min_length=1, max_length=MOST_SCENES)
+    scenes: tuple[WrittenScene, ...] = Field(min_length=1, max_length=MAX_SCENES)
 
     def scene_plan(self) -> tuple[PlannedScene, ...]:
         return tuple(

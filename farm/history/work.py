@@ -7,7 +7,7 @@ from typing import Any
 
 SECONDS_PER_CHARACTER = 1 / 15
 """Of speech at some 170 words a minute. Any constant would do: the same one counts past and future work."""
-LEAST_SECONDS = 1.0
+MIN_SECONDS = 1.0
 
 
 def work_of(spec: Mapping[str, Any], scene_id: str | None = None) -> float:
@@ -21,4 +21,4 @@ def work_of(spec: Mapping[str, Any], scene_id: str | None = None) -> float:
 
 
 def _seconds(scene: Mapping[str, Any]) -> float:
-    return max(LEAST_SECONDS, len(scene.get("script") or "") * SECONDS_PER_CHARACTER)
+    return max(MIN_SECONDS, len(scene.get("script") or "") * SECONDS_PER_CHARACTER)

@@ -67,7 +67,7 @@ class ClusterEventHandler:
         if inflight.record.state is TaskState.QUEUED:
             state.registry.move(inflight.record, TaskState.PLACED)
             inflight.registered = True
-            limits = task.time_limit_s + state.options.patience_s
+            limits = task.time_limit_s + state.options.upload_timeout_s
             state.background.start(state.transfer.limit(task.id, limits))
         latest = inflight.latest_allocation
         if latest is not None and latest["ID"] == allocation["ID"]:

@@ -31,9 +31,9 @@ def explain_wait(record: TaskRecord, state: SchedulerState, watch: ClusterWatch)
 def _why_queued(task: SegmentTask, state: SchedulerState, watch: ClusterWatch) -> str:
     if not watch.connected:
         return watch.last_error or "the connection to Nomad is being made"
-    busy, most = len(state.inflight_tasks), state.options.max_running
-    if busy >= most:
-        return f"{busy} of {most} workers busy, {state.placer.ahead_of(task.id)} ahead of it"
+    busy, maximum = len(state.inflight_tasks), state.options.max_running
+    if busy >= maximum:
+        return f"{busy} of {maximum} workers busy, {state.placer.ahead_of(task.id)} ahead of it"
     return state.placer.why(task)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from farm.availability import MOST_PLACES
+from farm.availability import MAX_PLACES
 from farm.failures import CARD_LOST, CRASHED, DISK_FULL
 from farm.needs import Needs
 from farm.nomad.inventory import COMPUTE, Eligible, lease_of, lives, nodes_of
@@ -139,9 +139,11 @@ class Placer:
         """Sets when the task will end, as its worker estimates."""
         self._table.set_expected_end(task_id, end_s)
 
-    def availability(self, needs: Needs, owner: str, most: int) -> tuple[tuple[float, ...], tuple[str, ...]]:
-        """Returns from when on places for such a task are free, at most `most`, and the ids of queued tasks
-        of others. What runs for `owner` counts as ended.
+    def availability(
+        self, needs: Needs, owner: str, maximum: int
+    ) -> tuple[tuple[float, ...], tuple[str, ...]]:
+        """Returns from when on places for such a task are free, at most `maximum`, and the ids of queued
+        tasks of others. What runs for `owner` counts as ended.
         """
         now_s = time.time()
         table = self._table.subset([node.id for node in self._table.nodes])
@@ -149,7 +151,7 @@ class Placer:
             if lease.owner == owner:
                 table.release(lease.id)
         avoid = self._blocks.nodes(needs.engine, now_s)
-        places = places_for(table, Request("asked", owner, needs), now_s, avoid, min(most, MOST_PLACES))
+        places = places_for(table, Request("asked", owner, needs), now_s, avoid, min(maximum, MAX_PLACES))
         return tuple(places), tuple(one.id for one in self._queue.in_order() if one.owner != owner)
 
     def why(self, task: SegmentTask) -> str:

@@ -28,18 +28,18 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NomadOptions:
-    """`control_url` is where workers reach us. `grace_s` is the time of a worker that is told to stop,
-    `patience_s` of one that waits for us to come back, `claim_s` of jobs that nobody asks for any more,
-    `cancel_s` after which a cancelled task counts as gone; the queue is looked at every `look_s` for
-    what only time changes.
+    """`control_url` is the server's URL for workers. `grace_s`: time of a worker to stop; `upload_timeout_s`:
+    time in which a finished worker retries to upload while the server is away; `claim_s`: time until jobs
+    that are not resubmitted are purged; `cancel_s`: time after which a cancelled task counts as gone. The
+    queue is checked every `poll_s` for changes that only time makes.
     """
 
     control_url: str
     job: JobOptions = field(default_factory=JobOptions)
     max_running: int = 64
-    look_s: float = 3.0
+    poll_s: float = 3.0
     grace_s: float = 5.0
-    patience_s: float = 3600.0
+    upload_timeout_s: float = 3600.0
     cancel_s: float = 30.0
     claim_s: float = 120.0
     keep_s: float = 24 * 3600.0
@@ -62,7 +62,9 @@ class Registration:
         needs.
         """
         options = self._options
-        order = await order_of(task, self._blobs, grace_s=options.grace_s, patience_s=options.patience_s)
+        order = await order_of(
+            task, self._blobs, grace_s=options.grace_s, upload_timeout_s=options.upload_timeout_s
+        )
         token = await self._transfer.issue(task, order, job_id, WAITING_LIFETIME_S)
         ticket = hashlib.sha256(token.encode()).hexdigest()[:16]
         variables = job_variables(task, options.job, choice, control_url=options.control_url, ticket=ticket)

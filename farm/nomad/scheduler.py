@@ -53,7 +53,7 @@ class NomadScheduler:
         self._watch = ClusterWatch(client, job.prefix, ClusterEventHandler(self._state, self._launcher))
         self._workers = (
             self._watch.worker,
-            Worker("nomad queue", self._recheck_queue, poll_s=options.look_s),
+            Worker("nomad queue", self._recheck_queue, poll_s=options.poll_s),
             Worker("nomad ended jobs", self._purge_ended_jobs, poll_s=min(600.0, options.keep_s)),
         )
         self._taken_over = False

@@ -41,8 +41,8 @@ class CapacityIndex:
         kinds = self._matching.get(key)
         if kinds is None:
             known = self.shared if shared else self.whole
-            least_mib = request.needs.vram_mib
-            kinds = [kind for kind in known if kind.memory_mib >= least_mib and request.accepts(kind)]
+            min_mib = request.needs.vram_mib
+            kinds = [kind for kind in known if kind.memory_mib >= min_mib and request.accepts(kind)]
             kinds.sort(key=lambda kind: (kind.memory_mib, kind.model))
             self._matching[key] = kinds
         return kinds

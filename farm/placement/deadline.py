@@ -93,7 +93,7 @@ def forecast(
 
 
 def places_for(
-    table: LeaseTable, request: Request, now_s: float, avoid: frozenset[str] = frozenset(), most: int = 64
+    table: LeaseTable, request: Request, now_s: float, avoid: frozenset[str] = frozenset(), maximum: int = 64
 ) -> list[float]:
     """Returns when segments like this one can start on the farm as it is, one entry per place, the soonest
     first. Leases whose end is not known never end here: a forecast may be late by them, never early.
@@ -107,11 +107,11 @@ def places_for(
     for at_s, lease_id in moments:
         if lease_id:
             copy.release(lease_id)
-        while len(found) < most:
+        while len(found) < maximum:
             if copy.grant(replace(request, id=f"place {len(found)}"), avoid) is None:
                 break
             found.append(at_s)
-        if len(found) >= most:
+        if len(found) >= maximum:
             break
     return found
 

@@ -263,20 +263,20 @@ def _why_not(request: Request, could: Request, nodes: list[Node]) -> str:
     """`could` is the request with one demand lowered until a node could run it."""
     node = next(node for node in nodes if could_run(could, node))
     requested, found = request.needs, could.needs
-    has = most = ""
+    has = maximum = ""
     if found.vram_mib != requested.vram_mib:
         largest = max((card.memory_mib for one in nodes for card in one.cards), default=0)
         which = "no node" if largest < requested.vram_mib else "no node that would do otherwise"
-        has, most = f"a card with {text.gib(requested.vram_mib)}", text.gib(found.vram_mib)
-        return f"{which} has {has}; the largest is {most} on {node.name}"
+        has, maximum = f"a card with {text.gib(requested.vram_mib)}", text.gib(found.vram_mib)
+        return f"{which} has {has}; the largest is {maximum} on {node.name}"
     if found.gpus != requested.gpus:
-        has, most = text.describe_needs(request), str(found.gpus)
+        has, maximum = text.describe_needs(request), str(found.gpus)
     elif found.cpu_mhz != requested.cpu_mhz:
-        has, most = f"{requested.cpu_mhz} MHz", f"{found.cpu_mhz} MHz"
+        has, maximum = f"{requested.cpu_mhz} MHz", f"{found.cpu_mhz} MHz"
     elif found.memory_mib != requested.memory_mib:
-        has, most = f"{text.gib(requested.memory_mib)} of memory", text.gib(found.memory_mib)
+        has, maximum = f"{text.gib(requested.memory_mib)} of memory", text.gib(found.memory_mib)
     if has:
-        return f"no node that would do otherwise has {has}; the most is {most} on {node.name}"
+        return f"no node that would do otherwise has {has}; the most is {maximum} on {node.name}"
     if could.use is not request.use:
         kind = "whole cards" if request.use is CardUse.WHOLE else "shares of a card"
         needs = text.describe_needs(request)

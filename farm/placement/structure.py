@@ -61,8 +61,8 @@ def relaxations(scenario: Scenario) -> Iterator[list[Change]]:
     yield [LowerNeed("memory_mib", amount) for amount in _below(mib, needs.memory_mib)]
     if needs.gpus:
         yield [LowerNeed("vram_mib", mib) for mib in _sizes(nodes) if mib < needs.vram_mib]
-        most = max((len(node.cards) for node in nodes), default=0)
-        yield [LowerNeed("gpus", number) for number in range(min(needs.gpus - 1, most), 0, -1)]
+        maximum = max((len(node.cards) for node in nodes), default=0)
+        yield [LowerNeed("gpus", number) for number in range(min(needs.gpus - 1, maximum), 0, -1)]
 
 
 def _sizes(nodes: Iterable[Node]) -> list[int]:

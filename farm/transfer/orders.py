@@ -14,7 +14,9 @@ from soundstage.blobs import BlobStore
 from soundstage.errors import Invalid, NotFound
 
 
-async def order_of(task: SegmentTask, blobs: BlobStore, *, grace_s: float, patience_s: float) -> WorkOrder:
+async def order_of(
+    task: SegmentTask, blobs: BlobStore, *, grace_s: float, upload_timeout_s: float
+) -> WorkOrder:
     """Raises NotFound for an input that is gone, Invalid for a path that leaves the task's folder."""
     files = [] if task.spec_sha256 is None else [await _file(blobs, task.spec_sha256, SPEC_FILE)]
     for task_input in task.inputs:
@@ -27,7 +29,7 @@ async def order_of(task: SegmentTask, blobs: BlobStore, *, grace_s: float, patie
         environment={VARIABLE: task.unfinished} if task.unfinished else {},
         time_limit_s=task.time_limit_s,
         grace_s=grace_s,
-        patience_s=patience_s,
+        patience_s=upload_timeout_s,
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from soundstage.errors import Invalid
 
-MOST_CARDS = 16
+MAX_CARDS = 16
 
 
 class CardKind(BaseModel, frozen=True):
@@ -149,10 +149,10 @@ def _machine(machine: int, entry: str) -> tuple[Card, ...]:
                 f"Write a number, or kinds: `0,2,rtx-2080-super,2*l4+bmc`. Kinds: {', '.join(KINDS)}.",
             )
         kinds += [kind] * int(match[3] or match[1] or 1)
-    if len(kinds) > MOST_CARDS:
+    if len(kinds) > MAX_CARDS:
         raise Invalid(
             "lab.gpus_invalid",
             f"Machine {machine} cannot have {len(kinds)} cards.",
-            f"At most {MOST_CARDS} fit.",
+            f"At most {MAX_CARDS} fit.",
         )
     return cards_of_kinds(machine, kinds)

@@ -22,12 +22,12 @@ _GPU_GROUPS = ("gpu", "gpus", "gpu_nodes")
 _EXPECTED_CARDS = "gpu__expected_cards"
 _OWN_ANSIBLE = Path(__file__).parents[2] / "ansible" / ".venv" / "bin" / "ansible-inventory"
 # Two cores carry this many with Nomad and Consul; a drill learns nothing more from fifty equal machines.
-MOST_CLIENTS = 6
+MAX_CLIENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class FarmCopy:
-    """Machines for the lab, the server first. `left_out`: names of clients beyond `MOST_CLIENTS`."""
+    """Machines for the lab, the server first. `left_out`: names of clients beyond `MAX_CLIENTS`."""
 
     machines: tuple[MachinePlan, ...]
     left_out: tuple[str, ...] = ()
@@ -59,14 +59,14 @@ def copy_farm(inventory: Path) -> FarmCopy:
             f"{inventory} has no machine besides the servers, and a drill needs one that may fail.",
             f"Servers are those in a group called {', '.join(_SERVER_GROUPS)}; else the first host.",
         )
-    taken = clients[:MOST_CLIENTS]
+    taken = clients[:MAX_CLIENTS]
     with_cards = {host for group in _GPU_GROUPS for host in groups.get(group, ())}
     cards: list[tuple[Card, ...]] = [()]
     for number, host in enumerate(taken, 2):
         expected = hosts[host].get(_EXPECTED_CARDS, -1)
         count = expected if isinstance(expected, int) and expected >= 0 else int(host in with_cards)
         cards.append(cards_of_kinds(number, [DEFAULT_KIND] * min(count, 8)))
-    return FarmCopy(machines_named([servers[0], *taken], cards), tuple(clients[MOST_CLIENTS:]))
+    return FarmCopy(machines_named([servers[0], *taken], cards), tuple(clients[MAX_CLIENTS:]))
 
 
 def _read(inventory: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:

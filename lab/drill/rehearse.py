@@ -11,7 +11,7 @@ from lab.farm_in_a_box import Lab
 from soundstage.errors import Invalid, Unavailable
 
 # Much more than any takes on an idle computer; a drill that waits in vain says so.
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 _TASK = "exec -a $NOMAD_JOB_ID-task sleep infinity"
 
 
@@ -50,7 +50,7 @@ def rehearse(
     exercises: Sequence[Exercise],
     *,
     say: Callable[[str], None],
-    patience_s: float = PATIENCE_S,
+    timeout_s: float = TIMEOUT_S,
 ) -> Generator[Outcome, None, None]:
     """Makes the lab, yields one outcome per exercise as it ends, and takes the lab down, whatever happens."""
     try:
@@ -61,12 +61,12 @@ def rehearse(
             if machine is None:
                 say(f"{exercise.name}: no machine of this farm fits; left out.")
                 continue
-            yield _one(exercise, lab, machine, patience_s)
+            yield _one(exercise, lab, machine, timeout_s)
     finally:
         lab.down()
 
 
-def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outcome:
+def _one(exercise: Exercise, lab: Lab, machine: str, timeout_s: float) -> Outcome:
     noticed_s = whole_s = None
     why = ""
     job = f"drill-{exercise.name}"
@@ -81,7 +81,7 @@ def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outco
     scene.cluster.wait_for(has_work, "the farm to be at work before the exercise")
     try:
         scene.lab.inject_fault(scene.machine, exercise.fault)
-        noticed_s = scene.cluster.wait_for(lambda: exercise.is_noticed(scene), exercise.expected, patience_s)[
+        noticed_s = scene.cluster.wait_for(lambda: exercise.is_noticed(scene), exercise.expected, timeout_s)[
             1
         ]
     except Unavailable as missed:
@@ -89,7 +89,7 @@ def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outco
     scene.lab.clear_fault(scene.machine)
     try:
         whole_s = scene.cluster.wait_for(
-            lambda: exercise.is_recovered(scene), "the farm to recover", patience_s
+            lambda: exercise.is_recovered(scene), "the farm to recover", timeout_s
         )[1]
     except Unavailable as missed:
         why = why or missed.message

@@ -11,8 +11,8 @@ from provisioning_api.machines.hardware import Plain
 from provisioning_api.machines.identity import usable_serial
 
 # Guesses are made over the network; sixteen characters of an asset tag are out of their reach.
-LEAST_SECRET = 16
-Secret = Annotated[SecretStr, Field(min_length=LEAST_SECRET, max_length=64)]
+MIN_SECRET = 16
+Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET, max_length=64)]
 
 
 def _of_one_machine(serial: str) -> str:

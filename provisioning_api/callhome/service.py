@@ -43,7 +43,7 @@ LIMIT_S = 10.0
 
 async def scan_host_key(address: str, port: int) -> str:
     """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when nobody answers there."""
-    return await asyncio.to_thread(_look, address, port)
+    return await asyncio.to_thread(_read_host_key, address, port)
 
 
 def fingerprint_of(line: str) -> str:
@@ -52,7 +52,7 @@ def fingerprint_of(line: str) -> str:
     return f"SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
 
 
-def _look(address: str, port: int) -> str:
+def _read_host_key(address: str, port: int) -> str:
     try:
         with socket.create_connection((address, port), LIMIT_S) as connection:
             transport = paramiko.Transport(connection)

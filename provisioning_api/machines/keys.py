@@ -47,8 +47,8 @@ async def note_key(session: AsyncSession, machine: Machine, agent_key: str, sour
 def _least_needed(rows: Sequence[MachineKey]) -> MachineKey:
     """Returns who reports with ever new keys from one address does not push out a machine at another one."""
     counted = Counter(row.source for row in rows)
-    most = max(counted.values())
-    return min((row for row in rows if counted[row.source] == most), key=_last_at)
+    maximum = max(counted.values())
+    return min((row for row in rows if counted[row.source] == maximum), key=_last_at)
 
 
 def _last_at(row: MachineKey) -> datetime:

@@ -21,18 +21,18 @@ REMOVED_AT_ONCE = 200
 
 
 class WaitingList:
-    """`most` machines may be *discovered* at a time; each is forgotten after `days` of silence. Nothing is
+    """`maximum` machines may be *discovered* at a time; each is forgotten after `days` of silence. Nothing is
     lost by that: nobody has decided anything about them, and one that is started again reports again. A
     machine that a person has named or given a BMC stays.
     """
 
     def __init__(
-        self, db: Database, journal: MachineJournal, new_machines: RateLimiter, *, most: int, days: int
+        self, db: Database, journal: MachineJournal, new_machines: RateLimiter, *, maximum: int, days: int
     ) -> None:
         self._db = db
         self._journal = journal
         self._new_machines = new_machines
-        self._most = most
+        self._maximum = maximum
         self._age = timedelta(days=days)
 
     async def admit(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
@@ -50,14 +50,14 @@ class WaitingList:
                 headers={"Retry-After": str(seconds)},
             )
         machines = Machines(session)
-        too_many = await machines.count_waiting() - self._most
+        too_many = await machines.count_waiting() - self._maximum
         if too_many <= 0:
             return
         silent = await machines.waiting_since(utcnow() - SILENT, too_many)
         if len(silent) < too_many:
             raise TooManyRequests(
                 "machine.waiting_list_full",
-                f"{self._most} machines wait for a decision, and more are not taken in.",
+                f"{self._maximum} machines wait for a decision, and more are not taken in.",
                 "Accept or reject some (`soundstage machines list`), or raise `provisioning.discovered_max`.",
                 headers={"Retry-After": str(int(SILENT.total_seconds()))},
             )

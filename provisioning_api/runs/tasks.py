@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from provisioning_api.runs.journal import stream_of
 from soundstage.events import EventStore
 
-MOST_TASKS = 1000
+MAX_TASKS = 1000
 _PAGE = 1000
 _ENDS = frozenset({"run.ok", "run.failed", "run.unreachable"})
 
@@ -28,7 +28,7 @@ def _number(value: object) -> float | None:
 
 
 async def tasks_of(events: EventStore, run_id: str) -> list[TaskView]:
-    """The last `MOST_TASKS`, oldest first."""
+    """The last `MAX_TASKS`, oldest first."""
     found: list[TaskView] = []
     after = 0
     while page := await events.read(stream_of(run_id), after, _PAGE):
@@ -45,4 +45,4 @@ async def tasks_of(events: EventStore, run_id: str) -> list[TaskView]:
             for event in page
             if event.kind in _ENDS
         ]
-    return found[-MOST_TASKS:]
+    return found[-MAX_TASKS:]

@@ -22,7 +22,7 @@ from soundstage.events import EventStore
 BOOT = "boot script"
 # Kinds of lines of a run that say how long a task took on a machine.
 _TASK_ENDS = frozenset({"run.ok", "run.failed", "run.unreachable"})
-_MOST_EVENTS = 20_000
+_MAX_EVENTS = 20_000
 
 
 class Span(BaseModel):
@@ -126,7 +126,7 @@ class TimelineService:
 
     async def _tasks(self, run_id: str, name: str) -> list[Span]:
         found: list[Span] = []
-        for event in await self._events.read(stream_of(run_id), limit=_MOST_EVENTS):
+        for event in await self._events.read(stream_of(run_id), limit=_MAX_EVENTS):
             seconds = event.data.get("seconds")
             if event.kind in _TASK_ENDS and event.data.get("host") == name and seconds is not None:
                 ended_at = event.data.get("ended_at")

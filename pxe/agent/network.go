@@ -67,7 +67,7 @@ func leave(card NIC) error {
 	return setAddress(card.Name, unix.SIOCSIFADDR, net.IPv4zero)
 }
 
-func lease(card NIC, patience time.Duration) (*Lease, error) {
+func lease(card NIC, timeout time.Duration) (*Lease, error) {
 	mac, err := net.ParseMAC(card.MAC)
 	if err != nil {
 		return nil, err
@@ -89,20 +89,20 @@ func lease(card NIC, patience time.Duration) (*Lease, error) {
 		return nil, err
 	}
 	transaction := newTransaction()
-	offer, err := ask(socket, dhcpMessage(dhcpDiscover, mac, transaction, nil), dhcpOffer, mac, transaction, patience)
+	offer, err := ask(socket, dhcpMessage(dhcpDiscover, mac, transaction, nil), dhcpOffer, mac, transaction, timeout)
 	if err != nil {
 		return nil, err
 	}
-	return ask(socket, dhcpMessage(dhcpRequest, mac, transaction, offer), dhcpAck, mac, transaction, patience)
+	return ask(socket, dhcpMessage(dhcpRequest, mac, transaction, offer), dhcpAck, mac, transaction, timeout)
 }
 
-func ask(socket int, message []byte, kind byte, mac net.HardwareAddr, transaction uint32, patience time.Duration) (*Lease, error) {
+func ask(socket int, message []byte, kind byte, mac net.HardwareAddr, transaction uint32, timeout time.Duration) (*Lease, error) {
 	everybody := &unix.SockaddrInet4{Port: 67, Addr: [4]byte{255, 255, 255, 255}}
 	if err := unix.Sendto(socket, message, 0, everybody); err != nil {
 		return nil, err
 	}
 	buffer := make([]byte, 1500)
-	for until := time.Now().Add(patience); ; {
+	for until := time.Now().Add(timeout); ; {
 		left := time.Until(until)
 		if left <= 0 {
 			return nil, os.ErrDeadlineExceeded

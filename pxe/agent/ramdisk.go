@@ -230,8 +230,8 @@ func (r *Ramdisk) reportIn() DiscoverResponse {
 	}
 }
 
-// patiently tries again what fails for reasons that may pass.
-func (r *Ramdisk) patiently(call func() error) error {
+// retry repeats a call that fails for a temporary reason.
+func (r *Ramdisk) retry(call func() error) error {
 	for until := time.Now().Add(apiPatience); ; time.Sleep(2 * time.Second) {
 		err := call()
 		if err == nil || isPermanent(err) || time.Now().After(until) {
@@ -243,7 +243,7 @@ func (r *Ramdisk) patiently(call func() error) error {
 
 // tell reports, and tries again what may pass.
 func (r *Ramdisk) tell(report Report) error {
-	return r.patiently(func() error { return r.api.report(report) })
+	return r.retry(func() error { return r.api.report(report) })
 }
 
 // fail tells what went wrong. The machine stays on, so that a new yes finds it.
@@ -406,7 +406,7 @@ func (r *Ramdisk) enrolInto(root, token string) error {
 		"token": token, "macs": r.identity.MACs, "uuid": r.identity.UUID, "host_key": keys.SSHPublic, "csr": keys.CSR,
 	}
 	var member Membership
-	err = r.patiently(func() (err error) {
+	err = r.retry(func() (err error) {
 		member, err = r.api.enrol(request)
 		return err
 	})

@@ -26,7 +26,7 @@ from soundstage.errors import Invalid
 KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
 _BASE = "agent-base.cpio.zst"
 # How many of each stay in the cache, besides those of the last hour. A tree with roles is over a gigabyte.
-_MOST_CACHED = {"trees": 3, "built": 3, "agents": 3}
+_MAX_CACHED = {"trees": 3, "built": 3, "agents": 3}
 # Bump it when disks come out different and no input that `image_key` hashes has changed.
 _FORMAT_VERSION = 1
 
@@ -101,7 +101,7 @@ def build_image(
 
 def _evict_old(say: Callable[[str], None]) -> None:
     """Removes old entries of the cache; published images have a folder of their own."""
-    for kind, keep in _MOST_CACHED.items():
+    for kind, keep in _MAX_CACHED.items():
         for name in forget_unused(cache_folder() / kind, "*", keep=keep):
             say(f"Took {kind}/{name} out of the cache: newer ones have been used since")
 

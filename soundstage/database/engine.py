@@ -53,8 +53,8 @@ class WriterQueue:
     There is one for each database of a process; each event loop has its own queue.
     """
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
     @property
@@ -68,11 +68,11 @@ class WriterQueue:
         """Waits for one's turn; Unavailable `database.busy` when it does not come in time."""
         queue = self._queues.setdefault(asyncio.get_running_loop(), _Queue())
         # Most find nobody before them, and need no clock.
-        patience = asyncio.timeout(self._patience_s) if queue.writers else nullcontext()
+        timeout = asyncio.timeout(self._timeout_s) if queue.writers else nullcontext()
         queue.writers += 1
         try:
             try:
-                async with patience:
+                async with timeout:
                     await queue.lock.acquire()
             except TimeoutError as error:
                 raise Unavailable(

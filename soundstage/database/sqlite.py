@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from soundstage.errors import SoundstageError, StorageFull, Unavailable
 
-MOST_CONNECTIONS = 15
+MAX_CONNECTIONS = 15
 _WRITES = "soundstage_writes"
 
 
@@ -112,7 +112,7 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
     prepare = partial(_prepare, busy_timeout_ms=busy_timeout_ms)
     creator = partial(open_connection, prepare=prepare)
     # A connection is a thread: the pool keeps those that a peak needed, and reuses the last used first.
-    pool = {"pool_size": MOST_CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True} if in_a_file else {}
+    pool = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True} if in_a_file else {}
     engine = create_async_engine(url, connect_args={"async_creator_fn": creator}, **pool)
     _listen(engine)
     return engine, engine.execution_options(**{_WRITES: True})
@@ -188,16 +188,16 @@ def _keep_references(raw: sqlite3.Connection, on: bool) -> None:
 
 def _prepare(raw: sqlite3.Connection, busy_timeout_ms: int) -> None:
     raw.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
-    _switch_to_wal(raw, patience_s=busy_timeout_ms / 1000)
+    _switch_to_wal(raw, timeout_s=busy_timeout_ms / 1000)
     raw.execute("PRAGMA synchronous = NORMAL")
     raw.execute("PRAGMA foreign_keys = ON")
 
 
-def _switch_to_wal(raw: sqlite3.Connection, patience_s: float) -> None:
+def _switch_to_wal(raw: sqlite3.Connection, timeout_s: float) -> None:
     """Of several who open a new file at once, each has read it and wants it alone: SQLite refuses all but one
     on the spot, whatever the busy timeout, since waiting could not end. Whoever is refused asks again.
     """
-    ends = monotonic() + patience_s
+    ends = monotonic() + timeout_s
     while True:
         try:
             raw.execute("PRAGMA journal_mode = WAL")

@@ -19,7 +19,7 @@ from soundstage.http.destinations import Destinations, Target, resolve
 
 LOOP_HEADER = "soundstage-outgoing"
 """On every outgoing call; proxies pass headers on that they do not know (RFC 9110 §5.1)."""
-MOST_CONNECTION_ATTEMPTS = 3
+MAX_CONNECTION_ATTEMPTS = 3
 """Of the addresses of one name; each may take the whole time of connecting."""
 
 
@@ -140,7 +140,7 @@ class OutgoingTransport(httpx.AsyncBaseTransport):
 
     async def _sent_to(self, target: Target, request: httpx.Request) -> httpx.Response:
         """To the first address that takes the connection; nothing was sent to those before it."""
-        candidates = target.addresses[:MOST_CONNECTION_ATTEMPTS]
+        candidates = target.addresses[:MAX_CONNECTION_ATTEMPTS]
         for address in candidates:
             there = httpx.Request(
                 request.method,

@@ -37,8 +37,8 @@ from studio.references.dropping import confirm_hold, drop_unheld
 from studio.references.repository import References
 from studio.renders.states import RenderState
 
-MOST_TAGS_LISTED = 2000
-MOST_USES = 100
+MAX_TAGS_LISTED = 2000
+MAX_USES = 100
 
 _FAMILY_OF_KIND = {
     AssetKind.AVATAR_IMAGE: {"image"},
@@ -218,7 +218,7 @@ class AssetService:
         """Tags that assets have, by name."""
         async with self._db.session() as session:
             return [
-                TagCount(tag=tag, assets=count) for tag, count in await Assets(session).tags(MOST_TAGS_LISTED)
+                TagCount(tag=tag, assets=count) for tag, count in await Assets(session).tags(MAX_TAGS_LISTED)
             ]
 
     async def uses(self, asset_id: str, principal: Principal) -> AssetUses:
@@ -226,8 +226,8 @@ class AssetService:
         async with self._db.session() as session:
             asset = await asset_of(session, asset_id)
             uses = Uses(session, asset.sha256)
-            projects = await uses.projects(MOST_USES) if principal.may("project:read") else None
-            renders, total = await uses.renders(MOST_USES) if principal.may("render:read") else (None, None)
+            projects = await uses.projects(MAX_USES) if principal.may("project:read") else None
+            renders, total = await uses.renders(MAX_USES) if principal.may("render:read") else (None, None)
             personas = await uses.personas() if principal.may("persona:read") else None
         return AssetUses(
             projects=None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_FIELD_BYTES = 64 * 1024
-MOST_FORM_BYTES = 4 * MAX_FIELD_BYTES
+MAX_FORM_BYTES = 4 * MAX_FIELD_BYTES
 """What a form has beside its file."""
 
 
@@ -54,14 +54,14 @@ class Upload:
         """
         declared = self.request.headers.get("content-length", "")
         length = int(declared) if declared.isdigit() else 0
-        if length > self.max_bytes + MOST_FORM_BYTES:
+        if length > self.max_bytes + MAX_FORM_BYTES:
             raise TooLarge(
                 "upload.too_large",
                 f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
                 "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
             )
         is_form = self.request.headers.get("content-type", "").startswith("multipart/form-data")
-        return max(0, length - MOST_FORM_BYTES) if is_form else length
+        return max(0, length - MAX_FORM_BYTES) if is_form else length
 
     async def _form(self, boundary: bytes) -> AsyncIterator[bytes]:
         parts = _Parts(self)

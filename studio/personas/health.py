@@ -23,9 +23,9 @@ from studio.voices.addresses import is_near, root_of
 from studio.voices.clone_access import usable_clone
 from studio.voices.repository import Voices
 
-MOST_NAMED = 8
-MOST_BYTES = 1 << 20
-BOUNDS = Bounds(silence_s=5.0, answer_bytes=2 * MOST_BYTES, total_s=20.0, connect_s=3.0)
+MAX_NAMED = 8
+MAX_BYTES = 1 << 20
+BOUNDS = Bounds(silence_s=5.0, answer_bytes=2 * MAX_BYTES, total_s=20.0, connect_s=3.0)
 _KEYS = ("id", "voice_id", "name")
 
 
@@ -93,7 +93,7 @@ async def _found(
     listed_names = _names(listed)
     names = [name for name in listed_names if name.lower() not in others]
     if listed_names and voice_name.lower() not in {name.lower() for name in names}:
-        some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+        some = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
         return _ill(
             f"Its speech service {voice.base_url} has no voice {voice_name!r}.",
             f"It has {some or 'none that is yours'}; a cloned one is added with `soundstage voices add`.",
@@ -108,7 +108,7 @@ async def _request(client: httpx.AsyncClient, path: str) -> tuple[int, Any]:
         body = bytearray()
         async for chunk in answer.aiter_bytes():
             body += chunk
-            if len(body) > MOST_BYTES:
+            if len(body) > MAX_BYTES:
                 return answer.status_code, None
     try:
         return answer.status_code, httpx.Response(200, content=bytes(body)).json()

@@ -23,7 +23,7 @@ SCENE = "said"
 TIME_LIMIT_S = 60.0
 PRIORITY = 200
 """Before everything else: somebody waits for every second of it."""
-MOST_SOUND_BYTES = 16 << 20
+MAX_SOUND_BYTES = 16 << 20
 TAIL_MS = 120
 
 
@@ -99,7 +99,7 @@ class PersonaSpeech:
         files = {file.role: file for file in result.files}
         if not {"audio", "speech"} <= files.keys():
             raise _broken("it lacks a file")
-        if files["audio"].bytes > MOST_SOUND_BYTES:
+        if files["audio"].bytes > MAX_SOUND_BYTES:
             raise TooLarge(
                 "speech.too_long", "The sound of this answer is too large to send at once.", "Ask for less."
             )

@@ -13,7 +13,7 @@ from studio.personas.faults import BadPersonaFile
 from studio.personas.schemas import PersonaValidity
 from studio.personas.yaml_source import parse_persona
 
-MOST_WAITING = 4
+MAX_WAITING = 4
 RETRY_AFTER_S = 5
 
 
@@ -28,7 +28,7 @@ class PersonaValidation:
         """Return all that is wrong with a text; `file` is how it is called there. Raises TooManyRequests
         `persona.validation_busy` when enough wait already.
         """
-        if len(self._tasks) > MOST_WAITING:
+        if len(self._tasks) > MAX_WAITING:
             raise TooManyRequests(
                 "persona.validation_busy",
                 f"{len(self._tasks)} definitions are being validated or wait for it.",

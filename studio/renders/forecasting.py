@@ -27,7 +27,7 @@ from studio.renders.segments import segment_key
 from studio.renders.states import TERMINAL, RenderState
 
 FORECAST_POLL_S = 2.0
-MOST_AHEAD = 100
+MAX_AHEAD = 100
 """So many waiting renders are counted; who has more before it waits too long for any forecast."""
 
 Steps = list[Estimate | None]
@@ -58,7 +58,7 @@ class Forecaster:
             if row is None or row.ready_by is None:
                 return
             left = await self._left(Segments(session), row)
-            before = await Renders(session).list_ahead_of(row, MOST_AHEAD)
+            before = await Renders(session).list_ahead_of(row, MAX_AHEAD)
         view = view_of_forecast(await self._forecast(row, row.ready_by, left, before))
         async with self._db.transaction() as session:
             row = await Renders(session).find(render_id)

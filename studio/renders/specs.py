@@ -21,7 +21,7 @@ from studio.scenes.speaking_time import speaking_ms
 Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
 
 TITLE_CHARS = 60
-MOST_READ = 2000
+MAX_READ = 2000
 """Characters of a script that its title may come of."""
 # As `avatar.speech.markup` reads them; what is no known mark is not spoken either.
 _MARK = re.compile(
@@ -188,7 +188,7 @@ def preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
 
 def title_of(script: str) -> str:
     """Returns the first words of the script without its marks, cut at a space."""
-    line = _without_marks(script[:MOST_READ])
+    line = _without_marks(script[:MAX_READ])
     if len(line) <= TITLE_CHARS:
         return line.rstrip(".!?,;: ")
     return (line[: TITLE_CHARS - 1].rpartition(" ")[0].rstrip(".!?,;: ") or line[: TITLE_CHARS - 1]) + "…"

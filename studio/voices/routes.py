@@ -15,7 +15,7 @@ from studio.consents.disclosure import redact_voice
 from studio.guards import CreateVoices, DeleteVoices, ReadVoices
 from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
-from studio.voices.samples import MOST_SAMPLE_BYTES
+from studio.voices.samples import MAX_SAMPLE_BYTES
 from studio.voices.schemas import VoiceDraft, VoiceForm, VoiceLabels, VoiceOrder, VoiceView
 from studio.voices.services import SpeechService
 from studio.wiring import Studio, StudioDep
@@ -117,9 +117,9 @@ async def _order(request: Request, studio: Studio, principal: Principal) -> tupl
             "Send multipart/form-data with a `file`, or JSON with an `asset`.",
             415,
         )
-    upload = Upload(request, MOST_SAMPLE_BYTES)
+    upload = Upload(request, MAX_SAMPLE_BYTES)
     blob, _ = await studio.assets.store(
-        upload.chunks(), max_bytes=MOST_SAMPLE_BYTES, expected_bytes=upload.size_hint()
+        upload.chunks(), max_bytes=MAX_SAMPLE_BYTES, expected_bytes=upload.size_hint()
     )
     try:
         form = _read(VoiceForm, {name: value for name, value in upload.fields.items() if value != ""})

@@ -18,7 +18,7 @@ from studio.assets.sniffing import AAC, FLAC, M4A, MP3, MP4, OGG, SNIFF_BYTES, W
 from studio.renders.running import run_task
 from studio.voices.speech_server import Sample
 
-MOST_SAMPLE_BYTES = 10 << 20
+MAX_SAMPLE_BYTES = 10 << 20
 SHORTEST_MS, LONGEST_MS = 1_000, 30_000
 PROBE_TIME_LIMIT_S = 60.0
 PROBE_PRIORITY = 100
@@ -61,10 +61,10 @@ class SampleCheck:
     async def look_into(self, sha256: str) -> SampleFile:
         """Raises `upload.too_large`, `voice.bad_sample`, and the worker's codes for what it cannot read."""
         stored = await self.blobs.stat(sha256)
-        if stored is not None and stored.bytes > MOST_SAMPLE_BYTES:
+        if stored is not None and stored.bytes > MAX_SAMPLE_BYTES:
             raise TooLarge(
                 "upload.too_large",
-                f"The sample is larger than {MOST_SAMPLE_BYTES >> 20} MiB.",
+                f"The sample is larger than {MAX_SAMPLE_BYTES >> 20} MiB.",
                 "Send at most 30 s of speech.",
             )
         path = await self.blobs.local_path(sha256)

@@ -29,9 +29,9 @@ from soundstage.http import NO_LISTENERS, Bounds, Destinations, OwnListeners, ou
 from studio.voices.addresses import address_of, is_near
 
 VOICES_PATH = "/v1/audio/voices"
-MOST_ANSWER_BYTES = 1 << 20
-BOUNDS = Bounds(silence_s=120.0, answer_bytes=2 * MOST_ANSWER_BYTES)
-MOST_REASON_CHARS = 160
+MAX_ANSWER_BYTES = 1 << 20
+BOUNDS = Bounds(silence_s=120.0, answer_bytes=2 * MAX_ANSWER_BYTES)
+MAX_REASON_CHARS = 160
 
 
 class UploadUnclear(Exception):
@@ -164,7 +164,7 @@ class SpeechServer:
                 body = bytearray()
                 async for chunk in answer.aiter_bytes():
                     body += chunk
-                    if len(body) > MOST_ANSWER_BYTES:
+                    if len(body) > MAX_ANSWER_BYTES:
                         return _Answer(answer.status_code, None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unavailable(
@@ -222,7 +222,7 @@ class SpeechServer:
             return ""
         if key := os.environ.get(self.api_key_env or "", "").strip():
             text = text.replace(key, "…")
-        return "".join(char if char.isprintable() else " " for char in text)[:MOST_REASON_CHARS]
+        return "".join(char if char.isprintable() else " " for char in text)[:MAX_REASON_CHARS]
 
 
 def _name_in(content: object, name: str) -> str | None:

@@ -68,16 +68,16 @@ async def post(
         return Posted(took(), error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR_CHARS])
 
 
-async def _beginning(response: httpx.Response, most: int) -> bytes:
+async def _beginning(response: httpx.Response, maximum: int) -> bytes:
     """Returns what is packed is not read: nobody asked for that, and its status counts all the same."""
     found = b""
-    if most:
+    if maximum:
         with suppress(httpx.DecodingError):
             async for part in response.aiter_raw():
                 found += part
-                if len(found) >= most:
+                if len(found) >= maximum:
                     break
-    return found[:most]
+    return found[:maximum]
 
 
 def _shown(answer: bytes) -> str:

@@ -30,7 +30,7 @@ def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "EVERY_S", 0.02)
-    monkeypatch.setattr(module, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(module, "TIMEOUT_S", 2.0)
     return module
 
 

@@ -202,7 +202,7 @@ async def test_an_expert_whose_check_fails_is_not_asked_any_more(settings: Setti
 async def test_while_consul_is_away_the_experts_known_last_are_asked_and_then_those_it_names(
     settings: Settings, own_consul: OwnConsul, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.experts.consul.ANSWER_S", 2.0)
+    monkeypatch.setattr("agent.experts.consul.TIMEOUT_S", 2.0)
 
     async def asked_while_away(kind: str) -> None:
         assert text(await say(services, f"what do you do while Consul {kind}?")) == "hello"
@@ -255,7 +255,7 @@ async def test_nonsense_from_consul_is_a_problem_and_no_crash(reply: Reply | Non
 
 
 async def test_a_consul_that_says_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.experts.consul.ANSWER_S", 0.2)
+    monkeypatch.setattr("agent.experts.consul.TIMEOUT_S", 0.2)
     request = 0
 
     async def handler(_: Request) -> Reply | None:

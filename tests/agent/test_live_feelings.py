@@ -10,7 +10,7 @@ from avatar.spec.speech_sheet import SpeechSheet, TimedViseme, TimedWord
 
 from agent.live.feelings import CALM, feelings, strongest
 from agent.live.lexicon import EMOTIONS, languages, lexicon_of
-from agent.live.service import CURVE_HZ, MORE, MOST_CHARS, emotion_curve, sentence_ends, speakable_text
+from agent.live.service import CURVE_HZ, MAX_CHARS, MORE, emotion_curve, sentence_ends, speakable_text
 
 EN = lexicon_of("en-us")
 LISTS = Path(__file__).parents[2] / "agent" / "live" / "words"
@@ -192,5 +192,5 @@ def test_marks_and_addresses_are_not_read_aloud() -> None:
 
 def test_a_long_answer_is_said_up_to_a_whole_sentence_and_says_so() -> None:
     reply = speakable_text("This is one sentence. " * 100)
-    assert reply.endswith(f"sentence. {MORE}") and len(reply) <= MOST_CHARS + len(MORE) + 2
+    assert reply.endswith(f"sentence. {MORE}") and len(reply) <= MAX_CHARS + len(MORE) + 2
     assert speakable_text("x" * 5000).endswith(MORE)

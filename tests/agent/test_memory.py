@@ -125,7 +125,7 @@ async def test_the_same_words_are_kept_once(memory: MemoryService) -> None:
 
 
 async def test_there_is_a_limit_and_it_is_each_owner_s_own(database: Database, folder: Path) -> None:
-    memory = MemoryService(database, folder, most=2)
+    memory = MemoryService(database, folder, maximum=2)
     await memory.remember(ADA, CHANNEL)
     await memory.remember(ADA, TIDES, "nova")
     with pytest.raises(Conflict) as full:

@@ -10,7 +10,7 @@ from sqlalchemy import inspect, select, update
 from agent.sessions.models import AgentSession
 from agent.sessions.service import TurnEnd
 from agent.snapshots.models import Continuation, Snapshot
-from agent.snapshots.service import MAX_TEXT_CHARS, MOST_TURNS, SnapshotService
+from agent.snapshots.service import MAX_TEXT_CHARS, MAX_TURNS, SnapshotService
 from app.composition import Services, open_services
 from policy import Principal
 from soundstage.errors import Conflict, Invalid, NotFound
@@ -143,16 +143,20 @@ async def test_a_near_miss_is_told_and_nothing_is_loaded(services: Services, tal
 
 async def test_there_is_a_limit_of_snapshots_of_turns_and_of_their_length(services: Services) -> None:
     few = SnapshotService(
-        services.database, services.brain.sessions, services.studio.renders, services.studio.projects, most=1
+        services.database,
+        services.brain.sessions,
+        services.studio.renders,
+        services.studio.projects,
+        maximum=1,
     )
     sessions = services.brain.sessions
     conversation = await sessions.open(ADA)
-    for number in range(MOST_TURNS + 3):
+    for number in range(MAX_TURNS + 3):
         turn = await sessions.begin_turn(conversation, f"{number} " + "x" * MAX_TEXT_CHARS)
         await sessions.end_turn(turn, TurnEnd("y" * (MAX_TEXT_CHARS + 9)))
     await few.save(ADA, "long")
     state = (await few.get(ADA, "long")).state
-    assert (len(state.turns), state.left_out) == (MOST_TURNS, 3)
+    assert (len(state.turns), state.left_out) == (MAX_TURNS, 3)
     assert state.turns[0].utterance.startswith("3 ")
     assert {len(turn.reply) for turn in state.turns} == {MAX_TEXT_CHARS}
     assert (await few.compare(ADA, "long")).differences == ()

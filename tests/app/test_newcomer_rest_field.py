@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 MODELS, SCHEMAS = "studio/renders/models.py", "studio/renders/schemas.py"
 CLIENT, CHANGELOG = "ui/openapi.json", "CHANGELOG.md"
 TEST = "tests/studio/test_reference.py"
-MOST_FILES = 6
+MAX_FILES = 6
 
 TEST_OF_FIELD = '''
 """A render carries the reference of its request."""
@@ -93,7 +93,7 @@ def test_a_rest_field_of_a_render_takes_six_files(copy: Path) -> None:
     add_field(copy)
     files = list_changes(copy)
     (migration,) = files - {MODELS, SCHEMAS, TEST, CLIENT, CHANGELOG}
-    assert migration.startswith("app/migrations/versions/") and len(files) <= MOST_FILES
+    assert migration.startswith("app/migrations/versions/") and len(files) <= MAX_FILES
     assert f"{copy}/studio" in run(copy, sys.executable, "-c", "import studio; print(studio.__file__)")
     drift = "tests/app/test_migrations.py::test_models_and_migrations_do_not_drift_apart"
     run(copy, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST, drift)

@@ -96,7 +96,7 @@ def nomad_options(control: ControlPlane, worker_cache: Path) -> NomadOptions:
         ),
         max_running=2,
         grace_s=1.0,
-        patience_s=30.0,
+        upload_timeout_s=30.0,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lab.drill import farm_copy
 from lab.drill.exercises import EXERCISES
-from lab.drill.farm_copy import MOST_CLIENTS, copy_farm, smallest_farm
+from lab.drill.farm_copy import MAX_CLIENTS, copy_farm, smallest_farm
 from lab.drill.rehearse import Outcome, rehearse, select_exercises
 from lab.farm_in_a_box import Lab
 from soundstage.errors import Invalid, NotFound
@@ -67,7 +67,7 @@ def test_of_a_large_farm_some_are_left_out_and_named(tmp_path: Path) -> None:
     hosts = ", ".join(f"n{number}: " for number in range(1, 31))
     (tmp_path / "hosts.yaml").write_text(f"all: {{hosts: {{{hosts}}}}}")
     farm = copy_farm(tmp_path / "hosts.yaml")
-    assert (len(farm.machines), len(farm.left_out)) == (1 + MOST_CLIENTS, 29 - MOST_CLIENTS)
+    assert (len(farm.machines), len(farm.left_out)) == (1 + MAX_CLIENTS, 29 - MAX_CLIENTS)
 
 
 def test_the_projects_own_example_can_be_drilled() -> None:
@@ -102,10 +102,10 @@ def test_exercises_are_chosen_by_name() -> None:
         select_exercises(["earthquake"])
 
 
-def drill(lab: Lab, exercises: list[str], patience_s: float) -> dict[str, Outcome]:
+def drill(lab: Lab, exercises: list[str], timeout_s: float) -> dict[str, Outcome]:
     output: list[str] = []
     found = list(
-        rehearse(lab, smallest_farm(), select_exercises(exercises), say=output.append, patience_s=patience_s)
+        rehearse(lab, smallest_farm(), select_exercises(exercises), say=output.append, timeout_s=timeout_s)
     )
     assert "is ready after" in "".join(output)
     assert not lab.exists()

@@ -38,7 +38,7 @@ SET_ASIDE_BY_A_PERSON = NodeState(eligible=False, draining=False, ours=False)
     ],
 )
 def test_each_case_has_its_action(node: NodeState, well: bool, failures: int, action: Action) -> None:
-    assert decide(node, well=well, failures=failures, patience=2) is action
+    assert decide(node, well=well, failures=failures, max_failures=2) is action
 
 
 class SecuredAgent(NomadAgent):

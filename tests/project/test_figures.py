@@ -12,7 +12,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
-from figures_page import MOST_ROWS, figures_page
+from figures_page import MAX_ROWS, figures_page
 
 ROOT = Path(__file__).parents[2]
 RUN = {
@@ -41,7 +41,7 @@ def test_a_run_is_a_row_with_its_conditions(tmp_path: Path) -> None:
 
 def test_too_many_rows_and_unknown_areas_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="rows"):
-        figures_page(results(tmp_path / "many", figures=RUN["figures"] * (MOST_ROWS + 1)))  # type: ignore[operator]
+        figures_page(results(tmp_path / "many", figures=RUN["figures"] * (MAX_ROWS + 1)))  # type: ignore[operator]
     with pytest.raises(ValueError, match="weather"):
         figures_page(results(tmp_path / "unknown", area="weather"))
 

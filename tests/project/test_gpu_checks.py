@@ -107,7 +107,7 @@ def test_the_time_for_memory_follows_from_the_minutes_and_from_what_one_takes(ch
 def test_one_alone_has_all_that_is_left_and_three_share_it(checks, monkeypatch) -> None:
     three = _memory(checks, monkeypatch)
     assert checks.limit_for(three[2:], 580) == 580
-    assert checks.limit_for(three, checks.LEAST_S - 1) == 0
+    assert checks.limit_for(three, checks.MIN_S - 1) == 0
     left, given = 3000.0, []
     for first in range(3):
         given.append(checks.limit_for(three[first:], left))
@@ -120,7 +120,7 @@ def test_the_other_steps_leave_time_to_read_memory_in(checks, monkeypatch) -> No
     monkeypatch.setattr(sys, "argv", ["gpu_checks.py"])
     given = checks.arguments()
     fixed = sum(step.limit_s for step in checks.steps(given) if not step.shortens)
-    assert fixed + 3 * checks.LEAST_S < given.within * 60
+    assert fixed + 3 * checks.MIN_S < given.within * 60
 
 
 def test_who_gives_more_time_gives_every_step_more_and_less_time_shortens_none(checks, monkeypatch) -> None:

@@ -287,7 +287,7 @@ def test_a_worker_that_was_closed_can_be_started_again(run: Any) -> None:
 
 
 class Items:
-    """Items that are due until their step is done. `most` is how many were in hand at a time."""
+    """Items that are due until their step is done. `maximum` is how many were in hand at a time."""
 
     def __init__(self, *items: str, takes_s: float = 1.0, errors: Sequence[Exception] = ()) -> None:
         self.due_items = list(items)
@@ -295,11 +295,11 @@ class Items:
         self.errors = list(errors)
         self.begun: list[tuple[str, float]] = []
         self.cancelled: list[str] = []
-        self.most = 0
+        self.maximum = 0
         self.limits: list[int] = []
 
     async def due(self, in_flight: Collection[str], limit: int) -> Sequence[str]:
-        self.most = max(self.most, len(in_flight))
+        self.maximum = max(self.maximum, len(in_flight))
         self.limits.append(limit)
         return [item for item in self.due_items if item not in in_flight][:limit]
 
@@ -325,7 +325,7 @@ def test_each_item_is_in_flight_once_and_not_more_than_so_many_at_a_time(run: An
     run(main())
     # The next begins as soon as one has ended, without waiting for the poll.
     assert items.begun == [("a", 0), ("b", 0), ("c", 1), ("d", 1), ("e", 2)]
-    assert items.most == 2 and min(items.limits) == 0
+    assert items.maximum == 2 and min(items.limits) == 0
 
 
 def test_without_a_bound_all_that_is_due_begins(run: Any) -> None:

@@ -122,8 +122,8 @@ async def test_what_a_body_means_counts_and_not_how_it_is_written(client: httpx.
 async def test_a_request_that_failed_may_be_sent_again_with_its_key(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    most = settings.limits.queued_renders
-    ids = [(await client.post("/api/renders", json=BODY)).json()["id"] for _ in range(most)]
+    maximum = settings.limits.queued_renders
+    ids = [(await client.post("/api/renders", json=BODY)).json()["id"] for _ in range(maximum)]
     full = await client.post("/api/renders", json=BODY, headers=KEY)
     assert (full.status_code, full.json()["code"]) == (503, "render.queue_full")
     await client.post(f"/api/renders/{ids[0]}/cancel")

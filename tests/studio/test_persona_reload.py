@@ -15,7 +15,7 @@ from studio.personas import validation, yaml_source
 from studio.personas.faults import MAX_FAULTS
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaDraft
-from studio.personas.validation import MOST_WAITING
+from studio.personas.validation import MAX_WAITING
 from studio.personas.watching import STREAM, PersonaWatch
 
 ADA = "id: ada\nname: Ada\nface: {kind: rig, character: nova}\n"
@@ -137,13 +137,13 @@ async def test_definitions_are_validated_one_at_a_time_and_few_may_wait(
 ) -> None:
     write(settings.personas_dir / "ada.yaml", ADA)
     lock, going = threading.Lock(), threading.Event()
-    inside = most = 0
+    inside = maximum = 0
 
     def hold(*_: Any) -> None:
-        nonlocal inside, most
+        nonlocal inside, maximum
         with lock:
             inside += 1
-            most = max(most, inside)
+            maximum = max(maximum, inside)
         going.wait(20)
         with lock:
             inside -= 1
@@ -158,8 +158,8 @@ async def test_definitions_are_validated_one_at_a_time_and_few_may_wait(
     going.set()
     await asyncio.gather(*requests)
     answers = sorted(one.result().status_code for one in requests)
-    assert answers == [200] * (1 + MOST_WAITING) + [429] * (11 - MOST_WAITING)
-    assert most == 1 and len(waiting) == 1 + MOST_WAITING
+    assert answers == [200] * (1 + MAX_WAITING) + [429] * (11 - MAX_WAITING)
+    assert maximum == 1 and len(waiting) == 1 + MAX_WAITING
     assert all(one.result().headers["retry-after"] for one in done)
 
 

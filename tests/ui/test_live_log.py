@@ -14,7 +14,7 @@ from studio_page import PATIENCE_MS, Studio, Visiting
 
 pytestmark = pytest.mark.browser
 DAY_MS = 86_400_000
-MOST_LINES = 500
+MAX_LINES = 500
 # What the page takes for the time; its timers run as ever.
 WRONG_CLOCK = """(off => {
   const Real = Date;
@@ -91,12 +91,12 @@ def test_a_log_that_is_held_counts_the_lines_that_have_come_since(visiting: Visi
     stream.send(4, kind="render.progress", id="rnd_1", waits="", stage="frames")
     stream.send()
     expect(page.get_by_role("button", name="Go on (3 new)")).to_be_visible(timeout=PATIENCE_MS)
-    stream.send(MOST_LINES + 200)
-    goes_on = page.get_by_role("button", name=f"Go on ({MOST_LINES}+ new)")
+    stream.send(MAX_LINES + 200)
+    goes_on = page.get_by_role("button", name=f"Go on ({MAX_LINES}+ new)")
     expect(goes_on).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".log li")).to_have_count(3)
     goes_on.click()
-    expect(page.locator(".log li")).to_have_count(MOST_LINES)
+    expect(page.locator(".log li")).to_have_count(MAX_LINES)
 
 
 def test_what_has_left_the_stream_is_found_again_in_the_log_of_the_server(

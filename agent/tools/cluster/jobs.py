@@ -23,7 +23,7 @@ from farm.nomad.registration import JOB_FILE
 from soundstage.errors import Conflict, NotFound
 from soundstage.telemetry.masking import MASK, is_secret_name, mask_text
 
-_MOST_FIELDS = 100
+_MAX_FIELDS = 100
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ASSIGNMENT = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=|\bto\b|\bis\b)\s*(.+?)\s*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -288,8 +288,8 @@ def _fields(diff: Json, hidden: Hidden) -> Iterator[Change]:
         f"{path}{name}: {hidden.named(name, old) or 'nothing'} → {hidden.named(name, new) or 'nothing'}"
         for path, name, old, new in _edited(diff, "")
     ]
-    yield from map(change, edited[:_MOST_FIELDS])
-    if rest := edited[_MOST_FIELDS:]:
+    yield from map(change, edited[:_MAX_FIELDS])
+    if rest := edited[_MAX_FIELDS:]:
         whole = hashlib.sha256("\n".join(rest).encode()).hexdigest()
         yield change(f"and {len(rest)} more fields are edited", f"sha256 {whole}")
 

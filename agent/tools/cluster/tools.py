@@ -26,10 +26,10 @@ from farm.nomad.overview import NodeOverview, node_overview
 from soundstage.errors import NotFound
 
 _EXPLAINED = 20
-_MOST_ALLOCATIONS = 10
+_MAX_ALLOCATIONS = 10
 _NODE_STATES = {"draining": "being emptied", "ineligible": "takes no work"}
 _LOG_BYTES = 64 << 10
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
 class ClusterStatus(ToolRequest):
@@ -194,7 +194,7 @@ async def _log(nomad: OperatorClient, allocation: str, task: str, kind: str) -> 
     async with aclosing(nomad.logs(allocation, task, kind, tail=_LOG_BYTES)) as chunks:
         async for chunk in chunks:
             read += chunk
-            if len(read) > _MOST_BYTES:
+            if len(read) > _MAX_BYTES:
                 # It writes faster than it is read: there is no end to come to.
                 break
     return read.decode("utf-8", errors="replace")
@@ -203,7 +203,7 @@ async def _log(nomad: OperatorClient, allocation: str, task: str, kind: str) -> 
 async def _one_job(nomad: OperatorClient, name: str) -> Cluster:
     line = await _job(nomad, await job_named(nomad, name), explain=True)
     allocations = await nomad.allocations(line.job)
-    newest = sorted(allocations, key=lambda one: int(one["CreateIndex"]), reverse=True)[:_MOST_ALLOCATIONS]
+    newest = sorted(allocations, key=lambda one: int(one["CreateIndex"]), reverse=True)[:_MAX_ALLOCATIONS]
     return Cluster(
         about="job",
         jobs=(line,),

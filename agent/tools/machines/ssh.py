@@ -15,7 +15,7 @@ from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.errors import Forbidden, SoundstageError
 
-_MOST_LINES = 200
+_MAX_LINES = 200
 _PLACE = re.compile(r"\{[a-z]+\}")
 
 
@@ -99,7 +99,7 @@ async def ssh(context: ToolContext, request: RunCommand) -> CommandOutput:
     async with context.services.machines(context.principal) as api:
         answer = await _posted(api, request)
     ran: _Ran = parse_answer(_Ran, answer)
-    output = last_lines(ran.output, _MOST_LINES)
+    output = last_lines(ran.output, _MAX_LINES)
     more = "\n(the rest was cut)" if ran.truncated else ""
     return CommandOutput(
         machine=ran.machine,

@@ -22,7 +22,7 @@ MachineState = Literal[
     "retired",
     "failed",
 ]
-_MOST_SPANS = 12
+_MAX_SPANS = 12
 
 
 def hardware_text(hardware: Hardware | None) -> str:
@@ -100,7 +100,7 @@ def why_it_waits(machine: Machine, runs: Sequence[Run], node: str) -> str:
 
 def longest_spans(timeline: Timeline) -> tuple[Span, ...]:
     """Returns what took longest, in its order."""
-    longest = sorted(timeline.spans, key=lambda span: span.seconds, reverse=True)[:_MOST_SPANS]
+    longest = sorted(timeline.spans, key=lambda span: span.seconds, reverse=True)[:_MAX_SPANS]
     return tuple(span for span in timeline.spans if span in longest and span.seconds >= 0.5)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from agent.presentation import Blocks, StateLabel, page, table
-from agent.presentation.blocks import MOST_ROWS
+from agent.presentation.blocks import MAX_ROWS
 from agent.presentation.text import duration
 from agent.tools.machines.actions import ACTS, ChangeMachine, plan_act
 from agent.tools.machines.api import (
@@ -85,8 +85,8 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
         if not machines:
             what = f"No machine is {request.state}." if request.state else "There are no machines yet."
             return MachineLines(machines=(), summary=f"{what} One shows up when it starts from the network.")
-        shown = await _with_hardware(api, machines[:MOST_ROWS])
-        lines = tuple(_line(machine) for machine in [*shown, *machines[MOST_ROWS:]])
+        shown = await _with_hardware(api, machines[:MAX_ROWS])
+        lines = tuple(_line(machine) for machine in [*shown, *machines[MAX_ROWS:]])
         return MachineLines(machines=lines, summary=f"{count_by_state(machines)}.")
 
 

@@ -38,7 +38,7 @@ _GOES = (
     ("blobs", "Delete what is stored as"),
 )
 """Of each list of an ErasePlan, how one thing in it is told."""
-_MOST_LINES = 100
+_MAX_LINES = 100
 """Of one kind: what is more is one line, which is bound to all of it."""
 
 
@@ -76,8 +76,8 @@ async def plan_deletion(context: ToolContext, given: str) -> Plan:
     changes = [change("Delete the face and the voice for good, with all made of them", _called(persona))]
     for kind, told in _GOES:
         ids: list[str] = getattr(plan, kind)
-        changes += [change(told, _named(plan, one)) for one in ids[:_MOST_LINES]]
-        if rest := ids[_MOST_LINES:]:
+        changes += [change(told, _named(plan, one)) for one in ids[:_MAX_LINES]]
+        if rest := ids[_MAX_LINES:]:
             changes.append(change(f"{told}, and so {len(rest)} more", ", ".join(rest)))
     return Plan(changes=tuple(changes))
 

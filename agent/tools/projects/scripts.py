@@ -19,7 +19,7 @@ from agent.tools.projects.tools import ProjectRef, SceneLine, project_named, sce
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.writing.dividing import scenes_of
-from agent.writing.scenes import MOST_SCENES, SCENES_OF_A_TOPIC, PlannedScene, ScriptBrief
+from agent.writing.scenes import MAX_SCENES, SCENES_OF_A_TOPIC, PlannedScene, ScriptBrief
 from soundstage.errors import NotFound, SoundstageError
 from studio.personas.schemas import Persona
 from studio.projects.schemas import ProjectDraft, ProjectView
@@ -28,7 +28,7 @@ from studio.scenes.schemas import SceneDraft
 from studio.scenes.service import is_filled
 
 TOPIC_CHARS = 500
-MOST_REMEMBERED = 20
+MAX_REMEMBERED = 20
 LONGEST_S = 840.0
 """A model on an old processor may take long, with several tries; the limits of a turn end it before."""
 
@@ -49,7 +49,7 @@ class WriteScript(ToolRequest):
         default=False,
         description="In place of a text: what the person had remembered about the topic, word for word.",
     )
-    scenes: int | None = Field(default=None, ge=1, le=MOST_SCENES, description="How many scenes.")
+    scenes: int | None = Field(default=None, ge=1, le=MAX_SCENES, description="How many scenes.")
     persona: str | None = Field(default=None, max_length=80, description="The name or id of a persona.")
     title: str | None = Field(default=None, max_length=200, description="How it is called.")
     project: ProjectRef | None = Field(
@@ -210,7 +210,7 @@ async def _plot(context: ToolContext, request: WriteScript) -> _Plot:
 async def _remembered(context: ToolContext, topic: str) -> str:
     """Returns the memories about a topic, oldest first, a paragraph for each."""
     context.principal.require("memory:read")
-    found = await context.services.memory.recall(Owner.of(context.principal), topic, limit=MOST_REMEMBERED)
+    found = await context.services.memory.recall(Owner.of(context.principal), topic, limit=MAX_REMEMBERED)
     if not found.memories:
         raise NotFound(
             "writing.nothing_remembered",

@@ -20,7 +20,7 @@ from studio.scenes.schemas import SceneView
 from studio.scenes.service import is_filled
 from studio.scenes.speaking_time import speaking_ms
 
-MOST_PROJECTS = 1000
+MAX_PROJECTS = 1000
 SHOWN_CHARS = 90
 LAST = "last"
 
@@ -130,7 +130,7 @@ async def project_named(context: ToolContext, reference: str) -> ProjectView:
     """By id, slug or title; “latest”: what the conversation is about. A near miss is told, never guessed."""
     if reference == LATEST:
         return await _latest(context)
-    projects = await context.services.projects.list(MOST_PROJECTS)
+    projects = await context.services.projects.list(MAX_PROJECTS)
     folded = reference.strip().casefold()
     for one in projects:
         if folded in (one.id.casefold(), one.slug):
@@ -215,7 +215,7 @@ async def _latest(context: ToolContext) -> ProjectView:
         render = await context.services.renders.get(context.last_render_id)
         if render.project_id is not None:
             return await projects.get(render.project_id)
-    known = await projects.list(MOST_PROJECTS)
+    known = await projects.list(MAX_PROJECTS)
     if len(known) == 1:
         return known[0]
     if not known:

@@ -32,7 +32,7 @@ from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import RenderState
 
 MIB = 1 << 20
-_MOST_PUBLICATIONS = 20
+_MAX_PUBLICATIONS = 20
 
 
 async def plan_render(context: ToolContext, render_request: RenderRequest) -> Plan:
@@ -82,7 +82,7 @@ async def plan_deletion(context: ToolContext, video: RenderView) -> Plan:
 
 async def _published(context: ToolContext, video: RenderView) -> list[Change]:
     """Returns the copies on YouTube, which stay: only YouTube Studio deletes them."""
-    found = await context.services.publishing.page(video.id, limit=_MOST_PUBLICATIONS)
+    found = await context.services.publishing.page(video.id, limit=_MAX_PUBLICATIONS)
     return [
         change("It stays on YouTube, where only YouTube Studio deletes it", one.url)
         for one in found
@@ -201,7 +201,7 @@ class RenderLines(ToolResult):
         )
         return page(
             f"{count(len(self.renders), 'video')}, newest first:",
-            table("Videos", ("Id", "State", "Title"), rows, most=None),
+            table("Videos", ("Id", "State", "Title"), rows, maximum=None),
         )
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-MOST_ARCHIVES = 3
+MAX_ARCHIVES = 3
 IN_USE_S = 2 * 3600
 """So long after it was asked for last, a run of a playbook may still be copying it to machines."""
 
@@ -55,7 +55,7 @@ def build_once(
 def forget_old(cache: Path, name: str) -> None:
     """All but those that were asked for last, and those that may be in use."""
     used_at = {file: _last_use(file) for file in cache.glob(f"{name}-*.tar")}
-    for file in sorted(used_at, key=lambda one: used_at[one], reverse=True)[MOST_ARCHIVES:]:
+    for file in sorted(used_at, key=lambda one: used_at[one], reverse=True)[MAX_ARCHIVES:]:
         if time.time() - used_at[file] > IN_USE_S:
             file.unlink(missing_ok=True)
 

@@ -20,7 +20,7 @@ from app.cli.saved_logins import (
 from app.cli.state import JsonFlag, output, run
 from soundstage.errors import Invalid, NotFound
 
-MOST_KEY_CHARS = 200
+MAX_KEY_CHARS = 200
 
 
 def register(cli: typer.Typer) -> None:
@@ -89,10 +89,10 @@ def _key(file: Path | None) -> str:
         elif sys.stdin.isatty():
             key = getpass.getpass("Key: ").strip()
         else:
-            key = sys.stdin.readline(MOST_KEY_CHARS + 2).strip()
+            key = sys.stdin.readline(MAX_KEY_CHARS + 2).strip()
     except (OSError, UnicodeError) as error:
         raise Invalid("login.no_key", f"The key cannot be read: {error}.", "Check --key-file.") from error
-    if not key or len(key) > MOST_KEY_CHARS or not key.isascii() or not key.isprintable():
+    if not key or len(key) > MAX_KEY_CHARS or not key.isascii() or not key.isprintable():
         raise Invalid(
             "login.no_key",
             "What was given is no key.",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OPEN = ("pending", "approved")
 VOID = "void"
 GOING_ON = ("approved", "running")
-PATIENCE_S, POLL_S = 10.0, 0.2
+TIMEOUT_S, POLL_S = 10.0, 0.2
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit log.")]
 
@@ -80,7 +80,7 @@ def _vote(called: Invocation, approval_id: str, reason: str, *, agrees: bool) ->
         found: dict[str, Any] = await api.post(f"{_path(approval_id)}/{verb}", {"reason": reason})
         if await api.run_approved():
             return dict(await api.get(_path(approval_id)))
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         # A server runs at once what is agreed to; how it ended is worth a moment.
         while found["state"] in GOING_ON and time.monotonic() < deadline:
             await asyncio.sleep(POLL_S)

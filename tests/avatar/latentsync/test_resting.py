@@ -18,7 +18,7 @@ from avatar.face.layouts import layout_of
 from synthetic_speaker import SIZE, Clips, DotTracker
 
 FADE = 4
-LEAST = 2 * FADE + 1
+MIN_PAUSE = 2 * FADE + 1
 
 
 def strengths_of(may_rest: str, fade: int = FADE) -> list[float]:
@@ -30,7 +30,7 @@ def strengths_of(may_rest: str, fade: int = FADE) -> list[float]:
 
 
 def test_a_long_pause_rests_and_the_drawn_mouth_is_back_when_speech_begins() -> None:
-    pause = LEAST + 4
+    pause = MIN_PAUSE + 4
     strengths = strengths_of("###" + "." * pause + "##")
     assert [*strengths[:3], *strengths[-2:]] == [1.0] * 5
     resting = strengths[3 : 3 + pause]
@@ -39,7 +39,7 @@ def test_a_long_pause_rests_and_the_drawn_mouth_is_back_when_speech_begins() -> 
     assert set(resting[4:-4]) == {0.0}
 
 
-@pytest.mark.parametrize("length", range(1, LEAST))
+@pytest.mark.parametrize("length", range(1, MIN_PAUSE))
 def test_a_pause_without_room_for_both_fades_is_drawn(length: int) -> None:
     assert set(strengths_of("##" + "." * length + "##")) == {1.0}
     assert set(strengths_of("." * length + "##")) == {1.0}
@@ -73,7 +73,7 @@ def test_few_frames_are_held_however_long_the_clip() -> None:
             yield taken_count, True
 
     for taken, _ in enumerate(PauseFader[int](FADE).apply(frames()), 1):
-        assert taken_count - taken <= LEAST
+        assert taken_count - taken <= MIN_PAUSE
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(10, 4), (25, 5), (60, 12)])

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from avatar.engines.motion.survey import ranges
-from avatar.ranges import MOST_RANGES
+from avatar.ranges import MAX_RANGES
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ from avatar.ranges import MOST_RANGES
         ("#..#.#...#", 1, [(0, 9)]),
     ],
 )
-def test_the_nearest_are_told_as_one(flags: str, most: int, expected: list[tuple[int, int]]) -> None:
-    assert ranges(np.array([flag == "#" for flag in flags], bool), most) == expected
+def test_the_nearest_are_told_as_one(flags: str, maximum: int, expected: list[tuple[int, int]]) -> None:
+    assert ranges(np.array([flag == "#" for flag in flags], bool), maximum) == expected
 
 
 def test_a_face_that_flickers_for_half_an_hour_is_a_bounded_result() -> None:
     flags = np.arange(45_000) % 2 == 0
     expected = ranges(flags)
-    assert len(expected) == MOST_RANGES
+    assert len(expected) == MAX_RANGES
     assert expected[0][0] == 0
     assert expected[-1][1] == 44_998
     assert all(a <= b for a, b in expected)

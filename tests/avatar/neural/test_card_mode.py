@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from avatar.engines.card_memory import CONTEXT_MIB, Card
-from avatar.engines.card_mode import MOUTH, PORTRAIT, SHARES, Share, choose_mode, least_mib, share_of
+from avatar.engines.card_mode import MOUTH, PORTRAIT, SHARES, Share, choose_mode, min_mib, share_of
 
 CHAIN = "liveportrait+latentsync"
 
@@ -50,7 +50,7 @@ def test_numbers_of_twice_the_width_need_twice_the_memory(free_mib: int, mode: s
 
 
 def test_both_in_turn_need_no_more_than_the_larger_one() -> None:
-    assert least_mib("liveportrait+latentsync") == least_mib("latentsync") > least_mib("liveportrait")
+    assert min_mib("liveportrait+latentsync") == min_mib("latentsync") > min_mib("liveportrait")
     for mode in ("low", "middle", "full"):
         alone = share_of(PORTRAIT, mode)  # type: ignore[arg-type]
         assert alone.weights_mib + alone.working_mib <= SHARES[MOUTH][mode].from_mib  # type: ignore[index]

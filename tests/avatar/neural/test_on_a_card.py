@@ -19,7 +19,7 @@ from avatar.spec import RenderSpec  # noqa: E402
 
 SpecOf = Callable[..., dict[str, Any]]
 CHAIN = "liveportrait+latentsync"
-MOST_MIB = 8000
+MAX_MIB = 8000
 
 
 @pytest.mark.usefixtures("larger_mode")
@@ -37,7 +37,7 @@ def test_both_engines_stay_where_they_work_and_what_they_took_of_a_card_is_told(
     [use] = done.engines
     codes = {notice.code for notice in done.warnings if notice.code.startswith("engine.")}
     if device == "cuda":
-        assert holder.peak_mib is not None and CONTEXT_MIB < holder.peak_mib < MOST_MIB
+        assert holder.peak_mib is not None and CONTEXT_MIB < holder.peak_mib < MAX_MIB
         assert use.mode in ("middle", "full", "large") and not codes
     else:
         assert (holder.peak_mib, use.mode, codes) == (None, "", {"engine.on_processor"})

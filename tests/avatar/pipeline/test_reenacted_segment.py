@@ -10,10 +10,10 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.reenact.frames import FrameSource
 from avatar.pipeline.reenact.job import ReenactJob, scene_of
 from avatar.pipeline.reenact.segment import write_segment
-from avatar.ranges import MOST_RANGES
+from avatar.ranges import MAX_RANGES
 from avatar.spec import Canvas, RenderSpec
 
-FRAMES = 2 * MOST_RANGES + 100
+FRAMES = 2 * MAX_RANGES + 100
 
 
 def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: 
     files = write_segment(spec, source, None, None, tmp_path / "made", Context(cache=tmp_path))
     record = files.record
     assert record.frames == FRAMES
-    assert len(record.lost_face_frames) == MOST_RANGES
+    assert len(record.lost_face_frames) == MAX_RANGES
     assert record.lost_face_frames[0][0] == 0
     assert record.lost_face_frames[-1][1] == FRAMES - 2
     # So is that of a video of many such scenes.
     whole = _lost_in_video([files, files, files])
-    assert len(whole) == MOST_RANGES
+    assert len(whole) == MAX_RANGES
     assert (whole[0][0], whole[-1][1]) == (0, 3 * FRAMES - 2)

@@ -89,7 +89,7 @@ def test_old_parts_are_removed_and_a_full_folder_keeps_no_more(tmp_path: Path) -
     ResumeCache(tmp_path).put("old", b"1" * 100)
     long_ago = time.time() - OLDEST_S - 60
     os.utime(tmp_path / "old.part", (long_ago, long_ago))
-    small = ResumeCache(tmp_path, most_bytes=150)
+    small = ResumeCache(tmp_path, max_bytes=150)
     small.put("first", b"1" * 100)
     small.put("second", b"1" * 100)
     assert [path.name for path in tmp_path.iterdir()] == ["first.part"]
@@ -101,7 +101,7 @@ def test_a_full_folder_gives_up_the_oldest_of_other_jobs_and_nothing_of_its_own(
         theirs.put(name, b"1" * 100)
         then = time.time() - 60 * (age + 1)
         os.utime(tmp_path / f"{name}.part", (then, then))
-    ours = ResumeCache(tmp_path, most_bytes=320)
+    ours = ResumeCache(tmp_path, max_bytes=320)
     ours.put("first", b"1" * 100)
     ours.put("second", b"1" * 100)
     assert {path.stem for path in tmp_path.iterdir()} == {"newer", "first", "second"}
@@ -115,7 +115,7 @@ def test_a_job_that_has_filled_the_folder_looks_through_it_no_more(
 ) -> None:
     looks, look = list[Path](), resume_cache._parts
     monkeypatch.setattr(resume_cache, "_parts", lambda folder: looks.append(folder) or look(folder))
-    small = ResumeCache(tmp_path, most_bytes=250)
+    small = ResumeCache(tmp_path, max_bytes=250)
     for number in range(20):
         small.put(str(number), b"1" * 100)
     assert {path.stem for path in tmp_path.iterdir()} == {"0", "1"}
@@ -140,7 +140,7 @@ def test_a_long_job_remembers_its_parts_in_little_memory(tmp_path: Path, parts_l
     """Ninety minutes of frames, of which none is written: what they take on disk is another matter."""
     frames = 10_000
     names = [digest(frame) for frame in range(frames)]
-    ours = ResumeCache(resume_folder(tmp_path), most_bytes=0, listed=parts_list)
+    ours = ResumeCache(resume_folder(tmp_path), max_bytes=0, listed=parts_list)
     tracemalloc.start()
     try:
         for name in names:

@@ -35,12 +35,12 @@ class Store:
         for begin in range(0, len(content), 100_000):
             write(content[begin : begin + 100_000])
 
-    def patiently(self, ask: Callable[[], bool], patience_s: float) -> bool:
+    def retry(self, ask: Callable[[], bool], timeout_s: float) -> bool:
         return ask()
 
 
 def cache_of(folder: Path, store: Store, limit_mib: int = 100) -> BlobCache:
-    return BlobCache(folder, store, patience_s=1.0, limit_bytes=limit_mib * MIB)  # type: ignore[arg-type]
+    return BlobCache(folder, store, timeout_s=1.0, limit_bytes=limit_mib * MIB)  # type: ignore[arg-type]
 
 
 def use(cache: BlobCache, *letters: str) -> list[Path]:

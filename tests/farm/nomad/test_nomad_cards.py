@@ -41,7 +41,7 @@ def gpus(nomad_clusters: Callable[..., Any]) -> Any:
 @pytest.fixture
 async def scheduler(gpus: Any, control: Any, nomad_options: Any) -> AsyncIterator[NomadScheduler]:
     client = NomadClient(NomadAddress(gpus.server.address))
-    options = replace(nomad_options, max_running=8, look_s=0.5)
+    options = replace(nomad_options, max_running=8, poll_s=0.5)
     created = NomadScheduler(client, control.blobs, control.transfer, options)
     await created.start()
     await all_nodes_are_counted(gpus)

@@ -35,7 +35,7 @@ def shared(nomad_clusters: Callable[..., Any]) -> Any:
 @pytest.fixture
 async def scheduler(shared: Any, control: Any, nomad_options: Any) -> AsyncIterator[NomadScheduler]:
     client = NomadClient(NomadAddress(shared.server.address))
-    options = replace(nomad_options, max_running=8, look_s=0.5)
+    options = replace(nomad_options, max_running=8, poll_s=0.5)
     created = NomadScheduler(client, control.blobs, control.transfer, options, lambda task: 600.0)
     await created.start()
     await all_is_free(created, shared)

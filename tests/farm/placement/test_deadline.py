@@ -125,5 +125,5 @@ def test_places_are_read_off_the_book() -> None:
     assert places_for(table, request("r", 3), 0) == [100, 300, 300]
     assert places_for(table, request("r", 3), 200) == [200, 300, 300]
     assert places_for(table, request("r", 3), 0, avoid=frozenset({"g2"})) == [100]
-    assert places_for(table, request("r", 3), 0, most=2) == [100, 300]
+    assert places_for(table, request("r", 3), 0, maximum=2) == [100, 300]
     assert len(table.leases) == before

@@ -49,7 +49,7 @@ async def test_a_worker_that_the_policy_does_not_know_brings_a_large_file_with_i
 ) -> None:
     spec = await services.blobs.put_bytes(b'{"scenes": []}')
     task = SegmentTask("a", "segment", spec.sha256, "one")
-    order = await order_of(task, services.blobs, grace_s=1, patience_s=1)
+    order = await order_of(task, services.blobs, grace_s=1, upload_timeout_s=1)
     assert services.farm.transfer is not None
     token = await services.farm.transfer.issue(task, order, "job", 60)
     sha256 = "sha256:" + hashlib.sha256(LARGE).hexdigest()
@@ -69,7 +69,7 @@ async def test_a_task_token_opens_nothing_else_of_the_api(
 ) -> None:
     spec = await services.blobs.put_bytes(b'{"scenes": []}')
     task = SegmentTask("a", "segment", spec.sha256, "one")
-    order = await order_of(task, services.blobs, grace_s=1, patience_s=1)
+    order = await order_of(task, services.blobs, grace_s=1, upload_timeout_s=1)
     assert services.farm.transfer is not None
     token = await services.farm.transfer.issue(task, order, "job", 60)
     headers = {"Authorization": f"Bearer {token}"}

@@ -30,7 +30,7 @@ def issue(control: Any, make_task: Any) -> Any:
         task_id: str, *, lifetime_s: float = 60, **more: Any
     ) -> tuple[SegmentTask, dict[str, str]]:
         task = await make_task(task_id, **more)
-        order = await order_of(task, control.blobs, grace_s=1, patience_s=1)
+        order = await order_of(task, control.blobs, grace_s=1, upload_timeout_s=1)
         token = await control.transfer.issue(task, order, f"job-{task_id}", lifetime_s)
         return task, {"Authorization": f"Bearer {token}"}
 
@@ -184,14 +184,14 @@ async def test_an_order_names_the_files_of_its_own_scene_and_no_evidence(blobs: 
     ]
     spec = await blobs.put_bytes(json.dumps({"scenes": scenes}).encode())
     task = SegmentTask("a", "segment", spec.sha256, "one")
-    order = await order_of(task, blobs, grace_s=1, patience_s=1)
+    order = await order_of(task, blobs, grace_s=1, upload_timeout_s=1)
     assert {blob.sha256 for blob in order.blobs} == {mine.sha256, nod.sha256}
 
 
 async def test_an_order_of_a_task_whose_files_are_gone_or_leave_the_folder_is_refused(blobs: Any) -> None:
     with pytest.raises(NotFound, match="sha256:1111"):
-        await order_of(SegmentTask("a", "render", "sha256:" + "1" * 64), blobs, grace_s=1, patience_s=1)
+        await order_of(SegmentTask("a", "render", "sha256:" + "1" * 64), blobs, grace_s=1, upload_timeout_s=1)
     blob = await blobs.put_bytes(b"{}")
     task = SegmentTask("a", "render", blob.sha256, inputs=(TaskInput(blob.sha256, "../evil"),))
     with pytest.raises(Invalid, match="leaves the task's folder"):
-        await order_of(task, blobs, grace_s=1, patience_s=1)
+        await order_of(task, blobs, grace_s=1, upload_timeout_s=1)

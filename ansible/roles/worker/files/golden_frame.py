@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SSIM = 0.99
+MIN_SSIM = 0.99
 MOMENT_MS = 400  # within the silence at the start: no version of the voice changes the mouth there
 
 
@@ -53,7 +53,7 @@ def main() -> int:
         _tell("worker.frame_shape", "The worker's frame is not of the size of the golden one.")
         return 0
     likeness = ssim(drawn, expected)
-    if likeness < LEAST_SSIM:
+    if likeness < MIN_SSIM:
         _tell(
             "worker.frame_differs",
             f"The worker's frame is like the golden one to {likeness:.3f} (SSIM) only.",

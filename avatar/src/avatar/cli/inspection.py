@@ -8,7 +8,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import Any
 
-from avatar.engines.card_mode import least_mib
+from avatar.engines.card_mode import min_mib
 from avatar.engines.neural.choice import Machine, uses_networks
 from avatar.engines.registry import engine_info
 from avatar.engines.weights import ModelStore, models_folder
@@ -77,7 +77,7 @@ def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
         return record | status
     found = machine.finding(name)
     record |= {"available": found.state == "available", "state": found.state, "message": found.sentence}
-    return record | {"least_vram_mib": least_mib(name) if uses_networks(name) else 0}
+    return record | {"least_vram_mib": min_mib(name) if uses_networks(name) else 0}
 
 
 def _insightface() -> dict[str, Any]:
@@ -96,9 +96,9 @@ def _insightface() -> dict[str, Any]:
 def _needs(engine: dict[str, Any]) -> str:
     if not engine.get("gpus"):
         return "no card needed"
-    least, better = (f"{engine[name] / 1024:.2g}" for name in ("least_vram_mib", "vram_mib"))
-    more = f"; {better} GiB are better" if better != least else ""
-    return f"needs a card, at least {least} GiB of it{more}"
+    minimum, better = (f"{engine[name] / 1024:.2g}" for name in ("least_vram_mib", "vram_mib"))
+    more = f"; {better} GiB are better" if better != minimum else ""
+    return f"needs a card, at least {minimum} GiB of it{more}"
 
 
 def print_doctor(arguments: Namespace) -> int:

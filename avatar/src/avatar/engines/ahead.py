@@ -10,18 +10,18 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _END = object()
-_PATIENCE_S = 0.1
-_MOST_FRAMES, _MOST_BYTES = 8, 96 << 20
+_PUT_TIMEOUT_S = 0.1
+_MAX_FRAMES, _MAX_BYTES = 8, 96 << 20
 
 
 def room_for(pixels: int) -> int:
     """Returns how many BGR pictures of so many pixels may wait."""
-    return max(1, min(_MOST_FRAMES, _MOST_BYTES // (3 * pixels)))
+    return max(1, min(_MAX_FRAMES, _MAX_BYTES // (3 * pixels)))
 
 
 class _Ahead(Generic[T]):
-    def __init__(self, make: Callable[[], Iterator[T]], most: int) -> None:
-        self._items: queue.Queue[object] = queue.Queue(maxsize=most)
+    def __init__(self, make: Callable[[], Iterator[T]], maximum: int) -> None:
+        self._items: queue.Queue[object] = queue.Queue(maxsize=maximum)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(make,), name="frames-ahead", daemon=True)
         self._thread.start()
@@ -63,7 +63,7 @@ class _Ahead(Generic[T]):
     def _put(self, item: object) -> bool:
         while not self._stopped.is_set():
             try:
-                self._items.put(item, timeout=_PATIENCE_S)
+                self._items.put(item, timeout=_PUT_TIMEOUT_S)
                 return True
             except queue.Full:
                 continue
@@ -76,12 +76,12 @@ class _Failed:
 
 
 @contextmanager
-def ahead(make: Callable[[], Iterator[T]], most: int) -> Iterator[Iterator[T]]:
-    """Yields what `make()` yields, from a thread of its own with at most `most` items waiting.
+def ahead(make: Callable[[], Iterator[T]], maximum: int) -> Iterator[Iterator[T]]:
+    """Yields what `make()` yields, from a thread of its own with at most `maximum` items waiting.
 
     What it raises is raised here in its place. The thread has ended when the block ends.
     """
-    running = _Ahead(make, most)
+    running = _Ahead(make, maximum)
     try:
         yield iter(running)
     finally:

@@ -91,8 +91,8 @@ def hold_to_lease(card: Card) -> None:
     import torch
 
     if card.lease_mib is not None:
-        most = max(1, card.lease_mib - CONTEXT_MIB) / card.total_mib
-        torch.cuda.set_per_process_memory_fraction(min(1.0, most), 0)
+        maximum = max(1, card.lease_mib - CONTEXT_MIB) / card.total_mib
+        torch.cuda.set_per_process_memory_fraction(min(1.0, maximum), 0)
 
 
 def peak_mib() -> int | None:

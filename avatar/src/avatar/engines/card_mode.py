@@ -77,7 +77,7 @@ def share_of(part: str, mode: Mode, *, wide: bool = False) -> Share:
     return Share(*(WIDE * mib for mib in astuple(share))) if wide else share
 
 
-def least_mib(engine: EngineName) -> int:
+def min_mib(engine: EngineName) -> int:
     """Returns the memory that an engine needs at least. Both in turn take no more than the larger one."""
     return SHARES[_largest(engine)]["low"].from_mib
 

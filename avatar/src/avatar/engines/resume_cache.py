@@ -25,11 +25,11 @@ from avatar.spec.unfinished import PART_SUFFIX, forget_listed
 
 _CHECK_BYTES = 4
 OLDEST_S = 7 * 24 * 3600
-MOST_BYTES = 8 << 30
+MAX_BYTES = 8 << 30
 """Of one folder. What others kept makes room, the oldest first; a job of more keeps its beginning, and a run
 that is stopped then does the rest again."""
 
-LEAST_FREE_BYTES, LEAST_FREE_SHARE = 1 << 30, 0.02
+MIN_FREE_BYTES, MIN_FREE_SHARE = 1 << 30, 0.02
 """Of the disk, the smaller of both: left to what has to be written."""
 
 Content = bytes | str | float | int | None | npt.NDArray[Any]
@@ -55,9 +55,9 @@ class ResumeCache:
     """
 
     def __init__(
-        self, folder: Path | None, most_bytes: int = MOST_BYTES, *, listed: Path | None = None
+        self, folder: Path | None, max_bytes: int = MAX_BYTES, *, listed: Path | None = None
     ) -> None:
-        self._folder, self._most_bytes, self._listed = folder, most_bytes, listed
+        self._folder, self._max_bytes, self._listed = folder, max_bytes, listed
         self._marks = Marks()
         self._lock = threading.Lock()
         self.found = 0
@@ -116,22 +116,22 @@ class ResumeCache:
         that is nearly full has no room: whatever else is written there cannot be left out.
         """
         disk = shutil.disk_usage(folder)
-        if disk.free - needed_bytes < min(LEAST_FREE_BYTES, LEAST_FREE_SHARE * disk.total):
+        if disk.free - needed_bytes < min(MIN_FREE_BYTES, MIN_FREE_SHARE * disk.total):
             return False
-        if self._bytes + needed_bytes <= self._most_bytes:
+        if self._bytes + needed_bytes <= self._max_bytes:
             return True
         if self._full:
             return False
         found = _parts(folder)
         self._bytes = sum(size for _, size, _ in found)
         for _, size, path in found:
-            if self._bytes + needed_bytes <= self._most_bytes:
+            if self._bytes + needed_bytes <= self._max_bytes:
                 break
             if not self._marks.has(path.name.removesuffix(PART_SUFFIX), Mark.USED):
                 path.unlink(missing_ok=True)
                 self._bytes -= size
         # What others put there later is not looked for: a long job would look through the folder each frame.
-        self._full = self._bytes + needed_bytes > self._most_bytes
+        self._full = self._bytes + needed_bytes > self._max_bytes
         return not self._full
 
     def forget(self) -> None:

@@ -26,7 +26,7 @@ _STRANGER_REACH = 0.6
 _REACH_GROWTH = 0.1
 _SIZE_RATIO = 1.7
 _CAREFUL_EVERY = 25
-_MOST_OTHERS = 8
+_MAX_OTHERS = 8
 _HIDDEN_FRAMES = 5
 """Whoever is lost for less than that is where they were: all of the picture is not searched closely yet."""
 
@@ -160,7 +160,7 @@ class FaceFollower:
         for place in places:
             if all(place.distance(other) > place.height / 2 for other in (here, *others)):
                 others.append(place)
-        self._others = others[:_MOST_OTHERS]
+        self._others = others[:_MAX_OTHERS]
 
     def _moved(self, other: Place, picture: Picture, found: list[FaceLandmarks]) -> Place | None:
         """Returns where that bystander is now; a look at the whole picture does not show the small ones."""

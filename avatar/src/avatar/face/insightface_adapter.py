@@ -27,7 +27,7 @@ INSTALL = 'uv pip install --python .venv/bin/python "insightface==0.7.3" "onnxru
 """In avatar/ of a checkout. onnx would bring a newer protobuf, which MediaPipe does not run with."""
 _PACK = "buffalo_l"
 _DETECTION_PX = 512
-_LEAST_WIDTH_PX, _LEAST_HEIGHT_PX = 50, 80
+_MIN_WIDTH_PX, _MIN_HEIGHT_PX = 50, 80
 _WIDTH_TO_HEIGHT = (0.2, 1.5)
 
 
@@ -137,7 +137,7 @@ def _size(one: Any) -> tuple[float, float]:
 
 def _usable(one: Any) -> bool:
     width, height = _size(one)
-    if width < _LEAST_WIDTH_PX or height < _LEAST_HEIGHT_PX:
+    if width < _MIN_WIDTH_PX or height < _MIN_HEIGHT_PX:
         return False
     return _WIDTH_TO_HEIGHT[0] <= width / height <= _WIDTH_TO_HEIGHT[1]
 

@@ -13,7 +13,7 @@ _SHARPNESS_SIDE_PX = 640
 _TILES = 8
 _COLOURS_SIDE_PX = 64
 _COLOURS = 5
-_LEAST_SHARE = 0.03
+_MIN_SHARE = 0.03
 _NEARLY_BLACK, _NEARLY_WHITE = 10, 245
 
 
@@ -67,5 +67,5 @@ def main_colours(image_bgr: Picture) -> tuple[ColourShare, ...]:
     return tuple(
         ColourShare(colour=name, share=round(min(share, 1.0), 3))
         for name, share in largest
-        if share >= _LEAST_SHARE
+        if share >= _MIN_SHARE
     )

@@ -138,8 +138,8 @@ def judge_sync(
         bilabials_closed=float(np.mean(closed)) if closed else None,
         open_vowels=float(np.mean(vowels)) if vowels else None,
         silence_motion=_silence_motion(aperture, phones, fps, use),
-        width_r=_correlation(control["wide"][:count], seen.width[:count], use, least_std=0.05),
-        blink_r=_correlation(-control["blink"][:count], seen.eye[:count], use, least_std=0.05),
+        width_r=_correlation(control["wide"][:count], seen.width[:count], use, min_std=0.05),
+        blink_r=_correlation(-control["blink"][:count], seen.eye[:count], use, min_std=0.05),
         background_ssim=background_ssim,
         tracked=float(np.mean(seen.seen[:count][selected])),
         thresholds=limit,
@@ -152,9 +152,9 @@ def _filled(signal: Signal, use: Frames) -> Signal:
     return np.interp(index, index[use], signal[use]).astype(np.float32)
 
 
-def _correlation(a: Signal, b: Signal, use: Frames, *, least_std: float = 0.0) -> float | None:
+def _correlation(a: Signal, b: Signal, use: Frames, *, min_std: float = 0.0) -> float | None:
     """Pearson's r over the frames in use; None when the intended curve `a` hardly moves."""
-    if float(np.std(a[use])) <= least_std:
+    if float(np.std(a[use])) <= min_std:
         return None
     if float(np.std(b[use])) < 1e-6:
         return 0.0

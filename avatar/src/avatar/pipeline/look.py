@@ -22,7 +22,7 @@ from avatar.spec import FaceBox, Finished, MediaFacts, Notice, PictureReport, St
 
 LOOKED_AT_PX = 1280
 SHOWN_PX = 1024
-LEAST_PX = 16
+MIN_PX = 16
 JPEG_QUALITY = 85
 FARTHEST_MS = 24 * 3600 * 1000
 
@@ -45,11 +45,11 @@ def look_at(path: Path, ms: int, shown: Path | None, context: Context) -> Finish
         picture, at_ms = _frame(path, min(max(ms, 0), FARTHEST_MS))
         height, width = picture.shape[:2]
         picture = at_most(picture, LOOKED_AT_PX)
-    if min(picture.shape[:2]) < LEAST_PX:
+    if min(picture.shape[:2]) < MIN_PX:
         raise InvalidInput(
             "picture.too_small",
             f"The picture has {width} x {height} pixels: there is nothing to be seen.",
-            f"Use a picture of at least {LEAST_PX} pixels on its shorter side.",
+            f"Use a picture of at least {MIN_PX} pixels on its shorter side.",
         )
     context.check()
     faces, notices = _faces(picture, width / picture.shape[1])

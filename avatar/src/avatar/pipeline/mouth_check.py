@@ -21,9 +21,9 @@ from avatar.tracks import ControlTrack, aperture_e
 
 LOOKS = 4
 """Frames with the most open lips, and as many with the most closed ones."""
-LEAST_OPENING_E = 0.06
+MIN_OPENING_E = 0.06
 """What hardly opens by intention proves nothing; in E, the distance of the outer eye corners."""
-LEAST_GAIN = 0.25
+MIN_GAIN = 0.25
 """Of the intended opening. Engines are held to 0.75 by their tests; tracking adds its own error."""
 _SIDE_PX = 960
 
@@ -42,7 +42,7 @@ class MouthCheck:
         self._intended = float(
             np.median(opening[self._open]) - np.median(opening[self._closed]) if looks else 0.0
         )
-        judged = self._name and self._intended >= LEAST_OPENING_E
+        judged = self._name and self._intended >= MIN_OPENING_E
         self._sampled = frozenset((*self._closed, *self._open) if judged else ())
         self._pictures: dict[int, Pixels] = {}
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class MouthCheck:
         if not open_e or not closed_e:
             message = f"No face is found in the drawn pictures of {self._name}: look at the video."
             return Notice(code="face.mouth_unseen", message=message)
-        if np.median(open_e) - np.median(closed_e) >= LEAST_GAIN * self._intended:
+        if np.median(open_e) - np.median(closed_e) >= MIN_GAIN * self._intended:
             return None
         message = f"The mouth of {self._name} does not move with the speech in what was drawn."
         if not self._is_photo:

@@ -34,10 +34,10 @@ class BlobCache:
     tasks; what running tasks use stays in any case.
     """
 
-    def __init__(self, folder: Path, control: Control, *, patience_s: float, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, control: Control, *, timeout_s: float, limit_bytes: int) -> None:
         self.folder = folder
         self._control = control
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._limit_bytes = limit_bytes
         self._held: list[BinaryIO] = []
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -102,11 +102,11 @@ class BlobCache:
     def _fetch_with_room(self, sha256: str, path: Path) -> bool:
         """On a full disk what no task uses makes room, once."""
         try:
-            return self._control.patiently(lambda: self._fetch(sha256, path), self._patience_s)
+            return self._control.retry(lambda: self._fetch(sha256, path), self._timeout_s)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self.prune(0):
                 raise
-        return self._control.patiently(lambda: self._fetch(sha256, path), self._patience_s)
+        return self._control.retry(lambda: self._fetch(sha256, path), self._timeout_s)
 
     def _fetch(self, sha256: str, path: Path) -> bool:
         """Several tasks may fetch the same blob: each into a file of its own, and the rename is atomic."""

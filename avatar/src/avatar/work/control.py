@@ -53,11 +53,11 @@ class Control:
     def close(self) -> None:
         self._http.close()
 
-    def order(self, patience_s: float) -> WorkOrder:
+    def order(self, timeout_s: float) -> WorkOrder:
         def ask() -> WorkOrder:
             return WorkOrder.model_validate_json(self._checked(self._http.get("order")).content)
 
-        return self._patiently(ask, patience_s)
+        return self._retry(ask, timeout_s)
 
     def fetch(self, sha256: str, write: Callable[[bytes], None]) -> None:
         """Streams a blob. Not repeated here: what `write` took must be thrown away first."""
@@ -72,32 +72,30 @@ class Control:
         except httpx.HTTPError as error:
             raise _away(error) from error
 
-    def put(self, sha256: str, path: Path, media_type: str, patience_s: float) -> None:
+    def put(self, sha256: str, path: Path, media_type: str, timeout_s: float) -> None:
         def send() -> None:
             headers = {"Content-Type": media_type, "Content-Length": str(path.stat().st_size)}
             self._checked(self._http.put(f"outputs/{sha256}", content=_chunks(path), headers=headers))
 
-        self._patiently(send, patience_s)
+        self._retry(send, timeout_s)
 
-    def report(self, report: WorkReport, patience_s: float, *, even_if_stopped: bool = False) -> WorkReply:
+    def report(self, report: WorkReport, timeout_s: float, *, even_if_stopped: bool = False) -> WorkReply:
         def send() -> WorkReply:
             body = report.model_dump_json()
             headers = {"Content-Type": "application/json"}
             answer = self._checked(self._http.post("reports", content=body, headers=headers))
             return WorkReply.model_validate_json(answer.content)
 
-        return self._patiently(send, patience_s, even_if_stopped=even_if_stopped)
+        return self._retry(send, timeout_s, even_if_stopped=even_if_stopped)
 
-    def patiently(self, ask: Callable[[], Answer], patience_s: float) -> Answer:
+    def retry(self, ask: Callable[[], Answer], timeout_s: float) -> Answer:
         """Repeats `ask` with growing pauses while the control plane is away; `Unavailable` after that time,
         `Cancelled` when the worker is told to stop.
         """
-        return self._patiently(ask, patience_s)
+        return self._retry(ask, timeout_s)
 
-    def _patiently(
-        self, ask: Callable[[], Answer], patience_s: float, *, even_if_stopped: bool = False
-    ) -> Answer:
-        deadline = time.monotonic() + patience_s
+    def _retry(self, ask: Callable[[], Answer], timeout_s: float, *, even_if_stopped: bool = False) -> Answer:
+        deadline = time.monotonic() + timeout_s
         pause = FIRST_PAUSE_S
         while True:
             try:

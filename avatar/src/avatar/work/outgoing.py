@@ -24,7 +24,7 @@ Network = IPv4Network | IPv6Network
 
 HEADERS = {"Accept-Encoding": "identity", "Soundstage-Outgoing": "1"}
 """Unpacking could let a few bytes become gigabytes; our own servers refuse what carries the second."""
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 _PORTS = {"http": 80, "https": 443}
 # Clouds give out credentials here: Amazon, Google, Alibaba, Azure. 169.254.169.254 is link-local.
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")))
@@ -161,7 +161,7 @@ def _checked_addresses(parsed: httpx.URL, port: int, bounds: FetchBounds, what: 
                 f"{what} does not begin with https://.",
                 "Use https://, so that nobody on the way can change the file.",
             )
-    return addresses[:MOST_ATTEMPTS]
+    return addresses[:MAX_ATTEMPTS]
 
 
 def _embedded(address: Address) -> Address:

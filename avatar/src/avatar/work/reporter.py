@@ -17,7 +17,7 @@ from avatar.work.control import Control, Refused
 BATCH_S = 0.4
 LOG_BYTES = 64 * 1024
 MAX_LINES = 500
-REPORT_PATIENCE_S = 30.0
+REPORT_TIMEOUT_S = 30.0
 LAST_WORD_S = 3.0
 
 
@@ -67,7 +67,7 @@ class Reporter:
             self._log += chunk
             del self._log[:-LOG_BYTES]
 
-    def finish(self, end: WorkEnd, patience_s: float) -> None:
+    def finish(self, end: WorkEnd, timeout_s: float) -> None:
         """Delivers the end, also when we were told to stop; raises when that cannot be done in time."""
         self._closing = True
         self._wake.set()
@@ -75,7 +75,7 @@ class Reporter:
         while True:
             report = self._pending or self._next(end)
             self._pending = report
-            reply = self._control.report(report, patience_s, even_if_stopped=True)
+            reply = self._control.report(report, timeout_s, even_if_stopped=True)
             self.forget = self.forget or reply.forget
             self._pending = None
             if report.end is not None:
@@ -121,7 +121,7 @@ class Reporter:
         if self._pending is None:
             return True
         try:
-            reply = self._control.report(self._pending, REPORT_PATIENCE_S)
+            reply = self._control.report(self._pending, REPORT_TIMEOUT_S)
             self.forget = self.forget or reply.forget
             if reply.stop:
                 self._give_up()

@@ -29,11 +29,11 @@ from avatar.work.inputs import lay_out
 from avatar.work.reporter import LAST_WORD_S, Reporter
 from avatar.work.single_instance import SingleInstance
 
-ORDER_PATIENCE_S = 600.0
+ORDER_TIMEOUT_S = 600.0
 SINGLE_INSTANCE_TIMEOUT_S = 60.0
-TOKEN_PATIENCE_S = 30.0
+TOKEN_TIMEOUT_S = 30.0
 """A Nomad server that has just come back may not know the token yet; the node then writes an empty file."""
-TOKEN_LOOK_S = 0.25
+TOKEN_POLL_S = 0.25
 DONE, FAILED, CANCELLED = 0, 1, 143
 
 
@@ -55,7 +55,7 @@ def work(arguments: Namespace) -> int:
             arguments.control, arguments.task, _token(arguments.token, stop), run=run, stop=stop
         )
         try:
-            order = control.order(ORDER_PATIENCE_S)
+            order = control.order(ORDER_TIMEOUT_S)
             return _Run(arguments, order, control, run, stop).to_end()
         finally:
             control.close()
@@ -108,7 +108,7 @@ class _Run:
         blobs = BlobCache(
             self._arguments.cache / "blobs",
             self._control,
-            patience_s=self._order.patience_s,
+            timeout_s=self._order.patience_s,
             limit_bytes=self._arguments.cache_mib << 20,
         )
         with closing(blobs):
@@ -189,7 +189,7 @@ def _disk_failure(error: OSError) -> Failed:
 
 
 def _token(path: Path, stop: threading.Event) -> str:
-    until = time.monotonic() + TOKEN_PATIENCE_S
+    until = time.monotonic() + TOKEN_TIMEOUT_S
     while not (token := _read(path)):
         if time.monotonic() > until:
             raise InvalidInput(
@@ -197,7 +197,7 @@ def _token(path: Path, stop: threading.Event) -> str:
                 f"The token file {path.name} is empty.",
                 "The farm delivers it with the job, and takes it back when the work has ended.",
             )
-        if stop.wait(TOKEN_LOOK_S):
+        if stop.wait(TOKEN_POLL_S):
             raise Cancelled("render.cancelled", "The work was stopped on request.")
     return token
 

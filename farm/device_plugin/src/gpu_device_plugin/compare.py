@@ -50,15 +50,15 @@ def differences(state_dir: Path, environment: Mapping[str, str], now: datetime) 
     return found
 
 
-def lasting_differences(state_dir: Path, environment: Mapping[str, str], patience_s: float) -> list[str]:
-    """Like `differences`, but only what holds for `patience_s`: the agent passes changes on within about 10
+def lasting_differences(state_dir: Path, environment: Mapping[str, str], timeout_s: float) -> list[str]:
+    """Like `differences`, but only what holds for `timeout_s`: the agent passes changes on within about 10
     s."""
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + timeout_s
     while True:
         found = differences(state_dir, environment, datetime.now().astimezone())
         if not found or time.monotonic() >= until:
             return found
-        time.sleep(min(2.0, patience_s))
+        time.sleep(min(2.0, timeout_s))
 
 
 def _seen_by_server(environment: Mapping[str, str]) -> dict[str, bool]:

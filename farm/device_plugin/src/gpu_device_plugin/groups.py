@@ -126,8 +126,8 @@ def _attributes(members: Sequence[Card], config: PluginConfig) -> dict[str, Attr
         if number is not None:
             attributes[name] = Attribute(int_val=number, unit=unit)
     if card.compute_capability is not None:
-        least = min(one.compute_capability or 0 for one in usable)
-        attributes["compute_capability"] = Attribute(int_val=least)
+        minimum = min(one.compute_capability or 0 for one in usable)
+        attributes["compute_capability"] = Attribute(int_val=minimum)
     if card.driver_version:
         attributes["driver_version"] = Attribute(string_val=card.driver_version)
     for name, flag in (("display_state", card.display), ("persistence_mode", card.persistence)):

@@ -53,7 +53,7 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
     """Look, remember, and tell Nomad. After a boot the node is held until it is known to be well."""
     passed = Path(config["passed_file"])  # on a tmpfs, so that a boot forgets it
     held = not passed.exists()
-    patience = 1 if held else int(config["patience"])
+    max_failures = 1 if held else int(config["patience"])
     memory_file = Path(config["memory_file"])
     memory = recall(memory_file)
     try:
@@ -68,7 +68,7 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
         problems = _problems(outcomes)
         failures = memory.failures + 1 if problems else 0
         state = apply_findings(node.state(), lifted=memory.lifted)
-        action = decide(state, well=not problems, failures=failures, patience=patience)
+        action = decide(state, well=not problems, failures=failures, max_failures=max_failures)
         memory = Memory({one.check: one for one in outcomes}, failures, memory.lifted)
         if action is Action.DRAIN:
             keep(memory_file, replace(memory, lifted=""))
@@ -86,7 +86,7 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
         return CANNOT
     for problem in problems:
         print(problem)
-    print(in_words(action, state, well=not problems, failures=failures, patience=patience))
+    print(in_words(action, state, well=not problems, failures=failures, max_failures=max_failures))
     return UNWELL if problems else WELL
 
 

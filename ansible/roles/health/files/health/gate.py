@@ -36,16 +36,16 @@ def apply_findings(node: NodeState, *, lifted: str) -> NodeState:
     return replace(node, ours=node.ours and not (lifted and node.last_drain == lifted))
 
 
-def decide(node: NodeState, *, well: bool, failures: int, patience: int) -> Action:
-    """`patience`: looks in a row that must fail before running work is moved away."""
+def decide(node: NodeState, *, well: bool, failures: int, max_failures: int) -> Action:
+    """`max_failures`: looks in a row that must fail before running work is moved away."""
     if well:
         return Action.ADMIT if node.ours and not node.eligible else Action.NOTHING
-    if node.eligible and failures >= patience:
+    if node.eligible and failures >= max_failures:
         return Action.DRAIN
     return Action.NOTHING
 
 
-def in_words(action: Action, node: NodeState, *, well: bool, failures: int, patience: int) -> str:
+def in_words(action: Action, node: NodeState, *, well: bool, failures: int, max_failures: int) -> str:
     """One sentence for the log."""
     if action is Action.DRAIN:
         return "The node takes no more work: Nomad moves it elsewhere."
@@ -59,4 +59,4 @@ def in_words(action: Action, node: NodeState, *, well: bool, failures: int, pati
         )
     if not node.eligible:
         return "The node takes no work until its checks pass."
-    return f"Checks failed {failures} of {patience} times in a row; then the node is drained."
+    return f"Checks failed {failures} of {max_failures} times in a row; then the node is drained."

@@ -12,7 +12,7 @@ from avatar.engines.mesh.interior import lip_line_v
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.teeth import Plate
 
-_LEAST_COVERAGE = 0.55
+_MIN_COVERAGE = 0.55
 _TOP_V, _BOTTOM_V = -0.14, 0.12
 _LIP_INSET_E = 0.012
 
@@ -72,7 +72,7 @@ def _cutting_edge(bright: npt.NDArray[np.bool_], u: Floats, v: Floats) -> tuple[
         return None, 0.0
     width = float(np.percentile(np.abs(u[columns]), 93))
     middle = np.abs(u) < 0.7 * float(np.abs(u).max())
-    if covered[middle].mean() < _LEAST_COVERAGE or width < 0.10:
+    if covered[middle].mean() < _MIN_COVERAGE or width < 0.10:
         return None, 0.0
     lowest = v[bright.shape[0] - 1 - bright[::-1].argmax(axis=0)]
     inner = columns

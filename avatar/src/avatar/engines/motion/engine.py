@@ -22,7 +22,7 @@ from avatar.engines.motion.mouth import VideoMouth
 from avatar.engines.motion.mouth_cache import CachedMouth, MouthCache
 from avatar.engines.motion.steady import MARGIN, Steady, steady
 from avatar.engines.motion.survey import Survey, ranges
-from avatar.engines.motion.teeth import LEAST_GAP_E, MOST_GAP_E, own_upper_teeth
+from avatar.engines.motion.teeth import MAX_GAP_E, MIN_GAP_E, own_upper_teeth
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
 from avatar.engines.motion.track import BLOCK, FaceTrack, TrackCache, cache_key, measure_track
 from avatar.errors import InvalidInput
@@ -42,7 +42,7 @@ INFO = EngineInfo(
 
 _HELD_BYTES = 96 << 20
 """Frames kept in memory while footage plays backwards."""
-_LEAST_STRENGTH = 0.02
+_MIN_STRENGTH = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class MotionEngine:
     def draw(self, item: MotionItem) -> Layer:
         """The source frame with the new mouth; see `FaceEngine.draw`."""
         picture = item.picture
-        if item.points is not None and item.strength > _LEAST_STRENGTH and self._interior is not None:
+        if item.points is not None and item.strength > _MIN_STRENGTH and self._interior is not None:
             mouth = VideoMouth.of_frame(picture, item.points, self._interior)
             if mouth is not None:
                 picture = picture.copy()
@@ -201,7 +201,7 @@ class MotionEngine:
         def look(step: int) -> tuple[Pixels, Points]:
             return next(reader.read([int(frames[step])])), framing.points(faces.raw(step, step + 1)[0])
 
-        clearest, toothy = survey.clearest(), survey.toothy(LEAST_GAP_E, MOST_GAP_E, count=3)
+        clearest, toothy = survey.clearest(), survey.toothy(MIN_GAP_E, MAX_GAP_E, count=3)
         cache = MouthCache(
             self._track_folder(fps),
             {"framing": asdict(framing), "frames": [int(frames[step]) for step in (clearest, *toothy)]},

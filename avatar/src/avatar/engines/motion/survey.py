@@ -10,7 +10,7 @@ import numpy.typing as npt
 from avatar.engines.motion.appearance import Likeness
 from avatar.engines.motion.track import FaceTrack
 from avatar.face.turning import yaw_deg
-from avatar.ranges import MOST_RANGES, Range, nearest_joined
+from avatar.ranges import MAX_RANGES, Range, nearest_joined
 
 Floats = npt.NDArray[np.float32]
 
@@ -79,10 +79,10 @@ class Survey:
         )
         return int(np.nanargmin(np.where(self.found, cost, np.nan)))
 
-    def toothy(self, least_gap: float, most_gap: float, count: int) -> list[int]:
+    def toothy(self, min_gap: float, max_gap: float, count: int) -> list[int]:
         """At most `count` steps, frontal ones first, whose mouth is open enough to show teeth."""
         cost = np.abs(self.yaw_deg) + 120 * np.abs(self.gap - 0.13)
-        fitting = self.found & (self.gap > least_gap) & (self.gap < most_gap) & (np.abs(self.yaw_deg) < 18)
+        fitting = self.found & (self.gap > min_gap) & (self.gap < max_gap) & (np.abs(self.yaw_deg) < 18)
         steps = np.flatnonzero(fitting)
         return [int(step) for step in steps[np.argsort(cost[steps])][:count]]
 
@@ -91,11 +91,11 @@ class Survey:
         return ranges(~self.found)
 
 
-def ranges(flags: npt.NDArray[np.bool_], most: int = MOST_RANGES) -> list[Range]:
+def ranges(flags: npt.NDArray[np.bool_], max_ranges: int = MAX_RANGES) -> list[Range]:
     """Inclusive ranges of true values, at most `most` (`nearest_joined`)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     found = zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True)
-    return nearest_joined(found, most)
+    return nearest_joined(found, max_ranges)
 
 
 def _restless(centre: Floats, size: Floats) -> Floats:

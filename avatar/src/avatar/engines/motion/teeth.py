@@ -10,9 +10,9 @@ from avatar.engines.mesh.teeth import Plate
 from avatar.engines.motion.turned import mouth_shape
 from avatar.face.landmarks import Points
 
-LEAST_GAP_E, MOST_GAP_E = 0.045, 0.19
+MIN_GAP_E, MAX_GAP_E = 0.045, 0.19
 """Openings of the source's mouth in which a row of upper teeth may show."""
-_LEAST_EDGE_E = 0.02
+_MIN_EDGE_E = 0.02
 
 
 def own_upper_teeth(picture: Pixels, points: Points) -> Plate | None:
@@ -25,4 +25,4 @@ def own_upper_teeth(picture: Pixels, points: Points) -> Plate | None:
         return None
     rows = np.flatnonzero(plate.pixels[:, int(plate.origin[0]), 3] > 0.5)
     edge = (int(rows[-1]) - plate.origin[1]) / plate.per_e if len(rows) else 0.0
-    return plate if edge >= _LEAST_EDGE_E else None
+    return plate if edge >= _MIN_EDGE_E else None

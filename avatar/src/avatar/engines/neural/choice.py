@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from avatar.engines.card_memory import Card, card_is_possible, find_card
-from avatar.engines.card_mode import least_mib
+from avatar.engines.card_mode import min_mib
 from avatar.engines.weights.checkpoint import INSTALL_TORCH
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import AvatarError
@@ -108,11 +108,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _fits(engine: EngineName, card: Card) -> Finding:
-    least = ENGINE_NEEDS[engine].compute
-    if card.compute < least:
-        problem = f"{card.name} is of compute capability {card.compute / 10:.1f}, {least / 10:.1f} is needed"
+    minimum = ENGINE_NEEDS[engine].compute
+    if card.compute < minimum:
+        problem = (
+            f"{card.name} is of compute capability {card.compute / 10:.1f}, {minimum / 10:.1f} is needed"
+        )
         return Finding("card_too_old", problem)
-    needed = least_mib(engine)
+    needed = min_mib(engine)
     if card.budget_mib < needed:
         ours = "" if card.lease_mib is None else f", of which {card.lease_mib} are ours"
         return Finding(

@@ -255,8 +255,8 @@ class NeuralFace:
         )
 
     def _batch(self, portrait: models.PortraitModel) -> int:
-        most = batch_of(portrait.animator)
-        return min(most, LOW_BATCH) if self.takes_least else most
+        maximum = batch_of(portrait.animator)
+        return min(maximum, LOW_BATCH) if self.takes_least else maximum
 
     def _mouth_name(self) -> str:
         """Parked networks are other ones for the holder: they weigh less, and stay off the card."""
