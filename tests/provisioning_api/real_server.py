@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-from preloaded import PreloadedProcess, preloaded
+from preloaded import PreloadedProcess, preload
 
 SERVER = "app.provisioning_server"
 # uvicorn imports them when it starts.
@@ -87,7 +87,7 @@ class RealServer:
         plain, tls = (one.fileno() for one in self._sockets)
         sockets = ["--socket", str(plain), "--tls-socket", str(tls)]
         with (self.folder / "server.log").open("ab") as log:
-            self._process = preloaded(SERVER, *HTTP).start(
+            self._process = preload(SERVER, *HTTP).start(
                 [SERVER, *sockets],
                 output=log,
                 cwd=self.folder,

@@ -113,7 +113,7 @@ class Preloaded:
 
 
 @cache
-def preloaded(*modules: str) -> Preloaded:
+def preload(*modules: str) -> Preloaded:
     """Returns the one of this process that has these modules."""
     created = Preloaded(modules)
     atexit.register(created.close)
