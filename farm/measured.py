@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 
 class MeasuredScheduler:
-    """See `farm.scheduler.Scheduler`. Whoever watches a task to its end makes it measured."""
+    """See `farm.scheduler.Scheduler`. A task is measured when a watcher follows it to its end."""
 
     def __init__(self, scheduler: Scheduler, blobs: BlobStore, times: RunTimes) -> None:
         self._scheduler = scheduler

@@ -35,7 +35,7 @@ class TaskQueue:
         heapq.heappush(self._heap, _Place(rank, task_id))
 
     def pop(self) -> str | None:
-        """The next id, or None when nobody waits."""
+        """Returns the next id, or None when the queue is empty."""
         while self._heap:
             place = heapq.heappop(self._heap)
             if self._waiting.get(place.task_id) == place.rank:

@@ -56,7 +56,7 @@ class BodyAdmission:
     runs.
 
     `own_tokens` maps the beginning of a path to what admits there, where callers show tokens of another kind.
-    Below the paths of `keyless` nobody is asked for a key; `install_body_limits` holds their bodies short.
+    Below the paths of `keyless` no key is required; `install_body_limits` holds their bodies short.
     """
 
     def __init__(
@@ -91,5 +91,5 @@ class BodyAdmission:
 
 def _brings_much(headers: Headers) -> bool:
     length = headers.get("content-length", "0")
-    # Without a length it comes in chunks, and nobody knows how many.
+    # Without a length the body comes in chunks, and its size is unknown.
     return "transfer-encoding" in headers or not length.isdigit() or int(length) > UNKNOWN_BODY_BYTES

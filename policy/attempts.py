@@ -21,7 +21,7 @@ SHARED = Rate(burst=600, per_minute=600)
 
 class FailedAttempts:
     """Counts failures. Where there were too many, a key is looked up in memory before it is refused: it costs
-    a flood no question to the database, and whoever has a right key does not notice the flood. A new key
+    a flood no question to the database, and callers with a valid key do not notice the flood. A new key
     counts in a flood after `CACHE_TTL_S`.
     """
 

@@ -23,7 +23,7 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soundstage"'}
 
 
 def is_confidential(connection: HTTPConnection) -> bool:
-    """Returns whether nobody on a network can read the connection.
+    """Returns whether the connection cannot be read on a network.
 
     A proxy of `http.trusted_proxies` says by `X-Forwarded-Proto` what it spoke with the caller. Packets to an
     own address of this machine do not leave it.
@@ -57,7 +57,7 @@ def is_loopback_address(host: str) -> bool:
 def is_same_origin(connection: HTTPConnection, public_host: str | None = None) -> bool:
     """Returns whether no page of another origin can have sent the request with our cookie (CSRF).
 
-    A browser sends cookies also on behalf of pages that somebody else wrote: a page may post forms to
+    A browser sends cookies also on behalf of pages of other sites: a page may post forms to
     http://127.0.0.1:8000. Browsers say in `Sec-Fetch-Site`, or for writes in `Origin`, where a request
     starts: it must be our own page, or an address that the user typed. `same-site` is not enough, because
     every port of localhost is the same site. Programs that are no browsers send neither header, and pass. A

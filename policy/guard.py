@@ -65,7 +65,7 @@ def _route(connection: HTTPConnection) -> str:
 
 @dataclass(frozen=True)
 class Public:
-    """A FastAPI dependency that lets everybody pass, and says why."""
+    """Returns a FastAPI dependency that admits all callers and documents the reason."""
 
     reason: str
 

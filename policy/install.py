@@ -144,7 +144,7 @@ def install_policy(
 
     `public` gives the reason for paths that cannot declare one themselves (`/openapi.json`, mounted files).
     `own_tokens` names the public paths whose routes ask for a token of another kind, and what checks it.
-    `keyless` names the beginnings of paths where nobody needs a key, so that bodies are short there.
+    `keyless`: prefixes of paths that need no key; bodies are limited to a small size there.
     """
     app.state.policy = policy
     app.state.public_paths = dict(public or {})

@@ -65,7 +65,7 @@ def login_router(
     @router.post("/login", dependencies=[Depends(public("nobody is known before they log in"))])
     async def log_in(login: LoginRequest, request: Request, response: Response) -> Me:
         """Changes a key for a cookie that scripts cannot read and other sites cannot send."""
-        # Or a foreign page could log the visitor in as somebody else and read along.
+        # Or a foreign page could log the visitor in under another account and read along.
         authenticator.reject_cross_origin(request)
         authenticator.require_tls(request)
         principal = await authenticator.with_key(login.key, request)

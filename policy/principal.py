@@ -24,7 +24,7 @@ LOCAL = "local:"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who is known. `scopes` narrow what the role grants; None means that they do not.
+    """An authenticated caller. `scopes` narrow what the role grants; None means that they do not.
 
     `state` is that of the key behind it at the moment of asking, `tenant` whose things it works on.
     `until` is when the key or the login behind it ends by itself; None: not by itself. `key_id` names that

@@ -15,7 +15,7 @@ from soundstage.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A name for what somebody may do."""
+    """A named set of permissions."""
 
     name: str
     sentence: str

@@ -32,7 +32,7 @@ class Login:
 class SessionSigner:
     """Makes and reads session tokens: JSON web tokens (RFC 7519) signed with HMAC-SHA-256.
 
-    Only logins that were ended are stored: one ends when somebody logs out of it, when it expires, when its
+    Only logins that were ended are stored: one ends by a logout, when it expires, when its
     key does, or when the secret file is deleted.
     """
 

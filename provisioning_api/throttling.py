@@ -24,7 +24,7 @@ NEW_MACHINES_PERIOD_MINUTES = 60
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
     """`requests`: all requests; `failures`: wrong tokens, signatures and keys; `new_machines`: reports of
-    machines that nobody has seen before.
+    unknown machines.
     """
 
     requests: RateLimiter

@@ -1,4 +1,4 @@
-"""Refuses bodies that are too large or no text, before anybody parses them; wrapped around the app."""
+"""Refuses bodies that are too large or no text, before they are parsed; wrapped around the app."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def is_text(body: bytes) -> bool:
     """Returns whether a JSON body is UTF-8 without lone surrogates.
 
     Python's JSON reader lets both pass. Such text can be stored and never be sent back: one bad request would
-    spoil a list for everybody.
+    break a list for all users.
     """
     try:
         body.decode()

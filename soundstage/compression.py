@@ -1,8 +1,8 @@
 """Compresses whole textual answers for clients that accept it; installed by the applications.
 
 Streams, media and what is encoded already pass unchanged. So do answers to anything but GET, where keys and
-other secrets are handed out, and to requests that another site has caused: without those nobody can learn a
-secret from the length of an answer (BREACH).
+other secrets are handed out, and to requests that another site has caused: without those an attacker cannot
+learn a secret from the length of an answer (BREACH).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MIN_BYTES = 1024
 THREAD_BYTES = 64 * 1024
-"""From here on another thread compresses: it would hold up everybody for milliseconds."""
+"""Larger bodies are compressed in another thread: they would block the event loop for milliseconds."""
 TYPES = (
     "application/json",
     "application/problem+json",

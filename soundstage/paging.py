@@ -211,7 +211,9 @@ def _encode(digest: str, value: SortValue, row_id: SortValue) -> str:
 
 
 def _decode(cursor: str, digest: str, order: Order) -> tuple[SortValue | None, SortValue]:
-    """The cursor holds no right, only a place: whoever forges one sees the own rows from elsewhere on."""
+    """The cursor grants nothing, it only names a position: a forged one shows the caller's own rows from
+    there on.
+    """
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         found, plain, row_id = json.loads(text)

@@ -42,5 +42,5 @@ def parse_traceparent(header: str | None) -> str | None:
 
 
 def traceparent() -> str:
-    """The `traceparent` header for a call that we make to somebody else."""
+    """Returns the `traceparent` header for an outgoing call."""
     return f"00-{trace_id() or new_trace_id()}-{secrets.randbits(64) or 1:016x}-01"

@@ -1,4 +1,4 @@
-"""Measured times of tasks: written when one ends well, read when somebody asks how long one will take."""
+"""Measured times of tasks: written when one succeeds, read for estimates."""
 
 from __future__ import annotations
 

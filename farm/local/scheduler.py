@@ -163,7 +163,7 @@ class LocalScheduler:
             self._end(record, TaskState.CANCELLED, failure=CANCELLED)
             raise
         except Exception:
-            # A fault of ours must still end the task, or whoever watches it waits for ever.
+            # An internal error must still end the task, or its watchers wait for ever.
             log.exception("farm.local.fault", task=record.task.id)
             self._end(record, TaskState.FAILED, failure=INTERNAL)
         finally:

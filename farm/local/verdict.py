@@ -59,7 +59,7 @@ def failure_of(end: ProcessEnd, reading: Reading, *, program: str, time_limit_s:
     if reading.failure is not None and reading.failure.code != CANCELLED.code:
         return reading.failure
     if reading.failure is not None:
-        # It says cancelled, and we did not ask for it: somebody else sent the signal.
+        # It reports a cancellation that we did not request: another process sent the signal.
         return Failed(
             code="worker.killed",
             message="The worker was stopped by another process on its machine.",

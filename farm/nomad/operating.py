@@ -23,7 +23,8 @@ TIMEOUT_S = 15.0
 
 class OperatorClient(NomadClient):
     """The calls of this class go through python-nomad, in a thread; those it inherits are the farm's own.
-    Changes that Nomad took and did not answer raise `nomad.outcome_unknown`: nobody may take them for undone.
+    Changes that Nomad took and did not answer raise `nomad.outcome_unknown`: callers must not assume that
+    they were not made.
     """
 
     async def drain(self, node_id: str, deadline: timedelta) -> None:
@@ -49,7 +50,7 @@ class OperatorClient(NomadClient):
 
     async def deploy(self, job: Json, planned_at: int) -> None:
         """Registers the job if it is still as it was when it was planned (`JobModifyIndex` of the plan);
-        `nomad.job_changed` when somebody has changed it since.
+        `nomad.job_changed` when it has been changed since.
         """
         try:
             body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": planned_at}
@@ -57,7 +58,7 @@ class OperatorClient(NomadClient):
         except Conflict as error:
             raise Conflict(
                 "nomad.job_changed",
-                f"Somebody has changed the job {job['ID']} meanwhile. Nothing was deployed.",
+                f"The job {job['ID']} has been changed meanwhile. Nothing was deployed.",
                 "Look at it, and deploy it again.",
             ) from error
 

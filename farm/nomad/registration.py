@@ -75,7 +75,7 @@ class Registration:
             return
         known = await self._client.job(job_id)
         if known is not None and (known.get("Meta") or {}).get("ticket") != ticket:
-            # Left by an installation that has lost its database: nobody can receive its reports any more.
+            # Left by an installation that has lost its database: its reports cannot be received any more.
             log.warning("farm.nomad.stale_job", job=job_id)
             await self._client.stop(job_id, purge=True)
             await self._client.register(job)

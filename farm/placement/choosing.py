@@ -73,7 +73,7 @@ class Chooser:
         return next(self._assignments_on(request, avoid, nodes), None)
 
     def _may_use(self, request: Request, key: CardKey) -> bool:
-        """Returns whether a card or machine is reserved for nobody else."""
+        """Returns whether a card or machine is free of other reservations."""
         return self._reservations.get(key) in (None, request.id)
 
     def _assignments_on(

@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Times are POSIX seconds, infinite where nobody knows or where there is no place at all."""
+    """Times are POSIX seconds, infinite where unknown or where there is no place at all."""
 
     verdict: Verdict
     likely_s: float
@@ -66,7 +66,7 @@ def forecast(
     if len(known) < len(steps):
         missing = len(steps) - len(known)
         sentence = (
-            f"nobody knows yet whether it is ready by {deadline}: "
+            f"it is not known yet whether it is ready by {deadline}: "
             f"{text.count(missing, 'step has', 'steps have')} never run here; the first that ends will tell"
         )
         return Forecast(Verdict.UNKNOWN, math.inf, math.inf, sentence)

@@ -4,8 +4,8 @@ by the Nomad adapter on every change; pure logic on the lease table.
 Order is self-clocked fair queueing (S. J. Golestani, INFOCOM 1994): each request gets a finish tag when it
 comes, one turn behind the last one of its render, or behind the virtual time if that render has none; a turn
 is shorter at a higher priority. The smallest tag goes first, and its tag becomes the virtual time. So renders
-of one priority take turns, a render that used an idle farm is not punished for it, and nobody starves: what
-comes later gets a later tag.
+of one priority take turns, a render that used an idle farm is not punished for it, and no render starves:
+what comes later gets a later tag.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ def local_clock(now_s: float) -> Clock:
 
 
 def until(at_s: float, now_s: float, clock: Clock) -> str:
-    """`until about 14:05`; honest where nobody knows, or where the time has passed."""
+    """Returns `until about 14:05`, or that the time is unknown or has passed."""
     if math.isinf(at_s):
-        return "for as long as nobody can say"
+        return "for an unknown time"
     return "and should be free any moment" if at_s <= now_s else f"until about {clock(at_s)}"
 
 

@@ -17,7 +17,7 @@ from farm.placement.node_usage import MACHINE, CardKey, NodeUsage, all_keys
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """`at_s` is infinite when nobody knows when one of `leases` ends. `cards` is empty for CPU-only
+    """`at_s` is infinite when the end of one of `leases` is unknown. `cards` is empty for CPU-only
     requests.
     """
 

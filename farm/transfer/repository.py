@@ -16,7 +16,7 @@ class FarmTickets(Repository[FarmTicket]):
         return await self._session.get(FarmTicket, task_id)
 
     async def open(self) -> Sequence[FarmTicket]:
-        """Returns tickets that nobody has closed, the oldest first."""
+        """Returns open tickets, the oldest first."""
         return await self._all(
             select(FarmTicket).where(FarmTicket.closed.is_(False)).order_by(FarmTicket.created_at)
         )

@@ -14,7 +14,7 @@ from soundstage.errors import Unauthorized
 
 TRANSFER_PREFIX = "/api/farm/tasks"
 MIB = 1 << 20
-REASON = "a worker is nobody the policy knows: it shows a token that is good for its one task only"
+REASON = "a worker has no principal: it shows a token that is valid for its one task only"
 
 
 def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:

@@ -114,7 +114,7 @@ class TransferService:
         self._listeners[task_id] = listener
 
     def ignore(self, task_id: str) -> None:
-        """Nobody here hears the reports of this task any more; what they bring is kept."""
+        """Drops the listener of this task's reports in this process; the reports are still stored."""
         self._listeners.pop(task_id, None)
 
     async def end_of(self, task_id: str) -> WorkEnd | None:
@@ -145,7 +145,7 @@ class TransferService:
             raise Forbidden(
                 "transfer.ended",
                 "This task has ended or its time is over.",
-                "The worker can stop; the farm has given the work to another one or nobody wants it.",
+                "The worker can stop; the farm has given its work to another one, or needs it no more.",
             )
 
     async def order(self, task_id: str) -> WorkOrder:

@@ -14,7 +14,7 @@ GENESIS = "0" * 64
 def chain_hash(content: Sequence[Any], key: bytes | None = None) -> str:
     """Returns 64 hex digits over the values of a record; the hash of the record before is one of them.
 
-    HMAC-SHA-256 (RFC 2104) with a key, so that nobody without it can compute a line; else SHA-256.
+    HMAC-SHA-256 (RFC 2104) with a key, so that a line cannot be computed without it; else SHA-256.
     """
     text = json.dumps(list(content), sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
     return hashlib.sha256(text).hexdigest() if key is None else hmac.digest(key, text, "sha256").hex()

@@ -17,7 +17,9 @@ _SALT_BYTES = 16
 
 
 def detach(texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Returns the texts as they are stored outside the hash. Each has a salt: nobody can confirm a guess."""
+    """Returns the texts as they are stored outside the hash. Each has a salt, so that a guess cannot be
+    confirmed.
+    """
     return {name: {"salt": secrets.token_hex(_SALT_BYTES), "text": text} for name, text in texts.items()}
 
 

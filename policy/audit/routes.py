@@ -45,7 +45,7 @@ def audit_router(audit: AuditLog) -> APIRouter:
 
     @router.get("/audit/head")
     async def audit_head(_: Reader) -> AuditHead | None:
-        """Return the end of the log, to be kept where nobody who reaches this machine can change it."""
+        """Returns the head of the log, to be stored where an attacker on this machine cannot change it."""
         return await audit.head()
 
     @router.get("/traces/{record_id}")

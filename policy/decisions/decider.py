@@ -89,7 +89,7 @@ class Decider:
         return decision
 
     async def require(self, principal: Principal, action: Action) -> None:
-        """Raises Forbidden unless it is allowed as it is, without anybody's approval."""
+        """Raises Forbidden unless it is allowed without an approval."""
         decision = await self.decide(principal, action)
         if decision.verdict is not Verdict.ALLOW:
             raise decision.refusal(action.permission, principal.role)

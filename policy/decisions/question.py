@@ -28,7 +28,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An action that somebody wants."""
+    """An action that a caller requests."""
 
     principal: Principal
     action: Action

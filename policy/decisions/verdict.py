@@ -28,7 +28,7 @@ class Decision(BaseModel, extra="forbid", frozen=True):
     revision: str = ""
 
     def refusal(self, permission: str, role: str) -> Forbidden:
-        """The error for somebody who may not."""
+        """Returns the error for a caller without the permission."""
         why = "; ".join(self.reasons) or "the policy does not allow it"
         return Forbidden(
             "policy.forbidden",

@@ -12,7 +12,7 @@ from soundstage.database.tenants import DEFAULT_TENANT
 
 
 class EndedLoginRow(Base):
-    """A login (the `jti` of its token) that somebody has logged out of, until it would have expired."""
+    """A login (the `jti` of its token) that was ended by a logout, until it would have expired."""
 
     __tablename__ = "ended_logins"
 
@@ -23,7 +23,7 @@ class EndedLoginRow(Base):
 class ApiKeyRow(Base):
     """One key. The key itself is nowhere; `sha256` is the hash of its text (64 hex digits).
 
-    Not `TenantOwned`: whoever shows a key is looked up in it before anybody knows whose they are.
+    Not `TenantOwned`: a key is looked up before the caller's tenant is known.
     """
 
     __tablename__ = "api_keys"

@@ -42,7 +42,7 @@ class KeyRequest(BaseModel, extra="forbid", str_strip_whitespace=True):
 
 
 class KeyView(BaseModel):
-    """A key as everybody with `key:read` sees it: without the key."""
+    """A key as callers with `key:read` see it: without the secret."""
 
     id: str
     name: str

@@ -28,7 +28,7 @@ STREAM = "keys"
 LOCAL_KEY = "this machine"
 """The name of the key that the user of this machine reaches the server with."""
 LOCAL_KEY_MAKER = Principal.local_admin(LOCAL_KEY).id
-"""Marks that key: nobody else makes keys under this id."""
+"""Marks that key: no other key gets this id."""
 
 
 def key_not_found(key_id: str) -> NotFound:
@@ -39,7 +39,7 @@ def key_not_found(key_id: str) -> NotFound:
 
 
 def key_escalates(missing: list[str]) -> Forbidden:
-    """Nobody can give away more than they have."""
+    """Returns the error for a key that may do more than its creator."""
     return Forbidden(
         "key.escalation",
         f"The key would have rights that you have not: {', '.join(missing)}.",
@@ -93,7 +93,7 @@ class KeyService:
 
     async def first_admin(self, session: AsyncSession) -> CreatedKey | None:
         """An admin key when there has never been any but that of this machine's user, which commands make;
-        None otherwise. Whoever gets it shows it once.
+        None otherwise. The caller shows it once.
 
         Two processes that start together make one: the transaction holds the lock while it looks.
         """
@@ -164,7 +164,9 @@ class KeyService:
         return created
 
     async def revoke(self, session: AsyncSession, key_id: str, by: Principal) -> KeyView:
-        """Ends a key at once; twice is no error. Nobody can end a key that may do more than they."""
+        """Revokes a key at once; twice is no error. Raises Forbidden for a key that may do more than the
+        caller.
+        """
         row = await self._row(session, key_id, by)
         now = utcnow()
         if _state(row, now) is not KeyState.REVOKED:

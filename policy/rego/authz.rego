@@ -6,7 +6,7 @@
 # input.arguments {…}, for tools
 #
 # Reasons are sentences of these rules and their data. Nothing of the question goes into them: it is in the log
-# beside them, and what somebody else has written must not be able to look like an answer.
+# beside them, and text of other users must not be able to look like an answer.
 package soundstage.authz
 
 import rego.v1
@@ -105,7 +105,7 @@ gives(permission) if {
 
 ranks := graph.reachable(parents, {input.subject.role})
 
-# What everybody may who is known at all.
+# What every authenticated caller may do.
 gives(permission) if {
 	data.roles[input.subject.role]
 	permission in data.always

@@ -1,4 +1,4 @@
-# Whose things these are: nobody sees or changes what belongs to another tenant, or to the house.
+# Tenants: callers neither see nor change objects of another tenant, or of the system.
 package soundstage.tenants
 
 import rego.v1

@@ -22,7 +22,7 @@ denials contains reason if {
 	reason := "the rule for this tool is about another permission or effect"
 }
 
-# Files of the server may be named only by whoever sits at it.
+# Only local callers may name files of the server.
 denials contains reason if {
 	some argument in rule.files
 	value := input.arguments[argument]

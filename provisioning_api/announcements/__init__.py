@@ -1,1 +1,1 @@
-"""Machines that somebody expects: their serial number and a secret that only they can read."""
+"""Announced machines: their serial number and a secret that only they can read."""

@@ -12,8 +12,8 @@ from soundstage.database import utcnow
 
 
 class Announcement(ProvisioningBase):
-    """One expected machine. `secret` is sealed. `machine_id`: who has proved the secret; nobody else may.
-    `ends_at`: when it proves nothing any more; None for one that somebody has to take back.
+    """One expected machine. `secret` is sealed. `machine_id`: the machine that proved the secret; no other
+    may. `ends_at`: when it proves nothing any more; None for one that ends only when it is withdrawn.
     """
 
     __tablename__ = "announcements"

@@ -56,7 +56,7 @@ class BmcAnnouncement(BaseModel, extra="forbid"):
 
 class AnnouncementView(BaseModel):
     """`machine_id`: who has proved the secret; None while it is expected. `ends_at`: of a secret that the BMC
-    was told; None: it is expected until somebody takes it back.
+    was told; None: it is expected until the announcement is withdrawn.
     """
 
     serial: str

@@ -39,7 +39,8 @@ class AnnouncementService:
         return await self.expect(request.serial, request.secret.get_secret_value(), None, by=by)
 
     async def expect(self, serial: str, secret: str, until: datetime | None, *, by: str) -> AnnouncementView:
-        """Expect a machine with this secret; `until` is None where somebody takes the announcement back.
+        """Announces a machine with this secret; `until` is None for an announcement that ends when it is
+        withdrawn.
 
         An announcement of a BMC, which ends by itself, is replaced. Raises `announcement.exists`.
         """
@@ -55,7 +56,7 @@ class AnnouncementService:
             return _view(row)
 
     async def check_free(self, serial: str) -> None:
-        """Raise `announcement.exists` for a serial number that is expected until somebody takes it back."""
+        """Raises `announcement.exists` for a serial number whose announcement has no end."""
         async with self._db.session() as session:
             await self._free(session, serial)
 

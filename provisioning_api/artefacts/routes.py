@@ -36,7 +36,7 @@ async def read_signature(services: ProvisioningDep) -> FileResponse:
 
 @router.get("/boot/manifest.pub", dependencies=BOOTING, response_class=PlainTextResponse)
 async def read_public_key(services: ProvisioningDep) -> PlainTextResponse:
-    """The public key in hex, for building agents. An agent that fetches it from here trusts nobody."""
+    """The public key in hex, for building agents. An agent that fetches it from here verifies nothing."""
     return PlainTextResponse(services.artefacts.public_key.hex() + "\n")
 
 

@@ -35,7 +35,7 @@ class Place:
 def boot_kind(
     state: MachineState | None, guard_facts: GuardFacts, *, wiping: bool, has_ramdisk: bool
 ) -> BootKind:
-    """`state` is None for a machine that nobody knows. A disk is only ever touched after an acceptance."""
+    """`state` is None for an unknown machine. A disk is only ever touched after an acceptance."""
     if not has_ramdisk:
         return BootKind.LOCAL
     match state:
@@ -81,7 +81,7 @@ def _ramdisk(kind: BootKind, place: Place) -> str:
     words = f"soundstage.api={place.tls} soundstage.files={place.plain} soundstage.task={kind}"
     # The card that iPXE came over: of several, it is the one that leads here.
     words += " soundstage.card=${netX/mac}"
-    # Nobody stands beside it: after a panic it starts again, and asks what to boot.
+    # It runs unattended: after a panic it restarts, and asks what to boot.
     options = f"initrd={RAMDISK} {words} panic=10 console=tty0 console=ttyS0"
     lines = (
         "#!ipxe",

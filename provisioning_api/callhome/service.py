@@ -42,7 +42,7 @@ LIMIT_S = 10.0
 
 
 async def scan_host_key(address: str, port: int) -> str:
-    """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when nobody answers there."""
+    """Returns the host key `ssh-ed25519 AAAA…`; raises Unavailable when no SSH server answers there."""
     return await asyncio.to_thread(_read_host_key, address, port)
 
 

@@ -46,7 +46,7 @@ class ConsulTokens:
         """One that is not there any more is no error."""
 
         def delete(client: consul.Consul) -> bool:
-            # Whoever shows a token that Consul does not know hears that no other one is there either.
+            # With an unknown token Consul also reports other tokens as missing.
             return client.acl.token.delete(accessor) or client.acl.token.read_self() is not None
 
         if not await self._engine.ask(consul_client, delete):

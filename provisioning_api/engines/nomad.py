@@ -33,7 +33,7 @@ class NomadNodes:
     async def drain(self, name: str, deadline: timedelta = timedelta(hours=1)) -> bool:
         """Moves its work away within `deadline`; False when Nomad has no such node.
 
-        Also one that is down: it would take work again as soon as somebody switches its machine on. It stays
+        Also one that is down: it would take work again as soon as its machine is switched on. It stays
         ineligible afterwards, also when its client registers again with what it still holds: Nomad looks at
         no list of revoked certificates.
         """

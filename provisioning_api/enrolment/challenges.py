@@ -33,7 +33,7 @@ class Challenges:
         self._secret = secret
 
     def make(self, subject: str) -> str:
-        """Return a challenge for one call of `subject` (a machine id, or a key that nobody knows yet), good
+        """Returns a challenge for one call of `subject` (a machine id, or an unknown key), valid
         for fifteen minutes.
         """
         end, nonce = str(int(time.time()) + LIFETIME_S), secrets.token_hex(8)

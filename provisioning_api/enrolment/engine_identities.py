@@ -87,7 +87,7 @@ class EngineIdentities:
                 await self._consul.remove(accessor)
             except SoundstageError as error:
                 if error.code != "machine.engine_refused":
-                    raise  # nobody answers: the others would wait in vain
+                    raise  # The engine does not answer: the others would wait in vain.
                 refused.append(error)
                 continue
             async with self._db.transaction() as session:

@@ -8,12 +8,12 @@ ARM = "Arm another: `soundstage machines arm NAME`."
 
 
 def bad_token() -> Unauthorized:
-    """Nobody's token, or one that was replaced."""
+    """Raised for an unknown token, and for one that was replaced."""
     return Unauthorized("enrolment.bad_token", "This token is unknown.", ARM)
 
 
 def token_used() -> Conflict:
-    """The second use, whoever tries."""
+    """Raised for the second use, whatever its source."""
     return Conflict(
         "enrolment.token_used",
         "This token was used already.",
@@ -36,7 +36,7 @@ def wrong_machine() -> Forbidden:
     return Forbidden(
         "enrolment.wrong_machine",
         "This token was armed for a machine with other addresses or another UUID, and is revoked now.",
-        "If a card was changed, accept the machine anew; if not, somebody has got hold of the token.",
+        "If a card was changed, accept the machine anew; if not, the token has been stolen.",
     )
 
 
@@ -68,7 +68,7 @@ def nothing_to_collect() -> Conflict:
 
 
 def host_key_known(name: str) -> Conflict:
-    """A copied disk, or somebody who pretends."""
+    """Raised for a copied disk, or an impostor."""
     return Conflict(
         "enrolment.host_key_known",
         f"This host key belongs to {name} already.",

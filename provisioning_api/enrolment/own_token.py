@@ -26,7 +26,7 @@ async def own_machine(request: Request, services: ProvisioningDep) -> str | None
 
 
 async def member(request: Request, services: ProvisioningDep) -> str:
-    """The same; Unauthorized for everybody else."""
+    """Does the same; raises Unauthorized for all other callers."""
     machine_id = await own_machine(request, services)
     if machine_id is None:
         raise Unauthorized(

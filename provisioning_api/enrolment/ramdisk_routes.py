@@ -43,7 +43,7 @@ def source_of(request: Request) -> str | None:
 
 router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(require_tls)])
 
-ANYBODY = [Depends(public("a machine that nobody knows yet may say that it is there"))]
+WITHOUT_KEY = [Depends(public("a machine that nobody knows yet may say that it is there"))]
 SIGNED = [Depends(public("the call carries a signature of the machine's ramdisk"))]
 TOKEN = [Depends(public("the call carries a token of one use"))]
 OWN_TOKEN = [Depends(public("the call carries the token that the machine got when it enrolled"))]
@@ -53,7 +53,7 @@ NO_SECRET = [Depends(public("a challenge is no secret, and good for nothing with
 Source = Annotated[str | None, Depends(source_of)]
 
 
-@router.post("/discover", dependencies=ANYBODY)
+@router.post("/discover", dependencies=WITHOUT_KEY)
 async def discover(call: SignedReport, services: ProvisioningDep, source: Source) -> Discovered:
     """A ramdisk says what it found, signed by its key. It is put on the list, and waits."""
     return await services.ramdisks.discover(call, source=source)

@@ -1,4 +1,4 @@
-"""REST of enrolments for operators, and what everybody may know of our authorities."""
+"""REST of enrolments for operators, and the public keys of our authorities."""
 
 from __future__ import annotations
 

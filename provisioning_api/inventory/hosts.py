@@ -74,8 +74,8 @@ def groups_of(machines: Iterable[Machine]) -> dict[str, list[str]]:
 
 
 def farm_variables(user_ca: str, user: str) -> dict[str, Any]:
-    """Returns what the roles must know of us to leave our door open: the role ssh_hardening lets in whom the
-    farm's own authority signed, and nobody else but these.
+    """Returns the variables by which the role ssh_hardening keeps our SSH access: it admits users whom the
+    farm's own authority signed, and no others but these.
     """
     return {"ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}]}
 

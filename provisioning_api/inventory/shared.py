@@ -11,7 +11,7 @@ from provisioning_api.inventory.hosts import Farm, farm_variables
 
 
 async def farm_of(session: AsyncSession, ssh: SshAuthority, user: str) -> Farm:
-    """`user`: as whom runs log in."""
+    """`user`: the SSH user of runs."""
     return Farm(
         user=user,
         shared=farm_variables(ssh.user_ca_public_key, user),

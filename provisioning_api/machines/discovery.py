@@ -110,7 +110,7 @@ class Discoverer:
     async def _note_conflict(
         self, session: AsyncSession, machine: Machine, report: Discovery, agent_key: str, source: str | None
     ) -> None:
-        # Nobody has said yes to a discovered one yet: nothing is meant for its disks.
+        # A discovered one is not accepted yet: no write of its disks can be pending.
         if machine.state is not MachineState.DISCOVERED:
             check_board(machine, report)
         first = not [
@@ -149,7 +149,7 @@ class Discoverer:
             await self._journal.emit(session, machine, "nic_changed", gone=gone, came=came)
         machine.seen_macs = sorted(report.macs)
         if machine.state is MachineState.DISCOVERED:
-            # Nobody has said yes to anything yet. Later only a new acceptance takes these over.
+            # It is not accepted yet. Later only a new acceptance takes these over.
             machine.uuid = machine.uuid or usable_uuid(report.uuid)
             machine.address = report.address or machine.address
             await take_over_macs(session, machine)

@@ -55,7 +55,7 @@ def key_conflict(name: str, code: str) -> Conflict:
 
 
 def code_missing(name: str) -> Invalid:
-    """A yes is for the key that somebody has seen."""
+    """Raised when an acceptance names another key than the one that was compared."""
     return Invalid(
         "machine.code_missing",
         f"{name} has reported with a key, and the yes names none.",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from provisioning_api.machines.identity import Mac
 
-# Everything here was said by a machine that nobody trusts yet: it is data, and stays data.
+# All of this was reported by an untrusted machine: it is data, and stays data.
 _PLAIN = re.compile(r"[^A-Za-z0-9 ._,:;()/+@#=-]")
 
 

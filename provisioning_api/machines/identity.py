@@ -41,7 +41,7 @@ def check_name(text: str) -> str:
 
 
 def check_mac(value: object) -> object:
-    """`AA-BB-…` and `aabb…` become `aa:bb:…`; group addresses and all zeros are nobody's."""
+    """`AA-BB-…` and `aabb…` become `aa:bb:…`; raises ValueError for group addresses and all zeros."""
     if not isinstance(value, str):
         return value
     text = value.strip().lower().replace("-", ":")
@@ -50,7 +50,7 @@ def check_mac(value: object) -> object:
     if not _MAC.fullmatch(text):
         raise ValueError("must be a MAC address like 52:54:00:12:34:56")
     if int(text[:2], 16) & 1 or text == "00:00:00:00:00:00":
-        raise ValueError("is the address of a group or of nobody")
+        raise ValueError("is a group address or all zeros")
     return text
 
 

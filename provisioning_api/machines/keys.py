@@ -14,7 +14,7 @@ from provisioning_api.machines.models import Machine, MachineKey
 from provisioning_api.machines.repository import Machines
 from soundstage.database import utcnow
 
-# Of the keys that do not count. Whoever brings more pushes out the oldest of the address with the most.
+# Of the keys that are not bound. A further one replaces the oldest of the address with the most.
 CONFLICTS_PER_MACHINE = 8
 NOWHERE = "unknown"
 

@@ -39,7 +39,7 @@ class Machines(Queries):
         return await self._session.scalar(select(Machine).where(Machine.host_key == line))
 
     async def count_waiting(self) -> int:
-        """Returns how many machines nobody has decided about."""
+        """Returns how many machines wait for a decision."""
         query = select(func.count()).where(Machine.state == MachineState.DISCOVERED)
         return await self._session.scalar(query) or 0
 

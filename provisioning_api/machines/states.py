@@ -12,7 +12,7 @@ from soundstage.errors import Conflict
 
 
 class MachineState(StrEnum):
-    """discovered: seen, trusted with nothing; accepted: somebody or a named rule said yes; wipe_unverified:
+    """discovered: seen, trusted with nothing; accepted: by an operator or a named rule; wipe_unverified:
     what was reported of the wipe does not prove that the known disks are empty.
     """
 

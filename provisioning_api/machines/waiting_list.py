@@ -1,4 +1,4 @@
-"""Bounds the machines that wait for a decision: anybody on the boot network can invent some."""
+"""Limits the machines that wait for a decision: any host on the boot network can invent some."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMOVED_AT_ONCE = 200
 
 class WaitingList:
     """`maximum` machines may be *discovered* at a time; each is forgotten after `days` of silence. Nothing is
-    lost by that: nobody has decided anything about them, and one that is started again reports again. A
+    lost by that: no decision about them is lost, and one that is started again reports again. A
     machine that a person has named or given a BMC stays.
     """
 
@@ -39,7 +39,7 @@ class WaitingList:
         """Checks the limits for a machine that was just added; called in its transaction.
 
         On a full list it takes the place of the machine that has been silent longest, of those silent for
-        five minutes. Raises TooManyRequests when its source reports too many, or when nobody is silent.
+        five minutes. Raises TooManyRequests when its source reports too many, or when none is silent.
         """
         if wait_s := self._new_machines.take(source or "local"):
             seconds = max(1, math.ceil(wait_s))

@@ -174,7 +174,7 @@ async def _pinned(bmc: Bmc, target: Target) -> ssl.SSLContext:
         raise Forbidden(
             "power.other_certificate",
             f"The BMC at {parts.netloc} shows another certificate than the pinned one.",
-            "If it was renewed, set `certificate_sha256` anew; if not, somebody sits in between.",
+            "If it was renewed, set `certificate_sha256` anew; if not, the connection is intercepted.",
         )
     context = ssl.create_default_context(cadata=pem)
     context.check_hostname = False

@@ -48,7 +48,9 @@ class Redfish(_Kind):
 
 
 class PowerWebhook(_Kind):
-    """Somebody else's switch: it gets `{"machine", "action"}` as JSON with an HMAC-SHA-256 of the body."""
+    """A webhook of the operator's own switch: it gets `{"machine", "action"}` as JSON with an HMAC-SHA-256 of
+    the body.
+    """
 
     kind: Literal["webhook"]
     url: AnyHttpUrl

@@ -47,7 +47,7 @@ def magic_packet(mac: str) -> bytes:
 
 
 async def wake(macs: Sequence[str], broadcast: str, port: int) -> None:
-    """Sends one packet per address; whether anything wakes up nobody tells."""
+    """Sends one packet per address; there is no answer that tells whether a machine wakes up."""
     await asyncio.to_thread(_send, [magic_packet(mac) for mac in macs], broadcast, port)
 
 
@@ -67,7 +67,7 @@ def _send(packets: Sequence[bytes], broadcast: str, port: int) -> None:
 
 @dataclass
 class PowerService:
-    """`destinations`: where a URL that somebody sets may lead."""
+    """`destinations`: where URLs of operators may lead."""
 
     db: Database
     journal: MachineJournal
@@ -111,7 +111,7 @@ class PowerService:
         if machine.power is None:
             raise Conflict(
                 "power.not_set",
-                f"Nobody has said how {machine.name} is switched.",
+                f"No power control is set for {machine.name}.",
                 "Set it up: `soundstage machines power-setup NAME KIND` (wol, redfish or webhook).",
             )
         opened = {

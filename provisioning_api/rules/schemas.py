@@ -32,7 +32,7 @@ class Reporter:
     calls_home: bool = False
 
 
-# What everybody on the network can read of a machine, and so can say.
+# Facts that every host on the network can read of a machine, and so can forge.
 READABLE = frozenset({"mac", "macs", "uuid", "uuids", "serial", "serials"})
 
 
@@ -80,7 +80,7 @@ class When(BaseModel, extra="forbid"):
 
 class Then(BaseModel, extra="forbid"):
     """The actions on a machine that fits. `pin`: one that is installed already and calls home is known from
-    then on by the SSH host key that it shows at first contact; without it somebody has to name the
+    then on by the SSH host key that it shows at first contact; without it an operator has to name the
     fingerprint.
     """
 

@@ -35,7 +35,7 @@ class RuleService:
         self._audit = audit
 
     async def ensure_default_rules(self) -> None:
-        """Write the shipped rules at the first start, and those that nobody has touched as they are now; the
+        """Write the shipped rules at the first start, and updates unchanged ones to the current version; the
         others are the operator's.
         """
         async with self._db.transaction() as session:

@@ -97,7 +97,7 @@ class RunDriver:
         await self._worker.close()
 
     async def _due(self, in_flight: Collection[str], _: int) -> Sequence[str]:
-        """Returns running runs that nobody follows (another process began them), and queued ones that may
+        """Returns running runs without a follower (another process began them), and queued ones that may
         start.
         """
         async with self.db.session() as session:
@@ -177,13 +177,13 @@ class RunDriver:
             members = [one for one in await Machines(session).list(MEMBERS) if one.address]
             farm = await farm_of(session, self.ssh, self.user)
         known_names = {machine.name for machine in machines}
-        everybody = [*machines, *(one for one in members if one.name not in known_names)]
+        all_members = [*machines, *(one for one in members if one.name not in known_names)]
         return Order(
             run_id=run.id,
             playbook=run.playbook,
             tags=tuple(run.tags),
             check=run.check,
-            inventory=snapshot(everybody, farm, connection),
+            inventory=snapshot(all_members, farm, connection),
             limit=tuple(sorted(known_names)),
             known_hosts=known + "".join(f"{pin}\n" for pin in pins),
         )

@@ -140,7 +140,8 @@ class RunFolders:
         found = {
             MARK: run_id,
             "ANSIBLE_HOME": str(folder / "home"),
-            # Its own connections: one that another run has left open leads to whoever had the address then.
+            # Its own connections: one that another run left open leads to the machine that had the address
+            # then.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": (folder / _CONNECTIONS).read_text(),
             # A machine at its first boot is busy: Ansible's ten seconds are too few for sshd to greet.
             "ANSIBLE_TIMEOUT": "60",

@@ -42,7 +42,7 @@ async def start(folder: Path, run_id: str) -> asyncio.subprocess.Process:
 
 
 def is_alive(folder: Path) -> bool:
-    """Returns whether somebody holds the lock; a process id that was given out anew cannot pretend that."""
+    """Returns whether a process holds the lock, which a reused process id cannot pretend."""
     try:
         descriptor = os.open(folder / ALIVE, os.O_RDWR)
     except FileNotFoundError:

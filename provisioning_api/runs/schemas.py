@@ -28,7 +28,7 @@ Playbook = Annotated[
 
 
 class RunRequest(BaseModel, extra="forbid"):
-    """Machines by name: there are no patterns, so `all` is nobody. `check` changes nothing."""
+    """Machines by name: there are no patterns, so `all` matches none. `check` changes nothing."""
 
     machines: list[MachineName] = Field(min_length=1, max_length=MAX_MACHINES)
     playbook: Playbook | None = Field(default=None, description="None: the one that configures machines")

@@ -9,7 +9,7 @@ from soundstage.errors import Conflict
 
 
 class RunState(StrEnum):
-    """queued: waits for its turn; lost: its process is gone and nobody knows how far it came."""
+    """queued: waits for its turn; lost: its process died without reporting a result."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -143,7 +143,7 @@ def _waits(
     enrolled_at: datetime | None,
     run: Run | None,
 ) -> list[Span]:
-    """Returns what nobody reports: the time until somebody said yes, and the first boot, until it called
+    """Returns spans that are not reported: the time until the acceptance, and the first boot, until it called
     home.
     """
     found: list[Span] = []
@@ -159,7 +159,7 @@ def _waits(
 
 
 def _begin(rows: list[SpanRow], accepted_at: datetime | None) -> datetime | None:
-    """Returns where the last journey began: the last boot before the acceptance. Nobody noted the boot of one
+    """Returns where the last journey began: the last boot before the acceptance. No boot is recorded of one
     that was unknown then: all that is known of it is its first journey.
     """
     boots = [row.started_at for row in rows if row.name.startswith(BOOT)]

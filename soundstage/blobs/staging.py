@@ -83,7 +83,7 @@ def create_staged_file(folder: Path, max_bytes: int | None = None) -> Iterator[S
 
 
 def sweep(folder: Path) -> int:
-    """Removes what killed processes have left (nobody holds its lock any more); gives the number."""
+    """Removes files of killed processes (their lock is free); returns the number."""
     removed = 0
     for path in folder.glob("*.part") if folder.is_dir() else ():
         with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:

@@ -53,7 +53,7 @@ class BlobStore:
     A blob is whole or not there: bytes go to a staging file, are flushed to the disk and then renamed, or
     uploaded and only then told of.
     Putting content that exists already costs no space and moves its `modified` forward, so that a collector
-    with a grace period spares what somebody is about to refer to.
+    with a grace period spares blobs that are about to be referenced.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class BlobStore:
         blob = Blob(f"sha256:{digits}", staged.bytes, media_type)
         if self._bucket is not None:
             self._upload(digits, staged)
-            # Whoever has made it is likely to read it: a segment, for the assembly of its video.
+            # Its writer is likely to read it: a segment, for the assembly of its video.
             self._copies.take(staged.path, digits)
             return blob
         with disk_errors(self._root), lock_store(self._staging):

@@ -52,7 +52,7 @@ def backup_sqlite(database: Path, copy: Path) -> Path:
 def restore_sqlite(copy: Path, database: Path) -> Path | None:
     """Puts a checked copy in the place of `database`; returns the path of the one that was there.
 
-    Nobody else may have the database open (`backup.database_in_use` otherwise). The copy itself stays.
+    No other process may have the database open (`backup.database_in_use` otherwise). The copy itself stays.
     """
     check_sqlite(copy)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def check_sqlite(path: Path) -> None:
 
 
 def _fold_wal(database: Path) -> None:
-    """Moves what is in the WAL file into the database, which works only when nobody else has it open."""
+    """Moves what is in the WAL file into the database, which works only when no other process has it open."""
     with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -31,7 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuses a naive time with ValueError: nobody could say later which zone was meant."""
+        """Raises ValueError for a naive time, whose zone would be unknown later."""
         if value is None:
             return None
         if value.tzinfo is None:

@@ -19,8 +19,8 @@ ROWS_AT_ONCE = 500
 async def copy_rows(source: Database, target: Database, tables: Sequence[Table]) -> dict[str, int]:
     """Copies `tables` (those referred to first) in one transaction; gives the number of rows of each.
 
-    Both databases have these tables already, at the same revision. Nobody may write to the source meanwhile.
-    Raises Conflict when the target holds something.
+    Both databases have these tables already, at the same revision. No process may write to the source
+    meanwhile. Raises Conflict when the target holds something.
     """
     copied: dict[str, int] = {}
     with bypass_tenant_filter():

@@ -67,7 +67,7 @@ class WriterQueue:
     async def turn(self) -> AsyncIterator[None]:
         """Waits for one's turn; Unavailable `database.busy` when it does not come in time."""
         queue = self._queues.setdefault(asyncio.get_running_loop(), _Queue())
-        # Most find nobody before them, and need no clock.
+        # Most writers find the queue empty, and need no time-out.
         timeout = asyncio.timeout(self._timeout_s) if queue.writers else nullcontext()
         queue.writers += 1
         try:
@@ -131,7 +131,7 @@ _COMMIT_HOOKS = "soundstage_commit_hooks"
 class Database:
     """A connection pool: `session()` reads, `transaction()` writes and commits at its end.
 
-    Nobody else commits: services take an `AsyncSession`, and the boundary of a request, a job or a command
+    No other code commits: services take an `AsyncSession`, and the boundary of a request, a job or a command
     ends the transaction that it opened. One transaction writes at a time over all processes (SQLite: its
     write lock and a queue in each process; PostgreSQL: an advisory lock); a session never waits for it.
     """

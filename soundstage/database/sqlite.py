@@ -195,7 +195,7 @@ def _prepare(raw: sqlite3.Connection, busy_timeout_ms: int) -> None:
 
 def _switch_to_wal(raw: sqlite3.Connection, timeout_s: float) -> None:
     """Of several who open a new file at once, each has read it and wants it alone: SQLite refuses all but one
-    on the spot, whatever the busy timeout, since waiting could not end. Whoever is refused asks again.
+    on the spot, whatever the busy timeout, since waiting could not end. Callers retry.
     """
     ends = monotonic() + timeout_s
     while True:

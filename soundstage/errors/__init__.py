@@ -2,8 +2,8 @@
 
     SoundstageError
     ├── Invalid        422  the request cannot be used as it is
-    ├── Unauthorized   401  nobody is known behind the request
-    ├── Forbidden      403  somebody is known, and may not do this
+    ├── Unauthorized   401  the request is not authenticated
+    ├── Forbidden      403  the caller is authenticated, and may not do this
     ├── NotFound       404
     ├── Conflict       409  the state of the thing forbids it now
     ├── TooLarge       413

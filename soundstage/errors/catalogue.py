@@ -1,6 +1,6 @@
 """Reads every error code out of the sources, for the page of error codes and its test.
 
-A code is declared by being raised; nobody keeps a list. Reading sources and not importing them also reaches
+A code is declared where it is raised; there is no list. Reading sources and not importing them also reaches
 the worker, whose engines cannot be imported here.
 """
 

@@ -58,7 +58,7 @@ def problem_response(error: SoundstageError, **more: Any) -> JSONResponse:
 
 
 def internal_error() -> SoundstageError:
-    """Returns what a caller learns of a failure that nobody foresaw: that it happened, and its trace id."""
+    """Returns the answer to an unexpected error: that it happened, and its trace id."""
     return SoundstageError(
         "internal.unexpected",
         "Something went wrong that should not have.",

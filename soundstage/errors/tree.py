@@ -46,13 +46,13 @@ class Invalid(SoundstageError):
 
 
 class Unauthorized(SoundstageError):
-    """Nobody is known behind the request."""
+    """Raised for a request that is not authenticated."""
 
     default_status = 401
 
 
 class Forbidden(SoundstageError):
-    """Somebody is known, and may not do this."""
+    """Raised when an authenticated caller lacks a permission."""
 
     default_status = 403
 

@@ -198,7 +198,9 @@ class EventStore:
         return await asyncio.shield(reading)
 
     async def close(self) -> None:
-        """Waits for reads that still run; call it before the database is closed, once nobody follows."""
+        """Waits for reads that still run; call it before the database is closed, once there are no
+        followers.
+        """
         await self._followers.close()
         loop = asyncio.get_running_loop()
         if reading := [one for one in self._reading if one.get_loop() is loop]:

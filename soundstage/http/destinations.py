@@ -167,7 +167,7 @@ def _not_encrypted(host: str) -> Invalid:
     return Invalid(
         "outgoing.bad_url",
         f"{host} is not this machine, and the URL does not begin with https://.",
-        "Use https://, so that nobody on the way can read what is sent.",
+        "Use https://, so that requests cannot be read on the way.",
     )
 
 

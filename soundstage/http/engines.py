@@ -97,7 +97,7 @@ class BoundedSession(requests.Session):
 @contextmanager
 def consul_client(address: EngineAddress, timeout_s: float) -> Iterator[consul.Consul]:
     """A client for a few calls, each within `timeout_s`. Raises consul.ConsulException, and
-    requests.RequestException and OSError where nobody answers.
+    requests.RequestException and OSError where no server answers.
     """
     parts = urlsplit(address.url)
     with BoundedSession(timeout_s) as session:

@@ -1,5 +1,5 @@
 """Refuses requests that this product itself sent: they came back through a proxy, an alias or a translated
-address that nobody could see when the connection was checked. Wrapped around both applications.
+address that could not be seen when the connection was checked. Wrapped around both applications.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from soundstage.http.outgoing import LOOP_HEADER
 
 
 def install_loop_refusal(app: FastAPI) -> None:
-    """Answers 508 `outgoing.loop_refused` before anybody looks at keys or the source address."""
+    """Answers 508 `outgoing.loop_refused` before keys or the source address are checked."""
     app.add_middleware(LoopRefusal)
 
 

@@ -15,7 +15,7 @@ from soundstage.telemetry.masking import MASK, is_secret_name, mask_text
 LONGEST_VALUE = 80
 REMOVED = MappingProxyType(
     {
-        "auth.loopback_is_admin": "it is no setting any more, since nobody is an administrator because of an "
+        "auth.loopback_is_admin": "it is no setting any more: no caller is an administrator because of an "
         "address; delete it. `soundstage open` logs a browser in, and programs of this machine have a key in "
         "`state_dir/local/key`",
         "services.avatar": "it had no effect and is gone; delete it. Networks for faces run on the "

@@ -321,7 +321,7 @@ class LlmSettings(Keyed):
     vision: bool = Field(False, description="the model takes pictures, and may be asked what one shows")
     vision_unasked: bool = Field(
         False,
-        description="it gets every picture that is looked at, also where nobody asks for its words; "
+        description="it gets every picture that is described, also without a request for its text; "
         "a model on this machine does anyway",
     )
 

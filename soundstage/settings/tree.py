@@ -150,5 +150,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is handed in: a test reads nobody's environment. `load` adds file and variables."""
+        """Uses only the arguments, so that tests read no environment. `load` adds file and variables."""
         return (init_settings,)

@@ -22,7 +22,7 @@ QUIET_PATHS = frozenset({"/metrics", "/api/health", "/health"})
 QUIET = "soundstage.quiet"
 """A key of the scope: set by who records a refused request in another way than by a line of its own."""
 UNMATCHED = "unmatched"
-# Anybody can invent methods; as label values they would make time series without end.
+# Clients can invent methods; as label values they would make time series without end.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 
 
@@ -44,7 +44,7 @@ class TelemetryMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # A caller that sends `traceparent` keeps its trace; nobody's trace runs on into the next request.
+        # A caller that sends `traceparent` keeps its trace; no trace continues into the next request.
         sent_trace = parse_traceparent(Headers(scope=scope).get("traceparent"))
         source = peer_address(scope)
         bound = {} if source is None else {"source": source}

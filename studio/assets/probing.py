@@ -22,7 +22,7 @@ from studio.renders.running import run_task
 PROBE = "probe"
 """Key in an asset's metadata under which the look into the file is told; callers cannot write it."""
 MEASURED = ("width", "height", "fps", "video_codec", "audio_codec", "sample_rate_hz", "channels")
-"""Keys in an asset's metadata that the look fills where nobody has."""
+"""Keys in an asset's metadata that probing fills where they are empty."""
 
 PROBE_TIME_LIMIT_S = 600.0
 PROBE_PRIORITY = 50

@@ -69,7 +69,7 @@ class Assets(Repository[Asset]):
         return await self._all(select(Asset).where(Asset.sha256.in_(hashes)))
 
     async def list_unprobed(self, without: Collection[str], limit: int) -> Sequence[str]:
-        """Ids of those that nobody has looked into, oldest first."""
+        """Returns the ids of assets that were not probed yet, oldest first."""
         state = Asset.details[("probe", "state")].as_string()
         query = select(Asset.id).where(state.is_(None), Asset.id.not_in(without))
         return await self._all(query.order_by(Asset.created_at, Asset.id).limit(limit))

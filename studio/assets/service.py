@@ -146,7 +146,7 @@ class AssetService:
             )
             await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
             view = view_of(asset)
-        # Somebody may have seen it unheld, and dropped it as theirs, before this was written down.
+        # Another request may have seen it without references, and deleted it, before this one was added.
         if not await confirm_hold(self._db, self._blobs, blob.sha256):
             await self.delete(view.id)
             raise blob_not_found(blob.sha256)

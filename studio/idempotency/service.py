@@ -30,7 +30,7 @@ Claim = Callable[[AsyncSession, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One sending of a request. Who sends it is part of it: nobody meets another's keys."""
+    """One sending of a request. The sender is part of its key: senders do not share keys."""
 
     principal: str
     operation: str

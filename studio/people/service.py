@@ -159,7 +159,7 @@ class PeopleService:
         await self._revoke(plan.consents)
         await self._stop(plan.renders)
         await self._stop_small_forms(plan)
-        # A file that somebody else brings from now on, who is not in the plan, is theirs.
+        # A file that another user, not in the plan, uploads from now on belongs to them.
         looked_at = utcnow()
         async with self.db.session() as session:
             traces = await trace_person(session, sources, owners)
@@ -173,7 +173,7 @@ class PeopleService:
             await self._remove_rows(session, plan, traces)
         for persona_id in plan.personas:
             await asyncio.to_thread(self.library.remove, persona_id)
-        # Also what somebody asked for while the files went.
+        # Also files that were requested during the deletion.
         await self._stop_small_forms(plan)
         gone = {one for one in _owners(plan) if self.library.origin(one.removeprefix("persona:")) is None}
         await drop_late_holds(self.db, self.blobs, gone)

@@ -37,7 +37,7 @@ async def look_at(
     """Its key, whether it answers, whether it has loaded its model, and whether it has this voice.
 
     Servers differ in what they have: `/v1/audio/voices` (vLLM-Omni and others) names the voices, `/health`
-    and `/v1/models` tell only that somebody is there. What a server does not have is not held against it.
+    and `/v1/models` show only that a server answers. What a server does not have is not held against it.
     `others` are voices there that the reader shall not hear of, in lower case.
     """
     key = ""
@@ -187,7 +187,9 @@ class PersonaHealthService:
             if error.code.startswith("voice."):
                 return HealthCheck(name="consent", ok=True, message="See the voice.")
             return HealthCheck(name="consent", ok=False, message=error.message, hint=error.hint)
-        need = "A consent is on record." if persona.real_person else "Nobody's likeness: none is needed."
+        need = (
+            "A consent is on record." if persona.real_person else "It shows no real person: none is needed."
+        )
         return HealthCheck(name="consent", ok=True, message=need)
 
     async def _voice(self, persona: Persona) -> HealthCheck:

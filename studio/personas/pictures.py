@@ -91,7 +91,7 @@ class PersonaPictures:
         return sha256 if sha256 is not None and await self.blobs.exists(sha256) else None
 
     async def _drawn(self, persona: Persona, owner: str, role: str) -> str:
-        """Wait for the worker's picture, for whom it may be drawn already."""
+        """Waits for the worker's picture, which may be drawn already for another request."""
         if self.program is not None and shutil.which(self.program) is None:
             raise Unavailable(
                 "persona.no_worker",

@@ -62,7 +62,7 @@ class Persona(_Strict):
 
     @property
     def real_person(self) -> bool:
-        """True when the face or the voice is somebody's own, so that consent must be on record."""
+        """True when the face or the voice is a real person's, so that consent must be on record."""
         return not isinstance(self.face, RigFace) or getattr(self.voice, "cloned", False)
 
     def consent_ids(self) -> set[str]:
@@ -81,7 +81,7 @@ class Persona(_Strict):
 class PersonaView(Persona):
     """A persona as the API shows it: as its file, and where its picture is."""
 
-    imageUrl: str = Field(description="a WebP; add `&width=`. Whoever may read personas may see it")  # noqa: N815 - the wire format of the older system
+    imageUrl: str = Field(description="a WebP; add `&width=`. Needs the permission to read personas")  # noqa: N815 - the wire format of the older system
 
 
 Origin = Literal["shipped", "user"]

@@ -119,7 +119,7 @@ class PersonaService:
         return persona_id
 
     async def update(self, persona_id: str, change: PersonaChange, *, dry_run: bool = False) -> Persona:
-        """Changes a persona of our own; whoever asks for it next gets the new one, renders under way keep the
+        """Changes a persona of our own; the next request gets the new one, renders under way keep the
         old. `dry_run` gives what it would be, refuses what it would refuse, and keeps nothing.
         """
         # The transaction also makes two changes at a time wait for each other: each starts from the whole.

@@ -22,7 +22,7 @@ from studio.renders.running import run_task
 SCENE = "said"
 TIME_LIMIT_S = 60.0
 PRIORITY = 200
-"""Before everything else: somebody waits for every second of it."""
+"""Before everything else: a user waits for every second of it."""
 MAX_SOUND_BYTES = 16 << 20
 TAIL_MS = 120
 

@@ -1,7 +1,7 @@
-"""Validates texts of personas that nobody has saved, one at a time; asked by routes of personas and agents.
+"""Validates unsaved texts of personas, one at a time; called by routes of personas and agents.
 
 Reading YAML holds the interpreter, so two at once are no faster than one after the other, and those that wait
-would hold the threads that everybody else needs.
+would hold the threads that other requests need.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PersonaValidation:
         task = asyncio.create_task(self._validate(text, file))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # A thread cannot be stopped: its place is free when it ends, not when whoever asked goes away.
+        # A thread cannot be stopped: its place is free when it ends, not when its caller disconnects.
         return await asyncio.shield(task)
 
     async def _validate(self, text: str, file: str) -> PersonaValidity:

@@ -67,7 +67,7 @@ class AccountService:
         if expected is None or expected.expires_at <= utcnow():
             raise Forbidden(
                 "publishing.unknown_consent",
-                "Nobody here asked for this consent, or it was more than ten minutes ago.",
+                "This consent was not requested here, or more than ten minutes ago.",
                 "Begin again with `soundstage publish connect`.",
             )
         try:

@@ -42,7 +42,7 @@ class UploadInputs:
 
 
 async def load_inputs(session: AsyncSession, row: Publication) -> UploadInputs:
-    """Raises Refused when the render is gone, and `consent.revoked` when somebody has changed their mind."""
+    """Raises Refused when the render is gone, and `consent.revoked` when a consent was revoked."""
     render = await Renders(session).find(row.render_id) if row.render_id else None
     outputs = (
         {output.role: output for output in await Renders(session).outputs([render.id])} if render else {}

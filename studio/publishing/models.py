@@ -30,7 +30,7 @@ class Account(TenantOwned, Base):
 
 
 class PendingConsent(TenantOwned, Base):
-    """A consent page that somebody was sent to (RFC 8252, RFC 7636). `state_sha256` finds it again."""
+    """A consent page that a user was sent to (RFC 8252, RFC 7636). `state_sha256` finds it again."""
 
     __tablename__ = "publishing_pending_consents"
 
@@ -53,7 +53,7 @@ class QuotaDay(Base):
 class Publication(TenantOwned, Base):
     """One video on its way to one channel. `wishes` are a PublishRequest and never change.
 
-    `session_url_sealed` is where the bytes go; whoever knows it may add some, so it lies sealed. `bytes_sent`
+    `session_url_sealed` is the upload URL, encrypted, since it grants the upload. `bytes_sent`
     is the most that has arrived. `maybe_whole`: the final chunk was sent, and no answer denied that it came.
     """
 

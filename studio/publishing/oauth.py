@@ -80,7 +80,7 @@ async def refresh(http: httpx.AsyncClient, settings: YoutubeSettings, refresh_to
 
 
 async def revoke(http: httpx.AsyncClient, settings: YoutubeSettings, refresh_token: str) -> None:
-    """Gives the tokens back. Raises TransientError when nobody answers."""
+    """Revokes the tokens. Raises TransientError when Google does not answer."""
     try:
         await http.post(str(settings.revoke_url), data={"token": refresh_token})
     except httpx.HTTPError as error:

@@ -45,7 +45,7 @@ class PublishingService:
     wake: Callable[[], None] = lambda: None
 
     async def plan(self, ref: str, request: PublishRequest) -> PublicationPlan:
-        """Returns what would be sent and to whom; changes nothing and asks nobody."""
+        """Returns what would be sent and to which channel; changes nothing and calls no service."""
         async with self.db.session() as session:
             ready = await self._checked(session, ref, request)
         quota = await self.quota.view()

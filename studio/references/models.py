@@ -1,4 +1,4 @@
-"""Tables of who holds a blob and of what was made from whom; every room of the studio writes them with its
+"""Tables of references to blobs and of blobs made from people; every room of the studio writes them with its
 own rows.
 """
 

@@ -45,7 +45,7 @@ class References(Queries):
         return await self._begin(DROP, sha256)
 
     async def is_being_dropped(self, sha256: str) -> bool:
-        """Returns whether somebody, of whatever tenant, intends to."""
+        """Returns whether a caller of any tenant intends to delete it."""
         with bypass_tenant_filter():
             found = await self._session.scalars(
                 select(BlobReference.owner)

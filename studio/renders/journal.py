@@ -94,7 +94,9 @@ class RenderJournal:
     async def move_if(
         self, render_id: str, expected: frozenset[RenderState], state: RenderState, why: str = ""
     ) -> bool:
-        """Moves when it is in one of the `wanted` states; False when somebody else has moved it meanwhile."""
+        """Moves when it is in one of the `wanted` states; False when another process has moved it
+        meanwhile.
+        """
         async with self.db.transaction() as session:
             render = await Renders(session).find(render_id)
             if render is None or render.state not in expected:

@@ -142,7 +142,7 @@ class ProgressBoard:
 
 
 def estimate_frames(scene: Scene, fps: int) -> int:
-    """Until the worker knows better; 0 for supplied sound, whose length nobody here has measured."""
+    """An estimate until the worker reports; 0 for supplied sound, whose length is not measured here."""
     if scene.audio is not None or not scene.script:
         return 0
     silence_ms = scene.lead_in_ms + scene.tail_ms

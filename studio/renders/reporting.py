@@ -108,7 +108,7 @@ class Making:
     last_report: tuple[Progress, str] | None = None
     reported: bool = False
     defect: str = ""
-    """Why the last report failed that nobody thought of: told once, not at every report."""
+    """The unexpected error of the last report: logged once, not at every report."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, event: TaskEvent) -> None:

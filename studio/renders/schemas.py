@@ -100,7 +100,7 @@ class Preview(BaseModel):
 
 
 class Progress(BaseModel):
-    """Progress of a render. `eta_s` is None while nobody can know. `engines`: what has drawn the faces of the
+    """Progress of a render. `eta_s` is None while unknown. `engines`: what has drawn the faces of the
     scenes that are finished.
     """
 

@@ -72,8 +72,8 @@ class SegmentPool:
         self._jobs: dict[str, _Job] = {}
 
     async def obtain(self, order: SegmentOrder, listener: Listener, ending: Ending) -> SegmentDone:
-        """The segment's files, in the blob store; raises TaskFailed. The work ends when nobody wants it any
-        more, and for good if whoever was the last to want it says so in `ending`.
+        """The segment's files, in the blob store; raises TaskFailed. The work ends with the last
+        render that waits for it, and for good if that one says so in `ending`.
         """
         while (job := self._jobs.get(order.key)) is not None and job.ending:
             await asyncio.wait({job.work})

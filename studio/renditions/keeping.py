@@ -1,4 +1,4 @@
-"""Makes files that stay only if somebody holds them; used by renditions, thumbnails and pictures."""
+"""Makes files that stay only if they are referenced; used by renditions, thumbnails and pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def run_and_keep(
     task: SegmentTask,
     hold: Callable[[Finished], Awaitable[None]],
 ) -> None:
-    """Run the task, have `hold` write down who holds its files, and drop those that nobody holds. Raises
+    """Runs the task, lets `hold` add references to its files, and deletes those without one. Raises
     TaskFailed. When it is cancelled, all of that ends before it goes on.
     """
 

@@ -51,7 +51,7 @@ class _Recipe:
 
 RECIPES: Mapping[RenditionKind, _Recipe] = MappingProxyType(
     {
-        # Before segments: somebody looks at a list. A proxy takes minutes, and waits its turn among them.
+        # Before segments: a user looks at a list. A proxy takes minutes, and waits its turn among them.
         RenditionKind.POSTER: _Recipe("poster", ("frame",), 60, 120.0),
         RenditionKind.STORYBOARD: _Recipe("storyboard", ("storyboard", "storyboard_index"), 40, 600.0),
         RenditionKind.PEAKS: _Recipe("peaks", ("peaks",), 40, 600.0),
@@ -100,7 +100,7 @@ class Renditions:
         raise await missing_rendition(self._db, owner, sha256)
 
     async def cancel(self, owners: Collection[str]) -> None:
-        """Make nothing more for them; what is made for nobody else has ended when this returns."""
+        """Makes nothing more for them; work for no other owner has ended when this returns."""
         for single_flight in self._single_flights.values():
             await single_flight.cancel(owners)
         await self._thumbnails.cancel(owners)

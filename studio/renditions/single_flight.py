@@ -78,7 +78,7 @@ class SingleFlight:
             task = self.join(key, owner, make)
         except Full as error:
             raise refusals.busy(error.pending) from None
-        # Whoever gives up waiting does not end what others wait for.
+        # A caller that gives up waiting does not end work that others wait for.
         done, _ = await asyncio.wait({task}, timeout=wait_s)
         if not done:
             raise refusals.not_ready()
@@ -87,7 +87,7 @@ class SingleFlight:
 
     def join(self, key: str, owner: str, make: Make) -> asyncio.Task[None]:
         """Return the task of `key`, which is now made for `owner` too; begins it where there is none. Raises
-        Full. Whoever gives up waiting must not cancel it.
+        Full. A caller that gives up waiting must not cancel it.
         """
         tenant = require_tenant()
         if (in_flight := self._in_flight.get((tenant, key))) is None:
@@ -111,7 +111,7 @@ class SingleFlight:
                 in_flight.owners.difference_update(owners)
                 ending.append(in_flight.task)
                 if not in_flight.owners:
-                    # Whoever asks from here on begins it anew.
+                    # Later calls begin it again.
                     del self._in_flight[tenant, key]
                     in_flight.task.cancel()
         if ending := [task for task in ending if task.cancelling()]:

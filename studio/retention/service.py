@@ -1,4 +1,4 @@
-"""`soundstage gc`: first a plan, then the same plan carried out. Nothing that anybody holds is ever
+"""`soundstage gc`: plans first, then carries out the same plan. Nothing with a reference is ever
 collected.
 """
 

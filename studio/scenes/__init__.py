@@ -1,1 +1,1 @@
-"""Scenes of a project: what is said, by whom, over what."""
+"""Scenes of a project: script, speaker and background."""

@@ -72,7 +72,7 @@ class SceneService:
                     f"The project {project.title!r} has words already, and they would be lost.",
                     "Change its scenes one by one, or make another project.",
                 )
-            # Their titles and looks are somebody's work too, though nothing is said in them yet.
+            # Their titles and looks are edited too, though they have no script yet.
             if present:
                 await snapshot(session, project, note="before its empty scenes were filled")
             await scenes.remove_all(project.id)

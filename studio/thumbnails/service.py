@@ -68,7 +68,7 @@ class Thumbnails:
         return found
 
     async def cancel(self, owners: Collection[str]) -> None:
-        """Draw nothing more for them; what is drawn for nobody else has ended when this returns."""
+        """Draws nothing more for them; work for no other owner has ended when this returns."""
         await self._single_flight.cancel(owners)
 
     async def close(self) -> None:

@@ -133,7 +133,7 @@ async def describe_uploads(studio: StudioDep, _: CreateAssets) -> Response:
 
 @router.get("")
 async def list_uploads(studio: StudioDep, _: DeleteAssets) -> Sequence[UnfinishedUpload]:
-    """Unfinished uploads of the tenant, whoever began them: an administrator may end them."""
+    """Unfinished uploads of all users of the tenant: an administrator may end them."""
     return await studio.uploads.list_unfinished()
 
 
@@ -170,7 +170,7 @@ async def continue_upload(
     try:
         state = await studio.uploads.add(principal, upload_id, offset, _body(request))
     except ClientDisconnect:
-        # Nobody reads this; what has come is kept.
+        # The client has gone; the bytes received so far are stored.
         return _answer(204, {})
     return _answer(204, _progress(state))
 

@@ -92,15 +92,15 @@ class UploadService:
                 f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
                 "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
             )
-        # Measured here, so that nobody waits for it below.
+        # Measured here, so that no call waits for it below.
         await self._blobs.check_room(length)
         async with self._db.transaction() as session:
             uploads = Uploads(session)
             with bypass_tenant_filter():
-                _, everybody = await uploads.count_unfinished()
-            await self._blobs.check_quota(everybody + length)
+                _, all_unfinished_bytes = await uploads.count_unfinished()
+            await self._blobs.check_quota(all_unfinished_bytes + length)
             # Twice: when it is whole, the store takes a copy.
-            await self._staging.check_disk(everybody + 2 * length)
+            await self._staging.check_disk(all_unfinished_bytes + 2 * length)
             count, reserved = await uploads.count_unfinished()
             if count >= MAX_UNFINISHED or reserved + length > 4 * self.max_bytes:
                 raise TooManyRequests(
@@ -156,14 +156,14 @@ class UploadService:
                 size = await self._receive(row, size, chunks, stop)
             finally:
                 del self._stops[upload_id]
-                # Whoever sends nothing reserves no room for longer.
+                # An upload without new bytes keeps no reservation.
                 if (await self._staging.size(row.id) or 0) > before:
                     await self._prolong(row)
             return await self._finish(row) if size == row.length else _state(row, size)
 
     async def end(self, principal: Principal, upload_id: str) -> None:
         """Forgets it with what has come of it; an asset that came of it stays. An administrator of the tenant
-        may end anybody's that is unfinished.
+        may end any unfinished one.
         """
         async with self._alone(principal, upload_id, ending=True) as row:
             await self._remove(row.id)
@@ -185,7 +185,7 @@ class UploadService:
         async with lock:
             async with self._db.session() as session:
                 row = await Uploads(session).find(upload_id)
-            # A piece may have come since somebody looked.
+            # A chunk may have arrived since the check.
             if row is not None and row.expires_at < utcnow():
                 await self._remove(upload_id)
 
@@ -262,7 +262,7 @@ class UploadService:
     async def _alone(
         self, principal: Principal, upload_id: str, *, ending: bool = False
     ) -> AsyncIterator[ResumableUpload]:
-        """The row, while nobody else works on it. Only who began it may go on."""
+        """Returns the row, locked against other requests. Only its creator may continue."""
         async with self._db.session() as session:
             await self._own(session, principal, upload_id, ending=ending)
         if (stop := self._stops.get(upload_id)) is not None:
@@ -320,5 +320,5 @@ def _state(row: ResumableUpload, offset: int) -> UploadState:
 
 
 def not_found() -> NotFound:
-    """The same for one that is not there, has expired, or is somebody else's."""
+    """Raised alike for an upload that is missing, has expired, or belongs to another user."""
     return NotFound("upload.not_found", "There is no such upload (any more).", "Begin it anew.")

@@ -47,7 +47,7 @@ class Staging:
         await asyncio.to_thread(self.path(upload_id).unlink, missing_ok=True)
 
     async def remove_older(self, seconds: float) -> None:
-        """Files that nobody has written to for so long, whether their row is there or not."""
+        """Returns files without a write for so long, whether their row is there or not."""
         await asyncio.to_thread(self._remove_older, time.time() - seconds)
 
     @contextmanager

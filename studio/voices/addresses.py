@@ -33,7 +33,7 @@ def address_of(base_url: str) -> httpx.URL:
 
 
 def root_of(base_url: str) -> str:
-    """Returns what a service is known by, whoever asks it and by whichever name of this machine; raises
+    """Returns the canonical address of a service, for each name of this machine; raises
     `speech.bad_address`.
     """
     url = address_of(base_url)

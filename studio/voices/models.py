@@ -12,7 +12,7 @@ from soundstage.database.tenants import TenantOwned
 
 
 class ClonedVoice(TenantOwned, Base):
-    """A voice at a speech service, made of somebody's sample. A removed one stays without sample and words,
+    """A voice at a speech service, made from a person's sample. A removed one stays without sample and words,
     so that what still names it is told why it does not speak.
     """
 

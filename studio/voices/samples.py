@@ -22,7 +22,7 @@ MAX_SAMPLE_BYTES = 10 << 20
 SHORTEST_MS, LONGEST_MS = 1_000, 30_000
 PROBE_TIME_LIMIT_S = 60.0
 PROBE_PRIORITY = 100
-"""Somebody waits for the answer; it takes a second."""
+"""A user waits for the answer; it takes a second."""
 
 # What a file is sent as. Recordings of browsers are WebM and MP4 without a picture.
 _SENT_AS: dict[FileType, tuple[str, str]] = {

@@ -212,7 +212,7 @@ class VoiceService:
                 service=service.root,
                 api_key_env=service.api_key_env,
                 model=service.model,
-                # Services keep one list for all: nobody's voice may take the place of another's.
+                # Services have one list for all tenants: a voice must not replace another's.
                 voice_id=f"{labels.name.lower()}-{secrets.token_hex(4)}",
                 said=labels.said,
                 consent_id=recorded.id if recorded is not None else labels.consent_id,

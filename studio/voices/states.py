@@ -29,6 +29,6 @@ def move(current: VoiceState, target: VoiceState) -> VoiceState:
         raise Conflict(
             "voice.bad_transition",
             f"A voice that is {current} cannot become {target}.",
-            "Look at it again: somebody else has changed it.",
+            "Read it again: it has been changed meanwhile.",
         )
     return target

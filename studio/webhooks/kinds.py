@@ -35,7 +35,9 @@ _KNOWN = frozenset(WebhookKind)
 
 
 def kind_of(event: Event) -> str | None:
-    """The name under which it is told; None for what is told to nobody, such as every step of progress."""
+    """Returns the name of the event for webhooks; None for events without webhook, such as each step of
+    progress.
+    """
     subject, _, what = event.kind.partition(".")
     name = f"{subject}.{event.data.get('state')}" if what == "state" else event.kind
     return name if name in _KNOWN else None

@@ -69,7 +69,9 @@ async def post(
 
 
 async def _beginning(response: httpx.Response, maximum: int) -> bytes:
-    """Returns what is packed is not read: nobody asked for that, and its status counts all the same."""
+    """Returns the beginning of an answer. A compressed body, which was not requested, is not read: only its
+    status matters.
+    """
     found = b""
     if maximum:
         with suppress(httpx.DecodingError):

@@ -26,7 +26,7 @@ class WebhookChange(BaseModel, extra="forbid"):
 
 
 class WebhookView(BaseModel):
-    """`ended_because` says why it is not active any more when nobody has switched it off."""
+    """`ended_because` says why it is not active any more when it was not switched off by a user."""
 
     id: str
     url: str

@@ -104,7 +104,7 @@ class WebhookSender:
         """Events become deliveries in the transaction that moves `seen` on: none is lost, none is doubled.
         True when there may be more.
 
-        Most events are told to nobody, so `seen` is written only with deliveries, or after a whole page;
+        Most events have no receiver, so `seen` is written only with deliveries, or after a whole page;
         what was read in vain is read in vain again after a restart.
         """
         async with self._db.session() as session:

@@ -46,7 +46,7 @@ RETRY_AFTER_S = 5
 
 
 class FetchSlots:
-    """Of one event loop; nobody waits for a slot."""
+    """Belongs to one event loop; callers do not wait for a slot."""
 
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
@@ -159,7 +159,7 @@ class WorkerJobService:
                 return RenderRequest(spec=self._spoken(job, sound))
             ref = _ref(image, "image_url", ("image", "video"))
             family: Family = "video" if image.media_type.startswith("video/") else "image"
-            # Its id alone: whoever admits the render puts in what the record says.
+            # Its id alone: the admission of the render fills in the record.
             named = Consent(id=consent.id, person="-", granted_at="-", purpose="-")
             spec = spec_of_job(job, Presenter(), face_of(ref, family, named), sound)
         except JobRefused as refused:

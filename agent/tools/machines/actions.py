@@ -327,7 +327,7 @@ async def _switchable(api: MachinesClient, request: ChangeMachine, way: Literal[
     if not machine.power:
         raise Conflict(
             "machine.no_switch",
-            f"Nobody has said how {machine.name} is switched.",
+            f"No power control is set for {machine.name}.",
             f"Switch it {way} by hand, or say how: `soundstage machines power-setup {machine.name} "
             f"{'wol' if way == 'on' else 'redfish'}`.",
         )

@@ -1,7 +1,7 @@
 """Log lines in the form the agent reads from a plugin's stderr (hclog JSON); used by every part of this
 plugin.
 
-A write never raises and never waits: when the agent was killed nobody reads the pipe, and an exception or a
+A write never raises and never waits: when the agent was killed the pipe has no reader, and an exception or a
 full pipe at that moment is what makes an orphan of a plugin.
 """
 
@@ -32,4 +32,4 @@ def log(level: str, message: str, **fields: str | int | float) -> None:
     try:
         os.write(_STDERR, line.encode() + b"\n")
     except OSError:
-        return  # nobody listens any more
+        return  # the pipe has no reader any more

@@ -51,7 +51,7 @@ def serve(environment: Mapping[str, str]) -> None:
 
     base = Path(environment.get("PLUGIN_UNIX_SOCKET_DIR") or tempfile.gettempdir())
     sweep_sockets(base)
-    # 0700: whoever reaches the socket may shut the plugin down.
+    # 0700: any process that reaches the socket may shut the plugin down.
     folder = Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER.format(pid=os.getpid()), dir=base))
     socket = folder / "plugin.sock"
 
