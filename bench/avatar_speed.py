@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-from avatar.cli.memory import keep_freed_memory
+from avatar.cli.main import keep_freed_memory
 from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
-from avatar.pipeline.painting import paint_frames
+from avatar.pipeline.frames import paint_frames
 from avatar.pipeline.scene_renderer import SceneRenderer, open_scene
 from avatar.spec import RenderSpec, VideoCodec
 from avatar.speech import speak

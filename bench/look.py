@@ -22,7 +22,16 @@ import numpy.typing as npt
 from avatar.engines.base import Pixels
 from avatar.engines.motion.footage import Footage
 from avatar.errors import AvatarError
-from avatar.measure import (
+from avatar.pipeline.context import Context
+from avatar.pipeline.render import render_video
+from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
+from avatar.speech import speak
+from avatar.timing import control_track
+from avatar.tracks import ControlTrack, Phone
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/avatar/measure"))
+
+from video_measures import (
     Observation,
     SyncReport,
     Thresholds,
@@ -32,12 +41,6 @@ from avatar.measure import (
     ssim_in_mask,
     watch,
 )
-from avatar.pipeline.context import Context
-from avatar.pipeline.render import render_video
-from avatar.spec import Canvas, Consent, MediaRef, RenderSpec, Scene, VideoFace
-from avatar.speech import speak
-from avatar.timing import control_track
-from avatar.tracks import ControlTrack, Phone
 
 SENTENCE = "My mama saw two blue moons. Apples, Bob, please! We keep the big boats above the bay."
 FRONTAL_DEG = 22.0

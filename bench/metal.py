@@ -15,12 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lab_fixture"))
+
+from boot_services import BootServices
+from qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 
 from bench.results import add_figure, add_json_option, write_figures
-from lab.boot_services import BootServices
 from lab.farm_in_a_box import Lab
 from lab.network import connect
-from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from lab.requirements import what_is_missing
 from pxe.image.build import build_image
 from pxe.image.debian import mirror_of_this_computer

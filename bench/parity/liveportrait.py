@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ sys.path[:0] = [str(ROOT / "avatar/src"), str(ROOT / "tests/avatar/parity"), str
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from avatar.engines.liveportrait.loading import FILES  # noqa: E402
+from avatar.engines.liveportrait.engine import FILES  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
 from avatar.engines.weights.manifest import weight_file  # noqa: E402
@@ -119,6 +120,15 @@ def original_network(network: str, sizes: Sizes) -> torch.nn.Module:
     module: torch.nn.Module = kind(**parameters)
     fill(module, network)
     return module.eval()
+
+
+@cache
+def networks_with_seeds(sizes: Sizes) -> Networks:
+    """Returns ours with the weights of the originals' networks; those of the published sizes take a while."""
+    networks = Networks(sizes)
+    for network in NETWORKS:
+        fill(getattr(networks, network), network)
+    return networks
 
 
 def compare_whole(sizes: Sizes) -> dict[str, Array]:

@@ -12,7 +12,7 @@ import liveportrait_whole as whole
 import numpy as np
 import torch
 from avatar.engines.liveportrait.animator import Animator
-from avatar.engines.liveportrait.loading import load_networks, require_files
+from avatar.engines.liveportrait.engine import load_networks, require_files
 from liveportrait_cases import SMALL
 from published_liveportrait import before_levels, inference_config, quiet_modules
 from seeded import Array, figures, largest_error

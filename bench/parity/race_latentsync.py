@@ -15,7 +15,6 @@ runs reduced networks on the processor, to see that the program works.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from avatar.engines.latentsync.memory import Plan, plan
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ, UNetShape
 from avatar.engines.latentsync.whisper import LogMel, feature_blocks, frame_tokens
 from latentsync_cases import SMALL, SMALL_VAE, anchors
+from race import device_for, race_parser, time_work
 from speed_latentsync import random_networks
 
 GUIDANCE = 1.5
@@ -49,17 +49,13 @@ WAYS: dict[str, dict[str, int]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = race_parser(__doc__)
     parser.add_argument("--checkout", type=Path, required=True, metavar="PATH")
     parser.add_argument("--frames", type=int, default=250)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    if not torch.cuda.is_available() and not options.small:
-        print("no card here: not measured")
+    if device_for(options.small) is None:
         return
     shape, vae, side = (SMALL, SMALL_VAE, 64) if options.small else (UNetShape(), {}, 512)
     published.open_original(options.checkout)
@@ -68,8 +64,6 @@ def main() -> None:
     for network in (networks.unet, networks.vae):
         torch.nn.Module.to(network, usual.device)
     pictures, points, samples = film(options.frames)
-    print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
-    print(f"{'':<20} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
     ours = {}
 
     def open_plan(ways: Plan, **more: Any) -> Callable[[int], int]:
@@ -91,8 +85,6 @@ def main() -> None:
         if "reuse" not in WAYS[name]:
             print(f"{name} / the original: {rate / theirs:.2f}", flush=True)
     if options.compile:
-        if usual.device.type == "cuda":
-            torch.cuda.empty_cache()
         run = open_plan(replace(usual, compile=True))
         first = min(options.frames, usual.chunks * CHUNK)
         time_work("ours, compiling", lambda: run(first))
@@ -165,22 +157,6 @@ def warm_up(name: str, run: Callable[[int], int], frames: int) -> float:
     """Frames per second, after a chunk for what libraries choose and load on first use."""
     run(min(frames, CHUNK))
     return time_work(name, lambda: run(frames))
-
-
-def time_work(name: str, work: Callable[[], int]) -> float:
-    """Frames per second of one run."""
-    card = torch.cuda.is_available()
-    if card:
-        torch.cuda.reset_peak_memory_stats()
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    frames = work()
-    if card:
-        torch.cuda.synchronize()
-    took = time.perf_counter() - started
-    most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
-    print(f"{name:<20} {frames / took:9.2f} {took:9.1f} {most:>9}", flush=True)
-    return frames / took
 
 
 if __name__ == "__main__":

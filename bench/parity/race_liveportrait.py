@@ -12,10 +12,9 @@ measured alone; `--small` runs reduced networks on the processor, to see that th
 
 from __future__ import annotations
 
-import argparse
+import copy
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,13 +28,13 @@ import torch
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.engine import batch_of
 from avatar.engines.liveportrait.filmed import DrivingFilm
-from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.poses import Manner, still_poses
 from avatar.engines.liveportrait.reenactment import Reenactment
 from avatar.engines.liveportrait.sizes import PUBLISHED, Sizes
 from avatar.face.landmarks import Points
-from liveportrait_cases import NETWORKS, SMALL
+from liveportrait_cases import SMALL
 from liveportrait_whole import HEIGHT, WIDTH, Pixels, landmarks
+from race import device_for, race_parser, time_work
 
 DRIVING_PX = 512
 SOURCES = ((512, 512), (1920, 1080))
@@ -81,23 +80,16 @@ class FilmDouble:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = race_parser(__doc__)
     parser.add_argument("--checkout", type=Path, metavar="PATH")
     parser.add_argument("--frames", type=int, default=250, metavar="N")
-    parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    if not torch.cuda.is_available() and not options.small:
-        print("no card here: not measured")
+    if (device := device_for(options.small)) is None:
         return
     # As large as the original's pipeline has it; only the channels are fewer.
     sizes = replace(SMALL, picture_px=PUBLISHED.picture_px) if options.small else PUBLISHED
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     casts = [cast_of(*size) for size in SOURCES]
-    print(torch.cuda.get_device_name() if device.type == "cuda" else "processor")
-    print(f"{'':<26} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
-    mine = race("ours", options, casts, lambda cast: ours(sizes, device, cast))
+    mine = race("ours", options.frames, casts, lambda cast: ours(sizes, device, cast))
     if options.checkout is None:
         print("ours / the original: not measured (no --checkout)")
         return
@@ -105,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         parity.write_checkpoints(Path(folder), sizes)
         theirs = race(
-            "the original", options, casts, lambda cast: original(Path(folder), sizes, device, cast)
+            "the original", options.frames, casts, lambda cast: original(Path(folder), sizes, device, cast)
         )
     for size, (rate, last), (their_rate, their_last) in zip(SOURCES, mine, theirs, strict=True):
         apart = np.abs(last.astype(int) - their_last.astype(int))
@@ -130,27 +122,20 @@ def points_of(name: str, index: int, width: int, height: int) -> Points:
 
 
 def race(
-    name: str, options: argparse.Namespace, casts: list[Cast], open_race: Callable[[Cast], Race]
+    name: str, frames: int, casts: list[Cast], open_race: Callable[[Cast], Race]
 ) -> list[tuple[float, Pixels]]:
     """Frames per second and the last frame for each cast; what was opened is let go before the next."""
     rows = []
-    card = torch.cuda.is_available()
     for size, cast in zip(SOURCES, casts, strict=True):
-        run = open_race(cast)
-        run(min(WARM_FRAMES, options.frames))
-        if card:
-            torch.cuda.reset_peak_memory_stats()
-            torch.cuda.synchronize()
-        started = time.perf_counter()
-        last = run(options.frames)
-        took = time.perf_counter() - started
-        most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
-        row = f"{name}, {size_name(size)}"
-        print(f"{row:<26} {options.frames / took:9.2f} {took:9.1f} {most:>9}", flush=True)
-        rows.append((options.frames / took, last))
-        del run
-        if card:
-            torch.cuda.empty_cache()
+        run, last = open_race(cast), list[Pixels]()
+        run(min(WARM_FRAMES, frames))
+
+        def make_frames(run: Race = run, last: list[Pixels] = last) -> int:
+            last.append(run(frames))
+            return frames
+
+        rows.append((time_work(f"{name}, {size_name(size)}", make_frames), last[0]))
+        del run, make_frames
     return rows
 
 
@@ -162,9 +147,7 @@ def ours(sizes: Sizes, device: torch.device, cast: Cast) -> Race:
     """As `avatar reenact` does it: the driving frames are watched, then seen, drawn and laid in as one
     stream.
     """
-    networks = Networks(sizes)
-    for network in NETWORKS:
-        parity.fill(getattr(networks, network), network)
+    networks = copy.deepcopy(parity.networks_with_seeds(sizes))
     animator = Animator(networks, device, torch.float16 if device.type == "cuda" else torch.float32)
     batch = batch_of(animator)
 

@@ -11,11 +11,9 @@ what lay on the card at the end. `--small` runs reduced networks on the processo
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +31,7 @@ from avatar.engines.neural.holder import MIB, ModelHolder, card_budget  # noqa: 
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.render import render_video  # noqa: E402
 from avatar.spec import EngineName, RenderSpec  # noqa: E402
+from race import device_for, race_parser, time_work  # noqa: E402
 
 CHAIN: EngineName = "liveportrait+latentsync"
 FPS = 25
@@ -41,25 +40,18 @@ SIZE, SMALL_SIZE = (1280, 720), (256, 144)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = race_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="how long is spoken, about")
-    parser.add_argument("--small", action="store_true", help="on the processor although there is a card")
     options = parser.parse_args()
     if options.small:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if not torch.cuda.is_available() and not options.small:
-        print("no card here: not measured")
+    if (device := device_for(options.small)) is None:
         return
-    card = torch.cuda.is_available()
-    print(torch.cuda.get_device_name() if card else "processor")
-    print(f"{'':<22} {'frames/s':>9} {'frames':>7} {'seconds':>8} {'VRAM MiB':>9}  at the end on the card")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         open_networks(folder / "models", small=options.small)
         size = SMALL_SIZE if options.small else SIZE
-        both = ModelHolder(card_budget if card else lambda: None)
+        both = ModelHolder(card_budget if device.type == "cuda" else lambda: None)
         for way, holder in (
             ("both on the card", both),
             ("one after the other", ModelHolder(no_room_for_both)),
@@ -77,7 +69,6 @@ def no_room_for_both() -> int:
 
 def measure(way: str, holder: ModelHolder, folder: Path, size: tuple[int, int], seconds: float) -> None:
     folder.mkdir()
-    card = torch.cuda.is_available()
 
     def render(script: str) -> int:
         spec = scene(folder, size, script)
@@ -88,15 +79,9 @@ def measure(way: str, holder: ModelHolder, folder: Path, size: tuple[int, int], 
         return done.frames
 
     render("Mama.")
-    if card:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    started = time.perf_counter()
-    frames = render(SENTENCE * max(1, round(seconds / SENTENCE_S)))
-    took = time.perf_counter() - started
-    most = str(holder.peak_mib) if card else "-"
-    left = ", ".join(holder.on_card)
-    print(f"{way:<22} {frames / took:9.2f} {frames:7} {took:8.1f} {most:>9}  {left}", flush=True)
+    script = SENTENCE * max(1, round(seconds / SENTENCE_S))
+    time_work(way, lambda: render(script), lambda: holder.peak_mib)
+    print(f"  at the end on the card: {', '.join(holder.on_card) or 'nothing'}", flush=True)
 
 
 def scene(folder: Path, size: tuple[int, int], script: str) -> RenderSpec:
@@ -130,14 +115,10 @@ def open_networks(folder: Path, *, small: bool) -> None:
     import liveportrait as parity
     from avatar.engines.latentsync.memory import Plan
     from avatar.engines.latentsync.shapes import UNetShape
-    from avatar.engines.liveportrait.networks import Networks
     from avatar.engines.liveportrait.sizes import PUBLISHED
-    from liveportrait_cases import NETWORKS
     from speed_latentsync import random_networks
 
-    portrait = Networks(PUBLISHED)
-    for network in NETWORKS:
-        parity.fill(getattr(portrait, network), network)
+    portrait = parity.networks_with_seeds(PUBLISHED)
     mouth = random_networks(UNetShape(), {}, Plan(torch.device("cpu"), torch.float32))
     small_checkpoints.save_checkpoints(folder, portrait, mouth.unet.half(), mouth.whisper, mouth.vae)
 

@@ -4,19 +4,17 @@
 
 Frames per second and most VRAM in every mode that the card has room for; then, in the mode that it gets by
 itself, without overlap of chunks, with reuse of depth, and in bf16 (by itself a card computes in fp16); and
-the five dearest operations from coding faces to laying them back. A short clip warms each row. With
+the five costliest operations from coding faces to laying them back. A short clip warms each row. With
 `--checkout`, a working tree of the original, its UNet with the same weights does the same steps beside ours
-(it needs einops and OmegaConf). `--compile` adds rows for the compiled denoiser, last: a clip's beginning,
-which holds the minutes of compiling, and the frames after it. `--small` runs reduced networks on the
-processor, to see that the program itself works.
+(`published_latentsync` says what it needs). `--compile` adds rows for the compiled denoiser, last: a clip's
+beginning, which holds the minutes of compiling, and the frames after it. `--small` runs reduced networks on
+the processor, to see that the program itself works.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,32 +36,26 @@ from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import open_vae  # noqa: E402
 from avatar.engines.latentsync.whisper import WhisperEncoder  # noqa: E402
 from avatar.engines.precision import NATIVE_BF16  # noqa: E402
-from dearest import print_dearest  # noqa: E402
+from race import device_for, print_costliest, race_parser, time_work  # noqa: E402
 
-WARM_FRAMES = 16
+WARM_FRAMES = CHUNK = 16
 SMALL_UNET = UNetShape(block_channels=(32, 64, 96, 96))
 SMALL_VAE = {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 1, "sample_size": 64}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = race_parser(__doc__)
     parser.add_argument("--frames", type=int, default=250)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--checkout", type=Path, metavar="PATH")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--small", action="store_true")
     arguments = parser.parse_args()
-    if not torch.cuda.is_available() and not arguments.small:
-        print("no card here: not measured")
+    if device_for(arguments.small) is None:
         return
     shape, vae = (SMALL_UNET, SMALL_VAE) if arguments.small else (UNetShape(), {})
     side = 64 if arguments.small else 512
     usual = plan("auto")
-    print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
     print(f"by itself: {usual.mode or 'one thing at a time'}, {str(usual.dtype).removeprefix('torch.')}")
-    print(f"{'mode':<28} {'frames/s':>9} {'ms a frame':>11} {'VRAM MiB':>9}")
     networks = random_networks(shape, vae, usual)
     for name, more, ways in rows(usual):
         if isinstance(ways, str):
@@ -72,25 +64,25 @@ def main() -> None:
         place(networks, ways)
         clip = Clip(networks, ways, Settings(arguments.steps, side_px=side, **more))
         run(clip, side, WARM_FRAMES)
-        time_work(name, arguments.frames, lambda: run(clip, side, arguments.frames))  # noqa: B023
+        time_work(name, lambda: run(clip, side, arguments.frames))  # noqa: B023
     place(networks, usual)
     latent = side // 8
     ours = lambda: chunk(networks.unet, usual, latent, arguments.steps)  # noqa: E731
     ours()
-    time_work("our UNet, one chunk", 16, ours)
+    time_work("our UNet, one chunk", ours)
     clip = Clip(networks, usual, Settings(arguments.steps, side_px=side))
-    print_dearest("drawing 16 frames", lambda: run(clip, side, 16))
+    print_costliest("drawing 16 frames", lambda: run(clip, side, 16))
     if arguments.checkout is not None:
         theirs = original(arguments.checkout, networks.unet, shape, usual)
         first = lambda: original_chunk(theirs, usual, latent, arguments.steps)  # noqa: E731
         first()
-        time_work("the original's UNet", 16, first)
+        time_work("the original's UNet", first)
         del theirs
     if arguments.compile:
         clip = Clip(networks, replace(usual, compile=True), Settings(arguments.steps, side_px=side))
         beginning = min(arguments.frames, usual.chunks * 16)
-        time_work("auto, compiling", beginning, lambda: run(clip, side, beginning))
-        time_work("auto, compiled", arguments.frames, lambda: run(clip, side, arguments.frames))
+        time_work("auto, compiling", lambda: run(clip, side, beginning))
+        time_work("auto, compiled", lambda: run(clip, side, arguments.frames))
 
 
 def rows(usual: Plan) -> Iterator[tuple[str, dict[str, int], Plan | str]]:
@@ -123,7 +115,7 @@ def place(networks: Networks, ways: Plan) -> None:
         torch.cuda.empty_cache()
 
 
-def run(clip: Clip, side: int, frames: int) -> None:
+def run(clip: Clip, side: int, frames: int) -> int:
     """A 1080p clip whose face fills a fifth of the height; decoding, tracking and encoding are left out."""
     generator = np.random.default_rng(1)
     picture = generator.integers(0, 255, (1080, 1920, 3), np.uint8)
@@ -135,49 +127,35 @@ def run(clip: Clip, side: int, frames: int) -> None:
         (FrameInput(picture, FacePlacement(matrix, 1.0, True), crop, tokens) for _ in range(frames)), frames
     ):
         pass
+    return frames
 
 
-def chunk(unet: LatentSyncUNet, ways: Plan, latent: int, steps: int) -> None:
+def chunk(unet: LatentSyncUNet, ways: Plan, latent: int, steps: int) -> int:
     """Sixteen frames with guidance through all steps."""
     x = torch.randn(32, 13, latent, latent, device=ways.device, dtype=ways.dtype)
     audio = torch.randn(32, 50, 384, device=ways.device, dtype=ways.dtype)
     with torch.inference_mode():
         for step in ddim_steps(steps):
-            unet(x, torch.tensor(float(step.timestep), device=ways.device), audio, 16)
+            unet(x, torch.tensor(float(step.timestep), device=ways.device), audio, CHUNK)
+    return CHUNK
 
 
 def original(checkout: Path, ours: LatentSyncUNet, shape: UNetShape, ways: Plan) -> Any:
-    sys.path.insert(0, str(checkout))
-    sys.path[:] = [place for place in sys.path if place != str(Path(__file__).parent)]
-    from latentsync.models.unet import UNet3DConditionModel
-    from omegaconf import OmegaConf
+    import published_latentsync as published
 
-    config: Any = OmegaConf.to_container(OmegaConf.load(checkout / "configs/unet/stage2_512.yaml")["model"])
-    theirs = UNet3DConditionModel.from_config(config | {"block_out_channels": list(shape.block_channels)})
+    published.open_original(checkout)
+    theirs = published.original_unet(shape)
     theirs.load_state_dict(ours.state_dict())
     return torch.nn.Module.to(theirs, ways.device, ways.dtype).eval().requires_grad_(False)
 
 
-def original_chunk(theirs: Any, ways: Plan, latent: int, steps: int) -> None:
-    x = torch.randn(2, 13, 16, latent, latent, device=ways.device, dtype=ways.dtype)
+def original_chunk(theirs: Any, ways: Plan, latent: int, steps: int) -> int:
+    x = torch.randn(2, 13, CHUNK, latent, latent, device=ways.device, dtype=ways.dtype)
     audio = torch.randn(32, 50, 384, device=ways.device, dtype=ways.dtype)
     with torch.inference_mode():
         for step in ddim_steps(steps):
             theirs(x, torch.tensor(step.timestep, device=ways.device), encoder_hidden_states=audio)
-
-
-def time_work(name: str, frames: int, work: Callable[[], None]) -> None:
-    card = torch.cuda.is_available()
-    if card:
-        torch.cuda.reset_peak_memory_stats()
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if card:
-        torch.cuda.synchronize()
-    took = time.perf_counter() - started
-    most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
-    print(f"{name:<28} {frames / took:9.2f} {took * 1000 / frames:11.1f} {most:>9}", flush=True)
+    return CHUNK
 
 
 if __name__ == "__main__":
