@@ -13,8 +13,10 @@ from typing import Any
 import click
 import yaml
 from avatar.spec import json_schema
+from error_codes import error_reference
 from figures_page import figures_page
 from long_runs import long_runs_page
+from reference_tables import policy_reference, settings_reference
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
@@ -22,12 +24,9 @@ from agent.tools.record import rule_name
 from app.cli.commands import COMMANDS, whole_cli
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
-from policy.reference import policy_reference
 from provisioning_api.enrolment.states import ENROLMENT_TRANSITIONS
 from provisioning_api.machines.states import GUARDS, MACHINE_TRANSITIONS
 from provisioning_api.runs.states import RUN_TRANSITIONS
-from soundstage.errors.catalogue import error_reference
-from soundstage.settings.reference import settings_reference
 from studio.personas.file_schema import persona_schema
 from studio.publishing.states import PUBLICATION_TRANSITIONS
 from studio.renders.states import RENDER_TRANSITIONS, SEGMENT_TRANSITIONS

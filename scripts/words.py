@@ -186,7 +186,7 @@ def count(found: list[Finding]) -> dict[str, Counts]:
 
 
 def read_baseline(path: Path) -> dict[str, Counts]:
-    """Reads the allow-list, one line a file: `farm/queue.py names=2 docstrings=1`."""
+    """Reads the allow-list, one line a file: `farm/tasks.py names=2 docstrings=1`."""
     allowed: dict[str, Counts] = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         name, *pairs = line.split()

@@ -12,8 +12,8 @@
     ├── Unavailable    503  something that this step needs is missing or busy; trying later may help
     └── StorageFull    507
 
-A code is made where it is raised: `raise NotFound("project.not_found", f"…", "…")`. `catalogue` reads the
-codes out of the sources, so that the page of error codes cannot miss one.
+A code is made where it is raised: `raise NotFound("project.not_found", f"…", "…")`. `scripts/error_codes.py`
+reads the codes out of the sources, so that the page of error codes cannot miss one.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
 from soundstage.settings.policy import PolicySettings
 from soundstage.settings.problems import SettingProblem
 from soundstage.settings.provisioning import ProvisioningSettings
-from soundstage.settings.reference import settings_reference
 from soundstage.settings.sections import (
     AuthSettings,
     BlobSettings,
@@ -45,5 +44,4 @@ __all__ = [
     "YoutubeSettings",
     "check_settings",
     "load_settings",
-    "settings_reference",
 ]

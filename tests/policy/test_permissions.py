@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from reference_tables import policy_reference
 
 from policy import PERMISSIONS, Principal, require_permission, roles
 from policy.decisions.bundle import load_bundle
 from policy.permissions import check_pattern, covers, permission
-from policy.reference import policy_reference
 from policy.roles import parse_roles, role
 from soundstage.errors import Forbidden, Invalid
 

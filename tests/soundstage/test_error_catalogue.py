@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from soundstage.errors.catalogue import DeclaredCode, HiddenCode, error_reference, read_codes
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from error_codes import DeclaredCode, HiddenCode, error_reference, read_codes
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("soundstage", "policy", "studio", "farm", "provisioning_api", "agent", "app")

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from reference_tables import settings_reference
+
 from soundstage.errors import Invalid, NotFound, SoundstageError, Unavailable
-from soundstage.settings import Settings, check_settings, load_settings, settings_reference
+from soundstage.settings import Settings, check_settings, load_settings
 from soundstage.settings.problems import setting_names
 from soundstage.settings.sections import HttpSettings
 
