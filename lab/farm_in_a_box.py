@@ -8,9 +8,11 @@ lab.down()
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from lab.cluster.api import ClusterApi
 from lab.cluster.software import build_engines, make_cluster_layer, pack_plugin
-from lab.control_groups import make_lab_groups
+from lab.control_groups import keepers_group, make_lab_groups
 from lab.faults import Fault, active_faults, clear_fault, inject_fault
 from lab.inventory import write_inventories
 from lab.layers import require_layers
@@ -33,14 +35,16 @@ from lab.machines import (
     wait_for_ssh,
 )
 from lab.network import make_network
-from lab.packages import start_package_proxy
-from lab.paths import LABS, LabPaths
+from lab.paths import LABS, LabPaths, cache_folder
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, farm_groups, read_plan
 from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
 from lab.teardown import take_down
+from pxe.image.debian import mirror_of_this_computer
 from soundstage.errors import Conflict, Unavailable
+
+_PROGRAM = Path(__file__).parent / "package_proxy.py"
 
 
 def silent(_: str) -> None:
@@ -295,3 +299,45 @@ def _ansible_programs() -> str:
 def all_labs() -> list[str]:
     """The names of the labs of this computer, also of broken ones."""
     return sorted(path.name for path in LABS.iterdir() if path.is_dir()) if LABS.exists() else []
+
+
+def start_package_proxy(lab: LabPaths, plan: LabPlan, timeout_s: float = 120) -> None:
+    """Returns when it listens."""
+    mirror = mirror_of_this_computer()
+    ready = lab.folder / "package-proxy.ready"
+    log = lab.folder / "package-proxy.log"
+    spec = lab.folder / "package-proxy.json"
+    spec.touch(mode=0o600)  # the address of a proxy may hold a password
+    spec.write_text(
+        json.dumps(
+            {
+                "network": str(lab.network_file),
+                "address": GATEWAY,
+                "port": PROXY_PORT,
+                "own_group": str(keepers_group(lab)),
+                "ready": str(ready),
+                "cache": str(cache_folder() / "packages"),
+                "upstream": mirror.addresses(),
+                "http_proxy": mirror.http_proxy,
+                "tunnels": list(plan.allowed_hosts),
+            }
+        )
+    )
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(_PROGRAM), str(spec)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+        )
+    until = time.monotonic() + timeout_s
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            raise Unavailable(
+                "lab.package_proxy",
+                f"The lab's package proxy does not start: {log.read_text()[-300:]}",
+                f"Its log is {log}.",
+            )
+        time.sleep(0.01)

@@ -16,8 +16,7 @@ from lab.layers import forget_old_layers, layer_folder
 from lab.paths import LabPaths
 from lab.programs import run_program
 from lab.root_tree import make_root_tree, root_tree
-from pxe.image.folder_cache import build_once
-from pxe.image.places import cache_folder
+from pxe.image.folder_cache import build_once, cache_folder
 from pxe.image.recipe import Kernel
 
 _ROLES, _BOOTS = "image-roles-", "image-boots-"

@@ -7,19 +7,50 @@ import json
 from lab.faults.card import CARD_DEAD, CARD_MEMORY, DRIVER
 from lab.faults.clock import CLOCK
 from lab.faults.disk import DISK_FULL, DISK_SLOW
-from lab.faults.fault import Fault, FaultTarget
-from lab.faults.network import NETWORK
-from lab.faults.power import POWER, RESET
+from lab.faults.fault import Fault, FaultTarget, nothing_to_clear
+from lab.machines import start_machine, stop_machine, wait_until_booting
 from lab.paths import LabPaths, MachinePaths
 from lab.plan import MachinePlan
+from lab.programs import run_program
 from soundstage.errors import Conflict, Invalid, Unavailable
 
+
+def _cut(machine: FaultTarget) -> None:
+    stop_machine(machine.paths.lab, machine.plan)
+
+
+def _restore(machine: FaultTarget) -> None:
+    start_machine(machine.paths.lab, machine.plan)
+    wait_until_booting(machine.paths.lab, machine.plan)
+
+
+def _reset(machine: FaultTarget) -> None:
+    _cut(machine)
+    _restore(machine)
+
+
+POWER = Fault("power", "it has no power", _cut, _restore)
+RESET = Fault("reset", "it resets in the middle of its work", _reset, nothing_to_clear, lasts=False)
+
+
+def _unplug(machine: FaultTarget) -> None:
+    _set_link(machine, "down")
+
+
+def _plug_in(machine: FaultTarget) -> None:
+    _set_link(machine, "up")
+
+
+def _set_link(machine: FaultTarget, state: str) -> None:
+    network = machine.paths.lab.network
+    run_program(["ip", "-n", network, "link", "set", machine.paths.link, state], doing="Moving a cable")
+
+
+NETWORK = Fault("network", "its network cable is out", _unplug, _plug_in)
 FAULTS: dict[str, Fault] = {
     one.name: one
     for one in (NETWORK, DISK_FULL, DISK_SLOW, CLOCK, CARD_DEAD, CARD_MEMORY, DRIVER, POWER, RESET)
 }
-
-
 _FIRST = (POWER.name, NETWORK.name)
 
 

@@ -19,8 +19,7 @@ from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import GuardFacts, MachineState
 from provisioning_api.timeline.service import TimelineService
-from pxe.installer.plan import InstallerSettings, InstallPlan, ReportedDisk, choose_disk
-from pxe.installer.preseed import render_preseed
+from pxe.installer.plan import InstallerSettings, InstallPlan, ReportedDisk, choose_disk, render_preseed
 from pxe.installer.ramdisk import SETTINGS
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound

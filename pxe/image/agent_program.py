@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pxe.image.folder_cache import build_once
-from pxe.image.places import cache_folder
+from pxe.image.folder_cache import build_once, cache_folder
 from pxe.image.programs import run_tool
 
 SOURCE = Path(__file__).parents[1] / "agent"

@@ -15,8 +15,7 @@ from pxe.image.chunks import INDEX_SUFFIX, ImageIndex, write_chunks
 from pxe.image.debian import Mirror
 from pxe.image.disk import ROOT_LABEL, make_disk
 from pxe.image.finish import finish_tree
-from pxe.image.folder_cache import build_once, forget_unused
-from pxe.image.places import cache_folder
+from pxe.image.folder_cache import build_once, cache_folder, forget_unused
 from pxe.image.recipe import Recipe, files_key
 from pxe.image.tree import debian_tree
 from pxe.initramfs.ramdisk import base_ramdisk, with_trust_anchors
@@ -133,7 +132,7 @@ def find_kernel(tree: Path) -> tuple[Path, Path]:
 def _code_key() -> str:
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    for name in ("disk.py", "boot_loader.py", "chunks.py", "finish.py", "../initramfs/ramdisk.py"):
+    for name in ("disk.py", "chunks.py", "finish.py", "../initramfs/ramdisk.py"):
         digest.update((here / name).read_bytes())
     return digest.hexdigest()
 

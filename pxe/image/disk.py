@@ -5,11 +5,11 @@ called by the build. Equal trees make equal disks.
 from __future__ import annotations
 
 import os
+import struct
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxe.image.boot_loader import SECTOR, bios_boot, efi_boot
 from pxe.image.programs import run_tool
 from pxe.image.tree import EPOCH
 from soundstage.errors import Invalid
@@ -25,6 +25,28 @@ _LINUX_ROOT = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 # What a file system needs beside its files, and room for the first boot before anything grows.
 _ROOM_FACTOR, _ROOM_LEAST = 1.25, 96 * MIB
 _NAMESPACE = uuid.UUID("6f0f1c9e-56a2-5a4e-9d6c-2f8f6a9a7a10")
+SECTOR = 512
+_GRUB = Path("/usr/lib/grub")
+_MODULES = (
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_label",
+    "normal",
+    "configfile",
+    "linux",
+    "gzio",
+    "echo",
+    "ls",
+)
+_EARLY = """\
+search --no-floppy --label --set=root root-a
+set prefix=($root)/boot/grub
+configfile $prefix/grub.cfg
+"""
+# Where boot.img keeps the sector of what it loads, and a jump that old firmware needs turned off.
+_KERNEL_SECTOR, _DRIVE_CHECK = 0x5C, 0x66
+_PARTITION_TABLE = 0x1B8
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +184,46 @@ def _bytes_in(tree: Path) -> int:
 
 def _id(version: str, what: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{version}/{what}"))
+
+
+def bios_boot(staging: Path, first_sector: int) -> tuple[bytes, bytes]:
+    """The first bytes of the master boot record, and what goes into the BIOS boot partition at
+    `first_sector`.
+    """
+    core = bytearray(_mkimage("i386-pc", ("biosdisk", *_MODULES), staging))
+    boot = bytearray((_GRUB / "i386-pc/boot.img").read_bytes()[:_PARTITION_TABLE])
+    struct.pack_into("<Q", boot, _KERNEL_SECTOR, first_sector)
+    boot[_DRIVE_CHECK : _DRIVE_CHECK + 2] = b"\x90\x90"
+    core += bytes(-len(core) % SECTOR)
+    # The last entry of its first sector: where the rest of it is, and where in memory it goes.
+    rest = len(core) // SECTOR - 1
+    struct.pack_into("<QHH", core, SECTOR - 12, first_sector + 1, rest, 0x820)
+    return bytes(boot), bytes(core)
+
+
+def efi_boot(staging: Path) -> bytes:
+    """The program for EFI/BOOT/BOOTX64.EFI, where firmware looks without being told."""
+    return _mkimage("x86_64-efi", _MODULES, staging)
+
+
+def _mkimage(platform: str, modules: tuple[str, ...], staging: Path) -> bytes:
+    early, output = staging / f"early-{platform}.cfg", staging / f"grub-{platform}"
+    early.write_text(_EARLY)
+    run_tool(
+        [
+            "grub-mkimage",
+            "-O",
+            platform,
+            "-d",
+            _GRUB / platform,
+            "-c",
+            early,
+            "-p",
+            "/boot/grub",
+            "-o",
+            output,
+            *modules,
+        ],
+        doing="Making the boot loader",
+    )
+    return output.read_bytes()

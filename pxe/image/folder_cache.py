@@ -115,3 +115,11 @@ def _alone(target: Path) -> Iterator[Path]:
     with lock.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield lock
+
+
+def cache_folder() -> Path:
+    """May be deleted at any time; everything in it can be made anew."""
+    chosen = os.environ.get("SOUNDSTAGE_IMAGE_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage" / "images"

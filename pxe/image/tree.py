@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pxe.image.debian import Mirror, mmdebstrap
-from pxe.image.folder_cache import build_once
-from pxe.image.places import cache_folder
+from pxe.image.folder_cache import build_once, cache_folder
 from pxe.image.programs import run_tool
 from pxe.image.recipe import Recipe
 from soundstage.errors import Forbidden

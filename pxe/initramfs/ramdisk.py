@@ -5,10 +5,10 @@ installation's agents trust; called by the build and by whoever publishes.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 
 from pxe.image.programs import run_tool
-from pxe.initramfs.archive import Archive
 from soundstage.errors import Invalid
 
 _TRUST = "etc/soundstage"
@@ -33,6 +33,7 @@ _DRIVERS = (
     *("lib", "crypto", "arch/x86/crypto"),
 )
 _KEY = re.compile(r"[0-9a-f]{64}")
+_END = "TRAILER!!!"
 
 
 def base_ramdisk(agent: Path, modules: Path) -> bytes:
@@ -73,3 +74,47 @@ def with_trust_anchors(base: bytes, *, ca_pem: str, manifest_key: str, built_at:
     archive.add(f"{_TRUST}/built-at", f"{built_at}\n".encode())
     # Linux unpacks archives one behind the other; the next one begins on a multiple of four.
     return base + bytes(-len(base) % 4) + archive.to_bytes()
+
+
+class Archive:
+    """A cpio archive of the form `newc`, the one that Linux unpacks as its first file system
+    (Documentation/driver-api/early-userspace/buffer-format.rst). Equal files make equal archives.
+
+    Folders come into being with what is in them; everything belongs to root.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._folders: set[str] = set()
+        self._inodes = 0
+
+    def add(self, name: str, content: bytes, mode: int = 0o644) -> None:
+        self.add_folder(str(PurePosixPath(name).parent))
+        self._entry(name, stat.S_IFREG | mode, content)
+
+    def add_folder(self, name: str) -> None:
+        if name in ("", ".", "/") or name in self._folders:
+            return
+        self.add_folder(str(PurePosixPath(name).parent))
+        self._folders.add(name)
+        self._entry(name, stat.S_IFDIR | 0o755, b"")
+
+    def add_console(self) -> None:
+        """Linux opens it for the first program before that one could make it."""
+        self.add_folder("dev")
+        self._entry("dev/console", stat.S_IFCHR | 0o600, b"", device=(5, 1))
+
+    def to_bytes(self) -> bytes:
+        """Returns the whole archive, padded to a multiple of 512 bytes, so that another may follow."""
+        self._entry(_END, 0, b"")
+        whole = b"".join(self._parts)
+        return whole + bytes(-len(whole) % 512)
+
+    def _entry(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0)) -> None:
+        self._inodes += name != _END
+        number = 0 if name == _END else self._inodes
+        raw = name.encode() + b"\0"
+        links = 2 if stat.S_ISDIR(mode) else 1
+        fields = (number, mode, 0, 0, links, 0, len(content), 0, 0, *device, len(raw), 0)
+        head = b"070701" + b"".join(f"{field:08x}".encode() for field in fields) + raw
+        self._parts += [head, bytes(-len(head) % 4), content, bytes(-len(content) % 4)]

@@ -7,10 +7,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, Field
 
+from pxe.image.recipe import PACKAGES
 from soundstage.errors import Conflict
 
 SECTOR_BYTES = 512
@@ -22,6 +25,9 @@ Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{1,60}$")]
 _KERNEL_NAME = re.compile(r"^[a-z][a-z0-9]{1,31}$")
 # As `mkpasswd` prints it: yescrypt, SHA-512 or SHA-256. None disables console login.
 PasswordHash = Annotated[str, Field(pattern=r"^\$(y|6|5)\$[A-Za-z0-9./$=,]{20,200}$")]
+TEMPLATES = Path(__file__).parent / "templates"
+# The installer brings these itself, or chooses better.
+_LEFT_OUT = {"systemd", "systemd-sysv", "udev", "initramfs-tools", "e2fsprogs"}
 
 
 class InstallerSettings(BaseModel, extra="forbid", frozen=True):
@@ -92,4 +98,23 @@ def choose_disk(disks: Iterable[ReportedDisk], min_bytes: int) -> InstallDisk:
         "installer.no_disk",
         f"No disk of this machine holds {min_bytes >> 20} MiB; there are: {there}.",
         "Put a larger one in and boot it again, or lower `least_disk_bytes` of the installer.",
+    )
+
+
+def render_preseed(plan: InstallPlan) -> str:
+    """Renders the file for `preseed/url`, with the same packages as an image has.
+
+    It holds no secret: whoever is on the boot network may read it. What makes the machine a member the agent
+    has received over TLS, and puts beside it into the installer's memory.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  no page; the plan lets in what stays one word
+    )
+    packages = [one for one in (*PACKAGES, *plan.settings.packages) if one not in _LEFT_OUT]
+    return environment.get_template("preseed.cfg.j2").render(
+        plan=plan.model_dump(mode="json"), packages=list(dict.fromkeys(packages))
     )

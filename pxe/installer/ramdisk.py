@@ -7,8 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pxe.image.recipe import FILES as IMAGE_FILES
-from pxe.initramfs.archive import Archive
-from pxe.initramfs.ramdisk import with_trust_anchors
+from pxe.initramfs.ramdisk import Archive, with_trust_anchors
 from pxe.installer.plan import InstallerSettings
 from soundstage.errors import Unavailable
 

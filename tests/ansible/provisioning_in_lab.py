@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from boot_services import listening, provisioning_command
 from farm_in_lab import ROOT
 
 from lab.farm_in_a_box import Lab
 from lab.plan import GATEWAY
-from lab.provisioning_process import listening, provisioning_command
 
 _PATIENCE_S = 120.0
 KEY = "5c" * 32

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from emulated_machine import start_emulated
 from farm_in_lab import ROOT, Run, run_ansible
+from qemu_machine import why_no_qemu
 
 from lab.farm_in_a_box import Lab
-from lab.qemu_machine import why_no_qemu
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -61,7 +61,7 @@ def test_a_machine_that_does_not_start_is_not_called_healed(
         paper.log.write_text("Failed to add new veth interfaces (vb-x:host0): File exists\n")
         paper.state.write_text(json.dumps({"state": "off", "boots": 1, "code": 1}))
 
-    monkeypatch.setattr("lab.faults.power.start_machine", start)
+    monkeypatch.setattr("lab.faults.catalogue.start_machine", start)
     monkeypatch.setattr(machines, "is_ssh_up", lambda *_: False)
     with pytest.raises(Unavailable, match=r"does not start: .*File exists"):
         clear_fault(paths, plan)

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 
 from lab.farm_in_a_box import Lab
-from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from soundstage.errors import Unavailable
 
 pytestmark = pytest.mark.root

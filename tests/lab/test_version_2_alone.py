@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from emulated_machine import start_emulated
+from qemu_machine import why_no_qemu
 
 from lab.farm_in_a_box import Lab
-from lab.qemu_machine import why_no_qemu
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]

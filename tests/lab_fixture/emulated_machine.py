@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from qemu_machine import QemuMachine, QemuPlan
+
 from lab.bake import bake
 from lab.farm_in_a_box import Lab
 from lab.layers import layer_folder
 from lab.machines import is_ssh_up
 from lab.plan import machines_named
 from lab.programs import run_program
-from lab.qemu_machine import QemuMachine, QemuPlan
 from lab.root_tree import make_root_tree
 
 ANSIBLE = Path(__file__).resolve().parents[2] / "ansible" / ".venv" / "bin"

@@ -12,11 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
+from boot_services import BootServices
 from lab_machines import lab_names as lab_names
+from qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 
-from lab.boot_services import BootServices
 from lab.farm_in_a_box import Lab
-from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from pxe.image.build import BuiltImage, build_image
 from pxe.image.debian import mirror_of_this_computer
 from pxe.image.recipe import Kernel, Recipe

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pxe.initramfs.archive import Archive
-from pxe.initramfs.ramdisk import base_ramdisk, with_trust_anchors
+from pxe.initramfs.ramdisk import Archive, base_ramdisk, with_trust_anchors
 from soundstage.errors import Invalid
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

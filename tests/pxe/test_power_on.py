@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from boot_services import BootServices
+from qemu_machine import Firmware, QemuMachine, make_empty_disk
 
-from lab.boot_services import BootServices
-from lab.qemu_machine import Firmware, QemuMachine, make_empty_disk
 from lab.ssh_access import enter_command
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(3000)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pxe.initramfs.archive import Archive
+from pxe.initramfs.ramdisk import Archive
 from pxe.installer.plan import InstallerSettings
 from pxe.installer.ramdisk import installer_artefacts
 from soundstage.errors import Unavailable

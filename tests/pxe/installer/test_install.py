@@ -13,10 +13,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from debian_installer import DebianMirror
-
 from lab.boot_services import BootServices
-from lab.plan import GATEWAY
 from lab.qemu_machine import QemuMachine
+
+from lab.plan import GATEWAY
 from pxe.image.agent_program import agent_program
 from pxe.installer.plan import InstallerSettings
 from pxe.installer.ramdisk import installer_artefacts

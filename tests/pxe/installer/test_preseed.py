@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pxe.installer.plan import InstallDisk, InstallerSettings, InstallPlan, ReportedDisk, choose_disk
-from pxe.installer.preseed import render_preseed
+from pxe.installer.plan import (
+    InstallDisk,
+    InstallerSettings,
+    InstallPlan,
+    ReportedDisk,
+    choose_disk,
+    render_preseed,
+)
 from soundstage.errors import Conflict
 
 GIB = 1 << 30

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from boot_network import BootNetwork, Mode, dnsmasq_configuration, lay_out_tftp
 from boot_packets import Step, steps, write_capture
 from wire import Wire
 
@@ -22,8 +23,6 @@ from lab.network import BRIDGE, inside, make_network, remove_network
 from lab.paths import LabPaths
 from lab.plan import GATEWAY
 from lab.programs import run_program
-from pxe.network.plan import BootNetwork, Mode
-from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp
 
 STRANGER = "10.77.0.2"
 PATIENCE_S = 300.0

@@ -13,8 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from boot_net import BootNet
+from qemu_machine import why_no_qemu
 
-from lab.qemu_machine import why_no_qemu
 from lab.requirements import what_is_missing
 
 

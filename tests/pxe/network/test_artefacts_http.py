@@ -21,9 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "provisioning_api"))
 
 import real_server
-
-from pxe.network.plan import BootNetwork, Mode
-from pxe.network.rendering import lay_out_tftp, nginx_site
+from boot_network import BootNetwork, Mode, lay_out_tftp, nginx_site
 
 PROGRAM = "/usr/sbin/nginx"
 IMAGE = os.urandom(3 << 20)

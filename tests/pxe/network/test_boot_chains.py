@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 from boot_net import BIOS, STRANGER, BootNet
+from boot_network import Mode
 from boot_packets import Step
 
 from lab.plan import GATEWAY
-from pxe.network.plan import Mode
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(900)]
 SCRIPT = f"http://{GATEWAY}/boot/first.ipxe"

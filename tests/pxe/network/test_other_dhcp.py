@@ -10,12 +10,12 @@ from ipaddress import IPv4Address
 
 import pytest
 from boot_net import STRANGER, BootNet
+from boot_network import Mode
 
 from lab.network import BRIDGE
 from lab.plan import GATEWAY
 from pxe.network.dhcp_messages import COOKIE, Kind, discover, read_message
 from pxe.network.other_dhcp import CONFLICT, OtherServer, search, verdict
-from pxe.network.plan import Mode
 
 NOBODY = "10.77.0.9"
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boot_network import BootNetwork, Mode, dnsmasq_configuration, lay_out_tftp, nginx_site
 from pydantic import ValidationError
 
-from pxe.network.plan import BootNetwork, Mode
-from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp, nginx_site
 from soundstage.errors import Unavailable
 
 SERVER: dict[str, Any] = {

@@ -1,5 +1,5 @@
 """Runs the services for network boot in a lab: DHCP by dnsmasq, files by nginx, and the provisioning
-process itself, all in the lab's network (used by tests of network boot and by bench/metal).
+process itself, all in the lab's network (for tests of network boot and bench/metal).
 
 Machines reach the API over the bridge, operators over the loopback interface of that network.
 """
@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,17 +23,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
+from boot_network import BootNetwork, Mode, dnsmasq_configuration, lay_out_tftp, nginx_site
+from qemu_machine import QemuMachine
 
 from lab.control_groups import keepers_group
 from lab.network import BRIDGE, connect, inside
 from lab.paths import LabPaths
 from lab.plan import GATEWAY, NETWORK_PREFIX
-from lab.provisioning_process import listening, provisioning_command
-from lab.qemu_machine import QemuMachine
 from lab.ssh_access import enter_command
 from pxe.image.build import BuiltImage
-from pxe.network.plan import BootNetwork, Mode
-from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp, nginx_site
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 from soundstage.http import open_blocking_client
 
@@ -218,7 +217,7 @@ class BootServices:
                 stdout=log,
                 stderr=log,
                 env=self._environment,
-                cwd=Path(__file__).parents[1],
+                cwd=Path(__file__).parents[2],
                 pass_fds=descriptors,
             )
         with suppress(ProcessLookupError):
@@ -250,3 +249,23 @@ def _add_ipv6_address(lab: LabPaths) -> None:
         check=False,  # it may be there
         capture_output=True,
     )
+
+
+def listening(lab: LabPaths, address: str, port: int = 0) -> socket.socket:
+    """Inherited by processes that are started with it; `port` 0 is any that is free."""
+
+    def listen() -> socket.socket:
+        opened = socket.socket()
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, port))
+        opened.listen(512)
+        opened.set_inheritable(True)
+        return opened
+
+    return inside(lab, listen)
+
+
+def provisioning_command(plain: socket.socket, tls: socket.socket) -> list[str]:
+    """To be run in the lab's network with both in `pass_fds`, from the checkout."""
+    module = [sys.executable, "-m", "app.provisioning_server"]
+    return [*module, "--socket", str(plain.fileno()), "--tls-socket", str(tls.fileno())]
