@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime
 
-from farm.availability import FarmAvailability
 from farm.history import RunTimes, work_of
 from farm.needs import Needs
-from farm.scheduler import Scheduler
+from farm.scheduler import FarmAvailability, Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 from soundstage.blobs import BlobStore

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from typing import Protocol
 
-from farm.availability import FarmAvailability
 from farm.needs import Needs
 from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
+
+MAX_PLACES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FarmAvailability:
+    """`places` are the times (POSIX seconds) from which one task at a time can run, one entry per place, the
+    soonest first; places without an estimate are left out. `ahead` are the tasks queued before it.
+    """
+
+    places: tuple[float, ...] = ()
+    ahead: tuple[SegmentTask, ...] = ()
 
 
 class Scheduler(Protocol):

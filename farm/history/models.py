@@ -11,7 +11,7 @@ from soundstage.database import Base, new_id, utcnow
 
 
 class FarmRun(Base):
-    """One task that has ended well. `work` is counted as in farm.history.work."""
+    """One task that has ended well. `work` is counted as in farm.history.run_times."""
 
     __tablename__ = "farm_runs"
 

@@ -8,8 +8,8 @@ from farm.failures import CANCELLED
 from farm.nomad.event_stream import Listing, until_reachable
 from farm.nomad.inflight import TERMINAL_ALLOCATION, InFlightTask
 from farm.nomad.launching import Launcher
+from farm.nomad.outcomes import LOST, STOPPED
 from farm.nomad.state import SchedulerState
-from farm.nomad.verdict import LOST, STOPPED
 from farm.states import TaskState
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger

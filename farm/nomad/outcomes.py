@@ -1,5 +1,5 @@
-"""Ends tasks by the report of their worker, or by their allocation where no report comes, and cleans up after
-them. Used by the parts of the Nomad scheduler.
+"""Ends tasks by the report of their worker, or by their allocation where no report comes, cleans up after
+them, and explains where one is and why it waits. Used by the parts of the Nomad scheduler.
 """
 
 from __future__ import annotations
@@ -12,15 +12,21 @@ from avatar.spec import Failed, Finished, FrameProgress
 from avatar.spec.work import WorkEnd, WorkReport
 
 from farm.failures import OUT_OF_GPU_MEMORY
-from farm.nomad.explaining import nomad_log
+from farm.local.process import ProcessEnd
+from farm.local.verdict import Reading, failure_of
+from farm.nomad.client import NomadClient
+from farm.nomad.event_stream import ClusterWatch
 from farm.nomad.inflight import InFlightTask
 from farm.nomad.state import SchedulerState
-from farm.nomad.verdict import failure_of_allocation, outcome_of
 from farm.states import TaskState
+from farm.task_registry import TaskRecord
+from farm.tasks import SegmentTask
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
 log = get_logger(__name__)
+MAX_SENTENCE = 390
+"""Renders keep why they wait in a column of 400 characters."""
 
 
 class Outcomes:
@@ -122,3 +128,101 @@ class Outcomes:
         self._state.placer.release(inflight.record.task.id)
         self._state.inflight_tasks.drop(inflight)
         inflight.released.set()
+
+
+def explain_wait(record: TaskRecord, state: SchedulerState, watch: ClusterWatch) -> str:
+    """Returns where the task is, and why it does not run if it does not."""
+    task, inflight = record.task, state.inflight_tasks.find(record.task.id)
+    if record.ended:
+        failure = record.events[-1].failure
+        return f"ended: {record.state}" + (f", {failure.message}" if failure else "")
+    if inflight is None or task.id in state.placer:
+        return f"waits: {_why_queued(task, state, watch)}"[:MAX_SENTENCE]
+    if record.state is not TaskState.RUNNING:
+        return f"waits: {_why_not_running(inflight, watch)}"[:MAX_SENTENCE]
+    return record.running_sentence
+
+
+def _why_queued(task: SegmentTask, state: SchedulerState, watch: ClusterWatch) -> str:
+    if not watch.connected:
+        return watch.last_error or "the connection to Nomad is being made"
+    busy, maximum = len(state.inflight_tasks), state.options.max_running
+    if busy >= maximum:
+        return f"{busy} of {maximum} workers busy, {state.placer.ahead_of(task.id)} ahead of it"
+    return state.placer.why(task)
+
+
+def _why_not_running(inflight: InFlightTask, watch: ClusterWatch) -> str:
+    if inflight.last_error or not watch.connected:
+        return inflight.last_error or watch.last_error or "the connection to Nomad is being made"
+    latest = inflight.latest_allocation
+    if latest is None:
+        return "its job is with Nomad, which is choosing a node"
+    return f"its worker is being started on {latest.get('NodeName') or 'its node'}"
+
+
+async def nomad_log(client: NomadClient, inflight: InFlightTask | None) -> str:
+    """Returns the log of its newest allocation: what the worker wrote before it could report to us."""
+    latest = inflight.latest_allocation if inflight is not None else None
+    if latest is None:
+        return ""
+    try:
+        chunks = [chunk async for chunk in client.logs(latest["ID"], "avatar")]
+    except SoundstageError as error:
+        return f"(the log on the node cannot be read: {error.message})"
+    return b"".join(chunks).decode("utf-8", errors="replace")
+
+
+def outcome_of(end: WorkEnd, *, program: str, time_limit_s: float) -> Finished | Failed:
+    """The result, or why there is none. The end must not be one of a cancelled worker."""
+    if end.fault is not None:
+        return end.fault
+    reading = Reading()
+    reading.result, reading.failure, reading.garbage = end.result, end.failure, end.garbage
+    ended = ProcessEnd(end.returncode, end.ended_by)
+    failure = failure_of(ended, reading, program=program, time_limit_s=time_limit_s)
+    if failure is None and end.result is not None:
+        return end.result
+    return failure or LOST
+
+
+LOST = Failed(
+    code="worker.lost",
+    message="The worker is gone and has left no word.",
+    hint="It is tried again; if it stays, look at the node.",
+)
+STOPPED = Failed(
+    code="farm.job_stopped",
+    message="The job of this step was stopped on the cluster.",
+    hint="Retry the render when that was not meant.",
+)
+
+
+def failure_of_allocation(allocation: dict[str, Any]) -> Failed:
+    """For an allocation that ended without a report of its worker: what Nomad says of its task."""
+    if allocation.get("ClientStatus") == "lost":
+        return LOST
+    node = allocation.get("NodeName") or "the node"
+    for state in (allocation.get("TaskStates") or {}).values():
+        for event in reversed(state.get("Events") or ()):
+            detail = str(event.get("DisplayMessage") or event.get("Message") or "")[:300]
+            kind = event.get("Type")
+            if (event.get("Details") or {}).get("oom_killed") == "true" or kind == "OOM Killed":
+                return Failed(
+                    code="worker.killed",
+                    message=f"The worker on {node} was killed: it took more memory than it had asked for.",
+                    hint="Raise the memory of this engine, or make the picture smaller.",
+                )
+            if kind in ("Driver Failure", "Setup Failure", "Failed Validation", "Template"):
+                return Failed(
+                    code="worker.not_started",
+                    message=f"The worker could not be started on {node}: {detail.rstrip('.')}.",
+                    hint="Check farm.nomad.command and farm.nomad.driver on that node.",
+                )
+            if kind == "Terminated":
+                return Failed(
+                    code="worker.crashed",
+                    message=f"The worker on {node} ended without a word: {detail.rstrip('.')}.",
+                    hint="Retry; if it stays, read the log of the render.",
+                )
+    return LOST

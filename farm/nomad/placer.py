@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from farm.availability import MAX_PLACES
 from farm.failures import CARD_LOST, CRASHED, DISK_FULL
 from farm.needs import Needs
 from farm.nomad.inventory import COMPUTE, Eligible, lease_of, lives, nodes_of
@@ -17,6 +16,7 @@ from farm.nomad.request import PlacementHint
 from farm.placement import BlockList, CardUse, Constraint, FairQueue, Lease, LeaseTable, Peaks, Request
 from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
+from farm.scheduler import MAX_PLACES
 from farm.tasks import SegmentTask
 
 NODE_FAULTS = DISK_FULL | CARD_LOST | {

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 
-from farm.availability import FarmAvailability
 from farm.failures import CANCELLED
 from farm.needs import Needs
 from farm.nomad.client import NomadClient
 from farm.nomad.event_handlers import ClusterEventHandler
 from farm.nomad.event_stream import ClusterWatch
-from farm.nomad.explaining import explain_wait, nomad_log
 from farm.nomad.inflight import InFlightTask
 from farm.nomad.inventory import Eligible
 from farm.nomad.launching import Launcher
+from farm.nomad.outcomes import explain_wait, nomad_log
 from farm.nomad.placer import Placer
 from farm.nomad.registration import NomadOptions, Registration
 from farm.nomad.request import PlacementHint
 from farm.nomad.state import SchedulerState
+from farm.scheduler import FarmAvailability
 from farm.states import TaskState
 from farm.tasks import SegmentTask, SubmitReceipt, TaskEvent
 from farm.transfer import TransferService

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from farm.placement.capacity_index import MHZ_PER_LEVEL, CapacityIndex
+from farm.placement.capacity_index import MHZ_PER_LEVEL, CapacityIndex, set_bits
 from farm.placement.cards import CardKind, Request
 from farm.placement.leases import Assignment
 from farm.placement.node_usage import MACHINE, CardKey, NodeUsage
-from farm.placement.sorted_buckets import set_bits
 
 
 class Chooser:

@@ -8,7 +8,7 @@ from avatar.spec.unfinished import VARIABLE
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkBlob, WorkFile, WorkOrder
 
 from farm.local.commands import SPEC_FILE, worker_arguments
-from farm.named_media import media_named
+from farm.local.workspace import media_named
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.errors import Invalid, NotFound

@@ -18,8 +18,8 @@ from waiting import eventually, eventually_async
 
 from farm.local import LocalScheduler, orphans
 from farm.local.commands import worker_arguments, worker_environment
+from farm.local.scheduler import TaskQueue
 from farm.local.workspace import Workspace, sweep
-from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.tasks import SegmentTask
 from farm.worker_output import LogTail

@@ -20,8 +20,7 @@ from farm.placement.changes import (
     Undrain,
     WaitForEnd,
 )
-from farm.placement.explain import Explanation, FarmState, explain
-from farm.placement.structure import could_run
+from farm.placement.explain import Explanation, FarmState, could_run, explain
 
 NOW = 1_000_000.0
 
