@@ -15,8 +15,10 @@ from typing import Any
 
 import av
 import numpy as np
-from avatar.measure.background import ssim_in_mask
-from avatar.measure.watch import frames_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "avatar" / "measure"))
+
+from video_measures import frames_of, ssim_in_mask
 
 NEAR_S = 0.02
 """A click is looked for this far to both sides of a joint."""

@@ -71,7 +71,7 @@ def check_starts(drill: Drill, said: str, parts: list[str], tasks: int, wounded:
     # A node that is silent for longer than its heartbeat may be is lost to Nomad, on a busy machine soon.
     moved = len(starts) - len({task for task, _ in starts}) - counts.moved
     # A client that dies between the start of a process and the note of it starts it again; the worker sees
-    # to it that the first one ends (avatar/work/sole.py).
+    # to it that the first one ends (avatar/work/run.py).
     again = starts.total() - len(starts) - counts.again
     assert again + moved == 0 or {"nomad client", "nomad server"} & {*parts}, f"{said}: {starts}"
     made = starts.total() - counts.starts

@@ -18,17 +18,17 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1] / "ansible"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
+from boot_services import PORT, TLS_PORT, BootServices
 from farm_in_lab import ANSIBLE, ROOT, LabFarm, found_uv, packed_worker, sha256
 from lab_machines import lab_names as lab_names
 from provisioning_in_lab import ProvisioningInLab
+from qemu_machine import QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from studio_in_lab import Studio, probe
 
-from lab.boot_services import PORT, TLS_PORT, BootServices
 from lab.farm_in_a_box import Lab
 from lab.image_tree import tree_with_roles
 from lab.paths import cache_folder
 from lab.plan import GATEWAY, NETWORK_PREFIX, PROXY_PORT, machines_named
-from lab.qemu_machine import QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from pxe.image.build import BuiltImage, build_image
 from pxe.image.debian import mirror_of_this_computer
 from pxe.image.recipe import Kernel, Recipe

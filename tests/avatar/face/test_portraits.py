@@ -10,13 +10,13 @@ import pytest
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import FaceLandmarks
 from avatar.face.portrait import (
+    WARNINGS,
     Portrait,
     file_sha256,
     load_portrait,
     prepare_portrait,
     save_portrait,
 )
-from avatar.face.quality import WARNINGS
 from avatar.face.search import choose_face, find_faces
 from avatar.face.tracker import FaceTracker
 

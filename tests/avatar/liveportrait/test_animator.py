@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.motion_values import Pose
 from avatar.engines.liveportrait.poses import Openings, SourceFace
 from avatar.errors import Cancelled, Unavailable
 from avatar.face.anchors import CropFrame

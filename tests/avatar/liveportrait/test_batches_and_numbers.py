@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.motion_values import Pose
 from avatar.engines.liveportrait.poses import DrivingFace, Manner, still_poses
 from avatar.face.tracker import open_tracker
 

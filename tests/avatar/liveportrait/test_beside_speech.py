@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from avatar.engines.liveportrait.beside_speech import Driving, driving_poses
 from avatar.engines.liveportrait.drive import LIP_POINTS
-from avatar.engines.liveportrait.motion_values import Motion, rotation_of
-from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.motion_values import Motion, Pose, rotation_of
 from avatar.engines.liveportrait.poses import DrivingFace, Openings, SourceFace
 from avatar.engines.liveportrait.puppet import speech_poses
 from avatar.engines.liveportrait.template import MotionTemplate, template_of

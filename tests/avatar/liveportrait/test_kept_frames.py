@@ -11,8 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.liveportrait.motion_values import Motion  # noqa: E402
-from avatar.engines.liveportrait.pose import Pose  # noqa: E402
+from avatar.engines.liveportrait.motion_values import Motion, Pose  # noqa: E402
 from avatar.engines.liveportrait.poses import Openings, SourceFace  # noqa: E402
 from avatar.engines.liveportrait.reenactment import Reenactment  # noqa: E402
 from avatar.engines.resume_cache import ResumeCache  # noqa: E402

@@ -212,7 +212,7 @@ def test_a_source_without_a_face_is_refused(
 
 def test_a_checkpoint_that_is_none_is_refused(portrait: Path, driving: Clip, tmp_path: Path) -> None:
     torch: Any = pytest.importorskip("torch")
-    from avatar.engines.liveportrait.loading import FILES
+    from avatar.engines.liveportrait.engine import FILES
     from avatar.engines.weights.manifest import weight_file
 
     for role, _ in FILES.values():

@@ -13,7 +13,7 @@ from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport, FaceEngine, Layer, Pixels
 from avatar.engines.registry import open_engine
-from avatar.pipeline.parallel import map_in_order
+from avatar.pipeline.frames import map_in_order
 from avatar.spec import Canvas, Face, MediaRef, Scene, VideoCodec
 from avatar.speech import speak
 from avatar.timing import control_track

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from avatar.measure import Observation, judge_sync
 from avatar.tracks import aperture_e
 from phrases import phrase
+from video_measures import Observation, judge_sync
 
 CONTROL, PHONES = phrase()
 TARGET = aperture_e(CONTROL["jaw"], CONTROL["low"], CONTROL["raise"])

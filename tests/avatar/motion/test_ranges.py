@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from avatar.engines.motion.survey import ranges
-from avatar.ranges import MAX_RANGES
+from avatar.tracks import MAX_RANGES
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ if __name__ == "__main__":
     from avatar.engines.latentsync.sampler import Sampler
     from avatar.engines.latentsync.unet import LatentSyncUNet
     from avatar.engines.liveportrait.animator import Animator
-    from avatar.engines.liveportrait.generator import SpectralConv2d
+    from avatar.engines.liveportrait.networks import SpectralConv2d
     from avatar.engines.neural import models
     from avatar.engines.neural.engine import NeuralFace
 

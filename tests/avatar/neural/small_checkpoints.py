@@ -29,7 +29,7 @@ def write_checkpoints(folder: Path) -> Path:
 def save_checkpoints(folder: Path, portrait: Any, unet: Any, whisper: Any, vae: Any) -> Path:
     """The same of networks of any size."""
     import torch
-    from avatar.engines.liveportrait.loading import FILES
+    from avatar.engines.liveportrait.engine import FILES
     from avatar.engines.weights.manifest import weight_file
 
     def save(content: Any, role: str) -> None:

@@ -21,8 +21,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
 from avatar.engines.liveportrait import filmed, reenactment  # noqa: E402
 from avatar.engines.liveportrait.drive import neutral  # noqa: E402
-from avatar.engines.liveportrait.motion_values import rotation_of  # noqa: E402
-from avatar.engines.liveportrait.pose import Pose  # noqa: E402
+from avatar.engines.liveportrait.motion_values import Pose, rotation_of  # noqa: E402
 from avatar.engines.liveportrait.poses import DrivingFace, Openings  # noqa: E402
 from avatar.engines.liveportrait.template import MotionTemplate, save_template, template_of  # noqa: E402
 from avatar.engines.neural.moving import DrawnFaceTracker  # noqa: E402

@@ -16,9 +16,9 @@ import torch
 from avatar.engines.liveportrait import reenactment
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.filmed import DrivingFilm
+from avatar.engines.liveportrait.motion_values import Pose
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.paste import Matrix
-from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import Manner, SourceFace, still_poses
 from avatar.engines.liveportrait.reenactment import Reenactment, openings_of
 from avatar.face.anchors import liveportrait_crop

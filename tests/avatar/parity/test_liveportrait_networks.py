@@ -14,7 +14,7 @@ from seeded import Array, figures, largest_error
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.liveportrait.loading import FILES, load_networks, require_files  # noqa: E402
+from avatar.engines.liveportrait.engine import FILES, load_networks, require_files  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
 from avatar.engines.weights.manifest import weight_file  # noqa: E402

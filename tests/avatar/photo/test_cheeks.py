@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from avatar.engines.mesh.cheeks import CheekShade
 from avatar.engines.mesh.mouth import MouthModel
 from avatar.engines.mesh.mouth_fields import MouthPose
+from avatar.engines.mesh.photo import CheekShade
 from avatar.engines.mesh.stage import Stage
 
 POSES = {

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from avatar.engines.mesh import PhotoEngine
-from avatar.engines.mesh.eyes import EyePose
+from avatar.engines.mesh.eyes import EyePose, lid_skin
 from avatar.engines.mesh.head import HeadField
-from avatar.engines.mesh.lids import lid_skin
 from avatar.engines.mesh.stage import Stage
 
 Pose = Callable[..., dict[str, float]]

@@ -5,9 +5,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from avatar.engines.mesh.cutout import cut_out
-from avatar.engines.mesh.folds import soften_folds
 from avatar.engines.mesh.lips import MouthShape
+from avatar.engines.mesh.photo import cut_out, soften_folds
 from avatar.engines.mesh.stage import Stage, set_stage
 from avatar.face.landmarks import CHIN, FOREHEAD_TOP
 from avatar.face.pictures import read_picture

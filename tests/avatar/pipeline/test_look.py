@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput
-from avatar.measure.picture import exposure, main_colours, sharpness
 from avatar.pipeline import look
 from avatar.pipeline.context import Context
-from avatar.pipeline.look import look_at
+from avatar.pipeline.look import exposure, look_at, main_colours, sharpness
 
 
 @pytest.fixture(autouse=True)

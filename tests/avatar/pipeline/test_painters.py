@@ -104,7 +104,7 @@ def test_a_defect_while_painting_comes_out_with_its_traceback(in_a_fresh_process
 def test_a_process_with_threads_is_not_forked(in_a_fresh_process):
     done = in_a_fresh_process("""
         import threading
-        from avatar.pipeline.painting import paint_frames
+        from avatar.pipeline.frames import paint_frames
         stay = threading.Event()
         threading.Thread(target=stay.wait).start()
         assert not can_fork()
@@ -117,7 +117,7 @@ def test_a_process_with_threads_is_not_forked(in_a_fresh_process):
 
 def test_threads_paint_where_no_process_is_granted(in_a_fresh_process):
     done = in_a_fresh_process("""
-        from avatar.pipeline.painting import paint_frames
+        from avatar.pipeline.frames import paint_frames
         def refuse():
             raise BlockingIOError(11, "Resource temporarily unavailable")
         os.fork = refuse

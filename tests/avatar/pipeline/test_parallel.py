@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 import pytest
-from avatar.pipeline.parallel import map_in_order
+from avatar.pipeline.frames import map_in_order
 
 
 def test_results_come_in_the_order_of_the_items():

@@ -9,9 +9,9 @@ from avatar.pipeline.assemble import _lost_in_video
 from avatar.pipeline.context import Context
 from avatar.pipeline.reenact.frames import FrameSource
 from avatar.pipeline.reenact.job import ReenactJob, scene_of
-from avatar.pipeline.reenact.segment import write_segment
-from avatar.ranges import MAX_RANGES
+from avatar.pipeline.reenact.video import write_segment
 from avatar.spec import Canvas, RenderSpec
+from avatar.tracks import MAX_RANGES
 
 FRAMES = 2 * MAX_RANGES + 100
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.film_poster import make_film_poster
+from avatar.pipeline.film import make_film_poster
 from avatar.pipeline.peaks import make_peaks
 from avatar.pipeline.proxy import make_proxy
 from avatar.pipeline.storyboard import make_storyboard

@@ -5,7 +5,7 @@ import wave
 
 import pytest
 from avatar.spec.speech_sheet import SpeechSheet
-from avatar.timing.viseme_names import name_visemes, viseme_names
+from avatar.timing.visemes import name_visemes, viseme_names
 from avatar.tracks import Phone
 
 

@@ -8,8 +8,7 @@ import pytest
 import skia
 from avatar.engines.base import Layer, Pixels
 from avatar.engines.rig import character_names, load_character, open_rig
-from avatar.engines.rig.backdrop import studio
-from avatar.engines.rig.engine import RigEngine, framing
+from avatar.engines.rig.engine import RigEngine, framing, studio
 from avatar.engines.rig.figure import Figure
 from avatar.engines.rig.pose import Pose
 from avatar.errors import InvalidInput

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
-from avatar.speech import espeak, espeak_process
-from avatar.speech.ipa_espeak import NAMES, NAMES_ELSEWHERE, espeak_phonemes
+from avatar.speech import espeak
+from avatar.speech.pronunciation import NAMES, NAMES_ELSEWHERE, espeak_phonemes
 from avatar.tracks import SpeechTrack
 from recordings import Speaker, samples_of
 
@@ -103,7 +103,7 @@ def test_every_ipa_sound_the_table_knows_is_heard(language: str, tmp_path: Path)
     }  # fmt: skip
     counts: list[int] = []
     count = 0
-    for line in espeak_process.espeak_lines(request, 60):
+    for line in espeak.espeak_lines(request, 60):
         if "p" in line:
             count += bool(line["p"][0])
         elif "e" in line:
@@ -183,10 +183,10 @@ def test_a_script_without_words_is_refused(say: Speaker, script: str) -> None:
 def test_without_the_library_the_error_says_what_to_install(
     say: Speaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    source = espeak_process.CHILD.read_text()
+    source = espeak.CHILD.read_text()
     child = tmp_path / "child.py"
     child.write_text(source.replace("libespeak-ng.so.1", "libno.so").replace('"espeak-ng")', '"no")'))
-    monkeypatch.setattr(espeak_process, "CHILD", child)
+    monkeypatch.setattr(espeak, "CHILD", child)
     with pytest.raises(Unavailable) as caught:
         say("hello")
     assert caught.value.code == "speech.espeak_missing"
@@ -207,9 +207,9 @@ def test_a_child_that_crashes_stops_or_hangs_ends_in_a_clear_error(
 ) -> None:
     child = tmp_path / "child.py"
     child.write_text(program)
-    monkeypatch.setattr(espeak_process, "CHILD", child)
+    monkeypatch.setattr(espeak, "CHILD", child)
     if code == "speech.timeout":
-        monkeypatch.setattr(espeak_process, "START_TIMEOUT_S", 1.0)
+        monkeypatch.setattr(espeak, "START_TIMEOUT_S", 1.0)
     with pytest.raises(Unavailable) as caught:
         say("hello world")
     assert caught.value.code == code
@@ -222,7 +222,7 @@ def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
         "pieces": [{"text": "hello " * 200, "ssml": False, "phonemes": False}],
     }  # fmt: skip
     child = subprocess.run(
-        [sys.executable, "-I", "-S", str(espeak_process.CHILD)],
+        [sys.executable, "-I", "-S", str(espeak.CHILD)],
         input=json.dumps(request).encode(),
         capture_output=True,
         check=False,
@@ -231,7 +231,7 @@ def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
     last = json.loads(child.stdout.splitlines()[-1])
     assert (child.returncode, last["error"]) == (3, "disk")
     with pytest.raises(Unavailable, match=r"The disk is full: .* left in /dev\.") as caught:
-        list(espeak_process.espeak_lines(request, 60))
+        list(espeak.espeak_lines(request, 60))
     assert caught.value.code == "render.disk_full"
 
 

@@ -11,8 +11,8 @@ import pytest
 from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import MediaRef, Scene
 from avatar.speech import decode, speak
-from avatar.speech.pauses import with_pauses
 from avatar.speech.sound import WavWriter
+from avatar.speech.timed import with_pauses
 from avatar.tracks import Phone, SpeechTrack
 from recordings import SENTENCES, Speaker, samples_of, write_wav
 

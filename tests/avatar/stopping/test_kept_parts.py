@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.engines import marks, resume_cache
-from avatar.engines.marks import Mark
-from avatar.engines.resume_cache import NO_CACHE, OLDEST_S, ResumeCache, digest
+from avatar.engines import resume_cache
+from avatar.engines.resume_cache import NO_CACHE, OLDEST_S, Mark, ResumeCache, digest
 from avatar.pipeline.context import Context
 from avatar.pipeline.resuming import open_resume_cache
 from avatar.spec.unfinished import forget_work, list_of, resume_folder
@@ -146,16 +145,14 @@ def test_a_long_job_remembers_its_parts_in_little_memory(tmp_path: Path, parts_l
         for name in names:
             assert ours.get(name) is None
             ours.put(name, b"1")
-        held = tracemalloc.take_snapshot().filter_traces(
-            [tracemalloc.Filter(True, module.__file__) for module in (resume_cache, marks)]
-        )
+        held = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, resume_cache.__file__)])
     finally:
         tracemalloc.stop()
     assert sum(one.size for one in held.statistics("filename")) < 40 * frames
 
 
 def test_marks_are_known_of_each_of_many_names_also_when_threads_share_them() -> None:
-    ours, fresh = marks.Marks(), list[bool]()
+    ours, fresh = resume_cache.Marks(), list[bool]()
 
     def mark(start: int) -> None:
         for number in range(start, 20_000, 4):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from avatar.engines.rig import character_names
-from avatar.measure import SyncReport, measure_sync
 from avatar.spec import Face
 from avatar.tracks import ControlTrack, Phone
 from rendering import render
+from video_measures import SyncReport, measure_sync
 
 FACES = ("astronaut", "grace_hopper", *character_names())
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]

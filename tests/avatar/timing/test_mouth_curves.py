@@ -12,9 +12,8 @@ import pytest
 from avatar.errors import InvalidInput
 from avatar.spec import MediaRef, Scene
 from avatar.speech import speak
-from avatar.speech.pauses import with_pauses
-from avatar.speech.recognise import energy_phones
 from avatar.speech.sound import power
+from avatar.speech.timed import energy_phones, with_pauses
 from avatar.timing import CALM, MotionStyle, control_track
 from avatar.timing.coarticulation import limit_speed
 from avatar.tracks import CHANNELS, ControlTrack, Phone, SpeechTrack, aperture_e

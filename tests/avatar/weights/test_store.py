@@ -7,9 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from avatar.engines.weights.lock import LOCK_FILE, sha256_of
 from avatar.engines.weights.manifest import manifest, role_of, weight_file
-from avatar.engines.weights.store import ModelStore, models_folder
+from avatar.engines.weights.store import LOCK_FILE, ModelStore, models_folder, sha256_of
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 
 from .conftest import onnx_file, piper_voice, running_file, safetensors_file, torch_file

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import tempfile
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
-from avatar.cli.chosen_scene import spec_with_scene
-from avatar.cli.from_text import spec_of_render
-from avatar.cli.jobs import job_in, render_job
+from avatar.cli.from_text import PRESENTERS, spec_of_render
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
-from avatar.cli.speaking import speak
+from avatar.cli.speaking import speak, spec_with_scene
+from avatar.errors import InvalidInput
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.pipeline.film_poster import make_film_poster
+from avatar.pipeline.film import make_film_poster
 from avatar.pipeline.look import look_at
 from avatar.pipeline.peaks import make_peaks
 from avatar.pipeline.prepare import prepare_photo
-from avatar.pipeline.preview import preview_scene
 from avatar.pipeline.probe import probe_file
 from avatar.pipeline.proxy import make_proxy
 from avatar.pipeline.read_spec import read_render_spec
-from avatar.pipeline.render import render_video
+from avatar.pipeline.render import preview_scene, render_video
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
 from avatar.pipeline.storyboard import make_storyboard
-from avatar.spec import Finished
+from avatar.spec import Consent, Finished, LipsyncSpec, MediaRef, RigFace
+from avatar.spec.job import Family, JobRefused, Presenter, WorkerJob, face_of, is_job, read_job, spec_of_job
+from avatar.work.outgoing import FetchBounds, fetch_file, read_networks
 
 Verb = Callable[[Namespace, Context], Finished]
+MAX_JOB_BYTES = 4 << 20
 
 
 def render(arguments: Namespace, context: Context) -> Finished:
@@ -116,3 +122,91 @@ VERBS: dict[str, Verb] = {
     "peaks": peaks,
     "proxy": proxy,
 }
+
+
+def job_in(path: Path) -> WorkerJob | None:
+    """The job that a file holds; None for whatever is none. Raises InvalidInput `job.*`."""
+    try:
+        if path.stat().st_size > MAX_JOB_BYTES:
+            return None
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None  # whoever reads it as a spec says what is wrong with it
+    if not is_job(value):
+        return None
+    try:
+        return read_job(value)
+    except JobRefused as refused:
+        raise _invalid_input(refused) from refused
+
+
+def render_job(job: WorkerJob, arguments: Namespace, context: Context) -> Finished:
+    """Fetch what the job names, and make the video. Raises InvalidInput `job.*`, `consent.required`."""
+    from avatar.pipeline.lipsync.video import lipsync_video
+    from avatar.pipeline.render import render_video
+
+    bounds = FetchBounds(networks=read_networks(arguments.network))
+    consent = _consent(job)
+    if job.image_url is not None and consent is None:
+        raise InvalidInput(
+            "consent.required",
+            "The face in image_url belongs to a person, and the job holds no consent of theirs.",
+            'Add to `input`: "consent": {"person": "…", "purpose": "…", "granted_at": "2026-11-02"}.',
+        )
+    with tempfile.TemporaryDirectory(prefix="avatar-job-") as folder:
+        # A folder of blobs: the one place that a confined worker reads besides its own.
+        there = replace(context, blobs=Path(folder))
+        image = None if job.image_url is None else _fetched(job.image_url, "image_url", there, bounds)
+        audio = None if job.audio_url is None else _fetched(job.audio_url, "audio_url", there, bounds)
+        try:
+            face = None if image is None else face_of(image, _family(there.resolve(image)), consent)
+            spec = spec_of_job(job, _presenter(job), face, audio)
+        except JobRefused as refused:
+            raise _invalid_input(refused) from refused
+        if isinstance(spec, LipsyncSpec):
+            return lipsync_video(spec, arguments.out, there)
+        return render_video(spec, arguments.out, there)
+
+
+def _fetched(url: str, what: str, context: Context, bounds: FetchBounds) -> MediaRef:
+    if context.blobs is None:
+        raise ValueError("there is no folder for what is fetched")
+    part = context.blobs / "part"
+    fetch_file(url, part, bounds, what, context.check)
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    target = context.blobs / digest[:2] / digest
+    target.parent.mkdir(exist_ok=True)
+    part.replace(target)
+    return MediaRef(sha256=f"sha256:{digest}", name=what)
+
+
+def _family(path: Path) -> Family:
+    from avatar.face.pictures import is_picture
+
+    return "image" if is_picture(path) else "video"
+
+
+def _consent(job: WorkerJob) -> Consent | None:
+    consent = job.consent
+    if consent is None:
+        return None
+    words = "\n".join((consent.person, consent.purpose, consent.granted_at))
+    name = consent.id or job.consent_id or f"cns_{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+    return Consent(id=name, person=consent.person, purpose=consent.purpose, granted_at=consent.granted_at)
+
+
+def _presenter(job: WorkerJob) -> Presenter:
+    name = job.persona or "nova"
+    if name not in PRESENTERS:
+        raise JobRefused(
+            "job.unknown_persona",
+            f"This worker has no presenter {name!r}; personas are known to the studio alone.",
+            f"There are: {', '.join(PRESENTERS)}. Or send the job to the studio.",
+        )
+    voice, movement, language = PRESENTERS[name]
+    return Presenter(face=RigFace(character=name), voice=voice, movement=movement, language=language)
+
+
+def _invalid_input(refused: JobRefused) -> InvalidInput:
+    return InvalidInput(refused.code, refused.message, refused.hint)

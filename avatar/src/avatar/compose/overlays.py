@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 
-from avatar.compose.anchors import anchor_ms
 from avatar.compose.blend import Sprite
 from avatar.compose.colour import Pixels
 from avatar.compose.fitting import contain
@@ -15,12 +16,25 @@ from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage
 from avatar.compose.layout import Rect, place
 from avatar.compose.text import TextStyle, drawable, text_in_box
-from avatar.spec import Canvas, ImageOverlay, MediaRef, Notice, Overlay, Scene, TextOverlay, VideoOverlay
+from avatar.errors import InvalidInput
+from avatar.spec import (
+    Anchor,
+    Canvas,
+    ImageOverlay,
+    MediaRef,
+    Notice,
+    Overlay,
+    Scene,
+    TextOverlay,
+    TimeAnchor,
+    VideoOverlay,
+)
 from avatar.tracks import Word
 
 Warn = Callable[[Notice], None]
 LARGEST_TEXT = 0.12
 """Text overlays grow up to this share of the canvas' height."""
+MAX_CLOSE_WORDS = 3
 
 
 @dataclass(slots=True)
@@ -127,3 +141,51 @@ def _video(
 def _centred(picture: Pixels, box: Rect) -> Sprite:
     height, width = picture.shape[:2]
     return Sprite(picture, box.x + (box.width - width) // 2, box.y + (box.height - height) // 2)
+
+
+def anchor_ms(anchor: Anchor, words: Sequence[Word], scene: str) -> int:
+    """Milliseconds from the start of the scene. A word anchor may name several words in a row.
+
+    Raises `InvalidInput` (`overlay.word_not_found`) and names the closest words of the script.
+    """
+    if isinstance(anchor, TimeAnchor):
+        return anchor.ms
+    anchor_keys = [key for key in map(_key, anchor.word.split()) if key]
+    spoken = [_key(word.text) for word in words]
+    found = [
+        i
+        for i in range(len(spoken) - len(anchor_keys) + 1)
+        if anchor_keys and spoken[i : i + len(anchor_keys)] == anchor_keys
+    ]
+    if len(found) < anchor.occurrence:
+        raise _not_found(anchor.word, anchor.occurrence, len(found), words, scene)
+    first = found[anchor.occurrence - 1]
+    if anchor.edge == "start":
+        return max(0, words[first].start_ms + anchor.offset_ms)
+    return max(0, words[first + len(anchor_keys) - 1].end_ms + anchor.offset_ms)
+
+
+def _key(word: str) -> str:
+    """Returns a word as it is compared: without case, accents' spelling or marks around them."""
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    return "".join(char for char in folded if unicodedata.category(char)[0] in "LNMS")
+
+
+def _not_found(word: str, occurrence: int, times: int, words: Sequence[Word], scene: str) -> InvalidInput:
+    if times:
+        message = (
+            f"An overlay of scene {scene} waits for “{word}” number {occurrence}; it is said {times} times."
+        )
+        return InvalidInput("overlay.word_not_found", message, f"Use an occurrence from 1 to {times}.")
+    known = {_key(spoken.text): spoken.text for spoken in words}
+    close = difflib.get_close_matches(_key(word), list(known), n=MAX_CLOSE_WORDS, cutoff=0.6)
+    hint = (
+        f"Close to it: {', '.join(known[key] for key in close)}."
+        if close
+        else "Use a word of the script, or a time."
+    )
+    return InvalidInput(
+        "overlay.word_not_found",
+        f"An overlay of scene {scene} waits for “{word}”, which is never said.",
+        hint,
+    )

@@ -1,4 +1,7 @@
-"""Joins segments and sound into one MP4 without encoding a picture again; pipeline.assemble calls it."""
+"""Joins segments and sound into one MP4 without encoding a picture again, and writes captions.
+
+Called by pipeline.assemble.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from avatar.compose.cues import Cue
 from avatar.encode.atomic import atomic_file
 from avatar.encode.sound import SceneSound, apply_gain, measure, read_sound
 from avatar.errors import InvalidInput
@@ -125,3 +129,36 @@ def _frames(ticks: int, packet: Packet, fps: int) -> int:
 
 def _seconds(packet: Packet) -> Fraction:
     return (packet.dts or 0) * packet.time_base
+
+
+def to_vtt(cues: Iterable[Cue]) -> str:
+    """WebVTT (W3C). `&`, `<` and `>` are escaped, so a cue can hold neither a tag nor an arrow."""
+    blocks = [
+        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
+        + "\n".join(map(_escape_vtt, cue.lines))
+        for cue in cues
+    ]
+    return "\n\n".join(["WEBVTT", *blocks]) + "\n"
+
+
+def to_srt(cues: Iterable[Cue]) -> str:
+    """SubRip. Players read angle brackets as tags and know no escapes, so look-alikes take their place."""
+    blocks = [
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
+        + "\n".join(map(_plain_srt, cue.lines))
+        for number, cue in enumerate(cues, start=1)
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _clock(ms: int, mark: str) -> str:
+    seconds, ms = divmod(ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{ms:03}"
+
+
+def _escape_vtt(line: str) -> str:
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _plain_srt(line: str) -> str:
+    return line.replace("<", "‹").replace(">", "›")

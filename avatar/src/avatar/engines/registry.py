@@ -17,9 +17,9 @@ ENGINE_MODULES = {
     "rig": "avatar.engines.rig.engine",
     "mesh": "avatar.engines.mesh.photo",
     "motion": "avatar.engines.motion.engine",
-    "liveportrait": "avatar.engines.liveportrait.info",
-    "latentsync": "avatar.engines.latentsync.info",
-    "liveportrait+latentsync": "avatar.engines.neural.info",
+    "liveportrait": "avatar.engines.liveportrait",
+    "latentsync": "avatar.engines.latentsync",
+    "liveportrait+latentsync": "avatar.engines.neural",
 }
 
 

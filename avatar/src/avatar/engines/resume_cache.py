@@ -12,15 +12,16 @@ import shutil
 import threading
 import time
 import zlib
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import Flag
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from avatar.engines.marks import Mark, Marks
 from avatar.spec.unfinished import PART_SUFFIX, forget_listed
 
 _CHECK_BYTES = 4
@@ -33,6 +34,10 @@ MIN_FREE_BYTES, MIN_FREE_SHARE = 1 << 30, 0.02
 """Of the disk, the smaller of both: left to what has to be written."""
 
 Content = bytes | str | float | int | None | npt.NDArray[Any]
+_BITS = 4
+"""Of a cell for the marks. The other sixty tell names apart: two of a million look alike once in two million
+times."""
+_FIRST = 256
 
 
 def digest(*of: Content) -> str:
@@ -46,6 +51,75 @@ def digest(*of: Content) -> str:
             encoded = one if isinstance(one, bytes) else repr(one).encode()
             seen.update(f"{type(one).__name__}{len(encoded)};".encode() + encoded)
     return seen.hexdigest()
+
+
+class Mark(Flag):
+    """used: asked for or made by this job. put: made by it. found: made by an earlier one. listed: written
+    down for whoever has to forget it.
+    """
+
+    USED = 1
+    PUT = 2
+    FOUND = 4
+    LISTED = 8
+
+
+class Marks:
+    """Eight bytes for each name and at most twice as many free ones: half an hour of frames takes half a MiB,
+    where sets of the names took twelve. Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clear()
+
+    def add(self, name: str, mark: Mark) -> bool:
+        """Returns whether the name had not borne it yet."""
+        key, bits = _key(name), mark.value
+        with self._lock:
+            place = _place(self._cells, key)
+            before = self._cells[place]
+            self._cells[place] = before | key | bits
+            self._taken += before == 0
+            if 3 * self._taken > 2 * len(self._cells):
+                self._grow()
+        return not before & bits
+
+    def has(self, name: str, mark: Mark) -> bool:
+        key = _key(name)
+        with self._lock:
+            return bool(self._cells[_place(self._cells, key)] & mark.value)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._cells, self._taken = _cells(_FIRST), 0
+
+    def _grow(self) -> None:
+        larger = _cells(2 * len(self._cells))
+        for cell in self._cells:
+            if cell:
+                larger[_place(larger, cell >> _BITS << _BITS)] = cell
+        self._cells = larger
+
+
+def _cells(count: int) -> array[int]:
+    return array("Q", bytes(8 * count))
+
+
+def _key(name: str) -> int:
+    seen = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(seen, "big") >> _BITS << _BITS
+
+
+def _place(cells: array[int], key: int) -> int:
+    """Returns where the cell of this key is, or a free one for it: the first from where it belongs."""
+    place = (key >> _BITS) % len(cells)
+    while cells[place] and cells[place] >> _BITS << _BITS != key:
+        place = (place + 1) % len(cells)
+    return place
 
 
 class ResumeCache:

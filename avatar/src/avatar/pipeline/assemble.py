@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avatar.compose.cues import Cue, make_cues
-from avatar.encode.assembly import join
+from avatar.encode.assembly import join, to_srt, to_vtt
 from avatar.encode.atomic import atomic_files
-from avatar.encode.captions import to_srt, to_vtt
 from avatar.encode.poster import frame_at, write_png
 from avatar.encode.provenance import container_metadata, picture_metadata
 from avatar.encode.sound import SceneSound
@@ -18,8 +17,8 @@ from avatar.pipeline.files import Companions, describe, require_outputs
 from avatar.pipeline.origin import provenance_of, software, source_type
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.segment import SegmentFiles, open_segment
-from avatar.ranges import Range, nearest_joined
 from avatar.spec import Finished, RenderSpec, StageStarted
+from avatar.tracks import Range, nearest_joined
 
 
 def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Context) -> Finished:

@@ -17,7 +17,7 @@ from avatar.engines.weights.checkpoint import INSTALL_TORCH
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.engines.weights.voice_card import card_of
 from avatar.errors import AvatarError
-from avatar.pipeline.voice_record import espeak_version
+from avatar.pipeline.record import espeak_version
 
 LOW_DISK_MIB = 2048
 

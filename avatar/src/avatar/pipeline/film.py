@@ -1,4 +1,4 @@
-"""Opens a video to take pictures out of it; posters, storyboards and proxies are made with it."""
+"""Opens a video to take pictures out of it: its poster here, storyboards and proxies elsewhere."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from itertools import chain
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import Colorspace, Interpolation
 
+from avatar.encode.atomic import write_bytes
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import Picture
 from avatar.face.pictures import MAX_PIXELS
 from avatar.media_files import decodable
+from avatar.pipeline.context import Context
+from avatar.pipeline.files import describe
 from avatar.pipeline.named_media import open_named_media, unreadable_media
+from avatar.spec import Finished, MediaFacts, StageStarted
 
 GO_ON_S = 5.0
 """A picture this near ahead is decoded to; one that is farther is sought."""
@@ -27,6 +32,12 @@ LONGEST_S = 24 * 3600.0
 _UNSPECIFIED = 2
 """AVCOL_SPC_UNSPECIFIED (H.273): the file does not say its colour matrix."""
 _HD_HEIGHT = 720
+POSTER_PX = 1280
+JPEG_QUALITY = 85
+PLACES = (0.1, 0.35, 0.6, 0.0)
+"""Parts of the film where it is looked for: films often begin and end in black."""
+TELLING = 12.0
+"""Standard deviation of brightness (of 255) from which a picture shows something."""
 
 
 class Film:
@@ -143,3 +154,29 @@ def upright(frame: av.VideoFrame, width: int, height: int) -> Picture:
 def unreadable_film(path: Path) -> InvalidInput:
     """Returns the error for a file that is no video, or of which no frame can be decoded."""
     return unreadable_media(path, "video")
+
+
+def make_film_poster(path: Path, target: Path, context: Context) -> Finished:
+    """Write a JPEG of at most 1280 pixels. Raises as `open_film` does."""
+    context.tell(StageStarted(stage="frames"))
+    with open_film(path) as film:
+        best: Picture | None = None
+        contrast = -1.0
+        for part in PLACES:
+            context.check()
+            frame = film.frame_at(part * film.duration_s)
+            if frame is None:
+                continue
+            picture = upright(frame, *size_within(frame, POSTER_PX, POSTER_PX))
+            found = float(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).std())
+            if found > contrast:
+                best, contrast = picture, found
+            if contrast >= TELLING:
+                break
+    if best is None:
+        raise unreadable_film(path)
+    _, encoded = cv2.imencode(".jpg", best, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, encoded.tobytes())
+    facts = MediaFacts(kind="video", width=best.shape[1], height=best.shape[0])
+    return Finished(files=(describe("frame", target),), duration_ms=0, frames=1, media=facts)

@@ -3,11 +3,18 @@ pipeline.segment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from avatar.compose.colour import Planes
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY
@@ -15,10 +22,16 @@ from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.frame_loop import FrameLoop
 from avatar.pipeline.mouth_check import MouthCheck
-from avatar.pipeline.painting import paint_frames
+from avatar.pipeline.painters import Painters, can_fork
 from avatar.pipeline.scene_renderer import SceneRenderer, Warn, open_scene
 from avatar.spec import EngineUse, Notice, RenderSpec, Scene, StageStarted
 from avatar.tracks import ControlTrack, SpeechTrack
+
+log = logging.getLogger(__name__)
+MAX_THREADS = 6
+"""Past this one encoder cannot keep up with the drawing."""
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +110,62 @@ def _written(
     for notice in (*report.notices, *(() if found is None else (found,))):
         warn(notice.model_copy(update={"scene": scene.id}))
     return Drawn(writer.frames, renderer.engines(), renderer.use(scene.id), tuple(report.lost_face_frames))
+
+
+@contextmanager
+def paint_frames(renderer: SceneRenderer, track: ControlTrack) -> Iterator[Generator[Planes]]:
+    """All frames of `track` in order; each is valid until the next one is asked for.
+
+    To be opened before the encoder: its threads would keep us from forking. Who paints is gone afterwards.
+    """
+    count = drawing_threads()
+    painters = _painters(renderer, track, count)
+    if painters is None:
+        with closing(_in_threads(renderer, track, count)) as frames:
+            yield frames
+        return
+    with closing(painters), closing(painters.frames()) as frames:
+        yield frames
+
+
+def _painters(renderer: SceneRenderer, track: ControlTrack, count: int) -> Painters | None:
+    """Processes where they pay and may be had; None where threads are to paint."""
+    if not (renderer.wants_processes and Planes.can_lie_in(*renderer.size) and can_fork()):
+        return None
+    try:
+        return Painters(renderer, track, count)
+    except OSError as error:
+        log.warning("frames are drawn by threads, because no process could be started: %s", error)
+        return None
+
+
+def _in_threads(renderer: SceneRenderer, track: ControlTrack, count: int) -> Generator[Planes]:
+    with closing(map_in_order(renderer.paint, renderer.frame_states(track), count, 3 * count)) as frames:
+        for planes in frames:
+            yield planes
+            renderer.recycle(planes)
+
+
+def drawing_threads() -> int:
+    """Returns how many threads draw: the cores we may use without the encoder's, at least two."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
+    return max(2, min(MAX_THREADS, cores - 2))
+
+
+def map_in_order(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, depth: int = 6) -> Generator[R]:
+    """`map(fn, items)` on `workers` threads; at most `depth` results wait, so memory stays flat.
+
+    `items` is read in the caller's thread, in order. The first error ends the run; closing the iterator early
+    cancels what has not begun and waits for what has, so no thread outlives the call.
+    """
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="frames")
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(fn, item))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

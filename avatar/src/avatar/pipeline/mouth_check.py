@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from avatar.compose.colour import Pixels
 from avatar.engines.base import Layer
@@ -26,6 +28,12 @@ MIN_OPENING_E = 0.06
 MIN_GAIN = 0.25
 """Of the intended opening. Engines are held to 0.75 by their tests; tracking adds its own error."""
 _SIDE_PX = 960
+Signal = npt.NDArray[np.float32]
+Landmarks = npt.NDArray[np.float32]
+# Pairs of Face Mesh points: upper and lower inner lip, upper and lower lids, corners of each eye.
+_LIP_PAIRS = ((13, 14), (82, 87), (312, 317))
+_LID_PAIRS = ((159, 145), (158, 153), (386, 374), (385, 380))
+_EYE_WIDTHS = ((33, 133), (362, 263))
 
 
 class MouthCheck:
@@ -84,7 +92,6 @@ class MouthCheck:
     def _gaps(self) -> dict[int, float]:
         """The gap of the inner lips in E of each picture that shows a face."""
         from avatar.face.tracker import open_tracker
-        from avatar.measure.watch import observation
 
         gaps = {}
         with closing(open_tracker(max_faces=4)) as tracker:
@@ -117,3 +124,48 @@ def _over(pixels: Pixels, below: Pixels) -> Pixels:
     weight = np.ascontiguousarray(pixels[..., 3], np.uint8).astype(np.float32) / 255
     front = np.ascontiguousarray(pixels[..., :3])
     return np.asarray(cv2.blendLinear(front, np.ascontiguousarray(below), weight, 1 - weight), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The signals that the tracker measured. All signals float32 (frames,), NaN where no face was found.
+
+    aperture, width: gap of the inner lips and distance of the mouth corners in E;
+    eye: lid gap over eye width; yaw_deg: + when the face turns to the picture's right;
+    landmarks (frames, 478, 3) in pixels.
+    """
+
+    aperture: Signal
+    width: Signal
+    eye: Signal
+    yaw_deg: Signal
+    landmarks: Landmarks
+
+    @property
+    def frames(self) -> int:
+        return len(self.aperture)
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        return np.isfinite(self.aperture)
+
+
+def observation(points: Landmarks) -> Observation:
+    """Signals of landmarks (frames, 478, 3); lengths along a turned face use z, so yaw does not shorten E."""
+    eye_distance = np.maximum(_distance(points, 33, 263), 1e-6)
+    aperture = np.mean([_distance(points, a, b, planar=True) for a, b in _LIP_PAIRS], axis=0) / eye_distance
+    lids = np.mean([_distance(points, a, b, planar=True) for a, b in _LID_PAIRS], axis=0)
+    widths = np.mean([_distance(points, a, b) for a, b in _EYE_WIDTHS], axis=0)
+    across = points[:, 263] - points[:, 33]
+    return Observation(
+        aperture=aperture.astype(np.float32),
+        width=(_distance(points, 61, 291) / eye_distance).astype(np.float32),
+        eye=(lids / np.maximum(widths, 1e-6)).astype(np.float32),
+        yaw_deg=np.degrees(np.arctan2(across[:, 2], across[:, 0])).astype(np.float32),
+        landmarks=points,
+    )
+
+
+def _distance(points: Landmarks, a: int, b: int, *, planar: bool = False) -> Signal:
+    axes = 2 if planar else 3
+    return np.asarray(np.linalg.norm(points[:, a, :axes] - points[:, b, :axes], axis=1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A whole spec to a video in one go: every scene, then the assembly; `avatar render` calls it."""
+"""A whole spec to a video in one go, or one scene to a small, quick preview; `avatar` calls it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from avatar.encode.atomic import atomic_files
 from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
+from avatar.pipeline.face_engine import quick
 from avatar.pipeline.files import require_outputs
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.segment import draw_segment
-from avatar.spec import Finished, RenderSpec
+from avatar.spec import Canvas, Finished, RenderSpec
+
+PREVIEW_WIDTH = 640
+PREVIEW_CRF = 26
 
 
 def render_video(spec: RenderSpec, target: Path, context: Context) -> Finished:
@@ -24,3 +28,26 @@ def render_video(spec: RenderSpec, target: Path, context: Context) -> Finished:
         done = assemble_video(spec, segments, target, context)
     context.forget()
     return done
+
+
+def preview_scene(spec: RenderSpec, scene_id: str, target: Path, context: Context) -> Finished:
+    """Make `target` from one scene, at most 640 pixels wide, encoded for speed."""
+    return render_video(preview_spec(spec, scene_id), target, context)
+
+
+def preview_spec(spec: RenderSpec, scene_id: str) -> RenderSpec:
+    """The spec of the preview: the same picture, smaller, one scene only."""
+    video = spec.output.video.model_copy(
+        update={"preset": "ultrafast", "crf": max(PREVIEW_CRF, spec.output.video.crf)}
+    )
+    output = spec.output.model_copy(update={"video": video, "poster": False})
+    scene = spec.scene(scene_id)
+    scene = scene.model_copy(update={"face": quick(scene.face)})
+    return spec.model_copy(update={"canvas": _small(spec.canvas), "scenes": (scene,), "output": output})
+
+
+def _small(canvas: Canvas) -> Canvas:
+    if canvas.width <= PREVIEW_WIDTH:
+        return canvas
+    height = canvas.height * PREVIEW_WIDTH / canvas.width
+    return Canvas(width=PREVIEW_WIDTH, height=max(64, round(height / 2) * 2), fps=canvas.fps)

@@ -20,8 +20,8 @@ SOUND, SHEET = "audio.wav", "speech.json"
 def say_scene(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> Finished:
     """Make `audio.wav` and `speech.json` in `folder`; both appear, or neither."""
     from avatar.speech import speak
-    from avatar.timing.loudness import loudness
-    from avatar.timing.viseme_names import name_visemes
+    from avatar.timing.track import loudness
+    from avatar.timing.visemes import name_visemes
 
     scene = spec.scene(scene_id)
     require_consent(scene)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from avatar.compose.background import Backdrop, open_backdrop
+import numpy as np
+
+from avatar.compose.background import Backdrop, blur_source, open_backdrop
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.burned import BurnedCaptions
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
+from avatar.compose.fitting import contain_size
 from avatar.compose.fonts import Fonts
+from avatar.compose.footage import footage_size
 from avatar.compose.layout import Rect, place
 from avatar.compose.overlays import FONTS_HINT, OverlayTrack, open_overlays, warn_missing_glyphs
 from avatar.compose.shapes import shape_mask
 from avatar.compose.text import letters_of
 from avatar.encode.provenance import EngineRecord
-from avatar.engines.base import EngineReport, Layer
+from avatar.engines.base import EngineReport, FaceEngine, Layer
+from avatar.engines.registry import open_engine
 from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, open_face
 from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.record import engine_records
-from avatar.pipeline.source_background import MovingSourceBackground, source_background
-from avatar.pipeline.speaker_box import engine_box
-from avatar.spec import EngineUse, Notice, RenderSpec, Scene, SourceBackground
-from avatar.tracks import ControlTrack, SpeechTrack
+from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, SourceBackground, VideoFace
+from avatar.tracks import CHANNELS, ControlTrack, SpeechTrack
 
 Warn = Callable[[Notice], None]
 
@@ -213,3 +217,78 @@ def _captions(
     soft = "The soft ones beside the video are whole."
     warn(Notice(code="captions.no_font", message=f"{message} {soft} {FONTS_HINT}", scene=scene.id))
     return None
+
+
+def engine_box(scene: Scene, box: Rect, context: Context) -> Rect:
+    """`box` for fit `cover`; for `contain` the largest box inside it with the shape of the photo or video.
+
+    A drawn character has no shape of its own and fills any box.
+    """
+    if scene.layout.fit == "cover":
+        return box
+    if isinstance(scene.face, PhotoFace):
+        from avatar.engines.mesh.preparation import upright_size
+
+        face = scene.face
+        portrait = context.resolve(face.portrait) if face.portrait is not None else None
+        natural = upright_size(context.resolve(face.image), portrait, face.face_index, context.cache)
+    elif isinstance(scene.face, VideoFace):
+        path = context.resolve(scene.face.video)
+        natural = footage_size(path, scene.face.video.name or path.name)
+    else:
+        return box
+    width, height = contain_size(natural, box.width, box.height)
+    return Rect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
+
+
+class MovingSourceBackground:
+    """The backdrop of each frame of a motion video: `still`, with what lies behind the person in the box.
+
+    The layers of a motion video hold the whole picture, with the person in their alpha. `of` changes nothing
+    and is called from several threads.
+    """
+
+    def __init__(self, still: Pixels, box: Rect, mask: Pixels | None, blur: float) -> None:
+        self._still, self._box, self._mask, self._blur = still, box, mask, blur
+        self._canvas = Rect(0, 0, still.shape[1], still.shape[0])
+
+    def of(self, layer: Layer) -> Pixels:
+        """uint8 BGR of the canvas' size."""
+        whole = np.ascontiguousarray(layer.pixels[..., :3])
+        behind = blur_source(whole, layer.pixels[..., 3], self._blur)
+        picture = self._still.copy()
+        lay(picture, self._canvas, Sprite(behind, self._box.x, self._box.y), self._mask)
+        return picture
+
+
+def source_background(face: Face, box: Rect, fps: int, blur: float, context: Context) -> Pixels:
+    """Returns the blurred background of the first picture of `face`; uint8 BGR of the box' size.
+
+    A photo's background stands still; behind a motion video it is `MovingSourceBackground` that is seen.
+    """
+    whole = _first_picture(face, box, fps, context, alpha=False)
+    person = _first_picture(face, box, fps, context, alpha=True)
+    return blur_source(np.ascontiguousarray(whole[..., :3]), person[..., 3], blur)
+
+
+def _first_picture(face: Face, box: Rect, fps: int, context: Context, *, alpha: bool) -> Pixels:
+    engine = open_engine(
+        face, (box.width, box.height), fps, resolve=context.resolve, cache=context.cache, alpha=alpha
+    )
+    with closing(engine):
+        return _draw_first(engine, box, alpha=alpha)
+
+
+def _draw_first(engine: FaceEngine, box: Rect, *, alpha: bool) -> Pixels:
+    at_rest = ControlTrack(fps=25, curves={name: np.zeros(1, np.float32) for name in CHANNELS})
+    layer = engine.draw(next(iter(engine.items(at_rest))))
+    channels = 4 if alpha else 3
+    picture = (
+        np.zeros((box.height, box.width, channels), np.uint8) if engine.base is None else engine.base.copy()
+    )
+    if alpha:
+        height, width = layer.pixels.shape[:2]
+        picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
+        return picture
+    lay(picture, Rect(0, 0, box.width, box.height), Sprite(layer.pixels, layer.x, layer.y))
+    return picture

@@ -13,11 +13,10 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_other_files
 from avatar.pipeline.frames import draw_frames
-from avatar.pipeline.record import SegmentRecord, read_record, to_spoken_words
+from avatar.pipeline.record import SegmentRecord, read_record, to_spoken_words, voice_record
 from avatar.pipeline.resuming import count_resumed_parts, report_resumed
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
-from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
 

@@ -1,7 +1,6 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
-from avatar.spec.base import SpecModel, canonical_json, content_hash
-from avatar.spec.media import MediaRef
+from avatar.spec.base import MediaRef, SpecModel, canonical_json, content_hash
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
     BETTER,
@@ -27,9 +26,10 @@ from avatar.spec.persona import (
     VideoFace,
     Voice,
 )
-from avatar.spec.picture_report import ColourShare, FaceBox, PictureReport
 from avatar.spec.progress import (
+    ColourShare,
     EngineUse,
+    FaceBox,
     Failed,
     Finished,
     FrameProgress,
@@ -37,6 +37,7 @@ from avatar.spec.progress import (
     Notice,
     OutputFile,
     OutputRole,
+    PictureReport,
     PreviewFrame,
     ProgressLine,
     Stage,
@@ -70,8 +71,8 @@ from avatar.spec.scene import (
     VideoBackground,
     VideoOverlay,
     WordAnchor,
+    is_spoken,
 )
-from avatar.spec.spoken import is_spoken
 
 __all__ = [
     "BETTER",

@@ -6,7 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SHA256_PATTERN = r"^sha256:[0-9a-f]{64}$"
 
 
 class SpecModel(BaseModel):
@@ -23,3 +25,18 @@ def canonical_json(value: Any) -> bytes:
 def content_hash(value: Any) -> str:
     """`sha256:<64 hex>` of the canonical JSON of `value`."""
     return "sha256:" + hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+class MediaRef(SpecModel):
+    """A file. `sha256` alone is looked up in the worker's `--blobs` folder; `path` is read as it stands."""
+
+    sha256: str | None = Field(default=None, pattern=SHA256_PATTERN)
+    path: str | None = None
+    media_type: str | None = None
+    name: str | None = Field(default=None, description="What people called the file; never used as a path.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> MediaRef:
+        if self.sha256 is None and self.path is None:
+            raise ValueError("a media reference needs `sha256` or `path`")
+        return self

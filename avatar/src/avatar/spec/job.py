@@ -8,8 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from avatar.spec.base import SpecModel
-from avatar.spec.media import MediaRef
+from avatar.spec.base import MediaRef, SpecModel
 from avatar.spec.movement import Movement
 from avatar.spec.persona import Consent, EspeakVoice, Face, PhotoFace, RigFace, VideoFace, Voice
 from avatar.spec.render import Canvas, Captions, LipsyncSpec, Output, RenderSpec, VideoCodec

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from avatar.spec.base import SpecModel
-from avatar.spec.media import MediaRef
+from avatar.spec.base import MediaRef, SpecModel
 
 
 class Consent(SpecModel):

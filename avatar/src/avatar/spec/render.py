@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from avatar.spec.base import SpecModel, content_hash
-from avatar.spec.media import MediaRef
+from avatar.spec.base import MediaRef, SpecModel, content_hash
 from avatar.spec.needs import Requirements
 from avatar.spec.persona import VideoFace
 from avatar.spec.scene import MAX_SCRIPT_CHARS, Colour, Scene

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from avatar.spec.base import SpecModel
-from avatar.spec.media import MediaRef
+from avatar.spec.base import MediaRef, SpecModel
 from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
 from avatar.spec.persona import EspeakVoice, Face, RigFace, Voice
@@ -16,6 +16,8 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?$")]
 Fraction = Annotated[float, Field(ge=-1.0, le=2.0)]
 
 MAX_SCRIPT_CHARS = 200_000
+_SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
+"""Unicode categories that are said: letters, numbers, symbols."""
 
 
 class Box(SpecModel):
@@ -155,3 +157,8 @@ class Scene(SpecModel):
         if self.audio is None and not (self.script or "").strip():
             raise ValueError("a scene needs a script or an audio file")
         return self
+
+
+def is_spoken(text: str) -> bool:
+    """True with at least one letter, digit or symbol such as an emoji, % or +; voices say symbols by name."""
+    return any(char in "%&@#" or unicodedata.category(char) in _SPOKEN for char in text)

@@ -9,10 +9,13 @@ from pathlib import Path
 from avatar.encode.atomic import write_error
 from avatar.errors import InvalidInput
 from avatar.spec import EspeakVoice, MediaRef, PiperVoice, Scene, Voice
+from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.duration import fit_recording, fit_speech
 from avatar.speech.espeak import synthesise
 from avatar.speech.markup import Script, parse_script
-from avatar.tracks import SpeechTrack
+from avatar.speech.sound import WavWriter
+from avatar.speech.timed import Stretch, build_track
+from avatar.tracks import SpeechNote, SpeechTrack
 
 
 def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
@@ -36,7 +39,6 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
     script = parse_script(scene.script or "")
     if scene.audio is not None:
         # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
-        from avatar.speech.supplied import from_recording
 
         pronunciation = {**scene.pronunciation, **script.pronunciation}
         arguments = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
@@ -67,3 +69,42 @@ def _say(scene: Scene, script: Script, voice: Voice, wav: Path) -> SpeechTrack:
     from avatar.speech.remote import from_service
 
     return from_service(script, voice, *arguments)
+
+
+def from_recording(
+    audio: Path,
+    script: Script,
+    language: str,
+    pronunciation: dict[str, str],
+    wav: Path,
+    lead_in_ms: int,
+    tail_ms: int,
+) -> SpeechTrack:
+    """Read a recording of any format and find its words and sounds. Raises InvalidInput with a
+    `speech.audio_*` code.
+    """
+    rate = best_rate_hz(probe_rate_hz(audio))
+    with WavWriter(wav, rate) as writer:
+        writer.silence(lead_in_ms)
+        decoded = decode_into(audio, writer)
+        sound_end_ms = writer.milliseconds
+        writer.silence(tail_ms)
+    notes: list[SpeechNote] = list(script.notes)
+    if decoded.damaged:
+        notes.append(
+            SpeechNote(
+                "speech.audio_damaged",
+                f"Parts of {audio.name} could not be read; the speech is what was left.",
+            )
+        )
+    if any(passage.pause_ms for passage in script.passages):
+        notes.append(
+            SpeechNote(
+                "speech.markup_unsupported",
+                "Pauses in the text are not applied: the recording keeps its own.",
+            )
+        )
+    tokens = script.tokens
+    return build_track(
+        wav, tokens, [Stretch(0, len(tokens), lead_in_ms, sound_end_ms)], language, pronunciation, notes
+    )

@@ -4,23 +4,29 @@ loudness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pocketsphinx import Decoder, set_loglevel
 
+from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, display_ipa, model_folder, model_sound
 from avatar.speech.align import AlignedWord, Aligner
+from avatar.speech.arpabet import IPA
 from avatar.speech.markup import Token
-from avatar.speech.pauses import with_pauses
-from avatar.speech.recognise import energy_phones, recognise_phones
-from avatar.speech.sound import Levels, duration_ms, power, quiet_spans, rate_hz
+from avatar.speech.sound import Levels, duration_ms, power, quiet_spans, quietest_moment, rate_hz
 from avatar.speech.wordtimes import until_last_sound
 from avatar.tracks import Phone, SpeechNote, SpeechTrack, Word
 
 FASTEST_WORDS_PER_SECOND = 7.0
 MISSING_SHARE = 0.2
 SLOWEST_SOUNDS_PER_SECOND = 3.0
+SHORT_PAUSE_MS = 100
+WINDOW_MS = 20_000
+EARLIEST_CUT_MS = 12_000
+ENERGY_PHONE = "ə"
+ENERGY_STEP_MS = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +172,89 @@ def spread(all_tokens: Sequence[Token], levels: Levels, stretch: Stretch) -> tup
         Word(token.text, edges[index], max(edges[index], edges[index + 1]), token.emphasis)
         for index, token in enumerate(tokens)
     )
+
+
+def with_pauses(phones: Sequence[Phone], levels: Levels, length_ms: int) -> tuple[Phone, ...]:
+    """Fill the gaps between phones with silence, and silence every phone where the sound pauses for 100 ms.
+
+    Recognisers stretch the last sound of a phrase over the pause behind it; the mouth must not.
+    """
+    pauses = iter([*quiet_spans(levels, SHORT_PAUSE_MS), (length_ms + 1, length_ms + 1)])
+    pause = next(pauses)
+    result: list[Phone] = []
+
+    def add(ipa: str, start: int, end: int) -> None:
+        if end <= start:
+            return
+        if not ipa and result and not result[-1].ipa:
+            result[-1] = Phone("", result[-1].start_ms, end)
+        else:
+            result.append(Phone(ipa, start, end))
+
+    at = 0
+    for phone in phones:
+        start, end = max(phone.start_ms, at), min(phone.end_ms, length_ms)
+        add("", at, start)
+        at = max(at, start)
+        while at < end:
+            while pause[1] <= at:
+                pause = next(pauses)
+            if pause[0] <= at:
+                add("", at, min(pause[1], end))
+                at = min(pause[1], end)
+            else:
+                add(phone.ipa, at, min(pause[0], end))
+                at = min(pause[0], end)
+    add("", at, length_ms)
+    return tuple(result)
+
+
+def recognise_phones(wav: Path, levels: Levels, length_ms: int) -> list[Phone]:
+    """Returns the phones of an English phone loop; [] for none. Windows are cut at the quietest moment."""
+    set_loglevel("FATAL")
+    decoder = Decoder(
+        hmm=str(model_folder() / "en-us"),
+        allphone=str(model_folder() / "en-us-phone.lm.bin"),
+        lm=None,
+        beam=1e-20,
+        pbeam=1e-20,
+        lw=2.0,
+        loglevel="FATAL",
+        samprate=MODEL_RATE_HZ,
+    )
+    phones: list[Phone] = []
+    for start_ms, end_ms in _windows(levels, length_ms):
+        decoder.start_utt()
+        decoder.process_raw(model_sound(wav, start_ms, end_ms).tobytes(), full_utt=True)
+        decoder.end_utt()
+        for segment in decoder.seg() or ():
+            ipa = IPA.get(segment.word)
+            if ipa is None:
+                continue
+            start = start_ms + segment.start_frame * FRAME_MS
+            end = min(start_ms + (segment.end_frame + 1) * FRAME_MS, end_ms)
+            phones.append(Phone(display_ipa(segment.word, ipa, end - start), start, end))
+    return phones
+
+
+def _windows(levels: Levels, length_ms: int) -> Iterator[tuple[int, int]]:
+    start = 0
+    while length_ms - start > WINDOW_MS:
+        cut = quietest_moment(levels, start + EARLIEST_CUT_MS, start + WINDOW_MS)
+        yield start, cut
+        start = cut
+    if start < length_ms:
+        yield start, length_ms
+
+
+def energy_phones(levels: Levels, length_ms: int) -> list[Phone]:
+    """A neutral vowel wherever it is not quiet; timing lets the loudness open the mouth."""
+    phones: list[Phone] = []
+    at = 0
+    for start, end in [*quiet_spans(levels, 60), (length_ms, length_ms)]:
+        phones += [
+            Phone(ENERGY_PHONE, begin, min(begin + ENERGY_STEP_MS, start))
+            for begin in range(at, start, ENERGY_STEP_MS)
+        ]
+        at = max(at, end)
+    return phones

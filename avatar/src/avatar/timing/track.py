@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from avatar.errors import InvalidInput
+from avatar.speech.sound import STEPS_PER_SECOND, power
 from avatar.timing.coarticulation import (
     as_curve,
     blend,
@@ -18,7 +21,6 @@ from avatar.timing.coarticulation import (
 )
 from avatar.timing.eyes import blinks, gaze
 from avatar.timing.head import head_motion
-from avatar.timing.loudness import loudness
 from avatar.timing.noise import Array
 from avatar.timing.style import MotionStyle
 from avatar.tracks import ControlTrack, Curve, SpeechTrack
@@ -29,6 +31,10 @@ CLEAR_SPEECH = 1.25
 """Coarticulation averages openings down; people who speak to a camera articulate more than that."""
 QUIET_SHARE = {"engine": 0.72, "aligned": 0.72, "recognised": 0.4, "energy": 0.15}
 """Opening of a quiet sound as a share of a loud one: the less is known, the more loudness leads."""
+WINDOW_S = 0.06
+LOUD_PERCENTILE = 85
+FLOOR = 0.003
+"""Below this root mean square (full scale = 1) nothing counts as speech: -50 dB."""
 
 
 def control_track(
@@ -95,3 +101,22 @@ def phrase_ends(speech: SpeechTrack) -> Sequence[float]:
         for phone in speech.phones
         if not phone.ipa and phone.start_ms > 0 and phone.end_ms - phone.start_ms > PHRASE_PAUSE_MS
     ]
+
+
+def loudness(wav: Path, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Root mean square over 60 ms at `times` (seconds), 1 = the speech's loud parts (85th percentile),
+    clipped to 0..1.
+    """
+    levels = power(wav)
+    if not len(levels):
+        return np.zeros(len(times))
+    half = round(WINDOW_S * STEPS_PER_SECOND / 2)
+    sums = np.concatenate(([0.0], np.cumsum(levels)))
+    middle = np.rint(times * STEPS_PER_SECOND).astype(np.intp)
+    first = np.clip(middle - half, 0, len(levels) - 1)
+    last = np.clip(middle + half, first + 1, len(levels))
+    rms = np.sqrt(np.maximum(sums[last] - sums[first], 0.0) / (last - first))
+    voiced = rms[rms > FLOOR]
+    if not len(voiced):
+        return np.zeros(len(times))
+    return np.asarray(np.clip(rms / np.percentile(voiced, LOUD_PERCENTILE), 0.0, 1.0))

@@ -5,6 +5,7 @@ runs the avatar program, uploads the output files, and reports the end.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import signal
@@ -15,19 +16,17 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import FrameType
 
-from avatar.errors import AvatarError, Cancelled, InvalidInput
+from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable
 from avatar.spec import Failed, Finished, OutputFile
 from avatar.spec.unfinished import VARIABLE, forget_work
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
 from avatar.work.blob_cache import BlobCache, digest_of
 from avatar.work.child import run_child
 from avatar.work.control import Control
-from avatar.work.inputs import lay_out
 from avatar.work.reporter import LAST_WORD_S, Reporter
-from avatar.work.single_instance import SingleInstance
 
 ORDER_TIMEOUT_S = 600.0
 SINGLE_INSTANCE_TIMEOUT_S = 60.0
@@ -35,6 +34,9 @@ TOKEN_TIMEOUT_S = 30.0
 """A Nomad server that has just come back may not know the token yet; the node then writes an empty file."""
 TOKEN_POLL_S = 0.25
 DONE, FAILED, CANCELLED = 0, 1, 143
+NAME_FILE = "worker.name"
+LOCK_FILE = "worker.lock"
+POLL_S = 0.25
 
 
 def work(arguments: Namespace) -> int:
@@ -211,3 +213,69 @@ def _read(path: Path) -> str:
             f"The token file {path.name} cannot be read.",
             "The farm delivers it with the job.",
         ) from error
+
+
+def lay_out(order: WorkOrder, folder: Path, cache: BlobCache) -> None:
+    """Fetches what the order needs and links its files into `folder`."""
+    for blob in order.blobs:
+        cache.obtain(blob.sha256, blob.bytes)
+    for file in order.files:
+        relative = PurePosixPath(file.path)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise InvalidInput("work.bad_order", "The order leaves its folder.", "Update the control plane.")
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(cache.obtain(file.sha256, file.bytes).resolve())
+
+
+class SingleInstance:
+    """Lets the newest process of an allocation win, as Nomad knows only that one: `acquire` stops older ones
+    and returns when they have ended. Uses files and no process ids, which mean nothing across PID namespaces.
+
+    A Nomad client that is killed while it starts a worker forgets it, and starts it again in the same
+    allocation. Nomad could not stop the first one then, and both would do the same work.
+    """
+
+    def __init__(self, folder: Path, name: str, stop: threading.Event) -> None:
+        """`name` is unique per process; `stop` is set when a newer process has started."""
+        self._name_file = folder / NAME_FILE
+        self._lock_file = folder / LOCK_FILE
+        self._name = name
+        self._stop = stop
+
+    def acquire(self, timeout_s: float) -> None:
+        """Stops older processes and waits for their end. Raises Unavailable when one has not ended within
+        `timeout_s` seconds.
+        """
+        staging = self._name_file.with_name(f".{self._name}")
+        staging.write_text(self._name, encoding="ascii")
+        staging.replace(self._name_file)
+        # Held until the process ends, however it ends.
+        self._lock = self._lock_file.open("ab")
+        until = time.monotonic() + timeout_s
+        while not self._try_lock():
+            if time.monotonic() > until:
+                raise Unavailable(
+                    "work.not_alone",
+                    "Another worker of this allocation is still running.",
+                    "Nomad restarts this worker; if it fails again, end old processes of this job.",
+                )
+            time.sleep(POLL_S)
+        threading.Thread(target=self._watch, name="sole-worker", daemon=True).start()
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_S):
+            try:
+                newest = self._name_file.read_text(encoding="ascii")
+            except OSError:
+                # The allocation's folder is being removed: Nomad stops us by itself.
+                continue
+            if newest != self._name:
+                self._stop.set()

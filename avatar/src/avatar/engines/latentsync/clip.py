@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from avatar.engines.latentsync import INFO
 from avatar.engines.latentsync.face_placement import FacePlacement
 from avatar.engines.latentsync.faces import (
     face_mask,
@@ -23,7 +24,6 @@ from avatar.engines.latentsync.faces import (
     paste_surroundings,
     warp_back,
 )
-from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.sampler import CompiledUNet, Conditions, Sampler

@@ -16,6 +16,7 @@ from avatar.engines.ahead import ahead
 from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import out_of_memory
+from avatar.engines.latentsync import INFO
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, FrameInput, Settings
 from avatar.engines.latentsync.face_placement import (
@@ -25,7 +26,6 @@ from avatar.engines.latentsync.face_placement import (
     TrackingReport,
 )
 from avatar.engines.latentsync.faces import cut_out
-from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.pauses import Flags, LipState, PauseFader, fade_frames, pause_frames

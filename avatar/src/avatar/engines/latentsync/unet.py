@@ -3,14 +3,229 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from avatar.engines.latentsync.attention import FeedForward, NoMotion
+from avatar.engines.latentsync.attention import FeedForward, MotionModule, NoMotion, SpatialTransformer
 from avatar.engines.latentsync.shapes import UNetShape
-from avatar.engines.latentsync.unet_blocks import ChunkNorm, MidBlock, down_blocks, up_blocks
+
+
+class ChunkNorm(nn.GroupNorm):
+    """GroupNorm over all frames of a chunk at once, as the checkpoints were trained.
+
+    Per frame instead, the output moves by 7 %. In channels-last memory a chunk of frames is one tall
+    picture without a copy; torch's norm on a card takes one of its own, channels first.
+    """
+
+    def __init__(self, groups: int, channels: int) -> None:
+        super().__init__(groups, channels, eps=1e-5)
+
+    def forward(self, hidden_states: Tensor, num_frames: int = 1) -> Tensor:
+        count, channels, height, width = hidden_states.shape
+        stacked = hidden_states.permute(0, 2, 3, 1).reshape(
+            count // num_frames, num_frames * height, width, channels
+        )
+        normed = super().forward(stacked.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return normed.reshape(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+class ResnetBlock(nn.Module):
+    """Two convolutions with the time embedding between them."""
+
+    def __init__(self, channels_in: int, channels_out: int, shape: UNetShape) -> None:
+        super().__init__()
+        self.norm1 = ChunkNorm(shape.groups, channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.time_emb_proj = nn.Linear(shape.time_channels, channels_out)
+        self.norm2 = ChunkNorm(shape.groups, channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.conv_shortcut = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else None
+
+    def forward(self, hidden_states: Tensor, temb: Tensor, num_frames: int) -> Tensor:
+        """Returns the hidden states after both convolutions. temb: (1, time channels), one step for all."""
+        hidden = self.conv1(functional.silu(self.norm1(hidden_states, num_frames)))
+        hidden = hidden + self.time_emb_proj(functional.silu(temb))[:, :, None, None]
+        hidden = self.conv2(functional.silu(self.norm2(hidden, num_frames)))
+        return (hidden_states if self.conv_shortcut is None else self.conv_shortcut(hidden_states)) + hidden
+
+
+class Downsample(nn.Module):
+    """Half the size by a convolution of stride 2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        downsampled: Tensor = self.conv(hidden_states)
+        return downsampled
+
+
+class Upsample(nn.Module):
+    """Twice the size: nearest neighbours, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        upsampled: Tensor = self.conv(functional.interpolate(hidden_states, scale_factor=2.0, mode="nearest"))
+        return upsampled
+
+
+def _spatial(channels: int, shape: UNetShape) -> SpatialTransformer:
+    return SpatialTransformer(channels, shape.heads, shape.audio_channels, shape.groups)
+
+
+def _motion(channels: int, count: int, shape: UNetShape) -> nn.ModuleList:
+    return nn.ModuleList(
+        [MotionModule(channels, shape.heads, shape.groups, shape.motion_positions) for _ in range(count)]
+    )
+
+
+class DownBlock(nn.Module):
+    """A block of the way down: residual block, sound (`attends`), motion; then half the size unless last."""
+
+    def __init__(
+        self, channels_in: int, channels: int, shape: UNetShape, *, attends: bool, last: bool
+    ) -> None:
+        super().__init__()
+        count = shape.layers_per_block
+        self.resnets = nn.ModuleList(
+            [ResnetBlock(channels if i else channels_in, channels, shape) for i in range(count)]
+        )
+        if attends:
+            self.attentions = nn.ModuleList([_spatial(channels, shape) for _ in range(count)])
+        self.attends = attends
+        self.motion_modules = _motion(channels, count, shape)
+        self.downsamplers = nn.ModuleList([] if last else [Downsample(channels)])
+
+    def forward(
+        self, hidden_states: Tensor, temb: Tensor, encoder_hidden_states: Tensor, num_frames: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Returns the output of the block, and the residuals that the way up takes from it."""
+        res_samples = []
+        for index, (resnet, motion) in enumerate(zip(self.resnets, self.motion_modules, strict=True)):
+            hidden_states = resnet(hidden_states, temb, num_frames)
+            if self.attends:
+                hidden_states = self.attentions[index](hidden_states, encoder_hidden_states)
+            hidden_states = motion(hidden_states, num_frames)
+            res_samples.append(hidden_states)
+        for downsampled in self.downsamplers:
+            hidden_states = downsampled(hidden_states)
+            res_samples.append(hidden_states)
+        return hidden_states, res_samples
+
+
+class MidBlock(nn.Module):
+    """Between the ways: a residual block, sound, a residual block; no motion module."""
+
+    def __init__(self, channels: int, shape: UNetShape) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList([ResnetBlock(channels, channels, shape) for _ in range(2)])
+        self.attentions = nn.ModuleList([_spatial(channels, shape)])
+
+    def forward(
+        self, hidden_states: Tensor, temb: Tensor, encoder_hidden_states: Tensor, num_frames: int
+    ) -> Tensor:
+        hidden_states = self.resnets[0](hidden_states, temb, num_frames)
+        hidden_states = self.attentions[0](hidden_states, encoder_hidden_states)
+        hidden_states = self.resnets[1](hidden_states, temb, num_frames)
+        return hidden_states
+
+
+class UpBlock(nn.Module):
+    """A block of the way up. Every residual block takes one more residual of the way down."""
+
+    def __init__(
+        self,
+        channels_below: int,
+        channels: int,
+        channels_above: int,
+        shape: UNetShape,
+        *,
+        attends: bool,
+        last: bool,
+    ) -> None:
+        super().__init__()
+        count = shape.layers_per_block + 1
+        blocks = []
+        for index in range(count):
+            res_channels = channels_above if index == count - 1 else channels
+            blocks.append(
+                ResnetBlock((channels if index else channels_below) + res_channels, channels, shape)
+            )
+        self.resnets = nn.ModuleList(blocks)
+        if attends:
+            self.attentions = nn.ModuleList([_spatial(channels, shape) for _ in range(count)])
+        self.attends = attends
+        self.motion_modules = _motion(channels, count, shape)
+        self.upsamplers = nn.ModuleList([] if last else [Upsample(channels)])
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        res_samples: list[Tensor],
+        temb: Tensor,
+        encoder_hidden_states: Tensor,
+        num_frames: int,
+    ) -> Tensor:
+        """Returns the output of the block; takes its residuals from the end of `res_samples`."""
+        for index in range(len(self.resnets)):
+            hidden_states = self.run_layer(
+                index, hidden_states, res_samples.pop(), temb, encoder_hidden_states, num_frames
+            )
+        for upsampled in self.upsamplers:
+            hidden_states = upsampled(hidden_states)
+        return hidden_states
+
+    def run_layer(
+        self,
+        index: int,
+        hidden_states: Tensor,
+        res_sample: Tensor,
+        temb: Tensor,
+        encoder_hidden_states: Tensor,
+        num_frames: int,
+    ) -> Tensor:
+        """Returns the output of one residual block with its attention and motion module."""
+        hidden_states = self.resnets[index](torch.cat([hidden_states, res_sample], dim=1), temb, num_frames)
+        if self.attends:
+            hidden_states = self.attentions[index](hidden_states, encoder_hidden_states)
+        moved: Tensor = self.motion_modules[index](hidden_states, num_frames)
+        return moved
+
+
+def down_blocks(shape: UNetShape) -> nn.ModuleList:
+    """Returns the blocks of the way down; the deepest one attends to no sound."""
+    widths = shape.block_channels
+    return nn.ModuleList(
+        [
+            DownBlock(before, width, shape, attends=index < len(widths) - 1, last=index == len(widths) - 1)
+            for index, (before, width) in enumerate(zip(chain(widths[:1], widths), widths, strict=False))
+        ]
+    )
+
+
+def up_blocks(shape: UNetShape) -> nn.ModuleList:
+    """Returns the blocks of the way up, deepest first; the deepest one attends to no sound."""
+    widths = tuple(reversed(shape.block_channels))
+    return nn.ModuleList(
+        [
+            UpBlock(
+                widths[max(index - 1, 0)],
+                width,
+                widths[min(index + 1, len(widths) - 1)],
+                shape,
+                attends=index > 0,
+                last=index == len(widths) - 1,
+            )
+            for index, width in enumerate(widths)
+        ]
+    )
 
 
 def timestep_embedding(timestep: Tensor, channels: int) -> Tensor:

@@ -16,11 +16,9 @@ from torch import Tensor
 
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import out_of_memory
-from avatar.engines.liveportrait.info import INFO
-from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
-from avatar.engines.liveportrait.networks import Networks
-from avatar.engines.liveportrait.pose import Pose
-from avatar.engines.liveportrait.retargeting import retarget, stitch
+from avatar.engines.liveportrait import INFO
+from avatar.engines.liveportrait.motion_values import Array, Motion, Pose, degrees_of, rotation_of
+from avatar.engines.liveportrait.networks import Networks, retarget, stitch
 from avatar.engines.precision import require_finite
 from avatar.engines.resume_cache import digest, fingerprint
 from avatar.errors import Unavailable

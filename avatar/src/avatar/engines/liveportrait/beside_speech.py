@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.engines.liveportrait.drive import LIP_POINTS, DriveStyle, move_source, target_motion
-from avatar.engines.liveportrait.motion_values import Array, Motion
-from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.motion_values import Array, Motion, Pose
 from avatar.engines.liveportrait.poses import SourceFace
 from avatar.engines.liveportrait.puppet import lids, lip_gaps, mouth_shifts
 from avatar.engines.liveportrait.template import MotionTemplate

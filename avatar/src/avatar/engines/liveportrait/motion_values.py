@@ -1,4 +1,4 @@
-"""The motion of a face in one picture as numbers: keypoints, expression, pose; needs numpy alone.
+"""The motion of a face in one picture as numbers, and the picture to make of it; needs numpy alone.
 
 Formulas: LivePortrait (arXiv 2407.03168), equations 2 and 4.
 """
@@ -49,3 +49,18 @@ def rotation_of(pitch_deg: float, yaw_deg: float, roll_deg: float) -> Array:
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
     return np.asarray((about_z @ about_y @ about_x).T, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Keypoints (21, 3) of the source as it is and as it should be.
+
+    eyes: the source's left and right opening and the wanted one, (3,); lips: the source's and the wanted one,
+    (2,): heights over widths, added before stitching. shut_lips (2,): the same, added after it.
+    """
+
+    source: Array
+    driven: Array
+    eyes: Array | None = None
+    lips: Array | None = None
+    shut_lips: Array | None = None

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar.engines.liveportrait.drive import DriveStyle, move_source, smooth, target_motion
-from avatar.engines.liveportrait.motion_values import Array, Motion
-from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.motion_values import Array, Motion, Pose
 from avatar.engines.liveportrait.ratios import OPEN_LIPS
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from avatar.engines.liveportrait.drive import DriveStyle, move_source, neutral, target_motion
-from avatar.engines.liveportrait.motion_values import Array, Motion, rotation_of
-from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.motion_values import Array, Motion, Pose, rotation_of
 from avatar.engines.liveportrait.poses import SourceFace
 from avatar.engines.liveportrait.sizes import KEYPOINTS
 from avatar.face.landmarks import FaceLandmarks

@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 
 from avatar.engines.liveportrait.animator import Animator, Pixels
-from avatar.engines.liveportrait.motion_values import Motion
+from avatar.engines.liveportrait.motion_values import Motion, Pose
 from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
-from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings, SourceFace, video_poses
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.resume_cache import NO_CACHE, Content, ResumeCache, digest

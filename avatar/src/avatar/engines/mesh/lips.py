@@ -113,3 +113,9 @@ class MouthShape:
             self.centre
         )
         return float(self.gap(u).max())
+
+
+def lip_line_v(shape: MouthShape) -> float:
+    """v of the line where the lips of this face meet when shut: the upper lip's edge, let down a little."""
+    middle = np.array([shape.centre], np.float32)
+    return float(shape.upper(middle)[0] + min(0.42 * float(shape.gap(middle)[0]), 0.036))

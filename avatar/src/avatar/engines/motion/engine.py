@@ -18,8 +18,7 @@ from avatar.engines.motion.appearance import Likeness, sample
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
-from avatar.engines.motion.mouth import VideoMouth
-from avatar.engines.motion.mouth_cache import CachedMouth, MouthCache
+from avatar.engines.motion.mouth import CachedMouth, MouthCache, VideoMouth
 from avatar.engines.motion.steady import MARGIN, Steady, steady
 from avatar.engines.motion.survey import Survey, ranges
 from avatar.engines.motion.teeth import MAX_GAP_E, MIN_GAP_E, own_upper_teeth

@@ -7,14 +7,20 @@ away. Used by the motion engine, one model per frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 
 from avatar.engines.base import Pixels
 from avatar.engines.mesh.axes import Floats, smoothstep
-from avatar.engines.mesh.interior import MouthInterior
+from avatar.engines.mesh.interior import MouthInterior, MouthPalette
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, Region, region_of
 from avatar.engines.mesh.mouth_fields import (
@@ -26,6 +32,7 @@ from avatar.engines.mesh.mouth_fields import (
     MouthBasis,
     MouthPose,
 )
+from avatar.engines.mesh.teeth import Plate
 from avatar.engines.motion.turned import TurnedAxes, mouth_shape
 from avatar.face.landmarks import LEFT_EYE_LOWER, OVAL, RIGHT_EYE_LOWER, Points
 
@@ -35,6 +42,8 @@ _SMILE_FROM_E, _SMILE_FULL_E = 0.03, 0.07
 _JAW_FROM_E = 0.04
 _PRESS, _PRESS_BELOW_E = 0.10, 0.03
 _MAX_SOURCE_JAW = 0.9
+_FORMAT = 1
+_PLATES = ("upper", "lower", "tongue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +173,52 @@ def _outline(points: Points, shape: MouthShape, region: Region) -> Floats:
 
 def _outline_step(shape: MouthShape) -> int:
     return max(1, int(shape.axes.unit_px / 40))
+
+
+@dataclass(frozen=True, slots=True)
+class CachedMouth:
+    """The interior, and the step of the footage that its upper teeth come from (None: they are drawn)."""
+
+    interior: MouthInterior
+    teeth_from_step: int | None
+
+
+class MouthCache:
+    """One file in `folder`, named by the `facts` (JSON) that the mouth follows from.
+
+    To take the interior from the footage means to decode as far as its clearest frame, which delays the first
+    picture of a render.
+    """
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        key = hashlib.sha256(json.dumps({"format": _FORMAT, **facts}, sort_keys=True).encode()).hexdigest()
+        self._path = folder / f"mouth-{key[:32]}.npz"
+
+    def load(self) -> CachedMouth | None:
+        """None when it is not there, or cannot be read."""
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                palette = MouthPalette(**{one.name: stored[one.name] for one in fields(MouthPalette)})
+                plates = {name: _plate(stored[f"{name}_pixels"], stored[f"{name}_grid"]) for name in _PLATES}
+                step = int(stored["teeth_from_step"])
+        except (OSError, ValueError, KeyError, BadZipFile):
+            return None
+        return CachedMouth(MouthInterior(palette, **plates), step if step >= 0 else None)
+
+    def save(self, mouth: CachedMouth) -> None:
+        """The file appears whole or not at all."""
+        arrays = asdict(mouth.interior.palette)
+        for name in _PLATES:
+            plate: Plate = getattr(mouth.interior, name)
+            arrays[f"{name}_pixels"] = plate.pixels
+            arrays[f"{name}_grid"] = np.array([plate.per_e, *plate.origin], np.float64)
+        step = -1 if mouth.teeth_from_step is None else mouth.teeth_from_step
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=".part", delete=False) as part:
+            np.savez(part, **arrays, teeth_from_step=np.array(step))
+        Path(part.name).replace(self._path)
+
+
+def _plate(pixels: Any, grid: Any) -> Plate:
+    per_e, across, down = (float(value) for value in grid)
+    return Plate(pixels, per_e, (across, down))

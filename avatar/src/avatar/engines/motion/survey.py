@@ -10,7 +10,7 @@ import numpy.typing as npt
 from avatar.engines.motion.appearance import Likeness
 from avatar.engines.motion.track import FaceTrack
 from avatar.face.turning import yaw_deg
-from avatar.ranges import MAX_RANGES, Range, nearest_joined
+from avatar.tracks import MAX_RANGES, Range, nearest_joined
 
 Floats = npt.NDArray[np.float32]
 

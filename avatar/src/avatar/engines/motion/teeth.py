@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from avatar.engines.base import Pixels
-from avatar.engines.mesh import own_teeth
+from avatar.engines.mesh import teeth
 from avatar.engines.mesh.teeth import Plate
 from avatar.engines.motion.turned import mouth_shape
 from avatar.face.landmarks import Points
@@ -20,7 +20,7 @@ def own_upper_teeth(picture: Pixels, points: Points) -> Plate | None:
 
     A row that ends where the lips meet was cut short by the upper lip: in an open mouth it would be a strip.
     """
-    plate = own_teeth.own_upper_teeth(picture, mouth_shape(points))
+    plate = teeth.own_upper_teeth(picture, mouth_shape(points))
     if plate is None:
         return None
     rows = np.flatnonzero(plate.pixels[:, int(plate.origin[0]), 3] > 0.5)

@@ -26,12 +26,11 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_outputs
 from avatar.pipeline.frame_loop import FrameLoop
 from avatar.pipeline.lipsync.video import SCENE, render_spec
-from avatar.pipeline.record import SegmentRecord, engine_records, to_spoken_words
+from avatar.pipeline.record import SegmentRecord, engine_records, to_spoken_words, voice_record
 from avatar.pipeline.resuming import open_resume_cache, report_resumed
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
-from avatar.pipeline.voice_record import voice_record
 from avatar.spec import EngineUse, Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
 
 if TYPE_CHECKING:

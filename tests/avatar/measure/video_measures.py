@@ -1,19 +1,30 @@
-"""Judges whether tracked lips and lids follow the intended curves; called by tests and `make look`."""
+"""Measures rendered video by looking at it again: do the lips match, did the background stand still?
+
+Called by the tests of every engine, of whole farms, and by `make look` on an operator's own footage.
+MediaPipe Face Mesh tracks each frame for itself (static mode): its tracking mode smooths over time and would
+flatter a late or jittering mouth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import av
+import cv2
 import numpy as np
 import numpy.typing as npt
-
-from avatar.measure.background import Mask, background_ssim
-from avatar.measure.thresholds import Thresholds
-from avatar.measure.watch import Observation, Pixels, frames_of, watch
+from avatar.errors import InvalidInput, Unavailable
+from avatar.face.quiet import quiet_native_logs
+from avatar.media_files import open_media
+from avatar.pipeline.mouth_check import Observation, observation
 from avatar.tracks import ControlTrack, Phone, aperture_e
 
+Pixels = npt.NDArray[np.uint8]
+Landmarks = npt.NDArray[np.float32]
 Signal = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.bool_]
 
@@ -21,6 +32,33 @@ _BILABIALS = ("p", "b", "m")
 _OPEN_VOWELS = "aɑæɒɔʌɐ"
 _MAX_LAG_FRAMES_S = 0.4
 _SILENCE_EDGE_MS = 160
+Mask = npt.NDArray[np.bool_]
+_SAMPLES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """All of them together: correlation alone passes half-open mouths and lips that never close."""
+
+    min_aperture_r: float = 0.90
+    max_abs_lag_ms: float = 40.0
+    min_gain: float = 0.75
+    max_gain: float = 1.35
+    min_bilabials_closed: float = 0.98
+    max_silence_motion: float = 0.05
+    min_width_r: float = 0.85
+    min_blink_r: float = 0.85
+    min_open_vowels: float = 0.80
+    min_background_ssim: float = 0.985
+    min_tracked: float = 0.98
+    """Share of frames in which a face was found at all."""
+
+    closed_above_rest_e: float = 0.010
+    """Lips count as closed below rest + this, in E (distance of the outer eye corners)."""
+    open_above_rest_e: float = 0.020
+    """An open vowel has to reach rest + this."""
+    max_rest_e: float = 0.035
+    """Lips at rest are never read further apart; a mouth that never shuts has no rest of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +246,119 @@ def _silence_motion(aperture: Signal, phones: Sequence[Phone], fps: int, use: Fr
     if np.count_nonzero(quiet & pair) < 3 or not (speech & pair).any():
         return None
     return float(steps[quiet & pair].mean() / max(float(steps[speech & pair].mean()), 1e-12))
+
+
+def ssim_in_mask(picture: Pixels, reference: Pixels, mask: Mask) -> float:
+    """Mean SSIM (Wang et al. 2004, Gaussian window sigma 1.5) of two BGR pictures where `mask` is true."""
+    if not mask.any():
+        raise ValueError("the mask is empty")
+    a = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    b = cv2.cvtColor(reference, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    mean_a, mean_b = _window(a), _window(b)
+    var_a = _window(a * a) - mean_a**2
+    var_b = _window(b * b) - mean_b**2
+    covariance = _window(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    ssim = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    )
+    return float(ssim[mask].mean())
+
+
+def background_ssim(
+    video: Path | Iterable[Pixels], mask: Mask | None = None, reference: Pixels | None = None
+) -> float:
+    """The worst SSIM of sampled frames against `reference` (default: their median) where `mask` is true.
+
+    The default mask is what MediaPipe's selfie segmentation calls background in every sampled frame.
+    """
+    frames = list(frames_of(video)) if isinstance(video, Path) else list(video)
+    samples = frames[:: max(1, len(frames) // _SAMPLES)]
+    if mask is None:
+        mask = background_mask(samples)
+    if reference is None:
+        reference = np.median(np.stack(samples), axis=0).astype(np.uint8)
+    return min(ssim_in_mask(frame, reference, mask) for frame in samples)
+
+
+def background_mask(frames: Iterable[Pixels]) -> Mask:
+    """True where no frame shows a person, with a margin of 4 % of the height round the person."""
+    try:
+        from mediapipe.python.solutions import selfie_segmentation
+    except ImportError as error:
+        raise Unavailable("face.unavailable", "finding the background needs MediaPipe") from error
+    person: npt.NDArray[np.float32] | None = None
+    model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
+    with closing(model):
+        for frame in frames:
+            seen = model.process(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)).segmentation_mask
+            person = seen if person is None else np.maximum(person, seen)
+    if person is None:
+        raise ValueError("no frames to look at")
+    margin = max(3, round(0.04 * person.shape[0])) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    grown = cv2.dilate((person > 0.2).astype(np.uint8), kernel)
+    return np.asarray(grown == 0)
+
+
+def _window(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), dtype=np.float32)
+
+
+def frames_of(video: Path) -> Iterator[Pixels]:
+    """The frames of a video file as BGR, one at a time."""
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(open_media(video))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise InvalidInput("video.unreadable", f"{video.name} cannot be opened: {error}") from error
+        if not container.streams.video:
+            raise InvalidInput("video.no_frames", f"{video.name} has no picture")
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+
+
+def watch(video: Path | Iterable[Pixels]) -> Observation:
+    """Find the largest face in every frame.
+
+    Raises `face.unavailable` without MediaPipe and `video.no_frames` when there is nothing to look at.
+    """
+    frames = frames_of(video) if isinstance(video, Path) else video
+    rows: list[Landmarks] = []
+    with closing(_open_mesh()) as mesh:
+        rows.extend(_largest_face(mesh, frame) for frame in frames)
+    if not rows:
+        raise InvalidInput("video.no_frames", "there is no frame to look at")
+    return observation(np.stack(rows))
+
+
+def _open_mesh() -> Any:
+    try:
+        with quiet_native_logs():
+            from mediapipe.python.solutions import face_mesh
+    except ImportError as error:
+        raise Unavailable(
+            "face.unavailable",
+            "measuring a video needs MediaPipe, which is not installed",
+            "install the worker with the `face` extra on Python 3.12 or older",
+        ) from error
+    with quiet_native_logs():
+        mesh = face_mesh.FaceMesh(
+            static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.3
+        )
+        # The graph starts in threads of its own: only a first picture proves that its start is over.
+        mesh.process(np.zeros((64, 64, 3), np.uint8))
+    return mesh
+
+
+def _largest_face(mesh: Any, frame: Pixels) -> Landmarks:
+    height, width = frame.shape[:2]
+    faces = mesh.process(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)).multi_face_landmarks or []
+    best = np.full((478, 3), np.nan, dtype=np.float32)
+    best_size = 0.0
+    for face in faces:
+        points = np.array([(p.x * width, p.y * height, p.z * width) for p in face.landmark], dtype=np.float32)
+        size = float(np.linalg.norm(points[10] - points[152]))
+        if size > best_size:
+            best, best_size = points, size
+    return best
