@@ -17,6 +17,7 @@ from agent.sessions.service import Conversation
 from agent.turns.presentation import socket_message
 from agent.turns.runner import TurnEvents, TurnRunner
 from policy import Principal, require_permission
+from soundstage.background import cancel_all
 from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
 from soundstage.telemetry import trace
 
@@ -93,10 +94,7 @@ class _Connection:
             return
         finally:
             # Only the streams end here, not the answers.
-            for task in self._streams:
-                task.cancel()
-            if self._streams:
-                await asyncio.wait(self._streams)
+            await cancel_all(self._streams)
 
     async def _receive(self, message: Mapping[str, Any]) -> None:
         ref: str | None = None

@@ -35,6 +35,10 @@ class TaskFailed(Exception):
         self.failure = failure
         self.log = log
 
+    def as_error(self, status: int) -> SoundstageError:
+        """Returns the failure as an error with this HTTP status."""
+        return SoundstageError(self.failure.code, self.failure.message, self.failure.hint, status=status)
+
 
 def failure_from_error(error: OSError | SoundstageError) -> Failed:
     """Folders, blobs, a full disk."""

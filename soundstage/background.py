@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
@@ -44,6 +44,14 @@ async def until_set(event: asyncio.Event, max_s: float | None) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(max_s):
             await event.wait()
+
+
+async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancels tasks and waits until they have ended."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 class ProcessLock:
@@ -147,9 +155,7 @@ class Worker:
 
     async def _stop_polling(self) -> None:
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        await cancel_all([] if task is None else [task])
 
     def _release(self) -> None:
         if self._lock is not None:

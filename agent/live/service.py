@@ -23,6 +23,7 @@ from agent.sessions.service import Conversation, SessionService
 from agent.turns.presentation import plain_text
 from agent.turns.runner import TurnRunner
 from policy import Principal
+from soundstage.background import cancel_all
 from soundstage.database import Database
 from soundstage.errors import Conflict, SoundstageError
 from soundstage.events import EventStore
@@ -214,11 +215,7 @@ class LiveSessions:
 
     async def close(self) -> None:
         """Cancels the waits for the end of sounds."""
-        tasks = list(self._quiet.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancel_all(list(self._quiet.values()))
 
     async def _answer(
         self, conversation: Conversation, persona: Persona, message: str, still_there: StillThere

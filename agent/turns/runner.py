@@ -12,6 +12,7 @@ from agent.events import BRAIN_EVENT, BrainEvent, Done, Failure
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, stream_of
 from policy import Principal
+from soundstage.background import cancel_all
 from soundstage.errors import Conflict, SoundstageError, Unavailable, internal_error
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
@@ -146,16 +147,11 @@ class TurnRunner:
                 "Another process is giving this answer.",
                 "End it where it was asked for, for instance with Ctrl-C at that prompt.",
             )
-        running.task.cancel()
-        await asyncio.wait([running.task])
+        await cancel_all([running.task])
 
     async def close(self) -> None:
         """Cancels every answer at the end of the process, and waits until each is logged."""
-        tasks = [running.task for running in self._running if running.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancel_all([running.task for running in self._running if running.task is not None])
 
     async def _run(
         self,

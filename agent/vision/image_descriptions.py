@@ -112,7 +112,7 @@ class ImageDescriptionService:
         )
         try:
             async with asyncio.timeout(WAIT_S):
-                return await run_task(self._scheduler, task, lambda _: None)
+                return await run_task(self._scheduler, task)
         except TimeoutError as error:
             raise Unavailable(
                 "vision.busy",
@@ -120,8 +120,7 @@ class ImageDescriptionService:
                 "Try again when a video is done.",
             ) from error
         except TaskFailed as error:
-            failure = error.failure
-            raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
+            raise error.as_error(422) from error
 
     async def _describe(self, describer: Describer, result: Finished, question: str | None) -> str:
         """Returns the description by the model; "" when it fails: the measurements are returned anyway."""

@@ -137,6 +137,13 @@ COMMANDS = MappingProxyType(
 )
 
 
+def add_group(cli: typer.Typer, name: str) -> typer.Typer:
+    """Adds the group of commands `name`, with its help in the table, and returns it."""
+    group = typer.Typer(help=COMMANDS[name].help, no_args_is_help=True)
+    cli.add_typer(group, name=name)
+    return group
+
+
 class RootGroup(TyperGroup):
     """The root command. What it lists are lines of the table; a command is loaded when it is called."""
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from app.machines_api import RETRIES, machines_api
 from policy import Principal
+from soundstage.background import cancel_all
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.settings import Settings
 from soundstage.telemetry import get_logger
@@ -33,8 +34,7 @@ async def key_looked_at(settings: Settings) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        looking.cancel()
-        await asyncio.wait([looking])
+        await cancel_all([looking])
 
 
 async def _looked(settings: Settings) -> None:

@@ -66,7 +66,7 @@ class AssetProber:
             time_limit_s=PROBE_TIME_LIMIT_S,
         )
         try:
-            found: Finished | Failed = await run_task(self._scheduler, task, lambda _: None)
+            found: Finished | Failed = await run_task(self._scheduler, task)
         except TaskFailed as error:
             if error.failure.code == CANCELLED.code:
                 raise Unavailable(

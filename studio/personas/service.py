@@ -25,7 +25,7 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore, blob_not_found
 from soundstage.database import Database, new_id
-from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
 from studio.assets.repository import Assets
 from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
 from studio.consents.schemas import ConsentDraft
@@ -217,8 +217,7 @@ class PersonaService:
         try:
             result = await run_task(self.scheduler, task, on_event)
         except TaskFailed as error:
-            failure = error.failure
-            raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
+            raise error.as_error(422) from error
         return result, [*(notice for notice in sentences if notice not in result.warnings), *result.warnings]
 
     async def _consent(self, session: AsyncSession, draft: PersonaDraft) -> Consent:

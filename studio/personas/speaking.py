@@ -14,7 +14,7 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.errors import SoundstageError, TooLarge, Unavailable, Upstream
+from soundstage.errors import TooLarge, Unavailable, Upstream
 from studio.personas.schemas import Persona
 from studio.renders.admission import Admission, variables_in
 from studio.renders.running import run_task
@@ -92,10 +92,9 @@ class PersonaSpeech:
             variables=variables_in(persona.voice),
         )
         try:
-            result = await run_task(self.scheduler, task, lambda _: None)
+            result = await run_task(self.scheduler, task)
         except TaskFailed as error:
-            failure = error.failure
-            raise SoundstageError(failure.code, failure.message, failure.hint, status=502) from error
+            raise error.as_error(502) from error
         files = {file.role: file for file in result.files}
         if not {"audio", "speech"} <= files.keys():
             raise _broken("it lacks a file")

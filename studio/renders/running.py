@@ -35,7 +35,7 @@ class Ending:
 async def run_task(
     scheduler: Scheduler,
     task: SegmentTask,
-    on_event: OnEvent,
+    on_event: OnEvent = lambda _: None,
     ending: Ending | None = None,
     on_late: Callable[[Finished], None] | None = None,
 ) -> Finished:

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from avatar.spec import Failed
 
 from farm.failures import CANCELLED, CRASHED, RETRYABLE
+from soundstage.background import cancel_all
 from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.telemetry.logs import get_logger
@@ -118,11 +119,7 @@ class SingleFlight:
             await asyncio.wait(ending)
 
     async def close(self) -> None:
-        tasks = [in_flight.task for in_flight in self._in_flight.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancel_all([in_flight.task for in_flight in self._in_flight.values()])
 
     def remember(self, key: str, failure: Failed) -> None:
         """Remembers a failure that repeats, such as a crash; a failure of a machine need not repeat."""

@@ -13,7 +13,7 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskInput
 from soundstage.blobs import BlobStore
 from soundstage.database import new_id
-from soundstage.errors import Invalid, SoundstageError, TooLarge
+from soundstage.errors import Invalid, TooLarge
 from studio.assets.sniffing import AAC, FLAC, M4A, MP3, MP4, OGG, SNIFF_BYTES, WAV, WEBM, FileType, sniff
 from studio.renders.running import run_task
 from studio.voices.speech_server import Sample
@@ -86,10 +86,9 @@ class SampleCheck:
             time_limit_s=PROBE_TIME_LIMIT_S,
         )
         try:
-            result = await run_task(self.scheduler, task, lambda _: None)
+            result = await run_task(self.scheduler, task)
         except TaskFailed as error:
-            failure = error.failure
-            raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
+            raise error.as_error(422) from error
         if result.media is None or result.media.kind != "audio":
             kind = result.media.kind if result.media else "file"
             raise _bad(f"The sample holds more than a sound: it is a {kind}.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute
@@ -20,8 +21,7 @@ Tenant = Annotated[str | None, typer.Option("--tenant", help="With --of: the ten
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="What the agent was asked to remember.", no_args_is_help=True)
-    cli.add_typer(group, name="memory")
+    group = add_group(cli, "memory")
 
     @group.command("list")
     def list_memories(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute
@@ -18,8 +19,7 @@ Session = Annotated[
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Named states of conversations.", no_args_is_help=True)
-    cli.add_typer(group, name="snapshots")
+    group = add_group(cli, "snapshots")
 
     @group.command("list")
     def list_snapshots(as_json: JsonFlag = False) -> None:

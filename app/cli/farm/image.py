@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.farm.installer import register_installer
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, output, run
@@ -38,10 +39,7 @@ Name = Annotated[
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(
-        help="The system that machines get when they boot from the network.", no_args_is_help=True
-    )
-    cli.add_typer(group, name="image")
+    group = add_group(cli, "image")
     _register_build(group)
     _register_publish(group)
     register_installer(group)

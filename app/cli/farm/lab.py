@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.state import JsonFlag, Stopped, output
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
@@ -41,10 +42,7 @@ def interruptible() -> Iterator[None]:
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(
-        help="A farm in a box: real Debian machines on this computer. Needs root.", no_args_is_help=True
-    )
-    cli.add_typer(group, name="lab")
+    group = add_group(cli, "lab")
     _register_life(group)
     _register_access(group)
     _register_bake(group)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.farm import machine_announcements, machine_power
 from app.cli.farm.machine_calls import Name, call_machines, no_path, print_result, take_authority
 from app.cli.state import JsonFlag, output
@@ -27,8 +28,7 @@ RuleName = Annotated[str | None, typer.Option(help="The rule to switch.", callba
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Machines: from power-on to ready, and to their end.", no_args_is_help=True)
-    cli.add_typer(group, name="machines")
+    group = add_group(cli, "machines")
     take_authority(group)
     _looking(group)
     _joining(group)

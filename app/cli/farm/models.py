@@ -8,17 +8,14 @@ from typing import Annotated
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.state import JsonFlag, invocation
 
 Role = Annotated[str | None, typer.Option(help="What the file is for, where its name does not tell.")]
 
 
 def register(cli: typer.Typer) -> None:
-    models = typer.Typer(
-        no_args_is_help=True,
-        help="Weights of the GPU engines: which are there, which are missing, under which licences.",
-    )
-    cli.add_typer(models, name="models")
+    models = add_group(cli, "models")
 
     @models.command("list")
     def list_(as_json: JsonFlag = False) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.farm.machine_calls import call_machines, no_path, print_result, take_authority
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
@@ -20,8 +21,7 @@ MARKS = {"run.ok": "ok", "run.failed": "FAILED", "run.unreachable": "UNREACHABLE
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Runs of Ansible on machines.", no_args_is_help=True)
-    cli.add_typer(group, name="runs")
+    group = add_group(cli, "runs")
     take_authority(group)
     _looking(group)
     _doing(group)

@@ -6,13 +6,13 @@ import json
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.state import JsonFlag, invocation, output
 from soundstage.telemetry.masking import mask_text
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Look at the settings.", no_args_is_help=True)
-    cli.add_typer(group, name="config")
+    group = add_group(cli, "config")
 
     @group.command()
     def check(as_json: JsonFlag = False) -> None:

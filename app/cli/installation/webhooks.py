@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
@@ -17,8 +18,7 @@ Webhook = Annotated[str, typer.Argument(help="Id of a webhook.")]
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Tell other programs what happens, signed.", no_args_is_help=True)
-    cli.add_typer(group, name="webhooks")
+    group = add_group(cli, "webhooks")
 
     @group.command("list")
     def list_webhooks(as_json: JsonFlag = False) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import Invocation, JsonFlag, invocation, output
@@ -25,8 +26,7 @@ Reason = Annotated[str, typer.Option(help="Why; it stands in the audit log.")]
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="See and decide which tool calls wait for people.", no_args_is_help=True)
-    cli.add_typer(group, name="approvals")
+    group = add_group(cli, "approvals")
 
     @group.command("list")
     def list_approvals(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio, require_no_server
 from app.cli.state import JsonFlag, invocation, output, run
 from app.cli.times import second
@@ -20,8 +21,7 @@ FIELDS = ("number", "at", "kind", "actor", "subject", "trace_id")
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Read and check the audit log.", no_args_is_help=True)
-    cli.add_typer(group, name="audit")
+    group = add_group(cli, "audit")
 
     @group.command("list")
     def list_lines(

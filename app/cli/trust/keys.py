@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
@@ -15,8 +16,7 @@ from app.cli.words import segment
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
-    cli.add_typer(group, name="keys")
+    group = add_group(cli, "keys")
 
     @group.command("list")
     def list_keys(as_json: JsonFlag = False) -> None:

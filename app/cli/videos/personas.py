@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, output
 from app.cli.words import segment
@@ -33,8 +34,7 @@ ERASED = {
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Who can speak.", no_args_is_help=True)
-    cli.add_typer(group, name="personas")
+    group = add_group(cli, "personas")
 
     @group.command("list")
     def list_personas(as_json: JsonFlag = False) -> None:

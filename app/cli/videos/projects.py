@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute
@@ -13,8 +14,7 @@ from app.cli.words import segment
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(help="Projects and their scenes.", no_args_is_help=True)
-    cli.add_typer(group, name="projects")
+    group = add_group(cli, "projects")
 
     @group.command("list")
     def list_projects(as_json: JsonFlag = False) -> None:

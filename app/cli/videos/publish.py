@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio, server_of
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, output
@@ -17,10 +18,7 @@ Publication = Annotated[str, typer.Argument(help="Id of a publication.")]
 
 
 def register(cli: typer.Typer) -> None:
-    group = typer.Typer(
-        help="Publish finished renders on YouTube. `soundstage up` sends them.", no_args_is_help=True
-    )
-    cli.add_typer(group, name="publish")
+    group = add_group(cli, "publish")
 
     @group.command()
     def render(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
 
 
 def register(cli: typer.Typer) -> None:
-    voices = typer.Typer(
-        no_args_is_help=True, help="Cloned voices of a speech service, each with its speaker's consent."
-    )
-    cli.add_typer(voices, name="voices")
+    voices = add_group(cli, "voices")
 
     @voices.command()
     def add(
