@@ -25,7 +25,7 @@ async def run(options: argparse.Namespace) -> FleetResult:
         if options.call_home is not None:
             key = options.call_home.read_text(encoding="ascii").strip()
             return await fleet.call_home(plans, key, options.seed)
-        return await fleet.live(plans, options.seed)
+        return await fleet.run(plans, options.seed)
 
 
 if __name__ == "__main__":

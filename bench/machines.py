@@ -49,7 +49,7 @@ async def whole_way(server: RealServer, machines: int, faulty: float) -> FleetRe
         await announce_fleet(operator, plans)
         ca = (await operator.get("/api/ca.pem")).text
     async with fleet_client(server.tls_url, ca) as client:
-        return await Fleet(client).live(plans, SEED)
+        return await Fleet(client).run(plans, SEED)
 
 
 async def follow_inventory(path: Path, stop: asyncio.Event) -> tuple[int, int]:

@@ -52,7 +52,9 @@ class Fleet:
         machines = [SimulatedMachine(plan, self._client, self._record) for plan in plans]
         started = time.perf_counter()
         await asyncio.gather(*(machine.run() for machine in machines))
-        return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
+        return self._result(
+            plans, [machine.outcome for machine in machines], seed, time.perf_counter() - started
+        )
 
     async def call_home(self, plans: Sequence[MachinePlan], token: str, seed: int = 0) -> FleetResult:
         """Every machine calls home once, as installed machines do at their first boot."""
@@ -61,11 +63,13 @@ class Fleet:
         async def call(machine: SimulatedMachine) -> None:
             await asyncio.sleep(machine.plan.starts_after_s)
             answer = await machine.call_home(token)
-            machine.end = machine.end if answer is None else str(answer.json()["status"])
+            machine.outcome = machine.outcome if answer is None else str(answer.json()["status"])
 
         started = time.perf_counter()
         await asyncio.gather(*(call(machine) for machine in machines))
-        return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
+        return self._result(
+            plans, [machine.outcome for machine in machines], seed, time.perf_counter() - started
+        )
 
     def _record(self, path: str, seconds: float, status: int) -> None:
         self._seconds.append(seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import os
 import pty
 import select
@@ -11,8 +12,12 @@ import stat
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_model import Say, ScriptedModel, scripted_model
@@ -86,10 +91,22 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def run_piped(home: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CHAT, *arguments], cwd=home, input=text, capture_output=True, text=True, timeout=WAIT_S
-    )
+def run_piped(home: Path, text: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(CHAT, cwd=home, input=text, capture_output=True, text=True, timeout=WAIT_S)
+
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def chat(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`chat(lines, *options)`: does what `run_piped` does, in this process."""
+
+    def run(text: str, *options: str) -> Any:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        return cli("chat", *options)
+
+    return run
 
 
 async def test_ctrl_c_ends_an_answer_and_ctrl_d_the_conversation(home: Path) -> None:
@@ -116,18 +133,21 @@ async def test_ctrl_c_ends_an_answer_and_ctrl_d_the_conversation(home: Path) -> 
         assert earlier[1].startswith("one")
 
 
-async def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with_it(home: Path) -> None:
-    text = "who can speak\n\nlist my videos\nquit\nnever said\n"
-    ran = await asyncio.to_thread(run_piped, home, text)
-    assert ran.returncode == 0, ran.stderr
-    assert "Nova" in ran.stdout and "There are no videos yet" in ran.stdout
-    session = ran.stderr.rpartition("--session ")[2].strip()
-    more = await asyncio.to_thread(run_piped, home, "help\n", "--session", session)
-    assert more.returncode == 0, more.stderr
-    async with open_services(Settings(state_dir=home / "state")) as services:
-        sessions: SessionService = services.brain.sessions
-        turns = await sessions.turns(Principal.local_admin(), session)
-    assert [turn.utterance for turn in turns] == ["who can speak", "list my videos", "help"]
+def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with_it(home: Path, chat: Cli) -> None:
+    ran = chat("who can speak\n\nlist my videos\nquit\nnever said\n")
+    assert ran.code == 0, ran.err
+    assert "Nova" in ran.out and "There are no videos yet" in ran.out
+    session = ran.err.rpartition("--session ")[2].strip()
+    more = chat("help\n", "--session", session)
+    assert more.code == 0, more.err
+
+    async def read_utterances() -> list[str]:
+        async with open_services(Settings(state_dir=home / "state")) as services:
+            sessions: SessionService = services.brain.sessions
+            turns = await sessions.turns(Principal.local_admin(), session)
+            return [turn.utterance for turn in turns]
+
+    assert asyncio.run(read_utterances()) == ["who can speak", "list my videos", "help"]
 
 
 async def test_a_video_is_finished_before_a_conversation_without_a_server_ends(home: Path) -> None:
@@ -138,17 +158,17 @@ async def test_a_video_is_finished_before_a_conversation_without_a_server_ends(h
     assert "“hello” is done. hello-" in ran.stderr and list((home / "out").glob("hello-*.mp4"))
 
 
-def test_a_session_that_there_is_not_ends_at_once_with_its_code(home: Path) -> None:
-    ran = run_piped(home, "", "--session", "ses_none")
-    assert ran.returncode == 1
-    assert "session.not_found" in ran.stderr and "Traceback" not in ran.stderr
+def test_a_session_that_there_is_not_ends_at_once_with_its_code(chat: Cli) -> None:
+    ran = chat("", "--session", "ses_none")
+    assert ran.code == 1
+    assert "session.not_found" in ran.err and "Traceback" not in ran.err
 
 
-async def test_debug_mode_shows_what_tools_are_given_and_give_without_secrets(home: Path) -> None:
+def test_debug_mode_shows_what_tools_are_given_and_give_without_secrets(chat: Cli) -> None:
     text = "deploy the job talker with hf_token = hf_secret123\nlist my videos\n"
-    plain = await asyncio.to_thread(run_piped, home, text)
-    assert "tool_call" not in plain.stdout + plain.stderr
-    ran = await asyncio.to_thread(run_piped, home, text, "--debug")
-    assert '"variables":{"hf_token":"[masked]"}' in ran.stderr
-    assert '"tool_result","tool":"list_renders"' in ran.stderr
-    assert "hf_secret123" not in ran.stdout + ran.stderr
+    plain = chat(text)
+    assert "tool_call" not in plain.out + plain.err
+    ran = chat(text, "--debug")
+    assert '"variables":{"hf_token":"[masked]"}' in ran.err
+    assert '"tool_result","tool":"list_renders"' in ran.err
+    assert "hf_secret123" not in ran.out + ran.err

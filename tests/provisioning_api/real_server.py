@@ -8,7 +8,6 @@ import hashlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,12 @@ from pathlib import Path
 
 import httpx
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from preloaded import PreloadedProcess, preload
+
+SERVER = "app.provisioning_server"
+# uvicorn imports them when it starts.
+HTTP = ("uvicorn.lifespan.on", "uvicorn.protocols.http.h11_impl")
 PATIENCE_S = 120.0
 # A simulated fleet speaks from one address, which is limited as one machine.
 FLEET_LIMITS = {
@@ -46,7 +51,7 @@ class RealServer:
             **environment,
         }
         self._sockets = [_listening(host), _listening(host)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: PreloadedProcess | None = None
 
     @property
     def url(self) -> str:
@@ -82,11 +87,9 @@ class RealServer:
         plain, tls = (one.fileno() for one in self._sockets)
         sockets = ["--socket", str(plain), "--tls-socket", str(tls)]
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.provisioning_server", *sockets],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+            self._process = preload(SERVER, *HTTP).start(
+                [SERVER, *sockets],
+                output=log,
                 cwd=self.folder,
                 env={**os.environ, **self._environment},
                 pass_fds=(plain, tls),

@@ -77,7 +77,7 @@ def two_members(server: RealServer, numbers: Iterator[int]) -> list[str]:
         plans = plan_fleet(next(numbers) + 2, 1, faulty=0, spread_s=0)[-2:]
         async with operator_of(server) as operator, fleet_client(server.tls_url, ca) as client:
             await announce_fleet(operator, plans)
-            await Fleet(client).live(plans)
+            await Fleet(client).run(plans)
 
     asyncio.run(live())
     return [name for name in machines_of(server) if name not in before]

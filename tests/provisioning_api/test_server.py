@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from real_server import FLEET_LIMITS, RealServer, running_server
 from test_runs import LOCAL
 
+from bench.simulated_fleet import machine as simulated_machine
 from bench.simulated_fleet.fleet import Fleet, announce_fleet, fleet_client
 from bench.simulated_fleet.plan import Fault, plan_fleet
 from provisioning_api.certificates.key_folder import KeyFolder
@@ -146,26 +147,47 @@ def test_slow_clients_hold_nobody_up(lasting: RealServer) -> None:
             one.close()
 
 
-def test_a_request_that_drips_is_ended_on_either_port(lasting: RealServer, lasting_ca: str) -> None:
-    """Its head or its body: one byte a second would otherwise hold a connection for ever."""
-    head = b"POST /api/ready-for-provisioning HTTP/1.1\r\nHost: localhost\r\n"
-    body = head + b"Content-Type: application/json\r\nContent-Length: 9999\r\n\r\n{"
-    context = ssl.create_default_context(cadata=lasting_ca)
-    with ExitStack() as stack:
-        dripping: list[socket.socket] = []
-        for url in (lasting.url, lasting.tls_url):
-            for begun in (head, body):
-                one = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), PATIENCE_S)
-                if url.startswith("https"):
-                    one = context.wrap_socket(one, server_hostname="127.0.0.1")
-                stack.enter_context(one)
-                one.sendall(begun)
-                dripping.append(one)
-        deadline = time.monotonic() + PATIENCE_S
-        while dripping:
-            assert time.monotonic() < deadline, f"{len(dripping)} requests are still waited for"
-            time.sleep(0.2)
-            dripping = [one for one in dripping if _takes_more(one)]
+class Drips:
+    """Sends requests byte by byte, until the server ends them; beside other tests, for it takes 20 s."""
+
+    def __init__(self, server: RealServer, ca: str) -> None:
+        self._urls = (server.url, server.tls_url)
+        self._context = ssl.create_default_context(cadata=ca)
+        self.ended: list[str] = []
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        head = b"POST /api/ready-for-provisioning HTTP/1.1\r\nHost: localhost\r\n"
+        body = head + b"Content-Type: application/json\r\nContent-Length: 9999\r\n\r\n{"
+        with ExitStack() as stack:
+            dripping: dict[str, socket.socket] = {}
+            for url in self._urls:
+                for part, begun in (("head", head), ("body", body)):
+                    one = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), PATIENCE_S)
+                    if url.startswith("https"):
+                        one = self._context.wrap_socket(one, server_hostname="127.0.0.1")
+                    stack.enter_context(one)
+                    one.sendall(begun)
+                    dripping[f"{part} over {url.partition(':')[0]}"] = one
+            deadline = time.monotonic() + PATIENCE_S
+            while dripping and time.monotonic() < deadline:
+                time.sleep(0.2)
+                ended = [name for name, one in dripping.items() if not _takes_more(one)]
+                self.ended += ended
+                dripping = {name: one for name, one in dripping.items() if name not in ended}
+
+
+@pytest.fixture(scope="module")
+def drips(lasting: RealServer) -> Iterator[Drips]:
+    begun = Drips(lasting, httpx.get(f"{lasting.url}/api/ca.pem", timeout=PATIENCE_S, trust_env=False).text)
+    begun.thread.start()
+    yield begun
+    begun.thread.join()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drips_beside_all_tests(drips: Drips) -> None:
+    """They begin with the first test of this module."""
 
 
 def _takes_more(one: socket.socket) -> bool:
@@ -231,7 +253,7 @@ async def test_a_fleet_with_faults_loses_and_doubles_nobody_and_the_inventory_is
     async with operator_of(server) as operator, fleet_client(server.tls_url, ca) as client:
         await announce_fleet(operator, plans)
         with InventoryReader(tmp_path / "state" / "inventory" / "soundstage.json") as reader:
-            result = await Fleet(client).live(plans, 7)
+            result = await Fleet(client).run(plans, 7)
         machines = (await operator.get("/api/machines")).json()
         assert len(machines) == len({machine["name"] for machine in machines}) == len(plans)
         faults = Counter(plan.fault for plan in plans)
@@ -265,8 +287,9 @@ async def test_a_fleet_with_faults_loses_and_doubles_nobody_and_the_inventory_is
         assert records["broken_at"] is None
 
 
-async def test_lost_packets_are_the_same_for_the_same_seed() -> None:
+async def test_lost_packets_are_the_same_for_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two fleets against a server that only counts: what each machine sends, and what it loses."""
+    monkeypatch.setattr(simulated_machine, "RETRY_S", 0.0)
     plans = [one for one in plan_fleet(60, 5, faulty=1, spread_s=0) if one.fault is Fault.LOST_PACKETS]
 
     async def received_calls() -> list[str]:
@@ -278,7 +301,7 @@ async def test_lost_packets_are_the_same_for_the_same_seed() -> None:
 
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as client:
             for plan in plans:
-                await Fleet(client).live([plan], 5)
+                await Fleet(client).run([plan], 5)
         return calls
 
     first, second = await received_calls(), await received_calls()
@@ -303,7 +326,7 @@ async def kill_drill(server: RealServer, ca: str, project: Path, rounds: int) ->
         await announce_fleet(operator, plans)
         for number in range(rounds):
             async with fleet_client(server.tls_url, ca) as client:
-                fleet = asyncio.create_task(Fleet(client).live(plans[number * 10 : number * 10 + 10]))
+                fleet = asyncio.create_task(Fleet(client).run(plans[number * 10 : number * 10 + 10]))
                 members = (
                     await operator.get("/api/machines", params={"state": ["ready", "enrolled"]})
                 ).json()
@@ -354,3 +377,9 @@ async def test_killed_fifty_times_in_the_middle_nothing_is_lost_or_doubled(
     server: RealServer, ca: str, project: Path
 ) -> None:
     await kill_drill(server, ca, project, 50)
+
+
+def test_a_request_that_drips_is_ended_on_either_port(drips: Drips) -> None:
+    """Its head or its body: one byte a second would otherwise hold a connection for ever."""
+    drips.thread.join()
+    assert sorted(drips.ended) == ["body over http", "body over https", "head over http", "head over https"]
