@@ -21,7 +21,7 @@ from soundstage.events.sse import message_of
 from soundstage.events.store import SEARCH_WINDOW
 from soundstage.paging import LINKED, SearchText, next_link
 
-# The first part of a stream's name, and what reading it needs. A stream that is not here is shown to nobody:
+# The first part of a stream's name, and what reading it needs. A stream that is not here is never shown:
 # above all not what people say (`turn:…`), which has a route of its own.
 READING = MappingProxyType(
     {

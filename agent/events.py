@@ -93,6 +93,7 @@ class Progress(_Event):
     eta_s: float | None = None
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     waits: str = ""
+    """The reason why the render waits; empty when it does not."""
     error: dict[str, Any] | None = None
 
 

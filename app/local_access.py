@@ -1,8 +1,8 @@
 """Gives programs of the same user access to a running server, by two files in `state_dir/local`.
 
 `up` writes them and the commands read them. `key` holds an API key with the role admin, `server.json` says
-where the server listens. The server locks `server.json` while it runs, so a file that nobody locks is left
-over from a process that died, and its port may belong to somebody else by now.
+where the server listens. The server locks `server.json` while it runs, so a file without a lock is left
+over from a process that died, and its port may belong to another process by now.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def read_stored_key(state_dir: Path) -> str | None:
     path = key_path(state_dir)
     try:
         if path.stat().st_mode & 0o077:
-            # Somebody else may have read it.
+            # Another user may have read it.
             return None
         key = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -32,7 +32,7 @@ URL_SETTING = "provisioning.api_url"
 KEY_SETTING = "provisioning.api_key_file"
 CA_SETTING = "provisioning.api_ca_file"
 TIMEOUT_S = 60.0
-# Silence on a stream is no end; a connection that nobody takes is.
+# Silence on a stream is no end; a connection that is not accepted is.
 STREAM_TIMEOUT = httpx.Timeout(None, connect=TIMEOUT_S)
 RETRIES = Backoff(first_s=0.25, longest_s=30.0, jitter=(0.5, 1.0))
 
@@ -191,7 +191,7 @@ def _require_private_transport(settings: Settings, url: str) -> None:
             "machines.plain_http",
             f"A key that goes to {url} can be read on the way: it is plain HTTP to another machine.",
             f"Set {URL_SETTING} to its https address, and name its authority with `soundstage machines --ca "
-            "FILE`; or set auth.plain_http where nobody can listen.",
+            "FILE`; or set auth.plain_http on a network without eavesdroppers.",
         )
 
 

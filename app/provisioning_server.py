@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--config-file", type=Path)
     parser.add_argument("--socket", type=int, help="descriptor of a listening socket")
     parser.add_argument("--tls-socket", type=int, help="the same, for TLS; both or none are given")
-    parser.add_argument("--alone", action="store_true", help="nobody holds standard input; signals end it")
+    parser.add_argument("--alone", action="store_true", help="do not watch standard input; signals end it")
     options = parser.parse_args()
     sockets = [number for number in (options.socket, options.tls_socket) if number is not None]
     if len(sockets) == 1:

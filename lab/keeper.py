@@ -1,6 +1,6 @@
 """Keeps one machine running: starts systemd-nspawn anew when the machine reboots. A program of its own, run
-by `machines` as `python3 -I keeper.py SPEC`, which outlives whoever started it; only the standard library is
-loaded.
+by `machines` as `python3 -I keeper.py SPEC`, which outlives the process that started it; only the standard
+library is loaded.
 
 The spec (JSON): `command` (list), `groups` (control groups that the machine enters), `own_group`, `log`,
 `state`, `earlier_boots` (before it was last switched on).

@@ -202,7 +202,7 @@ def _enter(network: str) -> None:
 
 
 def forget_oldest(cache: Path) -> None:
-    """Parts that nobody finishes any more, then what was asked for longest ago, until the rest fits."""
+    """Removes unfinished parts, then the least recently requested files, until the rest fits."""
     entries = sorted(((path.stat(), path) for path in cache.iterdir()), key=lambda one: one[0].st_mtime)
     total = sum(stat.st_size for stat, _ in entries)
     for stat, path in entries:

@@ -55,7 +55,7 @@ def write_ssh_config(lab: LabPaths, plan: LabPlan) -> None:
         "  GlobalKnownHostsFile /dev/null",
         "  StrictHostKeyChecking yes",
         "  PasswordAuthentication no",
-        # A machine may be without power or cable, and whoever asks wants to know.
+        # A machine may be without power or cable, which the caller must see.
         "  ConnectTimeout 20",
         "  ServerAliveInterval 15",
         "  LogLevel ERROR",

@@ -58,7 +58,7 @@ def _unmount_below(folder: Path, timeout_s: float = 120) -> None:
             if time.monotonic() > until:
                 raise Unavailable(
                     "lab.mount_busy",
-                    f"Somebody still uses {mounted[-1]}.",
+                    f"A process still uses {mounted[-1]}.",
                     "`fuser -vm` shows who; then call `soundstage lab down` again.",
                 )
             time.sleep(0.02)

@@ -34,7 +34,7 @@ BANNED = _set(
     door doors house houses story stories desk desks book books rack racks shelf shelves tower towers flight
     flights errand errands census sight sights glance glances wish wishes ledger ledgers news bell bells
     happening happenings courier couriers owed phrasing phrasings outlook outlooks asker askers shot shots
-    trouble troubles
+    trouble troubles anybody everybody mender mending patiently impatient
     """
 )
 # The field says "in flight" and, of calls that share a result, "single flight"; no other flight is meant.

@@ -304,8 +304,8 @@ def _refusal(
     """Returns why this person cannot vote on it now."""
     if row.state != ApprovalState.PENDING:
         return already_decided(row.state, " and ".join(vote.name for vote in votes))
-    # A key and every login of it are one: whoever holds a key can log in with it, programs too. Without a key
-    # there is the user of this machine alone, who owns the database and is asked so that they look.
+    # A key and every login of it are one: each holder of a key can log in with it, programs too. Without a
+    # key there is the user of this machine alone, who owns the database and is asked so that they look.
     if agrees and person_of(principal) != THIS_MACHINE and principal.id == row.requester_id:
         return own_question()
     if any(vote.person == person_of(principal) for vote in votes):

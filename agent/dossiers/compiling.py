@@ -122,7 +122,7 @@ def compile_bytes(content: bytes, persona_id: str | None = None) -> Compiled:
 def compile_dossier(value: Any, persona_id: str | None = None) -> Compiled:
     """A dossier as JSON value, alone or as `{"dossier_json": …}`. The same dossier gives the same result.
 
-    The persona may use no tools until somebody grants it some: a dossier comes from outside.
+    The persona may use no tools until a user grants some: a dossier comes from outside.
     """
     if isinstance(value, dict) and WRAPPED in value and "header" not in value:
         value = value[WRAPPED]

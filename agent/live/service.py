@@ -136,7 +136,7 @@ class _Answer:
 class LiveSessions:
     """The sessions are the agent's own: what is said here stands in their turns, and chat goes on with them.
 
-    The state (idle, listening, thinking, speaking) is of this process: after a restart nobody speaks.
+    The state (idle, listening, thinking, speaking) is of this process: after a restart it is idle.
     """
 
     def __init__(

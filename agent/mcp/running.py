@@ -87,7 +87,7 @@ class RunningCalls:
         return running
 
     async def wait(self, running: RunningCall) -> None:
-        """For its end, as long as a client should wait. Whoever stops waiting does not end it."""
+        """Waits for its end, as long as a client should wait. A client that stops waiting does not end it."""
         await asyncio.wait([running.task], timeout=self._limits.wait_s)
 
     def find(self, owner: str, call_id: str) -> RunningCall:

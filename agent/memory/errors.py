@@ -33,14 +33,14 @@ def nothing_found(about: str) -> NotFound:
 
 
 def no_memory(memory_id: str) -> NotFound:
-    """No such memory, or somebody else's."""
+    """Returns the error for a missing memory, or one of another user."""
     return NotFound(
         "memory.not_found", f"There is no memory {memory_id!r}.", "List them: `soundstage memory list`."
     )
 
 
 def too_vague(about: str, maximum: int) -> Conflict:
-    """More fits than anybody means by it."""
+    """Returns the error for a text that matches too many memories."""
     return Conflict(
         "memory.too_vague",
         f"More than {maximum} memories have to do with “{about}”.",
@@ -59,7 +59,7 @@ def not_meant() -> Invalid:
 
 
 def not_yours() -> Forbidden:
-    """Somebody else's, for anybody but the operator."""
+    """Returns the error for memories of another user; operators may read them."""
     return Forbidden(
         "memory.not_yours",
         "What others asked me to remember is shown to the operator alone.",

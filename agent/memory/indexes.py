@@ -34,7 +34,7 @@ WRITTEN_AGAIN = 0.02
 
 
 class Encoder:
-    """One model per process, shared by everybody."""
+    """One model per process, shared by all users."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -66,7 +66,7 @@ class Encoder:
                 try:
                     self._model = SentenceModel.load()
                 except SoundstageError as error:
-                    # Looked for once: whoever installs it starts the process again.
+                    # Searched once: an installation needs a restart of the process.
                     self._failed = error
                     get_logger(__name__).warning("memories are found by words only", code=error.code)
                     raise

@@ -61,7 +61,7 @@ class AgentRegistry:
         return PersonaValidity(valid=status.error is None, faults=status.faults)
 
     async def validate_text(self, yaml: str) -> PersonaValidity:
-        """Returns what is wrong with a definition that nobody has saved."""
+        """Returns the problems of an unsaved definition."""
         return await self.validation.validate(yaml, "agent.yaml")
 
     async def health_of(self, agent_id: str) -> AgentHealth:

@@ -1,4 +1,4 @@
-"""Runs Python that nobody trusts, in a bubblewrap sandbox of its own; called by the tool `code_runner`."""
+"""Runs untrusted Python in a bubblewrap sandbox of its own; called by the tool `code_runner`."""
 
 from agent.sandbox.limits import Limits
 from agent.sandbox.outcome import Footing, LimitHit, OutputFile, SandboxRun

@@ -214,7 +214,7 @@ async def _collect(
     stream: asyncio.StreamReader | None, into: bytearray, maximum: int, running: _Running
 ) -> None:
     """Collects output up to the limit; one byte more ends the run. Reads to the end in any case, because
-    a process counts as ended only when nobody holds its pipes.
+    a process counts as ended only when its pipes are closed.
     """
     while stream is not None and (chunk := await stream.read(CHUNK)):
         if into is running.report:

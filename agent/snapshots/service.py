@@ -1,6 +1,6 @@
 """Saves, lists, loads, compares and deletes named states of conversations; called by tool, routes and CLI.
 
-Each is its owner's: a principal of a tenant. Somebody else's does not exist for the caller.
+Each is its owner's: a principal of a tenant. Another owner's does not exist for the caller.
 """
 
 from __future__ import annotations

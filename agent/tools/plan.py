@@ -28,7 +28,7 @@ def change(what: str, where: str = "") -> Change:
 
 
 class Plan(BaseModel, frozen=True):
-    """The changes in their order; `seconds` is an estimate of how long it takes, None when nobody knows."""
+    """The changes in their order; `seconds` is an estimate of how long it takes, None when unknown."""
 
     changes: tuple[Change, ...] = Field(max_length=1000)
     seconds: float | None = Field(default=None, ge=0)

@@ -207,7 +207,7 @@ class ApprovalToolset(WrappedToolset):
             await self._approvals.finish(claimed, worked=False, outcome=f"{error.code}: {error.message}")
             raise
         except BaseException:
-            # Cancelled, or a fault of our own: nobody knows how far it came.
+            # Cancelled, or an internal error: its progress is unknown.
             cut = "it was cut off; look before asking again"
             await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
             raise

@@ -15,7 +15,7 @@ from studio.renders.specs import title_of
 from studio.scenes.speaking_time import speaking_ms
 
 SCENE_MS = 30_000
-"""About how long a scene is when nobody says how many there shall be."""
+"""The length of a scene, about, when their number is not requested."""
 MAX_SHORT_PARAGRAPHS = 8
 """So many paragraphs are scenes of their own, however short they are."""
 PARAGRAPH_IS_WORTH = 0.35

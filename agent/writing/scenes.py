@@ -17,7 +17,7 @@ HEADING_CHARS = 80
 WRITTEN_SCENE_CHARS = 4000
 """Of a scene that a model writes: about four minutes of speech."""
 SCENES_OF_A_TOPIC = 3
-"""When nobody says how many."""
+"""The number of scenes when none is requested."""
 
 
 def _spoken(text: str) -> str:

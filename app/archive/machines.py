@@ -31,7 +31,7 @@ class MachineState:
         return cls(Database(settings.provisioning_database_url).path, folders)
 
     def keys(self) -> list[tuple[str, Path]]:
-        """Private keys by their name in archives: whoever has these can be this farm."""
+        """Private keys by their name in archives: with them an attacker can impersonate this farm."""
         found = [("studio", self.key_folders["studio"] / name) for name in (AUDIT_KEY, KEY_FILE)]
         found += [("provisioning", path) for path in sorted(self.key_folders["provisioning"].glob("*"))]
         return [(f"{KEYS}/{owner}/{path.name}", path) for owner, path in found if path.is_file()]
@@ -42,7 +42,7 @@ def _keys_folder(settings: Settings) -> Path:
 
 
 def has_database(settings: Settings) -> bool:
-    """Returns whether the studio's own database is there, or is somebody else's to keep."""
+    """Returns whether the studio's own database is there, or a database that others back up."""
     return _is_there(settings.database.url, settings.database_url)
 
 

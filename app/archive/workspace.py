@@ -14,7 +14,7 @@ PRIVATE = 0o700
 
 
 class Claim:
-    """The backup that runs: `folder` is empty at first and nobody else's."""
+    """The backup that runs: `folder` is empty at first and private."""
 
     def __init__(self, folder: Path, descriptor: int) -> None:
         self.folder = folder

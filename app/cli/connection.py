@@ -44,7 +44,7 @@ def server_of(called: Invocation) -> Login | None:
     3. no server, and a state folder of our own: None;
     4. no state folder here yet, but a login: the server of the last login.
 
-    Raises Unauthorized without a login for the server, Forbidden for a state folder of somebody else.
+    Raises Unauthorized without a login for the server, Forbidden for a state folder of another user.
     """
     if (named := called.server or os.environ.get(SERVER_VARIABLE, "").strip()) != "":
         return _known(normalize_url(named))
@@ -82,7 +82,7 @@ async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
     from soundstage.telemetry import configure_logging
 
     if not called.debug:
-        # The log of a studio that ends with the command is for nobody; what failed is in the answer.
+        # The log of a studio that ends with the command has no reader; errors are in the answer.
         configure_logging("error")
     async with open_embedded_studio(called.settings()) as api:
         yield api
@@ -102,14 +102,14 @@ async def running_server(settings: Settings) -> AsyncIterator[StudioApi | None]:
 
 
 def require_own(state_dir: Path) -> None:
-    """Raise Forbidden where the state folder is somebody else's: its files must not become ours."""
+    """Raises Forbidden for a state folder of another user: its files must not become ours."""
     try:
         owner = state_dir.stat().st_uid
     except FileNotFoundError:
         return
     except OSError:
         # A folder above it is closed to us.
-        raise _not_ours(state_dir, "somebody else") from None
+        raise _not_ours(state_dir, "another user") from None
     if owner != os.geteuid():
         raise _not_ours(state_dir, _user(owner))
 

@@ -75,7 +75,7 @@ def run_cli(arguments: list[str]) -> int:
     except Stopped as stopped:
         return stopped.exit_code
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); there is nobody left to tell.
+        # The reader of our output has gone (`| head`).
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return EXIT_FAILED
     except Exception as error:
@@ -94,7 +94,7 @@ def run_cli(arguments: list[str]) -> int:
 
 
 def _is_about_arguments(error: Exception) -> TypeGuard[ValidationError]:
-    # Whoever raised one has loaded it.
+    # The code that raised one has loaded it.
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(error, pydantic.ValidationError)
 

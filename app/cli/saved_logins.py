@@ -64,7 +64,7 @@ def load_logins() -> list[Login]:
                 raise Forbidden(
                     "login.readable_by_others",
                     f"{path} holds keys, and others on this machine can read it (mode {mode:04o}).",
-                    f"`chmod 600 {path}`, and log in again with new keys if somebody may have read them.",
+                    f"`chmod 600 {path}`, and log in again with new keys if they may have been read.",
                 )
             return [Login(**one) for one in json.load(file)["logins"]]
     except FileNotFoundError:

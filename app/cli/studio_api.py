@@ -200,7 +200,7 @@ class StudioApi(ApiClient):
 
     def _refusal(self, problem: Problem, answer: httpx.Response) -> SoundstageError:
         if problem.code == REQUEST_INVALID:
-            # The words of a REST request would mean nothing to somebody at the prompt.
+            # The terms of a REST request would mean nothing to a user of the prompt.
             fields = [f"{one.path}: {one.message}" for one in problem.errors[:3]]
             where = "; ".join(one.removeprefix("body.") for one in fields) or problem.detail
             return Invalid(

@@ -45,7 +45,8 @@ FOR_EVER = "public, max-age=31536000, immutable"
 def page_router(built: Path = BUILT, https_port: int | None = None) -> APIRouter:
     """`/`, and below `/page/` whatever lies in `built`.
 
-    With `https_port`, whoever opens the page over plain HTTP by a name of another machine's is sent there.
+    With `https_port`, browsers that open the page over plain HTTP under another name than localhost are
+    redirected.
     """
     reason = "the page itself holds nothing; what it asks for is guarded"
     router = APIRouter(include_in_schema=False, dependencies=[Depends(public(reason))])

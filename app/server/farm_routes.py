@@ -50,7 +50,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class MachinePlan(BaseModel):
-    """Changes that an act would make, as sentences; `seconds` is an estimate, None when nobody knows."""
+    """Changes that an act would make, as sentences; `seconds` is an estimate, None when unknown."""
 
     action: PlannedAction
     changes: list[Change]

@@ -79,7 +79,7 @@ def installation_router(
 
 
 class _ArchiveResponse(StreamingResponse):
-    """Removes the copies at its end, also when whoever asked went away before its first byte."""
+    """Removes the copies at its end, also when the client disconnected before its first byte."""
 
     def __init__(self, contents: Contents, claim: Claim, headers: dict[str, str]) -> None:
         super().__init__(contents.chunks(), media_type="application/x-tar", headers=headers)

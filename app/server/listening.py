@@ -51,7 +51,7 @@ def open_socket(host: str, port: int, host_setting: str, port_setting: str) -> s
 def proxy_options(settings: Settings) -> dict[str, Any]:
     """Return uvicorn's options for forwarding headers: those of `http.trusted_proxies` alone are believed.
 
-    uvicorn itself would believe everybody on this machine.
+    uvicorn itself would trust every process on this machine.
     """
     trusted = list(settings.http.trusted_proxies)
     return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}

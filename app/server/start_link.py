@@ -53,9 +53,9 @@ def make_start_link(access: LocalAccess, public_url: str | None) -> StartLink:
 
 
 def open_in_browser(state_dir: Path, link: StartLink) -> bool:
-    """Open the link where somebody sits at a terminal with a display; return whether a browser took it.
+    """Opens the link when there is a terminal and a display; returns whether a browser was started.
 
-    The browser gets the name of a file of mode 0600: everybody on this machine can read its command line.
+    The browser gets the name of a file of mode 0600: every user of this machine can read its command line.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty() and _has_display()):
         return False

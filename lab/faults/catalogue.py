@@ -1,4 +1,4 @@
-"""All faults by name, and the two verbs that everybody uses; what is broken is remembered on disk."""
+"""Registers all faults by name, injects and clears them; active faults are recorded on disk."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _STARTED = {
     "soundstage-renew.timer": ("timers.target", f"/{_UNITS}/soundstage-renew.timer"),
     "systemd-networkd.service": ("multi-user.target", "/usr/lib/systemd/system/systemd-networkd.service"),
 }
-# They take apt's lock, or the disk's time, at a moment that nobody chose. A role may enable them.
+# They take apt's lock, or the disk's time, at a random moment. A role may enable them.
 _NOT_STARTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")
 # Each machine's own, made at enrolment or at boot.
 _OWN = (
@@ -82,7 +82,7 @@ def _say_up_to_date(root: Path) -> None:
 
 
 def _add_user(root: Path, name: str) -> None:
-    """Whom Ansible logs in as: no password, no keys but certificates, root by sudo."""
+    """The SSH user of Ansible: no password, no keys but certificates, root by sudo."""
     if f"\n{name}:" not in (root / "etc/passwd").read_text():
         # dpkg's own tools write beside a file and rename, so what is shared with the tree stays as it was.
         run_tool(

@@ -62,7 +62,7 @@ def clear_away(folder: Path) -> None:
 
 def _build(target: Path, make: Callable[[Path], None]) -> None:
     work = target.with_name(f".making-{target.name}")
-    # Left by a maker that was killed: the lock is ours, so nobody is at it.
+    # Left by a killed process: we hold the lock, so no process writes it.
     clear_away(work)
     staging = work / "made"
     try:

@@ -1,1 +1,1 @@
-"""The ramdisk that the deploy agent runs in: the agent, drivers, and whom it trusts; nothing else."""
+"""The ramdisk that the deploy agent runs in: the agent, drivers, and its trusted keys; nothing else."""

@@ -104,7 +104,7 @@ def choose_disk(disks: Iterable[ReportedDisk], min_bytes: int) -> InstallDisk:
 def render_preseed(plan: InstallPlan) -> str:
     """Renders the file for `preseed/url`, with the same packages as an image has.
 
-    It holds no secret: whoever is on the boot network may read it. What makes the machine a member the agent
+    It holds no secret: every host on the boot network may read it. What makes the machine a member the agent
     has received over TLS, and puts beside it into the installer's memory.
     """
     environment = Environment(

@@ -85,8 +85,8 @@ class Message:
 
 
 def discover(mac: str, transaction: int, *, asks_to_boot: bool = False) -> bytes:
-    """A DISCOVER whose answers are to be broadcast, because nobody has an address yet. With `asks_to_boot`
-    servers that only name boot files answer too.
+    """A DISCOVER whose answers are to be broadcast, because the client has no address yet. With
+    `asks_to_boot` servers that only name boot files answer too.
     """
     options = [
         (Option.KIND, bytes([Kind.DISCOVER])),
@@ -98,9 +98,22 @@ def discover(mac: str, transaction: int, *, asks_to_boot: bool = False) -> bytes
             (Option.ARCHITECTURE, b"\0\0"),
         ]
     hardware = bytes.fromhex(mac.replace(":", "")).ljust(16, b"\0")
-    nobody = bytes(4)
+    no_address = bytes(4)
     head = _HEAD.pack(
-        1, 1, 6, 0, transaction, 0, 0x8000, nobody, nobody, nobody, nobody, hardware, bytes(64), bytes(128)
+        1,
+        1,
+        6,
+        0,
+        transaction,
+        0,
+        0x8000,
+        no_address,
+        no_address,
+        no_address,
+        no_address,
+        hardware,
+        bytes(64),
+        bytes(128),
     )
     body = b"".join(bytes([code, len(value)]) + value for code, value in options)
     return (head + COOKIE + body + bytes([_END])).ljust(300, b"\0")

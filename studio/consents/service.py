@@ -26,7 +26,7 @@ class ConsentService:
 
     async def get(self, consent_id: str) -> ConsentView:
         async with self._db.session() as session:
-            return view_of(await consent_of(session, consent_id))
+            return view_of(await get_consent(session, consent_id))
 
     async def record(self, draft: ConsentDraft) -> ConsentView:
         async with self._db.transaction() as session:
@@ -35,7 +35,7 @@ class ConsentService:
     async def revoke(self, consent_id: str) -> ConsentView:
         """From now on nothing new is made with it; what exists goes with `studio.people`."""
         async with self._db.transaction() as session:
-            row = await consent_of(session, consent_id)
+            row = await get_consent(session, consent_id)
             end(row)
             return view_of(row)
 
@@ -103,7 +103,7 @@ async def check_consents(session: AsyncSession, ids: set[str]) -> None:
         await ConsentService.valid(session, consent_id, "The face or voice of a real person")
 
 
-async def consent_of(session: AsyncSession, consent_id: str) -> ConsentRow:
+async def get_consent(session: AsyncSession, consent_id: str) -> ConsentRow:
     row = await Consents(session).find(consent_id)
     if row is None:
         raise NotFound(

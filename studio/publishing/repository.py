@@ -66,8 +66,8 @@ class Publications(Repository[Publication]):
             .limit(limit)
         )
 
-    async def standing(self, render_id: str, account_id: str) -> Publication | None:
-        """One of this render to this channel that is under way or has been published."""
+    async def find_active(self, render_id: str, account_id: str) -> Publication | None:
+        """Returns a publication of this render to this channel that is under way or done."""
         states = {*ACTIVE, PublicationState.PUBLISHED}
         query = select(Publication).where(
             Publication.render_id == render_id,

@@ -172,7 +172,7 @@ class PublishingService:
             )
         await check_consents(session, consents_in(spec_of(render)))
         account = await choose_account(session, request.account)
-        if not request.again and (found := await Publications(session).standing(render.id, account.id)):
+        if not request.again and (found := await Publications(session).find_active(render.id, account.id)):
             raise Conflict(
                 "publication.exists",
                 f"This channel has this video already, or is getting it: {found.id}.",

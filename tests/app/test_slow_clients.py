@@ -18,7 +18,7 @@ HEAD = b"POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
 PATIENCE_S = 60.0
 
 
-class Impatient(RequestTimeoutProtocol):
+class ShortTimeoutProtocol(RequestTimeoutProtocol):
     """With limits that a test can wait for."""
 
     head_s = 0.3
@@ -50,10 +50,10 @@ async def serve() -> AsyncIterator[Served]:
 
     @app.get("/think")
     async def think() -> str:
-        await asyncio.sleep(5 * Impatient.head_s)
+        await asyncio.sleep(5 * ShortTimeoutProtocol.head_s)
         return "thought"
 
-    server = uvicorn.Server(uvicorn.Config(app, http=Impatient, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, http=ShortTimeoutProtocol, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     yield found
     server.should_exit = True

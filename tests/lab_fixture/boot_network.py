@@ -39,7 +39,7 @@ Folder = Annotated[PurePosixPath, AfterValidator(_plain)]
 
 
 class Mode(StrEnum):
-    """`server` gives addresses; `proxy` names boot files beside a DHCP server of somebody else."""
+    """`server` gives addresses; `proxy` names boot files beside another DHCP server."""
 
     SERVER = "server"
     PROXY = "proxy"
@@ -56,7 +56,7 @@ class Reservation(BaseModel, extra="forbid", frozen=True):
 class BootNetwork(BaseModel, extra="forbid", frozen=True):
     """`address` is this server's own, in the network that machines boot from.
 
-    `http_port` is where boot scripts are, whoever serves them. `uefi_program` is `snponly.efi`, which uses
+    `http_port`: port of the boot scripts, whatever serves them. `uefi_program` is `snponly.efi`, which uses
     the firmware's network driver, or `ipxe.efi`, which brings its own. `router_advertisements` spares old
     iPXE its wait for IPv6, 13 s at each boot; the interface needs an IPv6 address then.
     """
@@ -119,7 +119,7 @@ def nginx_site(network: BootNetwork) -> str:
 
 
 def lay_out_tftp(folder: Path, sources: tuple[Path, ...] = _IPXE_FOLDERS) -> None:
-    """Puts iPXE's programs into `folder` and nothing else, readable by everybody."""
+    """Puts iPXE's programs into `folder` and nothing else, readable by all users."""
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name in IPXE_FILES:
         found = next((source / name for source in sources if (source / name).is_file()), None)

@@ -74,7 +74,9 @@ def why_no_qemu() -> str | None:
 
 
 def accelerator() -> str:
-    """KVM only where somebody says that it works: a rented computer may have it and fail in the guest."""
+    """Returns whether to use KVM, only where it is configured: a rented computer may have it and fail in the
+    guest.
+    """
     return "kvm" if os.environ.get("SOUNDSTAGE_LAB_KVM") == "1" else "tcg,thread=multi"
 
 

@@ -123,12 +123,12 @@ async def test_two_databases_on_one_file_wait_for_each_other(notes: Database) ->
 
 
 async def test_whoever_waits_too_long_is_told_that_the_database_is_busy(notes: Database) -> None:
-    impatient = Database(str(notes.url), busy_timeout_ms=50)
+    short_timeout = Database(str(notes.url), busy_timeout_ms=50)
     async with notes.transaction():
         with pytest.raises(Unavailable) as error:
-            async with impatient.transaction():
+            async with short_timeout.transaction():
                 pytest.fail("two writers at once")
-    await impatient.close()
+    await short_timeout.close()
     assert error.value.code == "database.busy"
 
 
@@ -152,12 +152,12 @@ async def test_writers_of_one_process_write_in_the_order_in_which_they_came(note
 
 
 async def test_readers_are_not_blocked_by_a_writer(notes: Database) -> None:
-    impatient = Database(str(notes.url), busy_timeout_ms=50)
+    short_timeout = Database(str(notes.url), busy_timeout_ms=50)
     async with notes.transaction() as session:
         session.add(Note(number=1))
         await session.flush()
-        assert await numbers(impatient) == []
-    await impatient.close()
+        assert await numbers(short_timeout) == []
+    await short_timeout.close()
 
 
 async def test_a_transaction_inside_a_transaction_is_a_mistake_that_is_told(notes: Database) -> None:

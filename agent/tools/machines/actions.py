@@ -290,7 +290,7 @@ async def _switch_on(context: ToolContext, request: ChangeMachine) -> Acted:
     async with context.services.machines(context.principal) as api:
         machine = await _switchable(api, request, "on")
         await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
-    # Wake-on-LAN cannot tell whether anybody heard it.
+    # Wake-on-LAN has no answer.
     sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
     return Acted(machine.id, machine.name, sentence)
 

@@ -157,8 +157,8 @@ def _tags(playbook: Playbook, role: str | None) -> list[str]:
 
 async def _machines(api: MachinesClient, target: str) -> list[Machine]:
     """In the order of their names; each once. Raises when one of them cannot be configured."""
-    everybody = await all_machines(api)
-    members = [machine for machine in everybody if machine.state in _CONFIGURABLE]
+    all_found = await all_machines(api)
+    members = [machine for machine in all_found if machine.state in _CONFIGURABLE]
     chosen: dict[str, Machine] = {}
     for word in (part for part in _SEVERAL.split(target.strip()) if part):
         group = await _group(api, members, word.casefold())

@@ -1,4 +1,4 @@
-"""Finds the persona that somebody names; shared by the tools that make videos, projects and scripts."""
+"""Finds the persona that a user names; shared by the tools that make videos, projects and scripts."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class _Plot:
     """The one to fill; None: a new one."""
     title: str
     parts: tuple[PlannedScene, ...]
-    """Out of the given text; empty where somebody has to write."""
+    """Returns the scenes of the request's text; empty when a script has to be written."""
 
 
 async def _planned(context: ToolContext, request: WriteScript) -> Plan:

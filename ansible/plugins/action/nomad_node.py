@@ -31,8 +31,8 @@ _ARGUMENTS: dict[str, Any] = {
 
 
 class ActionModule(FarmAction):
-    """`drained` returns when no work runs on the node, and says as `ours` whether it may be let in again;
-    `working` when it is ready and takes work.
+    """`drained` returns when no work runs on the node; `ours`: it was drained by us and may be enabled again.
+    `working` returns when it is ready and eligible.
     """
 
     arguments = _ARGUMENTS

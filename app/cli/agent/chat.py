@@ -45,7 +45,7 @@ def register(cli: typer.Typer) -> None:
         """Talk to the agent. Ctrl-C ends an answer, Ctrl-D the conversation, arrow keys bring lines back."""
         called = invocation()
         printer = output(as_json)
-        # Whoever started us may have told us to ignore it, as shells do in the background.
+        # The parent process may have set it to be ignored, as shells do in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
         with _Background() as background, _history(_history_file(called)):
@@ -72,7 +72,7 @@ def _converse(background: _Background, talk: _Talk, printer: Printer) -> None:
 
 
 def _finish_videos(background: _Background, talk: _Talk, printer: Printer) -> None:
-    """Waits for the videos that nobody else would finish; Ctrl-C leaves them to the next server."""
+    """Waits for the videos that no other process would finish; Ctrl-C leaves them to the next server."""
     try:
         background.run(talk.finish_videos())
     except SoundstageError as error:

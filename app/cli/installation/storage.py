@@ -56,7 +56,7 @@ def _unproven(key: Path, log: Origin, name: str) -> tuple[str, str]:
     if log.key is ChainKey.UNKEYED:
         return (
             f"Nothing proves the {name}: its {log.lines} lines carry no key, and {key} is there. They are "
-            "from before keys, or somebody has rewritten them. Nothing was added to it.",
+            "from before keys, or they were rewritten. Nothing was added to it.",
             f"Take a backup that you trust. To go on from this one all the same, run {accept} before the "
             "server starts; the log will say so.",
         )
@@ -326,7 +326,7 @@ def register(cli: typer.Typer) -> None:
 
 def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> None:
     """Finishes after a database came back by other means than `restore`. Raises Conflict for an audit log
-    that nothing proves: whoever restored it must not start the server unaware.
+    that nothing proves: the operator must not start the server unaware.
     """
 
     async def work() -> None:

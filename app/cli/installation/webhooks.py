@@ -1,4 +1,4 @@
-"""`soundstage webhooks`: whom the studio tells what happens, and the log of what was told."""
+"""`soundstage webhooks`: receivers of events of the studio, and the log of deliveries."""
 
 from __future__ import annotations
 

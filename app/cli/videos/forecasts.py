@@ -12,7 +12,9 @@ from app.cli.studio_api import StudioApi
 from app.cli.words import segment
 
 FIRST_WORD_S = 5.0
-"""A render that nobody makes yet has no forecast: whoever does not wait for its end waits for one so long."""
+"""A render that is not dispatched yet has no forecast: a command that does not wait for its end waits so long
+for one.
+"""
 
 
 @asynccontextmanager

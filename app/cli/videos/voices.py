@@ -86,7 +86,7 @@ def register(cli: typer.Typer) -> None:
 
         async def send(api: StudioApi) -> Any:
             await api.start_making(dispatch=False)
-            # Whoever keeps this machine says where samples go; of another's server, its operator does.
+            # The operator of the server decides where samples go, here or on another machine.
             unlisted = {"unlisted": "true"} if service is not None and not api.remote else {}
             return await api.post_form("/api/voices", sample, {**fields, **unlisted})
 

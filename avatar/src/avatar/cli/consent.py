@@ -34,7 +34,7 @@ def add_agreement(one: _ActionsContainer, source: str) -> None:
     one.add_argument("--purpose", metavar="TEXT", help="what they agreed to; with --person")
 
 
-def consent_of(file: Path, named: Path | None) -> Consent | None:
+def read_recorded_consent(file: Path, named: Path | None) -> Consent | None:
     """The record in the named file, or in the one beside the file; None where there is none."""
     path = named or consent_file(file)
     if named is None and not path.is_file():
@@ -50,30 +50,31 @@ def consent_of(file: Path, named: Path | None) -> Consent | None:
 
 
 def consent_from_arguments(file: Path, arguments: Namespace) -> Consent | None:
-    """Records the consent of the prompt beside `file`, where it stays; without one, as `consent_of`.
+    """Records the consent of the prompt beside `file`, where it stays; without one, as
+    `read_recorded_consent`.
 
     A record that is there is never changed. Raises InvalidInput `consent.incomplete`, `consent.other_record`,
     `consent.unreadable`.
     """
     person, purpose = ((text or "").strip() for text in (arguments.person, arguments.purpose))
     if arguments.person is None and arguments.purpose is None:
-        return consent_of(file, arguments.consent)
+        return read_recorded_consent(file, arguments.consent)
     if not (person and purpose) or arguments.consent is not None:
         raise InvalidInput(
             "consent.incomplete",
             "A consent needs the person and the purpose, or a file with both.",
             'Give both --person "Ada Example" and --purpose "course videos", or --consent FILE.',
         )
-    recorded = consent_of(file, None)
+    recorded = read_recorded_consent(file, None)
     if recorded is None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         consent = Consent(id=f"cns_{secrets.token_hex(8)}", person=person, granted_at=now, purpose=purpose)
-        if not file.is_file():  # whoever needs it tells so; nobody agreed to showing nothing
+        if not file.is_file():  # The missing file is reported later; record no consent for it.
             return consent
         if _write_once(consent_file(file), consent):
             require_inputs_unchanged(arguments)
             return consent
-        recorded = consent_of(file, None)  # somebody else was quicker
+        recorded = read_recorded_consent(file, None)  # Another process has written it meanwhile.
     if recorded is None or (recorded.person, recorded.purpose) != (person, purpose):
         other = recorded and f"{recorded.person} agreed on {recorded.granted_at} to: {recorded.purpose}"
         raise InvalidInput(
@@ -110,7 +111,7 @@ def _write_once(path: Path, consent: Consent) -> bool:
 
 @contextmanager
 def asking_consent(file: Path) -> Iterator[None]:
-    """Says of a face nobody agreed to how this verb is told of it; a spec has another place."""
+    """Replaces the hint of `consent.required` by how to give the consent to this verb."""
     try:
         yield
     except InvalidInput as error:

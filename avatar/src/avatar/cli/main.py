@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.writelines(f"         {line}\n" for line in error.details)
             return FAILED
         except Exception as error:
-            # A defect: whoever reads the progress learns of it, and the traceback follows.
+            # A defect: reported in the progress, and the traceback follows.
             message = f"The worker failed unexpectedly: {type(error).__name__}: {error}"
             console.tell(Failed(code="worker.defect", message=message, hint="Please report it with the log."))
             raise

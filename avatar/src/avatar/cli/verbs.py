@@ -131,7 +131,7 @@ def job_in(path: Path) -> WorkerJob | None:
             return None
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None  # whoever reads it as a spec says what is wrong with it
+        return None  # Reading it as a spec reports the error.
     if not is_job(value):
         return None
     try:

@@ -17,7 +17,7 @@ from avatar.compose.text import rgba
 from avatar.spec import Background, Canvas, ColourBackground, ImageBackground, MediaRef, VideoBackground
 
 BLUR_STEP = 4
-"""What is blurred is first made smaller by this: nobody can tell, and a moving background has 40 ms."""
+"""Scale before blurring: the difference cannot be seen, and a moving background has 40 ms."""
 MIN_WEIGHT = 8.0
 """Where less background than this (of 255) is near, there is nothing to blur and the picture stays dark."""
 

@@ -25,7 +25,7 @@ class Sprite:
     y: int
     opacity: float = 1.0
     alpha: Pixels | None = None
-    """The fourth channel by itself, where somebody has taken it out already."""
+    """The fourth channel by itself, where it has been extracted already."""
 
     @property
     def rect(self) -> Rect:

@@ -35,7 +35,7 @@ def contain(picture: Pixels, width: int, height: int) -> Pixels:
 
 
 def blur(picture: Pixels, amount: float) -> Pixels:
-    """`picture` blurred by `amount` 0..1; done at a quarter of the size, which nobody can tell."""
+    """`picture` blurred by `amount` 0..1; done at a quarter of the size, which cannot be seen."""
     if amount <= 0:
         return picture
     height, width = picture.shape[:2]

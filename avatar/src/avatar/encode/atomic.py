@@ -68,9 +68,9 @@ def require_writable(target: Path) -> None:
 def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Yields a working folder inside `folder`; when the block ends well, its files `names` move up.
 
-    They appear in that order, so whoever finds the last one finds all. Whatever happens, the working folder
-    is gone afterwards, and so is `folder` when it was new and nothing came of it. Raises as `atomic_file`
-    does.
+    They appear in that order, so a reader that finds the last one finds all. Whatever happens, the working
+    folder is gone afterwards, and so is `folder` when it was new and nothing came of it. Raises as
+    `atomic_file` does.
     """
     created = _make_folders(folder)
     work = folder / f".{_token()}{_PART}"
@@ -85,7 +85,7 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     finally:
         _remove(work)
         for path in created:
-            with suppress(OSError):  # somebody else's file lies in it by now
+            with suppress(OSError):  # Another process has put a file into it by now.
                 path.rmdir()
 
 

@@ -80,7 +80,7 @@ def picture_metadata(title: str, source_type: str, software: str) -> dict[str, s
 
 
 def container_metadata(title: str, source_type: str, software: str) -> dict[str, str]:
-    """Tags inside the MP4, for whoever gets the video without its sidecar."""
+    """Returns tags inside the MP4, for viewers without its sidecar."""
     return {
         "title": title,
         "comment": f"{STATEMENT} digitalSourceType={source_type}",

@@ -78,7 +78,7 @@ def _open_stream(container: OutputContainer, canvas: Canvas, codec: VideoCodec) 
         "chromaloc": 1,
     }
     if cv2.checkHardwareSupport(CPU_AVX_512F):
-        # x264's AVX-512 code for its block tree (core 165) reads memory nobody wrote and decides by it.
+        # x264's AVX-512 code for its block tree (core 165) reads uninitialised memory and decides by it.
         x264["asm"] = "avx2"
     options = {
         "preset": codec.preset,

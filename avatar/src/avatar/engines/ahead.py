@@ -52,7 +52,7 @@ class _Ahead(Generic[T]):
                 for item in items:
                     if not self._put(item):
                         return
-            finally:  # here, in its own thread, whoever else may still hold it
+            finally:  # Here, in its own thread, whatever other references exist.
                 close = getattr(items, "close", None)
                 if close is not None:
                     close()

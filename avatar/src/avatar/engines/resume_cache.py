@@ -55,7 +55,7 @@ def digest(*of: Content) -> str:
 
 class Mark(Flag):
     """used: asked for or made by this job. put: made by it. found: made by an earlier one. listed: written
-    down for whoever has to forget it.
+    down for the process that has to discard it.
     """
 
     USED = 1
@@ -125,7 +125,8 @@ def _place(cells: array[int], key: int) -> int:
 class ResumeCache:
     """Parts as files in `folder`, which jobs may share. Nothing is kept without a folder.
 
-    listed: where the names of this job's parts are written down, for whoever has to forget them without it.
+    listed: where the names of this job's parts are written down, for the process that discards them without
+    it.
     """
 
     def __init__(
@@ -220,7 +221,7 @@ class ResumeCache:
         self._marks.clear()
 
     def _write_down(self, name: str) -> None:
-        """Lists the name before there is a part of it: a list that names too many harms nobody."""
+        """Lists the name before there is a part of it: a list that names too many is harmless."""
         if self._listed is None or self._marks.has(name, Mark.LISTED):
             return
         with self._listed.open("a", encoding="ascii") as names:

@@ -19,8 +19,8 @@ ProgressEvent = StageStarted | FrameProgress | PreviewFrame | Notice
 Listener = Callable[[ProgressEvent], None]
 
 
-def _nobody(line: ProgressEvent) -> None:
-    """Nobody listens."""
+def _ignore(line: ProgressEvent) -> None:
+    """Ignores an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Context:
     blobs: Path | None = None
     confined: bool = False
     """Whether a spec may name files of the working folder and of `blobs` alone: on a farm it is another's."""
-    tell: Listener = field(default=_nobody)
+    tell: Listener = field(default=_ignore)
     check: Callable[[], None] = field(default=lambda: None)
     """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
     holder: ModelHolder = field(default_factory=ModelHolder)
@@ -39,7 +39,7 @@ class Context:
     resume_cache: list[ResumeCache] = field(default_factory=list)
     """What a second run would use if this one were stopped."""
     work: str = ""
-    """The name that whoever runs us gives the work, to have what is kept of it forgotten; see
+    """The caller's name of the work, by which its checkpoints are discarded; see
     `avatar.spec.unfinished`.
     """
 

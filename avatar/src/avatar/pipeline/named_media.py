@@ -1,4 +1,4 @@
-"""Opens a media file that somebody named, with errors for a missing or unreadable one; posters, waveforms,
+"""Opens a media file that a user named, with errors for a missing or unreadable one; posters, waveforms,
 proxies, probes and looks call it.
 """
 

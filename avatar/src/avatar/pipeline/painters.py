@@ -50,7 +50,7 @@ def can_fork() -> bool:
                 break
             time.sleep(0.001)
         return alone
-    except OSError:  # nothing is mounted there, so nobody can tell
+    except OSError:  # Nothing is mounted there, so it is unknown.
         return False
 
 
@@ -179,7 +179,7 @@ def _paint_share(
             renderer.paint(state, slots[index % FRAMES_AHEAD])
             pipe.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # nobody wants the rest
+        return  # The rest is not needed.
     except Exception as error:
         pipe.send(_Failure.of(error))
 

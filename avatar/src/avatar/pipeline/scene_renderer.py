@@ -124,7 +124,7 @@ class SceneRenderer:
         return engine_records(self._engine.info.parts or (self._engine.info,), self.report().trackers)
 
     def use(self, scene_id: str) -> EngineUse | None:
-        """Returns the engine that draws the face, and why; None where nobody is seen."""
+        """Returns the engine that draws the face, and why; None where no person is shown."""
         return None if self._face is None else self._face.use(scene_id)
 
     @property

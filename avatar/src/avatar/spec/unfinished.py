@@ -45,5 +45,5 @@ def forget_listed(listed: Path) -> int:
 
 
 def forget_work(cache: Path, work: str) -> int:
-    """For who runs workers, once none is at that work: nobody will go on with it. 0 for no name."""
+    """For the scheduler, once no worker continues that work. 0 for no name."""
     return forget_listed(list_of(cache, work)) if work else 0

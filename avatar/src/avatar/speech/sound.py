@@ -20,7 +20,7 @@ BLOCK_S = 10
 
 
 class WavWriter:
-    """Appends 16-bit mono samples; the file ends on a whole millisecond so that nobody has to round its
+    """Appends 16-bit mono samples; the file ends on a whole millisecond so that no reader has to round its
     length.
     """
 

@@ -2,7 +2,7 @@
 when its content is not that of its hash. Called by `avatar work`.
 
 Several workers come and go, some by kill -9. What one of them uses is held by a shared lock on the open file,
-which the kernel lets go of with the process: only what nobody holds is ever removed.
+which the kernel lets go of with the process: only blobs without a lock are ever removed.
 """
 
 from __future__ import annotations

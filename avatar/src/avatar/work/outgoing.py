@@ -159,7 +159,7 @@ def _checked_addresses(parsed: httpx.URL, port: int, bounds: FetchBounds, what: 
             raise InvalidInput(
                 "job.bad_url",
                 f"{what} does not begin with https://.",
-                "Use https://, so that nobody on the way can change the file.",
+                "Use https://, so that the file cannot be changed on the way.",
             )
     return addresses[:MAX_ATTEMPTS]
 

@@ -23,7 +23,7 @@ LAST_WORD_S = 3.0
 
 class Reporter:
     """`line` and `log` take what the program says; `finish` hands over the end. `unwanted` is set when the
-    control plane says that nobody wants the work any more, `forget` when nobody will go on with it.
+    control plane reports that the work is not needed any more, `forget` when it will not be continued.
     """
 
     def __init__(self, control: Control, run: str, stop: threading.Event) -> None:
@@ -117,7 +117,7 @@ class Reporter:
             self._wake.clear()
 
     def _send(self) -> bool:
-        """False when there is nobody to tell any more."""
+        """Returns False when reports are not accepted any more."""
         if self._pending is None:
             return True
         try:

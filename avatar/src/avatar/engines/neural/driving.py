@@ -1,4 +1,4 @@
-"""The movement that a photo takes from somebody who was filmed: a template as it is, of a video made once and
+"""The movement that a photo takes from a filmed person: a template as it is, of a video made once and
 kept under the cache folder.
 """
 

@@ -191,7 +191,8 @@ class NeuralFace:
             job = replace(job, drawn=drawn)
             # As it was decided above: LivePortrait is drawing, and a neighbour may have come since.
             beside = (PORTRAIT,) if together else ()
-            # A head that somebody else moves leaves its place: without a tracker the mouth would stay there.
+            # A head that a driving video moves leaves its place: without a tracker the mouth would stay
+            # there.
             following = open_tracker if driving is not None else tracker_if_there
             mouth = self._mouth(job, lambda: DrawnFaceTracker(still, following()), beside)
             pictures = stack.enter_context(mouth)
