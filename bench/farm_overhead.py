@@ -34,7 +34,7 @@ from bench.results import add_figure, add_json_option, write_figures
 from farm.needs import Needs
 from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
 from farm.nomad.registration import JOB_FILE, Registration
-from farm.nomad.request import Choice, job_id
+from farm.nomad.request import PlacementHint, job_id
 from farm.states import TaskState
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
@@ -164,7 +164,7 @@ async def rate(bench: Bench) -> None:
         async def register() -> None:
             task = next(tasks)
             name = job_id(options.job.prefix, task.id)
-            await registration.register(task, name, Choice())
+            await registration.register(task, name, PlacementHint())
             await bench.control.transfer.close(task.id)  # or the next scheduler would take it over
             dispatched.append(name)
 

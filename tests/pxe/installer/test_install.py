@@ -12,9 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from boot_services import BootServices
 from debian_installer import DebianMirror
-from lab.boot_services import BootServices
-from lab.qemu_machine import QemuMachine
+from qemu_machine import QemuMachine
 
 from lab.plan import GATEWAY
 from pxe.image.agent_program import agent_program
