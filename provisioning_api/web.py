@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
-from pydantic import BaseModel
 
-from policy import Policy, install_policy, public, require_permission
+from policy import Policy, health, install_policy, require_permission
 from provisioning_api.announcements import routes as announcements
 from provisioning_api.artefacts import routes as artefacts
 from provisioning_api.audit import routes as audit
@@ -36,20 +35,6 @@ from soundstage.telemetry import Metrics, install_telemetry, metrics_router
 DESCRIPTION = "From power-on to ready: machines, enrolment, boot scripts and runs of Ansible."
 
 
-health = APIRouter(tags=["health"])
-
-
-class Health(BaseModel):
-    status: str = "ok"
-
-
-@health.get("/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
-@health.get("/api/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
-async def read_health() -> Health:
-    """Return `ok` while the server answers."""
-    return Health()
-
-
 def routers() -> tuple[APIRouter, ...]:
     """Returns all routers of this room."""
     # The artefacts before the scripts: `manifest.json` is no MAC address.
@@ -71,7 +56,7 @@ def routers() -> tuple[APIRouter, ...]:
         inventory,
         audit,
     )
-    return (health, boot.agent_router, machines.events_router, *(room.router for room in rooms))
+    return (health.router, boot.agent_router, machines.events_router, *(room.router for room in rooms))
 
 
 def create_provisioning_app(

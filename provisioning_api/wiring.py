@@ -10,13 +10,12 @@ from pathlib import Path
 
 from policy.audit.head import HeadFile
 from provisioning_api import stalled
-from provisioning_api.announcements.by_bmc import BmcAnnouncer
-from provisioning_api.announcements.service import AnnouncementService
+from provisioning_api.announcements.service import AnnouncementService, BmcAnnouncer
 from provisioning_api.artefacts.service import ArtefactService
 from provisioning_api.audit import refusals as refusals_module
 from provisioning_api.audit.refusals import RefusalLog
 from provisioning_api.audit.service import AuditLog
-from provisioning_api.boot.places import Places
+from provisioning_api.boot.scripts import Places
 from provisioning_api.boot.service import BootService
 from provisioning_api.callhome.service import CallHomeService
 from provisioning_api.certificates import expiry
@@ -29,7 +28,8 @@ from provisioning_api.certificates.ssh_authority import SshAuthority
 from provisioning_api.certificates.tls_authority import TlsAuthority
 from provisioning_api.commands.service import CommandService
 from provisioning_api.decommission.service import Decommission
-from provisioning_api.engines.chosen import consul_tokens, nomad_nodes
+from provisioning_api.engines.consul import consul_tokens
+from provisioning_api.engines.nomad import nomad_nodes
 from provisioning_api.enrolment import engine_identities
 from provisioning_api.enrolment.challenges import Challenges
 from provisioning_api.enrolment.engine_identities import EngineIdentities

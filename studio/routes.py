@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from studio import health
+from policy import health
 from studio.assets import rendition_routes as asset_renditions
 from studio.assets import routes as assets
 from studio.consents import routes as consents

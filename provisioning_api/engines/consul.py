@@ -9,6 +9,7 @@ import consul
 from provisioning_api.engines.calling import Engine
 from soundstage.errors import Upstream
 from soundstage.http.engines import consul_client
+from soundstage.settings import Settings
 
 
 class ConsulTokens:
@@ -51,3 +52,20 @@ class ConsulTokens:
 
         if not await self._engine.ask(consul_client, delete):
             raise self._engine.refusal("404 its own token is not known")
+
+
+def consul_tokens(settings: Settings) -> ConsulTokens | None:
+    """None where no Consul was named."""
+    chosen = settings.provisioning
+    if chosen.consul_address is None:
+        return None
+    engine = Engine(
+        "Consul",
+        str(chosen.consul_address),
+        "`provisioning.consul_address` and `provisioning.consul_token_file`",
+        chosen.consul_token_file,
+        chosen.consul_ca_file,
+        chosen.consul_client_cert_file,
+        chosen.consul_client_key_file,
+    )
+    return ConsulTokens(engine, chosen.datacenter, chosen.consul_policies)

@@ -10,6 +10,7 @@ import nomad
 from provisioning_api.engines.calling import Engine
 from soundstage.errors import Upstream
 from soundstage.http.engines import nomad_client
+from soundstage.settings import Settings
 
 # Servers cut it to their own `client_introduction.max_identity_ttl`, which is 30 minutes unless changed.
 INTRODUCTION = timedelta(minutes=30)
@@ -79,3 +80,22 @@ class NomadNodes:
 def _named(client: nomad.Nomad, name: str) -> list[dict[str, Any]]:
     """Also those that are down, such as one of a machine that was set up anew since."""
     return [node for node in client.nodes.get_nodes() if node.get("Name") == name]
+
+
+def nomad_nodes(settings: Settings) -> NomadNodes | None:
+    """None where no Nomad was named."""
+    nomad, token_file = settings.farm.nomad, settings.provisioning.nomad_token_file
+    if nomad.address is None and token_file is None:
+        return None
+    return NomadNodes(
+        Engine(
+            "Nomad",
+            str(nomad.address or "http://127.0.0.1:4646"),
+            "`farm.nomad` and `provisioning.nomad_token_file`",
+            token_file or nomad.token_file,
+            nomad.ca_file,
+            nomad.client_cert_file,
+            nomad.client_key_file,
+            nomad.region,
+        )
+    )

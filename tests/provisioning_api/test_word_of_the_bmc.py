@@ -15,7 +15,7 @@ from ramdisk import Ramdisk
 from redfish_double import CHASSIS, PASSWORD, USER, Board, redfish_double
 from test_attacks import refused
 
-from provisioning_api.announcements import by_bmc
+from provisioning_api.announcements import service
 from provisioning_api.rules.schemas import ANNOUNCED
 
 
@@ -83,7 +83,7 @@ async def test_a_neighbour_with_serial_and_uuid_does_not_pass_for_a_machine_that
 async def test_the_secret_of_a_bmc_is_worth_nothing_after_its_time(
     operator: httpx.AsyncClient, ramdisk: Ramdisk, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(by_bmc, "VALID_FOR", timedelta(seconds=-1))
+    monkeypatch.setattr(service, "VALID_FOR", timedelta(seconds=-1))
     assert (await announce(operator, board)).status_code == 201
     assert await started(board, ramdisk) == "discovered"
     # Announced once more, with another secret, it joins at its next start.

@@ -1,4 +1,4 @@
-"""The sign of life, for load balancers and start scripts."""
+"""The route that load balancers and start scripts poll; both servers have it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from policy import public
+from policy.guard import public
 
 router = APIRouter(tags=["health"])
 
