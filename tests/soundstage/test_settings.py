@@ -169,7 +169,7 @@ def test_the_removed_trust_in_this_machine_is_explained(chosen: str, tmp_path: P
     file.write_text(f"[auth]\nloopback_is_admin = {chosen}\n")
     with pytest.raises(Invalid) as error:
         load_settings(file, {})
-    assert "nobody is an administrator because of an address" in error.value.message
+    assert "no caller is an administrator because of an address" in error.value.message
     assert "soundstage open" in error.value.message
     assert "pydantic" not in error.value.message
 
