@@ -11,7 +11,7 @@ from avatar.tracks import MAX_RANGES
 
 
 @pytest.mark.parametrize(
-    ("flags", "most", "expected"),
+    ("flags", "maximum", "expected"),
     [
         ("", 3, []),
         ("...", 3, []),

@@ -92,7 +92,7 @@ class Survey:
 
 
 def ranges(flags: npt.NDArray[np.bool_], max_ranges: int = MAX_RANGES) -> list[Range]:
-    """Inclusive ranges of true values, at most `most` (`nearest_joined`)."""
+    """Inclusive ranges of true values, at most `max_ranges` (`nearest_joined`)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     found = zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True)
     return nearest_joined(found, max_ranges)
