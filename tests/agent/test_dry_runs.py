@@ -183,7 +183,7 @@ async def test_a_new_video_is_planned_with_its_size_its_words_and_how_long_it_ta
     assert "It takes" not in reply, "nothing has been made here yet"
 
     spec = await _spec(services, request)
-    times = services.studio.renders._run_durations
+    times = services.studio.renders.run_durations
     assert times is not None
     async with services.database.transaction() as session:
         for stage, seconds in (("segment/rig", 40.0), ("assemble/assemble", 2.0)):
@@ -208,10 +208,10 @@ async def test_a_video_that_could_not_be_made_is_not_planned(services: Services)
     talk = Conversing(services)
     await talk.say("Make a project called Tides")
     assert await code_of(services, "make_render", {"project": "Tides"}) == "project.no_scenes"
-    limits = services.studio.renders._admission.limits
+    limits = services.studio.renders.admission.limits
     assert limits.queued_renders > 0
-    full = replace(services.studio.renders._admission, limits=replace(limits, queued_renders=0))
-    services.studio.renders._admission = full
+    full = replace(services.studio.renders.admission, limits=replace(limits, queued_renders=0))
+    services.studio.renders.admission = full
     for dry_run in (True, False):
         assert (
             await code_of(services, "make_render", {"script": "Hi"}, dry_run=dry_run) == "render.queue_full"

@@ -181,7 +181,7 @@ async def test_a_sentence_a_call_a_decision_and_an_effect_are_one_story(services
 
 async def test_many_calls_at_once_make_one_unbroken_chain(services: Services) -> None:
     toolset = services.brain.toolset
-    tool_services = cast("Any", services.brain._services)
+    tool_services = cast("Any", services.brain.services)
     call = prepare_call(toolset, "list_renders", {})
     await asyncio.gather(
         *(toolset.run(ToolContext(ADA, f"ses_{number}", tool_services), call) for number in range(20))

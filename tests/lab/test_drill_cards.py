@@ -20,7 +20,9 @@ def scene_with_devices(instances: list[dict[str, Any]] | None) -> Scene:
     cards = [
         Card(kind="l4", pci_address=f"0000:0{number}:00.0", uuid=uuid) for number, uuid in enumerate(_UUIDS)
     ]
-    machine = SimpleNamespace(name="gpu-1", cards=[*cards, Card(kind="bmc", pci_address="0000:09:00.0")])
+    machine = SimpleNamespace(
+        name="gpu-1", cards=[*cards, Card(kind="bmc", pci_address="0000:09:00.0", uuid="")]
+    )
     answers: dict[str, Any] = {
         "/v1/nodes": [{"ID": "n1", "Name": "gpu-1"}],
         "/v1/node/n1": {"NodeResources": {"Devices": instances and [{"Instances": instances}]}},
