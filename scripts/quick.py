@@ -3,7 +3,8 @@
 Format, lint, types, import rules and those tests that a changed file can reach (scripts/reach.py) and that
 start no process. What is changed is what differs from the merge base with main, what is not committed, and
 what git does not know yet. A check and a test file that passed with the same contents before do not run again
-(.quick/passed.json).
+(.quick/passed.json); of files whose functions a test file has not run (.quick/calls.json), only what takes
+effect at import is compared (scripts/units.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from reach import CONTROL, Reach
 from rooms import ROOMS, TORCH, Room
+from units import Calls, UnitKeys
 
 ROOT = Path.cwd()
 STATE = ROOT / ".quick"
@@ -54,6 +56,44 @@ class Passed:
 
 
 @dataclass
+class Keys:
+    """Computes the hash of all that decides about a test file, as far as we know it.
+
+    `calls`: the functions that each test file ran when it ran last, by file.
+    """
+
+    reach: Reach
+    changed: set[str]
+    calls: dict[str, Calls] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, reach: Reach, changed: set[str]) -> Keys:
+        try:
+            return cls(reach, changed, json.loads((STATE / "calls.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return cls(reach, changed)
+
+    def of(self, tests: Iterable[str]) -> dict[str, str]:
+        units = UnitKeys(self.reach)
+        keys = {test: self._key_of(test, units) for test in tests}
+        units.write_cache()
+        return keys
+
+    def add(self, calls: dict[str, Calls]) -> None:
+        self.calls |= calls
+        STATE.mkdir(exist_ok=True)
+        (STATE / "calls.json").write_text(json.dumps(self.calls), encoding="utf-8")
+
+    def _key_of(self, test: str, units: UnitKeys) -> str:
+        others = {file for file in self.changed if file not in self.reach.edges}
+        read = self.changed if self.reach.reads_checkout(test) else set()
+        locks = {"uv.lock", "avatar/uv.lock", "farm/device_plugin/uv.lock", "pyproject.toml"}
+        if test not in self.calls:
+            return _hash(self.reach.depends_on(test) | others | read | locks)
+        return f"{units.key_of(test, self.calls[test])} {_hash(others | read | locks)}"
+
+
+@dataclass
 class RoomRun:
     """Holds the chosen files of a room, and their result."""
 
@@ -63,6 +103,7 @@ class RoomRun:
     output: str = ""
     seconds: float = 0.0
     failed_files: set[str] = field(default_factory=set)
+    calls: dict[str, Calls] = field(default_factory=dict)
     left_out: int = 0
 
     @property
@@ -151,14 +192,6 @@ def _run_check(name: str, command: list[str], key: str, passed: Passed) -> bool:
     return done.returncode == 0
 
 
-def key_of(test: str, reach: Reach, changed: set[str]) -> str:
-    """Returns the hash of all that decides about a test file, as far as we know it."""
-    others = {file for file in changed if file not in reach.edges}
-    read = changed if reach.reads_checkout(test) else set()
-    locks = {"uv.lock", "avatar/uv.lock", "farm/device_plugin/uv.lock", "pyproject.toml"}
-    return _hash(sorted(reach.depends_on(test) | others | read | locks))
-
-
 def run_rooms(runs: list[RoomRun], folder: Path) -> None:
     """Runs rooms of many files with two workers, one after the other; then the small ones, two at once."""
     many = [run for run in runs if len(run.files) >= MANY_FILES]
@@ -176,7 +209,11 @@ def run_room(run: RoomRun, folder: Path, workers: int) -> None:
     if workers > 1:
         command += ["-n", str(workers), "--dist", "loadfile"]
     begun = time.monotonic()
-    done = _run(command, {**dict(run.room.environment), "TEST_PROCESS_GUARD": "1"})
+    calls = folder / f"{run.room.name}.calls"
+    guard = {"TEST_PROCESS_GUARD": "1", "TEST_FUNCTION_CALLS": str(calls)}
+    done = _run(command, {**dict(run.room.environment), **guard})
+    for report_of_process in folder.glob(f"{calls.name}.*"):
+        run.calls |= json.loads(report_of_process.read_text(encoding="utf-8"))
     run.seconds, run.code, run.output = time.monotonic() - begun, done.returncode, done.stdout + done.stderr
     found = re.search(r"(\d+) deselected", run.output)
     run.left_out = int(found[1]) if found else 0
@@ -240,8 +277,8 @@ def main(arguments: list[str]) -> int:
     reach, passed = Reach(ROOT), Passed.read()
     changed = find_changes(chosen.base)
     tests = set(reach.tests) if changed is None else reach.tests_for(changed)
-    keys = {test: key_of(test, reach, changed or set()) for test in tests}
-    tests = {test for test in tests if passed.known.get(test) != keys[test]}
+    keys = Keys.read(reach, changed or set())
+    tests = {test for test, key in keys.of(tests).items() if passed.known.get(test) != key}
     if chosen.list:
         print(*sorted(tests), sep="\n")
         return 0
@@ -251,8 +288,8 @@ def main(arguments: list[str]) -> int:
     runs = runs_of(tests, changed or set())
     with tempfile.TemporaryDirectory(prefix="soundstage-quick-") as folder:
         run_rooms(runs, Path(folder))
-    for run in runs:
-        passed.known |= {test: keys[test] for test in run.files if test not in run.failed_files}
+    keys.add({test: calls for run in runs for test, calls in run.calls.items()})
+    passed.known |= keys.of(test for run in runs for test in run.files if test not in run.failed_files)
     passed.write()
     well = well and all(run.passed for run in runs)
     close(runs, well=well, seconds=time.monotonic() - begun)

@@ -14,6 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+# The first one: it compiles what is imported after it.
+import function_calls  # isort: skip
 import postgresql_server
 import processes
 import s3_server
@@ -36,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
     config.addinivalue_line("markers", "each_database: runs on every engine that a database may have")
+    config.pluginmanager.register(function_calls)
     config.pluginmanager.register(processes)
     config.pluginmanager.register(short_form)
 

@@ -33,9 +33,10 @@ FILES = {
     "tests/conftest.py": "import sys\nfrom pathlib import Path\n"
     "sys.path.insert(0, str(Path(__file__).parent / 'support'))\n"
     "sys.path.insert(0, str(Path(__file__).parents[1]))\n"
-    "import processes, short_form\n"
+    "import function_calls, processes, short_form\n"
     "def pytest_addoption(parser): short_form.add_options(parser)\n"
     "def pytest_configure(config):\n"
+    "    config.pluginmanager.register(function_calls)\n"
     "    config.pluginmanager.register(processes)\n    config.pluginmanager.register(short_form)\n",
     "tests/servers/helper.py": "",
     "tests/soundstage/test_clock.py": "from soundstage.clock import now\ndef test_it(): assert now() == 1\n",
@@ -58,10 +59,10 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("quick.py", "reach.py", "rooms.py"):
+        for name in ("quick.py", "reach.py", "rooms.py", "units.py"):
             self.write(f"scripts/{name}", (ROOT / "scripts" / name).read_text())
         (folder / "tests" / "support").mkdir(parents=True)
-        for name in ("processes.py", "short_form.py"):
+        for name in ("function_calls.py", "processes.py", "short_form.py"):
             shutil.copy(ROOT / "tests" / "support" / name, folder / "tests" / "support" / name)
         for name, text in FILES.items():
             self.write(name, text)
@@ -234,8 +235,98 @@ def test_what_passed_does_not_run_again(checkout: Checkout) -> None:
     code, output = checkout.run()
     assert code == 0 and "types (control)" not in output
     # Other contents of what it depends on run it again.
-    checkout.write("soundstage/clock.py", FILES["soundstage/clock.py"] + "A = 1\n")
+    checkout.write("soundstage/clock.py", "def now(): return 1 + 0\n")
     assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS}
+
+
+# What the tests run of it: `ready_by`; by a fixture of the session `connect`, behind a cache `load`.
+PARTS = """
+from functools import cache
+from soundstage import clock
+LIMIT = 1
+UNUSED = 2
+def ready_by():
+    return clock.now() + LIMIT
+def connect():
+    return 1
+@cache
+def cached():
+    return load()
+def load():
+    return 1
+class Row:
+    size = 3
+    def width(self):
+        return self.size
+    def height(self):
+        return 1
+class Other:
+    size = 3
+def never_run():
+    return 1
+"""
+USES_PARTS = """
+import runpy
+import pytest
+from studio import renders
+@pytest.fixture(scope="session")
+def connection(): return renders.connect()
+"""
+PARTS_TEST = """
+from studio import renders
+def test_it(connection): assert renders.ready_by() + renders.cached() + renders.Row().width() == 6
+"""
+ONE, TWO = "studio/test_one", "studio/test_two"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("never_run():\n    return 1", "never_run():\n    return 2", set()),
+        ("LIMIT = 1", "LIMIT = 2", {ONE, TWO}),
+        ("UNUSED = 2", "UNUSED = 3", set()),
+        ("    return clock.now() + LIMIT", "    return LIMIT + 1", {ONE, TWO}),
+        ("connect():\n    return 1", "connect():\n    return 2", {ONE, TWO}),
+        ("load():\n    return 1", "load():\n    return 0 + 1", {ONE, TWO}),
+        ("class Row:\n    size = 3", "class Row:\n    size = 4", {ONE, TWO}),
+        ("class Other:\n    size = 3", "class Other:\n    size = 4", set()),
+        ("height(self):\n        return 1", "height(self):\n        return 2", set()),
+        ("def width(self):", "def width(self, more=1):", {ONE, TWO}),
+        ("def never_run():", "def added(): return 1\ndef never_run():", set()),
+        ("def never_run():", "@print\ndef never_run():", {ONE, TWO, RENDERS, PLAIN, TOOLS}),
+        ("LIMIT = 1", "LIMIT = 1\nclock.now()", {ONE, TWO, RENDERS, PLAIN, TOOLS}),
+        ("from soundstage import clock", "from soundstage import unused as clock", {ONE, TWO}),
+    ],
+)
+def test_a_test_runs_again_for_what_it_runs_and_names(
+    checkout: Checkout, before: str, after: str, expected: set[str]
+) -> None:
+    checkout.write("tests/studio/render_fixtures.py", USES_PARTS)
+    fixtures = "from render_fixtures import connection\n"
+    checkout.write("tests/studio/conftest.py", FILES["tests/studio/conftest.py"] + fixtures)
+    for test in (ONE, TWO):
+        checkout.write(f"tests/{test}.py", PARTS_TEST)
+    renders = checkout.write("studio/renders.py", PARTS)
+    code, output = checkout.run()
+    assert code == 0, output
+    assert checkout.choose() == set()
+    assert before in PARTS
+    renders.write_text(PARTS.replace(before, after))
+    chosen = checkout.choose()
+    # The first two run `ready_by`; PLAIN and TOOLS only import the file.
+    assert chosen - {RENDERS, PLAIN, TOOLS} == expected & {ONE, TWO}
+    assert expected <= chosen and (expected or not chosen)
+
+
+def test_a_file_that_is_run_without_an_import_counts_as_a_whole(checkout: Checkout) -> None:
+    by_path = "import runpy\nfrom studio import renders\n"
+    by_path += "def test_it(): assert runpy.run_path(renders.__file__)['ready_by']() == 2\n"
+    checkout.write("tests/studio/test_one.py", by_path)
+    parts = FILES["studio/renders.py"] + "def never_run(): return 1\n"
+    checkout.write("studio/renders.py", parts)
+    assert checkout.run()[0] == 0
+    checkout.write("studio/renders.py", parts.replace("return 1", "return 2"))
+    assert ONE in checkout.choose()
 
 
 def test_a_check_that_fails_fails_the_run_until_it_passes(checkout: Checkout) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from function_calls import sharing
 
 from app.migrating import STUDIO, Migrated, Tree, migrate
 from soundstage.database import Database
@@ -35,9 +36,10 @@ class DatabaseTemplates:
     async def copy(self, tree: Tree, to: Path) -> None:
         template = self.folder / f"{tree.package}.db"
         if not template.exists():
-            database = Database(f"sqlite:///{template}")
-            await migrate(database, self.folder, tree=tree)
-            await database.close()
+            with sharing():
+                database = Database(f"sqlite:///{template}")
+                await migrate(database, self.folder, tree=tree)
+                await database.close()
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(template, to)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from function_calls import sharing
 from sqlalchemy import URL
 
 from soundstage.database import Base, Database
@@ -58,6 +59,7 @@ class TableTemplates:
 
 
 async def _fill(url: str) -> None:
-    template = Database(url)
-    await template.create_tables()
-    await template.close()
+    with sharing():
+        template = Database(url)
+        await template.create_tables()
+        await template.close()
