@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -56,7 +57,7 @@ class Lanes:
         self._others: deque[Room] = deque()
         self._codes: dict[Room, int] = {}
         self._seconds: dict[str, float] = {}
-        # Of a room with all processes that it has waited for; machines of labs are none of them.
+        # Of a room with all processes that it has waited for, and of the machines of its labs.
         self._processor: dict[str, float] = {}
         self._lane_ends: list[str] = []
         self._unsteady: list[str] = []
@@ -183,6 +184,7 @@ class Lanes:
         """How a room has ended."""
         if self._stops:
             return INTERRUPTED
+        labs_before = lab_processor_seconds() if room.whole_machine else 0.0
         process = _started(command, dict(room.environment), output)
         self._running[process.pid] = room.name
         await _has_ended(process.pid)
@@ -190,6 +192,9 @@ class Lanes:
         if self._stops:
             _signal_group(process.pid, signal.SIGKILL)
         code, processor_s = _wait(process)
+        if room.whole_machine:
+            # No other room has machines at the same time.
+            processor_s += lab_processor_seconds() - labs_before
         self._processor[room.name] = self._processor.get(room.name, 0.0) + processor_s
         return code
 
@@ -214,6 +219,18 @@ def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, used.ru_utime + used.ru_stime
+
+
+def lab_processor_seconds(files: Path = Path("/sys/fs/cgroup")) -> float:
+    """Returns what the machines of all labs have used since their control group (lab/control_groups.py) was
+    made: they are no children of a room. 0 where no lab was ever up.
+    """
+    for place in (files, files / "unified"):
+        with suppress(OSError):
+            used = re.search(r"^usage_usec (\d+)", (place / "soundstage-lab" / "cpu.stat").read_text())
+            if used:
+                return int(used[1]) / 1e6
+    return 0.0
 
 
 async def _has_ended(pid: int) -> None:

@@ -17,7 +17,7 @@ import waiting
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lanes import lanes_for  # noqa: E402
+from lanes import lab_processor_seconds, lanes_for  # noqa: E402
 from long_runs import RECORD, long_runs_page, read_record, record_run  # noqa: E402
 
 # Plugins take a second to load.
@@ -164,6 +164,14 @@ def test_lanes_follow_the_cores_and_the_memory_of_the_computer(
     cores: int, memory_gib: float, lanes: int
 ) -> None:
     assert lanes_for(cores, memory_gib) == lanes
+
+
+@pytest.mark.parametrize("place", ["soundstage-lab", "unified/soundstage-lab"])
+def test_what_machines_of_labs_compute_is_counted(tmp_path: Path, place: str) -> None:
+    assert lab_processor_seconds(tmp_path) == 0
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\n")
+    assert lab_processor_seconds(tmp_path) == 2.5
 
 
 def test_rooms_that_compute_have_a_lower_priority_beside_others(checkout: Checkout) -> None:
