@@ -49,7 +49,7 @@ def _other(name: str, pytest: str = CONTROL, marks: str = "", nice: int = 0) -> 
     return Room(name, f"tests/{name}", pytest, marks, nice=nice)
 
 
-# Of rooms that compute and wait for nothing.
+# Of rooms that compute and wait for nothing, in tests of a few seconds each.
 COMPUTING = 5
 # No tests: scripts/check.
 CHECK = Room("check", "", nice=COMPUTING)
@@ -67,7 +67,6 @@ ROOMS = (
         "tests/avatar",
         TORCH,
         "torch",
-        nice=COMPUTING,
         environment=(("PYTHONPATH", "avatar/src"), ("OMP_WAIT_POLICY", "PASSIVE")),
         short_form=("--matrix=changed",),
     ),
