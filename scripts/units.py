@@ -93,8 +93,8 @@ class UnitKeys:
 
     def _units_of(self, file: str, *, whole: bool) -> Units:
         whole = whole or not is_ours(file)
-        kept = f"{file}{ALL if whole else ''}"
-        if kept not in self._units:
+        cached = f"{file}{ALL if whole else ''}"
+        if cached not in self._units:
             path = self._reach.root / file
             source = path.read_bytes() if path.is_file() else b""
             key = hashlib.sha256(_OWN_SOURCE + (b"whole" if whole else b"") + source).hexdigest()
@@ -102,8 +102,8 @@ class UnitKeys:
                 units = split_units(source.decode(errors="replace"), whole=whole)
                 self._cached[key] = [units.always, units.named, units.bodies]
             self._used[key] = self._cached[key]
-            self._units[kept] = Units(*self._cached[key])
-        return self._units[kept]
+            self._units[cached] = Units(*self._cached[key])
+        return self._units[cached]
 
 
 def is_ours(file: str) -> bool:

@@ -41,8 +41,8 @@ def test_an_unsupported_system_is_refused_and_named(ready: LabFarm) -> None:
             's/^VERSION_ID=.*/VERSION_ID="9"/; s/^PRETTY_NAME=.*/PRETTY_NAME="Old"/',
             path,
         )
-        said = refused(ready, "cpu-1", "Old is not supported")
-        assert "farm__supported" in said
+        output = refused(ready, "cpu-1", "Old is not supported")
+        assert "farm__supported" in output
     finally:
         ready.on("cpu-1", "cp", "/root/os-release", path)
 
@@ -55,8 +55,8 @@ def test_a_login_that_may_not_become_root_is_refused(ready: LabFarm) -> None:
 def test_a_wrong_clock_is_refused_before_certificates_are(ready: LabFarm) -> None:
     ready.lab.inject_fault("cpu-1", "clock")
     try:
-        said = refused(ready, "cpu-1", "ahead of this controller's; certificates would be refused")
-        assert "timedatectl" in said
+        output = refused(ready, "cpu-1", "ahead of this controller's; certificates would be refused")
+        assert "timedatectl" in output
     finally:
         ready.lab.clear_fault("cpu-1")
 
@@ -85,8 +85,8 @@ def test_one_machine_that_cannot_be_reached_does_not_keep_the_others(ready: LabF
 def test_a_machine_of_another_farm_is_not_taken_over(ready: LabFarm) -> None:
     other = str(ready.folder / "other")
     ready.play("--limit", "cpu-1", "--tags", "none", farm__secrets=other)  # makes the other farm's secrets
-    said = refused(ready, "cpu-1", "belongs to another farm", farm__secrets=other)
-    assert "farm__take_over" in said
+    output = refused(ready, "cpu-1", "belongs to another farm", farm__secrets=other)
+    assert "farm__take_over" in output
 
 
 @pytest.mark.parametrize("engine", ["consul", pytest.param("nomad", marks=pytest.mark.slow)])
@@ -96,8 +96,8 @@ def test_an_engine_that_somebody_else_set_up_is_not_taken_over_without_a_word(
     ready.on("cpu-1", "rm", f"/etc/{engine}.d/.soundstage")
     tags = ("--tags", engine)
     words = f"already has a {engine.capitalize()} that these roles did not set up"
-    said = refused(ready, "cpu-1", words, *tags)
-    assert f"/etc/{engine}.d/{engine}.hcl" in said
+    output = refused(ready, "cpu-1", words, *tags)
+    assert f"/etc/{engine}.d/{engine}.hcl" in output
     done = ready.converge("--limit", "cpu-1", *tags, **{f"{engine}__take_over": True})
     assert done.count("cpu-1", "changed") == 1, "only the mark came back"
 
@@ -144,9 +144,9 @@ def test_another_build_than_the_one_that_was_named_is_refused_and_the_old_one_st
 def test_variables_of_the_wrong_kind_are_named_before_the_role_begins(
     ready: LabFarm, role: str, variables: dict[str, Any]
 ) -> None:
-    said = refused(ready, "cpu-1", "argument_errors:", "--tags", role, **variables)
+    output = refused(ready, "cpu-1", "argument_errors:", "--tags", role, **variables)
     # Behind the errors Ansible prints all variables of the role.
-    errors = said.partition("argument_errors:")[2].partition("argument_spec_data:")[0]
+    errors = output.partition("argument_errors:")[2].partition("argument_spec_data:")[0]
     assert [name for name in variables if name not in errors] == []
 
 

@@ -42,7 +42,7 @@ _COMPILED = ROOT / ".quick" / "compiled" / hashlib.sha256(Path(__file__).read_by
 
 
 class FunctionCalls:
-    """What was run: since the last change of the test file, by each test file, and for all of them."""
+    """Keeps the functions that ran: since the test file changed, by each test file, and for all of them."""
 
     def __init__(self) -> None:
         self._now: dict[str, set[str]] = {}
@@ -55,7 +55,7 @@ class FunctionCalls:
         return self._now.setdefault(file, set()).add
 
     def enter(self, test_file: str | None) -> None:
-        """What runs from now on counts for this test file; for all, when there is none."""
+        """Counts what runs from now on for this test file; for all, when there is none."""
         if self._current != test_file:
             self._count()
             self._current = test_file
