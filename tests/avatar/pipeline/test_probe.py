@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import wave
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
+from avatar.cli.main import main
 from avatar.spec import Failed, Finished, parse_progress
 from PIL import Image
 
@@ -42,14 +47,23 @@ def film(path: Path, *, frames: int = 30, rate: int = 25, sound: bool = True) ->
 
 
 @pytest.fixture
-def probe(avatar):
+def probe(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Path], Finished | Failed]]:
+    """Runs the verb in this process, and leaves the memory and threads of this process alone."""
+    monkeypatch.setattr(sys.modules[main.__module__], "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    threads = cv2.getNumThreads()
+
     def probe_file(path: Path) -> Finished | Failed:
-        done = avatar("probe", path, "--json")
-        last = parse_progress(done.stdout.splitlines()[-1])
-        assert done.returncode == (0 if isinstance(last, Finished) else 1), done.stderr
+        capfd.readouterr()
+        code = main(["probe", str(path), "--json", "--cache", str(tmp_path / "cache")])
+        last = parse_progress(capfd.readouterr().out.splitlines()[-1])
+        assert code == (0 if isinstance(last, Finished) else 1)
         return last
 
-    return probe_file
+    yield probe_file
+    cv2.setNumThreads(threads)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
