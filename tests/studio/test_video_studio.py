@@ -9,17 +9,21 @@ from typing import Any
 
 import httpx
 import pytest
+from avatar.spec import Canvas
 from fastapi import FastAPI
 from local_login import log_in_locally
 
 from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, install_policy
 from soundstage.errors import install_error_handlers
+from studio.personas.schemas import Persona
 from studio.personas.video_studio import BACKGROUNDS, STYLES, Look, StudioOrder, request_of
+from studio.renders.schemas import RenderRequest
 from studio.routes import routers
 from studio.wiring import build_studio, worker_cache
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+SMALL = Canvas(width=320, height=180)
 SENTENCES = "The tide comes in at nine. Boats leave the harbour before noon. Nobody waits for them."
 
 
@@ -101,9 +105,14 @@ async def test_the_older_video_studio_knows_no_persona_of_a_name_that_none_can_h
 
 @pytest.fixture
 async def real(
-    settings: Any, db: Any, events: Any, blobs: Any
+    settings: Any, db: Any, events: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
-    """The REST API before the real worker, and its renders."""
+    """The REST API before the real worker, and its renders, in small: their length is what is measured."""
+
+    def request_small(persona: Persona, order: StudioOrder) -> RenderRequest:
+        return request_of(persona, order).model_copy(update={"canvas": SMALL})
+
+    monkeypatch.setattr("studio.personas.routes.request_of", request_small)
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
     options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
     scheduler = LocalScheduler(blobs, options)
