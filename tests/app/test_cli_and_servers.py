@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from app.local_access import local_folder, read_local_access
 from soundstage.errors import Forbidden, Invalid
 
 Cli = Callable[..., Any]
+STAND_IN = Path(__file__).parents[1] / "farm" / "stand_in.py"
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,9 @@ def _no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def studio(home: Path) -> Iterator[RunningStudio]:
+    """A server whose videos are made by the stand-in of the worker."""
+    command = [sys.executable, "-I", "-S", str(STAND_IN)]
+    (home / "config.toml").write_text(f"[worker]\ncommand = {command!r}\n")
     with running_studio(home) as running:
         yield running
 
@@ -160,7 +165,7 @@ def test_what_is_left_of_a_server_that_was_killed_does_not_count(cli: Cli, home:
     assert cli("projects", "list").out.strip() == "There are no projects yet."
 
 
-def test_two_commands_at_once_without_a_server_both_do_their_work(home: Path) -> None:
+def test_two_commands_at_once_without_a_server_both_do_their_work(cli: Cli, home: Path) -> None:
     def create(title: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [PROGRAM, "projects", "create", title, "--json"],
@@ -174,10 +179,8 @@ def test_two_commands_at_once_without_a_server_both_do_their_work(home: Path) ->
     with ThreadPoolExecutor() as both:
         ended = list(both.map(create, ["One", "Two"]))
     assert [one.returncode for one in ended] == [0, 0], [one.stderr + one.stdout for one in ended]
-    listed = subprocess.run(
-        [PROGRAM, "projects", "list"], cwd=home, capture_output=True, text=True, check=True
-    )
-    assert "One" in listed.stdout and "Two" in listed.stdout
+    listed = cli("projects", "list").out
+    assert "One" in listed and "Two" in listed
 
 
 def test_the_state_of_somebody_else_is_not_opened(

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -99,7 +100,9 @@ def test_garbage_on_the_pipe_is_answered_or_dropped_and_the_next_message_counts(
 
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap: apt-get install bubblewrap")
-def test_when_the_client_goes_what_still_runs_is_ended_and_the_program_too(home: Path) -> None:
+def test_when_the_client_goes_what_still_runs_is_ended_and_the_program_too(
+    home: Path, cli: Callable[..., Any]
+) -> None:
     code = {"code": "import time\ntime.sleep(50)", "time_limit_s": 60}
     messages = [
         {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": OPENING},
@@ -126,19 +129,12 @@ def test_when_the_client_goes_what_still_runs_is_ended_and_the_program_too(home:
     assert ticket["structuredContent"]["status"] == "working"
     assert program.returncode == 0, log.decode()[-2000:]
     assert took_s < 18, "it did not wait for the code"
-    record = subprocess.run(
-        [PROGRAM, "trace", ticket["_meta"]["soundstage/traceId"]], cwd=home, env=ENVIRONMENT,
-        capture_output=True, text=True, timeout=WAIT_S,
-    )  # fmt: skip
-    assert "cancelled" in record.stdout, record
+    record = cli("trace", ticket["_meta"]["soundstage/traceId"])
+    assert "cancelled" in record.out, record
 
 
-def test_an_unknown_role_is_told(home: Path) -> None:
-    ended = subprocess.run(
-        [PROGRAM, "mcp", "--role", "king"], cwd=home, env=ENVIRONMENT, capture_output=True, text=True,
-        timeout=WAIT_S, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-
-    assert ended.returncode == 1
-    assert "king" in ended.stderr
-    assert ended.stdout == ""
+def test_an_unknown_role_is_told(cli: Callable[..., Any]) -> None:
+    ended = cli("mcp", "--role", "king")
+    assert ended.code == 1
+    assert "king" in ended.err
+    assert ended.out == ""
