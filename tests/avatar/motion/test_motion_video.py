@@ -35,7 +35,7 @@ def eyes_aside(control: ControlTrack) -> ControlTrack:
     return replace(control, curves=control.curves | {"blink": np.zeros_like(control["blink"])})
 
 
-@pytest.mark.parametrize("name", ["talking", "smiling"])
+@pytest.mark.parametrize("name", ["talking", pytest.param("smiling", marks=pytest.mark.slow)])
 def test_the_mouth_says_the_new_words_whatever_the_person_did(
     name: str, request: pytest.FixtureRequest, speech_and_track: Spoken, tmp_path: Path, engine_cache: Path
 ) -> None:
