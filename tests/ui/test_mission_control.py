@@ -143,7 +143,7 @@ def test_a_waiting_call_is_decided_on_the_page(
     expect(page.locator("tbody tr").first.locator(".chip")).to_have_text(state, timeout=PATIENCE_MS)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_on_any_view(filled: Visit, visiting: Visiting, scheme: str) -> None:
     visit = visiting(color_scheme=scheme, bypass_csp=True)
     page = visit.open()
@@ -160,7 +160,7 @@ def test_axe_finds_nothing_on_any_view(filled: Visit, visiting: Visiting, scheme
     is_clean(page, "player")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_axe_finds_nothing_on_a_phone(filled: Visit, visiting: Visiting, scheme: str) -> None:
     visit = visiting(color_scheme=scheme, bypass_csp=True, viewport={"width": 360, "height": 740})
     page = visit.open()

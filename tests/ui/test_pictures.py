@@ -16,7 +16,9 @@ from ramdisk import switched_on
 from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
 
 pytestmark = pytest.mark.browser
-SENTENCE = "Make a video in 720p where Nova says: Good morning. The tide comes in twice a day."
+# Whoever looks at the pictures sees the pixels of the video.
+QUALITY = "720p" if "PICTURES_TO" in os.environ else "360p"
+SENTENCE = f"Make a video in {QUALITY} where Nova says: Good morning. The tide comes in twice a day."
 
 
 def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
