@@ -6,6 +6,7 @@ import gc
 import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(function_calls)
     config.pluginmanager.register(processes)
     config.pluginmanager.register(short_form)
+    _log_plain_tracebacks()
+
+
+def _log_plain_tracebacks() -> None:
+    """Rich, which structlog takes where it is installed, draws for a second at each exception in a log."""
+    if find_spec("structlog") is None:
+        return
+    import structlog
+
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[*processors[:-1], renderer])
 
 
 def pytest_collection_finish() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -116,7 +118,8 @@ def describe(tool: AnyTool, principal: Principal) -> types.Tool | None:
 
 def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
     """Returns the schema of the request, with the permitted actions alone."""
-    schema: dict[str, Any] = tool.request.model_json_schema()
+    request: type[BaseModel] = tool.request
+    schema = deepcopy(_request_schema(request))
     action = schema.get("properties", {}).get("action")
     if isinstance(action, dict) and "" not in tool.acts:
         action.pop("const", None)
@@ -126,5 +129,17 @@ def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
 
 def _output(tool: Tool[Any, Any]) -> dict[str, Any]:
     """Returns the schema of a result, a wait for approval, a ticket, or (in a dry run) a plan."""
-    result: Any = tool.result | WaitsForPeople | CallRunning | PlannedResult
-    return {"type": "object", **TypeAdapter(result).json_schema(mode="serialization")}
+    result: type[BaseModel] = tool.result
+    return _result_schema(result)
+
+
+# Clients are answered with the schemas of all tools at each call: to build them takes 50 ms.
+@cache
+def _request_schema(request: type[BaseModel]) -> dict[str, Any]:
+    return request.model_json_schema()
+
+
+@cache
+def _result_schema(result: type[BaseModel]) -> dict[str, Any]:
+    answers: Any = result | WaitsForPeople | CallRunning | PlannedResult
+    return {"type": "object", **TypeAdapter(answers).json_schema(mode="serialization")}
