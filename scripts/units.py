@@ -53,6 +53,7 @@ class UnitKeys:
         except (OSError, ValueError):
             self._cached = {}
         self._used: dict[str, list[object]] = {}
+        self._has_new = False
 
     def key_of(self, test: str, calls: Calls) -> str:
         """Returns the hash of all units that decide about the test file."""
@@ -87,9 +88,10 @@ class UnitKeys:
         return hashlib.sha256("\n".join([*files, *sorted(found)]).encode()).hexdigest()[:32]
 
     def write_cache(self) -> None:
-        if self._used.keys() - self._cached.keys():
+        """Writes the units that were used, when some of them are new."""
+        if self._has_new:
             (self._reach.root / CACHE).parent.mkdir(exist_ok=True)
-            (self._reach.root / CACHE).write_text(json.dumps(self._cached | self._used), encoding="utf-8")
+            (self._reach.root / CACHE).write_text(json.dumps(self._used), encoding="utf-8")
 
     def _units_of(self, file: str, *, whole: bool) -> Units:
         whole = whole or not is_ours(file)
@@ -100,6 +102,7 @@ class UnitKeys:
             key = hashlib.sha256(_OWN_SOURCE + (b"whole" if whole else b"") + source).hexdigest()
             if key not in self._cached:
                 units = split_units(source.decode(errors="replace"), whole=whole)
+                self._has_new = True
                 self._cached[key] = [units.always, units.named, units.bodies]
             self._used[key] = self._cached[key]
             self._units[cached] = Units(*self._cached[key])

@@ -310,7 +310,7 @@ def test_a_test_runs_again_for_what_it_runs_and_names(
     code, output = checkout.run()
     assert code == 0, output
     assert checkout.choose() == set()
-    assert before in PARTS
+    assert before in PARTS and (checkout.folder / ".quick" / "units.json").exists()
     renders.write_text(PARTS.replace(before, after))
     chosen = checkout.choose()
     # The first two run `ready_by`; PLAIN and TOOLS only import the file.
