@@ -19,6 +19,7 @@ variable "command" { type = string }
 variable "restarts" { default = 0 }
 variable "node" { default = "" }
 variable "env" { type = map(string) }
+variable "healthy_within" { default = "60s" }
 job "sleeper" {
   type = "service"
   dynamic "constraint" {
@@ -30,8 +31,8 @@ job "sleeper" {
   }
   update {
     min_healthy_time  = "1s"
-    healthy_deadline  = "5s"
-    progress_deadline = "10s"
+    healthy_deadline  = var.healthy_within
+    progress_deadline = "120s"
   }
   group "one" {
     restart {
@@ -123,13 +124,15 @@ CRASHES = (
     """sh -c 'echo "up since now, Authorization: Bearer $KEY" >&2; echo "no such settings: $KEY"; exit 70'"""
 )
 KEY = "the-key-that-nobody-may-see"
+# The end of the deployment is what tells of a task that Nomad lets wait.
+CRASHING: dict[str, Any] = {"restarts": 5, "env": {"KEY": KEY}, "healthy_within": "5s"}
 
 
 def test_a_task_that_crashes_at_each_start_is_told_at_once_with_its_last_words(api: Posting) -> None:
     """It would be started anew for ever, five times and then again after a minute."""
     begun = time.monotonic()
     with pytest.raises(DeployError, match=r"sleep: .*Exit Code: 70") as refused:
-        run(api, CRASHES, patience_s=200, restarts=5, env={"KEY": KEY})
+        run(api, CRASHES, patience_s=200, **CRASHING)
     assert time.monotonic() - begun < 100
     assert refused.value.ended is not None
     words = last_words(api, *refused.value.ended, secrets=[f"{KEY}\n"])
@@ -142,7 +145,7 @@ def test_one_that_rests_after_many_crashes_is_told_at_once(api: Posting) -> None
     eventually(lambda: "Exceeded" in str(api.get(path)), "Nomad to let it rest", 60)
     begun = time.monotonic()
     with pytest.raises(DeployError, match="Exceeded allowed attempts"):
-        run(api, CRASHES, patience_s=200, restarts=5, env={"KEY": KEY})
+        run(api, CRASHES, patience_s=200, **CRASHING)
     assert time.monotonic() - begun < 30
 
 
