@@ -304,11 +304,14 @@ async def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncItera
     )
     try:
         yield session
-    except BaseException:
-        # Shielded: what is cancelled twice gives its connection back, too.
-        await asyncio.shield(session.close())
-        raise
-    await session.close()
+    finally:
+        closing = asyncio.ensure_future(session.close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            # A close that is cut off half-way costs the pool its connection, with a traceback in the log.
+            await asyncio.wait([closing])
+            raise
 
 
 def in_transaction(session: AsyncSession) -> bool:

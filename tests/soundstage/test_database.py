@@ -183,6 +183,31 @@ async def test_a_task_started_inside_a_transaction_may_have_its_own(notes: Datab
     assert await numbers(notes) == [1, 2]
 
 
+async def test_a_transaction_that_is_cancelled_twice_gives_its_connection_back_before_it_ends(
+    notes: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    flushed = asyncio.Event()
+
+    async def write() -> None:
+        async with notes.transaction() as session:
+            session.add(Note(number=1))
+            await session.flush()
+            flushed.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(write())
+    await flushed.wait()
+    task.cancel()
+    # Now it rolls back and closes; the end of a command cancels what runs once more.
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # The loop ends right behind it and would cut off whatever is still closing.
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not caplog.records
+
+
 async def test_a_cancelled_transaction_is_rolled_back_and_lets_the_next_one_in(notes: Database) -> None:
     async def write() -> None:
         async with notes.transaction() as session:
