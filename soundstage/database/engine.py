@@ -121,6 +121,9 @@ def _unreadable(message: str) -> Invalid:
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
 
+# How long the end of a session waits for its connection, although its task is cancelled.
+CLOSE_TIMEOUT_S = 10.0
+
 # So many writers in the queue make it congested.
 CONGESTED_AT = 4
 
@@ -305,13 +308,26 @@ async def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncItera
     try:
         yield session
     finally:
-        closing = asyncio.ensure_future(session.close())
+        await _close(session)
+
+
+async def _close(session: AsyncSession) -> None:
+    """Closes the session before it raises CancelledError, however often its task is cancelled.
+
+    A close that is cut off costs the pool its connection, with a traceback in the log. anyio cancels the task
+    of a request in each round of the loop until it ends.
+    """
+    closing = asyncio.ensure_future(session.close())
+    cancelled: asyncio.CancelledError | None = None
+    until = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S
+    while not closing.done() and (left := until - asyncio.get_running_loop().time()) > 0:
         try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            # A close that is cut off half-way costs the pool its connection, with a traceback in the log.
-            await asyncio.wait([closing])
-            raise
+            await asyncio.wait([closing], timeout=left)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    await closing
 
 
 def in_transaction(session: AsyncSession) -> bool:
