@@ -12,7 +12,7 @@ import { applyEvent, emptyTurn, type TurnViewModel, withText } from "./turn";
 const TURNS_IN_FULL = 12;
 const PENDING_KEY = "soundstage.asked";
 
-/** Returns a random id; crypto.randomUUID needs a secure context, which plain HTTP is not. */
+/** Returns a random id. The browser offers its own function in secure contexts only, which plain HTTP is not. */
 const requestId = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
