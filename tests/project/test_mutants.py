@@ -99,5 +99,25 @@ def test_a_mutant_that_breaks_the_import_of_the_tests_is_caught(tmp_path: Path, 
     assert verdict_on(tmp_path, line, conftest=broken if where == "conftest" else "").verdict == "caught"
 
 
+def test_rooms_whose_helpers_have_one_name_run_apart(tmp_path: Path) -> None:
+    names = []
+    for room in ("one", "two"):
+        folder = tmp_path / "tests" / room
+        folder.mkdir(parents=True)
+        (folder / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(folder)!r})\n")
+        (folder / "helper.py").write_text(f"def {room}() -> None: ...\n")
+        (folder / f"test_{room}.py").write_text(
+            f"from helper import {room}\n\n\ndef test_it() -> None:\n    {room}()\n"
+        )
+        names.append(f"tests/{room}/test_{room}.py::test_it")
+    (tmp_path / "m.py").write_text("def fits(size: int) -> bool:\n    return size < 4\n")
+    (tmp_path / "build/mutants").mkdir(parents=True)
+    (tmp_path / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
+    (mutant,) = [
+        one for one in mutants_of("m.py", (tmp_path / "m.py").read_bytes()) if one.kind == "comparison"
+    ]
+    assert run_mutant(tmp_path, mutant, names).verdict == "missed"
+
+
 def test_changed_modules_are_compiled_anew() -> None:
     assert _environment()["PYTHONDONTWRITEBYTECODE"] == "1"
