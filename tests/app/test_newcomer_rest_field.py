@@ -109,6 +109,7 @@ def test_a_rest_field_of_a_render_takes_six_files(copy: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_rest_field_of_a_render_passes_quick(copy: Path) -> None:
     add_field(copy)
     run(copy, sys.executable, "scripts/quick.py")

@@ -113,7 +113,9 @@ def refused(answer: httpx.Response, status: int, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [p256(), Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 3072)], ids=repr
+    "key",
+    [p256(), Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 3072)],
+    ids=["p256", "ed25519", "rsa"],
 )
 async def test_a_member_renews_its_certificates_with_the_key_that_it_holds(
     operator: httpx.AsyncClient, process: ProvisioningProcess, enrol: Enrol, key: Key
