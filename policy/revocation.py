@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy.guard import guards_passed
 from policy.keys.service import STREAM
-from soundstage.background import until_set
+from soundstage.background import cancel_all, until_set
 from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
@@ -81,11 +81,7 @@ class KeyChanges:
     async def close(self) -> None:
         """Ends the watchers of this event loop, and waits for their end."""
         loop = asyncio.get_running_loop()
-        watching = [task for task in self._watchers if task.get_loop() is loop]
-        for task in watching:
-            task.cancel()
-        if watching:
-            await asyncio.wait(watching)
+        await cancel_all([task for task in self._watchers if task.get_loop() is loop])
 
     def _is_fresh(self) -> bool:
         return not self._stale.is_set() and time.monotonic() - self._fetched_at < CACHE_TTL_S
