@@ -44,13 +44,22 @@ class Lanes:
     """One run of the rooms: what is to do, what is running, what came of it."""
 
     def __init__(
-        self, lanes: int, marks: str, folder: Path, *, record: bool = False, times: Path = DEFAULT_FILE
+        self,
+        lanes: int,
+        marks: str,
+        folder: Path,
+        *,
+        record: bool = False,
+        renew: bool = False,
+        times: Path = DEFAULT_FILE,
     ) -> None:
         self.lanes = lanes
         self.marks = marks
         self.folder = folder
         # Whether it is not the short form: results of long tests go into tests/long_runs.json.
         self.record = record
+        # Only tests that compare sentences run, and write what they got (tests/support/sentences.py).
+        self.renew = renew
         # Where the seconds of each room go, as JSON.
         self.times = times
         self._machine: deque[Room] = deque()
@@ -177,8 +186,8 @@ class Lanes:
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
         colour = ["--color=yes"] if sys.stdout.isatty() else []
-        short = [] if self.record else room.short_form
-        return [*nice, room.pytest, "-q", "-m", marks, "-o", cache, *colour, *short, *room.paths]
+        form = ["--renew-sentences"] if self.renew else [] if self.record else room.short_form
+        return [*nice, room.pytest, "-q", "-m", marks, "-o", cache, *colour, *form, *room.paths]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
         """How a room has ended."""
@@ -299,11 +308,17 @@ def main(arguments: list[str]) -> int:
         metavar='"ROOM ROOM:FILE …"',
         help="these rooms, or ROOM:FILE of them; `check` is one",
     )
+    parser.add_argument(
+        "--renew-sentences",
+        action="store_true",
+        help="run the tests that compare sentences, and write what they got into tests/ROOM/sentences.json",
+    )
     parser.add_argument("--json", type=Path, default=DEFAULT_FILE, metavar="FILE", help="seconds per room")
     chosen = parser.parse_args(arguments)
     try:
         lanes = _lanes_wanted(os.environ.get("TEST_LANES", ""), quiet=chosen.long or chosen.gpu)
-        rooms = rooms_of(Path.cwd(), chosen.only.replace(",", " ").split(), with_check=not chosen.gpu)
+        with_check = not (chosen.gpu or chosen.renew_sentences)
+        rooms = rooms_of(Path.cwd(), chosen.only.replace(",", " ").split(), with_check=with_check)
     except ValueError as error:
         parser.error(str(error))
     marks = "gpu" if chosen.gpu else "not gpu" if chosen.long else "not slow and not gpu"
@@ -313,10 +328,11 @@ def main(arguments: list[str]) -> int:
     rooms = _with_torch(rooms, make=chosen.long or chosen.gpu)
     with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
         run = Lanes(
-            1 if chosen.gpu else lanes,
+            1 if chosen.gpu or chosen.renew_sentences else lanes,
             marks,
             Path(folder),
-            record=chosen.long or chosen.gpu,
+            record=(chosen.long or chosen.gpu) and not chosen.renew_sentences,
+            renew=chosen.renew_sentences,
             times=chosen.json,
         )
         return asyncio.run(run.run(rooms, second_try=os.environ.get("TEST_AGAIN", "0") == "1"))

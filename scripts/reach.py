@@ -118,6 +118,8 @@ class Reach:
         if first == "tests":
             room = rest.partition("/")[0]
             inside = {test for test in self.tests if test.startswith(f"tests/{room}/")}
+            if file == f"tests/{room}/sentences.json":
+                inside = {test for test in inside if "snapshot(" in (self.root / test).read_text()}
             return inside if _is_room(room) else set(self.tests)
         if first in CONTROL or file.startswith("avatar/"):
             # Its package, and whoever imports something of that.

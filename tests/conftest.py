@@ -20,6 +20,7 @@ import function_calls  # isort: skip
 import postgresql_server
 import processes
 import s3_server
+import sentences
 import short_form
 
 ENGINES = ("sqlite", "postgresql")
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database", choices=ENGINES, default="sqlite", help="what those tests run on that run on one"
     )
+    sentences.add_options(parser)
     short_form.add_options(parser)
 
 
@@ -41,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_database: runs on every engine that a database may have")
     config.pluginmanager.register(function_calls)
     config.pluginmanager.register(processes)
+    config.pluginmanager.register(sentences)
     config.pluginmanager.register(short_form)
     _log_plain_tracebacks()
 

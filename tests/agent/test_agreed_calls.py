@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from approval_stage import ADA, BOB, VIEWER, Stage
+from sentences import SentenceSnapshot
 from sqlalchemy import update
 
 from agent.approvals.errors import ApprovalRequired
@@ -197,11 +198,11 @@ async def test_another_tenant_sees_nothing_of_it(stage: Stage) -> None:
         await stage.decisions.vote(approval_id, other, agrees=True)
 
 
-async def test_a_dry_run_shows_the_plan_and_asks_nobody(stage: Stage) -> None:
+async def test_a_dry_run_shows_the_plan_and_asks_nobody(stage: Stage, snapshot: SentenceSnapshot) -> None:
     context = ToolContext(ADA, "ses_1", cast("Any", None), dry_run=True)
     result = await stage.toolset.run(context, prepare_call(stage.toolset, "wipe_all", {"machine": "all"}))
     assert isinstance(result, PlannedResult)
-    assert "2 people would have to agree." in result.sentence()
+    assert result.sentence() == snapshot("dry_run")
     assert stage.farm.wiped == [] and await stage.approvals.list(ADA) == []
 
 

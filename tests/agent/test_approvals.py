@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from approval_stage import ADA, BOB, VIEWER, Stage, staged
+from sentences import SentenceSnapshot
 from sqlalchemy import select, update
 
 from agent.approvals.errors import ApprovalRequired
@@ -29,13 +30,14 @@ from soundstage.errors import Conflict, Forbidden
 pytestmark = pytest.mark.each_database
 
 
-async def test_a_destructive_call_waits_and_shows_what_it_would_do(stage: Stage) -> None:
+async def test_a_destructive_call_waits_and_shows_what_it_would_do(
+    stage: Stage, snapshot: SentenceSnapshot
+) -> None:
     with pytest.raises(ApprovalRequired) as waits:
         await stage.call("wipe", machine="node-7")
     assert stage.farm.wiped == []
-    assert "2 disks are emptied: node-7" in waits.value.message
-    assert "It takes about 5 minutes." in waits.value.message
-    assert f"soundstage approvals approve {waits.value.approval_id}" in waits.value.hint
+    assert waits.value.message == snapshot("wipe_waits", id=waits.value.approval_id)
+    assert waits.value.hint == snapshot("wipe_waits_hint", id=waits.value.approval_id)
     assert waits.value.status == 202
 
 

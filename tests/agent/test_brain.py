@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from avatar.spec import RenderSpec
 from brain_answers import answer
+from sentences import SentenceSnapshot
 from sqlalchemy import update
 
 from agent.events import BrainEvent, Done, Failure, Text, ToolReturned
@@ -110,7 +111,7 @@ async def finish(services: Services, render_id: str) -> None:
 
 
 async def test_the_last_video_is_the_last_finished_one_and_what_is_being_made_is_told(
-    services: Services, talk: Talk
+    services: Services, talk: Talk, snapshot: SentenceSnapshot
 ) -> None:
     done = result(await talk.say("Have Nova say: one"))["render_id"]
     await finish(services, done)
@@ -118,8 +119,9 @@ async def test_the_last_video_is_the_last_finished_one_and_what_is_being_made_is
     events = await talk.say("Show the last video")
     assert result(events)["render_id"] == done
     [text] = [event.text for event in events if isinstance(event, Text)]
-    assert text.startswith("“one” is done (0.9 s).")
-    assert text.splitlines()[-1] == f"A newer one, “two” ({going_on}), is queued."
+    first, *_, last = text.splitlines()
+    assert first == snapshot("last_video", id=done)
+    assert last == snapshot("newer_video", id=going_on)
     assert result(await talk.say("Show it"))["render_id"] == done, "what was shown is what is talked about"
 
 

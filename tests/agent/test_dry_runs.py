@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conversing import Conversing, result
+from sentences import SentenceSnapshot
 from sqlalchemy import select, text, update
 
 from agent.sandbox import Sandbox
@@ -175,11 +176,11 @@ async def code_of(services: Services, rule: str, arguments: dict[str, Any], **co
 
 async def test_a_new_video_is_planned_with_its_size_its_words_and_how_long_it_takes(
     services: Services,
+    snapshot: SentenceSnapshot,
 ) -> None:
     request = {"script": "The tide comes in twice a day.", "quality": "720p", "title": "Tides"}
     reply = (await planned(services, "make_render", request)).sentence()
-    assert "Make a video of 1 scene with Nova, 1280 × 720: “Tides”" in reply
-    assert "It says: The tide comes in twice a day." in reply
+    assert reply == snapshot("new_video")
     assert "It takes" not in reply, "nothing has been made here yet"
 
     spec = await _spec(services, request)
@@ -239,17 +240,19 @@ async def _state(services: Services, render_id: str, state: str) -> None:
         await session.execute(update(Render).where(Render.id == render_id).values(state=state))
 
 
-async def test_a_video_that_is_being_cancelled_says_so(services: Services) -> None:
+async def test_a_video_that_is_being_cancelled_says_so(
+    services: Services, snapshot: SentenceSnapshot
+) -> None:
     render_id = str(result(await Conversing(services).say("Have Nova say: Hello"))["render_id"])
     progress = {"frames_done": 0, "frames_total": 49}
     async with services.database.transaction() as session:
         changed = update(Render).where(Render.id == render_id).values(state="running", progress=progress)
         await session.execute(changed)
     answer = await ran(services, "cancel_render.cancel", {"render": render_id}, dry_run=False)
-    assert "is being cancelled" in answer.sentence()
-    assert answer.model_dump()["message"] == "It is being cancelled."
+    assert answer.sentence() == snapshot("cancelled", id=render_id)
+    assert answer.model_dump()["message"] == snapshot("cancelled_message")
     shown = await ran(services, "show_render", {"render": render_id}, dry_run=False)
-    assert shown.sentence().endswith("is being made. It is being cancelled.")
+    assert shown.sentence() == snapshot("shown", id=render_id)
 
 
 async def test_snapshots_are_planned_by_name_and_age(services: Services) -> None:

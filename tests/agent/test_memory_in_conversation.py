@@ -11,6 +11,7 @@ import pytest
 from brain_answers import answer
 from conversing import Conversing, failure, result
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
+from sentences import SentenceSnapshot
 
 from agent.events import BrainEvent, ConfirmationRequested
 from agent.memory.service import Owner
@@ -34,21 +35,23 @@ def talk(services: Services) -> Conversing:
 
 
 async def test_it_is_remembered_recalled_in_another_session_and_forgotten(
-    services: Services, talk: Conversing
+    services: Services, talk: Conversing, snapshot: SentenceSnapshot
 ) -> None:
     assert "Deep Water" in await talk.told("Remember that our channel is called Deep Water")
     later = Conversing(services, CALLER)
     assert "• our channel is called Deep Water" in await later.told("What do you know about the channel?")
     reply = await later.told("Forget what I said about the channel")
-    assert reply == "I have forgotten:\n  • our channel is called Deep Water"
-    assert await later.told("What do you remember?") == "I remember nothing."
+    assert reply == snapshot("forgotten")
+    assert await later.told("What do you remember?") == snapshot("nothing")
 
 
-async def test_somebody_else_is_told_nothing(services: Services, talk: Conversing) -> None:
+async def test_somebody_else_is_told_nothing(
+    services: Services, talk: Conversing, snapshot: SentenceSnapshot
+) -> None:
     await talk.say("Remember that our channel is called Deep Water")
     other = Conversing(services, Principal(id="key_bob", name="Bob", role="editor", kind="key"))
     reply = await other.told("What do you know about the channel?")
-    assert reply == "I remember nothing about “the channel”."
+    assert reply == snapshot("nothing_about_it")
     assert failure(await other.say("Forget what I said about the channel")).code == "memory.nothing_found"
     assert "Deep Water" in await talk.told("What do you remember?")
 

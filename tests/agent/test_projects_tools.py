@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from conversing import Conversing, failure, result
+from sentences import SentenceSnapshot
 
 from agent.tools.projects.editing import EditProject, edit_project
 from agent.tools.toolset import prepare_call
@@ -83,10 +84,12 @@ async def test_scenes_go_where_people_say(talk: Conversing, sentence: str, order
     assert [scene.position for scene in await scenes(talk)] == list(range(len(order)))
 
 
-async def test_a_deleted_scene_comes_back_with_its_version(talk: Conversing) -> None:
+async def test_a_deleted_scene_comes_back_with_its_version(
+    talk: Conversing, snapshot: SentenceSnapshot
+) -> None:
     said = await talk.told("Delete scene 2 of Tides")
     assert await scripts(talk) == ["One.", "Three."]
-    assert "Say “Go back to version 1 of Tides” to have it as it was." in said
+    assert said == snapshot("scene_deleted")
     await talk.say("Go back to version 1 of Tides")
     assert await scripts(talk) == ["One.", "Two.", "Three."]
 

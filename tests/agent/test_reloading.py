@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conversing import Conversing, failure
+from sentences import SentenceSnapshot
 
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
@@ -39,10 +40,10 @@ def broken(file: Path, name: str = "nova") -> None:
     file.write_text(BROKEN.replace("nova", name))
 
 
-async def test_all_files_or_one_are_read_again(services: Services) -> None:
+async def test_all_files_or_one_are_read_again(services: Services, snapshot: SentenceSnapshot) -> None:
     talk = Conversing(services, EDITOR)
     for sentence in ("Reload the personas", "Reload the persona Nova", "reload the file of NOVA"):
-        assert await talk.told(sentence) == "1 file read again; it is in order."
+        assert await talk.told(sentence) == snapshot("one_file")
 
 
 async def test_what_no_time_stamp_shows_is_read_all_the_same(services: Services, file: Path) -> None:

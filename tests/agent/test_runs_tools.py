@@ -18,6 +18,7 @@ from provisioning_house import (  # type: ignore[import-not-found]
     provisioning_house,
     wait_for,
 )
+from sentences import SentenceSnapshot
 
 LOCAL = (
     "- name: For tests\n  hosts: all\n  gather_facts: false\n  connection: local\n"
@@ -124,7 +125,9 @@ async def test_a_run_that_failed_tells_why_and_what_to_do(people: Desk, house: H
     assert "1 failed" in told
 
 
-async def test_a_run_that_goes_on_shows_its_tasks_and_is_stopped(people: Desk, house: House) -> None:
+async def test_a_run_that_goes_on_shows_its_tasks_and_is_stopped(
+    people: Desk, house: House, snapshot: SentenceSnapshot
+) -> None:
     run_id = await begun(people, house, "run the long playbook on gpu-1")
     await asyncio.to_thread(
         wait_for, lambda: house.call("GET", f"/api/runs/{run_id}/tasks"), "the first task"
@@ -137,12 +140,14 @@ async def test_a_run_that_goes_on_shows_its_tasks_and_is_stopped(people: Desk, h
     nothing = (await people.say("stop the run")).failure
     assert nothing.code == "run.none_open"
     over = (await people.say(f"cancel the run {run_id}")).failure
-    assert (over.code, over.message) == ("run.ended", f"The run {run_id} has ended: cancelled.")
+    assert (over.code, over.message) == ("run.ended", snapshot("run_ended", id=run_id))
 
 
-async def test_names_that_are_wrong_are_told_before_anybody_is_asked(people: Desk) -> None:
+async def test_names_that_are_wrong_are_told_before_anybody_is_asked(
+    people: Desk, snapshot: SentenceSnapshot
+) -> None:
     playbook = (await people.say("run the helo playbook on gpu-1")).failure
-    assert (playbook.code, playbook.hint) == ("ansible.no_playbook", "Did you mean hello?")
+    assert (playbook.code, playbook.hint) == ("ansible.no_playbook", snapshot("near_playbook"))
     machine = (await people.say("run the hello playbook on gpu-3")).failure
     assert machine.code == "machine.not_found"
 

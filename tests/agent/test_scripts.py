@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from avatar.spec import RenderSpec
 from conversing import Conversing, failure, result
+from sentences import SentenceSnapshot
 
 from app.composition import Services
 
@@ -30,23 +31,24 @@ async def test_a_text_becomes_a_project_with_scenes_and_its_render(services: Ser
     assert "".join("".join(scene["script"] for scene in created["scenes"]).split()) == "".join(TEXT.split())
 
 
-async def test_why_it_waits_is_answered_for_the_video_of_that_project(services: Services) -> None:
+async def test_why_it_waits_is_answered_for_the_video_of_that_project(
+    services: Services, snapshot: SentenceSnapshot
+) -> None:
     talk = Conversing(services)
-    await talk.say(f"Make a two-scene video about tides with Nova: {TEXT}")
-    reply = await talk.told("Why is it waiting?")
-    assert reply.startswith("“Tides” (rnd_")
-    assert "It waits: no dispatcher is running; start `soundstage up`." in reply
+    created = result(await talk.say(f"Make a two-scene video about tides with Nova: {TEXT}"))
+    assert await talk.told("Why is it waiting?") == snapshot("no_dispatcher", id=created["render_id"])
 
 
-async def test_a_topic_without_a_model_waits_for_words_and_says_what_to_do(services: Services) -> None:
+async def test_a_topic_without_a_model_waits_for_words_and_says_what_to_do(
+    services: Services, snapshot: SentenceSnapshot
+) -> None:
     talk = Conversing(services)
     events = await talk.say("Make a three-scene video about tides with Nova")
     created = result(events)
     assert created["render_id"] is None
     assert [scene["script"] for scene in created["scenes"]] == ["", "", ""]
     assert await services.studio.renders.list() == []
-    reply = await talk.told("Why is it waiting?")
-    assert "There is no video of “Tides” yet: scenes 1, 2 and 3 have no words yet." in reply
+    assert await talk.told("Why is it waiting?") == snapshot("no_words")
     filled = result(await talk.say(f"Write Tides from this text: {TEXT}"))
     assert filled["project_id"] == created["project_id"]
     render = result(await talk.say("Render it"))

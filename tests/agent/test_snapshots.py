@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from conversing import Conversing, failure, result
 from scripted_model import Say, scripted_model
+from sentences import SentenceSnapshot
 from sqlalchemy import inspect, select, update
 
 from agent.sessions.models import AgentSession
@@ -32,38 +33,34 @@ async def finish(services: Services, render_id: str) -> None:
         await session.execute(update(Render).where(Render.id == render_id).values(state="done"))
 
 
-async def test_after_a_restart_another_session_goes_on_where_it_was_saved(settings: Settings) -> None:
+async def test_after_a_restart_another_session_goes_on_where_it_was_saved(
+    settings: Settings, snapshot: SentenceSnapshot
+) -> None:
     async with open_services(settings) as services:
         talk = Conversing(services, ADA)
         tides = result(await talk.say("Make a video called Tides where Nova says: hello"))["render_id"]
-        assert await talk.told("Save this as tides") == (
-            "Saved as “tides”: 1 turn. Say “load tides” to go on from here."
-        )
+        assert await talk.told("Save this as tides") == snapshot("saved")
         await talk.say("Make a video called Sand where Nova says: second")
     async with open_services(settings) as services:
         later = Conversing(services, ADA)
-        assert await later.told("load Tides") == ("We go on from “tides”: 1 turn. “It” is the video “Tides”.")
+        assert await later.told("load Tides") == snapshot("loaded")
         assert result(await later.say("Show it"))["render_id"] == tides
         assert result(await later.say("Cancel it"))["render_id"] == tides
 
 
-async def test_what_changed_since_is_told_in_sentences(services: Services, talk: Conversing) -> None:
+async def test_what_changed_since_is_told_in_sentences(
+    services: Services, talk: Conversing, snapshot: SentenceSnapshot
+) -> None:
     tides = result(await talk.say("Make a video called Tides where Nova says: hello"))["render_id"]
     await talk.say("Save this as tides")
-    assert await talk.told("What changed since tides?") == "Nothing has changed since “tides”."
+    assert await talk.told("What changed since tides?") == snapshot("unchanged")
     await finish(services, tides)
     await talk.say("Make a video called Sand where Nova says: second")
-    assert (await talk.told("What changed since tides?")).splitlines() == [
-        "What has changed since “tides”:",
-        "1 turn came after it:",
-        "  • Make a video called Sand where Nova says: second",
-        "“It” meant “Tides”, and means “Sand” now.",
-        "“Tides” was queued, and is done now.",
-    ]
+    assert await talk.told("What changed since tides?") == snapshot("changed")
     await talk.say("Save this as sand")
     between = await services.snapshots.compare(ADA, "sand", other="tides")
     assert [one.kind for one in between.differences] == ["turns", "video"]
-    assert between.differences[0].sentence == "1 turn of the snapshot is not in it."
+    assert between.differences[0].sentence == snapshot("turn_missing")
 
 
 async def test_a_model_goes_on_from_what_was_said_before_the_snapshot(settings: Settings) -> None:
@@ -132,11 +129,13 @@ async def test_somebody_else_s_snapshot_and_session_do_not_exist(
     assert len(await snapshots.list(ADA)) == 1
 
 
-async def test_a_near_miss_is_told_and_nothing_is_loaded(services: Services, talk: Conversing) -> None:
+async def test_a_near_miss_is_told_and_nothing_is_loaded(
+    services: Services, talk: Conversing, snapshot: SentenceSnapshot
+) -> None:
     await talk.say("Make a video called Tides where Nova says: hello")
     await talk.say("Save this as tides")
     missed = failure(await talk.say("load tidse"))
-    assert (missed.code, missed.hint) == ("snapshot.not_found", "Did you mean 'tides'?")
+    assert (missed.code, missed.hint) == ("snapshot.not_found", snapshot("near_snapshot"))
     async with services.database.session() as session:
         assert (await session.scalars(select(Continuation))).all() == []
 
@@ -173,14 +172,14 @@ async def test_without_any_conversation_there_is_nothing_to_save(services: Servi
 
 
 async def test_a_video_and_a_persona_that_are_gone_are_no_errors(
-    services: Services, talk: Conversing
+    services: Services, talk: Conversing, snapshot: SentenceSnapshot
 ) -> None:
     tides = result(await talk.say("Make a video called Tides where Nova says: hello"))["render_id"]
     await talk.say("Cancel it")
     await talk.say("Save this as tides")
     await services.studio.renders.delete(tides)
     compared = await services.snapshots.compare(ADA, "tides")
-    assert "“Tides” was cancelled, and is deleted now." in [one.sentence for one in compared.differences]
+    assert "\n".join(one.sentence for one in compared.differences) == snapshot("video_deleted")
     later = Conversing(services, ADA)
     await later.say("Load tides")
     assert failure(await later.say("Show it")).code == "render.deleted"

@@ -17,6 +17,7 @@ from brain_answers import answer, ignore
 from fastapi import FastAPI
 from local_login import log_in_locally
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
+from sentences import SentenceSnapshot
 
 from agent.events import BrainEvent, Text, TextPart
 from agent.sessions.schemas import TurnOut
@@ -81,7 +82,9 @@ async def settled(services: Services, session_id: str) -> TurnOut:
     return await services.brain.sessions.turn(ME, session_id, 1)
 
 
-async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(settings: Settings) -> None:
+async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(
+    settings: Settings, snapshot: SentenceSnapshot
+) -> None:
     async with scripted_model(Say("It is going well.", hold=asyncio.Event())) as model:
         async with open_services(settings) as services:
             session_id = (await services.brain.sessions.open(ME)).id
@@ -94,7 +97,7 @@ async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(se
     assert turn.state == "interrupted"
     assert turn.reply.startswith("It\nThe server stopped")
     assert [item.event.type for item in events] == ["turn", "text_part", "error", "done"]
-    assert events[2].event.hint == f"Nothing had been begun: ask “{ASKED}” again."
+    assert events[2].event.hint == snapshot("nothing_begun", asked=ASKED)
 
 
 async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(settings: Settings) -> None:

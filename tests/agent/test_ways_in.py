@@ -156,7 +156,7 @@ async def test_the_same_sentences_tell_the_same_over_every_way_in(settings: Sett
     assert [_plain(events, way) for events in output] == [_plain(events, way) for events in expected]
     failing, talking = expected
     assert [event["type"] for event in failing] == ["turn", "understood", "tool_call", "error", "done"]
-    assert failing[-2]["message"] == "There is no video yet." and failing[-2]["hint"]
+    assert failing[-2]["code"] == "render.none_yet" and failing[-2]["hint"]
     kinds = [event["type"] for event in talking if event["type"] != "text_part"]
     assert kinds == ["turn", "tool_call", "tool_result", "text", "done"]
     assert talking[-2]["text"] == "Nova can do that."

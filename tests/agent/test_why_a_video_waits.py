@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conversing import Conversing, failure, result
+from sentences import SentenceSnapshot
 from sqlalchemy import update
 
 from app.composition import Services
@@ -49,34 +50,31 @@ async def fail_scene(services: Services, render_id: str, position: int, of: int)
     await put(services, render_id, state="failed", error=CARD)
 
 
-async def test_nobody_makes_videos_is_a_reason(talk: Conversing) -> None:
-    await talk.say("Have Nova say: one")
-    assert "It waits: no dispatcher is running; start `soundstage up`." in await talk.told(
-        "why is it waiting?"
-    )
+async def test_nobody_makes_videos_is_a_reason(talk: Conversing, snapshot: SentenceSnapshot) -> None:
+    created = result(await talk.say("Have Nova say: one"))["render_id"]
+    assert await talk.told("why is it waiting?") == snapshot("no_dispatcher", id=created)
 
 
-async def test_the_reason_of_the_farm_is_told(talk: Conversing) -> None:
+async def test_the_reason_of_the_farm_is_told(talk: Conversing, snapshot: SentenceSnapshot) -> None:
     created = result(await talk.say("Have Nova say: one"))["render_id"]
     reason = "waits: no node has 12 GiB of free GPU memory; node-3 will in about 4 minutes"
     await put(talk.services, created, state="placed", waits=reason)
     reply = await talk.told("What is it waiting for?")
-    assert reply == f"“one” ({created}) is waiting for a worker. It waits: {reason.removeprefix('waits: ')}."
+    assert reply == snapshot("no_node", id=created)
 
 
-async def test_how_far_a_running_one_is(talk: Conversing) -> None:
+async def test_how_far_a_running_one_is(talk: Conversing, snapshot: SentenceSnapshot) -> None:
     created = result(await talk.say("Have Nova say: one"))["render_id"]
     await put(talk.services, created, state="running", progress={"frames_done": 30, "frames_total": 90})
     reply = await talk.told("why is it not done yet?")
-    assert reply == f"“one” ({created}) is being made. Frame 30 of 90."
+    assert reply == snapshot("progress", id=created)
 
 
-async def test_which_scene_failed_and_why(talk: Conversing) -> None:
+async def test_which_scene_failed_and_why(talk: Conversing, snapshot: SentenceSnapshot) -> None:
     created = result(await talk.say("Make a two-scene video about tides with Nova: One. Two."))["render_id"]
     await fail_scene(talk.services, created, position=1, of=2)
     reply = await talk.told("Why did it fail?")
-    assert "has failed. Scene 2 of 2: No machine has a card with 12 GiB. It was tried 3 times." in reply
-    assert "Add one to the farm. Say “retry it” to try again." in reply
+    assert reply == snapshot("scene_failed", id=created)
 
 
 async def test_a_failed_one_is_tried_again_and_waits_anew(talk: Conversing) -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from brain_answers import answer
+from sentences import SentenceSnapshot
 
 from agent.approvals.service import RUNNING_FOR
 from agent.presentation.text import last_lines
@@ -122,15 +123,15 @@ def test_debugging_shows_no_secrets() -> None:
     assert len(str(loggable({"api_key": "hush", "script": "a" * 900}))) < 300
 
 
-def test_a_plan_is_the_same_when_only_its_estimate_differs() -> None:
+def test_a_plan_is_the_same_when_only_its_estimate_differs(snapshot: SentenceSnapshot) -> None:
     change = Change(what="wiped", where="node-7")
     assert Plan(changes=(change,), seconds=10).sha256 == Plan(changes=(change,), seconds=99).sha256
     other = Change(what="wiped", where="node-8")
     assert Plan(changes=(change,)).sha256 != Plan(changes=(other,)).sha256
     assert Plan(changes=(change, other)).sha256 != Plan(changes=(other, change)).sha256
-    assert Plan(changes=()).sentence() == "Nothing would change."
-    assert Plan(changes=(change,), seconds=0).sentence() == "  • wiped: node-7\nIt is done at once."
-    assert Plan(changes=(change,), seconds=10).sentence().endswith("\nIt takes about 10 s.")
+    assert Plan(changes=()).sentence() == snapshot("no_change")
+    assert Plan(changes=(change,), seconds=0).sentence() == snapshot("change_at_once")
+    assert Plan(changes=(change,), seconds=10).sentence() == snapshot("change_in_10_s")
 
 
 def test_words_of_others_in_a_plan_make_no_line_of_their_own() -> None:

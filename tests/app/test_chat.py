@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentences import SentenceSnapshot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from scripted_model import Say, ScriptedModel, scripted_model
@@ -150,12 +151,16 @@ def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with_it(ho
     assert asyncio.run(read_utterances()) == ["who can speak", "list my videos", "help"]
 
 
-async def test_a_video_is_finished_before_a_conversation_without_a_server_ends(home: Path) -> None:
+async def test_a_video_is_finished_before_a_conversation_without_a_server_ends(
+    home: Path, snapshot: SentenceSnapshot
+) -> None:
     command = [sys.executable, "-I", "-S", str(STAND_IN)]
     (home / "config.toml").write_text(f"[worker]\ncommand = {command!r}\n")
     ran = await asyncio.to_thread(run_piped, home, "make a video where Nova says: hello\n")
     assert ran.returncode == 0 and "“hello” is still being made" in ran.stderr, ran.stderr
-    assert "“hello” is done. hello-" in ran.stderr and list((home / "out").glob("hello-*.mp4"))
+    (video,) = (home / "out").glob("hello-*.mp4")
+    done = [line for line in ran.stderr.splitlines() if "“hello” is done" in line]
+    assert done == [snapshot("done", name=video.stem)]
 
 
 def test_a_session_that_there_is_not_ends_at_once_with_its_code(chat: Cli) -> None:

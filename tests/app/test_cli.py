@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from sentences import SentenceSnapshot
 
 from agent.events import Progress
 from app.cli.commands import COMMANDS as ENTRIES
@@ -275,11 +276,11 @@ def test_ids_in_a_table_are_whole_on_a_narrow_terminal(cli: Cli, monkeypatch: py
     assert created["id"] in cli("keys", "list").out
 
 
-def test_projects_are_made_listed_and_deleted(cli: Cli) -> None:
+def test_projects_are_made_listed_and_deleted(cli: Cli, snapshot: SentenceSnapshot) -> None:
     slug = cli("projects", "create", "My First Film", "--json").json["slug"]
     assert "My First Film" in cli("projects", "list").out
     assert cli("projects", "delete", slug).code == 0
-    assert cli("projects", "list").out.strip() == "There are no projects yet."
+    assert cli("projects", "list").out.strip() == snapshot("no_projects")
 
 
 def test_personas_are_listed_with_what_is_wrong_with_a_file(cli: Cli, home: Path) -> None:
@@ -306,12 +307,14 @@ def test_the_health_of_a_persona_is_told_check_by_check(cli: Cli, home: Path) ->
     assert "persona.not_found" in cli("personas", "health", "nobody").err
 
 
-def test_a_persona_of_yours_is_edited_and_a_shipped_one_is_not(cli: Cli, home: Path) -> None:
+def test_a_persona_of_yours_is_edited_and_a_shipped_one_is_not(
+    cli: Cli, home: Path, snapshot: SentenceSnapshot
+) -> None:
     own = home / "state" / "personas"
     own.mkdir(parents=True)
     (own / "ada.yaml").write_text("id: ada\nname: Ada\n")
     ran = cli("personas", "edit", "ada", "--title", "Countess")
-    assert (ran.code, ran.out) == (0, "Ada (ada): changed title.\n")
+    assert (ran.code, ran.out.strip()) == (0, snapshot("edited"))
     assert "title: Countess" in (own / "ada.yaml").read_text()
     shipped = cli("personas", "edit", "nova", "--name", "Novum")
     assert shipped.code == 1 and "persona.shipped" in shipped.err and str(own) in shipped.err

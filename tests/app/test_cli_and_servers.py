@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from running_studio import PATIENCE_S, PROGRAM, RunningStudio, running_studio
+from sentences import SentenceSnapshot
 
 from app.cli import connection
 from app.cli.saved_logins import Login, load_logins, logins_file, normalize_url, save_login
@@ -152,7 +153,9 @@ def test_a_server_that_dies_while_it_answers_is_an_error_that_says_so(cli: Cli, 
     assert gone.json["code"] == "server.unreachable" and "soundstage up" in gone.json["hint"]
 
 
-def test_what_is_left_of_a_server_that_was_killed_does_not_count(cli: Cli, home: Path) -> None:
+def test_what_is_left_of_a_server_that_was_killed_does_not_count(
+    cli: Cli, home: Path, snapshot: SentenceSnapshot
+) -> None:
     with running_studio(home) as studio:
         assert read_local_access(home / "state") is not None
         server = int(
@@ -162,7 +165,7 @@ def test_what_is_left_of_a_server_that_was_killed_does_not_count(cli: Cli, home:
         studio.process.wait()
         _until_gone(server)
     assert (local_folder(home / "state") / "server.json").exists()
-    assert cli("projects", "list").out.strip() == "There are no projects yet."
+    assert cli("projects", "list").out.strip() == snapshot("no_projects")
 
 
 def test_two_commands_at_once_without_a_server_both_do_their_work(cli: Cli, home: Path) -> None:

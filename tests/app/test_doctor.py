@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentences import SentenceSnapshot
 
 from app.cli.saved_logins import Login, save_login
 from app.doctor import machine
@@ -124,12 +125,12 @@ def test_it_says_which_sandbox_code_has(cli: Cli, worker: Path) -> None:
 
 
 def test_without_a_sandbox_it_says_what_to_do(
-    cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SentenceSnapshot
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert find_check(cli("doctor", "--json"))["sandbox"] == (
         "amber",
-        "Install Debian's package bubblewrap (0.8 or newer) on the server.",
+        snapshot("no_sandbox"),
     )
 
 

@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 import pytest
+from sentences import SentenceSnapshot
 
 from app.cli.farm import lab as lab_command
 from app.cli.main import run_cli
@@ -14,7 +15,7 @@ from lab.farm_in_a_box import Lab
 
 
 def test_the_hint_names_the_lab_and_one_machine_is_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], snapshot: SentenceSnapshot
 ) -> None:
     def up(*_: Any, **__: Any) -> float:
         return 2.3
@@ -22,7 +23,7 @@ def test_the_hint_names_the_lab_and_one_machine_is_one(
     monkeypatch.setattr(Lab, "up", up)
     assert run_cli(["lab", "up", "--name", "zwei", "--machines", "1"]) == 0
     printed = capsys.readouterr().out
-    assert "1 machine answers on SSH after 2.3 s." in printed
+    assert printed.partition("\n")[0] == snapshot("one_machine")
     assert "soundstage lab ssh --name zwei m1" in printed
     assert "soundstage lab exec --name zwei -- ansible all -m ping" in printed
     assert run_cli(["lab", "up", "--machines", "2"]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentences import SentenceSnapshot
 from voice_server import VoiceServer, voice_server
 
 Cli = Callable[..., Any]
@@ -42,7 +43,7 @@ def consents(home: Path) -> list[tuple[str, str | None]]:
 
 
 def test_a_voice_has_a_consent_of_the_studio_which_ends_with_it(
-    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer, snapshot: SentenceSnapshot
 ) -> None:
     added = cli(*ada, *WHO, "--json")
     assert added.code == 0, added.err
@@ -55,7 +56,7 @@ def test_a_voice_has_a_consent_of_the_studio_which_ends_with_it(
     assert "Ada" in listed and "2026-11-02" in listed and "ready" in listed
     assert cli("voices", "remove", "ada").code == 0
     assert server.voices == {} and consents(home)[0][1] is not None
-    assert "There are no cloned voices." in cli("voices", "list").out
+    assert cli("voices", "list").out.strip() == snapshot("no_voices")
 
 
 def test_the_consent_in_a_file_beside_the_sample_is_recorded_with_the_voice(
@@ -97,13 +98,13 @@ def test_when_the_service_does_not_take_it_the_consent_is_of_no_use(
 
 
 def test_a_service_that_is_gone_for_good_can_be_forgotten(
-    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer, snapshot: SentenceSnapshot
 ) -> None:
     assert cli(*ada, *WHO).code == 0
     server.status = 503
     assert cli("voices", "remove", "ada").code == 1
     assert cli("voices", "remove", "ada", "--forget").code == 0
-    assert "There are no cloned voices." in cli("voices", "list").out
+    assert cli("voices", "list").out.strip() == snapshot("no_voices")
 
 
 def test_person_and_purpose_must_be_named_or_a_consent_that_is_on_record(

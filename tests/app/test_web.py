@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from local_login import log_in_locally
+from sentences import SentenceSnapshot
 
 from agent.event_stream import EventReader
 from app.composition import Services
@@ -47,10 +48,12 @@ def sse(text: str) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
 
 
-async def test_chat_answers_in_json(client: httpx.AsyncClient, services: Services) -> None:
+async def test_chat_answers_in_json(
+    client: httpx.AsyncClient, services: Services, snapshot: SentenceSnapshot
+) -> None:
     answer = (await client.post("/api/chat", json={"message": "Make a video where Nova says: Hello"})).json()
     assert answer["session_id"].startswith("ses_")
-    assert answer["reply"].startswith("I am making “Hello” with Nova.")
+    assert answer["reply"] == snapshot("new_video", id=answer["render_id"])
     assert [event["type"] for event in answer["events"]][-1] == "done"
     assert (await services.studio.renders.get(answer["render_id"])).state == "queued"
 

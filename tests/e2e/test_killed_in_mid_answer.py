@@ -13,6 +13,7 @@ import httpx
 import pytest
 from ready import told_until_ready
 from scripted_model import Call, Say, scripted_model
+from sentences import SentenceSnapshot
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -65,6 +66,7 @@ def chat_of(url: str) -> str:
 @pytest.mark.timeout(600)
 async def test_answers_that_a_killed_server_was_telling_are_interrupted_and_nothing_is_doubled(
     home: Any,
+    snapshot: SentenceSnapshot,
 ) -> None:
     async with scripted_model(*SCRIPT) as model:
         process, url = await started(home, model.base_url)
@@ -98,7 +100,7 @@ async def test_answers_that_a_killed_server_was_telling_are_interrupted_and_noth
                     assert [one["type"] for one in read[len(before) :]] == ["error", "done"], read
                     assert read[-2]["code"] == "agent.interrupted"
                     if sentence == TALK:
-                        assert read[-2]["hint"] == f"Nothing had been begun: ask “{TALK}” again."
+                        assert read[-2]["hint"] == snapshot("nothing_begun", asked=TALK)
                     else:
                         assert "look whether its effect is there" in read[-2]["hint"]
                     # The same request again, as a page sends it that has heard nothing.

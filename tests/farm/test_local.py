@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentences import SentenceSnapshot
 from waiting import eventually, eventually_async
 
 from farm.local import LocalScheduler, orphans
@@ -73,14 +74,14 @@ async def test_no_more_workers_run_than_allowed(
 
 
 async def test_a_task_whose_turn_has_come_but_that_has_not_begun_is_explained(
-    blobs: Any, local_options: Any, make_task: Any
+    blobs: Any, local_options: Any, make_task: Any, snapshot: SentenceSnapshot
 ) -> None:
     pool = LocalScheduler(blobs, local_options)
     await pool.start()
     task = await make_task("a", "!slow 60")
     # Nothing here waits for anything, so its worker has had no moment to begin.
     await pool.submit(task)
-    assert await pool.explain("a") == "runs: the worker is getting ready"
+    assert await pool.explain("a") == snapshot("worker_starts")
     await pool.close()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sentences import SentenceSnapshot
 from waiting import eventually
 
 from app.cli.main import run_cli
@@ -32,7 +33,9 @@ def soundstage(capfd: pytest.CaptureFixture[str]) -> Soundstage:
 
 
 @pytest.mark.root
-def test_a_lab_from_up_to_down(soundstage: Soundstage, lab_names: Callable[[str], Lab]) -> None:
+def test_a_lab_from_up_to_down(
+    soundstage: Soundstage, lab_names: Callable[[str], Lab], snapshot: SentenceSnapshot
+) -> None:
     lab = lab_names("cli")
     name = ("--name", lab.name)
     up = soundstage("up", *name, "--hosts", "control,gpu-1", "--gpus", "0,2", "--json")
@@ -60,8 +63,8 @@ def test_a_lab_from_up_to_down(soundstage: Soundstage, lab_names: Callable[[str]
     assert "card-dead" in soundstage("status", *name).stdout
     assert soundstage("heal", *name, "gpu-1").stdout.strip() == "gpu-1: healed card-dead."
     assert "answers again" in soundstage("reboot", *name, "gpu-1").stdout
-    assert soundstage("down", *name).stdout.strip() == f"The lab “{lab.name}” is gone."
-    assert soundstage("down", *name).stdout.strip() == f"There was no lab “{lab.name}”."
+    assert soundstage("down", *name).stdout.strip() == snapshot("down", lab=lab.name)
+    assert soundstage("down", *name).stdout.strip() == snapshot("no_lab", lab=lab.name)
 
 
 @pytest.mark.root

@@ -20,6 +20,7 @@ from typing import Any
 import backup
 import pytest
 from nomad_cluster import NomadAgent, engine_program
+from sentences import SentenceSnapshot
 from waiting import eventually
 
 PROGRAM = Path(backup.__file__)
@@ -237,7 +238,7 @@ def test_what_a_database_needs_after_a_restore_is_run_and_its_failure_is_said(
 
 @pytest.mark.parametrize("state", ["active", "activating", "inactive"])
 def test_nothing_is_restored_under_a_service_that_runs(
-    backups: Backups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+    backups: Backups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, snapshot: SentenceSnapshot
 ) -> None:
     """systemd itself is tried by Molecule; here stands what it says of a unit."""
     program = tmp_path / "bin" / "systemctl"
@@ -255,7 +256,7 @@ def test_nothing_is_restored_under_a_service_that_runs(
     if state == "inactive":
         assert done.returncode == 0 and "since" not in tables, done.stderr
     else:
-        assert done.stderr.startswith("backup.in_use: machines is in use by machines.service."), done.stderr
+        assert done.stderr.strip() == snapshot("service_runs")
         assert "since" in tables
 
 
@@ -307,14 +308,15 @@ def test_what_comes_later_is_left_out_until_it_was_there_once(backups: Backups, 
     assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.database_failed")
 
 
-def test_nothing_is_restored_under_a_user_that_runs_something(backups: Backups, tmp_path: Path) -> None:
+def test_nothing_is_restored_under_a_user_that_runs_something(
+    backups: Backups, tmp_path: Path, snapshot: SentenceSnapshot
+) -> None:
     file = database_of(tmp_path)
     user = pwd.getpwuid(os.getuid()).pw_name
     part = {"name": "agent", "kind": "sqlite", "path": str(file)}
     backups.config["databases"] = [{**part, "used_by_user": user, "stop": "nomad job stop agent"}]
     done = backups.run("restore", backups.take(), "agent")
-    assert done.stderr.startswith(f"backup.in_use: agent is in use: something runs as {user}.")
-    assert "nomad job stop agent" in done.stderr
+    assert done.stderr.strip() == snapshot("user_runs", user=user)
     backups.config["databases"][0]["used_by_user"] = "nobody-of-this-name"
     assert backups.run("restore", backups.copies()[-1], "agent").returncode == 0
 

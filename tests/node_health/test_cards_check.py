@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sentences import SentenceSnapshot
 from stand_in_driver import Reported, answering, refusing
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "gpu" / "files" / "gpu_check.py"
@@ -68,7 +69,9 @@ def test_a_card_that_asks_to_be_recovered_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_an_xid_of_the_card_is_a_fault_and_one_of_a_program_is_not(tmp_path: Path) -> None:
+def test_an_xid_of_the_card_is_a_fault_and_one_of_a_program_is_not(
+    tmp_path: Path, snapshot: SentenceSnapshot
+) -> None:
     log = (
         "[  12.1] NVRM: Xid (PCI:0000:10:00): 31, pid=812, name=python3, Ch 00000008, MMU Fault\n"
         "[  99.8] NVRM: Xid (PCI:0000:11:00): 79, pid='<unknown>', GPU has fallen off the bus.\n"
@@ -76,9 +79,7 @@ def test_an_xid_of_the_card_is_a_fault_and_one_of_a_program_is_not(tmp_path: Pat
     )
     cards = (Reported(0x10), Reported(0x11))
     problems = findings(answering(tmp_path, *cards), *cards, log=log)
-    assert [problem["message"] for problem in problems] == [
-        "The card at 0000:11:00.0 reported error 79 since the last boot: it has fallen off the bus."
-    ]
+    assert [problem["message"] for problem in problems] == [snapshot("xid")]
 
 
 def test_a_driver_of_another_version_than_its_module_asks_for_a_reboot(tmp_path: Path) -> None:

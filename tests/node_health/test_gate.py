@@ -16,6 +16,7 @@ from gate import Action, NodeState, decide
 from leftovers import clear_away
 from nomad_cluster import NomadAgent
 from nomad_node import NomadAccess, NomadNode, NomadUnreachable
+from sentences import SentenceSnapshot
 from waiting import eventually
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "health" / "files" / "health"
@@ -139,7 +140,9 @@ def health(agent: SecuredAgent, tmp_path: Path) -> Iterator[Health]:
     agent.put(f"/v1/node/{agent.node_id()}/drain", {"DrainSpec": None, "MarkEligible": True})
 
 
-def test_a_node_that_was_never_checked_is_held_until_it_is_well(agent: SecuredAgent, health: Health) -> None:
+def test_a_node_that_was_never_checked_is_held_until_it_is_well(
+    agent: SecuredAgent, health: Health, snapshot: SentenceSnapshot
+) -> None:
     health.well.unlink()
     first = health.gate()
     assert first.returncode == 1
@@ -147,7 +150,7 @@ def test_a_node_that_was_never_checked_is_held_until_it_is_well(agent: SecuredAg
     assert agent.node()["SchedulingEligibility"] == "ineligible"
     health.well.touch()
     second = health.gate()
-    assert (second.returncode, second.stdout) == (0, "All checks pass: the node takes work.\n")
+    assert (second.returncode, second.stdout.strip()) == (0, snapshot("all_pass"))
     assert agent.node()["SchedulingEligibility"] == "eligible"
 
 

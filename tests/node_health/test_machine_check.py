@@ -11,6 +11,7 @@ from typing import Any
 
 import machine_check
 import pytest
+from sentences import SentenceSnapshot
 
 NOTHING: dict[str, Any] = {
     "services": [],
@@ -79,12 +80,12 @@ def test_a_certificate_that_ends_soon_is_named_with_its_end(
     assert all(" ends on " in problem["message"] for problem in problems)
 
 
-def test_a_certificate_that_is_gone_or_is_none_is_named(tmp_path: Path) -> None:
+def test_a_certificate_that_is_gone_or_is_none_is_named(tmp_path: Path, snapshot: SentenceSnapshot) -> None:
     (tmp_path / "rubbish.pem").write_text("rubbish")
     files = [str(tmp_path / "gone.pem"), str(tmp_path / "rubbish.pem")]
     problems = findings(tmp_path, certificates={"files": files, "days": 14})
     assert codes(problems) == ["machine.certificate_missing", "machine.certificate_ends"]
-    assert problems[1]["message"].endswith("rubbish.pem holds no certificate.")
+    assert problems[1]["message"] == snapshot("no_certificate", file=files[1])
 
 
 @pytest.mark.parametrize(("mode", "expected"), [(0o640, []), (0o644, ["machine.secret_open"])])

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sentences import SentenceSnapshot
 from sqlalchemy import text
 
 from policy.audit import AuditEntry, AuditLog
@@ -208,14 +209,16 @@ async def test_the_key_is_for_its_owner_only(audit: AuditLog, db: Database, head
     assert error.value.code == "audit.no_key"
 
 
-async def test_the_next_line_does_not_hide_that_others_are_missing(audit: AuditLog, db: Database) -> None:
+async def test_the_next_line_does_not_hide_that_others_are_missing(
+    audit: AuditLog, db: Database, snapshot: SentenceSnapshot
+) -> None:
     await tell(audit)
     await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
     await tell(audit, 1)
-    assert (await audit.verify()).reason == "lines at the end are missing"
+    assert (await audit.verify()).reason == snapshot("missing")
     await tell(audit, 4)
     verdict = await audit.verify()
-    assert (verdict.broken_at, verdict.reason) == (5, "the chain was written anew")
+    assert (verdict.broken_at, verdict.reason) == (5, snapshot("rewritten"))
 
 
 async def test_a_damaged_head_file_is_told_and_not_believed(audit: AuditLog, head: Path) -> None:

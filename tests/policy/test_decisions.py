@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog.testing
+from sentences import SentenceSnapshot
 
 from policy import PERMISSIONS, Policy, Principal
 from policy.decisions import Action, Decider, Decision, Verdict
@@ -50,14 +51,14 @@ def test_the_data_of_the_rules_know_exactly_the_permissions_that_exist() -> None
     )
 
 
-async def test_a_role_decides_and_a_refusal_says_why() -> None:
+async def test_a_role_decides_and_a_refusal_says_why(snapshot: SentenceSnapshot) -> None:
     decider = Decider(default_engine())
     assert (await decider.decide(EDITOR, READ)).verdict is Verdict.ALLOW
     delete = Action("route", "DELETE /api/renders/{render_id}", "render:delete")
     decision = await decider.decide(EDITOR, delete)
     assert (decision.verdict, decision.reasons) == (
         Verdict.DENY,
-        ("the role does not give it",),
+        (snapshot("role"),),
     )
     with pytest.raises(
         Forbidden, match=r"the role does not give it \(permission render:delete, role editor"
@@ -76,17 +77,15 @@ async def test_a_route_that_would_need_approval_is_refused_and_not_let_through()
         await decider.require(EDITOR, wipe)
 
 
-async def test_arguments_of_tools_are_judged() -> None:
+async def test_arguments_of_tools_are_judged(snapshot: SentenceSnapshot) -> None:
     decider = Decider(default_engine())
     path = tool("create_persona.create", "persona:create", "write", photo="/etc/passwd")
     refused = await decider.decide(EDITOR, path)
-    assert refused.reasons == (
-        "photo is a path on the server, which only its own user may name: upload the file and name its id",
-    )
+    assert refused.reasons == (snapshot("path"),)
     at_the_prompt = Principal("local:cli", "cli", "admin", "local")
     assert (await decider.decide(at_the_prompt, path)).verdict is Verdict.ALLOW
     long = tool("make_render", "render:create", "write", script="a" * 100_001)
-    assert (await decider.decide(EDITOR, long)).reasons == ("script is more than the policy allows",)
+    assert (await decider.decide(EDITOR, long)).reasons == (snapshot("too_long"),)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +143,11 @@ async def test_a_revoked_key_is_refused_at_its_next_request(
         assert (await http.get("/api/renders")).status_code == 401
 
 
-async def test_a_principal_whose_key_ended_meanwhile_is_denied() -> None:
+async def test_a_principal_whose_key_ended_meanwhile_is_denied(snapshot: SentenceSnapshot) -> None:
     decider = Decider(default_engine())
     assert (await decider.decide(EDITOR, READ)).verdict is Verdict.ALLOW
     ended = Principal("key_1", "a test", "editor", "key", state="revoked")
-    assert (await decider.decide(ended, READ)).reasons == ("this key does not work any more",)
+    assert (await decider.decide(ended, READ)).reasons == (snapshot("key_ended"),)
 
 
 async def test_things_of_another_tenant_are_closed() -> None:

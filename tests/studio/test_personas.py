@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from avatar.spec import PhotoFace, VideoFace
+from sentences import SentenceSnapshot
 
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
 from studio.assets.schemas import AssetLabels
@@ -96,12 +97,14 @@ def test_bytes_that_are_no_text_and_huge_files_are_named_too(library: PersonaLib
     assert "not UTF-8" in (reported["binary"] or "") and "larger than" in (reported["huge"] or "")
 
 
-def test_of_two_files_with_one_id_the_operators_stands(library: PersonaLibrary) -> None:
+def test_of_two_files_with_one_id_the_operators_stands(
+    library: PersonaLibrary, snapshot: SentenceSnapshot
+) -> None:
     (library.own / "mine.yaml").write_text(GOOD.replace("name: Ada", "name: Impostor"))
     (library.shipped / "ada.yaml").write_text(GOOD)
     assert library.get("ada").name == "Ada"
     [other] = [entry for entry in library.entries() if entry.error]
-    assert other.error == "mine.yaml, field id: the id 'ada' is taken by ada.yaml"
+    assert other.error == snapshot("id_taken")
     # `soundstage personas check` tells faults: with none, the file would be in order.
     assert [fault.field for fault in other.faults] == ["id"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from avatar.spec import MediaRef, RenderSpec, Scene
+from sentences import SentenceSnapshot
 from waiting import eventually_async
 
 from soundstage.background import ProcessLock
@@ -247,16 +248,16 @@ async def test_a_render_is_found_by_the_end_of_its_id(studio_rooms: Any, ask: An
 
 
 async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_drives(
-    studio_rooms: Any, ask: Any, settings: Any
+    studio_rooms: Any, ask: Any, settings: Any, snapshot: SentenceSnapshot
 ) -> None:
     await studio_rooms.renders.create(ask("one"))
     second = await studio_rooms.renders.create(ask("two"))
     urgent = await studio_rooms.renders.create(ask("three", priority=5))
-    assert "start `soundstage up`" in await studio_rooms.renders.explain(second.id)
+    assert await studio_rooms.renders.explain(second.id) == snapshot("no_dispatcher")
     driver = ProcessLock(settings.state_dir / "dispatcher.lock")
     assert driver.acquire()
-    assert await studio_rooms.renders.explain(second.id) == "waits: 2 ahead of it"
-    assert await studio_rooms.renders.explain(urgent.id) == "waits: next in line"
+    assert await studio_rooms.renders.explain(second.id) == snapshot("two_ahead")
+    assert await studio_rooms.renders.explain(urgent.id) == snapshot("next")
     driver.release()
 
 

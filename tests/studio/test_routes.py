@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sentences import SentenceSnapshot
 
 from policy import Policy, Principal, list_route_grants
 from policy.keys.schemas import KeyRequest
@@ -77,11 +78,13 @@ async def test_the_end_of_an_earlier_try_does_not_end_the_stream_of_a_later_one(
     assert stream.text.count('"state":"failed"') == 2
 
 
-async def test_a_render_is_cancelled_tried_again_and_deleted(client: Any, studio_rooms: Any) -> None:
+async def test_a_render_is_cancelled_tried_again_and_deleted(
+    client: Any, studio_rooms: Any, snapshot: SentenceSnapshot
+) -> None:
     created = (await client.post("/api/renders", json={"script": "hi", "canvas": SMALL})).json()
     path = f"/api/renders/{created['id']}"
     explained = (await client.get(f"{path}/explain")).json()
-    assert explained == {"explanation": "waits: no dispatcher is running; start `soundstage up`"}
+    assert explained == {"explanation": snapshot("no_dispatcher")}
     busy = await client.delete(path)
     assert (busy.status_code, busy.json()["code"]) == (409, "render.active")
     assert (await client.post(f"{path}/cancel")).json()["state"] == "cancelled"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from avatar.spec import OpenAIVoice, QwenVoice
 from loopback_http import CUT, Reply, Request, serving
+from sentences import SentenceSnapshot
 
 from studio.personas.health import look_at
 
@@ -25,9 +26,11 @@ async def check_voice(
     return found.ok, f"{found.message} {found.hint}", requests
 
 
-async def test_a_service_that_lists_the_voice_is_well_and_is_never_asked_to_speak() -> None:
+async def test_a_service_that_lists_the_voice_is_well_and_is_never_asked_to_speak(
+    snapshot: SentenceSnapshot,
+) -> None:
     ok, message, requests = await check_voice({"/health": Reply(), "/v1/audio/voices": Reply.json(LISTED)})
-    assert (ok, message.strip()) == (True, "Its speech service has this voice.")
+    assert (ok, message.strip()) == (True, snapshot("voice_there"))
     assert {one.method for one in requests} == {"GET"}
 
 
@@ -42,9 +45,9 @@ async def test_a_service_that_still_loads_is_not_well() -> None:
     assert not ok and "not ready (503)" in message
 
 
-async def test_a_service_without_a_list_of_voices_is_only_reached() -> None:
+async def test_a_service_without_a_list_of_voices_is_only_reached(snapshot: SentenceSnapshot) -> None:
     ok, message, _ = await check_voice({"/v1/models": Reply.json({"data": [{"id": "tts-1"}]})})
-    assert (ok, message.strip()) == (True, "Its speech service can be reached.")
+    assert (ok, message.strip()) == (True, snapshot("reached"))
 
 
 async def test_a_key_that_the_service_refuses_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +68,7 @@ async def test_a_list_that_is_none_breaks_nothing(answer: Reply | None) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/audio/speech", "/tts/v1/"])
-async def test_an_address_may_be_written_as_for_speaking(path: str) -> None:
+async def test_an_address_may_be_written_as_for_speaking(path: str, snapshot: SentenceSnapshot) -> None:
     requests: list[str] = []
 
     async def handler(request: Request) -> Reply:
@@ -74,5 +77,5 @@ async def test_an_address_may_be_written_as_for_speaking(path: str) -> None:
 
     async with serving(handler) as url:
         found = await look_at(OpenAIVoice(base_url=url + path))
-    assert found.ok and found.message == "Its speech service has this voice."
+    assert (found.ok, found.message) == (True, snapshot("voice_of_a_clone"))
     assert requests[-1] == ("/tts" if path.startswith("/tts") else "") + "/v1/audio/voices"

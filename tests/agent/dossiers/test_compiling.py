@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentences import SentenceSnapshot
 
 from agent.dossiers.compiling import compile_bytes, compile_dossier
 from agent.dossiers.json_schema import example_of
@@ -165,21 +166,25 @@ def test_what_is_no_dossier_is_told_before_anything_is_built(content: bytes, tol
     assert any(told in problem.message for problem in caught.value.problems)
 
 
-def test_names_that_mean_nothing_are_warnings_with_what_was_meant(dossier: dict[str, Any]) -> None:
+def test_names_that_mean_nothing_are_warnings_with_what_was_meant(
+    dossier: dict[str, Any], snapshot: SentenceSnapshot
+) -> None:
     definitions = dossier["dossierSpecificDefinitions"]
     definitions["AgenticTriplets"] = definitions.pop("agenticTriplets")
     definitions["entitees"] = []
     dossier["header"]["colour"] = "red"
     output = {problem.pointer: problem for problem in compile_dossier(dossier).warnings}
-    assert output["/dossierSpecificDefinitions/entitees"].hint == "Did you mean `entities`?"
+    assert output["/dossierSpecificDefinitions/entitees"].hint == snapshot("near_name")
     assert "/header/colour" in output
 
 
-def test_only_so_many_unknown_names_are_told_one_by_one(dossier: dict[str, Any]) -> None:
+def test_only_so_many_unknown_names_are_told_one_by_one(
+    dossier: dict[str, Any], snapshot: SentenceSnapshot
+) -> None:
     dossier["header"] |= {f"strange{number}": 1 for number in range(5000)}
     output = [one for one in compile_dossier(dossier).warnings if one.pointer.startswith("/header")]
     assert len(output) == MAX_PROBLEMS + 1
-    assert output[-1].message == f"{5000 - MAX_PROBLEMS} more names are not known here."
+    assert output[-1].message == snapshot("more_names", count=5000 - MAX_PROBLEMS)
 
 
 def test_lists_within_lists_make_no_example_that_is_many_times_their_schema() -> None:

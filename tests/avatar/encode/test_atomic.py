@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from avatar.encode.atomic import atomic_file, atomic_files, write_bytes, write_error
 from avatar.errors import Unavailable
+from sentences import SentenceSnapshot
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path):
@@ -109,8 +110,8 @@ def test_a_full_disk_is_told_with_the_folder_and_the_space_and_no_working_name(t
     assert ".part" not in error.message and "segment" not in error.message
 
 
-def test_a_file_that_cannot_be_written_is_named_in_full(tmp_path):
+def test_a_file_that_cannot_be_written_is_named_in_full(tmp_path, snapshot: SentenceSnapshot):
     target = tmp_path / "portrait.json"
     error = write_error(PermissionError(errno.EACCES, "Permission denied"), target)
-    assert error.message == f"{target} could not be written: Permission denied."
+    assert error.message == snapshot("not_written", file=target)
     assert error.code == "render.write_failed"

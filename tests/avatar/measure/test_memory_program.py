@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sentences import SentenceSnapshot
 
 PROGRAM = Path(__file__).parents[3] / "bench/parity/memory_engines.py"
 
@@ -70,11 +71,13 @@ def test_a_run_without_a_frame_says_that(program, capsys) -> None:
     assert lines[-1].startswith("cut short: no frame was reached in ")
 
 
-def test_the_whole_would_take_as_long_as_its_part_did(program, capsys, monkeypatch) -> None:
+def test_the_whole_would_take_as_long_as_its_part_did(
+    program, capsys, monkeypatch, snapshot: SentenceSnapshot
+) -> None:
     watch = _watch(program, 5.0)
     monkeypatch.setattr(program.time, "monotonic", lambda: watch._begun + 300)
     _, lines = _ended(program, capsys, watch, whole=False)
-    assert lines[-1] == "cut short: reached 5.0 of 10.0 minutes in 300 s; all take about 602 s here"
+    assert lines[-1] == snapshot("cut_short")
 
 
 def test_its_status_is_the_one_that_the_command_for_a_card_knows(program) -> None:

@@ -19,6 +19,7 @@ from avatar.pipeline.say import say_scene
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
 from avatar.spec import MediaRef, RenderSpec, Scene
+from sentences import SentenceSnapshot
 
 CONSENT = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-01", "purpose": "tests"}
 
@@ -218,13 +219,11 @@ def test_assembly_refuses_missing_broken_and_outdated_segments(tmp_path, small_s
     assert code_of(spec) == "render.segment_missing"
 
 
-def test_one_mistake_is_told_once_and_in_plain_words(tmp_path: Path) -> None:
+def test_one_mistake_is_told_once_and_in_plain_words(tmp_path: Path, snapshot: SentenceSnapshot) -> None:
     (tmp_path / "spec.json").write_text('{"scenes": [{"id": "a", "script": ""}]}')
     with pytest.raises(InvalidInput) as caught:
         read_render_spec(tmp_path / "spec.json")
-    assert caught.value.message == (
-        "The spec does not hold: scenes[0]: a scene needs a script or an audio file."
-    )
+    assert caught.value.message == snapshot("no_script")
 
 
 @pytest.mark.parametrize("missing", ["face.png", "face.mp4", "drive.mp4", "drive.npz"])
