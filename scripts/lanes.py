@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
@@ -166,6 +167,9 @@ class Lanes:
         tests, processor = sum(room.tests for room in rooms), sum(room.processor_seconds for room in rooms)
         ends = f"{lanes}, ended after {' and '.join(self._lane_ends)}"
         _say(f"  {'all':16} {tests:6} {whole:8.1f} {processor:9.1f}  in {ends}; {self.times}")
+        if unchanged := [line for name in self._seconds for line in _unchanged(self.folder / f"{name}.xml")]:
+            _say("\nNot run, because nothing changed that they depend on (TEST_ALL=1 runs all)")
+            _say(*(f"  {line}" for line in unchanged))
         if self._stops:
             _say("\nStopped: rooms that had not ended, or not begun, are missing below.")
         failed = closing_line.main(self.folder)
@@ -186,8 +190,15 @@ class Lanes:
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
         colour = ["--color=yes"] if sys.stdout.isatty() else []
-        form = ["--renew-sentences"] if self.renew else [] if self.record else room.short_form
+        form = ["--renew-sentences"] if self.renew else self._cached()
         return [*nice, room.pytest, "-q", "-m", marks, "-o", cache, *colour, *form, *room.paths]
+
+    def _cached(self) -> list[str]:
+        """Returns what pytest does with modules whose result is cached (tests/support/cached_results.py)."""
+        if self.record:
+            # It runs all, and alone in the checkout: what tests open is compared with their keys.
+            return ["--check-inputs"] if self.lanes == 1 else []
+        return [] if os.environ.get("TEST_ALL") else ["--only-changed"]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
         """How a room has ended."""
@@ -259,6 +270,15 @@ def _signal_group(pid: int, which: signal.Signals) -> None:
 
 def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
+
+
+def _unchanged(report: Path) -> list[str]:
+    """Returns what a room says of the modules that it has not run, from its JUnit report."""
+    try:
+        properties = ET.parse(report).iterfind("testsuite/properties/property[@name='not run']")  # noqa: S314 - our own file
+    except (FileNotFoundError, ET.ParseError):
+        return []
+    return [line.get("value", "") for line in properties]
 
 
 def lanes_for(cores: int, memory_gib: float) -> int:

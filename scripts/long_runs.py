@@ -20,7 +20,8 @@ from typing import Any
 RECORD = Path("tests/long_runs.json")
 # What the run and `make docs` write is no change of what ran.
 _WRITTEN = tuple(
-    f":!{path}" for path in ("tests/long_runs.json", "tests/matrix_runs.json", "docs/reference/long-tests.md")
+    f":!{path}"
+    for path in ("tests/long_runs.json", "tests/cached_results.json", "docs/reference/long-tests.md")
 )
 _OUTCOMES = ("failed", "skipped", "passed")
 _MARK = re.compile(r"\bmark\.(slow|gpu)\b")
@@ -72,8 +73,8 @@ def long_runs_page(checkout: Path) -> str:
         "",
         "`make test` leaves these out or runs a short form of them; `make test-long` and `make test-gpu` run",
         "them in full and write `tests/long_runs.json`, from which this page is generated. Tests of networks",
-        "run when what they depend on has changed: `tests/matrix_runs.json` has their last runs, and",
-        "`make test` prints those that it left out. Some files alone:",
+        "and of whole farms run when what they depend on has changed: `tests/cached_results.json` has their",
+        "last runs, and `make test` prints those that it left out. Some files alone:",
         "",
         "<!-- needs: minutes -->",
         "```console",

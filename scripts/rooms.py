@@ -32,8 +32,6 @@ class Room:
     environment: tuple[tuple[str, str], ...] = ()
     # Of its folder; empty: all of them.
     files: tuple[str, ...] = ()
-    # What pytest is called with in the short form, `make test`.
-    short_form: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[str]:
@@ -68,7 +66,6 @@ ROOMS = (
         TORCH,
         "torch",
         environment=(("PYTHONPATH", "avatar/src"), ("OMP_WAIT_POLICY", "PASSIVE")),
-        short_form=("--matrix=changed",),
     ),
     *map(_other, ("jobs", "policy", "project")),
     _other("device_plugin", PLUGIN),

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # The first one: it compiles what is imported after it.
 import function_calls  # isort: skip
+import cached_results
 import postgresql_server
 import processes
 import s3_server
@@ -36,11 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     sentences.add_options(parser)
     short_form.add_options(parser)
+    cached_results.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
     config.addinivalue_line("markers", "each_database: runs on every engine that a database may have")
+    config.pluginmanager.register(cached_results)
     config.pluginmanager.register(function_calls)
     config.pluginmanager.register(processes)
     config.pluginmanager.register(sentences)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from farm_in_lab import CACHE, ROOT, Carried, LabFarm, found_uv
+from journey_inputs import PROGRAM
 
 MACHINE = "control-1"
 ADDRESS = "10.77.0.11"
@@ -19,12 +20,6 @@ UNKNOWN = "Whereto do swallows vanish come autumn?"
 KNOWS = "Swallows fly south."
 """What the language model of the farm says to it, and to everything."""
 EXPERT = "/opt/soundstage/expert"
-# Of the checkout, what the program is made of.
-_PACKED = (
-    *("pyproject.toml", "uv.lock", "ansible.cfg", "playbook.yaml", "README.md", "LICENSE"),
-    *("ansible", "soundstage", "policy", "studio", "provisioning_api", "farm", "agent", "lab", "app", "pxe"),
-    *("jobs", "avatar", "inventory", "personas", "scripts"),
-)
 
 
 def packed_program(folder: Path) -> Carried:
@@ -33,7 +28,7 @@ def packed_program(folder: Path) -> Carried:
     source = folder / "checkout"
     source.mkdir()
     left_out = shutil.ignore_patterns(".venv*", "__pycache__", ".*_cache", "node_modules")
-    for name in _PACKED:
+    for name in PROGRAM:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=left_out)
         else:

@@ -28,6 +28,7 @@ from agent_in_lab import (
     say,
 )
 from farm_in_lab import ROOT, LabFarm, Run, run_ansible
+from journey_inputs import FARM, PROGRAM
 from studio_in_lab import eventually
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agent"))
@@ -38,7 +39,11 @@ from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 from soundstage.settings import Settings
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.timeout(1200),
+    pytest.mark.cached(*FARM, *PROGRAM, "tests/servers"),
+]
 NOMAD = f"https://{ADDRESS}:4646"
 CONSUL = f"https://{ADDRESS}:8501"
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import waiting
 from farm_in_lab import WEIGHTS, LabFarm, Run
+from journey_inputs import FARM
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1200), pytest.mark.cached(*FARM)]
 MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
 WORKERS = set(MACHINES[1:])
 ADDRESS = "10.77.0.11"

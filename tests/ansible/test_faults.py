@@ -21,11 +21,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from farm_in_lab import ANSIBLE, ROOT, Carried, LabFarm
+from journey_inputs import FARM
 
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800), pytest.mark.cached(*FARM)]
 NOMAD = "https://10.77.0.11:4646"
 CONSUL = "https://10.77.0.11:8501"
 # Small to fetch, large on the disk: the disk fills while it is unpacked, and not before.

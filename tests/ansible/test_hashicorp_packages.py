@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 import yaml
 from farm_in_lab import ROOT, Run, run_ansible
+from journey_inputs import FARM
 from package_repository import PackageRepository
 
 from lab.farm_in_a_box import Lab
 from lab.network import connect
 from lab.plan import GATEWAY, machines_named
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800), pytest.mark.cached(*FARM)]
 PORT = 8085
 PROGRAM = "#!/bin/sh\necho {} {}\n"
 

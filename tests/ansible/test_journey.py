@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from farm_in_lab import LabFarm
+from journey_inputs import FARM, PROGRAM
 from studio_in_lab import Studio, eventually, probe, said
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(3600), pytest.mark.cached(*FARM, *PROGRAM)]
 MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
 WORKERS = set(MACHINES[1:])
 ADDRESS = "10.77.0.11"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from farm_in_lab import LabFarm, Run
+from journey_inputs import FARM
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1200), pytest.mark.cached(*FARM)]
 ADDRESS = "10.77.0.11"
 MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
 BASE = "common,ssh,consul,nomad"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from farm_in_lab import ANSIBLE, ROOT, LabFarm
+from journey_inputs import FARM
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800), pytest.mark.cached(*FARM)]
 
 
 @pytest.fixture(scope="module")

@@ -84,8 +84,8 @@ def test_the_firewall_of_the_machine_that_runs_the_agent_lets_people_in_by_https
     assert "saddr 0.0.0.0/0 tcp dport { 4646, 8501 } accept" in rules["one"]
 
 
+# The shortest way from a bare machine to a farm: it runs whatever has changed.
 @pytest.mark.root
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_one_machine_is_a_whole_farm(
     lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path: Path

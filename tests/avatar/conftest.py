@@ -16,23 +16,7 @@ import pytest
 HERE = Path(__file__).parent
 WATCHING = (HERE / "sync", HERE / "motion", HERE / "measure" / "test_watching_clips.py")
 
-sys.path[:0] = [str(HERE / "measure"), str(HERE / "matrix")]
-
-from matrix_runs import MatrixRuns  # noqa: E402
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--matrix",
-        choices=("all", "changed"),
-        default="all",
-        help="which tests marked `torch` run; changed: those whose last recorded run is not of this code",
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    only_changed = config.getoption("--matrix", "all") == "changed"
-    config.pluginmanager.register(MatrixRuns(config.rootpath, only_changed=only_changed))
+sys.path.insert(0, str(HERE / "measure"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

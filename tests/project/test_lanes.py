@@ -57,6 +57,12 @@ def test_it():
     assert known
 def test_that_holds(): pass
 """
+# Of tests/support/cached_results.py.
+OPTIONS = """
+def pytest_addoption(parser):
+    for name in ("--only-changed", "--check-inputs"):
+        parser.addoption(name, action="store_true")
+"""
 # Leaves a process behind unless it is taken down, and tells when it is.
 HOUSE = """
 import os, pathlib, pytest, subprocess, time
@@ -93,6 +99,7 @@ class Checkout:
             shutil.copy(SCRIPTS / name, folder / "scripts" / name)
         for name, words in (("python", ""), ("pytest", "-m pytest ")):
             self.program(f".venv/bin/{name}", f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+        (folder / "conftest.py").write_text(OPTIONS)
         (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow: a\n    gpu: b\n    torch: c\n")
 
     def program(self, place: str, text: str) -> None:
@@ -280,7 +287,7 @@ def test_files_of_a_room_can_be_chosen(checkout: Checkout) -> None:
 def test_a_long_run_writes_the_results_of_long_tests_alone(checkout: Checkout) -> None:
     shutil.copy(SCRIPTS.parent / "tests" / "support" / "short_form.py", checkout.folder / "short_form.py")
     (checkout.folder / "conftest.py").write_text(
-        "import short_form\ndef pytest_addoption(parser): short_form.add_options(parser)\n"
+        f"import short_form\n{OPTIONS}    short_form.add_options(parser)\n"
         "def pytest_configure(config): config.pluginmanager.register(short_form)\n"
     )
     checkout.program("scripts/llama_server", "#!/bin/sh\nexit 0\n")

@@ -17,7 +17,14 @@ from qemu_machine import Firmware, QemuMachine, make_empty_disk
 
 from lab.ssh_access import enter_command
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(3000)]
+INPUTS = ("pxe", "lab", "provisioning_api", "policy", "soundstage/database", "ansible.cfg")
+# The provisioning process runs without these rooms, which other programs of `app` import.
+OTHERS = ("agent", "studio", "farm", "app/cli", "avatar")
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.timeout(3000),
+    pytest.mark.cached(*INPUTS, without=OTHERS),
+]
 PATIENCE_S = 600.0
 # Smaller than the address of the card that boots, and before it on the bus.
 OTHER_CARD = "52:54:00:00:00:02"
@@ -98,6 +105,7 @@ def test_an_empty_computer_becomes_a_configured_member_by_uefi_http_boot(
     comes_up(power, computer(Firmware.UEFI))
 
 
+@pytest.mark.smoke
 def test_the_disk_of_an_unknown_computer_is_not_touched_however_often_it_boots_and_in_1970_too(
     power: BootServices, computer: MakeMachine
 ) -> None:

@@ -1,4 +1,4 @@
-"""Lists the files of this repository that a test module depends on, by reading imports; for matrix_runs.
+"""Lists the files of this repository that a test module depends on, by reading imports; for cached_results.
 
 Reads the syntax trees and imports nothing, so it needs no package and sees imports inside functions too. A
 module that is named in a string (`ENGINE_MODULES`, `monkeypatch.setattr`, the code of a subprocess) counts as
@@ -14,8 +14,14 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-PACKAGE = "avatar"
-_DOTTED = re.compile(rf"\b{PACKAGE}(?:\.\w+)+\.?")
+from function_calls import PACKAGES, ROOT
+
+# Our packages by their folder, as ROOTS of scripts/reach.py.
+# Folders of our packages.
+SOURCES = {name: folder.relative_to(ROOT) for name, folder in PACKAGES.items()}
+# Folders whose modules tests import by their bare name, beside those of tests/.
+LOOSE = ("bench/parity", "scripts")
+_DOTTED = re.compile(rf"\b(?:{'|'.join(SOURCES)})(?:\.\w+)+\.?")
 
 
 class ImportReach:
@@ -23,10 +29,7 @@ class ImportReach:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._source = root / PACKAGE / "src"
-        self._tests = root / "tests" / "avatar"
-        # This folder decides which tests run; what they find does not depend on it.
-        self._selecting = self._tests / "matrix"
+        self._tests = root / "tests"
         # Fixtures of all rooms: they count. Its hooks, which choose tests, and its servers do not.
         self._shared = root / "tests" / "conftest.py"
         self._trees: dict[Path, ast.Module] = {}
@@ -39,7 +42,7 @@ class ImportReach:
         waiting = [test, *self._conftests(test)]
         while waiting:
             path = waiting.pop()
-            if path in found or path.parent == self._selecting:
+            if path in found or path == self._shared:
                 continue
             found.add(path)
             if path.suffix == ".py":
@@ -66,7 +69,7 @@ class ImportReach:
 
     def _conftests(self, test: Path) -> Iterator[Path]:
         for folder in test.parents:
-            if not folder.is_relative_to(self._tests):
+            if folder == self._tests:
                 return
             if (folder / "conftest.py").exists():
                 yield folder / "conftest.py"
@@ -75,10 +78,17 @@ class ImportReach:
     def _helpers(self) -> dict[str, list[Path]]:
         """Modules that tests import by their bare name, from folders that they add to `sys.path`."""
         found: dict[str, list[Path]] = {}
-        for path in (*self._tests.glob("*/*.py"), *(self.root / "bench" / "parity").glob("*.py")):
+        folders = [self._tests.glob("*/**/*.py"), *((self.root / name).glob("*.py") for name in LOOSE)]
+        for path in (path for folder in folders for path in folder):
             if path.name != "conftest.py":
                 found.setdefault(path.stem, []).append(path)
         return found
+
+    def _helper(self, name: str, importer: Path) -> list[Path]:
+        """Returns the modules that a bare name may mean: of the importer's room when it has one."""
+        same = self._helpers.get(name, [])
+        room = importer.relative_to(self.root).parts[:2]
+        return [path for path in same if path.relative_to(self.root).parts[:2] == room] or same
 
     def _direct_of(self, path: Path) -> frozenset[Path]:
         if path not in self._direct:
@@ -96,11 +106,13 @@ class ImportReach:
         if name.startswith(".."):
             raise ValueError(f"{importer} imports {name}: above its own folder, imports are absolute")
         first, *rest = name.lstrip(".").split(".")
-        if first != PACKAGE:
+        if first not in SOURCES:
             beside = importer.with_name(f"{first}.py")
-            yield from [beside] if beside.exists() else self._helpers.get(first, [])
+            yield from [beside] if beside.exists() else self._helper(first, importer)
             return
-        folder = self._source / PACKAGE
+        folder = self.root / SOURCES[first] / first
+        if not (folder / "__init__.py").exists():
+            return
         yield folder / "__init__.py"
         for part in rest:
             if (folder / f"{part}.py").exists():
@@ -113,8 +125,9 @@ class ImportReach:
 
     def _named(self, name: str) -> Iterator[Path]:
         """Yields the files of a module that a string names; with a dot at the end all of that package."""
-        yield from self._imported(name.rstrip("."), self._source)
-        folder = self._source.joinpath(*name.rstrip(".").split("."))
+        yield from self._imported(name.rstrip("."), self.root)
+        first, *rest = name.rstrip(".").split(".")
+        folder = (self.root / SOURCES[first] / first).joinpath(*rest)
         if name.endswith("."):
             yield from folder.glob("*.py")
         elif (folder / "__main__.py").exists():
@@ -123,10 +136,17 @@ class ImportReach:
     def _data(self, text: str, importer: Path) -> Iterator[Path]:
         if not re.fullmatch(r"[\w./-]+\.\w+", text) or text.startswith("/"):
             return
-        for folder in (importer.parent, self._source / PACKAGE, self.root):
+        for folder in (importer.parent, *self._package_folder(importer), self.root):
             path = folder / text
             if path.is_file() and path.resolve().is_relative_to(self.root):
                 yield path.resolve()
+
+    def _package_folder(self, importer: Path) -> Iterator[Path]:
+        """Yields the folder of the package that the importer belongs to, or tests."""
+        inside = importer.relative_to(self.root)
+        for name, source in SOURCES.items():
+            if inside.is_relative_to(source / name) or inside.parts[:2] == ("tests", name):
+                yield self.root / source / name
 
 
 def _references(tree: ast.Module) -> tuple[set[str], set[str]]:

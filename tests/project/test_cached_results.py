@@ -1,19 +1,24 @@
-"""Matrices run when what they depend on has changed, and only what passed as a whole is recorded."""
+"""Cached modules run when what they depend on has changed, and only what passed as a whole is recorded."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from import_reach import ImportReach
-from matrix_runs import LOCK, RECORD, MatrixRun, key_of, read_record
+from cached_results import RECORD, CachedResult, Inputs, read_record
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests" / "support"
+LOCK = "avatar/uv.lock"
+# Plugins take a second to load.
+QUICK = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 MODULE = "tests/avatar/net/test_net.py"
 PATHS = """
 import sys
@@ -31,15 +36,25 @@ def roomy_disk():
 """
 SHARED = """
 import gc
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+import cached_results
 
 PLACE = "here"
 OBJECTS = 700
 
 
-def pytest_configure():
+def pytest_addoption(parser):
+    cached_results.add_options(parser)
+
+
+def pytest_configure(config):
     gc.set_threshold(OBJECTS)
+    config.pluginmanager.register(cached_results)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +63,7 @@ def place():
 """
 TREE = {
     "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--import-mode=importlib'\n"
-    "markers = ['slow', 'gpu', 'smoke', 'torch']\n",
+    "markers = ['slow', 'gpu', 'smoke', 'torch', 'cached']\n",
     "avatar/uv.lock": "version = 1\n",
     "avatar/src/avatar/__init__.py": "",
     "avatar/src/avatar/engines/__init__.py": "",
@@ -59,7 +74,7 @@ TREE = {
     "avatar/src/avatar/late.py": "VALUE = 3\n",
     "avatar/src/avatar/named.py": "VALUE = 4\n",
     "tests/conftest.py": SHARED,
-    "tests/avatar/conftest.py": (HERE.parent / "conftest.py")
+    "tests/avatar/conftest.py": (ROOT / "tests" / "avatar" / "conftest.py")
     .read_text()
     .replace('("torch") is', '("json") is'),
     "tests/avatar/net/cases.py": "from pathlib import Path\n\n"
@@ -101,14 +116,15 @@ OTHERS = {
 
 
 class Checkout:
-    """A copy of the plugin, and a network of one multiplication with its matrix."""
+    """A copy of the plugin, and a few cached modules; `module` is one of them."""
 
-    def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, files: Mapping[str, str], module: str) -> None:
         self.folder = folder
+        self.module = module
         for name, text in files.items():
             self.write(name, text)
-        for name in ("matrix_runs.py", "import_reach.py"):
-            self.write(f"tests/avatar/matrix/{name}", (HERE / name).read_text())
+        for name in ("cached_results.py", "function_calls.py", "import_reach.py", "opened_files.py"):
+            self.write(f"tests/support/{name}", (SUPPORT / name).read_text())
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -123,26 +139,34 @@ class Checkout:
     def run(self, *arguments: str) -> str:
         """Returns what pytest prints."""
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=self.folder, env=QUICK, capture_output=True, text=True)
         return done.stdout + done.stderr
 
     def run_short(self) -> str:
         """Runs as `make test` does."""
-        return self.run("-m", "not slow", "--matrix=changed", "tests/avatar")
+        return self.run("-m", "not slow", "--only-changed", str(Path(self.module).parent))
 
     @property
     def key(self) -> str:
-        reach = ImportReach(self.folder)
-        return key_of(reach, reach.files_of(self.folder / MODULE))
+        inputs = Inputs(self.folder)
+        module = self.folder / self.module
+        named = frozenset(re.findall(r"cached\((.*)\)", module.read_text()))
+        names = frozenset(re.findall(r"'([^']+)'", " ".join(named)))
+        return inputs.key_of(module, inputs.of(module, names))
+
+    def commit(self) -> None:
+        git = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost"]
+        for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "tree"]):
+            subprocess.run([*git, *arguments], cwd=self.folder, check=True)
 
     @property
-    def record(self) -> dict[str, MatrixRun]:
+    def record(self) -> dict[str, CachedResult]:
         return read_record(self.folder / RECORD)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path, TREE)
+    return Checkout(tmp_path, TREE, MODULE)
 
 
 def test_a_matrix_runs_until_it_passed_and_again_when_its_engine_has_changed(checkout: Checkout) -> None:
@@ -197,7 +221,7 @@ def test_parts_of_a_matrix_record_nothing(checkout: Checkout) -> None:
         ("tests/conftest.py", "return PLACE", "return [PLACE]"),
         ("tests/conftest.py", '"here"', '"there"'),
         (MODULE, "[1, 2]", "[1, 3]"),
-        (str(LOCK), "version = 1", "version = 2"),
+        (LOCK, "version = 1", "version = 2"),
     ],
 )
 def test_a_change_in_what_it_depends_on_changes_its_key(
@@ -227,16 +251,14 @@ def test_a_change_elsewhere_or_in_words_does_not(checkout: Checkout, name: str, 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", f'{{"{MODULE}": {{"key": 1}}}}', "\udcff"])
 def test_a_damaged_record_is_none(tmp_path: Path, damaged: str) -> None:
-    path = tmp_path / "matrix_runs.json"
+    path = tmp_path / "cached_results.json"
     path.write_bytes(damaged.encode(errors="surrogateescape"))
     assert read_record(path) == {}
     assert read_record(tmp_path / "missing.json") == {}
 
 
 def test_the_commit_is_recorded_and_that_files_differ_from_it(checkout: Checkout) -> None:
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@localhost"]
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "tree"]):
-        subprocess.run([*git, *arguments], cwd=checkout.folder, check=True)
+    checkout.commit()
     checkout.run("tests/avatar")
     commit = checkout.record[MODULE].commit
     assert len(commit) == 10
@@ -245,14 +267,155 @@ def test_the_commit_is_recorded_and_that_files_differ_from_it(checkout: Checkout
     assert checkout.record[MODULE].commit == f"{commit}+"
 
 
-def test_every_recorded_module_is_a_matrix_that_exists() -> None:
+JOURNEY = "tests/ansible/test_farm.py"
+# A path that no string of the code names.
+UNSEEN = '"/".join(("lab", "other.txt"))]'
+JOURNEYS = {
+    "pyproject.toml": TREE["pyproject.toml"],
+    "uv.lock": "version = 1\n",
+    "ansible/roles/nomad/main.yml": "- name: Install\n",
+    "ansible/roles/nomad/install.sh": "exit 0\n",
+    "ansible/roles/consul/main.yml": "- name: Install\n",
+    "lab/machines.txt": "1\n",
+    "lab/other.txt": "1\n",
+    "tests/conftest.py": SHARED,
+    "tests/ansible/conftest.py": """
+import subprocess
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def machines():
+    subprocess.run(["cat", "lab/machines.txt"], check=True)
+""",
+    JOURNEY: """
+import subprocess
+
+import pytest
+
+pytestmark = [pytest.mark.cached('ansible', 'lab/machines.txt')]
+
+
+def test_role(machines):
+    subprocess.run(["unshare", "--mount", "cat", "ansible/roles/nomad/main.yml"], check=True)
+
+
+@pytest.mark.smoke
+def test_short():
+    assert True
+""",
+}
+
+
+@pytest.fixture
+def journey(tmp_path: Path) -> Checkout:
+    checkout = Checkout(tmp_path / "one", JOURNEYS, JOURNEY)
+    checkout.commit()
+    return checkout
+
+
+def test_a_journey_runs_when_a_role_changed_and_its_smoke_test_always(journey: Checkout) -> None:
+    assert "2 passed" in journey.run_short()
+    printed = journey.run_short()
+    assert "1 passed, 1 deselected" in printed and f"{JOURNEY}: unchanged since" in printed
+    journey.change("ansible/roles/nomad/main.yml", "Install", "Install it")
+    assert "2 passed" in journey.run_short()
+    journey.change("ansible/roles/nomad/main.yml", "Install it", "Install")
+    journey.write("ansible/roles/nomad/more.yml", "- name: Not added to git yet\n")
+    assert "2 passed" in journey.run_short()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("ansible/roles/nomad/main.yml", "Install", "Install it"),
+        ("lab/machines.txt", "1", "2"),
+        ("tests/ansible/conftest.py", "check=True", "check=False"),
+        ("uv.lock", "1", "2"),
+        (JOURNEY, "assert True", "assert 1"),
+    ],
+)
+def test_a_change_in_what_a_journey_reads_changes_its_key(
+    journey: Checkout, name: str, old: str, new: str
+) -> None:
+    before = journey.key
+    journey.change(name, old, new)
+    assert journey.key != before
+    journey.change(name, new, old)
+    journey.change("lab/other.txt", "1", "2")
+    assert journey.key == before
+
+
+def test_a_file_that_was_removed_renamed_or_made_a_program_changes_the_key(journey: Checkout) -> None:
+    keys = [journey.key]
+    script = journey.folder / "ansible/roles/nomad/install.sh"
+    script.chmod(0o755)
+    keys.append(journey.key)
+    script.rename(script.with_name("setup.sh"))
+    keys.append(journey.key)
+    script.with_name("setup.sh").unlink()
+    keys.append(journey.key)
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_key_is_the_same_in_another_place_at_another_time_for_others(
+    journey: Checkout, tmp_path: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        subprocess.run(["git", "clone", "-q", journey.folder, tmp_path / "elsewhere" / "two"], check=True)
+    finally:
+        os.umask(before)
+    other = Checkout(tmp_path / "elsewhere" / "two", {}, JOURNEY)
+    assert (other.folder / "lab/machines.txt").stat().st_mode & 0o777 == 0o600
+    os.utime(other.folder / "lab/machines.txt", (0, 0))
+    assert other.key == journey.key
+
+
+@pytest.mark.parametrize("opens", ["test_role", "machines"])
+def test_a_file_that_a_journey_opens_outside_of_its_key_is_named_and_nothing_is_recorded(
+    journey: Checkout, opens: str
+) -> None:
+    assert "2 passed" in journey.run("--check-inputs", "tests/ansible")
+    recorded = journey.record
+    name, old = {
+        "test_role": (JOURNEY, "ansible/roles/nomad/main.yml"),
+        "machines": ("tests/ansible/conftest.py", "lab/machines.txt"),
+    }[opens]
+    journey.change(name, f'"{old}"]', UNSEEN)
+    printed = journey.run("--check-inputs", "tests/ansible")
+    assert "opened, but not in the key: not recorded" in printed
+    assert f"{JOURNEY}: lab/other.txt" in printed
+    assert journey.record == recorded
+
+
+def test_a_run_with_files_outside_of_the_key_fails(journey: Checkout) -> None:
+    journey.change(JOURNEY, '"ansible/roles/nomad/main.yml"]', UNSEEN)
+    command = [sys.executable, "-m", "pytest", "--check-inputs", "tests/ansible"]
+    assert subprocess.run(command, cwd=journey.folder, env=QUICK, capture_output=True).returncode == 1
+
+
+def test_an_input_that_does_not_exist_is_an_error(journey: Checkout) -> None:
+    journey.change(JOURNEY, "'ansible'", "'ansibel'")
+    assert "git has no ansibel, which `cached` names" in journey.run_short()
+
+
+def test_without_git_a_journey_always_runs(journey: Checkout) -> None:
+    shutil.rmtree(journey.folder / ".git")
+    for _ in range(2):
+        assert "2 passed" in journey.run_short()
+    assert journey.record == {}
+
+
+def test_every_recorded_module_is_cached_and_exists() -> None:
     for name in json.loads((ROOT / RECORD).read_text()):
-        assert "mark.torch" in (ROOT / name).read_text(), name
+        assert re.search(r"mark\.(torch|cached)\b", (ROOT / name).read_text()), name
 
 
 def test_a_matrix_of_this_room_reaches_its_figures_its_networks_and_their_list_of_weights() -> None:
-    reached = ImportReach(ROOT).files_of(ROOT / "tests" / "avatar" / "parity" / "test_latentsync.py")
-    names = {str(path.relative_to(ROOT)) for path in reached}
+    inputs = Inputs(ROOT).of(ROOT / "tests" / "avatar" / "parity" / "test_latentsync.py")
+    names = {str(path.relative_to(ROOT)) for path in inputs.files}
     assert {
         "tests/avatar/parity/latentsync.npz",
         "tests/avatar/parity/latentsync_cases.py",
