@@ -32,8 +32,8 @@ log = get_logger(__name__)
 
 REPORT_S = 0.5
 LAST_TRIES = 3
-ENDED, WAITS = "ended: ", "waits: "
-"""How a scheduler's sentence on a task begins that is over, or waits."""
+WAITS = "waits: "
+"""How a scheduler's sentence on a waiting task begins."""
 
 
 ROLE = "preview"
@@ -194,20 +194,18 @@ class Reporter:
             making.board.mark_reported(notices)
 
     async def _explain(self, making: Making) -> str:
-        """Returns why the first of its parts that waits does so; "" when none does."""
+        """Returns why the first of its parts that waits does so; "" when none does.
+
+        A task without a worker may also have one whose first event is on its way, or be between two tries.
+        """
         if making.task_id is not None:
             why = await self._scheduler.explain(making.task_id)
-            # Between two tries the last one has ended: the next one will say why it waits.
-            if why.startswith(ENDED):
-                return ""
             if making.board.stage == "assemble":
-                return why.replace(
-                    WAITS, f"{WAITS}all frames are drawn, to be joined when a worker is free: "
-                )
-            return why
+                why = why.replace(WAITS, f"{WAITS}all frames are drawn, to be joined when a worker is free: ")
+            return why if why.startswith(WAITS) else ""
         if isinstance(making.spec, RenderSpec):
             for scene in making.spec.scenes:
                 key = segment_key(making.spec.scene_hash(scene.id), self._worker_version, require_tenant())
-                if why := await self._pool.explain(key):
+                if (why := await self._pool.explain(key)).startswith(WAITS):
                     return why
         return ""

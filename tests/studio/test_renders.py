@@ -11,6 +11,7 @@ from avatar.spec import MediaRef, RenderSpec, Scene
 from sentences import SentenceSnapshot
 from waiting import eventually_async
 
+from farm.local import LocalScheduler
 from soundstage.background import ProcessLock
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
@@ -311,6 +312,35 @@ async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: A
         return "2 of 2 workers busy, 0 ahead" in await rooms.renders.explain(waiting.id)
 
     await eventually_async(record_explain)
+
+
+@pytest.mark.parametrize("sentence", ["runs: the worker is getting ready", "ended: done"])
+async def test_a_task_that_runs_or_has_ended_is_not_the_reason_why_a_render_waits(
+    rooms: Any, ask: Any, monkeypatch: pytest.MonkeyPatch, sentence: str
+) -> None:
+    for number in range(2):
+        await until_running(rooms, (await rooms.renders.create(ask(f"!slow 600\n{number}"))).id)
+    waiting = await rooms.renders.create(ask("me too"))
+    real, reasons = RenderJournal.progress, []
+
+    async def waits_for_a_worker() -> bool:
+        return "2 of 2 workers busy" in (await rooms.renders.get(waiting.id)).waits
+
+    async def explain(scheduler: LocalScheduler, task_id: str) -> str:
+        return sentence
+
+    async def progress(
+        journal: RenderJournal, render_id: str, now: Progress, notices: Any, waits: str
+    ) -> None:
+        if render_id == waiting.id:
+            reasons.append(waits)
+        await real(journal, render_id, now, notices, waits)
+
+    await eventually_async(waits_for_a_worker)
+    monkeypatch.setattr(RenderJournal, "progress", progress)
+    monkeypatch.setattr(LocalScheduler, "explain", explain)
+    await eventually_async(lambda: reasons)
+    assert reasons[0] == ""
 
 
 async def test_the_queue_has_an_end(studio_rooms: Any, ask: Any, settings: Any) -> None:
