@@ -50,7 +50,7 @@ class SegmentTask:
     trace_id: str | None = None
     needs: Needs = field(default_factory=Needs)
     work: float = 0.0
-    """Its amount of work, as farm.history.work counts it; 0 when unknown."""
+    """Its amount of work, as `work_of` of `farm/history/run_times.py` counts it; 0 when unknown."""
     unfinished: str = ""
     """The name of the checkpoint that the worker stores for a retry; the same for all tries. Empty: the
     checkpoint cannot be discarded by name, and expires.
