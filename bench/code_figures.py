@@ -7,6 +7,7 @@ Reads sources only and starts nothing. What it counts beside lines and the findi
 - back-offs: functions that wait and grow or spread the wait (`2 ** n`, `min(wait * 2, …)`, `random.uniform`)
 - loops: `while` loops of coroutines that catch errors and go on
 - HTTP: places that construct a client or connection (httpx, requests, http.client, urllib.request)
+- sentences: asserts of tests that hold a whole sentence (40 characters and a full stop)
 - wide: functions with more than eight parameters; hubs: modules with more than twenty imports of ours
 """
 
@@ -36,7 +37,8 @@ CLIENTS = re.compile(
     r"|urllib\.request\.(urlopen|build_opener))$"
 )
 WAITS = re.compile(r"sleep|wait|pause|retry|delay|back_?off", re.IGNORECASE)
-COLUMNS = ("files", "lines", *RULES, "backoffs", "loops", "http", "wide", "hubs")
+SENTENCE = re.compile(r"(?=.* )(?=.{41}).*\.(\s|$)", re.DOTALL)
+COLUMNS = ("files", "lines", *RULES, "backoffs", "loops", "http", "wide", "hubs", "sentences")
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ def count_mechanisms(figures: Figures, path: str, tree: ast.Module) -> None:
             figures.names.add(node.name)
         elif isinstance(node, ast.Call) and CLIENTS.match(ast.unparse(node.func)):
             figures.add(room, "http", place)
+        elif isinstance(node, ast.Assert) and any(map(SENTENCE.match, strings_of(node))):
+            figures.add(room, "sentences", place)
 
 
 def own_nodes(function: ast.AST) -> list[ast.AST]:
@@ -108,6 +112,12 @@ def own_nodes(function: ast.AST) -> list[ast.AST]:
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             nodes += [child, *own_nodes(child)]
     return nodes
+
+
+def strings_of(node: ast.AST) -> list[str]:
+    """Returns the texts below a node."""
+    found = (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant))
+    return [value for value in found if isinstance(value, str)]
 
 
 def imports_of(tree: ast.Module) -> set[str]:

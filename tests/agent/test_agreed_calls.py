@@ -97,7 +97,7 @@ async def test_a_yes_is_kept_while_the_policy_cannot_be_asked(
 
 
 async def test_a_yes_is_void_when_the_policy_asks_for_more_people_meanwhile(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, snapshot: SentenceSnapshot
 ) -> None:
     approval_id = await stage.ask()
     await stage.decisions.vote(approval_id, BOB, agrees=True)
@@ -109,7 +109,7 @@ async def test_a_yes_is_void_when_the_policy_asks_for_more_people_meanwhile(
     await stage.decisions.run_approved()
     assert stage.farm.wiped == []
     out = await stage.approvals.get(approval_id, ADA)
-    assert (out.state, out.outcome) == (ApprovalState.VOID, "the policy asks for more people now")
+    assert (out.state, out.outcome) == (ApprovalState.VOID, snapshot("more_people"))
 
 
 async def test_the_background_survives_a_fault_of_one_round(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from conversing import Conversing, failure
 from scripted_model import Call, Say, scripted_model
+from sentences import SentenceSnapshot
 from sqlalchemy import select
 
 from agent.forgetting.redaction import Redaction
@@ -54,7 +55,9 @@ async def files_with(services: Services, *words: str) -> list[str]:
     ]
 
 
-async def test_nothing_in_the_database_says_it_any_more(services: Services) -> None:
+async def test_nothing_in_the_database_says_it_any_more(
+    services: Services, snapshot: SentenceSnapshot
+) -> None:
     talk = Conversing(services, ADA)
     await talk.say(f"Remember that {SECRET}")
     await talk.say(f"Remember that {SECRET}")
@@ -74,9 +77,9 @@ async def test_nothing_in_the_database_says_it_any_more(services: Services) -> N
     assert (await services.audit.verify()).broken_at is None
     stored = await services.brain.sessions.turns(ADA, talk.session_id or "")
     assert [turn.utterance for turn in stored[:3]] == [FORGOTTEN, FORGOTTEN, "What do you remember?"]
-    assert stored[2].reply == f"I remember:\n{FORGOTTEN}"
+    assert stored[2].reply == snapshot("remembered", text=FORGOTTEN)
     [last] = (await services.brain.sessions.turns(ADA, other.session_id or ""))[-1:]
-    assert last.reply == f"I have forgotten:\n{FORGOTTEN}"
+    assert last.reply == snapshot("forgotten", text=FORGOTTEN)
     assert await files_with(services, "Walburga", "Grübelstein") == []
 
 

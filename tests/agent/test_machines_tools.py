@@ -49,7 +49,7 @@ async def test_the_new_one_is_accepted_after_another_person_has_agreed(
 
 
 async def test_a_conflict_of_keys_is_shown_and_ended_by_one_sentence_that_names_the_code(
-    people: Desk, house: House
+    people: Desk, house: House, snapshot: SentenceSnapshot
 ) -> None:
     first = await house.newcomer()
     anew = await house.newcomer(macs=first.macs, uuid=first.uuid, known=False)
@@ -60,7 +60,7 @@ async def test_a_conflict_of_keys_is_shown_and_ended_by_one_sentence_that_names_
     assert house.machine(first.name)["state"] == "discovered"
     asked = await people.say(f"the key {anew.code} counts for {first.name}")
     assert "This waits until one person agrees" in asked.text
-    assert (await people.agree(asked, "bob")).startswith(f"done: The key {anew.code} counts for")
+    assert await people.agree(asked, "bob") == snapshot("key_counts", code=anew.code, name=first.name)
     asked = await people.say(f"accept machine {first.name} with code {anew.code}")
     assert (await people.agree(asked, "bob")).startswith("done: ")
     assert house.machine(first.name)["state"] == "accepted"

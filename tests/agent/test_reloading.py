@@ -77,9 +77,9 @@ async def test_whoever_may_not_change_personas_reloads_none(services: Services) 
     assert refused.code == "policy.forbidden" and "persona:update" in refused.message
 
 
-async def test_a_name_that_nobody_has_is_told(services: Services) -> None:
+async def test_a_name_that_nobody_has_is_told(services: Services, snapshot: SentenceSnapshot) -> None:
     missing = failure(await Conversing(services, EDITOR).say("Reload the persona Milo"))
-    assert (missing.code, missing.hint) == ("persona.not_found", "There are: nova.")
+    assert (missing.code, missing.hint) == ("persona.not_found", snapshot("not_found"))
 
 
 async def test_another_tenants_file_is_not_there(services: Services) -> None:
@@ -93,8 +93,10 @@ async def test_another_tenants_file_is_not_there(services: Services) -> None:
     assert "1 file read again" in await other.told("Reload the personas")
 
 
-async def test_a_dry_run_names_the_files_and_reads_none(services: Services) -> None:
+async def test_a_dry_run_names_the_files_and_reads_none(
+    services: Services, snapshot: SentenceSnapshot
+) -> None:
     toolset = services.brain.toolset
     context = ToolContext(EDITOR, "ses_1", services.tool_services, dry_run=True)
     result = await toolset.run(context, prepare_call(toolset, "create_persona", {"action": "reload"}))
-    assert "Read the file of a persona again: nova.yaml" in result.sentence()
+    assert result.sentence() == snapshot("dry_run")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from scripted_model import Call, Say, Script, scripted_model
+from sentences import SentenceSnapshot
 
 from app.composition import open_services
 from soundstage.settings import Settings
@@ -66,13 +67,14 @@ async def test_an_interruption_ends_the_answer_and_the_next_one_is_heard(setting
     assert call.listener.words == "oneYes?"
 
 
-async def test_the_grammar_answers_without_the_model_and_mistakes_are_said(settings: Settings) -> None:
+async def test_the_grammar_answers_without_the_model_and_mistakes_are_said(
+    settings: Settings, snapshot: SentenceSnapshot
+) -> None:
     async with on_call(settings, Say("never asked")) as call:
         await call.say(spoken("list my videos"), spoken("   "), spoken("cancel it"))
         await call.listener.until(LLMFullResponseEndFrame, 2)
         assert call.model.asked == []
-    assert "There are no videos yet" in call.listener.words
-    assert "There is no video yet." in call.listener.words
+    assert call.listener.words == snapshot("no_videos")
 
 
 async def test_the_end_of_the_pipeline_waits_for_the_answer(settings: Settings) -> None:

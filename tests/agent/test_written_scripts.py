@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conversing import Conversing, failure, result
 from scripted_model import Call, Say, Script, ScriptedModel, Silence, Status, scripted_model
+from sentences import SentenceSnapshot
 
 from agent.tools import ToolContext
 from agent.tools.projects.scripts import write_script
@@ -111,14 +112,14 @@ async def test_a_model_that_calls_no_tools_may_answer_in_json(asking: Asking) ->
         assert len(await talk.scenes(created["project_id"])) == 3
 
 
-async def test_what_is_wrong_goes_back_to_the_model(asking: Asking) -> None:
+async def test_what_is_wrong_goes_back_to_the_model(asking: Asking, snapshot: SentenceSnapshot) -> None:
     two = {**TIDES, "scenes": TIDES["scenes"][:2]}  # type: ignore[index]
     async with asking(Say("Of course!"), Call("write_scenes", two), Call("write_scenes", TIDES)) as talk:
         created = result(await talk.say(SENTENCE))
         assert len(created["scenes"]) == 3
         corrections = [request["messages"][-1]["content"] for request in talk.model.asked[1:]]
     assert "no JSON" in corrections[0]
-    assert "There are 2 scenes, and 3 are wanted." in corrections[1]
+    assert corrections[1] == snapshot("scene_missing")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ async def test_a_model_in_conversation_calls_the_tool_when_the_person_asks_for_a
         assert (created["written_by"], len(created["scenes"])) == ("model", 3)
 
 
-async def test_a_dry_run_asks_no_model(asking: Asking) -> None:
+async def test_a_dry_run_asks_no_model(asking: Asking, snapshot: SentenceSnapshot) -> None:
     async with asking(Call("write_scenes", TIDES)) as talk:
         services = talk.services
         context = ToolContext(talk.principal, "ses_1", services.decisions._services, dry_run=True)
@@ -205,6 +206,6 @@ async def test_a_dry_run_asks_no_model(asking: Asking) -> None:
         planned = await services.brain.toolset.run(
             context, prepare_call(services.brain.toolset, write_script.name, arguments)
         )
-        assert "Have three scenes written by a language model" in planned.sentence()
+        assert planned.sentence() == snapshot("dry_run")
         assert talk.model.asked == []
         assert await talk.nothing_is_there()

@@ -284,6 +284,22 @@ def test_files_of_a_room_can_be_chosen(checkout: Checkout) -> None:
     assert code == 2 and "agent has no test_nothing.py in tests/agent" in output[-1]
 
 
+def test_sentences_are_renewed_room_by_room_and_no_other_test_runs(checkout: Checkout) -> None:
+    shutil.copy(SCRIPTS.parent / "tests" / "support" / "sentences.py", checkout.folder / "sentences.py")
+    (checkout.folder / "conftest.py").write_text(
+        "import sentences\ndef pytest_addoption(parser): sentences.add_options(parser)\n"
+        "def pytest_configure(config): config.pluginmanager.register(sentences)\n"
+    )
+    checkout.program("scripts/check", "#!/bin/sh\nexit 1\n")
+    compares = "def test_words(snapshot): assert 'It is done.' == snapshot(\"done\")\n"
+    checkout.room("agent", compares + "def test_other(): assert 0\n")
+    checkout.room("jobs", "def test_it(): assert 0\n")
+    code, output = checkout.run("--renew-sentences", PYTHONPATH=str(checkout.folder), CI="")
+    assert (code, output[-1]) == (0, "1 passed, 0 failed, 0 skipped")
+    written = json.loads((checkout.folder / "tests" / "agent" / "sentences.json").read_text())
+    assert written == {"test_agent.py": {"done": "It is done."}}
+
+
 def test_a_long_run_writes_the_results_of_long_tests_alone(checkout: Checkout) -> None:
     shutil.copy(SCRIPTS.parent / "tests" / "support" / "short_form.py", checkout.folder / "short_form.py")
     (checkout.folder / "conftest.py").write_text(
