@@ -38,10 +38,10 @@ def sky(home: Any) -> Path:
     return path
 
 
-def avatar(home: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+def avatar(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*worker_command(Settings()), *arguments],
-        cwd=home.path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
@@ -55,9 +55,9 @@ def kept_pictures(home: Any) -> int:
         return int(database.execute("SELECT count(*) FROM assets").fetchone()[0])
 
 
-@pytest.fixture(autouse=True)
-def needs_the_tracker(home: Any) -> None:
-    checks = json.loads(avatar(home, "doctor", "--json").stdout)
+@pytest.fixture(scope="module", autouse=True)
+def needs_the_tracker(tmp_path_factory: pytest.TempPathFactory) -> None:
+    checks = json.loads(avatar(tmp_path_factory.mktemp("doctor"), "doctor", "--json").stdout)
     if next(check["state"] for check in checks if check["name"] == "mediapipe") != "ok":
         pytest.skip("needs the worker's extra `face` (Python 3.11 or 3.12): scripts/setup test")
 
@@ -91,9 +91,9 @@ def test_the_worker_says_the_same_and_writes_no_file(home: Any, sky: Path, verb:
     spec = {"version": 1, "scenes": [{"id": "a", "script": "Hello.", "face": face}]}
     (home.path / "spec.json").write_text(json.dumps(spec))
     given, made = (sky.name, "sky.json") if verb == "prepare" else ("spec.json", "new/sky.mp4")
-    ran = avatar(home, verb, given, made)
+    ran = avatar(home.path, verb, given, made)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert f"{MESSAGE} [face.not_found]" in ran.stderr and HINT in ran.stderr
-    last = json.loads(avatar(home, verb, given, made, "--json").stdout.splitlines()[-1])
+    last = json.loads(avatar(home.path, verb, given, made, "--json").stdout.splitlines()[-1])
     assert (last["code"], last["message"], last["hint"]) == ("face.not_found", MESSAGE, HINT)
     assert sorted(path.name for path in home.path.iterdir()) == ["sky.png", "spec.json"]
