@@ -276,6 +276,7 @@ JOURNEYS = {
     "ansible/roles/nomad/main.yml": "- name: Install\n",
     "ansible/roles/nomad/install.sh": "exit 0\n",
     "ansible/roles/consul/main.yml": "- name: Install\n",
+    "ansible/roles/README.md": "Roles 1\n",
     "lab/machines.txt": "1\n",
     "lab/other.txt": "1\n",
     "tests/conftest.py": SHARED,
@@ -344,6 +345,7 @@ def test_a_change_in_what_a_journey_reads_changes_its_key(
     assert journey.key != before
     journey.change(name, new, old)
     journey.change("lab/other.txt", "1", "2")
+    journey.change("ansible/roles/README.md", "1", "2")
     assert journey.key == before
 
 

@@ -39,6 +39,8 @@ LEFT_OUT = ("slow", "gpu")
 """Marks of tests that a record does not wait for."""
 NEUTRAL = ("tests/support/", "tests/conftest.py")
 """Files that choose and report tests; what tests find does not depend on their being opened."""
+PAGES = ".md"
+"""Documentation in a folder that is copied as a whole; it counts where the mark names the page itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class CachedResults:
         shared = opened.get(SHARED, set())
         for name, module in self._running.items():
             inputs = {str(path.relative_to(self._root)) for path in module.files}
-            reads = {file for file in opened.get(name, set()) | shared if not file.startswith(NEUTRAL)}
+            reads = {file for file in opened.get(name, set()) | shared if not _is_neutral(file)}
             if missing := reads - inputs:
                 self._missing[name] = missing
                 module.failed = True
@@ -238,8 +240,10 @@ class Inputs:
     def of(
         self, test: Path, names: frozenset[str] = frozenset(), without: frozenset[str] = frozenset()
     ) -> ModuleInputs:
-        """Returns the inputs of a module; `names` are files and folders. Below `without`, files that imports
-        reach do not count: a program imports them for other commands than those of the test.
+        """Returns the inputs of a module; `names` are files and folders, without their pages.
+
+        Below `without`, files that imports reach do not count: a program imports them for other commands than
+        those of the test.
 
         Raises pytest.UsageError for a name that no file has.
         """
@@ -253,7 +257,11 @@ class Inputs:
         for name in names | without:
             if not any(file == name or _in(file, name) for file in self._in_git):
                 raise pytest.UsageError(f"{test}: git has no {name}, which `cached` names")
-        files = {file for file in self._in_git if any(file == name or _in(file, name) for name in names)}
+        files = {
+            file
+            for file in self._in_git
+            if file in names or (any(_in(file, name) for name in names) and not file.endswith(PAGES))
+        }
         return ModuleInputs(reached, frozenset(self.root / file for file in files))
 
     def key_of(self, test: Path, inputs: ModuleInputs) -> str:
@@ -313,6 +321,10 @@ def _by_module(items: list[pytest.Item]) -> dict[Path, list[pytest.Item]]:
 
 def _line(name: str, result: CachedResult) -> str:
     return f"{name}: unchanged since {result.date} {result.commit} ({result.tests} tests, {result.seconds} s)"
+
+
+def _is_neutral(file: str) -> bool:
+    return file.startswith(NEUTRAL) or file.endswith(PAGES)
 
 
 def _in(file: str, folder: str) -> bool:
