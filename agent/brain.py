@@ -20,6 +20,7 @@ from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from soundstage.errors import Invalid, SoundstageError, internal_error
+from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
 
@@ -120,7 +121,7 @@ class Brain:
         finally:
             await log.add(done)
             # Shielded: an answer that is cancelled twice still stores how it ended.
-            await asyncio.shield(log.end())
+            await finish(log.end())
         await emit(done)
 
     async def _answer(

@@ -17,8 +17,8 @@ from agent.sessions.service import Conversation
 from agent.turns.presentation import socket_message
 from agent.turns.runner import TurnEvents, TurnRunner
 from policy import Principal, require_permission
-from soundstage.background import cancel_all
 from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import trace
 
 MAX_STREAMS = 16

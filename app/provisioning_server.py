@@ -26,6 +26,7 @@ from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
 from soundstage.settings.provisioning import ProvisioningSettings
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import configure_logging
 
 
@@ -71,8 +72,7 @@ async def serve(
     try:
         await asyncio.gather(plain_server.serve(sockets=[plain]), tls_port.serve(plain_server, tls))
     finally:
-        if watcher is not None:
-            watcher.cancel()
+        await cancel_all([] if watcher is None else [watcher])
     if not plain_server.started:
         raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
 

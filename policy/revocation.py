@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy.guard import guards_passed
 from policy.keys.service import STREAM
-from soundstage.background import cancel_all, until_set
+from soundstage.background import until_set
 from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 CACHE_TTL_S = 0.05
@@ -138,7 +139,7 @@ class _Connection:
         self._until: datetime | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watcher: asyncio.Task[None] | None = None
-        self._next_message: asyncio.Future[Message] | None = None
+        self._next_message: asyncio.Task[Message] | None = None
 
     async def receive(self) -> Message:
         if self._ended.done():
@@ -177,11 +178,7 @@ class _Connection:
 
     async def close(self) -> None:
         """Cancels the tasks of the connection; called when the route has ended."""
-        for task in (self._next_message, self._watcher):
-            if task is not None and not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        await cancel_all([task for task in (self._next_message, self._watcher) if task is not None])
 
     async def _watch(self) -> None:
         with self._changes.subscribe() as changed:

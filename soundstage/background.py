@@ -15,10 +15,11 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 LOCK_RETRY_S = 1.0
@@ -44,14 +45,6 @@ async def until_set(event: asyncio.Event, max_s: float | None) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(max_s):
             await event.wait()
-
-
-async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancels tasks and waits until they have ended."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
 
 
 class ProcessLock:

@@ -23,10 +23,10 @@ from agent.sessions.service import Conversation, SessionService
 from agent.turns.presentation import plain_text
 from agent.turns.runner import TurnRunner
 from policy import Principal
-from soundstage.background import cancel_all
 from soundstage.database import Database
 from soundstage.errors import Conflict, SoundstageError
 from soundstage.events import EventStore
+from soundstage.tasks import cancel_all, finish
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import image_url
@@ -157,6 +157,8 @@ class LiveSessions:
         self._states: dict[str, LiveState] = {}
         self._busy: set[str] = set()
         self._quiet: dict[str, asyncio.Task[None]] = {}
+        # With those that were cancelled and still write.
+        self._waits: set[asyncio.Task[None]] = set()
         """Waits until the sound of an answer is over."""
 
     async def open(self, principal: Principal, persona_id: str) -> tuple[str, PersonaConfig]:
@@ -215,7 +217,7 @@ class LiveSessions:
 
     async def close(self) -> None:
         """Cancels the waits for the end of sounds."""
-        await cancel_all(list(self._quiet.values()))
+        await cancel_all(list(self._waits))
 
     async def _answer(
         self, conversation: Conversation, persona: Persona, message: str, still_there: StillThere
@@ -240,7 +242,7 @@ class LiveSessions:
         except BaseException:
             # Cancelled, or a defect: the state must not stay at thinking.
             with suppress(SoundstageError):
-                await asyncio.shield(self._set_state(session_id, "idle", turn))
+                await finish(self._set_state(session_id, "idle", turn))
             raise
 
     async def _ask(self, conversation: Conversation, message: str) -> _Answer:
@@ -306,6 +308,8 @@ class LiveSessions:
         self._hush(session_id)
         task = asyncio.create_task(wait())
         self._quiet[session_id] = task
+        self._waits.add(task)
+        task.add_done_callback(self._waits.discard)
         task.add_done_callback(lambda done: self._forget(session_id, done))
 
     def _hush(self, session_id: str) -> None:

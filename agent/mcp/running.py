@@ -17,6 +17,7 @@ from mcp import types
 from agent.tools.toolset import ToolCall
 from soundstage.database import new_id
 from soundstage.errors import Conflict, NotFound, SoundstageError
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 Work = Coroutine[Any, Any, types.CallToolResult]
@@ -74,10 +75,9 @@ class RunningCalls:
         try:
             await self.wait(running)
         except asyncio.CancelledError:
-            running.task.cancel()
-            # The SDK cancels anew at every await, which would cut a tool's cleaning up.
+            # The SDK cancels anew in each round of the loop, which would keep the processor busy.
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([running.task])
+                await cancel_all([running.task])
             self._calls.pop(running.id, None)
             raise
         if running.task.done():

@@ -18,6 +18,7 @@ from agent.memory.models import Memory, MemoryCollection
 from agent.memory.repository import Memories
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
+from soundstage.tasks import finish
 from soundstage.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Encoder:
 class Indexes:
     """Safe for any number of tasks and processes; the indexes of the collections used last stay in memory.
 
-    An operation goes on when its caller is cancelled: a thread cannot be stopped, and the lock of its
+    An operation ends before its caller is cancelled: a thread cannot be stopped, and the lock of its
     collection must be held while it adds or writes. Else a file could come back after its rows are deleted.
     """
 
@@ -89,11 +90,11 @@ class Indexes:
 
     async def search(self, collection_id: str, vector: Array, limit: int) -> list[tuple[int, float]]:
         """Returns (number of the row, cosine), best first."""
-        return await asyncio.shield(self._search(collection_id, vector, limit))
+        return await finish(self._search(collection_id, vector, limit))
 
     async def catch_up(self, collection_id: str) -> None:
         """Updates the index after rows were added or deleted, so that the next search need not."""
-        await asyncio.shield(self._catch_up(collection_id))
+        await finish(self._catch_up(collection_id))
 
     async def drop(self, collection_ids: Sequence[str]) -> None:
         """Drops the indexes in memory and on disk, before rows are deleted and after."""

@@ -22,6 +22,7 @@ from agent.sandbox.limits import MIB, Limits
 from agent.sandbox.outcome import Footing, LimitHit, Report, SandboxRun, read_report
 from agent.sandbox.seccomp import syscall_filter
 from soundstage.errors import SoundstageError, Unavailable
+from soundstage.tasks import cancel_all, finish
 from soundstage.telemetry import get_logger
 
 PROGRAM = "bwrap"
@@ -122,7 +123,7 @@ class Sandbox:
                 return await self._run(bwrap, code, limits, group), group is not None
             finally:
                 if group is not None:
-                    await asyncio.shield(group.remove())
+                    await finish(group.remove())
 
     async def _run(self, bwrap: Path, code: str, limits: Limits, group: ControlGroup | None) -> SandboxRun:
         loop = asyncio.get_running_loop()
@@ -188,7 +189,7 @@ async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> A
             await asyncio.wait(readers, timeout=END_WITHIN_S)
         finally:
             running.end()
-            await asyncio.shield(process.wait())
+            await finish(process.wait())
 
 
 async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:
@@ -206,8 +207,7 @@ async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:
             running.end("time")
             await ended
     finally:
-        ended.cancel()
-        stands.cancel()
+        await cancel_all([ended, stands])
 
 
 async def _collect(

@@ -24,6 +24,7 @@ from soundstage.database import Database
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.tasks import finish, wait_all
 from soundstage.telemetry import get_logger
 from soundstage.telemetry.masking import without_secrets
 
@@ -72,7 +73,7 @@ class AuditToolset(WrappedToolset):
             await self._end(context, call, error.code, {})
             raise
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(context, call, "cancelled", {}))
+            await finish(self._end(context, call, "cancelled", {}))
             raise
         except Exception:
             await self._end(context, call, "internal.unexpected", {})
@@ -80,7 +81,7 @@ class AuditToolset(WrappedToolset):
         data = result.model_dump(mode="json")
         effect = {name: value for name, value in data.items() if name.endswith("_id") and value}
         # Shielded: the call has happened, also when its caller was cancelled.
-        await asyncio.shield(self._end(context, call, "ok", effect))
+        await finish(self._end(context, call, "ok", effect))
         return result
 
     async def _end(
@@ -209,10 +210,10 @@ class ApprovalToolset(WrappedToolset):
         except BaseException:
             # Cancelled, or an internal error: its progress is unknown.
             cut = "it was cut off; look before asking again"
-            await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
+            await finish(self._approvals.finish(claimed, worked=False, outcome=cut))
             raise
         outcome = "done" if call.tool.redactable else result.sentence()
-        await asyncio.shield(self._approvals.finish(claimed, worked=True, outcome=outcome))
+        await finish(self._approvals.finish(claimed, worked=True, outcome=outcome))
         return result
 
     async def _claim_shielded(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
@@ -221,12 +222,14 @@ class ApprovalToolset(WrappedToolset):
         """
         claiming = asyncio.ensure_future(self._approvals.claim(context, call, plan))
         try:
-            return await asyncio.shield(claiming)
+            await wait_all([claiming])
         except asyncio.CancelledError:
-            await asyncio.wait([claiming])
             if not claiming.cancelled() and claiming.exception() is None and (claimed := claiming.result()):
-                await self._approvals.finish(claimed, worked=False, outcome="it was stopped before it began")
+                await finish(
+                    self._approvals.finish(claimed, worked=False, outcome="it was stopped before it began")
+                )
             raise
+        return claiming.result()
 
 
 class LoggingToolset(WrappedToolset):

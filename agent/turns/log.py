@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from agent.events import BrainEvent, Emit, Progress, TextPart, ToolCalled
 from agent.sessions.service import OpenTurn, SessionService
 from agent.turns.result import TurnResult
 from soundstage.errors import SoundstageError
+from soundstage.tasks import cancel_all, finish
 from soundstage.telemetry import get_logger
 
 FLUSH_S = 0.25
@@ -59,7 +60,7 @@ class TurnLog:
             self._unwritten.append(event)
         if isinstance(event, ToolCalled) and event.effect != "read":
             # Shielded: a write that is cancelled half-way would lose the events for the end of the turn, too.
-            await asyncio.shield(self.flush())
+            await finish(self.flush())
 
     async def flush(self) -> None:
         """Writes what is not written yet, and renews the lease of the turn."""
@@ -88,9 +89,7 @@ class TurnLog:
         try:
             yield
         finally:
-            flusher.cancel()
-            with suppress(asyncio.CancelledError):
-                await flusher
+            await cancel_all([flusher])
 
     async def _flush_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -102,7 +101,7 @@ class TurnLog:
                 continue
             try:
                 # Shielded: a write that is cancelled costs the pool its connection.
-                await asyncio.shield(self.flush())
+                await finish(self.flush())
             except SoundstageError as error:
                 if error.code == "turn.given_up":
                     # The turn has its end; a call that would change something gets this error in `add`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from agent.brain import Brain
@@ -12,9 +12,9 @@ from agent.events import BRAIN_EVENT, BrainEvent, Done, Failure
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, stream_of
 from policy import Principal
-from soundstage.background import cancel_all
 from soundstage.errors import Conflict, SoundstageError, Unavailable, internal_error
 from soundstage.events import EventStore
+from soundstage.tasks import cancel_all, finish
 from soundstage.telemetry import get_logger
 
 MAX_RUNNING = 1000
@@ -127,9 +127,7 @@ class TurnRunner:
                     if event.kind == "done":
                         return
         finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            await cancel_all([watch])
 
     async def no_events_after(self, session_id: str, number: int, event_id: int) -> bool:
         """Returns whether no event after this one is stored; in a turn that has ended it is the last."""
@@ -192,7 +190,7 @@ class TurnRunner:
         """Reads the turn regularly: `sessions.turn` closes a turn whose lease expired (its process died)."""
         while True:
             await asyncio.sleep(self._brain.sessions.lease_s / 2)
-            turn = await asyncio.shield(self._brain.sessions.turn(principal, session_id, number))
+            turn = await finish(self._brain.sessions.turn(principal, session_id, number))
             if turn.finished_at is not None:
                 return
 

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 from app.machines_api import RETRIES, machines_api
 from policy import Principal
-from soundstage.background import cancel_all
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.settings import Settings
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 

@@ -26,6 +26,7 @@ from app.server.web import create_app
 from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import configure_logging
 
 RENEW_EVERY = timedelta(hours=1)
@@ -106,7 +107,7 @@ async def serve(settings: Settings, listening: socket.socket, tls: socket.socket
     try:
         await asyncio.gather(*serving)
     finally:
-        watcher.cancel()
+        await cancel_all([watcher])
     if not server.started:
         raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
 

@@ -18,6 +18,7 @@ import uvicorn
 from soundstage.backoff import Backoff
 from soundstage.errors import Unavailable
 from soundstage.http import open_client
+from soundstage.tasks import wait_all
 from soundstage.telemetry import get_logger
 
 GRACE_S = 20.0
@@ -88,6 +89,7 @@ class Supervisor:
         finally:
             announcing.cancel()
             await self._stop(process)
+            await wait_all([announcing])
 
     async def _announce_when_ready(self) -> None:
         """Calls `on_ready` at the first healthy answer: the socket accepts connections before the server."""
@@ -125,7 +127,7 @@ async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
             # A second cancellation would cut through the wait for a process that is stopping.
             if not task.cancelling():
                 task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await wait_all(tasks)
 
 
 def server_command(config_file: Path | None, http_fd: int, tls_fd: int | None = None) -> list[str]:

@@ -16,6 +16,7 @@ from farm.nomad.registration import NomadOptions, Registration
 from farm.task_registry import TaskRegistry
 from farm.tasks import SegmentTask
 from farm.transfer import TransferService
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -34,10 +35,7 @@ class BackgroundTasks:
         task.add_done_callback(self._done)
 
     async def cancel_all(self) -> None:
-        tasks = [*self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all([*self._tasks])
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

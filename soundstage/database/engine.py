@@ -27,6 +27,7 @@ from soundstage.database.sqlite import (
 )
 from soundstage.database.tenants import TenantSession
 from soundstage.errors import Invalid, SoundstageError, Unavailable
+from soundstage.tasks import finish
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -121,8 +122,8 @@ def _unreadable(message: str) -> Invalid:
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
 
-# How long the end of a session waits for its connection, although its task is cancelled.
-CLOSE_TIMEOUT_S = 10.0
+# How long a commit and the end of a session may take after their task was cancelled.
+FINISH_TIMEOUT_S = 10.0
 
 # So many writers in the queue make it congested.
 CONGESTED_AT = 4
@@ -181,8 +182,9 @@ class Database:
             # Begins now, not at the first statement: reads that a write depends on happen under the lock.
             await session.connection()
             yield session
-            await session.commit()
-            _run_commit_hooks(session)
+            # The row is committed before its connection is back in the pool: what is cut off in between would
+            # cost the pool the connection, and commit hooks would not run.
+            await finish(_commit(session), FINISH_TIMEOUT_S)
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
@@ -308,26 +310,8 @@ async def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncItera
     try:
         yield session
     finally:
-        await _close(session)
-
-
-async def _close(session: AsyncSession) -> None:
-    """Closes the session before it raises CancelledError, however often its task is cancelled.
-
-    A close that is cut off costs the pool its connection, with a traceback in the log. anyio cancels the task
-    of a request in each round of the loop until it ends.
-    """
-    closing = asyncio.ensure_future(session.close())
-    cancelled: asyncio.CancelledError | None = None
-    until = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S
-    while not closing.done() and (left := until - asyncio.get_running_loop().time()) > 0:
-        try:
-            await asyncio.wait([closing], timeout=left)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    await closing
+        # A close that is cut off costs the pool its connection, with a traceback in the log.
+        await finish(session.close(), FINISH_TIMEOUT_S)
 
 
 def in_transaction(session: AsyncSession) -> bool:
@@ -345,7 +329,8 @@ def on_commit(session: AsyncSession, callback: Callable[[], None]) -> None:
     session.info.setdefault(_COMMIT_HOOKS, []).append(callback)
 
 
-def _run_commit_hooks(session: AsyncSession) -> None:
+async def _commit(session: AsyncSession) -> None:
+    await session.commit()
     for callback in session.info.get(_COMMIT_HOOKS, ()):
         callback()
 

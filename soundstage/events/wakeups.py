@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
+from soundstage.tasks import cancel_all
 from soundstage.telemetry.logs import get_logger
 
 # While notifications arrive, the poll only guards against a connection that died without an error.
@@ -172,5 +173,4 @@ async def _wait_any(at_most_s: float, *events: asyncio.Event) -> None:
     try:
         await asyncio.wait(waiting, timeout=at_most_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in waiting:
-            task.cancel()
+        await cancel_all(waiting)

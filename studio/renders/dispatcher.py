@@ -21,6 +21,7 @@ from soundstage.database import Database
 from soundstage.database.tenants import tenant_bypass_context, tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger, mask_text, trace
 from studio.renders.delivery import delete_delivered_files
 from studio.renders.forecasting import FORECAST_POLL_S, Forecaster
@@ -215,12 +216,12 @@ class Dispatcher:
         with trace(row.trace_id), tenant_scope(row.tenant):
             work = asyncio.create_task(self._maker.make(render_id, active.ending))
         stopping = asyncio.create_task(active.stop.wait())
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not work.done():
-            active.ending.for_good = await self._is_cancelled(render_id)
-            work.cancel()
-            await asyncio.wait({work})
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                active.ending.for_good = await self._is_cancelled(render_id)
+        finally:
+            await cancel_all([work, stopping])
         if work.cancelled():
             return TaskFailed(CANCELLED)
         error = work.exception()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError
+from soundstage.tasks import cancel_all, wait_all
 from studio.consents.service import check_consents
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in, voices_in
@@ -263,11 +265,9 @@ class RenderMaker:
 async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:
     """Not to be cancelled midway: files and row change together. A cancel that comes now is too late."""
     work = asyncio.create_task(part)
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait({work})
-        work.result()
+    with suppress(asyncio.CancelledError):
+        await wait_all([work])
+    work.result()
 
 
 def spec_of(row: Render) -> RenderSpec | LipsyncSpec:
@@ -298,9 +298,7 @@ async def _all_or_first_failure(parts: list[Coroutine[Any, Any, SegmentDone]]) -
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancel_all(tasks)
     failures = [task.exception() for task in tasks if not task.cancelled()]
     for failure in failures:
         if failure is not None:

@@ -19,6 +19,7 @@ from soundstage.blobs import Blob, BlobStore
 from soundstage.database import Database
 from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from soundstage.errors import SoundstageError
+from soundstage.tasks import wait_all
 from soundstage.telemetry import get_logger
 from studio.references.repository import References
 from studio.renders.journal import RenderJournal
@@ -148,7 +149,7 @@ class Reporter:
         finally:
             making.reported = True
             making.changed.set()
-            await asyncio.wait({reporter})
+            await wait_all([reporter])
 
     async def _report(self, making: Making) -> None:
         """Reports until the render has ended, and then once more. Ended by a flag and not by cancelling

@@ -13,6 +13,7 @@ from farm.placement import Retries
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
+from soundstage.tasks import finish
 
 OnEvent = Callable[[TaskEvent], None]
 
@@ -47,7 +48,7 @@ async def run_task(
         return await _to_end(scheduler, task.id, on_event)
     except asyncio.CancelledError:
         for_good = ending is not None and ending.for_good
-        late = await asyncio.shield(_stop(scheduler, task.id, for_good=for_good))
+        late = await finish(_stop(scheduler, task.id, for_good=for_good))
         if late is not None and on_late is not None:
             on_late(late)
         raise
@@ -68,7 +69,7 @@ async def run_task_again(
     except asyncio.CancelledError:
         if ending is not None and ending.for_good:
             # It may have come between two tries, when there was no worker to tell.
-            await asyncio.shield(scheduler.discard_unfinished({task.unfinished}))
+            await finish(scheduler.discard_unfinished({task.unfinished}))
         raise
 
 

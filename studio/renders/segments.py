@@ -19,6 +19,7 @@ from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import DEFAULT_TENANT
+from soundstage.tasks import cancel_all, finish, wait_all
 from studio.references.repository import References
 from studio.renders.lost_files import LostFiles
 from studio.renders.models import Segment
@@ -95,8 +96,7 @@ class SegmentPool:
             if job.users == 0 and not job.work.done():
                 job.ending = True
                 job.end.for_good = ending.for_good
-                job.work.cancel()
-                await asyncio.wait({job.work})
+                await cancel_all([job.work])
 
     async def explain(self, key: str) -> str:
         """The scheduler's sentence on the task that makes this segment; "" when there is none."""
@@ -138,7 +138,7 @@ class SegmentPool:
                 result = await run_task_again(self._scheduler, task, on_event, end)
             finally:
                 # Whatever comes next is written after it.
-                await asyncio.shield(asyncio.gather(*marks))
+                await wait_all(marks)
         except TaskFailed as error:
             cancelled = error.failure.code == CANCELLED.code
             await self._end(
@@ -146,7 +146,7 @@ class SegmentPool:
             )
             raise
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(order.key, RenderState.CANCELLED, CANCELLED))
+            await finish(self._end(order.key, RenderState.CANCELLED, CANCELLED))
             raise
         await self._keep(order, result)
         return SegmentDone(result, reused=False)

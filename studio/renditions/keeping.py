@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from avatar.spec import Finished
 
@@ -12,6 +11,7 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
+from soundstage.tasks import finish
 from studio.references.dropping import drop_unheld
 from studio.renders.running import run_task
 
@@ -42,14 +42,4 @@ async def run_and_keep(
             await keep(one)
         raise
     # When it is cancelled, `hold` looks itself at who is left.
-    await finish_before_cancelling(keep(result))
-
-
-async def finish_before_cancelling(work: Coroutine[Any, Any, None]) -> None:
-    """Run it to its end, also when the caller is cancelled meanwhile, which is raised after that."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    await finish(keep(result))

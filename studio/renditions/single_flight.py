@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 from avatar.spec import Failed
 
 from farm.failures import CANCELLED, CRASHED, RETRYABLE
-from soundstage.background import cancel_all
 from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError, Unavailable
+from soundstage.tasks import cancel_all
 from soundstage.telemetry.logs import get_logger
 
 FAILED_FOR_S = 600.0

@@ -14,10 +14,10 @@ from pathlib import Path
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound
+from soundstage.tasks import finish
 from soundstage.telemetry.logs import get_logger
 from studio.references.dropping import drop_unheld
 from studio.references.repository import References
-from studio.renditions.keeping import finish_before_cancelling
 from studio.renditions.refusals import missing_rendition, rendition_refusals
 from studio.renditions.single_flight import Bounds, SingleFlight
 from studio.thumbnails import draw
@@ -58,7 +58,7 @@ class Thumbnails:
 
         async def make(_: Set[str]) -> None:
             drawn = await self._drawn(await self._blobs.local_path(sha256), width)
-            await finish_before_cancelling(self._keep(owner, role, sha256, drawn))
+            await finish(self._keep(owner, role, sha256, drawn))
 
         await self._single_flight.wait(
             f"{owner}/{role}", owner, make, WAIT_S, rendition_refusals("thumbnail")

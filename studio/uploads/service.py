@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import bypass_tenant_filter, tenant_bypass_context
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, TooLarge, TooManyRequests
+from soundstage.tasks import cancel_all
 from soundstage.views import read_view
 from studio.assets.schemas import AssetLabels
 from studio.assets.service import AssetService
@@ -209,7 +210,7 @@ class UploadService:
                     if not known and size >= min(SNIFF_BYTES, row.length):
                         await self._check_type(row)
         finally:
-            stopped.cancel()
+            await cancel_all([stopped])
         return size
 
     async def _check_type(self, row: ResumableUpload) -> None:
@@ -303,10 +304,7 @@ async def _next(chunks: AsyncIterator[bytes], stopped: asyncio.Task[bool]) -> by
         if coming.done():
             return coming.result()
     finally:
-        if not coming.done():
-            coming.cancel()
-            with suppress(asyncio.CancelledError):
-                await coming
+        await cancel_all([coming])
     raise SoundstageError(
         "upload.idle",
         f"Nothing came for {IDLE_S:.0f} s.",

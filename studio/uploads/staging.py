@@ -13,6 +13,7 @@ from pathlib import Path
 from soundstage.blobs.staging import check_disk, disk_errors
 from soundstage.errors import NotFound
 from soundstage.private_files import OWNER_ONLY
+from soundstage.tasks import finish
 
 ENDING = ".part"
 
@@ -96,12 +97,7 @@ class StagingFile:
         """The caller goes on only when it is written, also when the caller is cancelled meanwhile: whoever
         takes over looks at the size.
         """
-        writing = asyncio.ensure_future(asyncio.to_thread(self._write, chunk))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait({writing})
-            raise
+        await finish(asyncio.to_thread(self._write, chunk))
 
     def _write(self, chunk: bytes) -> None:
         rest = memoryview(chunk)

@@ -6,11 +6,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import ForeignKey, MetaData, func, insert, select, text
+from sqlalchemy import ForeignKey, MetaData, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from soundstage.database import Database, UtcDateTime, in_transaction, new_id, utcnow
+from soundstage.database import Database, UtcDateTime, in_transaction, new_id, on_commit, utcnow
 from soundstage.errors import Invalid, Unavailable
 
 pytestmark = pytest.mark.each_database
@@ -205,6 +205,27 @@ async def test_a_transaction_that_is_cancelled_again_and_again_closes_before_it_
         await task
     # The loop ends right behind it and would cut off whatever is still closing.
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not caplog.records
+
+
+async def test_a_commit_whose_task_is_cancelled_ends_before_the_task(
+    notes: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks: list[str] = []
+
+    async def write() -> None:
+        async with notes.transaction() as session:
+            on_commit(session, lambda: hooks.append("committed"))
+            session.add(Note(number=1))
+            # The row is committed then, and its connection is on the way back to the pool.
+            pool = (await session.connection()).sync_engine.pool
+            event.listen(pool, "reset", lambda *_: task.cancel(), once=True)
+
+    task = asyncio.create_task(write())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert (hooks, await numbers(notes)) == (["committed"], [1])
     assert not caplog.records
 
 

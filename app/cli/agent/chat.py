@@ -19,6 +19,7 @@ import typer
 from app.cli.saved_logins import load_logins, logins_file
 from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation, output
 from soundstage.errors import NotFound, SoundstageError
+from soundstage.tasks import cancel_all
 from soundstage.tracing import trace
 
 if TYPE_CHECKING:
@@ -180,11 +181,7 @@ class _Background:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         # What libraries have left running (the end of event streams) would complain of a closed loop.
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        if left:
-            self._loop.run_until_complete(asyncio.wait(left))
+        self._loop.run_until_complete(cancel_all(asyncio.all_tasks(self._loop)))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

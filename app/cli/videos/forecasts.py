@@ -10,6 +10,7 @@ from typing import Any
 from app.cli.printing import Printer
 from app.cli.studio_api import StudioApi
 from app.cli.words import segment
+from soundstage.tasks import cancel_all
 
 FIRST_WORD_S = 5.0
 """A render that is not dispatched yet has no forecast: a command that does not wait for its end waits so long
@@ -31,8 +32,7 @@ async def print_forecasts(
             await asyncio.wait({telling}, timeout=FIRST_WORD_S)
         yield
     finally:
-        telling.cancel()
-        await asyncio.wait({telling})
+        await cancel_all([telling])
 
 
 async def _tell(api: StudioApi, printer: Printer, render_id: str, *, only_first: bool) -> None:
