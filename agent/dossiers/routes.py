@@ -16,6 +16,7 @@ from agent.dossiers.schemas import Compiled, Workflow
 from policy import Principal, require_permission
 from soundstage.errors import Invalid, TooLarge
 from soundstage.errors.problems import problem_response
+from soundstage.routers import AppService
 
 Maker = Annotated[Principal, Depends(require_permission("persona:create"))]
 Reader = Annotated[Principal, Depends(require_permission("persona:read"))]
@@ -48,45 +49,48 @@ _FILE_BODY = {
 }
 
 
-def compile_router(registry: DossierRegistry) -> APIRouter:
-    router = APIRouter(tags=["dossiers"])
+Registry = Annotated[DossierRegistry, Depends(AppService("dossiers"))]
+router = APIRouter(tags=["dossiers"])
 
-    @router.post("/api/compile", response_model=Compiled, openapi_extra=_JSON_BODY)
-    async def compile_json(
-        request: Request, principal: Maker, save: Save = False, replace: Replace = False
-    ) -> Response | Compiled:
-        """A dossier becomes persona, workflow and mock API. All faults come at once, by JSON pointer."""
-        _check_right(principal, replace)
-        return await _compiled(registry, await _body(request), save=save, replace=replace)
 
-    @router.post("/api/compile/upload", response_model=Compiled, openapi_extra=_FILE_BODY)
-    async def compile_upload(
-        request: Request, principal: Maker, save: Save = False, replace: Replace = False
-    ) -> Response | Compiled:
-        """The same for a file, in the field `file`."""
-        _check_right(principal, replace)
-        return await _compiled(registry, await _file(request), save=save, replace=replace)
+@router.post("/api/compile", response_model=Compiled, openapi_extra=_JSON_BODY)
+async def compile_json(
+    request: Request, registry: Registry, principal: Maker, save: Save = False, replace: Replace = False
+) -> Response | Compiled:
+    """A dossier becomes persona, workflow and mock API. All faults come at once, by JSON pointer."""
+    _check_right(principal, replace)
+    return await _compiled(registry, await _body(request), save=save, replace=replace)
 
-    @router.post("/api/compile/save/{persona_id}", response_model=Compiled, openapi_extra=_JSON_BODY)
-    async def compile_and_save(
-        persona_id: str, request: Request, principal: Maker, replace: Replace = False
-    ) -> Response | Compiled:
-        """Compiles a dossier and saves it as the persona of this id."""
-        _check_right(principal, replace)
-        body = await _body(request)
-        return await _compiled(registry, body, persona_id, save=True, replace=replace)
 
-    @router.get("/api/personas/{persona_id}/workflow")
-    async def workflow(persona_id: str, _: Reader) -> Workflow:
-        """The steps of a persona that was compiled from a dossier."""
-        return (await asyncio.to_thread(registry.read, persona_id)).workflow
+@router.post("/api/compile/upload", response_model=Compiled, openapi_extra=_FILE_BODY)
+async def compile_upload(
+    request: Request, registry: Registry, principal: Maker, save: Save = False, replace: Replace = False
+) -> Response | Compiled:
+    """The same for a file, in the field `file`."""
+    _check_right(principal, replace)
+    return await _compiled(registry, await _file(request), save=save, replace=replace)
 
-    @router.get("/api/personas/{persona_id}/mock-api")
-    async def mock_api(persona_id: str, _: Reader) -> dict[str, Any]:
-        """The OpenAPI document of its mock API; `soundstage compile --serve` serves one."""
-        return (await asyncio.to_thread(registry.read, persona_id)).api
 
-    return router
+@router.post("/api/compile/save/{persona_id}", response_model=Compiled, openapi_extra=_JSON_BODY)
+async def compile_and_save(
+    persona_id: str, request: Request, registry: Registry, principal: Maker, replace: Replace = False
+) -> Response | Compiled:
+    """Compiles a dossier and saves it as the persona of this id."""
+    _check_right(principal, replace)
+    body = await _body(request)
+    return await _compiled(registry, body, persona_id, save=True, replace=replace)
+
+
+@router.get("/api/personas/{persona_id}/workflow")
+async def workflow(persona_id: str, registry: Registry, _: Reader) -> Workflow:
+    """The steps of a persona that was compiled from a dossier."""
+    return (await asyncio.to_thread(registry.read, persona_id)).workflow
+
+
+@router.get("/api/personas/{persona_id}/mock-api")
+async def mock_api(persona_id: str, registry: Registry, _: Reader) -> dict[str, Any]:
+    """The OpenAPI document of its mock API; `soundstage compile --serve` serves one."""
+    return (await asyncio.to_thread(registry.read, persona_id)).api
 
 
 def _check_right(principal: Principal, replace: bool) -> None:

@@ -10,6 +10,7 @@ from agent.memory import errors
 from agent.memory.schemas import MAX_CHARS, Export, Recalled, Remembered, RememberRequest
 from agent.memory.service import MemoryService, Owner
 from policy import Principal, require_permission
+from soundstage.routers import AppService
 
 Reader = Annotated[Principal, Depends(require_permission("memory:read"))]
 Creator = Annotated[Principal, Depends(require_permission("memory:create"))]
@@ -38,61 +39,63 @@ class Deleted(BaseModel):
     gone: int
 
 
-def memory_router(memory: MemoryService) -> APIRouter:
-    """Routes below `/api/memory`."""
-    router = APIRouter(prefix="/api/memory", tags=["memory"])
+Memory = Annotated[MemoryService, Depends(AppService("memory"))]
+router = APIRouter(prefix="/api/memory", tags=["memory"])
 
-    @router.get("")
-    async def recall(
-        principal: Reader,
-        about: Annotated[str, Query(max_length=MAX_CHARS, description="what it shall have to do with")] = "",
-        persona: Annotated[str | None, Query(max_length=80, description="for this one and for all")] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        of: Of = None,
-        tenant: InTenant = None,
-    ) -> Recalled:
-        """Returns memories: with `about` the nearest first, else the newest first."""
-        return await memory.recall(owner_of(principal, of, tenant), about, persona=persona, limit=limit)
 
-    @router.post("", status_code=201)
-    async def remember(request: RememberRequest, principal: Creator) -> Remembered:
-        """Stores a text. The same words are stored once."""
-        return await memory.remember(
-            Owner.of(principal), request.text, request.persona, keep_secret=request.keep_secret
-        )
+@router.get("")
+async def recall(
+    memory: Memory,
+    principal: Reader,
+    about: Annotated[str, Query(max_length=MAX_CHARS, description="what it shall have to do with")] = "",
+    persona: Annotated[str | None, Query(max_length=80, description="for this one and for all")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    of: Of = None,
+    tenant: InTenant = None,
+) -> Recalled:
+    """Returns memories: with `about` the nearest first, else the newest first."""
+    return await memory.recall(owner_of(principal, of, tenant), about, persona=persona, limit=limit)
 
-    @router.get("/export")
-    async def export(principal: Reader, of: Of = None, tenant: InTenant = None) -> Export:
-        """Returns all memories as one document."""
-        return await memory.export(owner_of(principal, of, tenant))
 
-    @router.delete("/{memory_id}")
-    async def forget(memory_id: str, principal: Forgetter) -> Deleted:
-        """Deletes one: the row, its index entry and its remains in the database file."""
-        gone = await memory.forget(Owner.of(principal), [memory_id])
-        if not gone:
-            raise errors.no_memory(memory_id)
-        return Deleted(gone=gone)
+@router.post("", status_code=201)
+async def remember(request: RememberRequest, memory: Memory, principal: Creator) -> Remembered:
+    """Stores a text. The same words are stored once."""
+    return await memory.remember(
+        Owner.of(principal), request.text, request.persona, keep_secret=request.keep_secret
+    )
 
-    @router.delete("")
-    async def forget_several(
-        principal: Forgetter,
-        ids: Annotated[
-            list[str], Query(alias="id", max_length=500, description="these alone; repeatable")
-        ] = (),  # type: ignore[assignment]
-        everything: Annotated[
-            bool, Query(description="all of it, where no `id` is given: there is no way back")
-        ] = False,
-        of: Of = None,
-        tenant: InTenant = None,
-    ) -> Deleted:
-        """Deletes the named memories, all or none of them; or all of the caller's."""
-        if not ids and not everything:
-            raise errors.not_meant()
-        owner = owner_of(principal, of, tenant)
-        known = {one.id for one in await memory.some(owner, ids)}
-        for missing in sorted(set(ids) - known):
-            raise errors.no_memory(missing)
-        return Deleted(gone=await memory.forget(owner, None if everything else known))
 
-    return router
+@router.get("/export")
+async def export(memory: Memory, principal: Reader, of: Of = None, tenant: InTenant = None) -> Export:
+    """Returns all memories as one document."""
+    return await memory.export(owner_of(principal, of, tenant))
+
+
+@router.delete("/{memory_id}")
+async def forget(memory_id: str, memory: Memory, principal: Forgetter) -> Deleted:
+    """Deletes one: the row, its index entry and its remains in the database file."""
+    gone = await memory.forget(Owner.of(principal), [memory_id])
+    if not gone:
+        raise errors.no_memory(memory_id)
+    return Deleted(gone=gone)
+
+
+@router.delete("")
+async def forget_several(
+    memory: Memory,
+    principal: Forgetter,
+    ids: Annotated[list[str], Query(alias="id", max_length=500, description="these alone; repeatable")] = (),  # type: ignore[assignment]
+    everything: Annotated[
+        bool, Query(description="all of it, where no `id` is given: there is no way back")
+    ] = False,
+    of: Of = None,
+    tenant: InTenant = None,
+) -> Deleted:
+    """Deletes the named memories, all or none of them; or all of the caller's."""
+    if not ids and not everything:
+        raise errors.not_meant()
+    owner = owner_of(principal, of, tenant)
+    known = {one.id for one in await memory.some(owner, ids)}
+    for missing in sorted(set(ids) - known):
+        raise errors.no_memory(missing)
+    return Deleted(gone=await memory.forget(owner, None if everything else known))

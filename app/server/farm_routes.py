@@ -30,6 +30,7 @@ from provisioning_api.timeline.service import Timeline
 from soundstage.errors import Conflict
 from soundstage.events import last_event_id
 from soundstage.paging import PAGED, Page, PageRequest, PagingDep
+from soundstage.routers import AppService
 from soundstage.settings import Settings
 
 ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
@@ -73,20 +74,20 @@ class FarmCalls:
     """Asks the provisioning API for a person."""
 
     def __init__(self, settings: Settings, services: ToolServices) -> None:
-        self._settings = settings
+        self.settings = settings
         self._services = services
 
     async def one(self, model: type[Model], path: str, **params: Any) -> Model:
-        async with machines_api(self._settings) as api:
+        async with machines_api(self.settings) as api:
             return model.model_validate(await api.get(path, **params))
 
     async def several(self, model: type[Model], path: str, **params: Any) -> list[Model]:
-        async with machines_api(self._settings) as api:
+        async with machines_api(self.settings) as api:
             return [model.model_validate(one) for one in await api.get(path, **params)]
 
     async def page(self, model: type[Model], path: str, request: PageRequest, **params: Any) -> Page[Model]:
         """One page of a list over there; its cursor is passed on as it is."""
-        async with machines_api(self._settings) as api:
+        async with machines_api(self.settings) as api:
             page = await api.page(path, limit=request.limit, cursor=request.cursor, **params)
             return page.of([model.model_validate(one) for one in page.items])
 
@@ -94,7 +95,7 @@ class FarmCalls:
         self, model: type[Model], path: str, person: Principal, body: BaseModel | None = None
     ) -> Model:
         """Returns the fields that the body has; what it leaves out stays left out."""
-        async with machines_api(self._settings, person) as api:
+        async with machines_api(self.settings, person) as api:
             sent = None if body is None else body.model_dump(mode="json", exclude_unset=True)
             return model.model_validate(await api.post(path, sent))
 
@@ -156,149 +157,180 @@ class RelayedEvents(Response):
             )(scope, receive, send)
 
 
-def farm_router(settings: Settings, services: ToolServices) -> APIRouter:
-    """Routes below `/api/farm`."""
-    router = APIRouter(prefix="/api/farm", tags=["farm"])
-    farm = FarmCalls(settings, services)
+FarmDep = Annotated[FarmCalls, Depends(AppService("farm"))]
+router = APIRouter(prefix="/api/farm", tags=["farm"])
 
-    @router.get("/machines")
-    async def list_machines(
-        _: ReadMachines,
-        state: Annotated[list[MachineState] | None, Query(max_length=20)] = None,
-        pool: Annotated[str | None, Query(max_length=40)] = None,
-    ) -> list[MachineView]:
-        """All machines, by name."""
-        return await farm.several(MachineView, "/api/machines", state=state, pool=pool)
 
-    @router.get("/events", response_class=EventSourceResponse)
-    async def follow_machines(request: Request, _: ReadMachines) -> Response:
-        """Server-sent events of all machines, from now on or after Last-Event-ID."""
-        return RelayedEvents(settings, "/api/events", last_event_id(request))
+@router.get("/machines")
+async def list_machines(
+    farm: FarmDep,
+    _: ReadMachines,
+    state: Annotated[list[MachineState] | None, Query(max_length=20)] = None,
+    pool: Annotated[str | None, Query(max_length=40)] = None,
+) -> list[MachineView]:
+    """All machines, by name."""
+    return await farm.several(MachineView, "/api/machines", state=state, pool=pool)
 
-    @router.get("/machines/{name}")
-    async def get_machine(name: Name, _: ReadMachines) -> MachineDetail:
-        """With its hardware and what comes next."""
-        return await farm.one(MachineDetail, f"/api/machines/{name}")
 
-    @router.get("/machines/{name}/timeline")
-    async def read_timeline(name: Name, _: ReadMachines) -> Timeline:
-        """Returns the timeline from power-on to ready, with the critical path."""
-        return await farm.one(Timeline, f"/api/machines/{name}/timeline")
+@router.get("/events", response_class=EventSourceResponse)
+async def follow_machines(request: Request, farm: FarmDep, _: ReadMachines) -> Response:
+    """Server-sent events of all machines, from now on or after Last-Event-ID."""
+    return RelayedEvents(farm.settings, "/api/events", last_event_id(request))
 
-    @router.get("/machines/{name}/plan")
-    async def plan_machine_act(name: Name, action: PlannedAction, person: ReadMachines) -> MachinePlan:
-        """Returns what an act would change; needs the permission of the act, and changes nothing."""
-        return await farm.plan(person, action, name)
 
-    @router.post("/machines/{name}/accept")
-    async def accept_machine(name: Name, acceptance: Acceptance, person: AcceptMachines) -> MachineDetail:
-        """A yes: it may be written to once, and be enrolled within fifteen minutes."""
-        return await farm.post(MachineDetail, f"/api/machines/{name}/accept", person, acceptance)
+@router.get("/machines/{name}")
+async def get_machine(name: Name, farm: FarmDep, _: ReadMachines) -> MachineDetail:
+    """With its hardware and what comes next."""
+    return await farm.one(MachineDetail, f"/api/machines/{name}")
 
-    @router.post("/machines/{name}/key")
-    async def choose_machine_key(name: Name, choice: KeyChoice, person: AcceptMachines) -> MachineDetail:
-        """Ends a conflict: of the keys that report as this machine, the one with this code counts now."""
-        return await farm.post(MachineDetail, f"/api/machines/{name}/key", person, choice)
 
-    @router.post("/machines/{name}/reject")
-    async def reject_machine(name: Name, person: AcceptMachines) -> MachineDetail:
-        """A no, or a yes taken back."""
-        return await farm.post(MachineDetail, f"/api/machines/{name}/reject", person)
+@router.get("/machines/{name}/timeline")
+async def read_timeline(name: Name, farm: FarmDep, _: ReadMachines) -> Timeline:
+    """Returns the timeline from power-on to ready, with the critical path."""
+    return await farm.one(Timeline, f"/api/machines/{name}/timeline")
 
-    @router.post("/machines/{name}/reinstall")
-    async def reinstall_machine(name: Name, agreed: PlannedAct, person: AcceptMachines) -> ActDone:
-        """It is written anew at its next start from the network, which is now where its power can be
-        switched.
-        """
-        return await farm.act(person, "reinstall", name, agreed)
 
-    @router.post("/machines/{name}/drain")
-    async def drain_machine(name: Name, agreed: PlannedAct, person: DrainMachines) -> ActDone:
-        """It takes no new work; what runs there moves to other machines within an hour."""
-        return await farm.act(person, "drain", name, agreed)
+@router.get("/machines/{name}/plan")
+async def plan_machine_act(
+    name: Name, action: PlannedAction, farm: FarmDep, person: ReadMachines
+) -> MachinePlan:
+    """Returns what an act would change; needs the permission of the act, and changes nothing."""
+    return await farm.plan(person, action, name)
 
-    @router.post("/machines/{name}/undrain")
-    async def undrain_machine(name: Name, agreed: PlannedAct, person: DrainMachines) -> ActDone:
-        """It takes work again."""
-        return await farm.act(person, "undrain", name, agreed)
 
-    @router.get("/machines/{name}/power")
-    async def read_power(name: Name, _: ReadMachines) -> PowerState:
-        """Asks its BMC."""
-        return await farm.one(PowerState, f"/api/machines/{name}/power")
+@router.post("/machines/{name}/accept")
+async def accept_machine(
+    name: Name, acceptance: Acceptance, farm: FarmDep, person: AcceptMachines
+) -> MachineDetail:
+    """A yes: it may be written to once, and be enrolled within fifteen minutes."""
+    return await farm.post(MachineDetail, f"/api/machines/{name}/accept", person, acceptance)
 
-    @router.post("/machines/{name}/power")
-    async def switch_power(name: Name, body: PowerRequest, person: SwitchMachines) -> PowerDone:
-        return await farm.post(PowerDone, f"/api/machines/{name}/power", person, body)
 
-    @router.post("/machines/{name}/netboot")
-    async def boot_from_network(name: Name, person: SwitchMachines) -> PowerDone:
-        """Its next start is from the network, and that is now. Its state decides what it boots there."""
-        return await farm.post(PowerDone, f"/api/machines/{name}/netboot", person)
+@router.post("/machines/{name}/key")
+async def choose_machine_key(
+    name: Name, choice: KeyChoice, farm: FarmDep, person: AcceptMachines
+) -> MachineDetail:
+    """Ends a conflict: of the keys that report as this machine, the one with this code counts now."""
+    return await farm.post(MachineDetail, f"/api/machines/{name}/key", person, choice)
 
-    @router.get("/machines/{name}/retire")
-    async def read_retire_plan(
-        name: Name, _: RetireMachines, wipe: bool = True, drain: bool = True
-    ) -> RetirePlan:
-        """Plans a retirement and returns the digest of that plan; changes nothing."""
-        return await farm.one(RetirePlan, f"/api/machines/{name}/retire", wipe=wipe, drain=drain)
 
-    @router.post("/machines/{name}/retire")
-    async def retire_machine(name: Name, body: RetireRequest, person: RetireMachines) -> MachineDetail:
-        """Drains it, revokes all that it holds, and wipes it at its next network boot."""
-        return await farm.post(MachineDetail, f"/api/machines/{name}/retire", person, body)
+@router.post("/machines/{name}/reject")
+async def reject_machine(name: Name, farm: FarmDep, person: AcceptMachines) -> MachineDetail:
+    """A no, or a yes taken back."""
+    return await farm.post(MachineDetail, f"/api/machines/{name}/reject", person)
 
-    @router.get("/runs", responses=PAGED)
-    async def list_runs(
-        _: ReadRuns,
-        paging: PagingDep,
-        state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
-        before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> list[RunView]:
-        """Runs of Ansible, the newest first. `Link` leads to the next page."""
-        page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state, before=before)
-        return paging.answer(page)
 
-    @router.post("/runs", status_code=status.HTTP_202_ACCEPTED)
-    async def create_run(body: RunRequest, person: CreateRuns) -> RunView:
-        """Queues a run and answers at once; follow its events."""
-        return await farm.post(RunView, "/api/runs", person, body)
+@router.post("/machines/{name}/reinstall")
+async def reinstall_machine(name: Name, agreed: PlannedAct, farm: FarmDep, person: AcceptMachines) -> ActDone:
+    """It is written anew at its next start from the network, which is now where its power can be
+    switched.
+    """
+    return await farm.act(person, "reinstall", name, agreed)
 
-    @router.get("/runs/{run_id}")
-    async def get_run(run_id: RunId, _: ReadRuns) -> RunView:
-        return await farm.one(RunView, f"/api/runs/{run_id}")
 
-    @router.get("/runs/{run_id}/tasks")
-    async def list_tasks(run_id: RunId, _: ReadRuns) -> list[TaskView]:
-        """Lists the tasks of a run so far, oldest first."""
-        return await farm.several(TaskView, f"/api/runs/{run_id}/tasks")
+@router.post("/machines/{name}/drain")
+async def drain_machine(name: Name, agreed: PlannedAct, farm: FarmDep, person: DrainMachines) -> ActDone:
+    """It takes no new work; what runs there moves to other machines within an hour."""
+    return await farm.act(person, "drain", name, agreed)
 
-    @router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
-    async def follow_run(run_id: RunId, request: Request, _: ReadRuns) -> Response:
-        """Server-sent events from the first (or after Last-Event-ID) until the run has ended."""
-        return RelayedEvents(settings, f"/api/runs/{run_id}/events", last_event_id(request))
 
-    @router.post("/runs/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-    async def cancel_run(run_id: RunId, person: CancelRuns) -> RunView:
-        """Ends its processes, all of them."""
-        return await farm.post(RunView, f"/api/runs/{run_id}/cancel", person)
+@router.post("/machines/{name}/undrain")
+async def undrain_machine(name: Name, agreed: PlannedAct, farm: FarmDep, person: DrainMachines) -> ActDone:
+    """It takes work again."""
+    return await farm.act(person, "undrain", name, agreed)
 
-    @router.post("/runs/{run_id}/retry", status_code=status.HTTP_202_ACCEPTED)
-    async def retry_run(run_id: RunId, person: CreateRuns) -> RunView:
-        """A new run on the machines that did not come through."""
-        return await farm.post(RunView, f"/api/runs/{run_id}/retry", person)
 
-    @router.get("/playbooks")
-    async def list_playbooks(_: ReadRuns) -> list[PlaybookView]:
-        """Lists the playbooks that a run may name, with the roles that can run alone."""
-        return await farm.several(PlaybookView, "/api/playbooks")
+@router.get("/machines/{name}/power")
+async def read_power(name: Name, farm: FarmDep, _: ReadMachines) -> PowerState:
+    """Asks its BMC."""
+    return await farm.one(PowerState, f"/api/machines/{name}/power")
 
-    @router.get("/failures")
-    async def list_failures(
-        _: ReadRuns, solved: bool | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    ) -> list[FailureView]:
-        """Lists failures with machine, cause and hint; newest first."""
-        return await farm.several(FailureView, "/api/failures", solved=solved, limit=limit)
 
-    return router
+@router.post("/machines/{name}/power")
+async def switch_power(name: Name, body: PowerRequest, farm: FarmDep, person: SwitchMachines) -> PowerDone:
+    return await farm.post(PowerDone, f"/api/machines/{name}/power", person, body)
+
+
+@router.post("/machines/{name}/netboot")
+async def boot_from_network(name: Name, farm: FarmDep, person: SwitchMachines) -> PowerDone:
+    """Its next start is from the network, and that is now. Its state decides what it boots there."""
+    return await farm.post(PowerDone, f"/api/machines/{name}/netboot", person)
+
+
+@router.get("/machines/{name}/retire")
+async def read_retire_plan(
+    name: Name, farm: FarmDep, _: RetireMachines, wipe: bool = True, drain: bool = True
+) -> RetirePlan:
+    """Plans a retirement and returns the digest of that plan; changes nothing."""
+    return await farm.one(RetirePlan, f"/api/machines/{name}/retire", wipe=wipe, drain=drain)
+
+
+@router.post("/machines/{name}/retire")
+async def retire_machine(
+    name: Name, body: RetireRequest, farm: FarmDep, person: RetireMachines
+) -> MachineDetail:
+    """Drains it, revokes all that it holds, and wipes it at its next network boot."""
+    return await farm.post(MachineDetail, f"/api/machines/{name}/retire", person, body)
+
+
+@router.get("/runs", responses=PAGED)
+async def list_runs(
+    farm: FarmDep,
+    _: ReadRuns,
+    paging: PagingDep,
+    state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
+    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> list[RunView]:
+    """Runs of Ansible, the newest first. `Link` leads to the next page."""
+    page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state, before=before)
+    return paging.answer(page)
+
+
+@router.post("/runs", status_code=status.HTTP_202_ACCEPTED)
+async def create_run(body: RunRequest, farm: FarmDep, person: CreateRuns) -> RunView:
+    """Queues a run and answers at once; follow its events."""
+    return await farm.post(RunView, "/api/runs", person, body)
+
+
+@router.get("/runs/{run_id}")
+async def get_run(run_id: RunId, farm: FarmDep, _: ReadRuns) -> RunView:
+    return await farm.one(RunView, f"/api/runs/{run_id}")
+
+
+@router.get("/runs/{run_id}/tasks")
+async def list_tasks(run_id: RunId, farm: FarmDep, _: ReadRuns) -> list[TaskView]:
+    """Lists the tasks of a run so far, oldest first."""
+    return await farm.several(TaskView, f"/api/runs/{run_id}/tasks")
+
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+async def follow_run(run_id: RunId, request: Request, farm: FarmDep, _: ReadRuns) -> Response:
+    """Server-sent events from the first (or after Last-Event-ID) until the run has ended."""
+    return RelayedEvents(farm.settings, f"/api/runs/{run_id}/events", last_event_id(request))
+
+
+@router.post("/runs/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+async def cancel_run(run_id: RunId, farm: FarmDep, person: CancelRuns) -> RunView:
+    """Ends its processes, all of them."""
+    return await farm.post(RunView, f"/api/runs/{run_id}/cancel", person)
+
+
+@router.post("/runs/{run_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+async def retry_run(run_id: RunId, farm: FarmDep, person: CreateRuns) -> RunView:
+    """A new run on the machines that did not come through."""
+    return await farm.post(RunView, f"/api/runs/{run_id}/retry", person)
+
+
+@router.get("/playbooks")
+async def list_playbooks(farm: FarmDep, _: ReadRuns) -> list[PlaybookView]:
+    """Lists the playbooks that a run may name, with the roles that can run alone."""
+    return await farm.several(PlaybookView, "/api/playbooks")
+
+
+@router.get("/failures")
+async def list_failures(
+    farm: FarmDep, _: ReadRuns, solved: bool | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[FailureView]:
+    """Lists failures with machine, cause and hint; newest first."""
+    return await farm.several(FailureView, "/api/failures", solved=solved, limit=limit)

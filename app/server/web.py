@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
 
-from agent.approvals.routes import approvals_router
+from agent import routes as chat_routes
+from agent.approvals import routes as approval_routes
+from agent.dossiers import routes as compile_routes
 from agent.dossiers.registry import DossierRegistry
-from agent.dossiers.routes import compile_router
 from agent.event_stream import event_router
 from agent.live.routes import live_router
 from agent.mcp import McpEndpoint, mcp_router
-from agent.memory.routes import memory_router
-from agent.registry.routes import agents_router
+from agent.memory import routes as memory_routes
+from agent.registry import routes as agent_routes
 from agent.registry.service import AgentRegistry
-from agent.routes import chat_router
-from agent.snapshots.routes import snapshot_router
+from agent.snapshots import routes as snapshot_routes
 from agent.socket import socket_router
 from agent.status import status_router
 from app.archive import BackupWorkspace
 from app.composition import Services, may_have_model, run_background_workers, run_database
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
+from app.server import farm_routes
 from app.server.agents_key import key_looked_at
-from app.server.farm_routes import farm_router
 from app.server.https import authority_router
 from app.server.installation_routes import installation_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, public, require_permission
-from policy.audit.routes import audit_router
+from policy.audit import routes as audit_routes
 from soundstage.compression import Compression
 from soundstage.errors import NotFound, install_error_handlers
 from soundstage.http.loops import install_loop_refusal
@@ -168,12 +168,11 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.studio = services.studio
     add_routers(app, *routers())
-    add_routers(app, chat_router(services.brain, services.watch, services.turns, services.experts))
-    add_routers(app, approvals_router(services.decisions))
-    add_routers(app, audit_router(services.audit))
+    for name in ("brain", "watch", "turns", "experts", "decisions", "audit", "memory", "snapshots"):
+        setattr(app.state, name, getattr(services, name))
+    add_routers(app, chat_routes.router, approval_routes.router, audit_routes.router)
     add_routers(app, socket_router(services.brain, services.turns))
-    add_routers(app, memory_router(services.memory))
-    add_routers(app, snapshot_router(services.snapshots))
+    add_routers(app, memory_routes.router, snapshot_routes.router)
     add_routers(
         app,
         status_router(
@@ -186,7 +185,8 @@ def create_app(services: Services) -> FastAPI:
         ),
     )
     add_routers(app, event_router(services.events, services.brain.sessions, services.decisions))
-    add_routers(app, farm_router(services.settings, services.tool_services))
+    app.state.farm = farm_routes.FarmCalls(services.settings, services.tool_services)
+    add_routers(app, farm_routes.router)
     add_routers(
         app,
         installation_router(
@@ -194,15 +194,14 @@ def create_app(services: Services) -> FastAPI:
         ),
     )
     public_url = services.settings.http.public_url
-    dossiers = DossierRegistry(services.studio.library)
-    add_routers(app, compile_router(dossiers))
-    agents = AgentRegistry(
+    app.state.dossiers = DossierRegistry(services.studio.library)
+    app.state.agents = AgentRegistry(
         services.studio.library,
         services.studio.persona_health,
-        dossiers,
+        app.state.dossiers,
         services.studio.persona_validation,
     )
-    add_routers(app, agents_router(agents))
+    add_routers(app, compile_routes.router, agent_routes.router)
     add_routers(app, live_router(services.live, str(public_url) if public_url else None))
     add_routers(app, mcp_router(mcp))
     add_routers(app, page_router(https_port=_https_port(services.settings)))

@@ -11,46 +11,51 @@ from policy.audit.service import AuditLog
 from policy.guard import require_permission
 from policy.principal import Principal
 from soundstage.paging import PAGED, PagingDep
+from soundstage.routers import AppService
 
 AuditSort = Literal["number", "-number"]
 Reader = Annotated[Principal, Depends(require_permission("audit:read"))]
 
 
-def audit_router(audit: AuditLog) -> APIRouter:
-    """Routes below `/api/audit` and `/api/traces`."""
-    router = APIRouter(prefix="/api", tags=["audit"])
+Audit = Annotated[AuditLog, Depends(AppService("audit"))]
+router = APIRouter(prefix="/api", tags=["audit"])
 
-    @router.get("/audit", responses=PAGED)
-    async def read_audit(
-        principal: Reader,
-        paging: PagingDep,
-        after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-        sort: AuditSort = "number",
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> list[AuditLineOut]:
-        """One's tenant's, oldest first, or newest first with `sort=-number`. `Link` leads to the next page.
-        Who follows the log names the last line seen by `after`, and gets no total: counting reads all lines.
-        """
-        if after:
-            return await audit.read(after, limit, principal.tenant)
-        page = await audit.find_page(principal.tenant, paging.ask(limit), newest_first=sort == "-number")
-        return paging.answer(page)
 
-    @router.get("/audit/verdict")
-    async def verify_audit(
-        _: Reader, head: Annotated[str | None, Query(max_length=90, examples=["118:9f2c…"])] = None
-    ) -> AuditVerdict:
-        """Check that no line was changed, removed or put in; also against a head kept elsewhere."""
-        return await audit.verify(None if head is None else Head.parse(head))
+@router.get("/audit", responses=PAGED)
+async def read_audit(
+    audit: Audit,
+    principal: Reader,
+    paging: PagingDep,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    sort: AuditSort = "number",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[AuditLineOut]:
+    """One's tenant's, oldest first, or newest first with `sort=-number`. `Link` leads to the next page.
+    Who follows the log names the last line seen by `after`, and gets no total: counting reads all lines.
+    """
+    if after:
+        return await audit.read(after, limit, principal.tenant)
+    page = await audit.find_page(principal.tenant, paging.ask(limit), newest_first=sort == "-number")
+    return paging.answer(page)
 
-    @router.get("/audit/head")
-    async def audit_head(_: Reader) -> AuditHead | None:
-        """Returns the head of the log, to be stored where an attacker on this machine cannot change it."""
-        return await audit.head()
 
-    @router.get("/traces/{record_id}")
-    async def trace(record_id: Annotated[str, Path(max_length=80)], principal: Reader) -> AuditTrail:
-        """Returns the audit trail of an id: from the request to its outcome."""
-        return await audit.trail(record_id, principal.tenant)
+@router.get("/audit/verdict")
+async def verify_audit(
+    audit: Audit, _: Reader, head: Annotated[str | None, Query(max_length=90, examples=["118:9f2c…"])] = None
+) -> AuditVerdict:
+    """Check that no line was changed, removed or put in; also against a head kept elsewhere."""
+    return await audit.verify(None if head is None else Head.parse(head))
 
-    return router
+
+@router.get("/audit/head")
+async def audit_head(audit: Audit, _: Reader) -> AuditHead | None:
+    """Returns the head of the log, to be stored where an attacker on this machine cannot change it."""
+    return await audit.head()
+
+
+@router.get("/traces/{record_id}")
+async def trace(
+    record_id: Annotated[str, Path(max_length=80)], audit: Audit, principal: Reader
+) -> AuditTrail:
+    """Returns the audit trail of an id: from the request to its outcome."""
+    return await audit.trail(record_id, principal.tenant)

@@ -19,7 +19,7 @@ from provisioning_house import (  # type: ignore[import-not-found]
 )
 from sqlalchemy import insert
 
-from app.server.farm_routes import farm_router
+from app.server import farm_routes
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from provisioning_api.machines.schemas import Acceptance
@@ -47,7 +47,8 @@ async def people(house: House, tmp_path: Path) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def page(people: Desk) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(docs_url=None, redoc_url=None)
-    app.include_router(farm_router(people.services.settings, people.services.tool_services))
+    app.state.farm = farm_routes.FarmCalls(people.services.settings, people.services.tool_services)
+    app.include_router(farm_routes.router)
     install_policy(app, people.services.policy, public={"/openapi.json": "no secret"})
     install_error_handlers(app)
     transport = httpx.ASGITransport(app=app, client=("10.0.0.9", 50_000))

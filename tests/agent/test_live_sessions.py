@@ -24,8 +24,8 @@ from sqlalchemy import update
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
+from agent import routes as chat_routes
 from agent.live.routes import live_router
-from agent.routes import chat_router
 from agent.sessions.models import AgentSession
 from app.composition import Services, open_services
 from policy import Principal, install_policy
@@ -58,7 +58,9 @@ async def serving(
         async with open_services(Settings.model_validate({**folded, **chosen})) as services:
             app = FastAPI(docs_url=None, redoc_url=None)
             app.include_router(live_router(services.live))
-            app.include_router(chat_router(services.brain, services.watch, services.turns, services.experts))
+            for name in ("brain", "watch", "turns", "experts"):
+                setattr(app.state, name, getattr(services, name))
+            app.include_router(chat_routes.router)
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
             await services.speech_scheduler.start()
