@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Query
 from pydantic import BaseModel
 
-from soundstage.routers import add_routers
+from soundstage.routers import AppService, add_routers
 
 
 class Thing(BaseModel):
@@ -81,3 +81,19 @@ def test_a_second_application_analyses_no_route_again(monkeypatch: pytest.Monkey
         add_routers(app, router)
         assert "/one" in app.openapi()["paths"]
     assert analysed == []
+
+
+async def test_one_router_serves_each_application_with_its_own_services() -> None:
+    router = APIRouter()
+
+    @router.get("/greeting")
+    async def read_greeting(greeting: Annotated[str, Depends(AppService("greeting"))]) -> str:
+        return greeting
+
+    for greeting in ("hello", "hallo"):
+        app = FastAPI()
+        app.state.greeting = greeting
+        add_routers(app, router)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            assert (await client.get("/greeting")).json() == greeting
+    assert "parameters" not in app.openapi()["paths"]["/greeting"]["get"]
