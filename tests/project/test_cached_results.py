@@ -320,9 +320,9 @@ def test_a_journey_runs_when_a_role_changed_and_its_smoke_test_always(journey: C
     assert "2 passed" in journey.run_short()
     printed = journey.run_short()
     assert "1 passed, 1 deselected" in printed and f"{JOURNEY}: unchanged since" in printed
-    journey.change("ansible/roles/nomad/main.yml", "Install", "Install it")
+    journey.change("ansible/roles/consul/main.yml", "Install", "Install it")
     assert "2 passed" in journey.run_short()
-    journey.change("ansible/roles/nomad/main.yml", "Install it", "Install")
+    journey.change("ansible/roles/consul/main.yml", "Install it", "Install")
     journey.write("ansible/roles/nomad/more.yml", "- name: Not added to git yet\n")
     assert "2 passed" in journey.run_short()
 
@@ -330,6 +330,8 @@ def test_a_journey_runs_when_a_role_changed_and_its_smoke_test_always(journey: C
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
+        # No string of the code names this file: the key holds it by the folder of the mark.
+        ("ansible/roles/consul/main.yml", "Install", "Install it"),
         ("ansible/roles/nomad/main.yml", "Install", "Install it"),
         ("lab/machines.txt", "1", "2"),
         ("tests/ansible/conftest.py", "check=True", "check=False"),
