@@ -1,0 +1,130 @@
+"""The state of a conversation between two utterances: a value that the session's row keeps as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from agent.understanding.slots import Focus
+
+SHOWN = 20
+CALLS = 6
+QUESTION_TURNS = 2
+"""An open question is dropped after so many utterances that do not answer it."""
+
+FOCUS_SLOTS: Mapping[str, str] = {
+    "persona": "persona",
+    "project": "project",
+    "render": "render",
+    "video": "render",
+    "machine": "machine",
+    "machines": "machine",
+    "node": "machine",
+    "job": "job",
+    "playbook": "playbook",
+    "scene": "scene",
+    "run": "run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call of an earlier answer, with its intent."""
+
+    intent: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Holds what the last answer asked. `missing`: arguments of which one is needed; `choices`: whole calls."""
+
+    about: str
+    intent: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    choices: tuple[CallRecord, ...] = ()
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """`last`: the thing last spoken of, by kind; `shown`: names in the order of the last list, by kind;
+    `calls`: those of the last answer that made any.
+    """
+
+    last: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    calls: tuple[CallRecord, ...] = ()
+    question: Question | None = None
+    recent_kind: str = ""
+
+    def focus(self) -> Focus:
+        return Focus(self.last, self.shown)
+
+    def after_calls(self, calls: Sequence[CallRecord]) -> Dialogue:
+        """Returns the state after an answer that made calls."""
+        last = dict(self.last)
+        kind = self.recent_kind
+        for call in calls:
+            for slot, named in FOCUS_SLOTS.items():
+                value = call.arguments.get(slot)
+                if isinstance(value, str) and value and "," not in value:
+                    last[named] = value
+                    kind = named if slot not in ("persona", "playbook") else kind
+            tool = call.intent.partition(".")[0]
+            if tool in ("make_render", "retry_render") or call.intent == "write_script.film":
+                last["render"] = str(call.arguments.get("render", "latest"))
+                kind = "render"
+            if call.intent == "edit_project.create":
+                last["project"] = str(call.arguments.get("title", "latest"))
+                kind = "project"
+            if call.intent == "change_machine.accept" and call.arguments.get("name"):
+                last["machine"] = str(call.arguments["name"])
+                kind = "machine"
+        return replace(self, last=last, calls=tuple(calls)[-CALLS:], question=None, recent_kind=kind)
+
+    def asking(self, question: Question) -> Dialogue:
+        return replace(self, question=question)
+
+    def age_question(self) -> Dialogue:
+        """Returns the state after an utterance that did not answer the question."""
+        if self.question is None:
+            return self
+        older = replace(self.question, age=self.question.age + 1)
+        return replace(self, question=None if older.age >= QUESTION_TURNS else older)
+
+    def showing(self, kind: str, names: Sequence[str]) -> Dialogue:
+        return replace(self, shown={kind: tuple(names[:SHOWN])}, recent_kind=kind)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Dialogue:
+        """Returns the state that `to_json` wrote; an empty one for None."""
+        if not data:
+            return cls()
+        pending = data.get("question")
+        question = None
+        if pending:
+            question = Question(
+                about=pending["about"],
+                intent=pending["intent"],
+                arguments=pending["arguments"],
+                missing=tuple(pending["missing"]),
+                choices=_calls(pending["choices"]),
+                age=pending["age"],
+            )
+        return cls(
+            last=data["last"],
+            shown={kind: tuple(names) for kind, names in data["shown"].items()},
+            calls=_calls(data["calls"]),
+            question=question,
+            recent_kind=data["recent_kind"],
+        )
+
+
+def _calls(data: Sequence[Mapping[str, Any]]) -> tuple[CallRecord, ...]:
+    return tuple(CallRecord(one["intent"], one["arguments"]) for one in data)

@@ -1,0 +1,124 @@
+"""Lists needed arguments of intents, which ones only read, and how to undo one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agent.understanding.dialogue import CallRecord
+
+REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
+    "make_render": (("script", "project"),),
+    "edit_project.create": (("title",),),
+    "edit_project.rename": (("title",),),
+    "edit_project.add_scene": (("title", "script"),),
+    "edit_project.change_scene": (("scene",), ("script", "title", "persona", "heading", "background")),
+    "edit_project.change": (("shape", "quality", "captions", "background", "persona", "title"),),
+    "edit_project.move_scene": (("scene",), ("to", "before", "after")),
+    "edit_project.delete_scene": (("scene",),),
+    "edit_project.delete": (("project",),),
+    "cancel_render.delete": (("render",),),
+    "write_script.draft": (("topic", "text", "from_memory"),),
+    "write_script.film": (("topic", "text", "from_memory"),),
+    "create_persona.create": (("photo",), ("person", "name")),
+    "create_persona.change": (("persona",), ("name", "title", "description")),
+    "create_persona.delete": (("persona",),),
+    "change_machine.choose_key": (("machine",), ("code",)),
+    "ansible": (("machines",),),
+    "ssh": (("machine",), ("command",)),
+    "job_logs": (("job",),),
+    "change_job.deploy": (("job",),),
+    "change_job.scale": (("job",), ("count",)),
+    "change_job.stop": (("job",),),
+    "code_runner": (("code",),),
+    "memory.remember": (("text",),),
+    "memory.forget": (("about", "everything"),),
+    "snapshots.load": (("name",),),
+    "snapshots.delete": (("name",),),
+    "vision": (("image", "video"),),
+    **{
+        f"change_machine.{act}": (("machine",),)
+        for act in ("reinstall", "drain", "undrain", "switch_on", "switch_off", "retire")
+    },
+}
+"""Of each intent, groups of arguments of which one is needed."""
+
+READS = frozenset(
+    {
+        "list_renders",
+        "show_render",
+        "publish_render.show",
+        "list_personas",
+        "list_projects",
+        "vision",
+        "list_machines",
+        "show_runs",
+        "ssh",
+        "cluster_status",
+        "job_logs",
+        "audit.list",
+        "audit.story",
+        "audit.verify",
+        "memory.recall",
+        "snapshots.list",
+        "snapshots.diff",
+    }
+)
+
+DESTRUCTIVE = frozenset(
+    {
+        "cancel_render.delete",
+        "edit_project.delete",
+        "create_persona.delete",
+        "change_machine.retire",
+        "change_machine.reinstall",
+        "snapshots.delete",
+        "memory.forget",
+        "edit_project.delete_scene",
+    }
+)
+
+_REVERSED: Mapping[str, str] = {
+    "change_machine.drain": "change_machine.undrain",
+    "change_machine.undrain": "change_machine.drain",
+    "change_machine.switch_on": "change_machine.switch_off",
+    "change_machine.switch_off": "change_machine.switch_on",
+    "change_job.deploy": "change_job.stop",
+    "cancel_render.cancel": "retry_render",
+    "snapshots.save": "snapshots.delete",
+    "make_render": "cancel_render.cancel",
+    "retry_render": "cancel_render.cancel",
+    "write_script.film": "cancel_render.cancel",
+    "memory.remember": "memory.forget",
+    "ansible": "cancel_run",
+    "edit_project.create": "edit_project.delete",
+}
+_CARRIED: Mapping[str, Sequence[str]] = {
+    "change_machine": ("machine",),
+    "change_job": ("job",),
+    "cancel_render": ("render",),
+    "snapshots": ("name",),
+}
+
+
+def reverse_of(call: CallRecord) -> list[CallRecord]:
+    """Returns the call that takes another back; none where there is no such call."""
+    tool, _, action = call.intent.partition(".")
+    if tool == "edit_project" and action not in ("create", "delete"):
+        project = call.arguments.get("project")
+        return [CallRecord("edit_project.restore", {"project": project} if project else {})]
+    intent = _REVERSED.get(call.intent)
+    if intent is None:
+        return []
+    if call.intent == "memory.remember":
+        return [CallRecord(intent, {"about": call.arguments.get("text", "")})]
+    if call.intent == "edit_project.create":
+        return [CallRecord(intent, {"project": call.arguments.get("title", "latest")})]
+    if intent == "cancel_render.cancel":
+        return [CallRecord(intent, {"render": call.arguments.get("render", "latest")})]
+    if intent == "cancel_run":
+        return [CallRecord(intent, {"run": "latest"})]
+    return [
+        CallRecord(
+            intent, {name: call.arguments[name] for name in _CARRIED.get(tool, ()) if name in call.arguments}
+        )
+    ]

@@ -1,0 +1,344 @@
+"""Reads a clause by similarity: the most probable intents, and the arguments of each."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import numpy as np
+
+from agent.understanding.classifier import Classifier, hashes
+from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
+from agent.understanding.meaning import Meaning
+from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
+from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller
+from agent.understanding.spelling import Spelling
+from agent.understanding.tagger import OUTSIDE, Tagger, spans
+from agent.understanding.tokens import tokenize
+from agent.understanding.world import Thing, World
+
+COMMAND = re.compile(
+    r"(?:uptime|df|free|nvidia-smi|systemctl|journalctl|ls\w*|uname|date|who|ps|ping|cat|ip|dmesg)\b"
+)
+SURE_COMMAND = 0.4
+SERVICES = frozenset(
+    {
+        "docker",
+        "nomad",
+        "consul",
+        "sshd",
+        "ssh",
+        "chrony",
+        "chronyd",
+        "nginx",
+        "containerd",
+        "ntp",
+        "cron",
+        "postgresql",
+        "journald",
+    }
+)
+
+SURE_NAME = 0.75
+MISFIT = 0.1
+SURE_ALONE = 0.9
+"""From here on the n-grams need no second opinion, which takes 15 ms."""
+MEANING_WORDS = 20
+RECENT = 64
+T = TypeVar("T")
+TEXT_MARGIN = 2.0
+"""Between the scores of two arguments that a quotation may be; below it is unsure which."""
+OWN_TAIL_CHARS = 30
+NAMES_ANYTHING = frozenset(
+    {
+        "memory.remember",
+        "memory.recall",
+        "memory.forget",
+        "audit.story",
+        "code_runner",
+        "write_script.draft",
+        "write_script.film",
+        "list_renders",
+        "list_machines",
+        "cluster_status",
+    }
+)
+
+MOST_CHARS = 1200
+"""The beginning of a sentence says what is wanted."""
+CANDIDATES = 3
+TAIL_BONUS = 0.05
+TEXT_SLOTS = frozenset(
+    {"script", "text", "title", "topic", "code", "name", "description", "heading", "about", "question"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One call that a clause may ask for. `sureness`: the probability of its intent, 0..1."""
+
+    intent: str
+    arguments: Mapping[str, Any]
+    sureness: float
+    text: str = ""
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    ambiguous: Mapping[str, tuple[Thing, ...]] = field(default_factory=dict)
+    rest: str = ""
+    """The words that are no argument."""
+    unread: Collection[str] = ()
+    loose: Collection[str] = ()
+    """See `Filled`."""
+
+    @property
+    def tool(self) -> str | None:
+        """Returns the tool; None for an act of the dialogue."""
+        tool = self.intent.partition(".")[0]
+        return None if tool in ("act", "plan") else tool
+
+    @property
+    def action(self) -> str:
+        return self.intent.partition(".")[2]
+
+
+class _Recent:
+    """Keeps what was found for the last few texts of a world: one answer reads a text several times."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Hashable, tuple[World, Any]] = OrderedDict()
+
+    def get(self, key: Hashable, world: World, find: Callable[[], T]) -> T:
+        """Returns the value of the key in this very world."""
+        entry = self._found.get(key)
+        if entry is not None and entry[0] is world:
+            value: T = entry[1]
+            return value
+        value = find()
+        self._found[key] = (world, value)
+        while len(self._found) > RECENT:
+            self._found.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The trained parts. `slots`: the arguments that the corpus marks, by intent."""
+
+    classifier: Classifier
+    tagger: Tagger
+    slots: Mapping[str, Collection[str]]
+    lexicon: Mapping[str, Mapping[str, str]]
+    common_words: Collection[str]
+    divider: Divider | None = None
+    spelling: Spelling | None = None
+    commands: Classifier | None = None
+    """Which command of `ssh` a question means."""
+    language: Classifier | None = None
+    meaning: Meaning | None = None
+    """Only where the sentence model is installed; for English."""
+    text_slots: Classifier | None = None
+    """Which argument a quotation is; see `text_features`."""
+    _recent: _Recent = field(default_factory=_Recent, repr=False, compare=False)
+
+    def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
+        """Returns what a clause may ask for, the most probable first."""
+        sentence, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
+        if self.meaning is not None and probabilities.max() < SURE_ALONE and self.language_of(text) == "en":
+            probabilities = self.meaning.combine(probabilities, sentence.words()[:MEANING_WORDS])
+        probabilities = self._fitting(probabilities, sentence)
+        order = probabilities.argsort()[::-1][:CANDIDATES]
+        filler = SlotFiller(sentence, world, focus, now, self.lexicon)
+        candidates = []
+        for place in order:
+            intent = self.classifier.labels[place]
+            filled = self._fill(filler, intent)
+            candidates.append(
+                Candidate(
+                    intent,
+                    filled.arguments,
+                    float(probabilities[place]),
+                    text,
+                    filled.unknown,
+                    filled.ambiguous,
+                    filled.rest,
+                    frozenset(filled.unread),
+                    frozenset(filled.loose),
+                )
+            )
+        return candidates
+
+    def language_of(self, text: str) -> str:
+        """Returns the language of a text, such as `de`."""
+        if self.language is None:
+            return "en"
+        probabilities = self.language.probabilities([token.lower for token in tokenize(text[:MOST_CHARS])])
+        return self.language.labels[int(probabilities.argmax())]
+
+    def divide(self, text: str, world: World) -> list[str]:
+        """Returns the clauses that each ask for something; quotations and what follows a colon stay whole."""
+        if self.divider is None or len(text) > MOST_CHARS:
+            return [text]
+        sentence, _ = self.best_sentence(text, text, world)
+        return parts_of(sentence, [place for place, sure in self._cuts(text, world) if sure > SURE])
+
+    def may_divide(self, text: str, world: World) -> bool:
+        """Returns whether a clause perhaps has a second wish, although `divide` left it whole."""
+        if self.divider is None or len(text) > MOST_CHARS:
+            return False
+        return any(sure > PERHAPS for _, sure in self._cuts(text, world))
+
+    def _cuts(self, text: str, world: World) -> list[tuple[Boundary, float]]:
+        """Returns where a text may be divided, and how surely."""
+
+        def find() -> list[tuple[Boundary, float]]:
+            assert self.divider is not None  # noqa: S101
+            sentence, _ = self.best_sentence(text, text, world)
+            return [
+                (place, self.divider.probability(features_at(sentence, place, self.classifier, self.tagger)))
+                for place in boundaries(sentence.tokens)
+            ]
+
+        return self._recent.get(("cuts", text), world, find)
+
+    def probability(self, intent: str, text: str, world: World) -> float:
+        """Returns how probable an intent is for a text; 0 for one that the corpus does not have."""
+        if intent not in self.classifier.labels:
+            return 0.0
+        _, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
+        return float(probabilities[self.classifier.labels.index(intent)])
+
+    def _fitting(self, probabilities: Any, sentence: Sentence) -> Any:
+        """Returns the probabilities, lower for intents that have no argument for a thing that is named."""
+        named = [one for one in sentence.mentions if one.sureness >= SURE_NAME]
+        spans_named = {(one.start, one.end) for one in named}
+        factors = np.ones(len(probabilities), np.float32)
+        for start, end in spans_named:
+            kinds = {one.thing.kind for one in named if (one.start, one.end) == (start, end)}
+            for place, intent in enumerate(self.classifier.labels):
+                if not intent.startswith(("act.", "plan.")) and not kinds & self.kinds_of(intent):
+                    factors[place] *= MISFIT
+        fitting = probabilities * factors
+        return fitting / fitting.sum()
+
+    def kinds_of(self, intent: str) -> set[str]:
+        """Returns the kinds of things that an intent may name; free texts may name any."""
+        slots = self.slots.get(intent, ())
+        kinds = {kind for slot in slots for kind in ENTITY_KINDS.get(slot, ())}
+        return kinds | (
+            {kind for some in ENTITY_KINDS.values() for kind in some} if intent in NAMES_ANYTHING else set()
+        )
+
+    def fill_as(self, intent: str, text: str, world: World, focus: Focus, now: datetime) -> Filled:
+        """Returns the arguments of a clause whose intent is known, such as the answer to a question."""
+        sentence = Sentence.of(text, [one for one in quotations(text) if not world.has(one.text)])
+        sentence = sentence.with_mentions(world.mentions(sentence.tokens), self.spelling)
+        return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent)
+
+    def _fill(self, filler: SlotFiller, intent: str) -> Filled:
+        tags = self.tagger.tag(filler.sentence.views(), intent)
+        found, unsure = self._with_texts(filler.sentence, intent, spans(tags))
+        filled = filler.fill(intent, found, sorted(self.slots.get(intent, ())))
+        filled.unread |= unsure
+        if intent == "ssh" and self.commands is not None:
+            self._fill_command(filled, filler.sentence)
+        return filled
+
+    def _with_texts(
+        self, sentence: Sentence, intent: str, found: Sequence[tuple[str, int, int]]
+    ) -> tuple[list[tuple[str, int, int]], set[str]]:
+        """Returns the spans, with quotations as the argument that the words around them say, and the
+        arguments for which another one was nearly as probable.
+        """
+        result = list(found)
+        unsure: set[str] = set()
+        slot_names = self.slots.get(intent, ())
+        for place, token in enumerate(sentence.tokens):
+            if token.text != "<text>" or self.text_slots is None:
+                continue
+            features = text_features(sentence.words_before(place), sentence.words(), intent)
+            scores = self.text_slots.scores(hashes(features))
+            order = [
+                at
+                for at in scores.argsort()[::-1]
+                if self.text_slots.labels[at] in slot_names or self.text_slots.labels[at] == OUTSIDE
+            ]
+            slot = self.text_slots.labels[order[0]] if order else OUTSIDE
+            if (len(order) > 1 and scores[order[0]] - scores[order[1]] < TEXT_MARGIN) or _has_own_tail(
+                sentence, place
+            ):
+                unsure.add(slot)
+            tagged = next((one for one in result if one[1] <= place < one[2]), None)
+            if slot == OUTSIDE or (tagged is not None and tagged[0] == slot):
+                continue
+            result = [one for one in result if one is not tagged and one[0] != slot]
+            result.append((slot, place, place + 1))
+        return result, unsure
+
+    def _fill_command(self, filled: Filled, sentence: Sentence) -> None:
+        """Sets the command that a question about a machine means: “how full is the disk” is `df -h`."""
+        lower_words = str(filled.arguments.get("command", ""))
+        if COMMAND.match(lower_words):
+            return
+        assert self.commands is not None  # noqa: S101
+        probabilities = self.commands.probabilities(sentence.words())
+        best = int(probabilities.argmax())
+        command = self.commands.labels[best]
+        filled.arguments.pop("command", None)
+        if probabilities[best] < SURE_COMMAND:
+            return
+        if "UNIT" in command:
+            unit = self._unit(sentence)
+            if unit is None:
+                return
+            command = command.replace("UNIT", unit)
+        filled.arguments["command"] = command
+
+    def _unit(self, sentence: Sentence) -> str | None:
+        """Returns the service that a sentence names: the one word that neither is frequent nor a machine."""
+        rare = [
+            token.text
+            for place, token in enumerate(sentence.tokens)
+            if token.text[0].isalpha()
+            and token.lower not in self.common_words
+            and "machine" not in sentence.kinds_at(place)
+        ]
+        jobs = [one.thing.name for one in sentence.mentions if one.thing.kind == "job"]
+        services = [word for word in rare if word.lower() in SERVICES]
+        found = services or jobs or rare
+        return found[0].lower() if len(found) == 1 or services else None
+
+    def best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, Any]:
+        """Returns the reading of colons and quotation marks with the surest intent, and all probabilities."""
+        return self._recent.get(
+            ("sentence", head, text), world, lambda: self._best_sentence(head, text, world)
+        )
+
+    def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, Any]:
+        """Returns the reading of colons and quotation marks with the surest intent."""
+        plain = [one for one in quotations(text) if not world.has(one.text)]
+        readings: list[Sequence[Literal]] = [plain]
+        for tail in tails(text)[:3]:
+            readings.append([*(one for one in plain if one.end <= tail.start), tail])
+        best: tuple[float, Sentence, Any] | None = None
+        for number, literals in enumerate(readings):
+            shown = text if any(one.end > MOST_CHARS for one in literals) else head
+            sentence = Sentence.of(shown, literals)
+            sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
+            probabilities = self.classifier.probabilities(sentence.words()[:120])
+            intent = self.classifier.labels[int(probabilities.argmax())]
+            if number and not TEXT_SLOTS & set(self.slots.get(intent, ())):
+                continue
+            score = float(probabilities.max()) + (TAIL_BONUS if number else 0)
+            if best is None or score > best[0]:
+                best = (score, sentence, probabilities)
+        assert best is not None  # noqa: S101
+        return best[1], best[2]
+
+
+def _has_own_tail(sentence: Sentence, place: int) -> bool:
+    """Returns whether a text begins with words and a colon of its own, as in “new copy: Lunch is on us”."""
+    text = sentence.span_text(place, place + 1)
+    return any(one.start < OWN_TAIL_CHARS for one in tails(text))

@@ -1,0 +1,387 @@
+"""Turns tagged words into typed arguments, by what each argument is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from agent.understanding import values
+from agent.understanding.sentence import Sentence
+from agent.understanding.world import Mention, Thing, World, fold
+
+ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
+    "persona": ("persona",),
+    "project": ("project",),
+    "scene": ("scene",),
+    "before": ("scene",),
+    "after": ("scene",),
+    "render": ("render",),
+    "video": ("render",),
+    "machine": ("machine",),
+    "machines": ("machine",),
+    "node": ("machine",),
+    "job": ("job",),
+    "playbook": ("playbook",),
+    "account": ("channel",),
+    "name": ("snapshot",),
+    "other": ("snapshot",),
+    "run": ("run",),
+}
+FIXED = frozenset({"quality", "shape", "captions", "privacy", "background", "stream"})
+NUMBERS = frozenset({"limit", "count", "scenes", "lines", "version", "time_limit_s"})
+FLAGS = frozenset({"check", "from_memory", "everything", "keep_secret", "replace", "again", "ask_model"})
+MOMENTS = frozenset({"publish_at", "granted_at"})
+TEXTS = frozenset(
+    {
+        "script",
+        "text",
+        "topic",
+        "about",
+        "title",
+        "heading",
+        "description",
+        "purpose",
+        "person",
+        "question",
+        "code",
+        "command",
+        "variables",
+        "photo",
+        "image",
+        "role",
+        "group",
+    }
+)
+MACHINE_STATES = (
+    "discovered",
+    "accepted",
+    "deploying",
+    "enrolled",
+    "configuring",
+    "ready",
+    "draining",
+    "wipe_unverified",
+    "retired",
+    "failed",
+)
+
+_MAIN_TEXT: Mapping[str, Sequence[str]] = {
+    "make_render": ("script",),
+    "edit_project.add_scene": ("script",),
+    "edit_project.create": ("title",),
+    "edit_project.rename": ("title",),
+    "memory.remember": ("text",),
+    "code_runner": ("code",),
+    "ssh": ("command",),
+    "write_script.draft": ("text",),
+    "write_script.film": ("text",),
+    "snapshots.save": ("name",),
+}
+"""The argument that a single quotation is, by intent."""
+
+_ENDS = " \t\n.,;:!?"
+_LEADING = re.compile(
+    r"^(?:that|dass|daß|titled|called|named|namens|about|über|zum thema|to)\s+", re.IGNORECASE
+)
+_NUMBERED = re.compile(
+    r"^(?:scene|szene|number|nummer|no\.?|nr\.?|page|part|slide|shot|bit)\s*#?\s*(\S+)$", re.IGNORECASE
+)
+
+
+@dataclass(slots=True)
+class Focus:
+    """Says what “it” may mean, by kind: the last thing of the conversation, and lists that were shown."""
+
+    last: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Filled:
+    """Arguments of a call, with names that match nothing that exists, by argument."""
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    ambiguous: dict[str, tuple[Thing, ...]] = field(default_factory=dict)
+    rest: str = ""
+    unread: set[str] = field(default_factory=set)
+    """Arguments that were tagged, in words that name no value of theirs."""
+    loose: set[str] = field(default_factory=set)
+    """Free texts that are neither quoted nor after a colon: where they end is a guess."""
+
+
+@dataclass(frozen=True)
+class SlotFiller:
+    """Fills the arguments of one sentence. `lexicon`: values that the corpus names by words, by argument."""
+
+    sentence: Sentence
+    world: World
+    focus: Focus
+    now: datetime
+    lexicon: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def fill(self, intent: str, spans: Sequence[tuple[str, int, int]], slot_names: Sequence[str]) -> Filled:
+        """Returns the arguments of `intent` from tagged spans; `wanted` names all that it may have."""
+        spans = self._with_literal(intent, spans, slot_names)
+        filled = Filled()
+        for slot, start, end in spans:
+            if slot in slot_names and (slot not in filled.arguments or slot == "machines"):
+                self._fill_one(filled, intent, slot, start, end)
+                if slot not in filled.arguments and slot not in filled.unknown:
+                    filled.unread.add(slot)
+                if slot in TEXTS | {"name"} and "<text>" not in {
+                    token.text for token in self.sentence.tokens[start:end]
+                }:
+                    filled.loose.add(slot)
+        for slot in slot_names:
+            if slot not in filled.arguments and slot not in filled.unknown and slot in ENTITY_KINDS:
+                self._fill_from_mentions(filled, intent, slot, spans)
+        self._fill_values(filled, slot_names, spans)
+        if intent == "change_machine.accept":
+            filled.arguments.setdefault("machine", "new")
+        filled.rest = self._rest(spans)
+        return filled
+
+    def _with_literal(
+        self, intent: str, spans: Sequence[tuple[str, int, int]], slot_names: Sequence[str]
+    ) -> list[tuple[str, int, int]]:
+        """Returns the spans, with the main text where it is quoted or follows a colon, and was not tagged."""
+        slot = next((name for name in _MAIN_TEXT.get(intent, ()) if name in slot_names), None)
+        places = [place for place, token in enumerate(self.sentence.tokens) if token.text == "<text>"]
+        free = [place for place in places if not any(start <= place < end for _, start, end in spans)]
+        if slot is None or len(free) != 1:
+            return list(spans)
+        return [*(span for span in spans if span[0] != slot), (slot, free[0], free[0] + 1)]
+
+    def _rest(self, spans: Sequence[tuple[str, int, int]]) -> str:
+        """Returns the words that are no argument and no quotation."""
+        return " ".join(
+            token.text
+            for place, token in enumerate(self.sentence.tokens)
+            if token.text != "<text>" and not any(start <= place < end for _, start, end in spans)
+        )
+
+    def _fill_one(self, filled: Filled, intent: str, slot: str, start: int, end: int) -> None:
+        text = self.sentence.span_text(start, end)
+        known = self.lexicon.get(slot, {}).get(" ".join(text.lower().split()))
+        if slot in FLAGS:
+            filled.arguments[slot] = known != "false"
+        elif slot in FIXED:
+            value = values.constant_value(slot, text) or known
+            if value is not None:
+                filled.arguments[slot] = value
+        elif slot in NUMBERS:
+            value_ = values.number(known or text)
+            if value_ is not None:
+                filled.arguments[slot] = value_
+        elif slot == "at_s":
+            moment = values.seconds(known or text)
+            if moment is not None:
+                filled.arguments[slot] = moment
+        elif slot in MOMENTS:
+            at = values.moment(self._around(start, end), self.now)
+            if at is not None:
+                filled.arguments[slot] = (
+                    at.date().isoformat() if slot == "granted_at" else at.strftime("%Y-%m-%dT%H:%M")
+                )
+        elif slot == "to":
+            place = values.ordinal(known or text)
+            if place is not None:
+                filled.arguments[slot] = "last" if place < 0 else place
+        elif slot == "variables":
+            filled.arguments[slot] = {
+                name: int(value) if value.isdigit() else value
+                for name, value in re.findall(r"([\w.-]+)\s*=\s*([^\s,;]+)", self.sentence.text)
+            }
+        elif slot == "state":
+            state = known or text.lower()
+            if state in MACHINE_STATES:
+                filled.arguments[slot] = state
+        elif slot == "code" and intent.startswith("change_machine"):
+            code = values.console_code(text)
+            if code:
+                filled.arguments[slot] = code
+        elif slot in ENTITY_KINDS and not _is_new_name(intent, slot):
+            self._fill_entity(filled, slot, start, end, known)
+        else:
+            value__ = known or text.strip(_ENDS if slot != "script" else " \t\n").strip()
+            filled.arguments[slot] = self._free_text(intent, slot, value__)
+
+    def _around(self, start: int, end: int) -> str:
+        """Returns words with those that follow, up to a punctuation mark: a date is often tagged in part."""
+        while (
+            end < len(self.sentence.tokens)
+            and self.sentence.tokens[end].text not in ",;!?<text>"
+            and end - start < 12
+        ):
+            end += 1
+        return self.sentence.span_text(start, end)
+
+    def _free_text(self, intent: str, slot: str, text: str) -> str:
+        if slot == "script":
+            return text
+        if slot == "about" and intent == "audit.story":
+            newest = values.words().groups["newest"]
+            lower_words = re.findall(r"\w+", text.lower())
+            return "latest" if any(word in newest for word in lower_words) else text
+        return (
+            _LEADING.sub("", text).strip(" \"“”„'") if slot in ("title", "name", "topic", "about") else text
+        )
+
+    def _fill_entity(self, filled: Filled, slot: str, start: int, end: int, known: str | None) -> None:
+        text = self.sentence.span_text(start, end)
+        kinds = ENTITY_KINDS[slot]
+        inside = [
+            one
+            for one in self.sentence.mentions
+            if one.thing.kind in kinds and one.start < end and start < one.end
+        ]
+        if slot == "machines":
+            self._fill_machines(filled, text, start, end, known)
+            return
+        if inside:
+            self._choose(filled, slot, inside)
+            return
+        if self.sentence.tokens[start].text == "<text>":
+            named = [thing for thing in self.world.of_kind(*kinds) if fold(thing.name) == fold(text)]
+            if named:
+                filled.arguments[slot] = named[0]
+                return
+        value = self._described(slot, kinds, known or text)
+        if value is not None:
+            filled.arguments[slot] = value
+        else:
+            filled.unknown[slot] = text.strip(_ENDS)
+
+    def _choose(self, filled: Filled, slot: str, mentions: Sequence[Mention]) -> None:
+        surest = max(one.sureness for one in mentions)
+        best = list(dict.fromkeys(one.thing for one in mentions if one.sureness == surest))
+        if (
+            slot == "scene"
+            and len(best) > 1
+            and isinstance(project := filled.arguments.get("project"), Thing)
+        ):
+            best = [one for one in best if one.parent == project.name] or best
+        filled.arguments[slot] = best[0]
+        if len(best) > 1:
+            filled.ambiguous[slot] = tuple(best)
+
+    def _described(self, slot: str, kinds: Sequence[str], text: str) -> Thing | str | int | None:
+        """Returns a thing that is described and not named: “the last one”, “the failed one”, “it”."""
+        lower = " ".join(text.lower().strip(_ENDS).split())
+        lower_words = list(re.findall(r"[\w']+", lower))
+        table = values.words()
+        if slot in ("scene", "before", "after"):
+            numbered = _NUMBERED.match(lower)
+            place = values.ordinal(numbered[1] if numbered else lower)
+            return None if place is None else "last" if place < 0 else place
+        if lower in ("latest", "new", "finished"):
+            return lower
+        if slot in ("machine", "node") and any(word in table.groups["new"] for word in lower_words):
+            return "new"
+        things = self.world.of_kind(*kinds)
+        if slot in ("render", "video"):
+            for group, states in (("failed", ("failed",)), ("running", ("rendering", "queued"))):
+                if any(word in table.groups[group] for word in lower_words):
+                    return next((thing for thing in things if thing.state in states), None)
+            if any(word in table.groups["finished"] for word in lower_words):
+                return "finished"
+        place = next((table.ordinals[word] for word in lower_words if word in table.ordinals), None)
+        shown = self.focus.shown.get(kinds[0], ())
+        if place is not None and place > 0 and shown and place <= len(shown):
+            return next((thing for thing in things if thing.name == shown[place - 1]), shown[place - 1])
+        if any(word in table.groups["pronouns"] for word in lower_words) and (
+            last := self.focus.last.get(kinds[0])
+        ):
+            return next((thing for thing in things if thing.name == last), last)
+        if any(word in table.groups["newest"] or word in table.groups["pronouns"] for word in lower_words):
+            return "latest" if kinds[0] in ("render", "project", "run") else None
+        return None
+
+    def _fill_machines(self, filled: Filled, text: str, start: int, end: int, known: str | None) -> None:
+        lower_words = re.findall(r"[\w-]+", text.lower())
+        table = values.words()
+        named = [
+            one.thing
+            for one in self.sentence.mentions
+            if one.thing.kind == "machine" and start <= one.start < end
+        ]
+        if known in ("all", "gpu"):
+            filled.arguments["machines"] = known
+        elif named:
+            before = filled.arguments.get("machines")
+            filled.arguments["machines"] = [*(before if isinstance(before, list) else ()), *named]
+        elif any(word.startswith(("gpu", "graphics", "grafik")) for word in lower_words):
+            filled.arguments["machines"] = "gpu"
+        elif any(word in table.groups["all"] for word in lower_words):
+            filled.arguments["machines"] = "all"
+        elif any(one.thing.kind == "machine" and one.sureness > 0.9 for one in self.sentence.mentions):
+            return
+        elif any(word in table.groups["pronouns"] for word in lower_words) and (
+            last := self.focus.last.get("machine")
+        ):
+            filled.arguments["machines"] = last
+        elif re.fullmatch(r"[\w-]+", text):
+            filled.arguments["machines"] = text
+
+    def _fill_from_mentions(
+        self, filled: Filled, intent: str, slot: str, spans: Sequence[tuple[str, int, int]]
+    ) -> None:
+        """Uses a name of the right kind that was tagged as nothing."""
+        if intent == "snapshots.diff" and slot == "other":
+            names = list(
+                dict.fromkeys(one.thing for one in self.sentence.mentions if one.thing.kind == "snapshot")
+            )
+            if len(names) == 2:
+                filled.arguments.update(name=names[0], other=names[1])
+            return
+        if _is_new_name(intent, slot) or slot in ("before", "after", "other", "account"):
+            return
+        taken = [(start, end) for _, start, end in spans]
+        free = [
+            one
+            for one in self.sentence.mentions
+            if one.thing.kind in ENTITY_KINDS[slot]
+            and one.sureness >= 0.5
+            and not any(start <= one.start < end for start, end in taken)
+        ]
+        if not free:
+            return
+        if slot == "machines":
+            filled.arguments[slot] = [one.thing for one in free]
+        else:
+            self._choose(filled, slot, free)
+
+    def _fill_values(
+        self, filled: Filled, slot_names: Sequence[str], spans: Sequence[tuple[str, int, int]]
+    ) -> None:
+        """Finds sizes and formats that were tagged as nothing, in what is no free text."""
+        free = " ".join(
+            token.text
+            for place, token in enumerate(self.sentence.tokens)
+            if not any(start <= place < end for _, start, end in spans)
+        )
+        for slot in ("quality", "shape", "captions", "privacy"):
+            if slot in slot_names and slot not in filled.arguments:
+                value = values.plain_value(slot, free)
+                if value is not None:
+                    filled.arguments[slot] = value
+        if "code" in slot_names and "code" not in filled.arguments and "machine" in slot_names:
+            code = values.console_code(self.sentence.text)
+            if code:
+                filled.arguments["code"] = code
+
+
+def _is_new_name(intent: str, slot: str) -> bool:
+    return slot == "name" and intent in (
+        "snapshots.save",
+        "create_persona.create",
+        "create_persona.change",
+        "change_machine.accept",
+    )
+
+
+Recogniser = Callable[[str], object]

@@ -1,0 +1,409 @@
+"""Recognises values in words: numbers, ordinals, times, codes of machines, fixed values of arguments.
+
+The words come from `languages/*.yaml`. All languages are tried: people mix them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from agent.colours import COLOURS
+from agent.sentences import LOADER
+
+_CLOCK = re.compile(
+    r"\b(\d{1,2})(?:[:.h](\d{2}))?\s*(a\.?m\.?|p\.?m\.?|uhr|o'?clock)?(?:\s+(\d{2})\b)?", re.IGNORECASE
+)
+_ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2}))?")
+_DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
+_WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+_HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
+_SECONDS = re.compile(r"(?:(\d+):(\d{2}))|(\d+(?:[.,]\d+)?)")
+_PIXELS = re.compile(r"(\d{3,4})\s?p?\b")
+_SIZES = {360: "360p", 480: "480p", 720: "720p", 1080: "1080p", 1440: "1440p", 2160: "2160p"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of all languages, by what they mean."""
+
+    numbers: Mapping[str, int]
+    ordinals: Mapping[str, int]
+    groups: Mapping[str, frozenset[str]]
+    values: Mapping[str, Mapping[str, str]]
+    plain: Mapping[str, Mapping[str, str]]
+    cues: Mapping[str, frozenset[str]]
+    patterns: Mapping[str, re.Pattern[str]]
+    weekdays: Mapping[str, int]
+    months: Mapping[str, int]
+    days: Mapping[str, int]
+    clock: Mapping[str, str]
+    units: Mapping[str, int]
+
+    def is_one_of(self, group: str, word: str) -> bool:
+        return word in self.groups[group]
+
+
+_GROUPS = (
+    "newest",
+    "pronouns",
+    "finished",
+    "failed",
+    "running",
+    "new",
+    "all",
+    "except",
+    "articles",
+    "afternoon",
+    "in",
+    "joiners",
+    "conditions",
+    "repairs",
+    "musing",
+)
+
+
+@cache
+def words() -> Words:
+    """Returns the words of every language file."""
+    tables: dict[str, dict[str, Any]] = {
+        name: {} for name in ("numbers", "ordinals", "weekdays", "months", "days", "clock", "units")
+    }
+    groups: dict[str, set[str]] = {name: set() for name in _GROUPS}
+    values: dict[str, dict[str, str]] = {}
+    plain: dict[str, dict[str, str]] = {}
+    cues: dict[str, set[str]] = {}
+    patterns: dict[str, list[str]] = {}
+    for path in sorted(Path(str(files("agent") / "understanding/languages")).glob("*.yaml")):
+        data = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+        for name, table in tables.items():
+            table.update({str(word): value for word, value in data.get(name, {}).items()})
+        for name, group in groups.items():
+            group.update(str(word) for word in data.get(name, ()))
+        for name, sources in data.get("patterns", {}).items():
+            patterns.setdefault(name, []).extend(str(source) for source in sources)
+        for slot, some in data.get("cues", {}).items():
+            cues.setdefault(slot, set()).update(some)
+        for target, key in ((values, "values"), (plain, "plain")):
+            for slot, meanings in data.get(key, {}).items():
+                for meaning, some in meanings.items():
+                    target.setdefault(slot, {}).update({str(word): str(meaning) for word in some})
+    colours = values.setdefault("background", {})
+    for name in COLOURS:
+        colours.setdefault(name, name)
+    return Words(
+        groups={name: frozenset(group) for name, group in groups.items()},
+        values=values,
+        plain=plain,
+        cues={slot: frozenset(some) for slot, some in cues.items()},
+        patterns={
+            name: re.compile(rf"\b(?:{'|'.join(some)})\b", re.IGNORECASE) for name, some in patterns.items()
+        },
+        **tables,
+    )
+
+
+def number(text: str) -> int | None:
+    """Returns the number that a text begins with or consists of: “12”, “two”, “fünf”, “twenty three”."""
+    digits = re.search(r"\d+", text)
+    if digits:
+        return int(digits[0])
+    table = words().numbers
+    total = None
+    for word in re.split(r"[\s-]+", text.lower()):
+        if word in table and (word not in ("a", "an") or total is None):
+            value = table[word]
+            total = (
+                value
+                if total is None
+                else total * value
+                if value in (12, 100) and word not in ("twelve", "zwölf", "zwoelf")
+                else total + value
+            )
+    if total is None:
+        total = _german_number(text.lower())
+    return total
+
+
+def _german_number(text: str) -> int | None:
+    match = re.search(r"\b(\w+?)und(\w+zig|\w+ßig|\w+ssig)\b", text)
+    table = words().numbers
+    return table[match[1]] + table[match[2]] if match and match[1] in table and match[2] in table else None
+
+
+def ordinal(text: str) -> int | None:
+    """Returns the place that a text names, -1 for the last: “2nd”, “the third one”, “letzte”, “scene 4”."""
+    found = re.search(r"(\d+)(?:st|nd|rd|th|\.)?\b", text)
+    if found:
+        return int(found[1])
+    table = words()
+    for word in _WORD.findall(text.lower()):
+        if word in table.ordinals:
+            return table.ordinals[word]
+    for word in _WORD.findall(text.lower()):
+        if word in table.numbers and word not in ("a", "an", "ein", "eine", "einen", "einem", "one"):
+            return table.numbers[word]
+    return None
+
+
+def constant_value(slot: str, text: str) -> str | None:
+    """Returns the value of an argument with fixed values that a text names: “upright” is vertical."""
+    lower = " ".join(text.lower().replace("-", " ").split())
+    if slot == "quality":
+        pixels = _PIXELS.search(lower)
+        if pixels and int(pixels[1]) in _SIZES:
+            return _SIZES[int(pixels[1])]
+    if slot == "background" and (code := _HEX.search(text)):
+        return code[0]
+    table = words().values.get(slot, {})
+    best: tuple[int, str] | None = None
+    for phrase, value in table.items():
+        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower) and (best is None or len(phrase) > best[0]):
+            best = (len(phrase), value)
+    if best is not None:
+        return best[1]
+    for word in _WORD.findall(lower):
+        if len(word) > 4 and (
+            close := process.extractOne(
+                word, [one for one in table if len(one) > 4], scorer=OSA.distance, score_cutoff=1
+            )
+        ):
+            return table[close[0]]
+    return None
+
+
+def matches(name: str, text: str) -> bool:
+    """Returns whether a pattern of the language files is found in a text."""
+    return words().patterns[name].search(text) is not None
+
+
+def says(group: str, text: str) -> bool:
+    """Returns whether a text has a phrase of a group of the language files."""
+    return any(
+        re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text.lower()) for phrase in words().groups[group]
+    )
+
+
+def missing_cue(text: str, filled: Collection[str], slot_names: Collection[str]) -> str | None:
+    """Returns an argument that words of the text ask for, and that was not found."""
+    spoken = " ".join(_WORD.findall(text.lower()))
+    for slot, phrases in words().cues.items():
+        if (
+            slot in slot_names
+            and slot not in filled
+            and any(f" {phrase} " in f" {spoken} " for phrase in phrases)
+        ):
+            return slot
+    return None
+
+
+def is_contradicted(slot: str, text: str, arguments: Mapping[str, object]) -> bool:
+    """Returns whether a text, without its script, names another value of an argument than was found."""
+    for value in arguments.values():
+        if isinstance(value, str) and len(value) > 20:
+            text = text.replace(value, " ")
+    lower = " ".join(text.lower().split())
+    named = {
+        value
+        for phrase, value in words().plain.get(slot, {}).items()
+        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower)
+    }
+    return len(named) > 1 or (len(named) == 1 and slot in arguments and named != {arguments[slot]})
+
+
+def plain_value(slot: str, text: str) -> str | None:
+    """Returns the value that words outside any argument name beyond doubt; none for “all” or “best”."""
+    lower = " ".join(text.lower().split())
+    if slot == "quality" and (pixels := re.search(r"\b(\d{3,4})p\b", lower)) and int(pixels[1]) in _SIZES:
+        return _SIZES[int(pixels[1])]
+    found = {
+        value
+        for phrase, value in words().plain.get(slot, {}).items()
+        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def seconds(text: str) -> float | str | None:
+    """Returns a moment of a video in seconds; “end” for its end."""
+    if re.search(r"\b(?:end|ende|schluss|last frame)\b", text.lower()):
+        return "end"
+    found = _SECONDS.search(text)
+    if found is None:
+        value = number(text)
+        return None if value is None else float(value) * (60 if re.search(r"\bminut", text.lower()) else 1)
+    if found[1] is not None:
+        return int(found[1]) * 60 + int(found[2])
+    value_ = float(found[3].replace(",", "."))
+    return value_ * 60 if re.search(r"\bminut|\bmin\b", text.lower()) else value_
+
+
+def moment(text: str, now: datetime) -> datetime | None:
+    """Returns the time that a text names, at or after `now` where it leaves a choice; None without one.
+
+    “in two hours”, “on Friday at noon”, “tomorrow 8 am”, “1 December, eight”, “2026-12-24 18:00”.
+    """
+    lower = text.lower()
+    spoken = [word.strip(".") for word in _WORD.findall(lower)]
+    table = words()
+    for place, word in enumerate(spoken):
+        unit = table.units.get(word)
+        if unit and place and place > 1 and spoken[place - 2] in table.groups["in"] | {"half"}:
+            amount = number(spoken[place - 1])
+            if amount is not None:
+                return now + timedelta(seconds=amount * unit)
+    iso = _ISO.search(lower)
+    if iso:
+        day = now.replace(year=int(iso[1]), month=int(iso[2]), day=int(iso[3]))
+        return day.replace(hour=int(iso[4] or 0), minute=int(iso[5] or 0), second=0, microsecond=0)
+    found, rest = _day(lower, spoken, now)
+    clock = _clock(rest)
+    if found is None and clock is None:
+        return None
+    base = (found or now).replace(second=0, microsecond=0)
+    hour, minute = clock or (0, 0)
+    result = base.replace(hour=hour, minute=minute)
+    return result + timedelta(days=1) if found is None and result <= now else result
+
+
+def _day(lower: str, spoken: list[str], now: datetime) -> tuple[datetime | None, str]:
+    """Returns the day, and the text without it."""
+    table = words()
+    dotted = _DOTTED.search(lower)
+    if dotted and int(dotted[2]) <= 12 and 0 < int(dotted[1]) <= 31:
+        try:
+            day = now.replace(month=int(dotted[2]), day=int(dotted[1]), year=int(dotted[3] or now.year))
+        except ValueError:
+            return None, lower
+        late = not dotted[3] and day.date() < now.date()
+        return (day.replace(year=day.year + 1) if late else day), lower.replace(dotted[0], " ")
+    for word in spoken:
+        if word in table.months:
+            near = re.search(
+                rf"(\w+?)(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{word}\b|{word}\s+(?:the\s+)?(\w+?)(?:st|nd|rd|th)?\b",
+                lower,
+            )
+            if near:
+                date = ordinal(near[1] or near[2]) or number(near[1] or near[2])
+                if date and 0 < date <= 31:
+                    year = re.search(r"\b20\d\d\b", lower)
+                    try:
+                        day = now.replace(
+                            month=table.months[word], day=date, year=int(year[0]) if year else now.year
+                        )
+                    except ValueError:
+                        return None, lower
+                    late = not year and day.date() < now.date()
+                    rest = lower.replace(near[0], " ").replace(year[0] if year else "\0", " ")
+                    return (day.replace(year=day.year + 1) if late else day), rest
+    for word in spoken:
+        if word in table.weekdays:
+            ahead = (table.weekdays[word] - now.weekday()) % 7
+            return now + timedelta(days=ahead or 7), lower.replace(word, " ")
+        if word in table.days:
+            return now + timedelta(days=table.days[word]), lower.replace(word, " ", 1)
+    return None, lower
+
+
+def _clock(text: str) -> tuple[int, int] | None:
+    table = words()
+    spoken = _WORD.findall(text)
+    after = any(
+        word.strip(".") in ("pm", "p.m", "abends", "nachmittags", "evening", "afternoon", "tonight")
+        for word in spoken
+    )
+    for found in _CLOCK.finditer(text):
+        hour, minute = int(found[1]), int(found[2] or found[4] or 0)
+        mark = (found[3] or "").lower()
+        if (
+            hour < 24
+            and minute < 60
+            and (
+                found[2]
+                or mark
+                or re.search(r"\b(?:at|um|gegen|by|ab|for|to|nine|@)\s*$", text[: found.start()])
+                or len(spoken) < 4
+            )
+        ):
+            later = (mark.startswith("p") or (after and not mark.startswith("a"))) and hour < 12
+            return (hour + 12 if later else 0 if mark.startswith("a") and hour == 12 else hour), minute
+    half = re.search(r"\b(half past|halb|quarter past|viertel nach|quarter to|viertel vor)\s+(\w+)", text)
+    if half and (hour_ := table.numbers.get(half[2])):
+        shift = {
+            "half past": 30,
+            "quarter past": 15,
+            "viertel nach": 15,
+            "quarter to": -15,
+            "viertel vor": -15,
+            "halb": -30,
+        }[half[1]]
+        total = (hour_ + (12 if after and hour_ < 12 else 0)) * 60 + shift
+        return total // 60 % 24, total % 60
+    for place, word in enumerate(spoken):
+        if word in table.clock and not any(other in table.numbers for other in spoken):
+            hour_text, minute_text = table.clock[word].split(":")
+            return int(hour_text), int(minute_text)
+        if (
+            word in table.numbers
+            and 0 < table.numbers[word] <= 24
+            and word not in ("a", "an", "one", "ein", "eine", "einen", "einem")
+        ):
+            hour = table.numbers[word]
+            follows = " ".join(spoken[place + 1 : place + 2])
+            minute = table.numbers.get(follows, 0) if table.numbers.get(follows, 0) >= 10 else 0
+            return (hour + 12 if after and hour < 12 else hour % 24), minute
+    return None
+
+
+_DIGIT_WORDS = {
+    "zero": "0",
+    "null": "0",
+    "oh": "0",
+    "one": "1",
+    "eins": "1",
+    "two": "2",
+    "zwei": "2",
+    "zwo": "2",
+    "three": "3",
+    "drei": "3",
+    "four": "4",
+    "vier": "4",
+    "five": "5",
+    "fünf": "5",
+    "six": "6",
+    "sechs": "6",
+    "seven": "7",
+    "sieben": "7",
+    "eight": "8",
+    "acht": "8",
+    "nine": "9",
+    "neun": "9",
+}
+
+
+def console_code(text: str) -> str | None:
+    """Returns the code on a machine's console, also dictated: “four f nine zero dash b b one two …”."""
+    found = re.search(r"\b[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}\b", text.lower())
+    if found:
+        return found[0]
+    run = ""
+    for word in re.findall(r"[^\W_]+|-", text.lower()):
+        if word in _DIGIT_WORDS:
+            run += _DIGIT_WORDS[word]
+        elif re.fullmatch(r"[0-9a-f]{1,4}", word):
+            run += word
+        elif word not in ("dash", "minus", "-", "bindestrich", "strich", "hyphen"):
+            if len(run) == 12:
+                break
+            run = ""
+    return f"{run[:4]}-{run[4:8]}-{run[8:12]}" if len(run) == 12 else None

@@ -1,0 +1,175 @@
+"""Finds what a sentence names of all that exists: by whole names, misspelt ones, and parts of names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from rapidfuzz.distance import OSA
+
+from agent.understanding.tokens import Token
+
+LONGEST_NAME = 8
+"""Words of a name that are looked for."""
+MISSPELT_FROM = 4
+"""Shorter names have to be spelt as they are."""
+PART_CHARS = 4
+"""A shorter word stands for no longer name."""
+
+_NOT_WORD = re.compile(r"[\W_]+")
+_POSSESSIVE = re.compile(r"['’]s$")
+
+
+@lru_cache(maxsize=4096)
+def fold(text: str) -> str:
+    """Returns the letters and digits of a text without case and accents: “Käpt'n Blau” → “kaptnblau”."""
+    plain = unicodedata.normalize("NFKD", _POSSESSIVE.sub("", text).casefold())
+    return _NOT_WORD.sub("", "".join(char for char in plain if not unicodedata.combining(char)))
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that has a name. `parent`: of a scene, the project; `number`: its place there."""
+
+    kind: str
+    name: str
+    id: str = ""
+    state: str = ""
+    parent: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Words of a sentence that name something; `start` and `end` count tokens.
+
+    `sureness`: 1 for the whole name, less for a misspelt one or a part.
+    """
+
+    thing: Thing
+    start: int
+    end: int
+    sureness: float
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that a sentence may name, the newest first within a kind."""
+
+    things: tuple[Thing, ...] = ()
+    common_words: Collection[str] = field(default=frozenset(), repr=False, compare=False)
+    """Words of the language: none of them is a misspelt name or stands for one."""
+
+    def of_kind(self, *kinds: str) -> list[Thing]:
+        return [thing for thing in self.things if thing.kind in kinds]
+
+    def has(self, name: str) -> bool:
+        """Returns whether something has the name, in any case and spacing."""
+        return fold(name) in self._by_name
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Thing]]:
+        found: dict[str, list[Thing]] = defaultdict(list)
+        for thing in self.things:
+            for name in {fold(thing.name), fold(thing.id)} - {""}:
+                found[name].append(thing)
+        return found
+
+    @cached_property
+    def _by_length(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = defaultdict(list)
+        for name in self._by_name:
+            found[len(name)].append(name)
+        return found
+
+    @cached_property
+    def _by_word(self) -> dict[str, list[tuple[Thing, float]]]:
+        """Things by each word of a name with several; with the share of the name that the word is."""
+        found: dict[str, list[tuple[Thing, float]]] = defaultdict(list)
+        for thing in self.things:
+            words = [word for word in (fold(part) for part in re.split(r"[\s_-]+", thing.name)) if word]
+            if len(words) > 1:
+                for word in set(words):
+                    if len(word) >= PART_CHARS or word.isdigit():
+                        found[word].append((thing, 1 / len(words)))
+        return found
+
+    def mentions(self, tokens: Sequence[Token]) -> list[Mention]:
+        """Returns all mentions; of the same thing the longest ones, of whole names before parts."""
+        folded = [fold(token.text) for token in tokens]
+        whole = list(self._whole(folded))
+        covered = {place for one in whole if one.sureness > 0.9 for place in range(one.start, one.end)}
+        parts = [one for one in self._parts(folded) if one.start not in covered]
+        return _longest([*whole, *parts])
+
+    def _whole(self, folded: Sequence[str]) -> Iterable[Mention]:
+        for start, first in enumerate(folded):
+            if not first:
+                continue
+            text = ""
+            for end in range(start + 1, min(start + LONGEST_NAME, len(folded)) + 1):
+                if not folded[end - 1]:
+                    break
+                text += folded[end - 1]
+                for thing in self._by_name.get(text, ()):
+                    yield Mention(thing, start, end, 1.0)
+                if text not in self._by_name and not all(
+                    word in self.common_words for word in folded[start:end]
+                ):
+                    yield from self._misspelt(text, start, end)
+
+    def _misspelt(self, text: str, start: int, end: int) -> Iterable[Mention]:
+        if len(text) < MISSPELT_FROM or text.isdigit():
+            return
+        most = 1 if len(text) < 8 else 2
+        for length in range(len(text) - most, len(text) + most + 1):
+            for name in self._by_length.get(length, ()):
+                if len(name) < MISSPELT_FROM or any(char.isdigit() for char in name) or name[0] != text[0]:
+                    continue
+                distance = OSA.distance(text, name, score_cutoff=most)
+                if distance <= most:
+                    for thing in self._by_name[name]:
+                        yield Mention(thing, start, end, 0.9 - 0.1 * distance)
+
+    def _parts(self, folded: Sequence[str]) -> Iterable[Mention]:
+        """Runs of words that belong to one name: “the budget one”, “open day”."""
+        shares: dict[Thing, dict[int, float]] = defaultdict(dict)
+        for place, word in enumerate(folded):
+            for thing, share in self._things_of_word(word):
+                shares[thing][place] = share
+        for thing, places in shares.items():
+            if all(folded[place].isdigit() for place in places):
+                continue
+            ordered = sorted(places)
+            start, end = ordered[0], ordered[-1] + 1
+            if end - start <= LONGEST_NAME:
+                yield Mention(thing, start, end, min(0.75, 0.3 + 0.45 * sum(places.values())))
+
+    def _things_of_word(self, word: str) -> Iterable[tuple[Thing, float]]:
+        if word in self._by_word:
+            return self._by_word[word]
+        if len(word) <= PART_CHARS or word in self.common_words:
+            return ()
+        close = (name for name in self._by_word if abs(len(name) - len(word)) < 2 and name[0] == word[0])
+        return [one for name in close if OSA.distance(name, word) <= 1 for one in self._by_word[name]]
+
+
+def _longest(mentions: list[Mention]) -> list[Mention]:
+    """Leaves out what a longer or surer mention of any thing covers."""
+    best: list[Mention] = []
+    for one in sorted(mentions, key=lambda one: (-one.length * one.sureness, one.start)):
+        overlapping = [other for other in best if one.start < other.end and other.start < one.end]
+        if all(
+            other.start == one.start and other.end == one.end and other.sureness == one.sureness
+            for other in overlapping
+        ):
+            best.append(one)
+    return sorted(best, key=lambda one: one.start)

@@ -1,0 +1,131 @@
+"""Values in words: numbers, ordinals, times, codes and fixed values, in both languages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from agent.understanding import values
+
+NOW = datetime(2026, 11, 22, 10, 0)  # a Sunday
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("12", 12),
+        ("two", 2),
+        ("twenty three", 23),
+        ("a dozen", 12),
+        ("dreiundzwanzig", 23),
+        ("zwölf Zeilen", 12),
+        ("two hundred", 200),
+        ("no figure here", None),
+        ("last 40 lines", 40),
+    ],
+)
+def test_numbers(text: str, number: int | None) -> None:
+    assert values.number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("2nd", 2),
+        ("the third one", 3),
+        ("letzte", -1),
+        ("scene 4", 4),
+        ("die zweite", 2),
+        ("at the end", -1),
+        ("blue", None),
+    ],
+)
+def test_ordinals(text: str, place: int | None) -> None:
+    assert values.ordinal(text) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("1 December, eight in the morning", "2026-12-01T08:00"),
+        ("am 1. Dezember um 9 Uhr", "2026-12-01T09:00"),
+        ("30. November um 18 Uhr", "2026-11-30T18:00"),
+        ("1st of December 2026 at 8 o'clock", "2026-12-01T08:00"),
+        ("tomorrow 8 am", "2026-11-23T08:00"),
+        ("Friday at noon", "2026-11-27T12:00"),
+        ("in two hours", "2026-11-22T12:00"),
+        ("1 March 2027, 9:00 UTC", "2027-03-01T09:00"),
+        ("half past ten on Friday", "2026-11-27T10:30"),
+        ("morgen früh um acht", "2026-11-23T08:00"),
+        ("next Monday 7pm", "2026-11-23T19:00"),
+        ("24.12. um 18 Uhr", "2026-12-24T18:00"),
+        ("2026-12-24 18:00", "2026-12-24T18:00"),
+        ("31 February", None),
+        ("45 o'clock", None),
+        ("soon", None),
+    ],
+)
+def test_times(text: str, time: str | None) -> None:
+    found = values.moment(text, NOW)
+    assert (None if found is None else found.strftime("%Y-%m-%dT%H:%M")) == time
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("let it in, 2c91-a110-1679", "2c91-a110-1679"),
+        ("four f nine zero dash b b one two dash zero zero seven three, let it in", "4f90-bb12-0073"),
+        ("zwei c neun eins strich a eins eins null strich eins sechs sieben neun", "2c91-a110-1679"),
+        ("call it dead beef", None),
+        ("12 34", None),
+    ],
+)
+def test_codes_of_consoles(text: str, code: str | None) -> None:
+    assert values.console_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("slot", "text", "value"),
+    [
+        ("shape", "upright please", "vertical"),
+        ("shape", "hochkant", "vertical"),
+        ("shape", "1:1", "square"),
+        ("quality", "720", "720p"),
+        ("quality", "4K", "2160p"),
+        ("quality", "999p", None),
+        ("captions", "burned in", "burned"),
+        ("captions", "ohne Untertitel", "none"),
+        ("privacy", "unlistd", "unlisted"),
+        ("privacy", "mit Link", "unlisted"),
+        ("background", "#1b2733", "#1b2733"),
+        ("background", "dunkelblau", "navy"),
+        ("background", "slate grey", "slate grey"),
+    ],
+)
+def test_fixed_values(slot: str, text: str, value: str | None) -> None:
+    assert values.constant_value(slot, text) == value
+
+
+def test_a_value_outside_an_argument_counts_only_beyond_doubt() -> None:
+    assert values.plain_value("privacy", "put it up unlisted now") == "unlisted"
+    assert values.plain_value("privacy", "show all of them") is None
+    assert values.plain_value("shape", "square, no, vertical") is None
+
+
+def test_two_values_contradict_each_other() -> None:
+    assert values.is_contradicted("privacy", "public — UNLISTED, unlisted!", {"privacy": "public"})
+    assert not values.is_contradicted("privacy", "public please", {"privacy": "public"})
+
+
+def test_a_value_in_a_script_is_no_contradiction() -> None:
+    script = "This is a public service announcement for everyone"
+    assert not values.is_contradicted(
+        "privacy", f"privately: {script}", {"privacy": "private", "script": script}
+    )
+
+
+def test_a_word_of_an_argument_that_was_not_found_is_a_cue() -> None:
+    assert values.missing_cue("with subtitles somehow", {"project"}, {"project", "captions"}) == "captions"
+    assert values.missing_cue("with subtitles somehow", {"captions"}, {"project", "captions"}) is None
+    assert values.missing_cue("with subtitles somehow", {"project"}, {"project"}) is None
