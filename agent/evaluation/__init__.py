@@ -1,0 +1,1 @@
+"""Measures how well sentences are understood; see README.md."""

@@ -1,0 +1,70 @@
+"""Compares the score of the reader with the recorded one: `python -m agent.evaluation.gate` records it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from agent.evaluation.__main__ import run
+from agent.evaluation.cases import FOLDER, read_cases
+from agent.evaluation.ways import ReaderWay
+from agent.sentences import LOADER
+from agent.understanding import Grammar, interpreter
+from agent.understanding.reader import Reader
+from agent.understanding.trained import load_reader
+
+RECORDED = FOLDER / "recorded.yaml"
+SLACK = 0.5
+"""Percent of right answers by which a half may fall: training differs a little between processors."""
+CARRIED = ("right", "asked", "wrong read", "wrong write", "forbidden")
+
+
+def measure(reader: Reader) -> dict[str, dict[str, float]]:
+    """Returns the figures of grammar and reader together, by half."""
+    way, cases = ReaderWay(reader, Grammar.load()), list(read_cases())
+    found = {half: run(way, [case for case in cases if case.half == half]) for half in ("dev", "test")}
+    figures = {half: score.figures() for half, score in found.items()}
+    figures["dev, not in the corpus"] = found["dev"].figures("not in the corpus")
+    return {half: {name: some[name] for name in CARRIED} for half, some in figures.items()}
+
+
+def problems(
+    found: Mapping[str, Mapping[str, float]], recorded: Mapping[str, Mapping[str, float]]
+) -> list[str]:
+    """Returns what has become worse than recorded."""
+    worse = []
+    for half, was in recorded.items():
+        now = found[half]
+        for name in ("forbidden", "wrong write"):
+            if now[name] > was[name]:
+                worse.append(f"{half}: {name} {now[name]}, recorded {was[name]}")
+        if now["right"] < was["right"] - SLACK:
+            worse.append(f"{half}: right {now['right']}, recorded {was['right']}")
+    return worse
+
+
+def thresholds() -> dict[str, float]:
+    """Returns from which probability on the interpreter acts."""
+    return {
+        name: getattr(interpreter, name) for name in sorted(vars(interpreter)) if name.startswith("SURE_")
+    }
+
+
+def read_recorded() -> dict[str, Any]:
+    recorded: dict[str, Any] = yaml.load(RECORDED.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    return recorded
+
+
+def main() -> None:
+    reader = load_reader(train=True)
+    assert reader is not None  # noqa: S101
+    record = {"halves": measure(reader), "sureness": thresholds()}
+    head = "# Written by python -m agent.evaluation.gate; tests/agent/test_understanding_gate.py compares.\n"
+    RECORDED.write_text(head + yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+    print(RECORDED.read_text(encoding="utf-8"), end="")
+
+
+if __name__ == "__main__":
+    main()

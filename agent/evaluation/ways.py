@@ -1,0 +1,182 @@
+"""The ways to understand that are measured: the grammar alone, the reader, and language models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from agent.evaluation.cases import FOLDER, NOW, Turn, read_world
+from agent.evaluation.scoring import Answer
+from agent.model.backend import ChatModel, TextPiece, ToolAsk, Usage
+from agent.model.instructions import DataMarks
+from agent.tools import ALL_TOOLS
+from agent.understanding import Grammar, NotUnderstood
+from agent.understanding.dialogue import CallRecord, Dialogue
+from agent.understanding.interpreter import Decision, Interpreter
+from agent.understanding.reader import Reader
+from soundstage.errors import SoundstageError
+
+MOST_TOKENS = 1500
+
+
+class Way(Protocol):
+    """Something that understands turn after turn of one case."""
+
+    name: str
+
+    def begin(self) -> None:
+        """Forgets the dialogue before."""
+
+    def answer(self, text: str) -> Answer: ...
+
+    def correct(self, turn: Turn) -> None:
+        """Replaces what the last answer did by what was wanted, where that is calls."""
+
+
+class GrammarWay:
+    """The exact templates, without any state."""
+
+    name = "grammar"
+
+    def __init__(self) -> None:
+        self._grammar = Grammar.load()
+
+    def begin(self) -> None:
+        return None
+
+    def correct(self, turn: Turn) -> None:
+        return None
+
+    def answer(self, text: str) -> Answer:
+        started = time.process_time()
+        found = self._grammar.understand(text)
+        seconds = time.process_time() - started
+        if isinstance(found, NotUnderstood):
+            return Answer("ask" if found.several else "not understood", seconds=seconds)
+        if found.tool is None:
+            return Answer("chat", seconds=seconds)
+        return Answer("calls", (_record(found.tool, found.arguments),), seconds=seconds)
+
+
+class ReaderWay:
+    """An open question first, then the exact grammar where it matches one clause, else the interpreter.
+
+    The Brain does so, too. Without a grammar, the interpreter alone.
+    """
+
+    def __init__(self, reader: Reader, grammar: Grammar | None = None) -> None:
+        self.name = "reader alone" if grammar is None else "reader"
+        self._interpreter = Interpreter(reader)
+        self._world = read_world(frozenset(reader.common_words))
+        self._grammar = grammar
+        self.begin()
+
+    def begin(self) -> None:
+        self._before = self._dialogue = Dialogue()
+
+    def correct(self, turn: Turn) -> None:
+        calls = turn.calls_expected()
+        if calls:
+            decision = Decision("calls", calls=calls)
+            self._dialogue = self._interpreter.next_dialogue(self._before, decision, self._world)
+
+    def answer(self, text: str) -> Answer:
+        started = time.process_time()
+        decision = self._decide(text)
+        seconds = time.process_time() - started
+        self._before = self._dialogue
+        self._dialogue = self._interpreter.next_dialogue(self._dialogue, decision, self._world)
+        return Answer(decision.kind, tuple(decision.calls), seconds=seconds)
+
+    def _decide(self, text: str) -> Decision:
+        state = (text, self._world, self._dialogue, NOW)
+        if self._dialogue.question is not None:
+            answered = self._interpreter.answer(*state)
+            if answered is not None:
+                return answered
+        found = None if self._grammar is None else self._grammar.understand(text)
+        if found is None or isinstance(found, NotUnderstood):
+            return self._interpreter.interpret(*state)
+        exact = Decision("chat", about="help")
+        if found.tool is not None:
+            exact = Decision("calls", calls=(_record(found.tool, found.arguments),))
+        if found.tool is None or self._interpreter.agrees(
+            exact.calls[0].intent, found.arguments, text, self._world
+        ):
+            return exact
+        decision = self._interpreter.interpret(*state)
+        same = [call.intent for call in decision.calls] == [call.intent for call in exact.calls]
+        return exact if same and decision.calls else decision
+
+
+class ModelWay:
+    """A language model with the state of the system in its instructions and all tools; one answer a turn."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self.name = model.name
+        self._model = model
+        self._tools: Sequence[Mapping[str, Any]] = [
+            {"type": "function", "function": {"name": tool.name, "description": tool.purpose,
+                                              "parameters": tool.request.model_json_schema()}}
+            for tool in ALL_TOOLS
+        ]  # fmt: skip
+        state = (FOLDER / "world.yaml").read_text(encoding="utf-8")
+        marks = DataMarks()
+        self._instructions = f"{marks.instructions(NOW.date().isoformat())}\n{marks.wrap(state)}"
+        self.begin()
+
+    def begin(self) -> None:
+        self._messages: list[Mapping[str, Any]] = [{"role": "system", "content": self._instructions}]
+
+    def correct(self, turn: Turn) -> None:
+        calls = turn.calls_expected()
+        if calls:
+            done = "; ".join(
+                f"{call.intent} {json.dumps(dict(call.arguments), default=str)}" for call in calls
+            )
+            self._messages[-1] = {"role": "assistant", "content": f"Done: {done}"}
+
+    def answer(self, text: str) -> Answer:
+        self._messages.append({"role": "user", "content": text})
+        started = time.perf_counter()
+        written, asks, tokens = asyncio.run(self._ask())
+        seconds = time.perf_counter() - started
+        try:
+            calls = tuple(_record(ask.name, json.loads(ask.arguments or "{}")) for ask in asks)
+        except (ValueError, TypeError, AttributeError):
+            calls, asks, written = (), [], ""
+        done = "; ".join(f"{ask.name} {ask.arguments}" for ask in asks)
+        self._messages.append({"role": "assistant", "content": written or f"Done: {done}"})
+        kind = (
+            "calls"
+            if calls
+            else "failed"
+            if not written
+            else "ask"
+            if written.rstrip().endswith("?")
+            else "chat"
+        )
+        return Answer(kind, calls, tokens, seconds)
+
+    async def _ask(self) -> tuple[str, list[ToolAsk], int]:
+        text, asks, tokens = "", [], 0
+        try:
+            async for piece in self._model.ask(self._messages, self._tools, max_tokens=MOST_TOKENS):
+                if isinstance(piece, TextPiece):
+                    text += piece.text
+                elif isinstance(piece, ToolAsk):
+                    asks.append(piece)
+                elif isinstance(piece, Usage):
+                    tokens += piece.tokens
+        except SoundstageError:
+            return "", [], tokens
+        return text, asks, tokens
+
+
+def _record(tool: str, arguments: Mapping[str, Any]) -> CallRecord:
+    rest = dict(arguments)
+    action = rest.pop("action", None)
+    return CallRecord(f"{tool}.{action}" if action else tool, rest)
