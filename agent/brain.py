@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agent.answering.answers import ReaderAnswers, ReaderTurn, not_understood
 from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers
 from agent.presentation import as_text
@@ -19,7 +20,7 @@ from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
-from soundstage.errors import Invalid, SoundstageError, internal_error
+from soundstage.errors import SoundstageError, internal_error
 from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
@@ -29,9 +30,12 @@ HISTORY_TURNS = 10
 
 def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
     """Returns what can be asked for, from the grammar itself. A topic narrows it down when anything fits."""
-    fitting = [entry for entry in entries if entry.tool and _fits(entry, topic)] or [
-        e for e in entries if e.tool
-    ]
+    tools = [entry for entry in entries if entry.tool]
+    fitting = (
+        [entry for entry in tools if _fits(topic, entry.intent, entry.purpose)]
+        or [entry for entry in tools if _fits(topic, *entry.examples)]
+        or tools
+    )
     lines = ["Here is what you can say:"]
     for entry in fitting:
         lines.append(f"\n{entry.purpose}")
@@ -39,37 +43,23 @@ def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
     return "\n".join(lines)
 
 
-def not_understood(found: NotUnderstood) -> Failure:
-    if found.several:
-        two = Invalid(
-            "agent.several_wishes", "These are several wishes in one sentence.", "Say one at a time."
-        )
-        return Failure(code=two.code, message=two.message, hint=two.hint)
-    error = Invalid(
-        "agent.not_understood",
-        "I did not understand that sentence.",
-        "Say “help” to see what can be asked for.",
-    )
-    hint = "Did you mean one of these?" if found.suggestions else error.hint
-    return Failure(code=error.code, message=error.message, hint=hint, suggestions=found.suggestions)
-
-
 def model_failed(error: SoundstageError) -> Notice:
     """One sentence on why the fixed sentences have to do."""
     return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
 
 
-def _fits(entry: HelpEntry, topic: str) -> bool:
+def _fits(topic: str, *texts: str) -> bool:
     stem = topic.lower().rstrip("s")
-    return not stem or any(stem in text.lower() for text in (entry.intent, entry.purpose, *entry.examples))
+    return not stem or any(stem in text.lower() for text in texts)
 
 
 @dataclass(kw_only=True)
 class Brain:
     """Independent of transport and free of state: sessions live in the database, so many can talk at once.
 
-    The grammar comes first, because what it understands it understands for certain and at once; a language
-    model, where there is one, gets the rest. Without it, or when it fails, the grammar's answer stands.
+    The grammar comes first, because what it understands it understands for certain and at once. The reader
+    gets the rest, and sentences with a second wish; a language model, where there is one, gets what the
+    reader is not certain of. Without it, or when it fails, the reader's decision stands.
     """
 
     grammar: Grammar
@@ -78,6 +68,7 @@ class Brain:
     services: ToolServices
     watch: RenderWatch
     model: ModelAnswers | None = None
+    reader: ReaderAnswers | None = None
 
     def help_lines(self) -> list[HelpEntry]:
         """Returns what can be asked for, in the order of the tools."""
@@ -130,14 +121,52 @@ class Brain:
         await log.emit(TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id()))
         parsed = self.grammar.understand(utterance)
         caller = ToolCaller(self.toolset, self.services, conversation, turn)
-        if isinstance(parsed, Understanding):
-            await self._answer_by_grammar(caller, parsed, log.emit)
-        elif self.model is not None:
-            await self._answer_by_model(self.model, caller, conversation, turn, utterance, parsed, log)
+        if self.reader is None:
+            await self._answer_exactly(caller, conversation, turn, utterance, parsed, log)
         else:
-            await log.emit(not_understood(parsed))
+            reading = self.reader.open(caller, turn, utterance, log)
+            try:
+                await self._answer_by_reader(reading, conversation, parsed)
+            finally:
+                log.result.dialogue = reading.next_state().to_json()
         if follow and log.result.render_id is not None and log.result.render_active:
             await self._follow(log.result.render_id, log.result.tool, log.emit)
+
+    async def _answer_exactly(
+        self,
+        caller: ToolCaller,
+        conversation: Conversation,
+        turn: OpenTurn,
+        utterance: str,
+        parsed: Understanding | NotUnderstood,
+        log: TurnLog,
+    ) -> None:
+        """Answers without a reader: what the grammar does not understand, a model answers, or nobody."""
+        if isinstance(parsed, Understanding):
+            await self._answer_by_grammar(caller, parsed, log.emit)
+        elif self.model is None or not await self._answer_by_model(
+            caller, conversation, turn, utterance, log
+        ):
+            await log.emit(not_understood(parsed))
+
+    async def _answer_by_reader(
+        self, reading: ReaderTurn, conversation: Conversation, parsed: Understanding | NotUnderstood
+    ) -> None:
+        decision = await reading.decide(parsed)
+        if decision is None:
+            if isinstance(parsed, Understanding):
+                await self._answer_by_grammar(reading.caller, parsed, reading.log.emit)
+            return
+        if self.model is not None and not reading.is_certain(decision):
+            hint = reading.reading(decision)
+            if await self._answer_by_model(
+                reading.caller, conversation, reading.turn, reading.utterance, reading.log, hint
+            ):
+                return
+        if decision.kind == "chat" and decision.about == "help":
+            await reading.log.emit(Text(text=help_text(self.help_lines(), decision.topic)))
+            return
+        await reading.carry_out(decision, parsed)
 
     async def _answer_by_grammar(self, caller: ToolCaller, parsed: Understanding, emit: Emit) -> None:
         await emit(Understood(intent=parsed.intent, tool=parsed.tool))
@@ -150,15 +179,15 @@ class Brain:
 
     async def _answer_by_model(
         self,
-        model: ModelAnswers,
         caller: ToolCaller,
         conversation: Conversation,
         turn: OpenTurn,
         utterance: str,
-        parsed: NotUnderstood,
         log: TurnLog,
-    ) -> None:
-        """Has the model answer; when it fails, emits one sentence about that and the grammar's answer."""
+        reading: str = "",
+    ) -> bool:
+        """Has the model answer. Returns False when it failed before it had answered anything."""
+        assert self.model is not None  # noqa: S101
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
         own = [one for one in earlier if one.number < turn.number]
         history = (await self.services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
@@ -166,12 +195,12 @@ class Brain:
             caller.principal, utterance, conversation.persona_id
         )
         try:
-            await model.answer(caller, utterance, log.emit, history, memories)
+            await self.model.answer(caller, utterance, log.emit, history, memories, reading)
         except SoundstageError as error:
             had_content = log.result.has_content
             await log.emit(model_failed(error))
-            if not had_content:
-                await log.emit(not_understood(parsed))
+            return had_content
+        return True
 
     async def _follow(self, render_id: str, tool: str | None, emit: Emit) -> None:
         """Emits the progress of a render until its end, then how it ended."""

@@ -60,12 +60,16 @@ class ToolFailed(_Event):
 
 
 class ConfirmationRequested(_Event):
-    """A tool call that the utterance does not ask for and that changes something; saying `say` runs it."""
+    """A tool call that the utterance does not ask for and that changes something. Saying `say` runs it,
+    and so does “yes” where nothing is deleted.
+    """
 
     type: Literal["confirm"] = "confirm"
     tool: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     say: str = ""
+    token: str = ""
+    """Binds a “yes” to the whole call, of which `arguments` may be shortened."""
 
 
 class ApprovalRequested(_Event):
@@ -114,12 +118,20 @@ class Notice(_Event):
 
 class Text(_Event):
     """A text for the person. Where it is the result of a tool, `blocks` are the same as data: pages draw them
-    and parse no text.
+    and parse no text. `with_choices` is for where nothing can be clicked.
     """
 
     type: Literal["text"] = "text"
     text: str
     blocks: Blocks = ()
+    choices: tuple[str, ...] = ()
+    """Where the text is a question: answers to it, which can be said as they are or by their number."""
+
+    @property
+    def with_choices(self) -> str:
+        """Returns the text with its choices as numbered lines."""
+        lines = [f"{number}. {choice}" for number, choice in enumerate(self.choices, start=1)]
+        return "\n".join([self.text, *lines])
 
 
 class Failure(_Event):

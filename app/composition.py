@@ -12,6 +12,7 @@ from typing import cast
 
 from avatar.version import worker_version
 
+from agent.answering.answers import ReaderAnswers
 from agent.approvals.decisions import ApprovalDecisions, FindRequester
 from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
@@ -31,6 +32,7 @@ from agent.tools.wrappers import WrapperServices, standard_toolset
 from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
 from agent.understanding import Grammar
+from agent.understanding.trained import load_reader
 from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import vision_model
 from agent.writing.model_author import ModelAuthor
@@ -176,7 +178,7 @@ def build_brain(
     experts: Router,
 ) -> Brain:
     """Constructs the agent, with a language model where `may_have_model`."""
-    grammar = Grammar.load()
+    grammar, reader = Grammar.load(), load_reader()
     return Brain(
         grammar=grammar,
         toolset=toolset,
@@ -186,6 +188,7 @@ def build_brain(
         model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
         if may_have_model(settings)
         else None,
+        reader=ReaderAnswers.of(reader, toolset, sessions, tool_services) if reader is not None else None,
     )
 
 

@@ -38,6 +38,8 @@ class Redactor:
         """Redacts everything of one owner. Texts of others stay."""
         await self._approvals.redact(session, redaction)
         self._sessions.redact(redaction)
+        # Its calls and questions may hold the text in other words.
+        await SessionRepository(session).clear_dialogues(redaction.tenant, redaction.subject)
         found = await self._turns(session, redaction)
         redacted = [row for row in found if is_source(row, redaction) or redaction.matches(row.utterance)]
         titles = {title_of(row.utterance) for row in redacted}

@@ -108,13 +108,15 @@ class ModelAnswers:
         emit: Emit,
         history: Sequence[TurnOut],
         memories: Sequence[str] = (),
+        reading: str = "",
     ) -> None:
-        """Emits the events of one answer; `memories` are related to the utterance.
+        """Emits the events of one answer; `memories` are related to the utterance, `reading` says what the
+        reader makes of it.
 
         Raises SoundstageError `model.…` when the model could not give one.
         """
         candidates = await self._models.order(utterance)
-        await _ModelTurn(self, caller, utterance, emit, history, memories, candidates).run()
+        await _ModelTurn(self, caller, utterance, emit, history, memories, reading, candidates).run()
 
 
 class _ModelTurn:
@@ -128,6 +130,7 @@ class _ModelTurn:
         emit: Emit,
         history: Sequence[TurnOut],
         memories: Sequence[str],
+        reading: str,
         candidates: Sequence[ChatModel],
     ) -> None:
         self._models = ours._models
@@ -146,6 +149,8 @@ class _ModelTurn:
         instructions = self._marks.instructions(f"{utcnow():%A, %Y-%m-%d}", memories)
         if (persona := caller.persona) is not None:
             instructions = f"{instructions}\n{self._marks.persona(persona)}"
+        if reading:
+            instructions = f"{instructions}\n{reading}"
         self._messages: list[Message] = [
             {"role": "system", "content": instructions},
             *(earlier := self._earlier(history)),
@@ -336,6 +341,7 @@ class _ModelTurn:
         return ConfirmationRequested(
             tool=call.tool.name,
             arguments=self._caller.for_display(arguments),
+            token=call.token,
             say=self._sentence(call, wording.sentence({**_defaults_needed(arguments, chosen), **chosen})),
         )
 

@@ -26,6 +26,8 @@ class AgentSession(Base):
     turns: Mapped[int] = mapped_column(default=0)
     last_render_id: Mapped[str | None] = mapped_column(String(40))
     last_project_id: Mapped[str | None] = mapped_column(String(40))
+    dialogue: Mapped[str | None] = mapped_column(Text)
+    """The state of the dialogue as JSON; see `agent.answering.state`."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 

@@ -44,7 +44,11 @@ _BEGIN = (
         title=case((_SESSIONS.c.title == "", bindparam("title_if_new")), else_=_SESSIONS.c.title),
     )
     .returning(
-        _SESSIONS.c.turns, _SESSIONS.c.last_render_id, _SESSIONS.c.last_project_id, _SESSIONS.c.persona_id
+        _SESSIONS.c.turns,
+        _SESSIONS.c.last_render_id,
+        _SESSIONS.c.last_project_id,
+        _SESSIONS.c.persona_id,
+        _SESSIONS.c.dialogue,
     )
 )
 _OF_REQUEST = (
@@ -80,6 +84,18 @@ _SET_REFERENTS = (
         last_project_id=func.coalesce(bindparam("project"), _SESSIONS.c.last_project_id),
     )
 )
+_SET_DIALOGUE = (
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("session"), _SESSIONS.c.turns == bindparam("number"))
+    .values(dialogue=bindparam("new"))
+)
+_REPLACE_DIALOGUE = (
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("session"), _SESSIONS.c.dialogue == bindparam("old"))
+    .values(dialogue=bindparam("new"))
+    .returning(_SESSIONS.c.id)
+)
+_CLEAR_DIALOGUES = update(_SESSIONS).where(*_OF_PRINCIPAL).values(dialogue=None)
 
 
 class SessionRepository(Queries):
@@ -88,15 +104,16 @@ class SessionRepository(Queries):
 
     async def begin(
         self, principal: Principal, session_id: str, title: str, now: datetime
-    ) -> tuple[int, str | None, str | None, str | None] | None:
+    ) -> tuple[int, str | None, str | None, str | None, str | None] | None:
         """Begins a turn, and sets the title with the first one. Returns its number, the render and project
-        that "it" refers to, and the persona; None for an unknown session, or one of another principal.
+        that "it" refers to, the persona and the dialogue; None for an unknown session, or one of another
+        principal.
         """
         values = {**_own_session(principal, session_id), "title_if_new": title, "now": now}
         if (row := (await self._session.execute(_BEGIN, values)).first()) is None:
             return None
-        number, render_id, project_id, persona_id = row
-        return number, render_id, project_id, persona_id
+        number, render_id, project_id, persona_id, dialogue = row
+        return number, render_id, project_id, persona_id, dialogue
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """Returns the session and number of the turn that this request has begun."""
@@ -120,6 +137,19 @@ class SessionRepository(Queries):
         """Stores the referents of "it": this render or none, and this project or the one before."""
         values = {"session": session_id, "render": render_id, "project": project_id}
         await self._session.execute(_SET_REFERENTS, values)
+
+    async def set_dialogue(self, session_id: str, number: int, dialogue: str | None) -> None:
+        """Stores the state of the dialogue after a turn, unless a later turn has begun."""
+        await self._session.execute(_SET_DIALOGUE, {"session": session_id, "number": number, "new": dialogue})
+
+    async def replace_dialogue(self, session_id: str, old: str, new: str) -> bool:
+        """Replaces the state of the dialogue; returns False when it is no longer `old`."""
+        values = {"session": session_id, "old": old, "new": new}
+        return await self._session.scalar(_REPLACE_DIALOGUE, values) is not None
+
+    async def clear_dialogues(self, tenant: str, principal_id: str) -> None:
+        """Removes the state of all dialogues of a principal."""
+        await self._session.execute(_CLEAR_DIALOGUES, {"of_tenant": tenant, "of_principal": principal_id})
 
     async def get(self, session_id: str) -> AgentSession | None:
         return await self._session.get(AgentSession, session_id)

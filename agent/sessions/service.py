@@ -53,6 +53,8 @@ class OpenTurn:
     last_project_id: str | None = None
     persona_id: str | None = None
     """The present persona: a snapshot may have been loaded since the session was opened."""
+    dialogue: str | None = None
+    """The state of the dialogue before this turn, as JSON."""
 
     @property
     def stream(self) -> str:
@@ -68,6 +70,8 @@ class TurnEnd:
     error_code: str | None = None
     render_id: str | None = None
     project_id: str | None = None
+    dialogue: str | None = None
+    """The state of the dialogue after it; None: as it was before."""
 
 
 @dataclass(slots=True)
@@ -217,6 +221,16 @@ class SessionService:
         finally:
             self._running.pop((turn.session_id, turn.number), None)
 
+    async def redeem_question(self, turn: OpenTurn, dialogue: str) -> bool:
+        """Stores a dialogue without the question that this turn answers; returns False when another turn has
+        changed the dialogue meanwhile, and maybe answered it.
+        """
+        if turn.dialogue is None:
+            return False
+        async with self.database.transaction() as session:
+            repository = SessionRepository(session)
+            return await repository.replace_dialogue(turn.session_id, turn.dialogue, dialogue)
+
     def redact(self, redaction: Redaction) -> None:
         """Redacts running turns of the owner as well: their next events are stored without these texts."""
         for running in self._running.values():
@@ -275,6 +289,9 @@ class SessionService:
         ):
             await self._write(session, turn, new_events)
         await self._set_referents(session, turn, end)
+        if end.dialogue is not None:
+            dialogue = None if self._to_forget(turn) else storable(end.dialogue)
+            await SessionRepository(session).set_dialogue(turn.session_id, turn.number, dialogue)
 
     async def _set_referents(self, session: AsyncSession, turn: OpenTurn, end: TurnEnd) -> None:
         """Stores the referents of "it": a video, or a project that was mentioned after it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +26,11 @@ class ToolCall:
     def act(self) -> Act:
         """Returns the effect of this very call and the permission it needs."""
         return self.tool.acts[self.tool.action(self.request)]
+
+    @property
+    def token(self) -> str:
+        """Returns what binds a person's yes to this very call: a hash of the tool and all arguments."""
+        return hashlib.sha256(f"{self.tool.name}\n{self.request.model_dump_json()}".encode()).hexdigest()
 
     @property
     def rule(self) -> str:

@@ -49,7 +49,7 @@ async def chat_answer(session_id: str, events: TurnEvents) -> ChatAnswer:
     """Waits for the end, and returns the answer as one document."""
     async with aclosing(events):
         all_events = [item.event async for item in events if not isinstance(item.event, Progress | TextPart)]
-    sentences = [event.message if isinstance(event, Failure) else event.text
+    sentences = [event.message if isinstance(event, Failure) else _words(event)
                  for event in all_events if isinstance(event, Text | Notice | Failure)]  # fmt: skip
     render_ids = [event.result.get("render_id") for event in all_events if isinstance(event, ToolReturned)]
     done = next((event for event in all_events if isinstance(event, Done)), None)
@@ -65,4 +65,8 @@ def plain_text(event: BrainEvent) -> str:
     """Returns the sentence of a text, a notice or a failure with its hint; else nothing."""
     if isinstance(event, Failure):
         return f"{event.message} {event.hint}".strip()
-    return event.text if isinstance(event, Text | Notice) else ""
+    return _words(event) if isinstance(event, Text | Notice) else ""
+
+
+def _words(event: Text | Notice) -> str:
+    return event.with_choices if isinstance(event, Text) else event.text

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.events import BrainEvent, Failure, Notice, Text, TextPart, ToolCalled, ToolReturned
+from agent.events import (
+    ApprovalRequested,
+    BrainEvent,
+    ConfirmationRequested,
+    Failure,
+    Notice,
+    Text,
+    TextPart,
+    ToolCalled,
+    ToolReturned,
+)
 from agent.sessions.service import TurnEnd
 from studio.renders.states import TERMINAL, RenderState
 
@@ -39,6 +49,11 @@ class TurnResult:
     project_id: str | None = None
     render_active: bool = False
     """Whether the render of the answer has not ended yet."""
+    dialogue: str | None = None
+    """The state of the dialogue after the turn, as JSON; None: as it was."""
+    proposals: list[ConfirmationRequested] = field(default_factory=list)
+    approval_id: str | None = None
+    """Of the last call that waits for approval."""
     has_content: bool = False
     """Whether a text or the result of a tool has come."""
 
@@ -58,6 +73,10 @@ class TurnResult:
                 self._end_partial_text()
                 self.replies.append(event.message)
                 self.error_code = event.code
+            case ConfirmationRequested():
+                self.proposals.append(event)
+            case ApprovalRequested():
+                self.approval_id = event.approval_id
             case ToolCalled():
                 self.tool = event.tool
             case ToolReturned():
@@ -71,7 +90,9 @@ class TurnResult:
         """Returns the present result, with what has streamed of an unfinished text."""
         partial = self.partial_text.strip()
         replies = [*self.replies, partial] if partial else self.replies
-        return TurnEnd("\n".join(replies), self.tool, self.error_code, self.render_id, self.project_id)
+        return TurnEnd(
+            "\n".join(replies), self.tool, self.error_code, self.render_id, self.project_id, self.dialogue
+        )
 
     def _end_partial_text(self) -> None:
         if self.partial_text.strip():

@@ -39,6 +39,8 @@ class ToolCaller:
         self._services = services
         self._conversation = conversation
         self._number = turn.number
+        self.completed: list[tuple[ToolCall, ToolReturned]] = []
+        """The calls of this turn that have returned, in order."""
         self._last_render_id, self._last_project_id = turn.last_render_id, turn.last_project_id
 
     @property
@@ -109,5 +111,6 @@ class ToolCaller:
         # Events are stored with the turn, and a model gets this one as it is: neither needs a secret.
         returned = ToolReturned(tool=name, result=without_secrets(data))
         await emit(returned)
+        self.completed.append((call, returned))
         blocks = result.presentation()
         return CallOutcome(returned, Text(text=as_text(blocks), blocks=blocks))

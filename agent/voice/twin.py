@@ -98,7 +98,7 @@ class _Speaker:
         if isinstance(event, TextPart):
             text, self._streamed = event.text, True
         elif isinstance(event, Text):
-            text, self._streamed = "" if self._streamed else event.text, False
+            text, self._streamed = "" if self._streamed else event.with_choices, False
         elif isinstance(event, ConfirmationRequested):
             text = f"To have this done, say: {event.say}" if event.say else ""
         else:

@@ -96,7 +96,7 @@ class AnswerView:
             case Text():
                 # Off the screen first: text goes to standard output, the bar to standard error.
                 self._stop_bar()
-                self._printer.line("" if self._writing else event.text)
+                self._printer.line("" if self._writing else event.with_choices)
                 self._writing = False
             case Notice():
                 self._end_line()

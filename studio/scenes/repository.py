@@ -19,6 +19,14 @@ class Scenes(Repository[SceneRow]):
             .order_by(SceneRow.position, SceneRow.created_at, SceneRow.id)
         )
 
+    async def titles(self, project_ids: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Returns the project and title of each scene of some projects, in their order."""
+        columns = select(SceneRow.project_id, SceneRow.title).where(SceneRow.project_id.in_(project_ids))
+        rows = await self._session.execute(
+            columns.order_by(SceneRow.position, SceneRow.created_at, SceneRow.id)
+        )
+        return [(project_id, title) for project_id, title in rows]
+
     async def find(self, project_id: str, scene_id: str) -> SceneRow | None:
         return await self._session.scalar(
             select(SceneRow).where(SceneRow.project_id == project_id, SceneRow.id == scene_id)

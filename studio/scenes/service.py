@@ -33,6 +33,14 @@ class SceneService:
             project = await project_of(Projects(session), project_ref)
             return [view_of(row) for row in await Scenes(session).of_project(project.id)]
 
+    async def titles(self, project_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Returns the titles of the scenes of some projects, in their order."""
+        async with self._db.session() as session:
+            found: dict[str, list[str]] = {}
+            for project_id, title in await Scenes(session).titles(project_ids):
+                found.setdefault(project_id, []).append(title)
+            return found
+
     async def get(self, project_ref: str, scene_id: str) -> SceneView:
         async with self._db.session() as session:
             return view_of((await self._find(session, project_ref, scene_id))[1])

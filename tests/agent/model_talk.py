@@ -46,7 +46,9 @@ Talking = Callable[..., AbstractAsyncContextManager[Talk]]
 
 
 def talking_with(settings: Settings) -> Talking:
-    """Makes `async with talking(*script) as talk`; `agent` and `local` are settings, `role` the person's."""
+    """Makes `async with talking(*script) as talk`; `agent` and `local` are settings, `role` the person's.
+    Without `reader` the model gets all that the grammar does not understand.
+    """
 
     @asynccontextmanager
     async def talk(
@@ -55,6 +57,7 @@ def talking_with(settings: Settings) -> Talking:
         local: dict[str, Any] | None = None,
         cloud: dict[str, Any] | None = None,
         role: str = "admin",
+        reader: bool = False,
     ) -> AsyncIterator[Talk]:
         async with scripted_model(*script) as model:
             near = {"base_url": model.base_url, "model": "scripted", **(local or {})}
@@ -63,6 +66,8 @@ def talking_with(settings: Settings) -> Talking:
                 {**settings.model_dump(exclude={"llm", "agent"}), "llm": llm, "agent": agent or {}}
             )
             async with open_services(chosen) as services:
+                if not reader:
+                    services.brain.reader = None
                 yield Talk(services, model, Principal(id="key_t", name="t", role=role, kind="key"))
 
     return talk

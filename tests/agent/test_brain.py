@@ -144,11 +144,11 @@ async def test_without_any_video_it_is_told_so(talk: Talk) -> None:
 @pytest.mark.parametrize(
     "sentence, code, part",
     [
-        ("Make a video where Nowa says: hi", "persona.not_found", "Did you mean Nova?"),
+        ("Make a video where Walburga says: hi", "persona.not_found", "There are: Nova."),
         ("Make a video where Nova says: …!", "tool.bad_arguments", "word for word"),
         ("Make a video on a blurple background where Nova says: hi", "tool.bad_arguments", "colour"),
         ("Show the video rnd_nonesuch", "render.not_found", ""),
-        ("Mkae a vidoe where Nova sayz: hi", "agent.not_understood", "Did you mean"),
+        ("gibberish gnarf quux flurble", "agent.not_understood", "help"),
     ],
 )
 async def test_what_cannot_be_done_is_an_error_with_a_hint(

@@ -284,8 +284,8 @@ async def test_names_that_are_wrong_are_told_before_anybody_is_asked(
     assert (await people.say("stop the job talkers")).failure.hint == snapshot("near_job")
     file = (await people.say("deploy the job tss")).failure
     assert (file.code, file.hint) == ("cluster.no_job_file", snapshot("near_job_file"))
-    outside = (await people.say("deploy the job ../../etc/passwd")).failure
-    assert outside.code in ("cluster.no_job_file", "agent.not_understood")
+    outside = await people.say("deploy the job ../../etc/passwd")
+    assert not {"tool_result", "approval"} & {event.type for event in outside.events}
 
 
 async def test_a_step_of_a_video_is_left_to_its_video(

@@ -139,11 +139,11 @@ async def test_whoever_may_not_delete_is_refused_before_anybody_is_asked(
     assert not [event for event in events if isinstance(event, ApprovalRequested)]
 
 
-async def test_what_is_not_there_is_not_deleted(talk: Conversing, snapshot: SentenceSnapshot) -> None:
+async def test_what_is_not_there_is_not_deleted(talk: Conversing) -> None:
     assert failure(await talk.say("Delete the video rnd_0123456789")).code == "render.not_found"
     assert failure(await talk.say("Delete the last video")).code == "render.none_yet"
-    missing = failure(await talk.say("Delete the persona Nowa"))
-    assert (missing.code, missing.hint) == ("persona.not_found", snapshot("near_persona"))
+    events = await talk.say("Delete the persona Nowa")
+    assert not {"tool_result", "approval"} & {event.type for event in events}, "which one is asked"
 
 
 async def test_another_tenant_deletes_nothing(talk: Conversing) -> None:

@@ -85,6 +85,7 @@ async def brain(settings: Settings, consul: str, **experts: Any) -> AsyncIterato
     async with open_services(
         Settings.model_validate({**settings.model_dump(exclude={"experts"}), "experts": chosen})
     ) as services:
+        services.brain.reader = None
         yield services
 
 

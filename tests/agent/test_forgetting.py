@@ -143,6 +143,7 @@ async def test_where_a_model_has_put_it_in_other_words_the_turn_is_forgotten_all
         local = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": local}})
         async with open_services(chosen) as services:
+            services.brain.reader = None
             talk = Conversing(services, ADA)
             await talk.say(request)
             await talk.say("so, is there anything on your mind, dear?")

@@ -52,6 +52,8 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
             _write_persona(settings, words)
         async with open_services(chosen) as services:
             services.tool_services.image_descriptions._describer = elsewhere
+            # The model gets all of it, and obeys: nothing of that may happen.
+            services.brain.reader = None
             await _seed(services, place.get("seed", ""), words)
             brain = services.brain
             conversation = await brain.sessions.open(PERSON)

@@ -131,7 +131,7 @@ async def test_a_deleted_project_waits_for_a_person(talk: Conversing) -> None:
     "sentence, code, hint",
     [
         ("Delete scene 7 of Tides", "scene.not_found", "scenes 1 to 3"),
-        ("Add a scene to Tidse: Hello", "project.not_found", "Did you mean “Tides”?"),
+        ("Add a scene to Titanic: Hello", "project.not_found", "There are: Tides"),
         ("Let Nobody speak scene 1", "persona.not_found", "There are"),
         ("Move scene 1 to place 9", "scene.no_such_place", "from 1 to 3"),
         ("Go back to version 4 of Tides", "project.version_not_found", "versions"),

@@ -187,7 +187,8 @@ async def test_a_video_and_a_persona_that_are_gone_are_no_errors(
 
 def test_a_column_of_sessions_is_either_saved_or_known_not_to_be() -> None:
     saved = {"title", "persona_id", "last_render_id", "last_project_id"}
-    not_saved = {"id", "tenant", "principal_id", "turns", "created_at", "updated_at"}
+    # A dialogue begins anew where a snapshot is loaded: its questions and calls are of another time.
+    not_saved = {"id", "tenant", "principal_id", "turns", "dialogue", "created_at", "updated_at"}
     columns = {column.key for column in inspect(AgentSession).columns}
     assert columns == saved | not_saved, "say in State and in `load` what becomes of it"
     assert "state" in Snapshot.__table__.columns

@@ -33,6 +33,7 @@ async def on_call(settings: Settings, *script: Script) -> AsyncIterator[OnCall]:
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
         async with open_services(chosen) as services, calling(services, model) as call:
+            services.brain.reader = None
             yield call
 
 

@@ -24,7 +24,7 @@ from policy import Principal
 from soundstage.settings import Settings
 
 WAIT_S = 60
-SENTENCES = ("cancel it", "tell me somebody who could talk for us")
+SENTENCES = ("cancel it", "suggest a face that fits a bakery")
 """One for the grammar, which fails; one for the model, which takes a tool and says it word by word."""
 SCRIPT = (Call("list_personas"), Say("Nova can do that."))
 OF_ONE_TURN = ("session_id", "turn", "trace_id")

@@ -144,11 +144,17 @@ def test_version_is_a_line_and_a_document(cli: Cli) -> None:
     assert cli("--json", "version").json == cli("version", "--json").json
 
 
-def test_a_sentence_that_nobody_understands_is_an_error_with_a_suggestion(cli: Cli) -> None:
-    ran = cli("ask", "Mkae a vidoe where Nova sayz: hi")
+def test_a_question_has_numbered_choices(cli: Cli) -> None:
+    ran = cli("ask", "Make a video where Nowa says: hi")
+    assert ran.code == 0
+    assert "1. Yes\n2. No" in ran.out
+
+
+def test_a_sentence_that_nobody_understands_is_an_error_with_a_hint(cli: Cli) -> None:
+    ran = cli("ask", "gibberish gnarf quux flurble")
     assert ran.code == 1
     assert "agent.not_understood" in ran.err
-    assert "Make a video where Nova says: hi" in ran.err
+    assert "help" in ran.err
     assert "Traceback" not in ran.err + ran.out
 
 

@@ -120,14 +120,14 @@ def test_a_reload_shows_the_whole_conversation_again(made: Visit) -> None:
     expect(page.locator(".step .chip").first).to_have_text("done", timeout=PATIENCE_MS)
 
 
-def test_a_misspelt_sentence_is_answered_with_one_to_click(visiting: Visiting) -> None:
+def test_a_misspelt_name_is_answered_with_a_question_to_click(visiting: Visiting) -> None:
     visit = visiting()
     page = visit.open()
-    visit.say("Mkae a vidoe where Nova sayz: hi")
-    expect(page.locator(".problem code")).to_have_text("agent.not_understood", timeout=PATIENCE_MS)
-    page.locator(".problem button").first.click()
-    expect(page.locator("#utterance")).to_have_value("Make a video where Nova says: hi")
-    expect(page.locator("#utterance")).to_be_focused()
+    visit.say("Make a video where Nowa says: hi")
+    expect(page.locator(".examples button").first).to_have_text("Yes", timeout=PATIENCE_MS)
+    page.locator(".examples button", has_text="Yes").first.click()
+    expect(page.locator(".said").last).to_have_text("Yes", timeout=PATIENCE_MS)
+    expect(page.locator(".step .what").last).to_contain_text("Nova", timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize(("button", "state"), [("Approve", "done"), ("Deny", "denied")])

@@ -41,6 +41,15 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
         </div>
       )}
       {typeof renderId === "string" && <VideoCard id={renderId} />}
+      {turn.choices.length > 0 && (
+        <div className="examples">
+          {turn.choices.map((one) => (
+            <button type="button" key={one} onClick={() => onSay(one)}>
+              {one}
+            </button>
+          ))}
+        </div>
+      )}
       {turn.offers.map((one) => (
         <div key={one} className="asks">
           <span>This happens only when you say so:</span>

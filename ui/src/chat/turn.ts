@@ -21,6 +21,8 @@ export interface TurnViewModel {
   blocks: Block[];
   notices: string[];
   offers: string[];
+  /** Answers to the question of this turn. */
+  choices: string[];
   approvals: { id: string; message: string }[];
   failure: Extract<BrainEvent, { type: "error" }> | null;
   ended: boolean;
@@ -34,6 +36,7 @@ export const emptyTurn = (number: number, utterance: string): TurnViewModel => (
   blocks: [],
   notices: [],
   offers: [],
+  choices: [],
   approvals: [],
   failure: null,
   ended: false,
@@ -67,7 +70,7 @@ export function applyEvent(turn: TurnViewModel, streamedText: string, event: Bra
     case "text_part":
       return [turn, streamedText + event.text];
     case "text":
-      return [withText(turn, event.text, event.blocks), ""];
+      return [{ ...withText(turn, event.text, event.blocks), choices: event.choices ?? [] }, ""];
     case "notice":
       // What a model had said when it broke off stands as far as it came.
       return [{ ...(streamedText ? withText(turn, `${streamedText} …`) : turn), notices: [...turn.notices, event.text] }, ""];

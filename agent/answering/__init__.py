@@ -1,0 +1,1 @@
+"""Answers what the reader understands: makes calls, asks and replies; called by the Brain."""

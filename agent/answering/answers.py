@@ -1,0 +1,347 @@
+"""Answers one turn by the reader: decides, calls tools, asks, and keeps the state for the next turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rapidfuzz import fuzz, process
+
+from agent.answering.calls import prepare_record, record_of, undo_of, with_ids, words_of, words_of_thing
+from agent.answering.deciding import CERTAIN, EMPTY_LINE, YES_OR_NO, AnsweringServices, DecidingTurn
+from agent.answering.state import ConversationState, Proposal
+from agent.answering.worlds import Worlds
+from agent.events import ApprovalRequested, Failure, Text, Understood
+from agent.sessions.service import OpenTurn, SessionService
+from agent.tools.services import ToolServices
+from agent.tools.toolset import ToolCall, Toolset, prepare_call
+from agent.turns.log import TurnLog
+from agent.turns.tool_call import ToolCaller
+from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.dialogue import CallRecord, Dialogue, Question
+from agent.understanding.interpreter import Decision, Interpreter
+from agent.understanding.language import language_of
+from agent.understanding.reader import Reader
+from agent.understanding.slots import ENTITY_KINDS
+from agent.understanding.world import Thing, fold
+from soundstage.database import utcnow
+from soundstage.errors import Invalid
+
+CHOICES = 3
+LIKE_NAME = 60.0
+"""From here on, of 100, the spelling of a name is near enough to be offered."""
+
+_FARM_KINDS = frozenset({"machine", "job", "playbook", "run"})
+
+
+class ReaderAnswers(AnsweringServices):
+    """Answers by the reader. Free of state: the state of a conversation is in its session."""
+
+    @classmethod
+    def of(
+        cls, reader: Reader, toolset: Toolset, sessions: SessionService, services: ToolServices
+    ) -> ReaderAnswers:
+        """Returns the answers by a trained reader."""
+        worlds = Worlds(services, reader.common_words)
+        return cls(Interpreter(reader), toolset, sessions, services, worlds)
+
+    def open(self, caller: ToolCaller, turn: OpenTurn, utterance: str, log: TurnLog) -> ReaderTurn:
+        """Returns the answer to one utterance, which begins with the state of its session."""
+        state = ConversationState.from_json(turn.dialogue, utcnow())
+        language = language_of(utterance, state.language)
+        return ReaderTurn(self, caller, turn, utterance, log, replace(state, language=language))
+
+
+@dataclass
+class ReaderTurn(DecidingTurn):
+    """One answer. `next_state` is what its session keeps."""
+
+    async def carry_out(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
+        """Makes the calls of a decision, or says what it comes to."""
+        match decision.kind:
+            case "calls":
+                await self._call(decision)
+            case "ask":
+                await self._ask(decision, parsed)
+            case "plan":
+                await self._say("refuse", "condition")
+            case "refuse":
+                await self._say("refuse", "out_of_scope")
+            case "decline":
+                self._closed = True
+                await self._say("chat", "decline")
+            case "nothing":
+                await self._say("chat", "nothing")
+            case "confirm":
+                await self._confirm()
+            case "chat" if decision.about == "yes":
+                await self._confirm()
+            case "chat" if self.replies.has("chat", decision.about):
+                await self._say("chat", decision.about)
+            case _:
+                await self._say("chat", "smalltalk")
+
+    def next_state(self) -> ConversationState:
+        """Returns the state after this turn, from the calls that were made and what was asked."""
+        state = self.state
+        dialogue = state.dialogue
+        completed = [(record_of(call), returned) for call, returned in self.caller.completed]
+        if self._changes():
+            self.answers.worlds.forget(self.caller.principal)
+        if completed:
+            calls = Decision("calls", calls=tuple(call for call, _ in completed))
+            dialogue = self.answers.interpreter.next_dialogue(dialogue, calls, self.world)
+            for call, returned in completed:
+                dialogue = _with_result(dialogue, call, returned.result)
+            state = replace(state, dialogue=dialogue, changes=self._changes() or state.changes)
+            state = state.without_question()
+        elif self._pending is None:
+            age_question = dialogue.age_question()
+            gone = self._closed or (age_question.question is None and not self._just_proposed())
+            state = replace(state, dialogue=age_question)
+            state = state.without_question() if gone else state
+        if self._pending is not None:
+            question, choices = self._pending
+            dialogue = state.dialogue.asking(question)
+            return replace(state, dialogue=dialogue, choices=choices, proposal=None, pending_since=utcnow())
+        if self._just_proposed():
+            event = self.log.result.proposals[0]
+            proposal = Proposal(event.tool, event.arguments, event.token)
+            return replace(state, proposal=proposal, pending_since=utcnow(), approval_id=None)
+        return replace(state, approval_id=self.log.result.approval_id)
+
+    def _changes(self) -> tuple[CallRecord, ...]:
+        """Returns the calls of this turn that changed something, with the ids of what they changed."""
+        return tuple(
+            with_ids(record_of(call), returned.result)
+            for call, returned in self.caller.completed
+            if call.act.effect != "read"
+        )
+
+    def _just_proposed(self) -> bool:
+        return len(self.log.result.proposals) == 1
+
+    async def _say(self, group: str, name: str) -> None:
+        await self.log.emit(Text(text=self.replies.text(group, name)))
+
+    async def _question(self, text: str, question: Question, choices: Sequence[str]) -> None:
+        self._pending = (question, tuple(choices))
+        await self.log.emit(Text(text=text, choices=tuple(choices)))
+
+    async def _call(self, decision: Decision) -> None:
+        if decision.about == "undo":
+            reversed_calls = tuple(
+                call for change in reversed(self.state.changes) for call in undo_of(change)
+            )
+            if not reversed_calls:
+                await self._say("ask", "undo")
+                return
+            decision = replace(decision, calls=reversed_calls)
+        if (which := self._ambiguous(decision)) is not None:
+            question, choices = which
+            await self._question(self.replies.text("ask", "which"), question, choices)
+            return
+        calls = [prepare_record(self.answers.toolset, call, self.world) for call in decision.calls]
+        writes = [call for call in calls if call.act.effect != "read"]
+        if len(calls) > 1 and EMPTY_LINE.search(self.utterance):
+            # What follows an empty line is pasted more often than said.
+            await self._say("ask", "part")
+            return
+        if writes and self._needs_yes(decision, writes):
+            await self._ask_yes_or_no(Question("sure", choices=decision.calls[:1]))
+            return
+        if writes and self._answers_question and not await self._redeem():
+            return
+        if len(calls) > 1 and not self._answers_question:
+            lines = [f"{place}. {words_of(call, self.world, self.replies)}"
+                     for place, call in enumerate(decision.calls, start=1)]  # fmt: skip
+            await self.log.emit(Text(text="\n".join([self.replies.text("plan", count=len(calls)), *lines])))
+        for call, record in zip(calls, decision.calls, strict=True):
+            await self._run(call, record.intent)
+        changes = [one for one in self._changes() if undo_of(one)]
+        if changes and decision.about != "undo":
+            await self.log.emit(Text(text=self.replies.text("undo")))
+
+    async def _run(self, call: ToolCall, intent: str) -> None:
+        await self.log.emit(Understood(intent=intent, tool=call.tool.name))
+        outcome = await self.caller.run(call, self.log.emit)
+        await self.log.emit(outcome.text)
+        if isinstance(outcome.event, ApprovalRequested):
+            self._closed = True
+
+    def _needs_yes(self, decision: Decision, writes: Sequence[ToolCall]) -> bool:
+        """Returns whether a call that is not certain, or may be in a pasted text, needs a yes first."""
+        if self._answers_question or decision.about == "undo" or len(decision.calls) > 1:
+            return False
+        sure = min((candidate.sureness for candidate in decision.candidates), default=1.0)
+        [call] = writes
+        return bool(EMPTY_LINE.search(self.utterance)) or (
+            call.act.effect == "destructive" and sure < CERTAIN
+        )
+
+    def _ambiguous(self, decision: Decision) -> tuple[Question, tuple[str, ...]] | None:
+        """Returns the question which of several things of one name a change is about."""
+        if len(decision.calls) != 1 or not decision.candidates or self._answers_question:
+            return None
+        [call] = decision.calls
+        if prepare_record(self.answers.toolset, call, self.world).act.effect == "read":
+            return None
+        several = dict(decision.candidates[0].ambiguous)
+        for slot in ("render", "project"):
+            if isinstance(name := call.arguments.get(slot), str):
+                several[slot] = tuple(one for one in self.world.of_kind(slot) if fold(one.name) == fold(name))
+        for slot, things in several.items():
+            if slot in call.arguments and len(things) > 1:
+                some = things[:CHOICES]
+                choices = tuple(
+                    CallRecord(call.intent, _with_thing(call.arguments, slot, one)) for one in some
+                )
+                return Question("which", choices=choices), tuple(
+                    words_of_thing(one, self.replies) for one in some
+                )
+        return None
+
+    async def _redeem(self) -> bool:
+        """Takes the open question away, so that no other turn answers it; says so when one has."""
+        self._closed = True
+        if await self.answers.sessions.redeem_question(self.turn, self.state.without_question().to_json()):
+            return True
+        await self._say("chat", "answered")
+        return False
+
+    async def _confirm(self) -> None:
+        """Runs the call that a language model proposed, once, where nothing is deleted."""
+        proposal = self.state.proposal
+        if proposal is None:
+            await self._say("chat", "no_question" if self.state.approval_id is None else "waits")
+            return
+        call = prepare_call(self.answers.toolset, proposal.tool, proposal.arguments)
+        if call.token != proposal.token or call.act.effect == "destructive":
+            raise Invalid(
+                "agent.not_confirmed",
+                "A “yes” is not enough for this.",
+                "Say in your own words what shall be done.",
+            )
+        if await self._redeem():
+            await self._run(call, call.rule)
+
+    async def _ask(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
+        replies, question = self.replies, decision.question
+        if decision.about == "unsure" or question is None:
+            await self._ask_unsure(decision, parsed)
+        elif decision.about == "missing":
+            slot = question.missing[0]
+            names = [_name(one) for one in self._things_for(slot)][:CHOICES]
+            await self._question(
+                replies.text("missing", slot if replies.has("missing", slot) else "about"), question, names
+            )
+        elif question.about in YES_OR_NO:
+            which = self._ambiguous(replace(decision, calls=question.choices))
+            if which is None:
+                await self._ask_yes_or_no(question)
+            else:
+                await self._question(replies.text("ask", "which"), *which)
+        elif decision.about == "unknown":
+            await self._ask_unknown(decision, question)
+        else:
+            labels = [words_of(call, self.world, replies) for call in question.choices]
+            await self._question(replies.text("ask", "which"), question, labels)
+
+    async def _ask_yes_or_no(self, question: Question) -> None:
+        """Asks whether calls shall be made; yes makes all of them."""
+        words = [words_of(call, self.world, self.replies) for call in question.choices]
+        pending = self.replies.text("ask", "sure" if question.about == "sure" else "confirm")
+        lines = (
+            f" {words[0]}"
+            if len(words) == 1
+            else "".join(f"\n{at}. {one}" for at, one in enumerate(words, 1))
+        )
+        choices = (self.replies.text("yes"), self.replies.text("no"))
+        await self._question(f"{pending}{lines}", question, choices)
+
+    async def _ask_unsure(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
+        about = decision.about.partition(":")[0]
+        if decision.question is not None and decision.question.choices:
+            labels = [words_of(call, self.world, self.replies) for call in decision.question.choices]
+            name = "unsure" if len(labels) > 1 else "unsure_one"
+            await self._question(self.replies.text("ask", name), decision.question, labels)
+        elif about != "unsure" and self.replies.has("ask", about):
+            await self._say("ask", about)
+        elif about == "empty":
+            await self._say("chat", "empty")
+        else:
+            await self.log.emit(not_understood(parsed))
+
+    async def _ask_unknown(self, decision: Decision, question: Question) -> None:
+        """Asks what an unknown name means; what other servers know is left to the tool, which tells more."""
+        slot, name = next(iter((decision.unknown or {}).items()))
+        kind = ENTITY_KINDS[slot][0]
+        if kind in _FARM_KINDS:
+            call = CallRecord(question.intent, {**question.arguments, slot: name})
+            await self._call(replace(decision, kind="calls", calls=(call,)))
+            return
+        there = [_name(one) for one in self._things_for(slot)]
+        near = [
+            found
+            for found, *_ in process.extract(
+                name, there, scorer=fuzz.WRatio, limit=CHOICES, score_cutoff=LIKE_NAME
+            )
+        ]
+        choices = tuple(dict.fromkeys(near or there))[:CHOICES]
+        text = self.replies.text(
+            "ask", "unknown" if choices else "unknown_none", kind=self.replies.kind(kind), name=name[:80]
+        )
+        await self._question(text, question, choices)
+
+    def _things_for(self, slot: str) -> list[Thing]:
+        kinds = ENTITY_KINDS.get("video" if slot == "image" else slot, ())
+        return [one for one in self.world.of_kind(*kinds) if _name(one)]
+
+
+def not_understood(found: Understanding | NotUnderstood) -> Failure:
+    """Returns the failure of a sentence that nobody understands, with examples that are close to it."""
+    suggestions = found.suggestions if isinstance(found, NotUnderstood) else ()
+    if isinstance(found, NotUnderstood) and found.several:
+        two = Invalid(
+            "agent.several_wishes", "These are several wishes in one sentence.", "Say one at a time."
+        )
+        return Failure(code=two.code, message=two.message, hint=two.hint)
+    error = Invalid(
+        "agent.not_understood",
+        "I did not understand that sentence.",
+        "Say “help” to see what can be asked for.",
+    )
+    hint = "Did you mean one of these?" if suggestions else error.hint
+    return Failure(code=error.code, message=error.message, hint=hint, suggestions=suggestions)
+
+
+def _name(thing: Thing) -> str:
+    return thing.name or (str(thing.number) if thing.number else "")
+
+
+def _with_thing(arguments: Mapping[str, Any], slot: str, thing: Thing) -> dict[str, Any]:
+    found = {name: value for name, value in arguments.items() if name != "scene_numbers"}
+    if thing.kind == "scene":
+        return {**found, slot: str(thing.number), "project": thing.parent}
+    return {**found, slot: thing.id or thing.name}
+
+
+def _with_result(dialogue: Dialogue, call: CallRecord, result: Mapping[str, Any]) -> Dialogue:
+    """Returns the dialogue with the ids of what a tool made or showed."""
+    if call.intent == "snapshots.load":
+        dialogue = Dialogue()
+    last = dict(dialogue.last)
+    for kind in ("render", "project"):
+        if isinstance(found := result.get(f"{kind}_id"), str):
+            last[kind] = found
+    kind = dialogue.recent_kind
+    if result.get("render_id"):
+        kind = "render"
+    elif result.get("project_id"):
+        kind = "project"
+    dialogue = replace(dialogue, last=last, recent_kind=kind)
+    shown = result.get("renders")
+    if call.intent == "list_renders" and isinstance(shown, list):
+        dialogue = dialogue.showing("render", [str(one["render_id"]) for one in shown if "render_id" in one])
+    return dialogue

@@ -1,0 +1,109 @@
+"""Turns the calls of a decision into arguments of tools: ids for names, times with a zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agent.answering.replies import Replies
+from agent.tools.toolset import ToolCall, Toolset, prepare_call
+from agent.understanding.dialogue import CallRecord
+from agent.understanding.intents import reverse_of
+from agent.understanding.world import Thing, World, fold
+
+_BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "channel"}
+"""Arguments that a tool takes by id, and the kind of thing that each names."""
+
+
+_VERSION = "version_before"
+"""Of an edited project: the version that was kept before the edit."""
+
+
+def prepare_record(toolset: Toolset, call: CallRecord, world: World) -> ToolCall:
+    """Returns the validated call. Raises as `prepare_call`."""
+    tool, _, action = call.intent.partition(".")
+    arguments = {name: value for name, value in call.arguments.items() if value is not None}
+    numbers = arguments.pop("scene_numbers", {})
+    arguments |= {name: str(number) for name, number in numbers.items() if name in arguments}
+    for name, kind in _BY_ID.items():
+        if name in arguments:
+            arguments[name] = _id(world, kind, str(arguments[name]))
+    if "project" in arguments and len(_named(world, "project", str(arguments["project"]))) > 1:
+        arguments["project"] = _id(world, "project", str(arguments["project"]))
+    if "publish_at" in arguments:
+        arguments["publish_at"] = (
+            datetime.fromisoformat(str(arguments["publish_at"])).astimezone().isoformat()
+        )
+    if action:
+        arguments["action"] = action
+    if (found := toolset.tools.get(tool)) is not None:
+        arguments = {name: value for name, value in arguments.items() if name in found.request.model_fields}
+    return prepare_call(toolset, tool, arguments)
+
+
+def record_of(call: ToolCall) -> CallRecord:
+    """Returns a call that was made as the dialogue keeps it."""
+    arguments = call.request.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    action = arguments.pop("action", "") if call.tool.action(call.request) else ""
+    return CallRecord(f"{call.tool.name}.{action}" if action else call.tool.name, arguments)
+
+
+def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
+    """Returns a call with the ids of what it made or changed, so that it can be taken back later."""
+    arguments = dict(call.arguments)
+    tool, _, action = call.intent.partition(".")
+    if isinstance(render := result.get("render_id"), str):
+        arguments["render"] = render
+    if tool == "edit_project" and action != "create":
+        arguments["project"] = result.get("project_id")
+        arguments[_VERSION] = result.get("version")
+        scenes = list(result.get("scenes") or [])
+        if action == "add_scene" and len(scenes) == 1:
+            arguments["scene"] = scenes[0]["scene_id"]
+    if tool == "ansible":
+        arguments["run"] = result.get("run_id", "latest")
+    return CallRecord(call.intent, arguments)
+
+
+def undo_of(call: CallRecord) -> list[CallRecord]:
+    """Returns the calls that take one of `with_ids` back; none where it cannot be taken back."""
+    reversed_calls = reverse_of(call)
+    if call.intent == "ansible":
+        return [CallRecord("cancel_run", {"run": call.arguments["run"]})]
+    if call.intent == "edit_project.add_scene" and "scene" in call.arguments:
+        names = ("project", "scene")
+        return [CallRecord("edit_project.delete_scene", {name: call.arguments[name] for name in names})]
+    if [one.intent for one in reversed_calls] != ["edit_project.restore"]:
+        return reversed_calls
+    if (version := call.arguments.get(_VERSION)) is None:
+        return []
+    return [CallRecord("edit_project.restore", {"project": call.arguments["project"], "version": version})]
+
+
+def words_of(call: CallRecord, world: World, replies: Replies) -> str:
+    """Returns what a call does, with names in place of ids."""
+    names = {thing.id: thing.name for thing in world.things if thing.id and thing.name}
+    arguments: dict[str, Any] = {}
+    for name, value in call.arguments.items():
+        arguments[name] = names.get(value, value) if isinstance(value, str) else value
+        if value == "latest":
+            arguments[name] = ""
+    return replies.call(CallRecord(call.intent, arguments))
+
+
+def words_of_thing(thing: Thing, replies: Replies) -> str:
+    """Returns a thing with what tells it from others of its name."""
+    more = thing.parent or ", ".join(filter(None, (replies.state(thing.state), thing.id[-6:])))
+    name = thing.name or str(thing.number)
+    return f"{name} ({more})" if more else name
+
+
+def _named(world: World, kind: str, name: str) -> list[Thing]:
+    return [thing for thing in world.of_kind(kind) if fold(thing.name) == fold(name)]
+
+
+def _id(world: World, kind: str, name: str) -> str:
+    """Returns the id of the newest thing of that name; the name itself where it is an id or unknown."""
+    named = _named(world, kind, name) if fold(name) else []
+    return named[0].id if named else name

@@ -1,0 +1,71 @@
+"""Words the agent's own replies, by language, from `agent/replies/*.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.sentences import LOADER
+from agent.understanding.dialogue import CallRecord
+from agent.understanding.language import DEFAULT
+from agent.understanding.wording import Wording
+
+SHOWN_CHARS = 60
+"""Of an argument in the words of a call."""
+
+
+class Replies:
+    """The replies of one language. What it lacks is taken from the default language."""
+
+    def __init__(self, texts: Mapping[str, Any], fallback: Mapping[str, Any]) -> None:
+        self._texts = texts
+        self._fallback = fallback
+
+    @classmethod
+    def of(cls, language: str) -> Replies:
+        """Returns the replies of a language; those of the default where there are none."""
+        texts = _texts()
+        return cls(texts.get(language, texts[DEFAULT]), texts[DEFAULT])
+
+    def has(self, group: str, name: str) -> bool:
+        return name in self._fallback[group]
+
+    def text(self, group: str, reply: str = "", **values: object) -> str:
+        """Returns a reply with its values."""
+        found = self._texts.get(group, self._fallback[group])
+        if reply:
+            found = found.get(reply) or self._fallback[group][reply]
+        return str(found).format_map({key: str(value) for key, value in values.items()})
+
+    def call(self, call: CallRecord) -> str:
+        """Returns what a call does, in a few words."""
+        template = self._texts["calls"].get(call.intent) or self._fallback["calls"].get(call.intent, "")
+        arguments = {name: _brief(value) for name, value in call.arguments.items() if value not in (None, "")}
+        return Wording(say=template).sentence(arguments) or call.intent
+
+    def kind(self, kind: str) -> str:
+        """Returns the noun of a kind of things."""
+        return str(self._texts["kinds"].get(kind, kind))
+
+    def state(self, state: str) -> str:
+        """Returns the word for the state of a thing."""
+        return str(self._texts["states"].get(state, state))
+
+
+def _brief(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…"
+
+
+@cache
+def _texts() -> Mapping[str, Mapping[str, Any]]:
+    folder = Path(str(files("agent") / "replies"))
+    return {
+        path.stem: yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+        for path in sorted(folder.glob("*.yaml"))
+    }

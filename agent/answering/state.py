@@ -1,0 +1,95 @@
+"""The state of a conversation between two turns, as its session stores it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent.understanding.dialogue import CallRecord, Dialogue
+from agent.understanding.language import DEFAULT
+
+OPEN_FOR = timedelta(minutes=20)
+"""A question or proposal that is older is no longer answered."""
+CALL_CHARS = 20_000
+"""A call with longer arguments is not kept: it cannot be repeated in other words."""
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A call that a language model proposed, as it was shown; `token` binds it to the whole call."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationState:
+    """`choices`: what was shown for the open question, in the order of its calls, or as answers to it."""
+
+    dialogue: Dialogue = field(default_factory=Dialogue)
+    language: str = DEFAULT
+    choices: tuple[str, ...] = ()
+    proposal: Proposal | None = None
+    pending_since: datetime | None = None
+    approval_id: str | None = None
+    """Of a call of the turn before that waits for approval."""
+    changes: tuple[CallRecord, ...] = ()
+    """The calls of the last answer that changed something: what “take that back” and “same again” mean."""
+
+    def without_question(self) -> ConversationState:
+        """Returns the state with nothing to answer."""
+        return replace(
+            self,
+            dialogue=replace(self.dialogue, question=None),
+            choices=(),
+            proposal=None,
+            pending_since=None,
+        )
+
+    def to_json(self) -> str:
+        dialogue = replace(self.dialogue, calls=tuple(call for call in self.dialogue.calls if _fits(call)))
+        changes = Dialogue(calls=tuple(call for call in self.changes if _fits(call)))
+        proposal = self.proposal
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "dialogue": dialogue.to_json(),
+                "language": self.language,
+                "choices": self.choices,
+                "proposal": None
+                if proposal is None
+                else {"tool": proposal.tool, "arguments": dict(proposal.arguments), "token": proposal.token},
+                "asked_at": None if self.pending_since is None else self.pending_since.isoformat(),
+                "approval_id": self.approval_id,
+                "changes": changes.to_json()["calls"],
+            },
+            ensure_ascii=False,
+            default=str,
+        )
+
+    @classmethod
+    def from_json(cls, text: str | None, now: datetime) -> ConversationState:
+        """Returns the state that `to_json` wrote, without a question that is too old; a new one for None."""
+        data = json.loads(text) if text else {}
+        if data.get("format") != FORMAT:
+            return cls()
+        state = cls(
+            Dialogue.from_json(data["dialogue"]),
+            data["language"],
+            tuple(data["choices"]),
+            None if data["proposal"] is None else Proposal(**data["proposal"]),
+            None if data["asked_at"] is None else datetime.fromisoformat(data["asked_at"]),
+            data["approval_id"],
+            tuple(CallRecord(**call) for call in data["changes"]),
+        )
+        expired = state.pending_since is not None and now - state.pending_since > OPEN_FOR
+        return state.without_question() if expired else state
+
+
+def _fits(call: CallRecord) -> bool:
+    return len(json.dumps(dict(call.arguments), ensure_ascii=False, default=str)) <= CALL_CHARS

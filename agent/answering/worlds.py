@@ -1,0 +1,157 @@
+"""Collects what a caller's sentence may name: everything of each kind that this caller may list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from agent.tools.cluster.jobs import job_files
+from agent.tools.machines.api import Playbook, Run, all_machines, parse_answer
+from agent.tools.services import ToolServices
+from agent.understanding.world import Thing, World
+from policy import Principal
+from soundstage.errors import SoundstageError
+from studio.renders.states import RenderState
+
+MOST = 200
+PROJECTS_WITH_SCENES = 40
+STUDIO_S = 3.0
+FARM_S = 20.0
+"""How long things are cached: those of the studio, and those that other servers are asked for."""
+FARM_LIMIT_S = 1.5
+CACHED = 500
+FARM_TOOLS = frozenset({"list_machines", "change_machine", "ansible", "show_runs", "cancel_run", "ssh",
+                        "cluster_status", "job_logs", "change_job"})  # fmt: skip
+"""Tools whose arguments name machines, jobs, playbooks and runs."""
+
+_STATES = {
+    RenderState.QUEUED: "queued",
+    RenderState.DISPATCHED: "queued",
+    RenderState.RUNNING: "rendering",
+}
+"""States of videos in the reader's words, where they differ."""
+
+_Key = tuple[str, str, str, frozenset[str]]
+
+
+@dataclass
+class Worlds:
+    """Caches the things of each caller for some seconds. `forget` drops them after a change."""
+
+    services: ToolServices
+    common_words: Collection[str] = frozenset()
+    _cached: OrderedDict[_Key, tuple[float, tuple[Thing, ...]]] = field(
+        default_factory=OrderedDict, init=False
+    )
+
+    async def of(self, principal: Principal, *, farm: bool) -> World:
+        """Returns what this caller may name; with `farm`, machines, jobs, playbooks and runs too."""
+        things = await self._things("studio", principal, self._of_studio, STUDIO_S)
+        if farm:
+            things += await self._things("farm", principal, self._of_farm, FARM_S)
+        return World(things, self.common_words)
+
+    def forget(self, principal: Principal) -> None:
+        """Drops what is cached of a caller who has changed something."""
+        for part in ("studio", "farm"):
+            self._cached.pop(_key(part, principal), None)
+
+    async def _things(
+        self,
+        part: str,
+        principal: Principal,
+        load: Callable[[Principal], Awaitable[tuple[Thing, ...]]],
+        keep_s: float,
+    ) -> tuple[Thing, ...]:
+        key, now = _key(part, principal), asyncio.get_running_loop().time()
+        until, things = self._cached.get(key, (0.0, ()))
+        if until <= now:
+            things = await load(principal)
+            self._cached[key] = (now + keep_s, things)
+            self._cached.move_to_end(key)
+            while len(self._cached) > CACHED:
+                self._cached.popitem(last=False)
+        return things
+
+    async def _of_studio(self, principal: Principal) -> tuple[Thing, ...]:
+        found: list[Thing] = []
+        if principal.may("persona:read"):
+            found += [Thing("persona", one.name, one.id) for one in self.services.persona_library.list()]
+        if principal.may("render:read"):
+            renders = await self.services.renders.list(limit=MOST)
+            found += [
+                Thing("render", one.title, one.id, _STATES.get(one.state, str(one.state))) for one in renders
+            ]
+        if principal.may("project:read"):
+            found += await self._projects(principal)
+        if principal.may("publication:read"):
+            found += [
+                Thing("channel", one.title or one.channel_id, one.id)
+                for one in await self.services.accounts.all()
+            ]
+        if principal.may("snapshot:read"):
+            saved = await self.services.snapshots.list(principal)
+            found += [Thing("snapshot", one.name, one.name) for one in saved[:MOST]]
+        return tuple(found)
+
+    async def _projects(self, principal: Principal) -> list[Thing]:
+        projects = await self.services.projects.list(MOST)
+        found = [Thing("project", one.title, one.id) for one in projects]
+        if projects and principal.may("scene:read"):
+            titles = await self.services.scenes.titles([one.id for one in projects[:PROJECTS_WITH_SCENES]])
+            found += [
+                Thing("scene", title, parent=project.title, number=number)
+                for project in projects[:PROJECTS_WITH_SCENES]
+                for number, title in enumerate(titles.get(project.id, ()), start=1)
+            ]
+        return found
+
+    async def _of_farm(self, principal: Principal) -> tuple[Thing, ...]:
+        """Returns the things of other servers; of those that do not answer in time, none."""
+        machines: list[Thing] = []
+        jobs: list[Thing] = []
+
+        async def collect(parts: AsyncIterator[Thing], into: list[Thing]) -> None:
+            try:
+                async with asyncio.timeout(FARM_LIMIT_S):
+                    async for thing in parts:
+                        into.append(thing)
+            except (SoundstageError, TimeoutError):
+                # The tool that is called says what is wrong with its server.
+                return
+
+        await asyncio.gather(
+            collect(self._machines(principal), machines), collect(self._jobs(principal), jobs)
+        )
+        return (*machines, *jobs)
+
+    async def _machines(self, principal: Principal) -> AsyncIterator[Thing]:
+        async with self.services.machines(principal) as api:
+            if principal.may("machine:read"):
+                for machine in (await all_machines(api))[:MOST]:
+                    yield Thing("machine", machine.name, machine.id, machine.state)
+            if principal.may("run:read"):
+                playbooks: list[Playbook] = parse_answer(list[Playbook], await api.get("/api/playbooks"))
+                for playbook in playbooks[:MOST]:
+                    yield Thing(
+                        "playbook", playbook.path.rpartition("/")[2].rpartition(".")[0], playbook.path
+                    )
+                runs: list[Run] = parse_answer(list[Run], await api.get("/api/runs", limit=50))
+                for run in runs:
+                    yield Thing("run", run.id, run.id, run.state)
+
+    async def _jobs(self, principal: Principal) -> AsyncIterator[Thing]:
+        if principal.may("job:deploy"):
+            for name in job_files():
+                yield Thing("job", name, name)
+        if principal.may("job:read"):
+            async with self.services.cluster() as nomad:
+                for job in (await nomad.all_jobs())[:MOST]:
+                    name = str(job["ID"])
+                    yield Thing("job", name, name, str(job.get("Status", "")))
+
+
+def _key(part: str, principal: Principal) -> _Key:
+    return part, principal.tenant, principal.id, principal.permissions
