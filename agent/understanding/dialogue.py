@@ -38,7 +38,7 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Holds what the last answer asked. `missing`: arguments of which one is needed; `choices`: whole calls."""
+    """Holds what the last answer asked. `missing`: arguments of which one is needed; `choices`: calls."""
 
     about: str
     intent: str = ""
