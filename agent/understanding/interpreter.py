@@ -30,7 +30,7 @@ Kind = Literal["calls", "ask", "chat", "refuse", "nothing", "confirm", "decline"
 SURE_READ = 0.4
 SURE_WRITE = 0.45
 SURE_CHANGED = 0.8
-SURE_NO_REQUEST = 0.5
+SURE_NO_REQUEST = 0.25
 """From here on a text asks for nothing, although the grammar finds a change in it."""
 SURE_AT_ONCE = 0.9
 """From here on a change is made without asking, where nothing else speaks against it."""

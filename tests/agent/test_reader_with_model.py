@@ -14,7 +14,7 @@ UNCERTAIN = "the thing with the boats could do with being a bit more like the ot
 async def test_what_the_reader_is_certain_of_never_reaches_the_model(talking: Talking) -> None:
     async with talking(Say("no"), reader=True) as talk:
         events = await talk.say("could you list all of my videos for me")
-        assert talk.model.pending == []
+        assert talk.model.asked == []
     assert results(events)[0].tool == "list_renders"
 
 
@@ -23,7 +23,7 @@ async def test_the_model_gets_the_reading_in_its_last_line(
 ) -> None:
     async with talking(Say("Which boats?"), reader=True) as talk:
         events = await talk.say(UNCERTAIN)
-        [request] = talk.model.pending
+        [request] = talk.model.asked
     last = request["messages"][0]["content"].splitlines()[-1]
     assert last.startswith("A classifier takes the sentence for: ")
     assert texts(events) == ["Which boats?"]
