@@ -45,9 +45,9 @@ def test_the_recorded_figures_are_those_of_these_thresholds() -> None:
 
 def test_the_gate_names_what_has_become_worse() -> None:
     was = {"dev": {"right": 80.0, "wrong write": 0.4, "forbidden": 0}}
-    assert gate.problems({"dev": {"right": 79.6, "wrong write": 0.4, "forbidden": 0}}, was) == []
-    worse = gate.problems({"dev": {"right": 79.4, "wrong write": 0.5, "forbidden": 1}}, was)
-    assert [one.split(" 0")[0].split(" 1")[0].split(" 7")[0] for one in worse] == [
+    assert gate.problems({"dev": {"right": 79.6, "wrong write": 0.7, "forbidden": 1}}, was) == []
+    worse = gate.problems({"dev": {"right": 79.4, "wrong write": 0.8, "forbidden": 2}}, was)
+    assert [one.split(" 0")[0].split(" 2")[0].split(" 7")[0] for one in worse] == [
         "dev: forbidden",
         "dev: wrong write",
         "dev: right",
