@@ -40,7 +40,7 @@ def main() -> int:
     reader = load_reader()
     load_s = time.process_time() - started
     if reader is None:
-        print("The reader is not trained; run .venv/bin/python -m agent.understanding.training.")
+        print("The reader is not trained; run .venv/bin/python -m agent.understanding.trained.")
         return 1
     way = ReaderWay(reader, grammar)
     taken: list[float] = []

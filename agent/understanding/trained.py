@@ -1,4 +1,4 @@
-"""Keeps the trained reader in a file, which `python -m agent.understanding.training` writes.
+"""Keeps the trained reader in a file, which `python -m agent.understanding.trained` writes.
 
 Its key is the hash of what it is made from: corpus, languages and the code of the training.
 """
@@ -149,9 +149,7 @@ def _loaded(path: Path) -> Reader | None:
 
 @cache
 def _warn_once() -> None:
-    _log.warning(
-        "agent.reader_not_trained", hint="Run python -m agent.understanding.training, or make setup."
-    )
+    _log.warning("agent.reader_not_trained", hint="Run python -m agent.understanding.trained, or make setup.")
 
 
 def make_file() -> Path:
@@ -182,3 +180,12 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def main() -> None:
+    path = install()
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Trains the reader on the corpus; `python -m agent.understanding.training` writes the file that it loads."""
+"""Trains the reader on the corpus; see `trained` for the file that it is kept in."""
 
 from __future__ import annotations
 
@@ -291,14 +291,3 @@ def train_text_slots(examples: Sequence[Example]) -> classifier.Classifier | Non
                 features = text_features(sentence.words_before(place), sentence.words(), example.intent)
                 found.append((features, tags[place].partition("-")[2] or OUTSIDE))
     return classifier.train_features(found) if found else None
-
-
-def main() -> None:
-    from agent.understanding.trained import install
-
-    path = install()
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

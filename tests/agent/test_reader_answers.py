@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
     async with open_services(settings) as created:
-        assert created.brain.reader is not None, "run python -m agent.understanding.training"
+        assert created.brain.reader is not None, "run python -m agent.understanding.trained"
         yield created
 
 
