@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
+from agent.tools.machines.text import MachineState
 from agent.understanding import values
 from agent.understanding.sentence import Sentence
 from agent.understanding.world import Mention, Thing, World, fold
@@ -55,18 +56,7 @@ TEXTS = frozenset(
         "group",
     }
 )
-MACHINE_STATES = (
-    "discovered",
-    "accepted",
-    "deploying",
-    "enrolled",
-    "configuring",
-    "ready",
-    "draining",
-    "wipe_unverified",
-    "retired",
-    "failed",
-)
+MACHINE_STATES: frozenset[str] = frozenset(get_args(MachineState))
 
 _MAIN_TEXT: Mapping[str, Sequence[str]] = {
     "make_render": ("script",),
@@ -382,6 +372,3 @@ def _is_new_name(intent: str, slot: str) -> bool:
         "create_persona.change",
         "change_machine.accept",
     )
-
-
-Recogniser = Callable[[str], object]

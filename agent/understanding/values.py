@@ -50,9 +50,6 @@ class Words:
     clock: Mapping[str, str]
     units: Mapping[str, int]
 
-    def is_one_of(self, group: str, word: str) -> bool:
-        return word in self.groups[group]
-
 
 _GROUPS = (
     "newest",
