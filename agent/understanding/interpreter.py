@@ -20,7 +20,7 @@ from agent.understanding.candidates import (
 )
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE, READS, reverse_of
-from agent.understanding.reader import Candidate, Reader
+from agent.understanding.reader import MOST_CHARS, Candidate, Reader
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import Filled
 from agent.understanding.world import World, fold
@@ -61,7 +61,7 @@ _SHOWS: Mapping[str, tuple[str, str]] = {
 class Decision:
     """Says what an utterance leads to. `about`: why it asks, or which answer it is; `question`: what it asks.
 
-    `calls`: in their order; `says_so`: a value was taken from the conversation, and the answer names it.
+    `calls`: in their order.
     """
 
     kind: Kind
@@ -71,7 +71,6 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     unknown: Mapping[str, str] | None = None
     topic: str = ""
-    steps: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ class _Turn:
         calls: list[CallRecord] = []
         found: list[Decision] = []
         for part in parts:
-            decision = _Turn(self.reader, self.world, dialogue, self.now)._one(part, follows=bool(calls))
+            decision = _Turn(self.reader, self.world, dialogue, self.now)._one(part)
             if decision.kind == "calls":
                 dialogue = dialogue.after_calls(decision.calls)
                 calls += decision.calls
@@ -197,7 +196,7 @@ class _Turn:
         sentence, _ = self.reader.best_sentence(text, text, self.world)
         return " ".join(token.text for token in sentence.tokens)
 
-    def _one(self, text: str, follows: bool = False) -> Decision:
+    def _one(self, text: str) -> Decision:
         candidates = self.reader.read(text, self.world, self.dialogue.focus(), self.now)
         question = self.dialogue.question
         if question is not None:
@@ -477,7 +476,10 @@ class _Turn:
         return fitting[0] if len(fitting) == 1 else None
 
     def _with_missing(self, question: Question, text: str, best: Candidate) -> Decision | None:
-        filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
+        filled = Filled()
+        if len(text) <= MOST_CHARS:
+            # A longer answer is the text itself.
+            filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
         arguments = {**question.arguments, **plain(filled.arguments)}
         if not any(arguments.get(name) not in (None, "") for name in question.missing):
             free = next((name for name in question.missing if name in FREE_TEXTS), None)

@@ -70,6 +70,7 @@ NAMES_ANYTHING = frozenset(
 
 MOST_CHARS = 1200
 """The beginning of a sentence says what is wanted."""
+LONGEST_QUOTATION = 4000
 CANDIDATES = 3
 TAIL_BONUS = 0.05
 TEXT_SLOTS = frozenset(
@@ -233,8 +234,8 @@ class Reader:
 
     def fill_as(self, intent: str, text: str, world: World, focus: Focus, now: datetime) -> Filled:
         """Returns the arguments of a clause whose intent is known, such as the answer to a question."""
-        sentence = Sentence.of(text, [one for one in quotations(text) if not world.has(one.text)])
-        sentence = sentence.with_mentions(world.mentions(sentence.tokens), self.spelling)
+        sentence = Sentence.of(text, _quotations(text, world))
+        sentence = sentence.with_mentions(world.mentions(sentence.tokens[:80]), self.spelling)
         return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent)
 
     def _fill(self, filler: SlotFiller, intent: str) -> Filled:
@@ -318,9 +319,10 @@ class Reader:
 
     def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, Any]:
         """Returns the reading of colons and quotation marks with the surest intent."""
-        plain = [one for one in quotations(text) if not world.has(one.text)]
+        plain = _quotations(text, world)
         readings: list[Sequence[Literal]] = [plain]
-        for tail in tails(text)[:3]:
+        for cut in tails(text[:MOST_CHARS])[:3]:
+            tail = Literal(cut.start, len(text), text[cut.text_start :].strip(), cut.text_start)
             readings.append([*(one for one in plain if one.end <= tail.start), tail])
         best: tuple[float, Sentence, Any] | None = None
         for number, literals in enumerate(readings):
@@ -338,7 +340,13 @@ class Reader:
         return best[1], best[2]
 
 
+def _quotations(text: str, world: World) -> list[Literal]:
+    """Returns the quotations that begin where the reader looks, but for names of what exists."""
+    near = quotations(text[: MOST_CHARS + LONGEST_QUOTATION])
+    return [one for one in near if one.start < MOST_CHARS and not world.has(one.text)]
+
+
 def _has_own_tail(sentence: Sentence, place: int) -> bool:
     """Returns whether a text begins with words and a colon of its own, as in “new copy: Lunch is on us”."""
     text = sentence.span_text(place, place + 1)
-    return any(one.start < OWN_TAIL_CHARS for one in tails(text))
+    return any(one.start < OWN_TAIL_CHARS for one in tails(text[: 2 * OWN_TAIL_CHARS]))
