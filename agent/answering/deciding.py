@@ -101,6 +101,8 @@ class DecidingTurn:
         is_single = len(self.answers.interpreter.reader.divide(own, self.world)) == 1
         named = is_single and await self._names_exist(parsed.arguments)
         intent = rule_name(parsed.tool or "", parsed.arguments.get("action", ""))
+        if intent not in READS and not self.world.things:
+            self.world = await self._world(farm=False)
         likely = self.answers.interpreter.is_likely(intent, self.utterance, self.world)
         if is_single and named and likely and not self._has_command_in_name(parsed.arguments):
             return None

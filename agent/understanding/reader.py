@@ -146,10 +146,8 @@ class Reader:
 
     def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
         """Returns what a clause may ask for, the most probable first."""
-        sentence, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
-        if self.meaning is not None and probabilities.max() < SURE_ALONE and self.language_of(text) == "en":
-            probabilities = self.meaning.combine(probabilities, sentence.words()[:MEANING_WORDS])
-        probabilities = self._fitting(probabilities, sentence)
+        sentence, _ = self.best_sentence(text[:MOST_CHARS], text, world)
+        probabilities = self._probabilities(text, world)
         order = probabilities.argsort()[::-1][:CANDIDATES]
         filler = SlotFiller(sentence, world, focus, now, self.lexicon)
         candidates = []
@@ -208,8 +206,22 @@ class Reader:
         """Returns how probable an intent is for a text; 0 for one that the corpus does not have."""
         if intent not in self.classifier.labels:
             return 0.0
-        _, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
-        return float(probabilities[self.classifier.labels.index(intent)])
+        return float(self._probabilities(text, world)[self.classifier.labels.index(intent)])
+
+    def _probabilities(self, text: str, world: World) -> Any:
+        """Returns how probable each intent is, by n-grams, the sentence model and the things named."""
+
+        def find() -> Any:
+            sentence, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
+            if (
+                self.meaning is not None
+                and probabilities.max() < SURE_ALONE
+                and self.language_of(text) == "en"
+            ):
+                probabilities = self.meaning.combine(probabilities, sentence.words()[:MEANING_WORDS])
+            return self._fitting(probabilities, sentence)
+
+        return self._recent.get(("intents", text), world, find)
 
     def _fitting(self, probabilities: Any, sentence: Sentence) -> Any:
         """Returns the probabilities, lower for intents that have no argument for a thing that is named."""
