@@ -20,12 +20,15 @@ from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
+from agent.understanding.interpreter import Decision
 from soundstage.errors import SoundstageError, internal_error
 from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
 
 HISTORY_TURNS = 10
+HISTORY_STEP = 5
+"""So many turns leave the history at once: servers keep what they have read of an equal beginning."""
 
 
 def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
@@ -46,6 +49,11 @@ def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
 def model_failed(error: SoundstageError) -> Notice:
     """One sentence on why the fixed sentences have to do."""
     return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
+
+
+def _history_turns(number: int) -> int:
+    """Returns how many turns before turn `number` a model gets: from six to ten."""
+    return HISTORY_TURNS - HISTORY_STEP + 1 + (number - 2) % HISTORY_STEP
 
 
 def _fits(topic: str, *texts: str) -> bool:
@@ -157,12 +165,14 @@ class Brain:
             if isinstance(parsed, Understanding):
                 await self._answer_by_grammar(reading.caller, parsed, reading.log.emit)
             return
-        if self.model is not None and not reading.is_certain(decision):
-            hint = reading.reading(decision)
-            if await self._answer_by_model(
-                reading.caller, conversation, reading.turn, reading.utterance, reading.log, hint
-            ):
-                return
+        if (
+            self.model is not None
+            and not reading.is_certain(decision)
+            and await self._answer_by_model(
+                reading.caller, conversation, reading.turn, reading.utterance, reading.log, reading, decision
+            )
+        ):
+            return
         if decision.kind == "chat" and decision.about == "help":
             await reading.log.emit(Text(text=help_text(self.help_lines(), decision.topic)))
             return
@@ -184,18 +194,27 @@ class Brain:
         turn: OpenTurn,
         utterance: str,
         log: TurnLog,
-        reading: str = "",
+        reading: ReaderTurn | None = None,
+        decision: Decision | None = None,
     ) -> bool:
         """Has the model answer. Returns False when it failed before it had answered anything."""
         assert self.model is not None  # noqa: S101
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
         own = [one for one in earlier if one.number < turn.number]
-        history = (await self.services.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
+        history = await self.services.snapshots.history(conversation.id, own)
+        if max(len(history), turn.number - 1) > HISTORY_TURNS:
+            history = history[-_history_turns(turn.number) :]
         memories = await self.services.memory.context_for(
             caller.principal, utterance, conversation.persona_id
         )
         try:
-            await self.model.answer(caller, utterance, log.emit, history, memories, reading)
+            if reading is None or decision is None:
+                await self.model.answer(caller, utterance, log.emit, history, memories)
+            else:
+                read = reading.reading_of(decision)
+                reading.note_tools(
+                    await self.model.answer(caller, utterance, log.emit, history, memories, read)
+                )
         except SoundstageError as error:
             had_content = log.result.has_content
             await log.emit(model_failed(error))

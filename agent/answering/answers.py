@@ -10,9 +10,11 @@ from rapidfuzz import fuzz, process
 
 from agent.answering.calls import prepare_record, record_of, undo_of, with_ids, words_of, words_of_thing
 from agent.answering.deciding import CERTAIN, EMPTY_LINE, YES_OR_NO, AnsweringServices, DecidingTurn
+from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.answering.state import ConversationState, Proposal
 from agent.answering.worlds import Worlds
 from agent.events import ApprovalRequested, Failure, Text, Understood
+from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
@@ -56,6 +58,17 @@ class ReaderAnswers(AnsweringServices):
 @dataclass
 class ReaderTurn(DecidingTurn):
     """One answer. `next_state` is what its session keeps."""
+
+    def reading_of(self, decision: Decision) -> Reading:
+        """Returns what a language model gets of the reader: its candidates, and the tools that may fit."""
+        reader = self.answers.interpreter.reader
+        tools = fitting_tools(reader, self.utterance, self.world, decision.candidates)
+        needed = minimum_tools(decision.candidates)
+        return Reading(self.reading(decision), tools, needed, self.state.tools)
+
+    def note_tools(self, tools: Sequence[str]) -> None:
+        """Notes the tools that a language model had in this turn."""
+        self.state = replace(self.state, tools=tuple(tools))
 
     async def carry_out(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         """Makes the calls of a decision, or says what it comes to."""

@@ -40,6 +40,8 @@ class ConversationState:
     """Of a call of the turn before that waits for approval."""
     changes: tuple[CallRecord, ...] = ()
     """The calls of the last answer that changed something: what “take that back” and “same again” mean."""
+    tools: tuple[str, ...] = ()
+    """The tools that the last answer of a language model had."""
 
     def without_question(self) -> ConversationState:
         """Returns the state with nothing to answer."""
@@ -67,6 +69,7 @@ class ConversationState:
                 "asked_at": None if self.pending_since is None else self.pending_since.isoformat(),
                 "approval_id": self.approval_id,
                 "changes": changes.to_json()["calls"],
+                "tools": self.tools,
             },
             ensure_ascii=False,
             default=str,
@@ -86,6 +89,7 @@ class ConversationState:
             None if data["asked_at"] is None else datetime.fromisoformat(data["asked_at"]),
             data["approval_id"],
             tuple(CallRecord(**call) for call in data["changes"]),
+            tuple(data.get("tools", ())),
         )
         expired = state.pending_since is not None and now - state.pending_since > OPEN_FOR
         return state.without_question() if expired else state

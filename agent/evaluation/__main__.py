@@ -104,7 +104,7 @@ def ways_of(names: Sequence[str]) -> Iterator[Way]:
     if not names or set(names) - {"grammar", "reader", "reader alone"}:
         for _, server in build_servers(load_settings().llm, listeners=OwnListeners()):
             if not names or server.name in names:
-                yield ModelWay(server)
+                yield ModelWay(server, reader or load_reader(train=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

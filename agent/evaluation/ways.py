@@ -8,15 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.evaluation.cases import FOLDER, NOW, Turn, read_world
 from agent.evaluation.scoring import Answer
 from agent.model.backend import ChatModel, TextPiece, ToolAsk, Usage
 from agent.model.instructions import DataMarks
+from agent.model.offered_tools import OfferedTools
 from agent.tools import ALL_TOOLS
 from agent.understanding import Grammar, NotUnderstood
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.interpreter import Decision, Interpreter
 from agent.understanding.reader import Reader
+from policy import Principal
 from soundstage.errors import SoundstageError
 
 MOST_TOKENS = 1500
@@ -113,22 +116,25 @@ class ReaderWay:
 
 
 class ModelWay:
-    """A language model with the state of the system in its instructions and all tools; one answer a turn."""
+    """A language model with the state of the system in its instructions, and the tools and candidates that
+    the reader finds, as in the Brain; without a reader the most used tools. One answer a turn.
+    """
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: ChatModel, reader: Reader | None = None) -> None:
         self.name = model.name
         self._model = model
-        self._tools: Sequence[Mapping[str, Any]] = [
-            {"type": "function", "function": {"name": tool.name, "description": tool.purpose,
-                                              "parameters": tool.request.model_json_schema()}}
-            for tool in ALL_TOOLS
-        ]  # fmt: skip
+        self._reader = reader
+        self._world = read_world(frozenset(() if reader is None else reader.common_words))
+        self._principal = Principal.local_admin("evaluation")
         state = (FOLDER / "world.yaml").read_text(encoding="utf-8")
-        marks = DataMarks()
-        self._instructions = f"{marks.instructions(NOW.date().isoformat())}\n{marks.wrap(state)}"
+        marks = DataMarks("evaluation")
+        self._instructions = (
+            f"{marks.instructions()}\n{marks.wrap(state)}\n{marks.notes(NOW.date().isoformat())}"
+        )
         self.begin()
 
     def begin(self) -> None:
+        self._offered: tuple[str, ...] = ()
         self._messages: list[Mapping[str, Any]] = [{"role": "system", "content": self._instructions}]
 
     def correct(self, turn: Turn) -> None:
@@ -142,7 +148,7 @@ class ModelWay:
     def answer(self, text: str) -> Answer:
         self._messages.append({"role": "user", "content": text})
         started = time.perf_counter()
-        written, asks, tokens = asyncio.run(self._ask())
+        written, asks, tokens = asyncio.run(self._ask(self._choose_tools(text)))
         seconds = time.perf_counter() - started
         try:
             calls = tuple(_record(ask.name, json.loads(ask.arguments or "{}")) for ask in asks)
@@ -161,10 +167,21 @@ class ModelWay:
         )
         return Answer(kind, calls, tokens, seconds)
 
-    async def _ask(self) -> tuple[str, list[ToolAsk], int]:
+    def _choose_tools(self, text: str) -> Sequence[Mapping[str, Any]]:
+        fitting: tuple[str, ...] = ()
+        needed: tuple[str, ...] = ()
+        if self._reader is not None:
+            read = Interpreter(self._reader).interpret(text, self._world, Dialogue(), NOW)
+            fitting = fitting_tools(self._reader, text, self._world, read.candidates)
+            needed = minimum_tools(read.candidates)
+        offered = OfferedTools(ALL_TOOLS, self._principal, {}, fitting, needed, self._offered)
+        self._offered = offered.names
+        return offered.schemas
+
+    async def _ask(self, tools: Sequence[Mapping[str, Any]]) -> tuple[str, list[ToolAsk], int]:
         text, asks, tokens = "", [], 0
         try:
-            async for piece in self._model.ask(self._messages, self._tools, max_tokens=MOST_TOKENS):
+            async for piece in self._model.ask(self._messages, tools, max_tokens=MOST_TOKENS):
                 if isinstance(piece, TextPiece):
                     text += piece.text
                 elif isinstance(piece, ToolAsk):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -21,12 +20,13 @@ from agent.events import (
 )
 from agent.model.backend import ChatModel, CutShort, Message, Models, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
-from agent.model.instructions import DataMarks, tool_schemas
+from agent.model.instructions import DataMarks
+from agent.model.offered_tools import FIND_TOOLS, OfferedTools, descriptions
+from agent.model.placeholder import ScriptPlaceholder
 from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar
-from agent.understanding.literals import script_cuts
 from agent.understanding.wording import has_quoted_text
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
@@ -39,43 +39,6 @@ MAX_WAITS = 3
 """How often a turn waits for a model that is busy or still being loaded."""
 NO_FAILURE = ("model.context_full", "model.loading")
 """Errors that are no sign of a broken model: the router gets them only when the turn gives it up."""
-
-
-REPLACED_FROM_CHARS = 400
-"""Shorter scripts go to the model as they are: it may be asked to work on them."""
-LONGEST_UTTERANCE_CHARS = 16_000
-_MARK = re.compile(r"⟦text 1⟧")
-
-
-class ScriptPlaceholder:
-    """`text` is the utterance for the model; `restore` puts the script back into its arguments."""
-
-    def __init__(self, utterance: str) -> None:
-        self._script: str | None = None
-        self.text = utterance
-        # A colon or a quotation mark is a surer sign of where a text begins than a verb of saying.
-        cuts = sorted(script_cuts(utterance), key=lambda cut: not _is_marked(utterance[len(cut.before) :]))
-        cut = next(iter(cuts), None)
-        if cut is not None and len(cut.script) >= REPLACED_FROM_CHARS:
-            self._script = cut.script
-            self.text = f"{cut.before}: ⟦text 1⟧ ({len(cut.script)} characters) {cut.after}".strip()
-        elif len(utterance) > LONGEST_UTTERANCE_CHARS:
-            self._script = utterance
-            self.text = f"{utterance[:REPLACED_FROM_CHARS]}… All of it is ⟦text 1⟧."
-
-    def restore(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the arguments with the script in place of its placeholder. No tool nests texts."""
-        return {
-            name: _MARK.sub(lambda _: self._script or "", value) if self._has_placeholder(value) else value
-            for name, value in arguments.items()
-        }
-
-    def _has_placeholder(self, value: object) -> bool:
-        return self._script is not None and isinstance(value, str) and _MARK.search(value) is not None
-
-
-def _is_marked(rest: str) -> bool:
-    return rest.lstrip()[:1] in tuple(':："“„«')
 
 
 @dataclass(slots=True)
@@ -92,6 +55,19 @@ class _Round:
         return sum(map(len, self.text)) + sum(len(ask.arguments) for ask in self.asks)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The reader's reading of an utterance: `hint` in words, `tools` by how well they fit, the best first.
+
+    `needed`: those without which it cannot be done; `offered`: what the last answer of the conversation had.
+    """
+
+    hint: str = ""
+    tools: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+
+
 class ModelAnswers:
     """Answers by language models. Free of state: a turn has its own."""
 
@@ -100,6 +76,7 @@ class ModelAnswers:
         self._toolset = toolset
         self._grammar = grammar
         self._limits = limits
+        self.descriptions = descriptions(toolset.tools.values(), grammar.help)
 
     async def answer(
         self,
@@ -108,15 +85,17 @@ class ModelAnswers:
         emit: Emit,
         history: Sequence[TurnOut],
         memories: Sequence[str] = (),
-        reading: str = "",
-    ) -> None:
-        """Emits the events of one answer; `memories` are related to the utterance, `reading` says what the
-        reader makes of it.
+        reading: Reading = Reading(),
+    ) -> tuple[str, ...]:
+        """Emits the events of one answer; `memories` are related to the utterance. Returns the tools that
+        the model had, for the next answer of the conversation.
 
         Raises SoundstageError `model.…` when the model could not give one.
         """
         candidates = await self._models.order(utterance)
-        await _ModelTurn(self, caller, utterance, emit, history, memories, reading, candidates).run()
+        turn = _ModelTurn(self, caller, utterance, emit, history, memories, reading, candidates)
+        await turn.run()
+        return turn.offered.names
 
 
 class _ModelTurn:
@@ -130,7 +109,7 @@ class _ModelTurn:
         emit: Emit,
         history: Sequence[TurnOut],
         memories: Sequence[str],
-        reading: str,
+        reading: Reading,
         candidates: Sequence[ChatModel],
     ) -> None:
         self._models = ours._models
@@ -142,19 +121,25 @@ class _ModelTurn:
         self._emit = emit
         self._candidates = list(candidates)
         self._placeholder = ScriptPlaceholder(utterance)
-        self._marks = DataMarks()
-        self._tools = tool_schemas(
-            [tool for tool in self._toolset.tools.values() if caller.may_use(tool.name)], caller.principal
+        self._marks = DataMarks(caller.session_id)
+        self.offered = OfferedTools(
+            [tool for tool in self._toolset.tools.values() if caller.may_use(tool.name)],
+            caller.principal,
+            ours.descriptions,
+            reading.tools,
+            reading.needed,
+            reading.offered or tuple(turn.tool for turn in history if turn.tool),
         )
-        instructions = self._marks.instructions(f"{utcnow():%A, %Y-%m-%d}", memories)
+        # What never changes comes first and what changes with each turn last: servers keep the longest
+        # beginning that two requests share.
+        instructions = self._marks.instructions()
         if (persona := caller.persona) is not None:
             instructions = f"{instructions}\n{self._marks.persona(persona)}"
-        if reading:
-            instructions = f"{instructions}\n{reading}"
+        notes = self._marks.notes(f"{utcnow():%A, %Y-%m-%d}", memories, reading.hint)
         self._messages: list[Message] = [
             {"role": "system", "content": instructions},
             *(earlier := self._earlier(history)),
-            {"role": "user", "content": self._placeholder.text},
+            {"role": "user", "content": f"{self._marks.strip(self._placeholder.text)}\n\n{notes}"},
         ]
         self._history_messages = len(earlier)
         # Results of tools, memories and descriptions of personas may hold text of others. So may text
@@ -234,7 +219,7 @@ class _ModelTurn:
         loop = asyncio.get_running_loop()
         started, first_s = loop.time(), None
         left = self._budget.tokens_left
-        stream = model.ask(self._messages, self._tools, max_tokens=max(min(left, ANSWER_TOKENS), 1))
+        stream = model.ask(self._messages, self.offered.schemas, max_tokens=max(min(left, ANSWER_TOKENS), 1))
         try:
             async with aclosing(stream):
                 while (piece := await self._next(stream)) is not None:
@@ -268,11 +253,15 @@ class _ModelTurn:
     async def _call(self, ask: ToolAsk) -> None:
         """Runs a call of the model, or gives it the error."""
         try:
+            if ask.name == FIND_TOOLS:
+                self._find_tools(ask)
+                return
             call = self._prepare(ask)
         except SoundstageError as error:
             await self._report_error(ask, error)
             self._budget.spend_wrong_call()
             return
+        self.offered.add(call.tool.name)
         key = (call.tool.name, call.request.model_dump_json())
         times, earlier = self._calls.get(key, (0, ""))
         if times and (call.act.effect != "read" or times >= MAX_SAME_CALLS):
@@ -300,6 +289,17 @@ class _ModelTurn:
         self._context_untrusted = self._turn_untrusted = True
         self._calls[key] = (times + 1, content)
 
+    def _find_tools(self, ask: ToolAsk) -> None:
+        """Gives the model the tools that fit its words; the next request has them."""
+        query = str(self._arguments(ask).get("query", ""))
+        key = (FIND_TOOLS, query)
+        if key in self._calls:
+            self._add_result(ask, "You have called this already.")
+            self._budget.spend_wrong_call()
+            return
+        self._calls[key] = (1, "")
+        self._add_result(ask, self._marks.wrap(json.dumps(self.offered.find(query), ensure_ascii=False)))
+
     async def _report_error(self, ask: ToolAsk, error: SoundstageError) -> str:
         """Gives the model the error of its call, emits it, and returns what the model gets."""
         # It may quote what a user has named: a persona, a title.
@@ -311,6 +311,9 @@ class _ModelTurn:
         return content
 
     def _prepare(self, ask: ToolAsk) -> ToolCall:
+        return prepare_call(self._toolset, ask.name, self._placeholder.restore(self._arguments(ask)))
+
+    def _arguments(self, ask: ToolAsk) -> dict[str, Any]:
         try:
             arguments = json.loads(ask.arguments)
         except (ValueError, RecursionError) as error:
@@ -321,7 +324,7 @@ class _ModelTurn:
             raise Invalid(
                 "tool.arguments_no_json", "The arguments of the tool are no object.", "Write one JSON object."
             )
-        return prepare_call(self._toolset, ask.name, self._placeholder.restore(arguments))
+        return arguments
 
     def _to_confirm(self, call: ToolCall) -> ConfirmationRequested | None:
         """Returns None when the person's own words ask for the call. Text of others can ask for nothing."""

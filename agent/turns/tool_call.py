@@ -48,6 +48,10 @@ class ToolCaller:
         return self._conversation.principal
 
     @property
+    def session_id(self) -> str:
+        return self._conversation.id
+
+    @property
     def persona(self) -> Persona | None:
         """The persona of the conversation, from its present file. Raises `persona.not_found`."""
         persona_id = self._conversation.persona_id

@@ -18,14 +18,16 @@ async def test_what_the_reader_is_certain_of_never_reaches_the_model(talking: Ta
     assert results(events)[0].tool == "list_renders"
 
 
-async def test_the_model_gets_the_reading_in_its_last_line(
+async def test_the_model_gets_the_reading_after_the_words_of_the_person(
     talking: Talking,
 ) -> None:
     async with talking(Say("Which boats?"), reader=True) as talk:
         events = await talk.say(UNCERTAIN)
         [request] = talk.model.asked
-    last = request["messages"][0]["content"].splitlines()[-1]
-    assert last.startswith("A classifier takes the sentence for: ")
+    *_, reading, end = request["messages"][-1]["content"].splitlines()
+    assert request["messages"][-1]["content"].startswith(f"{UNCERTAIN}\n\n<notes ")
+    assert reading.startswith("A classifier takes the sentence for: ") and end.startswith("</notes ")
+    assert "classifier" not in request["messages"][0]["content"]
     assert texts(events) == ["Which boats?"]
 
 
