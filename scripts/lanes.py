@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import compileall
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from typing import IO
 import closing_line
 from failed_tests import count_as_passed, failed_tests, report_broken_off
 from long_runs import record_run
+from reach import ROOTS
 from room_times import DEFAULT_FILE, read_room, table, write_times
 from rooms import CHECK, TORCH, Room, rooms_of
 
@@ -298,6 +300,16 @@ def _lanes_wanted(given: str, *, quiet: bool) -> int:
     return int(given)
 
 
+def compile_modules(checkout: Path) -> None:
+    """Writes the bytecode of our packages. Tests start hundreds of processes, and each would compile seven
+    hundred modules: first all at once, and always where PYTHONDONTWRITEBYTECODE is set.
+    """
+    for folder, packages in ROOTS:
+        for package in packages:
+            # Silent: a module with a fault is named by the tests that import it.
+            compileall.compile_dir(checkout / folder / package, quiet=2)
+
+
 def _with_torch(rooms: list[Room], *, make: bool) -> list[Room]:
     """The room of PyTorch with its environment, or without the room when that is not there."""
     torch = next((room for room in rooms if room.pytest == TORCH), None)
@@ -346,6 +358,7 @@ def main(arguments: list[str]) -> int:
     if wants_llama and subprocess.run(["scripts/llama_server"], stdout=subprocess.DEVNULL).returncode:
         print("Those tests that need llama-server are left out.", file=sys.stderr)
     rooms = _with_torch(rooms, make=chosen.long or chosen.gpu)
+    compile_modules(Path.cwd())
     with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
         run = Lanes(
             1 if chosen.gpu or chosen.renew_sentences else lanes,

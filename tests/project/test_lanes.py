@@ -35,6 +35,14 @@ def test_{room}_meets_{other}():
     print("{room} has met {other}")
 """
 PASSES = "def test_it(): pass\n"
+# A process that may write no bytecode finds that of the run.
+COMPILED = """
+import importlib.util, pathlib, sys
+def test_it():
+    assert sys.dont_write_bytecode
+    source = pathlib.Path({folder!r}) / "soundstage" / "events.py"
+    assert pathlib.Path(importlib.util.cache_from_source(source)).exists()
+"""
 MARKED = """
 import pytest
 def test_plain(): pass
@@ -94,6 +102,7 @@ class Checkout:
             "failed_tests.py",
             "closing_line.py",
             "long_runs.py",
+            "reach.py",
             "room_times.py",
         ):
             shutil.copy(SCRIPTS / name, folder / "scripts" / name)
@@ -190,6 +199,15 @@ def test_rooms_that_compute_have_a_lower_priority_beside_others(checkout: Checko
     assert code == 0, output
     mine, computing = (int((checkout.folder / f"{name}.nice").read_text()) for name in ("agent", "avatar"))
     assert mine == os.nice(0) and computing == min(19, mine + 5)
+
+
+def test_modules_are_compiled_before_processes_import_them(checkout: Checkout) -> None:
+    (checkout.folder / "soundstage").mkdir()
+    (checkout.folder / "soundstage" / "events.py").write_text("NAME = 1\n")
+    (checkout.folder / "soundstage" / "broken.py").write_text("NAME =\n")
+    checkout.room("agent", COMPILED)
+    code, output = checkout.run(PYTHONDONTWRITEBYTECODE="1")
+    assert (code, output[-1]) == (0, "1 passed, 0 failed, 0 skipped"), output
 
 
 def test_one_lane_takes_one_room_after_the_other(checkout: Checkout) -> None:
