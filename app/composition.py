@@ -29,6 +29,10 @@ from agent.tools import ALL_TOOLS, Toolset
 from agent.tools.code_runner import LONGEST_S
 from agent.tools.services import ToolServices
 from agent.tools.wrappers import WrapperServices, standard_toolset
+from agent.triggers.conditions import FindPrincipal
+from agent.triggers.firing import TriggerWorker
+from agent.triggers.models import Trigger
+from agent.triggers.service import TriggerService
 from agent.turns.render_watch import RenderWatch
 from agent.turns.runner import TurnRunner
 from agent.understanding import Grammar
@@ -67,6 +71,7 @@ class Services:
     policy: Policy
     audit: AuditLog
     decisions: ApprovalDecisions
+    triggers: TriggerWorker
     farm: Farm
     scheduler: Scheduler
     studio: Studio
@@ -135,11 +140,12 @@ def build(settings: Settings) -> Services:
     )
     toolset = standard_toolset(ALL_TOOLS, wrapper_services)
     sessions = SessionService(database, events, audit)
-    redactor = Redactor(sessions, approvals, events, audit)
+    triggers = TriggerService(database, events, toolset)
+    redactor = Redactor(sessions, approvals, triggers, events, audit)
     memory = MemoryService(database, settings.state_dir / "memory", redact=redactor.redact)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     tool_services = tool_services_of(
-        studio, settings, memory, snapshots, scheduler, blobs, audit, author_of(settings, experts)
+        studio, settings, memory, snapshots, triggers, scheduler, blobs, audit, author_of(settings, experts)
     )
     brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
     turns = TurnRunner(brain, events)
@@ -153,6 +159,9 @@ def build(settings: Settings) -> Services:
         audit=audit,
         decisions=ApprovalDecisions(
             approvals, policy.decider, toolset, tool_services, requester_lookup(policy)
+        ),
+        triggers=TriggerWorker(
+            triggers, sessions, toolset, tool_services, owner_lookup(policy), settings.state_dir
         ),
         farm=farm,
         scheduler=scheduler,
@@ -212,16 +221,31 @@ def requester_lookup(policy: Policy) -> FindRequester:
     """Returns a lookup of the principal who requested an approval, with the rights of now."""
 
     async def find_requester(row: Approval) -> Principal | None:
-        if row.requester_id.startswith(LOCAL):
-            kind = cast(Kind, row.requester_kind)
-            return Principal(
-                row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant
-            )
-        async with policy.db.session() as session:
-            found = await policy.keys.by_id(session, row.requester_id)
-        return None if found is None else replace(found, tenant=row.tenant)
+        kind = cast(Kind, row.requester_kind)
+        stored = Principal(row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant)
+        return await present_principal(policy, stored)
 
     return find_requester
+
+
+def owner_lookup(policy: Policy) -> FindPrincipal:
+    """Returns a lookup of the principal who set a trigger, with the rights of now."""
+
+    async def find_owner(row: Trigger) -> Principal | None:
+        kind = cast(Kind, row.principal_kind)
+        stored = Principal(row.principal_id, row.principal_name, row.principal_role, kind, tenant=row.tenant)
+        return await present_principal(policy, stored)
+
+    return find_owner
+
+
+async def present_principal(policy: Policy, stored: Principal) -> Principal | None:
+    """Returns a stored principal with the rights that its key has now; None without a key."""
+    if stored.id.startswith(LOCAL):
+        return stored
+    async with policy.db.session() as session:
+        found = await policy.keys.by_id(session, stored.id)
+    return None if found is None else replace(found, tenant=stored.tenant)
 
 
 def tool_services_of(
@@ -229,6 +253,7 @@ def tool_services_of(
     settings: Settings,
     memory: MemoryService,
     snapshots: SnapshotService,
+    triggers: TriggerService,
     scheduler: Scheduler,
     blobs: BlobStore,
     audit: AuditLog,
@@ -250,6 +275,7 @@ def tool_services_of(
         out_dir=settings.out_dir,
         memory=memory,
         snapshots=snapshots,
+        triggers=triggers,
         machines=partial(machines_api, settings),
         sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
         image_descriptions=ImageDescriptionService(
@@ -305,12 +331,14 @@ async def run_background_workers(
         await services.studio.uploads.worker.start()
         await services.studio.persona_watch.start()
         await services.decisions.start()
+        await services.triggers.worker.start()
     try:
         yield
     finally:
         await services.live.close()
         if services.speech_scheduler is not services.scheduler:
             await services.speech_scheduler.close()
+        await services.triggers.worker.close()
         await services.decisions.close()
         await services.studio.persona_watch.close()
         await services.studio.uploads.worker.close()

@@ -19,6 +19,7 @@ MODEL_MODULES = (
     "agent.approvals.models",
     "agent.memory.models",
     "agent.snapshots.models",
+    "agent.triggers.models",
 )
 
 

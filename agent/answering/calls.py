@@ -61,6 +61,8 @@ def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
         scenes = list(result.get("scenes") or [])
         if action == "add_scene" and len(scenes) == 1:
             arguments["scene"] = scenes[0]["scene_id"]
+    if call.intent == "triggers.create":
+        arguments["trigger"] = ",".join(one["trigger_id"] for one in result.get("triggers", ()))
     if tool == "ansible":
         arguments["run"] = result.get("run_id", "latest")
     return CallRecord(call.intent, arguments)

@@ -15,28 +15,36 @@ from agent.sessions.models import AgentTurn
 from agent.sessions.repository import SessionRepository
 from agent.sessions.service import UTTERANCE, SessionService, stream_of, title_of
 from agent.snapshots.repository import Snapshots
+from agent.triggers.service import TriggerService
 from policy.audit import AuditEntry, AuditLog
 from policy.audit.redactable import FORGOTTEN
 from soundstage.events import Event, EventStore
 
 
 class Redactor:
-    """Redacts conversations, their events, snapshots, approvals, and the texts beside the audit log.
+    """Redacts conversations, their events, snapshots, approvals, triggers, and texts beside the audit log.
 
     Videos, scripts and projects stay as they are: they are no memories.
     """
 
     def __init__(
-        self, sessions: SessionService, approvals: ApprovalService, events: EventStore, audit: AuditLog
+        self,
+        sessions: SessionService,
+        approvals: ApprovalService,
+        triggers: TriggerService,
+        events: EventStore,
+        audit: AuditLog,
     ) -> None:
         self._sessions = sessions
         self._approvals = approvals
+        self._triggers = triggers
         self._events = events
         self._audit = audit
 
     async def redact(self, session: AsyncSession, redaction: Redaction) -> None:
         """Redacts everything of one owner. Texts of others stay."""
         await self._approvals.redact(session, redaction)
+        await self._triggers.redact(session, redaction)
         self._sessions.redact(redaction)
         # Its calls and questions may hold the text in other words.
         await SessionRepository(session).clear_dialogues(redaction.tenant, redaction.subject)

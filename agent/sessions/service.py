@@ -141,9 +141,16 @@ class SessionService:
         return Conversation(opened, principal, debug, local_files, persona_id)
 
     async def begin_turn(
-        self, conversation: Conversation, utterance: str, request_id: str | None = None
+        self,
+        conversation: Conversation,
+        utterance: str,
+        request_id: str | None = None,
+        *,
+        source: str = "",
     ) -> OpenTurn:
-        """Raises Conflict when this request has begun a turn already, in whichever process."""
+        """Raises Conflict when this request has begun a turn already, in whichever process. `source`: what
+        began it where that was no person.
+        """
         utterance = storable(utterance)
         async with self.database.transaction() as session:
             repository = SessionRepository(session)
@@ -178,7 +185,7 @@ class SessionService:
                     subject=f"{begun.session_id}:{begun.number}",
                     session_id=begun.session_id,
                     tenant=conversation.principal.tenant,
-                    data={"principal": conversation.principal.id},
+                    data={"principal": conversation.principal.id, **({"source": source} if source else {})},
                     redactable={"text": utterance},
                 )
                 await self.audit.record(session, entry)

@@ -10,6 +10,7 @@ from agent.sandbox import Sandbox
 from agent.snapshots.service import SnapshotService
 from agent.tools.cluster.nomad import NomadFactory
 from agent.tools.machines.api import MachinesFactory
+from agent.triggers.service import TriggerService
 from agent.vision import ImageDescriptionService
 from agent.writing.scenes import Author
 from policy.audit import AuditLog
@@ -41,6 +42,7 @@ class ToolServices:
     """Where finished videos lie under people's names."""
     memory: MemoryService
     snapshots: SnapshotService
+    triggers: TriggerService
     machines: MachinesFactory
     cluster: NomadFactory
     sandbox: Sandbox

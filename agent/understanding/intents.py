@@ -61,6 +61,7 @@ READS = frozenset(
         "memory.recall",
         "snapshots.list",
         "snapshots.diff",
+        "triggers.list",
     }
 )
 
@@ -91,12 +92,14 @@ _REVERSED: Mapping[str, str] = {
     "memory.remember": "memory.forget",
     "ansible": "cancel_run",
     "edit_project.create": "edit_project.delete",
+    "triggers.create": "triggers.cancel",
 }
 _CARRIED: Mapping[str, Sequence[str]] = {
     "change_machine": ("machine",),
     "change_job": ("job",),
     "cancel_render": ("render",),
     "snapshots": ("name",),
+    "triggers": ("trigger",),
 }
 
 

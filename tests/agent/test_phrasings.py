@@ -24,6 +24,8 @@ TOOLS = {tool.name: tool for tool in ALL_TOOLS}
 ASKING = {rule: sentences for rule, sentences in UTTERANCES.items() if rule != "none"}
 EFFECTS = {rule: act.effect for tool in ALL_TOOLS for rule, act in tool.rules.items()}
 CHANGING = {rule for rule, effect in EFFECTS.items() if effect != "read"}
+PLANNED = {"triggers.create"}
+"""What no fixed sentence asks for: a plan has sentences of other tools in it."""
 UNDERSTOOD = 0.95
 
 
@@ -37,7 +39,7 @@ def found(grammar: Grammar, sentence: str) -> str | None:
 
 def test_there_are_three_hundred_phrasings_and_some_for_every_tool() -> None:
     assert sum(map(len, ASKING.values())) >= 300
-    assert ASKING.keys() == EFFECTS.keys() | {"help"}
+    assert ASKING.keys() == EFFECTS.keys() - PLANNED | {"help"}
 
 
 def test_nearly_all_phrasings_are_understood(grammar: Grammar) -> None:
