@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from agent.answering.answers import ReaderAnswers, ReaderTurn, not_understood
 from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
-from agent.model.answers import ModelAnswers
+from agent.model.answers import ModelAnswers, Reading
+from agent.model.cost import ModelCost
 from agent.presentation import as_text
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
@@ -103,7 +104,6 @@ class Brain:
         # The persona of the stored session: the caller's copy may be older.
         conversation = replace(conversation, persona_id=turn.persona_id)
         log = TurnLog(self.sessions, turn, emit)
-        done = Done(session_id=turn.session_id, turn=turn.number)
         try:
             async with log.flush_regularly():
                 await self._answer(conversation, turn, utterance, follow, log)
@@ -118,6 +118,7 @@ class Brain:
             get_logger(__name__).exception("an answer broke", session=turn.session_id, turn=turn.number)
             await log.emit(Failure.of(internal_error()))
         finally:
+            done = Done(session_id=turn.session_id, turn=turn.number, usage=log.result.usage)
             await log.add(done)
             # Shielded: an answer that is cancelled twice still stores how it ended.
             await finish(log.end())
@@ -207,18 +208,18 @@ class Brain:
         memories = await self.services.memory.context_for(
             caller.principal, utterance, conversation.persona_id
         )
+        read = Reading() if reading is None or decision is None else reading.reading_of(decision)
+        cost = ModelCost()
         try:
-            if reading is None or decision is None:
-                await self.model.answer(caller, utterance, log.emit, history, memories)
-            else:
-                read = reading.reading_of(decision)
-                reading.note_tools(
-                    await self.model.answer(caller, utterance, log.emit, history, memories, read)
-                )
+            tools = await self.model.answer(caller, utterance, log.emit, history, memories, read, cost)
+            if reading is not None:
+                reading.note_tools(tools)
         except SoundstageError as error:
             had_content = log.result.has_content
             await log.emit(model_failed(error))
             return had_content
+        finally:
+            log.result.usage = cost.usage()
         return True
 
     async def _follow(self, render_id: str, tool: str | None, emit: Emit) -> None:

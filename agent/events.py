@@ -149,12 +149,27 @@ class Failure(_Event):
         return cls(code=error.code, message=error.message, hint=error.hint)
 
 
+class ModelUsage(BaseModel):
+    """Counts what an answer took of language models; `model` is the last that was asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    requests: int
+    tokens: int
+    """As the server counts them, else an estimate."""
+    cached_tokens: int = 0
+    """Of these, the server had read so many before."""
+    seconds: float
+
+
 class Done(_Event):
-    """The last event of every answer."""
+    """The last event of every answer; with `usage` where a language model was asked."""
 
     type: Literal["done"] = "done"
     session_id: str
     turn: int
+    usage: ModelUsage | None = None
 
 
 BrainEvent = Annotated[

@@ -22,6 +22,7 @@ from agent.forgetting.service import Redactor
 from agent.live.service import LiveSessions
 from agent.memory.service import MemoryService
 from agent.model import ModelAnswers, TurnLimits
+from agent.model.cost import ModelMetrics
 from agent.sandbox import Limits, Sandbox
 from agent.sessions.service import SessionService
 from agent.snapshots.service import SnapshotService
@@ -147,14 +148,15 @@ def build(settings: Settings) -> Services:
     tool_services = tool_services_of(
         studio, settings, memory, snapshots, triggers, scheduler, blobs, audit, author_of(settings, experts)
     )
-    brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
+    metrics = Metrics()
+    brain = build_brain(settings, toolset, sessions, tool_services, watch, experts, ModelMetrics(metrics))
     turns = TurnRunner(brain, events)
     return Services(
         settings=settings,
         database=database,
         blobs=blobs,
         events=events,
-        metrics=Metrics(),
+        metrics=metrics,
         policy=policy,
         audit=audit,
         decisions=ApprovalDecisions(
@@ -185,6 +187,7 @@ def build_brain(
     tool_services: ToolServices,
     watch: RenderWatch,
     experts: Router,
+    metrics: ModelMetrics,
 ) -> Brain:
     """Constructs the agent, with a language model where `may_have_model`."""
     grammar, reader = Grammar.load(), load_reader()
@@ -194,7 +197,7 @@ def build_brain(
         sessions=sessions,
         services=tool_services,
         watch=watch,
-        model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
+        model=ModelAnswers(experts, toolset, grammar, turn_limits(settings), metrics)
         if may_have_model(settings)
         else None,
         reader=ReaderAnswers.of(reader, toolset, sessions, tool_services) if reader is not None else None,

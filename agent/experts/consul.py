@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.experts.candidates import Candidate
 from agent.model.openai_server import OpenAiServer
+from agent.model.presets import Preset, preset_for
 from soundstage.errors import SoundstageError
 from soundstage.http import NO_LISTENERS, Destinations, OwnListeners, resolve
 from soundstage.http.engines import EngineAddress, consul_client
@@ -98,6 +99,7 @@ class ConsulExperts:
             self._problem = error.message
             return
         self._problem = ""
+        # Each candidate may add a problem.
         self._found = [
             self._candidate(entry)
             for entry in entries
@@ -141,11 +143,20 @@ class ConsulExperts:
             api_key=self._settings.api_key,
             silence_s=self._settings.timeout_s,
             listeners=self._listeners,
+            preset=self._preset(service.id, meta),
         )
         topics = frozenset(
             tag.removeprefix(TOPIC).lower() for tag in service.tags or () if tag.startswith(TOPIC)
         )
         return Candidate(model, url, topics)
+
+    def _preset(self, service_id: str, meta: Mapping[str, str]) -> Preset:
+        """Returns how the service wants to be asked; wrong values of one count for none of its meta."""
+        try:
+            return preset_for(meta.get("model", ""), meta)
+        except SoundstageError as error:
+            self._problem = f"{service_id}: {error.message}"
+            return preset_for(meta.get("model", ""), {})
 
 
 def _url(host: str, port: int, meta: Mapping[str, str]) -> str:

@@ -105,6 +105,8 @@ class ExpertLine(BaseModel):
     failures: int
     success: float
     latency_ms: int | None
+    family: str = ""
+    """Whose preset says how it is asked; empty where none fits its name."""
 
 
 class Survey(BaseModel):
@@ -189,4 +191,5 @@ def _line(one: Candidate, record: TrackRecord, now: float) -> ExpertLine:
         failures=record.failures,
         success=round(record.success, 3),
         latency_ms=round(record.latency_s * 1000) if record.calls > record.failures else None,
+        family=one.model.preset.family,
     )

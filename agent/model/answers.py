@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from agent.events import (
@@ -15,44 +13,32 @@ from agent.events import (
     Emit,
     Notice,
     Text,
-    TextPart,
     ToolFailed,
 )
-from agent.model.backend import ChatModel, CutShort, Message, Models, Piece, TextPiece, ToolAsk, Usage
+from agent.model.backend import (
+    ChatModel,
+    Message,
+    Models,
+    ToolAsk,
+)
 from agent.model.budget import TurnBudget, TurnLimits
+from agent.model.cost import ModelCost, ModelMetrics
 from agent.model.instructions import DataMarks
 from agent.model.offered_tools import FIND_TOOLS, OfferedTools, descriptions
 from agent.model.placeholder import ScriptPlaceholder
+from agent.model.requests import ModelRequests
 from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
-from agent.turns.tool_call import ToolCaller
+from agent.turns.tool_call import CallOutcome, ToolCaller
 from agent.understanding import Grammar
 from agent.understanding.wording import has_quoted_text
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
 
-ANSWER_TOKENS = 4096
 HISTORY_CHARS = 1500
 MAX_SAME_CALLS = 2
-LONGEST_BUSY_S = 10.0
-MAX_WAITS = 3
-"""How often a turn waits for a model that is busy or still being loaded."""
-NO_FAILURE = ("model.context_full", "model.loading")
-"""Errors that are no sign of a broken model: the router gets them only when the turn gives it up."""
-
-
-@dataclass(slots=True)
-class _Round:
-    """The output of one request to a model."""
-
-    text: list[str] = field(default_factory=list)
-    asks: list[ToolAsk] = field(default_factory=list)
-    tokens: int | None = None
-    cut_short: bool = False
-
-    @property
-    def characters(self) -> int:
-        return sum(map(len, self.text)) + sum(len(ask.arguments) for ask in self.asks)
+MOST_TOGETHER = 8
+"""So many calls that only read run at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +57,19 @@ class Reading:
 class ModelAnswers:
     """Answers by language models. Free of state: a turn has its own."""
 
-    def __init__(self, models: Models, toolset: Toolset, grammar: Grammar, limits: TurnLimits) -> None:
+    def __init__(
+        self,
+        models: Models,
+        toolset: Toolset,
+        grammar: Grammar,
+        limits: TurnLimits,
+        metrics: ModelMetrics | None = None,
+    ) -> None:
         self._models = models
         self._toolset = toolset
         self._grammar = grammar
         self._limits = limits
+        self._metrics = metrics
         self.descriptions = descriptions(toolset.tools.values(), grammar.help)
 
     async def answer(
@@ -86,14 +80,17 @@ class ModelAnswers:
         history: Sequence[TurnOut],
         memories: Sequence[str] = (),
         reading: Reading = Reading(),
+        cost: ModelCost | None = None,
     ) -> tuple[str, ...]:
         """Emits the events of one answer; `memories` are related to the utterance. Returns the tools that
-        the model had, for the next answer of the conversation.
+        the model had, for the next answer of the conversation; adds to `cost`, also when it fails.
 
         Raises SoundstageError `model.…` when the model could not give one.
         """
         candidates = await self._models.order(utterance)
-        turn = _ModelTurn(self, caller, utterance, emit, history, memories, reading, candidates)
+        turn = _ModelTurn(
+            self, caller, utterance, emit, history, memories, reading, candidates, cost or ModelCost()
+        )
         await turn.run()
         return turn.offered.names
 
@@ -111,15 +108,14 @@ class _ModelTurn:
         memories: Sequence[str],
         reading: Reading,
         candidates: Sequence[ChatModel],
+        cost: ModelCost,
     ) -> None:
-        self._models = ours._models
         self._toolset = ours._toolset
         self._grammar = ours._grammar
         self._budget = TurnBudget(ours._limits)
         self._caller = caller
         self._utterance = utterance
         self._emit = emit
-        self._candidates = list(candidates)
         self._placeholder = ScriptPlaceholder(utterance)
         self._marks = DataMarks(caller.session_id)
         self.offered = OfferedTools(
@@ -136,12 +132,23 @@ class _ModelTurn:
         if (persona := caller.persona) is not None:
             instructions = f"{instructions}\n{self._marks.persona(persona)}"
         notes = self._marks.notes(f"{utcnow():%A, %Y-%m-%d}", memories, reading.hint)
-        self._messages: list[Message] = [
+        earlier = self._earlier(history)
+        messages: list[Message] = [
             {"role": "system", "content": instructions},
-            *(earlier := self._earlier(history)),
+            *earlier,
             {"role": "user", "content": f"{self._marks.strip(self._placeholder.text)}\n\n{notes}"},
         ]
-        self._history_messages = len(earlier)
+        self._requests = ModelRequests(
+            ours._models,
+            list(candidates),
+            self._budget,
+            cost,
+            ours._metrics,
+            self.offered,
+            emit,
+            messages,
+            len(earlier),
+        )
         # Results of tools, memories and descriptions of personas may hold text of others. So may text
         # that the person pastes, while their memories are their own.
         untrusted = not caller.trusts_persona or any(turn.tool is not None for turn in history)
@@ -161,7 +168,7 @@ class _ModelTurn:
 
     async def _run_rounds(self) -> None:
         while True:
-            written = await self._ask()
+            written = await self._requests.ask()
             text = "".join(written.text)
             if text.strip():
                 self._unreported.clear()
@@ -177,107 +184,83 @@ class _ModelTurn:
                 if not text.strip():
                     raise Upstream("model.silent", "The model answered nothing.", "Say it in other words.")
                 return
-            self._messages.append(_assistant(text, written.asks))
-            for ask in written.asks:
-                await self._call(ask)
+            self._requests.add_answer(text, written)
+            await self._call_all(written.asks)
 
-    async def _ask(self) -> _Round:
-        """Asks for one round. While nothing is written, the next model takes over from one that fails."""
-        written = _Round()
-        waits, again = 0, False
-        while True:
-            self._budget.spend_call()
-            if not self._candidates:
-                raise Upstream("model.none", "No language model can be asked now.", "Try again later.")
-            model = self._candidates[0]
-            try:
-                await self._stream(model, written)
-                return written
-            except SoundstageError as error:
-                if error.code == "model.over_budget" or written.text:
-                    raise
-                if error.code == "model.context_full" and self._history_messages:
-                    # It is asked once more without the turns before this one.
-                    del self._messages[1 : 1 + self._history_messages]
-                    self._history_messages = 0
-                    continue
-                if error.code == "model.garbled" and not again:
-                    again = True
-                    continue
-                wait_s = float(error.headers.get("Retry-After", "inf"))
-                if waits < MAX_WAITS and wait_s <= min(LONGEST_BUSY_S, self._budget.seconds_left):
-                    waits += 1
-                    await asyncio.sleep(wait_s)
-                    continue
-                if error.code == "model.loading":
-                    self._models.record_failure(model)
-                if len(self._candidates) < 2:
-                    raise
-                self._candidates.pop(0)
+    async def _call_all(self, asks: Sequence[ToolAsk]) -> None:
+        """Runs the calls of one answer in order. Those that follow each other and only read run at once."""
+        together: list[tuple[ToolAsk, ToolCall]] = []
+        for ask in asks:
+            call = self._prepared(ask)
+            if (
+                isinstance(call, ToolCall)
+                and self._only_reads(call)
+                and call not in [one for _, one in together]
+                and len(together) < MOST_TOGETHER
+            ):
+                together.append((ask, call))
+                continue
+            await self._run_together(together)
+            together = []
+            if isinstance(call, ToolCall):
+                await self._call(ask, call)
+            elif call is not None:
+                await self._report_error(ask, call)
+                self._budget.spend_wrong_call()
+        await self._run_together(together)
 
-    async def _stream(self, model: ChatModel, written: _Round) -> None:
-        loop = asyncio.get_running_loop()
-        started, first_s = loop.time(), None
-        left = self._budget.tokens_left
-        stream = model.ask(self._messages, self.offered.schemas, max_tokens=max(min(left, ANSWER_TOKENS), 1))
-        try:
-            async with aclosing(stream):
-                while (piece := await self._next(stream)) is not None:
-                    first_s = loop.time() - started if first_s is None else first_s
-                    match piece:
-                        case TextPiece():
-                            written.text.append(piece.text)
-                            await self._emit(TextPart(text=piece.text))
-                        case ToolAsk():
-                            written.asks.append(piece)
-                        case Usage():
-                            written.tokens = piece.tokens
-                        case CutShort():
-                            written.cut_short = True
-        except SoundstageError as error:
-            if error.code not in NO_FAILURE and (error.code != "model.over_budget" or first_s is None):
-                self._models.record_failure(model)
-            raise
-        self._models.record_success(model, loop.time() - started if first_s is None else first_s)
-        sent = sum(len(str(message.get("content") or "")) for message in self._messages)
-        self._budget.spend_tokens(written.tokens, sent + written.characters)
-
-    async def _next(self, stream: AsyncGenerator[Piece, None]) -> Piece | None:
-        """Returns the next piece within the turn's time limit; None at the end."""
-        try:
-            async with asyncio.timeout(self._budget.seconds_left):
-                return await anext(stream, None)
-        except TimeoutError as error:
-            raise self._budget.out_of_time() from error
-
-    async def _call(self, ask: ToolAsk) -> None:
-        """Runs a call of the model, or gives it the error."""
+    def _prepared(self, ask: ToolAsk) -> ToolCall | SoundstageError | None:
+        """Returns the call or what is wrong with it; None for a search of tools, which is answered here."""
         try:
             if ask.name == FIND_TOOLS:
                 self._find_tools(ask)
-                return
+                return None
             call = self._prepare(ask)
         except SoundstageError as error:
-            await self._report_error(ask, error)
-            self._budget.spend_wrong_call()
-            return
+            return error
         self.offered.add(call.tool.name)
-        key = (call.tool.name, call.request.model_dump_json())
+        return call
+
+    def _only_reads(self, call: ToolCall) -> bool:
+        """Returns whether a call changes nothing, is for every ear, and was not made before."""
+        own = call.act.effect == "read" and not call.tool.reveals and not self._caller.sends_data(call)
+        return own and _key(call) not in self._calls
+
+    async def _run_together(self, asks: Sequence[tuple[ToolAsk, ToolCall]]) -> None:
+        if len(asks) < 2:
+            for ask, call in asks:
+                await self._call(ask, call)
+            return
+        outcomes = await self._caller.run_together([call for _, call in asks], self._emit)
+        for (ask, call), outcome in zip(asks, outcomes, strict=True):
+            await self._end_call(ask, call, outcome)
+
+    async def _call(self, ask: ToolAsk, call: ToolCall) -> None:
+        """Runs a call of the model where the person asks for it, and gives it the result or the error."""
+        key = _key(call)
         times, earlier = self._calls.get(key, (0, ""))
         if times and (call.act.effect != "read" or times >= MAX_SAME_CALLS):
             # A change is made once, however often a model repeats itself.
-            self._add_result(ask, f"You have called this already. {earlier}")
+            self._requests.add_result(ask, f"You have called this already. {earlier}")
             self._budget.spend_wrong_call()
             return
         if (confirmation := self._to_confirm(call)) is not None:
-            self._add_result(ask, "not run: the person must confirm this. Say what would be done, and ask.")
+            self._requests.add_result(
+                ask, "not run: the person must confirm this. Say what would be done, and ask."
+            )
             self._calls[key] = (1, "It waits for the person.")
             await self._emit(confirmation)
             return
+        outcome: CallOutcome | SoundstageError
         try:
             outcome = await self._caller.run(call, self._emit)
         except SoundstageError as error:
-            content = await self._report_error(ask, error)
+            outcome = error
+        await self._end_call(ask, call, outcome)
+
+    async def _end_call(self, ask: ToolAsk, call: ToolCall, outcome: CallOutcome | SoundstageError) -> None:
+        if isinstance(outcome, SoundstageError):
+            content = await self._report_error(ask, outcome)
         else:
             # Not emitted now: the model says in its own words what this text says.
             self._unreported.append(outcome.text)
@@ -285,26 +268,29 @@ class _ModelTurn:
                 content = f"not run yet: {self._marks.wrap(outcome.event.message)}"
             else:
                 content = self._marks.wrap(json.dumps(outcome.event.result, ensure_ascii=False))
-            self._add_result(ask, content)
+            self._requests.add_result(ask, content)
         self._context_untrusted = self._turn_untrusted = True
-        self._calls[key] = (times + 1, content)
+        times, _ = self._calls.get(_key(call), (0, ""))
+        self._calls[_key(call)] = (times + 1, content)
 
     def _find_tools(self, ask: ToolAsk) -> None:
         """Gives the model the tools that fit its words; the next request has them."""
         query = str(self._arguments(ask).get("query", ""))
         key = (FIND_TOOLS, query)
         if key in self._calls:
-            self._add_result(ask, "You have called this already.")
+            self._requests.add_result(ask, "You have called this already.")
             self._budget.spend_wrong_call()
             return
         self._calls[key] = (1, "")
-        self._add_result(ask, self._marks.wrap(json.dumps(self.offered.find(query), ensure_ascii=False)))
+        self._requests.add_result(
+            ask, self._marks.wrap(json.dumps(self.offered.find(query), ensure_ascii=False))
+        )
 
     async def _report_error(self, ask: ToolAsk, error: SoundstageError) -> str:
         """Gives the model the error of its call, emits it, and returns what the model gets."""
         # It may quote what a user has named: a persona, a title.
         content = f"error: {self._marks.wrap(f'{error.message} {error.hint}'.strip())}"
-        self._add_result(ask, content)
+        self._requests.add_result(ask, content)
         await self._emit(
             ToolFailed(tool=ask.name or "?", code=error.code, message=error.message, hint=error.hint)
         )
@@ -359,9 +345,6 @@ class _ModelTurn:
             return ""
         return sentence if same.request == call.request else ""
 
-    def _add_result(self, ask: ToolAsk, content: str) -> None:
-        self._messages.append({"role": "tool", "tool_call_id": ask.id, "content": content})
-
     def _earlier(self, history: Sequence[TurnOut]) -> list[Message]:
         messages: list[Message] = []
         for turn in history:
@@ -373,12 +356,8 @@ class _ModelTurn:
         return messages
 
 
-def _assistant(text: str, asks: Sequence[ToolAsk]) -> Message:
-    calls = [
-        {"id": ask.id, "type": "function", "function": {"name": ask.name, "arguments": ask.arguments}}
-        for ask in asks
-    ]
-    return {"role": "assistant", "content": text or None, "tool_calls": calls}
+def _key(call: ToolCall) -> tuple[str, str]:
+    return call.tool.name, call.request.model_dump_json()
 
 
 def _cut_short() -> Upstream:

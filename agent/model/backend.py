@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agent.model.presets import Preset
+
 Message = Mapping[str, Any]
 """One message in the form of the chat completions API (`role`, `content`, `tool_calls`, `tool_call_id`)."""
 
@@ -27,10 +29,21 @@ class ToolAsk:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """The next characters of the reasoning before an answer. People do not get them."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that one call took, as the server counts them."""
+    """Tokens that one call took, as the server counts them; of `prompt_tokens`, it had read `cached_tokens`
+    before.
+    """
 
     tokens: int
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class CutShort:
     """The answer has reached its limit and ends here, without tool calls."""
 
 
-Piece = TextPiece | ToolAsk | Usage | CutShort
+Piece = TextPiece | Thought | ToolAsk | Usage | CutShort
 
 
 class ChatModel(Protocol):
@@ -47,6 +60,11 @@ class ChatModel(Protocol):
     @property
     def name(self) -> str:
         """The name for people and logs."""
+        ...
+
+    @property
+    def preset(self) -> Preset:
+        """The preset of its family, with what settings or Consul override."""
         ...
 
     def ask(

@@ -16,7 +16,7 @@ class TurnLimits:
     calls: int = 12
     """Requests to the model in one turn, those that only call tools included."""
     seconds: float = 120.0
-    tokens: int = 32_000
+    tokens: int = 100_000
     wrong_calls: int = 4
     """Invalid tool calls that the model may correct."""
 

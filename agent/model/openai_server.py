@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from agent.model.backend import CutShort, Message, Piece, TextPiece, Usage
+from agent.model.backend import CutShort, Message, Piece, TextPiece, Thought, Usage
 from agent.model.pieces import ReasoningFilter, ToolCallAssembler
-from agent.model.wire import Chunk, ServerError
+from agent.model.presets import SETTABLE, Preset, preset_for
+from agent.model.wire import Chunk, ServerError, Timings, TokenCount
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.http.event_stream import TooMuch, stream_events
@@ -46,6 +47,9 @@ _CONTEXT_WORDS = re.compile(r"maximum context length|exceeds? the .*context (siz
 _UNREADABLE = re.compile(r"^The model produced output that does not match|^Failed to parse input")
 """llama.cpp, of a tool call that is none; Groq has a code for it, `tool_use_failed`."""
 _LIMIT_NAME = "max_completion_tokens"
+_PRESET_FIELDS = (
+    *("temperature", "tool_choice", "parallel_tool_calls", "reasoning_effort", "chat_template_kwargs"),
+)
 
 
 def parse_error(body: bytes | object) -> ServerError:
@@ -61,6 +65,14 @@ def parse_error(body: bytes | object) -> ServerError:
 def wants_other_limit(status: int, error: ServerError) -> bool:
     """Returns whether the server wants `max_completion_tokens`, as OpenAI does for reasoning models."""
     return status == 400 and _LIMIT_NAME in error.message
+
+
+def field_to_drop(status: int, error: ServerError, request: Mapping[str, Any]) -> str | None:
+    """Returns the field of a preset that the server does not want, as `temperature` at reasoning models."""
+    if status not in (400, 422):
+        return None
+    words = f"{error.param or ''} {error.message}"
+    return next((name for name in _PRESET_FIELDS if name in request and name in words), None)
 
 
 def refusal(
@@ -134,6 +146,7 @@ class OpenAiServer:
         api_key: Callable[[], str | None] = lambda: None,
         silence_s: float = 60.0,
         listeners: OwnListeners = OwnListeners(),
+        preset: Preset = Preset(),
     ) -> None:
         """`base_url` up to and including `/v1`; `silence_s` is the longest wait for the next bytes. None of
         `listeners` is called.
@@ -146,10 +159,16 @@ class OpenAiServer:
         # An error body is longer than its message, and every token has a wire form of its own.
         self._bounds = Bounds(silence_s, answer_bytes=2 * ANSWER_BYTES, connect_s=CONNECT_S)
         self._limit_name = "max_tokens"
+        self._preset = preset
+        self._refused_fields: set[str] = set()
 
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def preset(self) -> Preset:
+        return self._preset
 
     async def ask(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int
@@ -160,6 +179,7 @@ class OpenAiServer:
             "messages": list(messages),
             "stream": True,
             "stream_options": {"include_usage": True},
+            **self._preset.fields(tools=bool(tools)),
         }
         if tools:
             body["tools"] = list(tools)
@@ -193,16 +213,22 @@ class OpenAiServer:
     async def _answers(
         self, client: httpx.AsyncClient, body: Mapping[str, Any], headers: Mapping[str, str], max_tokens: int
     ) -> AsyncGenerator[Piece, None]:
-        """Asks, and once more when the server wants the token limit under its other name."""
-        for last in (False, True):
-            request = {**body, self._limit_name: max_tokens}
+        """Asks, and again when the server wants the token limit under its other name, or a field of the
+        preset not at all.
+        """
+        while True:
+            fields = {name: value for name, value in body.items() if name not in self._refused_fields}
+            request = {**fields, self._limit_name: max_tokens}
             async with client.stream("POST", self._url, json=request, headers=dict(headers)) as answer:
                 if answer.status_code != 200:
                     error = parse_error(await _beginning(answer))
-                    if last or not wants_other_limit(answer.status_code, error):
-                        raise refusal(self._name, answer.status_code, error, answer.headers)
-                    self._limit_name = "max_completion_tokens"
-                    continue
+                    if self._limit_name != _LIMIT_NAME and wants_other_limit(answer.status_code, error):
+                        self._limit_name = _LIMIT_NAME
+                        continue
+                    if (name := field_to_drop(answer.status_code, error, request)) is not None:
+                        self._refused_fields.add(name)
+                        continue
+                    raise refusal(self._name, answer.status_code, error, answer.headers)
                 if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                     raise self._nonsense()
                 async with aclosing(self._pieces(answer)) as pieces:
@@ -222,12 +248,16 @@ class OpenAiServer:
                         break
                     chunk = self._chunk(event.data)
                     if chunk.usage is not None and chunk.usage.total_tokens:
-                        yield Usage(chunk.usage.total_tokens)
+                        yield _usage(chunk.usage, chunk.timings)
                     for choice in chunk.choices[:1]:
                         finish = choice.finish_reason or finish
                         for delta in choice.delta.tool_calls or ():
                             calls.add(delta)
-                        if text := text_filter.next(choice.delta.content or ""):
+                        text = text_filter.next(choice.delta.content or "")
+                        thought = choice.delta.reasoning_content or choice.delta.reasoning or ""
+                        if thought := thought + text_filter.take_reasoning():
+                            yield Thought(thought)
+                        if text:
                             yield TextPiece(text)
         except TooMuch as error:
             raise Upstream(
@@ -265,6 +295,17 @@ class OpenAiServer:
         return Upstream("model.cut_off", f"The answer of the model {self._name} broke off.", "Ask again.")
 
 
+def _usage(count: TokenCount, timings: Timings | None) -> Usage:
+    """Returns the tokens of an answer; a server counts the cached ones in one of three places, or nowhere."""
+    details = count.prompt_tokens_details
+    cached = (
+        (details.cached_tokens if details is not None else 0)
+        or count.prompt_cache_hit_tokens
+        or (timings.cache_n if timings is not None else 0)
+    )
+    return Usage(count.total_tokens or 0, count.prompt_tokens or 0, cached or 0)
+
+
 async def _beginning(answer: httpx.Response) -> bytes:
     """Returns the beginning of an error body, which may be of any length."""
     body = b""
@@ -292,5 +333,6 @@ def build_servers(
                     api_key=one.api_key,
                     silence_s=one.timeout_s,
                     listeners=listeners,
+                    preset=preset_for(one.model, one.model_dump(include=set(SETTABLE))),
                 ),
             )

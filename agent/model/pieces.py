@@ -20,6 +20,7 @@ class ReasoningFilter:
         self._in_reasoning: bool | None = None
         """None: the answer has not begun, as far as can be seen."""
         self._strip_next = False
+        self._reasoning: list[str] = []
 
     def next(self, content: str) -> str:
         """Returns the text that is certainly part of the answer. NUL is dropped: PostgreSQL stores none."""
@@ -34,11 +35,14 @@ class ReasoningFilter:
             self._in_reasoning = begin.startswith(REASONING_START)
             if not self._in_reasoning:
                 return self._flush()
-        _, end, rest = self._buffer.partition(REASONING_END)
+            self._buffer = begin.removeprefix(REASONING_START)
+        thought, end, rest = self._buffer.partition(REASONING_END)
         if not end:
             # Enough to see the end in two pieces.
+            self._reasoning.append(self._buffer[: -len(REASONING_END)])
             self._buffer = self._buffer[-len(REASONING_END) :]
             return ""
+        self._reasoning.append(thought)
         self._in_reasoning, self._buffer, self._strip_next = False, "", True
         return self._answer_text(rest)
 
@@ -47,6 +51,12 @@ class ReasoningFilter:
         if self._strip_next:
             text = text.lstrip()
             self._strip_next = not text
+        return text
+
+    def take_reasoning(self) -> str:
+        """Returns the reasoning since the last time."""
+        text = "".join(self._reasoning)
+        self._reasoning.clear()
         return text
 
     def rest(self) -> str:

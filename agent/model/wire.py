@@ -21,6 +21,11 @@ def _as_json(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
+def _text_or_none(value: object) -> object:
+    """Drops reasoning in another form than text: nobody depends on it."""
+    return value if isinstance(value, str) else None
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -37,9 +42,13 @@ class ToolCallDelta(_Wire):
 
 
 class Delta(_Wire):
-    """The next part of an answer, without its reasoning (`reasoning_content`, `reasoning`)."""
+    """The next part of an answer. Reasoning is `reasoning_content` at llama.cpp, vLLM and DeepSeek,
+    `reasoning` at Ollama and OpenRouter.
+    """
 
     content: Annotated[str | None, BeforeValidator(_as_text)] = None
+    reasoning_content: Annotated[str | None, BeforeValidator(_text_or_none)] = None
+    reasoning: Annotated[str | None, BeforeValidator(_text_or_none)] = None
     tool_calls: list[ToolCallDelta] | None = None
 
 
@@ -48,8 +57,21 @@ class Choice(_Wire):
     finish_reason: str | None = None
 
 
+class PromptDetails(_Wire):
+    cached_tokens: int | None = Field(default=0, ge=0)
+
+
 class TokenCount(_Wire):
     total_tokens: int | None = Field(default=0, ge=0)
+    prompt_tokens: int | None = Field(default=0, ge=0)
+    prompt_tokens_details: PromptDetails | None = None
+    prompt_cache_hit_tokens: int | None = Field(default=0, ge=0)
+    """Cached tokens at DeepSeek."""
+
+
+class Timings(_Wire):
+    cache_n: int | None = Field(default=0, ge=0)
+    """Cached tokens at llama.cpp."""
 
 
 class Chunk(_Wire):
@@ -57,6 +79,7 @@ class Chunk(_Wire):
 
     choices: list[Choice] = Field(default_factory=list)
     usage: TokenCount | None = None
+    timings: Timings | None = None
     error: Any = None
 
 

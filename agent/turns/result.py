@@ -11,6 +11,7 @@ from agent.events import (
     BrainEvent,
     ConfirmationRequested,
     Failure,
+    ModelUsage,
     Notice,
     Text,
     TextPart,
@@ -52,6 +53,8 @@ class TurnResult:
     dialogue: str | None = None
     """The state of the dialogue after the turn, as JSON; None: as it was."""
     proposals: list[ConfirmationRequested] = field(default_factory=list)
+    usage: ModelUsage | None = None
+    """What the answer took of language models."""
     approval_id: str | None = None
     """Of the last call that waits for approval."""
     has_content: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ from agent.approvals.errors import ApprovalRequired
 from agent.events import ApprovalRequested, Emit, Text, ToolCalled, ToolReturned
 from agent.presentation import as_text
 from agent.sessions.service import Conversation, OpenTurn
-from agent.tools.record import ToolContext
+from agent.tools.record import ToolContext, ToolResult
 from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset
 from agent.tools.wrappers import shorten
 from agent.turns.result import update_referents
 from policy import Principal
-from soundstage.errors import Forbidden
+from soundstage.errors import Forbidden, SoundstageError
+from soundstage.tasks import cancel_all
 from soundstage.telemetry.masking import without_secrets
 from studio.personas.schemas import Persona
 
@@ -80,16 +82,39 @@ class ToolCaller:
         """Emits `tool_call` before anything happens, then `tool_result`, or `approval` where people have to
         agree first. Raises `persona.tool_not_allowed` and the errors of the tool.
         """
-        name = call.tool.name
-        if not self.may_use(name):
-            raise Forbidden(
-                "persona.tool_not_allowed",
-                f"The persona of this conversation does not use {name}.",
-                "Ask in a conversation without it, or add the tool to `tools` in its file.",
-            )
-        arguments = self.for_display(call.request.model_dump(mode="json", exclude_none=True))
-        await emit(ToolCalled(tool=name, effect=call.act.effect, arguments=arguments))
-        context = ToolContext(
+        await self._announce(call, emit)
+        try:
+            result = await self._toolset.run(self._context(), call)
+        except ApprovalRequired as required:
+            return await self._wait_for_approval(call, required, emit)
+        return await self._finish(call, result, emit)
+
+    async def run_together(
+        self, calls: Sequence[ToolCall], emit: Emit
+    ) -> list[CallOutcome | SoundstageError]:
+        """Runs calls that only read at once, and returns the outcome or the error of each. Emits the events
+        as `run`, all in the order of the calls.
+        """
+        outcomes: list[CallOutcome | SoundstageError] = []
+        running: list[asyncio.Task[ToolResult]] = []
+        try:
+            for call in calls:
+                await self._announce(call, emit)
+                running.append(asyncio.create_task(self._toolset.run(self._context(), call)))
+            await asyncio.wait(running)
+        finally:
+            await cancel_all(running)
+        for call, task in zip(calls, running, strict=True):
+            try:
+                outcomes.append(await self._finish(call, task.result(), emit))
+            except ApprovalRequired as required:
+                outcomes.append(await self._wait_for_approval(call, required, emit))
+            except SoundstageError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _context(self) -> ToolContext:
+        return ToolContext(
             principal=self._conversation.principal,
             session_id=self._conversation.id,
             turn=self._number,
@@ -99,21 +124,38 @@ class ToolCaller:
             local_files=self._conversation.local_files,
             dry_run=self._conversation.dry_run,
         )
-        try:
-            result = await self._toolset.run(context, call)
-        except ApprovalRequired as required:
-            approval = ApprovalRequested(
-                tool=name, approval_id=required.approval_id, message=required.message, hint=required.hint
+
+    async def _announce(self, call: ToolCall, emit: Emit) -> None:
+        """Emits `tool_call`. Raises `persona.tool_not_allowed`."""
+        name = call.tool.name
+        if not self.may_use(name):
+            raise Forbidden(
+                "persona.tool_not_allowed",
+                f"The persona of this conversation does not use {name}.",
+                "Ask in a conversation without it, or add the tool to `tools` in its file.",
             )
-            await emit(approval)
-            return CallOutcome(approval, Text(text=f"{required.message}\n{required.hint}"))
+        arguments = self.for_display(call.request.model_dump(mode="json", exclude_none=True))
+        await emit(ToolCalled(tool=name, effect=call.act.effect, arguments=arguments))
+
+    async def _wait_for_approval(self, call: ToolCall, required: ApprovalRequired, emit: Emit) -> CallOutcome:
+        approval = ApprovalRequested(
+            tool=call.tool.name,
+            approval_id=required.approval_id,
+            message=required.message,
+            hint=required.hint,
+        )
+        await emit(approval)
+        return CallOutcome(approval, Text(text=f"{required.message}\n{required.hint}"))
+
+    async def _finish(self, call: ToolCall, result: ToolResult, emit: Emit) -> CallOutcome:
+        """Emits `tool_result`."""
         data = result.model_dump(mode="json")
         # The next call of the same answer may say "it" for the result of this one.
         self._last_render_id, self._last_project_id = update_referents(
             data, self._last_render_id, self._last_project_id
         )
         # Events are stored with the turn, and a model gets this one as it is: neither needs a secret.
-        returned = ToolReturned(tool=name, result=without_secrets(data))
+        returned = ToolReturned(tool=call.tool.name, result=without_secrets(data))
         await emit(returned)
         self.completed.append((call, returned))
         blocks = result.presentation()

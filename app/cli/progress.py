@@ -12,7 +12,9 @@ from rich.text import Text as RichText
 from agent.events import (
     BrainEvent,
     ConfirmationRequested,
+    Done,
     Failure,
+    ModelUsage,
     Notice,
     Progress,
     Text,
@@ -44,6 +46,13 @@ def _figures(event: Progress) -> str:
     if event.eta_s is not None and event.fraction < 1:
         parts.append(f"{event.eta_s:.0f} s left")
     return " · ".join(parts)
+
+
+def usage_line(usage: ModelUsage) -> str:
+    """`local: 3 requests, 5210 tokens (4100 read before), 2.3 s`"""
+    requests = "1 request" if usage.requests == 1 else f"{usage.requests} requests"
+    cached = f" ({usage.cached_tokens} read before)" if usage.cached_tokens else ""
+    return f"{usage.model}: {requests}, {usage.tokens} tokens{cached}, {usage.seconds:.1f} s"
 
 
 class AnswerView:
@@ -104,6 +113,8 @@ class AnswerView:
             case ConfirmationRequested():
                 self._end_line()
                 self._printer.note(confirmation(event))
+            case Done() if event.usage is not None:
+                self._printer.note(usage_line(event.usage))
             case Failure():
                 self._stop_bar()
                 self._end_line()

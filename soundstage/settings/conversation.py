@@ -14,7 +14,7 @@ class AgentSettings(Section):
 
     turn_calls: int = Field(12, ge=1, le=100, description="how often the model is asked, tools included")
     turn_s: float = Field(120.0, gt=0, le=3600, description="how long the model may take in all")
-    turn_tokens: int = Field(32_000, ge=100, description="how many tokens may go to and come from the model")
+    turn_tokens: int = Field(100_000, ge=100, description="how many tokens may go to and come from the model")
 
 
 class ExpertSettings(Keyed):

@@ -312,6 +312,10 @@ class Keyed(Section):
         return None if self.api_key_file is None else read_key_file(self.api_key_file)
 
 
+ToolChoice = Literal["auto", "required", "none"]
+Effort = Literal["none", "low", "medium", "high"]
+
+
 class LlmSettings(Keyed):
     """An OpenAI-compatible server."""
 
@@ -323,6 +327,23 @@ class LlmSettings(Keyed):
         False,
         description="it gets every picture that is described, also without a request for its text; "
         "a model on this machine does anyway",
+    )
+    family: str = Field(
+        "", description="whose preset is used, such as `qwen3`; empty: the one that fits the model's name"
+    )
+    temperature: float | None = Field(None, ge=0, le=2, description="empty: as the preset says")
+    tool_choice: ToolChoice | None = Field(
+        None, description="whether it must call tools; empty: the preset's"
+    )
+    parallel_calls: bool | None = Field(
+        None, description="whether one answer may hold several tool calls; empty: the preset's"
+    )
+    effort: Effort | None = Field(None, description="how much it thinks; empty: as the preset says")
+    context_tokens: int | None = Field(
+        None, ge=512, description="longest request and answer; with Ollama its `num_ctx`; empty: the preset's"
+    )
+    return_thoughts: bool | None = Field(
+        None, description="its thoughts go back to it between the calls of an answer; empty: the preset's"
     )
 
 

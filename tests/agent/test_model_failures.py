@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from model_talk import QUESTION, Talk, Talking, notices, renders, texts
@@ -141,7 +142,11 @@ async def test_a_person_who_cancels_ends_the_call_to_the_model(talking: Talking)
 
 
 async def test_many_people_talk_to_the_model_at_once_and_get_their_own_answers(talking: Talking) -> None:
-    async with talking(lambda body: Say(f"You said {body['messages'][-1]['content'][-1]}")) as talk:
+    def repeat(body: dict[str, Any]) -> Say:
+        words, _, _ = body["messages"][-1]["content"].partition("\n\n<notes ")
+        return Say(f"You said {words[-1]}")
+
+    async with talking(repeat) as talk:
         talks = [Talk(talk.services, talk.model, Principal.local_admin(f"p{n}")) for n in range(8)]
         sayings = (one.say(f"something about number {n}") for n, one in enumerate(talks))
         answers = await asyncio.gather(*sayings)

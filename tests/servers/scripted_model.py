@@ -40,6 +40,9 @@ class Call:
     id: str = ""
     also: tuple[Call, ...] = ()
     say: str = ""
+    think: str = ""
+    """Its `reasoning_content` before the call."""
+    usage: Mapping[str, Any] | None = None
     hold: asyncio.Event | None = field(default=None, compare=False)
     """Waited for before the call."""
 
@@ -162,13 +165,18 @@ class ScriptedModel:
             case Call():
                 await _stream_head(writer)
                 await _send(writer, _chunk({"role": "assistant", "content": None}))
+                if line.think:
+                    await _send(writer, _chunk({"reasoning_content": line.think}))
                 if line.say:
                     await _send(writer, _chunk({"content": line.say}))
                 if line.hold is not None:
                     await line.hold.wait()
                 for index, call in enumerate((line, *line.also)):
                     await _send_call(writer, call, index, call.id or f"call_{number}_{index}")
-                await _send(writer, _chunk({}, "tool_calls") + END)
+                await _send(writer, _chunk({}, "tool_calls"))
+                if line.usage is not None:
+                    await _send(writer, f"data: {json.dumps({'choices': [], 'usage': line.usage})}\n\n")
+                await _send(writer, END)
                 writer.write(LAST_CHUNK)
 
 

@@ -22,7 +22,7 @@ def register(cli: typer.Typer) -> None:
         found = call_studio(lambda api: api.post(f"{path}/try") if ask else api.get(path))
         for problem in found["problems"]:
             printer.note(problem)
-        columns = ["name", "from", "topics", "state", "answers", "to the first word", "address"]
+        columns = ["name", "from", "family", "topics", "state", "answers", "to the first word", "address"]
         rows = (_row(one) for one in found["experts"])
         printer.listing(found, columns, rows, empty="There are none; the sentence grammar does the work.")
 
@@ -32,4 +32,5 @@ def _row(one: dict[str, Any]) -> list[object]:
     answered = f"{calls - one['failures']} of {calls}" if calls else "–"
     latency = "–" if latency_ms is None else f"{latency_ms} ms"
     topics = ", ".join(one["topics"]) or "any"
-    return [one["name"], one["source"], topics, one["state"], answered, latency, one["address"]]
+    family = one.get("family") or "–"
+    return [one["name"], one["source"], family, topics, one["state"], answered, latency, one["address"]]

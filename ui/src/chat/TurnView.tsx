@@ -82,6 +82,7 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
           )}
         </div>
       )}
+      {turn.usage && <p className="quiet">{turn.usage}</p>}
       {!turn.ended && (
         <div className="row">
           <span className="thinking quiet">Answering</span>

@@ -25,6 +25,8 @@ export interface TurnViewModel {
   choices: string[];
   approvals: { id: string; message: string }[];
   failure: Extract<BrainEvent, { type: "error" }> | null;
+  /** What the answer took of a language model; empty without one. */
+  usage: string;
   ended: boolean;
 }
 
@@ -39,6 +41,7 @@ export const emptyTurn = (number: number, utterance: string): TurnViewModel => (
   choices: [],
   approvals: [],
   failure: null,
+  usage: "",
   ended: false,
 });
 
@@ -84,10 +87,17 @@ export function applyEvent(turn: TurnViewModel, streamedText: string, event: Bra
         streamedText,
       ];
     case "done":
-      return [{ ...(streamedText ? withText(turn, streamedText) : turn), ended: true }, ""];
+      return [{ ...(streamedText ? withText(turn, streamedText) : turn), usage: usageLine(event.usage), ended: true }, ""];
     default:
       return [turn, streamedText];
   }
+}
+
+function usageLine(usage: Extract<BrainEvent, { type: "done" }>["usage"]): string {
+  if (!usage) return "";
+  const requests = usage.requests === 1 ? "1 request" : `${usage.requests} requests`;
+  const cached = usage.cached_tokens ? ` (${usage.cached_tokens} read before)` : "";
+  return `${usage.model}: ${requests}, ${usage.tokens} tokens${cached}, ${usage.seconds.toFixed(1)} s`;
 }
 
 export function withText(turn: TurnViewModel, text: string, blocks: Block[] = []): TurnViewModel {
@@ -99,6 +109,6 @@ export function withText(turn: TurnViewModel, text: string, blocks: Block[] = []
 }
 
 function settled(turn: TurnViewModel, tool: string, change: Partial<Step>): TurnViewModel {
-  const at = turn.steps.findLastIndex((one) => one.tool === tool && one.state === "running");
+  const at = turn.steps.findIndex((one) => one.tool === tool && one.state === "running");
   return { ...turn, steps: turn.steps.map((one, place) => (place === at ? { ...one, ...change } : one)) };
 }
