@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from agent.mcp_servers import McpServers
+from agent.mcp_servers.service import McpServerView
 from agent.memory.sentence_files import is_installed
 from agent.memory.service import MemoryService, Owner
 from agent.sessions.service import SessionService
@@ -45,6 +47,7 @@ class Status(BaseModel):
     memories: int
     memory: Literal["meaning", "words"] = Field(description="how memories are found")
     snapshots: Sequence[str] = Field(description="names of the caller's own, the newest first")
+    mcp_servers: Sequence[McpServerView] = Field(description="whose tools the agent may call")
     videos: Sequence[Underway] = Field(description="that are not done yet, the newest first")
 
 
@@ -53,6 +56,7 @@ def status_router(
     memory: MemoryService,
     snapshots: SnapshotService,
     renders: RenderService,
+    mcp_servers: McpServers,
     *,
     tools: int,
     has_model: bool,
@@ -79,6 +83,7 @@ def status_router(
             memories=await memory.count(Owner.of(principal)),
             memory="meaning" if is_installed() else "words",
             snapshots=[one.name for one in await snapshots.list(principal)],
+            mcp_servers=mcp_servers.views(),
             videos=[Underway(render_id=view.id, title=view.title, state=view.state) for view in views],
         )
 

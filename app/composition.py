@@ -20,6 +20,7 @@ from agent.brain import Brain
 from agent.experts import ConfiguredModels, ConsulExperts, Router
 from agent.forgetting.service import Redactor
 from agent.live.service import LiveSessions
+from agent.mcp_servers import McpServers
 from agent.memory.service import MemoryService
 from agent.model import ModelAnswers, TurnLimits
 from agent.model.cost import ModelMetrics
@@ -85,6 +86,7 @@ class Services:
     snapshots: SnapshotService
     tool_services: ToolServices
     speech_scheduler: Scheduler
+    mcp_servers: McpServers
 
     @property
     def own_personas(self) -> Path:
@@ -139,7 +141,8 @@ def build(settings: Settings) -> Services:
     wrapper_services = WrapperServices(
         database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute
     )
-    toolset = standard_toolset(ALL_TOOLS, wrapper_services)
+    mcp_servers = McpServers(settings.agent.mcp_servers, settings.state_dir, listeners)
+    toolset = standard_toolset(ALL_TOOLS, wrapper_services, mcp_servers.tools)
     sessions = SessionService(database, events, audit)
     triggers = TriggerService(database, events, toolset)
     redactor = Redactor(sessions, approvals, triggers, events, audit)
@@ -177,6 +180,7 @@ def build(settings: Settings) -> Services:
         memory=memory,
         snapshots=snapshots,
         tool_services=tool_services,
+        mcp_servers=mcp_servers,
     )
 
 
@@ -305,6 +309,7 @@ async def run_database(services: Services) -> AsyncIterator[None]:
         await services.audit.start()
         yield
     finally:
+        await services.mcp_servers.close()
         await services.policy.close()
         await services.events.close()
         services.audit.close()

@@ -89,6 +89,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("code:run", "Run code in the sandbox of the server."),
     Permission("chat:use", "Talk to the agent; what it does still needs the permission of its tool."),
     Permission("mcp:use", "Use the tools over MCP; each still needs its own permission."),
+    Permission("mcp:call", "Call tools of MCP servers that the operator has allowed."),
     Permission("event:read", "Follow what happens."),
     Permission("key:read", "See API keys, never the keys themselves."),
     Permission("key:create", "Make an API key with no more rights than one's own."),

@@ -110,7 +110,7 @@ class McpCalls:
 
     def list(self, principal: Principal) -> list[types.Tool]:
         """Returns the tools and actions that this caller may use, and the tools about tickets."""
-        found = (describe(tool, principal) for tool in self._toolset.tools.values())
+        found = (describe(tool, principal) for tool in self._toolset.tools.values() if not tool.mcp_server)
         return [*(tool for tool in found if tool is not None), *ABOUT_CALLS.values()]
 
     async def call(
@@ -121,7 +121,9 @@ class McpCalls:
 
         Raises MCPError only for a tool that does not exist.
         """
-        if name not in self._toolset.tools and name not in ABOUT_CALLS:
+        tool = self._toolset.tools.get(name)
+        # Tools of other servers are not handed on: their own clients can call them.
+        if (tool is None or tool.mcp_server) and name not in ABOUT_CALLS:
             raise MCPError(types.INVALID_PARAMS, f"There is no tool named {name[:80]!r}.")
         with trace(inherit=False) as trace_id:
             try:

@@ -125,6 +125,7 @@ class _ModelTurn:
             reading.tools,
             reading.needed,
             reading.offered or tuple(turn.tool for turn in history if turn.tool),
+            self._marks,
         )
         # What never changes comes first and what changes with each turn last: servers keep the longest
         # beginning that two requests share.

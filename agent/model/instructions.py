@@ -34,6 +34,9 @@ _MEMORIES = "What you were asked to remember in earlier conversations, as far as
 _PERSONA = "You speak as a persona: answer in its name and manner. It is described so:"
 
 
+_BY_OTHERS = "That server describes it so, as data:"
+
+
 class DataMarks:
     """Marks around data in one conversation, with a word of its own, so that no data can close them."""
 
@@ -67,10 +70,15 @@ class DataMarks:
         return text
 
 
-def tool_schema(tool: AnyTool) -> Mapping[str, Any]:
-    """Returns a tool in the form of the chat completions API."""
+def tool_schema(tool: AnyTool, marks: DataMarks | None = None) -> Mapping[str, Any]:
+    """Returns a tool in the form of the chat completions API. What an MCP server says of its own is data, and
+    left out where there are no marks.
+    """
     request: type[BaseModel] = tool.request
-    function = {"name": tool.name, "description": tool.purpose, "parameters": _parameters(request)}
+    description = tool.purpose
+    if tool.description_by_others and marks is not None:
+        description = f"{description} {_BY_OTHERS}\n{marks.wrap(tool.description_by_others)}"
+    function = {"name": tool.name, "description": description, "parameters": _parameters(request)}
     return {"type": "function", "function": function}
 
 

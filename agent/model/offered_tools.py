@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent.model.instructions import tool_schema
+from agent.model.instructions import DataMarks, tool_schema
 from agent.tools.toolset import AnyTool
 from agent.understanding import HelpEntry
 from policy import Principal
@@ -31,7 +31,7 @@ MOST_USED = (
 _WORD = re.compile(r"[^\W_]{3,}")
 _STEM_CHARS = 5
 
-_FIND_TOOLS = {
+_FIND_TOOLS: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": FIND_TOOLS,
@@ -60,10 +60,12 @@ class OfferedTools:
         fitting: Sequence[str] = (),
         needed: Sequence[str] = (),
         before: Sequence[str] = (),
+        marks: DataMarks | None = None,
     ) -> None:
         """`fitting`: names of tools, the best first; `needed`: those that must be there; `before`: what the
-        conversation had until now. `descriptions` are what `find` looks at.
+        conversation had until now. `descriptions` are what `find` looks at; `marks` go around others' texts.
         """
+        self._marks = marks
         self._descriptions = descriptions
         self._tools = {tool.name: tool for tool in tools if any(map(principal.may, tool.permissions))}
         self._schemas: dict[str, Mapping[str, Any]] = {}
@@ -93,7 +95,7 @@ class OfferedTools:
         """Returns the tools in the form of the chat completions API, `find_tools` first."""
         if len(self._names) == len(self._tools):
             return [self._schema(name) for name in self._names]
-        return [_FIND_TOOLS, *map(self._schema, self._names)]
+        return [self._find_tools(), *map(self._schema, self._names)]
 
     def add(self, name: str) -> None:
         """Offers a tool from the next request on, if need be in place of those that fit least."""
@@ -114,7 +116,8 @@ class OfferedTools:
         """
         query_stems = _stems(query)
         words = {
-            name: _stems(self._descriptions.get(name, tool.purpose)) for name, tool in self._tools.items()
+            name: _stems(f"{self._descriptions.get(name, tool.purpose)} {tool.description_by_others}")
+            for name, tool in self._tools.items()
         }
         known = Counter(stem for stems in words.values() for stem in stems)
         score = {name: sum(1 / known[stem] for stem in query_stems & stems) for name, stems in words.items()}
@@ -128,12 +131,21 @@ class OfferedTools:
     def _fits(self, names: Sequence[str]) -> bool:
         return (
             len(names) < MOST_TOOLS
-            and schema_tokens([_FIND_TOOLS, *map(self._schema, names)]) < SCHEMA_TOKENS
+            and schema_tokens([self._find_tools(), *map(self._schema, names)]) < SCHEMA_TOKENS
         )
+
+    def _find_tools(self) -> Mapping[str, Any]:
+        """Returns the schema of the search, with the MCP servers whose tools it finds."""
+        servers = dict.fromkeys(tool.mcp_server for tool in self._tools.values() if tool.mcp_server)
+        if not servers:
+            return _FIND_TOOLS
+        function = _FIND_TOOLS["function"]
+        more = f"{function['description']} It also finds those of the servers {', '.join(servers)}."
+        return {**_FIND_TOOLS, "function": {**function, "description": more}}
 
     def _schema(self, name: str) -> Mapping[str, Any]:
         if name not in self._schemas:
-            self._schemas[name] = tool_schema(self._tools[name])
+            self._schemas[name] = tool_schema(self._tools[name], self._marks)
         return self._schemas[name]
 
 

@@ -126,6 +126,10 @@ class Tool(Generic[Request, Result]):
     sends: Callable[[ToolServices, Request], bool] | None = None
     """Whether a call gives something away to another machine: then it is asked for as a change is, even by a
     tool that only reads."""
+    mcp_server: str = ""
+    """The MCP server that has it, by its name in the settings; empty for our own."""
+    description_by_others: str = ""
+    """What that server says of it: data for a model, never a part of its instructions."""
 
     @property
     def effect(self) -> Effect:
@@ -155,7 +159,7 @@ class Tool(Generic[Request, Result]):
     def action(self, request: Request) -> str:
         """The key into `acts` of this very call."""
         action = getattr(request, "action", "")
-        return action if action in self.acts else ""
+        return action if isinstance(action, str) and action in self.acts else ""
 
 
 def rule_name(tool: str, action: str) -> str:

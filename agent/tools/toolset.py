@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,12 +50,17 @@ class Toolset(Protocol):
 class DirectToolset:
     """Runs tools as they are; the innermost of the wrappers."""
 
-    def __init__(self, tools: Iterable[AnyTool]) -> None:
+    def __init__(
+        self, tools: Iterable[AnyTool], mcp_tools: Callable[[], Mapping[str, AnyTool]] = dict
+    ) -> None:
+        """`mcp_tools` returns the present tools of MCP servers; their names are never those of our own."""
         self._tools = {tool.name: tool for tool in tools}
+        self._mcp_tools = mcp_tools
 
     @property
     def tools(self) -> Mapping[str, AnyTool]:
-        return self._tools
+        others = self._mcp_tools()
+        return {**others, **self._tools} if others else self._tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         result: ToolResult = await call.tool.run(context, call.request)

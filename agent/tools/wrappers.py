@@ -328,11 +328,15 @@ def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, o
     )
 
 
-def standard_toolset(tools: Iterable[AnyTool], services: WrapperServices) -> Toolset:
+def standard_toolset(
+    tools: Iterable[AnyTool],
+    services: WrapperServices,
+    mcp_tools: Callable[[], Mapping[str, AnyTool]] = dict,
+) -> Toolset:
     """Composes the wrappers. The order matters: a refused call is audited too, a dry run needs no approval,
     and only the approved plan is run.
     """
-    toolset: Toolset = LoggingToolset(TimeoutToolset(DirectToolset(tools)))
+    toolset: Toolset = LoggingToolset(TimeoutToolset(DirectToolset(tools, mcp_tools)))
     toolset = ApprovalToolset(toolset, services.approvals)
     toolset = DryRunToolset(toolset)
     toolset = PolicyToolset(toolset, services)

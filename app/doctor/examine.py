@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from agent.mcp_servers import McpServers
+from agent.mcp_servers.definitions import clean_text
 from app import composition
 from app.doctor import machine
 from app.doctor.check import Check, Level, amber, green, red
@@ -22,6 +24,7 @@ from farm.local.commands import MODELS_VARIABLE
 from farm.nomad.overview import overview
 from soundstage.database import Database
 from soundstage.errors import SoundstageError, Unavailable
+from soundstage.http import own_listeners
 from soundstage.settings import Settings, check_settings, load_settings
 from studio.personas.schemas import PersonaEntry
 from studio.wiring import persona_library
@@ -74,6 +77,7 @@ async def examine(
     async with running_server(settings) as server:
         checks += [await _database(settings, server), await _personas(settings, server)]
     checks.append(await _farm(settings))
+    checks += await _mcp_servers(settings)
     checks += await _machines(settings)
     return [*checks, *await _worker(settings)]
 
@@ -144,6 +148,31 @@ async def _farm(settings: Settings) -> Check:
         return amber("farm", f"faulty cards: {', '.join(faulty)}", "soundstage nodes")
     cards = sum(len(node.cards) for node in ready)
     return green("farm", f"{len(ready)} of {len(found.nodes)} nodes are ready, with {cards} cards")
+
+
+async def _mcp_servers(settings: Settings) -> list[Check]:
+    """Starts each, and compares its tools with what was allowed."""
+    servers = McpServers(settings.agent.mcp_servers, settings.state_dir, own_listeners(settings))
+    try:
+        return [await _mcp_server(servers, name) for name in settings.agent.mcp_servers]
+    finally:
+        await servers.close()
+
+
+async def _mcp_server(servers: McpServers, name: str) -> Check:
+    title, fix = f"mcp server {name}", f"soundstage mcp-servers allow {name}"
+    try:
+        listed = await servers.compare(name)
+    except SoundstageError as error:
+        return red(title, error.message, error.hint)
+    allowed = sum(tool.state == "allowed" for tool in listed)
+    changed = [tool.definition.name for tool in listed if tool.state in ("changed", "gone")]
+    if changed:
+        names = clean_text(", ".join(changed), 200)
+        return amber(title, f"tools that have changed since they were allowed: {names}", fix)
+    if not allowed:
+        return amber(title, f"none of its tools ({len(listed)}) is allowed", fix)
+    return green(title, f"answers; tools allowed: {allowed} of {len(listed)}")
 
 
 async def _machines(settings: Settings) -> list[Check]:

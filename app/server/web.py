@@ -180,6 +180,7 @@ def create_app(services: Services) -> FastAPI:
             services.memory,
             services.snapshots,
             services.studio.renders,
+            services.mcp_servers,
             tools=len(services.brain.toolset.tools),
             has_model=may_have_model(services.settings),
         ),

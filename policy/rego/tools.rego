@@ -5,6 +5,15 @@ import rego.v1
 
 rule := data.tools[input.action.name]
 
+# Tools of MCP servers are called SERVER__TOOL, and no tool of ours has such a name. Their permission and effect are
+# those of the settings; a rule of that name in data.tools takes their place.
+rule := {"permission": input.action.permission, "effect": input.action.effect} if {
+	contains(input.action.name, "__")
+	not listed
+}
+
+listed if data.tools[input.action.name]
+
 # The rule was written for a tool with this permission and this effect: another one needs a new look.
 known if {
 	rule.permission == input.action.permission

@@ -19,6 +19,7 @@ rules := {
 		"because": "it cannot be undone",
 	},
 	"stop": {"permission": "render:create", "effect": "destructive", "approvers": 0},
+	"other__send": {"permission": "render:create", "effect": "write", "approvers": 1, "at_most": {"text": 10}},
 	"read_file": {"permission": "render:read", "effect": "read", "files": ["photo"]},
 }
 
@@ -50,6 +51,28 @@ test_a_tool_without_a_rule_is_denied if {
 	decision := called("fly", {})
 	decision.verdict == "deny"
 	decision.reasons == ["there is no rule for this tool"]
+}
+
+test_a_tool_of_an_mcp_server_has_the_permission_and_effect_of_the_settings if {
+	called("other__look_up", {}).verdict == "allow"
+	decide(object.union(
+		question("key", "editor", "other__look_up", {}),
+		{"action": {"permission": "render:delete"}},
+	)).verdict == "deny"
+}
+
+test_a_destructive_tool_of_an_mcp_server_waits_for_one_person if {
+	decision := decide(object.union(
+		question("key", "editor", "other__wipe", {}),
+		{"action": {"effect": "destructive"}},
+	))
+	decision.verdict == "approve"
+	decision.approvers == 1
+}
+
+test_a_rule_for_a_tool_of_an_mcp_server_takes_the_place_of_the_settings if {
+	called("other__send", {"text": "hello"}).verdict == "approve"
+	called("other__send", {"text": "a text that is too long"}).verdict == "deny"
 }
 
 test_a_rule_about_another_effect_does_not_count if {

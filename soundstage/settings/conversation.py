@@ -3,10 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, SecretStr, StringConstraints, model_validator
 
-from soundstage.settings.sections import Keyed, Section, read_key_file
+from soundstage.settings.sections import CommaList, Keyed, Section, read_key_file
+
+McpServerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+
+
+class McpServerSettings(Section):
+    """An MCP server whose tools the agent may call, once `soundstage mcp-servers allow NAME` has run."""
+
+    command: str = Field("", description="program that speaks MCP over its pipes; empty: `url` is called")
+    args: tuple[str, ...] = Field((), description="its arguments")
+    env: dict[str, SecretStr] = Field(
+        default_factory=dict, description="variables for it, beside PATH, HOME and a few others"
+    )
+    env_files: dict[str, Path] = Field(
+        default_factory=dict, description="variables for it whose values are the contents of files, as keys"
+    )
+    url: AnyHttpUrl | None = Field(None, description="endpoint of a server over streamable HTTP")
+    token_file: Path | None = Field(None, description="file that holds the bearer token for `url`")
+    tools: CommaList = Field((), description="tools of it that may be allowed, by commas; empty: all")
+    effect: Literal["read", "write", "destructive"] = Field(
+        "write",
+        description="what its tools do: `read` is called unasked, `write` when a person has confirmed the "
+        "call, `destructive` when people have approved it",
+    )
+    permission: str = Field("mcp:call", description="permission that callers of its tools need")
+    timeout_s: float = Field(60.0, gt=0, le=3600, description="longest wait for an answer")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == (self.url is not None):
+            raise ValueError("either `command` or `url` must be set, and not both")
+        return self
+
+    def environment(self) -> dict[str, str]:
+        """The variables with their values, files read now. Raises `settings.key_file_unreadable`."""
+        plain = {name: value.get_secret_value() for name, value in self.env.items()}
+        return plain | {name: read_key_file(path) for name, path in self.env_files.items()}
+
+    def token(self) -> str | None:
+        """The bearer token, read now; None when none is configured."""
+        return None if self.token_file is None else read_key_file(self.token_file)
 
 
 class AgentSettings(Section):
@@ -15,6 +56,10 @@ class AgentSettings(Section):
     turn_calls: int = Field(12, ge=1, le=100, description="how often the model is asked, tools included")
     turn_s: float = Field(120.0, gt=0, le=3600, description="how long the model may take in all")
     turn_tokens: int = Field(100_000, ge=100, description="how many tokens may go to and come from the model")
+    mcp_servers: dict[McpServerName, McpServerSettings] = Field(
+        default_factory=dict,
+        description="MCP servers whose tools the agent may call, a section each: `[agent.mcp_servers.NAME]`",
+    )
 
 
 class ExpertSettings(Keyed):

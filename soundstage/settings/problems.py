@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,7 +25,7 @@ REMOVED = MappingProxyType(
         "services.video": "it had no effect and is gone; delete it. A photo is moved by the `driving` of its "
         "face: docs/guide/gpu-faces.md",
         "services.mcp": "it had no effect and is gone; delete it. Soundstage is an MCP server itself "
-        "(docs/guide/mcp.md) and calls no others yet",
+        "(docs/guide/mcp.md); others that it calls are sections `[agent.mcp_servers.NAME]`",
         "services.playwright": "it had no effect and is gone; delete it. Screen recordings are uploaded as "
         "videos",
     }
@@ -75,7 +75,16 @@ def setting_names(root: type[BaseModel], prefix: str = "") -> dict[str, type[Bas
             names.update(setting_names(kind, f"{path}."))
         else:
             names[path] = None
+            if (of_each := section_of_each(kind)) is not None:
+                names[f"{path}.NAME"] = of_each
+                names.update(setting_names(of_each, f"{path}.NAME."))
     return names
+
+
+def section_of_each(annotation: Any) -> type[BaseModel] | None:
+    """Returns the class of the sections that a setting maps names to; None for any other setting."""
+    values = get_args(annotation)[1:] if get_origin(annotation) is dict else ()
+    return next((one for one in values if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def _unknown(path: str, root: type[BaseModel]) -> str:
