@@ -19,7 +19,7 @@ from scripted_model import Say
 from test_model_servers import LOADING, TOO_LONG
 from tiny_gguf import AFTER_A_THOUGHT, AFTER_A_TOOL, SENTENCE, byte_number, write_random, write_speaking
 
-from agent.events import BrainEvent, Failure, Notice, TextPart, ToolCalled
+from agent.events import BrainEvent, Done, Failure, Notice, TextPart, ToolCalled
 from agent.model import OpenAiServer, TextPiece, ToolAsk, Usage
 from agent.model.backend import CutShort, Piece
 from agent.model.instructions import tool_schema
@@ -195,6 +195,25 @@ async def test_the_model_calls_tools_and_tells_what_they_found(
     assert called == [("list_renders", 3)]
     assert [event.tool for event in results(two)] == ["list_personas", "list_renders"]
     assert texts(one) == texts(two) == [AFTER_A_TOOL]
+
+
+async def test_a_conversation_is_read_anew_only_from_where_it_differs(talking: Talking, llama: Llama) -> None:
+    counted: list[tuple[int, int]] = []
+    # A server of its own: no other test has filled its cache.
+    with llama_server(llama.programs, llama.speaking, llama.folder) as server:
+        async with talking(Say("no"), local=local(server), reader=True) as talk:
+            for words in ("the thing with the boats, perhaps", "and the other thing", "or what do you think"):
+                [done] = [event for event in await talk.say(words) if isinstance(event, Done)]
+                assert done.usage is not None
+                counted.append((done.usage.tokens, done.usage.cached_tokens))
+            talk.session_id = None
+            [done] = [event for event in await talk.say("the thing with the boats, perhaps") if isinstance(event, Done)]
+            assert done.usage is not None
+    print(f"tokens and cached tokens of three turns: {counted}; of another conversation: {done.usage}")
+    (_, first), (tokens, second), (more, third) = counted
+    assert first < second < third
+    assert second > 0.8 * tokens and third > 0.8 * more
+    assert done.usage.cached_tokens > 0.5 * done.usage.tokens, "conversations share their beginning"
 
 
 async def test_what_the_model_thinks_is_not_told(
