@@ -214,6 +214,7 @@ class Brain:
             tools = await self.model.answer(caller, utterance, log.emit, history, memories, read, cost)
             if reading is not None:
                 reading.note_tools(tools)
+                await reading.show_proposals()
         except SoundstageError as error:
             had_content = log.result.has_content
             await log.emit(model_failed(error))

@@ -11,9 +11,10 @@ from rapidfuzz import fuzz, process
 from agent.answering.calls import prepare_record, record_of, undo_of, with_ids, words_of, words_of_thing
 from agent.answering.deciding import CERTAIN, EMPTY_LINE, YES_OR_NO, AnsweringServices, DecidingTurn
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
+from agent.answering.replies import is_assent
 from agent.answering.state import ConversationState, Proposal
 from agent.answering.worlds import Worlds
-from agent.events import ApprovalRequested, Failure, Text, Understood
+from agent.events import ApprovalRequested, ConfirmationRequested, Failure, Text, Understood
 from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.services import ToolServices
@@ -31,6 +32,8 @@ from soundstage.database import utcnow
 from soundstage.errors import Invalid
 
 CHOICES = 3
+MOST_STEPS = 8
+"""Longer plans of a language model are no question: a yes to them would be to what nobody has read."""
 LIKE_NAME = 60.0
 """From here on, of 100, the spelling of a name is near enough to be offered."""
 
@@ -117,11 +120,12 @@ class ReaderTurn(DecidingTurn):
         if self._pending is not None:
             question, choices = self._pending
             dialogue = state.dialogue.asking(question)
-            return replace(state, dialogue=dialogue, choices=choices, proposal=None, pending_since=utcnow())
+            return replace(state, dialogue=dialogue, choices=choices, proposals=(), pending_since=utcnow())
         if self._just_proposed():
-            event = self.log.result.proposals[0]
-            proposal = Proposal(event.tool, event.arguments, event.token)
-            return replace(state, proposal=proposal, pending_since=utcnow(), approval_id=None)
+            proposals = tuple(
+                Proposal(event.tool, event.arguments, event.token) for event in self.log.result.proposals
+            )
+            return replace(state, proposals=proposals, pending_since=utcnow(), approval_id=None)
         return replace(state, approval_id=self.log.result.approval_id)
 
     def _changes(self) -> tuple[CallRecord, ...]:
@@ -133,7 +137,7 @@ class ReaderTurn(DecidingTurn):
         )
 
     def _just_proposed(self) -> bool:
-        return len(self.log.result.proposals) == 1
+        return 0 < len(self.log.result.proposals) <= MOST_STEPS
 
     async def _say(self, group: str, name: str) -> None:
         await self.log.emit(Text(text=self.replies.text(group, name)))
@@ -224,20 +228,39 @@ class ReaderTurn(DecidingTurn):
         return False
 
     async def _confirm(self) -> None:
-        """Runs the call that a language model proposed, once, where nothing is deleted."""
-        proposal = self.state.proposal
-        if proposal is None:
+        """Runs the calls that a language model proposed, once and in their order, where nothing is deleted.
+        Policy decides on each; when one fails, those after it do not run.
+        """
+        if not self.state.proposals:
             await self._say("chat", "no_question" if self.state.approval_id is None else "waits")
             return
-        call = prepare_call(self.answers.toolset, proposal.tool, proposal.arguments)
-        if call.token != proposal.token or call.act.effect == "destructive":
-            raise Invalid(
-                "agent.not_confirmed",
-                "A “yes” is not enough for this.",
-                "Say in your own words what shall be done.",
-            )
+        if not is_assent(self.utterance):
+            # “Sam said yes” is not the yes of this person.
+            await self._say("chat", "nothing")
+            return
+        calls = [prepare_call(self.answers.toolset, one.tool, one.arguments) for one in self.state.proposals]
+        for call, proposal in zip(calls, self.state.proposals, strict=True):
+            if call.token != proposal.token or call.act.effect == "destructive":
+                raise Invalid(
+                    "agent.not_confirmed",
+                    "A “yes” is not enough for this.",
+                    "Say in your own words what shall be done.",
+                )
         if await self._redeem():
-            await self._run(call, call.rule)
+            for call in calls:
+                await self._run(call, call.rule)
+
+    async def show_proposals(self) -> None:
+        """Shows the calls that a language model proposed in this turn as one plan that a yes runs."""
+        proposals = self.log.result.proposals
+        if not 1 < len(proposals) <= MOST_STEPS:
+            return
+        lines = [
+            f"{place}. {words_of(_proposed(one), self.world, self.replies)}"
+            for place, one in enumerate(proposals, start=1)
+        ]
+        text = "\n".join([self.replies.text("ask", "confirm"), *lines])
+        await self.log.emit(Text(text=text, choices=(self.replies.text("yes"), self.replies.text("no"))))
 
     async def _ask(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         replies, question = self.replies, decision.question
@@ -327,6 +350,13 @@ def not_understood(found: Understanding | NotUnderstood) -> Failure:
     )
     hint = "Did you mean one of these?" if suggestions else error.hint
     return Failure(code=error.code, message=error.message, hint=hint, suggestions=suggestions)
+
+
+def _proposed(event: ConfirmationRequested) -> CallRecord:
+    """Returns a proposal as the words of a call are made from it."""
+    arguments = dict(event.arguments)
+    action = arguments.pop("action", "")
+    return CallRecord(f"{event.tool}.{action}" if action else event.tool, arguments)
 
 
 def _name(thing: Thing) -> str:

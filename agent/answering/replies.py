@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -55,6 +56,13 @@ class Replies:
     def state(self, state: str) -> str:
         """Returns the word for the state of a thing."""
         return str(self._texts["states"].get(state, state))
+
+
+def is_assent(text: str) -> bool:
+    """Returns whether a text has the words of a yes and no others, in one of the languages."""
+    words = re.findall(r"\w+", text.lower())
+    only_words = re.fullmatch(r"[\w\s,.!'’-]*", text) is not None and "\n" not in text.strip()
+    return only_words and any(set(words) <= set(one["assent"].split()) for one in _texts().values() if words)
 
 
 def _brief(value: object) -> str:

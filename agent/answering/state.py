@@ -15,7 +15,7 @@ OPEN_FOR = timedelta(minutes=20)
 """A question or proposal that is older is no longer answered."""
 CALL_CHARS = 20_000
 """A call with longer arguments is not kept: it cannot be repeated in other words."""
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class ConversationState:
     dialogue: Dialogue = field(default_factory=Dialogue)
     language: str = DEFAULT
     choices: tuple[str, ...] = ()
-    proposal: Proposal | None = None
+    proposals: tuple[Proposal, ...] = ()
+    """In their order; one yes runs all of them."""
     pending_since: datetime | None = None
     approval_id: str | None = None
     """Of a call of the turn before that waits for approval."""
@@ -43,29 +44,34 @@ class ConversationState:
     tools: tuple[str, ...] = ()
     """The tools that the last answer of a language model had."""
 
+    @property
+    def proposal(self) -> Proposal | None:
+        """Returns the first proposal."""
+        return self.proposals[0] if self.proposals else None
+
     def without_question(self) -> ConversationState:
         """Returns the state with nothing to answer."""
         return replace(
             self,
             dialogue=replace(self.dialogue, question=None),
             choices=(),
-            proposal=None,
+            proposals=(),
             pending_since=None,
         )
 
     def to_json(self) -> str:
         dialogue = replace(self.dialogue, calls=tuple(call for call in self.dialogue.calls if _fits(call)))
         changes = Dialogue(calls=tuple(call for call in self.changes if _fits(call)))
-        proposal = self.proposal
         return json.dumps(
             {
                 "format": FORMAT,
                 "dialogue": dialogue.to_json(),
                 "language": self.language,
                 "choices": self.choices,
-                "proposal": None
-                if proposal is None
-                else {"tool": proposal.tool, "arguments": dict(proposal.arguments), "token": proposal.token},
+                "proposals": [
+                    {"tool": one.tool, "arguments": dict(one.arguments), "token": one.token}
+                    for one in self.proposals
+                ],
                 "asked_at": None if self.pending_since is None else self.pending_since.isoformat(),
                 "approval_id": self.approval_id,
                 "changes": changes.to_json()["calls"],
@@ -85,7 +91,7 @@ class ConversationState:
             Dialogue.from_json(data["dialogue"]),
             data["language"],
             tuple(data["choices"]),
-            None if data["proposal"] is None else Proposal(**data["proposal"]),
+            tuple(Proposal(**one) for one in data["proposals"]),
             None if data["asked_at"] is None else datetime.fromisoformat(data["asked_at"]),
             data["approval_id"],
             tuple(CallRecord(**call) for call in data["changes"]),

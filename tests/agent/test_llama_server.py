@@ -207,7 +207,11 @@ async def test_a_conversation_is_read_anew_only_from_where_it_differs(talking: T
                 assert done.usage is not None
                 counted.append((done.usage.tokens, done.usage.cached_tokens))
             talk.session_id = None
-            [done] = [event for event in await talk.say("the thing with the boats, perhaps") if isinstance(event, Done)]
+            [done] = [
+                event
+                for event in await talk.say("the thing with the boats, perhaps")
+                if isinstance(event, Done)
+            ]
             assert done.usage is not None
     print(f"tokens and cached tokens of three turns: {counted}; of another conversation: {done.usage}")
     (_, first), (tokens, second), (more, third) = counted
