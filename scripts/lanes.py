@@ -187,7 +187,7 @@ class Lanes:
     def _command(self, room: Room) -> list[str]:
         nice = ["nice", "-n", str(room.nice)] if room.nice and self.lanes > 1 else []
         if room is CHECK:
-            return [*nice, "scripts/check"]
+            return [*nice, *(["env", "TEST_ALL=1"] if self.record else []), "scripts/check"]
         marks = f"({self.marks}) and {room.marks}" if room.marks else self.marks
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
