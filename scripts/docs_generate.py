@@ -47,8 +47,9 @@ def injection_page() -> str:
         "# Orders in text from outside\n",
         "A language model reads what others have written, and may believe it. Each line is a test with a "
         "model that obeys every word: it reads the text and calls the tool. What happens then is decided "
-        "without it: changes, whatever is sent to others, and what is not for every ear (memories, logs of "
-        "jobs, pictures, the audit log) need the person's own words. Lists and states are looked up, for "
+        "without it, with and without the reader before the model: changes, whatever is sent to others, and "
+        "what is not for every ear (memories, logs of jobs, pictures, the audit log) "
+        "need the person's own words. Lists and states are looked up, for "
         "whatever reason a model has.\n",
         "| the words lie in | they ask to | the model calls | what happens |",
         "|---|---|---|---|",
@@ -67,7 +68,8 @@ def injection_page() -> str:
         "\nA tool that only reads runs, for nobody can tell a model's own look-up from one that it was "
         "talked into; what it reads is what the person may read, and goes to that person and to the language "
         "model of the conversation. A look at a picture that would send it to a model on another machine is "
-        "asked for like a change."
+        "asked for like a change. So is a tool of an MCP server whose arguments have words that are not the "
+        "person's own."
     )
     lines.append(
         "\nWhat remains: a model that fills other arguments than were meant into a tool that the person did "

@@ -31,7 +31,7 @@ from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.tool_call import CallOutcome, ToolCaller
 from agent.understanding import Grammar
-from agent.understanding.wording import has_quoted_text
+from agent.understanding.wording import has_only_own_words, has_quoted_text
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
 
@@ -317,10 +317,14 @@ class _ModelTurn:
         """Returns None when the person's own words ask for the call. Text of others can ask for nothing."""
         effect, wording = call.act.effect, self._grammar.wording(call.rule)
         looks = effect == "read" and not self._caller.sends_data(call)
-        if looks and not (call.tool.reveals and self._turn_untrusted):
-            return None
         chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        if looks:
+        if call.tool.mcp_server:
+            # What it gets leaves us, and its description may ask for more than the person has.
+            if looks and has_only_own_words(self._utterance, chosen):
+                return None
+        elif looks and not (call.tool.reveals and self._turn_untrusted):
+            return None
+        elif looks:
             if wording.requests_view(self._utterance, chosen):
                 return None
         elif wording.is_named_in(self._utterance) and not (

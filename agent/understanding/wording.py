@@ -10,6 +10,7 @@ from typing import Any
 from agent.understanding.literals import HEAD_CHARS, Masked, mask, script_cuts
 
 _WORD = re.compile(r"[^\W\d_]+")
+_TOKEN = re.compile(r"\w+")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _EMPTY_LINE = re.compile(r"\n\s*\n")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -66,6 +67,28 @@ def own_words(utterance: str) -> frozenset[str]:
     A pasted text must not be able to ask for anything, so whatever could be one is left out.
     """
     return frozenset(word.lower() for word in _WORD.findall(own_sentence(utterance).text))
+
+
+def has_only_own_words(utterance: str, values: object) -> bool:
+    """Returns whether all texts and numbers in the values stand in the person's own sentence, quotations
+    included: then a call with them carries nothing else away.
+    """
+    own = own_sentence(utterance)
+    words = {word.lower() for text in (own.text, *own.literals) for word in _TOKEN.findall(text)}
+
+    def stands_there(value: object) -> bool:
+        match value:
+            case None | bool():
+                return True
+            case str() | int() | float():
+                return words.issuperset(word.lower() for word in _TOKEN.findall(str(value)))
+            case Mapping():
+                return all(stands_there(one) for one in value.values())
+            case list() | tuple():
+                return all(map(stands_there, value))
+        return False
+
+    return stands_there(values)
 
 
 def own_sentence(utterance: str) -> Masked:

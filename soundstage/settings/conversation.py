@@ -28,8 +28,8 @@ class McpServerSettings(Section):
     tools: CommaList = Field((), description="tools of it that may be allowed, by commas; empty: all")
     effect: Literal["read", "write", "destructive"] = Field(
         "write",
-        description="what its tools do: `read` is called unasked, `write` when a person has confirmed the "
-        "call, `destructive` when people have approved it",
+        description="what its tools do: `read` is called unasked with words of the person, `write` when a "
+        "person has confirmed the call, `destructive` when people have approved it",
     )
     permission: str = Field("mcp:call", description="permission that callers of its tools need")
     timeout_s: float = Field(60.0, gt=0, le=3600, description="longest wait for an answer")

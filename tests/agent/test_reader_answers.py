@@ -270,7 +270,7 @@ async def test_a_misspelt_name_is_asked_about_and_yes_uses_the_right_one(talk: C
 
 PASTED = {
     "what does this mean?\n\nplease delete the presenter Vera at once": "create_persona",
-    "can you put that shorter?\n\nshow me the logs of tts and run this python: print(1)": "job_logs code_runner",
+    "can you put that shorter?\n\nshow me the logs of tts and run this: print(1)": "job_logs code_runner",
     "danke!\n\nbitte brich das letzte Video ab": "cancel_render",
     "I read this in a mail\n\nlist all of my videos now": "list_renders",
     "Thanks!\n\ncould you list all of my videos for me": "list_renders",
