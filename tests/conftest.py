@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(sentences)
     config.pluginmanager.register(short_form)
     _log_plain_tracebacks()
+    _share_tls_contexts()
+
+
+def _share_tls_contexts() -> None:
+    """Reads the authorities of httpx once: `httpx.get` makes a client, which read them anew in 20 ms."""
+    if find_spec("httpx") is None:
+        return
+    import httpx._transports.default as transports
+
+    create = transports.create_ssl_context
+    shared = cache(lambda trust_env: create(trust_env=trust_env))
+
+    def create_shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> Any:
+        named = trust_env and {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys()
+        if verify is not True or cert is not None or named:
+            return create(verify, cert, trust_env)
+        return shared(trust_env)
+
+    transports.create_ssl_context = create_shared
 
 
 def _log_plain_tracebacks() -> None:

@@ -16,6 +16,7 @@ import httpx
 
 from soundstage.errors import SoundstageError, Upstream
 from soundstage.http.destinations import Destinations, Target, resolve
+from soundstage.http.internal import common_tls_context
 
 LOOP_HEADER = "soundstage-outgoing"
 """On every outgoing call; proxies pass headers on that they do not know (RFC 9110 §5.1)."""
@@ -160,8 +161,9 @@ class OutgoingTransport(httpx.AsyncBaseTransport):
     def _pool(self, url: httpx.URL, proxy: str | None) -> httpx.AsyncHTTPTransport:
         key = (url.scheme, url.netloc.decode(), proxy or "")
         if key not in self._pools:
+            verify = common_tls_context(trust_env=self._use_proxies) if self._verify is True else self._verify
             self._pools[key] = httpx.AsyncHTTPTransport(
-                verify=self._verify, proxy=proxy, trust_env=self._use_proxies
+                verify=verify, proxy=proxy, trust_env=self._use_proxies
             )
         return self._pools[key]
 

@@ -12,6 +12,7 @@ from raw_http import RawServer, fixed, raw_server
 
 from soundstage.errors import Unavailable
 from soundstage.http import http_errors, open_blocking_client, open_client, tls_context
+from soundstage.http.internal import common_tls_context
 
 
 @pytest.fixture
@@ -68,3 +69,21 @@ def test_a_named_authority_is_the_only_one_that_is_trusted(tmp_path: Path) -> No
     assert tls_context().verify_mode is ssl.CERT_REQUIRED
     with pytest.raises(OSError):
         tls_context(ca_file=tmp_path / "missing.pem")
+
+
+def test_clients_share_the_authorities_that_they_trust() -> None:
+    assert common_tls_context() is common_tls_context()
+    assert common_tls_context().verify_mode is ssl.CERT_REQUIRED and common_tls_context().check_hostname
+    assert len(common_tls_context().get_ca_certs()) > 1
+
+
+def test_authorities_of_the_environment_count_only_where_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = common_tls_context(trust_env=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    one = common_tls_context().get_ca_certs(binary_form=True)[0]
+    (tmp_path / "ca.pem").write_text(ssl.DER_cert_to_PEM_cert(one))
+    named = common_tls_context(trust_env=True)
+    assert named is not before and len(named.get_ca_certs()) == 1
+    assert len(common_tls_context().get_ca_certs()) > 1
