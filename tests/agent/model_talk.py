@@ -47,7 +47,7 @@ Talking = Callable[..., AbstractAsyncContextManager[Talk]]
 
 def talking_with(settings: Settings) -> Talking:
     """Makes `async with talking(*script) as talk`; `agent` and `local` are settings, `role` the person's.
-    Without `reader` the model gets all that the grammar does not understand.
+    Without `reader` the model gets all that the grammar does not understand, and its failure shows that.
     """
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ def talking_with(settings: Settings) -> Talking:
         local: dict[str, Any] | None = None,
         cloud: dict[str, Any] | None = None,
         role: str = "admin",
-        reader: bool = False,
+        reader: bool = True,
     ) -> AsyncIterator[Talk]:
         async with scripted_model(*script) as model:
             near = {"base_url": model.base_url, "model": "scripted", **(local or {})}

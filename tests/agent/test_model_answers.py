@@ -49,7 +49,7 @@ async def test_what_the_grammar_understands_never_reaches_the_model(talking: Tal
 
 
 async def test_the_model_gets_the_schemas_of_the_tools_that_the_person_may_use(talking: Talking) -> None:
-    async with talking(Say("hi"), role="viewer") as talk:
+    async with talking(Say("hi"), role="viewer", reader=False) as talk:
         await talk.say(QUESTION)
         tools = {one["function"]["name"]: one["function"] for one in talk.model.asked[0]["tools"]}
     assert {"list_renders", "show_render", "list_personas", "list_projects"} <= set(tools)
@@ -68,7 +68,7 @@ async def test_the_key_is_read_from_its_file_and_the_trace_travels(talking: Talk
 
 
 async def test_earlier_turns_are_told_to_the_model_results_as_data(talking: Talking) -> None:
-    async with talking(Say("Nice to meet you.")) as talk:
+    async with talking(Say("Nice to meet you."), reader=False) as talk:
         await talk.say("I am called Ada, remember that")
         await talk.say("list my videos")
         await talk.say("what was my name again?")
@@ -117,7 +117,7 @@ async def test_a_wrong_call_is_told_to_the_model_which_corrects_it(
 
 
 async def test_a_model_that_never_learns_is_no_longer_asked_and_the_grammar_answers(talking: Talking) -> None:
-    async with talking(Call("format_disk")) as talk:
+    async with talking(Call("format_disk"), reader=False) as talk:
         events = await talk.say("Mkae a vidoe where Nova sayz: hi")
         assert len(talk.model.asked) == 5
     assert notices(events) == ["model.wrong_calls"]

@@ -55,7 +55,8 @@ from soundstage.settings import Settings
 async def test_when_the_model_fails_one_sentence_says_so_and_the_grammar_answers(
     talking: Talking, line: Script, code: str
 ) -> None:
-    async with talking(line, local={"timeout_s": 1.0 if code == "model.slow" else 60.0}) as talk:
+    timeout_s = 1.0 if code == "model.slow" else 60.0
+    async with talking(line, local={"timeout_s": timeout_s}, reader=False) as talk:
         events = await talk.say("lst my vidoes")
     assert notices(events) == [code]
     failure = next(event for event in events if isinstance(event, Failure))

@@ -157,7 +157,7 @@ async def test_reads_before_a_plan_run_and_the_plan_waits(talking: Talking) -> N
 
 
 async def test_without_a_reader_a_yes_runs_nothing(talking: Talking) -> None:
-    async with talking(PLAN, Say("Shall I?"), Say("Say it yourself.")) as talk:
+    async with talking(PLAN, Say("Shall I?"), Say("Say it yourself."), reader=False) as talk:
         await talk.say(QUESTION)
         assert calls_in(await talk.say("Ja")) == []
 

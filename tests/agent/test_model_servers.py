@@ -143,7 +143,7 @@ async def test_a_person_is_told_that_an_answer_has_reached_its_limit(talking: Ta
     assert texts(events) == ["Let me do that."]
     assert notices(events) == ["model.cut_short"]
     assert line.failures == 0
-    async with talking(stream({"reasoning_content": "Hm, hm"}, finish="length")) as talk:
+    async with talking(stream({"reasoning_content": "Hm, hm"}, finish="length"), reader=False) as talk:
         events = await talk.say("lst my vidoes")
     assert notices(events) == ["model.cut_short"]
     assert any(isinstance(event, Failure) for event in events), "nothing was said, so the grammar answers"
@@ -214,7 +214,7 @@ async def test_a_conversation_that_is_too_long_is_told_without_its_beginning(tal
     def answer(body: Mapping[str, Any]) -> Say | Status:
         return full if len(body["messages"]) > 4 else Say(f"I heard {len(body['messages'])}.")
 
-    async with talking(answer) as talk:
+    async with talking(answer, reader=False) as talk:
         received = [texts(await talk.say(f"{QUESTION} ({n})")) for n in range(3)]
         assert received == [["I heard 2."], ["I heard 4."], ["I heard 2."]]
         assert [one["role"] for one in talk.model.asked[-1]["messages"]] == ["system", "user"]

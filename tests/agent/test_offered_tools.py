@@ -136,6 +136,7 @@ async def test_a_model_finds_a_tool_that_it_was_not_given_and_calls_it(talking: 
         Call(FIND_TOOLS, {"query": "list saved snapshots"}),
         Call("snapshots", {"action": "list"}),
         Say("None is saved."),
+        reader=False,
     ) as talk:
         events = await talk.say(QUESTION)
         first, second, third = talk.model.asked
