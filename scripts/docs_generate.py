@@ -21,6 +21,7 @@ from reference_tables import policy_reference, settings_reference
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
 from agent.tools.record import rule_name
+from agent.triggers.states import TRIGGER_TRANSITIONS
 from app.cli.commands import COMMANDS, whole_cli
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
@@ -123,6 +124,7 @@ def states_page() -> str:
         ("Enrolment of a machine", ENROLMENT_TRANSITIONS),
         ("Run of Ansible", RUN_TRANSITIONS),
         ("Approval of a tool call", APPROVAL_TRANSITIONS),
+        ("Trigger", TRIGGER_TRANSITIONS),
     ]
     lines = ["# States", "", "A move that a table does not hold is an error, never a silent write.", ""]
     for title, table in tables:

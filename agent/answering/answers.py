@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 from agent.answering.calls import prepare_record, record_of, undo_of, with_ids, words_of, words_of_thing
 from agent.answering.deciding import CERTAIN, EMPTY_LINE, YES_OR_NO, AnsweringServices, DecidingTurn
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
+from agent.answering.planning import calls_of, words_of_plan
 from agent.answering.replies import is_assent
 from agent.answering.state import ConversationState, Proposal
 from agent.answering.worlds import Worlds
@@ -80,6 +81,8 @@ class ReaderTurn(DecidingTurn):
                 await self._call(decision)
             case "ask":
                 await self._ask(decision, parsed)
+            case "plan" if decision.steps:
+                await self._ask_plan(decision)
             case "plan":
                 await self._say("refuse", "condition")
             case "refuse":
@@ -283,6 +286,14 @@ class ReaderTurn(DecidingTurn):
         else:
             labels = [words_of(call, self.world, replies) for call in question.choices]
             await self._question(replies.text("ask", "which"), question, labels)
+
+    async def _ask_plan(self, decision: Decision) -> None:
+        """Shows what would be done when; yes does what is for now and plans the others."""
+        toolset, principal = self.answers.toolset, self.caller.principal
+        calls = calls_of(decision.steps, toolset, principal, self.world, self.replies)
+        choices = (self.replies.text("yes"), self.replies.text("no"))
+        text = words_of_plan(decision.steps, self.world, self.replies)
+        await self._question(text, Question("confirm_all", choices=calls), choices)
 
     async def _ask_yes_or_no(self, question: Question) -> None:
         """Asks whether calls shall be made; yes makes all of them."""

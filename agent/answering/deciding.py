@@ -118,7 +118,7 @@ class DecidingTurn:
 
     def is_certain(self, decision: Decision) -> bool:
         """Returns whether no language model has to be asked."""
-        if self._answers_question or self._may_confirm(decision):
+        if self._answers_question or self._may_confirm(decision) or decision.steps:
             return True
         if has_quoted_text(self.utterance):
             return False

@@ -112,7 +112,7 @@ class ReaderWay:
             return exact
         decision = self._interpreter.interpret(*state)
         same = [call.intent for call in decision.calls] == [call.intent for call in exact.calls]
-        return exact if same and decision.calls else decision
+        return exact if same and decision.kind == "calls" else decision
 
 
 class ModelWay:

@@ -20,9 +20,11 @@ from agent.understanding.candidates import (
 )
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE, READS, reverse_of
+from agent.understanding.plans import Step, read_steps
 from agent.understanding.reader import MOST_CHARS, Candidate, Reader
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import Filled
+from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World, fold
 
 Kind = Literal["calls", "ask", "chat", "refuse", "nothing", "confirm", "decline", "plan"]
@@ -71,6 +73,8 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     unknown: Mapping[str, str] | None = None
     topic: str = ""
+    steps: tuple[Step, ...] = ()
+    """Of a plan: what is done when; none where it could not be read. `calls` has them all."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,20 @@ class Interpreter:
             return Decision("ask", about="not_words")
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
-        return _Turn(self.reader, world, dialogue, now).interpret(utterance)
+        decision = _Turn(self.reader, world, dialogue, now).interpret(utterance)
+        intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
+        likeliest = next(iter(intents), "")
+        if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):
+            return decision
+
+        def read(text: str, state: Dialogue) -> Decision:
+            return _Turn(self.reader, world, replace(state, question=None, calls=()), now).interpret(text)
+
+        steps = read_steps(utterance, read, world, dialogue, now)
+        if not steps:
+            return decision
+        calls = tuple(call for step in steps for call in step.calls)
+        return replace(decision, kind="plan", steps=steps, calls=calls, question=None)
 
     def answer(self, utterance: str, world: World, dialogue: Dialogue, now: datetime) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None where it is no answer."""
@@ -108,6 +125,8 @@ class Interpreter:
 
     def is_likely(self, intent: str, text: str, world: World) -> bool:
         """Returns whether a text may ask for an intent, and is no statement, denial or report."""
+        if asks_to_wait(text, intent, datetime.now(), reads=intent in READS):
+            return False
         return intent in READS or self.reader.probability("act.nothing", text, world) < SURE_NO_REQUEST
 
     def next_dialogue(self, dialogue: Dialogue, decision: Decision, world: World) -> Dialogue:

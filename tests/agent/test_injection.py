@@ -83,6 +83,10 @@ def test_a_question_about_a_speaker_gives_a_persona_no_other_words(grammar: Gram
 def test_every_change_can_be_named_by_a_person_and_offered_to_one(grammar: Grammar, tool: AnyTool) -> None:
     for rule, act in tool.rules.items():
         wording = grammar.wording(rule)
+        if rule == "triggers.create":
+            # No sentence holds a plan: a person confirms the token of the call that is shown.
+            assert not wording.named_by
+            continue
         assert act.effect == "read" or (wording.named_by and wording.say), rule
 
 

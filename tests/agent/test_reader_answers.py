@@ -209,9 +209,16 @@ async def test_pasted_text_after_an_empty_line_commands_nothing(services: Servic
     assert (await services.studio.renders.get(events)).state == "queued"
 
 
-async def test_a_condition_is_refused_by_name_and_nothing_happens(talk: Conversing) -> None:
+async def test_a_condition_that_is_not_read_is_refused_by_name_and_nothing_happens(talk: Conversing) -> None:
     await talk.say("Have Nova say: Good morning")
-    assert "wait" in question(await talk.say("as soon as it is ready, put it online")).text
+    assert "when" in question(await talk.say("as soon as the choir has voted, put it online")).text
+
+
+async def test_a_condition_that_is_read_waits_for_a_yes(talk: Conversing) -> None:
+    await talk.say("Have Nova say: Good morning")
+    shown = question(await talk.say("as soon as it is ready, put it online"))
+    assert "is ready: Publish" in shown.text
+    assert len(shown.choices) == 2
 
 
 async def test_nobody_sees_names_of_what_they_may_not_list(services: Services, talk: Conversing) -> None:

@@ -69,7 +69,9 @@ def test_each_phrasing_names_a_tool_its_action_and_its_arguments(corpus: Corpus)
 
 def test_each_action_has_phrasings_in_each_language(corpus: Corpus) -> None:
     for language in {one.language for one in corpus.examples}:
-        assert {one.intent for one in corpus.examples if one.language == language} >= ACTIONS.keys()
+        there = {one.intent for one in corpus.examples if one.language == language}
+        # A plan has sentences of other tools in it: its conditions are found by agent/understanding/when.py.
+        assert there >= ACTIONS.keys() - {"triggers.create"}
 
 
 def test_no_phrasing_is_there_twice(corpus: Corpus) -> None:

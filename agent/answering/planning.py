@@ -1,0 +1,103 @@
+"""Turns the steps of a plan into calls: those of now, and one that sets the triggers; and words the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from agent.answering.calls import prepare_record, words_of
+from agent.answering.replies import Replies
+from agent.tools.toolset import Toolset
+from agent.triggers.errors import deletes
+from agent.understanding.dialogue import CallRecord
+from agent.understanding.plans import LATEST, PREVIOUS, Step
+from agent.understanding.when import Condition
+from agent.understanding.world import World, fold
+from policy import Principal
+from soundstage.errors import Forbidden
+
+CREATE = "triggers.create"
+
+
+def calls_of(
+    steps: Sequence[Step], toolset: Toolset, principal: Principal, world: World, replies: Replies
+) -> tuple[CallRecord, ...]:
+    """Returns the calls that carry out a plan. Raises for a step that may not be planned, or not by them."""
+    calls: list[CallRecord] = []
+    later: list[dict[str, Any]] = []
+    for step in steps:
+        if step.condition.kind == "now":
+            calls += step.calls
+            continue
+        prepared = [prepare_record(toolset, call, world) for call in step.calls]
+        for call in prepared:
+            if call.act.effect == "destructive":
+                raise deletes(call.rule)
+            if not principal.may(call.act.permission):
+                raise Forbidden(
+                    "trigger.not_allowed",
+                    f"You may not do this: {call.rule}.",
+                    f"It needs the permission {call.act.permission}.",
+                )
+        stored = [
+            {"tool": call.tool.name, "arguments": call.request.model_dump(mode="json", exclude_unset=True)}
+            for call in prepared
+        ]
+        text = words_of_step(step, world, replies)
+        later.append({"when": when_of(step.condition, world), "calls": stored, "text": text})
+    return (*calls, CallRecord(CREATE, {"steps": later}))
+
+
+def words_of_plan(steps: Sequence[Step], world: World, replies: Replies) -> str:
+    """Returns the plan with the question whether it shall be done."""
+    lines = [words_of_step(step, world, replies) for step in steps]
+    if len(lines) == 1:
+        return replies.text("ask", "plan_one", step=lines[0])
+    numbered = "\n".join(f"{place}. {line}" for place, line in enumerate(lines, 1))
+    return replies.text("ask", "plan", steps=numbered)
+
+
+def words_of_step(step: Step, world: World, replies: Replies) -> str:
+    """Returns when calls are made, and what they do: “On Friday 27 November at 12:00: Publish …”."""
+    done = ", ".join(words_of(call, world, replies) for call in step.calls)
+    return f"{words_of_condition(step.condition, world, replies)}: {done}"
+
+
+def words_of_condition(condition: Condition, world: World, replies: Replies) -> str:
+    """Returns a condition in words."""
+    if condition.kind == "now":
+        return replies.text("when", "now")
+    if condition.at is not None:
+        at = condition.at
+        day = replies.text("weekdays", f"{at:%A}".lower())
+        month = replies.text("months", f"{at:%B}".lower())
+        return replies.text("when", "time", day=day, date=at.day, month=month, clock=f"{at:%H:%M}")
+    if condition.every is not None:
+        days = ", ".join(replies.text("weekdays", day) for day in condition.days)
+        return replies.text("when", condition.every, days=days, clock=condition.clock)
+    named = {thing.id: thing.name for thing in world.things if thing.id and thing.name}
+    name = named.get(condition.name, condition.name)
+    group = f"{condition.of}_{condition.becomes}"
+    if name in (LATEST, PREVIOUS):
+        return replies.text("when", f"that_{group}")
+    return replies.text("when", group, name=name)
+
+
+def when_of(condition: Condition, world: World) -> dict[str, Any]:
+    """Returns a condition as the tool takes it, with the id of a video in place of its name."""
+    if condition.at is not None:
+        return {"at": local(condition.at).isoformat()}
+    if condition.every is not None:
+        found: dict[str, Any] = {"every": condition.every}
+        if condition.every != "hour":
+            found["time"] = condition.clock
+        return {**found, "days": list(condition.days)} if condition.days else found
+    named = [one for one in world.of_kind("render") if fold(one.name) == fold(condition.name)]
+    name = named[0].id if condition.of == "render" and named else condition.name
+    return {"of": condition.of, "name": name or LATEST, "becomes": condition.becomes}
+
+
+def local(at: datetime) -> datetime:
+    """Returns a time of the wall clock with the zone of this machine."""
+    return at.astimezone() if at.tzinfo is None else at
