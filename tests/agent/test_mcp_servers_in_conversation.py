@@ -153,6 +153,7 @@ async def test_a_poisoned_description_reaches_a_model_as_data_and_changes_nothin
     before, opening, marked = function["description"].partition("<data ")
     word = marked.partition(">")[0]
     assert opening and f"WORD is {word}." in system
+    assert "topic: one of" in marked
     assert ORDER not in before and ORDER in marked and marked.endswith(f"</data {word}>")
     assert ORDER not in system
 
