@@ -16,7 +16,6 @@ from agent.tools.services import ToolServices
 from agent.triggers.models import Trigger
 from agent.triggers.schemas import When
 from policy import Principal
-from policy.keys.states import USABLE
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import NotFound, SoundstageError
 from studio.renders.states import TERMINAL, RenderState
@@ -59,7 +58,7 @@ class Conditions:
             if condition.of == "render":
                 return await self._render(row.tenant, condition)
             principal = await self.find_principal(row)
-            if principal is None or principal.state not in USABLE:
+            if principal is None:
                 return "never", "whoever set it has no key any more"
             with tenant_scope(row.tenant):
                 return await self._elsewhere(principal, condition)

@@ -20,7 +20,6 @@ from agent.triggers.states import TriggerState
 from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.tool_call import ToolCaller
 from policy import Principal
-from policy.keys.states import USABLE
 from soundstage.background import ItemWorker
 from soundstage.database.tenants import tenant_bypass_context
 from soundstage.errors import NotFound, SoundstageError, internal_error
@@ -94,7 +93,7 @@ class TriggerWorker:
         if row is None or row.state not in (TriggerState.WAITING, TriggerState.FIRING):
             return
         principal = await self._find_principal(row)
-        if principal is None or principal.state not in USABLE:
+        if principal is None:
             await self._triggers.fail(row.id, NO_OWNER)
         elif row.state == TriggerState.FIRING:
             await self._recover(row, principal)
