@@ -21,7 +21,7 @@ from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
-from agent.understanding.interpreter import Decision
+from agent.understanding.decision import Decision
 from soundstage.errors import SoundstageError, internal_error
 from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, trace_id

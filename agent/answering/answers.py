@@ -9,7 +9,7 @@ from typing import Any
 from rapidfuzz import fuzz, process
 
 from agent.answering.calls import prepare_record, record_of, undo_of, with_ids, words_of, words_of_thing
-from agent.answering.deciding import CERTAIN, EMPTY_LINE, YES_OR_NO, AnsweringServices, DecidingTurn
+from agent.answering.deciding import CERTAIN, AnsweringServices, DecidingTurn
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.answering.planning import calls_of, words_of_plan
 from agent.answering.replies import is_assent
@@ -23,8 +23,10 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.agreement import EMPTY_LINE, YES_OR_NO
+from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
-from agent.understanding.interpreter import Decision, Interpreter
+from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
 from agent.understanding.slots import ENTITY_KINDS

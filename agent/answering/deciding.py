@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-from rapidfuzz import fuzz
 
 from agent.answering.replies import Replies
 from agent.answering.state import ConversationState
@@ -18,24 +14,21 @@ from agent.tools.services import ToolServices
 from agent.tools.toolset import Toolset
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
-from agent.understanding import NotUnderstood, Understanding, values
-from agent.understanding.dialogue import Dialogue, Question
+from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.agreement import EMPTY_LINE, NAMED, YES_OR_NO, agreement, choose
+from agent.understanding.decision import Decision
+from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.intents import READS
-from agent.understanding.interpreter import Decision, Interpreter
+from agent.understanding.interpreter import Interpreter
 from agent.understanding.wording import has_quoted_text
-from agent.understanding.world import World, fold
+from agent.understanding.world import World
 from soundstage.database import utcnow
 
 CERTAIN = 0.9
 """From here on a call is made without asking the language model; below it, what destroys is asked about."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
-LIKE_NAME = 70.0
-"""From here on, of 100, the spelling of a name is near enough to be meant."""
-YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
 OF_CHANGES = frozenset({"undo", "correction", "more"})
-EMPTY_LINE = re.compile(r"\n\s*\n")
-_GOES_ON = re.compile(r"\b(?:then|after that|afterwards|und dann|danach|anschließend)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -93,28 +86,12 @@ class DecidingTurn:
             # Help is the grammar's answer to a greeting, too.
             decision = await self._interpret()
             return decision if decision.kind == "chat" and decision.about in GREETINGS else None
-        # A text after a colon or an empty line is no second wish.
-        own = EMPTY_LINE.split(self.utterance.strip(), maxsplit=1)[0]
-        for text in (str(parsed.arguments.get(name) or "") for name in ("script", "text")):
-            before = self.utterance[: self.utterance.find(text)] if text else ""
-            own = before if before.rstrip().endswith(":") else own
-        is_single = len(self.answers.interpreter.reader.divide(own, self.world)) == 1
-        named = is_single and await self._names_exist(parsed.arguments)
-        intent = rule_name(parsed.tool or "", parsed.arguments.get("action", ""))
-        if intent not in READS and not self.world.things:
+        intent = rule_name(parsed.tool, parsed.arguments.get("action", ""))
+        exact = CallRecord(intent, parsed.arguments)
+        if intent not in READS or any(parsed.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
-        likely = self.answers.interpreter.is_likely(intent, self.utterance, self.world)
-        if is_single and named and likely and not self._has_command_in_name(parsed.arguments):
-            return None
-        decision = await self._interpret()
-        if is_single and not likely:
-            return decision
-        same = len(decision.calls) == 1 and decision.calls[0].intent == intent
-        if same and self._has_command_in_name(parsed.arguments):
-            return Decision("ask", about="unsure", question=Question("unsure", choices=decision.calls))
-        if not is_single:
-            return None if same else decision
-        return self._with_known_names(decision, parsed.arguments)
+        found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)
+        return None if found.is_whole else choose(exact, found, await self._interpret())
 
     def is_certain(self, decision: Decision) -> bool:
         """Returns whether no language model has to be asked."""
@@ -177,66 +154,12 @@ class DecidingTurn:
         same = [candidate.intent for candidate in whole.candidates[:1]] == [decision.candidates[0].intent]
         return whole if same and len(whole.calls) < 2 else decision
 
-    async def _names_exist(self, arguments: Mapping[str, Any]) -> bool:
-        """Returns whether the presenter, video and project that the grammar found are there."""
-        persona = str(arguments.get("persona") or "").strip().casefold()
-        if persona and not any(
-            persona in (one.id, one.name.casefold()) for one in self.answers.services.persona_library.list()
-        ):
-            return False
-        named = {
-            kind: str(arguments[kind]).casefold() for kind in ("render", "project") if arguments.get(kind)
-        }
-        named = {kind: name for kind, name in named.items() if name not in ("latest", "finished")}
-        if not named:
-            return True
-        self.world = await self._world(farm=False)
-        return all(
-            any(
-                thing.id.endswith(name) or fold(thing.name) == fold(name)
-                for thing in self.world.of_kind(kind)
-            )
-            for kind, name in named.items()
-        )
-
-    def _with_known_names(self, decision: Decision, arguments: Mapping[str, Any]) -> Decision | None:
-        """Returns the decision with another name for the grammar's unknown one; a change waits for a yes.
-        None where it leaves the name out: then the tool says best that there is no such thing.
-        """
-        calls = decision.calls
-        if not calls and decision.question is not None and decision.question.about in YES_OR_NO:
-            calls = decision.question.choices
-        pronouns = values.words().groups["pronouns"]
-        remaining = [slot for slot in ("persona", "render", "project")
-                if arguments.get(slot) and str(arguments[slot]).lower() not in pronouns]  # fmt: skip
-        if len(calls) != 1 or not all(
-            fuzz.WRatio(str(arguments[slot]), str(calls[0].arguments.get(slot, ""))) >= LIKE_NAME
-            for slot in remaining
-        ):
-            return None
-        if decision.kind != "calls" or calls[0].intent in READS or not remaining:
-            return decision
-        return replace(
-            decision, kind="ask", about="confirm", calls=(), question=Question("confirm", choices=calls)
-        )
-
     def _is_another_request(self, parsed: Understanding | NotUnderstood, question: Question) -> bool:
         """Returns whether a sentence of the grammar is about something else than the open question."""
         if not isinstance(parsed, Understanding) or parsed.tool is None:
             return False
         intent = rule_name(parsed.tool, parsed.arguments.get("action", ""))
         return intent not in {question.intent, *(choice.intent for choice in question.choices)}
-
-    def _has_command_in_name(self, arguments: Mapping[str, Any]) -> bool:
-        """Returns whether a new name goes on as if with another wish, and is not quoted."""
-        names = [str(arguments.get(slot) or "") for slot in ("title", "name")]
-        return any(_GOES_ON.search(name) and not is_quoted(name, self.utterance) for name in names)
-
-
-def is_quoted(name: str, utterance: str) -> bool:
-    """Returns whether a name stands between quotation marks."""
-    place = utterance.find(name)
-    return place > 0 and utterance[place - 1] in "\"“„«'"
 
 
 def _now() -> Any:

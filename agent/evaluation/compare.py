@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rapidfuzz import fuzz
+
+from agent.understanding import values
 from agent.understanding.intents import READS
 
 NEWEST = {
@@ -32,6 +35,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 _ARTICLES = re.compile(
     r"\b(?:the|a|an|our|my|your|der|die|das|den|dem|des|ein|eine|einen|unser|unsere|unseren|mein|meine)\b"
 )
+LIKE = 80.0
 FREE = frozenset({"topic", "about", "purpose", "text", "question", "description", "person"})
 
 
@@ -66,6 +70,8 @@ def same(argument: str, expected: object, found: object) -> bool:
     if argument == "script":
         return re.sub(r"[^\w]+", " ", one).strip() == re.sub(r"[^\w]+", " ", other).strip()
     if argument == "at_s":
+        if values.seconds(one) == values.seconds(other) is not None:
+            return True
         return one.removeprefix("the ") == other.removeprefix("the ") or (
             _number(one) is not None and _number(one) == _number(other)
         )
@@ -108,9 +114,17 @@ def call_matches(expected: Mapping[str, Mapping[str, Any]], found: tuple[str, Ma
             continue
         if value in (None, "", []) and got in (None, "", []):
             continue
+        if arguments.get("action") == "recall" and argument == "about" and shares_word(value, got):
+            continue
         if not same(argument, value, got):
             return False
     return not any(is_unasked(name, value) for name, value in actual.items() if name not in (arguments or {}))
+
+
+def shares_word(expected: object, found: object) -> bool:
+    """Returns whether two questions to the memory, which ranks by meaning, share a word of content."""
+    one, other = (set(re.findall(r"\w{4,}", without_articles(text))) for text in (expected, found))
+    return any(fuzz.ratio(word, word_) >= LIKE for word in one for word_ in other)
 
 
 def is_unasked(argument: str, value: object) -> bool:

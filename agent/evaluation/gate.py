@@ -11,7 +11,7 @@ from agent.evaluation.__main__ import run
 from agent.evaluation.cases import FOLDER, read_cases
 from agent.evaluation.ways import ReaderWay
 from agent.sentences import LOADER
-from agent.understanding import Grammar, interpreter
+from agent.understanding import Grammar, decision
 from agent.understanding.reader import Reader
 from agent.understanding.trained import load_reader
 
@@ -47,9 +47,7 @@ def problems(
 
 def thresholds() -> dict[str, float]:
     """Returns from which probability on the interpreter acts."""
-    return {
-        name: getattr(interpreter, name) for name in sorted(vars(interpreter)) if name.startswith("SURE_")
-    }
+    return {name: getattr(decision, name) for name in sorted(vars(decision)) if name.startswith("SURE_")}
 
 
 def read_recorded() -> dict[str, Any]:

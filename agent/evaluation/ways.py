@@ -16,8 +16,10 @@ from agent.model.instructions import DataMarks
 from agent.model.offered_tools import OfferedTools
 from agent.tools import ALL_TOOLS
 from agent.understanding import Grammar, NotUnderstood
+from agent.understanding.agreement import agreement, choose
+from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue
-from agent.understanding.interpreter import Decision, Interpreter
+from agent.understanding.interpreter import Interpreter
 from agent.understanding.reader import Reader
 from policy import Principal
 from soundstage.errors import SoundstageError
@@ -103,16 +105,15 @@ class ReaderWay:
         found = None if self._grammar is None else self._grammar.understand(text)
         if found is None or isinstance(found, NotUnderstood):
             return self._interpreter.interpret(*state)
-        exact = Decision("chat", about="help")
-        if found.tool is not None:
-            exact = Decision("calls", calls=(_record(found.tool, found.arguments),))
-        if found.tool is None or self._interpreter.agrees(
-            exact.calls[0].intent, found.arguments, text, self._world
-        ):
-            return exact
-        decision = self._interpreter.interpret(*state)
-        same = [call.intent for call in decision.calls] == [call.intent for call in exact.calls]
-        return exact if same and decision.kind == "calls" else decision
+        if found.tool is None:
+            return Decision("chat", about="help")
+        exact = _record(found.tool, found.arguments)
+        agreed = agreement(self._interpreter.reader, exact, text, self._world)
+        chosen = None if agreed.is_whole else choose(exact, agreed, self._interpreter.interpret(*state))
+        if chosen is None and not agreed.is_named:
+            # The tool says that there is no such thing, and asks.
+            return Decision("ask", about="unknown")
+        return Decision("calls", calls=(exact,)) if chosen is None else chosen
 
 
 class ModelWay:

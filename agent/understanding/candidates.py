@@ -28,11 +28,15 @@ FREE_TEXTS = frozenset(
 )
 
 
+SENTENCE_END = re.compile(r"[.!?]\s+\S")
+
+
 def waits(candidate: Candidate) -> bool:
     """Returns whether the wish shall come true later: at a time, or when something has happened."""
-    if values.matches("condition", candidate.rest) or re.match(r"\s*should\b", candidate.text, re.IGNORECASE):
+    rest = values.without_courtesy(candidate.rest)
+    if values.matches("condition", rest) or re.match(r"\s*should\b", candidate.text, re.IGNORECASE):
         return True
-    return values.matches("time", candidate.rest) and "publish_at" not in candidate.arguments
+    return values.matches("time", rest) and "publish_at" not in candidate.arguments
 
 
 def is_half_timed(candidate: Candidate) -> bool:
@@ -40,6 +44,12 @@ def is_half_timed(candidate: Candidate) -> bool:
     at = candidate.arguments.get("publish_at")
     spoken = values.matches("time", candidate.text) or values.matches("schedule", candidate.text)
     return spoken if at is None else str(at).endswith("T00:00")
+
+
+def has_sentence_end(candidate: Candidate, slot: str) -> bool:
+    """Returns whether a name goes on after the end of a sentence, as names do not."""
+    name = candidate.arguments.get(slot)
+    return isinstance(name, str) and SENTENCE_END.search(name) is not None
 
 
 def own(candidate: Candidate, text: str) -> str:

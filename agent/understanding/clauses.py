@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,12 +113,24 @@ def boundary_features(
     }
 
 
-def features_at(sentence: Sentence, boundary: Boundary, classifier: Classifier, tagger: Tagger) -> set[str]:
-    """Returns the features of one place, by what the classifier and the tagger make of the sentence."""
+def features_at(
+    sentence: Sentence, places: Sequence[Boundary], classifier: Classifier, tagger: Tagger
+) -> list[set[str]]:
+    """Returns the features of each place, by what the classifier and the tagger make of the sentence."""
+    if not places:
+        return []
     words = [sentence.word(place) for place in range(len(sentence.tokens))]
-    tags = tagger.tag(sentence.views(), _surest(classifier, words)[0])
-    left, right = _surest(classifier, words[: boundary.end]), _surest(classifier, words[boundary.start :])
-    return boundary_features(sentence, boundary, tags, left, right)
+    tags, _ = tagger.tag(sentence.views(), _surest(classifier, words)[0])
+    return [
+        boundary_features(
+            sentence,
+            place,
+            tags,
+            _surest(classifier, words[: place.end]),
+            _surest(classifier, words[place.start :]),
+        )
+        for place in places
+    ]
 
 
 def _surest(classifier: Classifier, words: Sequence[str]) -> tuple[str, float]:
@@ -149,6 +161,3 @@ def parts_of(sentence: Sentence, cuts: Sequence[Boundary]) -> list[str]:
             parts.append(sentence.text[tokens[0].start : tokens[-1].end])
         start = cut.start if cut is not None else end
     return parts
-
-
-Intents = Mapping[str, float]

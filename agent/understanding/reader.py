@@ -13,6 +13,7 @@ import numpy as np
 
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
+from agent.understanding.labels import Field, fields
 from agent.understanding.meaning import Meaning
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
 from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller
@@ -92,6 +93,7 @@ class Candidate:
     """The words that are no argument."""
     unread: Collection[str] = ()
     loose: Collection[str] = ()
+    gaps: Sequence[float] = ()
     """See `Filled`."""
 
     @property
@@ -147,7 +149,7 @@ class Reader:
     def read(self, text: str, world: World, focus: Focus, now: datetime) -> list[Candidate]:
         """Returns what a clause may ask for, the most probable first."""
         sentence, _ = self.best_sentence(text[:MOST_CHARS], text, world)
-        probabilities = self._probabilities(text, world)
+        probabilities = self.probabilities(text, world)
         order = probabilities.argsort()[::-1][:CANDIDATES]
         filler = SlotFiller(sentence, world, focus, now, self.lexicon)
         candidates = []
@@ -165,6 +167,7 @@ class Reader:
                     filled.rest,
                     frozenset(filled.unread),
                     frozenset(filled.loose),
+                    filled.gaps,
                 )
             )
         return candidates
@@ -181,24 +184,23 @@ class Reader:
         if self.divider is None or len(text) > MOST_CHARS:
             return [text]
         sentence, _ = self.best_sentence(text, text, world)
-        return parts_of(sentence, [place for place, sure in self._cuts(text, world) if sure > SURE])
+        return parts_of(sentence, [place for place, sure in self.cuts(text, world) if sure > SURE])
 
     def may_divide(self, text: str, world: World) -> bool:
         """Returns whether a clause perhaps has a second wish, although `divide` left it whole."""
         if self.divider is None or len(text) > MOST_CHARS:
             return False
-        return any(sure > PERHAPS for _, sure in self._cuts(text, world))
+        return any(sure > PERHAPS for _, sure in self.cuts(text, world))
 
-    def _cuts(self, text: str, world: World) -> list[tuple[Boundary, float]]:
+    def cuts(self, text: str, world: World) -> list[tuple[Boundary, float]]:
         """Returns where a text may be divided, and how surely."""
 
         def find() -> list[tuple[Boundary, float]]:
             assert self.divider is not None  # noqa: S101
             sentence, _ = self.best_sentence(text, text, world)
-            return [
-                (place, self.divider.probability(features_at(sentence, place, self.classifier, self.tagger)))
-                for place in boundaries(sentence.tokens)
-            ]
+            places = boundaries(sentence.tokens)
+            found = features_at(sentence, places, self.classifier, self.tagger)
+            return list(zip(places, map(self.divider.probability, found), strict=True))
 
         return self._recent.get(("cuts", text), world, find)
 
@@ -206,9 +208,9 @@ class Reader:
         """Returns how probable an intent is for a text; 0 for one that the corpus does not have."""
         if intent not in self.classifier.labels:
             return 0.0
-        return float(self._probabilities(text, world)[self.classifier.labels.index(intent)])
+        return float(self.probabilities(text, world)[self.classifier.labels.index(intent)])
 
-    def _probabilities(self, text: str, world: World) -> Any:
+    def probabilities(self, text: str, world: World) -> Any:
         """Returns how probable each intent is, by n-grams, the sentence model and the things named."""
 
         def find() -> Any:
@@ -251,10 +253,12 @@ class Reader:
         return self._fill(SlotFiller(sentence, world, focus, now, self.lexicon), intent)
 
     def _fill(self, filler: SlotFiller, intent: str) -> Filled:
-        tags = self.tagger.tag(filler.sentence.views(), intent)
+        tags, gaps = self.tagger.tag(filler.sentence.views(), intent)
         found, unsure = self._with_texts(filler.sentence, intent, spans(tags))
+        found, unsure = _with_fields(filler.sentence, found, unsure, self.slots.get(intent, ()))
         filled = filler.fill(intent, found, sorted(self.slots.get(intent, ())))
         filled.unread |= unsure
+        filled.gaps = gaps
         if intent == "ssh" and self.commands is not None:
             self._fill_command(filled, filler.sentence)
         return filled
@@ -332,8 +336,13 @@ class Reader:
     def _best_sentence(self, head: str, text: str, world: World) -> tuple[Sentence, Any]:
         """Returns the reading of colons and quotation marks with the surest intent."""
         plain = _quotations(text, world)
+        listed = [one for one in fields(text[:MOST_CHARS]) if TEXT_SLOTS & set(one.slots)]
+        if listed:
+            plain = [one for one in plain if not any(each.start <= one.start < each.end for each in listed)]
+            plain += [_literal_of(one, text) for one in listed]
+            plain.sort(key=lambda one: one.start)
         readings: list[Sequence[Literal]] = [plain]
-        for cut in tails(text[:MOST_CHARS])[:3]:
+        for cut in () if listed else tails(text[:MOST_CHARS])[:3]:
             tail = Literal(cut.start, len(text), text[cut.text_start :].strip(), cut.text_start)
             readings.append([*(one for one in plain if one.end <= tail.start), tail])
         best: tuple[float, Sentence, Any] | None = None
@@ -356,6 +365,30 @@ def _quotations(text: str, world: World) -> list[Literal]:
     """Returns the quotations that begin where the reader looks, but for names of what exists."""
     near = quotations(text[: MOST_CHARS + LONGEST_QUOTATION])
     return [one for one in near if one.start < MOST_CHARS and not world.has(one.text)]
+
+
+def _with_fields(
+    sentence: Sentence, found: Sequence[tuple[str, int, int]], unsure: set[str], slot_names: Collection[str]
+) -> tuple[list[tuple[str, int, int]], set[str]]:
+    """Returns the spans and the unsure arguments, with labelled fields as what their labels say."""
+    result, left = list(found), set(unsure)
+    for field_ in fields(sentence.text[:MOST_CHARS]):
+        slot = field_.slot_of(slot_names)
+        places = [
+            place for place, token in enumerate(sentence.tokens) if field_.start <= token.start < field_.end
+        ]
+        if slot is None or not places:
+            continue
+        start, end = places[0], places[-1] + 1
+        result = [one for one in result if one[0] != slot and (one[2] <= start or one[1] >= end)]
+        result.append((slot, start, end))
+        left.discard(slot)
+    return result, left
+
+
+def _literal_of(one: Field, text: str) -> Literal:
+    value = text[one.start : one.end].strip()
+    return Literal(one.start, one.end, value.strip("\"“”„«»'") if value[0] in "\"“„«'" else value, one.start)
 
 
 def _has_own_tail(sentence: Sentence, place: int) -> bool:

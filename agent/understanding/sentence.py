@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -47,13 +48,15 @@ def quotations(text: str) -> list[Literal]:
 def tails(text: str) -> list[Literal]:
     """Returns what follows a colon, a dash or an empty line, to the end; each is only perhaps a literal."""
     inside = quotations(text)
-    return [
-        Literal(match.start(), len(text), text[match.end() :].strip(), match.end())
-        for match in _TAIL.finditer(text)
-        if match.start() > 0
-        and not any(one.start < match.start() < one.end for one in inside)
-        and not (match[0].strip() in ("–", "—", "-") and any(one.start > match.start() for one in inside))
-    ]
+    starts = [one.start for one in inside]
+    found = []
+    for match in _TAIL.finditer(text):
+        before = bisect_left(starts, match.start())
+        is_inside = before > 0 and match.start() < inside[before - 1].end
+        is_dash_before_quotation = match[0].strip() in ("–", "—", "-") and before < len(inside)
+        if match.start() > 0 and not is_inside and not is_dash_before_quotation:
+            found.append(Literal(match.start(), len(text), text[match.end() :].strip(), match.end()))
+    return found
 
 
 @dataclass(frozen=True)

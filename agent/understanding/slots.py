@@ -101,6 +101,8 @@ class Filled:
     """Arguments that were tagged, in words that name no value of theirs."""
     loose: set[str] = field(default_factory=set)
     """Free texts that are neither quoted nor after a colon: where they end is a guess."""
+    gaps: Sequence[float] = ()
+    """By how much each token's tag is better than the next one."""
 
 
 @dataclass(frozen=True)
@@ -352,13 +354,26 @@ class SlotFiller:
         free = " ".join(
             token.text
             for place, token in enumerate(self.sentence.tokens)
-            if not any(start <= place < end for _, start, end in spans)
+            if not any(start <= place < end for slot, start, end in spans if slot not in FIXED)
         )
         for slot in ("quality", "shape", "captions", "privacy"):
             if slot in slot_names and slot not in filled.arguments:
                 value = values.plain_value(slot, free)
                 if value is not None:
                     filled.arguments[slot] = value
+        for slot in ("lines", "scenes", "limit"):
+            if slot in slot_names and slot not in filled.arguments:
+                count = values.count_of(slot, free)
+                if count is not None:
+                    filled.arguments[slot] = count
+        if "scene" in slot_names and not {"scene", "after", "before"} & {*filled.arguments, *filled.unknown}:
+            place = values.scene_number(free)
+            if place is not None:
+                filled.arguments["scene"] = "last" if place < 0 else place
+        if "at_s" in slot_names and "at_s" not in filled.arguments:
+            moment = values.plain_seconds(free)
+            if moment is not None:
+                filled.arguments["at_s"] = moment
         if "code" in slot_names and "code" not in filled.arguments and "machine" in slot_names:
             code = values.console_code(self.sentence.text)
             if code:

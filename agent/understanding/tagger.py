@@ -69,14 +69,19 @@ class Tagger:
     transitions: NDArray[np.float32]
     allowed: Mapping[str, NDArray[np.bool_]]
 
-    def tag(self, views: Sequence[TokenView], intent: str) -> list[str]:
-        """Returns the tag of each token."""
+    def tag(self, views: Sequence[TokenView], intent: str) -> tuple[list[str], list[float]]:
+        """Returns the tag of each token, and by how much its score is above that of the next one."""
         if not views or intent not in self.allowed:
-            return [OUTSIDE] * len(views)
+            return [OUTSIDE] * len(views), []
         columns = np.flatnonzero(self.allowed[intent])
         rows = [rows_of(self.known, one) for one in token_features(views, intent)]
-        path = _best_path(self._scores(rows)[:, columns], self.transitions[np.ix_(columns, columns)])
-        return [self.tags[columns[one]] for one in path]
+        scores = self._scores(rows)[:, columns]
+        path = _best_path(scores, self.transitions[np.ix_(columns, columns)])
+        places = np.arange(len(path))
+        best = scores[places, path]
+        scores[places, path] = -np.inf
+        gaps = best - scores.max(axis=1) if len(columns) > 1 else []
+        return [self.tags[columns[one]] for one in path], [float(one) for one in gaps]
 
     def _scores(self, rows: Sequence[Rows]) -> NDArray[np.float32]:
         """Returns the sum of the weights for each token (row) and tag (column)."""

@@ -203,19 +203,18 @@ def train_divider(
     for one in several:
         sentence = _of_parts(one.text)
         starts = _starts(one.text, one.parts)
-        for boundary in boundaries(sentence.tokens):
-            right = sentence.tokens[boundary.start].start
-            is_cut = any(abs(right - start) <= 0 for start in starts)
-            found.append(
-                (features_at(sentence, boundary, reader.classifier, reader.tagger), "yes" if is_cut else "no")
-            )
+        places = boundaries(sentence.tokens)
+        features = features_at(sentence, places, reader.classifier, reader.tagger)
+        for boundary, some in zip(places, features, strict=True):
+            found.append((some, "yes" if sentence.tokens[boundary.start].start in starts else "no"))
     chance = random.Random(seed)  # noqa: S311
     for example in examples:
         if example.intent.startswith("plan.") or chance.random() > 0.5:
             continue
         sentence = training_sentence(example, chance)
-        for boundary in boundaries(sentence.tokens):
-            found.append((features_at(sentence, boundary, reader.classifier, reader.tagger), "no"))
+        places = boundaries(sentence.tokens)
+        features = features_at(sentence, places, reader.classifier, reader.tagger)
+        found += ((some, "no") for some in features)
     return Divider(classifier.train_features(found))
 
 

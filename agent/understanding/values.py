@@ -29,6 +29,10 @@ _DOTTED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](?:(\d{4}))?")
 _WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
 _SECONDS = re.compile(r"(?:(\d+):(\d{2}))|(\d+(?:[.,]\d+)?)")
+_MOMENT = re.compile(
+    r"\b\d{1,2}:\d{2}\b|\b\d+(?:[.,]\d+)?\s?(?:s|sec|seconds?|sekunden?)\b"
+    r"|\b(?:very )?(?:last (?:picture|frame)|end)\b|\bam (?:ende|schluss)\b|\bletzte[ns]? bild\b"
+)
 _PIXELS = re.compile(r"(\d{3,4})\s?p?\b")
 _SIZES = {360: "360p", 480: "480p", 720: "720p", 1080: "1080p", 1440: "1440p", 2160: "2160p"}
 
@@ -43,6 +47,8 @@ class Words:
     values: Mapping[str, Mapping[str, str]]
     plain: Mapping[str, Mapping[str, str]]
     cues: Mapping[str, frozenset[str]]
+    labels: Mapping[str, tuple[str, ...]]
+    """Arguments that a word before a colon may mean."""
     patterns: Mapping[str, re.Pattern[str]]
     weekdays: Mapping[str, int]
     months: Mapping[str, int]
@@ -67,6 +73,7 @@ _GROUPS = (
     "conditions",
     "repairs",
     "musing",
+    "goes_on",
 )
 
 
@@ -80,6 +87,7 @@ def words() -> Words:
     values: dict[str, dict[str, str]] = {}
     plain: dict[str, dict[str, str]] = {}
     cues: dict[str, set[str]] = {}
+    labels: dict[str, tuple[str, ...]] = {}
     patterns: dict[str, list[str]] = {}
     for path in sorted(Path(str(files("agent") / "understanding/languages")).glob("*.yaml")):
         data = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
@@ -89,6 +97,7 @@ def words() -> Words:
             group.update(str(word) for word in data.get(name, ()))
         for name, sources in data.get("patterns", {}).items():
             patterns.setdefault(name, []).extend(str(source) for source in sources)
+        labels.update({str(label): tuple(slots) for label, slots in data.get("labels", {}).items()})
         for slot, some in data.get("cues", {}).items():
             cues.setdefault(slot, set()).update(some)
         for target, key in ((values, "values"), (plain, "plain")):
@@ -103,6 +112,7 @@ def words() -> Words:
         values=values,
         plain=plain,
         cues={slot: frozenset(some) for slot, some in cues.items()},
+        labels=labels,
         patterns={
             name: re.compile(rf"\b(?:{'|'.join(some)})\b", re.IGNORECASE) for name, some in patterns.items()
         },
@@ -229,6 +239,44 @@ def plain_value(slot: str, text: str) -> str | None:
         if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower)
     }
     return found.pop() if len(found) == 1 else None
+
+
+def count_of(slot: str, text: str) -> int | None:
+    """Returns the number before a word of what an argument counts: “the last thirty lines”."""
+    for match in words().patterns[f"counted_{slot}"].finditer(text.lower()):
+        before = _WORD.findall(text[: match.start()])[-2:]
+        for word in reversed(before):
+            value = number(word)
+            if value is not None:
+                return value
+    return None
+
+
+def scene_number(text: str) -> int | None:
+    """Returns the place of “the third scene” or “scene two”; -1 for the last one."""
+    for match in words().patterns["scene_word"].finditer(text.lower()):
+        before, after = _WORD.findall(text[: match.start()]), _WORD.findall(text[match.end() :])
+        for word in (*before[-1:], *(one for one in after[:2] if one.lower() not in ("number", "nummer"))):
+            place = words().ordinals.get(word.lower()) or (number(word) if word in after[:2] else None)
+            if place:
+                return place
+    return None
+
+
+def plain_seconds(text: str) -> float | str | None:
+    """Returns a moment of a video that words outside any argument name beyond doubt."""
+    found = _MOMENT.search(text.lower())
+    return None if found is None else seconds(found[0])
+
+
+def asks(text: str) -> bool:
+    """Returns whether a text begins as a question does that asks for no change."""
+    return words().patterns["questions"].match(text.strip()) is not None
+
+
+def without_courtesy(text: str) -> str:
+    """Returns a text without “if you would” and the like, which are no conditions."""
+    return words().patterns["courtesy"].sub(" ", text)
 
 
 def seconds(text: str) -> float | str | None:

@@ -121,10 +121,12 @@ class World:
                 text += folded[end - 1]
                 for thing in self._by_name.get(text, ()):
                     yield Mention(thing, start, end, 1.0)
-                if text not in self._by_name and not all(
-                    word in self.common_words for word in folded[start:end]
-                ):
-                    yield from self._misspelt(text, start, end)
+                # Frequent typing errors are in the vocabulary, too: of several words they are a name's.
+                is_vocabulary = all(word in self.common_words for word in folded[start:end])
+                if text not in self._by_name and (end - start > 1 or not is_vocabulary):
+                    for one in self._misspelt(text, start, end):
+                        if not is_vocabulary or len(one.thing.name.split()) > 1:
+                            yield one
 
     def _misspelt(self, text: str, start: int, end: int) -> Iterable[Mention]:
         if len(text) < MISSPELT_FROM or text.isdigit():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.understanding import Grammar
+from agent.understanding.reader import Reader
+from agent.understanding.trained import load_reader
 from app.composition import Services, open_services
 from soundstage.settings import Settings
 
@@ -25,6 +27,14 @@ id: nova
 name: Nova
 face: {kind: rig, character: nova}
 """
+
+
+@pytest.fixture(scope="session")
+def reader() -> Reader:
+    """The reader as the installation trains it."""
+    reader = load_reader(train=True)
+    assert reader is not None
+    return reader
 
 
 @pytest.fixture(scope="session")

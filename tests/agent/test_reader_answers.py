@@ -109,11 +109,11 @@ async def test_a_second_wish_is_never_spoken(services: Services, talk: Conversin
 
 
 async def test_two_wishes_are_shown_as_a_plan_and_done_in_order(services: Services, talk: Conversing) -> None:
-    prompt = question(
-        await talk.say("create a project called Harbour and put a scene into it where Nova says: Welcome")
+    events = await talk.say(
+        "create a project called Harbour and put a scene into it where Nova says: Welcome"
     )
-    assert [line[:2] for line in prompt.text.splitlines()[1:]] == ["1.", "2."], "the plan comes first"
-    events = await talk.say("yes")
+    plan = next(event for event in events if isinstance(event, Text))
+    assert [line[:2] for line in plan.text.splitlines()[1:]] == ["1.", "2."], "the plan comes first"
     assert [event.intent for event in events if isinstance(event, Understood)] == [
         "edit_project.create",
         "edit_project.add_scene",

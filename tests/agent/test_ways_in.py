@@ -170,4 +170,8 @@ def _plain(events: Sequence[Event], way: str) -> list[Event]:
             output[-1]["text"] += event["text"]
         else:
             output.append({name: value for name, value in event.items() if name not in OF_ONE_TURN})
+            usage = output[-1].pop("usage", None)
+            if usage is not None:
+                # A call is one conversation, so its second sentence costs more tokens.
+                output[-1]["usage"] = {name: usage[name] for name in ("model", "requests")}
     return [event for event in output if way not in AT_ONCE or event["type"] != "text_part"]

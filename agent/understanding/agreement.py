@@ -1,0 +1,152 @@
+"""Says whether a call that the exact grammar found may be made as it is, or the reader decides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rapidfuzz import fuzz
+
+from agent.understanding import values
+from agent.understanding.candidates import SENTENCE_END, plain
+from agent.understanding.decision import SURE_OTHER, Decision
+from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.intents import READS
+from agent.understanding.reader import Reader
+from agent.understanding.slots import Focus
+from agent.understanding.when import asks_to_wait
+from agent.understanding.world import World, fold
+
+NAMED = ("persona", "render", "project")
+"""Arguments that name something which has to exist."""
+ENDLESS = ("script", "text", "topic", "title", "name")
+"""Free texts, which may take in words of the wish."""
+LIKE_NAME = 70.0
+"""From here on, of 100, the spelling of a name is near enough to be meant."""
+SURE_NO_REQUEST = 0.4
+"""From here on a text asks for nothing, although the grammar finds a change in it."""
+YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
+ID = re.compile(r"\b[a-z]{2,4}_[0-9A-Za-z]{3,}")
+EMPTY_LINE = re.compile(r"\n\s*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Says what speaks for a call that the grammar found."""
+
+    is_single: bool
+    is_named: bool
+    is_likely: bool
+    has_odd_name: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Returns whether nothing speaks against it."""
+        return self.is_single and self.is_named and self.is_likely and not self.has_odd_name
+
+
+def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agreement:
+    """Returns what speaks for the call that the grammar found: that it is one wish, about things that
+    exist, and that the reader does not take the sentence for something else.
+    """
+    arguments = exact.arguments
+    # A text after a colon or an empty line is no second wish.
+    spoken = EMPTY_LINE.split(text.strip(), maxsplit=1)[0]
+    for literal in (str(arguments.get(name) or "") for name in ("script", "text")):
+        before = text[: text.find(literal)] if literal else ""
+        spoken = before if before.rstrip().endswith(":") else spoken
+    return Agreement(
+        is_single=len(reader.divide(spoken, world)) == 1,
+        is_named=all(_exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project")),
+        is_likely=_is_likely(reader, exact, text, world),
+        has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
+    )
+
+
+def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bool:
+    """Returns whether a text asks for the call now, and the reader does not take it for something else."""
+    intent = exact.intent
+    if asks_to_wait(text, intent, datetime.now(), reads=intent in READS):
+        return False
+    if intent in READS:
+        return True
+    if ID.search(text):
+        return True
+    if reader.probability("act.nothing", text, world) >= SURE_NO_REQUEST:
+        return False
+    probabilities = reader.probabilities(text, world)
+    best = int(probabilities.argmax())
+    other = reader.classifier.labels[best]
+    is_other = (
+        probabilities[best] >= SURE_OTHER
+        and other.partition(".")[0] != intent.partition(".")[0]
+        and not other.startswith(("act.", "plan."))
+    )
+    return not is_other and _is_same_text(reader, exact, text, world)
+
+
+def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) -> bool:
+    """Returns whether the reader ends texts that are neither quoted nor after a colon as the grammar does."""
+    loose = {
+        name: str(value)
+        for name, value in exact.arguments.items()
+        if name in ENDLESS and value and not text[: text.find(str(value))].rstrip().endswith((":", *'"“„«'))
+    }
+    if not loose:
+        return True
+    found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)
+    return all(fold(str(found.get(name, value))) == fold(value) for name, value in loose.items())
+
+
+def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decision | None:
+    """Returns what an exact call that is doubtful leads to, by the reader's decision; None for itself."""
+    if agreement.is_single and not agreement.is_likely:
+        return decision
+    same = len(decision.calls) == 1 and decision.calls[0].intent == exact.intent
+    if same and agreement.has_odd_name:
+        return Decision("ask", about="unsure", question=Question("unsure", choices=decision.calls))
+    if not agreement.is_single:
+        return None if same else decision
+    return _with_known_names(decision, exact)
+
+
+def _exists(kind: str, name: object, world: World) -> bool:
+    spoken = str(name or "").strip()
+    if not spoken or spoken.casefold() in ("latest", "finished"):
+        return True
+    return any(
+        fold(thing.name) == fold(spoken)
+        or (thing.id != "" and thing.id.casefold().endswith(spoken.casefold()))
+        for thing in world.of_kind(kind)
+    )
+
+
+def _is_odd(name: str, text: str) -> bool:
+    """Returns whether a new name goes on as if with another wish or sentence, and is not quoted."""
+    place = text.find(name)
+    if not name or (place > 0 and text[place - 1] in "\"“„«'"):
+        return False
+    return values.says("goes_on", name) or SENTENCE_END.search(name) is not None or name[0] in "'\"“„«"
+
+
+def _with_known_names(decision: Decision, exact: CallRecord) -> Decision | None:
+    """Returns the decision with another name for the grammar's unknown one; a change waits for a yes.
+    None where it leaves the name out: then the tool says best that there is no such thing.
+    """
+    calls = decision.calls
+    if not calls and decision.question is not None and decision.question.about in YES_OR_NO:
+        calls = decision.question.choices
+    arguments, pronouns = exact.arguments, values.words().groups["pronouns"]
+    remaining = [slot for slot in ("persona", "render", "project")
+            if arguments.get(slot) and str(arguments[slot]).lower() not in pronouns]  # fmt: skip
+    if len(calls) != 1 or not all(
+        fuzz.WRatio(str(arguments[slot]), str(calls[0].arguments.get(slot, ""))) >= LIKE_NAME
+        for slot in remaining
+    ):
+        return None
+    if decision.kind != "calls" or calls[0].intent in READS or not remaining:
+        return decision
+    return replace(
+        decision, kind="ask", about="confirm", calls=(), question=Question("confirm", choices=calls)
+    )

@@ -1,0 +1,44 @@
+"""Holds what an utterance leads to, and from which sureness on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.plans import Step
+from agent.understanding.reader import Candidate
+
+Kind = Literal["calls", "ask", "chat", "refuse", "nothing", "confirm", "decline", "plan"]
+
+SURE_READ = 0.5
+SURE_WRITE = 0.45
+SURE_INTENT = 0.5
+SURE_CHANGED = 0.8
+SURE_CALL = 0.4
+SURE_RISKY = 1.2
+"""From these log-odds on a change is made without asking, where no word speaks against it; the second for
+what others notice, and for each of several wishes.
+"""
+SURE_NOTHING = 0.45
+SURE_OTHER = 0.75
+"""From here on an utterance is a new wish although a question is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Says what an utterance leads to. `about`: why it asks, or which answer it is; `question`: what it asks.
+
+    `calls`: in their order.
+    """
+
+    kind: Kind
+    calls: tuple[CallRecord, ...] = ()
+    about: str = ""
+    question: Question | None = None
+    candidates: tuple[Candidate, ...] = ()
+    unknown: Mapping[str, str] | None = None
+    topic: str = ""
+    steps: tuple[Step, ...] = ()
+    """Of a plan: what is done when; none where it could not be read. `calls` has them all."""

@@ -1,0 +1,141 @@
+"""Estimates how probably the call that a clause asks for is right with all its arguments.
+
+Logistic regression over signs of the reading. `python -m agent.evaluation.doubts` fits the weights in
+doubt.yaml on sentences of the corpus that the reader was not trained on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from agent.sentences import LOADER
+from agent.understanding import values
+from agent.understanding.candidates import is_half_timed, own
+from agent.understanding.reader import MOST_CHARS, Candidate, Reader
+from agent.understanding.world import Thing, World
+
+WEIGHTS = files("agent") / "understanding" / "doubt.yaml"
+NARROW = 1.0
+"""A smaller gap between the scores of two tags is a doubt."""
+WIDE = 10.0
+LONG = 20
+"""Words of a long sentence."""
+SURE_NAME = 0.75
+SMALLEST = 1e-4
+TEXT_GROUPS: Mapping[str, frozenset[str]] = {
+    "script": frozenset({"script", "text"}),
+    "title": frozenset({"title", "name", "heading"}),
+    "topic": frozenset({"topic", "about", "description", "purpose", "person"}),
+    "code": frozenset({"code", "command", "variables"}),
+}
+
+_STOP = re.compile(r"[,;.!?:–—-]\s")
+_SENTENCE_END = re.compile(r"[.!?;]\s")
+_WORD = re.compile(r"[\w'’-]+")
+
+
+def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict[str, float]:
+    """Returns what speaks for and against the first candidate, by name."""
+    best, text = candidates[0], candidates[0].text
+    labels = reader.classifier.labels
+    sentence, by_words = reader.best_sentence(text[:MOST_CHARS], text, world)
+    probabilities = reader.probabilities(text, world)
+    acts = sum(float(one) for one, label in zip(probabilities, labels, strict=True) if is_act(label))
+    gaps = sorted(best.gaps)[:2]
+    words = len(sentence.tokens)
+    spoken = own(best, text)
+    slots = reader.slots.get(best.intent, ())
+    rest = _WORD.findall(best.rest.lower())
+    joint = max((sure for _, sure in reader.cuts(text, world)), default=0.0)
+    return {
+        "sureness": _logit(best.sureness),
+        "sureness by words": _logit(float(by_words[labels.index(best.intent)])),
+        "second": math.log((candidates[1].sureness if len(candidates) > 1 else 0.0) + SMALLEST),
+        "acts": math.log(acts + SMALLEST),
+        "words": math.log(words + 1),
+        "long": max(0, words - LONG) / 10,
+        "quoted": float(any(token.text == "<text>" for token in sentence.tokens)),
+        "smallest gap": min(gaps[0], WIDE) if gaps else 0.0,
+        "second gap": min(gaps[-1], WIDE) if gaps else 0.0,
+        "narrow gaps": float(min(sum(gap < NARROW for gap in best.gaps), 4)),
+        "arguments": float(len(best.arguments)),
+        "unread": float(len(best.unread)),
+        **_loose(best, text),
+        "negation": float(values.matches("negation", spoken)),
+        "cue": float(values.missing_cue(best.rest, best.arguments, slots) is not None),
+        "number": float(values.matches("number", best.rest)),
+        "half timed": float("publish_at" in slots and is_half_timed(best)),
+        "latest": float("render" in slots and "render" not in best.arguments),
+        "second wish": math.log(joint + 1e-3),
+        "unused names": _unused_names(sentence.mentions, best),
+        "rare words": float(
+            min(sum(one not in reader.common_words and not one.isdigit() for one in rest), 4)
+        ),
+        "sentences": float(min(len(_SENTENCE_END.findall(spoken)), 4)),
+    }
+
+
+def is_act(label: str) -> bool:
+    """Returns whether a label of the classifier is no call."""
+    return label.startswith(("act.", "plan."))
+
+
+def confidence(found: Mapping[str, float]) -> float:
+    """Returns the log-odds that a call with these signs is right."""
+    weights = _weights()
+    return weights["bias"] + sum(weights[name] * value for name, value in found.items())
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability + SMALLEST) - math.log(1 - probability + SMALLEST)
+
+
+def _loose(candidate: Candidate, text: str) -> dict[str, float]:
+    """Returns signs of free texts that are neither quoted nor after a colon."""
+    shown = text.rstrip(" .!?\n\"”'")
+    texts = [str(candidate.arguments.get(slot, "")).strip(" .!?") for slot in candidate.loose]
+    within = any(not shown.endswith(one) for one in texts)
+    found = {
+        "loose": float(len(candidate.loose)),
+        "loose within": float(sum(not shown.endswith(one) for one in texts)),
+        "loose words": math.log(1 + max((len(one.split()) for one in texts), default=0)),
+        "loose stops": float(sum(bool(_STOP.search(one)) for one in texts)),
+    }
+    for group, slots in TEXT_GROUPS.items():
+        is_loose = bool(slots & set(candidate.loose))
+        found[f"loose {group}"] = float(is_loose)
+        found[f"loose {group} within"] = float(is_loose and within)
+    return found
+
+
+def _unused_names(mentions: Sequence[Any], candidate: Candidate) -> float:
+    """Returns how many names of things, up to three, are no argument and in none."""
+    flat = [
+        one
+        for value in candidate.arguments.values()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    things = [one for one in flat if isinstance(one, Thing)]
+    texts = " ".join(one.lower() for one in flat if isinstance(one, str))
+    used = [(one.start, one.end) for one in mentions if one.thing in things]
+    places = {
+        (one.start, one.end)
+        for one in mentions
+        if one.sureness >= SURE_NAME
+        and one.thing.name.lower() not in texts
+        and not any(one.start < end and start < one.end for start, end in used)
+    }
+    return float(min(len(places), 3))
+
+
+@cache
+def _weights() -> Mapping[str, float]:
+    weights: Mapping[str, float] = yaml.load(WEIGHTS.read_text(encoding="utf-8"), LOADER)["weights"]  # noqa: S506
+    return weights

@@ -1,0 +1,214 @@
+"""Understands utterances by the ones before: answers, choices, and changes of the last call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.understanding import values
+from agent.understanding.candidates import (
+    FREE_TEXTS,
+    SENTENCE_END,
+    missing,
+    plain,
+)
+from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
+from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.intents import READS
+from agent.understanding.reader import MOST_CHARS, Candidate
+from agent.understanding.sentence import quotations
+from agent.understanding.slots import Filled
+from agent.understanding.turn import Turn
+from agent.understanding.world import Thing, fold
+
+MOST_NAME_WORDS = 6
+SHORT_WORDS = 9
+"""A longer utterance is no correction without a word that says so."""
+SHOWS: Mapping[str, tuple[str, str]] = {
+    "render": ("show_render", "render"),
+    "project": ("list_projects", "project"),
+    "machine": ("list_machines", "machine"),
+    "job": ("cluster_status", "job"),
+    "scene": ("list_projects", "scene"),
+}
+_TWINS = {
+    "machine": "machines",
+    "machines": "machine",
+    "node": "machine",
+    "render": "video",
+    "video": "render",
+}
+_TELLING: Mapping[str, tuple[str, ...]] = {
+    "edit_project.delete": ("project", "projekt"),
+    "cancel_render.delete": ("video", "clip", "film", "movie"),
+}
+
+
+@dataclass(frozen=True)
+class FollowUp(Turn):
+    """Reads an utterance after the ones before."""
+
+    def choice_from_list(self, text: str) -> Decision | None:
+        """Returns the call that shows a chosen thing of the last list."""
+        for kind, names in self.dialogue.shown.items():
+            place = values.ordinal(text)
+            if place is not None and names and abs(place) <= len(names) and place != 0 and kind in SHOWS:
+                intent, slot = SHOWS[kind]
+                return Decision(
+                    "calls",
+                    calls=(CallRecord(intent, {slot: names[place - 1 if place > 0 else place]}),),
+                    about="choice",
+                )
+        return None
+
+    def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
+        """Returns the decision that an answer to the open question leads to; None for something else."""
+        best = candidates[0]
+        if best.intent in ("act.no", "act.stop_talking") and best.sureness > 0.5:
+            return Decision("decline", about="no")
+        if question.about == "confirm_all":
+            yes = best.intent == "act.yes" and best.sureness > 0.3
+            return (
+                Decision("calls", calls=question.choices, about="choice", candidates=(best,)) if yes else None
+            )
+        if question.choices:
+            chosen = self._choice_of(question, text, best)
+            if chosen is not None:
+                return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
+        if question.missing and not (
+            best.tool and best.intent != question.intent and best.sureness >= SURE_OTHER
+        ):
+            return self._with_missing(question, text, best)
+        return None
+
+    def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
+        if best.intent == "act.yes" and len(question.choices) == 1:
+            return question.choices[0]
+        place = values.ordinal(text) if len(text.split()) < 6 else None
+        if place is not None and place != 0 and abs(place) <= len(question.choices):
+            return question.choices[place - 1 if place > 0 else place]
+        if (
+            best.tool is not None
+            and best.sureness >= SURE_OTHER
+            and best.intent not in {one.intent for one in question.choices}
+        ):
+            return None
+        lower_words = fold(text)
+        fitting = [
+            choice
+            for choice in question.choices
+            if any(word in lower_words for word in _TELLING.get(choice.intent, ()))
+            or any(
+                isinstance(value, str) and len(fold(value)) > 2 and fold(value) in lower_words
+                for value in choice.arguments.values()
+            )
+        ]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _with_missing(self, question: Question, text: str, best: Candidate) -> Decision | None:
+        filled = Filled()
+        if len(text) <= MOST_CHARS:
+            # A longer answer is the text itself.
+            filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
+        arguments = {**question.arguments, **plain(filled.arguments)}
+        arguments |= self._whole_text(question, text, filled)
+        if not any(arguments.get(name) not in (None, "") for name in question.missing):
+            free = next((name for name in question.missing if name in FREE_TEXTS), None)
+            if plain(filled.arguments):
+                # It says something else, such as the format: that is noted, and the question stays.
+                return self.call_or_ask(Candidate(question.intent, arguments, 1.0, text), text)
+            if free is None or self._is_no_text(best, text, free):
+                return None
+            arguments[free] = text.strip().strip('"“”„').strip()
+        candidate = Candidate(question.intent, arguments, 1.0, text, filled.unknown)
+        return self.call_or_ask(candidate, text)
+
+    def _is_no_text(self, best: Candidate, text: str, slot: str) -> bool:
+        """Returns whether an answer is none to the question for a free text."""
+        words = len(text.split())
+        return (
+            best.intent in ("act.help", "act.why", "act.thanks")
+            or (best.intent in ("act.correction", "act.more") and best.sureness > SURE_INTENT)
+            or (best.intent == "act.greeting" and words < 2)
+            or (slot in ("title", "name") and words > MOST_NAME_WORDS)
+        )
+
+    def _whole_text(self, question: Question, text: str, filled: Filled) -> dict[str, str]:
+        """Returns the whole answer as the missing text, where it is some sentences and a part was taken."""
+        name = next((one for one in question.missing if one in ("script", "text", "topic")), None)
+        part = filled.arguments.get(name or "")
+        if name not in filled.loose or not isinstance(part, str) or len(filled.arguments) > 1:
+            return {}
+        whole = text.strip()
+        return {name: whole} if name and whole.startswith(part) and SENTENCE_END.search(whole) else {}
+
+    def call_with_changes(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
+        """Returns the last call with other arguments: “sorry, Vera instead”, “same for bolt”."""
+        best = candidates[0]
+        if not self.dialogue.calls:
+            return None
+        says_so = best.intent in ("act.correction", "act.more") and best.sureness > 0.3
+        named = [one for one in best.arguments.values() if isinstance(one, Thing | list)]
+        is_ellipsis = len(text.split()) <= SHORT_WORDS and not named and self._fits_last(best)
+        if (
+            best.tool is not None
+            and best.sureness > SURE_INTENT
+            and not is_ellipsis
+            and not missing(best.intent, plain(best.arguments))
+        ):
+            return None
+        if not says_so and (
+            len(text.split()) > SHORT_WORDS
+            or (
+                best.tool is None
+                and best.intent not in ("act.choice", "act.nothing", "act.correction", "act.more")
+            )
+            or (best.sureness > 0.6 and not is_ellipsis)
+        ):
+            return None
+        last = self.dialogue.calls[-1]
+        merged = self._merged(last, text, "act.correction" if best.intent == "act.correction" else "act.more")
+        if merged is None:
+            return None
+        call = CallRecord(last.intent, merged)
+        if last.intent not in READS and (
+            best.sureness < SURE_CHANGED or quotations(text) or self.reader.may_divide(text, self.world)
+        ):
+            return Decision(
+                "ask", about="confirm", candidates=(best,), question=Question("confirm", choices=(call,))
+            )
+        return Decision("calls", calls=(call,), about=best.intent.partition(".")[2], candidates=(best,))
+
+    def _fits_last(self, best: Candidate) -> bool:
+        """Returns whether the last call changed something and has all arguments that a project's look has."""
+        last = self.dialogue.calls[-1].intent
+        return (
+            best.intent == "edit_project.change"
+            and last in ("make_render", "write_script.film")
+            and set(best.arguments) <= set(self.reader.slots.get(last, ()))
+        )
+
+    def _merged(self, last: CallRecord, text: str, act: str) -> dict[str, Any] | None:
+        """Returns the arguments of the last call with those that the utterance changes; else None."""
+        slots = set(self.reader.slots.get(last.intent, ()))
+        lower_words: dict[str, Any] = {}
+        for intent in (act, last.intent):
+            filled: Filled = self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
+            for name, value in plain(filled.arguments).items():
+                target = _TWINS.get(name, name) if name not in slots else name
+                if (
+                    target in slots
+                    and target not in lower_words
+                    and not (intent == last.intent and name in FREE_TEXTS)
+                ):
+                    lower_words[target] = value
+        changed = {name: value for name, value in lower_words.items() if last.arguments.get(name) != value}
+        if not changed:
+            return None
+        arguments = {**last.arguments, **changed}
+        if "project" in changed and "script" not in changed:
+            arguments.pop("script", None) if last.intent == "make_render" else None
+        if "render" in changed or "machine" in changed or "scene" in changed:
+            arguments.pop("scene_numbers", None)
+        return arguments

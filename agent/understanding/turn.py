@@ -1,0 +1,112 @@
+"""Completes calls with what the conversation knows, or asks for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agent.understanding.candidates import (
+    is_two_kinds,
+    missing,
+    plain,
+    says_pronoun,
+)
+from agent.understanding.decision import Decision
+from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
+from agent.understanding.intents import DESTRUCTIVE
+from agent.understanding.reader import Candidate, Reader
+from agent.understanding.world import World
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One utterance in its state."""
+
+    reader: Reader
+    world: World
+    dialogue: Dialogue
+    now: datetime
+    is_alone: bool = True
+    """Whether the utterance is one clause."""
+
+    def call_or_ask(self, candidate: Candidate, text: str) -> Decision:
+        arguments = plain(candidate.arguments)
+        if candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
+            # The search ranks by meaning, and takes questions.
+            arguments["about"] = text.strip()
+        if candidate.unknown:
+            slot = next(iter(candidate.unknown))
+            question = Question("unknown", candidate.intent, arguments, (slot,))
+            return Decision(
+                "ask", about="unknown", candidates=(candidate,), question=question, unknown=candidate.unknown
+            )
+        if candidate.intent in ("cancel_render.delete", "edit_project.delete") and is_two_kinds(
+            candidate, self.world, text
+        ):
+            name = str(arguments.get("render") or arguments.get("project"))
+            choices = (
+                CallRecord("edit_project.delete", {"project": name}),
+                CallRecord("cancel_render.delete", {"render": name}),
+            )
+            return Decision(
+                "ask", about="which", candidates=(candidate,), question=Question("which", choices=choices)
+            )
+        for group in missing(candidate.intent, arguments):
+            name, last = self._from_conversation(group)
+            if last is None or (candidate.intent in DESTRUCTIVE and self.dialogue.recent_kind != name):
+                question = Question("missing", candidate.intent, arguments, tuple(group))
+                return Decision("ask", about="missing", candidates=(candidate,), question=question)
+            arguments[name] = last
+        self._from_focus(candidate.intent, arguments, text)
+        return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
+
+    def _from_conversation(self, group: Sequence[str]) -> tuple[str, str | None]:
+        """Returns the argument of a group that the conversation can fill, and its value."""
+        for name in group:
+            kind = FOCUS_SLOTS.get(name)
+            if (
+                kind is not None
+                and self.dialogue.last.get(kind)
+                and (len(group) == 1 or self.dialogue.recent_kind == kind)
+            ):
+                return name, self.dialogue.last[kind]
+        return group[0], None
+
+    def _from_focus(self, intent: str, arguments: dict[str, Any], text: str) -> None:
+        """Fills what is optional from the conversation: the video, project or machine last spoken of."""
+        last = self.dialogue.last
+        tool = intent.partition(".")[0]
+        if (
+            tool in ("show_render", "cancel_render", "retry_render", "publish_render")
+            and "render" not in arguments
+            and last.get("render")
+        ):
+            arguments["render"] = last["render"]
+        if (
+            tool == "edit_project"
+            and intent != "edit_project.create"
+            and "project" not in arguments
+            and last.get("project")
+        ):
+            arguments["project"] = last["project"]
+        if (
+            tool in ("list_machines", "cluster_status")
+            and not arguments
+            and says_pronoun(text)
+            and self.dialogue.recent_kind == "machine"
+        ):
+            arguments["machine" if tool == "list_machines" else "node"] = last["machine"]
+
+    def confirm(self, candidate: Candidate, text: str) -> Decision:
+        """Returns the call as a question, where it is complete."""
+        decision = self.call_or_ask(candidate, text)
+        if decision.kind != "calls":
+            return decision
+        return Decision(
+            "ask",
+            about="confirm",
+            candidates=(candidate,),
+            question=Question("confirm", choices=decision.calls),
+        )

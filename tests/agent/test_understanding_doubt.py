@@ -1,0 +1,65 @@
+"""Tests how surely a call is right: the signs, their weights, and what always waits for a yes."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from agent.evaluation.cases import NOW, read_world
+from agent.understanding import doubt
+from agent.understanding.agreement import agreement, choose
+from agent.understanding.dialogue import CallRecord, Dialogue
+from agent.understanding.interpreter import Interpreter
+from agent.understanding.reader import Reader
+from agent.understanding.slots import Focus
+from agent.understanding.world import World
+
+
+@pytest.fixture
+def world(reader: Reader) -> World:
+    return read_world(frozenset(reader.common_words))
+
+
+def _confidence(reader: Reader, world: World, text: str) -> float:
+    return doubt.confidence(doubt.signs(reader, world, reader.read(text, world, Focus(), NOW)))
+
+
+def test_each_sign_has_a_weight_and_each_weight_a_sign(reader: Reader, world: World) -> None:
+    weights = yaml.safe_load(doubt.WEIGHTS.read_text(encoding="utf-8"))["weights"]
+    found = doubt.signs(reader, world, reader.read("drain bolt", world, Focus(), NOW))
+    assert weights.keys() == {"bias", *found}
+
+
+def test_another_name_in_a_sentence_is_a_doubt(reader: Reader, world: World) -> None:
+    plain = _confidence(reader, world, "drain bolt please")
+    assert _confidence(reader, world, "drain bolt please, ember was the one Milo meant") < plain - 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't drain bolt",
+        "drain comet, no wait, I mean bolt",
+        "should I drain bolt?",
+        "which jobs would stop if bolt is drained",
+        "I was going to drain bolt but it's fine",
+    ],
+)
+def test_words_against_a_change_never_make_it(reader: Reader, world: World, text: str) -> None:
+    decision = Interpreter(reader).interpret(text, world, Dialogue(), NOW)
+    assert not (decision.kind == "calls" and any(one.intent.startswith("change_") for one in decision.calls))
+
+
+def test_a_name_that_the_grammar_does_not_end_is_left_to_the_reader(reader: Reader, world: World) -> None:
+    text = "create a project called Harbour, then show the video Welcome clip"
+    exact = CallRecord("edit_project.create", {"title": "Harbour, then show the video Welcome clip"})
+    found = agreement(reader, exact, text, world)
+    assert not found.is_whole
+    decision = choose(exact, found, Interpreter(reader).interpret(text, world, Dialogue(), NOW))
+    assert decision is not None
+    assert all("then" not in str(one.arguments.get("title")) for one in decision.calls)
+
+
+def test_an_id_is_what_the_grammar_says(reader: Reader, world: World) -> None:
+    exact = CallRecord("cancel_run", {"run": "run_01m7x62t1ff9vn5br46n53t9xj"})
+    assert agreement(reader, exact, "cancel run_01m7x62t1ff9vn5br46n53t9xj", world).is_whole
