@@ -19,6 +19,7 @@ from agent.socket import socket_router
 from app.composition import Services, open_services
 from policy import install_policy
 from soundstage.errors import install_error_handlers
+from soundstage.routers import add_routers
 from soundstage.settings import Settings
 
 WAIT_S = 60
@@ -52,8 +53,8 @@ async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[
         async with open_services(chosen) as services:
             await log_in_locally(services.policy)
             app = FastAPI(docs_url=None, redoc_url=None)
-            app.include_router(socket_router(services.brain, services.turns))
-            app.include_router(live_router(services.live))
+            add_routers(app, socket_router(services.brain, services.turns))
+            add_routers(app, live_router(services.live))
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
             async with on_loopback(app) as address:

@@ -26,6 +26,7 @@ from provisioning_api.machines.schemas import Acceptance
 from provisioning_api.runs.models import Run
 from soundstage.database import Database
 from soundstage.errors import install_error_handlers
+from soundstage.routers import add_routers
 from soundstage.settings import Settings
 
 BOSS = Principal.local_admin()
@@ -48,7 +49,7 @@ async def people(house: House, tmp_path: Path) -> AsyncIterator[Desk]:
 async def page(people: Desk) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(docs_url=None, redoc_url=None)
     app.state.farm = farm_routes.FarmCalls(people.services.settings, people.services.tool_services)
-    app.include_router(farm_routes.router)
+    add_routers(app, farm_routes.router)
     install_policy(app, people.services.policy, public={"/openapi.json": "no secret"})
     install_error_handlers(app)
     transport = httpx.ASGITransport(app=app, client=("10.0.0.9", 50_000))

@@ -31,6 +31,7 @@ from app.composition import Services, open_services
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
+from soundstage.routers import add_routers
 from soundstage.settings import Settings
 from studio.personas.speaking import PersonaSpeech
 
@@ -57,10 +58,10 @@ async def serving(
         folded = settings.model_dump(exclude={"llm", "worker"})
         async with open_services(Settings.model_validate({**folded, **chosen})) as services:
             app = FastAPI(docs_url=None, redoc_url=None)
-            app.include_router(live_router(services.live))
+            add_routers(app, live_router(services.live))
             for name in ("brain", "watch", "turns", "experts"):
                 setattr(app.state, name, getattr(services, name))
-            app.include_router(chat_routes.router)
+            add_routers(app, chat_routes.router)
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
             await services.speech_scheduler.start()

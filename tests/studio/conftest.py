@@ -20,6 +20,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import install_error_handlers
 from soundstage.events import EventStore
+from soundstage.routers import add_routers
 from soundstage.settings import Settings
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.routes import routers
@@ -119,8 +120,7 @@ async def client(
     """The REST API, as the user of this machine."""
     app = FastAPI()
     app.state.studio = studio_rooms
-    for router in routers():
-        app.include_router(router)
+    add_routers(app, *routers())
     policy = Policy.open(settings, db, events)
     install_policy(app, policy, public={"/openapi.json": "no secret", **DOCS})
     install_error_handlers(app)

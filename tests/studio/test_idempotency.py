@@ -21,6 +21,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Invalid, install_error_handlers
 from soundstage.events import EventStore
+from soundstage.routers import add_routers
 from soundstage.settings import Settings
 from studio.idempotency.header import read_key
 from studio.idempotency.models import IdempotencyKey
@@ -43,8 +44,7 @@ async def server(settings: Settings, database_url: str, scheduler: Any) -> Async
     app.state.studio = build_studio(
         settings, db, events, BlobStore.open(settings.blobs_url), scheduler, worker_version="1.0"
     )
-    for router in routers():
-        app.include_router(router)
+    add_routers(app, *routers())
     policy = Policy.open(settings, db, events)
     install_policy(app, policy, public=REFERENCE)
     install_error_handlers(app)

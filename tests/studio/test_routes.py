@@ -12,6 +12,7 @@ from sentences import SentenceSnapshot
 
 from policy import Policy, Principal, list_route_grants
 from policy.keys.schemas import KeyRequest
+from soundstage.routers import add_routers
 from studio.routes import routers
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
@@ -28,8 +29,7 @@ async def run_to_end(client: Any, rooms: Any, body: dict[str, Any]) -> dict[str,
 
 def test_every_route_declares_a_permission_or_why_it_is_public() -> None:
     app = FastAPI(openapi_url=None)
-    for router in routers():
-        app.include_router(router)
+    add_routers(app, *routers())
     grants = list_route_grants(app)
     assert len(grants) > 35
     assert [str(grant) for grant in grants if not grant.declared] == []
@@ -197,8 +197,7 @@ async def test_without_a_key_from_elsewhere_every_door_but_health_is_closed(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.studio = studio_rooms
-    for router in routers():
-        app.include_router(router)
+    add_routers(app, *routers())
     install_policy(app, Policy.open(settings, db, events))
     install_error_handlers(app)
     far = httpx.ASGITransport(app=app, client=("203.0.113.9", 50_000))

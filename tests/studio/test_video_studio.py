@@ -16,6 +16,7 @@ from local_login import log_in_locally
 from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, install_policy
 from soundstage.errors import install_error_handlers
+from soundstage.routers import add_routers
 from studio.personas.schemas import Persona
 from studio.personas.video_studio import BACKGROUNDS, STYLES, Look, StudioOrder, request_of
 from studio.renders.schemas import RenderRequest
@@ -119,8 +120,7 @@ async def real(
     studio = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
     app = FastAPI(openapi_url=None)
     app.state.studio = studio
-    for router in routers():
-        app.include_router(router)
+    add_routers(app, *routers())
     policy = Policy.open(settings, db, events)
     install_policy(app, policy)
     install_error_handlers(app)
