@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.answering.replies import Replies
+from agent.answering.replies import Replies, is_assent
 from agent.answering.state import ConversationState
 from agent.answering.worlds import FARM_TOOLS, Worlds
 from agent.sessions.service import OpenTurn, SessionService
@@ -77,6 +77,8 @@ class DecidingTurn:
         if question is not None:
             self.world = await self._world(farm=True)
             answered = self.answers.interpreter.answer(self.utterance, self.world, dialogue, _now())
+            if answered is not None and self._is_yes_of_others(answered):
+                return Decision("nothing", about="nothing")
             if answered is not None and not self._is_another_request(parsed, question):
                 self._answers_question = True
                 return answered
@@ -153,6 +155,11 @@ class DecidingTurn:
         whole = interpret(self.utterance, self.world, dialogue, _now())
         same = [candidate.intent for candidate in whole.candidates[:1]] == [decision.candidates[0].intent]
         return whole if same and len(whole.calls) < 2 else decision
+
+    def _is_yes_of_others(self, decision: Decision) -> bool:
+        """Returns whether a yes has more words than a yes: “Sam said yes” agrees to nothing."""
+        says_yes = any(one.intent == "act.yes" for one in decision.candidates)
+        return says_yes and decision.kind == "calls" and not is_assent(self.utterance)
 
     def _is_another_request(self, parsed: Understanding | NotUnderstood, question: Question) -> bool:
         """Returns whether a sentence of the grammar is about something else than the open question."""
