@@ -27,6 +27,14 @@ def over_already() -> Invalid:
     return Invalid("trigger.over", "That time is over already.", "Say a time to come.")
 
 
+def never_over() -> Invalid:
+    return Invalid(
+        "trigger.repeats",
+        "What is done again and again is never over, so nothing can wait for its result.",
+        "Say the second step as a plan of its own.",
+    )
+
+
 def deletes(tool: str) -> Invalid:
     return Invalid(
         "trigger.destructive",

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.forgetting.redaction import Redaction
-from agent.triggers.errors import no_trigger, over_already, several_triggers, too_many_triggers
+from agent.triggers.errors import never_over, no_trigger, over_already, several_triggers, too_many_triggers
 from agent.triggers.models import Trigger
 from agent.triggers.repository import Triggers
 from agent.triggers.schemas import PREVIOUS, StoredCall, TriggerOut, When
@@ -76,6 +76,8 @@ class TriggerService:
                 fires_at = condition.next_after(now)
                 if condition.of is None and fires_at is None:
                     raise over_already()
+                if condition.name == PREVIOUS and rows and rows[-1].condition.get("every"):
+                    raise never_over()
                 row = Trigger(
                     id=new_id("trg"),
                     tenant=principal.tenant,

@@ -352,3 +352,13 @@ async def test_a_time_that_is_over_is_refused(at: Stage) -> None:
     with pytest.raises(Invalid) as refused:
         await at.plan(at_time(START - timedelta(hours=1)))
     assert refused.value.code == "trigger.over"
+
+
+async def test_nothing_waits_for_what_is_repeated(at: Stage) -> None:
+    hourly = {"when": {"every": "hour"}, "calls": [SPEAK], "text": "speak every hour"}
+    previous = {"of": "render", "name": "previous", "becomes": "done"}
+    with pytest.raises(Invalid) as refused:
+        await at.plan(hourly, {"when": previous, "calls": [SPEAK], "text": "then"})
+    assert refused.value.code == "trigger.repeats"
+    listed = await at.call("list")
+    assert not listed.triggers
