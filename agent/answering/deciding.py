@@ -18,6 +18,7 @@ from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import EMPTY_LINE, NAMED, YES_OR_NO, agreement, choose
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
+from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.wording import has_quoted_text
@@ -26,6 +27,8 @@ from soundstage.database import utcnow
 
 CERTAIN = 0.9
 """From here on a call is made without asking the language model; below it, what destroys is asked about."""
+CERTAIN_CALL = 2.0
+"""The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
 OF_CHANGES = frozenset({"undo", "correction", "more"})
@@ -102,7 +105,13 @@ class DecidingTurn:
         if has_quoted_text(self.utterance):
             return False
         sure = [candidate.sureness for candidate in decision.candidates]
-        return decision.kind == "calls" and bool(sure) and min(sure) >= CERTAIN
+        if decision.kind != "calls" or not sure or min(sure) < CERTAIN:
+            return False
+        reader = self.answers.interpreter.reader
+        return all(
+            one.intent in READS or confidence(signs(reader, self.world, [one])) >= CERTAIN_CALL
+            for one in decision.candidates
+        )
 
     def reading(self, decision: Decision) -> str:
         """Returns what the reader makes of the sentence, as a line for a language model."""

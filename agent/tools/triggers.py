@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from agent.presentation import Blocks, StateLabel, page, table
 from agent.tools.machines.runs import find_run
+from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.toolset import DirectToolset, ToolCall, prepare_call
 from agent.triggers.clock import local_zone
@@ -77,12 +79,32 @@ class TriggerAnswer(ToolResult):
         return page(*blocks)
 
 
+async def _plan(context: ToolContext, request: TriggerRequest) -> Plan:
+    service, principal = context.services.triggers, context.principal
+    if request.action == "cancel":
+        gone = await service.find_named(principal, request.trigger or LATEST)
+        return Plan(changes=tuple(change("Cancel what is planned", one.text) for one in gone), seconds=0)
+    drafts = await _drafts(context, request)
+    times = await service.times(principal, drafts)
+    return Plan(
+        changes=tuple(
+            change(
+                f"Plan: {draft.text}",
+                _moment(at) or f"when a {draft.condition.of} is {draft.condition.becomes}",
+            )
+            for draft, at in zip(drafts, times, strict=True)
+        ),
+        seconds=0,
+    )
+
+
 @tool(
     {
         "create": Act("write", "trigger:create"),
         "list": Act("read", "trigger:read"),
         "cancel": Act("write", "trigger:cancel"),
     },
+    plan=_plan,
     undo="one that waits can be cancelled",
     redactable=("steps",),
 )
@@ -90,8 +112,7 @@ async def triggers(context: ToolContext, request: TriggerRequest) -> TriggerAnsw
     """Plan calls for a time or an event (a video is ready, a run ends), list or cancel what is planned."""
     service, principal = context.services.triggers, context.principal
     if request.action == "create":
-        drafts = [await _draft(context, step, first=number == 0) for number, step in enumerate(request.steps)]
-        created = await service.create(principal, context.session_id, drafts)
+        created = await service.create(principal, context.session_id, await _drafts(context, request))
         return TriggerAnswer(action="create", triggers=_lines(created))
     if request.action == "cancel":
         gone = await service.cancel(principal, request.trigger or LATEST)
@@ -101,6 +122,10 @@ async def triggers(context: ToolContext, request: TriggerRequest) -> TriggerAnsw
         triggers=_lines(await service.find(principal)),
         ended=_lines(await service.find(principal, ended=True)),
     )
+
+
+async def _drafts(context: ToolContext, request: TriggerRequest) -> list[Draft]:
+    return [await _draft(context, step, first=number == 0) for number, step in enumerate(request.steps)]
 
 
 async def _draft(context: ToolContext, step: TriggerStep, *, first: bool) -> Draft:
@@ -170,11 +195,15 @@ def _lines(found: Sequence[TriggerOut]) -> tuple[TriggerLine, ...]:
             trigger_id=one.id,
             text=one.text,
             state=one.state,
-            fires_at="" if one.fires_at is None else f"{one.fires_at.astimezone():%Y-%m-%d %H:%M}",
+            fires_at=_moment(one.fires_at),
             result=" ".join(one.result.split())[:200],
         )
         for one in found
     )
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _table(lines: Sequence[TriggerLine], title: str = "Triggers") -> Any:

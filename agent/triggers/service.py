@@ -68,16 +68,10 @@ class TriggerService:
         now = self.clock()
         async with self.database.transaction() as session:
             triggers = Triggers(session)
-            if await triggers.count_open(principal.tenant, principal.id) + len(drafts) > MOST_OPEN:
-                raise too_many_triggers(MOST_OPEN)
+            times = await _times(triggers, principal, drafts, now)
             rows: list[Trigger] = []
-            for draft in drafts:
+            for draft, fires_at in zip(drafts, times, strict=True):
                 condition = draft.condition
-                fires_at = condition.next_after(now)
-                if condition.of is None and fires_at is None:
-                    raise over_already()
-                if condition.name == PREVIOUS and rows and rows[-1].condition.get("every"):
-                    raise never_over()
                 row = Trigger(
                     id=new_id("trg"),
                     tenant=principal.tenant,
@@ -99,6 +93,17 @@ class TriggerService:
             created = [TriggerOut.model_validate(row) for row in rows]
         self.wake()
         return created
+
+    async def times(self, principal: Principal, drafts: Sequence[Draft]) -> list[datetime | None]:
+        """Returns when each would fire first; None for an event. Raises what `create` would."""
+        async with self.database.session() as session:
+            return await _times(Triggers(session), principal, drafts, self.clock())
+
+    async def find_named(self, principal: Principal, reference: str) -> list[TriggerOut]:
+        """Returns those that `cancel` would cancel."""
+        async with self.database.session() as session:
+            rows = _named(await Triggers(session).find_open(principal.tenant, principal.id), reference)
+            return [TriggerOut.model_validate(row) for row in rows]
 
     async def find(self, principal: Principal, *, ended: bool = False) -> list[TriggerOut]:
         """Returns the principal's own that wait, numbered in this order; with `ended`, the others."""
@@ -245,6 +250,20 @@ class TriggerService:
 
 def _brief(result: str) -> str:
     return mask_text(result.strip()[:RESULT_CHARS])
+
+
+async def _times(
+    triggers: Triggers, principal: Principal, drafts: Sequence[Draft], now: datetime
+) -> list[datetime | None]:
+    if await triggers.count_open(principal.tenant, principal.id) + len(drafts) > MOST_OPEN:
+        raise too_many_triggers(MOST_OPEN)
+    times = [draft.condition.next_after(now) for draft in drafts]
+    for place, (draft, fires_at) in enumerate(zip(drafts, times, strict=True)):
+        if draft.condition.of is None and fires_at is None:
+            raise over_already()
+        if draft.condition.name == PREVIOUS and place and drafts[place - 1].condition.every is not None:
+            raise never_over()
+    return times
 
 
 def _named(rows: Sequence[Trigger], reference: str) -> Sequence[Trigger]:

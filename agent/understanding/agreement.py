@@ -14,7 +14,7 @@ from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import CallRecord, Question
 from agent.understanding.intents import READS
 from agent.understanding.reader import Reader
-from agent.understanding.slots import Focus
+from agent.understanding.slots import NUMBERS, Focus
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World, fold
 
@@ -71,6 +71,11 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bo
         return False
     if intent in READS:
         return True
+    if any(
+        name in NUMBERS and isinstance(value, str) and values.number(value) is None
+        for name, value in exact.arguments.items()
+    ):
+        return False
     if ID.search(text):
         return True
     if reader.probability("act.nothing", text, world) >= SURE_NO_REQUEST:
@@ -78,16 +83,14 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bo
     probabilities = reader.probabilities(text, world)
     best = int(probabilities.argmax())
     other = reader.classifier.labels[best]
-    is_other = (
-        probabilities[best] >= SURE_OTHER
-        and other.partition(".")[0] != intent.partition(".")[0]
-        and not other.startswith(("act.", "plan."))
-    )
+    is_other = probabilities[best] >= SURE_OTHER and other in READS
     return not is_other and _is_same_text(reader, exact, text, world)
 
 
 def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) -> bool:
-    """Returns whether the reader ends texts that are neither quoted nor after a colon as the grammar does."""
+    """Returns whether the reader ends texts that are neither quoted nor after a colon as the grammar does, or
+    finds no other argument in them.
+    """
     loose = {
         name: str(value)
         for name, value in exact.arguments.items()
@@ -96,7 +99,10 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
     if not loose:
         return True
     found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)
-    return all(fold(str(found.get(name, value))) == fold(value) for name, value in loose.items())
+    others = {name for name, value in found.items() if value and not exact.arguments.get(name)}
+    return not others or all(
+        fold(str(found.get(name, value))) == fold(value) for name, value in loose.items()
+    )
 
 
 def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decision | None:

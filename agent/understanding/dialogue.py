@@ -80,6 +80,10 @@ class Dialogue:
             if call.intent == "edit_project.create":
                 last["project"] = str(call.arguments.get("title", "latest"))
                 kind = "project"
+            if call.intent in ("create_persona.create", "create_persona.change") and call.arguments.get(
+                "name"
+            ):
+                last["persona"] = str(call.arguments["name"])
             if call.intent == "change_machine.accept" and call.arguments.get("name"):
                 last["machine"] = str(call.arguments["name"])
                 kind = "machine"

@@ -169,16 +169,28 @@ class FollowUp(Turn):
             return None
         last = self.dialogue.calls[-1]
         merged = self._merged(last, text, "act.correction" if best.intent == "act.correction" else "act.more")
+        if (
+            merged is None
+            and best.intent == "act.more"
+            and not best.arguments
+            and not best.unknown
+            and values.says("again", text)
+        ):
+            merged = dict(last.arguments)
+            if last.intent not in READS:
+                return self._confirm_again(CallRecord(last.intent, merged), best)
         if merged is None:
             return None
         call = CallRecord(last.intent, merged)
         if last.intent not in READS and (
             best.sureness < SURE_CHANGED or quotations(text) or self.reader.may_divide(text, self.world)
         ):
-            return Decision(
-                "ask", about="confirm", candidates=(best,), question=Question("confirm", choices=(call,))
-            )
+            return self._confirm_again(call, best)
         return Decision("calls", calls=(call,), about=best.intent.partition(".")[2], candidates=(best,))
+
+    def _confirm_again(self, call: CallRecord, best: Candidate) -> Decision:
+        question = Question("confirm", choices=(call,))
+        return Decision("ask", about="confirm", candidates=(best,), question=question)
 
     def _fits_last(self, best: Candidate) -> bool:
         """Returns whether the last call changed something and has all arguments that a project's look has."""

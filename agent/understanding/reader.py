@@ -25,7 +25,7 @@ from agent.understanding.world import Thing, World
 COMMAND = re.compile(
     r"(?:uptime|df|free|nvidia-smi|systemctl|journalctl|ls\w*|uname|date|who|ps|ping|cat|ip|dmesg)\b"
 )
-SURE_COMMAND = 0.4
+SURE_COMMAND = 0.25
 SERVICES = frozenset(
     {
         "docker",

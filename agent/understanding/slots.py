@@ -129,8 +129,11 @@ class SlotFiller:
                 }:
                     filled.loose.add(slot)
         for slot in slot_names:
-            if slot not in filled.arguments and slot not in filled.unknown and slot in ENTITY_KINDS:
+            if slot not in filled.arguments and slot in ENTITY_KINDS:
                 self._fill_from_mentions(filled, intent, slot, spans)
+                if slot in filled.arguments:
+                    # What was tagged names nothing, and something else in the sentence does.
+                    filled.unknown.pop(slot, None)
         self._fill_values(filled, slot_names, spans)
         if intent == "change_machine.accept":
             filled.arguments.setdefault("machine", "new")

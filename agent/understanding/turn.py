@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,9 @@ from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Ques
 from agent.understanding.intents import DESTRUCTIVE
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.world import World
+
+_AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
+"""Kinds of things that were last spoken of, by the kind that “it” may be then."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Turn:
             if (
                 kind is not None
                 and self.dialogue.last.get(kind)
-                and (len(group) == 1 or self.dialogue.recent_kind == kind)
+                and (len(group) == 1 or self.dialogue.recent_kind in _AMONG.get(kind, {kind}))
             ):
                 return name, self.dialogue.last[kind]
         return group[0], None

@@ -74,6 +74,7 @@ _GROUPS = (
     "repairs",
     "musing",
     "goes_on",
+    "again",
 )
 
 

@@ -72,6 +72,18 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "snapshots.load": ({"name": "none"}, "snapshot.not_found"),
     "snapshots.delete": ({"name": "none"}, "snapshot.not_found"),
     "memory.forget": ({"about": "what nobody told"}, "memory.nothing_found"),
+    "triggers.create": (
+        {
+            "steps": [
+                {
+                    "when": {"of": "render", "name": "rnd_nope", "becomes": "done"},
+                    "calls": [{"tool": "list_renders"}],
+                }
+            ]
+        },
+        "render.not_found",
+    ),
+    "triggers.cancel": ({"trigger": "trg_nope"}, "trigger.not_found"),
 }
 """Of each action a call about something that is not there."""
 NAMES_NOTHING = {"memory.remember"}

@@ -141,7 +141,7 @@ async def test_a_plan_whose_stream_breaks_off_is_no_plan(talking: Talking) -> No
     name = {"index": 0, "id": "a", "type": "function", "function": function}
     chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [name]}, "finish_reason": None}]}
     async with talking(Raw(f"data: {json.dumps(chunk)}\n\n".encode())) as talk:
-        events = await talk.say("create something like a project, call it Harbour if you would")
+        events = await talk.say(UNSURE)
         assert notices(events) == ["model.cut_off"]
         assert calls_in(events) == proposals_in(events) == []
         assert await projects(talk) == []
