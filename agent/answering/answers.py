@@ -23,13 +23,14 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
-from agent.understanding.agreement import EMPTY_LINE, YES_OR_NO
+from agent.understanding.agreement import YES_OR_NO
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
 from agent.understanding.slots import ENTITY_KINDS
+from agent.understanding.wording import EMPTY_LINE
 from agent.understanding.world import Thing, fold
 from soundstage.database import utcnow
 from soundstage.errors import Invalid

@@ -15,13 +15,13 @@ from agent.tools.toolset import Toolset
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
-from agent.understanding.agreement import EMPTY_LINE, NAMED, YES_OR_NO, agreement, choose
+from agent.understanding.agreement import NAMED, YES_OR_NO, agreement, choose
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
-from agent.understanding.wording import has_quoted_text
+from agent.understanding.wording import EMPTY_LINE, has_quoted_text
 from agent.understanding.world import World
 from soundstage.database import utcnow
 

@@ -16,6 +16,7 @@ from agent.understanding.intents import READS
 from agent.understanding.reader import Reader
 from agent.understanding.slots import NUMBERS, Focus
 from agent.understanding.when import asks_to_wait
+from agent.understanding.wording import EMPTY_LINE
 from agent.understanding.world import World, fold
 
 NAMED = ("persona", "render", "project")
@@ -28,7 +29,6 @@ SURE_NO_REQUEST = 0.4
 """From here on a text asks for nothing, although the grammar finds a change in it."""
 YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
 ID = re.compile(r"\b[a-z]{2,4}_[0-9A-Za-z]{3,}")
-EMPTY_LINE = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ import yaml
 from agent.sentences import LOADER
 from agent.understanding import values
 from agent.understanding.candidates import is_half_timed, own
-from agent.understanding.reader import MOST_CHARS, Candidate, Reader
+from agent.understanding.labels import SENTENCE_STOP
+from agent.understanding.reader import MOST_CHARS, SURE_NAME, Candidate, Reader
 from agent.understanding.world import Thing, World
 
 WEIGHTS = files("agent") / "understanding" / "doubt.yaml"
@@ -27,7 +28,6 @@ NARROW = 1.0
 WIDE = 10.0
 LONG = 20
 """Words of a long sentence."""
-SURE_NAME = 0.75
 SMALLEST = 1e-4
 TEXT_GROUPS: Mapping[str, frozenset[str]] = {
     "script": frozenset({"script", "text"}),
@@ -37,7 +37,6 @@ TEXT_GROUPS: Mapping[str, frozenset[str]] = {
 }
 
 _STOP = re.compile(r"[,;.!?:–—-]\s")
-_SENTENCE_END = re.compile(r"[.!?;]\s")
 _WORD = re.compile(r"[\w'’-]+")
 
 
@@ -78,7 +77,7 @@ def signs(reader: Reader, world: World, candidates: Sequence[Candidate]) -> dict
         "rare words": float(
             min(sum(one not in reader.common_words and not one.isdigit() for one in rest), 4)
         ),
-        "sentences": float(min(len(_SENTENCE_END.findall(spoken)), 4)),
+        "sentences": float(min(len(SENTENCE_STOP.findall(spoken)), 4)),
     }
 
 

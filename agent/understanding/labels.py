@@ -14,7 +14,7 @@ FEWEST = 2
 SPOKEN = frozenset({"script", "text"})
 """Arguments of several sentences."""
 _AFTER = " \t\n,;•·|-–*"
-_SENTENCE_END = re.compile(r"[.!?;]\s")
+SENTENCE_STOP = re.compile(r"[.!?;]\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def fields(text: str) -> Sequence[Field]:
         slots = values.words().labels[match[1].lower()]
         value = text[match.end() : end].rstrip(_AFTER)
         if SPOKEN.isdisjoint(slots):
-            value = _SENTENCE_END.split(value, maxsplit=1)[0].rstrip(".")
+            value = SENTENCE_STOP.split(value, maxsplit=1)[0].rstrip(".")
         if value.strip():
             result.append(Field(slots, match.end(), match.end() + len(value)))
     return result

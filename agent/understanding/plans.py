@@ -16,13 +16,13 @@ from typing import Any
 from agent.understanding import values
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.intents import reverse_of
+from agent.understanding.reader import SURE_NAME
 from agent.understanding.tokens import tokenize
 from agent.understanding.when import Condition, Found, conditions, mask_text, patterns
 from agent.understanding.world import Thing, World
 
 PREVIOUS = "previous"
 LATEST = "latest"
-SURE_NAME = 0.75
 SURE_CLAUSE = 0.5
 MOST_CLAUSES = 5
 SURE_STEP = 0.25

@@ -12,7 +12,7 @@ from agent.understanding.literals import HEAD_CHARS, Masked, mask, script_cuts
 _WORD = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(r"\w+")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
-_EMPTY_LINE = re.compile(r"\n\s*\n")
+EMPTY_LINE = re.compile(r"\n\s*\n")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 NAME_CHARS = 3
@@ -98,7 +98,7 @@ def own_sentence(utterance: str) -> Masked:
         head = f"{cut.before} {cut.after}" if len(cut.before) < HEAD_CHARS else head
         break
     # What follows an empty line is pasted more often than said.
-    spoken = _EMPTY_LINE.split(head, maxsplit=1)[0]
+    spoken = EMPTY_LINE.split(head, maxsplit=1)[0]
     return mask(spoken)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from brain_answers import answer
 
-from agent.events import BrainEvent, Failure, Text, ToolReturned
+from agent.events import BrainEvent, Failure, Text, ToolCalled, ToolReturned
 from app.composition import Services
 from policy import Principal
 
@@ -39,6 +39,11 @@ def result(events: Sequence[BrainEvent]) -> dict[str, Any]:
 
 def failure(events: Sequence[BrainEvent]) -> Failure:
     return next(event for event in events if isinstance(event, Failure))
+
+
+def calls(events: Sequence[BrainEvent]) -> list[str]:
+    """Returns the tools that were called, in their order."""
+    return [event.tool for event in events if isinstance(event, ToolCalled)]
 
 
 def _words(event: Text | Failure) -> str:

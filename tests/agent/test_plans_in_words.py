@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from conversing import Conversing, failure, result
+from conversing import Conversing, calls, failure, result
 from sqlalchemy import update
 
-from agent.events import BrainEvent, Failure, Text, ToolCalled
+from agent.events import BrainEvent, Failure, Text
 from agent.triggers.schemas import TriggerOut
 from agent.understanding.when import Condition, conditions
 from app.composition import Services, open_services
@@ -41,10 +41,6 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 @pytest.fixture
 def talk(services: Services) -> Conversing:
     return Conversing(services)
-
-
-def calls(events: Sequence[BrainEvent]) -> list[str]:
-    return [event.tool for event in events if isinstance(event, ToolCalled)]
 
 
 def question(events: Sequence[BrainEvent]) -> Text:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conversing import Conversing, result
+from conversing import Conversing, calls, result
 
 from agent.answering import state as conversation_state
 from agent.answering.state import ConversationState
@@ -41,10 +41,6 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 @pytest.fixture
 def talk(services: Services) -> Conversing:
     return Conversing(services)
-
-
-def calls(events: Sequence[BrainEvent]) -> list[str]:
-    return [event.tool for event in events if isinstance(event, ToolCalled)]
 
 
 def writes(events: Sequence[BrainEvent]) -> list[str]:
