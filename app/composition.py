@@ -166,7 +166,12 @@ def build(settings: Settings) -> Services:
             approvals, policy.decider, toolset, tool_services, requester_lookup(policy)
         ),
         triggers=TriggerWorker(
-            triggers, sessions, toolset, tool_services, owner_lookup(policy), settings.state_dir
+            triggers,
+            sessions,
+            toolset,
+            tool_services,
+            owner_lookup(policy),
+            database.leader_lock("triggers", settings.state_dir),
         ),
         farm=farm,
         scheduler=scheduler,

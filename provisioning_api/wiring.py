@@ -57,7 +57,7 @@ from provisioning_api.runs.service import RunService
 from provisioning_api.stalled import Stalled
 from provisioning_api.throttling import RequestLimits
 from provisioning_api.timeline.service import TimelineService
-from soundstage.background import Worker
+from soundstage.background import Poll, Worker
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.http import Destinations, own_listeners
@@ -159,6 +159,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         timeout_s=chosen.run_timeout_s,
         max_stored=chosen.runs_kept,
         user=chosen.ssh_user,
+        lock=db.leader_lock("runs", folder),
     )
     runs = RunService(db, run_journal, audit, project_dir=project, playbook=chosen.playbook, wake=driver.wake)
     machines = MachineService(db, journal)
@@ -188,16 +189,21 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     ramdisks = RamdiskService(db, intake, enrolments, journal, challenges)
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
-    ended_tokens = Worker("ended tokens", engines.withdraw, poll_s=engine_identities.POLL_S)
+
+    def leader_worker(name: str, poll: Poll, poll_s: float) -> Worker:
+        return Worker(name, poll, poll_s=poll_s, lock=db.leader_lock(name.replace(" ", "-"), folder))
+
+    ended_tokens = leader_worker("ended tokens", engines.withdraw, engine_identities.POLL_S)
     workers = [
         ended_tokens,
-        Worker("stalled machines", Stalled(db, journal).look, poll_s=stalled.POLL_S),
-        Worker("machines that wait", waiting_list.look, poll_s=waiting_list_module.POLL_S),
+        leader_worker("stalled machines", Stalled(db, journal).look, stalled.POLL_S),
+        leader_worker("machines that wait", waiting_list.look, waiting_list_module.POLL_S),
+        leader_worker("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
+        # Of this process alone: they were refused here.
         Worker("repeated refusals", refusals.flush, poll_s=refusals_module.POLL_S),
-        Worker("certificates", Expiry(db, journal, terms.lifetime).look, poll_s=expiry.POLL_S),
     ]
     if asks_nomad and nomad is not None:
-        workers.append(Worker("readiness", Readiness(db, journal, nomad, timeline).look, poll_s=POLL_S))
+        workers.append(leader_worker("readiness", Readiness(db, journal, nomad, timeline).look, POLL_S))
     decommission = Decommission(db, journal, machines, enrolments, nomad, ended_tokens.wake)
     return Provisioning(
         db=db,

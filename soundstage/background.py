@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
@@ -47,10 +47,25 @@ async def until_set(event: asyncio.Event, max_s: float | None) -> None:
             await event.wait()
 
 
+class LeaderLock(Protocol):
+    """Lets one process at a time do something; released when that process dies, however it dies."""
+
+    @property
+    def held(self) -> bool:
+        """Returns whether this object holds it."""
+
+    async def acquire(self) -> bool:
+        """Returns False when another process (or another object in this one) holds it."""
+
+    async def is_locked(self) -> bool:
+        """Returns whether any process holds it, this one too."""
+
+    async def release(self) -> None:
+        """Does nothing when it is not held."""
+
+
 class ProcessLock:
-    """Lets one process at a time do something: an exclusive lock on a file, which the kernel releases when
-    its process dies, however it dies.
-    """
+    """A `LeaderLock` on one machine: an exclusive lock on a file, which the kernel releases."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,8 +75,7 @@ class ProcessLock:
     def held(self) -> bool:
         return self._descriptor is not None
 
-    def acquire(self) -> bool:
-        """Returns False when another process (or another object in this one) holds it."""
+    async def acquire(self) -> bool:
         if self._descriptor is not None:
             return True
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,15 +89,14 @@ class ProcessLock:
         self._descriptor = descriptor
         return True
 
-    def is_locked(self) -> bool:
-        """Returns whether any process holds it, this one too."""
+    async def is_locked(self) -> bool:
         if self.held:
             return True
-        free = self.acquire()
-        self.release()
+        free = await self.acquire()
+        await self.release()
         return not free
 
-    def release(self) -> None:
+    async def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -92,7 +105,7 @@ class ProcessLock:
 class Worker:
     """Polls at once, after each `wake`, and `poll_s` seconds after the last poll (None: only when woken).
 
-    Only one process polls where there is a `lock` file; the others wait for it. `context` returns the
+    Only one process polls where there is a `lock`; the others wait for it. `context` returns the
     `contextvars.Context` that it runs in. `retries`: the delays after failed polls.
     """
 
@@ -102,7 +115,7 @@ class Worker:
         poll: Poll,
         *,
         poll_s: float | None = None,
-        lock: Path | None = None,
+        lock: LeaderLock | None = None,
         retries: Backoff | None = None,
         context: Callable[[], Context] = copy_context,
     ) -> None:
@@ -112,7 +125,7 @@ class Worker:
         first_s = 1.0 if poll_s is None else poll_s
         # Never sooner than without the failure.
         self._retries = retries or Backoff(first_s, max(first_s, LONGEST_RETRY_S), jitter=(1.0, 1.5))
-        self._lock = None if lock is None else ProcessLock(lock)
+        self._lock = lock
         self._context = context
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -122,9 +135,9 @@ class Worker:
         """True while this process is the one that polls."""
         return self._lock is not None and self._lock.held
 
-    def is_locked(self) -> bool:
+    async def is_locked(self) -> bool:
         """Returns whether any process holds the lock."""
-        return self._lock is not None and self._lock.is_locked()
+        return self._lock is not None and await self._lock.is_locked()
 
     def wake(self) -> None:
         """Starts the next poll now: there may be something new."""
@@ -137,7 +150,7 @@ class Worker:
     async def close(self) -> None:
         """Cancels a running poll, waits until it has ended, and releases the lock."""
         await self._stop_polling()
-        self._release()
+        await self._release()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -150,9 +163,9 @@ class Worker:
         task, self._task = self._task, None
         await cancel_all([] if task is None else [task])
 
-    def _release(self) -> None:
+    async def _release(self) -> None:
         if self._lock is not None:
-            self._lock.release()
+            await self._lock.release()
 
     async def _run(self) -> None:
         failures = 0
@@ -181,7 +194,7 @@ class Worker:
             await until_set(self._woken, pause_s)
 
     async def _poll_once(self) -> float | None:
-        if self._lock is not None and not self._lock.acquire():
+        if self._lock is not None and not await self._lock.acquire():
             return LOCK_RETRY_S
         pause_s = await self.poll()
         return self._poll_s if pause_s is None else pause_s
@@ -201,7 +214,7 @@ class ItemWorker(Worker):
         *,
         max_active: int | None = 8,
         poll_s: float | None = 0.5,
-        lock: Path | None = None,
+        lock: LeaderLock | None = None,
         context: Callable[[], Context] = copy_context,
     ) -> None:
         super().__init__(name, self._start_due_items, poll_s=poll_s, lock=lock, context=context)
@@ -222,7 +235,7 @@ class ItemWorker(Worker):
                 task.cancel()
         if self._in_flight:
             await asyncio.wait({*self._in_flight.values()})
-        self._release()
+        await self._release()
 
     async def _start_due_items(self) -> None:
         in_flight = tuple(self._in_flight)

@@ -86,7 +86,7 @@ def build_outgoing(
         publisher.step,
         max_active=UPLOADS_AT_ONCE,
         poll_s=poll_s,
-        lock=state_dir / "publisher.lock",
+        lock=db.leader_lock("publisher", state_dir),
         context=tenant_bypass_context,
     )
     posts = ItemWorker(
@@ -95,7 +95,7 @@ def build_outgoing(
         sender.send,
         max_active=WEBHOOKS_AT_ONCE,
         poll_s=poll_s,
-        lock=state_dir / "webhooks.lock",
+        lock=db.leader_lock("webhooks", state_dir),
         context=tenant_bypass_context,
     )
     return Outgoing(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from agent.events import ApprovalRequested, BrainEvent, Done, Failure, TurnBegan, Understood
 from agent.sessions.schemas import INTERRUPTED
@@ -20,7 +19,7 @@ from agent.triggers.states import TriggerState
 from agent.turns.log import LogWriteFailed, TurnLog
 from agent.turns.tool_call import ToolCaller
 from policy import Principal
-from soundstage.background import ItemWorker
+from soundstage.background import ItemWorker, LeaderLock
 from soundstage.database.tenants import tenant_bypass_context
 from soundstage.errors import NotFound, SoundstageError, internal_error
 from soundstage.tasks import finish
@@ -41,7 +40,7 @@ def request_of(trigger_id: str, attempt: int) -> str:
 
 
 class TriggerWorker:
-    """Runs what is due. One process of an installation polls (`triggers.lock`); a claim in the row holds
+    """Runs what is due. One process of an installation polls (`lock`); a claim in the row holds
     against others. The turn of an attempt is stored before its first call, and says after a crash how far
     it came.
     """
@@ -53,7 +52,7 @@ class TriggerWorker:
         toolset: Toolset,
         services: ToolServices,
         find_principal: FindPrincipal,
-        state_dir: Path,
+        lock: LeaderLock,
     ) -> None:
         self._triggers = triggers
         self._sessions = sessions
@@ -68,7 +67,7 @@ class TriggerWorker:
             self.step,
             max_active=MOST_ACTIVE,
             poll_s=POLL_S,
-            lock=state_dir / "triggers.lock",
+            lock=lock,
             context=tenant_bypass_context,
         )
         triggers.wake = self.worker.wake

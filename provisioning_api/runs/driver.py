@@ -25,7 +25,7 @@ from provisioning_api.runs.repository import Runs
 from provisioning_api.runs.schemas import End
 from provisioning_api.runs.service import CONFIGURABLE, RunService
 from provisioning_api.runs.states import RunState
-from soundstage.background import ItemWorker
+from soundstage.background import ItemWorker, LeaderLock
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
@@ -33,6 +33,9 @@ from soundstage.telemetry import get_logger
 log = get_logger(__name__)
 
 POLL_S = 0.25
+SHARED_POLL_S = 2.0
+# A machine whose process was restarted ends the runs that it does not drive any more.
+OTHER_MACHINE_GRACE_S = 20.0
 # Ansible's own limit comes first; this is for a process that does not keep it.
 LATE_S = 60.0
 
@@ -74,11 +77,17 @@ class RunDriver:
     timeout_s: float
     max_stored: int
     user: str
+    lock: LeaderLock
+    """Held by the one process that drives runs."""
     key_file: Path | None = None
     _service: RunService | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._worker = ItemWorker("runs", self._due, self._drive, max_active=None, poll_s=None)
+        # Only processes on one PostgreSQL have to look for what another one has queued.
+        poll_s = None if self.db.is_sqlite else SHARED_POLL_S
+        self._worker = ItemWorker(
+            "runs", self._due, self._drive, max_active=None, poll_s=poll_s, lock=self.lock
+        )
 
     def wake(self) -> None:
         """Makes the driver check for runs to start or cancel."""
@@ -90,11 +99,22 @@ class RunDriver:
         """
         self._service = service
         await self.ending.report_failures()
+        if not self.db.is_sqlite and await self.lock.is_locked():
+            await self._end_local_runs()
         await self._worker.start()
 
     async def close(self) -> None:
         """Stops following. Runs go on: the next process takes them over."""
         await self._worker.close()
+
+    async def _end_local_runs(self) -> None:
+        """Ends the runs that this machine began before another one took them over."""
+        async with self.db.session() as session:
+            running = await Runs(session).in_state(RunState.RUNNING)
+        for run in running:
+            if await asyncio.to_thread(self.folders.path(run.id).exists):
+                log.warning("run.driven_elsewhere", run=run.id)
+                await process.end(self.folders.path(run.id), run.id)
 
     async def _due(self, in_flight: Collection[str], _: int) -> Sequence[str]:
         """Returns running runs without a follower (another process began them), and queued ones that may
@@ -120,6 +140,9 @@ class RunDriver:
         """Starts a queued run and follows it until it has ended and that is written down."""
         await self._begin(run_id)
         folder = self.folders.path(run_id)
+        if not self.db.is_sqlite and not await asyncio.to_thread(folder.exists):
+            # Another machine began it. It may live, and two runs must not configure one machine.
+            await asyncio.sleep(OTHER_MACHINE_GRACE_S)
         while not await self._step(run_id, folder):
             continue
 

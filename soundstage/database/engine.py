@@ -15,8 +15,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from soundstage.background import LeaderLock, ProcessLock
 from soundstage.database import postgresql
 from soundstage.database.base import Base
+from soundstage.database.leader_locks import AdvisoryLock, AdvisoryLocks
 from soundstage.database.postgresql import open_postgresql, translate_postgresql_error
 from soundstage.database.sqlite import (
     check_foreign_keys,
@@ -153,6 +155,7 @@ class Database:
         if writer_queue_timeout_s is None:
             writer_queue_timeout_s = busy_timeout_ms / 1000
         self._queue = WriterQueue(writer_queue_timeout_s) if self.is_sqlite else None
+        self._leader_locks = None if self.is_sqlite else AdvisoryLocks(self._engine)
 
     @property
     def path(self) -> Path | None:
@@ -229,6 +232,14 @@ class Database:
             async with postgresql.listening(self._engine, channel, on_payload) as connection_lost:
                 yield connection_lost
 
+    def leader_lock(self, name: str, folder: Path) -> LeaderLock:
+        """Returns the lock of the one process that does some work on this database: a file in `folder`, or
+        an advisory lock of PostgreSQL, which holds between machines.
+        """
+        if self._leader_locks is None:
+            return ProcessLock(folder / f"{name}.lock")
+        return AdvisoryLock(self._leader_locks, name)
+
     @asynccontextmanager
     async def schema_change(self) -> AsyncIterator[AsyncConnection]:
         """Yields the connection of a transaction in which migrations may replace tables.
@@ -269,6 +280,8 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections; SQLite then checkpoints its WAL."""
+        if self._leader_locks is not None:
+            await self._leader_locks.close()
         await self._writing_engine.dispose()
         await self._engine.dispose()
 

@@ -43,7 +43,7 @@ class AssetProber:
             self.probe,
             max_active=AT_ONCE,
             poll_s=POLL_S,
-            lock=state_dir / "prober.lock",
+            lock=db.leader_lock("prober", state_dir),
             context=tenant_bypass_context,
         )
 

@@ -32,7 +32,6 @@ from studio.renders.running import Ending
 from studio.renders.segments import SegmentPool
 from studio.renders.states import ACTIVE, RenderState
 
-LOCK_FILE = "dispatcher.lock"
 RECORD_ATTEMPTS = 20
 RECORD_RETRY_S = 1.0
 LOG_CHARS = 16_000
@@ -104,7 +103,7 @@ class Dispatcher:
             self._run_render,
             max_active=options.max_active,
             poll_s=options.poll_s,
-            lock=options.state_dir / LOCK_FILE,
+            lock=db.leader_lock("dispatcher", options.state_dir),
             context=tenant_bypass_context,
         )
 
@@ -113,9 +112,9 @@ class Dispatcher:
         """True while this process holds the lock."""
         return self._worker.holds_lock
 
-    def has_leader(self) -> bool:
+    async def has_leader(self) -> bool:
         """Returns whether any process is the leader."""
-        return self._worker.is_locked()
+        return await self._worker.is_locked()
 
     def wake(self) -> None:
         """Makes the next poll come now; without it, it comes within `poll_s`."""

@@ -60,7 +60,7 @@ class RenderService:
     out_dir: Path
     discard_renditions: Callable[[Collection[str]], Awaitable[None]]
     wake: Callable[[], None] = lambda: None
-    dispatcher_running: Callable[[], bool] = lambda: True
+    dispatcher_running: Callable[[], Awaitable[bool]] | None = None
     discard_unfinished: Callable[[Collection[str]], Awaitable[None]] | None = None
     audit: AuditLog | None = None
     run_durations: RunTimes | None = None
@@ -146,7 +146,7 @@ class RenderService:
         async with self.db.session() as session:
             row = await render_of(session, ref)
             if row.state == RenderState.QUEUED:
-                if not self.dispatcher_running():
+                if self.dispatcher_running is not None and not await self.dispatcher_running():
                     return "waits: no dispatcher is running; start `soundstage up`"
                 with bypass_tenant_filter():
                     ahead = await Renders(session).ahead_of(row)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Principal
-from soundstage.background import ItemWorker
+from soundstage.background import ItemWorker, ProcessLock
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import bypass_tenant_filter, tenant_bypass_context
@@ -77,7 +77,7 @@ class UploadService:
             self.remove_expired,
             max_active=2,
             poll_s=CLEAN_EVERY_S,
-            lock=state_dir / "uploads.lock",
+            lock=ProcessLock(state_dir / "uploads.lock"),
             context=tenant_bypass_context,
         )
 

@@ -171,18 +171,18 @@ def test_a_rare_look_is_not_made_more_often_by_failing(run: Any) -> None:
 
 def test_a_worker_waits_for_its_lock_and_releases_it(run: Any, tmp_path: Path) -> None:
     looks, other = Looks(), ProcessLock(tmp_path / "lock")
-    assert other.acquire()
+    assert run(other.acquire())
 
     async def main() -> None:
-        worker = Worker("w", looks, poll_s=60.0, lock=tmp_path / "lock")
+        worker = Worker("w", looks, poll_s=60.0, lock=ProcessLock(tmp_path / "lock"))
         await worker.start()
         await asyncio.sleep(3.5)
-        assert (looks.at_s, worker.holds_lock, worker.is_locked()) == ([], False, True)
-        other.release()
+        assert (looks.at_s, worker.holds_lock, await worker.is_locked()) == ([], False, True)
+        await other.release()
         await asyncio.sleep(1)
         assert (looks.at_s, worker.holds_lock) == ([4.0], True)
         await worker.close()
-        assert not worker.is_locked()
+        assert not await worker.is_locked()
 
     run(main())
 
@@ -192,7 +192,7 @@ def test_a_lock_in_a_folder_that_cannot_be_made_is_tried_again(run: Any, tmp_pat
     folder.write_text("a file in its place")
 
     async def main() -> None:
-        async with Worker("w", looks, poll_s=1.0, lock=folder / "lock"):
+        async with Worker("w", looks, poll_s=1.0, lock=ProcessLock(folder / "lock")):
             await asyncio.sleep(3)
             assert looks.at_s == []
             folder.unlink()

@@ -1,0 +1,133 @@
+"""Two control machines on one PostgreSQL and one bucket: when the one that leads dies, the other goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import waiting
+from ready import told_until_ready
+
+PATIENCE_S = 240
+SCENES = [f"Scene {number} says that the tide comes in, and that it goes out again." for number in range(4)]
+eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.1)
+
+
+class ControlMachine:
+    """One `soundstage up` with a state folder of its own."""
+
+    def __init__(self, home: Any, variables: dict[str, str]) -> None:
+        self.home = home
+        self.process = home.start("up", "--json", **variables)
+        self.url: str = told_until_ready(self.process, home.log)["url"]
+
+    def call(self, method: str, path: str, **more: Any) -> Any:
+        answer = httpx.request(
+            method,
+            self.url + path,
+            headers=self.home.headers,
+            timeout=PATIENCE_S,
+            trust_env=False,
+            **more,
+        )
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def log_lines(self, event: str) -> list[dict[str, Any]]:
+        lines = self.home.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and event in line]
+
+    def lose_power(self) -> None:
+        """Ends all its processes at once, workers too."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def database_engine() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def machines(
+    installation: Any, tmp_path: Path, database_url: str, s3: Any
+) -> Iterator[Callable[[str], ControlMachine]]:
+    bucket = s3.bucket()
+    secret = tmp_path / "secret"
+    secret.write_text(bucket.secret_access_key)
+    variables = {
+        "SOUNDSTAGE_DATABASE__URL": database_url,
+        "SOUNDSTAGE_BLOBS__URL": bucket.url,
+        "SOUNDSTAGE_BLOBS__ENDPOINT_URL": bucket.endpoint_url,
+        "SOUNDSTAGE_BLOBS__ACCESS_KEY_ID": bucket.access_key_id,
+        "SOUNDSTAGE_BLOBS__SECRET_KEY_FILE": str(secret),
+        "SOUNDSTAGE_LOG__FORMAT": "json",
+        "SOUNDSTAGE_PROVISIONING__ENABLED": "false",
+    }
+    started: list[ControlMachine] = []
+
+    def start(name: str) -> ControlMachine:
+        (tmp_path / name).mkdir()
+        started.append(ControlMachine(installation(tmp_path / name), variables))
+        return started[-1]
+
+    yield start
+    for machine in started:
+        with suppress(ProcessLookupError):
+            os.killpg(machine.process.pid, signal.SIGTERM)
+        machine.process.wait(60)
+
+
+def events_of(machine: ControlMachine, render_id: str) -> list[dict[str, Any]]:
+    """All events of a render that has ended."""
+    answer = httpx.get(
+        f"{machine.url}/api/renders/{render_id}/events",
+        headers=machine.home.headers,
+        timeout=PATIENCE_S,
+        trust_env=False,
+    )
+    lines = answer.raise_for_status().text.splitlines()
+    return [json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:")]
+
+
+def scenes_that_are_done(render: dict[str, Any]) -> dict[str, int]:
+    """Returns how often each finished scene was tried."""
+    return {one["scene_id"]: one["attempts"] for one in render["segments"] if one["state"] == "done"}
+
+
+def test_a_render_outlives_the_control_machine_that_drove_it(
+    machines: Callable[[str], ControlMachine], record_property: Callable[[str, object], None]
+) -> None:
+    first = machines("first")
+    first.call("POST", "/api/projects", json={"title": "Tide"})
+    for script in SCENES:
+        first.call("POST", "/api/projects/tide/scenes", json={"script": script})
+    render_id = first.call("POST", "/api/renders", json={"project": "tide"})["id"]
+    second = machines("second")
+
+    def get() -> dict[str, Any]:
+        found: dict[str, Any] = second.call("GET", f"/api/renders/{render_id}")
+        return found
+
+    eventually(lambda: scenes_that_are_done(get()), "a scene is done")
+    before = scenes_that_are_done(get())
+    assert get()["state"] == "running" and len(before) < len(SCENES)
+    first.lose_power()
+    lost_at = datetime.now(UTC)
+    eventually(lambda: get()["state"] == "done", "the video")
+    after = scenes_that_are_done(get())
+    assert len(after) == len(SCENES) and after.items() >= before.items(), "no finished scene is drawn again"
+    moves = [event for event in events_of(second, render_id) if event["data"].get("why")]
+    [taken_over] = [event for event in moves if event["data"]["why"] == "the server was restarted"]
+    takeover_s = (datetime.fromisoformat(taken_over["at"]) - lost_at).total_seconds()
+    record_property("takeover_s", round(takeover_s, 1))
+    print(f"The other machine led {takeover_s:.1f} s after the first had lost its power.")
