@@ -96,7 +96,7 @@ class Policy:
     def open(cls, settings: Settings, db: Database, events: EventStore) -> Policy:
         """The policy that the settings ask for; makes the session secret at the first start."""
         overlap = timedelta(hours=settings.auth.rotation_overlap_hours)
-        keys = KeyService(events, settings.auth.api_key_hashes, overlap)
+        keys = KeyService(events, settings.auth.api_key_hashes, overlap, settings.auth.scrape_key_hashes)
         sessions = SessionSigner(session_secret(settings.state_dir), settings.auth.session_hours)
         url = settings.http.public_url
         name = PublicOrigin(

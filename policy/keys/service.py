@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,7 @@ from soundstage.events import EventStore
 from soundstage.views import read_view
 
 CONFIGURED = "configured:"
+SCRAPE_SCOPES = ("metrics:read",)
 STREAM = "keys"
 LOCAL_KEY = "this machine"
 """The name of the key that the user of this machine reaches the server with."""
@@ -71,11 +73,22 @@ def hash_key(key: str) -> str:
 
 
 class KeyService:
-    """API keys in the database, and those whose hashes stand in the settings (these act as admin)."""
+    """API keys in the database, and those whose hashes stand in the settings: they act as admin, or read the
+    metrics and nothing else.
+    """
 
-    def __init__(self, events: EventStore, configured_hashes: Iterable[str], overlap: timedelta) -> None:
+    def __init__(
+        self,
+        events: EventStore,
+        configured_hashes: Iterable[str],
+        overlap: timedelta,
+        scrape_hashes: Iterable[str] = (),
+    ) -> None:
         self._events = events
-        self._configured = tuple(configured_hashes)
+        self._admins = tuple(configured_hashes)
+        self._configured = {known: _scrape_principal(known) for known in scrape_hashes}
+        # A hash in both lists acts as admin.
+        self._configured |= {known: _configured_principal(known) for known in self._admins}
         self._overlap = overlap
 
     async def create(self, session: AsyncSession, request: KeyRequest, by: Principal) -> CreatedKey:
@@ -97,7 +110,7 @@ class KeyService:
 
         Two processes that start together make one: the transaction holds the lock while it looks.
         """
-        if self._configured or await KeyRepository(session).count(besides=LOCAL_KEY_MAKER):
+        if self._admins or await KeyRepository(session).count(besides=LOCAL_KEY_MAKER):
             return None
         request = KeyRequest(name="first administrator", role="admin")
         return await self._make(session, request, Principal.local_admin("first start"), DEFAULT_TENANT)
@@ -183,7 +196,7 @@ class KeyService:
         # Every hash is compared, in constant time, whichever matches.
         matches = [known for known in self._configured if hmac.compare_digest(known, digest)]
         if matches:
-            return _configured_principal(matches[0])
+            return self._configured[matches[0]]
         row = await KeyRepository(session).by_hash(digest)
         if row is None or not hmac.compare_digest(row.sha256, digest):
             return None
@@ -198,8 +211,7 @@ class KeyService:
     async def by_id(self, session: AsyncSession, key_id: str) -> Principal | None:
         """The principal of a session cookie; None when its key has ended since."""
         if key_id.startswith(CONFIGURED):
-            principals = (_configured_principal(known) for known in self._configured)
-            return next((found for found in principals if found.id == key_id), None)
+            return next((found for found in self._configured.values() if found.id == key_id), None)
         row = await KeyRepository(session).get(key_id)
         return None if row is None else _principal(row)
 
@@ -286,6 +298,11 @@ def _configured_principal(known: str) -> Principal:
     name = hashlib.sha256(known.encode()).hexdigest()[:12]
     key_id = f"{CONFIGURED}{name}"
     return Principal(id=key_id, name="key from the settings", role="admin", kind="key", key_id=key_id)
+
+
+def _scrape_principal(known: str) -> Principal:
+    """Returns the principal of a monitoring system: `metrics:read` alone."""
+    return replace(_configured_principal(known), name="scrape key", role="operator", scopes=SCRAPE_SCOPES)
 
 
 def _view(row: ApiKeyRow, now: datetime) -> KeyView:

@@ -180,6 +180,9 @@ class AuthSettings(Section):
         (),
         description="SHA-256 of keys that act as admin, by commas; also `SOUNDSTAGE_API_KEY_HASHES`",
     )
+    scrape_key_hashes: KeyHashes = Field(
+        (), description="SHA-256 of keys that may read `/metrics` and nothing else, by commas"
+    )
     plain_http: bool = Field(
         False,
         description="keys and logins are accepted over plain HTTP from other machines; who can listen on the "

@@ -135,7 +135,8 @@ class Settings(BaseSettings):
     def mask_secrets(self) -> dict[str, Any]:
         """All settings as plain data to print: no hashes, no passwords in URLs."""
         shown: dict[str, Any] = self.model_dump(mode="json")
-        shown["auth"]["api_key_hashes"] = [MASK for _ in self.auth.api_key_hashes]
+        for name in ("api_key_hashes", "scrape_key_hashes"):
+            shown["auth"][name] = [MASK for _ in shown["auth"][name]]
         for section, name in (("database", "url"), ("blobs", "url"), ("provisioning", "database_url")):
             if shown[section][name] is not None:
                 shown[section][name] = mask_text(shown[section][name])

@@ -68,6 +68,7 @@ def test_all_secrets_are_made_once_and_stay(controller: Controller) -> None:
     assert {path.name for path in controller.secrets.rglob("*.token")} == {
         "management.token",
         "agent.token",
+        "monitoring.token",
         "provisioning.token",
         "control-1.token",
         "gpu-1.token",

@@ -270,6 +270,22 @@ async def test_keys_whose_hashes_are_configured_act_as_admin(db: Database, event
         assert await KeyService(events, hashes[1:], timedelta(0)).by_id(session, principals[0].id) is None  # type: ignore[union-attr]
 
 
+async def test_a_scrape_key_of_the_settings_reads_metrics_and_nothing_else(
+    db: Database, events: EventStore
+) -> None:
+    scrape, admin = (hashlib.sha256(key.encode()).hexdigest() for key in ("scrape", "admin"))
+    keys = KeyService(events, [admin], timedelta(0), [scrape, admin])
+    async with db.transaction() as session:
+        found = await keys.identify(session, "scrape")
+        assert found is not None and found.permissions == {"metrics:read", "self:read"}
+        assert not found.is_operator
+        assert await keys.by_id(session, found.id) == found
+        # In both lists it acts as admin, as before.
+        assert (await keys.identify(session, "admin")).role == "admin"  # type: ignore[union-attr]
+        # It does not count as an administrator: the first start still makes one.
+        assert await KeyService(events, [], timedelta(0), [scrape]).first_admin(session) is not None
+
+
 def test_the_table_of_states_has_no_way_back_from_an_end() -> None:
     assert set(TRANSITIONS) == set(KeyState)
     for ended in (KeyState.EXPIRED, KeyState.REVOKED):

@@ -159,6 +159,12 @@ def test_no_secret_is_shown_in_an_explanation() -> None:
     assert "auth.api_key_hashes = [masked]" in shown
 
 
+@pytest.mark.parametrize("name", ["api_key_hashes", "scrape_key_hashes"])
+def test_settings_are_printed_without_hashes_of_keys(name: str) -> None:
+    settings = load_settings(None, {f"SOUNDSTAGE_AUTH__{name.upper()}": HASH_A})
+    assert HASH_A not in json.dumps(settings.mask_secrets())
+
+
 def test_loading_bad_settings_raises_one_error_with_all_of_them() -> None:
     with pytest.raises(Invalid) as error:
         load_settings(None, {"SOUNDSTAGE_HTTP__PORT": "x", "SOUNDSTAGE_LOG__LEVEL": "y"})

@@ -82,8 +82,9 @@ class _Maker:
             self._value(name, base64.b64encode(os.urandom(32)).decode())
         for name in ("consul/management.token", "nomad/management.token"):
             self._value(name, str(uuid.uuid4()))
-        for name in ("provisioning", "agent"):
+        for name in ("provisioning", "agent", "monitoring"):
             self._value(f"consul/tokens/{name}.token", str(uuid.uuid4()))
+        self._value("monitoring/scrape.key", os.urandom(32).hex())
         for machine in self._params["machines"]:
             for name in (f"consul/agents/{machine['name']}.token", f"consul/nomad/{machine['name']}.token"):
                 self._value(name, str(uuid.uuid4()))
