@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.understanding.decision import Decision
 from soundstage.errors import SoundstageError, internal_error
 from soundstage.tasks import finish
-from soundstage.telemetry import get_logger, trace_id
+from soundstage.telemetry import get_logger, metrics, trace_id
 from studio.renders.states import RenderState
 
 HISTORY_TURNS = 10
@@ -103,11 +104,12 @@ class Brain:
         turn = await self.sessions.begin_turn(conversation, utterance, request_id)
         # The persona of the stored session: the caller's copy may be older.
         conversation = replace(conversation, persona_id=turn.persona_id)
-        log = TurnLog(self.sessions, turn, emit)
+        log, began_s, cancelled = TurnLog(self.sessions, turn, emit), time.perf_counter(), False
         try:
             async with log.flush_regularly():
                 await self._answer(conversation, turn, utterance, follow, log)
         except asyncio.CancelledError:
+            cancelled = True
             await log.add(Failure(code=CANCELLED, message="This answer was cancelled."))
             raise
         except LogWriteFailed as failed:
@@ -120,6 +122,9 @@ class Brain:
         finally:
             done = Done(session_id=turn.session_id, turn=turn.number, usage=log.result.usage)
             await log.add(done)
+            result = "cancelled" if cancelled else "failed" if log.result.error_code else "ok"
+            metrics.ROUTING.inc(log.result.backend, result)
+            metrics.TURN_SECONDS.observe(time.perf_counter() - began_s)
             # Shielded: an answer that is cancelled twice still stores how it ended.
             await finish(log.end())
         await emit(done)
@@ -152,7 +157,7 @@ class Brain:
     ) -> None:
         """Answers without a reader: what the grammar does not understand, a model answers, or nobody."""
         if isinstance(parsed, Understanding):
-            await self._answer_by_grammar(caller, parsed, log.emit)
+            await self._answer_by_grammar(caller, parsed, log)
         elif self.model is None or not await self._answer_by_model(
             caller, conversation, turn, utterance, log
         ):
@@ -164,7 +169,7 @@ class Brain:
         decision = await reading.decide(parsed)
         if decision is None:
             if isinstance(parsed, Understanding):
-                await self._answer_by_grammar(reading.caller, parsed, reading.log.emit)
+                await self._answer_by_grammar(reading.caller, parsed, reading.log)
             return
         if (
             self.model is not None
@@ -174,12 +179,14 @@ class Brain:
             )
         ):
             return
+        reading.log.result.backend = "reader"
         if decision.kind == "chat" and decision.about == "help":
             await reading.log.emit(Text(text=help_text(self.help_lines(), decision.topic)))
             return
         await reading.carry_out(decision, parsed)
 
-    async def _answer_by_grammar(self, caller: ToolCaller, parsed: Understanding, emit: Emit) -> None:
+    async def _answer_by_grammar(self, caller: ToolCaller, parsed: Understanding, log: TurnLog) -> None:
+        log.result.backend, emit = "grammar", log.emit
         await emit(Understood(intent=parsed.intent, tool=parsed.tool))
         if parsed.tool is None:
             await emit(Text(text=help_text(self.help_lines(), parsed.arguments.get("topic", ""))))
@@ -210,6 +217,7 @@ class Brain:
         )
         read = Reading() if reading is None or decision is None else reading.reading_of(decision)
         cost = ModelCost()
+        log.result.backend = "model"
         try:
             tools = await self.model.answer(caller, utterance, log.emit, history, memories, read, cost)
             if reading is not None:
@@ -217,6 +225,7 @@ class Brain:
                 await reading.show_proposals()
         except SoundstageError as error:
             had_content = log.result.has_content
+            log.result.backend = "model" if had_content else "none"
             await log.emit(model_failed(error))
             return had_content
         finally:

@@ -23,7 +23,6 @@ from agent.live.service import LiveSessions
 from agent.mcp_servers import McpServers
 from agent.memory.service import MemoryService
 from agent.model import ModelAnswers, TurnLimits
-from agent.model.cost import ModelMetrics
 from agent.sandbox import Limits, Sandbox
 from agent.sessions.service import SessionService
 from agent.snapshots.service import SnapshotService
@@ -47,6 +46,7 @@ from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler
 from app.machines_api import machines_api
 from app.migrating import migrate
 from app.server.state_folders import secure_state_folders
+from app.state_metrics import read_state
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
 from policy.audit import AuditLog
@@ -151,15 +151,14 @@ def build(settings: Settings) -> Services:
     tool_services = tool_services_of(
         studio, settings, memory, snapshots, triggers, scheduler, blobs, audit, author_of(settings, experts)
     )
-    metrics = Metrics()
-    brain = build_brain(settings, toolset, sessions, tool_services, watch, experts, ModelMetrics(metrics))
+    brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
     turns = TurnRunner(brain, events)
-    return Services(
+    services = Services(
         settings=settings,
         database=database,
         blobs=blobs,
         events=events,
-        metrics=metrics,
+        metrics=Metrics(),
         policy=policy,
         audit=audit,
         decisions=ApprovalDecisions(
@@ -187,6 +186,8 @@ def build(settings: Settings) -> Services:
         tool_services=tool_services,
         mcp_servers=mcp_servers,
     )
+    read_state(services)
+    return services
 
 
 def build_brain(
@@ -196,7 +197,6 @@ def build_brain(
     tool_services: ToolServices,
     watch: RenderWatch,
     experts: Router,
-    metrics: ModelMetrics,
 ) -> Brain:
     """Constructs the agent, with a language model where `may_have_model`."""
     grammar, reader = Grammar.load(), load_reader()
@@ -206,7 +206,7 @@ def build_brain(
         sessions=sessions,
         services=tool_services,
         watch=watch,
-        model=ModelAnswers(experts, toolset, grammar, turn_limits(settings), metrics)
+        model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
         if may_have_model(settings)
         else None,
         reader=ReaderAnswers.of(reader, toolset, sessions, tool_services) if reader is not None else None,

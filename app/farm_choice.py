@@ -15,6 +15,7 @@ from farm.local import LocalOptions, LocalScheduler
 from farm.measured import MeasuredScheduler
 from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
 from farm.nomad.operating import OperatorClient
+from farm.nomad.placer import Placer
 from farm.scheduler import Scheduler
 from farm.transfer import TransferService
 from soundstage.blobs import BlobStore
@@ -36,6 +37,7 @@ class Farm:
     times: RunTimes
     transfer: TransferService | None = None
     control_url: str = ""
+    placer: Placer | None = None
 
     @property
     def is_local(self) -> bool:
@@ -70,7 +72,7 @@ def choose_farm(settings: Settings, database: Database, blobs: BlobStore) -> Far
     control_url = control_url_of(settings)
     client, options = NomadClient(nomad_address(settings)), nomad_options(settings, control_url)
     scheduler = NomadScheduler(client, blobs, transfer, options, times.estimate_s)
-    return Farm(MeasuredScheduler(scheduler, blobs, times), times, transfer, control_url)
+    return Farm(MeasuredScheduler(scheduler, blobs, times), times, transfer, control_url, scheduler.placer)
 
 
 def local_options(settings: Settings) -> LocalOptions:

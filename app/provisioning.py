@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.migrating import PROVISIONING, migrate
 from app.server.state_folders import secure_state_folders
 from policy import Policy
+from provisioning_api.state_metrics import read_provisioning_state
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
@@ -49,10 +50,11 @@ def build_process(settings: Settings) -> ProvisioningProcess:
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s
     )
+    services = build_provisioning(settings, database, events)
     return ProvisioningProcess(
         settings=settings,
         database=database,
         policy=Policy.open(settings, database, events),
-        metrics=Metrics(),
-        services=build_provisioning(settings, database, events),
+        metrics=read_provisioning_state(services, settings.state_dir.absolute()),
+        services=services,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,8 +15,11 @@ from farm.states import TERMINAL, TaskState, move
 from farm.tasks import SegmentTask, TaskEvent
 from farm.worker_output import LogTail
 from soundstage.errors import NotFound
+from soundstage.telemetry import metrics
 
 MAX_ENDED_TASKS = 500
+DRAWN = frozenset({"segment", "lipsync"})
+"""Kinds of tasks that draw frames of a video."""
 _DOING = {
     "prepare": "the worker is getting ready",
     "speech": "the voice is being made",
@@ -41,6 +45,9 @@ class TaskRecord:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     tail: LogTail = field(default_factory=LogTail)
     seq: int = 0
+    queued_at: float = field(default_factory=time.monotonic)
+    running_at: float | None = None
+    """On the monotonic clock."""
 
     @property
     def ended(self) -> bool:
@@ -85,11 +92,12 @@ class TaskRegistry:
 
     def add(self, task: SegmentTask) -> TaskRecord:
         record = self._records[task.id] = TaskRecord(task)
+        metrics.TASKS.inc(record.state)
         self._append_event(record)
         return record
 
     def move(self, record: TaskRecord, state: TaskState) -> None:
-        record.state = move(record.state, state)
+        self._set_state(record, state)
         self._append_event(record)
 
     def add_progress(self, record: TaskRecord, line: ProgressLine) -> None:
@@ -103,7 +111,8 @@ class TaskRegistry:
         result: Finished | None = None,
         failure: Failed | None = None,
     ) -> None:
-        record.state = move(record.state, state)
+        self._set_state(record, state)
+        _measure_end(record, result)
         record.events = [event for event in record.events if not isinstance(event.line, PreviewFrame)]
         self._append_event(record, result=result, failure=failure)
         ended = [task_id for task_id, other in self._records.items() if other.ended]
@@ -125,6 +134,15 @@ class TaskRegistry:
                     return
             await changed.wait()
 
+    def _set_state(self, record: TaskRecord, state: TaskState) -> None:
+        before, record.state = record.state, move(record.state, state)
+        metrics.TASKS.dec(before)
+        if not record.ended:
+            metrics.TASKS.inc(state)
+        if state is TaskState.RUNNING:
+            record.running_at = time.monotonic()
+            metrics.QUEUE_WAIT.observe(record.running_at - record.queued_at, trace=record.task.trace_id)
+
     def _append_event(
         self,
         record: TaskRecord,
@@ -142,3 +160,18 @@ class TaskRegistry:
         record.events.append(event)
         record.changed.set()
         record.changed = asyncio.Event()
+
+
+def _measure_end(record: TaskRecord, result: Finished | None) -> None:
+    task = record.task
+    metrics.TASKS_FINISHED.inc(task.kind, record.state)
+    if record.running_at is None:
+        return
+    seconds = time.monotonic() - record.running_at
+    metrics.TASK_SECONDS.observe(seconds, task.kind, trace=task.trace_id)
+    if result is None or task.kind not in DRAWN:
+        return
+    engine = metrics.engine_of({use.engine for use in result.engines})
+    metrics.FRAMES.inc(engine, by=result.frames)
+    if seconds > 0:
+        metrics.REALTIME_RATIO.observe(result.duration_ms / 1000 / seconds, engine, trace=task.trace_id)

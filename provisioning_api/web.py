@@ -92,5 +92,5 @@ def create_provisioning_app(
     install_error_handlers(app)
     install_loop_refusal(app)
     app.add_middleware(Throttle, limits=services.request_limits, refusals=services.refusals)
-    install_telemetry(app, metrics)
+    install_telemetry(app)
     return app

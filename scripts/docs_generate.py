@@ -16,6 +16,7 @@ from avatar.spec import json_schema
 from error_codes import error_reference
 from figures_page import figures_page
 from long_runs import long_runs_page
+from metrics_page import metrics_page
 from reference_tables import policy_reference, settings_reference
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
@@ -183,6 +184,7 @@ PAGES = {
     "errors": errors_page,
     "permissions": permissions_page,
     "states": states_page,
+    "metrics": metrics_page,
     "cli": cli_page,
     "renderspec": renderspec_page,
     "injection": injection_page,

@@ -20,7 +20,7 @@ from typing import Protocol, Self
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
 from soundstage.tasks import cancel_all
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 
 LOCK_RETRY_S = 1.0
 STEP_RETRY_S = 1.0
@@ -191,6 +191,7 @@ class Worker:
                 failures += 1
                 pause_s = self._retries.delay_s(failures)
                 log.exception("background.look_broke", worker=self.name, retry_s=pause_s)
+            metrics.BACKGROUND_POLLS.inc(self.name, "failed" if failures else "ok")
             await until_set(self._woken, pause_s)
 
     async def _poll_once(self) -> float | None:
@@ -258,6 +259,11 @@ class ItemWorker(Worker):
 
     async def _try_step(self, item: str) -> float:
         """Returns the pause before the item is retried; 0 when the step went well."""
+        pause_s = await self._run_once(item)
+        metrics.BACKGROUND_POLLS.inc(self.name, "failed" if pause_s else "ok")
+        return pause_s
+
+    async def _run_once(self, item: str) -> float:
         try:
             await self._step(item)
             return 0.0

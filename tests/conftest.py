@@ -83,6 +83,12 @@ def _log_plain_tracebacks() -> None:
     structlog.configure(processors=[*processors[:-1], renderer])
 
 
+def pytest_runtest_setup() -> None:
+    """Starts the metrics of this process from nothing: each test counts its own actions."""
+    if (metrics := sys.modules.get("soundstage.telemetry.metrics")) is not None:
+        metrics.reset()
+
+
 def pytest_collection_finish() -> None:
     """Leaves modules and collected tests out of every later collection of garbage."""
     gc.freeze()

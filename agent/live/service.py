@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ from soundstage.database import Database
 from soundstage.errors import Conflict, SoundstageError
 from soundstage.events import EventStore
 from soundstage.tasks import cancel_all, finish
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import image_url
 from studio.personas.schemas import Persona
@@ -36,6 +38,7 @@ from studio.personas.speaking import PersonaSpeech
 log = get_logger(__name__)
 
 StillThere = Callable[[], Awaitable[bool]]
+SHOWN_STATES: tuple[LiveState, ...] = ("listening", "thinking", "speaking")
 
 
 CURVE_HZ = 10
@@ -184,8 +187,12 @@ class LiveSessions:
                 "session.busy", "The message before is still being answered.", "Wait for its answer."
             )
         self._busy.add(session_id)
+        began_s = time.perf_counter()
         try:
-            return await self._answer(conversation, persona, message, still_there)
+            answer = await self._answer(conversation, persona, message, still_there)
+            if answer.audio is not None:
+                metrics.VOICE_FIRST_AUDIO.observe(time.perf_counter() - began_s)
+            return answer
         finally:
             self._busy.discard(session_id)
 
@@ -329,6 +336,7 @@ class LiveSessions:
         except SoundstageError as other:
             # The failure itself reaches the caller; other readers of the session miss it.
             self._states.pop(session_id, None)
+            self._count_states()
             log.warning("live.failure_not_stored", session=session_id, code=other.code)
 
     async def _set_state(
@@ -344,7 +352,13 @@ class LiveSessions:
             self._states.pop(session_id, None)
         else:
             self._states[session_id] = state
+        self._count_states()
         await self._append(session_id, STATE, {"state": state, "turn": turn, **(more or {})})
+
+    def _count_states(self) -> None:
+        counted = Counter(self._states.values())
+        for state in SHOWN_STATES:
+            metrics.VOICE_SESSIONS.set(counted[state], state)
 
     async def _append(self, session_id: str, kind: str, data: Mapping[str, Any]) -> None:
         async with self._database.transaction() as session:

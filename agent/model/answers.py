@@ -22,7 +22,7 @@ from agent.model.backend import (
     ToolAsk,
 )
 from agent.model.budget import TurnBudget, TurnLimits
-from agent.model.cost import ModelCost, ModelMetrics
+from agent.model.cost import ModelCost
 from agent.model.instructions import DataMarks
 from agent.model.offered_tools import FIND_TOOLS, OfferedTools, descriptions
 from agent.model.placeholder import ScriptPlaceholder
@@ -63,13 +63,11 @@ class ModelAnswers:
         toolset: Toolset,
         grammar: Grammar,
         limits: TurnLimits,
-        metrics: ModelMetrics | None = None,
     ) -> None:
         self._models = models
         self._toolset = toolset
         self._grammar = grammar
         self._limits = limits
-        self._metrics = metrics
         self.descriptions = descriptions(toolset.tools.values(), grammar.help)
 
     async def answer(
@@ -144,7 +142,6 @@ class _ModelTurn:
             list(candidates),
             self._budget,
             cost,
-            ours._metrics,
             self.offered,
             emit,
             messages,

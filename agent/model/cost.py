@@ -6,36 +6,21 @@ from dataclasses import dataclass
 
 from agent.events import ModelUsage
 from agent.model.backend import Usage
-from soundstage.telemetry.metrics import Metrics
-
-FIRST_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+from soundstage.telemetry import metrics
 
 
-class ModelMetrics:
-    """Requests to models, by model: outcome, tokens, and the time to the first piece."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.counter(
-            "model_requests", "Requests to language models.", ("model", "outcome")
-        )
-        self._tokens = metrics.counter(
-            "model_tokens",
-            "Tokens of language models: prompt, cached (of the prompt), answer.",
-            ("model", "kind"),
-        )
-        self._first_s = metrics.histogram(
-            "model_first_piece_seconds", "Time to the first piece of an answer.", ("model",), FIRST_BUCKETS
-        )
-
-    def record(self, model: str, outcome: str, first_s: float | None, usage: Usage | None) -> None:
-        """Adds one request; `outcome` is `ok` or the code of its error."""
-        self._requests.labels(model, outcome).inc()
-        if first_s is not None:
-            self._first_s.labels(model).observe(first_s)
-        if usage is not None:
-            self._tokens.labels(model, "prompt").inc(usage.prompt_tokens)
-            self._tokens.labels(model, "cached").inc(usage.cached_tokens)
-            self._tokens.labels(model, "answer").inc(max(usage.tokens - usage.prompt_tokens, 0))
+def record_request(
+    model: str, outcome: str, seconds: float, first_s: float | None, usage: Usage | None
+) -> None:
+    """Moves the metrics of one request; `outcome` is `ok` or the code of its error."""
+    metrics.MODEL_REQUESTS.inc(model, outcome)
+    metrics.MODEL_SECONDS.observe(seconds, model)
+    if first_s is not None:
+        metrics.MODEL_FIRST_PIECE.observe(first_s, model)
+    if usage is not None:
+        metrics.MODEL_TOKENS.inc(model, "prompt", by=usage.prompt_tokens)
+        metrics.MODEL_TOKENS.inc(model, "cached", by=usage.cached_tokens)
+        metrics.MODEL_TOKENS.inc(model, "answer", by=max(usage.tokens - usage.prompt_tokens, 0))
 
 
 @dataclass(slots=True)

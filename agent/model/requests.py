@@ -20,7 +20,7 @@ from agent.model.backend import (
     Usage,
 )
 from agent.model.budget import BYTES_PER_TOKEN, TurnBudget
-from agent.model.cost import ModelCost, ModelMetrics
+from agent.model.cost import ModelCost, record_request
 from agent.model.offered_tools import OfferedTools, schema_tokens
 from soundstage.errors import SoundstageError, Upstream
 
@@ -59,7 +59,6 @@ class ModelRequests:
     candidates: list[ChatModel]
     budget: TurnBudget
     cost: ModelCost
-    metrics: ModelMetrics | None
     offered: OfferedTools
     emit: Emit
     messages: list[Message]
@@ -141,7 +140,7 @@ class ModelRequests:
             if error.code not in NO_FAILURE and (error.code != "model.over_budget" or first_s is None):
                 self.models.record_failure(model)
             self.cost.add(model.name, loop.time() - started, 0, 0)
-            self._record(model, error.code, first_s, None)
+            record_request(model.name, error.code, loop.time() - started, first_s, None)
             raise
         seconds = loop.time() - started
         self.models.record_success(model, seconds if first_s is None else first_s)
@@ -152,11 +151,7 @@ class ModelRequests:
         )
         cached = 0 if counted is None else counted.cached_tokens
         self.cost.add(model.name, seconds, self.budget.tokens - before, cached)
-        self._record(model, "ok", first_s, counted)
-
-    def _record(self, model: ChatModel, outcome: str, first_s: float | None, usage: Usage | None) -> None:
-        if self.metrics is not None:
-            self.metrics.record(model.name, outcome, first_s, usage)
+        record_request(model.name, "ok", seconds, first_s, counted)
 
     def _characters(self) -> int:
         return sum(len(str(message.get("content") or "")) for message in self.messages)

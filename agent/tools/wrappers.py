@@ -1,4 +1,5 @@
-"""Wraps every tool call. Outermost first: tenant, audit, rate limit, policy, dry run, approval, log, timeout.
+"""Wraps every tool call. Outermost first: tenant, metrics, audit, rate limit, policy, dry run, approval, log,
+timeout.
 
 They are wrappers (middleware) and never branches inside tools; `standard_toolset` composes them.
 """
@@ -25,8 +26,11 @@ from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.tasks import finish, wait_all
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 from soundstage.telemetry.masking import without_secrets
+
+REFUSED = frozenset({401, 403, 429})
+"""Status of errors by which the policy or a limit has refused a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,30 @@ class AuditToolset(WrappedToolset):
             await services.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
             await services.audit.record(session, *context.pending_entries, entry)
+
+
+class MeasuredToolset(WrappedToolset):
+    """Measures each call with all that wraps it."""
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        began_s, result = time.perf_counter(), "failed"
+        try:
+            returned = await self._inner.run(context, call)
+            result = "ok"
+            return returned
+        except ApprovalRequired:
+            result = "approval"
+            raise
+        except SoundstageError as error:
+            result = "refused" if error.status in REFUSED else "failed"
+            raise
+        except asyncio.CancelledError:
+            result = "cancelled"
+            raise
+        finally:
+            # Tools of MCP servers are named by others.
+            name = "mcp" if call.tool.mcp_server else call.tool.name
+            metrics.TOOL_SECONDS.observe(time.perf_counter() - began_s, name, result)
 
 
 class TenantToolset(WrappedToolset):
@@ -341,5 +369,5 @@ def standard_toolset(
     toolset = DryRunToolset(toolset)
     toolset = PolicyToolset(toolset, services)
     toolset = RateLimitToolset(toolset, services.calls_per_minute)
-    toolset = AuditToolset(toolset, services)
+    toolset = MeasuredToolset(AuditToolset(toolset, services))
     return TenantToolset(toolset)

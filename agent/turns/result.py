@@ -57,6 +57,8 @@ class TurnResult:
     """What the answer took of language models."""
     approval_id: str | None = None
     """Of the last call that waits for approval."""
+    backend: str = "none"
+    """What answers: grammar, reader, model or none, as in `metrics.ROUTING`."""
     has_content: bool = False
     """Whether a text or the result of a tool has come."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
     DataFrame,
     Frame,
     InputTextRawFrame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -22,7 +24,7 @@ from agent.turns.presentation import plain_text
 from policy import Principal
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import trace
+from soundstage.telemetry import metrics, trace
 
 
 @dataclass
@@ -51,6 +53,7 @@ class TwinService(FrameProcessor):
         self._brain = brain
         self._principal = principal
         self._session_id = session_id
+        self._answering = False
 
     @property
     def session_id(self) -> str | None:
@@ -58,7 +61,10 @@ class TwinService(FrameProcessor):
         return self._session_id
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        began_s, answering = time.perf_counter(), self._answering
         await super().process_frame(frame, direction)
+        if isinstance(frame, InterruptionFrame) and answering:
+            metrics.VOICE_BARGE_IN.observe(time.perf_counter() - began_s)
         match frame:
             case InputTextRawFrame():
                 # A system frame overtakes all others; answered here it would hold back an interruption.
@@ -72,12 +78,15 @@ class TwinService(FrameProcessor):
         if not utterance.strip():
             return
         await self.push_frame(LLMFullResponseStartFrame())
+        self._answering = True
         try:
             with trace(inherit=False), tenant_scope(self._principal.tenant):
                 conversation = await self._conversation()
                 await self._brain.answer(conversation, utterance, _Speaker(self).present)
         except SoundstageError as error:
             await self.push_frame(LLMTextFrame(plain_text(Failure.of(error))))
+        finally:
+            self._answering = False
         await self.push_frame(LLMFullResponseEndFrame())
 
     async def _conversation(self) -> Conversation:

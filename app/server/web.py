@@ -221,7 +221,7 @@ def create_app(services: Services) -> FastAPI:
     )
     install_error_handlers(app)
     install_loop_refusal(app)
-    install_telemetry(app, services.metrics)
+    install_telemetry(app)
     app.router.default = PageFallback(app, https_port=_https_port(services.settings))
     app.add_middleware(Compression)
     if services.settings.http.cors_origins:

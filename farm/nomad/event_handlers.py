@@ -12,7 +12,7 @@ from farm.nomad.outcomes import LOST, STOPPED
 from farm.nomad.state import SchedulerState
 from farm.states import TaskState
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 
 MAX_LAUNCHES = 3
 
@@ -94,6 +94,7 @@ class ClusterEventHandler:
             if inflight is not None and latest is not None and latest["ID"] not in inflight.evicted:
                 log.warning("farm.nomad.card_gone", task=task_id, node=latest.get("NodeName"))
                 inflight.evicted.add(latest["ID"])
+                metrics.TASKS_MOVED.inc("card")
                 self._state.background.start(self._evict(latest["ID"]))
         self._launcher.launch_ready()
 
@@ -128,6 +129,8 @@ class ClusterEventHandler:
                 self._outcomes.end(inflight, STOPPED)
         elif allocation["ClientStatus"] == "lost" or allocation.get("DesiredStatus") != "run":
             # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
+            if allocation["ID"] not in inflight.evicted:
+                metrics.TASKS_MOVED.inc("lost" if allocation["ClientStatus"] == "lost" else "drained")
             log.warning("farm.nomad.moved", task=inflight.record.task.id, node=allocation.get("NodeName"))
         else:
             self._state.background.start(self._outcomes.end_without_report(inflight, allocation))

@@ -12,7 +12,7 @@ from farm.nomad.outcomes import Outcomes
 from farm.nomad.request import job_id
 from farm.nomad.state import SchedulerState
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 
 log = get_logger(__name__)
 
@@ -80,5 +80,7 @@ class Launcher:
             return
         # Before the call: it may be through on the server and fail on its way back.
         inflight.registered = inflight.registering = True
-        await self._state.registration.register(inflight.record.task, inflight.job_id, inflight.choice)
+        began_s, task = time.monotonic(), inflight.record.task
+        await self._state.registration.register(task, inflight.job_id, inflight.choice)
         inflight.registering, inflight.registered_s = False, time.monotonic()
+        metrics.NOMAD_DISPATCH.observe(inflight.registered_s - began_s, trace=task.trace_id)

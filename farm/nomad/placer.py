@@ -5,7 +5,7 @@ table, which follow the events of Nomad. Used by the scheduler.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,10 @@ from farm.needs import Needs
 from farm.nomad.inventory import COMPUTE, Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import PlacementHint
 from farm.placement import BlockList, CardUse, Constraint, FairQueue, Lease, LeaseTable, Peaks, Request
+from farm.placement.cards import Node
 from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
+from farm.placement.lease_table import CardUsage
 from farm.scheduler import MAX_PLACES
 from farm.tasks import SegmentTask
 
@@ -42,6 +44,14 @@ class Placer:
 
     def ahead_of(self, task_id: str) -> int:
         return self._queue.ahead_of(task_id)
+
+    @property
+    def nodes(self) -> list[Node]:
+        return self._table.nodes
+
+    def card_usage(self) -> Iterator[CardUsage]:
+        """Yields each card with what leases hold of it."""
+        return self._table.card_usage()
 
     def push(self, task: SegmentTask) -> None:
         """Queues a task; tasks of one trace take turns with those of others."""

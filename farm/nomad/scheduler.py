@@ -59,6 +59,11 @@ class NomadScheduler:
         self._taken_over = False
         self._workers_started = False
 
+    @property
+    def placer(self) -> Placer:
+        """Returns the nodes and leases as this process knows them; empty where another one dispatches."""
+        return self._state.placer
+
     async def start(self) -> None:
         """Takes over the tasks of earlier processes, and starts the workers; in the leader only."""
         if not self._taken_over:

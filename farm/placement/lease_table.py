@@ -8,11 +8,11 @@ released, because Nomad lets a task run on when its card fails.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from farm.placement.capacity_index import CapacityIndex
-from farm.placement.cards import Node, Request
+from farm.placement.cards import SHARE_MIB, Node, Request
 from farm.placement.choosing import Chooser
 from farm.placement.leases import Assignment, Lease
 from farm.placement.node_usage import MACHINE, CardKey, NodeUsage
@@ -34,6 +34,16 @@ class ReconcileResult:
     """Tasks that run elsewhere than requested; their leases are updated."""
     gone: tuple[Lease, ...] = ()
     """Leases of tasks that do not run any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardUsage:
+    """The memory of a card, and what leases hold of it: more than there is where a card has shrunk."""
+
+    node: str
+    uuid: str
+    memory_mib: int
+    held_mib: int
 
 
 class LeaseTable:
@@ -72,6 +82,14 @@ class LeaseTable:
 
     def usages(self) -> Iterable[NodeUsage]:
         return self._usages.values()
+
+    def card_usage(self) -> Iterator[CardUsage]:
+        """Yields each card with what leases hold of it."""
+        for usage in self._usages.values():
+            for card in usage.node.cards:
+                taken = usage.taken.get(card.uuid, 0)
+                each_mib = SHARE_MIB if usage.node.shared else card.memory_mib
+                yield CardUsage(usage.node.name, card.uuid, card.memory_mib, taken * each_mib)
 
     def leases_on(self, node_id: str) -> list[Lease]:
         return [self._leases[lease_id] for lease_id in self._leases_on.get(node_id, ())]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from policy.decisions.engine import Engine
 from policy.decisions.question import Action, Question, digest
 from policy.decisions.verdict import Decision, Verdict
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 from soundstage.telemetry.masking import without_secrets
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Decider:
                 self._decisions.popitem(last=False)
         else:
             self._decisions.move_to_end(key)
+        metrics.POLICY_DECISIONS.inc(decision.verdict)
         self._log.note(document, decision, cached=cached)
         return decision
 

@@ -9,8 +9,10 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
 
 from provisioning_api.certificates.tls_authority import TlsAuthority
 from soundstage.background import Worker
@@ -19,6 +21,7 @@ from soundstage.private_files import write_anew
 # Far less than it lives: a process that runs for months must not end up with one that has expired.
 EVERY = timedelta(days=7)
 
+FILE = "server.pem"
 _NAME = re.compile(r"[A-Za-z0-9._:-]+")
 
 
@@ -34,7 +37,7 @@ class ServerCertificate:
         """
         certificate, key = self._tls.server_certificate([name for name in names if _NAME.fullmatch(name)])
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        paths = self._folder / "server.pem", self._folder / "server.key"
+        paths = self._folder / FILE, self._folder / "server.key"
         for path, content in zip(paths, (certificate, key), strict=True):
             write_anew(path, content.encode("ascii"))
         self._written_at = time.monotonic()
@@ -56,3 +59,11 @@ class ServerCertificate:
             return None
 
         return Worker("server certificate", renew, poll_s=every.total_seconds())
+
+
+def expiry_of(folder: Path) -> datetime | None:
+    """Returns when the certificate that was issued last ends; None without one."""
+    try:
+        return x509.load_pem_x509_certificate((folder / FILE).read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return None

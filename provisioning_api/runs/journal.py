@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.runs.models import Run
 from provisioning_api.runs.states import TERMINAL, RunState, move
-from soundstage.database import utcnow
+from soundstage.database import on_commit, utcnow
 from soundstage.events import Event, EventStore
+from soundstage.telemetry import metrics
 
 
 def stream_of(run_id: str) -> str:
@@ -40,3 +41,11 @@ class RunJournal:
         elif target in TERMINAL:
             run.ended_at = utcnow()
             await self.emit(session, run, "ended", state=target, cause=cause, hint=hint)
+            on_commit(session, lambda: _measure(run, target))
+
+
+def _measure(run: Run, state: RunState) -> None:
+    metrics.RUNS_FINISHED.inc(state)
+    if run.started_at is not None and run.ended_at is not None:
+        seconds = (run.ended_at - run.started_at).total_seconds()
+        metrics.RUN_SECONDS.observe(seconds, state, trace=run.trace_id)

@@ -16,8 +16,9 @@ from provisioning_api.runs.models import Run
 from provisioning_api.runs.repository import Runs
 from provisioning_api.timeline.models import SpanRow
 from provisioning_api.timeline.repository import Spans
-from soundstage.database import Database, utcnow
+from soundstage.database import Database, on_commit, utcnow
 from soundstage.events import EventStore
+from soundstage.telemetry import metrics
 
 BOOT = "boot script"
 # Kinds of lines of a run that say how long a task took on a machine.
@@ -87,6 +88,9 @@ class TimelineService:
         row = SpanRow(machine_id=machine_id, name=name[:100], source=source, started_at=start, ended_at=end)
         await Spans(session).add(row)
         await Spans(session).prune(machine_id)
+        if source != "ipxe":
+            seconds = (end - start).total_seconds()
+            on_commit(session, lambda: metrics.BOOT_STAGE.observe(seconds, name))
 
     async def record_spans(
         self, session: AsyncSession, machine: Machine, spans: Iterable[tuple[str, float, float]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, func, make_url, select, text
+from sqlalchemy import URL, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -30,6 +31,7 @@ from soundstage.database.sqlite import (
 from soundstage.database.tenants import TenantSession
 from soundstage.errors import Invalid, SoundstageError, Unavailable
 from soundstage.tasks import finish
+from soundstage.telemetry import metrics
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -151,6 +153,8 @@ class Database:
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine, self._writing_engine = _open(self.url, busy_timeout_ms)
+        for engine in {self._engine, self._writing_engine}:
+            _measure_statements(engine)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
         if writer_queue_timeout_s is None:
             writer_queue_timeout_s = busy_timeout_ms / 1000
@@ -205,9 +209,14 @@ class Database:
             self._writing_tasks.discard(task)
 
     @property
+    def writers(self) -> int:
+        """Returns how many transactions of this process write or wait for their turn; 0 on PostgreSQL."""
+        return 0 if self._queue is None else self._queue.writers
+
+    @property
     def is_write_queue_congested(self) -> bool:
         """Returns whether so many writers queue that deferrable writes should wait; False on PostgreSQL."""
-        return self._queue is not None and self._queue.writers >= CONGESTED_AT
+        return self.writers >= CONGESTED_AT
 
     @property
     def supports_notify(self) -> bool:
@@ -360,3 +369,16 @@ def _open(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
                 f"There is no driver for a {other} database.",
                 "Use a sqlite:/// or a postgresql:// URL.",
             )
+
+
+def _measure_statements(engine: AsyncEngine) -> None:
+    """Measures each statement, with the way to the thread or socket of the driver and back."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def begin(_c: Any, _cursor: Any, _text: str, _p: Any, context: Any, _many: bool) -> None:
+        context.began_s = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def end(_c: Any, _cursor: Any, statement: str, _p: Any, context: Any, _many: bool) -> None:
+        kind = statement[:6].lower()
+        metrics.DATABASE_SECONDS.observe(time.perf_counter() - context.began_s, kind)

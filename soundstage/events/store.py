@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -31,6 +31,7 @@ from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
 from soundstage.events.wakeups import FollowerWakeups, Notifier
 from soundstage.paging import contains_words
+from soundstage.telemetry import metrics
 from soundstage.tracing import trace_id as current_trace_id
 
 # The counter over all streams. No stream can have this name.
@@ -110,6 +111,7 @@ class EventStore:
             for event_id, seq, (kind, data) in zip(ids, sequence_numbers, entries, strict=True)
         ]  # fmt: skip
         await session.execute(_ADD, rows)
+        on_commit(session, lambda: _count(kind for kind, _ in entries))
         if self._wake_at_commit(session, stream):
             await self._notifier.notify(session, stream)
         return [Event.model_validate(row) for row in rows]
@@ -158,6 +160,11 @@ class EventStore:
     async def last_seq(self, stream: str) -> int:
         """Returns the `seq` of the newest event of a stream; 0 when there has never been one."""
         return await self._shielded(self._last_seq(stream))
+
+    @property
+    def followers(self) -> int:
+        """Returns how many follow events in this process."""
+        return self._followers.count
 
     def watch(self, stream: str) -> AbstractContextManager[asyncio.Event]:
         """Yields an event that is set when `stream` may have news; at once for commits of this process."""
@@ -273,3 +280,8 @@ async def _allocate(session: AsyncSession, stream: str, count: int) -> tuple[ran
 
 def _up_to(last: int, count: int) -> range:
     return range(last - count + 1, last + 1)
+
+
+def _count(kinds: Iterable[str]) -> None:
+    for kind in kinds:
+        metrics.EVENTS.inc(kind)

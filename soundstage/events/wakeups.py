@@ -88,6 +88,11 @@ class FollowerWakeups:
         """True while there are followers, and the poll therefore runs."""
         return bool(self._wakers)
 
+    @property
+    def count(self) -> int:
+        """Returns how many follow."""
+        return len(self._wakers)
+
     @contextmanager
     def watch(self, stream: str | None) -> Iterator[asyncio.Event]:
         """Yields an event that is set when there may be something new in `stream` (None: in any)."""

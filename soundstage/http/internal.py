@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import httpx
+
+from soundstage.telemetry import metrics
 
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
@@ -27,7 +30,7 @@ def open_client(
     unix_socket: Path | None = None,
 ) -> httpx.AsyncClient:
     """Returns a client without proxies and redirects. `unix_socket` takes the place of the URLs' host."""
-    transport = httpx.AsyncHTTPTransport(
+    transport = _MeasuredTransport(
         verify=common_tls_context() if tls is True else tls,
         trust_env=False,
         limits=limits,
@@ -85,6 +88,22 @@ def tls_context(
     if certificate is not None:
         context.load_cert_chain(certificate, key)
     return context
+
+
+class _MeasuredTransport(httpx.AsyncHTTPTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await measure_answer("internal", super().handle_async_request(request))
+
+
+async def measure_answer(destination: str, answering: Awaitable[httpx.Response]) -> httpx.Response:
+    """Measures a request to its headers."""
+    began_s, result = time.perf_counter(), "failed"
+    try:
+        answer = await answering
+        result = "ok" if answer.status_code < httpx.codes.BAD_REQUEST else "refused"
+        return answer
+    finally:
+        metrics.OUTGOING_SECONDS.observe(time.perf_counter() - began_s, destination, result)
 
 
 @contextmanager

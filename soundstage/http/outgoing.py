@@ -16,7 +16,7 @@ import httpx
 
 from soundstage.errors import SoundstageError, Upstream
 from soundstage.http.destinations import Destinations, Target, resolve
-from soundstage.http.internal import common_tls_context
+from soundstage.http.internal import common_tls_context, measure_answer
 
 LOOP_HEADER = "soundstage-outgoing"
 """On every outgoing call; proxies pass headers on that they do not know (RFC 9110 §5.1)."""
@@ -115,7 +115,7 @@ class OutgoingTransport(httpx.AsyncBaseTransport):
         deadline = None if total_s is None else asyncio.get_running_loop().time() + total_s
         try:
             async with asyncio.timeout_at(deadline):
-                answer = await self._sent(request)
+                answer = await measure_answer("external", self._sent(request))
         except TimeoutError as error:
             raise _too_slow(self._bounds) from error
         if not isinstance(answer.stream, httpx.AsyncByteStream):

@@ -9,8 +9,8 @@ from soundstage.telemetry.masking import mask_text
 from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
 
 if TYPE_CHECKING:
+    from soundstage.telemetry.exposition import Metrics, metrics_router
     from soundstage.telemetry.logs import configure_logging, get_logger
-    from soundstage.telemetry.metrics import Metrics, metrics_router
     from soundstage.telemetry.middleware import QUIET, TelemetryMiddleware, install_telemetry
 
 __all__ = [
@@ -33,16 +33,16 @@ _MODULES = {
     "QUIET": "middleware",
     "configure_logging": "logs",
     "get_logger": "logs",
-    "Metrics": "metrics",
-    "metrics_router": "metrics",
+    "Metrics": "exposition",
+    "metrics_router": "exposition",
     "TelemetryMiddleware": "middleware",
     "install_telemetry": "middleware",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Metrics and the middleware bring the web framework, which a command that prints its help does without:
-    they are loaded at their first use.
+    """The page of metrics and the middleware bring the web framework, which a command that prints its help
+    does without: they are loaded at their first use.
     """
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

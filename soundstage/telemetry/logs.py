@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from soundstage.telemetry import metrics
 from soundstage.telemetry.masking import mask_secrets
 from soundstage.tracing import trace_id
 
@@ -34,6 +35,7 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         _add_trace_id,
+        _count_line,
     ]
     renderer: list[Processor]
     if fmt == "json":
@@ -103,4 +105,9 @@ def _add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     current: Any = trace_id()
     if current is not None:
         event.setdefault("trace_id", current)
+    return event
+
+
+def _count_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    metrics.LOG_LINES.inc(str(event.get("level", "info")))
     return event

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soundstage.errors import internal_error, problem_response
 from soundstage.request_source import peer_address, serving
+from soundstage.telemetry import metrics
 from soundstage.telemetry.logs import get_logger
-from soundstage.telemetry.metrics import Metrics
 from soundstage.tracing import parse_traceparent, trace
 
 # Asked every few seconds by machines; as log lines they would bury the rest.
@@ -22,21 +22,18 @@ QUIET_PATHS = frozenset({"/metrics", "/api/health", "/health"})
 QUIET = "soundstage.quiet"
 """A key of the scope: set by who records a refused request in another way than by a line of its own."""
 UNMATCHED = "unmatched"
-# Clients can invent methods; as label values they would make time series without end.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 
 
-def install_telemetry(app: FastAPI, metrics: Metrics) -> None:
+def install_telemetry(app: FastAPI) -> None:
     """Wraps `app`. Call it last: middleware added last stands outermost and so sees every answer."""
-    app.add_middleware(TelemetryMiddleware, metrics=metrics)
+    app.add_middleware(TelemetryMiddleware)
 
 
 class TelemetryMiddleware:
     """Plain ASGI, because a wrapper that buffers would break event streams and video ranges."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._metrics = metrics
         self._log = get_logger("soundstage.http")
         self._templates: dict[Any, str] = {}
 
@@ -69,7 +66,7 @@ class TelemetryMiddleware:
 
         method = scope.get("method", "WEBSOCKET")
         start = time.perf_counter()
-        self._metrics.requests_running.inc()
+        metrics.REQUESTS_RUNNING.inc()
         try:
             await self._app(scope, receive, send_with_trace)
         except Exception:
@@ -81,10 +78,12 @@ class TelemetryMiddleware:
             await problem_response(internal_error())(scope, receive, send_with_trace)
         finally:
             seconds = time.perf_counter() - start
-            route, label = self._template(scope), method if method in METHODS else "OTHER"
-            self._metrics.requests_running.dec()
-            self._metrics.requests.labels(label, route, str(status)).inc()
-            self._metrics.request_seconds.labels(label, route).observe(seconds)
+            route = self._template(scope)
+            # Clients can invent methods.
+            label = method if method in metrics.METHODS else "OTHER"
+            metrics.REQUESTS_RUNNING.dec()
+            metrics.REQUESTS.inc(label, route, str(status))
+            metrics.REQUEST_SECONDS.observe(seconds, label, route)
             if scope["path"] not in QUIET_PATHS and QUIET not in scope:
                 # The path only: a query string may carry what belongs into no log.
                 self._log.info(

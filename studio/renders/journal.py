@@ -9,9 +9,10 @@ from avatar.spec import Failed, Notice
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, utcnow
+from soundstage.database import Database, on_commit, utcnow
 from soundstage.database.tenants import tenant_attribute
 from soundstage.events import EventStore
+from soundstage.telemetry import metrics
 from studio.renders.models import Render
 from studio.renders.repository import Renders
 from studio.renders.schemas import Progress
@@ -88,6 +89,8 @@ class RenderJournal:
         if why:
             data["why"] = why
         await self.tell(session, render, "render.state", data)
+        if state in TERMINAL:
+            on_commit(session, lambda: _measure(render, state))
         if state in TERMINAL and self._audit is not None:
             await self._audit.record(session, await _ending(session, render))
 
@@ -139,3 +142,11 @@ async def _ending(session: AsyncSession, render: Render) -> AuditEntry:
         tenant=render.tenant,
         data=data,
     )
+
+
+def _measure(render: Render, state: RenderState) -> None:
+    metrics.RENDERS_FINISHED.inc(state)
+    if state is RenderState.DONE and render.started_at is not None and render.finished_at is not None:
+        engines = {str(use["engine"]) for use in render.progress.get("engines", ())}
+        seconds = (render.finished_at - render.started_at).total_seconds()
+        metrics.RENDER_SECONDS.observe(seconds, metrics.engine_of(engines), trace=render.trace_id)

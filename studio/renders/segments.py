@@ -20,6 +20,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import DEFAULT_TENANT
 from soundstage.tasks import cancel_all, finish, wait_all
+from soundstage.telemetry import metrics
 from studio.references.repository import References
 from studio.renders.lost_files import LostFiles
 from studio.renders.models import Segment
@@ -113,6 +114,7 @@ class SegmentPool:
     async def _make(self, order: SegmentOrder, end: Ending) -> SegmentDone:
         cached = await self._cached(order.key)
         if cached is not None:
+            metrics.SEGMENTS.inc("reused")
             return SegmentDone(cached, reused=True)
         task = SegmentTask(
             id=await self._begin(order.key),
@@ -149,6 +151,7 @@ class SegmentPool:
             await finish(self._end(order.key, RenderState.CANCELLED, CANCELLED))
             raise
         await self._keep(order, result)
+        metrics.SEGMENTS.inc("done")
         return SegmentDone(result, reused=False)
 
     def _hear(self, key: str, event: TaskEvent) -> None:
@@ -195,6 +198,7 @@ class SegmentPool:
                 segment.state = move(SEGMENT_TRANSITIONS, RenderState.DISPATCHED, RenderState.RUNNING)
 
     async def _end(self, key: str, state: RenderState, failure: Failed) -> None:
+        metrics.SEGMENTS.inc(state)
         async with self._db.transaction() as session:
             segment = await Segments(session).find(key)
             if segment is not None:

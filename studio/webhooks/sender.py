@@ -15,7 +15,7 @@ from soundstage.errors import Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.http import Destinations
 from soundstage.sealing import Sealer
-from soundstage.telemetry import get_logger
+from soundstage.telemetry import get_logger, metrics
 from studio.webhooks.kinds import kind_of, message_of
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.posting import Posted, post
@@ -82,7 +82,9 @@ class WebhookSender:
         if delivery is None or webhook is None or delivery.state != DeliveryState.PENDING:
             return
         now = utcnow()
-        await self._note(delivery_id, now, await self._try(webhook, delivery, now))
+        posted = await self._try(webhook, delivery, now)
+        metrics.WEBHOOK_POSTS.inc("ok" if posted.accepted else "failed")
+        await self._note(delivery_id, now, posted)
 
     async def _try(self, webhook: Webhook, delivery: Delivery, now: datetime) -> Posted:
         try:

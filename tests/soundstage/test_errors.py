@@ -24,7 +24,7 @@ from soundstage.errors import (
     Upstream,
     install_error_handlers,
 )
-from soundstage.telemetry import Metrics, install_telemetry
+from soundstage.telemetry import install_telemetry
 
 
 class Scene(BaseModel):
@@ -86,7 +86,7 @@ def an_app() -> FastAPI:
         await socket.accept()
         raise Forbidden("policy.forbidden", "Not for you. " + "ö" * 200)
 
-    install_telemetry(app, Metrics())
+    install_telemetry(app)
     return app
 
 

@@ -8,10 +8,12 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from soundstage.errors import install_error_handlers
-from soundstage.telemetry import Metrics, install_telemetry, metrics_router, trace_id
+from soundstage.telemetry import Metrics, install_telemetry, instruments, metrics_router, trace, trace_id
+from soundstage.telemetry import metrics as declared
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -41,7 +43,7 @@ async def http(metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
 
     app.include_router(inner, prefix="/api/renders")
     app.include_router(metrics_router(metrics, [Depends(lambda: None)]))
-    install_telemetry(app, metrics)
+    install_telemetry(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         yield client
@@ -66,28 +68,86 @@ async def test_requests_are_counted_by_the_template_of_their_route(
     assert value(metrics, "http_requests_running") == 0
 
 
-async def test_the_metrics_page_is_in_the_format_of_prometheus(
-    http: httpx.AsyncClient, metrics: Metrics
-) -> None:
-    metrics.counter("renders", "Renders ended.", ("state",)).labels("done").inc(2)
+async def test_the_metrics_page_is_in_the_format_of_prometheus(http: httpx.AsyncClient) -> None:
+    declared.RENDERS_FINISHED.inc("done", by=2)
     answer = await http.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
-    (sample,) = [s for s in families["soundstage_renders"].samples if s.name.endswith("_total")]
+    (sample,) = [s for s in families["soundstage_renders_finished"].samples if s.name.endswith("_total")]
     assert (sample.labels, sample.value) == ({"state": "done"}, 2.0)
 
 
-def test_a_metric_asked_for_twice_is_the_same_one(metrics: Metrics) -> None:
-    assert metrics.gauge("queue", "Waiting.") is metrics.gauge("queue", "Waiting.")
-    with pytest.raises(TypeError, match="exists already as a Gauge"):
-        metrics.counter("queue", "Waiting.")
+async def test_a_bucket_leads_to_the_trace_of_its_last_value_in_openmetrics(http: httpx.AsyncClient) -> None:
+    with trace() as current:
+        declared.RENDER_SECONDS.observe(42.0, "rig")
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    answer = await http.get("/metrics", headers=accept)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = {family.name: family for family in openmetrics(answer.text)}
+    exemplars = [s.exemplar for s in families["soundstage_render_seconds"].samples if s.exemplar]
+    assert [(one.labels, one.value) for one in exemplars] == [({"trace_id": current}, 42.0)]
+    assert current not in (await http.get("/metrics")).text
 
 
-def test_two_applications_in_one_process_do_not_add_up(metrics: Metrics) -> None:
-    other = Metrics()
-    other.counter("renders", "Renders ended.").inc()
-    metrics.counter("renders", "Renders ended.")
-    assert value(metrics, "renders_total") == 0
+def test_a_value_that_is_not_declared_makes_no_series_of_its_own(metrics: Metrics) -> None:
+    for state in ("done", "melted", "stolen"):
+        declared.RENDERS_FINISHED.inc(state)
+    assert value(metrics, "renders_finished_total", state="done") == 1
+    assert value(metrics, "renders_finished_total", state="melted") is None
+    assert value(metrics, "renders_finished_total", state="other") == 2
+
+
+def test_a_label_without_end_stops_at_a_number_of_series(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruments, "MAX_SERIES", 3)
+    for number in range(9):
+        declared.EVENTS.inc(f"kind.{number}")
+    counted = [s for family in declared.EVENTS.collect() for s in family.samples]
+    assert {s.labels["kind"]: s.value for s in counted} == {
+        "kind.0": 1, "kind.1": 1, "kind.2": 1, "other": 6,
+    }  # fmt: skip
+
+
+def test_no_two_metrics_have_one_name_and_no_label_names_a_person_or_a_file() -> None:
+    # OpenMetrics knows a family by its name without `_total`.
+    names = [one.declaration.name for one in declared.list_metrics()]
+    assert len(set(names)) == len(names)
+    for one in declared.list_metrics():
+        labels = set(one.declaration.labels)
+        assert not labels & {"tenant", "user", "session", "file", "path", "id", "name", "trace"}
+        assert one.declaration.processes and one.declaration.sentence.endswith(".")
+
+
+async def test_scrapes_close_together_read_the_state_once(metrics: Metrics) -> None:
+    reads = []
+
+    async def read() -> list[instruments.Sample]:
+        reads.append(1)
+        return [*declared.RENDERS.count({"queued": 3}.items())]
+
+    metrics.read_state(read, max_age_s=60)
+    await metrics.refresh()
+    await metrics.refresh()
+    assert len(reads) == 1
+    assert value(metrics, "renders", state="queued") == 3
+    assert value(metrics, "renders", state="failed") == 0
+
+
+async def test_state_that_cannot_be_read_is_a_gap_and_not_an_error(metrics: Metrics) -> None:
+    async def read() -> list[instruments.Sample]:
+        raise OSError("the disk went away")
+
+    metrics.read_state(read)
+    await metrics.refresh()
+    assert value(metrics, "renders", state="queued") is None
+    assert b"soundstage_http_requests_running" in metrics.text()
+
+
+def test_a_process_shows_its_own_metrics_only(metrics: Metrics) -> None:
+    declared.RUNS_FINISHED.inc("failed")
+    assert value(metrics, "runs_total", result="failed") is None
+    assert value(Metrics("provisioning"), "runs_total", result="failed") == 1
 
 
 async def test_a_request_keeps_the_trace_of_its_caller_and_gives_it_back(http: httpx.AsyncClient) -> None:
@@ -133,7 +193,7 @@ async def test_the_frameworks_refusals_count_as_well(metrics: Metrics) -> None:
     async def teapot() -> None:
         raise HTTPException(418)
 
-    install_telemetry(app, metrics)
+    install_telemetry(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         await client.get("/teapot")
     assert value(metrics, "http_requests_total", method="GET", route="/teapot", status="418") == 1
