@@ -58,6 +58,8 @@ from soundstage.events import EventStore
 from soundstage.http import own_listeners
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
+from soundstage.tracing.export import recording
+from soundstage.tracing.store import FOLDER, SpanStore
 from studio.wiring import Studio, build_studio
 
 
@@ -70,6 +72,7 @@ class Services:
     blobs: BlobStore
     events: EventStore
     metrics: Metrics
+    traces: SpanStore
     policy: Policy
     audit: AuditLog
     decisions: ApprovalDecisions
@@ -159,6 +162,7 @@ def build(settings: Settings) -> Services:
         blobs=blobs,
         events=events,
         metrics=Metrics(),
+        traces=SpanStore(settings.state_dir / FOLDER, "studio"),
         policy=policy,
         audit=audit,
         decisions=ApprovalDecisions(
@@ -308,11 +312,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 @asynccontextmanager
 async def run_database(services: Services) -> AsyncIterator[None]:
-    """Migrates the database and starts the audit log; at the end flushes it and closes every connection."""
+    """Migrates the database, starts the audit log and records spans; at the end flushes both and closes every
+    connection.
+    """
     try:
         await migrate(services.database, services.settings.state_dir)
         await services.audit.start()
-        yield
+        with recording(services.traces):
+            yield
     finally:
         await services.mcp_servers.close()
         await services.policy.close()

@@ -16,6 +16,7 @@ from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
+from soundstage.tracing.store import FOLDER, SpanStore
 
 WRITER_QUEUE_TIMEOUT_S = 60.0
 """A thousand machines may call at once: who waits behind hundreds of short transactions still gets a turn."""
@@ -29,6 +30,7 @@ class ProvisioningProcess:
     database: Database
     policy: Policy
     metrics: Metrics
+    traces: SpanStore
     services: Provisioning
 
     async def prepare(self) -> None:
@@ -37,7 +39,9 @@ class ProvisioningProcess:
         await self.services.audit.start()
 
     def app(self) -> FastAPI:
-        return create_provisioning_app(self.services, self.policy, self.metrics, prepare=self.prepare)
+        return create_provisioning_app(
+            self.services, self.policy, self.metrics, self.traces, prepare=self.prepare
+        )
 
 
 def build_process(settings: Settings) -> ProvisioningProcess:
@@ -56,5 +60,6 @@ def build_process(settings: Settings) -> ProvisioningProcess:
         database=database,
         policy=Policy.open(settings, database, events),
         metrics=read_provisioning_state(services, settings.state_dir.absolute()),
+        traces=SpanStore(settings.state_dir / FOLDER, "provisioning"),
         services=services,
     )

@@ -35,6 +35,10 @@ class TaskFailed(Exception):
         self.failure = failure
         self.log = log
 
+    @property
+    def code(self) -> str:
+        return self.failure.code
+
     def as_error(self, status: int) -> SoundstageError:
         """Returns the failure as an error with this HTTP status."""
         return SoundstageError(self.failure.code, self.failure.message, self.failure.hint, status=status)

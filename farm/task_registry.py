@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -36,7 +37,8 @@ _DOING = {
 class TaskRecord:
     """One task with its state and events; a new progress line replaces the one before.
 
-    `changed` is set at the next event, and then replaced.
+    `changed` is set at the next event, and then replaced. `context` is that of its submission: trace and
+    tenant.
     """
 
     task: SegmentTask
@@ -48,6 +50,7 @@ class TaskRecord:
     queued_at: float = field(default_factory=time.monotonic)
     running_at: float | None = None
     """On the monotonic clock."""
+    context: Context = field(default_factory=copy_context, repr=False)
 
     @property
     def ended(self) -> bool:

@@ -48,6 +48,8 @@ class SegmentTask:
     variables: tuple[str, ...] = ()
     """Names of environment variables that this task may see: keys of the speech services its spec names."""
     trace_id: str | None = None
+    traceparent: str | None = None
+    """The span that the worker's spans belong to (W3C Trace Context); None measures nothing there."""
     needs: Needs = field(default_factory=Needs)
     work: float = 0.0
     """Its amount of work, as `work_of` of `farm/history/run_times.py` counts it; 0 when unknown."""

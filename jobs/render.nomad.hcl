@@ -153,6 +153,12 @@ variable "retries" {
   description = "New starts after a failure, each on up to as many nodes more. A spec that is broken fails each of them."
 }
 
+variable "traceparent" {
+  type        = string
+  default     = ""
+  description = "The span that the worker's spans belong to (W3C Trace Context)."
+}
+
 variable "meta" {
   type    = map(string)
   default = {}
@@ -248,7 +254,10 @@ job "render" {
         ], flatten([for network in var.networks : ["--network", network]])) : var.args
       }
 
-      env = var.models_folder == "" ? {} : { AVATAR_MODELS = var.models_folder }
+      env = merge(
+        var.models_folder == "" ? {} : { AVATAR_MODELS = var.models_folder },
+        var.traceparent == "" ? {} : { TRACEPARENT = var.traceparent },
+      )
 
       dynamic "dispatch_payload" {
         for_each = var.by_hand ? [1] : []

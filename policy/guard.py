@@ -12,6 +12,7 @@ from policy.decisions.question import Action
 from policy.permissions import permission
 from policy.principal import Principal
 from soundstage.database.tenants import set_tenant
+from soundstage.tracing import set_span_tenant
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class RequiredPermission:
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
         set_acting_for(connection, principal)
         set_tenant(principal.tenant)
+        set_span_tenant(principal.tenant)
         state = connection.scope.setdefault("state", {})
         state[_GUARDS] = (*guards_passed(state), PassedGuard(self, connection, principal))
         return principal

@@ -31,6 +31,9 @@ from soundstage.errors import install_error_handlers
 from soundstage.http.loops import install_loop_refusal
 from soundstage.routers import add_routers
 from soundstage.telemetry import Metrics, install_telemetry, metrics_router
+from soundstage.tracing.export import recording
+from soundstage.tracing.routes import traces_router
+from soundstage.tracing.store import SpanStore
 
 DESCRIPTION = "From power-on to ready: machines, enrolment, boot scripts and runs of Ansible."
 
@@ -60,7 +63,12 @@ def routers() -> tuple[APIRouter, ...]:
 
 
 def create_provisioning_app(
-    services: Provisioning, policy: Policy, metrics: Metrics, *, prepare: Callable[[], Awaitable[None]]
+    services: Provisioning,
+    policy: Policy,
+    metrics: Metrics,
+    traces: SpanStore,
+    *,
+    prepare: Callable[[], Awaitable[None]],
 ) -> FastAPI:
     """`prepare` brings the database up to date; it is awaited when the application starts."""
 
@@ -68,8 +76,9 @@ def create_provisioning_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await prepare()
         try:
-            async with services.working():
-                yield
+            with recording(traces):
+                async with services.working():
+                    yield
         finally:
             await policy.close()
             await policy.events.close()
@@ -86,6 +95,7 @@ def create_provisioning_app(
     )
     app.state.provisioning = services
     add_routers(app, *routers(), metrics_router(metrics, [Depends(require_permission("metrics:read"))]))
+    add_routers(app, traces_router(traces, [Depends(require_permission("trace:read"))]))
     install_policy(
         app, policy, public={"/openapi.json": "the description of the API is no secret"}, keyless=THROTTLED
     )

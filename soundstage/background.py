@@ -21,6 +21,7 @@ from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger, metrics
+from soundstage.tracing import leave_trace
 
 LOCK_RETRY_S = 1.0
 STEP_RETRY_S = 1.0
@@ -145,7 +146,10 @@ class Worker:
 
     async def start(self) -> None:
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=self.name, context=self._context())
+            context = self._context()
+            # Whichever request starts it, what it does later is no part of that.
+            context.run(leave_trace)
+            self._task = asyncio.create_task(self._run(), name=self.name, context=context)
 
     async def close(self) -> None:
         """Cancels a running poll, waits until it has ended, and releases the lock."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from app.cli.printing import Printer
-from soundstage.tracing import trace
 
 if TYPE_CHECKING:
     from soundstage.settings import Settings
@@ -86,6 +85,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine. A signal cancels it, so that it can tidy up; then `Stopped` is raised."""
 
     import asyncio
+
+    from soundstage.tracing import trace
 
     async def run_guarded() -> T:
         loop = asyncio.get_running_loop()

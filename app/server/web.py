@@ -43,6 +43,7 @@ from soundstage.http.loops import install_loop_refusal
 from soundstage.routers import add_routers
 from soundstage.settings import Settings
 from soundstage.telemetry import install_telemetry, metrics_router
+from soundstage.tracing.routes import traces_router
 from studio.routes import routers
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def create_app(services: Services) -> FastAPI:
     add_routers(app, authority_router(services.settings))
     add_routers(app, docs_router())
     add_routers(app, metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
+    add_routers(app, traces_router(services.traces, [Depends(require_permission("trace:read"))]))
     own_tokens: dict[str, Admission] = {}
     if (transfer := services.farm.transfer) is not None:
         add_routers(app, transfer_router(transfer, upload_mib=services.settings.limits.upload_mib))

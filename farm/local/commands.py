@@ -12,6 +12,7 @@ from avatar.spec.unfinished import VARIABLE
 
 from farm.tasks import SegmentTask
 from soundstage.errors import Invalid
+from soundstage.tracing import TRACEPARENT
 
 SPEC_FILE = "spec.json"
 SEGMENTS_FOLDER = "segments"
@@ -66,10 +67,11 @@ def worker_environment(
     *,
     models: Path | None = None,
     unfinished: str = "",
+    traceparent: str | None = None,
 ) -> dict[str, str]:
     """Returns the environment of the worker: a few plain variables and those named in the settings, so that
     no key of ours leaks. `models` is where its weights lie, if not where it looks on its own; `unfinished`
-    the name of its work.
+    the name of its work; `traceparent` the parent of its spans.
     """
     names = (*PASSED_VARIABLES, *passed)
     chosen = {name: ours[name] for name in names if name in ours}
@@ -77,4 +79,6 @@ def worker_environment(
         chosen[MODELS_VARIABLE] = str(models.absolute())
     if unfinished:
         chosen[VARIABLE] = unfinished
+    if traceparent is not None:
+        chosen[TRACEPARENT] = traceparent
     return {**chosen, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

@@ -197,8 +197,10 @@ class LocalScheduler:
 
     def _start_next(self) -> None:
         while len(self._running) < self._options.concurrency and (task_id := self._queue.pop()) is not None:
+            record = self._registry.get(task_id)
+            # In the context of its own submission: this may be called at the end of another's task.
             self._running[task_id] = asyncio.create_task(
-                self._run(self._registry.get(task_id)), name=f"worker {task_id}"
+                self._run(record), name=f"worker {task_id}", context=record.context
             )
 
     async def _run(self, record: TaskRecord) -> None:
@@ -263,6 +265,7 @@ class LocalScheduler:
                 (*self._options.passed_variables, *record.task.variables),
                 models=self._options.models_folder,
                 unfinished=record.task.unfinished,
+                traceparent=record.task.traceparent,
             ),
             limits=ProcessLimits(record.task.time_limit_s, self._options.grace_s, self._options.niceness),
             stop=self._stops[record.task.id],

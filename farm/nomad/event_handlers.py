@@ -152,4 +152,4 @@ class ClusterEventHandler:
             self._outcomes.end(inflight, LOST)
         else:
             log.warning("farm.nomad.job_gone", task=inflight.record.task.id)
-            self._state.background.start(self._launcher.launch(inflight))
+            self._state.background.start(self._launcher.launch(inflight), inflight.record.context)

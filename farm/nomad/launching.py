@@ -13,6 +13,7 @@ from farm.nomad.request import job_id
 from farm.nomad.state import SchedulerState
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, metrics
+from soundstage.tracing import span
 
 log = get_logger(__name__)
 
@@ -33,7 +34,7 @@ class Launcher:
             name = job_id(state.options.job.prefix, task_id)
             inflight = InFlightTask(state.registry.get(task_id), name, choice)
             self.track(inflight)
-            state.background.start(self.launch(inflight))
+            state.background.start(self.launch(inflight), inflight.record.context)
 
     def track(self, inflight: InFlightTask) -> None:
         """Adds it to the in-flight tasks and subscribes to the reports of its worker."""
@@ -81,6 +82,7 @@ class Launcher:
         # Before the call: it may be through on the server and fail on its way back.
         inflight.registered = inflight.registering = True
         began_s, task = time.monotonic(), inflight.record.task
-        await self._state.registration.register(task, inflight.job_id, inflight.choice)
+        with span("dispatch job", {"soundstage.nomad.job": inflight.job_id}):
+            await self._state.registration.register(task, inflight.job_id, inflight.choice)
         inflight.registering, inflight.registered_s = False, time.monotonic()
         metrics.NOMAD_DISPATCH.observe(inflight.registered_s - began_s, trace=task.trace_id)

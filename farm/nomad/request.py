@@ -132,6 +132,7 @@ def job_variables(
         "models_folder": options.models_folder,
         "kill_timeout": f"{options.kill_timeout_s:g}s",
         "retries": 0,
+        "traceparent": task.traceparent or "",
         "meta": {"task": task.id, "ticket": ticket, "trace": task.trace_id or ""},
         **device_request(task.needs, choice),
     }

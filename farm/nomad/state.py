@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +29,9 @@ class BackgroundTasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def start(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
+        """`context`: of a task's submission, so that what is done for it belongs to its trace."""
+        task = asyncio.create_task(work, context=context)
         # Held here, for the event loop holds tasks only weakly.
         self._tasks.add(task)
         task.add_done_callback(self._done)

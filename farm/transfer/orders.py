@@ -12,6 +12,7 @@ from farm.local.workspace import media_named
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.errors import Invalid, NotFound
+from soundstage.tracing import TRACEPARENT
 
 
 async def order_of(
@@ -26,11 +27,16 @@ async def order_of(
         arguments=tuple(worker_arguments(task, blobs=Path(BLOBS_PLACE), cache=Path(CACHE_PLACE))),
         files=tuple(files),
         blobs=tuple(await _media(task, blobs)),
-        environment={VARIABLE: task.unfinished} if task.unfinished else {},
+        environment=_environment(task),
         time_limit_s=task.time_limit_s,
         grace_s=grace_s,
         patience_s=upload_timeout_s,
     )
+
+
+def _environment(task: SegmentTask) -> dict[str, str]:
+    named = {VARIABLE: task.unfinished, TRACEPARENT: task.traceparent}
+    return {name: value for name, value in named.items() if value}
 
 
 async def _file(blobs: BlobStore, sha256: str, path: str) -> WorkFile:

@@ -21,6 +21,7 @@ from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.leader_locks import AdvisoryLock, AdvisoryLocks
 from soundstage.database.postgresql import open_postgresql, translate_postgresql_error
+from soundstage.database.slow import SLOW_S, record_slow, statement_name
 from soundstage.database.sqlite import (
     check_foreign_keys,
     checkpoint_wal,
@@ -77,8 +78,11 @@ class WriterQueue:
         queue.writers += 1
         try:
             try:
+                start = time.perf_counter()
                 async with timeout:
                     await queue.lock.acquire()
+                if (waited_s := time.perf_counter() - start) >= SLOW_S:
+                    record_slow("wait for writers", waited_s, "sqlite")
             except TimeoutError as error:
                 raise Unavailable(
                     "database.busy",
@@ -153,7 +157,8 @@ class Database:
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine, self._writing_engine = _open(self.url, busy_timeout_ms)
-        for engine in {self._engine, self._writing_engine}:
+        # The writing engine of SQLite is the same one with an option, and shares its events.
+        for engine in (self._engine,) if self.is_sqlite else (self._engine, self._writing_engine):
             _measure_statements(engine)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
         if writer_queue_timeout_s is None:
@@ -372,7 +377,9 @@ def _open(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
 
 
 def _measure_statements(engine: AsyncEngine) -> None:
-    """Measures each statement, with the way to the thread or socket of the driver and back."""
+    """Measures each statement, with the way to the thread or socket of the driver and back. A slow one
+    becomes a span.
+    """
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def begin(_c: Any, _cursor: Any, _text: str, _p: Any, context: Any, _many: bool) -> None:
@@ -380,5 +387,7 @@ def _measure_statements(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "after_cursor_execute")
     def end(_c: Any, _cursor: Any, statement: str, _p: Any, context: Any, _many: bool) -> None:
-        kind = statement[:6].lower()
-        metrics.DATABASE_SECONDS.observe(time.perf_counter() - context.began_s, kind)
+        seconds = time.perf_counter() - context.began_s
+        metrics.DATABASE_SECONDS.observe(seconds, statement[:6].lower())
+        if seconds >= SLOW_S:
+            record_slow(statement_name(statement), seconds, engine.dialect.name)

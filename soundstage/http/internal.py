@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from soundstage.http.traced import TracedTransport
 from soundstage.telemetry import metrics
 
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
@@ -40,7 +41,7 @@ def open_client(
         base_url=base_url,
         headers=headers,
         timeout=timeout,
-        transport=transport,
+        transport=TracedTransport(transport, propagate=True),
         trust_env=False,
         follow_redirects=False,
     )

@@ -17,6 +17,7 @@ import httpx
 from soundstage.errors import SoundstageError, Upstream
 from soundstage.http.destinations import Destinations, Target, resolve
 from soundstage.http.internal import common_tls_context, measure_answer
+from soundstage.http.traced import TracedTransport
 
 LOOP_HEADER = "soundstage-outgoing"
 """On every outgoing call; proxies pass headers on that they do not know (RFC 9110 §5.1)."""
@@ -56,7 +57,9 @@ def outgoing_client(
         base_url=base_url,
         # Unpacking would let a few bytes become gigabytes.
         headers={"accept-encoding": "identity", **(headers or {}), LOOP_HEADER: "1"},
-        transport=OutgoingTransport(destinations, bounds, verify=verify, use_proxies=use_proxies),
+        transport=TracedTransport(
+            OutgoingTransport(destinations, bounds, verify=verify, use_proxies=use_proxies), propagate=False
+        ),
         timeout=timeout,
         trust_env=False,
         follow_redirects=False,

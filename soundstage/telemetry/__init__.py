@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from soundstage.telemetry.masking import mask_text
-from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
 
 if TYPE_CHECKING:
     from soundstage.telemetry.exposition import Metrics, metrics_router
     from soundstage.telemetry.logs import configure_logging, get_logger
     from soundstage.telemetry.middleware import QUIET, TelemetryMiddleware, install_telemetry
+    from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
 
 __all__ = [
     "QUIET",
@@ -38,12 +38,15 @@ _MODULES = {
     "TelemetryMiddleware": "middleware",
     "install_telemetry": "middleware",
 }
+_TRACING = frozenset({"new_trace_id", "parse_traceparent", "trace", "trace_id", "traceparent"})
 
 
 def __getattr__(name: str) -> Any:
-    """The page of metrics and the middleware bring the web framework, which a command that prints its help
-    does without: they are loaded at their first use.
+    """The page of metrics and the middleware bring the web framework, spans OpenTelemetry's API. A command
+    that prints its help does without: they are loaded at their first use.
     """
+    if name in _TRACING:
+        return getattr(import_module("soundstage.tracing"), name)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"soundstage.telemetry.{_MODULES[name]}"), name)

@@ -1,13 +1,15 @@
-"""The outermost ASGI layer: trace id, access log and metrics of every request."""
+"""The outermost ASGI layer: span, access log and metrics of every request."""
 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from opentelemetry.trace import INVALID_SPAN, Span, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,13 +17,15 @@ from soundstage.errors import internal_error, problem_response
 from soundstage.request_source import peer_address, serving
 from soundstage.telemetry import metrics
 from soundstage.telemetry.logs import get_logger
-from soundstage.tracing import parse_traceparent, trace
+from soundstage.tracing import Kind, continue_trace, span
 
 # Asked every few seconds by machines; as log lines they would bury the rest.
 QUIET_PATHS = frozenset({"/metrics", "/api/health", "/health"})
 QUIET = "soundstage.quiet"
 """A key of the scope: set by who records a refused request in another way than by a line of its own."""
 UNMATCHED = "unmatched"
+UNTRACED_PREFIX = "/api/farm/tasks/"
+"""Workers report several times a second; spans of their own say what they did."""
 
 
 def install_telemetry(app: FastAPI) -> None:
@@ -41,18 +45,20 @@ class TelemetryMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # A caller that sends `traceparent` keeps its trace; no trace continues into the next request.
-        sent_trace = parse_traceparent(Headers(scope=scope).get("traceparent"))
         source = peer_address(scope)
         bound = {} if source is None else {"source": source}
         with (
-            trace(sent_trace, inherit=False) as current,
+            # A caller that sends `traceparent` keeps its trace; no trace continues into the next request.
+            continue_trace(Headers(scope=scope).get("traceparent")) as current,
+            _span(scope) as recorded,
             serving(source),
             structlog.contextvars.bound_contextvars(**bound),
         ):
-            await self._observed(scope, receive, send, current)
+            await self._observed(scope, receive, send, current, recorded)
 
-    async def _observed(self, scope: Scope, receive: Receive, send: Send, current: str) -> None:
+    async def _observed(
+        self, scope: Scope, receive: Receive, send: Send, current: str, recorded: Span
+    ) -> None:
         status, started = 500, False
 
         async def send_with_trace(message: Message) -> None:
@@ -84,6 +90,10 @@ class TelemetryMiddleware:
             metrics.REQUESTS_RUNNING.dec()
             metrics.REQUESTS.inc(label, route, str(status))
             metrics.REQUEST_SECONDS.observe(seconds, label, route)
+            recorded.update_name(f"{label} {route}")
+            recorded.set_attributes({"http.route": route, "http.response.status_code": status})
+            if status >= 500:
+                recorded.set_status(StatusCode.ERROR)
             if scope["path"] not in QUIET_PATHS and QUIET not in scope:
                 # The path only: a query string may carry what belongs into no log.
                 self._log.info(
@@ -101,3 +111,12 @@ class TelemetryMiddleware:
             # Inside a mounted application; that it was there is all that we know.
             self._templates.setdefault(endpoint, "mounted")
         return self._templates[endpoint]
+
+
+def _span(scope: Scope) -> AbstractContextManager[Span]:
+    """Returns the span of a request; its name comes with its route, at the end."""
+    method, path = scope.get("method", "WEBSOCKET"), scope["path"]
+    if path in QUIET_PATHS or path.startswith(UNTRACED_PREFIX):
+        return nullcontext(INVALID_SPAN)
+    label = method if method in metrics.METHODS else "OTHER"
+    return span(label, {"http.request.method": label}, Kind.SERVER)

@@ -212,7 +212,7 @@ class Dispatcher:
         if row is None:
             return TaskFailed(RENDER_DELETED)
         # Every query below runs in the tenant's scope, so files and segments belong to that tenant.
-        with trace(row.trace_id), tenant_scope(row.tenant):
+        with trace(row.trace_id, parent=row.parent_span_id), tenant_scope(row.tenant):
             work = asyncio.create_task(self._maker.make(render_id, active.ending))
         stopping = asyncio.create_task(active.stop.wait())
         try:

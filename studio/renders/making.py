@@ -20,6 +20,7 @@ from soundstage.database import Database, new_id
 from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError
 from soundstage.tasks import cancel_all, wait_all
+from soundstage.tracing import span
 from studio.consents.service import check_consents
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in, voices_in
@@ -74,15 +75,20 @@ class RenderMaker:
         this be cancelled, whether for good.
         """
         try:
-            making = await self._load(render_id, ending)
-            async with self._reporter.reporting(making):
-                result, lost = await self._work_mended(making)
-                for notice in result.warnings:
-                    making.board.note(notice)
-            # Only now: a reporter that is still at work could write older progress over the end.
-            await _to_the_end(self._finish(making, result, lost))
+            with span("render", {"soundstage.render.id": render_id}) as recorded:
+                making = await self._load(render_id, ending)
+                recorded.set_attribute("soundstage.render.kind", making.kind)
+                await self._make(making)
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
+
+    async def _make(self, making: Making) -> None:
+        async with self._reporter.reporting(making):
+            result, lost = await self._work_mended(making)
+            for notice in result.warnings:
+                making.board.note(notice)
+        # Only now: a reporter that is still at work could write older progress over the end.
+        await _to_the_end(self._finish(making, result, lost))
 
     async def _load(self, render_id: str, ending: Ending) -> Making:
         async with self._db.session() as session:
@@ -164,7 +170,9 @@ class RenderMaker:
             making.hear(event)
             making.board.hear(order.scene_id, event)
 
-        done = await self._pool.obtain(order, listen, making.ending)
+        with span("segment", {"soundstage.scene": order.scene_id}) as recorded:
+            done = await self._pool.obtain(order, listen, making.ending)
+            recorded.set_attribute("soundstage.reused", done.reused)
         for notice in done.result.warnings:
             making.board.note(notice.model_copy(update={"scene": order.scene_id}))
         making.board.finish(order.scene_id, done.result)
@@ -191,7 +199,8 @@ class RenderMaker:
         task = self._task(making, "assemble", inputs=inputs, needs=Needs(engine="assemble"))
         # Before a worker has it: it may wait for one longer than the drawing took.
         making.board.stage = "assemble"
-        return await self._run(making, task, making.board.hear_assembly)
+        with span("assemble", {"soundstage.scenes": len(segments)}):
+            return await self._run(making, task, making.board.hear_assembly)
 
     async def _single(self, making: Making) -> Finished:
         """A preview or a lip sync: one task makes the whole video."""
@@ -229,6 +238,16 @@ class RenderMaker:
 
     async def _finish(self, making: Making, result: Finished, lost: list[tuple[int, int]]) -> None:
         outputs: dict[str, OutputFile] = {file.role: file for file in result.files}
+        with span("deliver", {"soundstage.files": len(outputs)}):
+            await self._store_outputs(making, result, lost, outputs)
+
+    async def _store_outputs(
+        self,
+        making: Making,
+        result: Finished,
+        lost: list[tuple[int, int]],
+        outputs: Mapping[str, OutputFile],
+    ) -> None:
         names = await self._deliver(making, outputs)
         async with self._db.transaction() as session:
             row = await Renders(session).find(making.render_id)

@@ -33,6 +33,8 @@ class Render(TenantOwned, Base):
     priority: Mapped[int] = mapped_column(default=0)
     requested_by: Mapped[str] = mapped_column(String(200), default="")
     trace_id: Mapped[str | None] = mapped_column(String(32), default=None)
+    parent_span_id: Mapped[str | None] = mapped_column(String(16), default=None)
+    """The span of the request in that trace, where one was recorded."""
     attempt: Mapped[int] = mapped_column(default=1)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     ready_by: Mapped[datetime | None] = mapped_column(default=None)

@@ -11,7 +11,7 @@ from farm.history import RunTimes, work_of
 from farm.needs import Needs
 from farm.placement.history import Estimate
 from soundstage.errors import Conflict
-from soundstage.telemetry import new_trace_id, trace_id
+from soundstage.tracing import new_trace_id, span_id, trace_id
 from studio.renders.models import Render
 from studio.renders.schemas import RenderKind, RenderRequest
 from studio.renders.specs import preview_scene
@@ -61,6 +61,7 @@ class RenderDraft:
             project_id=self.project_id,
             requested_by=requested_by,
             trace_id=trace_id() or new_trace_id(),
+            parent_span_id=span_id(),
             **self.request.row_values(),
         )
 

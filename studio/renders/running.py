@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from avatar.spec import Finished
+from avatar.spec import Finished, SpanEnded
 
 from farm.failures import CANCELLED, CRASHED, RETRYABLE, TaskFailed
 from farm.placement import Retries
@@ -14,6 +14,19 @@ from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
 from soundstage.tasks import finish
+from soundstage.telemetry import mask_text
+from soundstage.telemetry.masking import without_secrets
+from soundstage.tracing import (
+    TENANT,
+    now_ns,
+    record_finished,
+    record_since,
+    span,
+    span_id,
+    trace_id,
+    traceparent,
+)
+from soundstage.tracing.records import SpanRecord, plain_attributes
 
 OnEvent = Callable[[TaskEvent], None]
 
@@ -43,15 +56,18 @@ async def run_task(
     """The result; raises TaskFailed. When the caller is cancelled, the worker is stopped before that
     goes on; `on_late` gets the result of one that was done before it could be stopped.
     """
-    await scheduler.submit(task)
-    try:
-        return await _to_end(scheduler, task.id, on_event)
-    except asyncio.CancelledError:
-        for_good = ending is not None and ending.for_good
-        late = await finish(_stop(scheduler, task.id, for_good=for_good))
-        if late is not None and on_late is not None:
-            on_late(late)
-        raise
+    with span(f"run {task.kind}", {"soundstage.task": task.id, "soundstage.scheduler": scheduler.name}):
+        start_ns = now_ns()
+        # Sampled or not, the worker's spans belong here.
+        await scheduler.submit(replace(task, traceparent=traceparent() if span_id() else None))
+        try:
+            return await _to_end(scheduler, task.id, on_event, start_ns)
+        except asyncio.CancelledError:
+            for_good = ending is not None and ending.for_good
+            late = await finish(_stop(scheduler, task.id, for_good=for_good))
+            if late is not None and on_late is not None:
+                on_late(late)
+            raise
 
 
 async def run_task_again(
@@ -108,14 +124,42 @@ def _try_name(task_id: str, number: int) -> str:
     return f"{task_id}.{number}"
 
 
-async def _to_end(scheduler: Scheduler, task_id: str, on_event: OnEvent) -> Finished:
+async def _to_end(scheduler: Scheduler, task_id: str, on_event: OnEvent, submitted_ns: int) -> Finished:
+    waits = True
     async for event in scheduler.watch(task_id):
+        if waits and event.state is TaskState.RUNNING:
+            waits = False
+            record_since("wait for a worker", submitted_ns)
+        if isinstance(event.line, SpanEnded):
+            _record_worker_span(event.line)
+            continue
         on_event(event)
         if event.state is TaskState.DONE and event.result is not None:
             return event.result
         if event.last:
             raise TaskFailed(event.failure or CANCELLED, await scheduler.logs(task_id))
     raise TaskFailed(CANCELLED)
+
+
+def _record_worker_span(line: SpanEnded) -> None:
+    """Records a span that a worker has measured. One of another trace than the task's is not: a worker says
+    nothing about others.
+    """
+    if line.trace_id == trace_id() and TENANT not in line.attributes:
+        record_finished(
+            SpanRecord(
+                trace_id=line.trace_id,
+                span_id=line.span_id,
+                parent_id=line.parent_id,
+                name=mask_text(line.name),
+                kind="internal",
+                start_ns=line.start_ns,
+                end_ns=line.end_ns,
+                is_error=line.is_error,
+                attributes=plain_attributes(without_secrets(line.attributes)),
+                service="worker",
+            )
+        )
 
 
 async def _stop(scheduler: Scheduler, task_id: str, *, for_good: bool) -> Finished | None:

@@ -107,6 +107,7 @@ HEAVY = {
     "paramiko",
     "uvicorn",
     "httpx",
+    "opentelemetry",
     "avatar",
     "soundstage.events",
     "policy",

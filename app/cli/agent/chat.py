@@ -20,7 +20,6 @@ from app.cli.saved_logins import load_logins, logins_file
 from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation, output
 from soundstage.errors import NotFound, SoundstageError
 from soundstage.tasks import cancel_all
-from soundstage.tracing import trace
 
 if TYPE_CHECKING:
     from app.cli.answers import Conversation
@@ -132,6 +131,8 @@ class _Talk:
 
         if self._conversation is None:
             raise RuntimeError("a conversation is opened before anything is said")
+        from soundstage.tracing import trace
+
         with trace(inherit=False), AnswerView(self._printer, debug=self._debug) as view:
             await self._conversation.say(line, view.show)
 

@@ -19,7 +19,8 @@ from avatar.cli.console import Console, open_console
 from avatar.cli.from_text import asks_for_text
 from avatar.cli.input_files import require_inputs_unchanged
 from avatar.errors import AvatarError, Cancelled, Unavailable
-from avatar.spec import Failed
+from avatar.spans import Spans, StageSpans
+from avatar.spec import Failed, Finished, ProgressLine
 from avatar.spec.unfinished import VARIABLE
 
 if TYPE_CHECKING:
@@ -78,9 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = open_console(as_json=arguments.json)
     _one_thread_per_library()
     keep_freed_memory()
+    spans = Spans(console.tell if arguments.json else _ignore)
     with Stop() as stop:
         try:
-            return _run(arguments, console, stop)
+            return _run(arguments, console, stop, spans)
         except Cancelled as error:
             console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
             return 128 + (stop.signal or 2)
@@ -99,7 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
 
 
-def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
+def _ignore(line: ProgressLine) -> None:
+    """Ignores a span: people see the progress."""
+
+
+def _run(arguments: Namespace, console: Console, stop: Stop, spans: Spans) -> int:
     if arguments.verb in ("engines", "doctor"):
         from avatar.cli.inspection import print_doctor, print_engines
 
@@ -109,6 +115,19 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
 
         return models(arguments)
 
+    stages = StageSpans(console.tell, spans)
+    with spans.span(f"avatar {arguments.verb}") as attributes:
+        try:
+            result = _make(arguments, stop, stages)
+        finally:
+            stages.end()
+            attributes.update(stages.result)
+    # The last word, after which nobody reads on.
+    console.tell(result)
+    return 0
+
+
+def _make(arguments: Namespace, stop: Stop, stages: StageSpans) -> Finished:
     require_inputs_unchanged(arguments)
     try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
         from avatar.pipeline.context import Context
@@ -132,12 +151,13 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
         cache=arguments.cache,
         blobs=arguments.blobs,
         confined=arguments.confined,
-        tell=console.tell,
+        tell=stages.tell,
         check=stop.check,
         work=os.environ.get(VARIABLE, ""),
     )
-    console.tell(verb(arguments, context))
-    return 0
+    result = verb(arguments, context)
+    stages.note(result)
+    return result
 
 
 def _verb(name: str) -> Verb:

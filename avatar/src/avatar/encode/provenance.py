@@ -62,6 +62,8 @@ class Provenance(SpecModel):
     engines: tuple[EngineRecord, ...]
     inputs: tuple[Input, ...]
     consents: tuple[Consent, ...]
+    trace_id: str | None = None
+    """The request that made the video, for whoever has its logs and traces."""
 
 
 def digital_source_type(*, real_footage: bool, trained_model: bool) -> str:

@@ -20,6 +20,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.files import sha256_of
 from avatar.pipeline.scene_media import media_of
 from avatar.pipeline.segment import SegmentFiles
+from avatar.spans import trace_id_of
 from avatar.spec import RenderSpec
 
 
@@ -93,4 +94,5 @@ def provenance_of(
             if role != "driving" or _is_driven(segment)
         ),
         consents=tuple(agreed.values()),
+        trace_id=trace_id_of(),
     )

@@ -85,6 +85,25 @@ class Notice(SpecModel):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
+SpanValue = Annotated[str, Field(max_length=200)] | bool | int | float
+
+
+class SpanEnded(SpecModel):
+    """One step of the work as a span (OpenTelemetry), printed when it has ended; see `avatar.spans`."""
+
+    event: Literal["span"] = "span"
+    trace_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    span_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    parent_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    name: str = Field(max_length=80)
+    start_ns: int = Field(ge=0, lt=2**63, description="since 1970")
+    end_ns: int = Field(ge=0, lt=2**63)
+    is_error: bool = False
+    attributes: dict[Annotated[str, Field(max_length=80)], SpanValue] = Field(
+        default_factory=dict, max_length=16
+    )
+
+
 OutputRole = Literal[
     "video",
     "segment",
@@ -169,7 +188,8 @@ class Failed(SpecModel):
 
 
 ProgressLine = Annotated[
-    StageStarted | FrameProgress | PreviewFrame | Notice | Finished | Failed, Field(discriminator="event")
+    StageStarted | FrameProgress | PreviewFrame | Notice | SpanEnded | Finished | Failed,
+    Field(discriminator="event"),
 ]
 _ADAPTER: TypeAdapter[ProgressLine] = TypeAdapter(ProgressLine)
 

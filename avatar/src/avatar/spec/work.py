@@ -10,13 +10,23 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from avatar.spec.base import SpecModel
-from avatar.spec.progress import Failed, Finished, FrameProgress, Notice, PreviewFrame, StageStarted
+from avatar.spec.progress import (
+    Failed,
+    Finished,
+    FrameProgress,
+    Notice,
+    PreviewFrame,
+    SpanEnded,
+    StageStarted,
+)
 
 BLOBS_PLACE = "@blobs"
 CACHE_PLACE = "@cache"
 """Stand in the arguments of an order where the worker puts its own folders."""
 
-Passing = Annotated[StageStarted | FrameProgress | PreviewFrame | Notice, Field(discriminator="event")]
+Passing = Annotated[
+    StageStarted | FrameProgress | PreviewFrame | Notice | SpanEnded, Field(discriminator="event")
+]
 """Lines that tell how far the work is; its last word travels in `WorkEnd`."""
 
 

@@ -61,6 +61,10 @@ class Reporter:
             return
         self._take(parsed)
 
+    def span(self, line: ProgressLine) -> None:
+        """Takes a span of `avatar work` itself."""
+        self._take(line)
+
     def log(self, chunk: bytes) -> None:
         """Buffers standard error of the program; the last part is stored until the next report."""
         with self._lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import platform
 import secrets
 import signal
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path, PurePosixPath
 from types import FrameType
 
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable
+from avatar.spans import VARIABLE as TRACEPARENT
+from avatar.spans import Spans
 from avatar.spec import Failed, Finished, OutputFile
 from avatar.spec.unfinished import VARIABLE, forget_work
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
@@ -77,6 +80,8 @@ class _Run:
         self._control = control
         self._stop = stop
         self._reporter = Reporter(control, run, stop)
+        # The job has it too; the order is of this very task.
+        self._spans = Spans(self._reporter.span, {**os.environ, **order.environment})
 
     def to_end(self) -> int:
         self._reporter.start()
@@ -98,7 +103,12 @@ class _Run:
 
     def _end_of_work(self, folder: Path) -> WorkEnd:
         try:
-            return self._work_in(folder)
+            node = {"host.name": os.environ.get("NOMAD_NODE_NAME") or platform.node()}
+            with self._spans.span("avatar work", dict(node)) as attributes:
+                end = self._work_in(folder)
+                if end.failure is not None:
+                    attributes["error.type"] = end.failure.code
+                return end
         except Cancelled:
             return WorkEnd(ended_by="cancel")
         except AvatarError as error:
@@ -114,7 +124,8 @@ class _Run:
             limit_bytes=self._arguments.cache_mib << 20,
         )
         with closing(blobs):
-            lay_out(self._order, folder, blobs)
+            with self._spans.span("fetch inputs", {"soundstage.files": len(self._order.files)}):
+                lay_out(self._order, folder, blobs)
             blobs.prune()
             return self._make_in(folder, blobs.folder)
 
@@ -125,7 +136,7 @@ class _Run:
         end = run_child(
             [*program(self._arguments.program), *(places.get(part, part) for part in self._order.arguments)],
             folder=folder,
-            environment=self._order.environment,
+            environment={**self._order.environment, **self._trace()},
             time_limit_s=self._order.time_limit_s,
             grace_s=self._order.grace_s,
             stop=self._stop,
@@ -141,8 +152,13 @@ class _Run:
             failure=self._reporter.failure,
         )
         if result is not None:
-            self._hand_over(result, folder)
+            with self._spans.span("upload outputs", {"soundstage.files": len(result.files)}):
+                self._hand_over(result, folder)
         return report
+
+    def _trace(self) -> dict[str, str]:
+        parent = self._spans.traceparent
+        return {} if parent is None else {TRACEPARENT: parent}
 
     def _hand_over(self, result: Finished, folder: Path) -> None:
         for file in result.files:

@@ -1,0 +1,162 @@
+"""One trace from the request to the video: what is recorded, who may see it, and what is exporter."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from local_login import KEY, log_in_locally
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from two_tenants import OWNER, RIVAL, calling, key_of
+
+from app.composition import Services, build
+from app.server.web import create_app
+from soundstage.settings import Settings
+from soundstage.tracing.export import _Sinks
+
+WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+SCRIPT = "Quicksilver."
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """The SDK with an exporter that keeps what it gets."""
+    memory = InMemorySpanExporter()
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setattr("soundstage.tracing.sdk._exporter", lambda: memory)
+    return memory
+
+
+@pytest.fixture
+async def app(home: Path) -> AsyncIterator[FastAPI]:
+    assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
+    settings = Settings.model_validate(
+        {
+            "state_dir": home / "state",
+            "out_dir": home / "out",
+            "personas_dir": home / "personas",
+            "worker": {"command": [str(WORKER)]},
+        }
+    )
+    services = build(settings)
+    created = create_app(services)
+    created.state.services = services
+    async with created.router.lifespan_context(created):
+        yield created
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    services: Services = app.state.services
+    headers = await log_in_locally(services.policy)
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000", headers=headers
+    ) as created:
+        yield created
+
+
+Tree = dict[str, Any]
+
+
+def tree_of(spans: list[dict[str, Any]]) -> Tree:
+    """Returns the names of spans by their parents: `{name: {child: {}}}`, in the order of their start."""
+
+    def below(parent: str | None) -> Tree:
+        return {one["name"]: below(one["span_id"]) for one in spans if one["parent_id"] == parent}
+
+    return below(None)
+
+
+STAGES: Tree = {"speech": {}, "timing": {}, "prepare": {}, "frames": {}}
+RENDER: Tree = {
+    "POST /api/renders": {
+        "render": {
+            "segment": {"run segment": {"wait for a worker": {}, "avatar segment": STAGES}},
+            "assemble": {
+                "run assemble": {"wait for a worker": {}, "avatar assemble": {"assemble": {}, "captions": {}}}
+            },
+            "deliver": {},
+        }
+    }
+}
+
+
+async def render(app: FastAPI, client: httpx.AsyncClient) -> dict[str, Any]:
+    body = {"script": SCRIPT, "canvas": {"width": 320, "height": 180}}
+    answer = await client.post("/api/renders", json=body)
+    assert answer.status_code == 202
+    found: dict[str, Any] = answer.json()
+    view = await app.state.services.studio.renders.wait(found["id"])
+    assert view.error is None
+    return found
+
+
+async def test_a_render_is_one_tree_of_spans_stored_and_exported(
+    exporter: InMemorySpanExporter, app: FastAPI, client: httpx.AsyncClient, home: Path
+) -> None:
+    created_render = await render(app, client)
+    answer = await client.get(f"/api/traces/{created_render['id']}/spans")
+    trace = answer.json()
+    assert trace["trace_id"] == created_render["trace_id"]
+    assert tree_of(trace["spans"]) == RENDER
+    for one in trace["spans"]:
+        assert one["duration_ms"] >= 0 and not one["is_error"]
+    worker = {one["name"]: one for one in trace["spans"] if one["service"] == "worker"}
+    assert worker["avatar segment"]["attributes"]["soundstage.engine"] == "rig"
+    # No key, and nothing of what is said.
+    assert KEY not in answer.text and SCRIPT not in answer.text
+
+    otel_provider = _Sinks.export.provider  # type: ignore[union-attr]
+    assert otel_provider.force_flush()
+    sent = [
+        one
+        for one in exporter.get_finished_spans()
+        if one.context and one.context.trace_id == int(created_render["trace_id"], 16)
+    ]
+    parents = {
+        f"{one.context.span_id:016x}": one.parent and f"{one.parent.span_id:016x}"
+        for one in sent
+        if one.context
+    }
+    assert parents == {one["span_id"]: one["parent_id"] for one in trace["spans"]}
+    assert {one["name"] for one in trace["spans"]} == {one.name for one in sent}
+    assert not any(SCRIPT in str(one.to_json()) or KEY in str(one.to_json()) for one in sent)
+
+    provenance = next((home / "out").glob("*.provenance.json"))
+    assert json.loads(provenance.read_text())["trace_id"] == created_render["trace_id"]
+
+
+async def test_only_the_tenant_and_roles_that_may_read_traces_see_them(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    services: Services = app.state.services
+    async with calling(app, await key_of(services, OWNER)) as owner:
+        created = await owner.post("/api/projects", json={"title": "Secret tides"})
+        trace_id = created.headers["X-Trace-Id"]
+        path = f"/api/traces/{trace_id}/spans"
+        own = (await owner.get(path)).json()
+    assert [one["name"] for one in own["spans"]] == ["POST /api/projects"]
+    async with calling(app, await key_of(services, RIVAL)) as rival:
+        assert (await rival.get(path)).json()["code"] == "trace.not_found"
+    assert (await client.get(path)).json()["code"] == "trace.not_found"
+    async with calling(app, await key_of(services, OWNER, "editor")) as editor:
+        assert (await editor.get(path)).status_code == 403
+
+
+async def test_a_caller_continues_its_trace_and_one_that_is_not_sampled_is_not_stored(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    ids = ("4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c")
+    for trace_id, flags in zip(ids, ("01", "00"), strict=True):
+        header = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-{flags}"}
+        answer = await client.post("/api/projects", json={"title": "Tides"}, headers=header)
+        assert answer.headers["X-Trace-Id"] == trace_id
+    assert (await client.get(f"/api/traces/{ids[0]}/spans")).json()["spans"][0]["parent_id"] is None
+    assert (await client.get(f"/api/traces/{ids[1]}/spans")).status_code == 404
