@@ -51,6 +51,7 @@ from farm.scheduler import Scheduler
 from policy import Policy, Principal
 from policy.audit import AuditLog
 from policy.audit.head import HeadFile
+from policy.audit.watch import AuditWatch
 from policy.principal import LOCAL, Kind
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
@@ -75,6 +76,7 @@ class Services:
     traces: SpanStore
     policy: Policy
     audit: AuditLog
+    audit_watch: AuditWatch
     decisions: ApprovalDecisions
     triggers: TriggerWorker
     farm: Farm
@@ -165,6 +167,7 @@ def build(settings: Settings) -> Services:
         traces=SpanStore(settings.state_dir / FOLDER, "studio"),
         policy=policy,
         audit=audit,
+        audit_watch=AuditWatch(audit.verify),
         decisions=ApprovalDecisions(
             approvals, policy.decider, toolset, tool_services, requester_lookup(policy)
         ),
@@ -352,12 +355,14 @@ async def run_background_workers(
         await services.studio.persona_watch.start()
         await services.decisions.start()
         await services.triggers.worker.start()
+        await services.audit_watch.worker.start()
     try:
         yield
     finally:
         await services.live.close()
         if services.speech_scheduler is not services.scheduler:
             await services.speech_scheduler.close()
+        await services.audit_watch.worker.close()
         await services.triggers.worker.close()
         await services.decisions.close()
         await services.studio.persona_watch.close()

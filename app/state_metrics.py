@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from agent.approvals.models import Approval
 from agent.approvals.states import ApprovalState
 from agent.triggers.models import Trigger
 from app.server.https import authority_folder, studio_authority
+from farm.nomad.state_metrics import read_farm_state
 from provisioning_api.certificates.server_certificate import expiry_of
 from soundstage.database.counting import count_by, oldest_age_s
 from soundstage.settings import Settings
@@ -43,28 +43,17 @@ def read_state(services: Services) -> None:
             metrics.EVENT_FOLLOWERS.sample(services.events.followers),
             metrics.DISK_FREE.sample(free.free),
             metrics.INFO.sample(1, version("soundstage")),
-            *_farm(services),
         )
 
     async def certificates() -> Iterable[Sample]:
         return await asyncio.to_thread(_certificates, services.settings)
 
     read_studio_state(shown, database)
+    if services.farm.placer is not None:
+        read_farm_state(shown, services.farm.placer)
     shown.read_state(conversation)
     shown.read_state(process)
     shown.read_state(certificates, RARELY_S)
-
-
-def _farm(services: Services) -> Iterable[Sample]:
-    placer = services.farm.placer
-    if placer is None:
-        return
-    nodes = Counter("drained" if node.drained else "ready" for node in placer.nodes)
-    yield from metrics.NODES.count(nodes.items())
-    for card in placer.card_usage():
-        yield metrics.CARD_MEMORY_MIB.sample(card.memory_mib, card.node, card.uuid)
-        yield metrics.LEASES_MIB.sample(card.held_mib, card.node, card.uuid, "held")
-        yield metrics.LEASES_MIB.sample(card.memory_mib - card.held_mib, card.node, card.uuid, "free")
 
 
 def _certificates(settings: Settings) -> list[Sample]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from policy.audit.head import HeadFile
+from policy.audit.watch import AuditWatch
 from provisioning_api import stalled
 from provisioning_api.announcements.service import AnnouncementService, BmcAnnouncer
 from provisioning_api.artefacts.service import ArtefactService
@@ -201,6 +202,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         leader_worker("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
         # Of this process alone: they were refused here.
         Worker("repeated refusals", refusals.flush, poll_s=refusals_module.POLL_S),
+        AuditWatch(audit.verify).worker,
     ]
     if asks_nomad and nomad is not None:
         workers.append(leader_worker("readiness", Readiness(db, journal, nomad, timeline).look, POLL_S))

@@ -32,6 +32,9 @@ class _State:
         self._read_at = float("-inf")
         self.samples: Sequence[Sample] = ()
 
+    def expire(self) -> None:
+        self._read_at = float("-inf")
+
     async def refresh(self) -> None:
         now = time.monotonic()
         if now - self._read_at < self._max_age_s:
@@ -64,6 +67,11 @@ class Metrics:
     def read_state(self, read: ReadState, max_age_s: float = STATE_MAX_AGE_S) -> None:
         """Adds a reader of state gauges; scrapes within `max_age_s` share what it has read."""
         self._states.append(_State(read, max_age_s))
+
+    def expire(self) -> None:
+        """Has the next `refresh` read everything anew."""
+        for state in self._states:
+            state.expire()
 
     async def refresh(self) -> None:
         """Reads the state that is too old."""

@@ -2,7 +2,7 @@
 
 Names begin with `soundstage_` in a query, and those of counters end with `_total`. No label ever holds a
 tenant, user, session or file name. `docs/reference/metrics.md` is generated from here, and
-`tests/app/test_metrics_are_moved.py` moves each by a real action.
+`tests/project/test_metrics_are_moved.py` holds that a test moves each by a real action.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ CARD_ECC = _state(
     "card_ecc_errors", f"Memory errors of a card since the driver was loaded. {_FILE}", NODE,
     card=_CARDS, kind=("corrected", "uncorrected"),
 )  # fmt: skip
-CARDS_READ = _state("cards_read_timestamp_seconds", f"When the cards were read last. {_FILE}", NODE)
+CARDS_WRITTEN = _state("cards_written_timestamp_seconds", f"When these figures were written. {_FILE}", NODE)
 BACKUP_SUCCESS = _state(
     "backup_last_success_timestamp_seconds",
     "When a backup ended well last. Written by the role backup.",

@@ -18,6 +18,7 @@ import pytest
 from brain_answers import answer
 from fastapi import FastAPI
 from local_login import log_in_locally
+from metric_values import metric_value
 from scripted_model import Say, Script, scripted_model
 from socket_servers import connect, on_loopback
 from sqlalchemy import update
@@ -134,6 +135,7 @@ async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_spea
         assert reply["emotionLanguage"] == "en"
         head, _, data = reply["audio"].partition(",")
         assert head == "data:audio/wav;base64"
+        assert metric_value("voice_first_audio_seconds") == 1 and metric_value("voice_sessions") == 0
         with wave.open(io.BytesIO(base64.b64decode(data))) as sound:
             assert abs(sound.getnframes() * 1000 / sound.getframerate() - reply["duration"]) <= 1
             assert any(sound.readframes(sound.getnframes())), "it is not silent"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from metric_values import metric_value
 from model_talk import QUESTION, Talk, Talking, notices, texts
 from scripted_model import Call, Say, Status, scripted_model, stream
 
@@ -200,6 +201,10 @@ async def test_a_turn_has_twelve_requests_of_usual_length(talking: Talking) -> N
     assert 'soundstage_model_requests_total{model="local",outcome="ok"} 12.0' in metrics
     assert 'soundstage_model_tokens_total{kind="cached",model="local"} 55000.0' in metrics
     assert 'soundstage_model_first_piece_seconds_count{model="local"} 12.0' in metrics
+    assert metric_value("model_requests", outcome="ok") == metric_value("model_seconds", model="local") == 12
+    assert metric_value("model_first_piece_seconds") == metric_value("outgoing_seconds", result="ok") == 12
+    assert metric_value("model_tokens", kind="cached") == 55000
+    assert metric_value("tool_seconds", tool="list_renders", result="ok") == 11
 
 
 async def test_an_answer_without_a_model_has_no_cost_and_a_failed_one_has(talking: Talking) -> None:

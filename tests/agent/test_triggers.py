@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conversing import Conversing, result
+from metric_values import read_state
 from sqlalchemy import select, update
 
 from agent.sessions.models import AgentTurn
@@ -118,6 +119,7 @@ async def test_a_trigger_fires_once_at_its_time_as_a_turn_of_its_conversation(at
     assert await at.videos() == 1
     row = await at.row(planned)
     assert (row.state, row.attempts) == ("fired", 1)
+    assert await read_state(at.services.metrics, "triggers", state="fired") == 1
     [turn] = await at.services.brain.sessions.turns(ADA, row.session_id)
     assert (turn.utterance, turn.tool, turn.error_code) == ("speak then", "make_render", None)
     assert turn.reply == row.result != ""

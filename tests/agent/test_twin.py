@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from metric_values import metric_value
 from scripted_model import Call, Say, Script, scripted_model
 from sentences import SentenceSnapshot
 
@@ -66,6 +67,12 @@ async def test_an_interruption_ends_the_answer_and_the_next_one_is_heard(setting
         turns = await call.services.brain.sessions.turns(ME, call.twin.session_id or "")
     assert [turn.state for turn in turns] == ["cancelled", "done"]
     assert call.listener.words == "oneYes?"
+    assert metric_value("voice_barge_in_seconds") == 1
+    assert (
+        metric_value("routing", result="cancelled"),
+        metric_value("routing", backend="model", result="ok"),
+    ) == (1, 1)
+    assert metric_value("turn_seconds") == 2
 
 
 async def test_the_grammar_answers_without_the_model_and_mistakes_are_said(

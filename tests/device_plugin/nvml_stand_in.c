@@ -54,6 +54,11 @@ int nvmlDeviceGetMigMode(card *c, unsigned *current, unsigned *pending) {
   *current = *pending = strcmp(c->state, "mig") == 0;
   return SUCCESS;
 }
+int nvmlDeviceGetTotalEccErrors(card *c, unsigned kind, unsigned counter, unsigned long long *out) {
+  (void)c; (void)counter;
+  *out = kind == 0 ? 7 : 1;
+  return SUCCESS;
+}
 int nvmlDeviceGetUtilizationRates(card *c, unsigned *out) { (void)c; out[0] = 41; out[1] = 7; return SUCCESS; }
 int nvmlDeviceGetPciInfo_v3(card *c, char *out) {
   (void)c;

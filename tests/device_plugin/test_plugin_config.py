@@ -18,6 +18,7 @@ def test_every_setting_has_a_default_in_the_schema_and_the_defaults_are_read_bac
         "fingerprint_period",
         "ignored_gpu_ids",
         "state_dir",
+        "metrics_dir",
     }
     assert read_config(b"") == PluginConfig()
 

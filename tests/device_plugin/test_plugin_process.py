@@ -147,6 +147,39 @@ def test_cards_are_announced_at_once_and_again_only_when_something_changes(plugi
     assert list(next(announcements).device_group) == []
 
 
+def test_figures_of_cards_are_written_for_node_exporter(plugin: Plugin) -> None:
+    folder = plugin.folder / "node-exporter"
+    folder.mkdir()
+    hot = {"temperature_c": 93, "power_w": 70, "gpu_load_pct": 41, "ecc_corrected": 2, "ecc_uncorrected": 1}
+    plugin.cards.write_text(json.dumps([{**CARD, **hot}]))
+    plugin.configure(metrics_dir=str(folder))
+    announcements = plugin.announcements()
+    next(announcements)
+    file = folder / "soundstage-cards.prom"
+
+    def file_value(name: str, labels: str = "") -> float | None:
+        """Returns the value of the sample whose labels contain `labels`."""
+        lines = file.read_text().splitlines()
+        return next(
+            (float(x.split()[-1]) for x in lines if x.startswith(f"soundstage_{name}") and labels in x), None
+        )
+
+    within(10, lambda: file.exists() and file_value("card_temperature_celsius") == 93)
+    assert file_value("card_healthy", 'card="GPU-a",model="NVIDIA L4"') == 1
+    assert (file_value("card_power_watts"), file_value("card_load_ratio")) == (70, 0.41)
+    assert file_value("card_memory_bytes") == 23034 << 20
+    assert file_value("card_memory_used_bytes") == 300 << 20
+    assert file_value("card_ecc_errors", 'kind="corrected"') == 2
+    assert file_value("card_ecc_errors", 'kind="uncorrected"') == 1
+    assert abs((file_value("cards_written_timestamp_seconds") or 0) - time.time()) < 60
+    assert [path.name for path in folder.iterdir()] == [file.name]
+
+    plugin.cards.write_text(json.dumps([{**CARD, **hot, "fault": "fell off the bus"}]))
+    next(announcements)
+    within(10, lambda: file_value("card_healthy") == 0)
+    assert file_value("card_temperature_celsius") is None, "what it said before is old"
+
+
 @pytest.mark.parametrize("packed", [b"", b"\xc1", msgpack.packb({"share_mib": 3}), msgpack.packb([1])])
 def test_any_configuration_is_taken_and_the_stream_stays_open(plugin: Plugin, packed: bytes) -> None:
     # No real cards in this test: a machine with an NVIDIA driver would announce its own for the empty one.

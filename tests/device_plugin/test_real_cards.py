@@ -80,6 +80,8 @@ def test_a_card_is_read_with_all_that_it_tells_and_without_what_it_does_not(libr
         "memory_load_pct": 7,
         "temperature_c": None,
         "compute_capability": 86,
+        "ecc_corrected": 7,
+        "ecc_uncorrected": 1,
     }
     assert (second["uuid"], second["model"]) == ("GPU-2", "Tesla T4")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metric_values import metric_value
 from sentences import SentenceSnapshot
 from waiting import eventually, eventually_async
 
@@ -82,7 +83,9 @@ async def test_a_task_whose_turn_has_come_but_that_has_not_begun_is_explained(
     # Nothing here waits for anything, so its worker has had no moment to begin.
     await pool.submit(task)
     assert await pool.explain("a") == snapshot("worker_starts")
+    assert metric_value("tasks", state="queued") == 1
     await pool.close()
+    assert metric_value("tasks") == 0
 
 
 async def test_nothing_is_left_of_a_task_but_its_blobs(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 from conftest import eventually
+from metric_values import metric_value, read_state
 from ramdisk import Ramdisk
 from sshd_server import Sshd
 
+from app.provisioning import ProvisioningProcess
+
 
 async def test_a_machine_reports_is_accepted_enrols_is_configured_and_is_ready(
-    operator: httpx.AsyncClient, ramdisk: Ramdisk, sshd: Sshd
+    operator: httpx.AsyncClient, ramdisk: Ramdisk, sshd: Sshd, process: ProvisioningProcess
 ) -> None:
     ramdisk.address, ramdisk.host_key = "127.0.0.1", sshd.host_key
     assert (await ramdisk.discover()).json()["state"] == "discovered"
@@ -42,3 +47,9 @@ async def test_a_machine_reports_is_accepted_enrols_is_configured_and_is_ready(
     assert run["state"] == "succeeded", (run, sshd.log)
     assert (await operator.get("/api/machines/node1")).json()["state"] == "ready"
     assert f"ID soundstage {run_id}" in sshd.log
+
+    assert metric_value("runs", result="succeeded") == metric_value("run_seconds", result="succeeded") == 1
+    assert await read_state(process.metrics, "machines", state="ready") == 1
+    assert await read_state(process.metrics, "runs_open", state="running") == 0
+    ends = await read_state(process.metrics, "certificate_expires_timestamp_seconds", certificate="machines")
+    assert ends is not None and ends > time.time()

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from conftest import ANSIBLE, client_of, end_of, eventually
 from fastapi import FastAPI
+from metric_values import metric_value
 from ramdisk import Ramdisk, random_mac
 from sshd_server import Sshd
 from test_runs import LOCAL
@@ -305,6 +306,10 @@ async def test_the_time_line_shows_the_machines_spans_and_the_tasks_of_its_run(
     spans = [{"name": "kernel", "ago_s": 30, "seconds": 5}, {"name": "stream", "ago_s": 25, "seconds": 20}]
     report = {"spans": [*spans, {"name": "beside it", "ago_s": 24, "seconds": 2}]}
     await ramdisk.call("report", report)
+    assert (
+        metric_value("boot_stage_seconds", stage="kernel"),
+        metric_value("boot_stage_seconds", stage="other"),
+    ) == (1, 2)
     found = (await operator.get("/api/machines/node1/timeline")).json()
     critical = {span["name"]: span["critical"] for span in found["spans"]}
     assert critical == {"kernel": True, "stream": True, "beside it": False}

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
+from metric_values import metric_value
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -172,6 +173,7 @@ async def test_the_access_log_names_the_path_and_never_the_query(
     )
     assert line["trace_id"] == answer.headers["x-trace-id"]
     assert line["source"] == "127.0.0.1"
+    assert metric_value("log_lines", level="info") == 1
     assert "hunter2" not in quiet_logs.getvalue()
 
 

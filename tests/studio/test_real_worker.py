@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metric_values import metric_value, read_state
 from voice_server import voice_server
 
 from farm.local import LocalOptions, LocalScheduler
 from soundstage.errors import SoundstageError
+from soundstage.telemetry import Metrics
 from studio.assets.schemas import AssetLabels
 from studio.personas.schemas import CreatedPersona, PersonaDraft
 from studio.renders.states import RenderState
+from studio.state_metrics import read_studio_state
 from studio.voices.schemas import VoiceLabels
 from studio.voices.services import SpeechService
 from studio.wiring import Studio, build_studio, worker_cache
@@ -47,7 +50,7 @@ def boxes(film: bytes) -> list[bytes]:
 
 
 async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
-    real_rooms: Any, render_to_end: Any, settings: Any
+    real_rooms: Any, render_to_end: Any, settings: Any, db: Any
 ) -> None:
     view = await render_to_end(real_rooms, "Hi there.")
     assert view.error is None and view.state is RenderState.DONE
@@ -64,6 +67,18 @@ async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
     assert abs(frames * 40 - view.duration_ms) <= 40
     again = await render_to_end(real_rooms, "Hi there.", title="The same again")
     assert (await real_rooms.renders.detail(again.id)).segments[0].reused is True
+
+    assert (metric_value("segments", result="done"), metric_value("segments", result="reused")) == (1, 1)
+    assert metric_value("renders_finished", state="done") == metric_value("render_seconds", engine="rig") == 2
+    assert metric_value("frames", engine="rig") == frames
+    assert metric_value("realtime_ratio", engine="rig") == metric_value("task_seconds", kind="segment") == 1
+    assert metric_value("tasks_finished", kind="assemble", result="done") == 2
+    assert metric_value("queue_wait_seconds") == metric_value("tasks_finished")
+    assert metric_value("tasks", state="running") == 0
+    shown = Metrics()
+    read_studio_state(shown, db)
+    assert await read_state(shown, "renders", state="done") == 2
+    assert (await read_state(shown, "blob_bytes") or 0) > len(stored["mp4"])
 
 
 async def test_the_real_worker_says_how_long_an_uploaded_sound_is(real_rooms: Any) -> None:

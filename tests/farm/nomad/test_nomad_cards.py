@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metric_values import metric_value, read_state
 
 from farm.needs import Needs
 from farm.nomad import NomadAddress, NomadClient, NomadScheduler
+from farm.nomad.state_metrics import read_farm_state
 from farm.states import TaskState
+from soundstage.telemetry import Metrics
 
 pytestmark = pytest.mark.root
 
@@ -147,6 +150,15 @@ async def test_two_segments_share_one_card(scheduler: Any, make_task: Any, gpus:
     assert [len(cards) for _, cards in places] == [2, 5]
     assert {card.partition("#")[0] for _, cards in places for card in cards} == {SHARED}
 
+    shown = Metrics()
+    read_farm_state(shown, scheduler.placer)
+    card = {"node": "shared", "card": SHARED}
+    held = await read_state(shown, "leases_mib", **card, kind="held")
+    free = await read_state(shown, "leases_mib", **card, kind="free")
+    assert held == 7 * 1024 and held + free == await read_state(shown, "card_memory_mib", **card)
+    assert (await read_state(shown, "nodes", state="ready") or 0) >= 3
+    assert metric_value("nomad_dispatch_seconds") == 2
+
 
 async def test_work_is_taken_off_a_card_that_fails_and_ends_well_elsewhere(
     scheduler: Any, make_task: Any, gpus: Any, watched: Any
@@ -163,6 +175,7 @@ async def test_work_is_taken_off_a_card_that_fails_and_ends_well_elsewhere(
         (job,) = [one["ID"] for one in gpus.server.get("/v1/jobs") if one["ID"].endswith("-moved")]
         places = sorted(gpus.allocations(job), key=lambda allocation: int(allocation["CreateIndex"]))
         assert [allocation["NodeName"] for allocation in places] == ["large", "small"]
+        assert metric_value("tasks_moved", reason="card") == metric_value("tasks_moved") == 1
     finally:
         gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
         gpus.clients["small"].cards.change(SMALL, memory_mib=8188)
@@ -187,5 +200,6 @@ async def test_what_ran_on_a_node_that_dies_goes_on_elsewhere_and_is_made_once(
         assert last.state is TaskState.DONE, last.failure
         states = {one["NodeName"]: one["ClientStatus"] for one in gpus.allocations(job)}
         assert states["twin"] == "lost" and states["large"] in ("running", "complete")
+        assert metric_value("tasks_moved", reason="lost") == metric_value("tasks_moved") == 1
     finally:
         gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metric_values import read_state
 from sqlalchemy import select
 from youtube_server import Cut, Forgets, KeepsNothing, Lost, Nothing, Says, Stalls, YouTubeServer
 
 from soundstage.database import Base, utcnow
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, SoundstageError
+from soundstage.telemetry import Metrics
 from studio.consents.schemas import ConsentDraft
 from studio.publishing.journal import stream_of
 from studio.publishing.models import Account, Publication
 from studio.publishing.quota import resets_at
 from studio.publishing.schemas import PublishRequest
 from studio.renders.models import Render
+from studio.state_metrics import read_studio_state
 
 GRAIN = 256 * 1024
 PIECES = 5
@@ -37,7 +40,7 @@ def the_video(youtube: YouTubeServer) -> Any:
 
 
 async def test_a_render_becomes_a_private_video_marked_as_synthetic_with_captions_and_thumbnail(
-    outgoing: Any, youtube: YouTubeServer, render: str, until: Any, footage: bytes, events: Any
+    outgoing: Any, youtube: YouTubeServer, render: str, until: Any, footage: bytes, events: Any, db: Any
 ) -> None:
     publication = await publish(outgoing, render, description="Grüße", tags=["one", "two words"])
     view = await until(outgoing, publication, "published")
@@ -63,6 +66,9 @@ async def test_a_render_becomes_a_private_video_marked_as_synthetic_with_caption
     states = [event.data["state"] for event in seen if event.kind == "publication.state"]
     assert states == ["uploading", "processing", "published"]
     assert seen[-1].data["url"] == view.url and {event.trace_id for event in seen} == {view.trace_id}
+    shown = Metrics()
+    read_studio_state(shown, db)
+    assert await read_state(shown, "publications", state="published") == 1
 
 
 async def test_what_was_wished_for_reaches_youtube(

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from loopback_http import Reply, serving
+from metric_values import metric_value, read_state
 from sqlalchemy import update
 from waiting import eventually_async
 
 from soundstage.database import utcnow
 from soundstage.errors import Conflict
+from soundstage.telemetry import Metrics
+from studio.state_metrics import read_studio_state
 from studio.webhooks.kinds import WebhookKind
 from studio.webhooks.models import Delivery, Webhook
 from studio.webhooks.schemas import WebhookChange, WebhookDraft
@@ -31,7 +34,7 @@ def test_the_signature_is_that_of_the_specification() -> None:
 
 
 async def test_what_happens_is_told_and_signed(
-    webhook: Any, receiver: Any, happen: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any, db: Any
 ) -> None:
     await happen("running", "done")
     await eventually_async(lambda: len(receiver.got) == 2)
@@ -48,6 +51,10 @@ async def test_what_happens_is_told_and_signed(
         return [one.state for one in log] == ["delivered", "delivered"]
 
     await eventually_async(wait_for_delivery)
+    assert metric_value("webhook_posts", result="ok") == 2
+    shown = Metrics()
+    read_studio_state(shown, db)
+    assert await read_state(shown, "webhook_deliveries", state="delivered") == 2
 
 
 async def test_only_the_kinds_that_were_asked_for_are_told(outgoing: Any, receiver: Any, happen: Any) -> None:

@@ -38,6 +38,9 @@ class Card:
     temperature_c: int | None = None
     compute_capability: int | None = None
     """Times ten: 75 is 7.5."""
+    ecc_corrected: int | None = None
+    ecc_uncorrected: int | None = None
+    """Memory errors since the driver was loaded."""
 
 
 class CardSource(Protocol):

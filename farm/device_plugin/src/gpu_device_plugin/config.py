@@ -18,6 +18,8 @@ import msgpack
 from gpu_device_plugin.wire.base_pb2 import Attr, Default, Literal, Object, Spec
 
 STATE_DIR = Path("/var/lib/soundstage-gpu")
+# Where Debian's prometheus-node-exporter reads text files.
+METRICS_DIR = Path("/var/lib/prometheus/node-exporter")
 # One size for the whole farm: with several, the number of shares that a job asks for would mean nothing.
 SHARE_MIB = 1024
 
@@ -31,6 +33,7 @@ _FIELDS = {
     "fingerprint_period": ("string", '"5s"'),
     "ignored_gpu_ids": ("list(string)", "[]"),
     "state_dir": ("string", f'"{STATE_DIR}"'),
+    "metrics_dir": ("string", f'"{METRICS_DIR}"'),
 }
 _PERIOD_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -39,7 +42,8 @@ _PERIOD_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 class PluginConfig:
     """`share_mib` 0: one instance per card, several cards per task; 1024: 1 GiB shares, one group per card.
 
-    `reserve_mib` is what is kept back of each shared card for the driver and for contexts.
+    `reserve_mib` is what is kept back of each shared card for the driver and for contexts. `metrics_dir`: the
+    folder of text files of node-exporter; None, or a folder that does not exist: no metrics are written.
     """
 
     enabled: bool = True
@@ -50,6 +54,7 @@ class PluginConfig:
     period_s: float = 5.0
     ignored_uuids: frozenset[str] = frozenset()
     state_dir: Path = STATE_DIR
+    metrics_dir: Path | None = METRICS_DIR
     problem: str = ""
 
 
@@ -95,6 +100,7 @@ def _checked(values: Any) -> PluginConfig:
     fake_cards = str(values.get("fake_cards") or "")
     if source == "fake" and not fake_cards.startswith("/"):
         raise ValueError('source = "fake" needs fake_cards, the absolute path of a JSON file')
+    metrics_dir = str(values.get("metrics_dir", METRICS_DIR) or "")
     ignored = values.get("ignored_gpu_ids") or []
     if not isinstance(ignored, list):
         raise ValueError("ignored_gpu_ids must be a list")
@@ -107,6 +113,7 @@ def _checked(values: Any) -> PluginConfig:
         period_s=_period(str(values.get("fingerprint_period") or "5s")),
         ignored_uuids=frozenset(str(uuid) for uuid in ignored),
         state_dir=Path(str(values.get("state_dir") or STATE_DIR)),
+        metrics_dir=Path(metrics_dir) if metrics_dir else None,
     )
 
 

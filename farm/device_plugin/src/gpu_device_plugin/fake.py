@@ -10,12 +10,23 @@ from typing import Any
 from gpu_device_plugin.cards import Card, UnreadableCards
 
 _REQUIRED = {"uuid": str, "model": str, "memory_mib": int}
-_OPTIONAL = {"used_mib": int, "fault": str, "pci_bus_id": str, "compute_capability": int}
+_OPTIONAL = {
+    "used_mib": int,
+    "fault": str,
+    "pci_bus_id": str,
+    "compute_capability": int,
+    "power_w": int,
+    "gpu_load_pct": int,
+    "temperature_c": int,
+    "ecc_corrected": int,
+    "ecc_uncorrected": int,
+}
 
 
 class FakeCards:
     """A list of objects: `{"uuid", "model", "memory_mib"}` and, if wanted, `"used_mib"`, `"fault"`,
-    `"pci_bus_id"`, `"compute_capability"` (times ten).
+    `"pci_bus_id"`, `"compute_capability"` (times ten), `"power_w"`, `"gpu_load_pct"`, `"temperature_c"`,
+    `"ecc_corrected"`, `"ecc_uncorrected"`.
 
     A card vanishes when its object is removed, turns unhealthy when `fault` has a text, and shrinks with
     `memory_mib`.

@@ -48,7 +48,12 @@ def load_status(state_dir: Path) -> dict[str, Any]:
 
 def _write(path: Path, document: Any) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    replace_file(path, json.dumps(document, indent=1) + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replaces a file in one step. Raises OSError."""
     # The agent starts short-lived plugins beside the lasting one: each writes a file of its own.
     staging = path.with_name(f"{path.name}.{os.getpid()}")
-    staging.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    staging.write_text(text, encoding="utf-8")
     staging.replace(path)

@@ -109,6 +109,12 @@ def _card(nvml: Any, handle: Any, driver: str) -> Card:
         memory_load_pct=None if load is None else load.memory,
         temperature_c=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
         compute_capability=None if capability is None else 10 * capability[0] + capability[1],
+        ecc_corrected=ask(
+            nvml.nvmlDeviceGetTotalEccErrors, nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, nvml.NVML_VOLATILE_ECC
+        ),
+        ecc_uncorrected=ask(
+            nvml.nvmlDeviceGetTotalEccErrors, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from gpu_device_plugin.config import read_config, schema
 from gpu_device_plugin.files import save_status
 from gpu_device_plugin.groups import ReservationRefused, device_groups, group_stats, reservation
 from gpu_device_plugin.log import log
+from gpu_device_plugin.metrics import save_metrics
 from gpu_device_plugin.watch import CardWatch
 from gpu_device_plugin.watchdog import Watchdog, exit_now
 from gpu_device_plugin.wire import base_pb2, device_pb2, go_plugin_pb2
@@ -181,6 +182,11 @@ class PluginServices:
             save_status(config.state_dir, status)
         except OSError as e:
             log("warn", "the status cannot be kept", folder=str(config.state_dir), problem=str(e))
+        if config.metrics_dir is not None:
+            try:
+                save_metrics(config.metrics_dir, self._watch.cards())
+            except OSError as e:
+                log("warn", "the metrics cannot be written", folder=str(config.metrics_dir), problem=str(e))
 
 
 def _service(name: str, **methods: grpc.RpcMethodHandler[Any, Any]) -> grpc.GenericRpcHandler:

@@ -137,5 +137,12 @@ def _open(config: PluginConfig) -> CardSource:
 def _lasting(card: Card) -> Card:
     """The card without the readings that move all the time."""
     return replace(
-        card, used_mib=None, power_w=None, gpu_load_pct=None, memory_load_pct=None, temperature_c=None
+        card,
+        used_mib=None,
+        power_w=None,
+        gpu_load_pct=None,
+        memory_load_pct=None,
+        temperature_c=None,
+        ecc_corrected=None,
+        ecc_uncorrected=None,
     )
