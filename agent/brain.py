@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agent import genai
 from agent.answering.answers import ReaderAnswers, ReaderTurn, not_understood
 from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers, Reading
@@ -106,8 +107,12 @@ class Brain:
         conversation = replace(conversation, persona_id=turn.persona_id)
         log, began_s, cancelled = TurnLog(self.sessions, turn, emit), time.perf_counter(), False
         try:
-            async with log.flush_regularly():
-                await self._answer(conversation, turn, utterance, follow, log)
+            with genai.invoke_agent(conversation.persona_id, turn.session_id, turn.number) as recorded:
+                try:
+                    async with log.flush_regularly():
+                        await self._answer(conversation, turn, utterance, follow, log)
+                finally:
+                    recorded.set_attribute("soundstage.backend", log.result.backend)
         except asyncio.CancelledError:
             cancelled = True
             await log.add(Failure(code=CANCELLED, message="This answer was cancelled."))

@@ -15,6 +15,7 @@ from policy.decisions import Action, Decider
 from soundstage.background import Worker
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, trace
+from soundstage.tracing import span
 
 POLL_S = 2.0
 RETRY_S = 30.0
@@ -75,7 +76,10 @@ class ApprovalDecisions:
         await self.approvals.sweep()
         waiting = await self.approvals.list_approved()
         for row in waiting:
-            with trace(row.trace_id):
+            with (
+                trace(row.trace_id, tenant=row.tenant),
+                span("run approved call", {"soundstage.approval.id": row.id}),
+            ):
                 await self._run(row)
         return len(waiting)
 

@@ -63,6 +63,11 @@ class ChatModel(Protocol):
         ...
 
     @property
+    def model(self) -> str:
+        """The name that its server knows it by."""
+        ...
+
+    @property
     def preset(self) -> Preset:
         """The preset of its family, with what settings or Consul override."""
         ...

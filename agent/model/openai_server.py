@@ -167,6 +167,10 @@ class OpenAiServer:
         return self._name
 
     @property
+    def model(self) -> str:
+        return self._model
+
+    @property
     def preset(self) -> Preset:
         return self._preset
 

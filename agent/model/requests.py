@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from agent import genai
 from agent.events import Emit, TextPart
 from agent.model.backend import (
     ChatModel,
@@ -114,11 +115,26 @@ class ModelRequests:
                 self.messages = [_without_thoughts(message) for message in self.messages]
 
     async def _stream(self, model: ChatModel, written: Round) -> None:
+        max_tokens = self._most_tokens(model, schema_tokens(self.offered.schemas))
+        with genai.chat(model.name, model.model, max_tokens) as recorded:
+            first_s = await self._read_stream(model, written, max_tokens)
+            if first_s is not None:
+                recorded.set_attribute(genai.RESPONSE_TIME_TO_FIRST_CHUNK, round(first_s, 3))
+            if (usage := written.usage) is not None:
+                recorded.set_attributes(
+                    {
+                        genai.USAGE_INPUT_TOKENS: usage.prompt_tokens,
+                        genai.USAGE_OUTPUT_TOKENS: max(usage.tokens - usage.prompt_tokens, 0),
+                        genai.USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens,
+                    }
+                )
+
+    async def _read_stream(self, model: ChatModel, written: Round, max_tokens: int) -> float | None:
+        """Returns the time to the first piece in seconds; None where nothing came."""
         loop = asyncio.get_running_loop()
         started, first_s = loop.time(), None
         written.thoughts.clear()
-        tools = self.offered.schemas
-        stream = model.ask(self.messages, tools, max_tokens=self._most_tokens(model, schema_tokens(tools)))
+        stream = model.ask(self.messages, self.offered.schemas, max_tokens=max_tokens)
         try:
             async with aclosing(stream):
                 while (piece := await self._next(stream)) is not None:
@@ -152,6 +168,7 @@ class ModelRequests:
         cached = 0 if counted is None else counted.cached_tokens
         self.cost.add(model.name, seconds, self.budget.tokens - before, cached)
         record_request(model.name, "ok", seconds, first_s, counted)
+        return first_s
 
     def _characters(self) -> int:
         return sum(len(str(message.get("content") or "")) for message in self.messages)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from agent import genai
 from agent.approvals.errors import ApprovalRequired, already_decided, approval_required
 from agent.approvals.service import ApprovalService, hash_arguments
 from agent.approvals.states import ApprovalState
@@ -108,9 +109,18 @@ class AuditToolset(WrappedToolset):
 
 
 class MeasuredToolset(WrappedToolset):
-    """Measures each call with all that wraps it."""
+    """Measures each call with all that wraps it, as a metric and as a span."""
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        with genai.execute_tool(call.tool.name, context.session_id, call.act.effect) as recorded:
+            try:
+                return await self._measure(context, call)
+            except ApprovalRequired as pending:
+                # No error: people are asked.
+                recorded.set_attribute("soundstage.approval.id", pending.approval_id)
+                raise
+
+    async def _measure(self, context: ToolContext, call: ToolCall) -> ToolResult:
         began_s, result = time.perf_counter(), "failed"
         try:
             returned = await self._inner.run(context, call)
@@ -302,7 +312,8 @@ async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
     the arguments. Many may read it, so it shows no secret: the hash of the arguments binds to those.
     """
     if call.tool.plan is not None:
-        plan = await call.tool.plan(context, call.request)
+        with genai.plan(call.tool.name):
+            plan = await call.tool.plan(context, call.request)
         context.plans.append(plan)
         return plan
     arguments = without_secrets(call.request.model_dump(mode="json", exclude_none=True))

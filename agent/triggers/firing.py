@@ -24,6 +24,7 @@ from soundstage.database.tenants import tenant_bypass_context
 from soundstage.errors import NotFound, SoundstageError, internal_error
 from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, new_trace_id, trace, trace_id
+from soundstage.tracing import span
 
 POLL_S = 2.0
 MOST_ACTIVE = 4
@@ -97,7 +98,10 @@ class TriggerWorker:
         elif row.state == TriggerState.FIRING:
             await self._recover(row, principal)
         elif (attempt := await self._triggers.claim(row.id)) is not None:
-            with trace(new_trace_id()):
+            with (
+                trace(new_trace_id(), tenant=row.tenant),
+                span("fire trigger", {"soundstage.trigger.id": row.id}),
+            ):
                 await self._fire(row, principal, attempt)
 
     async def _recover(self, row: Trigger, principal: Principal) -> None:

@@ -11,6 +11,7 @@ from policy.decisions.question import Action, Question, digest
 from policy.decisions.verdict import Decision, Verdict
 from soundstage.telemetry import get_logger, metrics
 from soundstage.telemetry.masking import without_secrets
+from soundstage.tracing import span
 
 if TYPE_CHECKING:
     from policy.principal import Principal
@@ -79,7 +80,9 @@ class Decider:
         decision = self._decisions.get(key)
         cached = decision is not None
         if decision is None:
-            decision = await self.engine.decide(document)
+            with span("policy decision", {"soundstage.rule": action.name}) as recorded:
+                decision = await self.engine.decide(document)
+                recorded.set_attribute("soundstage.verdict", decision.verdict.value)
             self._decisions[key] = decision
             if len(self._decisions) > self._limit:
                 self._decisions.popitem(last=False)

@@ -29,6 +29,7 @@ from soundstage.background import ItemWorker, LeaderLock
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+from soundstage.tracing import span, trace
 
 log = get_logger(__name__)
 
@@ -138,6 +139,19 @@ class RunDriver:
 
     async def _drive(self, run_id: str) -> None:
         """Starts a queued run and follows it until it has ended and that is written down."""
+        async with self.db.session() as session:
+            run = await Runs(session).get(run_id)
+        if run is None:
+            return
+        about = {"soundstage.run.id": run_id, "soundstage.playbook": run.playbook}
+        with trace(run.trace_id), span("run playbook", about) as recorded:
+            await self._follow(run_id)
+            async with self.db.session() as session:
+                ended = await Runs(session).get(run_id)
+            if ended is not None:
+                recorded.set_attribute("soundstage.state", str(ended.state))
+
+    async def _follow(self, run_id: str) -> None:
         await self._begin(run_id)
         folder = self.folders.path(run_id)
         if not self.db.is_sqlite and not await asyncio.to_thread(folder.exists):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel
@@ -30,6 +30,8 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 TENANT = "soundstage.tenant"
 """Attribute of a span whose tenant is not the current one when it ends: a request's."""
+
+_TENANT_KEY = otel_context.create_key(TENANT)
 
 Kind = SpanKind
 Attributes = Mapping[str, Value]
@@ -74,6 +76,11 @@ def set_span_tenant(tenant: str) -> None:
     otel.get_current_span().set_attribute(TENANT, tenant)
 
 
+def trace_tenant() -> str | None:
+    """Returns the tenant that `trace` has set."""
+    return cast(str | None, otel_context.get_value(_TENANT_KEY))
+
+
 def new_trace_id() -> str:
     """32 random hex digits, never all zero."""
     return f"{secrets.randbits(128) or 1:032x}"
@@ -85,18 +92,25 @@ def new_root_id() -> int:
 
 
 @contextmanager
-def trace(requested: str | None = None, *, parent: str | None = None, inherit: bool = True) -> Iterator[str]:
+def trace(
+    requested: str | None = None,
+    *,
+    parent: str | None = None,
+    tenant: str | None = None,
+    inherit: bool = True,
+) -> Iterator[str]:
     """Everything inside runs under `requested`, else (with `inherit`) the current trace, else a new one.
 
-    Spans inside continue from the span `parent` of that trace, where it is named.
+    Spans inside continue from the span `parent` of that trace, where it is named. With `tenant`, that tenant
+    may see them, although the tenant filter is bypassed.
     """
     current = trace_id() if inherit else None
-    if current is not None and (requested in (None, current)) and parent is None:
+    if current is not None and (requested in (None, current)) and parent is tenant is None:
         yield current
         return
     chosen = requested or current or new_trace_id()
     carrier = NonRecordingSpan(_context(chosen, parent)) if parent else TraceRoot(_context(chosen))
-    with _current(carrier):
+    with _current(carrier, tenant):
         yield chosen
 
 
@@ -150,6 +164,9 @@ def end_span(started: Span, error: BaseException | None = None) -> None:
         return
     if isinstance(error, CancelledError):
         started.set_attribute("error.type", "cancelled")
+    elif getattr(error, "status", 500) < 400:
+        # Raised as an answer, such as that people have to agree first.
+        pass
     elif isinstance(error, Exception):
         started.set_attribute("error.type", str(getattr(error, "code", "") or type(error).__name__))
         started.set_status(StatusCode.ERROR)
@@ -203,8 +220,11 @@ def now_ns() -> int:
 
 
 @contextmanager
-def _current(carrier: Span) -> Iterator[None]:
-    token = otel_context.attach(otel.set_span_in_context(carrier))
+def _current(carrier: Span, tenant: str | None = None) -> Iterator[None]:
+    context = otel.set_span_in_context(carrier)
+    if tenant is not None:
+        context = otel_context.set_value(_TENANT_KEY, tenant, context)
+    token = otel_context.attach(context)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from soundstage.database.tenants import DEFAULT_TENANT, current_tenant
 from soundstage.telemetry.logs import get_logger
-from soundstage.tracing.current import TENANT
+from soundstage.tracing.current import TENANT, trace_tenant
 from soundstage.tracing.records import SpanRecord
 
 FOLDER = "traces"
@@ -74,8 +74,8 @@ class SpanStore:
         if len(self._pending) >= MAX_PENDING:
             return
         record.service = record.service or self.service
-        tenant = record.attributes.get(TENANT)
-        record.tenant = str(tenant) if tenant else current_tenant() or DEFAULT_TENANT
+        tenant = record.attributes.get(TENANT) or trace_tenant() or current_tenant()
+        record.tenant = str(tenant or DEFAULT_TENANT)
         self._pending.append(record)
         if not self._wake.is_set():
             self._wake.set()

@@ -24,6 +24,7 @@ from soundstage.errors import SoundstageError, Unavailable
 from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger, trace
+from soundstage.tracing import span
 from studio.publishing.accounts import AccountService
 from studio.publishing.errors import (
     PublishError,
@@ -84,7 +85,8 @@ class Publisher:
         row = await self._read(publication_id)
         if row is None:
             return
-        with trace(row.trace_id):
+        about = {"soundstage.publication.id": row.id}
+        with trace(row.trace_id, tenant=row.tenant), span("publish", about):
             try:
                 await self._advance_with_token(row)
             except TransientError as error:

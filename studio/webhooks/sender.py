@@ -16,6 +16,7 @@ from soundstage.events import Event, EventStore
 from soundstage.http import Destinations
 from soundstage.sealing import Sealer
 from soundstage.telemetry import get_logger, metrics
+from soundstage.tracing import span, trace
 from studio.webhooks.kinds import kind_of, message_of
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.posting import Posted, post
@@ -82,7 +83,9 @@ class WebhookSender:
         if delivery is None or webhook is None or delivery.state != DeliveryState.PENDING:
             return
         now = utcnow()
-        posted = await self._try(webhook, delivery, now)
+        about = {"soundstage.webhook.id": webhook.id, "soundstage.delivery.id": delivery_id}
+        with trace(_trace_of(delivery), tenant=webhook.tenant), span("deliver webhook", about):
+            posted = await self._try(webhook, delivery, now)
         metrics.WEBHOOK_POSTS.inc("ok" if posted.accepted else "failed")
         await self._note(delivery_id, now, posted)
 
@@ -193,3 +196,9 @@ class WebhookSender:
     def _wait(self, tries: int, requested_s: float | None) -> timedelta:
         planned = self._options.waits_s[tries - 1] * jitter(JITTER)
         return timedelta(seconds=max(planned, min(requested_s or 0.0, LONGEST_RETRY_AFTER_S)))
+
+
+def _trace_of(delivery: Delivery) -> str | None:
+    """Returns the trace of the event that is delivered."""
+    found = json.loads(delivery.body).get("data", {}).get("trace_id")
+    return found if isinstance(found, str) else None
