@@ -28,6 +28,7 @@ from soundstage.settings import Settings, load_settings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import configure_logging
+from soundstage.telemetry.log_files import FOLDER as LOG_FOLDER
 
 
 def main() -> int:
@@ -42,7 +43,11 @@ def main() -> int:
         parser.error("--socket and --tls-socket are given together, or neither")
     try:
         settings = load_settings(options.config_file)
-        configure_logging(settings.log.level, settings.log.format)
+        configure_logging(
+            settings.log.level,
+            settings.log.format,
+            file=settings.state_dir / LOG_FOLDER / "provisioning.jsonl",
+        )
         log_repaired(secure_state_folders(settings))
         process = build_process(settings)
         plain, tls = (

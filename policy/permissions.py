@@ -97,6 +97,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("key:revoke", "End an API key."),
     Permission("setting:read", "See the settings, without secrets."),
     Permission("metrics:read", "Read the metrics."),
+    Permission("log:read", "Read the log lines of the servers."),
     Permission("trace:read", "See which steps a request took and how long each lasted."),
     Permission("system:read", "See the state of the installation."),
     Permission("storage:collect", "Remove files that nothing refers to."),

@@ -110,12 +110,15 @@ COMMANDS = MappingProxyType(
             "Look at everything a video needs on this machine; exit code 1 when something must be mended.",
         ),
         "config": Entry("config", RUN, "Look at the settings."),
+        "logs": Entry("logs", RUN, "Show what the servers have logged."),
         "webhooks": Entry("webhooks", RUN, "Tell other programs what happens, signed."),
         "version": Entry("version", RUN, "Print the version."),
         "keys": Entry("keys", TRUST, "Make, list, rotate and revoke API keys."),
         "approvals": Entry("approvals", TRUST, "See and decide which tool calls wait for people."),
         "audit": Entry("audit", TRUST, "Read and check the audit log."),
-        "trace": Entry("audit", TRUST, "Tell one story: from the sentence to what came of it."),
+        "trace": Entry(
+            "audit", TRUST, "Show what a request led to: its audit lines, and its steps with their times."
+        ),
         "backup": Entry(
             "storage",
             STATE,

@@ -28,6 +28,7 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import configure_logging
+from soundstage.telemetry.log_files import FOLDER as LOG_FOLDER
 
 RENEW_EVERY = timedelta(hours=1)
 """How soon the certificate has the new address of a machine whose address has changed."""
@@ -87,7 +88,9 @@ class GatheringProtocol(WebSocketsSansIOProtocol):
 
 async def serve(settings: Settings, listening: socket.socket, tls: socket.socket | None = None) -> None:
     """Until SIGTERM, SIGINT or the end of standard input; open requests get some seconds then."""
-    configure_logging(settings.log.level, settings.log.format)
+    configure_logging(
+        settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "studio.jsonl"
+    )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     log_repaired(secure_state_folders(settings))
     services = build(settings)

@@ -34,6 +34,7 @@ from app.server import farm_routes
 from app.server.agents_key import key_looked_at
 from app.server.https import authority_router
 from app.server.installation_routes import installation_router
+from app.server.log_routes import logs_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, public, require_permission
 from policy.audit import routes as audit_routes
@@ -210,6 +211,7 @@ def create_app(services: Services) -> FastAPI:
     add_routers(app, authority_router(services.settings))
     add_routers(app, docs_router())
     add_routers(app, metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
+    add_routers(app, logs_router(services.settings.state_dir))
     add_routers(app, traces_router(services.traces, [Depends(require_permission("trace:read"))]))
     own_tokens: dict[str, Admission] = {}
     if (transfer := services.farm.transfer) is not None:

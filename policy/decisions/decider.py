@@ -11,7 +11,7 @@ from policy.decisions.question import Action, Question, digest
 from policy.decisions.verdict import Decision, Verdict
 from soundstage.telemetry import get_logger, metrics
 from soundstage.telemetry.masking import without_secrets
-from soundstage.tracing import span
+from soundstage.tracing import TENANT, span
 
 if TYPE_CHECKING:
     from policy.principal import Principal
@@ -80,7 +80,8 @@ class Decider:
         decision = self._decisions.get(key)
         cached = decision is not None
         if decision is None:
-            with span("policy decision", {"soundstage.rule": action.name}) as recorded:
+            about = {"soundstage.rule": action.name, TENANT: principal.tenant}
+            with span("policy decision", about) as recorded:
                 decision = await self.engine.decide(document)
                 recorded.set_attribute("soundstage.verdict", decision.verdict.value)
             self._decisions[key] = decision

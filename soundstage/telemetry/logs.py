@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soundstage.telemetry import metrics
+from soundstage.telemetry.log_files import PrivateRotatingFile, goes_to_journal
 from soundstage.telemetry.masking import mask_secrets
 from soundstage.tracing import trace_id
 
@@ -21,10 +24,16 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)
 
 
-def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: TextIO | None = None) -> None:
+def configure_logging(
+    level: str = "INFO",
+    fmt: LogFormat = "console",
+    stream: TextIO | None = None,
+    file: Path | None = None,
+) -> None:
     """Sends every log line, ours and those of libraries, through one pipeline that masks secrets.
 
-    Lines go to `stream` (standard error by default): standard output belongs to the answer of a command.
+    Lines go to `stream` (standard error by default): standard output belongs to the answer of a command. With
+    `file` they go there too, as JSON, unless systemd takes standard error into its journal.
     """
     out = stream or sys.stderr
     shared: list[Processor] = [
@@ -37,14 +46,15 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
         _add_trace_id,
         _count_line,
     ]
+    # The traceback must be text before masking, or a key in an exception would pass.
+    as_json: list[Processor] = [
+        structlog.processors.format_exc_info,
+        mask_secrets,
+        structlog.processors.JSONRenderer(default=str),
+    ]
     renderer: list[Processor]
     if fmt == "json":
-        # The traceback must be text before masking, or a key in an exception would pass.
-        renderer = [
-            structlog.processors.format_exc_info,
-            mask_secrets,
-            structlog.processors.JSONRenderer(default=str),
-        ]
+        renderer = as_json
     else:
         renderer = [
             structlog.processors.format_exc_info,
@@ -52,15 +62,21 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
             _escape_control_characters,
             structlog.dev.ConsoleRenderer(colors=out.isatty()),
         ]
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+
+    def formatter(processors: Sequence[Processor]) -> logging.Formatter:
+        return structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors],
         )
-    )
+
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter(renderer))
     root = logging.getLogger()
     root.handlers = [handler]
+    if file is not None and not goes_to_journal():
+        stored = PrivateRotatingFile(file)
+        stored.setFormatter(formatter(as_json))
+        root.handlers.append(stored)
     root.setLevel(level.upper())
     # Their lines at `info` repeat ours, with whole URLs.
     for chatty in ("httpx", "httpcore", "aiosqlite", "sse_starlette", "asyncio"):

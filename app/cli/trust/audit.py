@@ -1,4 +1,4 @@
-"""`soundstage audit` and `soundstage trace`: the chain of what was said, decided and made."""
+"""`soundstage audit` and `soundstage trace`: the chain of what was said, decided and made, and the spans."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.cli.times import second
 from app.cli.words import segment
 
 if TYPE_CHECKING:
+    from app.cli.studio_api import StudioApi
     from policy.audit.schemas import AuditHead
 
 QUIET = frozenset({"tool", "principal", "revision"})
@@ -96,9 +97,41 @@ def register(cli: typer.Typer) -> None:
         ],
         as_json: JsonFlag = False,
     ) -> None:
-        """Tell one story: from the sentence to what came of it."""
-        record = call_studio(lambda api: api.get(f"/api/traces/{segment(subject)}"))
-        output(as_json).answer(record, "\n".join(sentence_of(line) for line in record["lines"]))
+        """Show what a request led to: its audit lines, and its steps with their times."""
+        from app.cli.trust.waterfall import waterfall
+
+        record, steps = call_studio(lambda api: _read_trace(api, subject))
+        text = "\n".join(sentence_of(line) for line in record["lines"])
+        if steps is not None:
+            text = f"{text}\n\n{waterfall(steps)}".strip()
+        output(as_json).answer({**record, "spans": None if steps is None else steps["spans"]}, text)
+
+
+async def _read_trace(api: StudioApi, subject: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Returns the audit trail and the spans of an id. Raises what the server says where it has neither, or
+    shows neither to this key.
+    """
+    from soundstage.errors import SoundstageError
+
+    path = f"/api/traces/{segment(subject)}"
+    record: dict[str, Any] = {"id": subject, "lines": []}
+    refusal: SoundstageError | None = None
+    try:
+        record = await api.get(path)
+    except SoundstageError as error:
+        if error.status not in (403, 404):
+            raise
+        refusal = error
+    traces = [line["trace_id"] for line in record["lines"] if line["trace_id"]]
+    for one in dict.fromkeys([subject, *reversed(traces)]):
+        try:
+            return record, await api.get(f"/api/traces/{segment(one)}/spans")
+        except SoundstageError as error:
+            if error.status not in (403, 404):
+                raise
+    if refusal is not None:
+        raise refusal
+    return record, None
 
 
 def sentence_of(line: dict[str, Any]) -> str:
