@@ -80,7 +80,7 @@ tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server) into a cache,
 
 docs: ## build the documentation into site/
 	@scripts/setup test
-	@PYTHONPATH=. .venv/bin/python scripts/docs_generate.py && .venv/bin/python scripts/role_readmes.py && .venv/bin/mkdocs build --strict --quiet
+	@PYTHONPATH=. .venv/bin/python scripts/docs_generate.py && .venv/bin/python scripts/role_readmes.py && .venv/bin/python scripts/monitoring_dashboards.py && .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove environments and caches inside this checkout
 	rm -rf .venv avatar/.venv farm/device_plugin/.venv ansible/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .quick build

@@ -32,15 +32,15 @@ EVERYTHING = (
 )
 # Folders that are no Python, and the rooms of tests that use them; all rooms for those not named.
 OTHERS = {
-    "docs": ("project",),
+    "docs": ("project", "monitoring"),
     "molecule": ("lab", "ansible", "project"),
     "inventory": ("ansible", "lab", "project"),
-    "ansible": ("ansible", "node_health", "gpu_role", "lab", "provisioning_api", "project"),
+    "ansible": ("ansible", "node_health", "gpu_role", "monitoring", "lab", "provisioning_api", "project"),
     "jobs": ("jobs", "farm", "app", "project"),
     "ui": ("ui", "app", "project"),
     "tools": ("tools", "project"),
     "bench": ("project", "policy", "agent", "avatar"),
-    "scripts": ("project",),
+    "scripts": ("project", "monitoring"),
     ".ci": ("project",),
 }
 # Rooms of tests that read files of the whole checkout.

@@ -69,7 +69,7 @@ ROOMS = (
     ),
     *map(_other, ("jobs", "policy", "project")),
     _other("device_plugin", PLUGIN),
-    *map(_other, ("soundstage", "tools", "gpu_role")),
+    *map(_other, ("soundstage", "tools", "gpu_role", "monitoring")),
 )
 
 

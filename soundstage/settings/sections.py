@@ -181,7 +181,7 @@ class AuthSettings(Section):
         description="SHA-256 of keys that act as admin, by commas; also `SOUNDSTAGE_API_KEY_HASHES`",
     )
     scrape_key_hashes: KeyHashes = Field(
-        (), description="SHA-256 of keys that may read `/metrics` and nothing else, by commas"
+        (), description="SHA-256 of keys that may read the metrics and nothing else, by commas"
     )
     plain_http: bool = Field(
         False,

@@ -258,6 +258,20 @@ BACKUP_SUCCESS = _state(
     NODE,
 )
 
+_CHECKS = "Written by the role health."
+NODE_PROBLEMS = _state(
+    "node_problems", f"Problems that the checks of a node find. {_CHECKS}", NODE,
+    check="checks of the node", code="codes of problems",
+)  # fmt: skip
+NODE_CHECKED = _state(
+    "node_check_timestamp_seconds", f"When a check of a node ended last. {_CHECKS}", NODE,
+    check="checks of the node",
+)  # fmt: skip
+NODE_CERTIFICATE = _state(
+    "node_certificate_expires_timestamp_seconds", f"When a certificate of a node ends. {_CHECKS}", NODE,
+    path="files of the role health",
+)  # fmt: skip
+
 
 def engine_of(engines: Collection[str]) -> str:
     """Returns the label of what several engines have drawn."""

@@ -75,16 +75,16 @@ class LabFarm:
         programs: dict[str, Path],
         carried: Carried | None = None,
         groups: dict[str, dict[str, Any]] | None = None,
+        variables: dict[str, Any] | None = None,
     ) -> None:
         self.lab = lab
         self.folder = folder
         self.programs = programs
         self.secrets = folder / "secrets"
         # What the lab's machines are stands in the lab's inventory.
-        variables: dict[str, Any] = {"farm__secrets": str(self.secrets), "nomad__gpu_plugin": True}
-        if carried is not None:
-            variables |= carried.variables
-        self.inventory = write_inventory(folder / "inventory", lab, programs, variables, groups)
+        everything: dict[str, Any] = {"farm__secrets": str(self.secrets), "nomad__gpu_plugin": True}
+        everything |= {**(carried.variables if carried else {}), **(variables or {})}
+        self.inventory = write_inventory(folder / "inventory", lab, programs, everything, groups)
 
     def play(self, *arguments: str, playbook: str = "playbook.yaml", **variables: Any) -> Run:
         """`ansible-playbook playbook.yaml` in the lab's network; `variables` are given as extra ones."""

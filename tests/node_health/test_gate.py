@@ -108,6 +108,7 @@ class Health:
                     "patience": 2,
                     "drain_deadline_s": 60,
                     "memory_file": str(folder / "memory.json"),
+                    "metrics_file": str(folder / "metrics" / "checks.prom"),
                     "passed_file": str(self.passed),
                 }
             )
@@ -165,6 +166,24 @@ def test_a_node_that_starts_failing_drains_itself_after_two_looks(
     node = agent.node()
     assert node["SchedulingEligibility"] == "ineligible"
     assert node["LastDrain"]["Meta"]["soundstage_health"] == "The card is dead."
+
+
+def test_what_the_checks_find_is_written_for_node_exporter_where_there_is_one(
+    agent: SecuredAgent, health: Health
+) -> None:
+    metrics = Path(json.loads(health.config.read_text())["metrics_file"])
+    assert health.gate().returncode == 0
+    assert not metrics.exists()
+    metrics.parent.mkdir()
+    health.well.unlink()
+    health.gate()
+    assert 'soundstage_node_problems{check="card",code="card.dead"} 1' in metrics.read_text().splitlines()
+    health.well.touch()
+    health.gate()
+    text = metrics.read_text()
+    assert "soundstage_node_problems{" not in text
+    assert 'soundstage_node_check_timestamp_seconds{check="card"}' in text
+    assert [path.name for path in metrics.parent.iterdir()] == [metrics.name]
 
 
 def test_a_boot_forgets_that_the_node_was_well(agent: SecuredAgent, health: Health) -> None:

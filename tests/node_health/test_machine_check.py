@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ NOTHING: dict[str, Any] = {
     "certificates": {"files": [], "days": 14},
     "secrets": [],
     "closed_ports": [],
+    "metrics_file": "/nowhere/certificates.prom",
 }
 
 
@@ -102,3 +105,15 @@ def test_a_secret_that_all_may_read_is_open(tmp_path: Path, mode: int, expected:
 def test_a_port_that_listens_to_the_outside_is_open(tmp_path: Path, host: str, expected: list[str]) -> None:
     with socket.create_server((host, 0)) as server:
         assert codes(findings(tmp_path, closed_ports=[server.getsockname()[1]])) == expected
+
+
+def test_the_end_of_each_certificate_is_written_for_node_exporter(tmp_path: Path) -> None:
+    files = [str(certificate(tmp_path, days)) for days in (3, 200)]
+    metrics = tmp_path / "certificates.prom"
+    expected = {"files": [*files, str(tmp_path / "missing.pem")], "days": 1}
+    findings(tmp_path, certificates=expected, metrics_file=str(metrics))
+    ends = re.findall(
+        r'^soundstage_node_certificate_expires_\w+{path="(.+)"} (\d+)$', metrics.read_text(), re.M
+    )
+    assert [path for path, _ in ends] == files
+    assert [round((int(end) - time.time()) / 86400) for _, end in ends] == [3, 200]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def main() -> int:
         (certificates, expected["certificates"]),
         (secrets, expected["secrets"]),
         (addresses, expected["closed_ports"]),
+        (write_metrics, expected),
     ):
         for code, message, hint in look(what):
             print(json.dumps({"code": code, "message": message, "hint": hint}))
@@ -115,6 +117,31 @@ def certificates(expected: dict[str, Any]) -> Found:
                 f"The certificate {path} ends on {ends[0]}." if ends else f"{path} holds no certificate.",
                 "Run the playbook: it renews certificates in time.",
             )
+
+
+def write_metrics(expected: dict[str, Any]) -> Found:
+    """Writes when certificates end for node-exporter, which shows it to Prometheus; never finds a problem.
+
+    Does nothing on a machine without node-exporter, which has no such folder.
+    """
+    file = Path(expected["metrics_file"])
+    if not file.parent.is_dir():
+        return
+    name = "soundstage_node_certificate_expires_timestamp_seconds"
+    lines = [f"# HELP {name} When a certificate of the node ends.", f"# TYPE {name} gauge"]
+    for path in expected["certificates"]["files"]:
+        command = ["openssl", "x509", "-noout", "-enddate", "-in", path]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode == 0:
+            end = ssl.cert_time_to_seconds(done.stdout.partition("notAfter=")[2].strip())
+            lines.append(f'{name}{{path="{path}"}} {end}')
+    staging = file.with_suffix(".new")
+    try:
+        staging.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        staging.replace(file)
+    except OSError:
+        return  # `disks` has named a full one
+    yield from ()
 
 
 def secrets(paths: list[str]) -> Found:

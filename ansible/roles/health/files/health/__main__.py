@@ -17,6 +17,7 @@ from typing import Any
 from checks import Outcome, load_checks, run_checks
 from gate import Action, apply_findings, decide, in_words
 from memory import Memory, alone, keep, recall
+from metrics import write_metrics
 from nomad_node import NomadAccess, NomadNode, NomadUnreachable
 from problems import Problem
 
@@ -37,6 +38,8 @@ def main() -> int:
     if arguments.check:
         checks = [check for check in checks if check.name in arguments.check]
     outcomes = run_checks(checks, {}, time.time())
+    if not arguments.check:
+        _write_metrics(config, outcomes)
     problems = _problems(outcomes)
     if arguments.json:
         print(
@@ -65,6 +68,7 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
             node.drain("not checked since the machine was started", 0)
         known = {} if held else memory.outcomes
         outcomes = run_checks(load_checks(arguments.checks), known, time.time())
+        _write_metrics(config, outcomes)
         problems = _problems(outcomes)
         failures = memory.failures + 1 if problems else 0
         state = apply_findings(node.state(), lifted=memory.lifted)
@@ -103,6 +107,14 @@ def _joined(config: dict[str, Any], wait_s: float) -> NomadNode:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.2)
+
+
+def _write_metrics(config: dict[str, Any], outcomes: list[Outcome]) -> None:
+    """A disk that is full must not keep the node from being looked at."""
+    try:
+        write_metrics(Path(config["metrics_file"]), outcomes)
+    except OSError as error:
+        print(f"health.no_metrics: {config['metrics_file']} cannot be written: {error}", file=sys.stderr)
 
 
 def _problems(outcomes: list[Outcome]) -> list[Problem]:

@@ -1,0 +1,120 @@
+"""A farm of three machines in a lab with Prometheus, Alertmanager and a receiver of alerts; for
+test_monitoring.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from farm_in_lab import ROOT, LabFarm
+
+from lab.farm_in_a_box import Lab
+from lab.plan import GATEWAY
+
+MACHINES = ("control-1", "cpu-1", "cpu-2")
+SERVER = MACHINES[0]
+TEXTFILES = "/var/lib/prometheus/node-exporter"
+SHORT_CERTIFICATE = "/etc/soundstage/short.pem"
+PORT, BROKEN_PORT = 9998, 9999
+TAGS = "common,consul,nomad,health,monitoring,logs"
+# What takes minutes on a farm takes seconds here: every alert fires at its second look.
+QUICKLY = (
+    *("NodeLostWithWork", "CertificateEnds", "DiskFillsWithinDay", "DiskFull", "BackupOld", "ClockOff"),
+    *("MonitoringClockOff", "CardHot", "CardErrors", "NodeUnhealthy", "TargetDown", "AlertsNotDelivered"),
+)
+
+
+def of_monitoring() -> dict[str, Any]:
+    """Variables of the farm."""
+    return {
+        "nomad__gpu_plugin": False,
+        "nomad__drivers": ["raw_exec"],
+        # The machines of the lab stand on overlays and disks in memory.
+        "monitoring__filesystems_left_out": "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$",
+        "monitoring__every_s": 2,
+        "monitoring__first_wait": "1s",
+        "monitoring__resend": "5s",
+        "monitoring__overrides": {name: {"for": "4s"} for name in QUICKLY},
+        "monitoring__webhooks": [
+            {"url": f"http://{GATEWAY}:{PORT}/alerts", "token": "monitoring/webhook.token"},
+            {"url": f"http://{GATEWAY}:{BROKEN_PORT}/"},
+        ],
+        "monitoring__heartbeat_url": f"http://{GATEWAY}:{PORT}/heartbeat",
+        "health__every_s": 5,
+        # A node whose own certificates end within 14 days takes no work; the alert is what is tested.
+        "health__certificate_days": 1,
+        "health__certificates": [
+            "/etc/nomad.d/tls/agent.pem",
+            "/etc/consul.d/tls/agent.pem",
+            SHORT_CERTIFICATE,
+        ],
+    }
+
+
+def place_certificate(lab: Lab, machine: str, days: int) -> None:
+    """A certificate of that life where the checks of the node look for one."""
+    words = "mkdir -p /etc/soundstage; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+    words += f"-subj /CN=x -keyout /dev/null -days {days} -out {SHORT_CERTIFICATE}"
+    done = lab.run(machine, ["sh", "-ec", words])
+    assert done.returncode == 0, done.stderr
+
+
+class Receiver:
+    """A server in the lab's network that writes down what Alertmanager posts."""
+
+    def __init__(self, lab: Lab, folder: Path, port: int, status: int = 200) -> None:
+        self.file = folder / f"alerts-{port}.jsonl"
+        self.file.touch()
+        program = ROOT / "tests" / "servers" / "alert_receiver.py"
+        command = [sys.executable, str(program), GATEWAY, str(port), str(self.file), str(status)]
+        self._process = subprocess.Popen(lab.entering(command), stdin=subprocess.DEVNULL)
+
+    def posts(self, path: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [line for line in lines if line["path"] == path]
+
+    def alerts(self, name: str, status: str = "firing", path: str = "/alerts") -> list[dict[str, Any]]:
+        """The alerts of that name that were posted with that status."""
+        return [
+            alert
+            for post in self.posts(path)
+            for alert in post["body"]["alerts"]
+            if (alert["labels"]["alertname"], alert["status"]) == (name, status)
+        ]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+class Prometheus:
+    """Queries Prometheus on its own machine: it listens nowhere else."""
+
+    def __init__(self, farm: LabFarm) -> None:
+        self._farm = farm
+
+    def ask(self, path: str, port: int = 9090) -> Any:
+        done = self._farm.on(SERVER, "curl", "-sf", "--max-time", "20", f"http://127.0.0.1:{port}{path}")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        found = self.ask(f"/api/v1/query?query={quote(expression)}")
+        return [] if found is None else list(found["data"]["result"])
+
+    def up(self) -> set[tuple[str, str, str]]:
+        """Job, machine and `1` for each target that answers."""
+        found = self.query("up")
+        return {(one["metric"]["job"], one["metric"]["instance"], one["value"][1]) for one in found}
+
+    def names(self) -> set[str]:
+        found = self.ask("/api/v1/label/__name__/values")
+        return set(found["data"])
+
+    def firing(self) -> set[tuple[str, str]]:
+        """Alert and machine."""
+        found = self.query('ALERTS{alertstate="firing"}')
+        return {(one["metric"]["alertname"], one["metric"].get("instance", "")) for one in found}

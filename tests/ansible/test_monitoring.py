@@ -1,0 +1,306 @@
+"""Prometheus, Alertmanager and the journals of a farm on machines of the lab: each alert comes by its fault
+through Alertmanager to a webhook.
+
+The tests share three machines and run in the order of this file; each leaves the farm as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import waiting
+from farm_in_lab import ROOT, LabFarm
+from journey_inputs import FARM
+from monitored_farm import (
+    BROKEN_PORT,
+    MACHINES,
+    PORT,
+    SERVER,
+    TAGS,
+    TEXTFILES,
+    Prometheus,
+    Receiver,
+    of_monitoring,
+    place_certificate,
+)
+
+from lab.farm_in_a_box import Lab
+from lab.plan import machines_named
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.timeout(1500),
+    pytest.mark.cached(*FARM, "tests/servers/alert_receiver.py", "tests/monitoring/seen_names.txt"),
+]
+eventually = partial(waiting.eventually, within_s=120, pause_s=0.5)
+NODE = "https://10.77.0.12:9100/metrics"
+JOBS = {"node", "nomad"}
+TARGETS = {(job, machine, "1") for job in JOBS for machine in MACHINES} | {
+    (job, SERVER, "1") for job in ("consul", "prometheus", "alertmanager")
+}
+CLOCK = """[Service]
+ExecStart=
+ExecStart=/usr/local/sbin/soundstage-lab-clock {command}
+"""
+
+
+@pytest.fixture(scope="module")
+def farm(
+    lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> LabFarm:
+    lab = lab_names("monitoring")
+    groups = {"control": [SERVER], "monitoring": [SERVER], "workers": list(MACHINES[1:])}
+    lab.up(machines_named(list(MACHINES)), groups=groups)
+    for machine in MACHINES:
+        place_certificate(lab, machine, 200)
+    built = LabFarm(lab, tmp_path_factory.mktemp("monitoring"), engines, variables=of_monitoring())
+    token = built.secrets / "monitoring" / "webhook.token"
+    token.parent.mkdir(parents=True, mode=0o700)
+    built.secrets.chmod(0o700)
+    token.touch(mode=0o600)
+    token.write_text("sesame\n")
+    built.converge("--tags", TAGS)
+    return built
+
+
+@pytest.fixture(scope="module")
+def prometheus(farm: LabFarm) -> Prometheus:
+    return Prometheus(farm)
+
+
+@pytest.fixture(scope="module")
+def receiver(farm: LabFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    folder = tmp_path_factory.mktemp("receivers")
+    working = Receiver(farm.lab, folder, PORT)
+    broken = Receiver(farm.lab, folder, BROKEN_PORT, 500)
+    yield working
+    working.close()
+    broken.close()
+
+
+def shell(farm: LabFarm, machine: str, command: str) -> str:
+    done = farm.on(machine, "sh", "-ec", command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def wait_for(receiver: Receiver, name: str, **labels: str) -> dict[str, Any]:
+    """The alert that came to the webhook."""
+
+    def match() -> dict[str, Any] | None:
+        matching = [one for one in receiver.alerts(name) if labels.items() <= one["labels"].items()]
+        return matching[-1] if matching else None
+
+    return eventually(match, f"{name} {labels}")  # type: ignore[return-value]
+
+
+def write_metrics(farm: LabFarm, machine: str, *lines: str) -> None:
+    """A file of node-exporter, as a program on the machine writes it."""
+    text = "\n".join(lines)
+    shell(farm, machine, f"printf '%s\\n' '{text}' > {TEXTFILES}/test.prom")
+
+
+def test_prometheus_finds_every_machine_by_consul_and_each_answers(prometheus: Prometheus) -> None:
+    eventually(lambda: prometheus.up() == TARGETS, f"all targets; there are {prometheus.up()}")
+    expected = (ROOT / "tests" / "monitoring" / "seen_names.txt").read_text().split()
+    # Most come with the first scrape; what only some actions show is in the file and not asked for here.
+    assert len(set(expected) & prometheus.names()) > 0.8 * len(expected)
+
+
+def test_a_second_run_changes_nothing(farm: LabFarm) -> None:
+    again = farm.converge("--tags", "monitoring,logs")
+    assert again.changed() == 0, again.output[-4000:]
+
+
+def test_nothing_is_open_to_who_has_no_certificate_of_the_farm(farm: LabFarm) -> None:
+    assert farm.curl(NODE) == "200"
+    assert farm.curl(NODE, certificate=False) == "000"
+    # They listen on the machine itself alone, and stunnel refuses who shows nothing.
+    for port in (9090, 9093, 19531):
+        assert farm.curl(f"http://10.77.0.11:{port}/") == "000"
+    assert farm.curl("https://10.77.0.11:19532/upload", certificate=False) == "000"
+    token = farm.secret("consul/tokens/monitoring.token")
+    consul = "https://10.77.0.11:8501/v1"
+    assert farm.curl(f"{consul}/catalog/nodes", token=token, header="X-Consul-Token") == "200"
+    assert farm.curl(f"{consul}/acl/tokens", token=token, header="X-Consul-Token") == "403"
+    assert farm.curl(f"{consul}/kv/x", token=token, header="X-Consul-Token") == "403"
+    for name in ("consul.token", "scrape.key"):
+        assert shell(farm, SERVER, f"stat -c %a /etc/soundstage/monitoring/{name}") == "600"
+
+
+def test_the_journals_of_all_machines_arrive_on_one(farm: LabFarm) -> None:
+    for machine in MACHINES:
+        shell(farm, machine, f"logger --tag drill 'trace_id=4bf92f3577b34da6 on {machine}'")
+
+    def machines_read() -> set[str]:
+        read = "journalctl -D /var/log/journal/remote -t drill -g 4bf92f3577b34da6 -o json --no-pager || true"
+        return {json.loads(line)["_HOSTNAME"] for line in shell(farm, SERVER, read).splitlines()}
+
+    eventually(lambda: machines_read() == set(MACHINES), "the lines of all machines")
+
+
+def test_what_was_written_while_the_collector_was_away_comes_later(farm: LabFarm) -> None:
+    shell(farm, SERVER, "systemctl stop soundstage-journals soundstage-journal-store")
+    shell(farm, "cpu-1", "logger --tag drill 'written meanwhile'")
+    time.sleep(2)
+    shell(farm, SERVER, "systemctl start soundstage-journal-store soundstage-journals")
+    read = "journalctl -D /var/log/journal/remote -t drill -g 'written meanwhile' --no-pager -q || true"
+    eventually(lambda: "cpu-1" in shell(farm, SERVER, read), "the line")
+
+
+def test_on_a_farm_that_is_well_only_the_watchdog_fires(prometheus: Prometheus, receiver: Receiver) -> None:
+    eventually(lambda: receiver.alerts("Watchdog", path="/heartbeat"), "the heartbeat")
+    eventually(lambda: {name for name, _ in prometheus.firing()} <= {"Watchdog", "AlertsNotDelivered"})
+    assert receiver.posts("/alerts") == [] or {
+        one["labels"]["alertname"] for post in receiver.posts("/alerts") for one in post["body"]["alerts"]
+    } <= {"AlertsNotDelivered"}
+
+
+def test_a_certificate_that_ends_soon_is_told_with_the_token_of_the_webhook(
+    farm: LabFarm, receiver: Receiver
+) -> None:
+    place_certificate(farm.lab, "cpu-1", 5)
+    alert = wait_for(receiver, "CertificateEnds", instance="cpu-1", path="/etc/soundstage/short.pem")
+    assert alert["annotations"]["runbook_url"] == "docs/guide/monitoring.md#certificateends"
+    assert {post["authorization"] for post in receiver.posts("/alerts")} == {"Bearer sesame"}
+    place_certificate(farm.lab, "cpu-1", 200)
+
+
+def test_a_webhook_that_answers_500_is_told_by_the_other_one(receiver: Receiver) -> None:
+    wait_for(receiver, "AlertsNotDelivered", integration="webhook")
+
+
+def test_a_check_of_a_node_that_finds_something_is_told(farm: LabFarm, receiver: Receiver) -> None:
+    shell(farm, "cpu-2", "chmod 0644 /etc/nomad.d/tls/agent-key.pem")
+    wait_for(receiver, "NodeUnhealthy", instance="cpu-2", code="machine.secret_open")
+    shell(farm, "cpu-2", "chmod 0640 /etc/nomad.d/tls/agent-key.pem")
+
+
+def test_a_disk_that_fills_and_one_that_is_full_are_told(farm: LabFarm, receiver: Receiver) -> None:
+    free = "$(df --output=avail -k / | tail -n 1)"
+    shell(farm, "cpu-2", f"fallocate --length $(({free} * 65 / 100))KiB /filler-1")
+    wait_for(receiver, "DiskFillsWithinDay", instance="cpu-2", mountpoint="/")
+    shell(farm, "cpu-2", f"fallocate --length $(({free} * 97 / 100))KiB /filler-2")
+    wait_for(receiver, "DiskFull", instance="cpu-2", mountpoint="/")
+    shell(farm, "cpu-2", "rm /filler-1 /filler-2")
+
+
+def test_an_old_backup_and_a_card_that_fails_are_told_from_what_their_programs_write(
+    farm: LabFarm, receiver: Receiver
+) -> None:
+    card = 'card="GPU-1"'
+    write_metrics(
+        farm,
+        "cpu-1",
+        f"soundstage_backup_last_success_timestamp_seconds {int(time.time()) - 27 * 3600}",
+        f"soundstage_card_temperature_celsius{{{card}}} 93",
+        f"soundstage_card_healthy{{{card}}} 0",
+    )
+    wait_for(receiver, "BackupOld", instance="cpu-1")
+    wait_for(receiver, "CardHot", instance="cpu-1", card="GPU-1")
+    wait_for(receiver, "CardErrors", instance="cpu-1", card="GPU-1")
+    shell(farm, "cpu-1", f"rm {TEXTFILES}/test.prom")
+
+
+def give_wrong_clock(farm: LabFarm, machine: str, unit: str) -> None:
+    """Starts a unit anew that believes in a clock an hour ahead; the rest of the machine keeps its time."""
+    command = shell(farm, machine, f"systemctl cat {unit} | grep ^ExecStart=/ | tail -n 1").removeprefix(
+        "ExecStart="
+    )
+    override = f"/etc/systemd/system/{unit}.service.d/90-clock.conf"
+    text = CLOCK.format(command=command)
+    text += "Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME=+1h\n"
+    # Its helper follows the program, which the settings of Debian's unit would keep it from.
+    text += "MemoryDenyWriteExecute=no\nSystemCallArchitectures=\nPrivateUsers=no\nRestrictNamespaces=no\n"
+    shell(
+        farm,
+        machine,
+        f"cat > {override} <<'END'\n{text}END\nsystemctl daemon-reload; systemctl restart {unit}",
+    )
+
+
+def give_right_clock(farm: LabFarm, machine: str, unit: str) -> None:
+    override = f"/etc/systemd/system/{unit}.service.d/90-clock.conf"
+    shell(farm, machine, f"rm {override}; systemctl daemon-reload; systemctl restart {unit}")
+
+
+def test_a_clock_that_is_wrong_is_told(farm: LabFarm, receiver: Receiver) -> None:
+    give_wrong_clock(farm, "cpu-1", "prometheus-node-exporter")
+    alert = wait_for(receiver, "ClockOff", instance="cpu-1")
+    assert "1h 0m 0s off" in alert["annotations"]["summary"], alert
+    give_right_clock(farm, "cpu-1", "prometheus-node-exporter")
+
+
+def test_a_machine_that_loses_its_power_with_work_on_it_is_told(
+    farm: LabFarm, prometheus: Prometheus, receiver: Receiver
+) -> None:
+    job = {
+        "Job": {
+            "ID": "busy",
+            "Datacenters": ["*"],
+            "Constraints": [{"LTarget": "${node.unique.name}", "RTarget": "cpu-2", "Operand": "="}],
+            "TaskGroups": [
+                {
+                    "Name": "busy",
+                    "Tasks": [
+                        {
+                            "Name": "busy",
+                            "Driver": "raw_exec",
+                            "Config": {"command": "sleep", "args": ["9999"]},
+                        }
+                    ],
+                }
+            ],
+        }
+    }
+    token = ("X-Nomad-Token", farm.secret("nomad/management.token"))
+    url = "https://10.77.0.11:4646/v1/jobs"
+    done = farm.ask(url, *token, "--request", "PUT", "--data", json.dumps(job))
+    assert done.returncode == 0, done.stderr
+    running = 'max(nomad_client_allocations_running{instance="cpu-2"}) > 0'
+    eventually(lambda: prometheus.query(running), "the work on cpu-2")
+    farm.lab.power_off("cpu-2")
+    alert = wait_for(receiver, "NodeLostWithWork", instance="cpu-2")
+    assert alert["labels"]["severity"] == "page"
+    # One sentence for the machine, and none for each service on it.
+    assert not [one for one in receiver.alerts("TargetDown") if one["labels"]["instance"] == "cpu-2"]
+    farm.lab.power_on("cpu-2")
+    eventually(lambda: receiver.alerts("NodeLostWithWork", "resolved"), "the end of the alert", 240)
+
+
+def test_one_service_that_does_not_answer_is_told(farm: LabFarm, receiver: Receiver) -> None:
+    shell(farm, "cpu-1", "systemctl stop prometheus-node-exporter")
+    wait_for(receiver, "TargetDown", instance="cpu-1", job="node")
+    shell(farm, "cpu-1", "systemctl start prometheus-node-exporter")
+
+
+def test_a_wrong_clock_of_the_monitoring_machine_is_told_as_its_own(
+    farm: LabFarm, prometheus: Prometheus, receiver: Receiver
+) -> None:
+    before = len(receiver.alerts("ClockOff"))
+    give_wrong_clock(farm, SERVER, "prometheus")
+    wait_for(receiver, "MonitoringClockOff")
+    assert len(receiver.alerts("ClockOff")) == before
+    give_right_clock(farm, SERVER, "prometheus")
+    # What it has stored of the future does not keep it from scraping.
+    shell(
+        farm,
+        SERVER,
+        "systemctl stop prometheus; rm -rf /var/lib/prometheus/metrics2; systemctl start prometheus",
+    )
+    eventually(lambda: prometheus.up() == TARGETS, "all targets")
+
+
+def test_a_receiver_elsewhere_learns_that_prometheus_is_away(farm: LabFarm, receiver: Receiver) -> None:
+    ended = len(receiver.alerts("Watchdog", "resolved", "/heartbeat"))
+    shell(farm, SERVER, "systemctl stop prometheus")
+    eventually(
+        lambda: len(receiver.alerts("Watchdog", "resolved", "/heartbeat")) > ended, "the end of it", 180
+    )
+    shell(farm, SERVER, "systemctl start prometheus")
