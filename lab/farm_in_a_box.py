@@ -40,7 +40,7 @@ from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, farm_groups, rea
 from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
-from lab.teardown import take_down
+from lab.teardown import remove_machine, take_down
 from pxe.image.debian import mirror_of_this_computer
 from soundstage.errors import Conflict, Unavailable
 
@@ -261,6 +261,22 @@ class Lab:
         plan = self.plan.machine(machine)
         start_machine(self.paths, plan)
         return wait_for_ssh(self.paths, plan)
+
+    def replace(self, machine: str) -> float:
+        """Puts a bare machine with new disk and new host key in the place of one, with its name and address.
+        Returns the seconds until SSH is up.
+        """
+        plan = self.plan.machine(machine)
+        remove_machine(self.paths, plan)
+        public_key = self.paths.ssh_key.with_suffix(".pub").read_text()
+        known = make_machine(self.paths, self.plan, plan, public_key)
+        others = [
+            line
+            for line in self.paths.known_hosts.read_text().splitlines(keepends=True)
+            if not line.startswith(f"{machine},")
+        ]
+        self.paths.known_hosts.write_text("".join([*others, known]))
+        return self.power_on(machine)
 
     def inject_fault(self, machine: str, fault: str) -> Fault:
         """Injects one of the faults `lab.faults.FAULTS` into a machine."""

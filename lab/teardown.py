@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lab.control_groups import end_lab
+from lab.machines import stop_machine
 from lab.network import remove_network
 from lab.paths import LABS, LabPaths
+from lab.plan import MachinePlan
 from lab.programs import run_program
 from soundstage.errors import SoundstageError, Unavailable
 
@@ -18,7 +21,8 @@ _NSPAWN = Path("/run/systemd/nspawn")
 
 def take_down(lab: LabPaths) -> None:
     """Processes, mounts, control groups, network, files; in the order in which each frees the next."""
-    left = _what_nspawn_leaves(lab)
+    folder = lab.folder / "machines"
+    left = _what_nspawn_leaves(lab, [one.name for one in folder.iterdir()] if folder.exists() else [])
     end_lab(lab)
     _unmount_below(lab.folder)
     remove_network(lab)
@@ -31,12 +35,23 @@ def take_down(lab: LabPaths) -> None:
         LABS.rmdir()
 
 
-def _what_nspawn_leaves(lab: LabPaths) -> list[Path]:
-    """Its traces of a machine that it could not end in good order."""
-    folder = lab.folder / "machines"
+def remove_machine(lab: LabPaths, machine: MachinePlan) -> None:
+    """Ends one machine and removes its disk; the lab stays."""
+    stop_machine(lab, machine)
+    left = _what_nspawn_leaves(lab, [machine.name])
+    folder = lab.machine(machine.name).folder
+    _unmount_below(folder)
+    for path in left:
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
+    shutil.rmtree(folder)
+
+
+def _what_nspawn_leaves(lab: LabPaths, names: Sequence[str]) -> list[Path]:
+    """Its traces of machines that it could not end in good order."""
     found: list[Path] = []
-    for machine in folder.iterdir() if folder.exists() else ():
-        paths = lab.machine(machine.name)
+    for name in names:
+        paths = lab.machine(name)
         found += [_NSPAWN / "propagate" / paths.id, _NSPAWN / "unix-export" / paths.id]
         if paths.root.exists():
             root = paths.root.stat()

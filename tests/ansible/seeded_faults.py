@@ -33,7 +33,8 @@ TEN = (
         "the backups stopped long ago",
         "control-1",
         "backup.old",
-        "cd /var/backups/soundstage && mv $(ls | tail -n 1) 20200101T000000Z",
+        "cd /var/backups/soundstage && export RESTIC_PASSWORD_FILE=/etc/soundstage/backup/repository.password"
+        " && restic -r repository rewrite --new-time '2020-01-01 00:00:00' --forget",
     ),
     Seeded(
         "a secret can be read by all",

@@ -10,7 +10,7 @@ for place in (
     ROLES / "health" / "files" / "health",
     ROLES / "health" / "files",
     ROLES / "gpu" / "files",
-    ROLES / "backup" / "files",
+    ROLES / "backup" / "files" / "backup",
     ROLES / "models" / "files",
     ROLES / "worker" / "files",
     ROLES.parent / "plugins" / "module_utils",

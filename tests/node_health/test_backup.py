@@ -1,4 +1,7 @@
-"""The content of a backup is restored: to a real Consul, a real Nomad and a living database."""
+"""The content of a backup is restored: to a real Consul, a real Nomad and a living database.
+
+The copies go through restic into a folder; other places and keys are in test_backup_repository.py.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,20 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import backup
 import pytest
+from backup_error import BackupError
+from backup_farm import Backups
+from engines import require_snapshot
 from nomad_cluster import NomadAgent, engine_program
 from sentences import SentenceSnapshot
 from waiting import eventually
 
-PROGRAM = Path(backup.__file__)
+pytestmark = pytest.mark.cached("ansible/roles/backup", "tools")
 
 
 class ConsulServer:
@@ -95,31 +98,6 @@ def nomad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NomadAgent]:
     agent.start()
     yield agent
     agent.stop()
-
-
-class Backups:
-    """`soundstage-backup` with what a test gives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "copies"
-        self.file = folder / "backup.json"
-        self.config: dict[str, Any] = {"folder": str(self.folder), "keep": 3, "oldest_h": 30, "databases": []}
-
-    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        self.file.write_text(json.dumps(self.config))
-        command = [sys.executable, "-I", PROGRAM, "--config", self.file, *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-    def take(self) -> Path:
-        done = self.run("take")
-        assert done.returncode == 0, done.stderr
-        return self.copies()[-1]
-
-    def copies(self) -> list[Path]:
-        return sorted(self.folder.iterdir())
-
-    def problems(self) -> list[str]:
-        return [json.loads(line)["code"] for line in self.run("check").stdout.splitlines()]
 
 
 @pytest.fixture
@@ -300,9 +278,9 @@ def test_some_files_of_a_folder_come_back_beside_the_others(backups: Backups, tm
 def test_what_comes_later_is_left_out_until_it_was_there_once(backups: Backups, tmp_path: Path) -> None:
     part = {"name": "agent", "kind": "sqlite", "path": str(tmp_path / "machines.sqlite")}
     backups.config["databases"] = [{**part, "may_come_later": True}]
-    assert not (backups.take() / "agent.dump").exists()
+    assert "agent.dump" not in backups.files(backups.take())
     file = database_of(tmp_path)
-    assert (backups.take() / "agent.dump").exists()
+    assert "agent.dump" in backups.files(backups.take())
     file.unlink()
     done = backups.run("take")
     assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.database_failed")
@@ -321,69 +299,22 @@ def test_nothing_is_restored_under_a_user_that_runs_something(
     assert backups.run("restore", backups.copies()[-1], "agent").returncode == 0
 
 
-def test_a_good_backup_is_no_problem_and_an_old_one_is(backups: Backups, tmp_path: Path) -> None:
-    assert backups.problems() == ["backup.none"]
-    copy = backups.take()
-    assert backups.problems() == []
-    copy.rename(copy.with_name("20200101T000000Z"))
-    assert backups.problems() == ["backup.old"]
-
-
-def test_a_changed_byte_is_found(nomad: NomadAgent, backups: Backups) -> None:
-    backups.config["nomad"] = {"address": nomad.address}
-    snapshot = backups.take() / "nomad.snap"
-    content = bytearray(snapshot.read_bytes())
-    content[len(content) // 2] ^= 1
-    snapshot.write_bytes(content)
-    assert backups.problems() == ["backup.damaged"]
-    done = backups.run("restore", snapshot.parent, "nomad")
-    assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.damaged")
-
-
 def test_an_answer_that_is_no_snapshot_is_not_kept() -> None:
     for content in (b"", b"<html>", gzip.compress(b"not a tar file")):
-        with pytest.raises(backup.BackupError, match="is no snapshot"):
-            backup._require_snapshot(content, "What Nomad sent")
-
-
-def test_only_so_many_copies_are_kept(backups: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
-    for year in (2019, 2020, 2021, 2022):
-        (backups.folder / f"{year}0101T000000Z").mkdir(parents=True)
-    backups.take()
-    assert [one.name[:4] for one in backups.copies()][:2] == ["2021", "2022"]
-    assert len(backups.copies()) == 3
-
-
-def test_a_copy_is_readable_by_its_owner_alone(backups: Backups) -> None:
-    assert backups.take().stat().st_mode & 0o777 == 0o700
-
-
-def test_what_was_cut_short_is_no_copy(backups: Backups) -> None:
-    backups.folder.mkdir()
-    (backups.folder / ".20260101T000000Z").mkdir()
-    assert backups.problems() == ["backup.none"]
-    backups.take()
-    assert not list(backups.folder.glob(".*"))
+        with pytest.raises(BackupError, match="is no snapshot"):
+            require_snapshot(content, "What Nomad sent")
 
 
 def test_two_at_once_make_two_copies(backups: Backups) -> None:
-    backups.file.write_text(json.dumps(backups.config))
-    command = [sys.executable, "-I", str(PROGRAM), "--config", str(backups.file), "take"]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [backups.start("take") for _ in range(2)]
     assert [(one.communicate(timeout=120)[1], one.returncode) for one in both] == [("", 0), ("", 0)]
     assert len(backups.copies()) == 2
 
 
-def test_a_silent_nomad_is_told_and_leaves_nothing(backups: Backups) -> None:
+def test_a_silent_nomad_is_reported_and_leaves_nothing(backups: Backups) -> None:
     backups.config["nomad"] = {"address": "http://127.0.0.1:9"}
     done = backups.run("take")
     assert done.returncode == 1
     assert done.stderr.startswith("backup.nomad_silent: nomad does not answer")
-    assert list(backups.folder.iterdir()) == []
-
-
-def test_the_age_is_that_of_the_copys_name(backups: Backups) -> None:
-    copy = backups.take()
-    os.utime(copy, (0, 0))
-    assert backup.check(backups.config, time.time()) == []
-    assert [one.code for one in backup.check(backups.config, time.time() + 40 * 3600)] == ["backup.old"]
+    assert backups.copies() == []
+    assert not (backups.state / "copy").exists()
