@@ -11,6 +11,7 @@ import "./kit/base.css";
 import "./shell/shell.css";
 import "./chat/chat.css";
 import "./videos/videos.css";
+import "./log/log.css";
 
 const queries = new QueryClient({
   defaultOptions: {

@@ -1,5 +1,6 @@
 /** What happens, line by line; it can be held to be read, and searched back through the server's log. */
 import { Fragment, useEffect, useRef, useState } from "react";
+import type { Me } from "../api/client";
 import { Empty, ErrorNotice } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { useSettled } from "../kit/useSettled";
@@ -9,7 +10,7 @@ import type { ServerEvent } from "../live/serverEvent";
 import { moment } from "../videos/words";
 import { usePast } from "./usePast";
 
-export function LogView() {
+export function LogView({ me }: { me: Me }) {
   const { log } = useLive();
   const [held, setHeld] = useState<ServerEvent[] | null>(null);
   const [filter, setFilter] = useState("");
@@ -40,6 +41,7 @@ export function LogView() {
           </button>
         </div>
       </div>
+      {me.permissions.includes("trace:read") && <TraceSearch />}
       {past.error && <ErrorNotice error={past.error} />}
       {filter && past.hasNextPage && (
         <div>
@@ -74,6 +76,30 @@ export function LogView() {
         </ol>
       </div>
     </div>
+  );
+}
+
+/** Leads to the steps of one request, wherever its id comes from. */
+function TraceSearch() {
+  const [id, setId] = useState("");
+  return (
+    <form
+      className="row trace-search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        location.hash = `#/log/${encodeURIComponent(id.trim())}`;
+      }}
+    >
+      <input
+        aria-label="Id of a trace, video, conversation or run"
+        placeholder="Id of a trace, video, conversation or run"
+        required
+        maxLength={80}
+        value={id}
+        onChange={(event) => setId(event.target.value)}
+      />
+      <button type="submit">Show its steps</button>
+    </form>
   );
 }
 

@@ -10,6 +10,7 @@ import { ErrorNotice } from "../kit/kit";
 import { Boundary } from "../kit/Uncaught";
 import { LiveProvider, useLive } from "../live/Live";
 import { LogView } from "../log/LogView";
+import { TraceView } from "../log/TraceView";
 import { SnapshotsView } from "../snapshots/SnapshotsView";
 import { VideosView } from "../videos/VideosView";
 import { Login } from "./Login";
@@ -104,7 +105,7 @@ function MainView({ me }: { me: Me }) {
             {shown === "snapshots" && <SnapshotsView />}
             {shown === "machines" && <MachinesView me={me} />}
             {shown === "runs" && <RunsView />}
-            {shown === "log" && <LogView />}
+            {shown === "log" && (id ? <TraceView key={id} id={id} me={me} /> : <LogView me={me} />)}
           </Boundary>
         </section>
       </main>

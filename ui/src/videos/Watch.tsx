@@ -33,6 +33,11 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       {render && (render.state === "done" ? <Player render={render} /> : <Making render={render} me={me} />)}
       {render?.state === "failed" && <Failure render={render} me={me} />}
       {render && <Scenes render={render} />}
+      {render && me.permissions.includes("trace:read") && (
+        <div>
+          <a href={`#/log/${render.id}`}>Steps and their times</a>
+        </div>
+      )}
       {render && ENDED.includes(render.state) && me.permissions.includes("render:delete") && <Delete render={render} />}
     </div>
   );

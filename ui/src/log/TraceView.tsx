@@ -1,0 +1,166 @@
+/** One request as a waterfall: its steps, one inside the other, and what the servers logged meanwhile. */
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body, type LogLine, type Me, type Span, type Trace } from "../api/client";
+import { Empty, ErrorNotice } from "../kit/kit";
+import { moment, when } from "../videos/words";
+import { barOf, inOrder, type Row, timeText } from "./tree";
+
+const MAX_ROWS = 300;
+const TRACE_ID = /^[0-9a-f]{32}$/;
+const MARKS = [0, 0.25, 0.5, 0.75, 1];
+
+export function TraceView({ id, me }: { id: string; me: Me }) {
+  const found = useQuery({
+    queryKey: ["trace", id],
+    queryFn: () => body(api.GET("/api/traces/{record_id}/spans", { params: { path: { record_id: id } } })),
+  });
+  const trace = found.data;
+  return (
+    <div className="stack">
+      <div>
+        <a href="#/log">All lines</a>
+      </div>
+      <div className="row apart">
+        <h1>{trace?.spans[0]?.name ?? (found.error ? "No such steps" : "One moment")}</h1>
+        <button type="button" onClick={() => void found.refetch()} disabled={found.isFetching}>
+          {found.isFetching ? "One moment" : "Look again"}
+        </button>
+      </div>
+      {found.error && <ErrorNotice error={found.error} />}
+      {trace && <Waterfall trace={trace} />}
+      {me.permissions.includes("log:read") && (trace || TRACE_ID.test(id)) && <Lines trace={trace?.trace_id ?? id} />}
+    </div>
+  );
+}
+
+function Waterfall({ trace }: { trace: Trace }) {
+  const [all, setAll] = useState(false);
+  const rows = inOrder(trace.spans);
+  const shown = all ? rows : rows.slice(0, MAX_ROWS);
+  const total = Math.max(trace.duration_ms, 0.001);
+  const services = [...new Set(trace.spans.map((one) => one.service))];
+  const failed = trace.spans.filter((one) => one.is_error).length;
+  return (
+    <section className="card waterfall" aria-labelledby="steps-title">
+      <div className="row apart">
+        <h2 id="steps-title">Steps</h2>
+        <ul className="row legend" aria-label="Processes">
+          {services.map((one) => (
+            <li key={one} className="quiet" data-service={one}>
+              {one}
+            </li>
+          ))}
+        </ul>
+      </div>
+      <p className="quiet">
+        {[
+          when(trace.started_at),
+          timeText(total),
+          `${rows.length} ${rows.length === 1 ? "step" : "steps"}`,
+          failed ? `${failed} failed` : "",
+        ]
+          .filter(Boolean)
+          .join(" · ")}
+        <br />
+        Trace <code className="id">{trace.trace_id}</code>
+      </p>
+      <div className="axis mono quiet" aria-hidden="true">
+        {MARKS.map((one) => (
+          <span key={one}>{one ? timeText(one * total) : "0"}</span>
+        ))}
+      </div>
+      <ol>
+        {shown.map((row) => (
+          <Step key={row.span.span_id} row={row} total={total} />
+        ))}
+      </ol>
+      {rows.length > shown.length && (
+        <div>
+          <button type="button" onClick={() => setAll(true)}>
+            Show the other {rows.length - shown.length}
+          </button>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Step({ row: { span, depth, scene }, total }: { row: Row; total: number }) {
+  return (
+    <li>
+      <details>
+        <summary className={span.is_error ? "failed" : undefined}>
+          <span className="name" style={{ paddingInlineStart: `${Math.min(depth, 8) * 0.9}rem` }}>
+            {span.name}
+            {scene && <span className="quiet">{scene}</span>}
+            {span.is_error && <span className="chip bad">{String(span.attributes["error.type"] ?? "failed")}</span>}
+          </span>
+          <span className="took mono">{timeText(span.duration_ms)}</span>
+          <span className="track" aria-hidden="true">
+            <span className="bar-of" data-service={span.service} style={barOf(span, total)} />
+          </span>
+        </summary>
+        <Facts of={span} />
+      </details>
+    </li>
+  );
+}
+
+function Facts({ of }: { of: Span }) {
+  const facts: [string, string][] = [
+    ["process", of.service],
+    ["begins after", timeText(of.start_ms)],
+    ...Object.entries(of.attributes).map(([name, value]): [string, string] => [name, String(value)]),
+  ];
+  return (
+    <dl className="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt className="quiet">{name}</dt>
+          <dd className="mono">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Lines({ trace }: { trace: string }) {
+  const found = useQuery({
+    queryKey: ["logs", trace],
+    queryFn: () => body(api.GET("/api/logs", { params: { query: { trace } } })),
+  });
+  return (
+    <section className="stack" aria-labelledby="logged-title">
+      <h2 id="logged-title">What the servers logged</h2>
+      {found.error && <ErrorNotice error={found.error} />}
+      {found.data?.length === 0 && <Empty>No line with this trace. Lines go with their files, the oldest first.</Empty>}
+      {(found.data?.length ?? 0) > 0 && (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+        <div className="log" role="log" aria-label="Log lines" tabIndex={0}>
+          <ol>
+            {found.data?.map((one, place) => (
+              <li key={place}>
+                <time className="mono quiet" dateTime={one.at}>
+                  {moment(one.at)}
+                </time>
+                <span className="mono">{[one.host, one.service].filter(Boolean).join("/")}</span>
+                <span>
+                  {one.level !== "info" && <span className={`chip ${TONES[one.level] ?? ""}`}>{one.level}</span>} {one.message}{" "}
+                  <span className="quiet mono">{fieldsOf(one)}</span>
+                </span>
+              </li>
+            ))}
+          </ol>
+        </div>
+      )}
+    </section>
+  );
+}
+
+const TONES: Record<string, string> = { warning: "warn", error: "bad", critical: "bad" };
+
+const fieldsOf = ({ fields }: LogLine) =>
+  Object.entries(fields)
+    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .join(" ");
