@@ -61,8 +61,10 @@ class ClusterEventHandler:
         if inflight is None:
             state.placer.allocation_changed(allocation, None)
             return
+        before = inflight.allocations.get(allocation["ID"], {})
         if not inflight.update(allocation):
             return
+        self._count_move(inflight, before, allocation)
         task = inflight.record.task
         if inflight.record.state is TaskState.QUEUED:
             state.registry.move(inflight.record, TaskState.PLACED)
@@ -73,6 +75,14 @@ class ClusterEventHandler:
         if latest is not None and latest["ID"] == allocation["ID"]:
             state.placer.allocation_changed(latest, task)
             self._look_at_end(inflight, latest)
+
+    def _count_move(self, inflight: InFlightTask, before: dict[str, Any], allocation: dict[str, Any]) -> None:
+        """Counts allocations that Nomad stops and we have not, to place the task anew."""
+        ours = inflight.cancelling or inflight.stopped or allocation["ID"] in inflight.evicted
+        if ours or inflight.record.ended or before.get("DesiredStatus") != "run":
+            return
+        if allocation.get("DesiredStatus") != "run":
+            metrics.TASKS_MOVED.inc("lost" if allocation["ClientStatus"] == "lost" else "drained")
 
     def job_changed(self, kind: str, job: dict[str, Any]) -> None:
         inflight = self._state.inflight_tasks.of_job(str(job["ID"]))
@@ -129,8 +139,6 @@ class ClusterEventHandler:
                 self._outcomes.end(inflight, STOPPED)
         elif allocation["ClientStatus"] == "lost" or allocation.get("DesiredStatus") != "run":
             # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
-            if allocation["ID"] not in inflight.evicted:
-                metrics.TASKS_MOVED.inc("lost" if allocation["ClientStatus"] == "lost" else "drained")
             log.warning("farm.nomad.moved", task=inflight.record.task.id, node=allocation.get("NodeName"))
         else:
             self._state.background.start(self._outcomes.end_without_report(inflight, allocation))
