@@ -42,6 +42,7 @@ from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import vision_model
 from agent.writing.model_author import ModelAuthor
 from agent.writing.scenes import Author
+from app.doctor.installation import HealthService
 from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler, speech_worker_binary
 from app.machines_api import machines_api
 from app.migrating import migrate
@@ -77,6 +78,7 @@ class Services:
     policy: Policy
     audit: AuditLog
     audit_watch: AuditWatch
+    health: HealthService
     decisions: ApprovalDecisions
     triggers: TriggerWorker
     farm: Farm
@@ -118,6 +120,7 @@ def build(settings: Settings) -> Services:
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
     audit = AuditLog(database, HeadFile(settings.state_dir))
+    audit_watch = AuditWatch(audit.verify)
     speech = speech_scheduler(settings, blobs, farm)
     studio = build_studio(
         settings,
@@ -153,8 +156,18 @@ def build(settings: Settings) -> Services:
     redactor = Redactor(sessions, approvals, triggers, events, audit)
     memory = MemoryService(database, settings.state_dir / "memory", redact=redactor.redact)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
+    health = HealthService(settings, database, audit, audit_watch, studio.library, experts, mcp_servers)
     tool_services = tool_services_of(
-        studio, settings, memory, snapshots, triggers, scheduler, blobs, audit, author_of(settings, experts)
+        studio,
+        settings,
+        memory,
+        snapshots,
+        triggers,
+        scheduler,
+        blobs,
+        audit,
+        health,
+        author_of(settings, experts),
     )
     brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
     turns = TurnRunner(brain, events)
@@ -167,7 +180,8 @@ def build(settings: Settings) -> Services:
         traces=SpanStore(settings.state_dir / FOLDER, "studio"),
         policy=policy,
         audit=audit,
-        audit_watch=AuditWatch(audit.verify),
+        audit_watch=audit_watch,
+        health=health,
         decisions=ApprovalDecisions(
             approvals, policy.decider, toolset, tool_services, requester_lookup(policy)
         ),
@@ -276,6 +290,7 @@ def tool_services_of(
     scheduler: Scheduler,
     blobs: BlobStore,
     audit: AuditLog,
+    health: HealthService,
     author: Author | None = None,
 ) -> ToolServices:
     """Returns the services of the studio for the agent's tools, and clients of machines and farm."""
@@ -302,6 +317,7 @@ def tool_services_of(
         ),
         cluster=partial(operator_client, settings),
         audit=audit,
+        health=health.health,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from agent.triggers.service import TriggerService
 from agent.vision import ImageDescriptionService
 from agent.writing.scenes import Author
 from policy.audit import AuditLog
+from soundstage.health import InstallationHealth
 from studio.assets.service import AssetService
 from studio.people.service import PeopleService
 from studio.personas.library import PersonaLibrary
@@ -48,5 +50,6 @@ class ToolServices:
     sandbox: Sandbox
     image_descriptions: ImageDescriptionService
     audit: AuditLog
+    health: Callable[[], Awaitable[InstallationHealth]]
     author: Author | None = None
     """Writes scripts; None where no language model may be asked."""

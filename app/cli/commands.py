@@ -109,6 +109,11 @@ COMMANDS = MappingProxyType(
             RUN,
             "Look at everything a video needs on this machine; exit code 1 when something must be mended.",
         ),
+        "health": Entry(
+            "health",
+            RUN,
+            "Say whether the whole installation is well; exit code 1 when something must be mended.",
+        ),
         "config": Entry("config", RUN, "Look at the settings."),
         "logs": Entry("logs", RUN, "Show what the servers have logged."),
         "webhooks": Entry("webhooks", RUN, "Tell other programs what happens, signed."),

@@ -15,15 +15,13 @@ from agent.mcp_servers import McpServers
 from agent.mcp_servers.definitions import clean_text
 from app import composition
 from app.doctor import machine
-from app.doctor.check import Check, Level, amber, green, red
-from app.farm_choice import nomad_address
+from app.doctor.elsewhere import examine_farm, examine_machines
 from app.migrating import current_revision, newest_revision
-from app.server.agents_key import look_at_key
 from app.worker_command import worker_command
 from farm.local.commands import MODELS_VARIABLE
-from farm.nomad.overview import overview
 from soundstage.database import Database
-from soundstage.errors import SoundstageError, Unavailable
+from soundstage.errors import SoundstageError
+from soundstage.health import Check, Level, amber, green, red
 from soundstage.http import own_listeners
 from soundstage.settings import Settings, check_settings, load_settings
 from studio.personas.schemas import PersonaEntry
@@ -76,9 +74,9 @@ async def examine(
     checks.append(await machine.sandbox())
     async with running_server(settings) as server:
         checks += [await _database(settings, server), await _personas(settings, server)]
-    checks.append(await _farm(settings))
+    checks.append(await examine_farm(settings))
     checks += await _mcp_servers(settings)
-    checks += await _machines(settings)
+    checks += await examine_machines(settings)
     return [*checks, *await _worker(settings)]
 
 
@@ -133,23 +131,6 @@ async def _personas(settings: Settings, server: Server | None) -> Check:
     return green("personas", ", ".join(entry.id for entry in entries))
 
 
-async def _farm(settings: Settings) -> Check:
-    if settings.farm.scheduler != "nomad":
-        return green("farm", "videos are made on this machine")
-    try:
-        found = await overview(nomad_address(settings))
-    except SoundstageError as error:
-        return red("farm", error.message, error.hint)
-    ready = [node for node in found.nodes if node.state == "ready"]
-    if not ready:
-        return red("farm", f"none of {len(found.nodes)} nodes is ready", "soundstage nodes")
-    faulty = [f"{node.name} ({card.fault})" for node in found.nodes for card in node.cards if card.fault]
-    if faulty:
-        return amber("farm", f"faulty cards: {', '.join(faulty)}", "soundstage nodes")
-    cards = sum(len(node.cards) for node in ready)
-    return green("farm", f"{len(ready)} of {len(found.nodes)} nodes are ready, with {cards} cards")
-
-
 async def _mcp_servers(settings: Settings) -> list[Check]:
     """Starts each, and compares its tools with what was allowed."""
     servers = McpServers(settings.agent.mcp_servers, settings.state_dir, own_listeners(settings))
@@ -173,19 +154,6 @@ async def _mcp_server(servers: McpServers, name: str) -> Check:
     if not allowed:
         return amber(title, f"none of its tools ({len(listed)}) is allowed", fix)
     return green(title, f"answers; tools allowed: {allowed} of {len(listed)}")
-
-
-async def _machines(settings: Settings) -> list[Check]:
-    """Return none where no key is set: requests then come from the user of this machine."""
-    if settings.provisioning.api_key_file is None:
-        return []
-    try:
-        await look_at_key(settings)
-    except Unavailable as error:
-        return [amber("machines", error.message, error.hint)]
-    except SoundstageError as error:
-        return [red("machines", error.message, error.hint)]
-    return [green("machines", "the provisioning API answers, and its key may act for people")]
 
 
 async def _worker(settings: Settings) -> list[Check]:

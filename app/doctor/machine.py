@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.sandbox import Sandbox
-from app.doctor.check import Check, amber, green, red
 from app.local_access import read_local_access
 from app.server.https import authority_file, https_url, studio_authority
 from app.server.listening import plain_http_warning
 from soundstage.errors import SoundstageError
+from soundstage.health import Check, amber, green, red
 from soundstage.settings import Settings
 
 NEEDED_PYTHON = (3, 11)
@@ -35,8 +35,8 @@ def disk(folder: Path) -> Check:
     found = f"{free / 1024:.1f} GiB free for {folder}"
     fix = "Free some space (`soundstage gc` removes what nothing refers to), or move state_dir."
     if free < NO_SPACE_MIB:
-        return red("disk", found, fix)
-    return amber("disk", found, fix) if free < LITTLE_SPACE_MIB else green("disk", found)
+        return red("disk", found, fix, "disk.full")
+    return amber("disk", found, fix, "disk.low") if free < LITTLE_SPACE_MIB else green("disk", found)
 
 
 def port(settings: Settings) -> Check:

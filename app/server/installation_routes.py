@@ -17,12 +17,14 @@ from starlette.types import Receive, Scope, Send
 from app.archive import BackupWorkspace, Claim, Contents, MachineState, gather, machine_secrets
 from app.archive.manifest import PROVISIONING, SEALED_MACHINE_SECRETS, SEALED_SECRETS
 from app.archive.secrets import look_at_secrets
+from app.doctor.installation import HealthService
 from app.migrating import current_revision
 from policy import Principal, require_permission
 from policy.audit import AuditEntry, AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Forbidden
+from soundstage.health import InstallationHealth
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 
@@ -35,9 +37,14 @@ class DatabaseState(BaseModel):
 
 
 def installation_router(
-    settings: Settings, database: Database, blobs: BlobStore, own_personas: Path, audit: AuditLog
+    settings: Settings,
+    database: Database,
+    blobs: BlobStore,
+    own_personas: Path,
+    audit: AuditLog,
+    health: HealthService,
 ) -> APIRouter:
-    """`/api/backup` and `/api/database`."""
+    """`/api/backup`, `/api/database` and `/api/health/installation`."""
     router = APIRouter(prefix="/api", tags=["installation"])
     machines = MachineState.of(settings)
     workspace = BackupWorkspace(settings.state_dir)
@@ -46,6 +53,11 @@ def installation_router(
     async def read_database(_: ReadSystem) -> DatabaseState:
         """Return the revision of the database that this server works on."""
         return DatabaseState(revision=await current_revision(database))
+
+    @router.get("/health/installation")
+    async def read_health(_: ReadSystem) -> InstallationHealth:
+        """Return one sentence on the whole installation, and its checks, the worst first."""
+        return await health.health()
 
     @router.post("/backup", response_class=StreamingResponse)
     async def make_backup(principal: CreateBackups) -> StreamingResponse:

@@ -193,7 +193,12 @@ def create_app(services: Services) -> FastAPI:
     add_routers(
         app,
         installation_router(
-            services.settings, services.database, services.blobs, services.own_personas, services.audit
+            services.settings,
+            services.database,
+            services.blobs,
+            services.own_personas,
+            services.audit,
+            services.health,
         ),
     )
     public_url = services.settings.http.public_url

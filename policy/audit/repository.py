@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, update
@@ -50,6 +51,18 @@ class AuditLines(Queries):
         order = Order(AuditLine.number, descending=newest_first, has_number=True)
         scope = {"of": tenant, "newest_first": newest_first}
         return await select_page(self._session, AuditLine, order, request, where=_of(tenant), scope=scope)
+
+    async def last_of(self, kind: str) -> datetime | None:
+        """Returns when the newest line of a kind was written. Reads the whole table."""
+        found: datetime | None = await self._session.scalar(
+            select(func.max(AuditLine.at)).where(AuditLine.kind == kind)
+        )
+        return found
+
+    async def first_at(self) -> datetime | None:
+        """Returns when the first line was written."""
+        found: datetime | None = await self._session.scalar(select(AuditLine.at).where(AuditLine.number == 1))
+        return found
 
     async def newest(self, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """The last ones, oldest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -188,6 +189,16 @@ class AuditLog:
         async with self._db.session() as session:
             lines = await AuditLines(session).newest(limit, tenant)
         return [_out(line) for line in lines]
+
+    async def last_of(self, kind: str) -> datetime | None:
+        """Returns when the newest line of a kind was written, of whichever tenant; None without one."""
+        async with self._db.session() as session:
+            return await AuditLines(session).last_of(kind)
+
+    async def first_at(self) -> datetime | None:
+        """Returns when the log begins; None for an empty one."""
+        async with self._db.session() as session:
+            return await AuditLines(session).first_at()
 
     async def trail(self, record_id: str, tenant: str | None = None) -> AuditTrail:
         """Returns all lines of the traces that a trace, session, render or approval id appears in. Raises

@@ -8,7 +8,9 @@ from its database when it is scraped (`soundstage.telemetry.exposition`).
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 PREFIX = "soundstage_"
 OTHER = "other"
 """The value of a label in place of one that is not declared, or beyond `MAX_SERIES`."""
+MAX_PENDING = 512
 MAX_SERIES = 2000
 """Of one instrument: a label that grows without end must not fill the memory of two programs."""
 
@@ -33,7 +36,7 @@ P = TypeVar("P", bound="MetricWrapperBase")
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """Name, kind and labels of a metric. `processes` are those that show it."""
+    """Name, kind and labels of a metric. `processes` show it; with `exemplars` values carry their trace."""
 
     name: str
     kind: str
@@ -41,6 +44,7 @@ class Declaration:
     labels: Mapping[str, Bound] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
     processes: frozenset[str] = frozenset()
+    exemplars: bool = True
 
     @property
     def full_name(self) -> str:
@@ -49,8 +53,6 @@ class Declaration:
 
     def values(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Returns the values of the labels, with `other` in place of those that are not declared."""
-        if len(labels) != len(self.labels):
-            raise ValueError(f"{self.name} has the labels {', '.join(self.labels) or 'none'}")
         return tuple(
             value if isinstance(bound, str) or value in bound else OTHER
             for value, bound in zip(labels, self.labels.values(), strict=True)
@@ -65,15 +67,37 @@ class Instrument(Generic[P]):
         self._lock = Lock()
         self._metric: P | None = None
         self._children: dict[tuple[str, ...], P] = {}
+        self._pending: deque[tuple[Any, ...]] = deque()
 
     def collect(self) -> Iterable[Metric]:
         """Yields what prometheus_client writes out."""
+        self._flush()
         return self._opened().collect()
 
     def reset(self) -> None:
         """Starts from nothing; for tests."""
         with self._lock:
             self._metric, self._children = None, {}
+            self._pending.clear()
+
+    def _record(self, labels: tuple[str, ...], *values: Any) -> None:
+        """Stores a move until the next scrape: prometheus_client's code is in no cache of the processor after
+        each statement and request, and takes five times as long there as in a loop.
+        """
+        if len(labels) != len(self.declaration.labels):
+            raise ValueError(f"{self.declaration.name} has the labels {[*self.declaration.labels]}")
+        self._pending.append((labels, *values))
+        if len(self._pending) >= MAX_PENDING:
+            self._flush()
+
+    def _flush(self) -> None:
+        # One item at a time: other threads may add and flush meanwhile.
+        with suppress(IndexError):
+            while True:
+                self._apply(*self._pending.popleft())
+
+    def _apply(self, labels: tuple[str, ...], *values: Any) -> None:
+        raise NotImplementedError
 
     def _child(self, labels: tuple[str, ...]) -> P:
         found = self._children.get(labels)
@@ -104,7 +128,10 @@ class Counter(Instrument["prometheus_client.Counter"]):
     """Only grows."""
 
     def inc(self, *labels: str, by: float = 1) -> None:
-        self._child(labels).inc(by)
+        self._record(labels, by)
+
+    def _apply(self, labels: tuple[str, ...], *values: Any) -> None:
+        self._child(labels).inc(*values)
 
     def _open(self, name: str) -> prometheus_client.Counter:
         from prometheus_client import Counter as PrometheusCounter
@@ -137,10 +164,12 @@ class Histogram(Instrument["prometheus_client.Histogram"]):
 
     def observe(self, value: float, *labels: str, trace: str | None = None) -> None:
         """`trace`: in place of the current trace."""
-        if not math.isfinite(value):
-            return
-        found = trace or trace_id()
-        self._child(labels).observe(value, None if found is None else {"trace_id": found})
+        if math.isfinite(value):
+            self._record(labels, value, trace or trace_id() if self.declaration.exemplars else None)
+
+    def _apply(self, labels: tuple[str, ...], *values: Any) -> None:
+        value, trace = values
+        self._child(labels).observe(value, None if trace is None else {"trace_id": trace})
 
     def _open(self, name: str) -> prometheus_client.Histogram:
         from prometheus_client import Histogram as PrometheusHistogram

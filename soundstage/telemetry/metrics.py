@@ -41,9 +41,15 @@ def _gauge(name: str, sentence: str, processes: frozenset[str] = CONTROL, **labe
 
 
 def _histogram(
-    name: str, sentence: str, buckets: tuple[float, ...], processes: frozenset[str] = CONTROL, **labels: Bound
+    name: str,
+    sentence: str,
+    buckets: tuple[float, ...],
+    processes: frozenset[str] = CONTROL,
+    *,
+    exemplars: bool = True,
+    **labels: Bound,
 ) -> Histogram:
-    one = Histogram(Declaration(name, "histogram", sentence, labels, buckets, processes))
+    one = Histogram(Declaration(name, "histogram", sentence, labels, buckets, processes, exemplars))
     _DECLARED.append(one)
     return one
 
@@ -208,6 +214,8 @@ RUN_SECONDS = _histogram(
 
 DATABASE_SECONDS = _histogram(
     "database_seconds", "Time of a statement in the database.", STATEMENT_BUCKETS, BOTH,
+    # A trace has many statements: finding an exemplar for each would cost more than counting it.
+    exemplars=False,
     statement=("select", "insert", "update", "delete", "other"),
 )  # fmt: skip
 DATABASE_WRITERS = _state("database_writers", "Transactions that write or wait for their turn.", BOTH)

@@ -16,6 +16,8 @@ from test_approvals_and_audit import ask
 from app.composition import Services, open_services, run_background_workers
 from app.server.https import authority_folder, studio_authority
 from app.server.web import create_app
+from policy import Principal
+from policy.keys.schemas import KeyRequest
 from provisioning_api.certificates.server_certificate import ServerCertificate
 from soundstage.settings import Settings
 
@@ -104,3 +106,15 @@ async def test_background_workers_count_their_polls(services: Services) -> None:
     async with run_background_workers(services, serving=True):
         await services.triggers.worker.poll()
     assert metric_value("background_polls", result="ok") > 0
+
+
+async def test_a_key_with_the_scope_alone_reads_metrics_and_nothing_else(
+    http: httpx.AsyncClient, services: Services
+) -> None:
+    request = KeyRequest(name="prometheus", role="operator", scopes=["metrics:read"])
+    async with services.database.transaction() as session:
+        created = await services.policy.keys.create(session, request, Principal.local_admin())
+    scrape = {"Authorization": f"Bearer {created.key}"}
+    assert (await http.get("/metrics", headers=scrape)).status_code == 200
+    for path in ("/api/renders", "/api/health/installation", "/api/keys"):
+        assert (await http.get(path, headers=scrape)).status_code == 403

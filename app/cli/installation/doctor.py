@@ -19,7 +19,8 @@ def register(cli: typer.Typer) -> None:
         """Look at everything a video needs on this machine; exit code 1 when something must be mended."""
         from rich.markup import escape
 
-        from app.doctor import Level, examine
+        from app.doctor.examine import examine
+        from soundstage.health import Level
 
         called = invocation()
         printer = output(as_json)

@@ -2,6 +2,9 @@
 import type { ReactNode } from "react";
 
 const TONES: Record<string, string> = {
+  green: "good",
+  amber: "warn",
+  red: "bad",
   done: "good",
   succeeded: "good",
   ready: "good",

@@ -6,6 +6,8 @@ import { ApprovalsView } from "../approvals/ApprovalsView";
 import { useApprovals } from "../approvals/useApprovals";
 import { ChatPane } from "../chat/ChatPane";
 import { MachinesView, RunsView } from "../farm/FarmViews";
+import { HealthView } from "../health/HealthView";
+import { useHealth } from "../health/useHealth";
 import { ErrorNotice } from "../kit/kit";
 import { Boundary } from "../kit/Uncaught";
 import { LiveProvider, useLive } from "../live/Live";
@@ -24,6 +26,7 @@ const TABS: [view: string, name: string, permission: string][] = [
   ["snapshots", "Snapshots", "snapshot:read"],
   ["machines", "Machines", "machine:read"],
   ["runs", "Runs", "run:read"],
+  ["health", "Health", "system:read"],
   ["log", "Log", "event:read"],
 ];
 
@@ -46,6 +49,7 @@ function MainView({ me }: { me: Me }) {
   const view = TABS.some(([name]) => name === route) ? route : may("chat:use") ? "talk" : "videos";
   const shown = view === "talk" ? "videos" : view;
   const waiting = useApprovals(may("approval:read")).data?.filter((one) => one.state === "pending").length ?? 0;
+  const unwell = useHealth(may("system:read")).data?.checks.filter((one) => one.level !== "green").length ?? 0;
   const name = TABS.find(([tab]) => tab === view)?.[1];
   useEffect(() => {
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
@@ -79,6 +83,12 @@ function MainView({ me }: { me: Me }) {
                     <span className="visually-hidden"> waiting</span>
                   </span>
                 )}
+                {tab === "health" && unwell > 0 && (
+                  <span className="count">
+                    {unwell}
+                    <span className="visually-hidden"> not well</span>
+                  </span>
+                )}
               </a>
             ))}
           </div>
@@ -105,6 +115,7 @@ function MainView({ me }: { me: Me }) {
             {shown === "snapshots" && <SnapshotsView />}
             {shown === "machines" && <MachinesView me={me} />}
             {shown === "runs" && <RunsView />}
+            {shown === "health" && <HealthView />}
             {shown === "log" && (id ? <TraceView key={id} id={id} me={me} /> : <LogView me={me} />)}
           </Boundary>
         </section>

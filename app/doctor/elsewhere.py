@@ -1,0 +1,45 @@
+"""Checks what answers over the network: the farm's Nomad and the provisioning API."""
+
+from __future__ import annotations
+
+from app.farm_choice import nomad_address
+from app.server.agents_key import look_at_key
+from farm.nomad.overview import overview
+from soundstage.errors import SoundstageError, Unavailable
+from soundstage.health import Check, amber, green, red
+from soundstage.settings import Settings
+
+
+async def examine_farm(settings: Settings) -> Check:
+    """Asks Nomad for its nodes and their cards."""
+    if settings.farm.scheduler != "nomad":
+        return green("farm", "videos are made on this machine")
+    try:
+        found = await overview(nomad_address(settings))
+    except SoundstageError as error:
+        return red("farm", error.message, error.hint, error.code)
+    ready = [node for node in found.nodes if node.state == "ready"]
+    if not ready:
+        return red("farm", f"none of {len(found.nodes)} nodes is ready", "soundstage nodes", "farm.no_nodes")
+    down = [node.name for node in found.nodes if node.state == "down"]
+    if down:
+        fix = "`soundstage nodes` shows what ran there; look at their power and network."
+        return amber("farm", f"nodes that are down: {', '.join(down)}", fix, "farm.node_down")
+    faulty = [f"{node.name} ({card.fault})" for node in found.nodes for card in node.cards if card.fault]
+    if faulty:
+        return amber("farm", f"faulty cards: {', '.join(faulty)}", "soundstage nodes", "farm.card_faulty")
+    cards = sum(len(node.cards) for node in ready)
+    return green("farm", f"{len(ready)} of {len(found.nodes)} nodes are ready, with {cards} cards")
+
+
+async def examine_machines(settings: Settings) -> list[Check]:
+    """Return none where no key is set: requests then come from the user of this machine."""
+    if settings.provisioning.api_key_file is None:
+        return []
+    try:
+        await look_at_key(settings)
+    except Unavailable as error:
+        return [amber("machines", error.message, error.hint, error.code)]
+    except SoundstageError as error:
+        return [red("machines", error.message, error.hint, error.code)]
+    return [green("machines", "the provisioning API answers, and its key may act for people")]

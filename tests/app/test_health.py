@@ -1,0 +1,228 @@
+"""The health of an installation: one sentence, what is not well, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from local_login import log_in_locally
+from sentences import SentenceSnapshot
+from test_approvals_and_audit import ask
+
+from app.composition import Services, open_services
+from app.doctor import installation, machine
+from app.server.web import create_app
+from policy import Principal
+from policy.audit import AuditEntry
+from policy.keys.schemas import KeyRequest
+from soundstage.health import Check, InstallationHealth, Level, amber, green, red
+from soundstage.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_node_exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of this machine's node-exporter is not the test's."""
+    folder = tmp_path / "node-exporter"
+    folder.mkdir()
+    monkeypatch.setattr(installation, "NODE_EXPORTER", folder)
+    monkeypatch.setattr(installation, "MAX_AGE_S", 0.0)
+    return folder
+
+
+@pytest.fixture
+async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(services), client=("127.0.0.1", 40000))
+    headers = await log_in_locally(services.policy)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000", headers=headers
+    ) as client:
+        yield client
+
+
+def change(services: Services, statement: str) -> None:
+    assert services.database.path is not None
+    with closing(sqlite3.connect(services.database.path)) as database, database:
+        assert database.execute(statement).rowcount > 0
+
+
+async def complaint(services: Services, name: str) -> Check:
+    """The only one."""
+    found = await services.health.health()
+    assert [check.name for check in found.complaints] == [name], found
+    assert found.complaints[0].fix and found.complaints[0].code
+    return found.complaints[0]
+
+
+async def test_a_new_installation_is_well(services: Services, snapshot: SentenceSnapshot) -> None:
+    found = await services.health.health()
+    assert (found.level, found.complaints) == (Level.GREEN, ())
+    assert found.sentence == snapshot("all_is_well", number=str(len(found.checks)))
+    names = {check.name for check in found.checks}
+    assert {"videos", "disk", "workers", "personas", "approvals", "audit log", "backup"} <= names
+
+
+def test_the_sentence_names_the_worst_and_what_to_do(snapshot: SentenceSnapshot) -> None:
+    checks = [
+        green("a", "well"),
+        amber("b", "less of it", "Mend it.", "b.less"),
+        red("c", "gone", "Get it.", "c"),
+    ]
+    found = InstallationHealth.of(checks, datetime.now(UTC))
+    assert found.level is Level.RED and [check.name for check in found.checks] == ["c", "b", "a"]
+    assert found.sentence == snapshot("two_things")
+    assert InstallationHealth.of(checks[:2], datetime.now(UTC)).sentence == snapshot("one_thing")
+
+
+async def test_a_queue_that_does_not_move_is_named(http: httpx.AsyncClient, services: Services) -> None:
+    await http.post("/api/chat", json={"message": "Make a video where Nova says: Hello"})
+    assert (await services.health.health()).level is Level.GREEN
+    change(services, "UPDATE renders SET created_at = datetime('now', '-20 minutes')")
+    found = await complaint(services, "videos")
+    assert (found.level, found.code) == (Level.RED, "render.queue_stuck")
+    assert found.found.startswith("1 video waits, the oldest for 20 minutes")
+    change(services, "UPDATE renders SET state = 'running'")
+    assert (await services.health.health()).level is Level.GREEN
+
+
+async def test_videos_that_all_fail_are_named(http: httpx.AsyncClient, services: Services) -> None:
+    for number in range(3):
+        await http.post("/api/chat", json={"message": f"Make a video where Nova says: Hello {number}"})
+    change(services, "UPDATE renders SET state = 'failed', finished_at = datetime('now', '-1 hour')")
+    assert (await complaint(services, "videos")).code == "render.all_failed"
+    change(services, "UPDATE renders SET state = 'done' WHERE title LIKE '%1%'")
+    assert (await services.health.health()).level is Level.GREEN
+
+
+async def test_an_approval_that_waits_for_long_is_named(services: Services) -> None:
+    await ask(services)
+    assert (await services.health.health()).level is Level.GREEN
+    change(services, "UPDATE approvals SET created_at = datetime('now', '-3 hours')")
+    assert (
+        await complaint(services, "approvals")
+    ).found == "1 call waits for approval, the oldest for 3 hours"
+
+
+async def test_a_backup_is_expected_after_a_week_and_then_every_day(
+    services: Services, no_node_exporter: Path
+) -> None:
+    await services.audit.record_now(AuditEntry("key.created", "me"))
+    assert (await services.health.health()).level is Level.GREEN
+    change(services, "UPDATE audit_lines SET at = datetime('now', '-8 days')")
+    assert (await complaint(services, "backup")).code == "backup.none"
+    await services.audit.record_now(AuditEntry("backup.made", "me"))
+    assert (await services.health.health()).level is Level.GREEN
+    change(services, "UPDATE audit_lines SET at = datetime('now', '-30 hours') WHERE kind = 'backup.made'")
+    assert (await complaint(services, "backup")).found == "the newest is 30 hours old"
+    # That of the role on this machine is newer.
+    at = (datetime.now(UTC) - timedelta(hours=5)).timestamp()
+    (no_node_exporter / "backup.prom").write_text(f"# a comment\n{installation.BACKUP_METRIC} {at}\n")
+    assert (await services.health.health()).level is Level.GREEN
+
+
+async def test_a_changed_audit_log_is_named_once_it_was_checked(services: Services) -> None:
+    await services.audit.record_now(AuditEntry("key.created", "me"))
+    await services.audit_watch.check()
+    assert (await services.health.health()).level is Level.GREEN
+    change(services, "UPDATE audit_lines SET actor = 'nobody'")
+    await services.audit_watch.check()
+    found = await complaint(services, "audit log")
+    assert (found.level, found.code) == (Level.RED, "audit.line_changed")
+
+
+async def test_a_full_disk_and_a_broken_persona_are_named_worst_first(
+    services: Services, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    (home / "personas" / "broken.yaml").write_text("id: [")
+    monkeypatch.setattr(machine, "NO_SPACE_MIB", 1 << 40)
+    found = await services.health.health()
+    assert [check.code for check in found.complaints] == ["disk.full", "persona.broken"]
+
+
+async def test_a_certificate_that_ends_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = settings.model_copy(update={"http": settings.http.model_copy(update={"tls": "self"})})
+    async with open_services(chosen) as services:
+        for days, code in ((3, "certificate.ends"), (-1, "certificate.ended")):
+            end = datetime.now(UTC) + timedelta(days=days)
+            monkeypatch.setattr(installation, "expiry_of", lambda folder, end=end: end)
+            assert (await complaint(services, "certificates")).code == code
+
+
+async def test_engines_that_do_not_answer_are_named_and_the_rest_is_still_checked(
+    settings: Settings, home: Path
+) -> None:
+    (home / "agent.key").write_text("ssk_1")
+    away = {"api_url": "http://127.0.0.1:1", "api_key_file": home / "agent.key"}
+    farm = {
+        "scheduler": "nomad",
+        "control_url": "http://127.0.0.1:2",
+        "nomad": {"address": "http://127.0.0.1:1"},
+    }
+    chosen = Settings.model_validate({**settings.model_dump(), "provisioning": away, "farm": farm})
+    async with open_services(chosen) as services:
+        found = await services.health.health()
+    assert {check.name: check.code for check in found.complaints} == {
+        "farm": "nomad.unreachable",
+        "machines": "machines.no_server",
+    }
+    assert "videos" in {check.name for check in found.checks}
+
+
+async def test_a_check_that_hangs_does_not_hold_up_the_answer(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang() -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(installation, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(services.experts, "survey", hang)
+    assert (await complaint(services, "language models")).code == "health.check_failed"
+
+
+async def test_many_who_ask_are_answered_by_one_check(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "MAX_AGE_S", 60.0)
+    first, second = await asyncio.gather(services.health.health(), services.health.health())
+    assert first is second
+
+
+async def test_the_agent_answers_whether_everything_is_ok(
+    http: httpx.AsyncClient, services: Services, home: Path
+) -> None:
+    question = {"message": "Is everything ok?"}
+    reply = (await http.post("/api/chat", json=question)).json()["reply"]
+    assert reply == (await services.health.health()).sentence
+    (home / "personas" / "broken.yaml").write_text("id: [")
+    reply = (await http.post("/api/chat", json=question)).json()["reply"]
+    assert "One thing is not well" in reply and "broken.yaml" in reply and "soundstage personas list" in reply
+
+
+async def test_the_route_needs_the_permission_of_operators(
+    http: httpx.AsyncClient, services: Services
+) -> None:
+    answer = await http.get("/api/health/installation")
+    assert answer.json()["level"] == "green"
+    async with services.database.transaction() as session:
+        key = await services.policy.keys.create(
+            session, KeyRequest(name="a viewer", role="viewer"), Principal.local_admin()
+        )
+    refused = await http.get("/api/health/installation", headers={"Authorization": f"Bearer {key.key}"})
+    assert refused.status_code == 403
+
+
+def test_the_command_says_the_sentence_and_ends_with_1_when_something_is_broken(
+    cli: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = cli("health")
+    assert ran.code == 0 and ran.out.startswith("All is well: ")
+    monkeypatch.setattr(machine, "NO_SPACE_MIB", 1 << 40)
+    ran = cli("health")
+    assert ran.code == 1 and ran.out.startswith("One thing is not well: ") and "soundstage gc" in ran.out
+    assert cli("health", "--json").json["checks"][0]["code"] == "disk.full"

@@ -1,0 +1,55 @@
+"""The health of the installation on the page: one sentence, its parts, and a count beside the tab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Route, expect
+from studio_page import Visiting, breaches
+
+pytestmark = pytest.mark.browser
+
+FULL = {
+    "name": "disk",
+    "level": "red",
+    "found": "0.1 GiB free for /srv/state",
+    "fix": "Free some space (`soundstage gc` removes what nothing refers to), or move state_dir.",
+    "code": "disk.full",
+}
+OLD = {
+    "name": "backup",
+    "level": "amber",
+    "found": "the newest is 30 hours old",
+    "fix": "`soundstage backup FILE`, or the role backup on a farm.",
+    "code": "backup.old",
+}
+
+
+def test_the_page_says_in_one_sentence_whether_all_is_well_and_what_to_do(visiting: Visiting) -> None:
+    visit = visiting(bypass_csp=True)
+    visit.log_in()
+    page = visit.page
+    with page.expect_response("**/api/health/installation") as response:
+        page.reload()
+    real = response.value.json()
+    assert real["checks"] and all(check["fix"] for check in real["checks"] if check["level"] != "green")
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_role("article", name="The installation")).to_contain_text(real["sentence"][:20])
+    expect(page.get_by_role("group", name="Parts of the installation")).to_contain_text("audit log")
+
+    def answer(route: Route) -> None:
+        sentence = f"2 things are not well. First: {FULL['found']}. {FULL['fix']}"
+        unwell = {**real, "level": "red", "sentence": sentence, "checks": [FULL, OLD, *real["checks"]]}
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(unwell))
+
+    page.route("**/api/health/installation", answer)
+    page.reload()
+    count = 2 + sum(check["level"] != "green" for check in real["checks"])
+    expect(page.get_by_role("link", name=f"Health {count} not well")).to_be_visible()
+    expect(page.get_by_role("article", name="The installation")).to_contain_text("First: 0.1 GiB free")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text("broken")
+    expect(row.locator("code", has_text="disk.full")).to_be_visible()
+    assert breaches(page) == []
+    assert visit.complaints == []
