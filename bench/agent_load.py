@@ -1,4 +1,4 @@
-"""Measures many conversations at once: `scripts/bench agent_load [--sessions 100] [--seconds 60]`.
+"""Measures many conversations at once: `scripts/bench agent_load [--sessions 100] [--seconds 60] [--loose]`.
 
 Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
 two seconds. Prints how long the first event and the whole of an answer take (the first answer of each, when
@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from statistics import linear_regression, quantiles
 from typing import NamedTuple
@@ -45,6 +46,19 @@ GOAL_MIB_PER_MINUTE = 0.5
 COMING_IN_S = 30.0
 LONG_ENOUGH_S = 480.0
 COMMANDS = ("list my videos", "who can speak?", "help", "is it done?")
+LOOSE_GOAL_P95_MS = 300.0
+OPENERS = ("", "hey, ", "hi there, ", "quick one: ", "ok then, ", "right, ", "morning all, ", "one thing: ")
+CLOSERS = ("", " please", " by the way", " if you can", " for me", " right now")
+LOOSE = tuple(
+    f"{opener}{question}{closer}"
+    for opener, closer in product(OPENERS, CLOSERS)
+    for question in (
+        "what videos have I got so far",
+        "which presenters have we got",
+        "show what projects there are",
+    )
+)
+"""Commands that the grammar does not know and the reader answers, more than it keeps of what it just read."""
 
 Kinds = tuple[str, ...]
 """The types of the events of one answer, in their order."""
@@ -129,6 +143,8 @@ def running_server(folder: Path) -> Iterator[Server]:
         "SOUNDSTAGE_HTTP__PORT": str(port),
         "SOUNDSTAGE_PERSONAS_DIR": str(REPOSITORY / "personas"),
         "SOUNDSTAGE_PROVISIONING__ENABLED": "false",
+        # The journal is read by one person alone.
+        "SOUNDSTAGE_POLICY__TOOL_CALLS_PER_MINUTE": "100000",
     }
     program = Path(sys.executable).with_name("soundstage")
     with (folder / "server.log").open("wb") as log:
@@ -177,7 +193,9 @@ async def chat(url: str, key: str) -> AsyncIterator[ClientConnection]:
         yield ws
 
 
-async def talk(url: str, key: str, begin_s: float, until_s: float, totals: Measurements) -> None:
+async def talk(
+    url: str, key: str, commands: Sequence[str], begin_s: float, until_s: float, totals: Measurements
+) -> None:
     """One person: says a command, reads its events to the last, waits for the next full two seconds."""
     loop = asyncio.get_running_loop()
     async with chat(url, key) as ws:
@@ -187,7 +205,7 @@ async def talk(url: str, key: str, begin_s: float, until_s: float, totals: Measu
             wait_s = due_s - loop.time()
             totals.late += wait_s < -EVERY_S
             await asyncio.sleep(max(0.0, wait_s))
-            command = COMMANDS[number % len(COMMANDS)]
+            command = commands[number % len(commands)]
             message = {"type": "say", "ref": str(number), "message": command}
             if session_id is not None:
                 message["session_id"] = session_id
@@ -235,12 +253,12 @@ async def _one_answer(
     return Answer(session_id, turn, tuple(kinds), whole=False)
 
 
-async def journal_of(url: str, key: str) -> dict[str, Kinds]:
+async def journal_of(url: str, key: str, commands: Sequence[str]) -> dict[str, Kinds]:
     """The events of each command as the server has written them down."""
     written: dict[str, Kinds] = {}
     alone = Measurements()
     async with chat(url, key) as ws:
-        for command in COMMANDS:
+        for command in commands:
             say: dict[str, str | int] = {"type": "say", "ref": command, "message": command}
             sent_s = await _one_answer(ws, say, alone, alone.settled)
             read: dict[str, str | int] = {"type": "read", "ref": command, "turn": sent_s.turn}
@@ -263,7 +281,13 @@ def amiss(spoken_at_s: Mapping[tuple[str, Kinds], int], journal: Mapping[str, Ki
     return Amiss(lost, more, disordered)
 
 
-def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Queue[Measurements]) -> None:
+def people(
+    url: str,
+    keys: list[str],
+    commands: Sequence[str],
+    seconds: float,
+    results: multiprocessing.Queue[Measurements],
+) -> None:
     """All of them in one process beside the server's."""
 
     async def all_of_them() -> Measurements:
@@ -272,9 +296,12 @@ def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Q
         async with asyncio.TaskGroup() as group:
             for place, key in enumerate(keys):
                 begin_s = start_s + EVERY_S * place / len(keys)
-                group.create_task(talk(url, key, begin_s, begin_s + seconds, totals))
+                # They do not all say the same at once.
+                begun = 2 * place % len(commands)
+                own = [*commands[begun:], *commands[:begun]]
+                group.create_task(talk(url, key, own, begin_s, begin_s + seconds, totals))
         totals.used_s = time.process_time()
-        totals.journal = await journal_of(url, keys[0])
+        totals.journal = await journal_of(url, keys[0], commands)
         return totals
 
     results.put(asyncio.run(all_of_them()))
@@ -284,13 +311,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--loose", action="store_true", help="half of the commands are not in the grammar")
     add_json_option(parser)
     chosen = parser.parse_args()
+    exact = COMMANDS * (len(LOOSE) // len(COMMANDS))
+    commands = [one for pair in zip(exact, LOOSE, strict=True) for one in pair] if chosen.loose else COMMANDS
     with tempfile.TemporaryDirectory(prefix="bench-agent-") as name, running_server(Path(name)) as server:
         keys = make_keys(server, chosen.sessions)
         results: multiprocessing.Queue[Measurements] = multiprocessing.get_context("spawn").Queue()
         process = multiprocessing.get_context("spawn").Process(
-            target=people, args=(server.url, keys, chosen.seconds, results)
+            target=people, args=(server.url, keys, commands, chosen.seconds, results)
         )
         used_s, began = server.processor_s(), time.monotonic()
         memory = [Look(0.0, server.memory_mib())]
@@ -305,7 +335,7 @@ def main() -> None:
         totals = results.get()
         process.join()
         wall_s, used_s = time.monotonic() - began, server.processor_s() - used_s
-    report(chosen.sessions, totals, wall_s, used_s, memory)
+    report(chosen.sessions, totals, wall_s, used_s, memory, loose=chosen.loose)
     write_figures("conversation", chosen.json)
 
 
@@ -337,7 +367,15 @@ def tale(memory: Sequence[Look]) -> str:
     )
 
 
-def report(sessions: int, totals: Measurements, wall_s: float, used_s: float, memory: Sequence[Look]) -> None:
+def report(
+    sessions: int,
+    totals: Measurements,
+    wall_s: float,
+    used_s: float,
+    memory: Sequence[Look],
+    *,
+    loose: bool,
+) -> None:
     """The figures, and whether the goal is met."""
     load = os.getloadavg()[0]
     rate = f"{totals.requests} commands in {wall_s:.0f} s ({totals.requests / wall_s:.0f}/s)"
@@ -369,14 +407,15 @@ def report(sessions: int, totals: Measurements, wall_s: float, used_s: float, me
     )
     print(f"memory        {tale(memory)}")
     p95 = quantiles(totals.first, n=100)[94] * 1000
-    people = f"{sessions} people, a command every two seconds"
-    add_figure(f"{people}: first event, p95", p95, "ms", goal=f"< {GOAL_P95_MS:.0f}")
+    people = f"{sessions} people, a command every two seconds{', half of them loose' if loose else ''}"
+    goal_ms = LOOSE_GOAL_P95_MS if loose else GOAL_P95_MS
+    add_figure(f"{people}: first event, p95", p95, "ms", goal=f"< {goal_ms:.0f}")
     add_figure(f"{people}: answers", totals.requests / wall_s, "/s")
     add_figure(f"{people}: answers and events lost", totals.lost + found.lost, "", goal="0")
     add_figure(f"{people}: processor time of a command", used_s / totals.requests * 1000, "ms")
-    verdict = "met" if p95 < GOAL_P95_MS and not found.lost and not totals.lost else "MISSED"
-    part = f"{p95 / GOAL_P95_MS:.2f} of it"
-    print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, none lost: {verdict} ({part})")
+    verdict = "met" if p95 < goal_ms and not found.lost and not totals.lost else "MISSED"
+    part = f"{p95 / goal_ms:.2f} of it"
+    print(f"goal: p95 to the first event < {goal_ms:.0f} ms, none lost: {verdict} ({part})")
 
 
 if __name__ == "__main__":

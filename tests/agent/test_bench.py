@@ -91,9 +91,11 @@ async def test_each_event_that_is_lost_is_counted(
     totals = program.Measurements()
     begin_s = asyncio.get_running_loop().time()
     # Somebody whose answer does not end is late for what comes after it, and says it all the same.
-    await program.talk(url, "key", begin_s, begin_s + (ANSWERS - 0.5) * program.EVERY_S, totals)
+    await program.talk(
+        url, "key", program.COMMANDS, begin_s, begin_s + (ANSWERS - 0.5) * program.EVERY_S, totals
+    )
     assert totals.requests == ANSWERS
-    journal = await program.journal_of(url, "key")
+    journal = await program.journal_of(url, "key", program.COMMANDS)
     assert journal == dict.fromkeys(program.COMMANDS, WHOLE)
     found = program.amiss(totals.spoken_at_s, journal)
     assert (found, totals.lost, totals.strays) == (amiss, lost_answers, strays)
