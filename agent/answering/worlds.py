@@ -38,7 +38,9 @@ _Key = tuple[str, str, str, frozenset[str]]
 
 @dataclass
 class Worlds:
-    """Caches the things of each caller for some seconds. `forget` drops them after a change."""
+    """Caches things for some seconds: what everybody of a tenant with the same permissions sees, once for all
+    of them. `forget` drops them after a change.
+    """
 
     services: ToolServices
     common_words: Collection[str] = frozenset()
@@ -49,13 +51,14 @@ class Worlds:
     async def of(self, principal: Principal, *, farm: bool) -> World:
         """Returns what this caller may name; with `farm`, machines, jobs, playbooks and runs too."""
         things = await self._things("studio", principal, self._of_studio, STUDIO_S)
+        things += await self._things("own", principal, self._own, STUDIO_S)
         if farm:
             things += await self._things("farm", principal, self._of_farm, FARM_S)
         return World(things, self.common_words)
 
     def forget(self, principal: Principal) -> None:
         """Drops what is cached of a caller who has changed something."""
-        for part in ("studio", "farm"):
+        for part in ("studio", "own", "farm"):
             self._cached.pop(_key(part, principal), None)
 
     async def _things(
@@ -91,10 +94,14 @@ class Worlds:
                 Thing("channel", one.title or one.channel_id, one.id)
                 for one in await self.services.accounts.all()
             ]
-        if principal.may("snapshot:read"):
-            saved = await self.services.snapshots.list(principal)
-            found += [Thing("snapshot", one.name, one.name) for one in saved[:MOST]]
         return tuple(found)
+
+    async def _own(self, principal: Principal) -> tuple[Thing, ...]:
+        """Returns what is this caller's alone."""
+        if not principal.may("snapshot:read"):
+            return ()
+        saved = await self.services.snapshots.list(principal)
+        return tuple(Thing("snapshot", one.name, one.name) for one in saved[:MOST])
 
     async def _projects(self, principal: Principal) -> list[Thing]:
         projects = await self.services.projects.list(MOST)
@@ -154,4 +161,5 @@ class Worlds:
 
 
 def _key(part: str, principal: Principal) -> _Key:
-    return part, principal.tenant, principal.id, principal.permissions
+    owner = "" if part == "studio" else principal.id
+    return part, principal.tenant, owner, principal.permissions

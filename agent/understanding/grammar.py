@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -183,14 +183,19 @@ class Understanding:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NotUnderstood:
-    """No sentence matched; `suggestions` are examples close to what was said. `several`: one
-    would have, without its second imperative.
+    """No sentence matched. `several`: one would have, without its second imperative. `find_suggestions` takes
+    longer than to understand a sentence, so it is called only for those who are told.
     """
 
-    suggestions: tuple[str, ...]
     several: bool = False
+    find_suggestions: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
+
+    @cached_property
+    def suggestions(self) -> tuple[str, ...]:
+        """Returns examples close to what was said, the closest first."""
+        return self.find_suggestions()
 
 
 class Grammar:
@@ -229,8 +234,12 @@ class Grammar:
             found = self._match(mask(command))
             if found is not None:
                 return found
-        close = closest_examples(command[:COMMAND_CHARS], self.examples())
-        return NotUnderstood(tuple(_in_their_words(example, script) for example in close))
+
+        def find_suggestions() -> tuple[str, ...]:
+            close = closest_examples(command[:COMMAND_CHARS], self.examples())
+            return tuple(_in_their_words(example, script) for example in close)
+
+        return NotUnderstood(find_suggestions=find_suggestions)
 
     def wording(self, rule: str) -> Wording:
         """Returns how people ask for a tool, or for one `tool.action`; nothing is known of others."""
@@ -271,7 +280,7 @@ class Grammar:
                 spoken = {names.get(slot, slot): value for slot, value in slots.items()}
                 arguments = {**metadata.get("fixed", {}), **spoken}
                 return Understanding(result.intent.name, metadata.get("tool"), arguments)
-        return NotUnderstood((), several=True) if several else None
+        return NotUnderstood(several=True) if several else None
 
 
 @cache

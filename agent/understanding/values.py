@@ -176,7 +176,7 @@ def constant_value(slot: str, text: str) -> str | None:
     table = words().values.get(slot, {})
     best: tuple[int, str] | None = None
     for phrase, value in table.items():
-        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower) and (best is None or len(phrase) > best[0]):
+        if has_phrase(phrase, lower) and (best is None or len(phrase) > best[0]):
             best = (len(phrase), value)
     if best is not None:
         return best[1]
@@ -190,6 +190,16 @@ def constant_value(slot: str, text: str) -> str | None:
     return None
 
 
+@cache
+def _whole_words(phrase: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)")
+
+
+def has_phrase(phrase: str, lower: str) -> bool:
+    """Returns whether a text in lower case has a phrase of the language files as whole words."""
+    return phrase in lower and _whole_words(phrase).search(lower) is not None
+
+
 def matches(name: str, text: str) -> bool:
     """Returns whether a pattern of the language files is found in a text."""
     return words().patterns[name].search(text) is not None
@@ -197,9 +207,7 @@ def matches(name: str, text: str) -> bool:
 
 def says(group: str, text: str) -> bool:
     """Returns whether a text has a phrase of a group of the language files."""
-    return any(
-        re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text.lower()) for phrase in words().groups[group]
-    )
+    return any(has_phrase(phrase, text.lower()) for phrase in words().groups[group])
 
 
 def missing_cue(text: str, filled: Collection[str], slot_names: Collection[str]) -> str | None:
@@ -221,11 +229,7 @@ def is_contradicted(slot: str, text: str, arguments: Mapping[str, object]) -> bo
         if isinstance(value, str) and len(value) > 20:
             text = text.replace(value, " ")
     lower = " ".join(text.lower().split())
-    named = {
-        value
-        for phrase, value in words().plain.get(slot, {}).items()
-        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower)
-    }
+    named = {value for phrase, value in words().plain.get(slot, {}).items() if has_phrase(phrase, lower)}
     return len(named) > 1 or (len(named) == 1 and slot in arguments and named != {arguments[slot]})
 
 
@@ -234,11 +238,7 @@ def plain_value(slot: str, text: str) -> str | None:
     lower = " ".join(text.lower().split())
     if slot == "quality" and (pixels := re.search(r"\b(\d{3,4})p\b", lower)) and int(pixels[1]) in _SIZES:
         return _SIZES[int(pixels[1])]
-    found = {
-        value
-        for phrase, value in words().plain.get(slot, {}).items()
-        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", lower)
-    }
+    found = {value for phrase, value in words().plain.get(slot, {}).items() if has_phrase(phrase, lower)}
     return found.pop() if len(found) == 1 else None
 
 

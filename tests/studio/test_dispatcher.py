@@ -182,21 +182,22 @@ async def test_renders_of_higher_priority_start_first(rooms: Any, scheduler: Any
 def test_the_lock_is_let_go_when_its_process_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from soundstage.background import ProcessLock;"
-        "lock = ProcessLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); time.sleep(60)"
+        "import asyncio, sys, time; from pathlib import Path; from soundstage.background import ProcessLock;"
+        "lock = ProcessLock(Path(sys.argv[1])); print(asyncio.run(lock.acquire()), flush=True);"
+        "time.sleep(60)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
     )
     assert holder.stdout is not None and holder.stdout.readline().strip() == b"True"
     mine = ProcessLock(path)
-    assert not mine.acquire() and not mine.held
+    assert not asyncio.run(mine.acquire()) and not mine.held
     holder.kill()
     holder.wait()
     holder.stdout.close()
     deadline = time.monotonic() + 60
-    while not mine.acquire():
+    while not asyncio.run(mine.acquire()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    mine.release()
+    asyncio.run(mine.release())
     assert not mine.held

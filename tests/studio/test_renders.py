@@ -256,10 +256,10 @@ async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_dri
     urgent = await studio_rooms.renders.create(ask("three", priority=5))
     assert await studio_rooms.renders.explain(second.id) == snapshot("no_dispatcher")
     driver = ProcessLock(settings.state_dir / "dispatcher.lock")
-    assert driver.acquire()
+    assert await driver.acquire()
     assert await studio_rooms.renders.explain(second.id) == snapshot("two_ahead")
     assert await studio_rooms.renders.explain(urgent.id) == snapshot("next")
-    driver.release()
+    await driver.release()
 
 
 async def test_a_render_that_waits_to_be_joined_says_so(rooms: Any, ask: Any) -> None:
