@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from agent.evaluation.cases import NOW, read_cases, read_world
 from agent.evaluation.scoring import Answer, judge
-from agent.memory.sentence_files import is_installed
 from agent.understanding import doubt
 from agent.understanding.candidates import missing, plain
 from agent.understanding.corpus import Corpus, Example, lexicon_of, read_corpus
@@ -149,17 +148,10 @@ def fit(found: Array, right: Array, share: Array) -> tuple[Array, float]:
 
 
 def main() -> None:
-    encode = None
-    if is_installed():
-        from agent.memory.sentence_model import SentenceModel
-
-        encode = SentenceModel.load().encode
     corpus = read_corpus()
     lexicon = lexicon_of(corpus.examples)
     found = [
-        sample
-        for rest, unseen in halves(corpus)
-        for sample in samples(train_reader(rest, encode=encode), unseen, lexicon)
+        sample for rest, unseen in halves(corpus) for sample in samples(train_reader(rest), unseen, lexicon)
     ]
     reader = load_reader(train=True)
     assert reader is not None  # noqa: S101

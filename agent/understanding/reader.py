@@ -14,7 +14,6 @@ import numpy as np
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
 from agent.understanding.labels import Field, fields
-from agent.understanding.meaning import Meaning
 from agent.understanding.sentence import Literal, Sentence, quotations, tails, text_features
 from agent.understanding.slots import ENTITY_KINDS, Filled, Focus, SlotFiller
 from agent.understanding.spelling import Spelling
@@ -46,9 +45,6 @@ SERVICES = frozenset(
 
 SURE_NAME = 0.75
 MISFIT = 0.1
-SURE_ALONE = 0.9
-"""From here on the n-grams need no second opinion, which takes 15 ms."""
-MEANING_WORDS = 20
 RECENT = 64
 T = TypeVar("T")
 TEXT_MARGIN = 2.0
@@ -140,8 +136,6 @@ class Reader:
     commands: Classifier | None = None
     """Which command of `ssh` a question means."""
     language: Classifier | None = None
-    meaning: Meaning | None = None
-    """Only where the sentence model is installed; for English."""
     text_slots: Classifier | None = None
     """Which argument a quotation is; see `text_features`."""
     _recent: _Recent = field(default_factory=_Recent, repr=False, compare=False)
@@ -211,16 +205,10 @@ class Reader:
         return float(self.probabilities(text, world)[self.classifier.labels.index(intent)])
 
     def probabilities(self, text: str, world: World) -> Any:
-        """Returns how probable each intent is, by n-grams, the sentence model and the things named."""
+        """Returns how probable each intent is, by n-grams and the things named."""
 
         def find() -> Any:
             sentence, probabilities = self.best_sentence(text[:MOST_CHARS], text, world)
-            if (
-                self.meaning is not None
-                and probabilities.max() < SURE_ALONE
-                and self.language_of(text) == "en"
-            ):
-                probabilities = self.meaning.combine(probabilities, sentence.words()[:MEANING_WORDS])
             return self._fitting(probabilities, sentence)
 
         return self._recent.get(("intents", text), world, find)

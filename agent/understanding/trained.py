@@ -20,11 +20,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from agent.memory.sentence_files import is_installed
 from agent.understanding.classifier import Classifier
 from agent.understanding.clauses import Divider
 from agent.understanding.corpus import corpus_files, read_corpus
-from agent.understanding.meaning import Meaning
 from agent.understanding.reader import Reader
 from agent.understanding.spelling import Spelling
 from agent.understanding.tagger import Tagger
@@ -36,8 +34,7 @@ INSTALLED = FOLDER / "trained.npz"
 FORMAT = 1
 """Counted up when the file changes its form."""
 SOURCES = (
-    "classifier", "clauses", "corpus",
-    "meaning", "sentence", "spelling", "tagger", "tokens", "training",
+    "classifier", "clauses", "corpus", "sentence", "spelling", "tagger", "tokens", "training",
 )  # fmt: skip
 """The modules whose code decides what is learned."""
 
@@ -59,10 +56,9 @@ def content_key() -> str:
 
 
 def cache_path() -> Path:
-    """Returns where the file lies outside the installation; with the sentence model it has more."""
-    extra = "-meaning" if is_installed() else ""
+    """Returns where the file lies outside the installation."""
     cache_folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache_folder / "soundstage" / "understanding" / f"{content_key()}{extra}.npz"
+    return cache_folder / "soundstage" / "understanding" / f"{content_key()}.npz"
 
 
 def save(reader: Reader, path: Path, key: str) -> None:
@@ -79,8 +75,6 @@ def save(reader: Reader, path: Path, key: str) -> None:
         **reader.classifier.arrays("intents"),
         **reader.tagger.arrays(),
     }
-    if reader.meaning is not None:
-        arrays["meaning"] = reader.meaning.weights
     for name, part in _optional_parts(reader):
         if part is not None:
             arrays |= part.arrays(name)
@@ -120,7 +114,6 @@ def load(path: Path, key: str | None = None) -> Reader | None:
         commands=_part(arrays, "commands"),
         language=_part(arrays, "language"),
         text_slots=_part(arrays, "text_slots"),
-        meaning=Meaning(arrays["meaning"]) if "meaning" in arrays and is_installed() else None,
     )
 
 
@@ -157,11 +150,9 @@ def make_file() -> Path:
     path = cache_path()
     with _locked(path.with_name("lock")):
         if load(path, content_key()) is None:
-            from agent.memory.sentence_model import SentenceModel
             from agent.understanding.training import train_reader
 
-            encode = SentenceModel.load().encode if is_installed() else None
-            save(train_reader(read_corpus(), encode=encode), path, content_key())
+            save(train_reader(read_corpus()), path, content_key())
     return path
 
 

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from agent.understanding import classifier, meaning, tagger
+from agent.understanding import classifier, tagger
 from agent.understanding.clauses import Divider, boundaries, features_at
 from agent.understanding.corpus import Corpus, Example, Several, lexicon_of, slots_of
-from agent.understanding.meaning import Encode, Meaning
 from agent.understanding.reader import Reader
 from agent.understanding.sentence import Literal, Sentence, quotations, text_features
 from agent.understanding.spelling import Spelling
@@ -40,8 +39,8 @@ WHOLE = 5000
 LONGEST_PART = 110
 
 
-def train_reader(corpus: Corpus, *, seen: int = SEEN, encode: Encode | None = None) -> Reader:
-    """Returns a reader of the corpus; the same one each time. `encode`: the sentence model, if any."""
+def train_reader(corpus: Corpus, *, seen: int = SEEN) -> Reader:
+    """Returns a reader of the corpus; the same one each time."""
     examples = corpus.examples
     tagged = [one for one in examples if not one.intent.startswith(("act.nothing", "plan."))]
     reader = Reader(
@@ -57,18 +56,7 @@ def train_reader(corpus: Corpus, *, seen: int = SEEN, encode: Encode | None = No
     )
     some = random.Random(2).sample(examples, min(WHOLE, len(examples)))  # noqa: S311
     several = [*corpus.several, *corpus.several, *join_examples(corpus, JOINED)]
-    reader = replace(reader, divider=train_divider(reader, several, some))
-    return reader if encode is None else replace(reader, meaning=train_meaning(reader, examples, encode))
-
-
-def train_meaning(reader: Reader, examples: Sequence[Example], encode: Encode) -> Meaning:
-    """Returns the classifier of English sentences by their meaning."""
-    english = [
-        (sentence.words(), example.intent)
-        for example, sentence in samples(examples)
-        if example.language == "en"
-    ]
-    return meaning.train(english, list(reader.classifier.labels), encode)
+    return replace(reader, divider=train_divider(reader, several, some))
 
 
 def join_examples(corpus: Corpus, count: int, seed: int = 4) -> Iterator[Several]:
