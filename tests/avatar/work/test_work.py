@@ -88,6 +88,20 @@ def test_an_order_is_carried_out_and_handed_over(control: Control, start: Any, t
     assert left_in(tmp_path / "local") == set(), "nothing is left on the node but its cache"
 
 
+def test_a_traced_order_reports_what_was_done_as_spans(control: Control, start: Any) -> None:
+    trace_id, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    control.order["environment"] = {"TRACEPARENT": f"00-{trace_id}-{parent}-01"}
+    process = start(NOMAD_NODE_NAME="worker-1")
+    assert process.wait(60) == 0, process.stderr.read()
+    lines = [line for report in control.reports for line in report["lines"] if line["event"] == "span"]
+    spans = {line["name"]: line for line in lines}
+    assert list(spans) == ["fetch inputs", "upload outputs", "avatar work"]
+    work = spans["avatar work"]
+    assert (work["parent_id"], work["attributes"]) == (parent, {"host.name": "worker-1"})
+    assert {one["parent_id"] for name, one in spans.items() if name != "avatar work"} == {work["span_id"]}
+    assert {one["trace_id"] for one in lines} == {trace_id}
+
+
 def test_a_control_plane_that_is_away_is_asked_again(control: Control, start: Any) -> None:
     control.away = 4
     process = start()

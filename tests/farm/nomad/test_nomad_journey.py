@@ -82,6 +82,27 @@ def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
     segments = [job for job in jobs(cluster) if "assemble" not in job]
     created = [len(cluster.allocations(job)) for job in segments]
     assert created and set(created) == {1}, "no segment was begun twice"
+    assert_one_trace(tmp_path)
+
+
+def assert_one_trace(folder: Path) -> None:
+    """The steps of the dead server, of the one after it, and of the workers on the node are one trace."""
+    provenance = next((folder / "out").glob("*.provenance.json"))
+    trace_id = json.loads(provenance.read_text())["trace_id"]
+    lines = [
+        json.loads(line)
+        for file in (folder / "state" / "traces").glob("*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    spans = [line for line in lines if line["trace_id"] == trace_id]
+    by_id = {span["span_id"]: span for span in spans}
+    names = {span["name"] for span in spans}
+    assert {"POST /api/renders", "render", "run assemble", "dispatch job", "deliver"} <= names
+    on_nodes = {span["name"] for span in spans if span["service"] == "worker"}
+    assert {"avatar work", "fetch inputs", "avatar segment", "speech", "frames", "upload outputs"} <= on_nodes
+    for span in spans:
+        if span["name"] == "speech":
+            assert by_id[by_id[span["parent_id"]]["parent_id"]]["name"] == "avatar work"
 
 
 def jobs(cluster: Any) -> list[str]:
