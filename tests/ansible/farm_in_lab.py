@@ -171,13 +171,12 @@ def whats_carried(folder: Path) -> Carried:
     weights.parent.mkdir(parents=True)
     weights.write_bytes(WEIGHTS)
     worker = packed_worker(folder / "avatar")
-    packing = [ROOT / "scripts/pack_python", "farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
-    plugin = _printed(packing).strip()
+    plugin = pack_plugin()
     return Carried(
-        f"{worker.name} {Path(plugin).name}",
+        f"{worker.name} {Path(plugin['nomad__gpu_plugin_archive']).name}",
         {
             **worker.variables,
-            "nomad__gpu_plugin_archive": plugin,
+            **plugin,
             "models__from": str(folder / "models"),
             "models__manifest": [
                 {
@@ -189,6 +188,12 @@ def whats_carried(folder: Path) -> Carried:
             ],
         },
     )
+
+
+def pack_plugin() -> dict[str, Any]:
+    """The device plugin, as a variable of the role nomad."""
+    packing = [ROOT / "scripts/pack_python", "farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
+    return {"nomad__gpu_plugin_archive": _printed(packing).strip()}
 
 
 def packed_worker(source: Path) -> Carried:

@@ -15,7 +15,7 @@ from farm_in_lab import ROOT, LabFarm
 from lab.farm_in_a_box import Lab
 from lab.plan import GATEWAY
 
-MACHINES = ("control-1", "cpu-1", "cpu-2")
+MACHINES = ("control-1", "cpu-1", "gpu-1")
 SERVER = MACHINES[0]
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 SHORT_CERTIFICATE = "/etc/soundstage/short.pem"
@@ -31,14 +31,14 @@ QUICKLY = (
 def of_monitoring() -> dict[str, Any]:
     """Variables of the farm."""
     return {
-        "nomad__gpu_plugin": False,
         "nomad__drivers": ["raw_exec"],
         # The machines of the lab stand on overlays and disks in memory.
         "monitoring__filesystems_left_out": "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$",
         "monitoring__every_s": 2,
         "monitoring__first_wait": "1s",
         "monitoring__resend": "5s",
-        "monitoring__overrides": {name: {"for": "4s"} for name in QUICKLY},
+        # The clock of the monitoring machine before those of the others, as the alerts themselves have it.
+        "monitoring__overrides": {name: {"for": "4s"} for name in QUICKLY} | {"ClockOff": {"for": "12s"}},
         "monitoring__webhooks": [
             {"url": f"http://{GATEWAY}:{PORT}/alerts", "token": "monitoring/webhook.token"},
             {"url": f"http://{GATEWAY}:{BROKEN_PORT}/"},

@@ -214,6 +214,12 @@ def test_each_alert_has_a_section_of_the_runbook_and_the_other_way_round() -> No
     assert links == [f"{RUNBOOKS}#{name.lower()}" for name in names]
 
 
+def test_the_guide_says_by_what_each_alert_was_made_to_fire() -> None:
+    page = (ROOT / RUNBOOKS).read_text()
+    rows = [f"| `{one['alert']}` | {one['drill']} |" for one in alerts()]
+    assert "\n".join(rows) in page
+
+
 def test_on_a_quiet_day_no_alert_fires(promtool: str, tmp_path: Path) -> None:
     problems = run_tests(promtool, tmp_path, [expect_firing(quiet_day(), set(), MINUTES)])
     assert not problems, problems
