@@ -24,22 +24,23 @@ export function HealthView() {
               <Marked text={data.sentence} />
             </p>
           </article>
-          <Table name="Parts of the installation" heads={["Part", "State", "What", "What to do"]}>
+          <Table name="Parts of the installation" heads={["Part", "What there is, and what to do"]}>
             {data.checks.map((one) => (
               <tr key={one.name}>
-                <th scope="row">{one.name}</th>
+                <th scope="row">
+                  {one.name}
+                  <div>
+                    <State of={one.level}>{WORDS[one.level]}</State>
+                  </div>
+                </th>
                 <td>
-                  <State of={one.level}>{WORDS[one.level]}</State>
-                </td>
-                <td>
-                  <Marked text={one.found} />
-                  {one.code && (
-                    <div className="quiet">
-                      <code>{one.code}</code>
+                  <Marked text={one.found} /> {one.code && <code className="quiet">{one.code}</code>}
+                  {one.fix && (
+                    <div>
+                      <Marked text={one.fix} />
                     </div>
                   )}
                 </td>
-                <td>{one.fix ? <Marked text={one.fix} /> : "–"}</td>
               </tr>
             ))}
           </Table>
