@@ -3,6 +3,7 @@
 from provisioning_api.announcements.models import Announcement
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken, UsedChallenge
+from provisioning_api.healing.models import HealingAction, HealingCase
 from provisioning_api.machines.models import HardwareReport, Machine, MachineKey, MachineMac
 from provisioning_api.rules.models import RuleRow
 from provisioning_api.runs.models import Failure, Run, RunMachine
@@ -15,6 +16,8 @@ __all__ = [
     "Enrolment",
     "Failure",
     "HardwareReport",
+    "HealingAction",
+    "HealingCase",
     "Machine",
     "MachineKey",
     "MachineMac",

@@ -18,6 +18,7 @@ from provisioning_api.commands import routes as commands
 from provisioning_api.decommission import routes as decommission
 from provisioning_api.enrolment import ramdisk_routes
 from provisioning_api.enrolment import routes as enrolment
+from provisioning_api.healing import routes as healing
 from provisioning_api.inventory import routes as inventory
 from provisioning_api.machines import routes as machines
 from provisioning_api.power import routes as power
@@ -56,6 +57,7 @@ def routers() -> tuple[APIRouter, ...]:
         power,
         timeline,
         decommission,
+        healing,
         inventory,
         audit,
     )

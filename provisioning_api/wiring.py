@@ -30,13 +30,20 @@ from provisioning_api.certificates.tls_authority import TlsAuthority
 from provisioning_api.commands.service import CommandService
 from provisioning_api.decommission.service import Decommission
 from provisioning_api.engines.consul import consul_tokens
-from provisioning_api.engines.nomad import nomad_nodes
+from provisioning_api.engines.node_facts import NodeObserver
+from provisioning_api.engines.nomad import nomad_engine, nomad_nodes
 from provisioning_api.enrolment import engine_identities
 from provisioning_api.enrolment.challenges import Challenges
 from provisioning_api.enrolment.engine_identities import EngineIdentities
 from provisioning_api.enrolment.proofs import Proofs
 from provisioning_api.enrolment.ramdisks import RamdiskService
 from provisioning_api.enrolment.service import EnrolmentService
+from provisioning_api.healing import driver as healing_driver
+from provisioning_api.healing.driver import HealingDriver
+from provisioning_api.healing.journal import HealingJournal
+from provisioning_api.healing.reinstallation import Reinstallation
+from provisioning_api.healing.service import HealingService
+from provisioning_api.healing.spares import Spares
 from provisioning_api.intake import Intake
 from provisioning_api.inventory.service import InventoryService
 from provisioning_api.machines import waiting_list as waiting_list_module
@@ -58,7 +65,7 @@ from provisioning_api.runs.service import RunService
 from provisioning_api.stalled import Stalled
 from provisioning_api.throttling import RequestLimits
 from provisioning_api.timeline.service import TimelineService
-from soundstage.background import Poll, Worker
+from soundstage.background import ItemWorker, Poll, Worker
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.http import Destinations, own_listeners
@@ -100,6 +107,7 @@ class Provisioning:
     commands: CommandService
     power: PowerService
     restored: Restored
+    healing: HealingService
     workers: tuple[Worker, ...]
 
     @asynccontextmanager
@@ -195,7 +203,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         return Worker(name, poll, poll_s=poll_s, lock=db.leader_lock(name.replace(" ", "-"), folder))
 
     ended_tokens = leader_worker("ended tokens", engines.withdraw, engine_identities.POLL_S)
-    workers = [
+    workers: list[Worker] = [
         ended_tokens,
         leader_worker("stalled machines", Stalled(db, journal).look, stalled.POLL_S),
         leader_worker("machines that wait", waiting_list.look, waiting_list_module.POLL_S),
@@ -207,6 +215,34 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     if asks_nomad and nomad is not None:
         workers.append(leader_worker("readiness", Readiness(db, journal, nomad, timeline).look, POLL_S))
     decommission = Decommission(db, journal, machines, enrolments, nomad, ended_tokens.wake)
+    power = PowerService(db, journal, sealer, power_destinations(settings))
+    healing_journal = HealingJournal(events)
+    reinstallation = Reinstallation(db, healing_journal, machines, enrolments)
+    healing = HealingService(db, healing_journal, journal, reinstallation, wake=lambda: None)
+    engine = nomad_engine(settings)
+    if engine is not None and settings.provisioning.healing.level != "off":
+        observer = NodeObserver(engine)
+        healer = HealingDriver(
+            db,
+            healing_journal,
+            observer,
+            power,
+            reinstallation,
+            Spares(db, healing_journal, observer),
+            settings.provisioning.healing,
+            healing_driver.POLL_S,
+        )
+        healing_worker = ItemWorker(
+            "healing",
+            healer.due,
+            healer.step,
+            # One after the other: limits are counted before each step.
+            max_active=1,
+            poll_s=healing_driver.POLL_S,
+            lock=db.leader_lock("healing", folder),
+        )
+        healing.wake = healing_worker.wake
+        workers.append(healing_worker)
     return Provisioning(
         db=db,
         events=events,
@@ -244,7 +280,8 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         ),
         restored=Restored(db, events, journal, audit, enrolments),
         workers=tuple(workers),
-        power=PowerService(db, journal, sealer, power_destinations(settings)),
+        power=power,
+        healing=healing,
         announcements=announcements,
         bmc_announcer=BmcAnnouncer(announcements, power_destinations(settings)),
     )

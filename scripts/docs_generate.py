@@ -27,6 +27,7 @@ from app.cli.commands import COMMANDS, whole_cli
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
 from provisioning_api.enrolment.states import ENROLMENT_TRANSITIONS
+from provisioning_api.healing.states import HEALING_TRANSITIONS
 from provisioning_api.machines.states import GUARDS, MACHINE_TRANSITIONS
 from provisioning_api.runs.states import RUN_TRANSITIONS
 from studio.personas.file_schema import persona_schema
@@ -124,6 +125,7 @@ def states_page() -> str:
         ("Machine", MACHINE_TRANSITIONS),
         ("Enrolment of a machine", ENROLMENT_TRANSITIONS),
         ("Run of Ansible", RUN_TRANSITIONS),
+        ("Healing of a machine", HEALING_TRANSITIONS),
         ("Approval of a tool call", APPROVAL_TRANSITIONS),
         ("Trigger", TRIGGER_TRANSITIONS),
     ]

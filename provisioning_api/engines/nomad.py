@@ -84,18 +84,22 @@ def _named(client: nomad.Nomad, name: str) -> list[dict[str, Any]]:
 
 def nomad_nodes(settings: Settings) -> NomadNodes | None:
     """None where no Nomad was named."""
+    engine = nomad_engine(settings)
+    return None if engine is None else NomadNodes(engine)
+
+
+def nomad_engine(settings: Settings) -> Engine | None:
+    """None where no Nomad was named."""
     nomad, token_file = settings.farm.nomad, settings.provisioning.nomad_token_file
     if nomad.address is None and token_file is None:
         return None
-    return NomadNodes(
-        Engine(
-            "Nomad",
-            str(nomad.address or "http://127.0.0.1:4646"),
-            "`farm.nomad` and `provisioning.nomad_token_file`",
-            token_file or nomad.token_file,
-            nomad.ca_file,
-            nomad.client_cert_file,
-            nomad.client_key_file,
-            nomad.region,
-        )
+    return Engine(
+        "Nomad",
+        str(nomad.address or "http://127.0.0.1:4646"),
+        "`farm.nomad` and `provisioning.nomad_token_file`",
+        token_file or nomad.token_file,
+        nomad.ca_file,
+        nomad.client_cert_file,
+        nomad.client_key_file,
+        nomad.region,
     )

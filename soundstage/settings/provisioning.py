@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import AnyHttpUrl, Field
 
+from soundstage.settings.healing import HealingSettings
 from soundstage.settings.sections import PRIVATE_NETWORKS, CommaList, Host, IpNetworks, Section
 
 
@@ -127,3 +128,4 @@ class ProvisioningSettings(Section):
     artefact_dir: Path | None = Field(
         None, description="kernels, ramdisks and images with their manifest; empty: below `state_dir`"
     )
+    healing: HealingSettings = Field(default_factory=HealingSettings, description="self-healing")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.commands import add_group
-from app.cli.farm import machine_announcements, machine_power
+from app.cli.farm import machine_announcements, machine_healing, machine_power
 from app.cli.farm.machine_calls import Name, call_machines, no_path, print_result, take_authority
 from app.cli.state import JsonFlag, output
 from app.cli.times import minute, second
@@ -35,6 +35,7 @@ def register(cli: typer.Typer) -> None:
     machine_announcements.register(group)
     _working(group)
     machine_power.register(group)
+    machine_healing.register(group)
     _leaving(group)
     _authority(group)
 

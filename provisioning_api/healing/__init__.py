@@ -1,0 +1,1 @@
+"""Self-healing: machines whose node fails are drained, power-cycled, reinstalled and returned."""
