@@ -7,6 +7,7 @@ The tests share three machines and run in the order of this file; each leaves th
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -42,6 +43,7 @@ pytestmark = [
 ]
 eventually = partial(waiting.eventually, within_s=120, pause_s=0.5)
 NODE = "https://10.77.0.12:9100/metrics"
+JOURNALS = "https://10.77.0.11:19532/upload"
 JOBS = {"node", "nomad"}
 TARGETS = {(job, machine, "1") for job in JOBS for machine in MACHINES} | {
     (job, SERVER, "1") for job in ("consul", "prometheus", "alertmanager")
@@ -68,6 +70,8 @@ def farm(
     built.secrets.chmod(0o700)
     token.touch(mode=0o600)
     token.write_text("sesame\n")
+    # A dry run on bare machines ends well.
+    assert built.converge("--check", "--tags", TAGS).changed() > 0
     built.converge("--tags", TAGS)
     return built
 
@@ -110,22 +114,34 @@ def test_prometheus_finds_every_machine_by_consul_and_each_answers(prometheus: P
     assert len(set(expected) & prometheus.names()) > 0.8 * len(expected)
 
 
-def test_a_second_run_changes_nothing(farm: LabFarm) -> None:
-    again = farm.converge("--tags", "monitoring,logs")
-    assert again.changed() == 0, again.output[-4000:]
+def test_a_second_run_changes_nothing_nor_does_a_dry_one(farm: LabFarm) -> None:
+    for words in ((), ("--check", "--diff")):
+        again = farm.converge("--tags", "monitoring,logs", *words)
+        assert again.changed() == 0, again.output[-4000:]
+
+
+def ask(farm: LabFarm, machine: str, url: str, *, certificate: bool = True) -> str:
+    """The status that a machine of the farm gets, `000` where the connection is refused."""
+    own = "--cert /etc/consul.d/tls/agent.pem --key /etc/consul.d/tls/agent-key.pem" if certificate else ""
+    words = f"curl -s -m 10 -o /dev/null -w %{{http_code}} --cacert /etc/consul.d/tls/ca.pem {own}"
+    return shell(farm, machine, f"{words} {url} || true")
+
+
+def lets_in(farm: LabFarm, address: str, port: int) -> bool:
+    """Returns whether the firewall of a machine lets in who is no machine of the farm."""
+    command = ["timeout", "3", "bash", "-c", f"</dev/tcp/{address}/{port}"]
+    return subprocess.run(farm.lab.entering(command), capture_output=True).returncode == 0
 
 
 def test_nothing_is_open_to_who_has_no_certificate_of_the_farm(farm: LabFarm) -> None:
-    ask = f"curl -s -m 10 -o /dev/null -w %{{http_code}} --cacert /etc/consul.d/tls/ca.pem {NODE}"
-    own = "--cert /etc/consul.d/tls/agent.pem --key /etc/consul.d/tls/agent-key.pem"
-    assert shell(farm, SERVER, f"{ask} {own}") == "200"
-    assert shell(farm, SERVER, f"{ask} || true") == "000"
-    # Who is no machine of the farm does not get that far.
-    assert farm.curl(NODE) == "000"
-    # They listen on the machine itself alone, and stunnel refuses who shows nothing.
+    for machine, url in ((SERVER, NODE), ("cpu-1", JOURNALS)):
+        assert ask(farm, machine, url) not in ("000", "")
+        assert ask(farm, machine, url, certificate=False) == "000"
+    # These listen on the machine itself alone.
     for port in (9090, 9093, 19531):
-        assert farm.curl(f"http://10.77.0.11:{port}/") == "000"
-    assert farm.curl("https://10.77.0.11:19532/upload", certificate=False) == "000"
+        assert ask(farm, "cpu-1", f"http://10.77.0.11:{port}/") == "000"
+    assert lets_in(farm, "10.77.0.11", 22)
+    assert not lets_in(farm, "10.77.0.12", 9100) and not lets_in(farm, "10.77.0.11", 19532)
     token = farm.secret("consul/tokens/monitoring.token")
     consul = "https://10.77.0.11:8501/v1"
     assert farm.curl(f"{consul}/catalog/nodes", token=token, header="X-Consul-Token") == "200"
