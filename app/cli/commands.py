@@ -80,6 +80,9 @@ COMMANDS = MappingProxyType(
             "Serve the tools to an MCP client, which starts this program and speaks over its pipes.",
         ),
         "mcp-servers": Entry("mcp_servers", AGENT, "MCP servers whose tools the agent may call."),
+        "init": Entry(
+            "init", FARM, "Ask five questions and write the inventory of a farm, for the playbook."
+        ),
         "machines": Entry("machines", FARM, "Machines: from power-on to ready, and to their end."),
         "runs": Entry("runs", FARM, "Runs of Ansible on machines."),
         "nodes": Entry("nodes", FARM, "List the machines of the farm, as Nomad sees them."),
