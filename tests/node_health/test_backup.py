@@ -26,7 +26,7 @@ from nomad_cluster import NomadAgent, engine_program
 from sentences import SentenceSnapshot
 from waiting import eventually
 
-pytestmark = pytest.mark.cached("ansible/roles/backup", "tools")
+pytestmark = pytest.mark.cached("ansible/roles/backup", "tools", "tests/node_health/sentences.json")
 
 
 class ConsulServer:
