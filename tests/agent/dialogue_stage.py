@@ -114,9 +114,7 @@ class Stage:
                 for one in approvals
                 if one.state == "pending"
             ],
-            "publications": [
-                {"title": names.get(one.render_id or ""), **one.wishes} for one in publications
-            ],
+            "publications": [{"title": names.get(one.render_id or ""), **one.wishes} for one in publications],
             "machines": self.farm.states,
         }
 
@@ -141,6 +139,7 @@ def _render(row: Render, titles: Mapping[str, str]) -> State:
     scenes = row.spec["scenes"]
     background = scenes[0]["background"]
     return {
+        "id": row.id,
         "title": row.title,
         "state": row.state,
         "project": titles.get(row.project_id or ""),

@@ -1,19 +1,29 @@
-"""Dialogues of ten turns end in the wanted state over every way in."""
+"""Dialogues of ten turns end in the wanted state, and in the same state over every way in."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conversing import Conversing
-from dialogue_stage import Dialogue, differences, read_dialogues, staged
-
-from agent.events import BrainEvent, Text
+from dialogue_stage import Dialogue, State, differences, read_dialogues, staged
+from dialogue_ways import (
+    ID,
+    Step,
+    play_in_process,
+    play_over_mcp,
+    play_over_rest,
+    play_over_websocket,
+)
 
 TURNS = 10
+OVER_EVERY_WAY = ("07_two_wishes_at_once", "10_betreiber", "18_kleiner_verein")
+"""With plans, machines, agreements and publishing; one of them is German."""
 
 
-def _cases() -> list[object]:
+def _cases() -> list[Any]:
     return [
         pytest.param(
             one,
@@ -24,18 +34,44 @@ def _cases() -> list[object]:
     ]
 
 
-def has_question(events: list[BrainEvent]) -> bool:
-    return any(isinstance(one, Text) and one.choices for one in events)
+def test_each_dialogue_has_ten_turns() -> None:
+    assert [len(one.turns) for one in read_dialogues()] == [TURNS] * 20
 
 
 @pytest.mark.parametrize("dialogue", _cases())
 async def test_a_dialogue_ends_in_the_wanted_state(dialogue: Dialogue, tmp_path: Path) -> None:
     async with staged(dialogue, tmp_path) as stage:
-        talk = Conversing(stage.services)
-        for turn in dialogue.turns:
-            events = await talk.say(turn.say)
-            if turn.answer is not None and has_question(events):
-                await talk.say(turn.answer)
-            if turn.approved:
-                await stage.approve()
+        await play_in_process(dialogue, stage)
         assert differences(dialogue.wanted, await stage.state()) == []
+
+
+@pytest.mark.parametrize("name", OVER_EVERY_WAY)
+async def test_a_dialogue_ends_in_the_same_state_over_every_way(name: str, tmp_path: Path) -> None:
+    [dialogue] = [one for one in read_dialogues() if one.name == name]
+    async with staged(dialogue, _folder(tmp_path, "process")) as stage:
+        ids = _ids(await stage.state())
+        steps: list[Step] = await play_in_process(dialogue, stage)
+        expected = _without_ids(await stage.state())
+    assert differences(dialogue.wanted, json.loads(expected)) == [] or dialogue.open
+    for way in (play_over_rest, play_over_websocket):
+        async with staged(dialogue, _folder(tmp_path, way.__name__)) as stage:
+            await way(dialogue, stage)
+            assert _without_ids(await stage.state()) == expected, way.__name__
+    async with staged(dialogue, _folder(tmp_path, "mcp")) as stage:
+        here = _ids(await stage.state())
+        await play_over_mcp(stage, steps, dict(zip(ids, here, strict=True)))
+        assert _without_ids(await stage.state()) == expected, "MCP"
+
+
+def _folder(tmp_path: Path, name: str) -> Path:
+    folder = tmp_path / name
+    folder.mkdir()
+    return folder
+
+
+def _ids(state: State) -> list[str]:
+    return ID.findall(json.dumps(state))
+
+
+def _without_ids(state: State) -> str:
+    return re.sub(ID, "id", json.dumps(state, sort_keys=True, default=str))
