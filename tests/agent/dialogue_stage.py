@@ -51,11 +51,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """`open`: why it does not end in the wanted state yet."""
+    """`open`: why it does not end in the expected state yet."""
 
     name: str
     turns: tuple[Turn, ...]
-    wanted: Mapping[str, Any]
+    expected: Mapping[str, Any]
     world: Mapping[str, Any]
     open: str = ""
 
@@ -155,41 +155,41 @@ def _shape(width: int, height: int) -> str:
     return "square" if width == height else "landscape" if width > height else "vertical"
 
 
-def differences(wanted: Mapping[str, Any], found: State) -> list[str]:
-    """Returns what is not as wanted. A kind that is not named must be empty; machines must be ready."""
-    wanted = {"machines": dict.fromkeys(found["machines"], "ready"), **wanted}
+def differences(expected: Mapping[str, Any], found: State) -> list[str]:
+    """Returns what is not as expected. A kind that is not named must be empty; machines must be ready."""
+    expected = {"machines": dict.fromkeys(found["machines"], "ready"), **expected}
     output = []
     for kind, things in found.items():
-        expected = wanted.get(kind, [])
-        if not _same(expected, things):
-            output.append(f"{kind}: wanted {expected}, found {things}")
+        needed = expected.get(kind, [])
+        if not _same(needed, things):
+            output.append(f"{kind}: expected {needed}, found {things}")
     return output
 
 
-def _same(wanted: Any, found: Any) -> bool:
-    """Returns whether all that is named of `wanted` is so; lists of equal length, in any order unless they
+def _same(expected: Any, found: Any) -> bool:
+    """Returns whether all that is named of `expected` is so; lists of equal length, in any order unless they
     are scenes.
     """
-    if isinstance(wanted, Mapping):
+    if isinstance(expected, Mapping):
         return isinstance(found, Mapping) and all(
             _in_order(value, found.get(key))
             if key in ("scenes", "tools")
             else _same(COLOURS.get(value, value) if key == "background" else value, found.get(key))
-            for key, value in wanted.items()
+            for key, value in expected.items()
         )
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+    if isinstance(expected, Sequence) and not isinstance(expected, str):
         left = list(found or ())
-        for one in wanted:
+        for one in expected:
             match = next((other for other in left if _same(one, other)), None)
             if match is None:
                 return False
             left.remove(match)
         return not left
-    return _plain(wanted) == _plain(found)
+    return _plain(expected) == _plain(found)
 
 
-def _in_order(wanted: Sequence[Any], found: Any) -> bool:
-    return len(wanted) == len(found or ()) and all(map(_same, wanted, found))
+def _in_order(expected: Sequence[Any], found: Any) -> bool:
+    return len(expected) == len(found or ()) and all(map(_same, expected, found))
 
 
 def _plain(text: Any) -> str:
@@ -198,7 +198,7 @@ def _plain(text: Any) -> str:
 
 
 @asynccontextmanager
-async def staged(dialogue: Dialogue, folder: Path) -> AsyncIterator[Stage]:
+async def open_stage(dialogue: Dialogue, folder: Path) -> AsyncIterator[Stage]:
     """An installation that holds the dialogue's world."""
     with farm_double(dialogue.world.get("machines", ())) as farm:
         key = folder / "machines.key"
@@ -221,9 +221,9 @@ async def staged(dialogue: Dialogue, folder: Path) -> AsyncIterator[Stage]:
 
 async def _set_up(services: Services, world: Mapping[str, Any]) -> None:
     for project in world.get("projects", ()):
-        made = await services.tool_services.projects.create(ProjectDraft(title=project["title"]))
+        view = await services.tool_services.projects.create(ProjectDraft(title=project["title"]))
         for scene in project["scenes"]:
-            await services.tool_services.scenes.create(made.id, SceneDraft(**scene))
+            await services.tool_services.scenes.create(view.id, SceneDraft(**scene))
     for render in world.get("renders", ()):
         await _add_render(services, **render)
     if world.get("channel"):

@@ -82,8 +82,8 @@ async def play_over_rest(dialogue: Dialogue, stage: Stage) -> None:
         session: dict[str, str] = {}
 
         async def say(sentence: str) -> bool:
-            told = await client.post("/api/chat", json={"message": sentence, **session})
-            found = told.raise_for_status().json()
+            response = await client.post("/api/chat", json={"message": sentence, **session})
+            found = response.raise_for_status().json()
             session["session_id"] = found["session_id"]
             return _has_choices(found["events"])
 
@@ -122,8 +122,8 @@ async def play_over_mcp(stage: Stage, steps: Sequence[Step], ids: dict[str, str]
                 case None:
                     await stage.approve()
                 case ToolCalled():
-                    given = ID.sub(lambda one: ids.get(one[0], one[0]), json.dumps(step.arguments))
-                    result = await answered(client, step.tool, json.loads(given))
+                    arguments = ID.sub(lambda one: ids.get(one[0], one[0]), json.dumps(step.arguments))
+                    result = await answered(client, step.tool, json.loads(arguments))
                     found = result.structured_content or {}
                 case ToolReturned():
                     there, here = (ID.findall(json.dumps(one)) for one in (step.result, found))

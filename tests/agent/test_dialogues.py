@@ -1,4 +1,4 @@
-"""Dialogues of ten turns end in the wanted state, and in the same state over every way in."""
+"""Dialogues of ten turns end in the expected state, and in the same state over every way in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dialogue_stage import Dialogue, State, differences, read_dialogues, staged
+from dialogue_stage import Dialogue, State, differences, open_stage, read_dialogues
 from dialogue_ways import (
     ID,
     Step,
@@ -39,25 +39,25 @@ def test_each_dialogue_has_ten_turns() -> None:
 
 
 @pytest.mark.parametrize("dialogue", _cases())
-async def test_a_dialogue_ends_in_the_wanted_state(dialogue: Dialogue, tmp_path: Path) -> None:
-    async with staged(dialogue, tmp_path) as stage:
+async def test_a_dialogue_ends_in_the_expected_state(dialogue: Dialogue, tmp_path: Path) -> None:
+    async with open_stage(dialogue, tmp_path) as stage:
         await play_in_process(dialogue, stage)
-        assert differences(dialogue.wanted, await stage.state()) == []
+        assert differences(dialogue.expected, await stage.state()) == []
 
 
 @pytest.mark.parametrize("name", OVER_EVERY_WAY)
 async def test_a_dialogue_ends_in_the_same_state_over_every_way(name: str, tmp_path: Path) -> None:
     [dialogue] = [one for one in read_dialogues() if one.name == name]
-    async with staged(dialogue, _folder(tmp_path, "process")) as stage:
+    async with open_stage(dialogue, _folder(tmp_path, "process")) as stage:
         ids = _ids(await stage.state())
         steps: list[Step] = await play_in_process(dialogue, stage)
         expected = _without_ids(await stage.state())
-    assert differences(dialogue.wanted, json.loads(expected)) == [] or dialogue.open
+    assert differences(dialogue.expected, json.loads(expected)) == [] or dialogue.open
     for way in (play_over_rest, play_over_websocket):
-        async with staged(dialogue, _folder(tmp_path, way.__name__)) as stage:
+        async with open_stage(dialogue, _folder(tmp_path, way.__name__)) as stage:
             await way(dialogue, stage)
             assert _without_ids(await stage.state()) == expected, way.__name__
-    async with staged(dialogue, _folder(tmp_path, "mcp")) as stage:
+    async with open_stage(dialogue, _folder(tmp_path, "mcp")) as stage:
         here = _ids(await stage.state())
         await play_over_mcp(stage, steps, dict(zip(ids, here, strict=True)))
         assert _without_ids(await stage.state()) == expected, "MCP"
