@@ -49,7 +49,7 @@ def recording(store: SpanStore) -> Iterator[None]:
     if _Sinks.export is None and not _Sinks.stores:
         _Sinks.export = _open_export(store.service)
     _Sinks.stores = (*_Sinks.stores, store.put)
-    update_tracer()
+    _update()
     try:
         yield
     finally:
@@ -57,12 +57,11 @@ def recording(store: SpanStore) -> Iterator[None]:
         if not _Sinks.stores and _Sinks.export is not None:
             _Sinks.export.close()
             _Sinks.export = None
-        update_tracer()
+        _update()
         store.close()
 
 
-def update_tracer() -> None:
-    """Sets the tracer of this process by what takes its spans."""
+def _update() -> None:
     if not _Sinks.stores:
         set_tracer(None)
     elif _Sinks.export is not None:

@@ -49,20 +49,20 @@ class SpanStore:
         self._pending: list[SpanRecord] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._closed = True
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._file: Path | None = None
         self._dropped = False
 
     def open(self) -> None:
         """Starts the thread that writes."""
-        self._closed = False
+        self._closing.clear()
         self._thread = threading.Thread(target=self._write_regularly, name="spans", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Writes what is left."""
-        self._closed = True
+        self._closing.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(5.0)
@@ -166,11 +166,10 @@ class SpanStore:
             left, count = left - stat.st_size, count - 1
 
     def _write_regularly(self) -> None:
-        while not self._closed:
+        while not self._closing.is_set():
             self._wake.wait()
-            if self._closed:
-                return
-            time.sleep(FLUSH_S)
+            # What comes meanwhile is written with it.
+            self._closing.wait(FLUSH_S)
             self._wake.clear()
             self.flush()
 

@@ -103,6 +103,7 @@ def journal(tmp_path: Path) -> Path:
         "logger": "studio",
         "trace_id": ID,
         "frames": 9,
+        "api_key": "5a" * 32,
     }
     entries = (
         entry(1, f"2026-11-23 [warning] slow disk trace_id={ID}".encode()),
@@ -121,7 +122,8 @@ def test_journals_of_the_farm_are_searched_by_trace(journal: Path) -> None:
     text, coloured, ours = read_journal(journal, ID, 10)
     assert (text.host, text.service, text.level) == ("worker-1", "soundstage", "warning")
     assert "slow disk" in text.message
-    assert (ours.message, ours.fields, ours.trace_id) == ("render done", {"frames": 9}, ID)
+    assert (ours.message, ours.trace_id) == ("render done", ID)
+    assert ours.fields == {"frames": 9, "api_key": "[masked]"}
     assert "colours" in coloured.message and "abcdefghijkl" not in coloured.message
     assert read_journal(journal, OTHER, 10) == [] == read_journal(journal, "; reboot", 10)
     assert len(read_journal(journal, None, 2)) == 2

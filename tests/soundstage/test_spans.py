@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -26,7 +27,7 @@ from soundstage.tracing import (
 )
 from soundstage.tracing.export import export_requested, recording
 from soundstage.tracing.records import MAX_TEXT, SpanRecord
-from soundstage.tracing.store import SLOW_NS, SpanStore, without_quick_reads
+from soundstage.tracing.store import FLUSH_S, SLOW_NS, SpanStore, without_quick_reads
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -140,6 +141,16 @@ def test_a_line_that_a_killed_process_cut_off_is_skipped(store: SpanStore, tmp_p
     line = file.read_bytes()
     file.write_bytes(line + line[: len(line) // 2])
     assert names(store, ID) == ["whole"]
+
+
+def test_to_close_waits_for_no_pause_and_loses_nothing(tmp_path: Path) -> None:
+    created = SpanStore(tmp_path / "traces", "studio")
+    began = time.monotonic()
+    for _ in range(5):
+        with recording(created), trace(ID), span("last"):
+            pass
+    assert time.monotonic() - began < 5 * FLUSH_S
+    assert names(created, ID) == ["last"] * 5
 
 
 def test_other_processes_find_what_one_has_written(store: SpanStore, tmp_path: Path) -> None:
