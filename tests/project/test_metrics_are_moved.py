@@ -20,8 +20,11 @@ from studio.publishing.states import PublicationState
 from studio.renders.states import RenderState
 from studio.webhooks.states import DeliveryState
 
-BY_ROLES = {"backup_last_success_timestamp_seconds"}
-"""Written by roles on machines; their tests in tests/ansible read the files."""
+BY_ROLES = {
+    *("backup_last_success_timestamp_seconds", "node_problems", "node_check_timestamp_seconds"),
+    "node_certificate_expires_timestamp_seconds",
+}
+"""Written by roles on machines; their tests in tests/ansible and tests/node_health read the files."""
 TESTS = Path(__file__).parents[1]
 READ = re.compile(r"""\b(?:metric_value|read_state|file_value)\(\s*(?:[\w.]+,\s*)?"([a-z_]+)\"""")
 
