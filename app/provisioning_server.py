@@ -43,12 +43,14 @@ def main() -> int:
         parser.error("--socket and --tls-socket are given together, or neither")
     try:
         settings = load_settings(options.config_file)
+        # Before anything creates a folder in it.
+        opened_to_others = secure_state_folders(settings)
         configure_logging(
             settings.log.level,
             settings.log.format,
             file=settings.state_dir / LOG_FOLDER / "provisioning.jsonl",
         )
-        log_repaired(secure_state_folders(settings))
+        log_repaired(opened_to_others)
         process = build_process(settings)
         plain, tls = (
             (socket.socket(fileno=number) for number in sockets)

@@ -88,11 +88,13 @@ class GatheringProtocol(WebSocketsSansIOProtocol):
 
 async def serve(settings: Settings, listening: socket.socket, tls: socket.socket | None = None) -> None:
     """Until SIGTERM, SIGINT or the end of standard input; open requests get some seconds then."""
+    # Before anything creates a folder in it.
+    opened_to_others = secure_state_folders(settings)
     configure_logging(
         settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "studio.jsonl"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    log_repaired(secure_state_folders(settings))
+    log_repaired(opened_to_others)
     services = build(settings)
     services.brain.grammar.read_all()
     app = create_app(services)

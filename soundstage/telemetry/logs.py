@@ -73,10 +73,14 @@ def configure_logging(
     handler.setFormatter(formatter(renderer))
     root = logging.getLogger()
     root.handlers = [handler]
+    unopened: OSError | None = None
     if file is not None and not goes_to_journal():
-        stored = PrivateRotatingFile(file)
-        stored.setFormatter(formatter(as_json))
-        root.handlers.append(stored)
+        try:
+            stored = PrivateRotatingFile(file)
+            stored.setFormatter(formatter(as_json))
+            root.handlers.append(stored)
+        except OSError as error:
+            unopened = error
     root.setLevel(level.upper())
     # Their lines at `info` repeat ours, with whole URLs.
     for chatty in ("httpx", "httpcore", "aiosqlite", "sse_starlette", "asyncio"):
@@ -96,6 +100,8 @@ def configure_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    if unopened is not None:
+        get_logger(__name__).warning("log.file_unwritable", file=str(file), error=unopened.strerror)
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

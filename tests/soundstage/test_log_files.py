@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -58,6 +59,14 @@ def test_a_line_that_is_cut_off_and_lines_of_others_are_skipped(folder: Path) ->
     with (folder / "studio.jsonl").open("a") as file:
         file.write(f'{{"trace_id": "{ID}", "timesta\n[1]\n{ID}\n')
     assert [line.message for line in find_lines(folder, ID, 10)] == ["whole"]
+
+
+def test_a_server_starts_where_no_log_file_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    before, stream = logging.getLogger().handlers, io.StringIO()
+    configure_logging("info", "json", stream, file=tmp_path / "logs" / "studio.jsonl")
+    logging.getLogger().handlers = before
+    assert json.loads(stream.getvalue())["event"] == "log.file_unwritable"
 
 
 def test_a_process_of_systemd_writes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
