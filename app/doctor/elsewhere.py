@@ -21,7 +21,8 @@ async def examine_farm(settings: Settings) -> Check:
     ready = [node for node in found.nodes if node.state == "ready"]
     if not ready:
         return red("farm", f"none of {len(found.nodes)} nodes is ready", "soundstage nodes", "farm.no_nodes")
-    down = [node.name for node in found.nodes if node.state == "down"]
+    # One that was drained before it was switched off is missed by nobody.
+    down = [node.name for node in found.nodes if node.state == "down" and node.eligible]
     if down:
         fix = "`soundstage nodes` shows what ran there; look at their power and network."
         return amber("farm", f"nodes that are down: {', '.join(down)}", fix, "farm.node_down")

@@ -37,7 +37,9 @@ class CardOverview:
 
 @dataclass(frozen=True, slots=True)
 class NodeOverview:
-    """`state`: Nomad's status, `draining` or `ineligible`. `jobs` are names of what runs or starts there."""
+    """`state`: Nomad's status, `draining` or `ineligible`. `eligible`: nobody has drained it or set it aside.
+    `jobs` are names of what runs or starts there.
+    """
 
     id: str
     name: str
@@ -45,6 +47,7 @@ class NodeOverview:
     pool: str
     cards: tuple[CardOverview, ...]
     jobs: tuple[str, ...]
+    eligible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,10 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
         tasks = ((allocation.get("AllocatedResources") or {}).get("Tasks") or {}).values()
         for device in (device for task in tasks for device in task.get("Devices") or ()):
             taken.update(str(one).partition("#")[0] for one in device.get("DeviceIDs") or ())
-    state = str(node.get("Status"))
+    state, eligible = str(node.get("Status")), node.get("SchedulingEligibility") == "eligible"
     if node.get("Drain"):
         state = "draining"
-    elif state == "ready" and node.get("SchedulingEligibility") != "eligible":
+    elif state == "ready" and not eligible:
         state = "ineligible"
     return NodeOverview(
         id=str(node["ID"]),
@@ -92,6 +95,7 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
             for card in cards_of(node)
         ),
         jobs=tuple(sorted(str(one["JobID"]) for one in here)),
+        eligible=eligible,
     )
 
 

@@ -17,8 +17,9 @@ from sentences import SentenceSnapshot
 from test_approvals_and_audit import ask
 
 from app.composition import Services, open_services
-from app.doctor import installation, machine
+from app.doctor import elsewhere, installation, machine
 from app.server.web import create_app
+from farm.nomad.overview import ClusterOverview, NodeOverview, node_overview
 from policy import Principal
 from policy.audit import AuditEntry
 from policy.keys.schemas import KeyRequest
@@ -172,6 +173,32 @@ async def test_engines_that_do_not_answer_are_named_and_the_rest_is_still_checke
         "machines": "machines.no_server",
     }
     assert "videos" in {check.name for check in found.checks}
+
+
+def node(name: str, state: str, *, eligibility: str = "eligible") -> NodeOverview:
+    listed = {"ID": name, "Name": name, "Status": state, "SchedulingEligibility": eligibility}
+    return node_overview(listed, [])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "code"),
+    [
+        ([node("a", "ready"), node("b", "ready")], ""),
+        ([node("a", "ready"), node("b", "down")], "farm.node_down"),
+        ([node("a", "ready"), node("b", "down", eligibility="ineligible")], ""),
+        ([node("a", "down"), node("b", "ready", eligibility="ineligible")], "farm.no_nodes"),
+    ],
+    ids=["all ready", "one lost", "one switched off after its drain", "none left"],
+)
+async def test_a_node_that_is_lost_is_named_and_one_that_was_drained_is_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, nodes: list[NodeOverview], code: str
+) -> None:
+    async def overview(_: object) -> ClusterOverview:
+        return ClusterOverview("a:4647", tuple(nodes))
+
+    monkeypatch.setattr(elsewhere, "overview", overview)
+    chosen = settings.model_copy(update={"farm": settings.farm.model_copy(update={"scheduler": "nomad"})})
+    assert (await elsewhere.examine_farm(chosen)).code == code
 
 
 async def test_a_check_that_hangs_does_not_hold_up_the_answer(
