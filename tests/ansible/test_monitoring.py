@@ -70,8 +70,6 @@ def farm(
     built.secrets.chmod(0o700)
     token.touch(mode=0o600)
     token.write_text("sesame\n")
-    # A dry run on bare machines ends well.
-    assert built.converge("--check", "--tags", TAGS).changed() > 0
     built.converge("--tags", TAGS)
     return built
 
@@ -105,6 +103,17 @@ def wait_for(receiver: Receiver, name: str, **labels: str) -> dict[str, Any]:
         return matching[-1] if matching else None
 
     return eventually(match, f"{name} {labels}")  # type: ignore[return-value]
+
+
+@pytest.mark.slow
+def test_a_dry_run_on_a_bare_machine_ends_well(
+    lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path: Path
+) -> None:
+    lab = lab_names("monitoring-dry")
+    lab.up(machines_named([SERVER]), groups={"control": [SERVER], "monitoring": [SERVER]})
+    bare = LabFarm(lab, tmp_path / "farm", engines, variables={"nomad__gpu_plugin": False})
+    assert bare.converge("--check", "--tags", "common,consul,nomad,monitoring,logs").changed() > 0
+    assert bare.on(SERVER, "test", "-e", "/etc/soundstage/monitoring").returncode != 0
 
 
 def test_prometheus_finds_every_machine_by_consul_and_each_answers(prometheus: Prometheus) -> None:
