@@ -11,6 +11,7 @@ from pathlib import Path
 from provisioning_api.certificates.issuer import CERTIFICATES
 from provisioning_api.certificates.server_certificate import expiry_of
 from provisioning_api.enrolment.repository import Credentials
+from provisioning_api.healing.models import HealingCase
 from provisioning_api.machines.models import Machine
 from provisioning_api.runs.models import Run
 from provisioning_api.wiring import Provisioning
@@ -28,6 +29,7 @@ def read_provisioning_state(services: Provisioning, state_dir: Path) -> Metrics:
     async def work() -> Iterable[Sample]:
         return (
             *metrics.MACHINES.count((await count_by(database, Machine.state)).items()),
+            *metrics.HEALING_CASES.count((await count_by(database, HealingCase.state)).items()),
             *metrics.RUNS_OPEN.count((await count_by(database, Run.state)).items()),
             metrics.DATABASE_WRITERS.sample(database.writers),
             metrics.EVENT_FOLLOWERS.sample(services.events.followers),

@@ -46,6 +46,8 @@ MAX_BMC_ERRORS = 3
 BY = "self-healing"
 # While a run configures it, or after one has failed, its node may be in any state.
 _LEFT_ALONE = frozenset({MachineState.CONFIGURING, MachineState.ENROLLED, MachineState.FAILED})
+# Reinstalled by healing, or by the operator that it needs.
+_WRITTEN = frozenset({HealingState.REINSTALLING, HealingState.NEEDS_OPERATOR})
 
 
 class Nodes(Protocol):
@@ -142,18 +144,18 @@ class HealingDriver:
                 await self._move(case, next_step)
 
     def _taken_over(self, case: _Case) -> NextStep | None:
-        if case.state is HealingState.REINSTALLING or case.machine.state in {
-            *_LEFT_ALONE,
-            MachineState.READY,
-        }:
-            if case.node is not None and case.node.set_aside:
-                return NextStep(HealingState.CLOSED, "An operator has drained its node or set it aside.")
+        if case.node is not None and case.node.set_aside:
+            return NextStep(HealingState.CLOSED, "An operator has drained its node or set it aside.")
+        expected = {MachineState.READY, *_LEFT_ALONE}
+        if case.state in _WRITTEN:
+            expected |= {MachineState.ACCEPTED, MachineState.DEPLOYING}
+        if case.machine.state in expected:
             return None
         return NextStep(HealingState.CLOSED, f"The machine is {case.machine.state} now.")
 
     async def _next_step(self, case: _Case) -> NextStep | None:
         """Does what the state of the case asks for; None when it has to be looked at again later."""
-        if case.state is not HealingState.REINSTALLING and case.machine.state in _LEFT_ALONE:
+        if case.state is not HealingState.REINSTALLING and case.machine.state is not MachineState.READY:
             return None
         match case.state:
             case HealingState.WAITING:
@@ -205,6 +207,8 @@ class HealingDriver:
         return await self._after_failure(case)
 
     async def _restart(self, case: _Case) -> NextStep | None:
+        if case.is_well:
+            return self._recovered(case)
         try:
             await self.power.switch(case.machine.id, PowerAction.CYCLE, by=BY)
         except SoundstageError as error:
@@ -214,9 +218,8 @@ class HealingDriver:
     async def _check(self, case: _Case) -> NextStep | None:
         if case.is_well:
             return self._recovered(case)
-        if case.lasts(self.settings.check_s):
+        if not await self._hand_over(case) and case.lasts(self.settings.check_s):
             return await self._after_failure(case)
-        await self._hand_over(case)
         return None
 
     async def _reinstall(self, case: _Case) -> NextStep | None:
@@ -226,7 +229,8 @@ class HealingDriver:
             return needs_operator(f"Its reinstallation failed: {case.machine.cause}")
         if case.lasts(self.settings.reinstall_s):
             return needs_operator("Its reinstallation did not end in time.")
-        if not case.row.acted and case.machine.state is MachineState.ACCEPTED:
+        # A database from a backup allows no write, and so no start from the network.
+        if not case.row.acted and case.machine.guard_facts.may_be_written:
             try:
                 await self.power.switch(case.machine.id, PowerAction.BOOT_NETWORK, PowerAction.CYCLE, by=BY)
             except SoundstageError as error:
@@ -245,11 +249,14 @@ class HealingDriver:
         async with self.db.session() as session:
             return await after_failure(session, case.row, self.settings, utcnow())
 
-    async def _hand_over(self, case: _Case) -> None:
-        """Lets the node's own checks return it: they lift the drain when all of them pass."""
+    async def _hand_over(self, case: _Case) -> bool:
+        """Lets the node's own checks return it: they lift the drain when all of them pass. Returns False when
+        there is nothing to hand over.
+        """
         node = case.node
-        if node is not None and node.held and not node.reserved and node.is_up and not node.bad_cards:
-            await self._order_drain(case, node, hold=False)
+        if node is None or not node.held or node.reserved or not node.is_up or node.bad_cards:
+            return False
+        return await self._order_drain(case, node, hold=False)
 
     async def _order_drain(self, case: _Case, node: NodeFacts, *, hold: bool) -> bool:
         marks = {HEALING: case.row.id} if hold else {HEALING: case.row.id, HEALTH: case.row.finding[:400]}

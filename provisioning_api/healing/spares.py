@@ -60,23 +60,25 @@ class Spares:
     async def _assign(
         self,
         ready: Mapping[str, Machine],
-        spares: list[Machine],
+        spares: Sequence[Machine],
         cases: Sequence[HealingCase],
         nodes: Mapping[str, NodeFacts],
     ) -> set[str]:
         """Returns the ids of the spares that are in service."""
-        in_use = {case.spare_id for case in cases if case.spare_id is not None}
+        fit = {spare.id for spare in spares}
+        in_use = {case.spare_id for case in cases if case.spare_id in fit}
         for case in reversed(cases):
             failed = ready.get(case.machine_id)
             node = None if failed is None else nodes.get(failed.name)
-            if case.spare_id is not None or case.state not in _REPLACED or failed is None or node is None:
+            # A spare that has failed in its turn is replaced.
+            if case.spare_id in fit or case.state not in _REPLACED or failed is None or node is None:
                 continue
             if TAG in failed.tags:
                 continue
             chosen = next((one for one in spares if one.id not in in_use and _fits(node, one, nodes)), None)
             if chosen is not None and await self._take(case.id, chosen):
                 in_use.add(chosen.id)
-        return in_use
+        return {spare_id for spare_id in in_use if spare_id is not None}
 
     async def _take(self, case_id: str, spare: Machine) -> bool:
         async with self.db.transaction() as session:

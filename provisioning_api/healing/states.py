@@ -52,7 +52,7 @@ HEALING_TRANSITIONS: Mapping[HealingState, frozenset[HealingState]] = {
     S.DRAINING: frozenset({
         S.RESTARTING, S.REINSTALLING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED,
     }),
-    S.RESTARTING: frozenset({S.CHECKING, S.NEEDS_OPERATOR, S.PAUSED, S.CLOSED}),
+    S.RESTARTING: frozenset({S.CHECKING, S.NEEDS_OPERATOR, S.PAUSED, S.RECOVERED, S.CLOSED}),
     # Restarting: the power cycle did not help, and another one is allowed.
     S.CHECKING: frozenset({
         S.RECOVERED, S.RESTARTING, S.REINSTALLING, S.NEEDS_OPERATOR, S.PAUSED, S.CLOSED,

@@ -200,6 +200,12 @@ BOOT_STAGES = (
 )  # fmt: skip
 RUN_STATES = ("queued", "running", "succeeded", "failed", "cancelled", "lost")
 MACHINES = _state("machines", "Machines, by state.", PROVISIONING, state=MACHINE_STATES)
+HEALING_STATES = (
+    "waiting", "draining", "restarting", "checking", "reinstalling", "needs_operator", "paused",
+)  # fmt: skip
+HEALING_CASES = _state(
+    "healing_cases", "Machines whose node fails, by state of healing.", PROVISIONING, state=HEALING_STATES
+)
 BOOT_STAGE = _histogram(
     "boot_stage_seconds", "Time of a stage between power-on and ready.", BOOT_BUCKETS, PROVISIONING,
     stage=(*BOOT_STAGES, "other"),

@@ -13,6 +13,7 @@ from agent.triggers.states import TriggerState
 from farm.states import TERMINAL, TaskState
 from farm.tasks import TaskKind
 from policy.decisions.verdict import Verdict
+from provisioning_api.healing.states import OPEN as HEALING_OPEN
 from provisioning_api.machines.states import MachineState
 from provisioning_api.runs.states import RunState
 from soundstage.telemetry import metrics
@@ -53,6 +54,7 @@ def test_the_values_of_labels_are_those_of_the_code() -> None:
     }
     for labels, code in states.items():
         assert set(labels) == {str(one) for one in code}
+    assert set(metrics.HEALING_STATES) == {str(one) for one in HEALING_OPEN}
     assert set(metrics.ENDS) == {str(one) for one in TERMINAL}
     assert set(metrics.KINDS) == set(TaskKind.__args__)
     assert set(metrics.ENGINES) == {*EngineName.__args__, "mixed", "none"}

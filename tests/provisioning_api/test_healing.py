@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import eventually, operator_of
+from metric_values import read_state
 from test_runs import OK, enrolled
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
@@ -51,6 +52,7 @@ class CheckedNode:
                     "drain_deadline_s": 5,
                     "memory_file": str(folder / "memory.json"),
                     "passed_file": str(self.passed),
+                    "metrics_file": str(folder / "checks.prom"),
                 }
             )
         )
@@ -58,13 +60,14 @@ class CheckedNode:
         check = {"name": "worker", "command": ["/bin/sh", "-c", script]}
         (self._checks / "worker.json").write_text(json.dumps(check))
 
-    async def check(self) -> None:
-        """As its timer does it."""
+    async def check(self) -> str:
+        """As its timer does it; returns its output."""
         arguments = ("-I", PROGRAM, "--config", self._config, "--checks", self._checks, "gate")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
-        await process.wait()
+        output, _ = await process.communicate()
+        return output.decode()
 
     def restart(self) -> None:
         """As a power cycle does it: the agent is killed, and the checks forget that they have passed."""
@@ -140,16 +143,17 @@ async def make_ready(app: Any, operator: httpx.AsyncClient, name: str, bmc: str 
 async def test_a_machine_whose_golden_frame_fails_is_drained_restarted_and_returned_after_a_good_one(
     cluster: NomadCluster, healing_settings: Settings, bmc: str, tmp_path: Path
 ) -> None:
-    app = build_process(healing_settings).app()
+    process = build_process(healing_settings)
+    app = process.app()
     async with app.router.lifespan_context(app), operator_of(app) as operator:
         node = CheckedNode(await asyncio.to_thread(cluster.add_client, "heal1"), tmp_path / "heal1")
-        await node.check()
+        output = await node.check()
         await make_ready(app, operator, "heal1", bmc)
 
         def facts() -> dict[str, Any]:
             return dict(cluster.server.get(f"/v1/node/{node.client.node_id}"))
 
-        assert facts()["SchedulingEligibility"] == "eligible"
+        assert facts()["SchedulingEligibility"] == "eligible", output + str(facts())
         node.well.unlink()
         async with checking(node):
             case = await in_state(operator, "heal1", "checking")
@@ -158,6 +162,7 @@ async def test_a_machine_whose_golden_frame_fails_is_drained_restarted_and_retur
             assert facts()["SchedulingEligibility"] == "ineligible"
             await asyncio.sleep(1)
             assert (await case_of(operator, "heal1"))["state"] == "checking", "it was not restarted yet"
+            assert await read_state(process.metrics, "healing_cases", state="checking") == 1
         node.well.touch()
         await asyncio.to_thread(node.restart)
         async with checking(node):
