@@ -155,6 +155,9 @@ def test_new_hardware_becomes_the_same_farm(
     eventually(lambda: WORKER in farm.takes_work(ADDRESS), "the worker, which nobody has touched")
     assert node_ids(farm)[WORKER] == node
     assert farm.on(MACHINE, "soundstage-backup", "take").returncode == 0
+    services = f"{CONSUL}/v1/health/service/agent?passing"
+    found = farm.json(services, "X-Consul-Token", farm.secret("consul/management.token"))
+    assert len(found) == 1, found
     print(f"bare machine after {booted:.1f} s, the same farm after {seconds:.0f} s; {report[0]}")
     record_property("seconds", round(seconds))
 

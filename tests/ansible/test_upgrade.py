@@ -96,3 +96,35 @@ def test_an_upgrade_moves_work_out_of_the_way_and_loses_none(ready: LabFarm) -> 
         assert time.monotonic() < deadline + 600, allocations(ready, "waits")
         time.sleep(1)
     assert not [one for one in allocations(ready, "waits") if one["ClientStatus"] in ("failed", "lost")]
+
+
+def test_a_version_that_does_not_start_is_taken_back_with_its_state(ready: LabFarm) -> None:
+    before = ready.on("control-1", "readlink", "/usr/local/bin/nomad").stdout
+    build_of_worker = ready.on("gpu-1", "readlink", "/usr/local/bin/nomad").stdout
+    known = set(nodes(ready))
+    broken = ready.folder / "nomad-broken"
+    broken.write_text("#!/bin/sh\necho this build starts nowhere >&2\nexit 1\n")
+    done = ready.play(
+        playbook="ansible/playbooks/upgrade.yaml",
+        nomad__file=str(broken),
+        nomad__file_sha256=sha256(broken),
+        nomad__drivers=["raw_exec"],
+        upgrade_wait_s=20,
+    )
+    assert done.status != 0
+    assert "upgrade.taken_back: control-1 runs its former version with its former state again" in done.said()
+    assert ready.on("control-1", "readlink", "/usr/local/bin/nomad").stdout == before
+    assert ready.on("gpu-1", "readlink", "/usr/local/bin/nomad").stdout == build_of_worker
+    assert set(nodes(ready)) == known
+    assert {node["SchedulingEligibility"] for node in nodes(ready).values()} == {"eligible"}
+
+
+def test_an_upgrade_begins_with_a_copy_or_not_at_all(ready: LabFarm) -> None:
+    copies = ready.on("control-1", "soundstage-backup", "list").stdout.split()
+    assert len(copies) > 1  # one of the first run, one of each upgrade
+    place = "/var/backups/soundstage/repository"
+    ready.on("control-1", "mv", place, f"{place}.away")
+    done = ready.play(playbook="ansible/playbooks/upgrade.yaml", nomad__drivers=["raw_exec"])
+    ready.on("control-1", "mv", f"{place}.away", place)
+    assert done.status != 0
+    assert "upgrade.no_backup" in done.said() and "backup.no_repository" in done.said()

@@ -109,10 +109,15 @@ def test_consuls_state_comes_back(consul: ConsulServer, backups: Backups, tmp_pa
     (tmp_path / "token").write_text(f"{consul.token}\n")
     backups.config["consul"] = {"address": consul.address, "token_file": str(tmp_path / "token")}
     consul.call("PUT", "/v1/kv/farm/name", b"before")
+    # The lost machine whose name this one has: its id would keep the services of this one out.
+    lost = {"Node": "control-1", "ID": "b3e3590b-1659-cc4f-5d39-a82edeedab85", "Address": "10.77.0.11"}
+    consul.call("PUT", "/v1/catalog/register", json.dumps(lost).encode())
     copy = backups.take()
     consul.call("PUT", "/v1/kv/farm/name", b"after")
     assert backups.run("restore", copy, "consul").returncode == 0
     assert eventually(lambda: consul.value("farm/name") == "before", "the old value", 30)
+    nodes = json.loads(consul.call("GET", "/v1/catalog/nodes"))
+    assert "control-1" not in {one["Node"] for one in nodes}
 
 
 def test_a_token_that_may_not_is_told_without_showing_it(

@@ -24,15 +24,18 @@ _ARGUMENTS: dict[str, Any] = {
 
 
 class ActionModule(FarmAction):
-    """Fails with the last state when they do not agree in time."""
+    """Returns the addresses of the leaders. Fails with the last state when they do not agree in time."""
 
     arguments = _ARGUMENTS
 
     def act(self, params: dict[str, Any]) -> dict[str, Any]:
         store = SecretStore.open(params["secrets"])
+        leaders = []
         for name, engine in (("Consul", CONSUL), ("Nomad", NOMAD)):
-            _wait(name, management_api(engine, store, params["address"]), params["wait_s"])
-        return {"changed": False}
+            api = management_api(engine, store, params["address"])
+            _wait(name, api, params["wait_s"])
+            leaders.append(str(api.get("/v1/status/leader")).rpartition(":")[0])
+        return {"changed": False, "leaders": leaders}
 
 
 def _wait(name: str, api: EngineApi, seconds: int) -> None:

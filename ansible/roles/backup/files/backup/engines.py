@@ -34,31 +34,44 @@ def restore_snapshot(engine: str, access: dict[str, str], content: bytes) -> Non
     _call(engine, access, "PUT", SNAPSHOT_PATHS[engine], content)
 
 
-def purge_former_nodes(access: dict[str, str], host: str, wait_s: float = 60.0) -> list[str]:
-    """Removes nodes of Nomad with the name of this machine that it is not: those of a machine that was
-    lost.
+def drop_former_node(engine: str, access: dict[str, str], host: str, wait_s: float = 60.0) -> list[str]:
+    """Removes what a restored engine knows of the lost machine whose name this one has; returns its ids.
 
-    A server that has just been restored takes them for alive for five minutes, and so their tasks. Returns
-    their ids; nothing on a machine that is no client.
+    Nomad would take its tasks for alive for five minutes. Consul reserves the name for its id, and so
+    refuses the services of this machine.
     """
-    own_file = Path(access.get("client_id_file") or "/nowhere")
-    if not own_file.exists():
-        return []
-    own = own_file.read_text(encoding="ascii").strip()
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            nodes = json.loads(_call("nomad", access, "GET", "/v1/nodes"))
-            former = [one["ID"] for one in nodes if one["Name"] == host and one["ID"] != own]
-            for node in former:
-                _call("nomad", access, "PUT", f"/v1/node/{node}/purge")
+            return _former_of_nomad(access, host) if engine == "nomad" else _former_of_consul(access, host)
         except BackupError:
             # It elects a leader after a restore.
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
-        else:
-            return former
+
+
+def _former_of_nomad(access: dict[str, str], host: str) -> list[str]:
+    """A machine that is no client has no node."""
+    own_file = Path(access.get("client_id_file") or "/nowhere")
+    if not own_file.exists():
+        return []
+    own = own_file.read_text(encoding="ascii").strip()
+    nodes = json.loads(_call("nomad", access, "GET", "/v1/nodes"))
+    former = [one["ID"] for one in nodes if one["Name"] == host and one["ID"] != own]
+    for node in former:
+        _call("nomad", access, "PUT", f"/v1/node/{node}/purge")
+    return former
+
+
+def _former_of_consul(access: dict[str, str], host: str) -> list[str]:
+    own = json.loads(_call("consul", access, "GET", "/v1/agent/self"))["Config"]["NodeID"]
+    nodes = json.loads(_call("consul", access, "GET", "/v1/catalog/nodes"))
+    former = [one["ID"] for one in nodes if one["Node"] == host and one["ID"] != own]
+    if former:
+        # The agent registers itself and its services again within seconds.
+        _call("consul", access, "PUT", "/v1/catalog/deregister", json.dumps({"Node": host}).encode())
+    return former
 
 
 def require_snapshot(content: bytes, name: str) -> None:

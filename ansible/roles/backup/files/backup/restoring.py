@@ -15,7 +15,7 @@ import parts
 from backup_error import BackupError
 from backup_state import SECRETS, Memory
 from checking import SCRATCH, fetch
-from engines import SNAPSHOT_PATHS, purge_former_nodes, restore_snapshot
+from engines import SNAPSHOT_PATHS, drop_former_node, restore_snapshot
 from recovery_key import open_sealed, read_key
 from repository import Copy, Repository
 from taking import alone, blobs_of, staging_of
@@ -68,8 +68,7 @@ def _restore_parts(
     # Last: Nomad starts jobs that use the files as soon as it knows them again.
     for engine in [one for one in chosen if one in SNAPSHOT_PATHS]:
         restore_snapshot(engine, config[engine], (folder / f"{engine}.snap").read_bytes())
-        if engine == "nomad":
-            purge_former_nodes(config[engine], config["host"])
+        drop_former_node(engine, config[engine], config["host"])
 
 
 def recover_secrets(config: dict[str, Any], key_file: Path, target: Path) -> int:
