@@ -1,0 +1,88 @@
+"""One bare machine gets all parts by one run of the playbook: engines, provisioning, boot server, agent."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from agent_in_lab import ADDRESS, MACHINE, of_the_agent, packed_program, place_expert, say
+from farm_in_lab import LabFarm, Run
+from journey_inputs import FARM, PROGRAM
+
+from lab.farm_in_a_box import Lab
+from lab.plan import machines_named
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1500), pytest.mark.cached(*FARM, *PROGRAM)]
+BOOT = {
+    "pxe_server__interface": "host0",
+    "pxe_server__first": "10.77.0.200",
+    "pxe_server__last": "10.77.0.220",
+    "provisioning_api__engines": True,
+}
+
+
+@pytest.fixture(scope="module")
+def farm(
+    lab_names: Callable[[str], Lab],
+    engines: dict[str, Path],
+    baked_layer: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LabFarm:
+    folder = tmp_path_factory.mktemp("one")
+    program = packed_program(folder)
+    lab = lab_names("one")
+    groups = {group: [MACHINE] for group in ("control", "agent", "provisioning")}
+    lab.up(machines_named([MACHINE]), groups=groups, layers=[baked_layer])
+    variables = {name: value for name, value in of_the_agent("exec").items() if name != "farm__agent"}
+    lab_farm = LabFarm(lab, folder / "farm", engines, program, {"control": {**variables, **BOOT}})
+    place_expert(lab_farm)
+    return lab_farm
+
+
+@pytest.fixture(scope="module")
+def first_run(farm: LabFarm) -> Run:
+    return farm.converge()
+
+
+def fetch(farm: LabFarm, url: str, *words: str) -> str:
+    """Returns what a machine of the lab's network gets."""
+    command = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--max-time",
+        "30",
+        "--noproxy",
+        "*",
+        *words,
+        url,
+    ]
+    done = subprocess.run(farm.lab.entering(command), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_bare_machine_gets_every_part(farm: LabFarm, first_run: Run) -> None:
+    assert first_run.count(MACHINE, "failed") == 0
+    assert f"{MACHINE}  ready" in say(farm, "cluster status")
+    # The agent asks the provisioning API of the same machine without a setting.
+    assert "machine" in say(farm, "what machines do we have?")
+    assert fetch(farm, f"http://{ADDRESS}/boot/first.ipxe").startswith("#!ipxe")
+    authority = farm.secrets / "provisioning/ca.pem"
+    assert fetch(farm, f"https://{ADDRESS}:8002/api/health", "--cacert", str(authority))
+    units = ("soundstage-boot-network", "soundstage-provisioning", "nginx", "nomad", "consul")
+    assert farm.on(MACHINE, "systemctl", "is-active", *units).stdout.split() == ["active"] * len(units)
+
+
+def test_what_is_left_out_is_named(first_run: Run) -> None:
+    for sentence in ("Metrics, alerts and logs are left out", "No machine makes videos yet"):
+        assert sentence in first_run.output
+    assert "Network boot is left out" not in first_run.output
+
+
+def test_a_second_run_changes_nothing(farm: LabFarm, first_run: Run) -> None:
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]

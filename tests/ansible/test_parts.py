@@ -1,0 +1,130 @@
+"""Groups of the inventory switch the parts of the farm, and what is left out is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from farm_in_lab import ROOT, run_ansible
+
+from app.farm_setup import FarmAnswers, inventory_files
+
+OWN = {**os.environ, "ANSIBLE_BECOME": "false", "SOUNDSTAGE_FARM_SECRETS": "/nowhere"}
+PARTS = ("agent", "provisioning", "monitoring")
+
+
+def write_farm(folder: Path, *, off: tuple[str, ...] = (), boot: str = "proxy eth0") -> Path:
+    """Writes the inventory of `soundstage init`, with some groups emptied."""
+    answers = FarmAnswers.read(
+        name="north", address="10.0.0.5", boot=boot, url="https://10.0.0.5:8443", backups="/mnt/backups"
+    )
+    for name, text in inventory_files(answers, is_this_machine=True).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    hosts = folder / "inventory/hosts.yaml"
+    found = yaml.safe_load(hosts.read_text())
+    for group in off:
+        found["all"]["children"][group]["hosts"] = {}
+    hosts.write_text(yaml.safe_dump(found))
+    return folder / "inventory"
+
+
+def plays(inventory: Path) -> dict[str, list[str]]:
+    """Returns the machines of each play."""
+    done = run_ansible("ansible-playbook", ["-i", str(inventory), "playbook.yaml", "--list-hosts"], OWN)
+    assert done.status == 0, done.output
+    play = re.compile(r"play #\d+ \(.*\): (.*?)\s*TAGS.*\n.*\n\s*hosts \(\d+\):((?:\n {6}\S+)*)")
+    return {name: hosts.split() for name, hosts in play.findall(done.output)}
+
+
+def test_one_control_machine_gets_all_parts(tmp_path: Path) -> None:
+    found = plays(write_farm(tmp_path))
+    expected = ("Nomad", "Provisioning API and boot network", "Backups", "Agent", "Monitoring and logs")
+    assert {name: found[name] for name in expected} == {name: ["control-1"] for name in expected}
+    order = list(found)
+    assert order.index("Nomad") < order.index("Provisioning API and boot network") < order.index("Agent")
+
+
+def test_an_empty_group_switches_its_part_off(tmp_path: Path) -> None:
+    found = plays(write_farm(tmp_path, off=PARTS))
+    assert found["Provisioning API and boot network"] == found["Monitoring and logs"] == []
+    assert found["Nomad"] == ["control-1"]
+
+
+@pytest.mark.parametrize(
+    ("off", "boot", "named"),
+    [
+        (PARTS, "none", {"agent", "provisioning", "monitoring", "workers"}),
+        ((), "none", {"network boot", "workers"}),
+        ((), "proxy eth0", {"workers"}),
+    ],
+)
+def test_what_is_left_out_is_named_with_what_to_set(
+    off: tuple[str, ...], boot: str, named: set[str], tmp_path: Path
+) -> None:
+    inventory = write_farm(tmp_path, off=off, boot=boot)
+    # The first play of the playbook alone.
+    site = yaml.safe_load((ROOT / "ansible/playbooks/site.yaml").read_text())
+    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(site[:1]))
+    done = run_ansible("ansible-playbook", ["-i", str(inventory), str(tmp_path / "parts.yaml")], OWN)
+    assert done.status == 0, done.output
+    found = set(re.findall(r"\(item=(.*?)\) =>", done.output))
+    assert found == named
+    assert ("Set pxe_server__interface" in done.output) == ("network boot" in named)
+
+
+def evaluate(tmp_path: Path, roles: tuple[str, ...], expression: str, variables: dict[str, Any]) -> Any:
+    """Returns the value of an expression over the defaults and vars of roles, on the machine `control-1`."""
+    files = [
+        str(path)
+        for role in roles
+        for kind in ("defaults", "vars")
+        if (path := ROOT / f"ansible/roles/{role}/{kind}/main.yml").exists()
+    ]
+    task = {"ansible.builtin.copy": {"content": f"{{{{ {expression} }}}}", "dest": str(tmp_path / "value")}}
+    base_play = {"hosts": "control-1", "gather_facts": False, "become": False, "vars_files": files}
+    (tmp_path / "show.yaml").write_text(json.dumps([{**base_play, "tasks": [task]}]))
+    words = ["-i", str(tmp_path / "inventory"), "-e", json.dumps(variables), str(tmp_path / "show.yaml")]
+    done = run_ansible("ansible-playbook", words, OWN)
+    assert done.status == 0, done.output
+    return yaml.safe_load((tmp_path / "value").read_text())
+
+
+def test_weights_in_the_manifest_become_jobs_of_language_models(tmp_path: Path) -> None:
+    inventory = write_farm(tmp_path)
+    hosts = yaml.safe_load((inventory / "hosts.yaml").read_text())
+    weights = [{"path": "llm/Qwen3-8B.q4.gguf"}, {"path": "face/unet.safetensors"}]
+    workers = {"hosts": {"cpu-1": {"models__manifest": weights}}}
+    hosts["all"]["children"]["workers"]["children"]["cpu"] = workers
+    (inventory / "hosts.yaml").write_text(yaml.safe_dump(hosts))
+    roles = ("farm", "bootstrap_agent")
+    (job,) = evaluate(tmp_path, roles, "bootstrap_agent__language_model_jobs", {"role_path": str(ROOT)})
+    assert (job["job"], job["service"]) == ("llm-expert", "llm-qwen3-8b-q4")
+    job_variables = job["variables"]
+    assert job_variables["model_file"] == "/opt/soundstage/models/llm/Qwen3-8B.q4.gguf"
+    assert (job_variables["id"], job_variables["model"], job_variables["gpus"]) == (
+        "llm-qwen3-8b-q4",
+        "Qwen3-8B.q4",
+        0,
+    )
+
+
+@pytest.mark.parametrize("off", [(), ("provisioning",)])
+def test_provisioning_is_copied_and_asked_by_group_in_every_play(
+    off: tuple[str, ...], tmp_path: Path
+) -> None:
+    write_farm(tmp_path, off=off)
+    copied = evaluate(
+        tmp_path, ("farm", "backup"), "backup__all_databases | map(attribute='name') | list", {}
+    )
+    parts = {"provisioning", "provisioning-keys", "provisioning-tls"}
+    assert parts & set(copied) == (set() if off else parts)
+    assert "agent" in copied
+    url = evaluate(tmp_path, ("farm", "agent"), "{'url': agent__provisioning_url}", {})
+    assert url == {"url": "" if off else "http://10.0.0.5:8001"}
