@@ -177,3 +177,56 @@ async def test_a_machine_whose_golden_frame_fails_is_drained_restarted_and_retur
         assert power.data["actions"] == ["cycle"] and power.data["by"] == "self-healing"
         assert {event.trace_id for event in [*healing, power]} == {case["trace_id"]}
         assert (await operator.get("/api/healing")).json() == []
+
+
+async def test_a_machine_whose_card_fails_is_held_and_a_spare_works_in_its_place_until_it_is_back(
+    cluster: NomadCluster, healing_settings: Settings, bmc: str, tmp_path: Path
+) -> None:
+    """The machine's own checks do not see the card: Nomad does."""
+    cards = [{"uuid": "GPU-1", "model": "Card", "memory_mib": 8000}]
+    failing, spare = [
+        CheckedNode(await asyncio.to_thread(cluster.add_client, name, cards), tmp_path / name)
+        for name in ("card1", "card2")
+    ]
+    settings = healing_settings
+    loose = settings.provisioning.healing.model_copy(update={"share_percent": 100})
+    provisioning = settings.provisioning.model_copy(update={"healing": loose})
+    app = build_process(settings.model_copy(update={"provisioning": provisioning})).app()
+
+    def node_of(node: CheckedNode) -> dict[str, Any]:
+        return dict(cluster.server.get(f"/v1/node/{node.client.node_id}"))
+
+    async def eligible(node: CheckedNode, expected: bool) -> None:
+        async def is_so() -> bool:
+            return (node_of(node)["SchedulingEligibility"] == "eligible") is expected
+
+        await eventually(is_so)
+
+    async with app.router.lifespan_context(app), operator_of(app) as operator:
+        await failing.check()
+        await spare.check()
+        await make_ready(app, operator, "card1", bmc)
+        await make_ready(app, operator, "card2")
+        (await operator.patch("/api/machines/card2", json={"tags": ["spare"]})).raise_for_status()
+        await eligible(spare, False)
+        async with checking(failing, spare):
+            await eligible(spare, False)
+            failing.client.cards.change("GPU-1", fault="fell off the bus")
+            case = await in_state(operator, "card1", "needs_operator")
+            assert (case["cause"], case["consent"]) == ("card", "last_of_kind")
+            assert "fell off the bus" in case["finding"]
+            await eligible(spare, True)
+            await eligible(failing, True)
+            body = {"confirm": "card1", "plan": case["plan"]["digest"]}
+            (await operator.post("/api/machines/card1/healing/resume", json=body)).raise_for_status()
+            case = await in_state(operator, "card1", "checking")
+            assert case["spare"] == "card2"
+            assert "soundstage_health" not in node_of(failing)["LastDrain"]["Meta"], (
+                "its checks may not lift it"
+            )
+        failing.client.cards.change("GPU-1", fault="")
+        await asyncio.to_thread(failing.restart)
+        async with checking(failing, spare):
+            await in_state(operator, "card1", "recovered")
+            await eligible(failing, True)
+            await eligible(spare, False)
