@@ -167,6 +167,7 @@ def build(settings: Settings) -> Services:
         blobs,
         audit,
         health,
+        approvals,
         author_of(settings, experts),
     )
     brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
@@ -291,6 +292,7 @@ def tool_services_of(
     blobs: BlobStore,
     audit: AuditLog,
     health: HealthService,
+    approvals: ApprovalService,
     author: Author | None = None,
 ) -> ToolServices:
     """Returns the services of the studio for the agent's tools, and clients of machines and farm."""
@@ -318,6 +320,7 @@ def tool_services_of(
         cluster=partial(operator_client, settings),
         audit=audit,
         health=health.health,
+        withdraw=approvals.withdraw,
     )
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from rapidfuzz import fuzz, process
 
-from agent.answering.calls import prepare_record, record_of, undo_of, with_ids, words_of, words_of_thing
+from agent.answering.calls import (
+    change_project_first,
+    prepare_record,
+    record_of,
+    undo_of,
+    with_ids,
+    words_of,
+    words_of_thing,
+)
 from agent.answering.deciding import CERTAIN, AnsweringServices, DecidingTurn
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
 from agent.answering.planning import calls_of, words_of_plan
@@ -23,9 +31,9 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
-from agent.understanding.agreement import YES_OR_NO
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import CallRecord, Dialogue, Question
+from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Dialogue, Question
+from agent.understanding.followups import wants_both
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
@@ -41,6 +49,8 @@ MOST_STEPS = 8
 LIKE_NAME = 60.0
 """From here on, of 100, the spelling of a name is near enough to be offered."""
 
+MAKES_VIDEOS = frozenset({"make_render", "write_script.film"})
+CORRECTIONS = frozenset({"correction", "more", "change"})
 _FARM_KINDS = frozenset({"machine", "job", "playbook", "run"})
 
 
@@ -79,6 +89,9 @@ class ReaderTurn(DecidingTurn):
 
     async def carry_out(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         """Makes the calls of a decision, or says what it comes to."""
+        if decision.about == "undo" and self.state.approval_id is not None:
+            await self._withdraw(self.state.approval_id)
+            return
         match decision.kind:
             case "calls":
                 await self._call(decision)
@@ -108,7 +121,11 @@ class ReaderTurn(DecidingTurn):
         """Returns the state after this turn, from the calls that were made and what was asked."""
         state = self.state
         dialogue = state.dialogue
-        completed = [(record_of(call), returned) for call, returned in self.caller.completed]
+        completed = [
+            (record_of(call), returned)
+            for call, returned in self.caller.completed
+            if call is not self._cancelling
+        ]
         if self._changes():
             self.answers.worlds.forget(self.caller.principal)
         if completed:
@@ -161,6 +178,8 @@ class ReaderTurn(DecidingTurn):
                 await self._say("ask", "undo")
                 return
             decision = replace(decision, calls=reversed_calls)
+        records = tuple(one for call in decision.calls for one in change_project_first(call))
+        decision = replace(decision, calls=records)
         if (which := self._ambiguous(decision)) is not None:
             question, choices = which
             await self._question(self.replies.text("ask", "which"), question, choices)
@@ -180,8 +199,15 @@ class ReaderTurn(DecidingTurn):
             lines = [f"{place}. {words_of(call, self.world, self.replies)}"
                      for place, call in enumerate(decision.calls, start=1)]  # fmt: skip
             await self.log.emit(Text(text="\n".join([self.replies.text("plan", count=len(calls)), *lines])))
+        if (replaced := self._replaced(decision)) is not None:
+            self._cancelling = prepare_record(self.answers.toolset, replaced, self.world)
+            await self._run(self._cancelling, replaced.intent)
         for call, record in zip(calls, decision.calls, strict=True):
             await self._run(call, record.intent)
+        if replaced is not None and len(self._changes()) == 1:
+            # Nothing has taken its place.
+            again = CallRecord("retry_render", replaced.arguments)
+            await self._run(prepare_record(self.answers.toolset, again, self.world), again.intent)
         changes = [one for one in self._changes() if undo_of(one)]
         if changes and decision.about != "undo":
             await self.log.emit(Text(text=self.replies.text("undo")))
@@ -192,6 +218,30 @@ class ReaderTurn(DecidingTurn):
         await self.log.emit(outcome.text)
         if isinstance(outcome.event, ApprovalRequested):
             self._closed = True
+
+    async def _withdraw(self, approval_id: str) -> None:
+        """Takes back what waits for an approval; nothing that was done before it is meant."""
+        withdrawn = await self.answers.services.withdraw(approval_id, self.caller.principal)
+        await (self._say("chat", "withdrawn") if withdrawn else self._say("ask", "undo"))
+
+    def _replaced(self, decision: Decision) -> CallRecord | None:
+        """Returns the call that cancels the video in whose place a corrected one is made: “sorry, Vera”.
+
+        A video that is done stays, and one to which somebody wants another (“that in 480p, too”).
+        """
+        question, changes = self.state.dialogue.question, self.state.changes
+        last = next((one for one in changes if one.intent in MAKES_VIDEOS), None)
+        if last is None or len(decision.calls) != 1 or decision.calls[0].intent not in MAKES_VIDEOS:
+            return None
+        is_corrected = (
+            question is not None and question.intent == INSTEAD
+            if self._answers_question
+            else decision.about in CORRECTIONS and not wants_both(self.utterance)
+        )
+        active = {one.id for one in self.world.of_kind("render") if one.state in ("queued", "rendering")}
+        if not is_corrected or last.arguments.get("render") not in active:
+            return None
+        return CallRecord("cancel_render.cancel", {"render": last.arguments["render"]})
 
     def _needs_yes(self, decision: Decision, writes: Sequence[ToolCall]) -> bool:
         """Returns whether a call that is not certain, or may be in a pasted text, needs a yes first."""

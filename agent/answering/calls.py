@@ -17,6 +17,8 @@ _BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "
 
 
 _VERSION = "version_before"
+LOOK = frozenset({"quality", "shape", "captions", "persona"})
+"""Arguments of a video that are its project's, where it has one."""
 """Of an edited project: the version that was kept before the edit."""
 
 
@@ -81,6 +83,17 @@ def undo_of(call: CallRecord) -> list[CallRecord]:
     if (version := call.arguments.get(_VERSION)) is None:
         return []
     return [CallRecord("edit_project.restore", {"project": call.arguments["project"], "version": version})]
+
+
+def change_project_first(call: CallRecord) -> tuple[CallRecord, ...]:
+    """Returns the calls that film a project with a look that its owner names: the look is the project's."""
+    look = {name: value for name, value in call.arguments.items() if name in LOOK and value}
+    project = call.arguments.get("project")
+    if call.intent != "make_render" or not project or call.arguments.get("script") or not look:
+        return (call,)
+    rest = {name: value for name, value in call.arguments.items() if name not in LOOK}
+    change = CallRecord("edit_project.change", {"project": project, **look})
+    return change, CallRecord(call.intent, rest)
 
 
 def words_of(call: CallRecord, world: World, replies: Replies) -> str:

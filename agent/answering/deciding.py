@@ -11,13 +11,13 @@ from agent.answering.worlds import FARM_TOOLS, Worlds
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.record import rule_name
 from agent.tools.services import ToolServices
-from agent.tools.toolset import Toolset
+from agent.tools.toolset import ToolCall, Toolset
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
-from agent.understanding.agreement import NAMED, YES_OR_NO, agreement, choose
+from agent.understanding.agreement import NAMED, agreement, choose
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import CallRecord, Dialogue, Question
+from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
@@ -58,6 +58,8 @@ class DecidingTurn:
     world: World = field(default_factory=World, init=False)
     _pending: tuple[Question, tuple[str, ...]] | None = field(default=None, init=False)
     _answers_question: bool = field(default=False, init=False)
+    _cancelling: ToolCall | None = field(default=None, init=False)
+    """The call that cancels a video of which this turn makes another in its place."""
     _closed: bool = field(default=False, init=False)
     """Whether the open question or proposal was answered."""
 

@@ -12,7 +12,7 @@ from agent.approvals.errors import already_decided, already_voted, no_approval, 
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
-from agent.approvals.states import ApprovalState, move
+from agent.approvals.states import OPEN, ApprovalState, move
 from agent.forgetting import Redaction
 from agent.tools.plan import Plan
 from agent.tools.record import ToolContext
@@ -180,6 +180,17 @@ class ApprovalService:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
+
+    async def withdraw(self, approval_id: str, principal: Principal) -> bool:
+        """Ends an approval that still waits because its requester wants it no more; returns False for one
+        that has begun or ended.
+        """
+        async with self._database.transaction() as session:
+            row = await self._row(Approvals(session), approval_id, principal)
+            if row.requester_id != principal.id or row.state not in OPEN:
+                return False
+            await self._end(session, row, ApprovalState.VOID, "withdrawn by who asked for it")
+            return True
 
     async def redact(self, session: AsyncSession, redaction: Redaction) -> int:
         """Redacts the approvals of an owner in the caller's transaction, and returns how many matched.

@@ -14,6 +14,7 @@ from agent.tools.machines.api import MachinesFactory
 from agent.triggers.service import TriggerService
 from agent.vision import ImageDescriptionService
 from agent.writing.scenes import Author
+from policy import Principal
 from policy.audit import AuditLog
 from soundstage.health import InstallationHealth
 from studio.assets.service import AssetService
@@ -51,5 +52,7 @@ class ToolServices:
     image_descriptions: ImageDescriptionService
     audit: AuditLog
     health: Callable[[], Awaitable[InstallationHealth]]
+    withdraw: Callable[[str, Principal], Awaitable[bool]]
+    """Withdraws an approval that this caller has requested and that still waits."""
     author: Author | None = None
     """Writes scripts; None where no language model may be asked."""

@@ -11,7 +11,7 @@ from rapidfuzz import fuzz
 from agent.understanding import values
 from agent.understanding.candidates import SENTENCE_END, plain
 from agent.understanding.decision import SURE_OTHER, Decision
-from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import READS
 from agent.understanding.reader import Reader
 from agent.understanding.slots import NUMBERS, Focus
@@ -27,7 +27,6 @@ LIKE_NAME = 70.0
 """From here on, of 100, the spelling of a name is near enough to be meant."""
 SURE_NO_REQUEST = 0.4
 """From here on a text asks for nothing, although the grammar finds a change in it."""
-YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
 ID = re.compile(r"\b[a-z]{2,4}_[0-9A-Za-z]{3,}")
 
 

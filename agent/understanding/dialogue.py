@@ -13,6 +13,12 @@ CALLS = 6
 QUESTION_TURNS = 2
 """An open question is dropped after so many utterances that do not answer it."""
 
+YES_OR_NO = frozenset({"sure", "confirm", "confirm_all"})
+"""Questions that nothing but a yes or a no answers."""
+
+INSTEAD = "instead"
+"""The intent of a question whose call takes the place of the last one."""
+
 FOCUS_SLOTS: Mapping[str, str] = {
     "persona": "persona",
     "project": "project",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +15,17 @@ from agent.understanding.candidates import (
     plain,
 )
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
-from agent.understanding.dialogue import CallRecord, Question
-from agent.understanding.intents import READS
+from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
+from agent.understanding.intents import NEEDS_WORD, READS
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import Filled
 from agent.understanding.turn import Turn
+from agent.understanding.when import patterns
 from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
+LEAST_TEXT_WORDS = 2
 SHORT_WORDS = 9
 """A longer utterance is no correction without a word that says so."""
 SHOWS: Mapping[str, tuple[str, str]] = {
@@ -43,6 +46,17 @@ _TELLING: Mapping[str, tuple[str, ...]] = {
     "edit_project.delete": ("project", "projekt"),
     "cancel_render.delete": ("video", "clip", "film", "movie"),
 }
+
+
+def reports_speech(text: str) -> bool:
+    """Returns whether what follows a colon is what somebody said, and no text: “I said: don't cancel it”."""
+    before, colon, _ = text.partition(":")
+    return bool(colon) and re.search(patterns()["reported"], before, re.IGNORECASE) is not None
+
+
+def wants_both(text: str) -> bool:
+    """Returns whether a change of the last wish shall leave what it made: “and with Vera, too”."""
+    return values.matches("also", text) or values.says("again", text)
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,7 @@ class FollowUp(Turn):
             return (
                 Decision("calls", calls=question.choices, about="choice", candidates=(best,)) if yes else None
             )
-        if question.choices:
+        if question.choices and not (question.about in YES_OR_NO and best.intent != "act.yes"):
             chosen = self._choice_of(question, text, best)
             if chosen is not None:
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
@@ -113,6 +127,8 @@ class FollowUp(Turn):
             filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
         arguments = {**question.arguments, **plain(filled.arguments)}
         arguments |= self._whole_text(question, text, filled)
+        if after := self._after_colon(question, text):
+            arguments = {**question.arguments, **after}
         if not any(arguments.get(name) not in (None, "") for name in question.missing):
             free = next((name for name in question.missing if name in FREE_TEXTS), None)
             if plain(filled.arguments):
@@ -131,8 +147,16 @@ class FollowUp(Turn):
             best.intent in ("act.help", "act.why", "act.thanks")
             or (best.intent in ("act.correction", "act.more") and best.sureness > SURE_INTENT)
             or (best.intent == "act.greeting" and words < 2)
-            or (slot in ("title", "name") and words > MOST_NAME_WORDS)
+            or (slot in ("title", "name") and (words > MOST_NAME_WORDS or values.matches("negation", text)))
         )
+
+    def _after_colon(self, question: Question, text: str) -> dict[str, str]:
+        """Returns what follows a colon as the missing text, word for word: “it should say: …”."""
+        name = next((one for one in ("script", "text") if one in question.missing), None)
+        before, _, after = text.partition(": ")
+        if name is None or len(before.split()) > SHORT_WORDS or len(after.split()) < LEAST_TEXT_WORDS:
+            return {}
+        return {name: after.strip()}
 
     def _whole_text(self, question: Question, text: str, filled: Filled) -> dict[str, str]:
         """Returns the whole answer as the missing text, where it is some sentences and a part was taken."""
@@ -168,6 +192,10 @@ class FollowUp(Turn):
         ):
             return None
         last = self.dialogue.calls[-1]
+        if last.intent in NEEDS_WORD and values.matches("negation", text):
+            return None
+        if reports_speech(text):
+            return None
         merged = self._merged(last, text, "act.correction" if best.intent == "act.correction" else "act.more")
         if (
             merged is None
@@ -178,18 +206,22 @@ class FollowUp(Turn):
         ):
             merged = dict(last.arguments)
             if last.intent not in READS:
-                return self._confirm_again(CallRecord(last.intent, merged), best)
+                return self._confirm_again(CallRecord(last.intent, merged), best, text)
         if merged is None:
             return None
         call = CallRecord(last.intent, merged)
         if last.intent not in READS and (
-            best.sureness < SURE_CHANGED or quotations(text) or self.reader.may_divide(text, self.world)
+            best.sureness < SURE_CHANGED
+            or last.intent in NEEDS_WORD
+            or text.rstrip().endswith("?")
+            or quotations(text)
+            or self.reader.may_divide(text, self.world)
         ):
-            return self._confirm_again(call, best)
+            return self._confirm_again(call, best, text)
         return Decision("calls", calls=(call,), about=best.intent.partition(".")[2], candidates=(best,))
 
-    def _confirm_again(self, call: CallRecord, best: Candidate) -> Decision:
-        question = Question("confirm", choices=(call,))
+    def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
+        question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
         return Decision("ask", about="confirm", candidates=(best,), question=question)
 
     def _fits_last(self, best: Candidate) -> bool:
@@ -215,6 +247,13 @@ class FollowUp(Turn):
                     and not (intent == last.intent and name in FREE_TEXTS)
                 ):
                     lower_words[target] = value
+        before, _, after = text.partition(": ")
+        if (
+            "script" in slots
+            and len(before.split()) <= SHORT_WORDS
+            and len(after.split()) >= LEAST_TEXT_WORDS
+        ):
+            lower_words["script"] = after.strip()
         changed = {name: value for name, value in lower_words.items() if last.arguments.get(name) != value}
         if not changed:
             return None

@@ -78,6 +78,21 @@ DESTRUCTIVE = frozenset(
     }
 )
 
+NEEDS_WORD: Mapping[str, str] = {
+    "cancel_render.cancel": "ends",
+    "cancel_render.delete": "ends",
+    "cancel_run": "ends",
+    "edit_project.delete": "ends",
+    "edit_project.delete_scene": "ends",
+    "create_persona.delete": "ends",
+    "snapshots.delete": "ends",
+    "memory.forget": "ends",
+    "change_job.stop": "ends",
+    "change_machine.retire": "retires",
+    "change_machine.reinstall": "reinstalls",
+}
+"""The pattern of the language files of which a sentence has a word that asks for the intent."""
+
 _REVERSED: Mapping[str, str] = {
     "change_machine.drain": "change_machine.undrain",
     "change_machine.undrain": "change_machine.drain",

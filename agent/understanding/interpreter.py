@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 
 from agent.understanding import doubt, values
 from agent.understanding.candidates import (
@@ -26,7 +28,7 @@ from agent.understanding.decision import (
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS, FollowUp
-from agent.understanding.intents import DESTRUCTIVE, READS, reverse_of
+from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, reverse_of
 from agent.understanding.plans import read_steps
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.when import asks_to_wait
@@ -162,7 +164,8 @@ class _Turn(FollowUp):
         return " ".join(token.text for token in sentence.tokens)
 
     def _one(self, text: str) -> Decision:
-        candidates = self.reader.read(text, self.world, self.dialogue.focus(), self.now)
+        read = self.reader.read(text, self.world, self.dialogue.focus(), self.now)
+        candidates = [one for one in read if may_be_meant(one, text)] or [replace(read[0], sureness=0.0)]
         question = self.dialogue.question
         if question is not None:
             answered = self.answer(question, text, candidates)
@@ -329,6 +332,19 @@ class _Turn(FollowUp):
                 candidates=(best,),
             )
         return Decision("chat", about="why")
+
+
+def may_be_meant(candidate: Candidate, text: str) -> bool:
+    """Returns whether a text has a word of what destroys, where the candidate would, and does not deny it."""
+    pattern = NEEDS_WORD.get(candidate.intent)
+    return pattern is None or (values.matches(pattern, text) and not _denial(pattern).search(text))
+
+
+@cache
+def _denial(pattern: str) -> re.Pattern[str]:
+    word, negation = (values.words().patterns[name].pattern for name in (pattern, "negation"))
+    before = rf"{negation}\W+(?:\w+\W+)?{word}"
+    return re.compile(rf"{before}|{word}\W+(?:\w+\W+){{0,3}}(?:nicht|nichts)\b(?! mehr)", re.IGNORECASE)
 
 
 def _offered(decision: Decision) -> tuple[CallRecord, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.understanding import values
 from agent.understanding.candidates import (
     is_two_kinds,
     missing,
@@ -17,7 +18,7 @@ from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE
 from agent.understanding.reader import Candidate, Reader
-from agent.understanding.world import World
+from agent.understanding.world import World, fold
 
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
@@ -56,6 +57,10 @@ class Turn:
             return Decision(
                 "ask", about="which", candidates=(candidate,), question=Question("which", choices=choices)
             )
+        if candidate.intent == "edit_project.rename" and (title := values.new_name(text)) is not None:
+            arguments["title"] = title
+            if fold(str(arguments.get("project", ""))) in fold(title):
+                arguments.pop("project", None)
         for group in missing(candidate.intent, arguments):
             name, last = self._from_conversation(group)
             if last is None or (candidate.intent in DESTRUCTIVE and self.dialogue.recent_kind != name):

@@ -242,6 +242,14 @@ def plain_value(slot: str, text: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def new_name(text: str) -> str | None:
+    """Returns the name that something shall have: “call it Night school”; None where a text says none so."""
+    match = words().patterns["renames"].search(text)
+    found = next((name.strip(" .!") for name in match.groups() if name), "") if match else ""
+    # After “and” there may be a second wish.
+    return None if not found or re.search(r" (?:and|und) ", found) else found
+
+
 def count_of(slot: str, text: str) -> int | None:
     """Returns the number before a word of what an argument counts: “the last thirty lines”."""
     for match in words().patterns[f"counted_{slot}"].finditer(text.lower()):

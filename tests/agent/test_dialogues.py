@@ -19,8 +19,8 @@ from dialogue_ways import (
 )
 
 TURNS = 10
-OVER_EVERY_WAY = ("07_two_wishes_at_once", "10_betreiber", "18_kleiner_verein")
-"""With plans, machines, agreements and publishing; one of them is German."""
+OVER_EVERY_WAY = ("02_harbour_project", "04_night_shift", "18_kleiner_verein")
+"""With scenes, machines, approvals and publishing; one of them is German."""
 
 
 def _cases() -> list[Any]:
@@ -28,7 +28,8 @@ def _cases() -> list[Any]:
         pytest.param(
             one,
             id=one.name,
-            marks=[pytest.mark.xfail(strict=True, reason=one.open)] if one.open else [],
+            # Not strict: training differs a little between processors.
+            marks=[pytest.mark.xfail(strict=False, reason=one.open)] if one.open else [],
         )
         for one in read_dialogues()
     ]

@@ -105,17 +105,18 @@ class EditProject(ToolRequest):
 
 
 class ProjectEdited(ToolResult):
-    """The project afterwards. `version` is the one in which it was kept before, where something went."""
+    """The project afterwards. `version` is the one in which it was kept before; `lost`: something went."""
 
     project_id: str | None
     project: str
     done: str
     scenes: tuple[SceneLine, ...] = ()
     version: int | None = None
+    lost: bool = False
 
     def presentation(self) -> Blocks:
         back = f"Say “Go back to version {self.version} of {self.project}” to have it as it was."
-        undo = back if self.version is not None and self.project_id is not None else ""
+        undo = back if self.lost and self.version is not None and self.project_id is not None else ""
         return page(self.done, undo, scene_list(self.scenes))
 
 
@@ -186,8 +187,15 @@ async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
+    saved = await context.services.versions.keep(project.id, "before it got another name")
     renamed = await context.services.projects.change(project.id, ProjectChange(title=request.title))
-    return await _edited(context, renamed, f"“{project.title}” is called “{renamed.title}” now.", shown=False)
+    return await _edited(
+        context,
+        renamed,
+        f"“{project.title}” is called “{renamed.title}” now.",
+        version=saved.number,
+        shown=False,
+    )
 
 
 async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -205,8 +213,10 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     if request.captions is not None:
         fields["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
         parts.append(f"captions are {request.captions}")
+    saved = await context.services.versions.keep(project.id, "before its look was changed")
     changed = await context.services.projects.change(project.id, ProjectChange(**fields))
-    return await _edited(context, changed, f"In “{project.title}” {' and '.join(parts)} now.", shown=False)
+    done = f"In “{project.title}” {' and '.join(parts)} now."
+    return await _edited(context, changed, done, version=saved.number, shown=False)
 
 
 async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -242,8 +252,10 @@ async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEd
         fields["background"] = background_of(request.background)
     if request.heading is not None:
         fields["overlays"] = (*_without_heading(scene.overlays), *_headings(request.heading))
+    saved = await context.services.versions.keep(project.id, "before a scene was changed")
     await context.services.scenes.change(project.id, scene.id, SceneDraft(**fields))
-    return await _edited(context, project, f"Scene {scene.position + 1} of “{project.title}” is changed.")
+    done = f"Scene {scene.position + 1} of “{project.title}” is changed."
+    return await _edited(context, project, done, version=saved.number)
 
 
 async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -260,9 +272,10 @@ async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdit
         index = len(others) if target is None else [one.id for one in others].index(target)
     order = [one.id for one in others]
     order.insert(index, scene.id)
+    saved = await context.services.versions.keep(project.id, "before a scene was moved")
     await context.services.scenes.reorder(project.id, order)
     done = f"Scene {scene.position + 1} of “{project.title}” is scene {index + 1} now."
-    return await _edited(context, project, done)
+    return await _edited(context, project, done, version=saved.number)
 
 
 async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -270,7 +283,7 @@ async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEd
     saved = await context.services.versions.keep(project.id, "before a scene was deleted")
     await context.services.scenes.delete(project.id, scene.id)
     done = f"Scene {scene.position + 1} of “{project.title}” is deleted."
-    return await _edited(context, project, done, version=saved.number)
+    return await _edited(context, project, done, version=saved.number, lost=True)
 
 
 async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -281,7 +294,7 @@ async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
     restored = await context.services.versions.restore(project.id, request.version or 1)
     done = f"“{restored.title}” is as it was in version {request.version}."
     return await _edited(
-        context, restored, done, version=None if saved.number == request.version else saved.number
+        context, restored, done, version=None if saved.number == request.version else saved.number, lost=True
     )
 
 
@@ -316,7 +329,13 @@ async def _scene(
 
 
 async def _edited(
-    context: ToolContext, project: ProjectView, done: str, *, version: int | None = None, shown: bool = True
+    context: ToolContext,
+    project: ProjectView,
+    done: str,
+    *,
+    version: int | None = None,
+    lost: bool = False,
+    shown: bool = True,
 ) -> ProjectEdited:
     scenes = await context.services.scenes.list(project.id) if shown else []
     return ProjectEdited(
@@ -325,6 +344,7 @@ async def _edited(
         done=done,
         scenes=scene_lines(context, scenes),
         version=version,
+        lost=lost,
     )
 
 
