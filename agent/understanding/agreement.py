@@ -70,10 +70,7 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bo
         return False
     if intent in READS:
         return True
-    if any(
-        name in NUMBERS and isinstance(value, str) and values.number(value) is None
-        for name, value in exact.arguments.items()
-    ):
+    if _unread_number(exact) is not None:
         return False
     if ID.search(text):
         return True
@@ -84,6 +81,18 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bo
     other = reader.classifier.labels[best]
     is_other = probabilities[best] >= SURE_OTHER and other in READS
     return not is_other and _is_same_text(reader, exact, text, world)
+
+
+def _unread_number(exact: CallRecord) -> str | None:
+    """Returns the argument that should be a number and is none: “scale it to many”."""
+    return next(
+        (
+            name
+            for name, value in exact.arguments.items()
+            if name in NUMBERS and isinstance(value, str) and values.number(value) is None
+        ),
+        None,
+    )
 
 
 def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) -> bool:
@@ -106,6 +115,10 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
 
 def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decision | None:
     """Returns what an exact call that is doubtful leads to, by the reader's decision; None for itself."""
+    if agreement.is_single and decision.kind == "nothing" and (name := _unread_number(exact)) is not None:
+        arguments = {key: value for key, value in exact.arguments.items() if key != name}
+        question = Question("missing", exact.intent, arguments, (name,))
+        return Decision("ask", about="missing", question=question, candidates=decision.candidates)
     if agreement.is_single and not agreement.is_likely:
         return decision
     same = len(decision.calls) == 1 and decision.calls[0].intent == exact.intent

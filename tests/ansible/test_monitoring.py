@@ -37,6 +37,7 @@ from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.root,
     pytest.mark.timeout(1500),
     pytest.mark.cached(*FARM, "tests/servers/alert_receiver.py", "tests/monitoring/seen_names.txt"),

@@ -14,7 +14,12 @@ from journey_inputs import FARM, PROGRAM
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1500), pytest.mark.cached(*FARM, *PROGRAM)]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+    pytest.mark.cached(*FARM, *PROGRAM),
+]
 BOOT = {
     "pxe_server__interface": "host0",
     "pxe_server__first": "10.77.0.200",
