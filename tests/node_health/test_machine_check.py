@@ -117,3 +117,12 @@ def test_the_end_of_each_certificate_is_written_for_node_exporter(tmp_path: Path
     )
     assert [path for path, _ in ends] == files
     assert [round((int(end) - time.time()) / 86400) for _, end in ends] == [3, 200]
+
+
+def test_the_check_of_another_role_writes_no_metrics(tmp_path: Path) -> None:
+    """Role docker runs this program with expectations of its own."""
+    config = tmp_path / "docker_check.json"
+    config.write_text(json.dumps({name: value for name, value in NOTHING.items() if name != "metrics_file"}))
+    command = [sys.executable, "-I", machine_check.__file__, config]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

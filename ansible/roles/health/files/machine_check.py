@@ -122,10 +122,11 @@ def certificates(expected: dict[str, Any]) -> Found:
 def write_metrics(expected: dict[str, Any]) -> Found:
     """Writes when certificates end for node-exporter, which shows it to Prometheus; never finds a problem.
 
-    Does nothing on a machine without node-exporter, which has no such folder.
+    Does nothing for checks of other roles, which name no file, and on a machine without node-exporter, which
+    has no such folder.
     """
-    file = Path(expected["metrics_file"])
-    if not file.parent.is_dir():
+    file = Path(expected.get("metrics_file") or "/")
+    if file == Path("/") or not file.parent.is_dir():
         return
     name = "soundstage_node_certificate_expires_timestamp_seconds"
     lines = [f"# HELP {name} When a certificate of the node ends.", f"# TYPE {name} gauge"]
