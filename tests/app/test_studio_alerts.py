@@ -22,7 +22,7 @@ from app.server.web import create_app
 from soundstage.settings import Settings
 from soundstage.telemetry import metrics
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitoring"))
+sys.path.append(str(Path(__file__).parents[1] / "monitoring"))
 
 from rule_files import run_tests
 

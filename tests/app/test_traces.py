@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from conftest import Cli
 from fastapi import FastAPI
 from local_login import KEY, log_in_locally
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -21,6 +20,8 @@ from app.composition import Services, build
 from app.server.web import create_app
 from soundstage.settings import Settings
 from soundstage.tracing.export import _Sinks
+
+Cli = Callable[..., Any]
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 SCRIPT = "Quicksilver."
