@@ -17,9 +17,9 @@ _BY_ID: Mapping[str, str] = {"render": "render", "video": "render", "account": "
 
 
 _VERSION = "version_before"
+"""Of an edited project: the version that was kept before the edit."""
 LOOK = frozenset({"quality", "shape", "captions", "persona"})
 """Arguments of a video that are its project's, where it has one."""
-"""Of an edited project: the version that was kept before the edit."""
 
 
 def prepare_record(toolset: Toolset, call: CallRecord, world: World) -> ToolCall:

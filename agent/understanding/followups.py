@@ -48,6 +48,13 @@ _TELLING: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def text_after_colon(text: str) -> str | None:
+    """Returns what follows a colon after a few words: “it should say: …”."""
+    before, _, after = text.partition(": ")
+    is_text = len(before.split()) <= SHORT_WORDS and len(after.split()) >= LEAST_TEXT_WORDS
+    return after.strip() if is_text else None
+
+
 def reports_speech(text: str) -> bool:
     """Returns whether what follows a colon is what somebody said, and no text: “I said: don't cancel it”."""
     before, colon, _ = text.partition(":")
@@ -153,10 +160,8 @@ class FollowUp(Turn):
     def _after_colon(self, question: Question, text: str) -> dict[str, str]:
         """Returns what follows a colon as the missing text, word for word: “it should say: …”."""
         name = next((one for one in ("script", "text") if one in question.missing), None)
-        before, _, after = text.partition(": ")
-        if name is None or len(before.split()) > SHORT_WORDS or len(after.split()) < LEAST_TEXT_WORDS:
-            return {}
-        return {name: after.strip()}
+        after = text_after_colon(text)
+        return {} if name is None or after is None else {name: after}
 
     def _whole_text(self, question: Question, text: str, filled: Filled) -> dict[str, str]:
         """Returns the whole answer as the missing text, where it is some sentences and a part was taken."""
@@ -247,13 +252,8 @@ class FollowUp(Turn):
                     and not (intent == last.intent and name in FREE_TEXTS)
                 ):
                     lower_words[target] = value
-        before, _, after = text.partition(": ")
-        if (
-            "script" in slots
-            and len(before.split()) <= SHORT_WORDS
-            and len(after.split()) >= LEAST_TEXT_WORDS
-        ):
-            lower_words["script"] = after.strip()
+        if "script" in slots and (after := text_after_colon(text)) is not None:
+            lower_words["script"] = after
         changed = {name: value for name, value in lower_words.items() if last.arguments.get(name) != value}
         if not changed:
             return None
