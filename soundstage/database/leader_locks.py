@@ -106,10 +106,15 @@ class AdvisoryLocks:
                 await _answer(driver.fetchval("SELECT pg_advisory_unlock($1)", _key(lock.name)))
 
     async def close(self) -> None:
-        """Releases all locks by ending the session."""
+        """Releases all locks and ends the session."""
         heartbeat, self._heartbeat = self._heartbeat, None
         await cancel_all([] if heartbeat is None else [heartbeat])
         async with self._using:
+            if self._holders and self._connection is not None:
+                # The server ends a session some time after its connection: the next leader need not wait.
+                with suppress(Exception):
+                    async with asyncio.timeout(1):
+                        await (await self._driver()).execute("SELECT pg_advisory_unlock_all()")
             self._holders.clear()
             await self._disconnect()
 

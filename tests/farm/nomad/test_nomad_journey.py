@@ -89,12 +89,9 @@ def assert_one_trace(folder: Path) -> None:
     """The steps of the dead server, of the one after it, and of the workers on the node are one trace."""
     provenance = next((folder / "out").glob("*.provenance.json"))
     trace_id = json.loads(provenance.read_text())["trace_id"]
-    lines = [
-        json.loads(line)
-        for file in (folder / "state" / "traces").glob("*.jsonl")
-        for line in file.read_text().splitlines()
-    ]
-    spans = [line for line in lines if line["trace_id"] == trace_id]
+    # The server writes its spans twice a second, the last ones after the video is there.
+    eventually(lambda: any(span["name"] == "render" for span in spans_of(trace_id, folder)), within_s=10)
+    spans = spans_of(trace_id, folder)
     by_id = {span["span_id"]: span for span in spans}
     names = {span["name"] for span in spans}
     assert {"POST /api/renders", "render", "run assemble", "dispatch job", "deliver"} <= names
@@ -103,6 +100,15 @@ def assert_one_trace(folder: Path) -> None:
     for span in spans:
         if span["name"] == "speech":
             assert by_id[by_id[span["parent_id"]]["parent_id"]]["name"] == "avatar work"
+
+
+def spans_of(trace_id: str, folder: Path) -> list[dict[str, Any]]:
+    lines = [
+        json.loads(line)
+        for file in (folder / "state" / "traces").glob("*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    return [line for line in lines if line["trace_id"] == trace_id]
 
 
 def jobs(cluster: Any) -> list[str]:
