@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting
 
-sys.path.insert(0, str(REPOSITORY / "tests" / "provisioning_api"))
+for folder in ("provisioning_api", "agent", "support"):
+    sys.path.insert(0, str(REPOSITORY / "tests" / folder))
 expect.set_options(timeout=PATIENCE_MS)
 
 
