@@ -123,6 +123,16 @@ class TriggerService:
                 await self._end(session, row, TriggerState.CANCELLED, "cancelled")
             return [TriggerOut.model_validate(row) for row in rows]
 
+    async def cancel_one(self, principal: Principal, trigger_id: str) -> TriggerOut:
+        """Cancels the trigger with that id. Raises `trigger.not_found`."""
+        async with self.database.transaction() as session:
+            rows = await Triggers(session).find_open(principal.tenant, principal.id)
+            row = next((one for one in rows if one.id == trigger_id), None)
+            if row is None:
+                raise no_trigger(trigger_id)
+            await self._end(session, row, TriggerState.CANCELLED, "cancelled")
+            return TriggerOut.model_validate(row)
+
     async def due(self, other_than: Collection[str], limit: int) -> Sequence[str]:
         """Returns the ids of triggers to fire or to recover."""
         async with self.database.session() as session:

@@ -69,6 +69,7 @@ COMMANDS = MappingProxyType(
         ),
         "memory": Entry("memory", AGENT, "What the agent was asked to remember."),
         "snapshots": Entry("snapshots", AGENT, "Named states of conversations."),
+        "triggers": Entry("triggers", AGENT, "What is planned for a time or an event."),
         "experts": Entry(
             "experts",
             AGENT,

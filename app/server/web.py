@@ -26,6 +26,7 @@ from agent.registry.service import AgentRegistry
 from agent.snapshots import routes as snapshot_routes
 from agent.socket import socket_router
 from agent.status import status_router
+from agent.triggers import routes as trigger_routes
 from app.archive import BackupWorkspace
 from app.composition import Services, may_have_model, run_background_workers, run_database
 from app.page.fallback import PageFallback
@@ -174,7 +175,8 @@ def create_app(services: Services) -> FastAPI:
         setattr(app.state, name, getattr(services, name))
     add_routers(app, chat_routes.router, approval_routes.router, audit_routes.router)
     add_routers(app, socket_router(services.brain, services.turns))
-    add_routers(app, memory_routes.router, snapshot_routes.router)
+    app.state.triggers = services.tool_services.triggers
+    add_routers(app, memory_routes.router, snapshot_routes.router, trigger_routes.router)
     add_routers(
         app,
         status_router(

@@ -65,7 +65,13 @@ def test_where_a_server_runs_every_command_goes_through_it(
     assert cli("explain", render).code == 0
     created = cli("keys", "create", "ci", "--role", "viewer", "--json").json
     assert "this machine" in cli("keys", "list").out
-    assert cli("memory", "list").code == cli("snapshots", "list").code == cli("audit", "verify").code == 0
+    assert (
+        cli("memory", "list").code
+        == cli("snapshots", "list").code
+        == cli("triggers", "list").code
+        == cli("audit", "verify").code
+        == 0
+    )
     assert cli("personas", "list").code == cli("approvals", "list").code == cli("publish", "list").code == 0
     assert cli("webhooks", "list").code == cli("voices", "list").code == cli("experts").code == 0
     assert cli("gc", "--dry-run").code == 0

@@ -11,6 +11,8 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import event
 
+from agent.triggers.schemas import StoredCall, When
+from agent.triggers.service import Draft
 from app.composition import Services
 from policy import Principal
 from policy.keys.schemas import KeyRequest
@@ -99,6 +101,14 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
     text = await create("/api/chat", json={"message": "Remember that the cellar key is under the mat"})
     session = text["session_id"]
     await create("/api/snapshots", json={"name": "tides", "session_id": session})
+    me = (await client.get("/api/me")).json()
+    planner = Principal(me["id"], me["name"], me["role"], "key", tenant=OWNER)
+    noon = Draft(
+        When(every="day", time="12:00", zone="Europe/Berlin"),
+        [StoredCall(tool="list_renders")],
+        "Secret noon",
+    )
+    (trigger,) = await services.tool_services.triggers.create(planner, session, [noon])
     await create("/api/chat", json={"message": "forget everything you remember", "session_id": session})
     approval = (await client.get("/api/approvals")).json()[0]["id"]
     key = (await client.get("/api/keys")).json()[0]["id"]
@@ -121,6 +131,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "name": "tides",
         "memory_id": (await client.get("/api/memory/export")).json()["memories"][0]["id"],
         "approval_id": approval,
+        "trigger_id": trigger.id,
         "key_id": key,
         "persona_id": "ada",
         "agent_id": "ada",
