@@ -57,7 +57,8 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """`last`: the thing last spoken of, by kind; `shown`: names in the order of the last list, by kind;
-    `calls`: those of the last answer that made any.
+    `calls`: those of the last answer that made any. `film`: the last one that made a video, until something
+    else is changed.
     """
 
     last: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Dialogue:
     calls: tuple[CallRecord, ...] = ()
     question: Question | None = None
     recent_kind: str = ""
+    film: CallRecord | None = None
 
     def focus(self) -> Focus:
         return Focus(self.last, self.shown)
@@ -93,7 +95,13 @@ class Dialogue:
             if call.intent == "change_machine.accept" and call.arguments.get("name"):
                 last["machine"] = str(call.arguments["name"])
                 kind = "machine"
-        return replace(self, last=last, calls=tuple(calls)[-CALLS:], question=None, recent_kind=kind)
+        return replace(
+            self,
+            last=last,
+            calls=tuple(calls)[-CALLS:],
+            question=None,
+            recent_kind=kind,
+        )
 
     def asking(self, question: Question) -> Dialogue:
         return replace(self, question=question)
@@ -133,6 +141,7 @@ class Dialogue:
             calls=_calls(data["calls"]),
             question=question,
             recent_kind=data["recent_kind"],
+            film=next(iter(_calls([data["film"]])), None) if data.get("film") else None,
         )
 
 

@@ -225,6 +225,23 @@ class FollowUp(Turn):
             return self._confirm_again(call, best, text)
         return Decision("calls", calls=(call,), about=best.intent.partition(".")[2], candidates=(best,))
 
+    def call_with_words(self, text: str) -> Decision | None:
+        """Returns the call of the last video with other words: “it should say: Good evening”."""
+        film, question = self.dialogue.film, self.dialogue.question
+        script = values.new_words(text)
+        if (
+            script is None
+            or film is None
+            or film.arguments.get("script") in (None, script)
+            or (question is not None and question.missing)
+            or reports_speech(text)
+            or wants_both(command := text.removesuffix(script))
+            or values.says("goes_on", command)
+        ):
+            return None
+        return Decision("calls", calls=(CallRecord(film.intent, {**film.arguments, "script": script}),),
+                        about="correction")  # fmt: skip
+
     def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
         return Decision("ask", about="confirm", candidates=(best,), question=question)

@@ -58,7 +58,10 @@ class Interpreter:
             return Decision("ask", about="not_words")
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
-        decision = _Turn(self.reader, world, dialogue, now).interpret(utterance)
+        turn = _Turn(self.reader, world, dialogue, now)
+        if (corrected := turn.call_with_words(utterance)) is not None:
+            return corrected
+        decision = turn.interpret(utterance)
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
         if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):
@@ -84,7 +87,9 @@ class Interpreter:
     def next_dialogue(self, dialogue: Dialogue, decision: Decision, world: World) -> Dialogue:
         """Returns the state after the decision was carried out."""
         if decision.kind == "calls":
-            after = dialogue.after_calls(decision.calls)
+            after = replace(
+                dialogue.after_calls(decision.calls), film=_film_after(dialogue.film, decision.calls)
+            )
             last = decision.calls[-1]
             kind = _LISTS.get(last.intent)
             if kind == "project" and last.arguments.get("project"):
@@ -332,6 +337,13 @@ class _Turn(FollowUp):
                 candidates=(best,),
             )
         return Decision("chat", about="why")
+
+
+def _film_after(film: CallRecord | None, calls: Sequence[CallRecord]) -> CallRecord | None:
+    for call in calls:
+        if call.intent not in READS:
+            film = call if call.intent == "make_render" else None
+    return film
 
 
 def may_be_meant(candidate: Candidate, text: str) -> bool:

@@ -250,6 +250,13 @@ def new_name(text: str) -> str | None:
     return None if not found or re.search(r" (?:and|und) ", found) else found
 
 
+def new_words(text: str) -> str | None:
+    """Returns what a video shall say in place of what it says: “it should say: Good evening”."""
+    match = words().patterns["rewords"].search(text)
+    # The pattern ends at the last letter; a full stop belongs to the words.
+    return text[match.start(match.lastindex) :].strip(' \n"“”„«»') if match and match.lastindex else None
+
+
 def count_of(slot: str, text: str) -> int | None:
     """Returns the number before a word of what an argument counts: “the last thirty lines”."""
     for match in words().patterns[f"counted_{slot}"].finditer(text.lower()):
