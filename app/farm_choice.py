@@ -129,6 +129,7 @@ def nomad_options(settings: Settings, control_url: str) -> NomadOptions:
             worker_volume=nomad.worker_volume,
             models_folder=nomad.models_folder,
             cache_mib=nomad.cache_mib,
+            other_control_urls=tuple(str(one).rstrip("/") for one in settings.farm.other_control_urls),
         ),
         max_running=settings.farm.max_running,
         keep_s=nomad.keep_hours * 3600.0,

@@ -98,6 +98,12 @@ variable "node" {
   description = "Name of the node. Needed where several have such folders: the state does not move."
 }
 
+variable "nodes" {
+  type        = list(string)
+  default     = []
+  description = "Names of the nodes, one process on each: they share a database and a bucket, which the settings name. Empty: one, on `node`."
+}
+
 variable "cpu" {
   type        = number
   default     = 1000
@@ -147,7 +153,24 @@ job "agent" {
     }
   }
 
-  # There is one, so a new version begins when the old one has ended; the old one comes back when the new one is not well.
+  dynamic "constraint" {
+    for_each = length(var.nodes) == 0 ? [] : [join(",", var.nodes)]
+    content {
+      attribute = "${node.unique.name}"
+      operator  = "set_contains_any"
+      value     = constraint.value
+    }
+  }
+
+  dynamic "constraint" {
+    for_each = length(var.nodes) > 1 ? ["true"] : []
+    content {
+      operator = "distinct_hosts"
+      value    = constraint.value
+    }
+  }
+
+  # One node after the other: a new version begins there when the old one has ended; the old one comes back when the new one is not well.
   update {
     max_parallel      = 1
     min_healthy_time  = "5s"
@@ -157,7 +180,7 @@ job "agent" {
   }
 
   group "server" {
-    count = 1
+    count = max(1, length(var.nodes))
 
     network {
       port "http" {

@@ -39,7 +39,7 @@ async def examine_farm(folder: Path) -> list[Check]:
         if not inventory.groups.get("control"):
             fix = "Name a machine in the group `control`, or let `soundstage init` write the inventory."
             return [red("inventory", f"{path} names no control machine", fix, code="farm.no_control_machine")]
-        checks = [_parts(inventory)]
+        checks = [_parts(inventory), *_control_plane(inventory)]
         answers = await ask_hosts(inventory, _package_hosts(inventory))
     except SoundstageError as error:
         return [red("inventory", error.message, error.hint, code=error.code)]
@@ -64,6 +64,30 @@ def _parts(inventory: Inventory) -> Check:
     off = [f"{group} ({what})" for group, what in PARTS.items() if not inventory.groups.get(group)]
     found = f"{len(inventory.machines)} machines in {inventory.path}"
     return green("inventory", f"{found}; switched off: {', '.join(off)}" if off else found)
+
+
+def _control_plane(inventory: Inventory) -> Iterator[Check]:
+    """Checks what several machines that run the studio need."""
+    groups, variables = inventory.groups, _control(inventory)
+    for group in ("agent", "database", "storage"):
+        if others := sorted(set(groups.get(group, [])) - set(groups["control"])):
+            fix = "Name machines of the group `control` alone there."
+            found = f"{', '.join(others)} in the group `{group}` is no control machine"
+            yield red("control plane", found, fix, code="farm.not_control")
+    studios = sorted(groups.get("agent", []))
+    if len(studios) < 2:
+        return
+    own = {"database": "agent__database_url", "storage": "agent__blobs_url"}
+    if missing := [group for group, name in own.items() if not groups.get(group) and not variables.get(name)]:
+        named = " and ".join(f"{own[group]} (or a machine in the group `{group}`)" for group in missing)
+        found = f"only {studios[0]} runs the studio: {', '.join(studios[1:])} cannot share its state"
+        yield red("control plane", found, f"Set {named}.", code="farm.state_not_shared")
+    elif len(groups["control"]) < 3:
+        found = f"{len(groups['control'])} servers of Nomad and Consul stand still when one is lost"
+        fix = "Name three machines in the group `control`."
+        yield amber("control plane", found, fix, code="farm.no_quorum")
+    else:
+        yield green("control plane", f"{', '.join(studios)} run the studio; one leads, another takes over")
 
 
 def _package_hosts(inventory: Inventory) -> list[str]:
@@ -126,6 +150,10 @@ def _ports(name: str, facts: HostFacts, inventory: Inventory) -> Iterator[Check]
     required = {"consul": {8301, 8501}, "nomad": {4646}}
     if "agent" in member:
         required["agent"] = {8000, int(inventory.machines[name].get("agent__tls_port") or 8000)}
+    if "database" in member:
+        required["postgresql"] = {5432}
+    if "storage" in member:
+        required["soundstage-objects"] = {7070}
     if "provisioning" in member:
         required["provisioning"] = {8001, 8002}
         if inventory.machines[name].get("pxe_server__interface"):

@@ -22,6 +22,8 @@ MARKS = {
     "provisioning": "/etc/systemd/system/soundstage-provisioning.service",
     "boot": "/etc/nginx/sites-enabled/soundstage-boot",
     "agent": "/etc/soundstage/agent.toml",
+    "postgresql": "/etc/soundstage/postgresql/ca.pem",
+    "soundstage-objects": "/etc/systemd/system/soundstage-objects.service",
 }
 
 

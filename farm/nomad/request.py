@@ -34,7 +34,8 @@ class JobOptions:
     `cache_dir` is a folder of the nodes, `cache_volume` a Nomad host volume of theirs; with neither each
     allocation fetches its inputs for itself. Of either the workers keep `cache_mib`. `worker_volume` has the
     worker itself, where the driver shows it nothing of the node's /opt. `models_folder` is where weights lie
-    as a task sees it; empty: the worker looks where the role `models` puts them.
+    as a task sees it; empty: the worker looks where the role `models` puts them. Workers call
+    `other_control_urls` when the server that registered their job does not answer.
     """
 
     prefix: str = "soundstage"
@@ -50,6 +51,7 @@ class JobOptions:
     worker_volume: str = ""
     models_folder: str = ""
     cache_mib: int = 10_240
+    other_control_urls: tuple[str, ...] = ()
 
     @property
     def cache(self) -> str:
@@ -108,7 +110,10 @@ def job_variables(
 ) -> dict[str, Any]:
     """`ticket` names the token without telling it: a job that is there already is ours when it has it."""
     # ${…} is filled in by Nomad on the node.
-    arguments = ["work", "--control", control_url, "--task", task.id, "--token", "${NOMAD_SECRETS_DIR}/token"]
+    arguments = ["work"]
+    for url in (control_url, *options.other_control_urls):
+        arguments += ["--control", url]
+    arguments += ["--task", task.id, "--token", "${NOMAD_SECRETS_DIR}/token"]
     arguments += ["--cache", options.cache, "--cache-mib", str(options.cache_mib)]
     if options.program:
         arguments += ["--", *options.program]

@@ -137,10 +137,11 @@ def own_listeners(settings: Settings, *, provisioning: bool = False) -> OwnListe
         ports.add(settings.https_port)
     if chosen.enabled or provisioning:
         ports |= {settings.provisioning_port, settings.provisioning_tls_port}
-    named = (settings.http.public_url, chosen.public_url, chosen.api_url, settings.farm.control_url)
+    farm = settings.farm
+    named = (settings.http.public_url, chosen.public_url, chosen.api_url, farm.control_url)
     names = {
         (_canonical(url.host), url.port or _DEFAULT_PORTS[url.scheme])
-        for url in named
+        for url in (*named, *farm.other_control_urls)
         if url is not None and url.host
     }
     for host, port in tuple(names):

@@ -69,6 +69,7 @@ Host = Annotated[str, AfterValidator(_check_host)]
 IpNetworks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_network)], ...], BeforeValidator(split_commas)
 ]
+HttpUrls = Annotated[tuple[AnyHttpUrl, ...], BeforeValidator(split_commas)]
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
@@ -251,6 +252,9 @@ class FarmSettings(Section):
     )
     control_url: AnyHttpUrl | None = Field(
         None, description="how workers reach this server; empty: `http.public_url`, else where it listens"
+    )
+    other_control_urls: HttpUrls = Field(
+        (), description="how workers reach the other servers on this database, when this one does not answer"
     )
     max_running: int = Field(64, ge=1, description="most segments that are on the farm at the same time")
     nomad: NomadSettings = Field(default_factory=NomadSettings, description="the Nomad cluster")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from farm_in_lab import ROOT, run_ansible
 
 from app.farm_setup import FarmAnswers, inventory_files
+from soundstage.settings import Settings
 
 OWN = {**os.environ, "ANSIBLE_BECOME": "false", "SOUNDSTAGE_FARM_SECRETS": "/nowhere"}
 PARTS = ("agent", "provisioning", "monitoring")
@@ -128,3 +130,44 @@ def test_provisioning_is_copied_and_asked_by_group_in_every_play(
     assert "agent" in copied
     url = evaluate(tmp_path, ("farm", "agent"), "{'url': agent__provisioning_url}", {})
     assert url == {"url": "" if off else "http://10.0.0.5:8001"}
+
+
+def write_three(folder: Path, **groups: list[str]) -> None:
+    """Writes an inventory of three control machines, and these groups."""
+    local = {"ansible_connection": "local"}
+    machines = {f"control-{one}": {"ansible_host": f"10.0.0.{one}", **local} for one in (1, 2, 3)}
+    children = {name: {"hosts": {one: {} for one in members}} for name, members in groups.items()}
+    everything = {"all": {"children": {"control": {"hosts": machines}, **children}}}
+    (folder / "inventory").mkdir()
+    (folder / "inventory/hosts.yaml").write_text(yaml.safe_dump(everything))
+
+
+def test_a_second_machine_runs_the_studio_where_database_and_files_are_shared(tmp_path: Path) -> None:
+    studios = ["control-1", "control-2"]
+    write_three(tmp_path, agent=studios, database=["control-3"], storage=["control-3"])
+    installed = {"control_program__installation": "/opt/soundstage/control/1", "farm__secrets": str(tmp_path)}
+    roles = ("farm", "agent", "backup")
+    assert evaluate(tmp_path, ("farm",), "farm__agents", {}) == studios
+    text = evaluate(tmp_path, roles, "{'config': agent__config}", {**installed, "agent__key_hashes": []})
+    settings = Settings.model_validate(tomllib.loads(text["config"]))
+    assert (settings.database.url or "").startswith("postgresql://soundstage@10.0.0.3:5432/soundstage?")
+    assert (settings.blobs.url, str(settings.blobs.endpoint_url)) == (
+        "s3://soundstage",
+        "https://10.0.0.3:7070/",
+    )
+    assert [str(one) for one in settings.farm.other_control_urls] == ["http://10.0.0.2:8000/"]
+    assert str(settings.farm.nomad.address) == "https://10.0.0.1:4646/"
+    copied = "backup__all_databases | map(attribute='name') | list"
+    assert evaluate(tmp_path, roles, copied, {}) == ["agent-keys"]
+    dumped = evaluate(tmp_path, roles, copied, {"inventory_hostname": "control-3"})
+    assert dumped == ["postgresql-soundstage", "objects"]
+
+
+@pytest.mark.parametrize("groups", [{}, {"database": ["control-3"]}])
+def test_without_shared_state_one_machine_runs_the_studio_and_the_run_says_why(
+    groups: dict[str, list[str]], tmp_path: Path
+) -> None:
+    write_three(tmp_path, agent=["control-1", "control-2"], **groups)
+    assert evaluate(tmp_path, ("farm",), "farm__agents", {}) == ["control-1"]
+    left_out = "farm__parts | rejectattr('holds') | map(attribute='about') | list"
+    assert "second agent" in evaluate(tmp_path, ("farm",), left_out, {})

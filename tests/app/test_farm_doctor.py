@@ -159,3 +159,30 @@ def test_the_probe_runs_alone_and_prints_what_the_doctor_reads() -> None:
     )
     found = HostFacts.model_validate(json.loads(done.stdout))
     assert found.unresolved == ["nowhere.invalid"] and found.free_mib and "lo" in found.interfaces
+
+
+@pytest.mark.parametrize(
+    ("studios", "control", "shared", "expected"),
+    [
+        (1, 1, False, {}),
+        (2, 3, True, {}),
+        (2, 3, False, {"farm.state_not_shared": "red"}),
+        (2, 2, True, {"farm.no_quorum": "amber"}),
+        (2, 1, True, {"farm.not_control": "red", "farm.no_quorum": "amber"}),
+    ],
+)
+def test_several_control_machines_need_shared_state_and_a_quorum(
+    studios: int, control: int, shared: bool, expected: dict[str, str]
+) -> None:
+    names = ["one", "two", "three"]
+    own = {"agent__database_url": "postgresql://db", "agent__blobs_url": "s3://soundstage"} if shared else {}
+    groups = {"control": names[:control], "agent": names[:studios]}
+    where = Inventory(Path("farm"), {name: {"ansible_host": "10.0.0.5", **own} for name in names}, groups)
+    assert complaints(list(farm_checks._control_plane(where))) == expected
+
+
+def test_groups_of_database_and_storage_share_the_state() -> None:
+    machines = {name: {"ansible_host": "10.0.0.5"} for name in ("one", "two", "three")}
+    groups = {"control": list(machines), "agent": ["one", "two"], "database": ["three"], "storage": ["three"]}
+    (check,) = farm_checks._control_plane(Inventory(Path("farm"), machines, groups))
+    assert check.level == "green" and "one, two run the studio" in check.found

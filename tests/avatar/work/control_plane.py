@@ -24,6 +24,8 @@ class Control(ThreadingHTTPServer):
         self.held: dict[str, bytes] = {}
         """Files by their hash."""
         self.away = 0
+        self.dies_after_output = False
+        self.dead = False
         self.damaged = 0
         self.fetched = 0
         self.stop = False
@@ -56,6 +58,9 @@ class Answers(BaseHTTPRequestHandler):
 
     def _away(self) -> bool:
         self.server.tokens.add(self.headers.get("Authorization", ""))
+        if self.server.dead:
+            # Without an answer.
+            return True
         if self.server.away:
             self.server.away -= 1
             self._say(503, {})
@@ -89,10 +94,16 @@ class Answers(BaseHTTPRequestHandler):
         if not self._away():
             self.server.outputs[self.path.rpartition("/")[2]] = body
             self._say(204, b"")
+            self.server.dead = self.server.dies_after_output
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self._away():
+        if self._away():
+            return
+        result = (body["end"] or {}).get("result") or {"files": []}
+        if any(file["sha256"] not in self.server.outputs for file in result["files"]):
+            self._say(409, {"code": "transfer.outputs_missing"})
+        else:
             self.server.reports.append(body)
             forget = {} if self.server.forget is None else {"forget": self.server.forget}
             self._say(200, {"stop": self.server.stop} | forget)

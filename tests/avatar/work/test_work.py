@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ print(json.dumps({"event": "result", "files": [file], "duration_ms": 40, "frames
 """
 
 
-@pytest.fixture
-def control() -> Iterator[Control]:
+@contextmanager
+def running_control() -> Iterator[Control]:
     control_plane = Control()
     control_plane.order["arguments"] = ["good", "--blobs", "@blobs"]
     control_plane.order["files"] = [control_plane.hold(PICTURE) | {"path": "picture"}]
@@ -51,13 +52,21 @@ def control() -> Iterator[Control]:
 
 
 @pytest.fixture
+def control() -> Iterator[Control]:
+    with running_control() as control_plane:
+        yield control_plane
+
+
+@pytest.fixture
 def start(control: Control, tmp_path: Path) -> Any:
     def run(**environment: str) -> subprocess.Popen[str]:
         (tmp_path / "token").write_text(environment.pop("TOKEN", "the-token") + "\n")
         (tmp_path / "program.py").write_text(PROGRAM)
         (tmp_path / "local").mkdir(exist_ok=True)
         command = [
-            *(sys.executable, "-m", "avatar.cli", "work", "--control", control.url, "--task", "t"),
+            *(sys.executable, "-m", "avatar.cli", "work", "--control", control.url),
+            *(("--control", environment.pop("OTHER")) if "OTHER" in environment else ()),
+            *("--task", "t"),
             *("--token", str(tmp_path / "token"), "--cache", str(tmp_path / "cache")),
             *("--", sys.executable, str(tmp_path / "program.py")),
         ]
@@ -107,6 +116,16 @@ def test_a_control_plane_that_is_away_is_asked_again(control: Control, start: An
     process = start()
     assert process.wait(60) == 0, process.stderr.read()
     assert control.end is not None and len(control.outputs) == 1
+
+
+def test_when_a_server_dies_after_the_upload_the_next_one_gets_all(start: Any, control: Control) -> None:
+    with running_control() as other:
+        control.dies_after_output = True
+        process = start(OTHER=other.url)
+        assert process.wait(60) == 0, process.stderr.read()
+        assert [*control.outputs.values()] == [b"video"]
+        assert [*other.outputs.values()] == [b"video"]
+        assert control.end is None and other.end is not None and other.end["result"]["frames"] == 1
 
 
 def test_a_damaged_input_is_fetched_anew_and_a_hopeless_one_is_named(

@@ -59,9 +59,12 @@ def test_shares_are_rounded_up_and_asked_of_one_card(vram_mib: int, shares: int)
 
 def test_the_job_says_where_to_call_and_not_with_what() -> None:
     task = SegmentTask("a", "segment", "sha256:0", "one", priority=7, trace_id="t")
-    options = JobOptions(command="/opt/avatar", program=("other", "program"))
+    options = JobOptions(
+        command="/opt/avatar", program=("other", "program"), other_control_urls=("http://d",)
+    )
     created = job_variables(task, options, PlacementHint(), control_url="http://c", ticket="1234")
-    assert created["args"][:5] == ["work", "--control", "http://c", "--task", "a"]
+    expected = ["work", "--control", "http://c", "--control", "http://d", "--task", "a"]
+    assert created["args"][:7] == expected
     assert created["args"][-3:] == ["--", "other", "program"]
     assert created["retries"] == 0 and created["priority"] == 57
     assert created["meta"] == {"task": "a", "ticket": "1234", "trace": "t"}

@@ -92,7 +92,13 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
 def add_work(verbs: Any, shared: argparse.ArgumentParser) -> None:
     """`verbs` is what `add_subparsers` gave; `shared` holds `--cache`."""
     one = verbs.add_parser("work", help=HELP, description=HELP, parents=[shared])
-    one.add_argument("--control", metavar="URL", required=True, help="the control plane")
+    one.add_argument(
+        "--control",
+        metavar="URL",
+        required=True,
+        action="append",
+        help="the control plane; given more than once: the next is asked when one does not answer",
+    )
     one.add_argument("--task", metavar="ID", required=True, help="which order")
     one.add_argument(
         "--token", type=Path, metavar="FILE", required=True, help="holds the token of this one order"

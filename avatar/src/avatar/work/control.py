@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -39,12 +40,19 @@ class Refused(AvatarError):
 
 
 class Control:
-    """One task's door. Thread-safe; `stop` ends every waiting for a control plane that is away."""
+    """The requests of one task. Thread-safe; `stop` ends every waiting for a control plane that is away.
 
-    def __init__(self, url: str, task_id: str, token: str, *, run: str, stop: threading.Event) -> None:
+    `urls`: its servers; the next one is called when one does not answer.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], task_id: str, token: str, *, run: str, stop: threading.Event
+    ) -> None:
         self._stop = stop
+        self._urls = [f"{url.rstrip('/')}/api/farm/tasks/{quote(task_id, safe='')}/" for url in urls]
+        self._current = 0
         self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/api/farm/tasks/{quote(task_id, safe='')}/",
+            base_url=self._urls[self._current],
             headers={"Authorization": f"Bearer {token}", "Soundstage-Run": run},
             timeout=TIMEOUT,
             trust_env=False,
@@ -70,7 +78,7 @@ class Control:
                     self._end_if_stopped()
                     write(chunk)
         except httpx.HTTPError as error:
-            raise _away(error) from error
+            raise self._away(error) from error
 
     def put(self, sha256: str, path: Path, media_type: str, timeout_s: float) -> None:
         def send() -> None:
@@ -101,7 +109,7 @@ class Control:
             try:
                 return ask()
             except httpx.HTTPError as error:
-                away = _away(error)
+                away = self._away(error)
             except Unavailable as error:
                 away = error
             if time.monotonic() + pause > deadline:
@@ -113,6 +121,15 @@ class Control:
             elif self._stop.wait(wait_s):
                 self._end_if_stopped()
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _away(self, error: httpx.HTTPError) -> Unavailable:
+        """Turns to the next server, unless another thread has done so since this request began."""
+        # Some errors come without their request.
+        with suppress(RuntimeError):
+            if error.request.url.netloc == self._http.base_url.netloc:
+                self._current = (self._current + 1) % len(self._urls)
+                self._http.base_url = self._urls[self._current]
+        return _away(error)
 
     def _end_if_stopped(self) -> None:
         if self._stop.is_set():

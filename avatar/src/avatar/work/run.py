@@ -28,7 +28,7 @@ from avatar.spec.unfinished import VARIABLE, forget_work
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
 from avatar.work.blob_cache import BlobCache, digest_of
 from avatar.work.child import run_child
-from avatar.work.control import Control
+from avatar.work.control import Control, Refused
 from avatar.work.reporter import LAST_WORD_S, Reporter
 
 ORDER_TIMEOUT_S = 600.0
@@ -40,6 +40,8 @@ DONE, FAILED, CANCELLED = 0, 1, 143
 NAME_FILE = "worker.name"
 LOCK_FILE = "worker.lock"
 POLL_S = 0.25
+OUTPUTS_MISSING = "transfer.outputs_missing"
+"""Answer of a server to which the files of a result have not been uploaded."""
 
 
 def work(arguments: Namespace) -> int:
@@ -89,17 +91,27 @@ class _Run:
         home = os.environ.get("NOMAD_TASK_DIR")
         with tempfile.TemporaryDirectory(prefix="work-", dir=home, ignore_cleanup_errors=True) as folder:
             end = self._end_of_work(Path(folder))
-        stopped = end.ended_by == "cancel"
-        try:
-            if not self._reporter.unwanted:
-                self._reporter.finish(end, LAST_WORD_S if stopped else self._order.patience_s)
-        finally:
-            # If Nomad stopped us first, the response to the final report carries `forget`.
-            if self._reporter.forget:
-                forget_work(self._arguments.cache, self._order.environment.get(VARIABLE, ""))
-        if stopped:
+            try:
+                if not self._reporter.unwanted:
+                    self._report_end(end, Path(folder))
+            finally:
+                # If Nomad stopped us first, the response to the final report carries `forget`.
+                if self._reporter.forget:
+                    forget_work(self._arguments.cache, self._order.environment.get(VARIABLE, ""))
+        if end.ended_by == "cancel":
             return CANCELLED
         return DONE if end.result is not None and end.fault is None else FAILED
+
+    def _report_end(self, end: WorkEnd, folder: Path) -> None:
+        timeout_s = LAST_WORD_S if end.ended_by == "cancel" else self._order.patience_s
+        try:
+            self._reporter.finish(end, timeout_s)
+        except Refused as error:
+            if end.result is None or error.code != OUTPUTS_MISSING:
+                raise
+            # Another server has taken over since they were uploaded to the one before.
+            self._hand_over(end.result, folder)
+            self._reporter.finish(end, timeout_s)
 
     def _end_of_work(self, folder: Path) -> WorkEnd:
         try:

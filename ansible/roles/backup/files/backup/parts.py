@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,19 +102,28 @@ def require_opens(database: dict[str, Any], copy: Path) -> None:
 
 
 def blob_paths(blobs: dict[str, Any], dumps: Path) -> list[Path]:
-    """Returns what the policy of these blobs takes into a copy. `dumps`: the copies of databases, one of
-    which says what personas need.
+    """Returns what the policy of these blobs takes into a copy. What personas need is said by a database of
+    PostgreSQL, or by the copy of one of SQLite in `dumps`.
     """
     folder = Path(blobs["path"])
     if blobs["policy"] == "all":
         return [folder] if folder.is_dir() else []
+    digests = sorted({one.removeprefix("sha256:") for one in _blobs_of_personas(blobs, dumps)})
+    return [path for one in digests if (path := folder / one[:2] / one).is_file()]
+
+
+def _blobs_of_personas(blobs: dict[str, Any], dumps: Path) -> list[str]:
+    if blobs.get("database"):
+        command = [*_as(blobs), "psql", "--no-psqlrc", "-At", "--set=ON_ERROR_STOP=1", blobs["database"]]
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:
+            _run(command, blobs["name"], stdout=rows, input=_ASK_POSTGRESQL)
+            rows.seek(0)
+            return rows.read().split()
     index = dumps / f"{blobs['index']}.dump"
     if not index.exists():
         return []
     with contextlib.closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as database:
-        rows = database.execute(_BLOBS_OF_PERSONAS).fetchall()
-    digests = sorted({str(row[0]).removeprefix("sha256:") for row in rows})
-    return [path for one in digests if (path := folder / one[:2] / one).is_file()]
+        return [str(row[0]) for row in database.execute(_BLOBS_OF_PERSONAS)]
 
 
 def require_unused(database: dict[str, Any]) -> None:
@@ -263,6 +273,14 @@ def _run(command: list[str], name: str, **streams: Any) -> None:
 _BLOBS_OF_PERSONAS = """
 SELECT sha256 FROM blob_references
 WHERE owner LIKE 'persona:%' OR owner LIKE 'voice:%' OR owner LIKE 'consent:%'
+"""
+
+# Before the studio's first start there is no such table.
+_ASK_POSTGRESQL = rf"""
+SELECT to_regclass('blob_references') IS NOT NULL AS there \gset
+\if :there
+{_BLOBS_OF_PERSONAS};
+\endif
 """
 
 _COPY_SQLITE = """
