@@ -128,6 +128,17 @@ def test_what_keeps_its_state_on_a_node_stays_there(nomad: Any, name: str) -> No
     assert group["Disconnect"]["Replace"] is False and group["ReschedulePolicy"]["Attempts"] == 0
 
 
+def test_the_agent_has_one_process_on_each_node_that_shares_its_state(nomad: Any) -> None:
+    plan = ("job", "plan", "-var", "driver=raw_exec", "-var", "provider=nomad")
+    path = "jobs/agent.nomad.hcl"
+    assert "All tasks successfully" in nomad(*plan, "-var", 'nodes=["gpu"]', path, ok=PLANNED).stdout
+    assert "failed to place 1" in nomad(*plan, "-var", 'nodes=["away"]', path, ok=PLANNED).stdout
+    # Never two on one node.
+    assert "failed to place 1" in nomad(*plan, "-var", 'nodes=["gpu", "away"]', path, ok=PLANNED).stdout
+    text = nomad("job", "run", "-output", "-var", 'nodes=["gpu", "away"]', path).stdout
+    assert json.loads(text)["Job"]["TaskGroups"][0]["Count"] == 2
+
+
 def test_every_job_file_is_formatted(nomad: Any) -> None:
     nomad("fmt", "-check", "-recursive", "jobs")
 

@@ -1,0 +1,36 @@
+"""Copies of objects on the S3 server, of which the database of the studio, a real PostgreSQL, knows some."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from parts import blob_paths
+from postgresql_server import USER, PostgresqlServer
+
+pytestmark = pytest.mark.cached("ansible/roles/backup")
+PHOTO, VIDEO = "ab" * 32, "cd" * 32
+
+
+def test_objects_of_personas_are_named_by_the_database(
+    tmp_path: Path, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", str(postgresql.folder))
+    monkeypatch.setenv("PGUSER", USER)
+
+    def sql(statement: str, database: str = "objects") -> None:
+        command = ["psql", "--quiet", "--dbname", database, "--command", statement]
+        subprocess.run(command, check=True, capture_output=True)
+
+    sql("CREATE DATABASE objects", "postgres")
+    for digest in (PHOTO, VIDEO):
+        (tmp_path / digest[:2]).mkdir()
+        (tmp_path / digest[:2] / digest).write_bytes(b"content")
+    part = {"name": "objects", "path": str(tmp_path), "policy": "personas", "database": "objects"}
+    assert blob_paths(part, tmp_path) == [], "before the first start of the studio"
+    sql("CREATE TABLE blob_references (sha256 text, owner text)")
+    for digest, owner in ((PHOTO, "persona:nova"), (VIDEO, "render:1")):
+        sql(f"INSERT INTO blob_references VALUES ('sha256:{digest}', '{owner}')")  # noqa: S608 - our own
+    assert blob_paths(part, tmp_path) == [tmp_path / PHOTO[:2] / PHOTO]
+    assert blob_paths({**part, "policy": "all"}, tmp_path) == [tmp_path]
