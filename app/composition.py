@@ -58,6 +58,7 @@ from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
+from soundstage.key_sealing import check_keys
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from soundstage.tracing.export import recording
@@ -106,6 +107,8 @@ def build(settings: Settings) -> Services:
     the session secret; opens no connection and starts no task.
     """
     secure_state_folders(settings)
+    # Keys that do not open end the start before anything is written.
+    check_keys(settings.state_dir.absolute(), settings.sealing)
     database = Database(settings.database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
     blobs = BlobStore.open(
         settings.blobs_url,
@@ -119,7 +122,7 @@ def build(settings: Settings) -> Services:
     )
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
-    audit = AuditLog(database, HeadFile(settings.state_dir))
+    audit = AuditLog(database, HeadFile(settings.state_dir, sealing=settings.sealing))
     audit_watch = AuditWatch(audit.verify)
     speech = speech_scheduler(settings, blobs, farm)
     studio = build_studio(

@@ -14,6 +14,7 @@ from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.key_sealing import check_keys
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from soundstage.tracing.store import FOLDER, SpanStore
@@ -46,6 +47,7 @@ class ProvisioningProcess:
 
 def build_process(settings: Settings) -> ProvisioningProcess:
     secure_state_folders(settings)
+    check_keys(settings.state_dir.absolute(), settings.sealing)
     database = Database(
         settings.provisioning_database_url,
         busy_timeout_ms=settings.database.busy_timeout_ms,

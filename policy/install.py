@@ -97,7 +97,9 @@ class Policy:
         """The policy that the settings ask for; makes the session secret at the first start."""
         overlap = timedelta(hours=settings.auth.rotation_overlap_hours)
         keys = KeyService(events, settings.auth.api_key_hashes, overlap, settings.auth.scrape_key_hashes)
-        sessions = SessionSigner(session_secret(settings.state_dir), settings.auth.session_hours)
+        sessions = SessionSigner(
+            session_secret(settings.state_dir, settings.sealing), settings.auth.session_hours
+        )
         url = settings.http.public_url
         name = PublicOrigin(
             host=None if url is None else urlsplit(str(url)).netloc.lower(),

@@ -11,7 +11,7 @@ import jwt
 
 from soundstage.database import new_id, utcnow
 from soundstage.errors import Unavailable
-from soundstage.private_files import read_or_create
+from soundstage.key_sealing import UNSEALED, KeyFiles, SealingSettings
 
 COOKIE = "soundstage_session"
 SECRET_BYTES = 32
@@ -76,11 +76,13 @@ class SessionSigner:
         return Login(str(claims["jti"]), str(key_id), datetime.fromtimestamp(expires, UTC))
 
 
-def session_secret(state_dir: Path) -> bytes:
+def session_secret(state_dir: Path, sealing: SealingSettings = UNSEALED) -> bytes:
     """The secret in `state_dir/session.key`, made at the first start; readable by its owner only."""
     path = state_dir / "session.key"
     try:
-        return read_or_create(path, lambda: secrets.token_bytes(SECRET_BYTES))
+        return KeyFiles(state_dir, sealing).read_or_create(
+            path.name, lambda: secrets.token_bytes(SECRET_BYTES)
+        )
     except OSError as error:
         raise Unavailable(
             "policy.no_session_secret",

@@ -133,9 +133,9 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     chosen = settings.provisioning
     state = settings.state_dir.absolute()
     folder = state / "provisioning"
-    keys = KeyFolder(folder / "keys")
+    keys = KeyFolder(folder / "keys", settings.sealing)
     ssh, tls = SshAuthority(keys), TlsAuthority(keys)
-    audit = AuditLog(db, HeadFile(folder, folder / "keys"))
+    audit = AuditLog(db, HeadFile(folder, folder / "keys", settings.sealing))
     refusals = RefusalLog(audit)
     journal, run_journal = MachineJournal(events, audit), RunJournal(events)
     revocations = Revocations(db, ssh, tls)
@@ -173,7 +173,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     runs = RunService(db, run_journal, audit, project_dir=project, playbook=chosen.playbook, wake=driver.wake)
     machines = MachineService(db, journal)
     rules = RuleService(db, audit)
-    sealer = Sealer(folder / "keys")
+    sealer = Sealer(folder / "keys", settings.sealing)
     terms = MembershipTerms(
         lifetime=timedelta(days=chosen.certificate_days),
         region=chosen.region,

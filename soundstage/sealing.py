@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken
 
 from soundstage.errors import Unavailable
-from soundstage.private_files import read_or_create
+from soundstage.key_sealing import UNSEALED, KeyFiles, SealingSettings
 
 KEY_FILE = "seal.key"
 HINT = "Restore the file from a backup, or connect the accounts and make the webhooks anew."
@@ -18,7 +18,8 @@ class Sealer:
     first needed and read by its owner only. A copy of the database alone opens nothing.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, sealing: SealingSettings = UNSEALED) -> None:
+        self._files = KeyFiles(state_dir, sealing)
         self._path = state_dir / KEY_FILE
         self._fernet: Fernet | None = None
 
@@ -36,13 +37,13 @@ class Sealer:
 
     def _opened(self, *, make: bool) -> Fernet:
         if self._fernet is None:
-            self._fernet = _fernet_of(self._path, make=make)
+            self._fernet = _fernet_of(self._files, self._path, make=make)
         return self._fernet
 
 
-def _fernet_of(path: Path, *, make: bool) -> Fernet:
+def _fernet_of(files: KeyFiles, path: Path, *, make: bool) -> Fernet:
     try:
-        key = read_or_create(path, Fernet.generate_key) if make else path.read_bytes()
+        key = files.read_or_create(KEY_FILE, Fernet.generate_key) if make else files.read(KEY_FILE)
         return Fernet(key.strip())
     except (OSError, ValueError) as error:
         raise Unavailable("seal.no_key", f"The key file {path} cannot be used: {error}.", HINT) from error

@@ -65,7 +65,7 @@ def build_outgoing(
     """The options are for those who cannot wait as long as is polite, such as tests."""
     state_dir = settings.state_dir.absolute()
     youtube = settings.youtube
-    sealer = Sealer(state_dir)
+    sealer = Sealer(state_dir, settings.sealing)
     quota = UploadQuota(db, youtube)
     accounts = AccountService(db, sealer, youtube, own_listeners(settings))
     publisher = Publisher(

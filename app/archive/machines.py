@@ -12,6 +12,7 @@ from app.provisioning import build_process
 from policy.audit.head import KEY_FILE as AUDIT_KEY
 from provisioning_api.restored import Closed
 from soundstage.database import Database
+from soundstage.key_sealing import HEADER
 from soundstage.sealing import KEY_FILE, Sealer
 from soundstage.settings import Settings
 
@@ -32,7 +33,7 @@ class MachineState:
 
     def keys(self) -> list[tuple[str, Path]]:
         """Private keys by their name in archives: with them an attacker can impersonate this farm."""
-        found = [("studio", self.key_folders["studio"] / name) for name in (AUDIT_KEY, KEY_FILE)]
+        found = [("studio", self.key_folders["studio"] / name) for name in (AUDIT_KEY, KEY_FILE, HEADER)]
         found += [("provisioning", path) for path in sorted(self.key_folders["provisioning"].glob("*"))]
         return [(f"{KEYS}/{owner}/{path.name}", path) for owner, path in found if path.is_file()]
 
@@ -62,7 +63,9 @@ async def machine_secrets(settings: Settings) -> Secrets:
     try:
         if await current_revision(database) != newest_revision(PROVISIONING):
             return Secrets(0, 0)
-        return await look_at_machine_secrets(database, Sealer(_keys_folder(settings)).unseal)
+        return await look_at_machine_secrets(
+            database, Sealer(_keys_folder(settings), settings.sealing).unseal
+        )
     finally:
         await database.close()
 

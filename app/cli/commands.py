@@ -134,6 +134,7 @@ COMMANDS = MappingProxyType(
             "Write the databases, all files and your personas into one archive. The server may keep running.",
         ),
         "restore": Entry("storage", STATE, "Check a backup and put it back. Stop the server first."),
+        "seal": Entry("seal", STATE, "Encrypt the private keys as `[sealing]` of the settings says."),
         "migrate": Entry("storage", STATE, "Bring the database to the tables of this version."),
         "gc": Entry(
             "storage",

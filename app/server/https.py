@@ -37,7 +37,7 @@ def studio_authority(settings: Settings) -> TlsAuthority:
     It is not the farm's: what browsers trust must not be able to sign for machines, nor the reverse.
     """
     name = f"Soundstage on {socket.gethostname()}"[:COMMON_NAME_LIMIT]
-    return TlsAuthority(KeyFolder(authority_folder(settings)), name)
+    return TlsAuthority(KeyFolder(authority_folder(settings), settings.sealing), name)
 
 
 def certificate_names(settings: Settings) -> list[str]:

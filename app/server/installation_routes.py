@@ -73,7 +73,9 @@ def installation_router(
         claim = workspace.claim()
         try:
             contents = await gather(database, blobs, own_personas, claim.folder, machines.database)
-            secrets = await look_at_secrets(database, Sealer(settings.state_dir.absolute()).unseal)
+            secrets = await look_at_secrets(
+                database, Sealer(settings.state_dir.absolute(), settings.sealing).unseal
+            )
             has_machines = await asyncio.to_thread((claim.folder / PROVISIONING).exists)
             of_machines = (await machine_secrets(settings)).sealed if has_machines else 0
             await audit.record_now(AuditEntry("backup.made", principal.name))

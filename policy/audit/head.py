@@ -11,7 +11,7 @@ from pathlib import Path
 
 from policy.audit.chain import chain_hash
 from soundstage.errors import Invalid, Unavailable
-from soundstage.private_files import read_or_create
+from soundstage.key_sealing import UNSEALED, KeyFiles, SealingSettings
 from soundstage.telemetry import get_logger
 
 KEY_BYTES = 32
@@ -54,9 +54,12 @@ class HeadFile:
     Not moved on over a chain that it does not fit: the next line must not hide that others are missing.
     """
 
-    def __init__(self, folder: Path, key_folder: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, key_folder: Path | None = None, sealing: SealingSettings = UNSEALED
+    ) -> None:
         self._path = folder / "audit-head.json"
-        self._key_path = (key_folder or folder) / KEY_FILE
+        self._key_files = KeyFiles(key_folder or folder, sealing)
+        self._key_path = self._key_files.folder / KEY_FILE
         self._key: bytes | None = None
         self.key_is_new = False
         self._log = get_logger(__name__)
@@ -118,8 +121,8 @@ class HeadFile:
     def _read_or_make_key(self) -> bytes:
         new = not self._key_path.exists()
         try:
-            text = read_or_create(
-                self._key_path, lambda: secrets.token_hex(KEY_BYTES).encode(), folder_mode=0o700
+            text = self._key_files.read_or_create(
+                KEY_FILE, lambda: secrets.token_hex(KEY_BYTES).encode(), folder_mode=0o700
             )
             key = bytes.fromhex(text.decode().strip())
             if len(key) < KEY_BYTES:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from soundstage.errors import Unavailable
+from soundstage.key_sealing import UNSEALED, KeyFiles, SealingSettings
 from soundstage.private_files import read_or_create
 
 HINT = "Check that `state_dir` belongs to the user who runs soundstage, and restore the file from a backup."
@@ -21,8 +22,9 @@ class KeyFolder:
     anew.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sealing: SealingSettings = UNSEALED) -> None:
         self._folder = folder
+        self._files = KeyFiles(folder, sealing)
 
     def ed25519(self, name: str) -> Ed25519PrivateKey:
         """Returns the Ed25519 key of that name; creates it when it is missing."""
@@ -40,21 +42,26 @@ class KeyFolder:
 
     def secret(self, name: str) -> bytes:
         """Returns 32 random bytes, the same at every call."""
-        return self.content(name, lambda: secrets.token_bytes(32))
+        return self._private(name, lambda: secrets.token_bytes(32))
 
-    def content(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Returns what the file holds; `make` creates it when it is missing. Two callers at once agree on
-        one.
+    def public(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Returns what a file holds that is no secret; `make` creates it when it is missing. Two callers at
+        once agree on one.
         """
-        path = self._folder / name
         try:
-            return read_or_create(path, make, folder_mode=0o700)
+            return read_or_create(self._folder / name, make, folder_mode=0o700)
+        except OSError as error:
+            raise self._broken(name, str(error.strerror)) from error
+
+    def _private(self, name: str, make: Callable[[], bytes]) -> bytes:
+        try:
+            return self._files.read_or_create(name, make, folder_mode=0o700)
         except OSError as error:
             raise self._broken(name, str(error.strerror)) from error
 
     def _key(self, name: str, make: Callable[[], bytes]) -> object:
         try:
-            return serialization.load_pem_private_key(self.content(name, make), password=None)
+            return serialization.load_pem_private_key(self._private(name, make), password=None)
         except ValueError as error:
             raise self._broken(name, "it holds no key") from error
 
@@ -65,7 +72,7 @@ class KeyFolder:
 
 
 def pem_of(key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
-    """Returns PKCS #8 without a password: the mode of the file protects it."""
+    """Returns PKCS #8 without a password: the mode of the file protects it, or its sealing."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

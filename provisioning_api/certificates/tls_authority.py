@@ -36,7 +36,7 @@ class TlsAuthority:
     @property
     def certificate(self) -> x509.Certificate:
         """Our own, self-signed."""
-        return x509.load_pem_x509_certificate(self._keys.content("ca.pem", self._make))
+        return x509.load_pem_x509_certificate(self._keys.public("ca.pem", self._make))
 
     @property
     def pem(self) -> str:

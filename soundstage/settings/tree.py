@@ -13,6 +13,7 @@ from soundstage.settings.conversation import AgentSettings, ExpertSettings
 from soundstage.settings.outgoing import DownloadSettings, WebhookSettings, YoutubeSettings
 from soundstage.settings.policy import PolicySettings
 from soundstage.settings.provisioning import ProvisioningSettings
+from soundstage.settings.sealing import SealingSettings
 from soundstage.settings.sections import (
     AuthSettings,
     BlobSettings,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     downloads: DownloadSettings = Field(default_factory=DownloadSettings)
     youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)
     provisioning: ProvisioningSettings = Field(default_factory=ProvisioningSettings)
+    sealing: SealingSettings = Field(default_factory=SealingSettings)
 
     @property
     def personas_folder(self) -> Path:

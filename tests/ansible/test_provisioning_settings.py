@@ -41,12 +41,20 @@ def test_the_service_reads_what_the_role_writes(
     files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
     play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}
     (tmp_path / "play.yaml").write_text(yaml.safe_dump([play]))
-    given = {**FARM, "provisioning_api__engines": engines, "provisioning_api__public_url": "http://10.0.0.5"}
+    sealing = {"method": "command", "wrap_command": ["kms", "wrap, it"], "unwrap_command": ["kms", "-d"]}
+    given = {
+        **FARM,
+        "provisioning_api__sealing": sealing,
+        "provisioning_api__engines": engines,
+        "provisioning_api__public_url": "http://10.0.0.5",
+    }
     words = ["-i", "localhost,", "-c", "local", str(tmp_path / "play.yaml"), "-e", json.dumps(given)]
     done = run_ansible("ansible-playbook", words, {**os.environ, "ANSIBLE_BECOME": "false"})
     assert done.status == 0, done.output
     settings = load_settings(tmp_path / "p.toml", {})
     assert (settings.provisioning.host, settings.provisioning.tls_names) == ("10.0.0.5", ("10.0.0.5",))
+    assert settings.sealing.unwrap_command == ("kms", "-d")
+    assert settings.sealing.wrap_command == ("kms", "wrap, it")
     chosen = settings.provisioning
     if not engines:
         assert chosen.consul_address is None and settings.farm.nomad.address is None

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.cli.printing import Printer
 from app.cli.state import Invocation, run
 from app.local_access import key_path, read_local_access, write_local_access, write_private_file
+from app.sealing_prompt import descriptor_to_inherit, prompt_for_passphrase
 from app.server.listening import (
     https_socket,
     listening_socket,
@@ -42,7 +43,15 @@ def serve(called: Invocation, printer: Printer, *, tls: bool, browser: bool) -> 
 
     async def work() -> None:
         with ExitStack() as stack:
-            supervised = _Supervised(settings, called.config_file, printer, stack, browser=browser)
+            supervised = _Supervised(
+                settings.model_copy(
+                    update={"sealing": prompt_for_passphrase(settings.sealing, stack, confirm=False)}
+                ),
+                called.config_file,
+                printer,
+                stack,
+                browser=browser,
+            )
             await run_all([supervised.studio.run(), supervised.run_provisioning()])
 
     run(work())
@@ -100,18 +109,21 @@ class _Supervised:
                 "PROVISIONING__PORT": str(plain.getsockname()[1]),
                 "PROVISIONING__TLS_PORT": str(tls.getsockname()[1]),
             }
+        passphrase = descriptor_to_inherit(settings.sealing)
+        if passphrase:
+            listeners["SEALING__PASSPHRASE_FILE"] = str(settings.sealing.passphrase_file)
         taken = {f"{PREFIX}{name}": value for name, value in listeners.items()}
         if settings.provisioning.enabled:
             self._provisioning = Supervisor(
                 provisioning_command(config_file, plain.fileno(), tls.fileno()),
-                (plain.fileno(), tls.fileno()),
+                (plain.fileno(), tls.fileno(), *passphrase),
                 url_of(plain),
                 on_ready=self._one_ready,
                 environment=taken,
             )
         self.studio = Supervisor(
             server_command(config_file, *studio_descriptors),
-            (*studio_descriptors, keys_to),
+            (*studio_descriptors, keys_to, *passphrase),
             self._urls["url"],
             on_ready=self._one_ready,
             environment={**found, **taken},

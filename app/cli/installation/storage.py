@@ -81,6 +81,17 @@ def _unproven_logs(
     return [_unproven(key, log, name) for key, log, name in logs if log is not None and log.unproven]
 
 
+def _name_openers(printer: Printer, state_dir: Path) -> None:
+    """Says what opens sealed keys in an archive: it is not in there."""
+    from soundstage.key_sealing import inspect_keys
+
+    if opens_with := inspect_keys(state_dir).opens_with:
+        printer.line(
+            f"The keys in it are sealed: only {' and '.join(opens_with)} opens them, which is not in it. "
+            "Keep a copy elsewhere; `soundstage seal` lists what each key opens, and what is lost with it."
+        )
+
+
 def _closed(machines: int) -> str:
     return (
         f"{machines} machines waited to be written, enrolled or wiped when the backup was made. Nothing of "
@@ -173,6 +184,8 @@ def register(cli: typer.Typer) -> None:
         printer.line(f"{result.path}: {result.members} files, {result.bytes / 1e6:.1f} MB.")
         if with_keys:
             printer.line("It holds the private keys of this installation: keep it like a key.")
+            if key is not None:
+                _name_openers(printer, key.parent)
             return
         where = str(key.parent) if key is not None else "the server's state folder"
         printer.line(f"Private keys of {where} are left out: keep copies elsewhere, or use `--with-keys`.")
@@ -241,7 +254,9 @@ def register(cli: typer.Typer) -> None:
             log = await services.audit.resume_restored_chain(put_back, accept_unproven=accept_unproven_log)
             services.audit.close()
             key = _key_file(services.settings)
-            secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
+            secrets = await look_at_secrets(
+                services.database, Sealer(key.parent, services.settings.sealing).unseal
+            )
             await services.database.close()
             lost = done.machines and not (key.parent / "provisioning" / "keys").is_dir()
             closed = (
