@@ -170,7 +170,7 @@ def own_like(folder: Path, owner: tuple[int, int]) -> None:
 
 def owner_of(database: dict[str, Any]) -> tuple[int, int]:
     """Returns user and group that a restored folder belongs to. Raises BackupError without that user."""
-    user = database.get("used_by_user")
+    user = database.get("owner") or database.get("used_by_user")
     if not user:
         return os.geteuid(), os.getegid()
     try:
