@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,8 +16,13 @@ from typing import Any
 import httpx
 import pytest
 import waiting
+from ports import free_ports
 from ready import told_until_ready
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
+from nomad_cluster import nomad_clusters  # noqa: F401 - a fixture is used by its name
+
+WORKER = Path(__file__).resolve().parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 PATIENCE_S = 240
 SCENES = [f"Scene {number} says that the tide comes in, and that it goes out again." for number in range(4)]
 eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.1)
@@ -60,7 +66,7 @@ def database_engine() -> str:
 @pytest.fixture
 def machines(
     installation: Any, tmp_path: Path, database_url: str, s3: Any
-) -> Iterator[Callable[[str], ControlMachine]]:
+) -> Iterator[Callable[..., ControlMachine]]:
     bucket = s3.bucket()
     secret = tmp_path / "secret"
     secret.write_text(bucket.secret_access_key)
@@ -75,9 +81,9 @@ def machines(
     }
     started: list[ControlMachine] = []
 
-    def start(name: str) -> ControlMachine:
+    def start(name: str, **more: str) -> ControlMachine:
         (tmp_path / name).mkdir()
-        started.append(ControlMachine(installation(tmp_path / name), variables))
+        started.append(ControlMachine(installation(tmp_path / name), variables | more))
         return started[-1]
 
     yield start
@@ -104,15 +110,17 @@ def scenes_that_are_done(render: dict[str, Any]) -> dict[str, int]:
     return {one["scene_id"]: one["attempts"] for one in render["segments"] if one["state"] == "done"}
 
 
-def test_a_render_outlives_the_control_machine_that_drove_it(
-    machines: Callable[[str], ControlMachine], record_property: Callable[[str, object], None]
-) -> None:
-    first = machines("first")
+def survives(
+    first: ControlMachine, start_second: Callable[[], ControlMachine]
+) -> tuple[ControlMachine, dict[str, Any], float]:
+    """Lets the leader lose its power in mid-render. Returns the other machine, the finished render, and the
+    seconds until the other one went on.
+    """
     first.call("POST", "/api/projects", json={"title": "Tide"})
     for script in SCENES:
         first.call("POST", "/api/projects/tide/scenes", json={"script": script})
     render_id = first.call("POST", "/api/renders", json={"project": "tide"})["id"]
-    second = machines("second")
+    second = start_second()
 
     def get() -> dict[str, Any]:
         found: dict[str, Any] = second.call("GET", f"/api/renders/{render_id}")
@@ -124,10 +132,52 @@ def test_a_render_outlives_the_control_machine_that_drove_it(
     first.lose_power()
     lost_at = datetime.now(UTC)
     eventually(lambda: get()["state"] == "done", "the video")
-    after = scenes_that_are_done(get())
+    render = get()
+    after = scenes_that_are_done(render)
     assert len(after) == len(SCENES) and after.items() >= before.items(), "no finished scene is drawn again"
     moves = [event for event in events_of(second, render_id) if event["data"].get("why")]
     [taken_over] = [event for event in moves if event["data"]["why"] == "the server was restarted"]
-    takeover_s = (datetime.fromisoformat(taken_over["at"]) - lost_at).total_seconds()
+    return second, render, (datetime.fromisoformat(taken_over["at"]) - lost_at).total_seconds()
+
+
+def test_a_render_outlives_the_control_machine_that_drove_it(
+    machines: Callable[..., ControlMachine], record_property: Callable[[str, object], None]
+) -> None:
+    _, _, takeover_s = survives(machines("first"), lambda: machines("second"))
     record_property("takeover_s", round(takeover_s, 1))
     print(f"The other machine led {takeover_s:.1f} s after the first had lost its power.")
+
+
+@pytest.mark.root
+def test_workers_of_the_farm_hand_over_to_the_machine_that_is_left(
+    machines: Callable[..., ControlMachine],
+    nomad_clusters: Callable[..., Any],  # noqa: F811
+    record_property: Callable[[str, object], None],
+    tmp_path: Path,
+) -> None:
+    cluster = nomad_clusters("control")
+    cluster.add_client("worker")
+    ports = dict(zip(("first", "second"), free_ports(2), strict=True))
+
+    def start(name: str) -> ControlMachine:
+        others = [f"http://127.0.0.1:{port}" for other, port in ports.items() if other != name]
+        return machines(
+            name,
+            SOUNDSTAGE_HTTP__PORT=str(ports[name]),
+            SOUNDSTAGE_FARM__SCHEDULER="nomad",
+            SOUNDSTAGE_FARM__OTHER_CONTROL_URLS=",".join(others),
+            SOUNDSTAGE_FARM__NOMAD__ADDRESS=cluster.server.address,
+            SOUNDSTAGE_FARM__NOMAD__DRIVER="raw_exec",
+            SOUNDSTAGE_FARM__NOMAD__COMMAND=str(WORKER),
+            SOUNDSTAGE_FARM__NOMAD__CACHE_DIR=str(tmp_path / "cache"),
+        )
+
+    _, render, takeover_s = survives(start("first"), lambda: start("second"))
+    record_property("takeover_s", round(takeover_s, 1))
+    print(f"The other machine led {takeover_s:.1f} s after the first had lost its power.")
+    # Scenes that were being drawn went on, and were handed over to the machine that was left.
+    assert {one["attempts"] for one in render["segments"]} == {1}
+    jobs = [one["JobID"] for one in cluster.server.get("/v1/allocations")]
+    assert len([name for name in jobs if name.startswith("soundstage-") and "rnd_" not in name]) == len(
+        SCENES
+    )
