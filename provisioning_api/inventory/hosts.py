@@ -73,11 +73,14 @@ def groups_of(machines: Iterable[Machine]) -> dict[str, list[str]]:
     return found
 
 
-def farm_variables(user_ca: str, user: str) -> dict[str, Any]:
-    """Returns the variables by which the role ssh_hardening keeps our SSH access: it admits users whom the
-    farm's own authority signed, and no others but these.
+def farm_variables(user_ca: str, user: str, retired: Sequence[str]) -> dict[str, Any]:
+    """Returns the variables by which the role ssh_hardening keeps our SSH access, since it admits only users
+    whom the farm's own authority signed and these; and those by which the role farm revokes certificates.
     """
-    return {"ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}]}
+    return {
+        "ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}],
+        "farm__retired": list(retired),
+    }
 
 
 def listing(machines: Sequence[Machine], farm: Farm) -> dict[str, Any]:

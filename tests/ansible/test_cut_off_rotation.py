@@ -95,6 +95,40 @@ def authorities_in(folder: Path) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates((folder / "tls/ca.pem").read_bytes())
 
 
+def test_a_revoked_certificate_stays_revoked_while_the_authority_is_replaced(secrets: Path) -> None:
+    def verifies(certificate: Path) -> bool:
+        words = ["openssl", "verify", "-crl_check", "-CRLfile", secrets / "tls/crl.pem"]
+        done = subprocess.run(
+            [*words, "-CAfile", secrets / "tls/ca.pem", certificate], capture_output=True, text=True
+        )
+        return done.returncode == 0
+
+    store = SecretStore.open(secrets)
+
+    def revoke(*retired: str) -> None:
+        with store.lock():
+            FarmAuthority(store, NOW).revoke(retired)
+
+    stolen = secrets.parent / "gone.pem"
+    with store.lock():
+        for name in ("gone", "here"):
+            FarmAuthority(store, NOW).issue(name, Subject(name), 30)
+    stolen.write_bytes(store.read("tls/gone.pem"))
+    revoke("gone")
+    here = store.path("tls/here.pem")
+    for step in STEPS:
+        assert verifies(here) and not verifies(stolen), step
+        rotate(secrets, "authority", step)
+        revoke()
+        if step == "switch":
+            with store.lock():
+                FarmAuthority(store, NOW).issue("new", Subject("new"), 30)
+    assert verifies(store.path("tls/new.pem")) and not verifies(stolen)
+    assert store.read("tls/crl.pem").count(b"BEGIN X509 CRL") == 1
+    rotate(secrets, "certificates", "switch")
+    assert store.has("tls/crl.pem") and not store.has("tls/new.pem")
+
+
 def test_an_authority_is_replaced_though_the_rotation_is_cut_off_anywhere(
     secrets: Path, tmp_path: Path, scissors: Scissors
 ) -> None:

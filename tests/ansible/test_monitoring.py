@@ -181,6 +181,17 @@ def test_what_was_written_while_the_collector_was_away_comes_later(farm: LabFarm
     eventually(lambda: "cpu-1" in shell(farm, SERVER, read), "the line")
 
 
+def test_journals_of_a_retired_machine_are_refused_until_it_comes_back(farm: LabFarm) -> None:
+    rest = [name for name in MACHINES if name != "cpu-1"]
+    leaving = {"farm__retired": ["cpu-1"], "farm__machines": rest}
+    farm.converge("--tags", "logs", "--limit", SERVER, **leaving)
+    eventually(lambda: ask(farm, "cpu-1", JOURNALS) == "000", "its certificate is revoked")
+    assert ask(farm, rest[-1], JOURNALS) not in ("000", "")
+
+    farm.converge("--tags", TAGS, farm__retired=["cpu-1"])
+    eventually(lambda: ask(farm, "cpu-1", JOURNALS) not in ("000", ""), "the new certificate is good")
+
+
 def test_on_a_farm_that_is_well_only_the_watchdog_fires(prometheus: Prometheus, receiver: Receiver) -> None:
     eventually(lambda: receiver.alerts("Watchdog", path="/heartbeat"), "the heartbeat")
     eventually(lambda: {name for name, _ in prometheus.firing()} <= {"Watchdog", "AlertsNotDelivered"})

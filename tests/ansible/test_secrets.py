@@ -204,3 +204,35 @@ def test_a_variable_of_the_wrong_kind_is_named(
     done = controller.make(**variables)
     assert done.status != 0
     assert named in done.said()
+
+
+def verify(controller: Controller, certificate: Path) -> str:
+    """Returns `OK`, or OpenSSL's reason, with the revocation lists of the farm."""
+    tls = controller.secrets / "tls"
+    words = ["openssl", "verify", "-x509_strict", "-crl_check", "-CRLfile", tls / "crl.pem"]
+    done = subprocess.run([*words, "-CAfile", tls / "ca.pem", certificate], capture_output=True, text=True)
+    return "OK" if done.returncode == 0 else done.stderr
+
+
+def test_the_certificate_of_a_retired_machine_is_revoked_and_stays_so(
+    controller: Controller, tmp_path: Path
+) -> None:
+    controller.made()
+    stolen = tmp_path / "gpu-1.pem"
+    stolen.write_bytes((controller.secrets / "tls/gpu-1.pem").read_bytes())
+    assert verify(controller, stolen) == "OK"
+    # Who is in the inventory is none that has left it.
+    controller.made(farm__retired=["gpu-1", "operator", "nobody"])
+    assert verify(controller, stolen) == "OK"
+
+    only = {"farm__machines": ["control-1"]}
+    run = controller.made(farm__retired=["gpu-1"], **only)
+    assert "certificate revoked" in verify(controller, stolen), run.output
+    assert not (controller.secrets / "tls/gpu-1-key.pem").exists()
+    assert verify(controller, controller.secrets / "tls/control-1.pem") == "OK"
+    assert controller.made(farm__retired=["gpu-1"], **only).changed() == 0
+
+    # A machine of its name comes back with another certificate.
+    controller.made()
+    assert verify(controller, controller.secrets / "tls/gpu-1.pem") == "OK"
+    assert "certificate revoked" in verify(controller, stolen)

@@ -200,6 +200,21 @@ async def test_members_are_in_the_groups_that_the_playbook_speaks_of(
     }
 
 
+async def test_the_inventory_names_retired_machines_whose_certificates_the_farm_revokes(
+    operator: httpx.AsyncClient, make_member: Make
+) -> None:
+    async def list_retired() -> list[str]:
+        names: list[str] = (await operator.get("/api/inventory")).json()["all"]["vars"]["farm__retired"]
+        return names
+
+    for name in ("node1", "node2"):
+        await make_member(name)
+    assert await list_retired() == []
+    body = {"confirm": "node1", "wipe": False}
+    (await operator.post("/api/machines/node1/retire", json=body)).raise_for_status()
+    assert await list_retired() == ["node1"]
+
+
 async def test_a_rejected_machine_stays_away_until_somebody_accepts_it(
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:

@@ -31,6 +31,7 @@ _ARGUMENTS: dict[str, Any] = {
             "server": {"type": "bool", "required": True},
         },
     },
+    "retired": {"type": "list", "elements": "str", "default": []},
     "certificate_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int", "default": 60},
     "login_principals": {"type": "list", "elements": "str", "default": ["ansible", "root"]},
@@ -78,6 +79,9 @@ class _Maker:
         self._certificate(authority, "operator", Subject("operator"))
         for machine in self._params["machines"]:
             self._certificate(authority, machine["name"], self._subject(machine))
+        present = {"operator", *(machine["name"] for machine in self._params["machines"])}
+        for name in authority.revoke(set(self._params["retired"]) - present):
+            self._changes[f"tls/{name}.pem"] = "revoked"
         for name in ("consul/gossip.key", "nomad/gossip.key"):
             self._value(name, base64.b64encode(os.urandom(32)).decode())
         for name in ("consul/management.token", "nomad/management.token"):

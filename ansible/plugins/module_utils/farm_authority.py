@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
@@ -124,6 +125,75 @@ class FarmAuthority:
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         self._store.commit({f"tls/{file}-key.pem": _key_pem(key), f"tls/{file}.pem": pem})
 
+    def revoke(self, retired: Collection[str]) -> list[str]:
+        """Adds the certificates of `retired` machines to `tls/crl.pem` and deletes them with their keys.
+
+        Returns whose they were. The file has one CRL (RFC 5280) for each authority in `tls/ca.pem`, also an
+        empty one: OpenSSL refuses every certificate of an authority that has none. They end with the
+        authority, so that no farm depends on a run in time.
+        """
+        keys, present = self._signing_keys(), self._revocation_lists()
+        certificates = {
+            name: self._certificate(name) for name in retired if self._store.has(f"tls/{name}.pem")
+        }
+        revoked: set[str] = set()
+        blocks = []
+        for authority in x509.load_pem_x509_certificates(self._store.read("tls/ca.pem")):
+            # By signature: the authorities before and after a rotation may have one name.
+            old = next((one for one in present if one.is_signature_valid(_public_key(authority))), None)
+            key = next((one for one in keys if one.public_key() == authority.public_key()), None)
+            added = {name: one for name, one in certificates.items() if _issued(one, authority)}
+            if key is not None and (old is None or added):
+                old = self._revocation_list(authority, key, [*(old or ()), *added.values()])
+                revoked |= set(added)
+            if old is not None:
+                blocks.append(old.public_bytes(serialization.Encoding.PEM))
+        files: dict[str, bytes | None] = {"tls/crl.pem": b"".join(blocks)}
+        if not self._store.has("tls/crl.pem") or self._store.read("tls/crl.pem") != files["tls/crl.pem"]:
+            for name in revoked:
+                files |= {f"tls/{name}.pem": None, f"tls/{name}-key.pem": None}
+            self._store.commit(files)
+        return sorted(revoked)
+
+    def _revocation_list(
+        self,
+        authority: x509.Certificate,
+        key: ec.EllipticCurvePrivateKey,
+        entries: list[x509.RevokedCertificate | x509.Certificate],
+    ) -> x509.CertificateRevocationList:
+        """Signs a list of entries of the list before and of certificates."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(authority.subject)
+            .last_update(self._now - _BACKDATED)
+            .next_update(authority.not_valid_after_utc)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
+            )
+        )
+        for one in entries:
+            if isinstance(one, x509.Certificate):
+                entry = x509.RevokedCertificateBuilder().serial_number(one.serial_number)
+                one = entry.revocation_date(self._now).build()
+            builder = builder.add_revoked_certificate(one)
+        return builder.sign(key, hashes.SHA256())
+
+    def _revocation_lists(self) -> list[x509.CertificateRevocationList]:
+        if not self._store.has("tls/crl.pem"):
+            return []
+        end = b"-----END X509 CRL-----\n"
+        blocks = self._store.read("tls/crl.pem").split(end)
+        return [x509.load_pem_x509_crl(block + end) for block in blocks if block.strip()]
+
+    def _signing_keys(self) -> list[ec.EllipticCurvePrivateKey]:
+        """The present one, and in a rotation the next."""
+        names = [name for name in ("tls/ca-key.pem", "tls/next/ca-key.pem") if self._store.has(name)]
+        keys = [serialization.load_pem_private_key(self._store.read(name), password=None) for name in names]
+        return [key for key in keys if isinstance(key, ec.EllipticCurvePrivateKey)]
+
+    def _certificate(self, file: str) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self._store.read(f"tls/{file}.pem"))
+
     def _pair(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         try:
             certificate = x509.load_pem_x509_certificates(self._store.read("tls/ca.pem"))[0]
@@ -144,6 +214,21 @@ class FarmAuthority:
                 "certificates."
             )
         return certificate, key
+
+
+def _public_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise SecretStoreError("tls/ca.pem holds an authority that is not of this farm's kind (P-256).")
+    return key
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _alternative_names(subject: Subject) -> list[x509.GeneralName]:

@@ -70,7 +70,7 @@ class SecretRotation:
                 "tokens", ("consul/agents", "consul/nomad", "nomad/tokens"), ".token"
             ),
             "switch certificates": lambda: self._forget(
-                "certificates", ("tls",), ".pem", keep=("ca.pem", "ca-key.pem")
+                "certificates", ("tls",), ".pem", keep=("ca.pem", "ca-key.pem", "crl.pem")
             ),
             "finish management": self._renew_management,
         }
