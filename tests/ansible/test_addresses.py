@@ -58,3 +58,11 @@ def test_a_range_has_an_order_and_does_not_hold_the_server(
     first: str, last: str, good: bool, ansible_environment: Path
 ) -> None:
     assert holds("value is soundstage.farm.ipv4_range('10.0.0.5')", [first, last]) is good
+
+
+def test_an_address_is_within_a_network_of_its_version_alone(ansible_environment: Path) -> None:
+    networks = "['10.0.0.0/24', '192.0.2.7', 'fd00::/64']"
+    good = (
+        f"value | select('soundstage.farm.within', {networks}) | list == ['10.0.0.5', '192.0.2.7', 'fd00::5']"
+    )
+    assert holds(good, ["10.0.0.5", "10.0.1.5", "192.0.2.7", "192.0.2.8", "fd00::5", "fd01::5", "gpu-1", ""])

@@ -40,50 +40,6 @@ def test_what_a_machine_is_follows_from_all_its_groups(tmp_path: Path, ansible_e
     assert "client is False True default True" in shown.output
 
 
-@pytest.mark.parametrize(
-    ("given", "ports"),
-    [
-        ({}, "4646, 8501"),
-        ({"agent__tls_port": 8443}, "4646, 8501, 8443"),
-        ({"agent__tls_port": 0}, "4646, 8501"),
-    ],
-)
-def test_the_firewall_of_the_machine_that_runs_the_agent_lets_people_in_by_https(
-    tmp_path: Path, ansible_environment: Path, given: dict[str, int], ports: str
-) -> None:
-    inventory = tmp_path / "farm.yaml"
-    hosts = {name: {"ansible_host": f"192.0.2.{number}"} for number, name in enumerate(("one", "two"), 1)}
-    inventory.write_text(json.dumps({"all": {"children": {"control": {"hosts": hosts}}, "vars": given}}))
-    roles = ROOT / "ansible" / "roles"
-    play = {
-        "hosts": "all",
-        "gather_facts": False,
-        "vars_files": [
-            *(str(roles / role / "defaults/main.yml") for role in ("farm", "common")),
-            *(str(roles / role / "vars/main.yml") for role in ("farm", "common")),
-        ],
-        "tasks": [
-            {
-                "ansible.builtin.copy": {
-                    "content": f"{{{{ lookup('template', '{roles}/common/templates/nftables.conf.j2') }}}}",
-                    "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.conf",
-                },
-                "delegate_to": "localhost",
-                "become": False,
-            }
-        ],
-    }
-    (tmp_path / "show.yaml").write_text(json.dumps([play]))
-
-    words = ["-i", str(inventory), "-e", "farm__agent=two", str(tmp_path / "show.yaml")]
-    done = run_ansible("ansible-playbook", words, dict(os.environ))
-
-    assert done.status == 0, done.output
-    rules = {name: (tmp_path / f"{name}.conf").read_text() for name in hosts}
-    assert f"saddr 0.0.0.0/0 tcp dport {{ {ports} }} accept" in rules["two"]
-    assert "saddr 0.0.0.0/0 tcp dport { 4646, 8501 } accept" in rules["one"]
-
-
 # The shortest way from a bare machine to a farm: it runs whatever has changed.
 @pytest.mark.root
 @pytest.mark.timeout(1200)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.soundstage.farm.plugins.module_utils.ssh_controllers import read_controllers
 
 DOCUMENTATION = r"""
 module: machine_facts
@@ -61,6 +62,7 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         "ssh_host_certificate": _text("/etc/ssh/ssh_host_ed25519_key-cert.pub"),
         **_packages(),
         "authorities": _authorities(),
+        **read_controllers(),
         "present": sorted(path for path in expected if os.path.lexists(path)),
     }
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import AddressValueError, IPv4Address, ip_address
+from ipaddress import AddressValueError, IPv4Address, ip_address, ip_network
 from typing import Any
 
 
@@ -34,8 +34,13 @@ def ipv4_range(value: Any, without: str) -> bool:
     return first <= last and not first <= IPv4Address(without) <= last
 
 
+def within(value: Any, networks: list[str]) -> bool:
+    """An address of one of the networks; a network may be a single address."""
+    return ip(value) and any(ip_address(value) in ip_network(one, strict=False) for one in networks)
+
+
 class TestModule:
     """By the names that templates use."""
 
     def tests(self) -> dict[str, Callable[..., bool]]:
-        return {"ipv4": ipv4, "ip": ip, "ipv4_range": ipv4_range}
+        return {"ipv4": ipv4, "ip": ip, "ipv4_range": ipv4_range, "within": within}
