@@ -5,6 +5,7 @@
 from studio.assets.models import Asset, AssetTag
 from studio.consents.models import ConsentRow
 from studio.idempotency.models import IdempotencyKey
+from studio.personas.models import PersonaFile
 from studio.projects.models import Project, ProjectVersion
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.references.models import BlobReference, Derivation
@@ -26,6 +27,7 @@ __all__ = [
     "Derivation",
     "IdempotencyKey",
     "PendingConsent",
+    "PersonaFile",
     "Project",
     "ProjectVersion",
     "Publication",

@@ -30,6 +30,7 @@ from studio.personas.health import PersonaHealthService
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import PersonaPictures
 from studio.personas.service import PersonaService
+from studio.personas.shared_files import SharedPersonaFiles
 from studio.personas.speaking import PersonaSpeech
 from studio.personas.validation import PersonaValidation
 from studio.personas.watching import PersonaWatch
@@ -73,6 +74,7 @@ class Studio:
     persona_health: PersonaHealthService
     persona_validation: PersonaValidation
     persona_watch: PersonaWatch
+    persona_files: SharedPersonaFiles
     persona_pictures: PersonaPictures
     speech: PersonaSpeech
     consents: ConsentService
@@ -109,6 +111,7 @@ def build_studio(
     """
     out_dir = settings.out_dir.absolute()
     library = persona_library(settings)
+    files = SharedPersonaFiles(db, library.user_folder)
     consents = ConsentService(db)
     limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
     admission = Admission(consents, library, limits, _speech_services(settings), own_listeners(settings))
@@ -159,16 +162,17 @@ def build_studio(
         renditions=renditions,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
-        personas=PersonaService(db, blobs, library, consents, admission, scheduler),
+        personas=PersonaService(db, blobs, library, consents, admission, scheduler, files),
         persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
         persona_validation=PersonaValidation(),
-        persona_watch=PersonaWatch(library, db, events),
+        persona_watch=PersonaWatch(library, db, events, files),
+        persona_files=files,
         persona_pictures=pictures,
         speech=speech,
         consents=consents,
         voices=cloned,
         people=PeopleService(
-            db, blobs, library, renders, cloned, renditions, pictures, out_dir, worker_cache(settings)
+            db, blobs, library, renders, cloned, renditions, pictures, out_dir, worker_cache(settings), files
         ),
         retention=RetentionService(db, blobs, retention_rules(settings), out_dir, events),
         library=library,

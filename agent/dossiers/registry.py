@@ -9,8 +9,10 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from agent.dossiers.schemas import Compiled, Workflow
+from soundstage.database import Database
 from soundstage.errors import Conflict, NotFound
 from studio.personas.library import COMPILED_SUFFIX, PersonaLibrary
+from studio.personas.shared_files import SharedPersonaFiles
 from studio.personas.yaml_source import parse_persona
 
 
@@ -24,12 +26,14 @@ class CompiledFile(BaseModel):
 @dataclass(frozen=True, slots=True)
 class DossierRegistry:
     library: PersonaLibrary
+    db: Database
+    files: SharedPersonaFiles
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One at a time: each looks whether its id is free before it writes."""
 
     async def save(self, compiled: Compiled, *, replace: bool = False) -> Compiled:
         """Raises `persona.exists`; with `replace`, only for what was not compiled from a dossier."""
-        async with self._saving:
+        async with self._saving, self.db.transaction() as session, self.files.changing(session):
             return await asyncio.to_thread(self._save, compiled, replace)
 
     def read(self, persona_id: str) -> CompiledFile:

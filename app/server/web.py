@@ -204,7 +204,9 @@ def create_app(services: Services) -> FastAPI:
         ),
     )
     public_url = services.settings.http.public_url
-    app.state.dossiers = DossierRegistry(services.studio.library)
+    app.state.dossiers = DossierRegistry(
+        services.studio.library, services.database, services.studio.persona_files
+    )
     app.state.agents = AgentRegistry(
         services.studio.library,
         services.studio.persona_health,

@@ -21,6 +21,7 @@ from studio.consents.service import end_consent
 from studio.people.schemas import ErasePlan
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import PersonaPictures
+from studio.personas.shared_files import SharedPersonaFiles
 from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
 from studio.renders.delivery import delete_delivered_files
@@ -109,6 +110,7 @@ class PeopleService:
     pictures: PersonaPictures
     out_dir: Path
     cache_dir: Path
+    files: SharedPersonaFiles
 
     async def erase_persona(self, persona_id: str, *, dry_run: bool = False) -> ErasePlan:
         """The persona and its face. Its consent goes too, unless another persona of the same person or a
@@ -173,6 +175,7 @@ class PeopleService:
             await self._remove_rows(session, plan, traces)
         for persona_id in plan.personas:
             await asyncio.to_thread(self.library.remove, persona_id)
+        await self.files.refresh()
         # Also files that were requested during the deletion.
         await self._stop_small_forms(plan)
         gone = {one for one in _owners(plan) if self.library.origin(one.removeprefix("persona:")) is None}

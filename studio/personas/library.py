@@ -139,6 +139,7 @@ class PersonaLibrary:
         for path, (_, entry) in list(self._read.items()):
             if entry.origin == "user" and entry.id == persona_id:
                 path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.replaced").unlink(missing_ok=True)
                 path.with_name(f"{persona_id}{COMPILED_SUFFIX}").unlink(missing_ok=True)
                 removed = True
         return removed

@@ -32,6 +32,7 @@ from studio.consents.schemas import ConsentDraft
 from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import CreatedPersona, Persona, PersonaChange, PersonaDraft, PersonaEntry
+from studio.personas.shared_files import SharedPersonaFiles
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.renders.running import run_task
@@ -53,6 +54,7 @@ class PersonaService:
     consents: ConsentService
     admission: Admission
     scheduler: Scheduler
+    files: SharedPersonaFiles
 
     def list(self) -> list[PersonaEntry]:
         """Every file, also those that cannot be used, with the reason."""
@@ -73,7 +75,9 @@ class PersonaService:
         _require_engine(draft, media)
         driving = await self._driving(draft, media)
         face, notices = await self._face(draft, media, driving)
-        async with self.db.transaction() as session:
+        async with self.db.transaction() as session, self.files.changing(session):
+            # Another machine may have made one meanwhile.
+            self._require_free(persona_id)
             consent = await self._consent(session, draft)
             voice = await self.consents.stamp_voice(session, _with_consent(draft.voice, consent))
             persona = Persona(
@@ -105,10 +109,7 @@ class PersonaService:
 
     async def _admitted_id(self, draft: PersonaDraft) -> str:
         persona_id = draft.id or await self._free_id(draft.name)
-        if self.library.origin(persona_id) is not None:
-            raise Conflict(
-                "persona.exists", f"There is a persona {persona_id!r} already.", "Choose another id."
-            )
+        self._require_free(persona_id)
         self.admission.check_voice(draft.voice)
         if draft.consent is None and draft.consent_id is None:
             raise Forbidden(
@@ -118,12 +119,18 @@ class PersonaService:
             )
         return persona_id
 
+    def _require_free(self, persona_id: str) -> None:
+        if self.library.origin(persona_id) is not None:
+            raise Conflict(
+                "persona.exists", f"There is a persona {persona_id!r} already.", "Choose another id."
+            )
+
     async def update(self, persona_id: str, change: PersonaChange, *, dry_run: bool = False) -> Persona:
         """Changes a persona of our own; the next request gets the new one, renders under way keep the
         old. `dry_run` gives what it would be, refuses what it would refuse, and keeps nothing.
         """
         # The transaction also makes two changes at a time wait for each other: each starts from the whole.
-        async with self.db.transaction() as session:
+        async with self.db.transaction() as session, self.files.changing(session):
             persona = self._own(persona_id)
             changes = change.changes()
             if change.voice is not None:

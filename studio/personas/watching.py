@@ -10,9 +10,11 @@ import asyncio
 from soundstage.background import Worker
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaEntry
+from studio.personas.shared_files import SharedPersonaFiles
 
 STREAM = "personas"
 POLL_S = 2.0
@@ -24,30 +26,57 @@ class PersonaWatch:
     """`added`, `changed`, `broken`, `mended`, `removed`: one event each in the stream `personas`."""
 
     def __init__(
-        self, library: PersonaLibrary, db: Database, events: EventStore, *, poll_s: float = POLL_S
+        self,
+        library: PersonaLibrary,
+        db: Database,
+        events: EventStore,
+        files: SharedPersonaFiles,
+        *,
+        poll_s: float = POLL_S,
     ) -> None:
         self._library = library
         self._db = db
         self._events = events
+        self._files = files
+        self._listening: asyncio.Task[None] | None = None
         self._known: dict[str, PersonaEntry] | None = None
         self._worker = Worker("persona watch", self.look, poll_s=poll_s)
 
     async def start(self) -> None:
-        """Starts the worker, which logs faults that are there from the start, too."""
+        """Brings personas of other machines here, and starts the worker, which logs faults that are there
+        from the start, too.
+        """
+        await self._files.refresh()
         await self._worker.start()
+        self._files.on_push = self._worker.wake
+        if self._db.supports_notify:
+            self._listening = asyncio.create_task(self._wake_by_events())
 
     async def close(self) -> None:
+        if self._listening is not None:
+            await cancel_all([self._listening])
         await self._worker.close()
+
+    async def _wake_by_events(self) -> None:
+        """Looks at once when another machine has changed a persona."""
+        with self._events.watch(STREAM) as changed:
+            while True:
+                await changed.wait()
+                changed.clear()
+                self._worker.wake()
 
     async def look(self) -> None:
         """One round; raises what the database raises, and then tells the same again the next time."""
-        entries = {entry.id: entry for entry in await asyncio.to_thread(self._library.entries)}
+        entries = await self._entries()
+        await self._files.refresh()
+        # What came from other machines now: those write its events.
+        latest = await self._entries()
         before = self._known
         if before is None:
             for entry in entries.values():
                 if entry.error is not None:
                     log.warning("persona.broken", persona=entry.id, reason=entry.error)
-            self._known = entries
+            self._known = latest
             return
         changes = [
             (entry_id, kind)
@@ -63,7 +92,10 @@ class PersonaWatch:
         for entry_id, kind in changes:
             error = entries[entry_id].error if entry_id in entries else None
             (log.warning if error else log.info)(f"persona.{kind}", persona=entry_id, reason=error)
-        self._known = entries
+        self._known = latest
+
+    async def _entries(self) -> dict[str, PersonaEntry]:
+        return {entry.id: entry for entry in await asyncio.to_thread(self._library.entries)}
 
 
 def _kind(before: PersonaEntry | None, now: PersonaEntry | None) -> str | None:

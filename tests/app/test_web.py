@@ -187,7 +187,9 @@ async def test_what_happens_is_told_to_those_who_may_read_it(services: Services)
 
 
 async def test_a_persona_s_file_that_breaks_is_told_to_those_who_may_see_it(services: Services) -> None:
-    watch = PersonaWatch(services.studio.library, services.database, services.events)
+    watch = PersonaWatch(
+        services.studio.library, services.database, services.events, services.studio.persona_files
+    )
     await watch.look()
     services.studio.library.user_folder.mkdir(parents=True, exist_ok=True)
     (services.studio.library.user_folder / "ada.yaml").write_text("id: ada\nname: [")

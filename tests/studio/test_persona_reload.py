@@ -34,7 +34,7 @@ def write(path: Path, text: str | None) -> None:
 async def test_every_change_of_a_file_becomes_one_event(
     rooms: Any, settings: Any, db: Any, events: Any
 ) -> None:
-    watch = PersonaWatch(rooms.library, db, events)
+    watch = PersonaWatch(rooms.library, db, events, rooms.persona_files)
     path: Path = settings.personas_dir / "ada.yaml"
     await watch.look()
     for text in (ADA, ADA.replace("Ada", "Countess"), "id: ada\nname: [", ADA, None):
@@ -53,7 +53,7 @@ async def test_every_change_of_a_file_becomes_one_event(
 
 
 async def test_the_watch_looks_by_itself_and_ends(rooms: Any, settings: Any, db: Any, events: Any) -> None:
-    watch = PersonaWatch(rooms.library, db, events, poll_s=0.01)
+    watch = PersonaWatch(rooms.library, db, events, rooms.persona_files, poll_s=0.01)
     await watch.start()
     async with asyncio.timeout(60):
         while watch._known is None:  # noqa: ASYNC110 - the first round tells nothing
