@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, QwenVoice
+from avatar.spec import EspeakVoice, FliteVoice, OpenAIVoice, PiperVoice, QwenVoice
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
@@ -195,7 +195,7 @@ class PersonaHealthService:
     async def _voice(self, persona: Persona) -> HealthCheck:
         try:
             self.admission.check_voice(persona.voice)
-            if isinstance(persona.voice, EspeakVoice):
+            if isinstance(persona.voice, EspeakVoice | FliteVoice):
                 self.speech.check_ready()
                 return HealthCheck(name="voice", ok=True, message="The worker speaks it.")
             if isinstance(persona.voice, PiperVoice):

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from avatar.spec import (
     AvatarLayout,
     Background,
-    EspeakVoice,
     Face,
+    FliteVoice,
     MediaRef,
     Movement,
     Pauses,
@@ -53,7 +53,7 @@ class Persona(_Strict):
     title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
     face: Face = RigFace()
-    voice: Voice = EspeakVoice()
+    voice: Voice = FliteVoice()
     style: PersonaStyle = PersonaStyle()
     requirements: Requirements = Field(
         default=Requirements(), description="what a node of the farm must have to draw this face"
@@ -181,7 +181,7 @@ class PersonaDraft(_Strict):
     )
     engine: PhotoEngine | VideoEngine = Field(default="auto", description="who draws the face")
     pauses: Pauses = Field(default="filmed", description="what LatentSync shows in long pauses of the speech")
-    voice: Voice = EspeakVoice()
+    voice: Voice = FliteVoice()
     style: PersonaStyle = PersonaStyle()
     tools: tuple[str, ...] = ("*",)
     consent: ConsentStatement | None = None

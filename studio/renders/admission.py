@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from avatar.spec import EspeakVoice, LipsyncSpec, PiperVoice, RenderSpec, Voice
+from avatar.spec import LOCAL_VOICES, LipsyncSpec, RenderSpec, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.errors import Forbidden, Invalid
@@ -53,7 +53,7 @@ class Admission:
 
     def check_voice(self, voice: Voice) -> None:
         """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""
-        if isinstance(voice, EspeakVoice | PiperVoice) or endpoint_of(voice) in self.operator_services():
+        if isinstance(voice, LOCAL_VOICES) or endpoint_of(voice) in self.operator_services():
             return
         raise Forbidden(
             "voice.service_not_allowed",
@@ -67,7 +67,7 @@ class Admission:
         voices = [persona.voice for persona in shipped if persona is not None]
         return {
             *self.services,
-            *(endpoint_of(voice) for voice in voices if not isinstance(voice, EspeakVoice | PiperVoice)),
+            *(endpoint_of(voice) for voice in voices if not isinstance(voice, LOCAL_VOICES)),
         }
 
     def _check_size(self, spec: RenderSpec) -> None:
@@ -87,7 +87,7 @@ class Admission:
 
 
 def endpoint_of(voice: Voice) -> Endpoint:
-    if isinstance(voice, EspeakVoice | PiperVoice):
+    if isinstance(voice, LOCAL_VOICES):
         return (voice.kind, "", None)
     return (voice.kind, voice.base_url.rstrip("/"), voice.api_key_env)
 

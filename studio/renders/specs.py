@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from avatar.spec import Canvas, Captions, EspeakVoice, LipsyncSpec, Output, RenderSpec, Requirements, Scene
+from avatar.spec import Canvas, Captions, LipsyncSpec, Output, RenderSpec, Requirements, Scene, at_rate
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid
@@ -91,10 +91,8 @@ def _gather(pieces: list[str], limit: int, joint: str) -> list[str]:
 def spec_of_script(request: RenderRequest, library: PersonaLibrary) -> RenderSpec:
     """A spec of one persona saying one script; a long script becomes several scenes."""
     persona = library.get(request.persona)
-    if request.rate_wpm is not None and isinstance(persona.voice, EspeakVoice):
-        persona = persona.model_copy(
-            update={"voice": persona.voice.model_copy(update={"rate_wpm": request.rate_wpm})}
-        )
+    if request.rate_wpm is not None:
+        persona = persona.model_copy(update={"voice": at_rate(persona.voice, request.rate_wpm)})
     script = (request.script or "").strip()
     if not script and request.audio is None:
         raise Invalid(

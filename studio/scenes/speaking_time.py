@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 WORDS_PER_MINUTE = 160
-"""The pace of the voice that comes with the worker (avatar.spec.EspeakVoice)."""
+"""The pace of the voice that comes with the worker (avatar.spec.FliteVoice)."""
 SIGN_MS = 220
 """One sign of a script that puts a word or syllable into each: about 270 in a minute."""
 SENTENCE_PAUSE_MS = 350

@@ -48,7 +48,9 @@ def test_shared_blocks_are_the_same(jobs: tuple[str, ...]) -> None:
     for name in SHARED[jobs]:
         assert first[1][name], f"{first[0]} has no {name}"
         for job, found in others:
-            assert found[name] == first[1][name], f"{name} of {job} differs from that of {first[0]}"
+            # The first job may have more of them.
+            same = first[1][name][: max(1, len(found[name]))]
+            assert found[name] == same, f"{name} of {job} differs from that of {first[0]}"
 
 
 def test_every_job_file_is_compared() -> None:

@@ -33,12 +33,16 @@ def test_a_text_becomes_a_spec_of_one_scene() -> None:
 def test_a_presenter_speaks_as_in_the_files_of_personas(name: str) -> None:
     scene = spec("out.mp4", "--text=Hello.", "--persona", name).scenes[0]
     text = (PERSONAS / f"{name}.yaml").read_text()
-    reported = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", text, re.MULTILINE))
-    assert scene.face.character == reported["character"] and scene.language == reported["language"]
-    for field in ("voice", "variant", "rate_wpm", "pitch"):
-        assert field not in reported or str(getattr(scene.voice, field)) == reported[field]
+    fields = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", text, re.MULTILINE))
+    assert scene.face.character == fields["character"] and scene.language == fields["language"]
+    voice = text.partition("\nvoice:")[2].partition("\nstyle:")[0]
+    own, _, otherwise = voice.partition("otherwise:")
+    for part, spoken_by in ((own, scene.voice), (otherwise, scene.voice.otherwise)):
+        written = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", part, re.MULTILINE))
+        assert "voice" in written
+        assert {field: str(getattr(spoken_by, field)) for field in written} == written
     for field in ("manner", "head", "nods"):
-        assert field not in reported or str(getattr(scene.movement, field)) == reported[field]
+        assert field not in fields or str(getattr(scene.movement, field)) == fields[field]
 
 
 @pytest.mark.parametrize("text", ["", "  \n "])

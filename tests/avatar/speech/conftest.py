@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.spec import Scene
+from avatar.spec import EspeakVoice, Scene
 from avatar.speech import speak
 from avatar.tracks import SpeechTrack
 
@@ -32,7 +32,11 @@ def say(tmp_path: Path) -> Speaker:
 @pytest.fixture(scope="session")
 def nova(tmp_path_factory: pytest.TempPathFactory) -> SpeechTrack:
     """SENTENCES by espeak-ng: a recording whose words and phonemes are known."""
-    return speak(Scene(id="nova", script=SENTENCES), tmp_path_factory.mktemp("nova"), lambda ref: Path())
+    return speak(
+        Scene(id="nova", script=SENTENCES, voice=EspeakVoice()),
+        tmp_path_factory.mktemp("nova"),
+        lambda ref: Path(),
+    )
 
 
 @pytest.fixture

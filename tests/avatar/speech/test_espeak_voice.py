@@ -6,18 +6,26 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
-from avatar.speech import espeak
+from avatar.speech import engine_child, espeak
+from avatar.speech.engine_child import engine_lines
 from avatar.speech.pronunciation import NAMES, NAMES_ELSEWHERE, espeak_phonemes
 from avatar.tracks import SpeechTrack
 from recordings import Speaker, samples_of
 
 IPA_TABLES = {True: NAMES, False: NAMES | NAMES_ELSEWHERE}
+
+
+@pytest.fixture
+def say(say: Speaker) -> Speaker:
+    """`say` by espeak-ng."""
+    return lambda script, **fields: say(script, **{"voice": EspeakVoice(), **fields})
 
 
 def rms(track: SpeechTrack, start_ms: int, end_ms: int) -> float:
@@ -103,7 +111,7 @@ def test_every_ipa_sound_the_table_knows_is_heard(language: str, tmp_path: Path)
     }  # fmt: skip
     counts: list[int] = []
     count = 0
-    for line in espeak.espeak_lines(request, 60):
+    for line in engine_lines(espeak.ENGINE, request, 60):
         if "p" in line:
             count += bool(line["p"][0])
         elif "e" in line:
@@ -186,7 +194,7 @@ def test_without_the_library_the_error_says_what_to_install(
     source = espeak.CHILD.read_text()
     child = tmp_path / "child.py"
     child.write_text(source.replace("libespeak-ng.so.1", "libno.so").replace('"espeak-ng")', '"no")'))
-    monkeypatch.setattr(espeak, "CHILD", child)
+    monkeypatch.setattr(espeak, "ENGINE", replace(espeak.ENGINE, program=child))
     with pytest.raises(Unavailable) as caught:
         say("hello")
     assert caught.value.code == "speech.espeak_missing"
@@ -207,9 +215,9 @@ def test_a_child_that_crashes_stops_or_hangs_ends_in_a_clear_error(
 ) -> None:
     child = tmp_path / "child.py"
     child.write_text(program)
-    monkeypatch.setattr(espeak, "CHILD", child)
+    monkeypatch.setattr(espeak, "ENGINE", replace(espeak.ENGINE, program=child))
     if code == "speech.timeout":
-        monkeypatch.setattr(espeak, "START_TIMEOUT_S", 1.0)
+        monkeypatch.setattr(engine_child, "START_TIMEOUT_S", 1.0)
     with pytest.raises(Unavailable) as caught:
         say("hello world")
     assert caught.value.code == code
@@ -231,7 +239,7 @@ def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
     last = json.loads(child.stdout.splitlines()[-1])
     assert (child.returncode, last["error"]) == (3, "disk")
     with pytest.raises(Unavailable, match=r"The disk is full: .* left in /dev\.") as caught:
-        list(espeak.espeak_lines(request, 60))
+        list(engine_lines(espeak.ENGINE, request, 60))
     assert caught.value.code == "render.disk_full"
 
 

@@ -59,7 +59,8 @@ def test_an_interrupted_speech_leaves_no_child_behind(tmp_path: Path, number: si
         [sys.executable, "-c", program, SENTENCE, "1200", str(tmp_path)], stderr=subprocess.DEVNULL
     )
     children = Path(f"/proc/{speaking.pid}/task/{speaking.pid}/children")
-    while not (child := children.read_text().split()) or not (tmp_path / "speech.wav").exists():
+    while not (child := children.read_text().split()) or not [*tmp_path.rglob("*.wav")]:
+        assert speaking.poll() is None
         time.sleep(0.01)
     speaking.send_signal(number)
     assert speaking.wait(timeout=60) != 0

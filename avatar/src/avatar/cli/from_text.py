@@ -6,16 +6,20 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from avatar.pipeline.read_spec import read_render_spec, report_invalid_fields
-from avatar.spec import EspeakVoice, Movement, RenderSpec, RigFace, Scene
+from avatar.spec import EspeakVoice, FliteVoice, Movement, RenderSpec, RigFace, Scene
 
-PRESENTERS: dict[str, tuple[EspeakVoice, Movement, str]] = {
-    "nova": (EspeakVoice(), Movement(), "en-us"),
+PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
+    "nova": (FliteVoice(pace=0.94, pitch=-0.8), Movement(), "en-us"),
     "milo": (
-        EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42),
+        FliteVoice(voice="rms", otherwise=EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42)),
         Movement(manner="calm"),
         "en-gb",
     ),
-    "vera": (EspeakVoice(variant="f4", rate_wpm=165, pitch=46), Movement(head=0.7, nods=0.8), "en-us"),
+    "vera": (
+        FliteVoice(pitch=-2.2, otherwise=EspeakVoice(variant="f4", rate_wpm=165, pitch=46)),
+        Movement(head=0.7, nods=0.8),
+        "en-us",
+    ),
 }
 """Voice, movement and language, as the files in personas/ say them."""
 TITLE_CHARS = 80

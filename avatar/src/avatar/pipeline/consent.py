@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from avatar.errors import InvalidInput
-from avatar.spec import Consent, Face, PhotoFace, Scene, VideoFace, Voice
+from avatar.spec import Consent, EspeakVoice, Face, FliteVoice, PhotoFace, Scene, VideoFace, Voice
 
 
 def require_consent(scene: Scene) -> None:
@@ -31,13 +31,15 @@ def consents(scene: Scene) -> tuple[Consent, ...]:
     found = []
     if isinstance(scene.face, PhotoFace | VideoFace) and scene.layout.visible:
         found.append(scene.face.consent)
-    if scene.audio is None and scene.voice.kind != "espeak":
+    if scene.audio is None and not isinstance(scene.voice, EspeakVoice | FliteVoice):
         found.append(scene.voice.consent)
     return tuple(consent for consent in found if consent is not None)
 
 
 def _require_voice_consent(voice: Voice) -> None:
-    if voice.kind != "espeak" and voice.cloned and voice.consent is None:
+    if isinstance(voice, EspeakVoice | FliteVoice):
+        return
+    if voice.cloned and voice.consent is None:
         raise InvalidInput(
             "consent.required",
             "The cloned voice imitates a person, and no consent of theirs is recorded.",

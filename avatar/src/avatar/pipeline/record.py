@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from avatar.encode.provenance import EngineRecord
 from avatar.errors import InvalidInput
-from avatar.spec import EngineUse, EspeakVoice, Notice, OpenAIVoice, PiperVoice, Scene, SpecModel
+from avatar.spec import EngineUse, EspeakVoice, FliteVoice, Notice, OpenAIVoice, PiperVoice, Scene, SpecModel
+from avatar.speech.flite import is_installed, speaks
 from avatar.tracks import Word
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ def voice_record(scene: Scene) -> EngineRecord:
             role="speech", name="supplied audio", version="as supplied", licence="as supplied"
         )
     voice = scene.voice
+    if isinstance(voice, FliteVoice):
+        if speaks(scene.language) and is_installed():
+            licence = "BSD-like (Carnegie Mellon University)"
+            return EngineRecord(role="speech", name="flite", version=f"cmu_us_{voice.voice}", licence=licence)
+        voice = voice.otherwise
     if isinstance(voice, EspeakVoice):
         version = espeak_version() or "unknown"
         return EngineRecord(role="speech", name="espeak-ng", version=version, licence="GPL-3.0-or-later")

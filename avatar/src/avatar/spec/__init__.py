@@ -12,9 +12,11 @@ from avatar.spec.needs import (
     without_card,
 )
 from avatar.spec.persona import (
+    LOCAL_VOICES,
     Consent,
     EspeakVoice,
     Face,
+    FliteVoice,
     OpenAIVoice,
     Pauses,
     PhotoEngine,
@@ -25,6 +27,7 @@ from avatar.spec.persona import (
     VideoEngine,
     VideoFace,
     Voice,
+    at_rate,
 )
 from avatar.spec.progress import (
     ColourShare,
@@ -78,6 +81,7 @@ from avatar.spec.scene import (
 __all__ = [
     "BETTER",
     "ENGINE_NEEDS",
+    "LOCAL_VOICES",
     "Anchor",
     "AudioCodec",
     "AvatarLayout",
@@ -97,6 +101,7 @@ __all__ = [
     "FaceBox",
     "Failed",
     "Finished",
+    "FliteVoice",
     "FrameProgress",
     "ImageBackground",
     "ImageOverlay",
@@ -136,6 +141,7 @@ __all__ = [
     "VideoOverlay",
     "Voice",
     "WordAnchor",
+    "at_rate",
     "canonical_json",
     "content_hash",
     "is_spoken",

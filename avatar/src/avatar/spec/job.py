@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from avatar.spec.base import MediaRef, SpecModel
 from avatar.spec.movement import Movement
-from avatar.spec.persona import Consent, EspeakVoice, Face, PhotoFace, RigFace, VideoFace, Voice
+from avatar.spec.persona import Consent, Face, FliteVoice, PhotoFace, RigFace, VideoFace, Voice
 from avatar.spec.render import Canvas, Captions, LipsyncSpec, Output, RenderSpec, VideoCodec
 from avatar.spec.scene import MAX_SCRIPT_CHARS, Scene
 
@@ -116,7 +116,7 @@ class Presenter(SpecModel):
     """The presenter of a job without a picture."""
 
     face: Face = RigFace()
-    voice: Voice = EspeakVoice()
+    voice: Voice = FliteVoice()
     movement: Movement = Movement()
     language: str = "en-us"
 

@@ -95,6 +95,29 @@ class EspeakVoice(SpecModel):
     pitch_range: int = Field(default=50, ge=0, le=99)
 
 
+FLITE_WPM = 175
+"""The pace of flite's voices as they are."""
+
+
+class FliteVoice(SpecModel):
+    """A statistical voice of CMU flite for English, run as a separate program."""
+
+    kind: Literal["flite"] = "flite"
+    voice: Literal["slt", "rms", "awb"] = Field(
+        default="slt", description="slt: a woman, rms: a man, awb: a Scottish man"
+    )
+    pace: float = Field(default=1.0, ge=0.5, le=2.0, description="1 is about 175 words a minute")
+    pitch: float = Field(
+        default=0.0,
+        ge=-6.0,
+        le=6.0,
+        description="semitones that pitch and timbre are moved: up for a smaller speaker",
+    )
+    otherwise: EspeakVoice = Field(
+        default=EspeakVoice(), description="speaks other languages, and English where flite is not installed"
+    )
+
+
 class OpenAIVoice(SpecModel):
     """Any server with `POST {base_url}/v1/audio/speech`. The key is in the variable named `api_key_env`."""
 
@@ -135,4 +158,21 @@ class PiperVoice(SpecModel):
     consent: Consent | None = None
 
 
-Voice = Annotated[EspeakVoice | OpenAIVoice | QwenVoice | PiperVoice, Field(discriminator="kind")]
+LOCAL_VOICES = (EspeakVoice, FliteVoice, PiperVoice)
+"""Programs beside the worker: they send the script to nobody and need no key."""
+
+Voice = Annotated[
+    EspeakVoice | FliteVoice | OpenAIVoice | QwenVoice | PiperVoice, Field(discriminator="kind")
+]
+
+
+def at_rate(voice: Voice, words_per_minute: int) -> Voice:
+    """Returns a voice that speaks about so many words a minute; others than the built-in ones as they are."""
+    if isinstance(voice, EspeakVoice):
+        return voice.model_copy(update={"rate_wpm": words_per_minute})
+    if isinstance(voice, FliteVoice):
+        pace = min(2.0, max(0.5, round(words_per_minute / FLITE_WPM, 3)))
+        return voice.model_copy(
+            update={"pace": pace, "otherwise": at_rate(voice.otherwise, words_per_minute)}
+        )
+    return voice

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from avatar.spec.base import MediaRef, SpecModel
 from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
-from avatar.spec.persona import EspeakVoice, Face, RigFace, Voice
+from avatar.spec.persona import Face, FliteVoice, RigFace, Voice
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?$")]
 Fraction = Annotated[float, Field(ge=-1.0, le=2.0)]
@@ -136,7 +136,7 @@ class Scene(SpecModel):
     language: str = Field(default="en-us", max_length=35)
     pronunciation: dict[str, str] = Field(default_factory=dict, description="word -> respelling, or /IPA/")
     face: Face = RigFace()
-    voice: Voice = EspeakVoice()
+    voice: Voice = FliteVoice()
     movement: Movement = Movement()
     layout: AvatarLayout = AvatarLayout()
     background: Background = SourceBackground()

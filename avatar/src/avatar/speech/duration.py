@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, Scene, Voice
+from avatar.spec import EspeakVoice, FliteVoice, OpenAIVoice, PiperVoice, Scene, Voice
 from avatar.speech.markup import PARAGRAPH_PAUSE_MS, Passage, Script
 from avatar.speech.pieces import ABBREVIATIONS
 from avatar.speech.sound import set_duration_ms
@@ -51,7 +51,8 @@ def fit_speech(script: Script, scene: Scene, wished_ms: int, say: Say) -> Speech
         if following == plan:
             break
         plan = following
-        track = say(_with_pauses(script, plan.pause_ms), _at_pace(voice, plan.pace))
+        pause_ms = plan.pause_ms and plan.pause_ms + round(_own_pause_ms(voice) / plan.pace)
+        track = say(_with_pauses(script, pause_ms), _at_pace(voice, plan.pace))
     silent_ms = scene.lead_in_ms + scene.tail_ms + LONGEST_ADDED_TAIL_MS
     whole = _with_tail(track, scene, wished_ms)
     return _note_length(whole, wished_ms, len(script.tokens), silent_ms, paced=_has_pace(voice))
@@ -82,14 +83,23 @@ def _next_plan(plan: _Plan, track: SpeechTrack, script: Script, scene: Scene, wi
     return plan if near else following
 
 
+def _own_pause_ms(voice: Voice) -> int:
+    """Returns the pause at the end of a sentence that gives way to one that is asked for."""
+    return 330 if isinstance(voice, FliteVoice) else 0
+
+
 def _has_pace(voice: Voice) -> bool:
-    return isinstance(voice, EspeakVoice | OpenAIVoice | PiperVoice)
+    return isinstance(voice, EspeakVoice | FliteVoice | OpenAIVoice | PiperVoice)
 
 
 def _at_pace(voice: Voice, pace: float) -> Voice:
     """The voice, faster or slower; bounded by what its engine takes."""
     if isinstance(voice, EspeakVoice):
         return voice.model_copy(update={"rate_wpm": min(450, max(80, round(voice.rate_wpm * pace)))})
+    if isinstance(voice, FliteVoice):
+        otherwise = _at_pace(voice.otherwise, pace)
+        pace = min(2.0, max(0.5, round(voice.pace * pace, 3)))
+        return voice.model_copy(update={"pace": pace, "otherwise": otherwise})
     if isinstance(voice, OpenAIVoice):
         return voice.model_copy(update={"speed": min(4.0, max(0.25, round(voice.speed * pace, 3)))})
     if isinstance(voice, PiperVoice):

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import json
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from avatar.encode.atomic import write_error
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
+from avatar.speech.engine_child import Engine, Events, engine_lines, read_events
 from avatar.speech.markup import Script
 from avatar.speech.pieces import Piece, split_pieces
-from avatar.speech.wordtimes import WordEvent, phones_from_events, words_from_events
+from avatar.speech.wordtimes import phones_from_events, words_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
 SECONDS_PER_CHARACTER = 0.01
@@ -27,20 +21,6 @@ SECONDS_PER_WORD = 0.05
 """Time limits: about a hundred times what a slow machine needs."""
 CHILD = Path(__file__).with_name("espeak_child.py")
 INSTALL_HINT = "apt-get install espeak-ng"
-START_TIMEOUT_S = 30.0
-DAMAGED = "speech.espeak_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class EspeakEvents:
-    """The words and phonemes of the child process. Samples count from the start of the WAV."""
-
-    rate_hz: int
-    samples: int
-    words: tuple[WordEvent, ...]
-    phonemes: tuple[tuple[str, int], ...]
-    piece_ends: tuple[int, ...]
-    exact_language: bool = True
 
 
 def espeak_language(language: str, voice: EspeakVoice) -> str:
@@ -87,11 +67,7 @@ def synthesise(
     phones = phones_from_events(events.phonemes, events.samples, events.rate_hz, sound_begins, sound_ends)
     words = words_from_events(pieces, events.words, phones, events.piece_ends, events.rate_hz)
     if not any(phone.ipa for phone in phones):
-        raise InvalidInput(
-            "speech.nothing_to_say",
-            "The script holds nothing that this voice can say.",
-            "Write words in the language of the scene.",
-        )
+        raise nothing_to_say()
     return SpeechTrack(
         wav=wav,
         sample_rate_hz=events.rate_hz,
@@ -107,7 +83,9 @@ def read_aloud(words: Sequence[str], language: str) -> list[str]:
     """The IPA of each word, in order; raises as `synthesise` does."""
     name = espeak_language(language, EspeakVoice())
     readings: list[str] = []
-    with closing(espeak_lines({"voice": name, "words": list(words)}, SECONDS_PER_WORD * len(words))) as lines:
+    with closing(
+        engine_lines(ENGINE, {"voice": name, "words": list(words)}, SECONDS_PER_WORD * len(words))
+    ) as lines:
         for line in lines:
             match line:
                 case {"ipa": str(ipa)}:
@@ -121,7 +99,7 @@ def read_aloud(words: Sequence[str], language: str) -> list[str]:
 
 def _run(
     voice: EspeakVoice, name: str, pieces: tuple[Piece, ...], wav: Path, lead_in_ms: int, tail_ms: int
-) -> EspeakEvents:
+) -> Events:
     request = {
         "voice": name,
         "variant": voice.variant,
@@ -132,32 +110,16 @@ def _run(
         "pieces": [{"silence_ms": lead_in_ms}, *map(_request, pieces), {"silence_ms": tail_ms}],
     }
     characters = sum(len(piece.text) for piece in pieces)
-    rate_hz = samples = 0
-    exact = True
-    words: list[WordEvent] = []
-    phonemes: list[tuple[str, int]] = []
-    piece_ends: list[int] = []
-    # Closed at once when somebody interrupts: the child must not go on writing.
-    with closing(espeak_lines(request, SECONDS_PER_CHARACTER * characters)) as lines:
-        for line in lines:
-            match line:
-                case {"p": [str(ipa), int(sample)]}:
-                    phonemes.append((sys.intern(ipa), sample))
-                case {"w": [int(piece), int(position), int(length), int(sample)]}:
-                    words.append(WordEvent(piece - 1, position, length, sample))
-                case {"e": [int(_), int(sample)]}:
-                    piece_ends.append(sample)
-                case {"rate": int(rate_hz)}:
-                    pass
-                case {"exact": bool(exact)}:
-                    pass
-                case {"done": int(samples)}:
-                    pass
-    if not samples:
-        raise Unavailable(
-            "speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "Try again."
-        )
-    return EspeakEvents(rate_hz, samples, tuple(words), tuple(phonemes), tuple(piece_ends), exact)
+    return read_events(ENGINE, request, SECONDS_PER_CHARACTER * characters)
+
+
+def nothing_to_say() -> InvalidInput:
+    """Returns the error for a script of signs alone."""
+    return InvalidInput(
+        "speech.nothing_to_say",
+        "The script holds nothing that this voice can say.",
+        "Write words in the language of the scene.",
+    )
 
 
 def _request(piece: Piece) -> dict[str, Any]:
@@ -166,79 +128,7 @@ def _request(piece: Piece) -> dict[str, Any]:
     return {"text": piece.text, "ssml": piece.ssml, "phonemes": piece.phonemes}
 
 
-def espeak_lines(request: dict[str, Any], work_s: float) -> Generator[dict[str, Any]]:
-    """Give the child a request and yield the lines it prints; it never outlives this generator.
-
-    work_s: seconds the work may take on top of the start. Raises InvalidInput `speech.unknown_language`,
-    `speech.unknown_variant`; Unavailable `speech.espeak_missing`, `espeak_failed`, `timeout`; and, when the
-    sound cannot be written, `render.disk_full` and `render.write_failed`.
-    """
-    timeout_s = START_TIMEOUT_S + work_s
-    timed_out = threading.Event()
-    # By path and isolated: the GPL library gets a process that imports nothing of this project.
-    command = [sys.executable, "-I", "-S", str(CHILD)]
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-
-        def stop() -> None:
-            timed_out.set()
-            child.kill()
-
-        watchdog = threading.Timer(timeout_s, stop)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            if child.stdin is None or child.stdout is None:
-                raise RuntimeError("the child was started without pipes")
-            _give(child.stdin, json.dumps(request).encode())
-            yield from _lines(child.stdout, request)
-            child.wait()
-        finally:
-            watchdog.cancel()
-            watchdog.join()  # whoever forks next wants to be alone
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    pipe.close()
-        if timed_out.is_set():
-            raise Unavailable(
-                "speech.timeout", f"espeak-ng did not finish within {timeout_s:.0f} s.", "shorten the scene"
-            )
-        if child.returncode != 0:
-            errors.seek(0)
-            raise _ended(child.returncode, errors.read().decode("utf-8", "replace"))
-
-
-def _give(stdin: IO[bytes], data: bytes) -> None:
-    try:
-        stdin.write(data)
-        stdin.close()
-    except BrokenPipeError:
-        # The child died early; its status and message say why.
-        return
-
-
-def _lines(stdout: IO[bytes], request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for line in stdout:
-        try:
-            content = json.loads(line)
-        except ValueError as error:
-            raise Unavailable(DAMAGED, "espeak-ng printed something unexpected.", "Try again.") from error
-        if not isinstance(content, dict):
-            raise Unavailable(DAMAGED, "espeak-ng printed something unexpected.", "Try again.")
-        if "error" in content:
-            raise _refused(content, request)
-        yield content
-
-
-def _ended(status: int, errors: str) -> Unavailable:
-    lines = errors.strip().splitlines()
-    reason = lines[-1][-200:] if lines else "no message"
-    return Unavailable(DAMAGED, f"espeak-ng ended with status {status}: {reason}.", "Try again.")
-
-
-def _refused(line: dict[str, Any], request: dict[str, Any]) -> AvatarError:
+def _refused(line: dict[str, Any], request: dict[str, Any]) -> AvatarError | None:
     """The error for `{"error": code, ...}` of the child."""
     match line["error"]:
         case "missing":
@@ -259,12 +149,13 @@ def _refused(line: dict[str, Any], request: dict[str, Any]) -> AvatarError:
                 f"espeak-ng has no voice variant {name!r}.",
                 _close_names(name, line.get("variants", []), "`espeak-ng --voices=variant` lists them."),
             )
-        case "disk":
-            return write_error(OSError(line["errno"], line["reason"]), Path(request["wav"]))
-    return Unavailable(DAMAGED, f"espeak-ng failed ({line['error']}).", "Try again.")
+    return None
 
 
 def _close_names(name: str, known: list[str], otherwise: str) -> str:
     close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
     close += [item for item in known if item.split("-")[0] == name[:2] and item not in close]
     return f"close names: {', '.join(close[:5])}" if close else otherwise
+
+
+ENGINE = Engine("espeak-ng", "espeak", CHILD, _refused)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avatar.encode.atomic import write_error
 from avatar.errors import InvalidInput
-from avatar.spec import EspeakVoice, MediaRef, PiperVoice, Scene, Voice
+from avatar.spec import EspeakVoice, FliteVoice, MediaRef, PiperVoice, Scene, Voice
 from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.duration import fit_recording, fit_speech
 from avatar.speech.espeak import synthesise
@@ -62,6 +62,10 @@ def _say(scene: Scene, script: Script, voice: Voice, wav: Path) -> SpeechTrack:
     arguments = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
     if isinstance(voice, EspeakVoice):
         return synthesise(script, voice, *arguments)
+    if isinstance(voice, FliteVoice):
+        from avatar.speech.flite import from_flite
+
+        return from_flite(script, voice, *arguments)
     if isinstance(voice, PiperVoice):
         from avatar.speech.piper import from_piper
 

@@ -1,0 +1,202 @@
+"""Speaks English by libflite: a separate program, standard library only, run by `avatar.speech.flite`.
+
+Reads one JSON object on standard input, writes a 16-bit mono WAV as it goes and one JSON line per event on
+standard output. Positions are in samples of that WAV. Lines:
+
+    {"rate": 16000}                     first, once
+    {"w": [piece, position, length, sample]}   a word begins; position: characters from 0 in the piece's text
+    {"p": [name, sample]}               a phone begins, by its ARPABET name in capitals; "" is a pause
+    {"e": [piece, sample]}              a piece ends
+    {"done": samples}                   last, once
+    {"error": code, ...}                instead of all that
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import sys
+import tempfile
+import wave
+from typing import Any, NoReturn
+
+LANGUAGE = ("libflite_usenglish.so.1", "libflite_cmulex.so.1")
+LONGEST_EDGE_S = 0.04
+"""So much of the silence that flite puts before and behind a sentence stays; pauses are the request's."""
+
+_Pointer = ctypes.c_void_p
+
+
+class _Wave(ctypes.Structure):
+    """`cst_wave` of cst_wave.h."""
+
+    _fields_ = (
+        ("type", ctypes.c_char_p),
+        ("sample_rate", ctypes.c_int),
+        ("num_samples", ctypes.c_int),
+        ("num_channels", ctypes.c_int),
+        ("samples", ctypes.POINTER(ctypes.c_short)),
+    )
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _fail(code: str, **more: Any) -> NoReturn:
+    _say({"error": code, **more})
+    sys.stdout.flush()
+    sys.exit(3)
+
+
+class _Flite:
+    """The library with the one voice of this process."""
+
+    def __init__(self, voice: str, pronunciations: list[str]) -> None:
+        try:
+            self._library = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
+            for name in LANGUAGE:
+                ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+            voices = ctypes.CDLL(f"libflite_cmu_us_{voice}.so.1")
+        except OSError:
+            _fail("missing")
+        self._declare()
+        self._library.flite_init()
+        register = voices[f"register_cmu_us_{voice}"]
+        register.restype, register.argtypes = _Pointer, [ctypes.c_char_p]
+        self._voice = _Pointer(register(None))
+        if pronunciations:
+            with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".lex") as lexicon:
+                lexicon.write("".join(f"{line}\n" for line in pronunciations))
+                lexicon.flush()
+                self._library.flite_voice_add_lex_addenda(self._voice, lexicon.name.encode())
+
+    def _declare(self) -> None:
+        library = self._library
+        for name in ("new_utterance", "utt_synth_tokens", "utt_wave"):
+            getattr(library, name).restype = _Pointer
+        for name, arguments in (
+            ("utt_relation", [_Pointer, ctypes.c_char_p]),
+            ("relation_head", [_Pointer]),
+            ("item_next", [_Pointer]),
+        ):
+            function = getattr(library, name)
+            function.restype, function.argtypes = _Pointer, arguments
+        library.item_feat_float.restype = ctypes.c_float
+        library.item_feat_float.argtypes = [_Pointer, ctypes.c_char_p]
+        library.ffeature_string.restype = ctypes.c_char_p
+        library.ffeature_string.argtypes = [_Pointer, ctypes.c_char_p]
+        library.ffeature_float.restype = ctypes.c_float
+        library.ffeature_float.argtypes = [_Pointer, ctypes.c_char_p]
+        library.item_set_float.argtypes = [_Pointer, ctypes.c_char_p, ctypes.c_float]
+        library.feat_set_float.argtypes = [_Pointer, ctypes.c_char_p, ctypes.c_float]
+        library.item_set_int.argtypes = [_Pointer, ctypes.c_char_p, ctypes.c_int]
+        library.item_feat_int.argtypes = [_Pointer, ctypes.c_char_p]
+
+    def _items(self, utterance: Any, relation: bytes) -> list[int]:
+        found = []
+        item = self._library.relation_head(self._library.utt_relation(utterance, relation))
+        while item:
+            found.append(item)
+            item = self._library.item_next(item)
+        return found
+
+    def synthesise(
+        self, text: str, marks: list[list[float]], stretch: float
+    ) -> tuple[bytes, int, list[tuple[str, float, int]]]:
+        """Returns 16-bit samples, their rate, and (phone, end in s, position of its word or -1).
+
+        `marks`: (position in the text, factor on the length of its phones) of each word, in order. `stretch`:
+        factor on all lengths.
+        """
+        library = self._library
+        utterance = _Pointer(library.new_utterance())
+        library.utt_set_input_text(utterance, text.encode("ascii"))
+        library.utt_init(utterance, self._voice)
+        # The features of `cst_utterance` are its first field. Pauses are stretched by them, too.
+        features = ctypes.cast(utterance, ctypes.POINTER(_Pointer))[0]
+        library.feat_set_float(_Pointer(features), b"duration_stretch", stretch)
+        library.default_tokenization(utterance)
+        for item in self._items(utterance, b"Token"):
+            # The position is where the reader stood behind the token and its punctuation.
+            end = library.item_feat_int(item, b"file_pos") - 2
+            mark = next((one for one in reversed(marks) if one[0] <= end), marks[0])
+            library.item_set_int(item, b"from", int(mark[0]) + 1)
+            library.item_set_float(item, b"local_duration_stretch", mark[1])
+        if not library.utt_synth_tokens(utterance):
+            _fail("synthesis")
+        phones = []
+        for item in self._items(utterance, b"Segment"):
+            name = library.ffeature_string(item, b"name").decode()
+            start = library.ffeature_float(item, b"R:SylStructure.parent.parent.R:Token.parent.from")
+            phones.append((name, library.item_feat_float(item, b"end"), int(start) - 1))
+        sound = ctypes.cast(library.utt_wave(utterance), ctypes.POINTER(_Wave)).contents
+        samples, rate = ctypes.string_at(sound.samples, 2 * sound.num_samples), sound.sample_rate
+        library.delete_utterance(utterance)
+        return samples, rate, phones
+
+
+def _speak(flite: _Flite, request: dict[str, Any]) -> None:
+    with wave.open(request["wav"], "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(rate := request["rate"])
+        for number, piece in enumerate(request["pieces"]):
+            if "silence_ms" in piece:
+                _say({"p": ["", wav.tell()]})
+                _write_silence(wav, piece["silence_ms"] * rate // 1000)
+            for sentence in piece.get("sentences", ()):
+                _sentence(flite, sentence, number, wav)
+                if sentence["pause_ms"]:
+                    _say({"p": ["", wav.tell()]})
+                    _write_silence(wav, sentence["pause_ms"] * rate // 1000)
+            _say({"e": [number, wav.tell()]})
+        # A whole number of milliseconds, so that nobody has to round.
+        _write_silence(wav, -wav.tell() % (rate // math.gcd(rate, 1000)))
+        wav.writeframes(b"")
+        _say({"done": wav.tell()})
+
+
+def _sentence(flite: _Flite, sentence: dict[str, Any], piece: int, wav: wave.Wave_write) -> None:
+    samples, rate, phones = flite.synthesise(sentence["text"], sentence["marks"], sentence["stretch"])
+    if rate != wav.getframerate():
+        _fail("rate")
+    edge = round(LONGEST_EDGE_S * rate)
+    count = len(samples) // 2
+    ends = [min(round(end * rate), count) for _, end, _ in phones]
+    first = max(0, ends[0] - edge) if phones and phones[0][0] == "pau" else 0
+    last = count
+    if len(phones) > 1 and phones[-1][0] == "pau":
+        last = min(last, ends[-2] + edge)
+    at, begins, word = wav.tell() - first, first, -1
+    for (name, _, position), end in zip(phones, ends, strict=True):
+        if begins >= last:
+            break
+        if position >= 0 and position != word:
+            word = position
+            _say({"w": [piece, sentence["at"] + position, 1, at + begins]})
+        _say({"p": ["" if name == "pau" else name.upper(), at + begins]})
+        begins = end
+    wav.writeframesraw(samples[2 * first : 2 * last])
+
+
+def _write_silence(wav: wave.Wave_write, samples: int) -> None:
+    while samples > 0:
+        wav.writeframesraw(bytes(2 * min(samples, wav.getframerate())))
+        samples -= wav.getframerate()
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    flite = _Flite(request["voice"], request["pronunciations"])
+    _say({"rate": request["rate"]})
+    try:
+        _speak(flite, request)
+    except OSError as error:
+        _fail("disk", errno=error.errno, reason=error.strerror or "write failed")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
