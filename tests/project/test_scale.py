@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
+
+import jinja2
 
 from soundstage.settings.sections import NomadSettings
 
@@ -60,3 +63,19 @@ def test_the_table_follows_from_the_assumptions() -> None:
         for cell, figure in zip(rows[name], figures, strict=True):
             # Rounded for people: within a twentieth.
             assert abs(number(cell) - figure) <= 0.05 * figure, (name, cell, figure)
+
+
+def test_servers_get_the_event_buffer_size_of_the_role() -> None:
+    environment = jinja2.Environment(trim_blocks=True, autoescape=False)  # noqa: S701 - no HTML
+    environment.filters["to_json"] = json.dumps
+    template = (ROOT / "ansible/roles/nomad/templates/nomad.hcl.j2").read_text(encoding="utf-8")
+    block = template[template.index("server {\n") : template.index("{% if nomad__client %}")]
+    block = block.removesuffix("{% endif %}\n")
+    written = environment.from_string(block).render(
+        nomad__servers=["one"],
+        nomad__server_addresses=["10.0.0.1"],
+        nomad__client_introduction="warn",
+        nomad__event_buffer_size="100000",
+    )
+    assert "  event_buffer_size = 100000\n" in written
+    assert "`nomad__event_buffer_size` of the role) is 100 as delivered" in PAGE
