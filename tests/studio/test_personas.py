@@ -314,7 +314,7 @@ async def test_a_cloned_voice_needs_consent_and_has_that_of_the_face(rooms: Any,
     (rooms.library.own / "ada.yaml").write_text(GOOD)
     with pytest.raises(Forbidden) as caught:
         await change_persona(rooms, "ada", voice=voice)
-    assert caught.value.code == "consent.required" and rooms.library.get("ada").voice.kind == "espeak"
+    assert caught.value.code == "consent.required" and rooms.library.get("ada").voice.kind == "flite"
     with pytest.raises(Forbidden, match="not one that the operator"):
         await change_persona(rooms, "ada", voice={**voice, "base_url": "http://evil.example"})
     draft = {"name": "Grace", "media": await store(rooms, JPEG), "consent": CONSENT}
