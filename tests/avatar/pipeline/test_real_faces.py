@@ -134,7 +134,7 @@ def test_the_blurred_background_of_a_motion_video_moves_with_it(tmp_path, contex
     writer.release()
     face = {"kind": "video", "video": {"path": str(tmp_path / "bar.mp4")}, "consent": CONSENT}
     scene = {
-        "id": "a", "script": "Oh.", "face": face, "background": {"kind": "source", "blur": 0.8},
+        "id": "a", "script": "Oh my.", "face": face, "background": {"kind": "source", "blur": 0.8},
         "layout": {"shape": shape}, "tail_ms": 0,
     }  # fmt: skip
     spec = RenderSpec.model_validate(small_spec(scene, canvas={"width": 480, "height": 270, "fps": 25}))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.spec import Scene
+from avatar.spec import EspeakVoice, Scene
 from avatar.speech import speak
 from avatar.tracks import Phone, SpeechTrack, Word
 
@@ -22,7 +22,11 @@ LongSpeech = Callable[[float], SpeechTrack]
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> SpeechTrack:
-    return speak(Scene(id="timing", script=TEXT), tmp_path_factory.mktemp("timing"), lambda ref: Path())
+    return speak(
+        Scene(id="timing", script=TEXT, voice=EspeakVoice()),
+        tmp_path_factory.mktemp("timing"),
+        lambda ref: Path(),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.engines.weights.voice_card import card_of
 from avatar.errors import AvatarError
 from avatar.pipeline.record import espeak_version
+from avatar.speech.flite import is_installed as flite_is_installed
 
 LOW_DISK_MIB = 2048
 
@@ -38,6 +39,7 @@ def examine(cache: Path) -> list[Check]:
         Check("python", "ok", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
         *(_package(name, needed) for name, needed in _PACKAGES),
         *_torch(),
+        _flite(),
         _espeak(),
         *_piper(),
         _encoders(),
@@ -82,6 +84,14 @@ def _torch() -> list[Check]:
         return [Check("torch", "ok", importlib.metadata.version("torch"))]
     except importlib.metadata.PackageNotFoundError:
         return [Check("torch", "limited", "not installed: faces are drawn without the card", INSTALL_TORCH)]
+
+
+def _flite() -> Check:
+    if flite_is_installed():
+        return Check("flite", "ok", "voices slt, rms, awb")
+    return Check(
+        "flite", "limited", "not found: espeak-ng speaks English", "Install it: apt-get install libflite1."
+    )
 
 
 def _espeak() -> Check:
