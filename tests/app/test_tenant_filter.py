@@ -72,7 +72,7 @@ def value_of(column: Column[Any], number: int) -> Any:
     kind = column.type.python_type
     if kind is str:
         return f"{number}-{column.name}"[: getattr(column.type, "length", None) or 60]
-    return {int: number + 1, float: 1.0, bool: True, object: {}}[kind]
+    return {int: number + 1, float: 1.0, bool: True, bytes: b"x", object: {}}[kind]
 
 
 async def all_rows(db: Database, model: Any) -> list[str]:

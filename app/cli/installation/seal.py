@@ -28,9 +28,9 @@ def register(cli: typer.Typer) -> None:
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
-        """Encrypt the private keys as `[sealing]` of the settings says. Stop the server first.
+        """Encrypt the private keys as `[sealing]` of the settings says.
 
-        The same command changes the sealing, and finishes a change that was cut off.
+        Stop the server first. The same command changes the sealing, and finishes a change that was cut off.
         """
         from app.sealing_prompt import prompt_for_passphrase
         from soundstage.key_sealing import PRIVATE_KEYS, seal_keys
