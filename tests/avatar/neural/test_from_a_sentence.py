@@ -124,7 +124,7 @@ def test_soundstage_render_makes_a_photo_say_a_sentence_by_both_engines(
     assert changed[40:150, 90:230].max() > 6, "the face moves"
     assert changed[:, :40].mean() < 1, "and what is far from it does not"
     record = json.loads(video.with_suffix(".provenance.json").read_text())
-    assert {"liveportrait", "latentsync", "espeak-ng"} <= {one["name"] for one in record["engines"]}
+    assert {"liveportrait", "latentsync", "flite"} <= {one["name"] for one in record["engines"]}
     (agreed,) = record["consents"]
     assert (agreed["person"], agreed["purpose"]) == (line[3], line[5])
     assert agreed["id"] != installation.consent["id"], "one that was recorded for this line"
