@@ -95,13 +95,7 @@ class Dialogue:
             if call.intent == "change_machine.accept" and call.arguments.get("name"):
                 last["machine"] = str(call.arguments["name"])
                 kind = "machine"
-        return replace(
-            self,
-            last=last,
-            calls=tuple(calls)[-CALLS:],
-            question=None,
-            recent_kind=kind,
-        )
+        return replace(self, last=last, calls=tuple(calls)[-CALLS:], question=None, recent_kind=kind)
 
     def asking(self, question: Question) -> Dialogue:
         return replace(self, question=question)

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from avatar.spec import EspeakVoice, FliteVoice
+from avatar.pipeline.record import voice_record
+from avatar.programs import flite_is_installed
+from avatar.spec import EspeakVoice, FliteVoice, Scene
 from avatar.speech import flite
 from avatar.speech.spoken_english import in_words
 from avatar.tracks import SpeechTrack
 from recordings import SENTENCES, Speaker, samples_of
 
-pytestmark = pytest.mark.skipif(not flite.is_installed(), reason="needs flite: apt-get install libflite1")
+pytestmark = pytest.mark.skipif(not flite_is_installed(), reason="needs flite: apt-get install libflite1")
 
 
 def sound(track: SpeechTrack, start_ms: int, end_ms: int) -> Any:
@@ -105,7 +107,7 @@ def test_other_languages_and_machines_without_flite_are_spoken_by_espeak(
 ) -> None:
     german = say("Guten Morgen zusammen.", voice=FliteVoice(), language="de")
     assert german.sample_rate_hz == 22_050
-    monkeypatch.setattr(flite, "is_installed", lambda: False)
+    monkeypatch.setattr(flite, "flite_is_installed", lambda: False)
     voice = FliteVoice(otherwise=EspeakVoice(variant="m3"))
     track = say("Good morning.", voice=voice)
     assert track.sample_rate_hz == 22_050
@@ -132,3 +134,9 @@ def test_strange_texts_are_spoken_or_passed_over(say: Speaker, script: str) -> N
 )  # fmt: skip
 def test_abbreviations_are_read_in_full(written: str, expected: str) -> None:
     assert " ".join(in_words(written.split())) == expected
+
+
+@pytest.mark.parametrize(("script", "name"), [("Good morning.", "flite"), ("שלום עולם.", "espeak-ng")])
+def test_the_record_names_the_engine_that_speaks(say: Speaker, script: str, name: str) -> None:
+    assert say(script, voice=FliteVoice()).sample_rate_hz == {"flite": 32_000, "espeak-ng": 22_050}[name]
+    assert voice_record(Scene(id="s", script=script, voice=FliteVoice())).name == name

@@ -17,8 +17,7 @@ from avatar.engines.weights.checkpoint import INSTALL_TORCH
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.engines.weights.voice_card import card_of
 from avatar.errors import AvatarError
-from avatar.pipeline.record import espeak_version
-from avatar.speech.flite import is_installed as flite_is_installed
+from avatar.programs import espeak_version, flite_is_installed
 
 LOW_DISK_MIB = 2048
 

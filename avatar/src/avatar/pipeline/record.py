@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,8 +10,8 @@ from pydantic import ValidationError
 
 from avatar.encode.provenance import EngineRecord
 from avatar.errors import InvalidInput
+from avatar.programs import espeak_version, flite_is_installed
 from avatar.spec import EngineUse, EspeakVoice, FliteVoice, Notice, OpenAIVoice, PiperVoice, Scene, SpecModel
-from avatar.speech.flite import is_installed, speaks
 from avatar.tracks import Word
 
 if TYPE_CHECKING:
@@ -90,7 +87,11 @@ def voice_record(scene: Scene) -> EngineRecord:
         )
     voice = scene.voice
     if isinstance(voice, FliteVoice):
-        if speaks(scene.language) and is_installed():
+        # Whoever only looks at the machine loads no engine.
+        from avatar.speech.flite import reads
+        from avatar.speech.markup import parse_script
+
+        if flite_is_installed() and reads(parse_script(scene.script or ""), scene.language):
             licence = "BSD-like (Carnegie Mellon University)"
             return EngineRecord(role="speech", name="flite", version=f"cmu_us_{voice.voice}", licence=licence)
         voice = voice.otherwise
@@ -101,13 +102,3 @@ def voice_record(scene: Scene) -> EngineRecord:
         return EngineRecord(role="speech", name="Piper", version=voice.voice, licence="of the voice file")
     model = voice.model if isinstance(voice, OpenAIVoice) else voice.voice_id
     return EngineRecord(role="speech", name=f"{voice.kind} service", version=model, licence="of the service")
-
-
-def espeak_version() -> str | None:
-    """`1.51`; None where espeak-ng is not installed or does not answer."""
-    program = shutil.which("espeak-ng")
-    if program is None:
-        return None
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    found = re.search(r"\d+(\.\d+)+", version.stdout)
-    return found[0] if found else None

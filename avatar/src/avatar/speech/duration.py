@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from avatar.spec import EspeakVoice, FliteVoice, OpenAIVoice, PiperVoice, Scene, Voice
+from avatar.speech.flite import PAUSES_MS
 from avatar.speech.markup import PARAGRAPH_PAUSE_MS, Passage, Script
 from avatar.speech.pieces import ABBREVIATIONS
 from avatar.speech.sound import set_duration_ms
@@ -85,7 +86,7 @@ def _next_plan(plan: _Plan, track: SpeechTrack, script: Script, scene: Scene, wi
 
 def _own_pause_ms(voice: Voice) -> int:
     """Returns the pause at the end of a sentence that gives way to one that is asked for."""
-    return 330 if isinstance(voice, FliteVoice) else 0
+    return PAUSES_MS["."] if isinstance(voice, FliteVoice) else 0
 
 
 def _has_pace(voice: Voice) -> bool:

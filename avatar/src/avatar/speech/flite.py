@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import tempfile
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from avatar.errors import AvatarError, Unavailable
+from avatar.programs import flite_is_installed
 from avatar.spec import FliteVoice
 from avatar.speech.arpabet import IPA, ipa_to_sounds
 from avatar.speech.engine_child import Engine, Events, read_events
@@ -51,19 +50,10 @@ class _Text:
     request: dict[str, Any]
 
 
-@cache
-def is_installed() -> bool:
-    """Returns whether the library of flite is on this machine."""
-    try:
-        ctypes.CDLL("libflite.so.1")
-    except OSError:
-        return False
-    return True
-
-
-def speaks(language: str) -> bool:
-    """Returns whether flite reads a language: English in all its forms."""
-    return re.split(r"[-_]", language.strip().lower())[0] in ("", "en")
+def reads(script: Script, language: str) -> bool:
+    """Returns whether flite can read a script: English in all its forms, in Latin letters."""
+    is_english = re.split(r"[-_]", language.strip().lower())[0] in ("", "en")
+    return is_english and all(map(_has_letters, script.tokens))
 
 
 def from_flite(
@@ -81,9 +71,9 @@ def from_flite(
     Raises Unavailable `speech.flite_failed`, `speech.timeout` and what `synthesise` of espeak raises.
     """
     arguments = (language, pronunciation, wav, lead_in_ms, tail_ms)
-    if not speaks(language) or not all(map(_has_letters, script.tokens)):
+    if not reads(script, language):
         return synthesise(script, voice.otherwise, *arguments)
-    if not is_installed():
+    if not flite_is_installed():
         track = synthesise(script, voice.otherwise, *arguments)
         missing = SpeechNote("speech.flite_missing", f"espeak-ng speaks: flite is not here ({INSTALL_HINT}).")
         return replace(track, notes=(*track.notes, missing))

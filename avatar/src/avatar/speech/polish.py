@@ -44,7 +44,7 @@ def polish(
     with WavWriter(wav, OUTPUT_HZ) as writer:
         writer.silence(lead_in_ms)
         left = expected
-        for samples in _filtered(_raised(raw, loud), rate, scale):
+        for samples in _filtered(_raised(raw, loud, RAMP_MS * rate // 1000), rate, scale):
             writer.write(samples[:left])
             left -= len(samples[:left])
         writer.write(np.zeros(left, np.int16))
@@ -53,14 +53,13 @@ def polish(
         return result.getnframes()
 
 
-def _raised(raw: Path, loud: Sequence[tuple[int, int]]) -> Iterator[Samples]:
+def _raised(raw: Path, loud: Sequence[tuple[int, int]], ramp: int) -> Iterator[Samples]:
     at = 0
     for block in blocks(raw):
         places = np.arange(at, at + len(block))
         gain_db = np.zeros(len(block))
         for first, last in loud:
             if last > at and first < at + len(block):
-                ramp = RAMP_MS * 16
                 rising = np.clip(np.minimum(places - first, last - places) / ramp, 0, 1)
                 gain_db = np.maximum(gain_db, EMPHASIS_DB * rising)
         at += len(block)
