@@ -337,6 +337,9 @@ def test_a_wrong_clock_of_the_monitoring_machine_is_told_as_its_own(
 
 
 def test_a_receiver_elsewhere_learns_that_prometheus_is_away(farm: LabFarm, receiver: Receiver) -> None:
+    # Alertmanager was restarted: what it has not received again cannot end.
+    beats = len(receiver.alerts("Watchdog", path="/heartbeat"))
+    eventually(lambda: len(receiver.alerts("Watchdog", path="/heartbeat")) > beats, "the next heartbeat")
     ended = len(receiver.alerts("Watchdog", "resolved", "/heartbeat"))
     shell(farm, SERVER, "systemctl stop prometheus")
     waiting.eventually(
