@@ -14,6 +14,7 @@ import { LiveProvider, useLive } from "../live/Live";
 import { LogView } from "../log/LogView";
 import { TraceView } from "../log/TraceView";
 import { SnapshotsView } from "../snapshots/SnapshotsView";
+import { TriggersView } from "../triggers/TriggersView";
 import { VideosView } from "../videos/VideosView";
 import { Login } from "./Login";
 import { useMe } from "./me";
@@ -23,6 +24,7 @@ const TABS: [view: string, name: string, permission: string][] = [
   ["talk", "Talk", "chat:use"],
   ["videos", "Videos", "render:read"],
   ["approvals", "Approvals", "approval:read"],
+  ["planned", "Planned", "trigger:read"],
   ["snapshots", "Snapshots", "snapshot:read"],
   ["machines", "Machines", "machine:read"],
   ["runs", "Runs", "run:read"],
@@ -112,6 +114,7 @@ function MainView({ me }: { me: Me }) {
           <Boundary key={shown}>
             {shown === "videos" && <VideosView id={id} me={me} />}
             {shown === "approvals" && <ApprovalsView id={id} me={me} />}
+            {shown === "planned" && <TriggersView mayCancel={may("trigger:cancel")} />}
             {shown === "snapshots" && <SnapshotsView />}
             {shown === "machines" && <MachinesView me={me} />}
             {shown === "runs" && <RunsView />}

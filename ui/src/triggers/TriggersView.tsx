@@ -1,0 +1,100 @@
+/** What is planned for a time or an event: list it, cancel it, see what became of it. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body } from "../api/client";
+import { Confirm } from "../kit/Confirm";
+import { callWords } from "../kit/calls";
+import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
+import { when } from "../videos/words";
+
+const useTriggers = (ended: boolean) =>
+  useQuery({
+    queryKey: ["triggers", ended ? "ended" : "waiting"],
+    queryFn: () => body(api.GET("/api/triggers", { params: { query: { ended } } })),
+    refetchInterval: 20_000,
+  });
+
+type Trigger = NonNullable<ReturnType<typeof useTriggers>["data"]>[number];
+
+export function TriggersView({ mayCancel }: { mayCancel: boolean }) {
+  const open = useTriggers(false);
+  const ended = useTriggers(true);
+  return (
+    <div className="stack">
+      <h1>Planned</h1>
+      <NoRows of={open}>
+        Nothing is planned. Say it in the conversation: “every Monday at 9, make a video where Nova says hello”.
+      </NoRows>
+      {(open.data?.length ?? 0) > 0 && (
+        <Table name="What is planned" heads={["What, and when next"]} last="Actions">
+          {open.data?.map((one) => (
+            <tr key={one.id}>
+              <What trigger={one} at={one.fires_at} />
+              <td>{mayCancel && one.state === "waiting" && <Cancel trigger={one} />}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      {ended.error && <ErrorNotice error={ended.error} />}
+      {(ended.data?.length ?? 0) > 0 && (
+        <>
+          <h2>Ended</h2>
+          <Table name="What is over" heads={["What", "Result"]}>
+            {ended.data?.map((one) => (
+              <tr key={one.id}>
+                <What trigger={one} at={one.fired_at} />
+                <td>{one.result}</td>
+              </tr>
+            ))}
+          </Table>
+        </>
+      )}
+    </div>
+  );
+}
+
+function What({ trigger, at }: { trigger: Trigger; at: string | null }) {
+  const calls = trigger.calls.map((call) => callWords(call.tool, call.arguments)).join(", ");
+  return (
+    <td>
+      <strong>{trigger.text}</strong>
+      <div className="row quiet">
+        <State of={trigger.state} />
+        {[at && when(at), calls].filter(Boolean).join(" · ")}
+      </div>
+    </td>
+  );
+}
+
+function Cancel({ trigger }: { trigger: Trigger }) {
+  const queries = useQueryClient();
+  const [asking, setAsking] = useState(false);
+  const cancel = useMutation({
+    mutationFn: () => api.POST("/api/triggers/{trigger_id}/cancel", { params: { path: { trigger_id: trigger.id } } }),
+    onSuccess: () => setAsking(false),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["triggers"] }),
+  });
+  return (
+    <>
+      <button type="button" className="danger" onClick={() => setAsking(true)} aria-label={`Cancel ${trigger.text}`}>
+        Cancel
+      </button>
+      {asking && (
+        <Confirm
+          title="Cancel what is planned?"
+          confirmLabel="Cancel it"
+          danger
+          busy={cancel.isPending}
+          error={cancel.error}
+          onConfirm={() => cancel.mutate()}
+          onClose={() => {
+            setAsking(false);
+            cancel.reset();
+          }}
+        >
+          <p>{trigger.text}</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
