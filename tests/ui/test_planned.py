@@ -1,4 +1,4 @@
-"""What is planned for a time or an event on the page: planned in words, cancelled by a click, then ended."""
+"""Plans in words for a time and an event, finds both on the page, and cancels one by a click."""
 
 from __future__ import annotations
 
