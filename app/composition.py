@@ -116,6 +116,7 @@ def build(settings: Settings) -> Services:
         cache=settings.state_dir / "blob-cache",
         cache_mib=settings.blobs.cache_mib,
         access=BucketAccess.of(settings.blobs),
+        signed_urls=settings.blobs.signed_urls,
     )
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s

@@ -3,10 +3,10 @@
 # No `from __future__ import annotations`: FastAPI reads these annotations at run time.
 from collections.abc import AsyncIterator
 
-from avatar.spec.work import WorkOrder, WorkReply, WorkReport
+from avatar.spec.work import SIGNED_HEADER, UploadAddress, UploadRequest, WorkOrder, WorkReply, WorkReport
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.requests import HTTPConnection
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse
 
 from farm.transfer.service import TransferService
 from policy import public
@@ -34,9 +34,18 @@ def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:
         return await transfer.order(task_id)
 
     @router.get("/{task_id}/blobs/{sha256}", response_class=FileResponse)
-    async def blob(task_id: str, sha256: str) -> FileResponse:
-        """One of the inputs of this task."""
+    async def blob(task_id: str, sha256: str, request: Request) -> Response:
+        """Returns one of the inputs of this task, or a redirect to its signed address in the bucket."""
+        if SIGNED_HEADER in request.headers:
+            address = await transfer.input_address(task_id, sha256)
+            if address is not None:
+                return RedirectResponse(address, status_code=307, headers={"Cache-Control": "no-store"})
         return FileResponse(await transfer.input_path(task_id, sha256), media_type="application/octet-stream")
+
+    @router.post("/{task_id}/outputs/{sha256}")
+    async def output_address(task_id: str, sha256: str, upload: UploadRequest) -> UploadAddress:
+        """Returns the signed address at which the worker puts this output, where there is a bucket."""
+        return await transfer.output_address(task_id, sha256, upload.bytes, upload_mib * MIB)
 
     @router.put("/{task_id}/outputs/{sha256}", status_code=204, response_class=Response)
     async def output(task_id: str, sha256: str, request: Request) -> Response:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from avatar.spec import Finished
-from avatar.spec.work import WorkEnd, WorkOrder, WorkReply, WorkReport
+from avatar.spec.work import UploadAddress, WorkEnd, WorkOrder, WorkReply, WorkReport
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.needs import Needs
@@ -22,10 +22,13 @@ from farm.transfer.repository import FarmTickets
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
+from soundstage.telemetry import metrics
 
 Listener = Callable[[WorkReport], None]
 
 FORGET_AFTER = timedelta(days=1)
+SIGNED_FOR_S = 900
+"""How long a signed address is good for beginning a transfer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class TransferService:
         self._listeners: dict[str, Listener] = {}
         self._runs: dict[str, _Run] = {}
         self._brought: dict[str, set[str]] = {}
+        # Of each task: outputs that its worker may put into the bucket, and their sizes.
+        self._signed: dict[str, dict[str, int]] = {}
         self._stopping: dict[str, bool] = {}
         """Tasks whose worker shall stop, and whether for good."""
 
@@ -107,6 +112,7 @@ class TransferService:
         self._listeners.pop(task_id, None)
         self._runs.pop(task_id, None)
         self._brought.pop(task_id, None)
+        self._signed.pop(task_id, None)
         self._stopping.pop(task_id, None)
 
     def listen(self, task_id: str, listener: Listener) -> None:
@@ -157,6 +163,11 @@ class TransferService:
 
     async def input_path(self, task_id: str, sha256: str) -> Path:
         """Returns the path of an input of this task; any other blob is forbidden."""
+        await self._check_input(task_id, sha256)
+        metrics.FARM_FILES.inc("input", "control")
+        return await self._blobs.local_path(sha256)
+
+    async def _check_input(self, task_id: str, sha256: str) -> None:
         order = await self.order(task_id)
         if sha256 not in {*(file.sha256 for file in order.files), *(blob.sha256 for blob in order.blobs)}:
             raise Forbidden(
@@ -164,7 +175,24 @@ class TransferService:
                 "This file is no input of this task.",
                 "A token opens the inputs of its own task only.",
             )
-        return await self._blobs.local_path(sha256)
+
+    async def input_address(self, task_id: str, sha256: str) -> str | None:
+        """Returns where the bucket has this input of the task; None where there is no bucket."""
+        await self._check_input(task_id, sha256)
+        address = await self._blobs.sign_download(sha256, SIGNED_FOR_S)
+        if address is not None:
+            metrics.FARM_FILES.inc("input", "bucket")
+        return address
+
+    async def output_address(self, task_id: str, sha256: str, size: int, max_bytes: int) -> UploadAddress:
+        """Returns where the worker puts an output itself. Without a URL it uploads the file to us, which then
+        refuses what is too large. Raises StorageFull when the quota is used up.
+        """
+        signed = None if size > max_bytes else await self._blobs.sign_upload(sha256, size, SIGNED_FOR_S)
+        if signed is None:
+            return UploadAddress()
+        self._signed.setdefault(task_id, {})[sha256] = size
+        return UploadAddress(url=signed.url, headers=signed.headers)
 
     async def bring(
         self, task_id: str, sha256: str, chunks: AsyncIterator[bytes], media_type: str, max_bytes: int
@@ -178,6 +206,7 @@ class TransferService:
                 "Send it again; if it stays, the disk or the memory of the node is faulty.",
             )
         self._brought.setdefault(task_id, set()).add(sha256)
+        metrics.FARM_FILES.inc("output", "control")
 
     async def report(self, task_id: str, report: WorkReport) -> WorkReply:
         """Takes a report; one that has come before changes nothing."""
@@ -197,13 +226,24 @@ class TransferService:
                 listener(report)
         return self._reply(task_id, stop=task_id in self._stopping)
 
+    async def _find_uploads(self, task_id: str, named: set[str]) -> None:
+        """Counts those as brought that lie in the bucket under an address that we signed for this task."""
+        signed, brought = self._signed.get(task_id, {}), self._brought.setdefault(task_id, set())
+        for sha256 in (named & signed.keys()) - brought:
+            found = await self._blobs.stat(sha256)
+            if found is not None and found.bytes == signed[sha256]:
+                brought.add(sha256)
+                metrics.FARM_FILES.inc("output", "bucket")
+
     def _reply(self, task_id: str, *, stop: bool) -> WorkReply:
         forget = self._stopping.get(task_id, False)
         return WorkReply(stop=stop, forget=True) if forget else WorkReply(stop=stop)
 
     async def _keep(self, task_id: str, end: WorkEnd) -> WorkEnd:
         if end.result is not None:
-            missing = {file.sha256 for file in end.result.files} - self._brought.get(task_id, set())
+            named = {file.sha256 for file in end.result.files}
+            await self._find_uploads(task_id, named)
+            missing = named - self._brought.get(task_id, set())
             if missing and end.fault is None:
                 raise Conflict(
                     "transfer.outputs_missing",

@@ -74,17 +74,21 @@ class BucketAccess:
             secret_access_key=settings.secret_key(),
         )
 
+    def endpoint(self) -> str | None:
+        """Returns the URL of the server; None means Amazon's."""
+        usual = os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL"))
+        named = self.endpoint_url or usual
+        return None if named is None else named.rstrip("/")
+
 
 def open_bucket(url: str, access: BucketAccess) -> ObjectStore:
     """The store behind `s3://bucket/prefix`; nothing is asked yet. Raises Invalid for a URL it cannot use."""
     if not url.startswith("s3://"):
         return _opened(url)
     config: S3Config = {}
-    endpoint = access.endpoint_url or os.environ.get(
-        "AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL")
-    )
+    endpoint = access.endpoint()
     if endpoint is not None:
-        config["endpoint"] = endpoint.rstrip("/")
+        config["endpoint"] = endpoint
     if access.region is not None:
         config["region"] = access.region
     if access.access_key_id is not None:

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
+from soundstage.blobs.addresses import SignedAddresses, SignedUpload
 from soundstage.blobs.bucket import (
     BucketAccess,
     bad_url,
@@ -57,10 +58,16 @@ class BlobStore:
     """
 
     def __init__(
-        self, root: Path, bucket: ObjectStore | None, copies: Copies, quota_bytes: int | None
+        self,
+        root: Path,
+        bucket: ObjectStore | None,
+        copies: Copies,
+        quota_bytes: int | None,
+        addresses: SignedAddresses | None = None,
     ) -> None:
         self._root = root
         self._bucket = bucket
+        self._addresses = addresses
         self._copies = copies
         self._reached = bucket is None
         self._store: ObjectStore = bucket if bucket is not None else LocalStore(prefix=root)
@@ -77,13 +84,16 @@ class BlobStore:
         cache: Path | None = None,
         cache_mib: int | None = None,
         access: BucketAccess | None = None,
+        signed_urls: bool = False,
     ) -> BlobStore:
         """Opens `file:///…`, a plain path, or a bucket (`s3://bucket/prefix`), of which `cache` holds copies.
+        With `signed_urls`, other machines read and write blobs of an S3 bucket by signed addresses.
 
         Leftovers of processes that died while writing are removed; a bucket is first asked when it is used.
         Raises Invalid for a URL it cannot use.
         """
         bucket: ObjectStore | None = None
+        addresses: SignedAddresses | None = None
         root = _local_root(url)
         if root is None:
             if cache is None:
@@ -91,12 +101,15 @@ class BlobStore:
                     "blobs.cache_missing", "A bucket needs a local folder for its copies.", "Set `state_dir`."
                 )
             root = cache.absolute()
-            bucket = open_bucket(str(url), access or BucketAccess())
+            access = access or BucketAccess()
+            bucket = open_bucket(str(url), access)
+            if signed_urls and str(url).startswith("s3://"):
+                addresses = SignedAddresses.of(bucket, str(url), access)
         with disk_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             sweep(root / ".staging")
         copies = Copies(root, cache_mib * MIB if cache_mib else None)
-        return cls(root, bucket, copies, quota_mib * MIB if quota_mib else None)
+        return cls(root, bucket, copies, quota_mib * MIB if quota_mib else None, addresses)
 
     @property
     def root(self) -> Path:
@@ -166,6 +179,25 @@ class BlobStore:
             raise bucket_error(error) from error
         except BaseError as error:
             raise self._failed(error) from error
+
+    async def sign_download(self, sha256: str, expires_s: int) -> str | None:
+        """Returns an address in the bucket that answers GET with this blob for `expires_s` seconds; None
+        where addresses are not signed. Raises Unavailable.
+        """
+        if self._addresses is None:
+            return None
+        return await asyncio.to_thread(self._addresses.download, parse_sha256(sha256), expires_s)
+
+    async def sign_upload(self, sha256: str, size: int, expires_s: int) -> SignedUpload | None:
+        """Returns an address in the bucket that takes this very content, of `size` bytes, and no other.
+
+        None where addresses are not signed, and for a blob that is stored: its being there afterwards would
+        show nothing. Raises StorageFull when the quota is used up.
+        """
+        if self._addresses is None or await self.exists(sha256):
+            return None
+        await self.check_quota(size)
+        return await asyncio.to_thread(self._addresses.upload, parse_sha256(sha256), size, expires_s)
 
     async def stat(self, sha256: str) -> StoredBlob | None:
         """Size and time, or None when it is not stored."""

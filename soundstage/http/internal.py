@@ -48,14 +48,18 @@ def open_client(
 
 
 def open_blocking_client(
-    base_url: str = "", *, timeout: float, headers: Mapping[str, str] | None = None
+    base_url: str = "",
+    *,
+    timeout: float,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.Client:
     """Returns the same for code without an event loop."""
     return httpx.Client(
         base_url=base_url,
         headers=headers,
         timeout=timeout,
-        verify=common_tls_context(),
+        verify=tls or common_tls_context(),
         trust_env=False,
         follow_redirects=False,
     )

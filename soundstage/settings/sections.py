@@ -146,6 +146,11 @@ class BlobSettings(Section):
     secret_key_file: Path | None = Field(
         None, description="file that holds the secret access key; empty: `AWS_SECRET_ACCESS_KEY`"
     )
+    signed_urls: bool = Field(
+        True,
+        description="workers of a farm read and write an S3 bucket themselves, by signed addresses; without, "
+        "their files pass through this server",
+    )
     cache_mib: int = Field(
         20_480, ge=64, description="how much the local copies of what lies in a bucket may take"
     )

@@ -125,6 +125,11 @@ TASKS_MOVED = _counter(
     "tasks_moved", "Tasks that left their node before they ended.", reason=("lost", "drained", "card")
 )
 
+FARM_FILES = _counter(
+    "farm_files", "Files of a farm's workers, by the way that they took.",
+    direction=("input", "output"), way=("bucket", "control"),
+)  # fmt: skip
+
 # Language models and the conversation
 
 _MODELS = "models that are set or found in Consul"

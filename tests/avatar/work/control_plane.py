@@ -100,6 +100,10 @@ class Answers(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self._away():
             return
+        if "/outputs/" in self.path:
+            # As a control plane from before signed addresses.
+            self._say(405, {})
+            return
         result = (body["end"] or {}).get("result") or {"files": []}
         if any(file["sha256"] not in self.server.outputs for file in result["files"]):
             self._say(409, {"code": "transfer.outputs_missing"})

@@ -85,7 +85,7 @@ async def test_every_transfer_route_says_why_it_is_public(services: Services) ->
         for grant in list_route_grants(create_app(services))
         if grant.path.startswith("/api/farm/tasks/")
     ]
-    assert len(grants) == 4
+    assert len(grants) == 5
     assert all("token" in (grant.public_reason or "") for grant in grants)
 
 

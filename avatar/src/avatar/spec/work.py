@@ -24,6 +24,9 @@ BLOBS_PLACE = "@blobs"
 CACHE_PLACE = "@cache"
 """Stand in the arguments of an order where the worker puts its own folders."""
 
+SIGNED_HEADER = "Soundstage-Signed"
+"""In a request for an input: the worker follows a 307 to a signed address in the bucket."""
+
 Passing = Annotated[
     StageStarted | FrameProgress | PreviewFrame | Notice | SpanEnded, Field(discriminator="event")
 ]
@@ -57,6 +60,21 @@ class WorkOrder(SpecModel):
     time_limit_s: float
     grace_s: float = Field(5.0, description="between SIGTERM and SIGKILL")
     patience_s: float = Field(3600.0, description="how long a finished worker tries to hand its files over")
+
+
+class UploadRequest(SpecModel):
+    """A finished file that the worker could put into the bucket itself."""
+
+    bytes: int = Field(ge=0)
+
+
+class UploadAddress(SpecModel):
+    """Names where a PUT of the file goes, and its headers. Without a URL the worker uploads the file
+    to the control plane.
+    """
+
+    url: str | None = Field(None, repr=False)
+    headers: dict[str, str] = Field(default_factory=dict)
 
 
 class WorkEnd(SpecModel):
