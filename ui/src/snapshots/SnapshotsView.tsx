@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
-import { Confirm } from "../kit/Confirm";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows, Table } from "../kit/kit";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
@@ -80,33 +80,16 @@ export function SnapshotsView() {
 
 function Delete({ name }: { name: string }) {
   const queries = useQueryClient();
-  const [asking, setAsking] = useState(false);
-  const drop = useMutation({
-    mutationFn: () => api.DELETE("/api/snapshots/{name}", { params: { path: { name } } }),
-    onSuccess: () => setAsking(false),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["snapshots"] }),
-  });
   return (
-    <>
-      <button type="button" className="danger" onClick={() => setAsking(true)} aria-label={`Delete ${name}`}>
-        Delete
-      </button>
-      {asking && (
-        <Confirm
-          title={`Delete “${name}”?`}
-          confirmLabel="Delete this snapshot"
-          danger
-          busy={drop.isPending}
-          error={drop.error}
-          onConfirm={() => drop.mutate()}
-          onClose={() => {
-            setAsking(false);
-            drop.reset();
-          }}
-        >
-          <p>The conversation itself stays. The snapshot cannot be taken back.</p>
-        </Confirm>
-      )}
-    </>
+    <ConfirmedAction
+      label="Delete"
+      about={name}
+      title={`Delete “${name}”?`}
+      confirmLabel="Delete this snapshot"
+      action={() => api.DELETE("/api/snapshots/{name}", { params: { path: { name } } })}
+      onSettled={() => queries.invalidateQueries({ queryKey: ["snapshots"] })}
+    >
+      <p>The conversation itself stays. The snapshot cannot be taken back.</p>
+    </ConfirmedAction>
   );
 }

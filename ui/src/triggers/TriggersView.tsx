@@ -1,8 +1,7 @@
 /** What is planned for a time or an event: list it, cancel it, see what became of it. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import { Confirm } from "../kit/Confirm";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { callWords } from "../kit/calls";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { when } from "../videos/words";
@@ -56,45 +55,28 @@ export function TriggersView({ mayCancel }: { mayCancel: boolean }) {
 function What({ trigger, at }: { trigger: Trigger; at: string | null }) {
   const calls = trigger.calls.map((call) => callWords(call.tool, call.arguments)).join(", ");
   return (
-    <td>
+    <th scope="row">
       <strong>{trigger.text}</strong>
       <div className="row quiet">
         <State of={trigger.state} />
         {[at && when(at), calls].filter(Boolean).join(" · ")}
       </div>
-    </td>
+    </th>
   );
 }
 
 function Cancel({ trigger }: { trigger: Trigger }) {
   const queries = useQueryClient();
-  const [asking, setAsking] = useState(false);
-  const cancel = useMutation({
-    mutationFn: () => api.POST("/api/triggers/{trigger_id}/cancel", { params: { path: { trigger_id: trigger.id } } }),
-    onSuccess: () => setAsking(false),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["triggers"] }),
-  });
   return (
-    <>
-      <button type="button" className="danger" onClick={() => setAsking(true)} aria-label={`Cancel ${trigger.text}`}>
-        Cancel
-      </button>
-      {asking && (
-        <Confirm
-          title="Cancel what is planned?"
-          confirmLabel="Cancel it"
-          danger
-          busy={cancel.isPending}
-          error={cancel.error}
-          onConfirm={() => cancel.mutate()}
-          onClose={() => {
-            setAsking(false);
-            cancel.reset();
-          }}
-        >
-          <p>{trigger.text}</p>
-        </Confirm>
-      )}
-    </>
+    <ConfirmedAction
+      label="Cancel"
+      about={trigger.text}
+      title="Cancel what is planned?"
+      confirmLabel="Cancel it"
+      action={() => api.POST("/api/triggers/{trigger_id}/cancel", { params: { path: { trigger_id: trigger.id } } })}
+      onSettled={() => queries.invalidateQueries({ queryKey: ["triggers"] })}
+    >
+      <p>{trigger.text}</p>
+    </ConfirmedAction>
   );
 }

@@ -1,9 +1,9 @@
 /** One video at its own address: its player, or how far it is, its scenes, and deleting it. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Render, type RenderDetail } from "../api/client";
 import { suggest } from "../chat/suggestion";
-import { Confirm } from "../kit/Confirm";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, Reason, State } from "../kit/kit";
 import { ENDED, Making } from "./Making";
 import { mayTakeFocus } from "./VideosView";
@@ -164,37 +164,22 @@ function Scenes({ render }: { render: RenderDetail }) {
 
 function Delete({ render }: { render: Render }) {
   const queries = useQueryClient();
-  const [asking, setAsking] = useState(false);
-  const drop = useMutation({
-    mutationFn: () => api.DELETE("/api/renders/{render_id}", { params: { path: { render_id: render.id } } }),
-    onSuccess: () => {
-      location.hash = "#/videos";
-      queries.removeQueries({ queryKey: ["render", render.id] });
-      void queries.invalidateQueries({ queryKey: ["renders"] });
-      void queries.invalidateQueries({ queryKey: ["render-row", render.id] });
-    },
-  });
   return (
     <div className="row">
-      <button type="button" className="danger" onClick={() => setAsking(true)}>
-        Delete
-      </button>
-      {asking && (
-        <Confirm
-          title={`Delete “${render.title}”?`}
-          confirmLabel="Delete this video"
-          danger
-          busy={drop.isPending}
-          error={drop.error}
-          onConfirm={() => drop.mutate()}
-          onClose={() => {
-            setAsking(false);
-            drop.reset();
-          }}
-        >
-          <p>The video, its captions and its provenance are removed from this studio. This cannot be taken back.</p>
-        </Confirm>
-      )}
+      <ConfirmedAction
+        label="Delete"
+        title={`Delete “${render.title}”?`}
+        confirmLabel="Delete this video"
+        action={() => api.DELETE("/api/renders/{render_id}", { params: { path: { render_id: render.id } } })}
+        onSuccess={() => {
+          location.hash = "#/videos";
+          queries.removeQueries({ queryKey: ["render", render.id] });
+          void queries.invalidateQueries({ queryKey: ["renders"] });
+          void queries.invalidateQueries({ queryKey: ["render-row", render.id] });
+        }}
+      >
+        <p>The video, its captions and its provenance are removed from this studio. This cannot be taken back.</p>
+      </ConfirmedAction>
     </div>
   );
 }
