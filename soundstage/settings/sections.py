@@ -246,7 +246,9 @@ class NomadSettings(Section):
         description="where the weights of engines on cards lie on the nodes, as a worker sees it; empty: "
         "`/opt/soundstage/models`, where the role `models` puts them",
     )
-    keep_hours: int = Field(24, ge=1, description="ended jobs are purged after this time")
+    keep_hours: float = Field(
+        24, ge=0.05, description="ended jobs are purged after this time; 0.1 is six minutes"
+    )
 
 
 class FarmSettings(Section):
