@@ -1,6 +1,8 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
 from avatar.spec.base import MediaRef, SpecModel, canonical_json, content_hash
+from avatar.spec.acting import GESTURES, MOODS, Mood
+from avatar.spec.design import Design, random_design
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
     BETTER,
@@ -108,6 +110,7 @@ __all__ = [
     "LipsyncSpec",
     "MediaFacts",
     "MediaRef",
+    "Mood",
     "Movement",
     "Notice",
     "OpenAIVoice",

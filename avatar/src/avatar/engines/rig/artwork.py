@@ -214,6 +214,8 @@ class Character:
     backdrop: Backdrop
     face_art: tuple[Art, ...]
     """The face's outline (a shape named "face") and the shading inside it."""
+    behind: tuple[Art, ...] = ()
+    """Stands still behind the figure: a wheelchair."""
     hair_back: tuple[Art, ...] = ()
     body: tuple[Art, ...] = ()
     neck: tuple[Art, ...] = ()

@@ -37,6 +37,7 @@ class Figure:
 
     def __init__(self, character: Character) -> None:
         self.character = character
+        self._behind = Sheet(character.behind)
         self._hair_back = Sheet(character.hair_back)
         self._neck = Neck(character.neck)
         self._body = Torso(character.body)
@@ -61,6 +62,7 @@ class Figure:
         )
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
+        self._behind.draw_still(canvas)
         canvas.save()
         canvas.concat(pose.head)
         self._hair_back.draw(canvas, pose)
