@@ -109,7 +109,7 @@ def _marks(design: Design, skin: Skin) -> tuple[Art, ...]:
 def _beard(design: Design, colour: str) -> tuple[Art, ...]:
     if design.beard == "none":
         return ()
-    strong = 1.0 if design.beard == "full" else 0.30
+    strong = 1.0 if design.beard == "full" else 0.22
     dark = towards(
         colour, "#000000" if design.beard == "full" else "#5c4a46", 0.1 if design.beard == "full" else 0.7
     )
