@@ -34,6 +34,7 @@ class ArmPair:
         self._hand = HandPart(style, skin)
         self._skin = skin
         self._deep = blend(style.shade, "#000000", 0.34)
+        self._edge = blend(style.shade, self._deep, 0.75)
         self._shoulders = TorsoField(np.array([[-style.x, style.y], [style.x, style.y]]))
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
@@ -80,9 +81,9 @@ class ArmPair:
             nx, ny = -nx, -ny
         ra, rb = widths
         r = max(ra, rb)
-        stops = ((style.light, 0.0), (style.cloth, 0.42), (style.shade, 1.0))
+        stops = ((style.light, 0.0), (style.shade, 1.0))
         brush = paint(Linear((ax + nx * r, ay + ny * r), (ax - nx * r, ay - ny * r), stops))
-        outline = paint(clear(self._deep, 0.60))
+        outline = paint(self._edge)
         canvas.drawPath(_tube((ax, ay), ra + 1.2, (bx, by), rb + 1.2), outline)
         canvas.drawPath(_tube((ax, ay), ra, (bx, by), rb), brush)
         if not folds:
@@ -112,7 +113,7 @@ class ArmPair:
         lip = radius * open_share
         canvas.drawOval(
             skia.Rect.MakeLTRB(-lip - 1.2, -radius - 1.2, lip + 1.2, radius + 1.2),
-            paint(clear(self._deep, 0.6)),
+            paint(self._edge),
         )
         canvas.drawOval(skia.Rect.MakeLTRB(-lip, -radius, lip, radius), paint(self._style.cloth))
         canvas.drawOval(

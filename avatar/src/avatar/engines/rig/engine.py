@@ -116,8 +116,9 @@ class RigEngine:
         surfaces: dict[Box, tuple[Pixels, skia.Surface]] = self._local.__dict__.setdefault("surfaces", {})
         if box not in surfaces:
             pixels = np.zeros_like(self._behind[box])
-            # Straight alpha is what a Layer holds, and skia rasters it twice as fast as premultiplied.
-            surface = skia.Surface(pixels, skia.kBGRA_8888_ColorType, skia.kUnpremul_AlphaType)
+            # Straight alpha is what a Layer of a cut-out figure holds. Over a studio nothing is transparent.
+            kind = skia.kUnpremul_AlphaType if self._alpha else skia.kPremul_AlphaType
+            surface = skia.Surface(pixels, skia.kBGRA_8888_ColorType, kind)
             surfaces[box] = pixels, surface
         return surfaces[box]
 

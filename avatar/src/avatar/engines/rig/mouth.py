@@ -27,7 +27,7 @@ JAW, LOW, RAISE = 0.20 * UNITS, 0.14 * UNITS, 0.055 * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
 SPREAD, PUCKER = 0.21, 0.46
 """How much the mouth widens at wide = +1 and narrows at -1."""
-SMILE, FROWN = 4.6, 6.5
+SMILE, FROWN = 5.6, 7.5
 """Units that the corners rise and fall at smile = +1 and -1."""
 # Dense at the corners, where the edges are steep.
 T = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 17))

@@ -36,7 +36,7 @@ FRINGE = "-80,0! -96,-40 -90,-92 -56,-134 0,-148 56,-134 90,-92 96,-40 80,0! 74,
 SCARF = "-2,-82! 38,-77 63,-54 71,-16 67,28 55,72 34,103 -2,121! -2,166! 44,168 88,150 108,104 110,40 108,-30 98,-86 66,-126 30,-142 -2,-145!"
 SCARF_EDGE = "0,-82 38,-77 63,-54 71,-16 67,28 55,72 34,103 0,121"
 COWL = "0,112! 46,118 84,134 112,166 134,204 120,246 76,280 0,296!"
-TURBAN = "90,-20! 66,-46 34,-66 0,-84! -34,-66 -66,-46 -90,-20! -101,-70 -96,-116 -66,-152 -14,-168 44,-161 86,-128 103,-78"
+TURBAN = "82,-10! 66,-44 34,-66 0,-84! -34,-66 -66,-44 -82,-10! -100,-66 -96,-116 -66,-152 -14,-168 44,-161 86,-128 101,-70"
 
 
 def hair_of(design: Design, skin: Skin) -> HairArt:
@@ -181,7 +181,7 @@ def _turban(design: Design, t: Tones, skin: Skin) -> HairArt:
     )  # fmt: skip
     front: list[Art] = [
         Shape(TURBAN, Linear((-80, -160), (80, -30), ((t.light, 0), (t.base, 0.45), (t.dark, 1))), lift=0.95, name="turban"),
-        Shape("-92,-22! -66,-46 -34,-66 0,-84! 30,-104 60,-120 90,-124 40,-160 -20,-168 -70,-150 -98,-112 -101,-66", Linear((-100, -150), (40, -80), ((t.glow, 0), (t.light, 0.35), (t.base, 1))), lift=0.97, inside="turban"),
+        Shape("-84,-10! -66,-44 -34,-66 0,-84! 30,-104 60,-120 90,-124 40,-160 -20,-168 -70,-150 -98,-112 -101,-66", Linear((-100, -150), (40, -80), ((t.glow, 0), (t.light, 0.35), (t.base, 1))), lift=0.97, inside="turban"),
     ]  # fmt: skip
     for line, strength in folds:
         front.append(Shape(line, clear(t.deep, strength), closed=False, taper=3.4, lift=0.97))
@@ -204,7 +204,9 @@ def _turban(design: Design, t: Tones, skin: Skin) -> HairArt:
             inside="face",
         ),
     )
-    return HairArt((), tuple(front), shadow, top=-171.0)
+    # The rest of the hair under the cloth fills what the turban leaves open beside the temples.
+    back = (Shape("-80,-8! -84,-50 0,-90 84,-50 80,-8! 60,-2 -60,-2", t.deep, lift=0, depth=-6),)
+    return HairArt(back, tuple(front), shadow, top=-171.0)
 
 
 _STYLES = {
