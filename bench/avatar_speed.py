@@ -28,7 +28,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+from avatar.cli.from_text import PRESENTERS
 from avatar.cli.main import keep_freed_memory
+from avatar.cli.shipped_designs import rig_face
 from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
@@ -223,7 +225,8 @@ def open_renderer(spec: RenderSpec, speech: SpeechTrack, context: Context) -> Sc
 
 
 def cut(track: ControlTrack, frames: int) -> ControlTrack:
-    return ControlTrack(track.fps, {name: curve[:frames] for name, curve in track.curves.items()})
+    curves = {name: curve[:frames] for name, curve in track.curves.items()}
+    return ControlTrack(track.fps, curves, track.gestures)
 
 
 def run_command(spec: RenderSpec, work: Path, name: str) -> tuple[Timed, float, float]:
@@ -293,6 +296,11 @@ def video_seconds(path: Path) -> float:
     return float(found.get(cv2.CAP_PROP_FRAME_COUNT) / found.get(cv2.CAP_PROP_FPS))
 
 
+def presenters() -> list[tuple[str, dict[str, Any]]]:
+    """Every drawn presenter of personas/, by name."""
+    return [(name, rig_face(name).model_dump(mode="json")) for name in PRESENTERS]
+
+
 def photo_face(path: str | None) -> dict[str, Any]:
     if path is None:
         import matplotlib.cbook
@@ -338,6 +346,7 @@ def main() -> None:
             colour = {"background": {"kind": "colour"}}
             rows: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
                 *((f"rig {size}", rig, size, {}) for size in SIZES),
+                *((f"presenter {name} 1080p", face, "1080p", {}) for name, face in presenters()),
                 # Characters first: what watches faces leaves threads behind, and then nothing can be forked.
                 ("rig cut out 1080p", rig, "1080p", colour),
                 *((f"photo {size}", photo, size, {}) for size in SIZES),

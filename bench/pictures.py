@@ -36,6 +36,7 @@ VISEMES: dict[str, Pose] = {
     "L": {"jaw": 0.18, "low": 0.12, "tongue": 0.7},
     "SH": {"jaw": 0.1, "low": 0.14, "raise": 0.35, "wide": -0.5},
 }
+MOOD_WORDS = ("neutral", "warm", "serious", "excited", "sad", "surprised")
 LOOKS: dict[str, Pose] = {
     "blink half": {"blink": 0.5},
     "blink closed": {"blink": 1.0},
@@ -123,6 +124,57 @@ def sheets_of(
         )
 
 
+def body_sheets(out: Path) -> None:
+    """The cast, every gesture of two presenters, the moods, and heads turned far (for tears)."""
+    from avatar.cli.from_text import PRESENTERS
+    from avatar.cli.shipped_designs import rig_face
+    from avatar.engines.rig import open_rig
+    from avatar.engines.rig.arm_motion import POSES, ArmPose
+    from avatar.engines.rig.pose import Pose as RigPose
+    from avatar.timing.moods import EXPRESSIONS
+
+    size = (960, 540)
+
+    def draw(name: str, *poses: tuple[Pose, tuple[ArmPose | None, ArmPose | None]]) -> list[Pixels]:
+        face = rig_face(name)
+        engine = open_rig(face.design or face.character, size, 25, alpha=False)
+        frames = []
+        for channels, arms in poses:
+            layer = engine.draw(RigPose(dict.fromkeys(CHANNELS, 0.0) | channels, arms=arms))
+            assert engine.base is not None
+            frame = engine.base.copy()
+            height, width = layer.pixels.shape[:2]
+            frame[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
+            frames.append(frame)
+        return frames
+
+    down = (None, None)
+    cast = [draw(name, ({"smile": 0.35}, down))[0] for name in PRESENTERS]
+    save(sheet(cast, list(PRESENTERS), 5, (384, 216)), out / "presenters.jpg")
+    for name in ("milo", "amina"):
+        both = {"shrug": (POSES["shrug"], POSES["shrug"])}
+        poses = [({}, both.get(gesture, (None, POSES[gesture]))) for gesture in POSES]
+        save(sheet(draw(name, *poses), list(POSES), 4, (384, 216)), out / f"{name}-gestures.jpg")
+    moods = []
+    for word in MOOD_WORDS:
+        e = EXPRESSIONS[word]  # type: ignore[index]
+        angles = {"pitch_deg": e.pitch_deg, "roll_deg": e.roll_deg}
+        moods.append({"smile": e.smile, "lid": e.lid, "brow": e.brow, "brow_tilt": e.brow_tilt, **angles})
+    frames = [
+        cut(frame, (0.3, 0.02, 0.7, 0.82))
+        for name in ("nova", "harjit")
+        for frame in draw(name, *((m, down) for m in moods))
+    ]
+    save(sheet(frames, [*MOOD_WORDS, *MOOD_WORDS], 6, (320, 360)), out / "moods.jpg")
+    far: list[Pose] = [
+        {"yaw_deg": -15.0, "pitch_deg": -8.0},
+        {"yaw_deg": 15.0, "pitch_deg": 10.0, "roll_deg": 6.0},
+    ]
+    turned = [frame for name in PRESENTERS for frame in draw(name, *((pose, down) for pose in far))]
+    labels = [f"{name} {side}" for name in PRESENTERS for side in ("left, up", "right, down, rolled")]
+    save(sheet(turned, labels, 4, (384, 216)), out / "turned.jpg")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, nargs="?", default=Path("docs/pictures"))
@@ -150,6 +202,7 @@ def main() -> None:
         centre: tuple[Crop, Crop] = ((0.38, 0.52, 0.62, 0.78), (0.38, 0.30, 0.62, 0.52))
         for character in character_names():
             sheets_of(opener(RigFace(character=character)), character, options.out, *centre)
+        body_sheets(options.out)
         for photo in options.photo:
             private.mkdir(parents=True, exist_ok=True)
             face = PhotoFace(image=MediaRef(path=str(photo)), consent=own)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,20 @@ class SpeechTrack:
     """Where phone times come from: engine | aligned | recognised | energy."""
 
 
+@dataclass(frozen=True, slots=True)
+class GestureCue:
+    """A gesture of one arm or both, of the picture's left or right. Its pose is reached at `stroke_s` and
+    left at `release_s`, seconds from the scene's start. size: of its full reach, about 1.
+    """
+
+    name: str
+    side: Literal["left", "right", "both"]
+    stroke_s: float
+    release_s: float
+    size: float = 1.0
+
+
+MOOD_CHANNELS = ("smile", "lid", "brow_tilt")
 MOUTH_CHANNELS = ("jaw", "low", "raise", "tuck", "wide", "tongue")
 CHANNELS = (
     *MOUTH_CHANNELS,
@@ -70,6 +85,7 @@ CHANNELS = (
     "sway",
     "breath",
     "energy",
+    *MOOD_CHANNELS,
 )
 """Curves of a ControlTrack, one float per frame.
 
@@ -84,6 +100,9 @@ yaw_deg, pitch_deg, roll_deg   degrees: + = head turns to the picture's right, l
 sway            -1..1    sideways weight shift of head and body
 breath           0..1    chest rise
 energy           0..1    loudness envelope of the speech
+smile           -1..1    corners of the mouth: 1 = up
+lid             -1..1    upper lids at rest: 1 = wide open, -1 = half shut
+brow_tilt       -1..1    inner ends of the brows: 1 = up (sad), -1 = down (stern)
 """
 
 
@@ -93,8 +112,12 @@ class ControlTrack:
 
     fps: int
     curves: dict[str, Curve] = field(repr=False)
+    gestures: tuple[GestureCue, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in MOOD_CHANNELS:
+            # At rest where nobody acts: in recordings of a driver, and in tracks of one frame.
+            self.curves.setdefault(name, np.zeros(self.frames, np.float32))
         missing = set(CHANNELS) - set(self.curves)
         if missing:
             raise ValueError(f"control track lacks {sorted(missing)}")

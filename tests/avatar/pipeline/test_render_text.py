@@ -34,7 +34,14 @@ def test_a_presenter_speaks_as_in_the_files_of_personas(name: str) -> None:
     scene = spec("out.mp4", "--text=Hello.", "--persona", name).scenes[0]
     text = (PERSONAS / f"{name}.yaml").read_text()
     fields = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", text, re.MULTILINE))
-    assert scene.face.character == fields["character"] and scene.language == fields["language"]
+    design = scene.face.design
+    assert fields.get("character", "nova") == scene.face.character and scene.language == fields["language"]
+    assert (design is None) == ("character" in fields)
+    assert fields.get("mood", "neutral") == scene.mood
+    if design is not None:
+        drawn = text.partition("\n  design:")[2].partition("\nvoice:")[0]
+        written = dict(re.findall(r"^ +(\w+): '?([\w.#-]+)'?$", drawn, re.MULTILINE))
+        assert {field: str(getattr(design, field)).lower() for field in written} == written
     voice = text.partition("\nvoice:")[2].partition("\nstyle:")[0]
     own, _, otherwise = voice.partition("otherwise:")
     for part, spoken_by in ((own, scene.voice), (otherwise, scene.voice.otherwise)):

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from avatar.cli.designing import add_persona
 from avatar.cli.from_text import add_text
 from avatar.cli.lipsyncing import add_lipsync
 from avatar.cli.reenacting import add_reenact
@@ -82,6 +83,7 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
     verb("storyboard", "Put small pictures of a video on one WebP sheet, with an index.", "file", "out")
     verb("peaks", "Measure the waveform of a sound or video, as audiowaveform's JSON.", "file", "out")
     verb("proxy", "Make a small copy of a video, for previews: 480 lines, H.264.", "file", "out")
+    add_persona(verb("persona", "Write a drawn presenter of your own: a persona file, and its picture."))
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
     add_models(verbs, shared)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from avatar.cli import shipped_designs
+from avatar.cli.shipped_designs import rig_face
 from avatar.pipeline.read_spec import read_render_spec, report_invalid_fields
-from avatar.spec import EspeakVoice, FliteVoice, Movement, RenderSpec, RigFace, Scene
+from avatar.spec import EspeakVoice, FliteVoice, Movement, RenderSpec, Scene
 
 PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
     "nova": (FliteVoice(pace=0.94, pitch=-0.8), Movement(), "en-us"),
@@ -20,6 +22,7 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         Movement(head=0.7, nods=0.8),
         "en-us",
     ),
+    **shipped_designs.PRESENTERS,
 }
 """Voice, movement and language, as the files in personas/ say them."""
 TITLE_CHARS = 80
@@ -47,7 +50,8 @@ def spec_of_render(arguments: Namespace) -> RenderSpec:
             id="scene-1",
             script=arguments.text,
             language=language,
-            face=RigFace(character=arguments.persona),
+            face=rig_face(arguments.persona),
+            mood=shipped_designs.MOODS.get(arguments.persona, "neutral"),
             voice=voice,
             movement=movement,
         )

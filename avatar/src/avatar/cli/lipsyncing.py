@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from avatar.cli.consent import add_agreement, asking_consent, consent_from_arguments
 from avatar.errors import InvalidInput
-from avatar.pipeline.context import Context
 from avatar.pipeline.read_spec import report_invalid_fields
 from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, Pauses, VideoFace
+
+if TYPE_CHECKING:
+    # NumPy comes with it, and must not be there before `main` has set its threads.
+    from avatar.pipeline.context import Context
 
 
 def add_lipsync(one: ArgumentParser) -> None:

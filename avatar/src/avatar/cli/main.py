@@ -110,6 +110,10 @@ def _run(arguments: Namespace, console: Console, stop: Stop, spans: Spans) -> in
         from avatar.cli.inspection import print_doctor, print_engines
 
         return print_engines(arguments) if arguments.verb == "engines" else print_doctor(arguments)
+    if arguments.verb == "persona":
+        from avatar.cli.designing import make_persona
+
+        return make_persona(arguments)
     if arguments.verb == "models":
         from avatar.cli.weights import models
 

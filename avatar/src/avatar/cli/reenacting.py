@@ -6,11 +6,15 @@ from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import astuple
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avatar.cli.consent import add_agreement, asking_consent, consent_from_arguments
 from avatar.errors import InvalidInput
-from avatar.pipeline.context import Context
 from avatar.spec import Finished
+
+if TYPE_CHECKING:
+    # NumPy comes with it, and must not be there before `main` has set its threads.
+    from avatar.pipeline.context import Context
 
 REGIONS = ("all", "exp", "pose", "lip", "eyes")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from avatar.cli.from_text import PRESENTERS, spec_of_render
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
+from avatar.cli.shipped_designs import rig_face
 from avatar.cli.speaking import speak, spec_with_scene
 from avatar.errors import InvalidInput
 from avatar.pipeline.assemble import assemble_folder
@@ -29,7 +30,7 @@ from avatar.pipeline.render import preview_scene, render_video
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
 from avatar.pipeline.storyboard import make_storyboard
-from avatar.spec import Consent, Finished, LipsyncSpec, MediaRef, RigFace
+from avatar.spec import Consent, Finished, LipsyncSpec, MediaRef
 from avatar.spec.job import Family, JobRefused, Presenter, WorkerJob, face_of, is_job, read_job, spec_of_job
 from avatar.work.outgoing import FetchBounds, fetch_file, read_networks
 
@@ -205,7 +206,7 @@ def _presenter(job: WorkerJob) -> Presenter:
             f"There are: {', '.join(PRESENTERS)}. Or send the job to the studio.",
         )
     voice, movement, language = PRESENTERS[name]
-    return Presenter(face=RigFace(character=name), voice=voice, movement=movement, language=language)
+    return Presenter(face=rig_face(name), voice=voice, movement=movement, language=language)
 
 
 def _invalid_input(refused: JobRefused) -> InvalidInput:

@@ -34,7 +34,7 @@ def open_engine(
     if isinstance(face, RigFace):
         from avatar.engines.rig import open_rig
 
-        return open_rig(face.character, size, fps, alpha)
+        return open_rig(face.design or face.character, size, fps, alpha)
     if isinstance(face, PhotoFace):
         from avatar.engines.mesh import open_photo
 

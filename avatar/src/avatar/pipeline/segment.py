@@ -55,6 +55,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
 
 def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
     """As `make_segment`, for a step of a longer job: who has the result calls `context.forget`."""
+    from avatar.pipeline.acting import acting_of
     from avatar.speech import speak
     from avatar.timing import control_track, motion_style
 
@@ -74,7 +75,9 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             warn(Notice(code=note.code, message=note.message, scene=scene_id))
         context.check()
         context.tell(StageStarted(stage="timing", scene=scene_id))
-        track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
+        acting = acting_of(scene, speech.words, speech.duration_ms)
+        style = motion_style(scene.movement)
+        track = control_track(speech, spec.canvas.fps, spec.seed, style=style, acting=acting)
         context.check()
         before = count_resumed_parts(context)
         drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)

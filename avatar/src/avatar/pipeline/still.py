@@ -21,6 +21,7 @@ from avatar.spec import Finished, Notice, RenderSpec, StageStarted
 
 def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: Context) -> Finished:
     """Write the frame shown `ms` milliseconds into the scene (its last frame when it is shorter) as a PNG."""
+    from avatar.pipeline.acting import acting_of
     from avatar.speech import speak
     from avatar.timing import control_track, motion_style
 
@@ -32,7 +33,9 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
         speech = speak(scene, Path(work), context.resolve)
-        track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
+        acting = acting_of(scene, speech.words, speech.duration_ms)
+        style = motion_style(scene.movement)
+        track = control_track(speech, spec.canvas.fps, spec.seed, style=style, acting=acting)
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         index = min(ms * spec.canvas.fps // 1000, track.frames - 1)
         with closing(open_scene(spec, scene, speech, context, notices.append)) as renderer:

@@ -1,6 +1,8 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
+from avatar.spec.acting import GESTURES, MOODS, Mood
 from avatar.spec.base import MediaRef, SpecModel, canonical_json, content_hash
+from avatar.spec.design import Design, random_design
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
     BETTER,
@@ -81,7 +83,9 @@ from avatar.spec.scene import (
 __all__ = [
     "BETTER",
     "ENGINE_NEEDS",
+    "GESTURES",
     "LOCAL_VOICES",
+    "MOODS",
     "Anchor",
     "AudioCodec",
     "AvatarLayout",
@@ -93,6 +97,7 @@ __all__ = [
     "ColourBackground",
     "ColourShare",
     "Consent",
+    "Design",
     "EngineName",
     "EngineNeeds",
     "EngineUse",
@@ -108,6 +113,7 @@ __all__ = [
     "LipsyncSpec",
     "MediaFacts",
     "MediaRef",
+    "Mood",
     "Movement",
     "Notice",
     "OpenAIVoice",
@@ -148,5 +154,6 @@ __all__ = [
     "json_schema",
     "needs_of",
     "parse_progress",
+    "random_design",
     "without_card",
 ]

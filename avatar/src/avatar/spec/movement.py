@@ -23,6 +23,10 @@ class Movement(SpecModel):
     brow: Factor | None = Field(default=None, description="how far the brows rise on stressed words")
     gaze: Factor | None = Field(default=None, description="how far the eyes wander")
     nods: Factor | None = Field(default=None, description="how far the head nods on stressed words")
+    gestures: Factor | None = Field(
+        default=None,
+        description="how often a drawn character's hands move; 0 leaves those that marks ask for",
+    )
     blink_interval_s: float | None = Field(
         default=None, ge=1.0, le=20.0, description="median time between blinks"
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from avatar.spec.base import MediaRef, SpecModel
+from avatar.spec.design import Design
 
 
 class Consent(SpecModel):
@@ -26,6 +27,9 @@ class RigFace(SpecModel):
 
     kind: Literal["rig"] = "rig"
     character: str = "nova"
+    design: Design | None = Field(
+        default=None, description="draws a character of your own in place of `character`"
+    )
 
 
 PhotoEngine = Literal["auto", "mesh", "liveportrait", "liveportrait+latentsync"]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from avatar.spec.acting import Mood, check_acting_marks
 from avatar.spec.base import MediaRef, SpecModel
 from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
@@ -124,8 +125,8 @@ Overlay = Annotated[TextOverlay | ImageOverlay | VideoOverlay, Field(discriminat
 
 
 class Scene(SpecModel):
-    """The unit that is rendered, cached and retried. `script` marks: `[pause 500ms]`, `*emphasis*`, and
-    SSML: `break`, `emphasis`, `sub`, `say-as`, `prosody rate`.
+    """The unit that is rendered, cached and retried. `script` marks: `[pause 500ms]`, `*emphasis*`,
+    `[mood warm]`, `[gesture wave]`, and SSML: `break`, `emphasis`, `sub`, `say-as`, `prosody rate`.
     """
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -138,6 +139,9 @@ class Scene(SpecModel):
     face: Face = RigFace()
     voice: Voice = FliteVoice()
     movement: Movement = Movement()
+    mood: Mood = Field(
+        default="neutral", description="of brows, lids, mouth and head; `[mood …]` in the script changes it"
+    )
     layout: AvatarLayout = AvatarLayout()
     background: Background = SourceBackground()
     overlays: tuple[Overlay, ...] = ()
@@ -156,6 +160,7 @@ class Scene(SpecModel):
     def _says_something(self) -> Scene:
         if self.audio is None and not (self.script or "").strip():
             raise ValueError("a scene needs a script or an audio file")
+        check_acting_marks(self.script or "")
         return self
 
 

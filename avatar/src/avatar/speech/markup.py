@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from avatar.spec import is_spoken
+from avatar.spec.acting import read_acting_mark
 from avatar.speech.ssml import TAG, is_tag, read_ssml
 from avatar.tracks import SpeechNote
 
@@ -57,6 +58,8 @@ class Script:
     passages: tuple[Passage, ...]
     notes: tuple[SpeechNote, ...] = ()
     pronunciation: Mapping[str, str] = field(default_factory=dict)
+    acting: tuple[tuple[int, str, str], ...] = ()
+    """Marks of moods and gestures: number of the word that follows, kind, value."""
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -85,6 +88,7 @@ def parse_script(text: str) -> Script:
     strong, asterisks = _emphasis_spans(text)
     strong += ssml.strong
     begin, last = 0, len(text.rstrip())
+    acting: list[tuple[int, str, str]] = []
 
     def close(end: int, pause_ms: int) -> None:
         tokens = _tokens(text, begin, end, strong, asterisks, ssml.rates)
@@ -98,6 +102,7 @@ def parse_script(text: str) -> Script:
             continue
         mark = match.groupdict().get("bracket")
         pause_ms = 0
+        acted: tuple[str, str] | None = None
         if match.re is _PARAGRAPH:
             inside = bool(passages or text[begin : match.start()].strip()) and match.end() < last
             pause_ms = PARAGRAPH_PAUSE_MS if begin < match.start() and inside else 0
@@ -111,13 +116,15 @@ def parse_script(text: str) -> Script:
                     )
                 )
                 pause_ms = MAX_PAUSE_MS
-        else:
+        elif mark is None or (acted := _acting_mark(mark)) is None:
             unknown[match.group()] = unknown.get(match.group(), 0) + 1
         close(match.start(), pause_ms)
+        if acted is not None:
+            acting.append((sum(len(passage.tokens) for passage in passages), *acted))
         begin = match.end()
     close(len(text), 0)
     notes += _unknown_marks(unknown)
-    return Script(_joined(passages), tuple(notes), ssml.pronunciation)
+    return Script(_joined(passages), tuple(notes), ssml.pronunciation, tuple(acting))
 
 
 def _without_controls(text: str) -> str:
@@ -126,6 +133,13 @@ def _without_controls(text: str) -> str:
     return "".join(
         char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs") else " " for char in text
     )
+
+
+def _acting_mark(mark: str) -> tuple[str, str] | None:
+    try:
+        return read_acting_mark(mark)
+    except ValueError:  # A scene refuses it; a text that is no scene's reports it as unknown.
+        return None
 
 
 def _pause_ms(pause: re.Match[str]) -> int:

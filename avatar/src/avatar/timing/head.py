@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar.timing.noise import Array, generator, smooth_noise, steps
+from avatar.timing.noise import Array, generator, glide, smooth_noise, steps
 from avatar.timing.style import MotionStyle
 from avatar.tracks import Word
 
@@ -15,6 +15,7 @@ NOD_DEG, EMPHASIS_NOD_DEG = 1.6, 3.0
 BROW, EMPHASIS_BROW = 0.45, 0.9
 NOD_SIGMA_S = 0.13
 ACCENT_DELAY_S = 0.12
+EDGE_S = 0.6
 POSTURE_SHARE, DRIFT_SHARE, FINE_SHARE = 0.72, 0.62, 0.30
 """Parts of the standard deviation; their squares add up to 1."""
 
@@ -36,23 +37,26 @@ def head_motion(
     energy: Array,
     seed: int,
     style: MotionStyle,
+    lively: Array | float = 1.0,
 ) -> HeadCurves:
     """Idle motion that grows with the speech, new postures at phrase ends, nods and brows on words."""
-    liveliness = 0.6 + 0.55 * _slow(energy, times, 1.2)
+    # Scenes begin and end at rest, so that a body does not jump where they are joined.
+    rest = at_edges(times)
+    liveliness = (0.6 + 0.55 * _slow(energy, times, 1.2)) * lively * rest
     yaw = style.head * style.yaw_sd_deg * liveliness * _idle(times, phrase_ends, seed, 10)
     pitch = style.head * style.pitch_sd_deg * liveliness * _idle(times, phrase_ends, seed, 20)
     # A head that turns also tilts a little, to the same side.
     own_roll = style.head * style.roll_sd_deg * liveliness * _idle(times, phrase_ends, seed, 30)
     roll = 0.9 * own_roll + 0.18 * yaw
     nods, brow = _accents(times, words, seed, style)
-    sway = 0.4 * style.head * smooth_noise(generator(seed, 40), times, 2.4)
+    sway = rest * 0.42 * style.head * smooth_noise(generator(seed, 40), times, 1.9)
     return HeadCurves(
-        yaw_deg=np.clip(yaw, -9, 9),
-        pitch_deg=np.clip(pitch + nods, -6, 7),
-        roll_deg=np.clip(roll, -4, 4),
+        yaw_deg=np.clip(yaw, -15, 15),
+        pitch_deg=np.clip(pitch + nods, -9, 10),
+        roll_deg=np.clip(roll, -6, 6),
         sway=np.clip(sway, -1, 1),
         brow=np.clip(brow + 0.08 * style.brow * smooth_noise(generator(seed, 41), times, 1.3), -1, 1),
-        breath=_breath(times, seed, style),
+        breath=rest * _breath(times, seed, style),
     )
 
 
@@ -115,6 +119,16 @@ def _accents(times: Array, words: Sequence[Word], seed: int, style: MotionStyle)
 def _bump(curve: Array, times: Array, at: float, height: float, sigma_s: float) -> None:
     first, last = np.searchsorted(times, (at - 4 * sigma_s, at + 4 * sigma_s))
     curve[first:last] += height * np.exp(-0.5 * ((times[first:last] - at) / sigma_s) ** 2)
+
+
+def at_edges(times: Array) -> Array:
+    """Returns 1 within a scene, and a smooth way from and to 0 in its first and last moments."""
+    if not len(times):
+        return np.zeros(0)
+    step = times[0] * 2
+    left = (times - times[0]) / EDGE_S
+    right = (times[-1] + step / 2 - times) / EDGE_S
+    return glide(left) * glide(right)
 
 
 def _slow(values: Array, times: Array, seconds: float) -> Array:

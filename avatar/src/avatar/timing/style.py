@@ -18,9 +18,10 @@ class MotionStyle:
     brow: float = 1.0
     gaze: float = 1.0
     nods: float = 1.0
-    yaw_sd_deg: float = 2.0
-    pitch_sd_deg: float = 1.1
-    roll_sd_deg: float = 0.9
+    gestures: float = 1.0
+    yaw_sd_deg: float = 2.9
+    pitch_sd_deg: float = 1.4
+    roll_sd_deg: float = 1.1
     blink_interval_s: float = 2.9
     """Median time between blinks."""
     breath_hz: float = 0.27
@@ -31,8 +32,8 @@ class MotionStyle:
     """Fastest opening and closing, in full openings per second."""
 
 
-CALM = MotionStyle(mouth=0.9, head=0.6, brow=0.6, gaze=0.7, nods=0.6)
-LIVELY = MotionStyle(mouth=1.05, head=1.25, brow=1.3, gaze=1.1, nods=1.3)
+CALM = MotionStyle(mouth=0.9, head=0.6, brow=0.6, gaze=0.7, nods=0.6, gestures=0.7)
+LIVELY = MotionStyle(mouth=1.05, head=1.25, brow=1.3, gaze=1.1, nods=1.3, gestures=1.3)
 _MANNERS = {"calm": CALM, "natural": MotionStyle(), "lively": LIVELY}
 
 

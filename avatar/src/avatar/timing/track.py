@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from avatar.errors import InvalidInput
 from avatar.speech.sound import STEPS_PER_SECOND, power
+from avatar.timing.acting import Acting
+from avatar.timing.body import body_motion
 from avatar.timing.coarticulation import (
     as_curve,
     blend,
@@ -23,7 +25,7 @@ from avatar.timing.eyes import blinks, gaze
 from avatar.timing.head import head_motion
 from avatar.timing.noise import Array
 from avatar.timing.style import MotionStyle
-from avatar.tracks import ControlTrack, Curve, SpeechTrack
+from avatar.tracks import MOOD_CHANNELS, ControlTrack, Curve, SpeechTrack
 
 PHRASE_PAUSE_MS = 150
 RAISE_PER_SECOND = 10.0
@@ -38,12 +40,17 @@ FLOOR = 0.003
 
 
 def control_track(
-    speech: SpeechTrack, fps: int, seed: int, *, style: MotionStyle | None = None
+    speech: SpeechTrack,
+    fps: int,
+    seed: int,
+    *,
+    style: MotionStyle | None = None,
+    acting: Acting | None = None,
 ) -> ControlTrack:
     """Returns the motion of the face during `speech`: ceil(duration_ms * fps / 1000) frames.
 
-    The same speech, fps, seed and style give the same curves, byte for byte. A frame shows its middle, a
-    little ahead of the sound. Memory: about 1 MB per minute while it works.
+    The same speech, fps, seed, style and acting give the same curves, byte for byte. A frame shows its
+    middle, a little ahead of the sound. Memory: about 1 MB per minute while it works.
     """
     style = style or MotionStyle()
     if fps <= 0:
@@ -52,8 +59,10 @@ def control_track(
     times = (np.arange(frames) + 0.5) / fps
     energy = loudness(speech.wav, times)
     ends = phrase_ends(speech)
-    head = head_motion(times, speech.words, ends, energy, seed, style)
+    body = body_motion(speech, times, seed, style, acting or Acting())
+    head = body.join(head_motion(times, speech.words, ends, energy, seed, body.style, body.lively))
     gaze_x, gaze_y = gaze(times, head.yaw_deg, head.pitch_deg, seed, style)
+    gaze_x, gaze_y = gaze_x + body.gaze_x, gaze_y + body.gaze_y
     curves = _mouth(speech, times + style.lead_ms / 1000, energy, fps, style)
     curves |= {
         "blink": as_curve(blinks(times, ends, seed, style), 0, 1),
@@ -67,7 +76,8 @@ def control_track(
         "breath": as_curve(head.breath, 0, 1),
         "energy": as_curve(energy, 0, 1),
     }
-    return ControlTrack(fps, curves)
+    curves |= {name: as_curve(body.curves[name], -1, 1) for name in MOOD_CHANNELS}
+    return ControlTrack(fps, curves, body.gestures)
 
 
 def _mouth(

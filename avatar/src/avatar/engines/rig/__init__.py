@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from avatar.engines.rig.characters import character_names, load_character
 from avatar.engines.rig.engine import RigEngine
+from avatar.engines.rig.maker import build_character
+from avatar.spec.design import Design
 
 __all__ = ["RigEngine", "character_names", "load_character", "open_rig"]
 
 
-def open_rig(character: str, size: tuple[int, int], fps: int, alpha: bool) -> RigEngine:
-    """The engine for a drawn character, `size` = (width, height) in pixels.
+def open_rig(character: str | Design, size: tuple[int, int], fps: int, alpha: bool) -> RigEngine:
+    """The engine for a drawn character by its name or its design, `size` = (width, height) in pixels.
 
     `alpha=False` draws it in its own studio, `alpha=True` alone, as BGRA with straight alpha.
     Raises InvalidInput `face.unknown_character`.
     """
+    if isinstance(character, Design):
+        return RigEngine(build_character(character), size, fps, alpha)
     return RigEngine(load_character(character), size, fps, alpha)

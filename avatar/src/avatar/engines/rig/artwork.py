@@ -163,6 +163,29 @@ class Mouth:
 
 
 @dataclass(frozen=True, slots=True)
+class Arms:
+    """Arms and hands, which gestures raise into the picture. In units; `x`, `y`: the right shoulder."""
+
+    light: str
+    cloth: str
+    shade: str
+    """Of the sleeve; a bare arm has the colours of the skin."""
+    x: float = 168.0
+    y: float = 236.0
+    width: float = 40.0
+    """Radius of the upper arm."""
+    hand: float = 1.0
+    """Scale of the hand: 1 is 150 units from wrist to fingertip."""
+    cuff: str = ""
+    """Colour of a shirt cuff that shows under the sleeve; empty for none."""
+    sleeve: float = 0.93
+    """How far the sleeve reaches down the forearm, 0 = to the elbow, 1 = to the wrist."""
+    nails: str = ""
+    fingers: int = 4
+    """Beside the thumb: a drawn animal or robot may have three."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backdrop:
     """The studio behind the character: a wall, things on it out of focus, and light from the upper left.
 
@@ -191,6 +214,8 @@ class Character:
     backdrop: Backdrop
     face_art: tuple[Art, ...]
     """The face's outline (a shape named "face") and the shading inside it."""
+    behind: tuple[Art, ...] = ()
+    """Stands still behind the figure: a wheelchair."""
     hair_back: tuple[Art, ...] = ()
     body: tuple[Art, ...] = ()
     neck: tuple[Art, ...] = ()
@@ -198,6 +223,7 @@ class Character:
     nose: tuple[Art, ...] = ()
     hair_front: tuple[Art, ...] = ()
     glasses: tuple[Art, ...] = ()
+    arms: Arms | None = None
     reach: float = 235.0
     """Half the width the figure needs, for the drawn box."""
     top: float = -165.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import cv2
@@ -27,6 +28,9 @@ INFO = EngineInfo(
     outputs=("frames",),
     holds_lock=True,
 )
+Box = tuple[int, int, int, int]
+ARM_REACH = 420.0
+"""Half the width that raised arms need, in units."""
 _LONG_SIDE = 960
 """The blurred picture holds no detail: it is painted small and enlarged."""
 
@@ -63,22 +67,29 @@ class RigEngine:
         self._alpha = alpha
         self._figure = Figure(character)
         self._frame = framing(size, character.top)
-        self._box = self._bounds(character)
-        x0, y0, x1, y1 = self._box
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
-        self._behind = np.ascontiguousarray(wall[y0:y1, x0:x1])
         self.base: Pixels | None = wall if alpha else _without_alpha(wall)
+        self._boxes = {
+            raised: self._bounds(character, *raised) for raised in product((False, True), repeat=2)
+        }
+        self._behind = {
+            box: np.ascontiguousarray(wall[box[1] : box[3], box[0] : box[2]])
+            for box in set(self._boxes.values())
+        }
         self._local = threading.local()
 
-    def _bounds(self, character: Character) -> tuple[int, int, int, int]:
-        """The pixels the figure can ever reach: x0, y0, x1, y1. Begins at even ones, as 4:2:0 wants them."""
+    def _bounds(self, character: Character, left: bool, right: bool) -> Box:
+        """The pixels that the figure can reach with these arms raised: x0, y0, x1, y1. Begins at even ones,
+        as 4:2:0 wants them.
+        """
         width, height = self.size
         f = self._frame
-        half = character.reach * f.scale
+        arms = character.reach if character.arms is None else max(ARM_REACH, character.reach)
+        to_left, to_right = ((arms if raised else character.reach) * f.scale for raised in (left, right))
         return (
-            max(0, int(f.x - half) // 2 * 2),
+            max(0, int(f.x - to_left) // 2 * 2),
             max(0, int(f.y + (character.top - 24.0) * f.scale) // 2 * 2),
-            min(width, (int(f.x + half) + 2) // 2 * 2),
+            min(width, (int(f.x + to_right) + 2) // 2 * 2),
             height,
         )
 
@@ -86,9 +97,11 @@ class RigEngine:
         return poses(track)
 
     def draw(self, item: Any) -> Layer:
-        pixels, surface = self._surface()
-        x0, y0, x1, y1 = self._box
-        np.copyto(pixels, self._behind)
+        left, right = (arm is not None for arm in item.arms)
+        box = self._boxes[left, right]
+        pixels, surface = self._surface(box)
+        x0, y0, x1, y1 = box
+        np.copyto(pixels, self._behind[box])
         # Recorded first and rastered in one go: the same pixels for a twentieth less time.
         recorder = skia.PictureRecorder()
         canvas = recorder.beginRecording(skia.Rect(x1 - x0, y1 - y0))
@@ -98,19 +111,16 @@ class RigEngine:
         recorder.finishRecordingAsPicture().playback(surface.getCanvas())
         return Layer(pixels.copy() if self._alpha else _without_alpha(pixels), x0, y0)
 
-    def _surface(self) -> tuple[Pixels, skia.Surface]:
-        """This thread's own canvas; skia's are not shared between threads."""
-        held = getattr(self._local, "held", None)
-        if held is None:
-            pixels = np.zeros_like(self._behind)
-            # Straight alpha is what a Layer holds, and skia rasters it twice as fast as premultiplied.
-            held = (
-                pixels,
-                skia.Surface(pixels, skia.kBGRA_8888_ColorType, skia.kUnpremul_AlphaType),
-            )
-            self._local.held = held
-        pixels, surface = held
-        return pixels, surface
+    def _surface(self, box: Box) -> tuple[Pixels, skia.Surface]:
+        """This thread's own canvas of the box; skia's are not shared between threads."""
+        surfaces: dict[Box, tuple[Pixels, skia.Surface]] = self._local.__dict__.setdefault("surfaces", {})
+        if box not in surfaces:
+            pixels = np.zeros_like(self._behind[box])
+            # Straight alpha is what a Layer of a cut-out figure holds. Over a studio nothing is transparent.
+            kind = skia.kUnpremul_AlphaType if self._alpha else skia.kPremul_AlphaType
+            surface = skia.Surface(pixels, skia.kBGRA_8888_ColorType, kind)
+            surfaces[box] = pixels, surface
+        return surfaces[box]
 
     def report(self) -> EngineReport:
         return EngineReport(facts={"character": self._figure.character.name})

@@ -71,21 +71,26 @@ class EyePair:
         self._socket = paint(Radial((0.0, -8.0), _SOCKET_RADIUS, soft(skin.shade, 0.55), 0.72))
         self._caruncle = paint(blend(skin.blush, skin.light, 0.35))
 
-    def edges(self, blink: float, squint: float = 0.0) -> tuple[Points, Points]:
+    def edges(self, blink: float, squint: float = 0.0, lid: float = 0.0) -> tuple[Points, Points]:
         """Upper and lower lid edges, (13, 2) each from the inner corner to the outer one."""
         x = _T * HALF_WIDTH
         lower = self._tilt + self._lower_arc * (1.0 - 0.12 * blink - 0.16 * squint)
-        upper = self._upper_open + (lower - 0.2 - self._upper_open) * blink
+        rest = self._tilt + (self._upper_open - self._tilt) * (1.0 + (0.22 if lid > 0 else 0.38) * lid)
+        upper = rest + (lower - 0.2 - rest) * blink
         return np.stack([x, upper], axis=1), np.stack([x, lower], axis=1)
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         blink = min(max(pose["blink"], 0.0), 1.0)
-        upper, lower = self.edges(blink, 0.35 * max(pose["wide"], 0.0))
-        lids = self._shapes(upper, lower, blink)
+        smiling = max(pose["smile"], 0.0)
+        squint = 0.35 * max(pose["wide"], 0.0) + 0.75 * smiling
+        upper, lower = self.edges(blink, squint, pose["lid"])
+        lids = self._shapes(upper, lower, blink, pose["lid"])
         for side in (-1.0, 1.0):
             canvas.save()
             canvas.concat(pose.plate(side * CENTRE_X, 0.0))
-            canvas.scale(side, 1.0)
+            # A blink squashes the eye: wider and a little lower.
+            canvas.translate(0.0, 0.9 * blink)
+            canvas.scale(side * (1.0 + 0.035 * blink), 1.0)
             canvas.drawCircle(0.0, -8.0, _SOCKET_RADIUS, self._socket)
             if blink < 0.97:
                 self._draw_ball(canvas, pose, lids, side)
@@ -96,14 +101,14 @@ class EyePair:
             canvas.drawPath(lids.lashes, self._lash)
             canvas.restore()
 
-    def _shapes(self, upper: Points, lower: Points, blink: float) -> _Lids:
+    def _shapes(self, upper: Points, lower: Points, blink: float, lid: float) -> _Lids:
         crease = self._crease_line
         return _Lids(
             opening=geometry.path(geometry.band(upper, lower)),
             shadow=geometry.path(
                 geometry.band(_lower(upper, -2.0), _lower(upper, 0.20 * self._style.height))
             ),
-            skin=geometry.path(geometry.band(crease, upper)) if blink > 0.02 else None,
+            skin=geometry.path(geometry.band(crease, upper)) if blink > 0.02 or lid < -0.02 else None,
             crease=geometry.path(geometry.taper(_lower(crease[1:-1], 1.2 * blink), 1.5)),
             lower_line=geometry.path(geometry.taper(lower[2:], 1.1)),
             lashes=self._lash_line(upper, blink),

@@ -9,16 +9,19 @@ import numpy as np
 import skia
 
 from avatar.engines.rig import geometry
+from avatar.engines.rig.arms import ArmPair
 from avatar.engines.rig.artwork import Art, Brows, Character, Linear
 from avatar.engines.rig.eyes import EyePair
 from avatar.engines.rig.mouth import MouthPart
 from avatar.engines.rig.paint import clear, paint
 from avatar.engines.rig.pose import Pose, map_points, surface
 from avatar.engines.rig.sheet import Sheet
+from avatar.engines.rig.torso import Torso, TorsoField
 
 START_X = 12.0
 RAISE, LOWER = 5.0, 3.2
 """Units that a brow moves at brow = +1 and -1."""
+TILT, BLINK_DROP = 5.0, 0.9
 _T = np.linspace(0.0, 1.0, 9)
 JAW_Y, CHEST_Y = 70.0, 180.0
 """Above the first the neck moves with the head, below the second with the body."""
@@ -34,9 +37,11 @@ class Figure:
 
     def __init__(self, character: Character) -> None:
         self.character = character
+        self._behind = Sheet(character.behind)
         self._hair_back = Sheet(character.hair_back)
         self._neck = Neck(character.neck)
-        self._body = Sheet(character.body)
+        self._body = Torso(character.body)
+        self._arms = None if character.arms is None else ArmPair(character.arms, character.skin)
         self._ears = Sheet(character.ears)
         self._face = Sheet(character.face_art)
         self._nose = Sheet(character.nose)
@@ -57,20 +62,20 @@ class Figure:
         )
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
+        self._behind.draw_still(canvas)
         canvas.save()
         canvas.concat(pose.head)
         self._hair_back.draw(canvas, pose)
         canvas.restore()
         self._neck.draw(canvas, pose)
-        canvas.save()
-        canvas.concat(pose.body)
-        self._body.draw_still(canvas)
-        canvas.restore()
+        self._body.draw(canvas, pose.torso)
         canvas.save()
         canvas.concat(pose.head)
         for part in self._on_head:
             part.draw(canvas, pose)
         canvas.restore()
+        if self._arms is not None:
+            self._arms.draw(canvas, pose)
 
 
 class BrowPair:
@@ -87,6 +92,8 @@ class BrowPair:
         )
         travel = 0.75 + 0.5 * np.sin(np.pi * _T)
         self._travel = np.concatenate([travel, travel[::-1]])
+        inner = 1.0 - 1.35 * _T
+        self._inner = np.concatenate([inner, inner[::-1]])
         stops = (
             (clear(style.colour, 0.60), 0.0),
             (clear(style.colour, 0.86), 0.2),
@@ -98,6 +105,8 @@ class BrowPair:
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         ring = self._ring.copy()
         ring[:, 1] -= (RAISE if pose["brow"] > 0 else LOWER) * pose["brow"] * self._travel
+        # Lids that press shut draw the brows down a little; a tilt raises or lowers the inner ends.
+        ring[:, 1] += BLINK_DROP * pose["blink"] - TILT * pose["brow_tilt"] * self._inner
         control = geometry.loop(ring, (8, 9))
         depth = surface(control) + 3.0
         for side, brush in self._paints.items():
@@ -118,10 +127,11 @@ class Neck:
             for control in piece.contours:
                 t = np.clip((control[:, 1] - JAW_Y) / (CHEST_Y - JAW_Y), 0.0, 1.0)
                 share = (t * t * (3.0 - 2.0 * t))[:, None]
-                self._parts.append((control, share, piece.closed, paint(piece.fill, piece.stroke)))
+                brush = paint(piece.fill, piece.stroke)
+                self._parts.append((control, TorsoField(control), share, piece.closed, brush))
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
-        for control, share, closed, brush in self._parts:
+        for control, field, share, closed, brush in self._parts:
             with_head = map_points(pose.head, pose.turn(control, DEPTH))
-            with_body = map_points(pose.body, control)
+            with_body = field.move(pose.torso)
             canvas.drawPath(geometry.path(with_head * (1.0 - share) + with_body * share, closed), brush)

@@ -27,6 +27,8 @@ JAW, LOW, RAISE = 0.20 * UNITS, 0.14 * UNITS, 0.055 * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
 SPREAD, PUCKER = 0.21, 0.46
 """How much the mouth widens at wide = +1 and narrows at -1."""
+SMILE, FROWN = 5.6, 7.5
+"""Units that the corners rise and fall at smile = +1 and -1."""
 # Dense at the corners, where the edges are steep.
 T = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 17))
 MIDDLE = 8
@@ -218,8 +220,13 @@ def lip_lines(style: Mouth, pose: Pose) -> LipLines:
     pucker, spread = max(-pose["wide"], 0.0), max(pose["wide"], 0.0)
     drop = JAW * jaw + LOW * low
     opened = min(1.0, drop / 25.0)
-    x = T * style.half_width * (1.0 + SPREAD * spread - PUCKER * pucker - 0.05 * jaw)
-    smile = style.smile * (1.0 + 0.5 * spread - 0.9 * pucker) - 4.4 * jaw
+    x = (
+        T
+        * style.half_width
+        * (1.0 + SPREAD * spread + 0.07 * max(pose["smile"], 0.0) - PUCKER * pucker - 0.05 * jaw)
+    )
+    lifted = style.smile + (SMILE if pose["smile"] > 0 else FROWN) * pose["smile"]
+    smile = lifted * (1.0 + 0.5 * spread - 0.9 * pucker) - 4.4 * jaw
     rest = _WAVE - smile * _CORNER
     upper = rest - RAISE * up * _UPPER
     lower = rest + drop * (_LOWER + opened * (_LOWER_WIDE_OPEN - _LOWER))

@@ -11,15 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import skia
 
+from avatar.engines.rig.arm_motion import ArmPose, ArmsTimeline
 from avatar.engines.rig.geometry import Points
+from avatar.engines.rig.torso import LEAN_PER_SWAY_DEG, TorsoField, TorsoPose
 from avatar.tracks import ControlTrack
 
 HEAD_RADIUS = (92.0, 178.0, 78.0)
 """Half axes of the ellipsoid that stands for the head when it turns: width, height, depth."""
 HEAD_CENTRE_Y = 12.0
 NECK_PIVOT = (0.0, 122.0)
-SWAY_HEAD, SWAY_BODY = 7.0, 4.0
+SWAY_HEAD = 3.0
+"""Sideways units that the head moves beyond what the leaning torso carries it."""
 CHIN_DROP = 13.0
+NECK_BASE_Y = 172.0
+TORSO_YAW = 0.42
+"""Share of the head's turn that the torso follows."""
+_NECK_BASE = TorsoField(np.array([[0.0, NECK_BASE_Y]]))
 
 
 def surface(points: Points) -> npt.NDArray[np.float64]:
@@ -41,9 +48,22 @@ class Pose:
 
     channels: dict[str, float]
     swing: float = 0.0
+    lagging: TorsoPose | None = None
+    """Of the torso; None where it does not lag behind the head."""
+    arms: tuple[ArmPose | None, ArmPose | None] = (None, None)
+    """Of the picture's left and right arm; None hangs below the picture."""
 
     def __getitem__(self, channel: str) -> float:
         return self.channels[channel]
+
+    @cached_property
+    def torso(self) -> TorsoPose:
+        """Returns the torso under the head."""
+        if self.lagging is not None:
+            return self.lagging
+        left, right = (0.0 if arm is None else arm.shrug for arm in self.arms)
+        lean = _lean_of(self.channels)
+        return TorsoPose(TORSO_YAW * self["yaw_deg"], lean, self["breath"], left, right)
 
     @cached_property
     def _angles(self) -> tuple[float, float, float, float]:
@@ -75,19 +95,11 @@ class Pose:
 
     @cached_property
     def head(self) -> skia.Matrix:
-        """Roll, sway and breath of the whole head."""
+        """Roll, sway and breath of the whole head, on the shoulders that carry it."""
         matrix = skia.Matrix()
         matrix.setRotate(self["roll_deg"], *NECK_PIVOT)
-        matrix.postTranslate(SWAY_HEAD * self["sway"], -1.0 * self["breath"])
-        return matrix
-
-    @cached_property
-    def body(self) -> skia.Matrix:
-        """Sway, breath and a little of the head's turn."""
-        matrix = skia.Matrix()
-        matrix.setScale(1.0 + 0.004 * self["breath"], 1.0 + 0.010 * self["breath"], 0.0, 330.0)
-        matrix.postRotate(0.12 * self["roll_deg"], 0.0, 330.0)
-        matrix.postTranslate(SWAY_BODY * self["sway"] + 0.18 * self["yaw_deg"], 0.0)
+        dx, dy = (_NECK_BASE.move(self.torso)[0] - (0.0, NECK_BASE_Y)).tolist()
+        matrix.postTranslate(dx + SWAY_HEAD * self["sway"], 0.8 * dy)
         return matrix
 
 
@@ -98,16 +110,41 @@ def map_points(matrix: skia.Matrix, points: Points) -> Points:
 
 
 def poses(track: ControlTrack) -> Iterator[Pose]:
-    """One pose per frame. The swing is a damped spring that follows the head."""
+    """Returns one pose per frame: torso and hair are damped springs that follow the head."""
     dt = 1.0 / track.fps
-    stiffness, damping = 60.0, 9.0
-    place = speed = 0.0
+    hair, yaw, lean = (_Spring(*numbers) for numbers in ((60.0, 9.0), (30.0, 9.0), (22.0, 8.0)))
+    arms = ArmsTimeline(track.gestures)
     for index in range(track.frames):
         channels = track.at(index)
         target = 0.9 * channels["yaw_deg"] + 1.4 * channels["roll_deg"] + 5.0 * channels["sway"]
-        if index == 0:
-            place = target
+        swing = hair.follow(target, dt) - target
+        raised = arms.at((index + 0.5) * dt)
+        torso = TorsoPose(
+            yaw.follow(TORSO_YAW * channels["yaw_deg"], dt),
+            lean.follow(_lean_of(channels), dt),
+            channels["breath"],
+            *(0.0 if arm is None else arm.shrug for arm in raised),
+        )
+        yield Pose(channels, float(np.clip(1.25 * swing, -12.0, 12.0)), torso, raised)
+
+
+def _lean_of(channels: dict[str, float]) -> float:
+    return LEAN_PER_SWAY_DEG * channels["sway"] + 0.16 * channels["roll_deg"]
+
+
+class _Spring:
+    """A damped spring that starts at rest where its first target is."""
+
+    def __init__(self, stiffness: float, damping: float) -> None:
+        self._stiffness, self._damping = stiffness, damping
+        self._place: float | None = None
+        self._speed = 0.0
+
+    def follow(self, target: float, dt: float) -> float:
+        """Returns the place after `dt` seconds."""
+        place = target if self._place is None else self._place
         for _ in range(4):
-            speed += (stiffness * (target - place) - damping * speed) * dt / 4
-            place += speed * dt / 4
-        yield Pose(channels, swing=float(np.clip(place - target, -12.0, 12.0)))
+            self._speed += (self._stiffness * (target - place) - self._damping * self._speed) * dt / 4
+            place += self._speed * dt / 4
+        self._place = place
+        return place

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from avatar.engines.rig.anatomy import ears, face, neck, nose, scallop, translate_outline
 from avatar.engines.rig.artwork import (
+    Arms,
     Backdrop,
     Brows,
     Character,
@@ -99,6 +100,7 @@ CHARACTER = Character(
     backdrop=STUDIO,
     neck=neck(SKIN, 50, 120),
     body=BODY,
+    arms=Arms(OCHRE_LIGHT, OCHRE, OCHRE_SHADE, x=176, hand=1.04, width=43),
     ears=ears(SKIN, x=78, y=17, size=1.05),
     face_art=(
         *face(SKIN, FACE, 120, blush=0.16),

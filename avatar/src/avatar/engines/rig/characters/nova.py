@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from avatar.engines.rig.anatomy import circle, ears, face, neck, nose, translate_outline
 from avatar.engines.rig.artwork import (
+    Arms,
     Backdrop,
     Brows,
     Character,
@@ -156,6 +157,7 @@ CHARACTER = Character(
     hair_back=HAIR_BACK,
     neck=neck(SKIN, 38, 115),
     body=BODY,
+    arms=Arms(IVORY, IVORY_MID, IVORY_SHADE, hand=0.92, width=37, nails="#e2776f"),
     ears=(*ears(SKIN), *EARRINGS),
     face_art=(
         *face(SKIN, FACE),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from avatar.engines.rig.anatomy import circle, ears, face, neck, nose, translate_outline
 from avatar.engines.rig.artwork import (
+    Arms,
     Backdrop,
     Brows,
     Character,
@@ -129,6 +130,7 @@ CHARACTER = Character(
     hair_back=(Shape(BACK, "#83818f", lift=0, depth=-34, swing=0.3),),
     neck=neck(SKIN, 39, 115),
     body=BODY,
+    arms=Arms(PLUM_LIGHT, PLUM, PLUM_SHADE, hand=0.92, width=38, cuff=CREAM),
     ears=ears(SKIN),
     face_art=(
         *face(SKIN, FACE, 115, blush=0.30),

@@ -1,0 +1,32 @@
+"""Reads what a scene says beside its words, for `avatar.timing`: mood, marks, overlays to point at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from avatar.compose.overlays import span_ms
+from avatar.spec import Scene
+from avatar.speech.markup import parse_script
+from avatar.timing import Acting, ActingMark, OverlaySide
+from avatar.tracks import Word
+
+ASIDE = 0.12
+"""Overlays whose middle lies that near to the speaker's, in widths of the picture, are not pointed at."""
+EARLIEST_MS = 1000
+"""Nobody points at what is there from the beginning."""
+
+
+def acting_of(scene: Scene, words: Sequence[Word], duration_ms: int) -> Acting:
+    """Returns what `scene` says beside its words. Overlays on words that are not there are left out here."""
+    marks = tuple(ActingMark(*mark) for mark in parse_script(scene.script or "").acting)
+    sides = []
+    box = scene.layout.box
+    middle = box.x + box.width / 2
+    for overlay in scene.overlays:
+        place = overlay.box.x + overlay.box.width / 2 - middle
+        if abs(place) <= ASIDE or not scene.layout.visible:
+            continue
+        start, end = span_ms(overlay, words, duration_ms, scene.id)
+        if start >= EARLIEST_MS and end > start:
+            sides.append(OverlaySide(start / 1000, "left" if place < 0 else "right"))
+    return Acting(scene.mood, marks, tuple(sides))

@@ -1,0 +1,41 @@
+"""Moods and gestures by name, and their marks in a script: `[mood warm]`, `[gesture wave]`."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+Mood = Literal["neutral", "warm", "serious", "excited", "sad", "surprised"]
+Gesture = Literal[
+    "beat", "open-palm", "count-1", "count-2", "count-3", "count-4", "count-5",
+    "point-left", "point-right", "wave", "shrug", "think", "none",
+]  # fmt: skip
+"""`none` keeps the arms down for the sentence; left and right are the picture's."""
+MOODS: tuple[str, ...] = get_args(Mood)
+GESTURES: tuple[str, ...] = get_args(Gesture)
+_VALUES = {"mood": MOODS, "gesture": GESTURES}
+ACTING_MARK = re.compile(r"(?P<kind>mood|gesture)[\s:=]+(?P<value>[^\[\]\n]+)", re.IGNORECASE)
+_IN_SCRIPT = re.compile(r"(?<!\\)\[(?P<mark>(?:mood|gesture)\b[^\[\]\n]{0,80})\]", re.IGNORECASE)
+
+
+def read_acting_mark(text: str) -> tuple[str, str] | None:
+    """Returns ("mood" or "gesture", its value) of a mark's text without brackets; None for another mark.
+
+    Raises ValueError with the names that exist, when there is no such mood or gesture.
+    """
+    match = ACTING_MARK.fullmatch(text.strip())
+    if match is None:
+        if re.fullmatch(r"(?:mood|gesture)[\s:=]*", text.strip(), re.IGNORECASE):
+            raise ValueError(f"[{text}] names nothing; write for example [gesture wave] or [mood warm]")
+        return None
+    kind = match["kind"].lower()
+    value = "-".join(match["value"].lower().replace("_", " ").split())
+    if value not in _VALUES[kind]:
+        raise ValueError(f"there is no {kind} {value!r}; there are: {', '.join(_VALUES[kind])}")
+    return kind, value
+
+
+def check_acting_marks(script: str) -> None:
+    """Raises ValueError as `read_acting_mark` does, for the first mark of `script` that names nothing."""
+    for match in _IN_SCRIPT.finditer(script):
+        read_acting_mark(match["mark"])
