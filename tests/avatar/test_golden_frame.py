@@ -34,6 +34,7 @@ def problems(avatar: Path, golden: Path) -> list[str]:
     return [json.loads(line)["code"] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.smoke
 def test_the_worker_makes_the_golden_frame() -> None:
     assert problems(AVATAR, FILES / "golden") == []
 

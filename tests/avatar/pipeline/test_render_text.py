@@ -66,6 +66,7 @@ def test_without_a_text_a_spec_is_named_as_before(argv: list[str]) -> None:
     assert (arguments.spec, arguments.out) == (Path("spec.json"), Path("out.mp4"))
 
 
+@pytest.mark.smoke
 def test_the_program_makes_the_video(avatar: Any, tmp_path: Path) -> None:
     ended = avatar("render", "--text", "Hi.", tmp_path / "hi.mp4")
     assert (ended.returncode, ended.stderr) == (0, "")
