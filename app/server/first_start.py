@@ -7,9 +7,11 @@ The server process makes them before it serves (`send_keys`); `up` reads what wa
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -80,10 +82,16 @@ async def _first_provisioning_key(policy: Policy, created: CreatedKey | None) ->
     return None
 
 
+def _machine_of(state_dir: Path) -> str:
+    """Returns a name for this machine: two state folders of one host may share a database, too."""
+    return f"{socket.gethostname()} {hashlib.sha256(bytes(state_dir.resolve())).hexdigest()[:8]}"
+
+
 async def ensure_local_key(state_dir: Path, policies: Sequence[Policy]) -> str:
     """Return the key in `local/key`, which is registered with every one of `policies`.
 
     A missing key, and one that was revoked or rotated in one of them, is replaced; the replaced one ends.
+    Those of other machines on the same database stay.
     Raises Unavailable when the file cannot be written.
     """
     key = read_stored_key(state_dir)
@@ -94,7 +102,8 @@ async def ensure_local_key(state_dir: Path, policies: Sequence[Policy]) -> str:
     if key is None:
         key = secrets.token_hex(32)
         write_private_file(state_dir, KEY_FILE, key)
+    machine = await asyncio.to_thread(_machine_of, state_dir)
     for policy in policies:
         async with policy.db.transaction() as session:
-            await policy.keys.register_local(session, key)
+            await policy.keys.register_local(session, key, "" if policy.db.is_sqlite else machine)
     return key

@@ -137,16 +137,21 @@ class KeyService:
         row = await KeyRepository(session).by_hash(hash_key(key))
         return row is None or (row.created_by == LOCAL_KEY_MAKER and _state(row, utcnow()) is KeyState.ACTIVE)
 
-    async def register_local(self, session: AsyncSession, key: str) -> None:
-        """Make `key` the only local key: an admin key that acts as the user of this machine."""
+    async def register_local(self, session: AsyncSession, key: str, machine: str = "") -> None:
+        """Make `key` the only local key of its machine: an admin key that acts as the user of this machine.
+
+        `machine` names it where machines share the database; empty: there is no other machine.
+        """
         by = Principal.local_admin(LOCAL_KEY)
+        name = f"{LOCAL_KEY} ({machine})" if machine else LOCAL_KEY
         repository = KeyRepository(session)
         for row in await repository.all(DEFAULT_TENANT):
             is_other = row.created_by == LOCAL_KEY_MAKER and row.sha256 != hash_key(key)
-            if is_other and _state(row, utcnow()) in USABLE:
+            is_ours = not machine or row.name == name
+            if is_other and is_ours and _state(row, utcnow()) in USABLE:
                 await self.revoke(session, row.id, by)
         if await repository.by_hash(hash_key(key)) is None:
-            await self._make(session, KeyRequest(name=LOCAL_KEY, role="admin"), by, DEFAULT_TENANT, key)
+            await self._make(session, KeyRequest(name=name, role="admin"), by, DEFAULT_TENANT, key)
 
     async def list(self, session: AsyncSession, by: Principal) -> list[KeyView]:
         """The keys of one's tenant, or of all for the operator; ended ones too, oldest first."""

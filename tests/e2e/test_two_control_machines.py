@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 from nomad_cluster import nomad_clusters  # noqa: F401 - a fixture is used by its name
 
 WORKER = Path(__file__).resolve().parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+PHOTO = next(WORKER.parents[1].glob("lib/*/site-packages/skimage/data/astronaut.png"), Path("astronaut.png"))
 PATIENCE_S = 240
 SCENES = [f"Scene {number} says that the tide comes in, and that it goes out again." for number in range(4)]
 eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.1)
@@ -181,3 +182,43 @@ def test_workers_of_the_farm_hand_over_to_the_machine_that_is_left(
     assert len([name for name in jobs if name.startswith("soundstage-") and "rnd_" not in name]) == len(
         SCENES
     )
+
+
+def outputs_of(machine: ControlMachine, persona: str) -> list[str]:
+    """Returns the roles of the files of a video in which a presenter speaks."""
+    asked = {"script": "The tide comes in.", "persona": persona, "canvas": {"width": 320, "height": 180}}
+    render_id = machine.call("POST", "/api/renders", json=asked)["id"]
+    eventually(lambda: machine.call("GET", f"/api/renders/{render_id}")["finished_at"], "the video")
+    render = machine.call("GET", f"/api/renders/{render_id}")
+    assert render["state"] == "done", render
+    return [one["role"] for one in render["outputs"]]
+
+
+@pytest.mark.slow
+def test_a_presenter_made_from_a_photo_at_one_machine_speaks_at_the_other(
+    machines: Callable[..., ControlMachine],
+) -> None:
+    if not PHOTO.exists():
+        pytest.skip(f"The worker's environment has no {PHOTO.name}: scripts/setup test")
+    first, second = machines("first"), machines("second")
+    with PHOTO.open("rb") as picture:
+        photo = first.call("POST", "/api/assets", files={"file": ("eileen.png", picture)})
+    consent = {"person": "Eileen", "purpose": "a drill", "granted_at": "2026-01-01"}
+    draft = {"name": "Eileen", "media": photo["id"], "consent": consent}
+    created = first.call("POST", "/api/personas", json=draft)["persona"]
+
+    def names(machine: ControlMachine) -> dict[str, str]:
+        entries = machine.call("GET", "/api/personas")
+        return {one["id"]: one["persona"]["name"] for one in entries if one["persona"]}
+
+    eventually(lambda: names(second).get("eileen") == "Eileen", "the presenter at the second machine")
+    shown = second.call("GET", "/api/personas/eileen")
+    assert shown["face"] == created["face"], "with its photo and its consent"
+    assert "video" in outputs_of(second, "eileen")
+    second.call("PATCH", "/api/personas/eileen", json={"name": "Eileen C."})
+    eventually(lambda: names(first)["eileen"] == "Eileen C.", "her new name at the first one")
+    # What remains works without the one that made it.
+    first.lose_power()
+    assert "video" in outputs_of(second, "eileen")
+    assert second.call("DELETE", "/api/personas/eileen")["applied"]
+    assert "eileen" not in names(second) and second.call("GET", "/api/consents") == []

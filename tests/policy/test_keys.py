@@ -245,6 +245,26 @@ async def test_a_command_before_the_first_start_does_not_take_the_first_key_away
     assert await policy.first_admin_key() is None
 
 
+async def test_local_keys_of_machines_on_one_database_stand_beside_each_other(policy: Policy) -> None:
+    first, second, newer = "5a" * 32, "5b" * 32, "5c" * 32
+
+    async def good() -> list[str]:
+        async with policy.db.session() as session:
+            return [key for key in (first, second, newer) if await policy.keys.identify(session, key)]
+
+    async def register(key: str, machine: str) -> None:
+        async with policy.db.transaction() as session:
+            await policy.keys.register_local(session, key, machine)
+
+    await register(first, "one")
+    await register(second, "two")
+    assert await good() == [first, second]
+    await register(newer, "two")
+    assert await good() == [first, newer], "what a machine replaces ends"
+    await register(second[::-1], "")
+    assert await good() == [], "alone on its database, it has the only one"
+
+
 async def test_two_first_starts_at_once_make_one_key(policy: Policy, settings: object) -> None:
     other_db = Database(str(policy.db.url))
     other = Policy.open(settings, other_db, EventStore(other_db))  # type: ignore[arg-type]
