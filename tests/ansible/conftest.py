@@ -14,7 +14,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
-from farm_in_lab import ANSIBLE, ROOT, Carried, LabFarm, sha256, whats_carried
+from agent_in_lab import packed_program
+from control_machines_in_lab import MACHINES, STORE, STUDIOS
+from farm_in_lab import ANSIBLE, ROOT, Carried, LabFarm, Run, sha256, whats_carried
 from lab_machines import lab_names as lab_names
 
 from lab.bake import bake
@@ -94,3 +96,31 @@ def farm(
     )
     pools = {"cpu": {"nomad__drivers": ["exec", "docker"]}}
     return LabFarm(lab, tmp_path_factory.mktemp("farm"), engines, carried, pools)
+
+
+@pytest.fixture(scope="session")
+def control_farm(
+    lab_names: Callable[[str], Lab],
+    engines: dict[str, Path],
+    carried: Carried,
+    baked_layer: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LabFarm:
+    """Three control machines, two of which run the studio; bare until `control_run`. A test leaves it as it
+    was."""
+    folder = tmp_path_factory.mktemp("two")
+    program = packed_program(folder)
+    both = Carried(f"{carried.name} {program.name}", carried.variables | program.variables)
+    lab = lab_names("two")
+    groups = {"control": list(MACHINES), "agent": list(STUDIOS)}
+    groups |= {group: [STORE] for group in ("database", "storage", "workers")}
+    lab.up(machines_named(list(MACHINES)), groups=groups, layers=[baked_layer])
+    variables = {"nomad__gpu_plugin": False, "nomad__drivers": ["exec"], "agent__tls_port": 8443}
+    variables["agent__extra"] = "[webhooks]\nloopback = true"
+    return LabFarm(lab, folder / "farm", engines, both, variables=variables)
+
+
+@pytest.fixture(scope="session")
+def control_run(control_farm: LabFarm) -> Run:
+    """The first run of the playbook on it."""
+    return control_farm.converge()

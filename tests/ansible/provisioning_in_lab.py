@@ -38,7 +38,7 @@ class ProvisioningInLab:
         words += ["--data", json.dumps(body)] if body is not None else []
         done = subprocess.run(self._lab.entering(words), capture_output=True, text=True)
         assert done.returncode == 0, f"{method} {path}: {done.stdout} {done.stderr}"
-        return json.loads(done.stdout)
+        return json.loads(done.stdout) if done.stdout else None
 
     def adopt(self, machine: str, tags: list[str]) -> None:
         """Makes a member of a machine that runs already: it lets the API's users in, calls, is accepted and

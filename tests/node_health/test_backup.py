@@ -13,15 +13,17 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from backup_error import BackupError
 from backup_farm import Backups
-from engines import require_snapshot
+from engines import read_snapshot, require_snapshot
 from nomad_cluster import NomadAgent, engine_program
 from sentences import SentenceSnapshot
 from waiting import eventually
@@ -130,6 +132,41 @@ def test_a_token_that_may_not_is_told_without_showing_it(
     assert done.stderr.startswith("backup.consul_refused: consul answers 403")
     assert "dead" not in done.stderr
     assert backups.copies() == []
+
+
+def test_a_copy_waits_for_a_nomad_whose_servers_have_just_changed(nomad: NomadAgent) -> None:
+    """What Raft says then, before a real Nomad: it takes a snapshot after its next write."""
+    refused: list[str] = []
+
+    class Changed(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if len(refused) < 2 or not refused[-1].startswith("PUT"):
+                refused.append(f"GET {self.path}")
+                self.send_error(500, explain="Raft error: cannot take snapshot now, wait until")
+            else:
+                self._pass_on()
+
+        def do_PUT(self) -> None:
+            refused.append(f"PUT {self.path}")
+            self._pass_on()
+
+        def _pass_on(self) -> None:
+            request = urllib.request.Request(nomad.address + self.path, method=self.command)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                content = answer.read()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Changed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        content = read_snapshot("nomad", {"address": f"http://127.0.0.1:{server.server_port}"})
+        server.shutdown()
+    require_snapshot(content, "the copy")
+    assert refused == ["GET /v1/operator/snapshot", "PUT /v1/system/reconcile/summaries"]
 
 
 def test_nomads_state_comes_back(nomad: NomadAgent, backups: Backups) -> None:

@@ -20,13 +20,31 @@ from backup_error import BackupError
 
 SNAPSHOT_PATHS = {"consul": "/v1/snapshot", "nomad": "/v1/operator/snapshot"}
 TOKEN_HEADERS = {"consul": "X-Consul-Token", "nomad": "X-Nomad-Token"}
+_NOT_NOW = "cannot take snapshot now"
+# Recomputes what it shows of jobs: an entry in its log that changes nothing.
+_HARMLESS_WRITE = "/v1/system/reconcile/summaries"
 
 
-def read_snapshot(engine: str, access: dict[str, str]) -> bytes:
+def read_snapshot(engine: str, access: dict[str, str], wait_s: float = 60.0) -> bytes:
     """Returns the state of a running engine."""
-    content = _call(engine, access, "GET", SNAPSHOT_PATHS[engine])
+    content = _taken(engine, access, time.monotonic() + wait_s)
     require_snapshot(content, f"What {engine} sent")
     return content
+
+
+def _taken(engine: str, access: dict[str, str], deadline_s: float) -> bytes:
+    """After a server has left or joined, Raft takes no snapshot before the next write has come. Consul's come
+    by themselves; an idle Nomad's may not come for hours.
+    """
+    while True:
+        try:
+            return _call(engine, access, "GET", SNAPSHOT_PATHS[engine])
+        except BackupError as error:
+            if _NOT_NOW not in str(error) or time.monotonic() > deadline_s:
+                raise
+        if engine == "nomad":
+            _call(engine, access, "PUT", _HARMLESS_WRITE)
+        time.sleep(1)
 
 
 def restore_snapshot(engine: str, access: dict[str, str], content: bytes) -> None:

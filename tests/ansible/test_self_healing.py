@@ -1,0 +1,243 @@
+"""A drill: the golden frame of a worker fails. It is drained, power-cycled by its BMC, reinstalled within the
+budget and returned after a good golden frame, while a spare works in its place.
+
+Its BMC is a Redfish server in the lab's network that switches the lab's machine. A start from the network is
+the exchange of the deploy agent on a bare machine: no disk image is written here, which tests/pxe does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import waiting
+import yaml
+from api_farm_in_lab import ApiFarm, farm_by_the_api
+from enrolling_in_lab import LabRamdisk
+from farm_in_lab import Carried
+from journey_inputs import FARM
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
+
+from redfish_double import PASSWORD, USER, Board, redfish_double
+
+from lab.farm_in_a_box import Lab
+from lab.network import inside
+from lab.plan import machines_named
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.cached(*FARM, "provisioning_api", "soundstage", "policy"),
+]
+HEAD, FAILING, WORKING, SPARE = "head", "worker-1", "worker-2", "spare-1"
+NODES = (FAILING, WORKING, SPARE)
+eventually = partial(waiting.eventually, within_s=600, pause_s=0.5)
+GOLDEN = "/opt/soundstage/worker/current/golden/frame.png"
+# Another picture of the same size on its disk: what a power cycle does not mend, and a reinstallation does.
+SPOIL = (
+    "rm -f /run/soundstage-health/passed && /opt/soundstage/worker/current/bin/python -c "
+    f"\"import cv2; cv2.imwrite('{GOLDEN}', cv2.flip(cv2.imread('{GOLDEN}'), 1))\""
+)
+# As the plays of the site take a worker through its roles.
+PLAYBOOK = [
+    {"hosts": "all", "gather_facts": False, "roles": ["common", "ssh_hardening", "consul"]},
+    {"hosts": "workers", "gather_facts": False, "vars": {"farm__look_again": False}, "roles": ["worker"]},
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars": {"farm__look_again": False},
+        "roles": ["nomad", "health"],
+    },
+]
+HEALING = {
+    "LEVEL": "power",
+    "REINSTALL": "within_budget",
+    "WAIT_S": "3",
+    "DRAIN_S": "30",
+    "CHECK_S": "40",
+    "RESTARTS": "1",
+    "REINSTALLS_PER_DAY": "1",
+    "SHARE_PERCENT": "50",
+}
+
+
+@dataclass
+class LabBoard(Board):
+    """The BMC of a machine of the lab: what is reset is really off and on."""
+
+    lab: Lab | None = None
+    machine: str = ""
+    install: Callable[[], None] = lambda: None
+    starts: list[str] = field(default_factory=list)
+    failed: list[BaseException] = field(default_factory=list)
+
+    def reset(self, kind: str) -> None:
+        """Agrees at once; the machine takes its time."""
+        super().reset(kind)
+        source, self.boot = self.boot, "None"
+        self.starts.append(source)
+        threading.Thread(target=self._start, args=(source,)).start()
+
+    def _start(self, source: str) -> None:
+        assert self.lab is not None
+        try:
+            self.lab.power_off(self.machine)
+            if source == "Pxe":
+                self.install()
+            else:
+                self.lab.power_on(self.machine)
+        except BaseException as error:
+            self.failed.append(error)
+            raise
+
+
+@pytest.fixture(scope="module")
+def farm(
+    lab_names: Callable[[str], Lab],
+    engines: dict[str, Path],
+    carried: Carried,
+    baked_layer: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ApiFarm]:
+    """Four bare machines, and the API that may heal three of them."""
+    folder, lab = tmp_path_factory.mktemp("healing"), lab_names("healing")
+    lab.up(machines_named([HEAD, *NODES]), layers=[baked_layer])
+    secrets, address = folder / "secrets", lab.plan.machine(HEAD).address
+    settings = {f"SOUNDSTAGE_PROVISIONING__HEALING__{name}": value for name, value in HEALING.items()}
+    nomad = {
+        "ADDRESS": f"https://{address}:4646",
+        "CA_FILE": secrets / "tls/ca.pem",
+        "CLIENT_CERT_FILE": secrets / "tls/operator.pem",
+        "CLIENT_KEY_FILE": secrets / "tls/operator-key.pem",
+    }
+    settings |= {f"SOUNDSTAGE_FARM__NOMAD__{name}": str(value) for name, value in nomad.items()}
+    settings |= {
+        "SOUNDSTAGE_PROVISIONING__NOMAD_TOKEN_FILE": str(secrets / "nomad/tokens/provisioning.token"),
+        "SOUNDSTAGE_PROVISIONING__POWER_NETWORKS": "127.0.0.0/8",
+        "SOUNDSTAGE_PROVISIONING__PLAYBOOK": "worker.yaml",
+    }
+    variables = carried.variables | {
+        "ssh_hardening__authorized_keys": "keep",
+        "nomad__drivers": ["raw_exec"],
+        "health__every_s": 5,
+        "health__drain_deadline_s": 5,
+    }
+    with farm_by_the_api(lab, folder, engines, variables, settings) as built:
+        (built.project / "worker.yaml").write_text(yaml.safe_dump(PLAYBOOK))
+        yield built
+
+
+@pytest.fixture(scope="module")
+def board(farm: ApiFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabBoard]:
+    """The farm at work, and the BMC of the machine that will fail."""
+    lab, api = farm.lab, farm.api
+    api.adopt(HEAD, ["control"])
+    agents = {name: LabRamdisk(lab, api, name, farm.folder) for name in NODES}
+    for name, agent in agents.items():
+        started = agent.start()
+        api.ask("POST", f"/api/machines/{started.machine_id}/accept", {"name": name, "code": started.code})
+        agent.exchange()
+    run = api.ask("POST", "/api/runs", {"machines": [HEAD, *NODES], "playbook": "worker.yaml"})
+    ended = api.end_of(run["id"])
+    assert ended["state"] == "succeeded", (ended, api.ask("GET", "/api/failures"))
+    api.ask("PATCH", f"/api/machines/{SPARE}", {"tags": ["spare"]})
+
+    def install() -> None:
+        lab.replace(FAILING)
+        agents[FAILING].start()
+        agents[FAILING].call_home(agents[FAILING].exchange())
+
+    bmc = LabBoard("SN-1", lab=lab, machine=FAILING, install=install)
+    folder = tmp_path_factory.mktemp("bmc")
+    stack = ExitStack()
+    inside(lab.paths, lambda: stack.enter_context(redfish_double(folder, bmc)))
+    with stack:
+        power = {"kind": "redfish", "url": bmc.url, "user": USER, "password": PASSWORD}
+        power["certificate_sha256"] = bmc.certificate_sha256
+        api.ask("PUT", f"/api/machines/{FAILING}/power", {"power": power})
+        yield bmc
+
+
+def nodes_at_work(farm: ApiFarm) -> set[str]:
+    """Returns the nodes that take work, as Nomad's server says."""
+    secrets = farm.folder / "secrets"
+    token = (secrets / "nomad/management.token").read_text().strip()
+    script = 'curl -sf --cacert "$0/ca.pem" --cert "$0/agent.pem" --key "$0/agent-key.pem"'
+    script += " -H @- https://127.0.0.1:4646/v1/nodes"
+    done = farm.lab.run(HEAD, ["sh", "-ec", script, "/etc/nomad.d/tls"], stdin=f"X-Nomad-Token: {token}\n")
+    found = yaml.safe_load(done.stdout) or []
+    well = ("ready", "eligible")
+    return {one["Name"] for one in found if (one["Status"], one["SchedulingEligibility"]) == well}
+
+
+def case(farm: ApiFarm) -> dict[str, Any]:
+    found = farm.api.ask("GET", f"/api/machines/{FAILING}/healing")
+    return dict(found[0]) if found else {}
+
+
+def test_a_worker_whose_golden_frame_fails_comes_back_reinstalled_while_a_spare_works(
+    farm: ApiFarm, board: LabBoard, record_property: Callable[[str, object], None]
+) -> None:
+    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the farm, with the spare in reserve")
+    done = farm.lab.run(FAILING, ["sh", "-ec", SPOIL])
+    assert done.returncode == 0, done.stderr
+    began = time.monotonic()
+    seen: dict[str, float] = {}
+    spare_s = 0.0
+
+    def is_over() -> bool:
+        nonlocal spare_s
+        assert not board.failed, board.failed
+        found = case(farm)
+        state = found.get("state", "")
+        if state:
+            seen.setdefault(state, time.monotonic() - began)
+        working = nodes_at_work(farm)
+        if state not in ("", "waiting", "recovered"):
+            assert FAILING not in working or state == "reinstalling", "it takes no work before it is well"
+        if not spare_s and SPARE in working:
+            spare_s = time.monotonic() - began
+        return state in ("recovered", "needs_operator", "closed")
+
+    waiting.eventually(is_over, "the end of the case", within_s=900, pause_s=0.5)
+    found = case(farm)
+    assert found["state"] == "recovered", (found, seen)
+    assert (found["cause"], found["restarts"], found["reinstalls"]) == ("checks", 1, 1)
+    assert "golden" in found["finding"] or "frame" in found["finding"], found
+    assert found["spare"] == SPARE and spare_s
+    assert board.starts == ["None", "Pxe"], "a power cycle, then a start from the network"
+    assert {"draining", "checking", "reinstalling", "recovered"} <= seen.keys()
+    assert farm.lab.run(FAILING, ["test", "-e", "/run/soundstage-health/passed"]).returncode == 0
+    eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the spare in reserve again")
+    healed_s = (
+        datetime.fromisoformat(found["ended_at"]) - datetime.fromisoformat(found["created_at"])
+    ).total_seconds()
+    record_property("healed_s", round(healed_s))
+    print("\n" + ", ".join(f"{state} after {seconds:.0f} s" for state, seconds in seen.items()))
+    print(
+        f"The spare worked after {spare_s:.0f} s; the machine was healed {healed_s:.0f} s after it was found."
+    )
+
+
+def test_the_next_failure_waits_for_an_operator_when_the_budget_is_used_up(
+    farm: ApiFarm, board: LabBoard
+) -> None:
+    assert farm.lab.run(FAILING, ["sh", "-ec", SPOIL]).returncode == 0
+    found = eventually(
+        lambda: (one := case(farm)) and one["state"] == "needs_operator" and one, "the end of the budget"
+    )
+    assert found["reinstalls"] == 0 and "did not help" in found["reason"], found
+    assert board.starts.count("Pxe") == 1, "nothing is written beyond the budget"
+    assert FAILING not in nodes_at_work(farm)
+    assert [one["machine"] for one in farm.api.ask("GET", "/api/healing")] == [FAILING]
