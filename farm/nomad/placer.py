@@ -98,7 +98,7 @@ class Placer:
             if node.id not in known:
                 self._table.remove_node(node.id)
         for node in known.values():
-            self._table.upsert_node(node)
+            self._update(node)
         running = [self._lease(one, ours.get(str(one["JobID"]))) for one in allocations if lives(one)]
         # The same task twice: the older allocation is on its way out.
         self._table.reconcile(
@@ -112,9 +112,15 @@ class Placer:
         if not found:
             self.node_gone(str(node["ID"]))
             return False
-        new = self._table.usage(found[0].id) is None
-        self._table.upsert_node(found[0])
-        return new
+        return self._update(found[0])
+
+    def _update(self, node: Node) -> bool:
+        """Returns True for a node that is new here. One that is let work again has no failures any more."""
+        before = self._table.usage(node.id)
+        if before is not None and before.node.drained and not node.drained:
+            self._blocks.clear_node(node.id)
+        self._table.upsert_node(node)
+        return before is None
 
     def node_gone(self, node_id: str) -> None:
         """Drops a node that is gone, down, or not fit for our jobs any more."""

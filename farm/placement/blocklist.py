@@ -33,7 +33,8 @@ class _Score:
 
 class BlockList:
     """Each failure adds one to a score that halves every `half_life_s`. Over the limit the pair is avoided
-    until its score has sunk to one. A success forgives at once.
+    until its score has sunk to one. A success forgives at once. Failures of work that began before the block
+    count no more: one full disk fails all that runs there.
     """
 
     def __init__(self, half_life_s: float = HALF_LIFE_S) -> None:
@@ -47,6 +48,8 @@ class BlockList:
 
         `certain`: nothing else can be the cause, as with a full disk; blocked at once, for some minutes.
         """
+        if (avoided := self.find_avoided(node_id, engine, now_s)) is not None:
+            return avoided
         score = self._scores.setdefault(engine, {}).setdefault(node_id, _Score(at_s=now_s))
         value = self._value(score, now_s)
         score.failures = score.failures + 1 if value >= FORGIVEN / 2 else 1
@@ -59,11 +62,16 @@ class BlockList:
         return self.find_avoided(node_id, engine, now_s)
 
     def record_success(self, node_id: str, engine: str) -> None:
-        """Removes the entry; an operator calls it too, to clear a block."""
+        """Removes the entry."""
         nodes = self._scores.get(engine, {})
         nodes.pop(node_id, None)
         if not nodes:
             self._scores.pop(engine, None)
+
+    def clear_node(self, node_id: str) -> None:
+        """Removes all entries of a node: an operator or its own checks let it work again."""
+        for engine in list(self._scores):
+            self.record_success(node_id, engine)
 
     def find_avoided(self, node_id: str, engine: str, now_s: float) -> AvoidedNode | None:
         score = self._scores.get(engine, {}).get(node_id)

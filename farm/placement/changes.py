@@ -82,7 +82,7 @@ class Unblock:
     until_s: float
 
     def describe(self) -> str:
-        return f"wait, or take {self.node_name} off the block-list"
+        return f"wait, or set {self.node_name} aside and let it work again"
 
     def apply(self, scenario: Scenario) -> Scenario:
         return replace(

@@ -13,7 +13,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore, from_url
 
-from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.errors import Invalid, SoundstageError, StorageFull, Unavailable, Upstream
 from soundstage.settings.sections import BlobSettings
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ _REFUSED = frozenset(
         "XAdminUserNotFound",
     }
 )
+
+# Of versitygw (both), Ceph and MinIO; a full disk is no error of Amazon's.
+_FULL = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,12 @@ def bucket_error(error: BaseError | FileNotFoundError) -> SoundstageError:
             "blobs.no_bucket",
             "The S3 server has no such bucket.",
             "Make it, or check the name in `blobs.url`.",
+        )
+    if code in _FULL or status == "507":
+        return StorageFull(
+            "blobs.bucket_full",
+            "The S3 server has no space left for files.",
+            "Free some space there; `soundstage gc` removes files that nothing refers to.",
         )
     denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in ("401", "403")
     if denied or code in _REFUSED:

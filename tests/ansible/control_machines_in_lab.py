@@ -101,9 +101,12 @@ class RenderInLab:
     def wait_for_scene(self) -> dict[str, int]:
         return eventually(self.attempts, "a scene is done")
 
+    def wait_for_end(self) -> None:
+        eventually(lambda: self.get()["state"] in ("done", "failed", "cancelled"), "the end of the render")
+
     def wait_for_video(self) -> dict[str, Any]:
         """Returns the render when it has ended, which must be well."""
-        eventually(lambda: self.get()["state"] in ("done", "failed", "cancelled"), "the video")
+        self.wait_for_end()
         render = self.get()
         assert render["state"] == "done", render
         return render

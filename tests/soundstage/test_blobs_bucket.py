@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from soundstage.blobs import BlobStore, BucketAccess
-from soundstage.errors import NotFound, SoundstageError, Upstream
+from soundstage.errors import NotFound, SoundstageError, StorageFull, Upstream
 from soundstage.settings import load_settings
 
 MIB = 1 << 20
@@ -183,6 +184,31 @@ async def test_a_bucket_that_vanishes_later_is_not_taken_for_missing_blobs(
     top.rename(top.with_name(f"{top.name}-away"))
     assert await code_of(store.put_bytes(b"other")) == "blobs.no_bucket"
     assert await code_of(store.read(blob.sha256)) == "blobs.no_bucket"
+
+
+@pytest.fixture
+def small_disk(bucket: Any) -> Iterator[Path]:
+    """The bucket is on a disk of 2 MiB."""
+    disk: Path = bucket.folder.parents[1]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.root
+async def test_a_server_whose_disk_is_full_is_named_and_works_again_when_there_is_room(
+    open_store: Callable[..., BlobStore], bucket: Any, small_disk: Path
+) -> None:
+    store = open_store()
+    blob = await store.put_bytes(b"hello")
+    with pytest.raises(StorageFull) as error:
+        await store.put_bytes(os.urandom(3 * MIB))
+    assert error.value.code == "blobs.bucket_full"
+    assert [path.read_bytes() for path in objects(bucket)] == [b"hello"], "nothing is half-written"
+    larger = ["mount", "-o", "remount,size=64m", str(small_disk)]
+    assert await (await asyncio.create_subprocess_exec(*larger)).wait() == 0
+    assert (await store.put_bytes(os.urandom(3 * MIB))).bytes == 3 * MIB
+    assert await store.read(blob.sha256) == b"hello"
 
 
 def test_secrets_show_nowhere(tmp_path: Path) -> None:

@@ -46,6 +46,15 @@ def test_a_node_that_fails_at_once_after_its_time_is_avoided_again_and_for_longe
     assert second is not None and second.failures == 5
 
 
+def test_work_that_began_before_the_block_does_not_lengthen_it() -> None:
+    blocks = BlockList()
+    first = blocks.record_failure("g1", "lips", 0, certain=True)
+    assert first is not None and first.until_s < HOUR / 2
+    assert [blocks.record_failure("g1", "lips", at_s, certain=True) for at_s in (1, 2, 3)] == [first] * 3
+    blocks.clear_node("g1")
+    assert blocks.nodes("lips", 4) == frozenset()
+
+
 def test_a_success_forgives_and_late_news_do_not_turn_the_time_back() -> None:
     blocks = BlockList()
     for at_s in (100, 101, 40):
