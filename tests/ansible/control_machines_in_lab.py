@@ -165,7 +165,7 @@ def objects(farm: LabFarm) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Loss:
-    """What rows and files do not agree on. `damaged`: files that are not what their name says; `missing`:
+    """Differences of rows and files. `damaged`: files that are not what their name says; `missing`:
     hashes that rows name and no file has; `unreferenced`: files that no row names, which `soundstage gc`
     removes; `twice`: rows that stand for one thing and are several.
     """

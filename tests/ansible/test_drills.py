@@ -69,7 +69,7 @@ def farm(control_farm: LabFarm, control_run: Run) -> LabFarm:
 
 
 @contextmanager
-def timed() -> Iterator[Callable[[], float]]:
+def stopwatch() -> Iterator[Callable[[], float]]:
     """Yields what returns the seconds since the block began."""
     began = time.monotonic()
     yield lambda: time.monotonic() - began
@@ -94,7 +94,7 @@ class Drill:
         `may_fail`: codes with which the render may end before it is retried.
         """
         render = self.render.at(at or self.studio)
-        with timed() as seconds:
+        with stopwatch() as seconds:
             render.wait_for_end()
             if (error := render.get()["error"]) is not None:
                 # The render said why it ended; what is finished stays.
@@ -152,7 +152,7 @@ def let_lead(farm: LabFarm, engine: str, machine: str) -> None:
 def wait_for_another_leader(farm: LabFarm, engine: str, lost: str) -> tuple[str, float]:
     """Returns the server that leads after `lost`, and the seconds until it was elected."""
     (witness, *_) = [one for one in MACHINES if one != lost]
-    with timed() as seconds:
+    with stopwatch() as seconds:
         found = eventually(
             lambda: (one := leader_of(farm, engine, witness)) != lost and one, f"a leader of {engine}"
         )
@@ -162,10 +162,10 @@ def wait_for_another_leader(farm: LabFarm, engine: str, lost: str) -> tuple[str,
 def wait_until_servers_agree(farm: LabFarm) -> None:
     for engine in ENGINES:
 
-        def seen(engine: str = engine) -> set[str]:
+        def leaders(engine: str = engine) -> set[str]:
             return {leader_of(farm, engine, machine) for machine in MACHINES}
 
-        eventually(lambda: len(seen()) == 1 and "" not in seen(), f"one leader of {engine}")
+        eventually(lambda: len(leaders()) == 1 and "" not in leaders(), f"one leader of {engine}")
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
@@ -204,7 +204,7 @@ def test_a_server_that_no_longer_reaches_the_others_decides_nothing_and_comes_ba
         assert shown["state"] in ("running", "placed", "done"), shown
     finally:
         assert farm.on(drill.machine, "nft", "delete", "table", "inet", "drill").returncode == 0
-    with timed() as seconds:
+    with stopwatch() as seconds:
         wait_until_servers_agree(farm)
         back_s = seconds()
     for machine in MACHINES:
@@ -233,7 +233,7 @@ def test_a_revoked_token_is_named_and_work_goes_on_with_the_next_one(farm: LabFa
         "DELETE",
     )
     assert done.returncode == 0, done.stderr
-    with timed() as seconds:
+    with stopwatch() as seconds:
         waits = eventually(
             lambda: (text := drill.render.get()["waits"]) and "does not allow" in text and text,
             "the reason why it waits",
@@ -251,7 +251,7 @@ def test_a_full_disk_is_named_and_nothing_is_half_written(farm: LabFarm, store: 
     machine = STORE if store else drill.machine
     farm.lab.inject_fault(machine, "disk-full")
     try:
-        with timed() as seconds:
+        with stopwatch() as seconds:
             refused = eventually(
                 lambda: (one := drill.studio.upload("full.png", a_picture())).get("code") and one,
                 "the disk to be named",
@@ -260,7 +260,7 @@ def test_a_full_disk_is_named_and_nothing_is_half_written(farm: LabFarm, store: 
         time.sleep(FAULT_S)
     finally:
         farm.lab.clear_fault(machine, "disk-full")
-    with timed() as seconds:
+    with stopwatch() as seconds:
         eventually(lambda: "id" in drill.studio.upload("back.png", a_picture()), "an upload after it")
         eventually(lambda: leader(farm) in STUDIOS, "a leader")
         wait_until_servers_agree(farm)

@@ -102,8 +102,8 @@ def test_a_presenter_of_one_machine_is_drawn_by_the_other(farm: LabFarm, first_r
     )
     assert done.returncode == 0, done.stderr
     eventually(lambda: "olga" in {one["id"] for one in second.call("GET", "/api/personas")}, "Olga there")
-    asked = {"persona": "olga", "script": "The tide comes in.", "canvas": {"width": 320, "height": 180}}
-    RenderInLab(second, second.call("POST", "/api/renders", asked)["id"]).wait_for_video()
+    order = {"persona": "olga", "script": "The tide comes in.", "canvas": {"width": 320, "height": 180}}
+    RenderInLab(second, second.call("POST", "/api/renders", order)["id"]).wait_for_video()
     second.call("PATCH", "/api/personas/olga", {"name": "Olga Berg"})
     eventually(lambda: first.call("GET", "/api/personas/olga")["name"] == "Olga Berg", "her new name")
     assert second.call("DELETE", "/api/personas/olga")["applied"]
@@ -121,11 +121,11 @@ def test_rows_and_files_are_whole_after_the_link_of_the_leader_was_cut(
 ) -> None:
     lost = leader(farm)
     survivor = Studio(farm, next(one for one in STUDIOS if one != lost))
-    asked = ask_for_video(Studio(farm, lost), "Link", SCENES)
-    asked.wait_for_scene()
+    at_lost = ask_for_video(Studio(farm, lost), "Link", SCENES)
+    at_lost.wait_for_scene()
     farm.lab.inject_fault(lost, "network")
     cut_at = datetime.now(UTC)
-    render = asked.at(survivor)
+    render = at_lost.at(survivor)
     before = render.attempts()
     assert 0 < len(before) < SCENES, "the link was cut in mid-render"
     led_s = wait_for_leader(farm, survivor.machine, cut_at)
@@ -142,8 +142,8 @@ def test_rows_and_files_are_whole_after_the_link_of_the_leader_was_cut(
     eventually(back.answers, "the machine that was cut off")
     # It has ended itself, and takes nothing back.
     assert leader(farm) == survivor.machine
-    assert asked.get()["state"] == "done" and asked.files() == files
-    assert [state for state, _ in asked.moves()].count("done") == 1
+    assert at_lost.get()["state"] == "done" and at_lost.files() == files
+    assert [state for state, _ in at_lost.moves()].count("done") == 1
     loss = find_loss(farm)
     assert loss.is_none, loss
     record_property("led_s", round(led_s, 1))
@@ -197,11 +197,11 @@ def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     active.call("POST", "/api/webhooks", {"url": "http://127.0.0.1:9900/"})
     active.call("POST", "/api/chat", {"message": f"deploy the job tts with {SERVER}"})
     (waiting,) = active.call("GET", "/api/approvals?state=pending")
-    asked = ask_for_video(active, "Tide", SCENES)
-    asked.wait_for_scene()
+    at_lost = ask_for_video(active, "Tide", SCENES)
+    at_lost.wait_for_scene()
     farm.lab.power_off(lost)
     lost_at = datetime.now(UTC)
-    render = asked.at(survivor)
+    render = at_lost.at(survivor)
     before = render.attempts()
     assert 0 < len(before) < SCENES, "the power was lost in mid-render"
     led_s = wait_for_leader(farm, survivor.machine, lost_at)
@@ -223,4 +223,4 @@ def test_the_other_goes_on_when_the_leader_loses_its_power_in_mid_render(
     eventually(lambda: render.id in farm.on(survivor.machine, "cat", "/run/calls").stdout, "the call home")
     farm.lab.power_on(lost)
     eventually(active.answers, "the machine that was off")
-    assert asked.files() == render.files() and find_loss(farm).is_none
+    assert at_lost.files() == render.files() and find_loss(farm).is_none

@@ -186,8 +186,8 @@ def test_workers_of_the_farm_hand_over_to_the_machine_that_is_left(
 
 def outputs_of(machine: ControlMachine, persona: str) -> list[str]:
     """Returns the roles of the files of a video in which a presenter speaks."""
-    asked = {"script": "The tide comes in.", "persona": persona, "canvas": {"width": 320, "height": 180}}
-    render_id = machine.call("POST", "/api/renders", json=asked)["id"]
+    order = {"script": "The tide comes in.", "persona": persona, "canvas": {"width": 320, "height": 180}}
+    render_id = machine.call("POST", "/api/renders", json=order)["id"]
     eventually(lambda: machine.call("GET", f"/api/renders/{render_id}")["finished_at"], "the video")
     render = machine.call("GET", f"/api/renders/{render_id}")
     assert render["state"] == "done", render

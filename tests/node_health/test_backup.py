@@ -135,7 +135,7 @@ def test_a_token_that_may_not_is_told_without_showing_it(
 
 
 def test_a_copy_waits_for_a_nomad_whose_servers_have_just_changed(nomad: NomadAgent) -> None:
-    """What Raft says then, before a real Nomad: it takes a snapshot after its next write."""
+    """Answers as Raft does then, before a real Nomad: it takes a snapshot after its next write."""
     refused: list[str] = []
 
     class Changed(BaseHTTPRequestHandler):
