@@ -68,6 +68,8 @@ class RigEngine:
         self._figure = Figure(character)
         self._frame = framing(size, character.top)
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
+        if not alpha:  # Cut out, its soft edges would lie over themselves: there each frame draws it.
+            self._figure.draw_behind(self._units(skia.Surface(wall, skia.kBGRA_8888_ColorType).getCanvas()))
         self.base: Pixels | None = wall if alpha else _without_alpha(wall)
         self._boxes = {
             raised: self._bounds(character, *raised) for raised in product((False, True), repeat=2)
@@ -105,11 +107,18 @@ class RigEngine:
         # Recorded first and rastered in one go: the same pixels for a twentieth less time.
         recorder = skia.PictureRecorder()
         canvas = recorder.beginRecording(skia.Rect(x1 - x0, y1 - y0))
-        canvas.translate(self._frame.x - x0, self._frame.y - y0)
-        canvas.scale(self._frame.scale, self._frame.scale)
+        self._units(canvas, x0, y0)
+        if self._alpha:
+            self._figure.draw_behind(canvas)
         self._figure.draw(canvas, item)
         recorder.finishRecordingAsPicture().playback(surface.getCanvas())
         return Layer(pixels.copy() if self._alpha else _without_alpha(pixels), x0, y0)
+
+    def _units(self, canvas: skia.Canvas, x: int = 0, y: int = 0) -> skia.Canvas:
+        """The same canvas, whose first pixel is (x, y) of the picture, in units of the figure."""
+        canvas.translate(self._frame.x - x, self._frame.y - y)
+        canvas.scale(self._frame.scale, self._frame.scale)
+        return canvas
 
     def _surface(self, box: Box) -> tuple[Pixels, skia.Surface]:
         """This thread's own canvas of the box; skia's are not shared between threads."""
