@@ -128,7 +128,7 @@ def _called_for(words: Sequence[Word]) -> list[_Candidate]:
         at = word.start_ms / 1000
         if text in _GREETINGS or (text in _DAYTIMES and before == "good"):
             if index < 4 or index >= len(words) - 6:
-                candidates.append(_Candidate(at, "wave", 5))
+                candidates.append(_Candidate(max(at, RAISE_S), "wave", 5))
         elif text in _NUMBERS and not (text == "one" and before in _COUNTABLE_AFTER):
             candidates.append(_Candidate(at, f"count-{_NUMBERS[text]}", 7 if begins else 5))
         elif text in _THINKING:
