@@ -54,6 +54,19 @@ def test_greetings_wave_and_numbers_count() -> None:
     assert [name for name in names if name.startswith("count")] == ["count-1", "count-2", "count-3"]
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Here is one more of the talks that we have", 0),
+        ("Please do wait a second and then go on", 0),
+        ("This is step one of the way up there", 1),
+        ("The film has three scenes and that is all", 1),
+    ],
+)
+def test_fingers_count_where_somebody_counts(text: str, counts: int) -> None:
+    assert sum(cue.name.startswith("count") for cue in choose(text)) == counts
+
+
 def test_a_greeting_in_the_first_moment_still_waves() -> None:
     words = (Word("Hello!", 300, 700), *words_of("we begin with the sea"))
     assert gestures(words, (), (), 5.0, 1, 1.0)[0].name == "wave"
