@@ -164,6 +164,8 @@ def test_no_arm_is_cut_by_the_drawn_box() -> None:
     ]
     timeline = ArmsTimeline(cues)
     engine, wide = open_rig("milo", SIZE, 25, True), open_rig("milo", SIZE, 25, True)
+    wide._boxes[2, 2] = (0, 0, *SIZE)
+    wide._behind[(0, 0, *SIZE)] = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
     widest = wide._boxes[2, 2]
     wide._boxes = dict.fromkeys(wide._boxes, widest)
     for k in range(0, 240, 5):
