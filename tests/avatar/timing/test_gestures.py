@@ -54,6 +54,24 @@ def test_greetings_wave_and_numbers_count() -> None:
     assert [name for name in names if name.startswith("count")] == ["count-1", "count-2", "count-3"]
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Here is one more of the talks that we have", 0),
+        ("Please do wait a second and then go on", 0),
+        ("This is step one of the way up there", 1),
+        ("The film has three scenes and that is all", 1),
+    ],
+)
+def test_fingers_count_where_somebody_counts(text: str, counts: int) -> None:
+    assert sum(cue.name.startswith("count") for cue in choose(text)) == counts
+
+
+def test_a_greeting_in_the_first_moment_still_waves() -> None:
+    words = (Word("Hello!", 300, 700), *words_of("we begin with the sea"))
+    assert gestures(words, (), (), 5.0, 1, 1.0)[0].name == "wave"
+
+
 def test_the_same_seed_gives_the_same_gestures() -> None:
     assert choose(seed=3) == choose(seed=3)
     assert len({choose(seed=seed) for seed in range(6)}) > 1
@@ -104,6 +122,7 @@ def test_a_mood_holds_until_the_next_and_one_inside_a_sentence_to_its_end() -> N
     assert at(4) == pytest.approx(EXPRESSIONS["excited"].smile)
     assert at(6) == pytest.approx(EXPRESSIONS["sad"].smile)
     assert at(8) == pytest.approx(EXPRESSIONS["excited"].smile)
+    assert smile[-1] < 0.01, "the next scene begins with a mood of its own"
     assert np.abs(np.diff(smile)).max() < 0.2
 
 

@@ -43,8 +43,8 @@ _DAYTIMES = frozenset(("morning", "afternoon", "evening"))
 _THINKING = frozenset(("think", "wonder", "imagine", "consider", "suppose"))
 _UNSURE = frozenset(("maybe", "perhaps", "unsure", "unclear", "whatever", "unknown"))
 _OFFERING = frozenset(("here", "all", "everything", "everyone", "everybody", "you", "open", "together"))
-_COUNTABLE_AFTER = frozenset(("the", "at", "this", "that", "a", "no", "any", "every", "each", "some"))
-"""Before "one" these make it a pronoun, which nobody counts on fingers."""
+_ORDINALS = frozenset(("second", "first", "third", "fourth", "fifth", "1st", "2nd", "3rd", "4th", "5th"))
+_STEPS = frozenset(("number", "step", "part", "point", "rule", "reason", "question", "chapter", "tip"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def _called_for(words: Sequence[Word]) -> list[_Candidate]:
         at = word.start_ms / 1000
         if text in _GREETINGS or (text in _DAYTIMES and before == "good"):
             if index < 4 or index >= len(words) - 6:
-                candidates.append(_Candidate(at, "wave", 5))
-        elif text in _NUMBERS and not (text == "one" and before in _COUNTABLE_AFTER):
+                candidates.append(_Candidate(max(at, RAISE_S), "wave", 5))
+        elif text in _NUMBERS and _is_counted(text, before, begins=begins or before.endswith(",")):
             candidates.append(_Candidate(at, f"count-{_NUMBERS[text]}", 7 if begins else 5))
         elif text in _THINKING:
             candidates.append(_Candidate(at, "think", 3))
@@ -140,6 +140,11 @@ def _called_for(words: Sequence[Word]) -> list[_Candidate]:
         if word.text.rstrip("\"')»”’").endswith("?"):
             candidates.append(_Candidate(at, "open-palm", 3))
     return candidates
+
+
+def _is_counted(text: str, before: str, *, begins: bool) -> bool:
+    """Nobody shows fingers at "one more" or "wait a second"; at "three scenes" people do."""
+    return begins or before in _STEPS or not (text in ("one", "1") or text in _ORDINALS)
 
 
 def _stresses(words: Sequence[Word], draws: list[float], share: float) -> list[_Candidate]:

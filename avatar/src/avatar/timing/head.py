@@ -55,7 +55,7 @@ def head_motion(
         pitch_deg=np.clip(pitch + nods, -9, 10),
         roll_deg=np.clip(roll, -6, 6),
         sway=np.clip(sway, -1, 1),
-        brow=np.clip(brow + 0.08 * style.brow * smooth_noise(generator(seed, 41), times, 1.3), -1, 1),
+        brow=np.clip(brow + rest * 0.08 * style.brow * smooth_noise(generator(seed, 41), times, 1.3), -1, 1),
         breath=rest * _breath(times, seed, style),
     )
 

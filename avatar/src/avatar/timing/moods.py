@@ -67,6 +67,10 @@ def expression_curves(
     for at, name in _changes(words, mood, marks):
         moments.append(at - CHANGE_S / 2)
         moods.append(name)
+    if moods and len(times) and moods[-1] != mood:
+        # Marks are over at the end: the next scene begins with a mood of its own.
+        moments.append(max(float(times[-1]) - CHANGE_S, moments[-1] + 0.1))
+        moods.append(mood)
     start = np.array([getattr(EXPRESSIONS[mood], name) for name in _NAMES])
     table = np.array([[getattr(EXPRESSIONS[one], name) for name in _NAMES] for one in moods])
     return {

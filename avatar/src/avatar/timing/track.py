@@ -22,7 +22,7 @@ from avatar.timing.coarticulation import (
     tucks,
 )
 from avatar.timing.eyes import blinks, gaze
-from avatar.timing.head import head_motion
+from avatar.timing.head import at_edges, head_motion
 from avatar.timing.noise import Array
 from avatar.timing.style import MotionStyle
 from avatar.tracks import MOOD_CHANNELS, ControlTrack, Curve, SpeechTrack
@@ -62,7 +62,9 @@ def control_track(
     body = body_motion(speech, times, seed, style, acting or Acting())
     head = body.join(head_motion(times, speech.words, ends, energy, seed, body.style, body.lively))
     gaze_x, gaze_y = gaze(times, head.yaw_deg, head.pitch_deg, seed, style)
-    gaze_x, gaze_y = gaze_x + body.gaze_x, gaze_y + body.gaze_y
+    # At the edges of a scene the eyes are on the viewer, as those of the scene before and after.
+    rest = at_edges(times)
+    gaze_x, gaze_y = rest * gaze_x + body.gaze_x, rest * gaze_y + body.gaze_y
     curves = _mouth(speech, times + style.lead_ms / 1000, energy, fps, style)
     curves |= {
         "blink": as_curve(blinks(times, ends, seed, style), 0, 1),

@@ -38,7 +38,7 @@ def neck(skin: Skin, width: float = 40.0, chin: float = 116.0) -> tuple[Shape, .
     w = width
     return (
         Shape(
-            f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 5},158 {w + 20},186 {w + 8},222 0,240",
+            f"0,80 {w - 3},81 {w - 2},105 {w - 1},132 {w + 5},158 {w + 20},186 {w + 8},222 0,240",
             Linear((-20, 0), (60, 0), ((skin.base, 0), (blend(skin.base, skin.shade, 0.9), 1))),
             mirror="half",
         ),

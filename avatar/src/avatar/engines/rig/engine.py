@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ import numpy as np
 import skia
 
 from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
+from avatar.engines.rig.arm_motion import ArmPose
 from avatar.engines.rig.artwork import Backdrop, Character, Linear, Radial
 from avatar.engines.rig.figure import Figure
+from avatar.engines.rig.hand import near
 from avatar.engines.rig.paint import clear, paint, soft
 from avatar.engines.rig.pose import Pose, poses
 from avatar.engines.rig.sheet import Sheet
@@ -29,8 +32,8 @@ INFO = EngineInfo(
     holds_lock=True,
 )
 Box = tuple[int, int, int, int]
-ARM_REACH = 420.0
-"""Half the width that raised arms need, in units."""
+ARM_REACHES = (0.0, 300.0, 430.0)
+"""Half the width that a raised arm needs, in units: hanging, before the body, stretched out."""
 _LONG_SIDE = 960
 """The blurred picture holds no detail: it is painted small and enlarged."""
 
@@ -42,6 +45,16 @@ class Frame:
     scale: float
     x: float
     y: float
+
+
+def _reach_of(arm: ArmPose | None) -> int:
+    """Returns which of `ARM_REACHES` holds the arm."""
+    if arm is None:
+        return 0
+    x, _, z = arm.wrist
+    aim = math.radians(arm.aim)
+    hand = (150.0 * max(math.sin(aim), 0.0) + 72.0 * abs(math.cos(aim))) * near(z) * 1.1
+    return 1 if x + hand <= ARM_REACHES[1] and x <= 205.0 else 2
 
 
 def framing(size: tuple[int, int], top: float) -> Frame:
@@ -68,9 +81,11 @@ class RigEngine:
         self._figure = Figure(character)
         self._frame = framing(size, character.top)
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
+        if not alpha:  # Cut out, its soft edges would lie over themselves: there each frame draws it.
+            self._figure.draw_behind(self._units(skia.Surface(wall, skia.kBGRA_8888_ColorType).getCanvas()))
         self.base: Pixels | None = wall if alpha else _without_alpha(wall)
         self._boxes = {
-            raised: self._bounds(character, *raised) for raised in product((False, True), repeat=2)
+            sides: self._bounds(character, *sides) for sides in product(range(len(ARM_REACHES)), repeat=2)
         }
         self._behind = {
             box: np.ascontiguousarray(wall[box[1] : box[3], box[0] : box[2]])
@@ -78,14 +93,13 @@ class RigEngine:
         }
         self._local = threading.local()
 
-    def _bounds(self, character: Character, left: bool, right: bool) -> Box:
-        """The pixels that the figure can reach with these arms raised: x0, y0, x1, y1. Begins at even ones,
-        as 4:2:0 wants them.
+    def _bounds(self, character: Character, left: int, right: int) -> Box:
+        """The pixels that the figure can reach with arms raised so far (`ARM_REACHES`): x0, y0, x1, y1.
+        Begins at even ones, as 4:2:0 wants them.
         """
         width, height = self.size
         f = self._frame
-        arms = character.reach if character.arms is None else max(ARM_REACH, character.reach)
-        to_left, to_right = ((arms if raised else character.reach) * f.scale for raised in (left, right))
+        to_left, to_right = (max(ARM_REACHES[side], character.reach) * f.scale for side in (left, right))
         return (
             max(0, int(f.x - to_left) // 2 * 2),
             max(0, int(f.y + (character.top - 24.0) * f.scale) // 2 * 2),
@@ -97,7 +111,7 @@ class RigEngine:
         return poses(track)
 
     def draw(self, item: Any) -> Layer:
-        left, right = (arm is not None for arm in item.arms)
+        left, right = (_reach_of(arm) for arm in item.arms)
         box = self._boxes[left, right]
         pixels, surface = self._surface(box)
         x0, y0, x1, y1 = box
@@ -105,11 +119,18 @@ class RigEngine:
         # Recorded first and rastered in one go: the same pixels for a twentieth less time.
         recorder = skia.PictureRecorder()
         canvas = recorder.beginRecording(skia.Rect(x1 - x0, y1 - y0))
-        canvas.translate(self._frame.x - x0, self._frame.y - y0)
-        canvas.scale(self._frame.scale, self._frame.scale)
+        self._units(canvas, x0, y0)
+        if self._alpha:
+            self._figure.draw_behind(canvas)
         self._figure.draw(canvas, item)
         recorder.finishRecordingAsPicture().playback(surface.getCanvas())
         return Layer(pixels.copy() if self._alpha else _without_alpha(pixels), x0, y0)
+
+    def _units(self, canvas: skia.Canvas, x: int = 0, y: int = 0) -> skia.Canvas:
+        """The same canvas, whose first pixel is (x, y) of the picture, in units of the figure."""
+        canvas.translate(self._frame.x - x, self._frame.y - y)
+        canvas.scale(self._frame.scale, self._frame.scale)
+        return canvas
 
     def _surface(self, box: Box) -> tuple[Pixels, skia.Surface]:
         """This thread's own canvas of the box; skia's are not shared between threads."""

@@ -61,8 +61,12 @@ class Figure:
             self._hair_front,
         )
 
-    def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
+    def draw_behind(self, canvas: skia.Canvas) -> None:
+        """Draw what stands still behind the figure: a wheelchair."""
         self._behind.draw_still(canvas)
+
+    def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
+        """Draw the figure, without what stands still behind it."""
         canvas.save()
         canvas.concat(pose.head)
         self._hair_back.draw(canvas, pose)

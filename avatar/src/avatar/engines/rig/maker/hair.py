@@ -113,7 +113,7 @@ def _bun(design: Design, t: Tones, skin: Skin) -> HairArt:
 def _curly(design: Design, t: Tones, skin: Skin) -> HairArt:
     back: tuple[Art, ...] = (
         Shape(scallop(CLOUD, 7, 15, 999), Radial((-30, -90), 190, ((t.base, 0), (t.deep, 1))), lift=0, depth=-24, swing=0.25, name="cloud"),
-        Curls("cloud", 120, 6.5, 2.0, (t.light + "66", t.deep + "88", t.glow + "40"), seed=design.seed, lift=0, depth=-24),
+        Curls("cloud", 80, 7.0, 2.1, (t.light + "66", t.glow + "40"), seed=design.seed, lift=0, depth=-24),
     )  # fmt: skip
     front: tuple[Art, ...] = (
         Shape(scallop(FRINGE, 5, 12, 0), Linear((-30, -150), (40, 0), ((t.light, 0), (t.base, 0.45), (t.dark, 1))), lift=0.9, name="hair"),
@@ -144,8 +144,8 @@ def _bald(design: Design, t: Tones, skin: Skin) -> HairArt:
 def _headscarf(design: Design, t: Tones, skin: Skin) -> HairArt:
     fold = clear(t.deep, 0.40)
     front: tuple[Art, ...] = (
-        Shape(SCARF, Linear((-110, -140), (110, 150), ((t.glow, 0), (t.light, 0.25), (t.base, 0.6), (t.dark, 1))), lift=0.75, jaw=0.6, swing=0.15),
-        Shape("2,-82! -38,-77 -63,-54 -71,-16 -67,28 -55,72 -34,103 2,121! 2,166! -44,168 -88,150 -108,104 -110,40 -108,-30 -98,-86 -66,-126 -30,-142 2,-145!", Linear((-110, -140), (110, 150), ((t.glow, 0), (t.light, 0.25), (t.base, 0.6), (t.dark, 1))), lift=0.75, jaw=0.6, swing=0.15),
+        Shape(SCARF, Linear((-110, -140), (110, 150), ((t.light, 0), (t.dark, 1))), lift=0.75, jaw=0.6, swing=0.15),
+        Shape("2,-82! -38,-77 -63,-54 -71,-16 -67,28 -55,72 -34,103 2,121! 2,166! -44,168 -88,150 -108,104 -110,40 -108,-30 -98,-86 -66,-126 -30,-142 2,-145!", Linear((-110, -140), (110, 150), ((t.light, 0), (t.dark, 1))), lift=0.75, jaw=0.6, swing=0.15),
         Shape(SCARF_EDGE, clear(t.deep, 0.55), closed=False, taper=4.0, mirror="twin", lift=0.8, jaw=0.6, swing=0.15),
         Shape("6,-112 44,-104 76,-70 88,-20 86,40 72,96", fold, closed=False, taper=3.0, lift=0.8, swing=0.15),
         Shape("-10,-116 -48,-106 -78,-72 -92,-22 -92,40 -80,98", clear(t.glow, 0.55), closed=False, taper=3.2, lift=0.8, swing=0.15),
@@ -155,7 +155,7 @@ def _headscarf(design: Design, t: Tones, skin: Skin) -> HairArt:
     )  # fmt: skip
     over_body: tuple[Art, ...] = (
         Shape(translate_outline(COWL, 0, 5), clear(t.deep, 0.35), mirror="half"),
-        Shape(COWL, Linear((-110, 120), (100, 290), ((t.light, 0), (t.base, 0.5), (t.dark, 1))), mirror="half", name="cowl"),
+        Shape(COWL, Linear((-110, 120), (100, 290), ((t.light, 0), (t.dark, 1))), mirror="half", name="cowl"),
         Shape("-104,160 -60,206 0,222 60,204 108,158", fold, closed=False, taper=5.0),
         Shape("-122,196 -70,240 0,254 74,236 124,190", clear(t.deep, 0.30), closed=False, taper=4.0),
         Shape("-90,142 -40,182 20,192 84,150", clear(t.glow, 0.40), closed=False, taper=4.0),
