@@ -19,7 +19,14 @@ WATCHING = (HERE / "sync", HERE / "motion", HERE / "measure" / "test_watching_cl
 sys.path.insert(0, str(HERE / "measure"))
 
 
-INPUTS = ("avatar", "personas", "tests/avatar", "bench/landmarks.py", "ansible/roles/worker/files")
+INPUTS = (
+    "avatar",
+    "personas",
+    "tests/avatar",
+    "bench/landmarks.py",
+    "bench/gpu_checks.py",
+    "ansible/roles/worker/files",
+)
 """What the tests of this room read: the worker stands alone, so nothing else can change their results."""
 
 
