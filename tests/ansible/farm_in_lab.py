@@ -99,7 +99,8 @@ class LabFarm:
         """As `play`, and it must end well."""
         done = self.play(*arguments, playbook=playbook, **variables)
         if done.status != 0:
-            raise AssertionError(f"the playbook failed:\n{done.output[-6000:]}")
+            first = done.output[max(0, done.output.find("fatal: [")) :][:3000]
+            raise AssertionError(f"the playbook failed:\n{first}\n…\n{done.output[-6000:]}")
         return done
 
     def another_build(self, engine: str) -> dict[str, str]:

