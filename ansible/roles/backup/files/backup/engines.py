@@ -21,6 +21,7 @@ from backup_error import BackupError
 SNAPSHOT_PATHS = {"consul": "/v1/snapshot", "nomad": "/v1/operator/snapshot"}
 TOKEN_HEADERS = {"consul": "X-Consul-Token", "nomad": "X-Nomad-Token"}
 _NOT_NOW = "cannot take snapshot now"
+_RETRY_S = 2.0
 # Recomputes what it shows of jobs: an entry in its log that changes nothing.
 _HARMLESS_WRITE = "/v1/system/reconcile/summaries"
 
@@ -33,18 +34,20 @@ def read_snapshot(engine: str, access: dict[str, str], wait_s: float = 60.0) -> 
 
 
 def _taken(engine: str, access: dict[str, str], deadline_s: float) -> bytes:
-    """After a server has left or joined, Raft takes no snapshot before the next write has come. Consul's come
-    by themselves; an idle Nomad's may not come for hours.
+    """Tries again while its servers are in trouble. After one has left or joined, Raft takes no snapshot
+    before the next write has come (from another server of Consul that is a broken connection): Consul's come
+    by themselves, an idle Nomad's may not come for hours.
     """
     while True:
         try:
             return _call(engine, access, "GET", SNAPSHOT_PATHS[engine])
         except BackupError as error:
-            if _NOT_NOW not in str(error) or time.monotonic() > deadline_s:
+            if f"{engine} answers 5" not in str(error) or time.monotonic() > deadline_s:
                 raise
-        if engine == "nomad":
+            needs_write = engine == "nomad" and _NOT_NOW in str(error)
+        if needs_write:
             _call(engine, access, "PUT", _HARMLESS_WRITE)
-        time.sleep(1)
+        time.sleep(_RETRY_S)
 
 
 def restore_snapshot(engine: str, access: dict[str, str], content: bytes) -> None:
