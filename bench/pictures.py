@@ -16,6 +16,7 @@ import numpy as np
 from avatar.engines.base import FaceEngine, Pixels
 from avatar.engines.registry import open_engine
 from avatar.spec import Consent, Face, MediaRef, PhotoFace, RigFace, VideoFace
+from avatar.timing.articulators import held_pose
 from avatar.tracks import CHANNELS, ControlTrack
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,17 +25,21 @@ Crop = tuple[float, float, float, float]
 
 VISEMES: dict[str, Pose] = {
     "rest": {},
-    "A (father)": {"jaw": 0.9, "low": 0.1, "wide": 0.0},
-    "E (bed)": {"jaw": 0.4, "low": 0.13, "wide": 0.45},
-    "I (see)": {"jaw": 0.15, "low": 0.15, "wide": 0.75},
-    "O (go)": {"jaw": 0.6, "low": 0.1, "wide": -0.6},
-    "U (too)": {"jaw": 0.12, "low": 0.12, "wide": -0.95},
-    "M B P": {"jaw": 0.0},
-    "F V": {"jaw": 0.05, "raise": 0.4, "tuck": 1.0},
-    "S Z": {"jaw": 0.05, "low": 0.11, "raise": 0.3, "wide": 0.3},
-    "TH": {"jaw": 0.12, "low": 0.1, "tongue": 0.9},
-    "L": {"jaw": 0.18, "low": 0.12, "tongue": 0.7},
-    "SH": {"jaw": 0.1, "low": 0.14, "raise": 0.35, "wide": -0.5},
+    "A (father)": held_pose("ɑ"),
+    "E (bed)": held_pose("ɛ"),
+    "I (see)": held_pose("i"),
+    "O (go)": held_pose("o"),
+    "U (too)": held_pose("u"),
+    "M B P": {},
+    "M after A": {"jaw": 0.5, "press": 1.0},
+    "F V": held_pose("f"),
+    "S Z": held_pose("s"),
+    "TH": held_pose("θ"),
+    "L": held_pose("l"),
+    "SH": held_pose("ʃ"),
+    "R": held_pose("ɹ"),
+    "W": held_pose("w"),
+    "T D N": held_pose("t"),
 }
 LOOKS: dict[str, Pose] = {
     "blink half": {"blink": 0.5},

@@ -13,11 +13,10 @@ import numpy as np
 
 from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.lips import MouthShape
+from avatar.tracks import JAW_E, LOW_E, RAISE_E
 
 GESTURES = ("close", "jaw", "low", "raise", "tuck", "spread", "pucker", "smile")
 
-# What `avatar.tracks.aperture_e` promises, in E per unit weight.
-JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
 JAW_LIFT_E = 0.018  # of the jaw's opening, the part that the upper lip gives
 CORNER_SHARE = 0.30  # of the jaw's drop that the mouth corners follow
 TUCK_E = 0.018
