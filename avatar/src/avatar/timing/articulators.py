@@ -52,7 +52,7 @@ def mouth_curves(
     raise_lip = limit_speed(curves.raise_lip * gate, MOVES_PER_SECOND["raise"] / fps)
     target_e = gap * (JAW_E * share + LOW_E * (1 - 0.7 * share)) + RAISE_E * raise_lip
     opening_e = limit_speed(smooth(target_e, LIPS_RISE_S, fps), FULL_E * style.gap_per_second / fps)
-    opening_e = np.where(gate > 0, opening_e, 0.0) * closures(shapes, times)
+    opening_e = np.where(gate > 0.01, opening_e, 0.0) * closures(shapes, times)
     opening_e = np.where(opening_e < MIN_OPENING_E, 0.0, opening_e)
     jaw = smooth(gap * share, JAW_RISE_S, fps)
     jaw = np.clip(jaw - 0.01, 0.0, 1.0)
@@ -69,7 +69,7 @@ def mouth_curves(
         "press": as_curve(press, 0, 1),
         "tuck": as_curve(tuck, 0, 1),
         "wide": as_curve(smooth(curves.wide, LIPS_RISE_S, fps) * (0.15 + 0.85 * gate), -1, 1),
-        "tongue": as_curve(limit_speed(curves.tongue * gate, speed["tongue"]), 0, 1),
+        "tongue": as_curve(limit_speed(np.where(gate > 0.01, curves.tongue * gate, 0.0), speed["tongue"]), 0, 1),
     }
 
 

@@ -26,15 +26,16 @@ UNITS = 100.0
 """Units per E."""
 JAW, LOW, RAISE = JAW_E * UNITS, LOW_E * UNITS, RAISE_E * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
-SPREAD, PUCKER, PUCKER_OUTSIDE = 0.21, 0.70, 0.50
+SPREAD, PUCKER, PUCKER_OUTSIDE = 0.21, 0.70, 0.46
 """How much the mouth widens at wide = +1, and how much opening and lips narrow at -1: pouted lips are thick
 round a small hole.
 """
 MEET = 0.30
 """Of the jaw's drop, how far below their place at rest lips meet that shut over it."""
-HIDE_FROM, HIDE_FULL = 0.30, 0.75
+HIDE_FROM, HIDE_FULL = 0.30, 0.70
 """Of a pout: where it begins to hide the teeth, and where it hides them."""
 SKEW = 0.11
+MIN_LOWER_ROW = 1.4
 TIP_BETWEEN = 0.8
 """A tongue raised further than this comes out between the teeth."""
 # Dense at the corners, where the edges are steep.
@@ -83,7 +84,7 @@ class MouthPart:
         self._draw_smile_folds(canvas, pose, lines)
         if lines.floor - lines.roof > CLOSED:
             self._draw_inside(canvas, pose, lines)
-        self._draw_lips(canvas, lines)
+        self._draw_lips(canvas, lines, max(-pose["wide"], 0.0))
         canvas.restore()
 
     @staticmethod
@@ -155,6 +156,11 @@ class MouthPart:
         s = self._style
         width = min(s.half_width * 0.66, lines.half_width * 0.86)
         top = LOWER_EDGE + 0.92 * JAW * pose["jaw"] + 4.5 * pose["low"] + 8.0 * hidden
+        # Less than a row's edge would glint along the lip like a scratch.
+        seen = min(lines.floor - top, 1.8 * (lines.floor - top - MIN_LOWER_ROW))
+        if seen <= 0.0:
+            return
+        top = lines.floor - seen
         edge = np.stack([_T11 * width, top + 1.8 * _T11**2], axis=1)
         low = np.stack([_T11 * width, np.full(11, top + 16.0)], axis=1)
         dimmed = blend(s.teeth, s.throat, 0.10 + 0.22 * min(1.0, pose["jaw"] * 1.5))
@@ -172,9 +178,9 @@ class MouthPart:
         s = self._style
         up = pose["tongue"]
         resting = LOWER_EDGE + (0.80 * JAW - 3.0) * pose["jaw"] + 2.0 * pose["low"]
-        between_teeth = 1.6 if up > TIP_BETWEEN else 0.0
-        top = resting * (1.0 - up) + (2.0 + between_teeth) * up
-        width = lines.half_width * (0.74 - 0.20 * up)
+        between_teeth = 3.4 if up > TIP_BETWEEN else 0.0
+        top = resting * (1.0 - up) + (1.4 + between_teeth) * up
+        width = lines.half_width * (0.74 - 0.24 * up)
         edge = np.stack([_T11 * width, top + (lines.floor + 5.0 - top) * np.abs(_T11) ** 3.0], axis=1)
         edge[:, 1] += 0.8 * np.exp(-((_T11 / 0.13) ** 2)) * (1.0 - up)
         low = np.stack([_T11 * width, np.full(11, lines.floor + 7.0)], axis=1)
@@ -186,8 +192,12 @@ class MouthPart:
         canvas.drawPath(
             geometry.path(geometry.band(edge, low)), paint(Linear((0, top), (0, top + 10), stops))
         )
+        if up > 0.15:  # its shadow parts it from the lip, which has nearly its colour
+            shade = ((clear(s.throat, 0.0), 0.0), (clear(s.throat, 0.85 * min(1.0, 2.0 * up)), 1.0))
+            root = Linear((0, max(top, lines.floor - 3.4)), (0, lines.floor), shade)
+            canvas.drawPath(geometry.path(geometry.band(edge, low)), paint(root))
 
-    def _draw_lips(self, canvas: skia.Canvas, lines: LipLines) -> None:
+    def _draw_lips(self, canvas: skia.Canvas, lines: LipLines, pucker: float) -> None:
         canvas.save()
         canvas.translate(0.0, lines.roof)
         upper = geometry.band(lines.outer_upper, lines.inner_upper) - [0.0, lines.roof]
@@ -202,13 +212,13 @@ class MouthPart:
         for end, sign in ((0, -1.0), (-1, 1.0)):
             x, y = lines.outer_upper[end]
             dimple = np.array([[x - 2.6 * sign, y + 0.3], [x, y], [x + 1.4 * sign, y - 1.0]])
-            canvas.drawPath(geometry.path(geometry.taper(dimple, 1.5)), self._dimple)
+            canvas.drawPath(geometry.path(geometry.taper(dimple, 1.5 - pucker)), self._dimple)
 
 
 def _hidden_teeth(pose: Pose) -> float:
-    """Share 0..1 of the teeth that pouted lips hide."""
+    """Share 0..1 of the teeth that pouted lips hide, unless the upper lip is raised ("sh")."""
     t = min(1.0, max(0.0, (-pose["wide"] - HIDE_FROM) / (HIDE_FULL - HIDE_FROM)))
-    return t * t * (3.0 - 2.0 * t)
+    return t * t * (3.0 - 2.0 * t) * (1.0 - min(1.0, 2.0 * pose["raise"]))
 
 
 def _lower(line: Points, by: float) -> Points:
@@ -261,8 +271,8 @@ def lip_lines(style: Mouth, pose: Pose) -> LipLines:
     bowl = bowl + pucker * (_ROUND - bowl)
     lower = rest + (drop - lift) * bowl * side
     squeezed = press * min(1.0, JAW * jaw / 5.0)
-    plump = 1.0 + 0.28 * pucker - 0.10 * opened - 0.06 * spread - 0.14 * squeezed
-    top = style.upper_height * plump * (1.0 - 0.12 * up) * (_BOW + 0.6 * pucker * (_ROUND - _BOW))
+    plump = 1.0 + 0.16 * pucker - 0.10 * opened - 0.06 * spread - 0.14 * squeezed
+    top = style.upper_height * plump * (1.0 - 0.12 * up) * (_BOW + 0.4 * pucker * (_ROUND - _BOW))
     bottom = style.lower_height * plump * (1.0 - 0.50 * tuck) * _FULL
     out = out + _OUTWARD
     return LipLines(
