@@ -16,7 +16,7 @@ import numpy as np
 from avatar.engines.base import FaceEngine, Pixels
 from avatar.engines.registry import open_engine
 from avatar.spec import Consent, Face, MediaRef, PhotoFace, RigFace, VideoFace
-from avatar.timing.articulators import held_pose
+from avatar.timing.articulators import viseme_pose
 from avatar.tracks import CHANNELS, ControlTrack
 from PIL import Image, ImageDraw, ImageFont
 
@@ -25,21 +25,21 @@ Crop = tuple[float, float, float, float]
 
 VISEMES: dict[str, Pose] = {
     "rest": {},
-    "A (father)": held_pose("ɑ"),
-    "E (bed)": held_pose("ɛ"),
-    "I (see)": held_pose("i"),
-    "O (go)": held_pose("o"),
-    "U (too)": held_pose("u"),
+    "A (father)": viseme_pose("ɑ"),
+    "E (bed)": viseme_pose("ɛ"),
+    "I (see)": viseme_pose("i"),
+    "O (go)": viseme_pose("o"),
+    "U (too)": viseme_pose("u"),
     "M B P": {},
     "M after A": {"jaw": 0.5, "press": 1.0},
-    "F V": held_pose("f"),
-    "S Z": held_pose("s"),
-    "TH": held_pose("θ"),
-    "L": held_pose("l"),
-    "SH": held_pose("ʃ"),
-    "R": held_pose("ɹ"),
-    "W": held_pose("w"),
-    "T D N": held_pose("t"),
+    "F V": viseme_pose("f"),
+    "S Z": viseme_pose("s"),
+    "TH": viseme_pose("θ"),
+    "L": viseme_pose("l"),
+    "SH": viseme_pose("ʃ"),
+    "R": viseme_pose("ɹ"),
+    "W": viseme_pose("w"),
+    "T D N": viseme_pose("t"),
 }
 LOOKS: dict[str, Pose] = {
     "blink half": {"blink": 0.5},

@@ -42,7 +42,7 @@ class MouthLimits:
     """0.25 by the curves, and the noise of two landmarks on top."""
     max_flicker_hz: float = 0.6
     max_rounded_width: float = 0.88
-    max_rounded_teeth: float = 0.20
+    max_rounded_teeth: float = 0.12
     min_labiodental_teeth: float = 0.6
 
 
@@ -160,7 +160,7 @@ def teeth_share(frame: Pixels, points: npt.NDArray[np.float32]) -> float:
 def write_mouth_sheet(
     frames: Sequence[Pixels], seen: Observation, phones: Sequence[Phone], fps: int, target: Path
 ) -> None:
-    """Writes mouths close up: one of each shape with its phone's name, then the frames of the largest step."""
+    """Writes mouths close up: one of each shape with its name, then the frames of the largest step."""
     shown: dict[str, int] = {}
     for phone in phones:
         at = int((phone.start_ms + phone.end_ms) / 2000 * fps)

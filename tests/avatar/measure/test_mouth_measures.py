@@ -1,4 +1,4 @@
-"""The judge of the mouth's movement and drawing: a good mouth passes, each spoiled one breaks its own limit."""
+"""The judge of how a mouth moves and is drawn: a good one passes, each spoiled one breaks its own limit."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +20,12 @@ from rendering import render, say, with_mouth
 from video_measures import frames_of, watch
 
 SENTENCE = "Two blue shoes, you know. Five very funny foxes laugh at Bob."
-Spoken = tuple[ControlTrack, tuple[Phone, ...]]
+Utterance = tuple[ControlTrack, tuple[Phone, ...]]
 Judge = Callable[[ControlTrack], MouthReport]
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
+def utterance(tmp_path_factory: pytest.TempPathFactory) -> Utterance:
     return say(SENTENCE, tmp_path_factory.mktemp("voice"), lead_in_ms=200)
 
 
@@ -33,8 +33,10 @@ def moments_of(track: ControlTrack) -> np.ndarray:
     return (np.arange(track.frames) + 0.5) / track.fps
 
 
-def test_our_curves_keep_below_a_quarter_of_the_opening_and_turn_for_no_single_frame(spoken: Spoken) -> None:
-    track, phones = spoken
+def test_our_curves_keep_below_a_quarter_of_the_opening_and_turn_for_no_single_frame(
+    utterance: Utterance,
+) -> None:
+    track, phones = utterance
     opening = track.aperture_e()
     closing = near_closures(phones, moments_of(track))
     full = full_opening_e(opening)
@@ -42,8 +44,8 @@ def test_our_curves_keep_below_a_quarter_of_the_opening_and_turn_for_no_single_f
     assert flicker_hz(opening, full, closing, track.fps) < 0.4
 
 
-def test_a_mouth_that_jumps_from_shape_to_shape_snaps(spoken: Spoken) -> None:
-    track, phones = spoken
+def test_a_mouth_that_jumps_from_shape_to_shape_snaps(utterance: Utterance) -> None:
+    track, phones = utterance
     opening = track.aperture_e()
     held = opening[np.arange(track.frames) // 4 * 4]
     closing = near_closures(phones, moments_of(track))
@@ -51,8 +53,8 @@ def test_a_mouth_that_jumps_from_shape_to_shape_snaps(spoken: Spoken) -> None:
     assert not failures(snap=largest_step(opening, full_opening_e(opening), ~closing))
 
 
-def test_a_mouth_that_is_half_shut_every_other_frame_flickers(spoken: Spoken) -> None:
-    track, phones = spoken
+def test_a_mouth_that_is_half_shut_every_other_frame_flickers(utterance: Utterance) -> None:
+    track, phones = utterance
     opening = track.aperture_e() * np.where(np.arange(track.frames) % 2, 1.0, 0.5)
     closing = near_closures(phones, moments_of(track))
     assert "flicker_hz" in failures(
@@ -61,7 +63,7 @@ def test_a_mouth_that_is_half_shut_every_other_frame_flickers(spoken: Spoken) ->
 
 
 @pytest.fixture(scope="module")
-def judge(spoken: Spoken, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+def judge(utterance: Utterance, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     folder = tmp_path_factory.mktemp("judged")
 
     def judge_track(track: ControlTrack) -> MouthReport:
@@ -69,21 +71,23 @@ def judge(spoken: Spoken, tmp_path_factory: pytest.TempPathFactory) -> Judge:
         render(RigFace(character="nova"), track, (640, 360), video, folder)
         frames = list(frames_of(video))
         seen = watch(frames)
-        write_mouth_sheet(frames, seen, spoken[1], track.fps, folder / "mouths.png")
+        write_mouth_sheet(frames, seen, utterance[1], track.fps, folder / "mouths.png")
         assert (folder / "mouths.png").stat().st_size > 10_000
-        return judge_mouth(frames, seen, spoken[1], track.fps)
+        return judge_mouth(frames, seen, utterance[1], track.fps)
 
     return judge_track
 
 
-def test_a_drawn_mouth_rounds_hides_its_teeth_and_shows_them_for_f(spoken: Spoken, judge: Judge) -> None:
-    report = judge(spoken[0])
+def test_a_drawn_mouth_rounds_hides_its_teeth_and_shows_them_for_f(
+    utterance: Utterance, judge: Judge
+) -> None:
+    report = judge(utterance[0])
     assert report.failures() == [], report
     assert None not in (report.rounded_width, report.rounded_teeth, report.labiodental_teeth)
 
 
-def test_toothy_vowels_and_an_f_with_shut_lips_are_caught(spoken: Spoken, judge: Judge) -> None:
-    track, phones = spoken
+def test_toothy_vowels_and_an_f_with_shut_lips_are_caught(utterance: Utterance, judge: Judge) -> None:
+    track, phones = utterance
     times = 1000 * moments_of(track)
     at_f = np.any(
         [(times > p.start_ms - 80) & (times < p.end_ms + 60) for p in phones if p.ipa in ("f", "v")], axis=0

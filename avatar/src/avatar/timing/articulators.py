@@ -69,11 +69,13 @@ def mouth_curves(
         "press": as_curve(press, 0, 1),
         "tuck": as_curve(tuck, 0, 1),
         "wide": as_curve(smooth(curves.wide, LIPS_RISE_S, fps) * (0.15 + 0.85 * gate), -1, 1),
-        "tongue": as_curve(limit_speed(np.where(gate > 0.01, curves.tongue * gate, 0.0), speed["tongue"]), 0, 1),
+        "tongue": as_curve(
+            limit_speed(np.where(gate > 0.01, curves.tongue * gate, 0.0), speed["tongue"]), 0, 1
+        ),
     }
 
 
-def held_pose(ipa: str) -> dict[str, float]:
+def viseme_pose(ipa: str) -> dict[str, float]:
     """Returns the mouth's channels of a loud sound that is held for long, as contact sheets show it."""
     viseme = visemes(ipa)[-1]
     gap = min(1.0, CLEAR_SPEECH * viseme.gap)

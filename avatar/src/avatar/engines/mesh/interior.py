@@ -89,7 +89,7 @@ class MouthInterior:
         if not raised:  # at rest the tongue lies behind the lower teeth, raised it hides them
             picture = self._tongue_bed(picture, shape, tongue_v, pose, box, offset)
         # Pouted lips stand out before the teeth and hide them, unless the upper lip is raised ("sh").
-        hidden = float(smoothstep(*_HIDDEN_BY_PUCKER, np.float32(pose.pucker)))
+        hidden = float(smoothstep(*_HIDDEN_BY_PUCKER, np.asarray(pose.pucker, np.float32)))
         hidden *= 1 - min(1.0, 2 * pose.raise_)
         if hidden < 1:
             down = origin_v + jaw * 0.98 + 0.030 + 0.05 * hidden

@@ -72,12 +72,12 @@ class MouthPose:
 
     @property
     def lips_jaw(self) -> float:
-        """How far the jaw parts the lips, in units of `jaw`: lips that press together give back the rest."""
+        """Returns how far the jaw parts the lips, in units of `jaw`; pressed lips give back the rest."""
         return self.jaw * (1 - self.press)
 
     @property
     def lips_low(self) -> float:
-        """How far the lower lip is let down, in units of `low`."""
+        """Returns how far the lower lip is let down, in units of `low`."""
         return self.low * (1 - self.press)
 
     @property

@@ -132,9 +132,7 @@ class MouthPart:
         canvas.drawPath(geometry.path(geometry.band(_lower(roof, -1.0), _lower(roof, 2.2))), self._roof_shade)
         canvas.restore()
 
-    def _draw_upper_teeth(
-        self, canvas: skia.Canvas, pose: Pose, lines: LipLines, hidden: float
-    ) -> None:
+    def _draw_upper_teeth(self, canvas: skia.Canvas, pose: Pose, lines: LipLines, hidden: float) -> None:
         s = self._style
         width = min(s.half_width * 0.92, lines.half_width)
         # A tucked lip lies along the whole row; pouted lips stand out before it.
@@ -150,9 +148,7 @@ class MouthPart:
         shade = ((clear(s.throat, 0.40), 0.0), (clear(s.throat, 0.16), 0.4), (clear(s.throat, 0.0), 1.0))
         canvas.drawPath(teeth, paint(Linear((0, lines.roof - 0.5), (0, lines.roof + 5.0), shade)))
 
-    def _draw_lower_teeth(
-        self, canvas: skia.Canvas, pose: Pose, lines: LipLines, hidden: float
-    ) -> None:
+    def _draw_lower_teeth(self, canvas: skia.Canvas, pose: Pose, lines: LipLines, hidden: float) -> None:
         s = self._style
         width = min(s.half_width * 0.66, lines.half_width * 0.86)
         top = LOWER_EDGE + 0.92 * JAW * pose["jaw"] + 4.5 * pose["low"] + 8.0 * hidden
@@ -260,7 +256,10 @@ def lip_lines(style: Mouth, pose: Pose) -> LipLines:
     drop = (JAW * jaw + LOW * pose["low"]) * (1.0 - press)
     opened = min(1.0, drop / 25.0)
     width = style.half_width * (1.0 + SPREAD * spread - 0.05 * jaw)
-    x, out = T * (width - style.half_width * PUCKER * pucker), T * (width - style.half_width * PUCKER_OUTSIDE * pucker)
+    x, out = (
+        T * (width - style.half_width * PUCKER * pucker),
+        T * (width - style.half_width * PUCKER_OUTSIDE * pucker),
+    )
     smile = style.smile * (1.0 + 0.5 * spread - 0.9 * pucker) - 4.4 * jaw * (1.0 - 0.5 * press)
     side = 1.0 + SKEW * pose["skew"] * T
     rest = _WAVE * (1.0 - 0.8 * pucker) - smile * side * _CORNER + MEET * press * JAW * jaw * _ROUND
