@@ -1,6 +1,7 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
-from avatar.spec.base import MediaRef, SpecModel, canonical_json, content_hash
+from avatar.spec.base import Colour, MediaRef, SpecModel, canonical_json, content_hash
+from avatar.spec.captions import Captions, CaptionStyle
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
     BETTER,
@@ -51,7 +52,6 @@ from avatar.spec.progress import (
 from avatar.spec.render import (
     AudioCodec,
     Canvas,
-    Captions,
     LipsyncSpec,
     Output,
     RenderSpec,
@@ -63,7 +63,6 @@ from avatar.spec.scene import (
     AvatarLayout,
     Background,
     Box,
-    Colour,
     ColourBackground,
     ImageBackground,
     ImageOverlay,
@@ -88,6 +87,7 @@ __all__ = [
     "Background",
     "Box",
     "Canvas",
+    "CaptionStyle",
     "Captions",
     "Colour",
     "ColourBackground",
