@@ -1,10 +1,12 @@
 """Captions are short enough to read, long enough to see, and never overlap."""
 
 import random
+import unicodedata
 from itertools import pairwise
 
 import pytest
-from avatar.compose.cues import break_lines, columns, make_cues
+from avatar.compose.cues import MAX_CUE_MS, MIN_CUE_MS, READABLE_CPS, break_lines, make_cues
+from avatar.compose.phrases import columns, is_abbreviation
 from avatar.tracks import Word
 
 
@@ -44,12 +46,12 @@ def test_a_pause_without_a_full_stop_ends_a_cue():
     assert [cue.lines for cue in make_cues(words, 9000)] == [("first part",), ("second part",)]
 
 
-def test_lines_are_balanced():
+def test_lines_are_parted_by_sense_and_of_about_one_length():
     lines = break_lines(
         ["This", "sentence", "is", "just", "a", "little", "longer", "than", "one", "line"], 42, 2
     )
     assert len(lines) == 2
-    assert abs(len(lines[0]) - len(lines[1])) <= 6
+    assert lines == ["This sentence is just", "a little longer than one line"]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -71,11 +73,106 @@ def test_whatever_is_said_cues_fit_follow_each_other_and_keep_every_word(seed):
         assert cue.end_ms <= following.start_ms
 
 
-def test_a_short_cue_stays_for_a_second_where_there_is_room():
+def test_a_short_cue_stays_for_a_moment_or_shares_one():
     cue = make_cues([Word("No.", 500, 700)], 5000)[0]
-    assert cue.end_ms - cue.start_ms == 1000
+    assert cue.end_ms - cue.start_ms == MIN_CUE_MS
     crowded = make_cues([Word("No.", 500, 700), Word("Yes.", 900, 1100)], 5000)
-    assert crowded[0].end_ms == 900
+    assert [cue.lines for cue in crowded] == [("No. Yes.",)]
+
+
+def spoken(text: str, columns_per_second: float = 15.0):
+    """Words of a steady voice, with a pause behind each sentence."""
+    words, now = [], 300
+    for token in text.split():
+        length = round(1000 * (columns(token) + 1) / columns_per_second)
+        words.append(Word(token, now, now + length))
+        now += length + (500 if token[-1] in ".?!" else 0)
+    return words
+
+
+TALK = (
+    "Prof. Lee lives at 12 Elm Rd. in Bath, e.g. near the river. She paid £2,750.80 to Dr. J. Smith Jr. "
+    "on Mon. morning. Why? Nobody knows. The tides of the sea follow the moon, which pulls at the water "
+    "on the near side of the earth more strongly than at its centre, and so a bulge of water stands below "
+    "it all the time. A second bulge stands on the far side. Mr. Brown measured 3.5 m at St. Malo vs. 0.3 "
+    "m in the Baltic approx. ten miles away, i.e. far less. Yes. No. It depends on the shape of the "
+    "coast, on the depth of the water, and on the wind, as everybody who has ever lived near the sea for "
+    "long can tell you without any table."
+)
+NEVER_LAST = {
+    "Prof.",
+    "Rd.",
+    "e.g.",
+    "Dr.",
+    "J.",
+    "Jr.",
+    "Mon.",
+    "Mr.",
+    "St.",
+    "vs.",
+    "approx.",
+    "i.e.",
+    "3.5",
+}
+
+
+def test_no_cue_ends_in_an_abbreviation_and_all_can_be_read():
+    words = spoken(TALK)
+    cues = make_cues(words, words[-1].end_ms + 800)
+    assert " ".join(line for cue in cues for line in cue.lines) == TALK
+    last_words = [cue.lines[-1].split()[-1] for cue in cues]
+    assert not {
+        "Prof.",
+        "Rd.",
+        "e.g.",
+        "Dr.",
+        "J.",
+        "Jr.",
+        "Mon.",
+        "Mr.",
+        "St.",
+        "vs.",
+        "approx.",
+        "i.e.",
+        "3.5",
+    } & set(last_words)
+    line_ends = [line.split()[-1].casefold() for cue in cues for line in cue.lines]
+    assert not {"the", "a", "of", "at", "prof.", "mr."} & set(line_ends)
+    for cue in cues:
+        assert MIN_CUE_MS <= cue.end_ms - cue.start_ms <= MAX_CUE_MS
+        assert cue.columns_per_second <= READABLE_CPS
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("ja", "潮の満ち引きは月の引力によって起こります。地球の反対側にも水の山ができます。"),
+        ("zh", "潮汐主要由月球的引力引起，太阳也有影响。每天有两次涨潮，两次落潮。"),
+        ("th", "น้ำขึ้นน้ำลงเกิดจากแรงดึงดูดของดวงจันทร์และดวงอาทิตย์ที่กระทำต่อโลก"),
+    ],
+)
+def test_scripts_without_spaces_are_parted_by_phrases(language: str, text: str):
+    words = [Word(text, 300, 300 + 1000 * columns(text) // 12)]
+    cues = make_cues(words, words[0].end_ms + 500, max_chars=24, language=language)
+    assert "".join(line for cue in cues for line in cue.lines) == text
+    assert len(cues) > 1 and all(len(cue.words) > 1 for cue in cues)
+    for line in (line for cue in cues for line in cue.lines):
+        assert columns(line) <= 24
+        assert line[0] not in "。，、ๆะาิีึืุู็่้๊๋์" and unicodedata.category(line[0]) != "Mn"
+    for cue in cues:
+        assert MIN_CUE_MS <= cue.end_ms - cue.start_ms <= MAX_CUE_MS
+
+
+@pytest.mark.parametrize(
+    ("word", "following", "is_one"),
+    [
+        ("Prof.", "Lee", True), ("Rd.", "in", True), ("Rd.", "The", False), ("e.g.", "near", True),
+        ("U.S.", "and", True), ("U.S.", "But", False), ("z.B.", "morgen", True), ("etc.", None, False),
+        ("end.", "he", False), ("J.", "Smith", True), ("wait...", "Prof", False),
+    ],
+)  # fmt: skip
+def test_a_full_stop_is_an_abbreviation_s_where_the_sentence_goes_on(word, following, is_one):
+    assert is_abbreviation(word, following) == is_one
 
 
 def test_wide_letters_count_twice_and_marks_not_at_all():

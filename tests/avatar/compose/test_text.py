@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from avatar.compose.fonts import Fonts
 from avatar.compose.layout import Rect
-from avatar.compose.text import TextStyle, drawable, rgba, text_in_box, text_lines
+from avatar.compose.text import TextStyle, as_runs, drawable, rgba, text_in_box, text_lines
 from avatar.errors import Unavailable
 
 FONTS = Fonts.of_this_machine()
@@ -47,8 +47,8 @@ def test_colours_and_panel_are_as_asked():
 
 def test_caption_lines_hug_their_text_and_stand_on_their_line():
     style = TextStyle(panel="#000000ff")
-    short = text_lines(("Hello",), 200, 300, 24, 380, style, FONTS)
-    long = text_lines(("Hello, this is a longer line", "and one more"), 200, 300, 24, 380, style, FONTS)
+    short = text_lines(as_runs("Hello"), 200, 300, 24, 380, style, FONTS)
+    long = text_lines(as_runs("Hello, this is a longer line\nand one more"), 200, 300, 24, 380, style, FONTS)
     assert short.y + short.pixels.shape[0] == long.y + long.pixels.shape[0] == 300
     assert short.pixels.shape[1] < long.pixels.shape[1] <= 380
     assert long.pixels.shape[0] > 1.6 * short.pixels.shape[0]
@@ -57,7 +57,7 @@ def test_caption_lines_hug_their_text_and_stand_on_their_line():
 
 def test_a_caption_wider_than_the_picture_is_drawn_smaller_on_the_same_number_of_lines():
     line = "W" * 42
-    sprite = text_lines((line,), 100, 100, 40, 190, TextStyle(), FONTS)
+    sprite = text_lines(as_runs(line), 100, 100, 40, 190, TextStyle(), FONTS)
     assert sprite.pixels.shape[1] <= 190
     assert sprite.pixels.shape[0] < 40
 

@@ -1,30 +1,34 @@
-"""Words with times to caption cues, which VTT, SRT and burned captions share."""
+"""Words with times to caption cues, which VTT, SRT, the embedded track and burned captions share."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import pairwise
 
-MIN_CUE_MS = 1000
+from avatar.compose.phrases import JOINED, SENTENCE, Piece, TimedWord, columns, pieces_of
+
+MIN_CUE_MS = 800
 MAX_CUE_MS = 6000
+READABLE_CPS = 17.0
+"""Columns a second that people can read; wide characters count as two."""
 PAUSE_MS = 700
 GAP_TO_CLOSE_MS = 300
-_SENTENCE_ENDS = frozenset(".!?…。！？؟۔।")
-_CLAUSE_ENDS = frozenset(",;:，、；：،؛—–")
-_CLOSERS = "\"'»”’)]}）」』"
+LINGER_MS = 350
+"""A caption stays this much longer than its last word, where nothing follows."""
+EARLY_MS = 400
+"""A caption may come this much before its first word, when it could not be read otherwise."""
+_IMPOSSIBLE = float("inf")
 
 
-class TimedWord(Protocol):
-    """A word with its times in milliseconds."""
+@dataclass(frozen=True, slots=True)
+class CueWord:
+    """A word of a line, for highlights; `start_ms` is when it is spoken."""
 
-    @property
-    def text(self) -> str: ...
-    @property
-    def start_ms(self) -> int: ...
-    @property
-    def end_ms(self) -> int: ...
+    line: int
+    text: str
+    start_ms: int
+    spaced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,124 +38,175 @@ class Cue:
     start_ms: int
     end_ms: int
     lines: tuple[str, ...]
+    words: tuple[CueWord, ...] = ()
+
+    @property
+    def columns_per_second(self) -> float:
+        """How fast it must be read."""
+        return 1000 * sum(map(columns, self.lines)) / max(1, self.end_ms - self.start_ms)
 
 
 def make_cues(
-    words: Sequence[TimedWord], total_ms: int, max_chars: int = 42, max_lines: int = 2
+    words: Sequence[TimedWord],
+    total_ms: int,
+    max_chars: int = 42,
+    max_lines: int = 2,
+    language: str = "en",
 ) -> list[Cue]:
     """Cues of at most `max_lines` lines of `max_chars` columns that never overlap and end with the video.
 
-    A cue ends with a sentence, at a pause, or where its room or time is used up, then preferably at a comma.
-    It is shown for at least a second where the next one leaves time for it.
+    Of all ways to cut the words the one that reads best is taken: cues of 0.8 to 6 s and at most 17 columns
+    a second where the voice leaves time for it, that end with a sentence, else at a comma, else before a
+    phrase, never with an abbreviation that the sentence goes on behind.
     """
-    groups = [group for sentence in _sentences(words) for group in _groups(sentence, max_chars, max_lines)]
+    pieces = [piece for piece in pieces_of(words, language, max_chars) if piece.start_ms < total_ms]
     cues: list[Cue] = []
-    for index, group in enumerate(groups):
-        start = min(group[0].start_ms, total_ms)
-        following = groups[index + 1][0].start_ms if index + 1 < len(groups) else total_ms
-        end = max(group[-1].end_ms, start + MIN_CUE_MS)
+    free_from = 0
+    for first, last in _best_cuts(pieces, total_ms, max_chars, max_lines):
+        group = pieces[first:last]
+        following = min(pieces[last].start_ms, total_ms) if last < len(pieces) else total_ms
+        width = _width(group)
+        needed = max(MIN_CUE_MS, round(1000 * width / READABLE_CPS))
+        start = group[0].start_ms
+        end = max(group[-1].end_ms + LINGER_MS, start + needed)
         if following - end < GAP_TO_CLOSE_MS:
             end = following
-        end = min(end, total_ms)
+        end = max(min(end, total_ms, start + MAX_CUE_MS), min(group[-1].end_ms, total_ms, following))
+        if end - start < needed:
+            start = max(free_from, start - EARLY_MS, end - needed)
         if end > start:
-            cues.append(Cue(start, end, tuple(break_lines([w.text for w in group], max_chars, max_lines))))
+            lines = _lines(group, max_chars, max_lines)
+            cues.append(Cue(start, end, tuple(map(_joined, lines)), _cue_words(lines)))
+            free_from = end
     return cues
 
 
-def columns(text: str) -> int:
-    """Width of `text` in columns: wide East Asian characters count twice, combining marks not at all."""
-    return sum(_column(char) for char in text)
-
-
 def break_lines(words: Sequence[str], max_chars: int, max_lines: int) -> list[str]:
-    """Balanced lines: as few as possible, and the longest of them as short as possible."""
-    pieces = [piece for word in words for piece in _fit_word(word, max_chars)]
-    for count in range(1, max_lines + 1):
-        lines = _balanced(pieces, count, max_chars)
-        if lines is not None:
-            return lines
-    return _greedy(pieces, max_chars)
+    """As few lines as possible, parted by sense and of about one length."""
+    timed = [_Untimed(word) for word in words]
+    pieces = pieces_of(timed, "en", max_chars)
+    return [_joined(line) for line in _lines(pieces, max_chars, max_lines)]
 
 
-def _sentences(words: Sequence[TimedWord]) -> Iterable[list[TimedWord]]:
-    current: list[TimedWord] = []
-    for word in words:
-        if current and word.start_ms - current[-1].end_ms >= PAUSE_MS:
-            yield current
-            current = []
-        current.append(word)
-        if _ends_with(word.text, _SENTENCE_ENDS):
-            yield current
-            current = []
-    if current:
-        yield current
+@dataclass(frozen=True, slots=True)
+class _Untimed:
+    text: str
+    start_ms: int = 0
+    end_ms: int = 0
 
 
-def _groups(sentence: list[TimedWord], max_chars: int, max_lines: int) -> Iterable[list[TimedWord]]:
-    """Cuts a sentence that does not fit one cue, at the last comma past its middle where there is one."""
-    rest = sentence
-    while rest:
-        count = _fitting(rest, max_chars, max_lines)
-        if count < len(rest):
-            commas = [i for i in range(count // 2, count) if _ends_with(rest[i].text, _CLAUSE_ENDS)]
-            count = commas[-1] + 1 if commas else count
-            if len(rest) - count < 2 and count > 2:
-                count -= 1  # no single word left alone in the last cue
-        yield rest[:count]
-        rest = rest[count:]
+def _best_cuts(
+    pieces: Sequence[Piece], total_ms: int, max_chars: int, max_lines: int
+) -> list[tuple[int, int]]:
+    """First and last index (exclusive) of each cue, of the cheapest way to cut all of them."""
+    costs = [0.0] + [_IMPOSSIBLE] * len(pieces)
+    before = [0] * (len(pieces) + 1)
+    for last in range(1, len(pieces) + 1):
+        width = 0
+        for first in range(last - 1, -1, -1):
+            width += columns(pieces[first].text) + 1
+            if width > max_lines * (max_chars + 1) and last - first > 1:
+                break
+            cost = costs[first] + _cue_cost(pieces, first, last, total_ms, max_chars, max_lines)
+            if cost < costs[last]:
+                costs[last], before[last] = cost, first
+        if costs[last] == _IMPOSSIBLE:
+            costs[last], before[last] = costs[last - 1] + JOINED, last - 1
+    cuts: list[tuple[int, int]] = []
+    end = len(pieces)
+    while end > 0:
+        cuts.append((before[end], end))
+        end = before[end]
+    return cuts[::-1]
 
 
-def _fitting(words: list[TimedWord], max_chars: int, max_lines: int) -> int:
-    count = 1
-    while count < len(words):
-        if words[count].end_ms - words[0].start_ms > MAX_CUE_MS:
+def _cue_cost(
+    pieces: Sequence[Piece], first: int, last: int, total_ms: int, max_chars: int, max_lines: int
+) -> float:
+    group = pieces[first:last]
+    start, spoken_until = group[0].start_ms, group[-1].end_ms
+    if last - first > 1 and (
+        spoken_until - start > MAX_CUE_MS or _fewest_lines(group, max_chars, max_lines) is None
+    ):
+        return _IMPOSSIBLE
+    following = pieces[last].start_ms if last < len(pieces) else total_ms
+    shown_s = max(1, min(following - start, MAX_CUE_MS)) / 1000
+    width = _width(group)
+    cost = 10.0 + 2.0 * group[-1].break_cost
+    cost += 400.0 * max(0.0, MIN_CUE_MS / 1000 - shown_s)
+    cost += 12.0 * max(0.0, width / shown_s - READABLE_CPS)
+    for piece, after in pairwise(group):
+        if after.start_ms - piece.end_ms >= PAUSE_MS:
+            cost += 90.0
+        elif piece.break_cost == SENTENCE:
+            cost += 45.0  # two sentences share a cue only when one alone would be gone too soon
+    if last < len(pieces) and last - first == 1 and group[-1].break_cost > SENTENCE:
+        cost += 25.0
+    if first > 0 and last - first == 1 and pieces[first - 1].break_cost > SENTENCE:
+        cost += 25.0  # no single word left alone
+    return cost
+
+
+def _lines(group: Sequence[Piece], max_chars: int, max_lines: int) -> list[list[Piece]]:
+    count = _fewest_lines(group, max_chars, max_lines)
+    if count is None:
+        return _greedy(group, max_chars)
+    best = _parted(group, count, max_chars)
+    return _greedy(group, max_chars) if best is None else best[1]
+
+
+def _fewest_lines(group: Sequence[Piece], max_chars: int, max_lines: int) -> int | None:
+    count = len(_greedy(group, max_chars))
+    return count if count <= max_lines else None
+
+
+def _parted(group: Sequence[Piece], count: int, max_chars: int) -> tuple[float, list[list[Piece]]] | None:
+    """The best way to part `group` into `count` lines, and its cost."""
+    if count == 1:
+        width = _width(group)
+        return (0.0, [list(group)]) if width <= max_chars else None
+    ideal = _width(group) / count
+    best: tuple[float, list[list[Piece]]] | None = None
+    for cut in range(1, len(group) - count + 2):
+        width = _width(group[:cut])
+        if width > max_chars:
             break
-        pieces = [piece for word in words[: count + 1] for piece in _fit_word(word.text, max_chars)]
-        if len(_greedy(pieces, max_chars)) > max_lines:
-            break
-        count += 1
-    return count
+        rest = _parted(group[cut:], count - 1, max_chars)
+        if rest is None:
+            continue
+        uneven = abs(width - ideal) + (1.5 if width > ideal else 0)
+        cost = rest[0] + group[cut - 1].break_cost + 1.1 * uneven
+        if best is None or cost < best[0]:
+            best = (cost, [list(group[:cut]), *rest[1]])
+    return best
 
 
-def _greedy(pieces: Sequence[str], max_chars: int) -> list[str]:
-    lines: list[str] = []
-    for piece in pieces:
-        if lines and columns(lines[-1]) + 1 + columns(piece) <= max_chars:
-            lines[-1] += " " + piece
+def _greedy(group: Sequence[Piece], max_chars: int) -> list[list[Piece]]:
+    lines: list[list[Piece]] = []
+    width = 0
+    for piece in group:
+        wide = columns(piece.text)
+        gap = int(piece.spaced and bool(lines))
+        if lines and width + gap + wide <= max_chars:
+            lines[-1].append(piece)
+            width += gap + wide
         else:
-            lines.append(piece)
+            lines.append([piece])
+            width = wide
     return lines
 
 
-def _balanced(pieces: Sequence[str], count: int, max_chars: int) -> list[str] | None:
-    """At most `count` lines in the narrowest width that allows it; None when `max_chars` does not."""
-    longest = max((columns(piece) for piece in pieces), default=0)
-    for width in range(longest, max_chars + 1):
-        lines = _greedy(pieces, width)
-        if len(lines) <= count:
-            return lines
-    return None
+def _joined(line: Sequence[Piece]) -> str:
+    return "".join((" " if piece.spaced and index else "") + piece.text for index, piece in enumerate(line))
 
 
-def _fit_word(word: str, max_chars: int) -> list[str]:
-    """A word wider than a line (a URL, or a script without spaces) is cut; others stay whole."""
-    if columns(word) <= max_chars:
-        return [word]
-    pieces, current = [], ""
-    for char in word:
-        if columns(current) + _column(char) > max_chars:
-            pieces.append(current)
-            current = ""
-        current += char
-    return [*pieces, current]
+def _width(group: Sequence[Piece]) -> int:
+    return sum(columns(piece.text) + piece.spaced for piece in group) - group[0].spaced
 
 
-def _column(char: str) -> int:
-    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _ends_with(text: str, marks: frozenset[str]) -> bool:
-    bare = text.rstrip(_CLOSERS)
-    return bool(bare) and bare[-1] in marks
+def _cue_words(lines: Sequence[Sequence[Piece]]) -> tuple[CueWord, ...]:
+    return tuple(
+        CueWord(number, piece.text, piece.start_ms, piece.spaced and index > 0)
+        for number, line in enumerate(lines)
+        for index, piece in enumerate(line)
+    )

@@ -84,9 +84,13 @@ class Fonts:
         collection.setDefaultFontManager(provider)
         return collection
 
-    def families_for(self, text: str) -> list[str]:
-        """The families for plain text, then those that add what `text` needs beyond them."""
+    def families_for(self, text: str, first: str | None = None) -> list[str]:
+        """`first` where it is here, the families for plain text, then those that add what `text` needs
+        beyond them.
+        """
         families = list(self.families)
+        if first is not None and (known := self.named(first)) is not None:
+            families.insert(0, known)
         missing = [char for char in _visible(text) if not self._drawn_by(families, char)]
         while missing:
             best = max(sorted(self.by_family), key=lambda family: self._count(family, missing))
@@ -95,6 +99,11 @@ class Fonts:
             families.append(best)
             missing = [char for char in missing if not self._drawn_by([best], char)]
         return families
+
+    def named(self, family: str) -> str | None:
+        """The family as the machine spells it; None where it has none of that name."""
+        wanted = family.casefold()
+        return next((name for name in self.by_family if name.casefold() == wanted), None)
 
     def missing(self, text: str) -> list[str]:
         """Characters of `text` that no font here can draw."""

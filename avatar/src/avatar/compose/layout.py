@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from avatar.spec import Box, Canvas
 
@@ -77,4 +78,35 @@ def place(box: Box, canvas: Canvas) -> Rect:
         round(box.y * canvas.height),
         max(2, round(box.width * canvas.width)),
         max(2, round(box.height * canvas.height)),
+    )
+
+
+SAFE_AREAS: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
+    {
+        "16:9": (0.05, 0.05, 0.05, 0.06),
+        "9:16": (0.06, 0.08, 0.14, 0.20),
+        "1:1": (0.06, 0.06, 0.06, 0.08),
+    }
+)
+"""Left, top, right and bottom margins in shares of width and height, inside which words are neither cut by a
+screen nor hidden by a player: EBU R 95's 5 % lying; upright the buttons and the title that players of short
+videos lay over the right and the bottom.
+"""
+
+
+def shape_of(canvas: Canvas) -> str:
+    """The name of the safe area whose shape is nearest: 16:9, 9:16 or 1:1."""
+    ratio = canvas.width / canvas.height
+    return "16:9" if ratio > 1.3 else "9:16" if ratio < 0.8 else "1:1"
+
+
+def safe_area(canvas: Canvas) -> Rect:
+    """Where words belong, in pixels."""
+    left, top, right, bottom = SAFE_AREAS[shape_of(canvas)]
+    x, y = round(left * canvas.width), round(top * canvas.height)
+    return Rect(
+        x,
+        y,
+        canvas.width - x - round(right * canvas.width),
+        canvas.height - y - round(bottom * canvas.height),
     )

@@ -111,6 +111,16 @@ def warn_missing_glyphs(missing: Sequence[str], scene: str, warn: Warn) -> None:
     )
 
 
+def warn_missing_font(font: str | None, fonts: Fonts, scene: str, warn: Warn) -> None:
+    """Warns of a font that is not on this machine: another one is drawn."""
+    if font is None or fonts.named(font) is not None:
+        return
+    close = difflib.get_close_matches(font, list(fonts.by_family), n=MAX_CLOSE_WORDS, cutoff=0.4)
+    names = ", ".join(close or fonts.families[:1])
+    message = f"The font {font} is not on this machine; {fonts.families[0]} is drawn. There are: {names}."
+    warn(Notice(code="text.font_missing", message=message, scene=scene))
+
+
 def _never_shown(number: int, start_ms: int, end_ms: int, scene: str) -> Notice:
     message = f"Overlay {number} is never seen: it begins at {start_ms} ms and ends at {end_ms} ms."
     return Notice(code="overlay.never_shown", message=message, scene=scene)

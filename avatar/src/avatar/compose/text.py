@@ -29,6 +29,18 @@ class TextStyle:
     panel: str | None = None
     bold: bool = True
     align: Literal["left", "centre", "right"] = "centre"
+    font: str | None = None
+    outline: str | None = None
+    outline_width: float = 0.12
+    """Against the size of the letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Part of a line; without a colour in that of the style."""
+
+    text: str
+    colour: str | None = None
 
 
 def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px: float) -> Sprite:
@@ -37,17 +49,19 @@ def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px
     pad_x, pad_y = (0, 0) if style.panel is None else (round(0.2 * side), round(0.12 * side))
     room = (max(1, box.width - 2 * pad_x), max(1, box.height - 2 * pad_y))
     size = _largest_fit(text, room, style, fonts, largest_px)
-    block = _layout(text, size, room[0], style, fonts)
+    lines = as_runs(text)
+    block = _layout(lines, size, room[0], style, fonts)
     surface, pixels = _blank(box.width, box.height)
     with surface as canvas:
         if style.panel is not None:
             _panel(canvas, box.width, box.height, 0.08 * min(box.width, box.height), style.panel)
-        block.paint(canvas, pad_x, pad_y + (room[1] - block.Height) / 2)
+        at = (pad_x, pad_y + (room[1] - block.Height) / 2)
+        _paint(canvas, lines, block, at, size, room[0], style, fonts)
     return Sprite(_straight(pixels), box.x, box.y)
 
 
 def text_lines(
-    lines: tuple[str, ...],
+    lines: Sequence[Sequence[Run]],
     centre_x: int,
     bottom: int,
     size_px: float,
@@ -56,11 +70,10 @@ def text_lines(
     fonts: Fonts,
 ) -> Sprite:
     """Caption lines, centred, on a panel that hugs them; the panel's lower edge lies at `bottom`."""
-    text = "\n".join(lines)
     while True:
         pad_x, pad_y = round(0.55 * size_px), round(0.28 * size_px)
         room = max(1, width - 2 * pad_x)
-        block = _layout(text, size_px, room, style, fonts)
+        block = _layout(lines, size_px, room, style, fonts)
         if block.Height < 1.5 * size_px * len(lines) or size_px <= MIN_FONT_PX:
             break
         size_px *= 0.94  # a line was too long and broke in two
@@ -70,7 +83,7 @@ def text_lines(
     with surface as canvas:
         if style.panel is not None:
             _panel(canvas, sprite_width, sprite_height, 0.3 * size_px, style.panel)
-        block.paint(canvas, pad_x - (room - shown) / 2, pad_y)
+        _paint(canvas, lines, block, (pad_x - (room - shown) / 2, pad_y), size_px, room, style, fonts)
     return Sprite(_straight(pixels), centre_x - sprite_width // 2, bottom - sprite_height)
 
 
@@ -105,8 +118,8 @@ def _largest_fit(
     low, high = MIN_FONT_PX, max(MIN_FONT_PX, min(largest_px, float(room[1])))
     for _ in range(10):
         middle = (low + high) / 2
-        block = _layout(text, middle, room[0], style, fonts)
-        word = _layout(longest_word, middle, 10**6, style, fonts)
+        block = _layout(as_runs(text), middle, room[0], style, fonts)
+        word = _layout(as_runs(longest_word), middle, 10**6, style, fonts)
         if block.Height <= room[1] and word.LongestLine <= room[0]:
             low = middle
         else:
@@ -114,32 +127,87 @@ def _largest_fit(
     return low
 
 
+def as_runs(text: str) -> list[list[Run]]:
+    """Lines of one run each, in the colour of the style."""
+    return [[Run(line)] for line in text.split("\n")]
+
+
+def _paint(
+    canvas: skia.Canvas,
+    lines: Sequence[Sequence[Run]],
+    block: skia.textlayout.Paragraph,
+    at: tuple[float, float],
+    size_px: float,
+    width: float,
+    style: TextStyle,
+    fonts: Fonts,
+) -> None:
+    if style.outline is not None and style.outline_width > 0:
+        # A stroke reaches as far inwards as outwards: the letters cover its inner half.
+        _layout(lines, size_px, width, style, fonts, stroke_px=2 * style.outline_width * size_px).paint(
+            canvas, *at
+        )
+    block.paint(canvas, *at)
+
+
 def _layout(
-    text: str, size_px: float, width: float, style: TextStyle, fonts: Fonts
+    lines: Sequence[Sequence[Run]],
+    size_px: float,
+    width: float,
+    style: TextStyle,
+    fonts: Fonts,
+    *,
+    stroke_px: float = 0.0,
 ) -> skia.textlayout.Paragraph:
     layout = skia.textlayout
-    letters = layout.TextStyle()
-    letters.setFontSize(size_px)
-    letters.setFontFamilies(fonts.families_for(text))
-    letters.setFontStyle(skia.FontStyle.Bold() if style.bold else skia.FontStyle.Normal())
-    letters.setColor(_argb(style.colour))
+    families = fonts.families_for("".join(run.text for line in lines for run in line), style.font)
+
+    def letters(colour: str) -> skia.textlayout.TextStyle:
+        letters = layout.TextStyle()
+        letters.setFontSize(size_px)
+        letters.setFontFamilies(families)
+        letters.setFontStyle(skia.FontStyle.Bold() if style.bold else skia.FontStyle.Normal())
+        if stroke_px:
+            brush = skia.Paint(
+                Color=_argb(style.outline or colour),
+                AntiAlias=True,
+                Style=skia.Paint.kStroke_Style,
+                StrokeWidth=stroke_px,
+                StrokeJoin=skia.Paint.kRound_Join,
+            )
+            letters.setForegroundPaint(brush)
+        else:
+            letters.setColor(_argb(colour))
+        return letters
+
     paragraph = layout.ParagraphStyle()
-    paragraph.setTextStyle(letters)
+    paragraph.setTextStyle(letters(style.colour))
     paragraph.setTextAlign(getattr(layout.TextAlign, _ALIGN[style.align]))
     builder = layout.ParagraphBuilder.make(paragraph, fonts.collection, skia.Unicodes.ICU.Make())
-    builder.pushStyle(letters)
-    builder.addText("\n".join(_in_its_direction(line) for line in text.split("\n")))
+    for number, line in enumerate(lines):
+        begin, end = _direction_marks("".join(run.text for run in line))
+        builder.pushStyle(letters(style.colour))
+        builder.addText(("\n" if number else "") + begin)
+        for run in line:
+            if run.colour is None:
+                builder.addText(run.text)
+                continue
+            builder.pushStyle(letters(run.colour))
+            builder.addText(run.text)
+            builder.pop()
+        builder.addText(end)
+        builder.pop()
     block = builder.Build()
     block.layout(width)
     return block
 
 
-def _in_its_direction(line: str) -> str:
+def _direction_marks(line: str) -> tuple[str, str]:
     """A line that begins right to left becomes one right-to-left run: its full stop ends up left."""
     first = next(
         (unicodedata.bidirectional(c) for c in line if unicodedata.bidirectional(c) in ("L", "R", "AL")), "L"
     )
-    return line if first == "L" else _RTL_BEGIN + line + _RTL_END
+    return ("", "") if first == "L" else (_RTL_BEGIN, _RTL_END)
 
 
 def _blank(width: int, height: int) -> tuple[skia.Surface, Pixels]:

@@ -88,12 +88,13 @@ def video_cues(spec: RenderSpec, segments: Sequence[SegmentFiles]) -> list[Cue]:
     """The captions of the whole video. A caption never reaches from one scene into the next."""
     cues: list[Cue] = []
     first_frame = 0
-    for segment in segments:
+    form = spec.output.captions
+    for scene, segment in zip(spec.scenes, segments, strict=True):
         start, end = (
             round(f * 1000 / spec.canvas.fps) for f in (first_frame, first_frame + segment.record.frames)
         )
-        form = spec.output.captions
-        for cue in make_cues(segment.record.words, end - start, form.max_chars_per_line, form.max_lines):
+        words = segment.record.words
+        for cue in make_cues(words, end - start, form.max_chars_per_line, form.max_lines, scene.language):
             cues.append(Cue(start + cue.start_ms, start + cue.end_ms, cue.lines))
         first_frame += segment.record.frames
     return cues

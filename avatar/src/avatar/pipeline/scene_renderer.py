@@ -19,7 +19,13 @@ from avatar.compose.fitting import contain_size
 from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage_size
 from avatar.compose.layout import Rect, place
-from avatar.compose.overlays import FONTS_HINT, OverlayTrack, open_overlays, warn_missing_glyphs
+from avatar.compose.overlays import (
+    FONTS_HINT,
+    OverlayTrack,
+    open_overlays,
+    warn_missing_font,
+    warn_missing_glyphs,
+)
 from avatar.compose.shapes import shape_mask
 from avatar.compose.text import letters_of
 from avatar.encode.provenance import EngineRecord
@@ -205,7 +211,10 @@ def _captions(
     form = spec.output.captions
     if not form.burned:
         return None
-    cues = make_cues(speech.words, speech.duration_ms, form.max_chars_per_line, form.max_lines)
+    cues = make_cues(
+        speech.words, speech.duration_ms, form.max_chars_per_line, form.max_lines, scene.language
+    )
+    warn_missing_font(form.style.font, fonts, scene.id, warn)
     captions = BurnedCaptions(cues, form, spec.canvas, fonts)
     missing = captions.missing_glyphs()
     if not (letters := letters_of(missing)):

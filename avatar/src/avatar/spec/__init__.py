@@ -1,7 +1,8 @@
 """The wire types of the pipeline (pydantic only), shared by the control side and the worker."""
 
 from avatar.spec.acting import GESTURES, MOODS, Mood
-from avatar.spec.base import MediaRef, SpecModel, canonical_json, content_hash
+from avatar.spec.base import Colour, MediaRef, SpecModel, canonical_json, content_hash
+from avatar.spec.captions import Captions, CaptionStyle
 from avatar.spec.design import Design, random_design
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
@@ -53,7 +54,6 @@ from avatar.spec.progress import (
 from avatar.spec.render import (
     AudioCodec,
     Canvas,
-    Captions,
     LipsyncSpec,
     Output,
     RenderSpec,
@@ -65,7 +65,6 @@ from avatar.spec.scene import (
     AvatarLayout,
     Background,
     Box,
-    Colour,
     ColourBackground,
     ImageBackground,
     ImageOverlay,
@@ -92,6 +91,7 @@ __all__ = [
     "Background",
     "Box",
     "Canvas",
+    "CaptionStyle",
     "Captions",
     "Colour",
     "ColourBackground",

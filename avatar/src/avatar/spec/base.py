@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SHA256_PATTERN = r"^sha256:[0-9a-f]{64}$"
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?$")]
+"""`#rrggbb` or `#rrggbbaa`."""
 
 
 class SpecModel(BaseModel):

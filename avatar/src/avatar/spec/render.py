@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from avatar.spec.base import MediaRef, SpecModel, content_hash
+from avatar.spec.captions import Captions
 from avatar.spec.needs import Requirements
 from avatar.spec.persona import VideoFace
-from avatar.spec.scene import MAX_SCRIPT_CHARS, Colour, Scene
+from avatar.spec.scene import MAX_SCRIPT_CHARS, Scene
 
 
 class Canvas(SpecModel):
@@ -18,23 +19,6 @@ class Canvas(SpecModel):
     width: int = Field(default=1920, ge=64, le=7680, multiple_of=2)
     height: int = Field(default=1080, ge=64, le=4320, multiple_of=2)
     fps: int = Field(default=25, ge=10, le=60)
-
-
-class Captions(SpecModel):
-    """`soft` writes VTT and SRT beside the video, `burned` draws them into the picture, `both` does both."""
-
-    mode: Literal["none", "soft", "burned", "both"] = "soft"
-    colour: Colour = "#ffffff"
-    max_chars_per_line: int = Field(default=42, ge=16, le=80)
-    max_lines: int = Field(default=2, ge=1, le=3)
-
-    @property
-    def burned(self) -> bool:
-        return self.mode in ("burned", "both")
-
-    @property
-    def soft(self) -> bool:
-        return self.mode in ("soft", "both")
 
 
 class VideoCodec(SpecModel):

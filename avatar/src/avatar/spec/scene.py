@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from avatar.spec.acting import Mood, check_acting_marks
-from avatar.spec.base import MediaRef, SpecModel
+from avatar.spec.base import Colour, MediaRef, SpecModel
 from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
 from avatar.spec.persona import Face, FliteVoice, RigFace, Voice
 
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?$")]
 Fraction = Annotated[float, Field(ge=-1.0, le=2.0)]
 
 MAX_SCRIPT_CHARS = 200_000
