@@ -80,7 +80,7 @@ def test_a_short_cue_stays_for_a_moment_or_shares_one():
     assert [cue.lines for cue in crowded] == [("No. Yes.",)]
 
 
-def spoken(text: str, columns_per_second: float = 15.0):
+def speak_steadily(text: str, columns_per_second: float = 15.0):
     """Words of a steady voice, with a pause behind each sentence."""
     words, now = [], 300
     for token in text.split():
@@ -117,7 +117,7 @@ NEVER_LAST = {
 
 
 def test_no_cue_ends_in_an_abbreviation_and_all_can_be_read():
-    words = spoken(TALK)
+    words = speak_steadily(TALK)
     cues = make_cues(words, words[-1].end_ms + 800)
     assert " ".join(line for cue in cues for line in cue.lines) == TALK
     last_words = [cue.lines[-1].split()[-1] for cue in cues]

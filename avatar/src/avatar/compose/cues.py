@@ -42,7 +42,7 @@ class Cue:
 
     @property
     def columns_per_second(self) -> float:
-        """How fast it must be read."""
+        """Returns how fast it must be read."""
         return 1000 * sum(map(columns, self.lines)) / max(1, self.end_ms - self.start_ms)
 
 

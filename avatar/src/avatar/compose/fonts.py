@@ -89,7 +89,7 @@ class Fonts:
         beyond them.
         """
         families = list(self.families)
-        if first is not None and (known := self.named(first)) is not None:
+        if first is not None and (known := self.find_family(first)) is not None:
             families.insert(0, known)
         missing = [char for char in _visible(text) if not self._drawn_by(families, char)]
         while missing:
@@ -100,10 +100,10 @@ class Fonts:
             missing = [char for char in missing if not self._drawn_by([best], char)]
         return families
 
-    def named(self, family: str) -> str | None:
-        """The family as the machine spells it; None where it has none of that name."""
-        wanted = family.casefold()
-        return next((name for name in self.by_family if name.casefold() == wanted), None)
+    def find_family(self, family: str) -> str | None:
+        """Returns the family as the machine spells it; None where it has none of that name."""
+        folded = family.casefold()
+        return next((name for name in self.by_family if name.casefold() == folded), None)
 
     def missing(self, text: str) -> list[str]:
         """Characters of `text` that no font here can draw."""

@@ -101,7 +101,7 @@ def shape_of(canvas: Canvas) -> str:
 
 
 def safe_area(canvas: Canvas) -> Rect:
-    """Where words belong, in pixels."""
+    """Returns where words belong, in pixels."""
     left, top, right, bottom = SAFE_AREAS[shape_of(canvas)]
     x, y = round(left * canvas.width), round(top * canvas.height)
     return Rect(

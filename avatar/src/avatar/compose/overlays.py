@@ -113,7 +113,7 @@ def warn_missing_glyphs(missing: Sequence[str], scene: str, warn: Warn) -> None:
 
 def warn_missing_font(font: str | None, fonts: Fonts, scene: str, warn: Warn) -> None:
     """Warns of a font that is not on this machine: another one is drawn."""
-    if font is None or fonts.named(font) is not None:
+    if font is None or fonts.find_family(font) is not None:
         return
     close = difflib.get_close_matches(font, list(fonts.by_family), n=MAX_CLOSE_WORDS, cutoff=0.4)
     names = ", ".join(close or fonts.families[:1])

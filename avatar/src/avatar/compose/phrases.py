@@ -73,7 +73,7 @@ class TimedWord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is never parted by a line's end. `spaced`: a space lies before it, in the middle of a line.
+    """Holds what no line's end parts. `spaced`: a space lies before it, in the middle of a line.
 
     `break_cost` is what ending a line or a cue behind it costs.
     """

@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from avatar.spec.base import MediaRef, SpecModel
+from avatar.spec.captions import Captions
 from avatar.spec.movement import Movement
 from avatar.spec.persona import Consent, Face, FliteVoice, PhotoFace, RigFace, VideoFace, Voice
-from avatar.spec.render import Canvas, Captions, LipsyncSpec, Output, RenderSpec, VideoCodec
+from avatar.spec.render import Canvas, LipsyncSpec, Output, RenderSpec, VideoCodec
 from avatar.spec.scene import MAX_SCRIPT_CHARS, Scene
 
 JobType = Literal["image", "lipsync_only", "full_render"]
