@@ -12,7 +12,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from avatar.tracks import ControlTrack, Phone
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/avatar/measure"))
 
+from mouth_measures import MouthReport, judge_mouth, write_mouth_sheet
 from video_measures import (
     Observation,
     SyncReport,
@@ -96,10 +97,10 @@ def look_at_finished(clip: Path, folder: Path) -> int:
     report = judge_sync(
         seen, _without_blinks(control), phones, background_ssim=background_ssim(frames), thresholds=ALIGNED
     )
-    _sheet([frames], seen, folder / "mouths.png")
+    write_mouth_sheet(frames, seen, phones, fps, folder / "mouths.png")
     source = "aligned with the captions" if scene.script else "recognised"
     print(f"{clip}: lips against the sound, phones {source}")
-    return _tell(report, folder)
+    return _tell(report, judge_mouth(frames, seen, phones, fps), folder)
 
 
 def look_at_footage(clip: Path, text: str, folder: Path) -> int:
@@ -132,7 +133,7 @@ def look_at_footage(clip: Path, text: str, folder: Path) -> int:
     print(f"  upper face against source   {_upper_face_ssim(frames, sources, seen):8.3f}  SSIM, worst of 12")
     for warning in finished.warnings:
         print(f"  {warning.code}: {warning.message}")
-    return _tell(report, folder)
+    return _tell(report, judge_mouth(frames, seen, phones, canvas.fps), folder)
 
 
 def _spoken(scene: Scene, fps: int) -> tuple[ControlTrack, tuple[Phone, ...]]:
@@ -193,14 +194,17 @@ def _caption_text(captions: Path) -> str:
     )
 
 
-def _tell(report: SyncReport, folder: Path) -> int:
+def _tell(report: SyncReport, mouth: MouthReport, folder: Path) -> int:
     for name in (
         "aperture_r", "lag_ms", "gain", "rest_e", "bilabials_closed", "open_vowels", "silence_motion",
         "width_r", "blink_r", "background_ssim", "tracked",
     ):  # fmt: skip
         value = getattr(report, name)
         print(f"  {name:<26}  {'not judged' if value is None else f'{value:8.3f}'}")
-    failures = report.failures()
+    for one in fields(mouth):
+        value = getattr(mouth, one.name)
+        print(f"  {one.name:<26}  {'not judged' if value is None else f'{value:8.3f}'}")
+    failures = report.failures() + mouth.failures()
     print("\n".join(f"  ✗ {line}" for line in failures) or "  ✓ every limit holds")
     print(f"Look at {folder}/mouths.png with your own eyes too.")
     return 1 if failures else 0

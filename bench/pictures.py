@@ -16,6 +16,7 @@ import numpy as np
 from avatar.engines.base import FaceEngine, Pixels
 from avatar.engines.registry import open_engine
 from avatar.spec import Consent, Face, MediaRef, PhotoFace, RigFace, VideoFace
+from avatar.timing.articulators import viseme_pose
 from avatar.tracks import CHANNELS, ControlTrack
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,17 +25,21 @@ Crop = tuple[float, float, float, float]
 
 VISEMES: dict[str, Pose] = {
     "rest": {},
-    "A (father)": {"jaw": 0.9, "low": 0.1, "wide": 0.0},
-    "E (bed)": {"jaw": 0.4, "low": 0.13, "wide": 0.45},
-    "I (see)": {"jaw": 0.15, "low": 0.15, "wide": 0.75},
-    "O (go)": {"jaw": 0.6, "low": 0.1, "wide": -0.6},
-    "U (too)": {"jaw": 0.12, "low": 0.12, "wide": -0.95},
-    "M B P": {"jaw": 0.0},
-    "F V": {"jaw": 0.05, "raise": 0.4, "tuck": 1.0},
-    "S Z": {"jaw": 0.05, "low": 0.11, "raise": 0.3, "wide": 0.3},
-    "TH": {"jaw": 0.12, "low": 0.1, "tongue": 0.9},
-    "L": {"jaw": 0.18, "low": 0.12, "tongue": 0.7},
-    "SH": {"jaw": 0.1, "low": 0.14, "raise": 0.35, "wide": -0.5},
+    "A (father)": viseme_pose("ɑ"),
+    "E (bed)": viseme_pose("ɛ"),
+    "I (see)": viseme_pose("i"),
+    "O (go)": viseme_pose("o"),
+    "U (too)": viseme_pose("u"),
+    "M B P": {},
+    "M after A": {"jaw": 0.5, "press": 1.0},
+    "F V": viseme_pose("f"),
+    "S Z": viseme_pose("s"),
+    "TH": viseme_pose("θ"),
+    "L": viseme_pose("l"),
+    "SH": viseme_pose("ʃ"),
+    "R": viseme_pose("ɹ"),
+    "W": viseme_pose("w"),
+    "T D N": viseme_pose("t"),
 }
 MOOD_WORDS = ("neutral", "warm", "serious", "excited", "sad", "surprised")
 LOOKS: dict[str, Pose] = {

@@ -72,7 +72,7 @@ class GestureCue:
 
 
 MOOD_CHANNELS = ("smile", "lid", "brow_tilt")
-MOUTH_CHANNELS = ("jaw", "low", "raise", "tuck", "wide", "tongue")
+MOUTH_CHANNELS = ("jaw", "low", "raise", "press", "tuck", "wide", "tongue", "skew")
 CHANNELS = (
     *MOUTH_CHANNELS,
     "blink",
@@ -90,9 +90,11 @@ CHANNELS = (
 """Curves of a ControlTrack, one float per frame.
 
 jaw, low, raise  0..1    jaw drop, lower-lip drop, upper-lip raise; they open the mouth (see `aperture_e`)
+press            0..1    how far the lips shut by themselves what those have opened: 1 = they touch
 tuck             0..1    lower lip under the upper teeth (f, v)
 wide            -1..1    +1 spread (ee), -1 rounded (oo)
 tongue           0..1    tongue tip up (l, t, d, n) or between the teeth (th)
+skew            -1..1    + = the side of the mouth on the picture's right opens further
 blink            0..1    1 = lids closed
 gaze_x, gaze_y  -1..1    1 = looking to the picture's right / down by 0.35 iris radius
 brow            -1..1    1 = raised
@@ -104,6 +106,10 @@ smile           -1..1    corners of the mouth: 1 = up
 lid             -1..1    upper lids at rest: 1 = wide open, -1 = half shut
 brow_tilt       -1..1    inner ends of the brows: 1 = up (sad), -1 = down (stern)
 """
+
+
+JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
+"""How far each channel parts the lips at 1, in E."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +137,21 @@ class ControlTrack:
     def __getitem__(self, channel: str) -> Curve:
         return self.curves[channel]
 
+    def aperture_e(self) -> Curve:
+        """Returns the intended opening between the inner lips in each frame, in E, (frames,)."""
+        return aperture_e(self["jaw"], self["low"], self["raise"], self["press"])
+
     def at(self, index: int) -> dict[str, float]:
         """All channels of one frame."""
         return {name: float(self.curves[name][index]) for name in CHANNELS}
 
 
-def aperture_e(jaw: Curve, low: Curve, raise_: Curve) -> Curve:
+def aperture_e(jaw: Curve, low: Curve, raise_: Curve, press: Curve | float = 0.0) -> Curve:
     """Intended opening between the inner lips, in E (distance of the outer eye corners, about 90 mm).
 
     Both engines must show this opening; the tests track rendered frames and compare.
     """
-    return np.asarray(0.20 * jaw + 0.14 * low + 0.055 * raise_, dtype=np.float32)
+    return np.asarray((JAW_E * jaw + LOW_E * low + RAISE_E * raise_) * (1 - press), dtype=np.float32)
 
 
 def nearest_joined(ranges: Iterable[Range], maximum: int = MAX_RANGES) -> list[Range]:

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from avatar.tracks import aperture_e
 from phrases import phrase
 from video_measures import Observation, judge_sync
 
 CONTROL, PHONES = phrase()
-TARGET = aperture_e(CONTROL["jaw"], CONTROL["low"], CONTROL["raise"])
+TARGET = CONTROL.aperture_e()
 
 
 def observe(aperture, width=None, eye=None) -> Observation:

@@ -21,7 +21,7 @@ from avatar.errors import InvalidInput, Unavailable
 from avatar.face.quiet import quiet_native_logs
 from avatar.media_files import open_media
 from avatar.pipeline.mouth_check import Observation, observation
-from avatar.tracks import ControlTrack, Phone, aperture_e
+from avatar.tracks import ControlTrack, Phone
 
 Pixels = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]
@@ -151,7 +151,7 @@ def judge_sync(
     use = seen.seen[:count] & selected
     if np.count_nonzero(use) < 10:
         raise ValueError("fewer than ten frames to judge")
-    target = aperture_e(control["jaw"], control["low"], control["raise"])[:count]
+    target = control.aperture_e()[:count]
     aperture = _filled(seen.aperture[:count], use)
     rest = float(np.percentile(aperture[use], 5))
     closed_rest = min(rest, limit.max_rest_e)

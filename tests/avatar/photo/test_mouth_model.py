@@ -38,6 +38,7 @@ def opening_e(mouth: MouthModel, pose: MouthPose) -> float:
 @pytest.mark.parametrize("wide", [-1.0, 0.0, 1.0])
 def test_a_mouth_at_rest_has_no_hole(mouth: MouthModel, wide: float) -> None:
     assert mouth.hole_px(MouthPose(wide=wide)) == 0
+    assert mouth.hole_px(MouthPose(jaw=0.6, low=0.3, raise_=0.4, press=1.0, wide=wide)) == 0
 
 
 @pytest.mark.parametrize(

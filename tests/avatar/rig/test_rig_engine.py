@@ -111,8 +111,8 @@ def test_the_body_reaches_the_bottom_of_a_4k_picture(pose) -> None:
 @pytest.mark.parametrize("channel", [name for name in CHANNELS if name != "energy"])
 def test_every_channel_moves_something(channel: str, pose) -> None:
     engine = open_rig("nova", (640, 360), 25, False)
-    # Tongue and tucked lip show only in an open mouth.
-    before = {"jaw": 0.3, "low": 0.3} if channel in ("tongue", "tuck") else {}
+    # These show only in an open mouth.
+    before = {"jaw": 0.3, "low": 0.3} if channel in ("press", "skew", "tongue", "tuck") else {}
     still = engine.draw(pose(**before)).pixels.astype(int)
     moved = engine.draw(pose(**before | {channel: CHANGES[channel]})).pixels.astype(int)
     assert np.abs(still - moved).max() > 40

@@ -73,6 +73,22 @@ def test_the_opening_in_the_picture_is_the_intended_one(name: str, wide: float, 
 def test_closed_lips_show_nothing_of_the_inside(name: str, wide: float, pose) -> None:
     assert not hole(name, pose(wide=wide)).any()
     assert not hole(name, pose(wide=wide, tuck=1.0, tongue=1.0)).any()
+    assert not hole(name, pose(jaw=0.7, low=0.3, raise_=0.4, press=1.0, wide=wide)).any()
+
+
+def test_a_rounded_opening_is_small_round_and_without_teeth(pose) -> None:
+    drawn = hole("nova", pose(wide=-0.95, jaw=0.2, low=0.28))
+    rows, columns = (np.flatnonzero(drawn.any(axis=axis)) for axis in (1, 0))
+    assert 1.0 < np.ptp(columns) / np.ptp(rows) < 2.4
+    assert np.ptp(columns) < 0.25 * E_PIXELS
+    character = load_character("nova")
+    green = replace(character.mouth, teeth="#00ff00")
+    engine = RigEngine(replace(character, mouth=green), SIZE, 25, False)
+    teeth = {}
+    for wide in (-0.95, 0.3):
+        pixels = engine.draw(pose(wide=wide, jaw=0.2, low=0.28)).pixels.astype(int)
+        teeth[wide] = int((pixels[..., 1] > pixels[..., [0, 2]].max(axis=2) + 60).sum())
+    assert teeth[-0.95] == 0 < teeth[0.3]
 
 
 def test_a_wider_opening_is_a_larger_hole(pose) -> None:

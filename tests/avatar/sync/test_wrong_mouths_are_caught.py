@@ -48,7 +48,8 @@ def test_half_the_opening_is_caught(with_track: Judge) -> None:
 
 
 def test_lips_that_never_close_are_caught(with_track: Judge) -> None:
-    report = with_track(lambda name, curve: np.maximum(curve, 0.2) if name == "jaw" else curve)
+    open_jaw = {"jaw": lambda curve: np.maximum(curve, 0.2), "press": np.zeros_like}
+    report = with_track(lambda name, curve: open_jaw.get(name, np.copy)(curve))
     assert {"bilabials_closed"} <= failures_of(report)
 
 

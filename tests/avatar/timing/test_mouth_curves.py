@@ -16,13 +16,13 @@ from avatar.speech.sound import power
 from avatar.speech.timed import energy_phones, with_pauses
 from avatar.timing import CALM, MotionStyle, control_track
 from avatar.timing.coarticulation import limit_speed
-from avatar.tracks import CHANNELS, ControlTrack, Phone, SpeechTrack, aperture_e
+from avatar.tracks import CHANNELS, ControlTrack, Phone, SpeechTrack
 
 Toned = Callable[..., SpeechTrack]
 
 
 def aperture(track: ControlTrack) -> npt.NDArray[np.float32]:
-    return aperture_e(track["jaw"], track["low"], track["raise"])
+    return track.aperture_e()
 
 
 def frames_of(phone: Phone, track: ControlTrack, style: MotionStyle | None = None) -> slice:

@@ -73,6 +73,6 @@ def test_lips_touch_for_exactly_the_sounds_that_need_it() -> None:
 def test_shapes_differ_as_people_see_them() -> None:
     gap = lambda symbol: BY_SYMBOL[symbol].gap  # noqa: E731
     wide = lambda symbol: BY_SYMBOL[symbol].wide  # noqa: E731
-    assert gap("a") > gap("ɛ") > gap("ə") > gap("i") > gap("s") > gap("f") > gap("m") == REST.gap == 0
+    assert gap("a") > gap("ɛ") > gap("ə") > gap("i") > gap("s") > gap("f") > gap("m") > REST.gap == 0
     assert wide("i") > wide("ɛ") > wide("a") > wide("o") > wide("u")
     assert BY_SYMBOL["θ"].tongue > BY_SYMBOL["t"].tongue > BY_SYMBOL["k"].tongue == 0

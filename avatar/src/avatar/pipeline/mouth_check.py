@@ -19,7 +19,7 @@ from avatar.engines.base import Layer
 from avatar.errors import InvalidInput, Unavailable
 from avatar.face.scaling import at_most
 from avatar.spec import Face, MediaRef, Notice, PhotoFace, RigFace, VideoFace
-from avatar.tracks import ControlTrack, aperture_e
+from avatar.tracks import ControlTrack
 
 LOOKS = 4
 """Frames with the most open lips, and as many with the most closed ones."""
@@ -40,7 +40,7 @@ class MouthCheck:
     """`see` is called for every drawn frame, from several threads; `verdict` once, when all are drawn."""
 
     def __init__(self, face: Face, track: ControlTrack) -> None:
-        opening = aperture_e(track["jaw"], track["low"], track["raise"])
+        opening = track.aperture_e()
         order = np.argsort(opening, kind="stable")
         looks = min(LOOKS, track.frames // 2)
         self._is_photo = isinstance(face, PhotoFace)

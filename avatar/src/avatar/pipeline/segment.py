@@ -18,7 +18,7 @@ from avatar.pipeline.resuming import count_resumed_parts, report_resumed
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.spec import Notice, RenderSpec, StageStarted
-from avatar.tracks import ControlTrack, aperture_e
+from avatar.tracks import ControlTrack
 
 SEGMENT, SOUND, WORDS = "segment.mp4", "audio.wav", "words.json"
 
@@ -117,7 +117,7 @@ def open_segment(folder: Path) -> SegmentFiles:
 def poster_ms(track: ControlTrack) -> int:
     """A moment with open eyes, a calm mouth and the face to the front, in the first ten seconds."""
     end = min(track.frames, 10 * track.fps)
-    opening = aperture_e(track["jaw"], track["low"], track["raise"])[:end]
+    opening = track.aperture_e()[:end]
     turned = (
         np.abs(track["yaw_deg"][:end]) + np.abs(track["pitch_deg"][:end]) + np.abs(track["roll_deg"][:end])
     )

@@ -28,7 +28,7 @@ class MotionStyle:
     lead_ms: int = 20
     """The mouth runs ahead of the middle of each frame: people see the lips move before they hear the sound.
     """
-    gap_per_second: float = 9.0
+    gap_per_second: float = 4.4
     """Fastest opening and closing, in full openings per second."""
 
 

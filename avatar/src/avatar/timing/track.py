@@ -11,26 +11,15 @@ import numpy.typing as npt
 from avatar.errors import InvalidInput
 from avatar.speech.sound import STEPS_PER_SECOND, power
 from avatar.timing.acting import Acting
+from avatar.timing.articulators import mouth_curves, skew_curve
 from avatar.timing.body import body_motion
-from avatar.timing.coarticulation import (
-    as_curve,
-    blend,
-    closures,
-    limit_speed,
-    shapes_of,
-    speech_gate,
-    tucks,
-)
+from avatar.timing.coarticulation import as_curve
 from avatar.timing.eyes import blinks, gaze
 from avatar.timing.head import head_motion
-from avatar.timing.noise import Array
 from avatar.timing.style import MotionStyle
-from avatar.tracks import MOOD_CHANNELS, ControlTrack, Curve, SpeechTrack
+from avatar.tracks import MOOD_CHANNELS, ControlTrack, SpeechTrack
 
 PHRASE_PAUSE_MS = 150
-RAISE_PER_SECOND = 10.0
-CLEAR_SPEECH = 1.25
-"""Coarticulation averages openings down; people who speak to a camera articulate more than that."""
 QUIET_SHARE = {"engine": 0.72, "aligned": 0.72, "recognised": 0.4, "energy": 0.15}
 """Opening of a quiet sound as a share of a loud one: the less is known, the more loudness leads."""
 WINDOW_S = 0.06
@@ -63,8 +52,11 @@ def control_track(
     head = body.join(head_motion(times, speech.words, ends, energy, seed, body.style, body.lively))
     gaze_x, gaze_y = gaze(times, head.yaw_deg, head.pitch_deg, seed, style)
     gaze_x, gaze_y = gaze_x + body.gaze_x, gaze_y + body.gaze_y
-    curves = _mouth(speech, times + style.lead_ms / 1000, energy, fps, style)
+    quiet = QUIET_SHARE.get(speech.phone_source, QUIET_SHARE["engine"])
+    loud = quiet + (1 - quiet) * energy
+    curves = mouth_curves(speech.phones, times + style.lead_ms / 1000, loud, fps, style)
     curves |= {
+        "skew": skew_curve(times, seed),
         "blink": as_curve(blinks(times, ends, seed, style), 0, 1),
         "gaze_x": as_curve(gaze_x, -1, 1),
         "gaze_y": as_curve(gaze_y, -1, 1),
@@ -78,30 +70,6 @@ def control_track(
     }
     curves |= {name: as_curve(body.curves[name], -1, 1) for name in MOOD_CHANNELS}
     return ControlTrack(fps, curves, body.gestures)
-
-
-def _mouth(
-    speech: SpeechTrack, times: Array, energy: Array, fps: int, style: MotionStyle
-) -> dict[str, Curve]:
-    shapes = shapes_of(speech.phones)
-    curves = blend(shapes, times)
-    gate = speech_gate(speech.phones, times)
-    quiet = QUIET_SHARE.get(speech.phone_source, QUIET_SHARE["engine"])
-    loud = quiet + (1 - quiet) * energy
-    touch = closures(shapes, times)
-    tuck = tucks(shapes, times)
-    target = np.minimum(1.0, CLEAR_SPEECH * style.mouth * curves.gap) * loud
-    gap = limit_speed(target * gate * touch, style.gap_per_second / fps)
-    raise_lip = limit_speed(curves.raise_lip * gate * touch, RAISE_PER_SECOND / fps)
-    return {
-        "jaw": as_curve(gap * curves.jaw_share, 0, 1),
-        "low": as_curve(gap * (1 - 0.7 * curves.jaw_share), 0, 1),
-        "raise": as_curve(raise_lip, 0, 1),
-        # Closed lips hide a tuck; lips on their way to closing ("move my") do not.
-        "tuck": as_curve(np.maximum(curves.tuck, tuck) * gate * np.minimum(1, 4 * touch), 0, 1),
-        "wide": as_curve(curves.wide * (0.15 + 0.85 * gate), -1, 1),
-        "tongue": as_curve(curves.tongue * gate, 0, 1),
-    }
 
 
 def phrase_ends(speech: SpeechTrack) -> Sequence[float]:

@@ -57,13 +57,15 @@ class Viseme:
 
 def _vowel(name: str, gap: float, jaw_share: float, wide: float, hold: float = 1.0) -> Viseme:
     # Vowels open the mouth against the consonants around them, so they hold the gap more than the rounding.
-    return Viseme(name, gap, jaw_share, wide, hold_gap=1.4 * hold, hold_wide=hold, vowel=True)
+    # Rounded ones round their neighbours too, or "two" would smile.
+    rounds = 3.0 if wide < -0.4 else 1.0
+    return Viseme(name, gap, jaw_share, wide, hold_gap=1.4 * hold, hold_wide=rounds * hold, vowel=True)
 
 
 REST = Viseme("rest", 0.0, 0.6, hold_gap=1.2, hold_wide=0.6)
 _A = _vowel("a", 1.0, 0.90, 0.0)
 _AE = _vowel("ae", 0.78, 0.85, 0.4)
-_O_OPEN = _vowel("o open", 0.72, 0.85, -0.5)
+_O_OPEN = _vowel("o open", 0.72, 0.85, -0.6)
 _O = _vowel("o", 0.55, 0.80, -0.75)
 _UH = _vowel("uh", 0.62, 0.80, 0.05)
 _E = _vowel("e", 0.52, 0.75, 0.45)
@@ -73,21 +75,22 @@ _I_LAX = _vowel("i lax", 0.36, 0.60, 0.4)
 _SCHWA = _vowel("schwa", 0.38, 0.70, 0.0, hold=0.6)
 _I = _vowel("i", 0.30, 0.50, 0.75)
 _U_LAX = _vowel("u lax", 0.34, 0.60, -0.65)
-_U = _vowel("u", 0.24, 0.50, -0.95)
-_Y = _vowel("y", 0.24, 0.45, -0.85)
+_U = _vowel("u", 0.30, 0.50, -0.95)
+_Y = _vowel("y", 0.28, 0.45, -0.85)
 _OE = _vowel("oe", 0.45, 0.70, -0.65)
-_W = Viseme("w", 0.12, 0.5, -0.9, hold_gap=1.8, hold_wide=2.5)
+_W = Viseme("w", 0.16, 0.5, -0.9, hold_gap=1.8, hold_wide=4.0)
 _R = Viseme("r", 0.24, 0.5, -0.4, raise_lip=0.1, hold_gap=0.9, hold_wide=0.9)
 _SH = Viseme("sh", 0.24, 0.25, -0.5, raise_lip=0.35, hold_gap=1.5, hold_wide=1.4)
 _S = Viseme("s", 0.16, 0.25, 0.3, raise_lip=0.3, hold_gap=1.6, hold_wide=0.8)
-_F = Viseme("f", 0.10, 0.30, 0.1, raise_lip=0.4, tuck=1.0, hold_gap=4.0, hold_wide=0.8, hold_tip=4.0)
-_TH = Viseme("th", 0.22, 0.50, 0.1, tongue=0.9, hold_gap=1.4, hold_tip=2.0, hold_wide=0.6)
+_F = Viseme("f", 0.08, 0.30, 0.1, raise_lip=0.55, tuck=1.0, hold_gap=4.0, hold_wide=0.8, hold_tip=4.0)
+_TH = Viseme("th", 0.32, 0.50, 0.1, tongue=0.9, hold_gap=1.4, hold_tip=2.0, hold_wide=0.6)
 _T = Viseme("t", 0.24, 0.45, 0.1, raise_lip=0.1, tongue=0.6, hold_gap=1.0, hold_wide=0.4, hold_tip=1.2)
-_L = Viseme("l", 0.30, 0.60, 0.05, tongue=0.7, hold_gap=1.0, hold_wide=0.4, hold_tip=1.2)
+_L = Viseme("l", 0.36, 0.60, 0.05, tongue=0.7, hold_gap=1.0, hold_wide=0.4, hold_tip=1.2)
 _K = Viseme("k", 0.26, 0.60, 0.0, hold_gap=0.7, hold_wide=0.3)
 _H = Viseme("h", 0.30, 0.70, 0.0, hold_gap=0.3, hold_wide=0.2)
 _J = Viseme("j", 0.26, 0.45, 0.55, hold_gap=0.9, hold_wide=0.9)
-_P = Viseme("p", 0.0, 0.50, 0.0, hold_gap=6.0, hold_wide=0.5, hold_tip=2.0)
+# The lips shut by themselves (`coarticulation.closures`): these are the targets of the jaw behind them.
+_P = Viseme("p", 0.06, 0.60, 0.0, hold_gap=2.0, hold_wide=1.2, hold_tip=2.0)
 
 VISEMES: tuple[Viseme, ...] = (
     REST, _A, _AE, _O_OPEN, _O, _UH, _E, _E_CLOSE, _ER, _I_LAX, _SCHWA, _I, _U_LAX, _U, _Y, _OE, _W, _R, _SH,

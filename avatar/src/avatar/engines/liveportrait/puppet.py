@@ -17,7 +17,7 @@ from avatar.engines.liveportrait.poses import SourceFace
 from avatar.engines.liveportrait.sizes import KEYPOINTS
 from avatar.face.landmarks import FaceLandmarks
 from avatar.face.layouts import layout_of
-from avatar.tracks import ControlTrack, aperture_e
+from avatar.tracks import ControlTrack
 
 X, Y, Z = 0, 1, 2
 _SPREAD = {(20, Y): -0.008, (14, Y): -0.016, (17, Y): 0.005, (17, Z): 0.0024, (3, Y): -0.003, (7, Y): -0.003}
@@ -69,7 +69,7 @@ def lip_gaps(landmarks: FaceLandmarks, track: ControlTrack) -> Array:
     """Returns how far the lips are to be open in each frame, height over width (frames,)."""
     corners = landmarks.points[list(layout_of(landmarks.points).lips[2:]), :2]
     mouth_e = float(np.linalg.norm(corners[1] - corners[0])) / max(landmarks.eye_distance_px, 1e-6)
-    gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / max(mouth_e, 0.1)
+    gaps = track.aperture_e() / max(mouth_e, 0.1)
     return np.asarray(gaps, np.float32)
 
 

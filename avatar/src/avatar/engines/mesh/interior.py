@@ -9,7 +9,7 @@ import numpy as np
 
 from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.lips import MouthShape, lip_line_v
-from avatar.engines.mesh.mouth_fields import JAW_E, LOW_E, MouthPose
+from avatar.engines.mesh.mouth_fields import PRESS_SHARE, MouthPose
 from avatar.engines.mesh.region import Region
 from avatar.engines.mesh.teeth import Plate, composite_over, lower_teeth, median_colour, tongue, upper_teeth
 from avatar.face.landmarks import (
@@ -23,11 +23,14 @@ from avatar.face.landmarks import (
     Picture,
     Points,
 )
+from avatar.tracks import JAW_E, LOW_E
 
 _TONGUE_SHARE = 0.52
 """Of an opening, the part that the tongue fills from below when it rests."""
 _TONGUE_DEEP_E = 0.10
-_RAISED = 0.3
+_RAISED, _BETWEEN_TEETH = 0.3, 0.8
+_TIP_E = 0.020
+_HIDDEN_BY_PUCKER = (0.30, 0.70)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +82,25 @@ class MouthInterior:
         lift = (0.05 + 0.10 * pose.jaw) * pose.tongue
         rows = np.arange(box.y, box.y + box.height, dtype=np.float32)[:, None]
         picture = self._throat(rows, upper_row, lower_row)
-        lower_v = origin_v + jaw + LOW_E * pose.low
+        meet_v = origin_v + PRESS_SHARE * (jaw - JAW_E * pose.lips_jaw)
+        lower_v = meet_v + JAW_E * pose.lips_jaw + LOW_E * pose.lips_low
         tongue_v = lower_v - _TONGUE_SHARE * (lower_v - origin_v) - lift
         raised = pose.tongue >= _RAISED
         if not raised:  # at rest the tongue lies behind the lower teeth, raised it hides them
             picture = self._tongue_bed(picture, shape, tongue_v, pose, box, offset)
-        self.lower.paint(picture, shape, origin_v + jaw * 0.98 + 0.030, box, offset)
-        if raised:
+        # Pouted lips stand out before the teeth and hide them, unless the upper lip is raised ("sh").
+        hidden = float(smoothstep(*_HIDDEN_BY_PUCKER, np.asarray(pose.pucker, np.float32)))
+        hidden *= 1 - min(1.0, 2 * pose.raise_)
+        if hidden < 1:
+            down = origin_v + jaw * 0.98 + 0.030 + 0.05 * hidden
+            self.lower.paint(picture, shape, down, box, offset)
+        between_teeth = pose.tongue > _BETWEEN_TEETH
+        if raised and not between_teeth:
             self.tongue.paint(picture, shape, tongue_v, box, offset)
-        # Pouted lips stand out before the teeth and hide them.
-        self.upper.paint(picture, shape, origin_v - 0.032 * pose.pucker, box, offset)
+        if hidden < 1:
+            self.upper.paint(picture, shape, origin_v - 0.14 * hidden, box, offset)
+        if between_teeth:
+            self.tongue.paint(picture, shape, max(tongue_v, origin_v + _TIP_E), box, offset)
         return self._shade(picture, pose, rows, upper_row, lower_row, shape.axes.unit_px)
 
     def _tongue_bed(

@@ -13,15 +13,16 @@ import numpy as np
 
 from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.lips import MouthShape
+from avatar.tracks import JAW_E, LOW_E, RAISE_E
 
-GESTURES = ("close", "jaw", "low", "raise", "tuck", "spread", "pucker", "smile")
+GESTURES = ("close", "jaw", "low", "raise", "tuck", "spread", "pucker", "smile", "press")
 
-# What `avatar.tracks.aperture_e` promises, in E per unit weight.
-JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
 JAW_LIFT_E = 0.018  # of the jaw's opening, the part that the upper lip gives
 CORNER_SHARE = 0.30  # of the jaw's drop that the mouth corners follow
-TUCK_E = 0.018
-SPREAD_E, PUCKER_E, JAW_NARROWS_E = 0.052, 0.094, 0.006  # what either corner moves
+PRESS_SHARE = 0.3  # of an opening that lips shut by themselves, the part that the upper lip makes
+ROUND_SHARE = 0.34  # of an opening between pouted lips, the part that the upper lip makes
+TUCK_E = 0.010
+SPREAD_E, PUCKER_E, JAW_NARROWS_E = 0.052, 0.118, 0.006  # what either corner moves
 _ROUNDNESS = 0.66
 # An opening is the mean over three pairs of landmarks, at the middle and at 0.45 of the way to either corner.
 _MEAN_PROFILE = (1 + 2 * (1 - 0.45**2) ** _ROUNDNESS) / 3
@@ -58,6 +59,7 @@ class MouthPose:
     jaw: float = 0.0
     low: float = 0.0
     raise_: float = 0.0
+    press: float = 0.0
     tuck: float = 0.0
     wide: float = 0.0
     tongue: float = 0.0
@@ -66,7 +68,17 @@ class MouthPose:
     def of(cls, channels: dict[str, float]) -> MouthPose:
         """From `ControlTrack.at`."""
         c = channels
-        return cls(c["jaw"], c["low"], c["raise"], c["tuck"], c["wide"], c["tongue"])
+        return cls(c["jaw"], c["low"], c["raise"], c["press"], c["tuck"], c["wide"], c["tongue"])
+
+    @property
+    def lips_jaw(self) -> float:
+        """Returns how far the jaw parts the lips, in units of `jaw`; pressed lips give back the rest."""
+        return self.jaw * (1 - self.press)
+
+    @property
+    def lips_low(self) -> float:
+        """Returns how far the lower lip is let down, in units of `low`."""
+        return self.low * (1 - self.press)
 
     @property
     def pucker(self) -> float:
@@ -78,10 +90,12 @@ class MouthPose:
         """
         # Rounded lips pull the smile folds in further.
         smile = rest_smile * (1 + 0.35 * self.pucker) + 0.10 * max(0.0, self.wide)
-        return np.array(
-            [1.0, self.jaw, self.low, self.raise_, self.tuck, max(0.0, self.wide), self.pucker, smile],
-            np.float32,
-        )
+        # A pout opens upwards too, until the hole is round.
+        lift_e = ROUND_SHARE * self.pucker * (JAW_E * self.lips_jaw + LOW_E * self.lips_low)
+        raised = self.raise_ * (1 - self.press) + lift_e / RAISE_E
+        low = self.lips_low - lift_e / LOW_E
+        lips = [1.0, self.jaw, low, raised, self.tuck, max(0.0, self.wide), self.pucker, smile]
+        return np.array([*lips, self.jaw * self.press], np.float32)
 
 
 def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
@@ -139,10 +153,18 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
     # A smile stretches the lips thin; taken out again, they fill.
     thin_upper, thin_lower = -SMILE_THINS * swell_upper, -SMILE_THINS * swell_lower
 
+    # The lips come together again over a jaw that stays open: what `jaw` parts at their edges, no more.
+    parted = (JAW_E - JAW_LIFT_E) * np.where(inside, near - near_upper, 0.0) + JAW_LIFT_E * profile
+    press_upper, press_lower = PRESS_SHARE * parted * lip_up, -(1 - PRESS_SHARE) * parted * lip_down
+
     zero = np.zeros_like(u)
     across = np.stack(
-        [zero, -JAW_NARROWS_E * pull, zero, zero, zero, SPREAD_E * pull, -PUCKER_E * pull, smile_across]
+        [zero, -JAW_NARROWS_E * pull, zero, zero, zero, SPREAD_E * pull, -PUCKER_E * pull, smile_across, zero]
     )
-    upper = np.stack([close_upper, jaw_upper, zero, lift, zero, zero, swell_upper, smile_down + thin_upper])
-    lower = np.stack([close_lower, jaw_lower, low, zero, tuck, zero, swell_lower, smile_down + thin_lower])
+    upper = np.stack(
+        [close_upper, jaw_upper, zero, lift, zero, zero, swell_upper, smile_down + thin_upper, press_upper]
+    )
+    lower = np.stack(
+        [close_lower, jaw_lower, low, zero, tuck, zero, swell_lower, smile_down + thin_lower, press_lower]
+    )
     return MouthBasis(across.astype(np.float32), upper.astype(np.float32), lower.astype(np.float32))

@@ -23,18 +23,11 @@ from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.interior import MouthInterior, MouthPalette
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, Region, region_of
-from avatar.engines.mesh.mouth_fields import (
-    CORNER_SHARE,
-    JAW_E,
-    LOW_E,
-    NECK_E,
-    RAISE_E,
-    MouthBasis,
-    MouthPose,
-)
+from avatar.engines.mesh.mouth_fields import CORNER_SHARE, NECK_E, MouthBasis, MouthPose
 from avatar.engines.mesh.teeth import Plate
 from avatar.engines.motion.turned import TurnedAxes, mouth_shape
 from avatar.face.landmarks import LEFT_EYE_LOWER, OVAL, RIGHT_EYE_LOWER, Points
+from avatar.tracks import JAW_E, LOW_E, RAISE_E
 
 _OUTLINE_SOFT_E = 0.10
 _JAW_CORNERS = (172, 397)
@@ -59,7 +52,7 @@ class VideoPose(MouthPose):
     def weights(self, rest_smile: float) -> Floats:
         """Weights of the gestures and, last, of the chin that follows the closing mouth."""
         base = MouthPose.weights(self, rest_smile)
-        opening = JAW_E * self.jaw + LOW_E * self.low + RAISE_E * self.raise_
+        opening = (JAW_E * self.jaw + LOW_E * self.low + RAISE_E * self.raise_) * (1 - self.press)
         # Lip edges are known to a pixel or two: shut lips are pressed together, or teeth would glint.
         base[0] += _PRESS * max(0.0, 1 - opening / _PRESS_BELOW_E)
         return np.append(base, self.source_jaw).astype(np.float32) * np.float32(self.strength)
@@ -145,7 +138,7 @@ class VideoMouth(MouthModel):
     def draw_over(self, picture: Pixels, pose: MouthPose, strength: float, shut_chin_e: float) -> None:
         """Paint into `picture` (h, w, 3) BGR, the frame this model was made from, in place."""
         jaw = self.source_jaw(shut_chin_e)
-        moving = VideoPose(pose.jaw, pose.low, pose.raise_, pose.tuck, pose.wide, pose.tongue, jaw, strength)
+        moving = VideoPose(**asdict(pose), source_jaw=jaw, strength=strength)
         patch = self.draw(moving)
         target = self.region.of(picture)
         # The shape fades first and the pixels last, so that a weak mouth is never seen twice.

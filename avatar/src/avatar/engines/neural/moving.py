@@ -30,7 +30,7 @@ from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import FaceLandmarks, Picture
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker, open_tracker
 from avatar.spec import MediaRef, Notice, PhotoFace
-from avatar.tracks import ControlTrack, aperture_e
+from avatar.tracks import ControlTrack
 
 LARGEST_WORK_PX = 2_000_000
 MOUTH_E = 0.55
@@ -146,7 +146,7 @@ def video_pictures(
 
 def _lips(track: ControlTrack) -> Iterator[DrivingFace]:
     """A driving face whose lips open as the track says, and which does nothing else."""
-    gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / MOUTH_E
+    gaps = track.aperture_e() / MOUTH_E
     still = neutral()
     eyes = np.zeros(2, np.float32)
     for gap in gaps:
