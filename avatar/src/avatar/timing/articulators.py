@@ -27,7 +27,7 @@ from avatar.tracks import JAW_E, LOW_E, RAISE_E, Curve, Phone
 
 JAW_RISE_S, LIPS_RISE_S = 0.115, 0.06
 """Time from a tenth to nine tenths of a sudden opening. Jaws of speakers take 80 to 150 ms."""
-MOVES_PER_SECOND = {"raise": 6.0, "wide": 9.0, "tuck": 12.0, "tongue": 10.0}
+RAISE_PER_SECOND, TONGUE_PER_SECOND = 6.0, 10.0
 CLEAR_SPEECH = 1.4
 """Coarticulation averages openings down; people who speak to a camera articulate more than that."""
 FULL_E = 0.9 * JAW_E + 0.37 * LOW_E
@@ -48,11 +48,12 @@ def mouth_curves(
     curves = blend(shapes, times)
     gate = speech_gate(phones, times)
     share = curves.jaw_share
+    touch = closures(shapes, times)
     gap = np.minimum(1.0, CLEAR_SPEECH * style.mouth * curves.gap) * loud * gate
-    raise_lip = limit_speed(curves.raise_lip * gate, MOVES_PER_SECOND["raise"] / fps)
+    raise_lip = limit_speed(curves.raise_lip * gate, RAISE_PER_SECOND / fps)
     target_e = gap * (JAW_E * share + LOW_E * (1 - 0.7 * share)) + RAISE_E * raise_lip
     opening_e = limit_speed(smooth(target_e, LIPS_RISE_S, fps), FULL_E * style.gap_per_second / fps)
-    opening_e = np.where(gate > 0.01, opening_e, 0.0) * closures(shapes, times)
+    opening_e = np.where(gate > 0.01, opening_e, 0.0) * touch
     opening_e = np.where(opening_e < MIN_OPENING_E, 0.0, opening_e)
     jaw = smooth(gap * share, JAW_RISE_S, fps)
     jaw = np.clip(jaw - 0.01, 0.0, 1.0)
@@ -60,8 +61,10 @@ def mouth_curves(
     by_jaw_e = JAW_E * jaw + RAISE_E * raise_lip
     low = np.clip((opening_e - by_jaw_e) / LOW_E, 0.0, 1.0)
     press = np.where(by_jaw_e > opening_e, 1 - opening_e / np.maximum(by_jaw_e, 1e-9), 0.0)
-    speed = {name: per_second / fps for name, per_second in MOVES_PER_SECOND.items()}
-    tuck = np.maximum(curves.tuck, tucks(shapes, times)) * gate
+    tongue = np.where(gate > 0.01, curves.tongue * gate, 0.0)
+    tongue = limit_speed(tongue, TONGUE_PER_SECOND / fps)
+    # Closed lips hide a tuck; lips on their way to closing ("move my") do not.
+    tuck = np.maximum(curves.tuck, tucks(shapes, times)) * gate * np.minimum(1, 4 * touch)
     return {
         "jaw": as_curve(jaw, 0, 1),
         "low": as_curve(low, 0, 1),
@@ -69,9 +72,7 @@ def mouth_curves(
         "press": as_curve(press, 0, 1),
         "tuck": as_curve(tuck, 0, 1),
         "wide": as_curve(smooth(curves.wide, LIPS_RISE_S, fps) * (0.15 + 0.85 * gate), -1, 1),
-        "tongue": as_curve(
-            limit_speed(np.where(gate > 0.01, curves.tongue * gate, 0.0), speed["tongue"]), 0, 1
-        ),
+        "tongue": as_curve(tongue, 0, 1),
     }
 
 
