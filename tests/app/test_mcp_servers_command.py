@@ -104,12 +104,12 @@ async def test_the_status_lists_the_servers(cli: Cli, behaviour: Path) -> None:
 
 
 @pytest.fixture
-def permitted_tools(cli: Cli, behaviour: Path) -> None:
+def tools_file(cli: Cli, behaviour: Path) -> None:
     """The server's tools, allowed as they are."""
     assert cli("mcp-servers", "allow", "tickets", "--confirm", digest_of(cli)).code == 0
 
 
-async def test_the_route_lists_servers_with_their_allowed_tools(permitted_tools: None) -> None:
+async def test_the_route_lists_servers_with_their_allowed_tools(tools_file: None) -> None:
     async with open_services(load_settings()) as services:
         async with services.database.transaction() as session:
             request = KeyRequest(name="desk", role="viewer")
