@@ -320,7 +320,9 @@ class ReaderTurn(DecidingTurn):
 
     async def _ask(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         replies, question = self.replies, decision.question
-        if decision.about == "unsure" or question is None:
+        if question is None and decision.unknown:
+            await self._say_unknown(decision.unknown)
+        elif decision.about == "unsure" or question is None:
             await self._ask_unsure(decision, parsed)
         elif decision.about == "missing":
             slot = question.missing[0]
@@ -393,6 +395,13 @@ class ReaderTurn(DecidingTurn):
             "ask", "unknown" if choices else "unknown_none", kind=self.replies.kind(kind), name=name[:80]
         )
         await self._question(text, question, choices)
+
+    async def _say_unknown(self, unknown: Mapping[str, str]) -> None:
+        """Says that a condition names something that does not exist."""
+        kind, name = next(iter(unknown.items()))
+        words = {"kind": self.replies.kind(kind), "name": name[:80]} if kind else {"name": name[:80]}
+        text = self.replies.text("refuse", "unknown_kind" if kind else "unknown", **words)
+        await self.log.emit(Text(text=text))
 
     def _things_for(self, slot: str) -> list[Thing]:
         kinds = ENTITY_KINDS.get("video" if slot == "image" else slot, ())

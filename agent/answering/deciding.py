@@ -146,9 +146,11 @@ class DecidingTurn:
                 decision = self._interpret_own(dialogue)
             candidates = decision.candidates
             of_studio = all(candidate.intent.partition(".")[0] not in FARM_TOOLS for candidate in candidates)
+            names_nothing = decision.question is None and decision.unknown is not None
             if (
                 candidates
                 and of_studio
+                and not names_nothing
                 and max(candidate.sureness for candidate in candidates) >= SURE_WITHOUT_FARM
             ):
                 break

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agent.mcp_servers import errors
 from agent.mcp_servers.allowed import AllowedTools
-from agent.mcp_servers.definitions import ToolDefinition
+from agent.mcp_servers.definitions import MAX_DESCRIPTION_CHARS, SEPARATOR, ToolDefinition, clean_text
 from agent.mcp_servers.tools import McpResult, tool_of
 from agent.tools.toolset import AnyTool
 from policy.permissions import permission
@@ -38,6 +38,22 @@ class McpServerView(BaseModel, frozen=True):
     """How many are allowed."""
     state: Literal["connected", "idle", "failing"]
     error: str = ""
+
+
+class AllowedTool(BaseModel, frozen=True):
+    """A tool that the operator allowed. `description` is the server's text, as it was then, cleaned."""
+
+    name: str
+    description: str
+
+
+class McpServerDetails(McpServerView, frozen=True):
+    """A server with its allowed tools."""
+
+    effect: Literal["read", "write", "destructive"]
+    """What the settings say that its tools do."""
+    permission: str
+    allowed: tuple[AllowedTool, ...]
 
 
 class ListedTool(BaseModel, frozen=True):
@@ -183,6 +199,22 @@ class McpServers:
         return [
             McpServerView(name=name, tools=servers.count(name), state=one.state[0], error=one.state[1])
             for name, one in self._servers.items()
+        ]
+
+    def details(self) -> list[McpServerDetails]:
+        """Returns all servers with their allowed tools, as they were when they were allowed."""
+        return [
+            McpServerDetails(
+                **view.model_dump(),
+                effect=self._servers[view.name].settings.effect,
+                permission=self._servers[view.name].settings.permission,
+                allowed=tuple(
+                    AllowedTool(name=one.name, description=clean_text(one.description, MAX_DESCRIPTION_CHARS))
+                    for one in self.allowed.of(view.name)
+                    if f"{view.name}{SEPARATOR}{one.name}" in self.tools()
+                ),
+            )
+            for view in self.views()
         ]
 
     async def compare(self, name: str) -> list[ListedTool]:

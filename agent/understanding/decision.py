@@ -12,14 +12,22 @@ from agent.understanding.reader import Candidate
 
 Kind = Literal["calls", "ask", "chat", "refuse", "nothing", "confirm", "decline", "plan"]
 
-SURE_READ = 0.5
+SURE_READ = 0.4
+SURE_READ_AMONG = 0.25
+SURE_READS = 0.6
+"""What only reads is done from the first on, or from the second on where the candidates that only read are
+together as sure as the third.
+"""
 SURE_WRITE = 0.45
 SURE_INTENT = 0.5
 SURE_CHANGED = 0.8
-SURE_CALL = 0.4
-SURE_RISKY = 1.2
-"""From these log-odds on a change is made without asking, where no word speaks against it; the second for
-what others notice, and for each of several wishes.
+SURE_KIND = 0.7
+SURE_CALL = 0.1
+SURE_UNLIKELY = 0.6
+SURE_RISKY = 1.5
+"""From these log-odds on a change is made without asking, where no word speaks against it: the first where
+its intent is at least as probable as `SURE_KIND`, the second where it is less; the third for what others
+notice, and for each of several wishes.
 """
 SURE_NOTHING = 0.45
 SURE_OTHER = 0.75

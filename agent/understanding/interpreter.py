@@ -19,23 +19,31 @@ from agent.understanding.candidates import (
 )
 from agent.understanding.decision import (
     SURE_CALL,
+    SURE_KIND,
     SURE_NOTHING,
     SURE_OTHER,
     SURE_READ,
+    SURE_READ_AMONG,
+    SURE_READS,
     SURE_RISKY,
+    SURE_UNLIKELY,
     SURE_WRITE,
     Decision,
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS, FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, reverse_of
-from agent.understanding.plans import read_steps
+from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
 RISKY_TOOLS = frozenset({"change_machine", "change_job"})
+OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
+"""Patterns of the language files for denials that say the same as the intent."""
+SURE_WHY = 0.6
+"""From here on a text asks why something happened."""
 _LISTS: Mapping[str, str] = {
     "list_renders": "render",
     "list_projects": "project",
@@ -70,7 +78,12 @@ class Interpreter:
         def read(text: str, state: Dialogue) -> Decision:
             return _Turn(self.reader, world, replace(state, question=None, calls=()), now).interpret(text)
 
-        steps = read_steps(utterance, read, world, dialogue, now)
+        try:
+            steps = read_steps(utterance, read, world, dialogue, now)
+        except UnknownName as error:
+            place = utterance.lower().find(error.name)
+            unknown = {error.kind: utterance[place : place + len(error.name)] if place >= 0 else error.name}
+            return Decision("ask", about="unknown", candidates=decision.candidates, unknown=unknown)
         if not steps:
             return decision
         calls = tuple(call for step in steps for call in step.calls)
@@ -192,8 +205,7 @@ class _Turn(FollowUp):
             return changed
         if best.tool is None:
             return self._act(best, candidates, text)
-        sure = SURE_READ if best.intent in READS else SURE_WRITE
-        if best.sureness < sure:
+        if not _is_sure(candidates):
             return self._unsure(candidates)
         if best.intent not in READS:
             if waits(best):
@@ -208,7 +220,7 @@ class _Turn(FollowUp):
         slot_names = self.reader.slots.get(best.intent, ())
         return bool(
             best.unread
-            or values.matches("negation", own(best, best.text))
+            or values.matches("negation", _without_own_denial(best))
             or any(
                 slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
                 for slot in ("privacy", "shape", "quality")
@@ -219,7 +231,7 @@ class _Turn(FollowUp):
             or ("count" in slot_names and values.matches("number", best.rest))
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent == "edit_project.add_scene" and _says_several(best.rest))
-            or values.says("goes_on", best.rest)
+            or values.says("goes_on", _without_first_word(best.rest))
             or values.asks(best.text)
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
@@ -235,16 +247,15 @@ class _Turn(FollowUp):
                 and "project" not in plain(best.arguments)
                 and not self.dialogue.last.get("project")
             )
-            or doubt.confidence(doubt.signs(self.reader, self.world, candidates)) < self._needed(best.intent)
+            or doubt.confidence(doubt.signs(self.reader, self.world, candidates))
+            < self._needed(best.intent, best.sureness)
         )
 
-    def _needed(self, intent: str) -> float:
+    def _needed(self, intent: str, sureness: float) -> float:
         """Returns the log-odds from which on an intent is made without asking."""
-        return (
-            SURE_CALL
-            if self.is_alone and intent not in RISKY and intent.partition(".")[0] not in RISKY_TOOLS
-            else SURE_RISKY
-        )
+        if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
+            return SURE_RISKY
+        return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
 
     def _unsure(self, candidates: Sequence[Candidate]) -> Decision:
         if candidates[0].tool is not None and missing(candidates[0].intent, plain(candidates[0].arguments)):
@@ -287,7 +298,7 @@ class _Turn(FollowUp):
                 return Decision("calls", calls=tuple(reversed_calls), about="undo", candidates=(best,))
             return Decision("ask", about="undo")
         if act == "why":
-            return self.choice_from_list(text) or self._why(best)
+            return self.choice_from_list(text) or self._why(best, candidates, text)
         if act == "choice":
             return self.choice_from_list(text) or Decision("ask", about=act)
         if act == "yes":
@@ -318,7 +329,9 @@ class _Turn(FollowUp):
             question=Question("confirm", choices=decision.calls),
         )
 
-    def _why(self, best: Candidate) -> Decision:
+    def _why(self, best: Candidate, candidates: Sequence[Candidate], text: str) -> Decision:
+        if best.sureness < SURE_WHY:
+            return self._next_best(candidates, text) or self._unsure(candidates)
         kind = self.dialogue.recent_kind
         if kind in SHOWS and self.dialogue.last.get(kind):
             intent, slot = SHOWS[kind]
@@ -371,6 +384,29 @@ def _is_part_of(call: CallRecord, other: CallRecord) -> bool:
     return call.intent == other.intent and all(
         other.arguments.get(name) == value for name, value in call.arguments.items()
     )
+
+
+def _is_sure(candidates: Sequence[Candidate]) -> bool:
+    """Returns whether the likeliest intent is sure enough. What only reads does no harm: it needs less, and
+    less still where the others that are likely only read, too.
+    """
+    best = candidates[0]
+    if best.intent not in READS:
+        return best.sureness >= SURE_WRITE
+    reads = sum(one.sureness for one in candidates if one.intent in READS)
+    return best.sureness >= SURE_READ or (best.sureness >= SURE_READ_AMONG and reads >= SURE_READS)
+
+
+def _without_own_denial(candidate: Candidate) -> str:
+    """Returns the words of a clause without denials that its intent implies: “a draft, no film yet”."""
+    text = own(candidate, candidate.text)
+    pattern = OWN_DENIALS.get(candidate.intent)
+    return text if pattern is None else values.words().patterns[pattern].sub(" ", text)
+
+
+def _without_first_word(text: str) -> str:
+    """Returns a text without its first word: “then” at the beginning refers to what was before."""
+    return text.strip().partition(" ")[2]
 
 
 def _says_several(text: str) -> bool:

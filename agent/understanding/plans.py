@@ -65,10 +65,20 @@ class _NotRead(Exception):
     """A part of the sentence is no step."""
 
 
+class UnknownName(Exception):
+    """A condition names what does not exist. `kind`: `render`, `machine`; empty where no word says."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(name)
+        self.kind, self.name = kind, name
+
+
 def read_steps(
     utterance: str, read: Read, world: World, dialogue: Dialogue, now: datetime
 ) -> tuple[Step, ...]:
-    """Returns the steps of a sentence; none where it has no condition, or not all of it was understood."""
+    """Returns the steps of a sentence; none where it has no condition, or not all of it was understood.
+    Raises `UnknownName` for a condition on something that does not exist.
+    """
     found = conditions(utterance, now)
     if not found:
         return ()
@@ -292,6 +302,12 @@ def _resolve(
         raise _NotRead
     thing = _named(found.subject, world)
     before = steps[-1].calls[-1] if steps else None
+    if (
+        thing is None
+        and condition.of != "run"
+        and (unknown := _unknown_name(found.subject, world)) is not None
+    ):
+        raise unknown
     if thing is not None and condition.of != "run":
         if thing.kind not in ("render", "machine"):
             raise _NotRead
@@ -312,6 +328,7 @@ def _resolve(
             )
     elif condition.of == "render" or dialogue.last.get("render"):
         of, name = "render", dialogue.last.get("render", LATEST)
+        dialogue = replace(dialogue, last={**dialogue.last, of: name}, recent_kind=of)
     else:
         raise _NotRead
     becomes = condition.becomes
@@ -320,6 +337,20 @@ def _resolve(
     if not name or (of != "machine" and becomes == "empty"):
         raise _NotRead
     return replace(condition, of=of, name=name, becomes=becomes), dialogue  # type: ignore[arg-type]
+
+
+def _unknown_name(subject: str, world: World) -> UnknownName | None:
+    """Returns the name in the words of a condition that nothing has: what follows “the machine” or “the
+    video”, and a single rare word such as “cpu-1”.
+    """
+    for kind in ("render", "machine"):
+        match = re.search(rf"\b{patterns()[kind]}\b(?: {patterns()['called']})?\s+(?P<name>.+)$", subject)
+        if match is not None and not re.match(patterns()["no_name"], match["name"]):
+            return UnknownName(kind, match["name"].strip(f"{_EDGE}\"'“”„‘’«»"))
+    [word, *others] = subject.split() or [""]
+    is_rare = bool(re.search(r"\w", word)) and word not in world.common_words
+    pronouns = values.words().groups["pronouns"]
+    return UnknownName("", word) if is_rare and not others and word not in pronouns else None
 
 
 def _named(subject: str, world: World) -> Thing | None:

@@ -20,6 +20,7 @@ from agent.dossiers.registry import DossierRegistry
 from agent.event_stream import event_router
 from agent.live.routes import live_router
 from agent.mcp import McpEndpoint, mcp_router
+from agent.mcp_servers import routes as mcp_server_routes
 from agent.memory import routes as memory_routes
 from agent.registry import routes as agent_routes
 from agent.registry.service import AgentRegistry
@@ -176,7 +177,9 @@ def create_app(services: Services) -> FastAPI:
     add_routers(app, chat_routes.router, approval_routes.router, audit_routes.router)
     add_routers(app, socket_router(services.brain, services.turns))
     app.state.triggers = services.tool_services.triggers
+    app.state.mcp_servers = services.mcp_servers
     add_routers(app, memory_routes.router, snapshot_routes.router, trigger_routes.router)
+    add_routers(app, mcp_server_routes.router)
     add_routers(
         app,
         status_router(

@@ -95,6 +95,40 @@ async def test_an_event_of_a_video_is_bound_to_its_id(talk: Conversing, sentence
 
 
 @pytest.mark.parametrize(
+    "sentence", ["When the render is done, publish it", "Wenn das Video fertig ist, veröffentliche es"]
+)
+async def test_the_video_without_a_name_is_the_latest(talk: Conversing, sentence: str) -> None:
+    render_id = result(await talk.say("Make a video called Tides where Nova says: hello"))["render_id"]
+    question(await talk.say(sentence))
+    await talk.say("yes")
+    [trigger] = await open_triggers(talk)
+    assert (trigger.condition.of, trigger.condition.becomes) == ("render", "done")
+    assert trigger.condition.name in (render_id, "latest")
+    assert trigger.calls[0].tool == "publish_render"
+    assert trigger.calls[0].arguments["render"] in (render_id, "latest")
+
+
+@pytest.mark.parametrize(
+    "sentence, name",
+    [
+        ("If the machine cpu-1 is ready, run verify on it", "cpu-1"),
+        ("When cpu-1 is ready, have Nova say: hello", "cpu-1"),
+        ("Wenn die Maschine Zebra bereit ist, starte verify darauf", "Zebra"),
+        ("When the video Spring gala is done, publish it", "Spring gala"),
+    ],
+)
+async def test_a_condition_on_something_that_does_not_exist_names_it(
+    talk: Conversing, sentence: str, name: str
+) -> None:
+    await talk.say("Make a video called Tides where Nova says: hello")
+    reply = question(await talk.say(sentence))
+    assert f"“{name}”" in reply.text or f"„{name}“" in reply.text
+    assert reply.choices == ()
+    await talk.say("yes")
+    assert await open_triggers(talk) == []
+
+
+@pytest.mark.parametrize(
     "sentence", ["let me know when Tides is done", "sag mir Bescheid, sobald Tides fertig ist"]
 )
 async def test_let_me_know_shows_the_video_then(talk: Conversing, sentence: str) -> None:

@@ -103,6 +103,26 @@ async def test_the_status_lists_the_servers(cli: Cli, behaviour: Path) -> None:
     assert answer.json()["mcp_servers"] == [{"name": "tickets", "tools": 0, "state": "idle", "error": ""}]
 
 
+@pytest.fixture
+def tools_file(cli: Cli, behaviour: Path) -> None:
+    """The server's tools, allowed as they are."""
+    assert cli("mcp-servers", "allow", "tickets", "--confirm", digest_of(cli)).code == 0
+
+
+async def test_the_route_lists_servers_with_their_allowed_tools(tools_file: None) -> None:
+    async with open_services(load_settings()) as services:
+        async with services.database.transaction() as session:
+            request = KeyRequest(name="desk", role="viewer")
+            created = await services.policy.keys.create(session, request, Principal.local_admin())
+        transport = httpx.ASGITransport(app=create_app(services))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            key = {"Authorization": f"Bearer {created.key}"}
+            [server] = (await client.get("/api/mcp-servers", headers=key)).json()
+    assert (server["name"], server["state"], server["effect"]) == ("tickets", "idle", "write")
+    assert server["allowed"] == [{"name": "find", "description": "Find tickets."}]
+    assert "4711" not in json.dumps(server)
+
+
 def test_variables_of_a_server_are_never_shown(cli: Cli, behaviour: Path) -> None:
     assert "4711" not in cli("config", "show").out
     assert "4711" not in json.dumps(load_settings().mask_secrets())
