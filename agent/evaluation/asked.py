@@ -22,7 +22,7 @@ REASONS = (
 )  # fmt: skip
 
 
-class _Watched(ReaderWay):
+class _WatchedWay(ReaderWay):
     """Keeps the last decision."""
 
     decision = Decision("nothing")
@@ -49,7 +49,7 @@ class Asked:
     tool: str
 
 
-def asked_turns(way: _Watched, cases: Sequence[Case]) -> Iterator[Asked]:
+def questions(way: _WatchedWay, cases: Sequence[Case]) -> Iterator[Asked]:
     """Yields the turns where the reader asks and a call is wanted."""
     for case in cases:
         way.begin()
@@ -68,13 +68,13 @@ def _intents(turn: Turn) -> list[str]:
 def _reason(turn: Turn, read: Sequence[CallRecord]) -> str:
     if isinstance(turn.want, str):
         return f"wanted {turn.want}"
-    wanted = _intents(turn)
-    if len(wanted) > 1:
+    expected = _intents(turn)
+    if len(expected) > 1:
         return "division"
     for place, call in enumerate(read[:2]):
         if judge(turn, Answer("calls", (call,))).outcome == "right":
             return REASONS[place]
-    places = [place for place, call in enumerate(read) if call.intent in wanted]
+    places = [place for place, call in enumerate(read) if call.intent in expected]
     return "intent not found" if not places else REASONS[2 + places[0]]
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     reader = load_reader(train=True)
     assert reader is not None  # noqa: S101
     cases = [case for case in read_cases() if case.half == "dev"]
-    found = list(asked_turns(_Watched(reader, Grammar.load()), cases))
+    found = list(questions(_WatchedWay(reader, Grammar.load()), cases))
     by_tool: dict[str, Counter[str]] = defaultdict(Counter)
     for one in found:
         by_tool[one.tool][one.reason] += 1
