@@ -1,4 +1,4 @@
-"""Counts why the reader asks instead of acting: `python -m agent.evaluation.questions`; the development half."""
+"""Counts why the reader asks instead of acting, in the dev half: `python -m agent.evaluation.questions`."""
 
 from __future__ import annotations
 
