@@ -1,4 +1,4 @@
-"""Counts why the reader asks instead of acting: `python -m agent.evaluation.asked`; the development half."""
+"""Counts why the reader asks instead of acting, in the dev half: `python -m agent.evaluation.questions`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _WatchedWay(ReaderWay):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OpenQuestion:
     """One question. `about`: what the interpreter calls it; `tool`: what was wanted."""
 
     case: Case
@@ -49,7 +49,7 @@ class Asked:
     tool: str
 
 
-def questions(way: _WatchedWay, cases: Sequence[Case]) -> Iterator[Asked]:
+def questions(way: _WatchedWay, cases: Sequence[Case]) -> Iterator[OpenQuestion]:
     """Yields the turns where the reader asks and a call is wanted."""
     for case in cases:
         way.begin()
@@ -57,7 +57,7 @@ def questions(way: _WatchedWay, cases: Sequence[Case]) -> Iterator[Asked]:
             answer = way.answer(turn.say)
             if judge(turn, answer).outcome == "asked":
                 tool = turn.want if isinstance(turn.want, str) else "+".join(_intents(turn))
-                yield Asked(case, turn, _reason(turn, way.read(turn.say)), way.decision.about, tool)
+                yield OpenQuestion(case, turn, _reason(turn, way.read(turn.say)), way.decision.about, tool)
             way.correct(turn)
 
 
@@ -79,7 +79,7 @@ def _reason(turn: Turn, read: Sequence[CallRecord]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m agent.evaluation.asked", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m agent.evaluation.questions", description=__doc__)
     parser.add_argument("--show", default="", help="a reason of which the sentences are printed")
     options = parser.parse_args()
     reader = load_reader(train=True)
