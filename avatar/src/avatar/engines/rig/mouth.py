@@ -32,9 +32,9 @@ round a small hole.
 """
 MEET = 0.30
 """Of the jaw's drop, how far below their place at rest lips meet that shut over it."""
-HIDE_FROM, HIDE_FULL = 0.30, 0.70
+HIDE_FROM, HIDE_FULL = 0.40, 0.78
 """Of a pout: where it begins to hide the teeth, and where it hides them."""
-SKEW = 0.11
+SKEW = 0.06
 MIN_LOWER_ROW = 1.4
 TIP_BETWEEN = 0.8
 """A tongue raised further than this comes out between the teeth."""
