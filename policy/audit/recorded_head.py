@@ -124,7 +124,7 @@ class RecordedHead:
 
     @property
     def _is_shared(self) -> bool:
-        """Whether other machines may write lines, each with a head of its own that the others do not see."""
+        """Returns whether other machines may write lines, each with a head of its own."""
         return not self._db.is_sqlite
 
     @property
