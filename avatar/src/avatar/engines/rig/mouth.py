@@ -26,7 +26,7 @@ UNITS = 100.0
 """Units per E."""
 JAW, LOW, RAISE = JAW_E * UNITS, LOW_E * UNITS, RAISE_E * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
-SPREAD, PUCKER, PUCKER_OUTSIDE = 0.21, 0.70, 0.46
+SPREAD, PUCKER, PUCKER_OUTSIDE = 0.21, 0.68, 0.46
 """How much the mouth widens at wide = +1, and how much opening and lips narrow at -1: pouted lips are thick
 round a small hole.
 """
