@@ -90,7 +90,7 @@ _K = Viseme("k", 0.26, 0.60, 0.0, hold_gap=0.7, hold_wide=0.3)
 _H = Viseme("h", 0.30, 0.70, 0.0, hold_gap=0.3, hold_wide=0.2)
 _J = Viseme("j", 0.26, 0.45, 0.55, hold_gap=0.9, hold_wide=0.9)
 # The lips shut by themselves (`coarticulation.closures`): these are the targets of the jaw behind them.
-_P = Viseme("p", 0.0, 0.60, 0.0, hold_gap=6.0, hold_wide=3.0, hold_tip=2.0)
+_P = Viseme("p", 0.02, 0.60, 0.0, hold_gap=6.0, hold_wide=3.0, hold_tip=2.0)
 
 VISEMES: tuple[Viseme, ...] = (
     REST, _A, _AE, _O_OPEN, _O, _UH, _E, _E_CLOSE, _ER, _I_LAX, _SCHWA, _I, _U_LAX, _U, _Y, _OE, _W, _R, _SH,
