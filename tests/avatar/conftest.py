@@ -19,23 +19,6 @@ WATCHING = (HERE / "sync", HERE / "motion", HERE / "measure" / "test_watching_cl
 sys.path.insert(0, str(HERE / "measure"))
 
 
-INPUTS = (
-    "avatar",
-    "personas",
-    "tests/avatar",
-    "bench/landmarks.py",
-    "bench/gpu_checks.py",
-    "ansible/roles/worker/files",
-)
-"""What the tests of this room read: the worker stands alone, so nothing else can change their results."""
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks modules that run again only when the worker or its tests have changed."""
-    if item.get_closest_marker("torch") is None:
-        item.add_marker(pytest.mark.cached(*INPUTS))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """MediaPipe's wheels end at Python 3.12: without it nothing can watch a rendered face again. PyTorch has
     an environment of its own.
