@@ -28,9 +28,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-from avatar.cli.from_text import PRESENTERS
 from avatar.cli.main import keep_freed_memory
-from avatar.cli.shipped_designs import rig_face
+from avatar.cli.shipped_designs import PRESENTERS
 from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
@@ -43,6 +42,7 @@ from avatar.tracks import ControlTrack, SpeechTrack
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from bench.processes import proportional_kib
 from bench.results import add_figure, add_json_option, write_figures
 
 SENTENCE = (
@@ -258,14 +258,6 @@ def memory_kib(pid: int) -> int:
     return sum(proportional_kib(one) for one in (str(pid), *children))
 
 
-def proportional_kib(pid: str) -> int:
-    try:
-        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended
-        return 0
-    return next((int(row.split()[1]) for row in rows if row.startswith("Pss:")), 0)
-
-
 def measure_command(work: Path) -> None:
     spec = spec_of({"kind": "rig"}, SIZES["1080p"], 10)
     for name in ("cold start, 1080p", "again"):
@@ -298,7 +290,7 @@ def video_seconds(path: Path) -> float:
 
 def presenters() -> list[tuple[str, dict[str, Any]]]:
     """Every drawn presenter of personas/, by name."""
-    return [(name, rig_face(name).model_dump(mode="json")) for name in PRESENTERS]
+    return [(name, one.face.model_dump(mode="json")) for name, one in PRESENTERS.items()]
 
 
 def photo_face(path: str | None) -> dict[str, Any]:

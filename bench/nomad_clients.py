@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from farm_on_nomad import ControlPlane
 from nomad_cluster import NomadAgent, NomadCluster
 
+from bench.processes import proportional_kib
 from bench.results import add_figure, add_json_option, write_figures
 from farm.needs import Needs
 from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
@@ -127,13 +128,8 @@ def processor_s(pid: int) -> float:
 
 
 def memory_mib(pids: Iterator[int] | set[int]) -> float:
-    """Returns the proportional set size: pages that processes share count once."""
-    kib = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return kib / 1024
+    """Returns the proportional set size of some processes."""
+    return sum(map(proportional_kib, pids)) / 1024
 
 
 class Bench:

@@ -131,8 +131,7 @@ def sheets_of(
 
 def body_sheets(out: Path) -> None:
     """The cast, every gesture of two presenters, the moods, and heads turned far (for tears)."""
-    from avatar.cli.from_text import PRESENTERS
-    from avatar.cli.shipped_designs import rig_face
+    from avatar.cli.shipped_designs import PRESENTERS
     from avatar.engines.rig import open_rig
     from avatar.engines.rig.arm_motion import POSES, ArmPose
     from avatar.engines.rig.pose import Pose as RigPose
@@ -141,7 +140,7 @@ def body_sheets(out: Path) -> None:
     size = (960, 540)
 
     def draw(name: str, *poses: tuple[Pose, tuple[ArmPose | None, ArmPose | None]]) -> list[Pixels]:
-        face = rig_face(name)
+        face = PRESENTERS[name].face
         engine = open_rig(face.design or face.character, size, 25, alpha=False)
         frames = []
         for channels, arms in poses:

@@ -203,6 +203,7 @@ class McpServers:
 
     def details(self) -> list[McpServerDetails]:
         """Returns all servers with their allowed tools, as they were when they were allowed."""
+        offered = self.tools()
         return [
             McpServerDetails(
                 **view.model_dump(),
@@ -211,7 +212,7 @@ class McpServers:
                 allowed=tuple(
                     AllowedTool(name=one.name, description=clean_text(one.description, MAX_DESCRIPTION_CHARS))
                     for one in self.allowed.of(view.name)
-                    if f"{view.name}{SEPARATOR}{one.name}" in self.tools()
+                    if f"{view.name}{SEPARATOR}{one.name}" in offered
                 ),
             )
             for view in self.views()

@@ -36,11 +36,10 @@ def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:
     @router.get("/{task_id}/blobs/{sha256}", response_class=FileResponse)
     async def blob(task_id: str, sha256: str, request: Request) -> Response:
         """Returns one of the inputs of this task, or a redirect to its signed address in the bucket."""
-        if SIGNED_HEADER in request.headers:
-            address = await transfer.input_address(task_id, sha256)
-            if address is not None:
-                return RedirectResponse(address, status_code=307, headers={"Cache-Control": "no-store"})
-        return FileResponse(await transfer.input_path(task_id, sha256), media_type="application/octet-stream")
+        found = await transfer.find_input(task_id, sha256, signed=SIGNED_HEADER in request.headers)
+        if isinstance(found, str):
+            return RedirectResponse(found, status_code=307, headers={"Cache-Control": "no-store"})
+        return FileResponse(found, media_type="application/octet-stream")
 
     @router.post("/{task_id}/outputs/{sha256}")
     async def output_address(task_id: str, sha256: str, upload: UploadRequest) -> UploadAddress:

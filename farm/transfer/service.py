@@ -161,13 +161,10 @@ class TransferService:
             values = {name: self._environment[name] for name in ticket.variables if name in self._environment}
         return order.model_copy(update={"environment": {**order.environment, **values}})
 
-    async def input_path(self, task_id: str, sha256: str) -> Path:
-        """Returns the path of an input of this task; any other blob is forbidden."""
-        await self._check_input(task_id, sha256)
-        metrics.FARM_FILES.inc("input", "control")
-        return await self._blobs.local_path(sha256)
-
-    async def _check_input(self, task_id: str, sha256: str) -> None:
+    async def find_input(self, task_id: str, sha256: str, *, signed: bool) -> Path | str:
+        """Returns the path of an input of this task; with `signed` its address in the bucket, where there is
+        one. Any other blob is forbidden.
+        """
         order = await self.order(task_id)
         if sha256 not in {*(file.sha256 for file in order.files), *(blob.sha256 for blob in order.blobs)}:
             raise Forbidden(
@@ -175,14 +172,9 @@ class TransferService:
                 "This file is no input of this task.",
                 "A token opens the inputs of its own task only.",
             )
-
-    async def input_address(self, task_id: str, sha256: str) -> str | None:
-        """Returns where the bucket has this input of the task; None where there is no bucket."""
-        await self._check_input(task_id, sha256)
-        address = await self._blobs.sign_download(sha256, SIGNED_FOR_S)
-        if address is not None:
-            metrics.FARM_FILES.inc("input", "bucket")
-        return address
+        address = await self._blobs.sign_download(sha256, SIGNED_FOR_S) if signed else None
+        metrics.FARM_FILES.inc("input", "control" if address is None else "bucket")
+        return address or await self._blobs.local_path(sha256)
 
     async def output_address(self, task_id: str, sha256: str, size: int, max_bytes: int) -> UploadAddress:
         """Returns where the worker puts an output itself. Without a URL it uploads the file to us, which then

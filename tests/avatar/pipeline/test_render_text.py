@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from avatar.cli.arguments import build_parser
-from avatar.cli.from_text import PRESENTERS, asks_for_text, spec_of_render
+from avatar.cli.from_text import asks_for_text, spec_of_render
+from avatar.cli.shipped_designs import PRESENTERS
 from avatar.errors import InvalidInput
 from avatar.spec import RenderSpec
 

@@ -73,17 +73,12 @@ def _seed(text: str) -> int:
 
 
 def _draw(design: Design, target: Path) -> None:
-    import cv2
-    import numpy as np
-
+    from avatar.compose.layout import Rect
+    from avatar.encode.poster import write_png
     from avatar.engines.rig import open_rig
-    from avatar.tracks import CHANNELS, ControlTrack
+    from avatar.pipeline.scene_renderer import draw_at_rest
 
     engine = open_rig(design, PICTURE_SIZE, 25, alpha=False)
-    still = ControlTrack(25, {name: np.zeros(1, np.float32) for name in CHANNELS})
-    layer = engine.draw(next(engine.items(still)))
-    picture = np.array(engine.base)
-    height, width = layer.pixels.shape[:2]
-    picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
+    picture = draw_at_rest(engine, Rect(0, 0, *PICTURE_SIZE), alpha=False)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    write_png(target, picture, {})

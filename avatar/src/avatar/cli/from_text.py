@@ -5,26 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from avatar.cli import shipped_designs
-from avatar.cli.shipped_designs import rig_face
+from avatar.cli.shipped_designs import PRESENTERS
 from avatar.pipeline.read_spec import read_render_spec, report_invalid_fields
-from avatar.spec import EspeakVoice, FliteVoice, Movement, RenderSpec, Scene
+from avatar.spec import RenderSpec, Scene
 
-PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
-    "nova": (FliteVoice(pace=0.94, pitch=-0.8), Movement(), "en-us"),
-    "milo": (
-        FliteVoice(voice="rms", otherwise=EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42)),
-        Movement(manner="calm"),
-        "en-gb",
-    ),
-    "vera": (
-        FliteVoice(pitch=-2.2, otherwise=EspeakVoice(variant="f4", rate_wpm=165, pitch=46)),
-        Movement(head=0.7, nods=0.8),
-        "en-us",
-    ),
-    **shipped_designs.PRESENTERS,
-}
-"""Voice, movement and language, as the files in personas/ say them."""
 TITLE_CHARS = 80
 
 
@@ -44,16 +28,16 @@ def spec_of_render(arguments: Namespace) -> RenderSpec:
     """The spec that is named, or one for the text. Raises InvalidInput `spec.*`."""
     if arguments.text is None:
         return read_render_spec(arguments.spec)
-    voice, movement, language = PRESENTERS[arguments.persona]
+    presenter = PRESENTERS[arguments.persona]
     with report_invalid_fields():
         scene = Scene(
             id="scene-1",
             script=arguments.text,
-            language=language,
-            face=rig_face(arguments.persona),
-            mood=shipped_designs.MOODS.get(arguments.persona, "neutral"),
-            voice=voice,
-            movement=movement,
+            language=presenter.language,
+            face=presenter.face,
+            mood=presenter.mood,
+            voice=presenter.voice,
+            movement=presenter.movement,
         )
         title = " ".join("".join(one if one.isprintable() else " " for one in arguments.text).split())
         return RenderSpec(title=title[:TITLE_CHARS] or arguments.persona, scenes=(scene,))

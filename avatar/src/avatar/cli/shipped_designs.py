@@ -1,92 +1,51 @@
-"""The presenters that are drawn from designs, as the files in personas/ say them; for `render --text`."""
+"""The presenters that the worker knows by name, as the files in personas/ say them."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from avatar.spec import Design, EspeakVoice, FliteVoice, Mood, Movement, RigFace
 
-DESIGNS: dict[str, Design] = {
-    "amina": Design(
-        face="heart",
-        skin="tan",
-        hair="headscarf",
-        hair_colour="#2f7f86",
-        eyes="#4a2f1c",
-        lashes=0.9,
-        lips="#b0574f",
-        clothes="blazer",
-        clothes_colour="#3d3550",
-        set="library",
+
+class ShippedPresenter(NamedTuple):
+    """Face, voice, movement, language and mood of one presenter."""
+
+    face: RigFace
+    voice: FliteVoice
+    movement: Movement
+    language: str
+    mood: Mood = "neutral"
+
+
+PRESENTERS: dict[str, ShippedPresenter] = {
+    "nova": ShippedPresenter(RigFace(), FliteVoice(pace=0.94, pitch=-0.8), Movement(), "en-us"),
+    "milo": ShippedPresenter(
+        RigFace(character="milo"),
+        FliteVoice(voice="rms", otherwise=EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42)),
+        Movement(manner="calm"),
+        "en-gb",
     ),
-    "finn": Design(kind="fox", clothes="hoodie", clothes_colour="#3f7f6d", set="study"),
-    "harjit": Design(
-        face="long",
-        skin="brown",
-        hair="turban",
-        hair_colour="#b23a48",
-        beard="full",
-        eyes="#3a2415",
-        lashes=0.2,
-        glasses="square",
-        clothes="shirt",
-        clothes_colour="#8fb3cf",
-        set="living-room",
+    "vera": ShippedPresenter(
+        RigFace(character="vera"),
+        FliteVoice(pitch=-2.2, otherwise=EspeakVoice(variant="f4", rate_wpm=165, pitch=46)),
+        Movement(head=0.7, nods=0.8),
+        "en-us",
     ),
-    "leo": Design(
-        face="square",
-        skin="porcelain",
-        hair="short",
-        hair_colour="#a4482a",
-        beard="stubble",
-        eyes="#5d7a4e",
-        lashes=0.2,
-        freckles=True,
-        clothes="hoodie",
-        clothes_colour="#3c5a8c",
-        wheelchair=True,
-        set="study",
-    ),
-    "mei": Design(
-        face="round",
-        skin="olive",
-        hair="bun",
-        hair_colour="#221a1c",
-        eyes="#3a2617",
-        lashes=0.6,
-        clothes="shirt",
-        clothes_colour="#e3dccf",
-        set="living-room",
-    ),
-    "walter": Design(
-        age="older",
-        face="round",
-        skin="light",
-        hair="bald",
-        hair_colour="#c9c7cc",
-        beard="full",
-        brows=1.25,
-        eyes="#5a7f8e",
-        lashes=0.1,
-        glasses="round",
-        clothes="cardigan",
-        clothes_colour="#4f7f5a",
-        set="library",
-    ),
-    "zuri": Design(
-        face="oval",
-        skin="deep",
-        hair="curly",
-        hair_colour="#2a1a16",
-        eyes="#3a2212",
-        lashes=0.9,
-        lips="#94413f",
-        earrings=True,
-        clothes="jumper",
-        clothes_colour="#d9603f",
-        set="study",
-    ),
-}
-PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
-    "amina": (
+    "amina": ShippedPresenter(
+        RigFace(
+            design=Design(
+                face="heart",
+                skin="tan",
+                hair="headscarf",
+                hair_colour="#2f7f86",
+                eyes="#4a2f1c",
+                lashes=0.9,
+                lips="#b0574f",
+                clothes="blazer",
+                clothes_colour="#3d3550",
+                set="library",
+            )
+        ),
         FliteVoice(
             voice="slt",
             pace=0.96,
@@ -95,8 +54,10 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         ),
         Movement(manner="natural"),
         "en-us",
+        "warm",
     ),
-    "finn": (
+    "finn": ShippedPresenter(
+        RigFace(design=Design(kind="fox", clothes="hoodie", clothes_colour="#3f7f6d", set="study")),
         FliteVoice(
             voice="rms",
             pace=1.08,
@@ -105,8 +66,24 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         ),
         Movement(manner="lively"),
         "en-us",
+        "excited",
     ),
-    "harjit": (
+    "harjit": ShippedPresenter(
+        RigFace(
+            design=Design(
+                face="long",
+                skin="brown",
+                hair="turban",
+                hair_colour="#b23a48",
+                beard="full",
+                eyes="#3a2415",
+                lashes=0.2,
+                glasses="square",
+                clothes="shirt",
+                clothes_colour="#8fb3cf",
+                set="living-room",
+            )
+        ),
         FliteVoice(
             voice="rms",
             pace=1.0,
@@ -116,7 +93,23 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         Movement(manner="calm"),
         "en-gb",
     ),
-    "leo": (
+    "leo": ShippedPresenter(
+        RigFace(
+            design=Design(
+                face="square",
+                skin="porcelain",
+                hair="short",
+                hair_colour="#a4482a",
+                beard="stubble",
+                eyes="#5d7a4e",
+                lashes=0.2,
+                freckles=True,
+                clothes="hoodie",
+                clothes_colour="#3c5a8c",
+                wheelchair=True,
+                set="study",
+            )
+        ),
         FliteVoice(
             voice="rms",
             pace=1.06,
@@ -125,8 +118,22 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         ),
         Movement(manner="lively"),
         "en-us",
+        "warm",
     ),
-    "mei": (
+    "mei": ShippedPresenter(
+        RigFace(
+            design=Design(
+                face="round",
+                skin="olive",
+                hair="bun",
+                hair_colour="#221a1c",
+                eyes="#3a2617",
+                lashes=0.6,
+                clothes="shirt",
+                clothes_colour="#e3dccf",
+                set="living-room",
+            )
+        ),
         FliteVoice(
             voice="slt",
             pace=0.98,
@@ -136,7 +143,24 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         Movement(manner="natural"),
         "en-us",
     ),
-    "walter": (
+    "walter": ShippedPresenter(
+        RigFace(
+            design=Design(
+                age="older",
+                face="round",
+                skin="light",
+                hair="bald",
+                hair_colour="#c9c7cc",
+                beard="full",
+                brows=1.25,
+                eyes="#5a7f8e",
+                lashes=0.1,
+                glasses="round",
+                clothes="cardigan",
+                clothes_colour="#4f7f5a",
+                set="library",
+            )
+        ),
         FliteVoice(
             voice="awb",
             pace=0.9,
@@ -145,8 +169,24 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         ),
         Movement(manner="calm"),
         "en-gb",
+        "warm",
     ),
-    "zuri": (
+    "zuri": ShippedPresenter(
+        RigFace(
+            design=Design(
+                face="oval",
+                skin="deep",
+                hair="curly",
+                hair_colour="#2a1a16",
+                eyes="#3a2212",
+                lashes=0.9,
+                lips="#94413f",
+                earrings=True,
+                clothes="jumper",
+                clothes_colour="#d9603f",
+                set="study",
+            )
+        ),
         FliteVoice(
             voice="slt",
             pace=1.0,
@@ -155,19 +195,6 @@ PRESENTERS: dict[str, tuple[FliteVoice, Movement, str]] = {
         ),
         Movement(manner="lively"),
         "en-us",
+        "warm",
     ),
 }
-MOODS: dict[str, Mood] = {
-    "amina": "warm",
-    "finn": "excited",
-    "harjit": "neutral",
-    "leo": "warm",
-    "mei": "neutral",
-    "walter": "warm",
-    "zuri": "warm",
-}
-
-
-def rig_face(name: str) -> RigFace:
-    """Returns the face of a shipped presenter by its id."""
-    return RigFace(character=name) if name not in DESIGNS else RigFace(design=DESIGNS[name])

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from avatar.cli.from_text import PRESENTERS, spec_of_render
+from avatar.cli.from_text import spec_of_render
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
-from avatar.cli.shipped_designs import rig_face
+from avatar.cli.shipped_designs import PRESENTERS
 from avatar.cli.speaking import speak, spec_with_scene
 from avatar.errors import InvalidInput
 from avatar.pipeline.assemble import assemble_folder
@@ -205,8 +205,8 @@ def _presenter(job: WorkerJob) -> Presenter:
             f"This worker has no presenter {name!r}; personas are known to the studio alone.",
             f"There are: {', '.join(PRESENTERS)}. Or send the job to the studio.",
         )
-    voice, movement, language = PRESENTERS[name]
-    return Presenter(face=rig_face(name), voice=voice, movement=movement, language=language)
+    face, voice, movement, language, _ = PRESENTERS[name]
+    return Presenter(face=face, voice=voice, movement=movement, language=language)
 
 
 def _invalid_input(refused: JobRefused) -> InvalidInput:

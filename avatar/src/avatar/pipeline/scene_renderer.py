@@ -285,10 +285,13 @@ def _first_picture(face: Face, box: Rect, fps: int, context: Context, *, alpha: 
         face, (box.width, box.height), fps, resolve=context.resolve, cache=context.cache, alpha=alpha
     )
     with closing(engine):
-        return _draw_first(engine, box, alpha=alpha)
+        return draw_at_rest(engine, box, alpha=alpha)
 
 
-def _draw_first(engine: FaceEngine, box: Rect, *, alpha: bool) -> Pixels:
+def draw_at_rest(engine: FaceEngine, box: Rect, *, alpha: bool) -> Pixels:
+    """Returns a face that does nothing, on its base: uint8 BGR of the box' size, with `alpha` BGRA of
+    the face alone.
+    """
     at_rest = ControlTrack(fps=25, curves={name: np.zeros(1, np.float32) for name in CHANNELS})
     layer = engine.draw(next(iter(engine.items(at_rest))))
     channels = 4 if alpha else 3

@@ -12,6 +12,7 @@ from avatar.engines.rig import geometry
 from avatar.engines.rig.arms import ArmPair
 from avatar.engines.rig.artwork import Art, Brows, Character, Linear
 from avatar.engines.rig.eyes import EyePair
+from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.mouth import MouthPart
 from avatar.engines.rig.paint import clear, paint
 from avatar.engines.rig.pose import Pose, map_points, surface
@@ -126,11 +127,10 @@ class BrowPair:
 class Neck:
     def __init__(self, art: Iterable[Art]) -> None:
         pieces = Sheet(art).pieces
-        self._parts = []
+        self._parts: list[tuple[Points, TorsoField, Points, bool, skia.Paint]] = []
         for piece in pieces:
             for control in piece.contours:
-                t = np.clip((control[:, 1] - JAW_Y) / (CHEST_Y - JAW_Y), 0.0, 1.0)
-                share = (t * t * (3.0 - 2.0 * t))[:, None]
+                share = geometry.smoothstep(JAW_Y, CHEST_Y, control[:, 1])[:, None]
                 brush = paint(piece.fill, piece.stroke)
                 self._parts.append((control, TorsoField(control), share, piece.closed, brush))
 

@@ -12,6 +12,12 @@ Points = npt.NDArray[np.float64]
 """Control points, float64 of shape (n, 2)."""
 
 
+def smoothstep(low: float, high: float, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Returns 0 below `low`, 1 above `high`, and a smooth way between, in the shape of `x`."""
+    t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
+
+
 def knots(text: str) -> tuple[Points, npt.NDArray[np.bool_]]:
     """Read "x,y x,y! …": the points (n, 2) and which of them are corners (n,)."""
     words = text.split()

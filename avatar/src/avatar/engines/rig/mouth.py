@@ -215,8 +215,8 @@ class MouthPart:
 
 def _hidden_teeth(pose: Pose) -> float:
     """Share 0..1 of the teeth that pouted lips hide, unless the upper lip is raised ("sh")."""
-    t = min(1.0, max(0.0, (-pose["wide"] - HIDE_FROM) / (HIDE_FULL - HIDE_FROM)))
-    return t * t * (3.0 - 2.0 * t) * (1.0 - min(1.0, 2.0 * pose["raise"]))
+    pouted = float(geometry.smoothstep(HIDE_FROM, HIDE_FULL, -pose["wide"]))
+    return pouted * (1.0 - min(1.0, 2.0 * pose["raise"]))
 
 
 def _lower(line: Points, by: float) -> Points:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import skia
 
 from avatar.engines.rig.arm_motion import ArmPose, ArmsTimeline
-from avatar.engines.rig.geometry import Points
+from avatar.engines.rig.geometry import Points, smoothstep
 from avatar.engines.rig.torso import LEAN_PER_SWAY_DEG, TorsoField, TorsoPose
 from avatar.tracks import ControlTrack
 
@@ -38,8 +38,7 @@ def surface(points: Points) -> npt.NDArray[np.float64]:
 
 def jaw_weight(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Returns the share of the chin's drop at `y`: none above the nose, all from the lower lip down."""
-    t = np.clip((y - 38.0) / 72.0, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))
+    return smoothstep(38.0, 110.0, y)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import skia
 
 from avatar.engines.rig import geometry
@@ -36,11 +35,6 @@ class TorsoPose:
     shrug_right: float = 0.0
 
 
-def _smooth(value: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.float64]:
-    t = np.clip((value - low) / (high - low), 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))
-
-
 class TorsoField:
     """Weights of some points (n, 2), from which `move` computes where they lie in a pose."""
 
@@ -48,11 +42,11 @@ class TorsoField:
         x, y = points[:, 0], points[:, 1]
         self._points = points
         self._depth = CHEST_DEPTH * np.sqrt(np.clip(1.0 - (x / CHEST_HALF_WIDTH) ** 2, 0.0, 1.0))
-        upper = 1.0 - _smooth(y, 250.0, 470.0)
-        self._lift = _smooth(np.abs(x), 26.0, 130.0) * upper
-        self._rise = 0.35 * (1.0 - _smooth(y, 200.0, 520.0))
+        upper = 1.0 - geometry.smoothstep(250.0, 470.0, y)
+        self._lift = geometry.smoothstep(26.0, 130.0, np.abs(x)) * upper
+        self._rise = 0.35 * (1.0 - geometry.smoothstep(200.0, 520.0, y))
         self._widen = x * np.exp(-(((y - 290.0) / 95.0) ** 2))
-        self._right = _smooth(x, -40.0, 60.0)
+        self._right = geometry.smoothstep(-40.0, 60.0, x)
 
     def move(self, pose: TorsoPose) -> Points:
         """Returns the points in `pose`, float64 (n, 2)."""
