@@ -91,7 +91,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             duration_ms=speech.duration_ms,
             words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
-            engines=(voice_record(scene), *drawn.engines),
+            engines=(*(() if scene.silent else (voice_record(scene),)), *drawn.engines),
             engine_use=drawn.use,
             poster_ms=poster_ms(track),
             warnings=tuple(notices),
