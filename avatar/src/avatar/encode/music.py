@@ -99,12 +99,12 @@ class MusicBed:
         at = np.arange(position, position + count)
         total = len(self._bed)
         if not self._form.loop:
-            heard = self._bed[np.minimum(at, total - 1)].T.astype(np.float32) / 32768
+            heard = np.asarray(self._bed[np.minimum(at, total - 1)].T, np.float32) / np.float32(32768)
             heard[:, at >= total] = 0
             return heard
         period = total - self._seam
         turn, place = at // period, at % period
-        heard = self._bed[place].T.astype(np.float32) / 32768
+        heard = np.asarray(self._bed[place].T.astype(np.float32) / 32768, np.float32)
         if self._seam:
             crossing = (place < self._seam) & (turn > 0)
             if crossing.any():
@@ -142,7 +142,7 @@ def speech_steps(blocks: Iterable[Samples], rate_hz: int) -> npt.NDArray[np.bool
     if not len(audible):
         return np.zeros(len(rms), np.bool_)
     floor = max(QUIETEST_SPEECH, float(np.percentile(audible, 90)) * 10 ** (-SPEECH_BELOW_LOUD_DB / 20))
-    speaking = rms > floor
+    speaking = np.asarray(rms > floor, np.bool_)
     edges = np.flatnonzero(speaking)
     for before, after in pairwise(edges):
         if after - before <= HOLD_MS // STEP_MS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import av
 from av.container import OutputContainer
@@ -57,7 +57,7 @@ def subtitle_packets(cues: Iterable[Cue], stream: SubtitleStream) -> Iterator[Su
     """One sample a cue: two bytes of length, then UTF-8. The muxer fills the time between with empty ones."""
     for cue in cues:
         text = "\n".join(cue.lines).encode()
-        packet: SubtitlePacket = av.Packet(len(text).to_bytes(2, "big") + text)
+        packet = cast(SubtitlePacket, av.Packet(len(text).to_bytes(2, "big") + text))
         packet.pts = packet.dts = cue.start_ms
         packet.duration = cue.end_ms - cue.start_ms
         packet.time_base = _MS

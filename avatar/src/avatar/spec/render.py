@@ -41,6 +41,11 @@ class Canvas(SpecModel):
         return fps
 
     @property
+    def whole_fps(self) -> int:
+        """The rate as engines count it, which draw frame by frame."""
+        return round(self.fps)
+
+    @property
     def rate(self) -> Fraction:
         """Frames a second, exactly."""
         return FRACTIONAL_RATES.get(self.fps, Fraction(self.fps))
@@ -130,7 +135,9 @@ class RenderSpec(SpecModel):
 
 
 class LipsyncSpec(SpecModel):
-    """The `lipsync_only` job: a video and a sound file in, the same video saying it out."""
+    """The `lipsync_only` job: a video and a sound file in, the same video saying it out. Its canvas has a
+    whole frame rate.
+    """
 
     version: Literal[1] = 1
     face: VideoFace
@@ -142,7 +149,14 @@ class LipsyncSpec(SpecModel):
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     requirements: Requirements = Requirements()
 
+    @model_validator(mode="after")
+    def _rate_is_whole(self) -> LipsyncSpec:
+        if self.canvas is not None and self.canvas.rate.denominator != 1:
+            raise ValueError(f"mouths of filmed people are drawn at whole frame rates, not {self.canvas.fps}")
+        return self
+
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of RenderSpec, exported to docs/."""
-    return RenderSpec.model_json_schema()
+    schema = RenderSpec.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
