@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from avatar.compose.blend import Sprite
-from avatar.compose.camera import CLOSE, CameraPath, Shooter, camera_path, staged
+from avatar.compose.camera import CLOSE, CameraPath, Shooter, camera_path, stage_scene
 from avatar.compose.colour import Planes
 from avatar.compose.sets import draw_set
 from avatar.spec import Canvas, Notice, Scene, SetBackground
@@ -20,7 +20,7 @@ WORDS = [
 def path_of(**camera) -> tuple[CameraPath | None, list[Notice]]:
     notices: list[Notice] = []
     scene = Scene.model_validate({"id": "s", "script": "x", "camera": camera})
-    return camera_path(staged(scene, CANVAS), WORDS, 300, CANVAS, notices.append), notices
+    return camera_path(stage_scene(scene, CANVAS), WORDS, 300, CANVAS, notices.append), notices
 
 
 def picture() -> np.ndarray:
@@ -87,7 +87,9 @@ def test_a_stage_drawn_larger_shows_the_same_frame():
 )
 def test_every_framing_shows_the_face(shape, framing):
     canvas = Canvas(width=shape[0], height=shape[1])
-    scene = staged(Scene.model_validate({"id": "s", "script": "x", "camera": {"framing": framing}}), canvas)
+    scene = stage_scene(
+        Scene.model_validate({"id": "s", "script": "x", "camera": {"framing": framing}}), canvas
+    )
     box = scene.layout.box
     assert 0.1 < box.x + 0.5 * box.width < 0.9 and 0.1 < box.y + 0.42 * box.height < 0.8
     if framing in ("half", "side_left", "side_right"):

@@ -161,14 +161,14 @@ def test_music_shorter_or_longer_than_the_film_ends_with_it(tmp_path, seconds, l
     track = read_music(path, "music", 48000, tmp_path)
     silent = np.zeros(48000, np.float32)
     bed = MusicBed(form, track, np.zeros(1200, np.bool_), 12 * 48000, 48000, -20.0)
-    heard = np.concatenate([frame.to_ndarray() for frame in bed.under([silent] * 12)], axis=1)
-    assert heard.shape == (2, 12 * 48000)
-    per_second = np.abs(heard[0]).reshape(12, -1).max(axis=1)
+    audible = np.concatenate([frame.to_ndarray() for frame in bed.under([silent] * 12)], axis=1)
+    assert audible.shape == (2, 12 * 48000)
+    per_second = np.abs(audible[0]).reshape(12, -1).max(axis=1)
     ends = min(12, int(seconds)) if not loop else 12
     assert (per_second[1 : ends - 3] > 0.01).all()
-    assert abs(float(heard[0, -1])) < 1e-3
+    assert abs(float(audible[0, -1])) < 1e-3
     assert (per_second[ends:] < 1e-6).all()
-    jumps = np.abs(np.diff(heard[0]))
+    jumps = np.abs(np.diff(audible[0]))
     assert jumps.max() < 0.02  # no click where it begins again
 
 

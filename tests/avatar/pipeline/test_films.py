@@ -30,7 +30,7 @@ def codes(done: Finished) -> list[str]:
     return [notice.code for notice in done.warnings]
 
 
-def decoded(path: Path) -> int:
+def count_frames(path: Path) -> int:
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
 
@@ -52,7 +52,7 @@ def test_a_scene_of_one_frame_between_others_is_a_film(tmp_path):
         {"duration_ms": 40, "transition": {"kind": "dissolve"}, **CARD},
         {"duration_ms": 800, "transition": {"kind": "wipe"}, **CARD},
     )
-    assert done.frames == decoded(target) == 41
+    assert done.frames == count_frames(target) == 41
     assert codes(done) == ["transition.shortened"] * 2
 
 
@@ -60,7 +60,7 @@ def test_a_scene_of_one_frame_between_others_is_a_film(tmp_path):
 def test_three_hundred_scenes_with_transitions_are_a_film(tmp_path):
     scene = {"duration_ms": 240, "transition": {"kind": "slide", "duration_ms": 80}, **CARD}
     done, target = film(tmp_path, *[scene] * 300)
-    assert done.frames == decoded(target) == 300 * 6 - 299 * 2
+    assert done.frames == count_frames(target) == 300 * 6 - 299 * 2
 
 
 @pytest.mark.parametrize("seconds", [0.7, 9.0])
@@ -79,7 +79,7 @@ def test_an_overlay_whose_word_was_edited_away_is_left_out_and_the_film_is_made(
     overlay = {"kind": "text", "text": "x", "box": {}, "start": {"at": "word", "word": "novva"}}
     done, target = film(tmp_path, {"script": "I am Nova.", "overlays": [overlay], **CARD})
     assert codes(done) == ["overlay.word_not_found"] and "Nova" in done.warnings[0].message
-    assert decoded(target) == done.frames
+    assert count_frames(target) == done.frames
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_karaoke_from_right_to_left_is_a_film_with_its_track(tmp_path, language,
     captions = {"mode": "both", "style": {"highlight": "#ffd166", "box": None, "outline": "#000000"}}
     scene = {"script": script, "language": language, "voice": {"kind": "espeak", "voice": language}, **CARD}
     done, target = film(tmp_path, scene, output={"captions": captions})
-    assert decoded(target) == done.frames
+    assert count_frames(target) == done.frames
     first = script.split()[0]
     assert first in target.with_suffix(".vtt").read_text()
     with av.open(str(target)) as container:
@@ -108,7 +108,7 @@ def test_karaoke_over_chinese_parts_it_by_phrases(tmp_path):
     scene = {"script": script, "language": "cmn", "voice": {"kind": "espeak", "voice": "cmn"}, **CARD}
     done, target = film(tmp_path, scene, output={"captions": {**captions, "max_chars_per_line": 20}})
     lines = [line for line in target.with_suffix(".srt").read_text().splitlines() if "潮" in line]
-    assert len(lines) > 1 and done.frames == decoded(target)
+    assert len(lines) > 1 and done.frames == count_frames(target)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_rates_of_television_are_exact(tmp_path, fps, rate):
     done, target = film(tmp_path, scene, scene, canvas=canvas)
     with av.open(str(target)) as container:
         assert str(container.streams.video[0].average_rate) == rate
-    assert done.frames == decoded(target)
+    assert done.frames == count_frames(target)
     with pytest.raises(ValueError, match="no frame rate"):
         RenderSpec.model_validate({"canvas": {"fps": 25.5}, "scenes": [{"id": "a", "script": "x"}]})
 

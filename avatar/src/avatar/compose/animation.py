@@ -1,4 +1,4 @@
-"""How an overlay comes and goes: the sprite of a moment between hidden and shown; overlays call it."""
+"""Animates overlays that come or go: the sprite of a moment between hidden and shown; for overlays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALLEST = 0.7
 OVERSHOOT = 1.4
 
 
-def animated(sprite: Sprite, how: Animation, progress: float, canvas: Canvas) -> Sprite:
+def animate(sprite: Sprite, how: Animation, progress: float, canvas: Canvas) -> Sprite:
     """`sprite` at `progress` of its way in, 0 to 1; 1 shows it as it is, fades are linear."""
     if progress >= 1 or how.kind == "none":
         return sprite

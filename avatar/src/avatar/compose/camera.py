@@ -52,7 +52,7 @@ _UPRIGHT: Mapping[str, AvatarLayout] = MappingProxyType(
 _NEEDS_A_SET: tuple[Framing, ...] = ("half", "side_left", "side_right")
 
 
-def staged(scene: Scene, canvas: Canvas) -> Scene:
+def stage_scene(scene: Scene, canvas: Canvas) -> Scene:
     """The scene with the layout that its framing stands for; a speaker who leaves room beside them stands
     before a drawn set, unless the scene has a background of its own.
     """
@@ -68,8 +68,8 @@ def staged(scene: Scene, canvas: Canvas) -> Scene:
 
 @dataclass(frozen=True, slots=True)
 class CameraPath:
-    """How near the camera is in each frame, against the scene's own framing; it looks at `centre`, in shares
-    of the canvas.
+    """Holds how near the camera is in each frame, against the scene's own framing; it looks at `centre`, in
+    shares of the canvas.
     """
 
     scales: tuple[float, ...]
@@ -77,7 +77,7 @@ class CameraPath:
 
     @property
     def stage_scale(self) -> float:
-        """How much larger than the canvas the scene is drawn, so that the nearest look is sharp."""
+        """Returns how much larger than the canvas the scene is drawn, so that the nearest look is sharp."""
         nearest = max(self.scales)
         return nearest if nearest > SHARP_UP_TO else 1.0
 

@@ -96,7 +96,7 @@ class Planes:
             cv2.resize(full, size, dst=plane[half.rows, half.columns], interpolation=cv2.INTER_AREA)
 
     def get(self, at: Rect) -> Pixels:
-        """What is shown at `at`, whose sides and corners are even, as uint8 BGR (h, w, 3)."""
+        """Returns what is shown at `at`, whose sides and corners are even, as uint8 BGR (h, w, 3)."""
         half = at.halve()
         chroma = [
             cv2.resize(plane[half.rows, half.columns], (at.width, at.height), interpolation=cv2.INTER_LINEAR)

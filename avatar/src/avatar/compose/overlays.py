@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from avatar.compose.anchors import MAX_CLOSE_WORDS, Warn, moment_ms, span_ms
-from avatar.compose.animation import animated
+from avatar.compose.animation import animate
 from avatar.compose.blend import Sprite
 from avatar.compose.colour import Pixels
 from avatar.compose.fitting import contain, cover
@@ -21,7 +21,7 @@ from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage
 from avatar.compose.graphics import arrow, highlight, list_sprites, lower_third, title_card
 from avatar.compose.layout import Rect, place
-from avatar.compose.shapes import rounded_mask
+from avatar.compose.shapes import round_mask
 from avatar.compose.text import TextStyle, drawable, text_in_box
 from avatar.spec import (
     Animation,
@@ -71,8 +71,8 @@ class OverlayTrack:
         if self.draw is not None:
             sprite = self._drawn(come)
         else:
-            sprite = animated(next(self.pictures), self.enter, come, self.canvas)
-        sprite = animated(sprite, self.leave, gone, self.canvas)
+            sprite = animate(next(self.pictures), self.enter, come, self.canvas)
+        sprite = animate(sprite, self.leave, gone, self.canvas)
         shown = self.opacity * sprite.opacity
         return Sprite(sprite.pixels, sprite.x, sprite.y, shown) if shown > 0 else None
 
@@ -187,7 +187,7 @@ class _Opener:
         return text_in_box(text, box, style, self.fonts, overlay.size * self.canvas.height)
 
     def _item_starts(self, overlay: ListOverlay, start: int, end: int) -> list[int]:
-        """When each item comes: with its word, else evenly between its neighbours, never before the list."""
+        """Returns when each item comes: with its word, else evenly between its neighbours."""
         known = [
             None if item.at is None else moment_ms(item.at, self.words, self.scene, self.warn)
             for item in overlay.items
@@ -280,7 +280,7 @@ def _fitted(overlay: ImageOverlay | VideoOverlay, picture: Pixels, box: Rect) ->
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     height, width = picture.shape[:2]
     if overlay.corner_radius > 0:
-        mask = rounded_mask(width, height, overlay.corner_radius * min(width, height))
+        mask = round_mask(width, height, overlay.corner_radius * min(width, height))
         if picture.shape[2] == 4:
             mask = np.asarray(cv2.multiply(picture[..., 3], mask, scale=1 / 255), dtype=np.uint8)
         picture = np.ascontiguousarray(np.dstack([picture[..., :3], mask]))

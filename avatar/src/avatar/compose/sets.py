@@ -148,8 +148,8 @@ def _office_near(stage: _Stage) -> None:
     width = 0.56 * stage.half
     colours = ("#b4543f", "#d9a441", "#3f6f86", "#e9e2d4", "#5a7d5a", stage.accent, "#7a5a86", "#cfd6da")
     lots = np.random.default_rng(11)
-    for shelf in (20.0, 40.0, 60.0):
-        _box(stage, x, shelf + 14, width, 1.6, _fill("#6e5540"), 0.2)
+    for board in (20.0, 40.0, 60.0):
+        _box(stage, x, board + 14, width, 1.6, _fill("#6e5540"), 0.2)
         at = x + 1.5
         while at < x + width - 4:
             wide, high = float(lots.uniform(1.3, 2.8)), float(lots.uniform(8.5, 13))
@@ -159,7 +159,7 @@ def _office_near(stage: _Stage) -> None:
             _box(
                 stage,
                 at,
-                shelf + 14 - high,
+                board + 14 - high,
                 wide,
                 high,
                 _fill(colours[int(lots.integers(len(colours)))]),

@@ -25,12 +25,12 @@ def shape_mask(shape: Literal["rectangle", "rounded", "circle"], width: int, hei
         centre = (width * _FINE // 2, height * _FINE // 2)
         cv2.circle(fine, centre, min(width, height) * _FINE // 2, (255,), -1)
     else:
-        return rounded_mask(width, height, min(width, height) * ROUNDED_RADIUS)
+        return round_mask(width, height, min(width, height) * ROUNDED_RADIUS)
     small = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)
 
 
-def rounded_mask(width: int, height: int, radius_px: float) -> Pixels:
+def round_mask(width: int, height: int, radius_px: float) -> Pixels:
     """uint8 (height, width) of a rectangle with round corners, 255 inside and soft at the edge."""
     fine = np.zeros((height * _FINE, width * _FINE), np.uint8)
     radius = round(radius_px * _FINE)

@@ -81,7 +81,7 @@ def join(target: Path, film: Film, work: Path, check: Callable[[], None] = lambd
             stream.metadata["language"] = language
         rows: list[Iterator[Packet]] = [
             packets_of(joints.clips(check), video, film.canvas),
-            _encoded(mixer.levelled(), audio),
+            _encoded(mixer.level(), audio),
         ]
         if subtitles is not None:
             rows.append(subtitle_packets(film.cues or (), subtitles))
@@ -111,7 +111,7 @@ class _Mixer:
         self._channels = 1 if self._bed is None else 2
         self._length = samples_of(film_frames(film.reels), self._rate, film.audio.sample_rate_hz)
 
-    def levelled(self) -> Iterator[av.AudioFrame]:
+    def level(self) -> Iterator[av.AudioFrame]:
         """Stereo blocks at the loudness of the codec."""
         return apply_gain(self._mixed(), self._gain(), self._codec, self._channels)
 

@@ -98,7 +98,7 @@ class JointEncoder:
 
     @property
     def encoded_frames(self) -> int:
-        """How many frames are encoded a second time."""
+        """Returns how many frames are encoded a second time."""
         return sum(len(part.frames) for part in self._parts if isinstance(part, _Encoded))
 
     def clips(self, check: Callable[[], None]) -> Iterator[tuple[Path, int, int]]:

@@ -117,17 +117,17 @@ class _Stream:
         first = _samples(underlay.from_ms)
         last = None if underlay.until_ms is None else _samples(underlay.until_ms)
         while True:
-            position = heard = 0
+            position = audible = 0
             with closing(self._read(underlay.file)) as blocks:
                 for block in blocks:
                     part = block[max(0, first - position) : None if last is None else max(0, last - position)]
                     position += len(block)
-                    heard += len(part)
+                    audible += len(part)
                     if len(part):
                         yield part
                     if last is not None and position >= last:
                         break
-            if not underlay.loop or not heard or self.damaged:
+            if not underlay.loop or not audible or self.damaged:
                 return
 
     def _read(self, file: Path) -> Generator[Samples]:

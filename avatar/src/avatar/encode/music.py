@@ -99,19 +99,19 @@ class MusicBed:
         at = np.arange(position, position + count)
         total = len(self._bed)
         if not self._form.loop:
-            heard = np.asarray(self._bed[np.minimum(at, total - 1)].T, np.float32) / np.float32(32768)
-            heard[:, at >= total] = 0
-            return heard
+            audible = np.asarray(self._bed[np.minimum(at, total - 1)].T, np.float32) / np.float32(32768)
+            audible[:, at >= total] = 0
+            return audible
         period = total - self._seam
         turn, place = at // period, at % period
-        heard = np.asarray(self._bed[place].T.astype(np.float32) / 32768, np.float32)
+        audible = np.asarray(self._bed[place].T.astype(np.float32) / 32768, np.float32)
         if self._seam:
             crossing = (place < self._seam) & (turn > 0)
             if crossing.any():
                 into = place[crossing] / self._seam
                 ending = self._bed[place[crossing] + period].T.astype(np.float32) / 32768
-                heard[:, crossing] = heard[:, crossing] * np.sqrt(into) + ending * np.sqrt(1 - into)
-        return heard
+                audible[:, crossing] = audible[:, crossing] * np.sqrt(into) + ending * np.sqrt(1 - into)
+        return audible
 
     def _gain(self, position: int, count: int) -> Samples:
         at = np.arange(position, position + count, dtype=np.float64)
@@ -126,7 +126,7 @@ class MusicBed:
 
 
 def speech_steps(blocks: Iterable[Samples], rate_hz: int) -> npt.NDArray[np.bool_]:
-    """Whether somebody speaks, for each 10 ms of the voice: short pauses count as speech."""
+    """Returns whether somebody speaks, for each 10 ms of the voice: short pauses count as speech."""
     step = rate_hz * STEP_MS // 1000
     levels: list[Samples] = []
     rest = np.zeros(0, np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avatar.compose.anchors import span_ms
-from avatar.compose.camera import staged
+from avatar.compose.camera import stage_scene
 from avatar.compose.graphics import list_place
 from avatar.spec import ArrowOverlay, Canvas, ListOverlay, LowerThirdOverlay, Overlay, Scene, TitleOverlay
 from avatar.speech.markup import parse_script
@@ -20,7 +20,7 @@ EARLIEST_MS = 1000
 
 def acting_of(scene: Scene, canvas: Canvas, words: Sequence[Word], duration_ms: int) -> Acting:
     """Returns what `scene` says beside its words. Overlays on words that are not there are left out here."""
-    scene = staged(scene, canvas)
+    scene = stage_scene(scene, canvas)
     marks = tuple(ActingMark(*mark) for mark in parse_script(scene.script or "").acting)
     sides = []
     box = scene.layout.box

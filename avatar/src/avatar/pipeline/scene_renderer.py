@@ -12,7 +12,7 @@ import numpy as np
 from avatar.compose.background import Backdrop, blur_source, open_backdrop
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.burned import BurnedCaptions
-from avatar.compose.camera import Shooter, camera_path, staged
+from avatar.compose.camera import Shooter, camera_path, stage_scene
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
@@ -66,7 +66,7 @@ class FrameState:
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """What lies over the picture: overlays and captions. Frames are asked for in order, `fps` a second."""
+    """Holds what lies over the picture: overlays and captions. Frames come in order, `fps` a second."""
 
     overlays: list[OverlayTrack]
     captions: BurnedCaptions | None
@@ -193,7 +193,7 @@ def open_scene(
     """
     canvas = spec.canvas
     fonts = Fonts.of_this_machine()
-    scene = staged(scene, canvas)
+    scene = stage_scene(scene, canvas)
     # Overlays first: a file that is not there is found before any costly work begins.
     overlays = open_overlays(
         scene, speech.words, speech.duration_ms, canvas, context.resolve, fonts, warn, spec.overlays

@@ -23,7 +23,7 @@ class CameraCut(SpecModel):
 
 
 class Camera(SpecModel):
-    """Where the speaker stands and how the camera looks. Words and captions stay where they are."""
+    """Says where the speaker stands and how the camera looks. Words and captions stay where they are."""
 
     framing: Framing | None = Field(default=None, description="None: as `layout` says")
     push_in: float = Field(
@@ -44,7 +44,7 @@ class Camera(SpecModel):
 
 
 class Transition(SpecModel):
-    """How a scene comes after the one before. Both move on while it lasts, so the film is shorter by that."""
+    """Says how a scene comes after the one before. Both move on meanwhile: the film is shorter by that."""
 
     kind: Literal["cut", "dissolve", "wipe", "slide", "fade"] = "cut"
     duration_ms: int = Field(default=600, ge=40, le=5000)

@@ -1,4 +1,4 @@
-"""What lies over the picture of a scene: words, pictures, lists, arrows; when it is seen and how it comes."""
+"""Describes what lies over the picture of a scene: words, pictures, lists, arrows; when and how it comes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ Anchor = Annotated[TimeAnchor | WordAnchor, Field(discriminator="at")]
 
 
 class Animation(SpecModel):
-    """How an overlay comes or goes. Slides go along the named direction; `wipe` uncovers from the left."""
+    """Says how an overlay comes or goes. Slides go as they are named; `wipe` uncovers from the left."""
 
     kind: Literal["none", "fade", "slide_left", "slide_right", "slide_up", "slide_down", "pop", "wipe"] = (
         "fade"

@@ -57,7 +57,7 @@ def control_track(
     gaze_x, gaze_y = rest * gaze_x + body.gaze_x, rest * gaze_y + body.gaze_y
     quiet = QUIET_SHARE.get(speech.phone_source, QUIET_SHARE["engine"])
     loud = quiet + (1 - quiet) * energy
-    curves = mouth_curves(speech.phones, times + style.lead_ms / 1000, loud, fps, style)
+    curves = mouth_curves(speech.phones, times + style.lead_ms / 1000, loud, round(fps), style)
     curves |= {
         "skew": skew_curve(times, seed),
         "blink": as_curve(blinks(times, ends, seed, style), 0, 1),
