@@ -35,7 +35,7 @@ _LYING: Mapping[str, AvatarLayout] = MappingProxyType(
         "half": AvatarLayout(box=Box(x=0.13, y=0.26, width=0.74, height=0.74)),
         "side_left": AvatarLayout(box=Box(x=-0.2, y=0.08, width=0.92, height=0.92)),
         "side_right": AvatarLayout(box=Box(x=0.28, y=0.08, width=0.92, height=0.92)),
-        "picture_in_picture": AvatarLayout(box=Box(x=0.73, y=0.6, width=0.22, height=0.34), shape="rounded"),
+        "picture_in_picture": AvatarLayout(box=Box(x=0.73, y=0.44, width=0.22, height=0.34), shape="rounded"),
         "voice_over": AvatarLayout(visible=False),
     }
 )
