@@ -166,11 +166,11 @@ def silent_clip(film: Path, target: Path, parts: Sequence[tuple[float, float]] =
         stream.height = round(CLIP_WIDTH * video.height / video.width / 2) * 2
         stream.pix_fmt = "yuv420p"
         count = 0
-        wanted = [
+        moments = [
             begin + step / CLIP_FPS for begin, length in parts for step in range(round(length * CLIP_FPS))
         ]
         for frame in source.decode(video):
-            while count < len(wanted) and (frame.time or 0) >= wanted[count] - 1e-6:
+            while count < len(moments) and (frame.time or 0) >= moments[count] - 1e-6:
                 small = frame.reformat(
                     width=stream.width, height=stream.height, format="yuv420p", interpolation="AREA"
                 )
