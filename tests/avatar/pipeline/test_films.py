@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from avatar.cli import main
+from avatar.cli.main import main
 from avatar.compose.fonts import Fonts
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
