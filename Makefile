@@ -64,6 +64,7 @@ format: ## write the format that `make check` asks for
 pictures: ## make the pictures of docs/ anew
 	@scripts/setup test
 	@scripts/bench pictures docs/pictures
+	@scripts/bench film
 
 look: ## judge a rendered video or your own footage: make look CLIP=file
 	@scripts/setup test

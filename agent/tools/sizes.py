@@ -10,7 +10,7 @@ Quality = Literal["360p", "480p", "720p", "1080p", "1440p", "2160p"]
 Shape = Literal["landscape", "square", "vertical"]
 
 
-def canvas_for(quality: Quality, shape: Shape, fps: int = 25) -> Canvas:
+def canvas_for(quality: Quality, shape: Shape, fps: float = 25) -> Canvas:
     """The quality names the short side in pixels; landscape is 16:9, vertical 9:16, sides are even."""
     return _canvas(int(quality.removesuffix("p")), shape, fps)
 
@@ -29,7 +29,7 @@ def _even(side: float) -> int:
     return round(side / 2) * 2
 
 
-def _canvas(short: int, shape: Shape, fps: int) -> Canvas:
+def _canvas(short: int, shape: Shape, fps: float) -> Canvas:
     long = (short * 16 // 9 + 1) // 2 * 2
     if shape == "square":
         return Canvas(width=short, height=short, fps=fps)

@@ -141,7 +141,7 @@ class ProgressBoard:
             self._fresh_notices.append(notice)
 
 
-def estimate_frames(scene: Scene, fps: int) -> int:
+def estimate_frames(scene: Scene, fps: float) -> int:
     """An estimate until the worker reports; 0 for supplied sound, whose length is not measured here."""
     if scene.audio is not None or not scene.script:
         return 0

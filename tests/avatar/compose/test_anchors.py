@@ -1,7 +1,7 @@
 """Overlays find their word as it is spoken, or say which words come close."""
 
 import pytest
-from avatar.compose.overlays import anchor_ms
+from avatar.compose.anchors import anchor_ms
 from avatar.errors import InvalidInput
 from avatar.spec import TimeAnchor, WordAnchor
 from avatar.tracks import Word

@@ -6,18 +6,27 @@ import cv2
 import numpy as np
 import pytest
 from avatar.compose.fonts import Fonts
-from avatar.compose.layout import Rect
+from avatar.compose.graphics import list_sprites, lower_third, title_card
+from avatar.compose.layout import Rect, safe_area
 from avatar.compose.overlays import open_overlays
-from avatar.errors import InvalidInput
 from avatar.spec import (
+    Animation,
+    ArrowOverlay,
     Box,
     Canvas,
+    Crop,
+    HighlightOverlay,
     ImageOverlay,
+    ListItem,
+    ListOverlay,
+    LowerThirdOverlay,
     MediaRef,
     Notice,
+    Point,
     Scene,
     TextOverlay,
     TimeAnchor,
+    TitleOverlay,
     VideoOverlay,
     WordAnchor,
 )
@@ -118,8 +127,107 @@ def test_an_overlay_that_is_never_seen_is_reported():
     assert notices[0].scene == "s"
 
 
-def test_a_word_that_is_not_said_stops_the_scene():
-    with pytest.raises(InvalidInput) as caught:
-        tracks_of(TextOverlay(text="a", box=HALF, start=WordAnchor(word="circel")))
-    assert caught.value.code == "overlay.word_not_found"
-    assert "circle" in caught.value.hint
+def test_a_word_that_was_edited_away_leaves_its_overlay_out_with_a_warning():
+    tracks, notices = tracks_of(
+        TextOverlay(text="a", box=HALF, start=WordAnchor(word="circel")),
+        TextOverlay(text="b", box=HALF, fade_ms=0, end=WordAnchor(word="gone")),
+    )
+    assert [notice.code for notice in notices] == ["overlay.word_not_found"] * 2
+    assert "circle" in notices[0].message and notices[0].scene == "s"
+    (track,) = tracks
+    assert len(visible_sprites(track)) == DURATION_MS / 40, "without its last word it stays"
+
+
+def test_items_of_a_list_come_with_their_words_and_evenly_between():
+    items = (
+        ListItem(text="one", at=WordAnchor(word="red")),
+        ListItem(text="two"),
+        ListItem(text="three", at=WordAnchor(word="circle")),
+    )
+    tracks, _ = tracks_of(ListOverlay(items=items, heading="Three"))
+    panel, *rows = tracks
+    assert panel.start_ms == 0
+    assert [row.start_ms for row in rows] == [400, 650, 900]
+    tops = [row.at(1900).y for row in rows]
+    assert tops == sorted(tops) and len(set(tops)) == 3
+
+
+@pytest.mark.parametrize(
+    "kind", ["fade", "slide_left", "slide_right", "slide_up", "slide_down", "pop", "wipe"]
+)
+def test_every_animation_ends_with_the_overlay_as_it_is(kind):
+    still, moving = (
+        tracks_of(TextOverlay(text="Hi", box=HALF, fade_ms=0, enter=enter))[0][0]
+        for enter in (None, Animation(kind=kind, ms=800))
+    )
+    whole = still.at(1000)
+    early, late = moving.at(80), moving.at(1000)
+    assert late.rect == whole.rect and np.array_equal(late.pixels, whole.pixels) and late.opacity == 1
+    assert early.rect != whole.rect or early.opacity < 0.5
+
+
+def test_a_higher_overlay_lies_over_a_lower_one_wherever_it_is_listed():
+    tracks, _ = tracks_of(
+        TextOverlay(text="above", box=HALF, z=1, colour="#ff0000"), TextOverlay(text="below", box=HALF)
+    )
+    assert [int(track.at(1000).pixels[..., 2].max()) for track in tracks] == [255, 255]
+    assert tracks[1].at(1000).pixels[..., 0].max() == 0, "the red one comes last"
+
+
+def test_a_picture_is_cropped_fills_its_box_and_has_round_corners(tmp_path):
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[:, 50:] = (0, 0, 255)
+    cv2.imwrite(str(tmp_path / "i.png"), picture)
+    crop = Crop(x=0.5, width=0.5)
+    image = ImageOverlay(
+        image=MediaRef(path=str(tmp_path / "i.png")), box=HALF, fit="cover", crop=crop, corner_radius=0.3
+    )
+    (track,), _ = tracks_of(image)
+    sprite = track.at(1000)
+    assert sprite.rect == Rect(160, 0, 160, 90)
+    assert sprite.pixels[45, 80].tolist() == [0, 0, 255, 255]
+    assert sprite.pixels[0, 0, 3] == 0 and sprite.pixels[-1, -1, 3] == 0
+
+
+def test_a_video_is_trimmed_and_begins_again(tmp_path, make_clip):
+    clip = make_clip(tmp_path / "c.mp4", [0, 40, 80, 120])
+    (track,), _ = tracks_of(
+        VideoOverlay(video=MediaRef(path=str(clip)), box=HALF, fade_ms=0, from_ms=40, until_ms=120, loop=True)
+    )
+    shades = [int(np.median(track.at(ms).pixels)) for ms in range(0, 240, 40)]
+    assert shades == [16, 24, 16, 24, 16, 24]
+
+
+def test_an_arrow_grows_and_a_veil_darkens_all_but_its_box():
+    (arrow,), _ = tracks_of(ArrowOverlay(tail=Point(x=0.1, y=0.1), head=Point(x=0.9, y=0.8)))
+    assert arrow.at(40).rect.width < 0.6 * arrow.at(1000).rect.width
+    (veil,), _ = tracks_of(HighlightOverlay(box=HALF, dim=0.5, fade_ms=0))
+    alpha = veil.at(1000).pixels[..., 3]
+    assert alpha.shape == (180, 320)
+    assert alpha[45, 240] == 0 and abs(int(alpha[170, 20]) - 128) < 3
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 180), (180, 320), (200, 200)])
+def test_words_of_titles_and_names_stay_inside_the_safe_area(width, height):
+    canvas = Canvas(width=width, height=height)
+    fonts = Fonts.of_this_machine()
+    area = safe_area(canvas)
+    third = LowerThirdOverlay(name="A rather long name of somebody", role="Professor of the sea")
+    for sprite in (
+        title_card(TitleOverlay(title="How the tides of the sea work", subtitle="a film"), canvas, fonts),
+        lower_third(third, canvas, fonts),
+        lower_third(third.model_copy(update={"side": "right"}), canvas, fonts),
+        *list_sprites(ListOverlay(items=(ListItem(text="word " * 20),) * 3), canvas, fonts)[1],
+    ):
+        x, y, wide, high = cv2.boundingRect(
+            np.ascontiguousarray((sprite.pixels[..., 3] > 200).astype(np.uint8))
+        )
+        assert wide > 0
+        seen = Rect(sprite.x + x, sprite.y + y, wide, high)
+        assert seen.within(area) == seen
+
+
+def test_a_font_that_is_not_here_is_named_and_another_is_drawn():
+    tracks, notices = tracks_of(TextOverlay(text="Hi", box=HALF, font="DejaVu Sanss"))
+    assert [notice.code for notice in notices] == ["text.font_missing"]
+    assert "DejaVu Sans" in notices[0].message and len(tracks) == 1

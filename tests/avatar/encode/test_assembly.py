@@ -11,13 +11,26 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from avatar.encode.assembly import join
-from avatar.encode.sound import SceneSound
+from avatar.encode.assembly import Film, join
+from avatar.encode.joints import Reel
 from avatar.errors import InvalidInput
-from avatar.spec import AudioCodec, VideoCodec
+from avatar.spec import AudioCodec, Canvas, VideoCodec
 
 FRAMES = (57, 1, 40)
 CODEC = AudioCodec()
+METADATA = {"title": "Ein Täst", "comment": "synthetic"}
+
+
+def film_of(segments, sounds, frames, codec=CODEC, metadata=METADATA) -> Film:
+    return Film(
+        reels=[Reel(segment, count) for segment, count in zip(segments, frames, strict=True)],
+        sounds=sounds,
+        canvas=Canvas(width=320, height=180, fps=25),
+        video=VideoCodec(),
+        audio=codec,
+        metadata=metadata,
+        language="de-at",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +39,12 @@ def video_and_segments(tmp_path_factory, make_segment, make_wav) -> tuple[Path, 
     segments = [make_segment(folder / f"{n}" / "segment.mp4", frames) for n, frames in enumerate(FRAMES)]
     # Shorter, longer and of another rate than their pictures: the join makes them fit.
     sounds = [
-        SceneSound(make_wav(folder / "0.wav", 2.1), FRAMES[0]),
-        SceneSound(make_wav(folder / "1.wav", 0.5, rate=48000), FRAMES[1]),
-        SceneSound(make_wav(folder / "2.wav", 1.3, peak=0.05), FRAMES[2]),
+        make_wav(folder / "0.wav", 2.1),
+        make_wav(folder / "1.wav", 0.5, rate=48000),
+        make_wav(folder / "2.wav", 1.3, peak=0.05),
     ]
     target = folder / "out.mp4"
-    join(
-        target, segments, sounds, fps=25, codec=CODEC, metadata={"title": "Ein Täst", "comment": "synthetic"}
-    )
+    join(target, film_of(segments, sounds, FRAMES), folder)
     return target, segments
 
 
@@ -126,8 +137,9 @@ def test_quiet_loud_and_clicking_voices_end_at_the_same_loudness(
 ):
     """Clicks far above the voice make the limiter work hard, and what it takes is made up for."""
     segment = make_segment(tmp_path / "s" / "segment.mp4", 100)
-    sound = SceneSound(make_wav(tmp_path / "a.wav", 4.0, peak=level, clicks=clicks), 100)
-    join(tmp_path / "o.mp4", [segment], [sound], fps=25, codec=AudioCodec(loudness_lufs=-20.0), metadata={})
+    sound = make_wav(tmp_path / "a.wav", 4.0, peak=level, clicks=clicks)
+    film = film_of([segment], [sound], [100], AudioCodec(loudness_lufs=-20.0))
+    join(tmp_path / "o.mp4", film, tmp_path)
     assert abs(loudness(tmp_path / "o.mp4")[0] + 20.0) <= 1.0
 
 
@@ -138,9 +150,7 @@ def test_silence_stays_silent(tmp_path, make_segment):
         out.setframerate(22050)
         out.writeframes(bytes(2 * 22050))
     segment = make_segment(tmp_path / "s" / "segment.mp4", 25)
-    join(
-        tmp_path / "o.mp4", [segment], [SceneSound(tmp_path / "a.wav", 25)], fps=25, codec=CODEC, metadata={}
-    )
+    join(tmp_path / "o.mp4", film_of([segment], [tmp_path / "a.wav"], [25]), tmp_path)
     with av.open(str(tmp_path / "o.mp4")) as container:
         loudest = max(np.abs(frame.to_ndarray()).max() for frame in container.decode(audio=0))
     assert loudest < 1e-4
@@ -158,11 +168,11 @@ def test_a_segment_of_other_parameters_is_refused_and_nothing_is_left(tmp_path, 
         make_segment(tmp_path / "in" / "one" / "segment.mp4", 10),
         make_segment(tmp_path / "in" / "two" / "segment.mp4", 10, VideoCodec(preset="ultrafast")),
     ]
-    sounds = [SceneSound(make_wav(tmp_path / "in" / "a.wav", 0.4), 10)] * 2
+    sounds = [make_wav(tmp_path / "in" / "a.wav", 0.4)] * 2
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(InvalidInput) as caught:
-        join(out / "o.mp4", segments, sounds, fps=25, codec=CODEC, metadata={})
+        join(out / "o.mp4", film_of(segments, sounds, [10, 10]), out)
     assert caught.value.code == "render.segments_differ"
     assert "two" in caught.value.message
     assert list(out.iterdir()) == []
@@ -170,10 +180,14 @@ def test_a_segment_of_other_parameters_is_refused_and_nothing_is_left(tmp_path, 
 
 def test_joining_twice_gives_the_same_bytes(video_and_segments, tmp_path, make_wav):
     target, segments = video_and_segments
-    sounds = [SceneSound(target.parent / f"{n}.wav", frames) for n, frames in enumerate(FRAMES)]
-    metadata = {"title": "Ein Täst", "comment": "synthetic"}
-    join(tmp_path / "again.mp4", segments, sounds, fps=25, codec=CODEC, metadata=metadata)
+    sounds = [target.parent / f"{n}.wav" for n in range(len(FRAMES))]
+    join(tmp_path / "again.mp4", film_of(segments, sounds, FRAMES), tmp_path)
     assert (tmp_path / "again.mp4").read_bytes() == target.read_bytes()
+
+
+def test_streams_name_their_language(video_and_segments, ffprobe):
+    streams = ffprobe(video_and_segments[0], "-show_streams")["streams"]
+    assert [stream["tags"]["language"] for stream in streams] == ["deu", "deu"]
 
 
 def loudness(path: Path) -> tuple[float, float]:

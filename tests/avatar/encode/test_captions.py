@@ -1,7 +1,7 @@
 """VTT and SRT say what the cues say, in the spelling of each format."""
 
 from avatar.compose.cues import Cue
-from avatar.encode.assembly import to_srt, to_vtt
+from avatar.encode.subtitles import to_srt, to_vtt
 
 CUES = [
     Cue(300, 1687, ("Hello <b>you</b> & me", "a --> b")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from avatar.encode.joints import Reel
 from avatar.pipeline.assemble import _lost_in_video
 from avatar.pipeline.context import Context
 from avatar.pipeline.reenact.frames import FrameSource
@@ -31,6 +32,6 @@ def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: 
     assert record.lost_face_frames[0][0] == 0
     assert record.lost_face_frames[-1][1] == FRAMES - 2
     # So is that of a video of many such scenes.
-    whole = _lost_in_video([files, files, files])
+    whole = _lost_in_video([files] * 3, [Reel(files.video, FRAMES)] * 3)
     assert len(whole) == MAX_RANGES
     assert (whole[0][0], whole[-1][1]) == (0, 3 * FRAMES - 2)

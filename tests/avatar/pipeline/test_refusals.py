@@ -127,14 +127,7 @@ def test_files_are_found_by_hash_or_path_and_named_as_people_know_them(tmp_path)
         ({"face": {"kind": "rig", "character": "nobody"}}, "face.unknown_character"),
         ({"background": {"kind": "image", "image": {"path": "/nowhere/b.png"}}}, "media.missing"),
         ({"background": {"kind": "video", "video": {"path": __file__}}}, "video.unreadable"),
-        (
-            {
-                "overlays": [
-                    {"kind": "text", "text": "x", "box": {}, "start": {"at": "word", "word": "novva"}}
-                ]
-            },
-            "overlay.word_not_found",
-        ),
+        ({"sounds": [{"audio": {"path": __file__}}]}, "sound.unreadable"),
     ],
 )
 def test_a_scene_that_cannot_be_made_leaves_nothing(tmp_path, small_spec, scene, code):
@@ -171,7 +164,7 @@ def test_a_fault_in_the_middle_of_any_stage_leaves_nothing(tmp_path, small_spec,
         return step
 
     where = {
-        "items": (scene_renderer.SceneRenderer, "_sprites_at"),
+        "items": (scene_renderer.Lettering, "sprites_at"),
         "draw": (scene_renderer.SceneRenderer, "draw"),
         "write": (segment_writer.SegmentWriter, "write"),
         "join": (assembly, "_seconds"),

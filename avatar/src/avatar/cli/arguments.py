@@ -84,6 +84,7 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
     verb("peaks", "Measure the waveform of a sound or video, as audiowaveform's JSON.", "file", "out")
     verb("proxy", "Make a small copy of a video, for previews: 480 lines, H.264.", "file", "out")
     add_persona(verb("persona", "Write a drawn presenter of your own: a persona file, and its picture."))
+    verb("init", "Write a small example of a spec, with comments, and its JSON Schema.", "out")
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
     add_models(verbs, shared)

@@ -114,6 +114,10 @@ def _run(arguments: Namespace, console: Console, stop: Stop, spans: Spans) -> in
         from avatar.cli.designing import make_persona
 
         return make_persona(arguments)
+    if arguments.verb == "init":
+        from avatar.cli.example import write_example
+
+        return write_example(arguments, console)
     if arguments.verb == "models":
         from avatar.cli.weights import models
 

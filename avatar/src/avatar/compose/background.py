@@ -14,7 +14,15 @@ from avatar.compose.colour import Pixels
 from avatar.compose.fitting import BLUR_OF_HEIGHT, blur, cover
 from avatar.compose.footage import footage
 from avatar.compose.text import rgba
-from avatar.spec import Background, Canvas, ColourBackground, ImageBackground, MediaRef, VideoBackground
+from avatar.spec import (
+    Background,
+    Canvas,
+    ColourBackground,
+    ImageBackground,
+    MediaRef,
+    SetBackground,
+    VideoBackground,
+)
 
 BLUR_STEP = 4
 """Scale before blurring: the difference cannot be seen, and a moving background has 40 ms."""
@@ -47,10 +55,14 @@ def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[Med
         return Backdrop(blur(filled, background.blur))
     if isinstance(background, VideoBackground):
         path = resolve(background.video)
-        frames = footage(path, canvas.fps, loop=True, shown=background.video.name or path.name)
+        frames = footage(path, float(canvas.rate), loop=True, shown=background.video.name or path.name)
         moving = (blur(cover(frame, canvas.width, canvas.height), background.blur) for frame in frames)
         first = next(moving)
         return Backdrop(first, chain([first], moving))
+    if isinstance(background, SetBackground):
+        from avatar.compose.sets import draw_set
+
+        return Backdrop(draw_set(background, canvas))
     return Backdrop(_flat(canvas, EMPTY))
 
 

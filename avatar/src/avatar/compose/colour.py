@@ -24,7 +24,14 @@ def _bgr_to_ycbcr(kr: float, kb: float) -> npt.NDArray[np.float64]:
     return np.hstack([scaled, np.array([[16.0], [128.0], [128.0]])])
 
 
+def _inverse(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The 3 x 4 matrix that undoes one."""
+    turned = np.linalg.inv(matrix[:, :3])
+    return np.hstack([turned, -turned @ matrix[:, 3:]])
+
+
 _BT709 = _bgr_to_ycbcr(kr=0.2126, kb=0.0722)
+_BGR_OF_BT709 = _inverse(_BT709)
 
 
 class Planes:
@@ -87,6 +94,16 @@ class Planes:
             full = cv2.extractChannel(mixed, channel)
             size = (half.width, half.height)
             cv2.resize(full, size, dst=plane[half.rows, half.columns], interpolation=cv2.INTER_AREA)
+
+    def get(self, at: Rect) -> Pixels:
+        """Returns what is shown at `at`, whose sides and corners are even, as uint8 BGR (h, w, 3)."""
+        half = at.halve()
+        chroma = [
+            cv2.resize(plane[half.rows, half.columns], (at.width, at.height), interpolation=cv2.INTER_LINEAR)
+            for plane in (self.cb, self.cr)
+        ]
+        whole = cv2.merge([np.ascontiguousarray(self.y[at.rows, at.columns]), *chroma])
+        return np.asarray(cv2.transform(whole, _BGR_OF_BT709), dtype=np.uint8)
 
     def copy_from(self, other: Planes, at: Rect | None = None) -> None:
         """Take what `other`, of the same size, shows; `at` may limit it to a place with even sides."""

@@ -27,10 +27,13 @@ def footage_size(path: Path, shown: str) -> tuple[int, int]:
     raise _no_frames(shown)
 
 
-def footage(path: Path, fps: int, *, loop: bool, shown: str) -> Iterator[Pixels]:
+def footage(
+    path: Path, fps: float, *, loop: bool, shown: str, from_ms: int = 0, until_ms: int | None = None
+) -> Iterator[Pixels]:
     """The picture on show at each frame time, uint8 BGR (h, w, 3), without end.
 
-    After its last picture the video begins again (`loop`) or the last picture stays. Frame times come from
+    After its last picture the video begins again (`loop`) or the last picture stays; `from_ms` and `until_ms`
+    cut it first, and one that is shorter than `from_ms` shows its last picture. Frame times come from
     the file, so a variable frame rate plays at its true speed; a file that breaks off ends where it breaks.
     Raises `InvalidInput` (`video.unreadable`, `video.no_frames`).
     """
@@ -39,7 +42,7 @@ def footage(path: Path, fps: int, *, loop: bool, shown: str) -> Iterator[Pixels]
     while True:
         current: Pixels | None = None
         end = 0.0
-        for seconds, picture in _decoded(path, shown):
+        for seconds, picture in _cut(_decoded(path, shown), from_ms / 1000, until_ms):
             while current is not None and tick / fps < start + seconds - 1e-6:
                 yield current
                 tick += 1
@@ -51,6 +54,24 @@ def footage(path: Path, fps: int, *, loop: bool, shown: str) -> Iterator[Pixels]
         while not loop or tick / fps < start - 1e-6:
             yield current
             tick += 1
+
+
+def _cut(
+    pictures: Iterator[tuple[float, Pixels]], from_s: float, until_ms: int | None
+) -> Iterator[tuple[float, Pixels]]:
+    before: Pixels | None = None
+    for seconds, picture in pictures:
+        if seconds < from_s - 1e-6:
+            before = picture
+            continue
+        if until_ms is not None and seconds >= until_ms / 1000 - 1e-6:
+            break
+        if before is not None and seconds > from_s + 1e-6:
+            yield 0.0, before
+        before = None
+        yield seconds - from_s, picture
+    if before is not None:
+        yield 0.0, before
 
 
 def _decoded(path: Path, shown: str) -> Iterator[tuple[float, Pixels]]:

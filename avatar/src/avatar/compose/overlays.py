@@ -1,65 +1,93 @@
-"""Texts, pictures and videos over the scene: when each is seen, where, and how far it has faded in."""
+"""Overlays of a scene over time, lowest first: anchors to moments, files and words to sprites."""
 
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, repeat
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from avatar.compose.anchors import MAX_CLOSE_WORDS, Warn, moment_ms, span_ms
+from avatar.compose.animation import animate
 from avatar.compose.blend import Sprite
 from avatar.compose.colour import Pixels
-from avatar.compose.fitting import contain
+from avatar.compose.fitting import contain, cover
 from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage
+from avatar.compose.graphics import arrow, highlight, list_sprites, lower_third, title_card
 from avatar.compose.layout import Rect, place
+from avatar.compose.shapes import round_mask
 from avatar.compose.text import TextStyle, drawable, text_in_box
-from avatar.errors import InvalidInput
 from avatar.spec import (
-    Anchor,
+    Animation,
+    ArrowOverlay,
     Canvas,
+    HighlightOverlay,
     ImageOverlay,
+    ListOverlay,
+    LowerThirdOverlay,
     MediaRef,
     Notice,
     Overlay,
     Scene,
     TextOverlay,
-    TimeAnchor,
+    TitleOverlay,
     VideoOverlay,
 )
 from avatar.tracks import Word
 
-Warn = Callable[[Notice], None]
-LARGEST_TEXT = 0.12
-"""Text overlays grow up to this share of the canvas' height."""
-MAX_CLOSE_WORDS = 3
+ITEM_ENTER = Animation(kind="slide_left", ms=350)
+FONTS_HINT = "On Debian: apt-get install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji."
 
 
 @dataclass(slots=True)
 class OverlayTrack:
-    """One overlay in time. `pictures` gives a new picture per frame, or the same one again and again."""
+    """One overlay in time. `pictures` gives a new picture per frame, or the same one again and again; `draw`
+    takes its place where the picture grows while it comes, and is called with 0 to 1.
+    """
 
     start_ms: int
     end_ms: int
-    fade_ms: int
+    enter: Animation
+    leave: Animation
     opacity: float
-    pictures: Iterator[Sprite]
+    canvas: Canvas
+    pictures: Iterator[Sprite] = field(default_factory=lambda: iter(()))
+    draw: Callable[[float], Sprite] | None = None
+    _whole: Sprite | None = None
 
     def at(self, ms: float) -> Sprite | None:
         """Returns the sprite at `ms`; called in the order of frames, because videos play along."""
         if not self.start_ms <= ms < self.end_ms:
             return None
-        sprite = next(self.pictures)
-        shown = self.opacity * self._faded(ms)
+        half = (self.end_ms - self.start_ms) / 2
+        come = _share(ms - self.start_ms + 1, min(self.enter.ms, half) if self.enter.kind != "none" else 0)
+        gone = _share(self.end_ms - ms, min(self.leave.ms, half) if self.leave.kind != "none" else 0)
+        if self.draw is not None:
+            sprite = self._drawn(come)
+        else:
+            sprite = animate(next(self.pictures), self.enter, come, self.canvas)
+        sprite = animate(sprite, self.leave, gone, self.canvas)
+        shown = self.opacity * sprite.opacity
         return Sprite(sprite.pixels, sprite.x, sprite.y, shown) if shown > 0 else None
 
-    def _faded(self, ms: float) -> float:
-        fade = min(self.fade_ms, (self.end_ms - self.start_ms) / 2)
-        if fade <= 0:
-            return 1.0
-        return min(1.0, (ms - self.start_ms + 1) / fade, (self.end_ms - ms) / fade)
+    def _drawn(self, come: float) -> Sprite:
+        if self.draw is None:
+            raise ValueError("this overlay is not drawn by progress")
+        if come < 1:
+            return self.draw(come)
+        if self._whole is None:
+            self._whole = self.draw(1.0)
+        return self._whole
+
+
+def _share(passed_ms: float, of_ms: float) -> float:
+    return 1.0 if of_ms <= 0 else min(1.0, max(0.0, passed_ms / of_ms))
 
 
 def open_overlays(
@@ -70,36 +98,124 @@ def open_overlays(
     resolve: Callable[[MediaRef], Path],
     fonts: Fonts,
     warn: Warn,
+    over_all: tuple[Overlay, ...] = (),
 ) -> list[OverlayTrack]:
-    """The overlays of a scene, bottom first. Raises `InvalidInput` for a word or a file that is not there."""
-    tracks = []
-    for number, overlay in enumerate(scene.overlays, start=1):
-        start, end = span_ms(overlay, words, duration_ms, scene.id)
-        if end <= start:
-            warn(_never_shown(number, start, end, scene.id))
-            continue
-        box = place(overlay.box, canvas)
-        if isinstance(overlay, TextOverlay):
-            pictures: Iterator[Sprite] = repeat(_text(overlay, box, canvas, fonts, scene.id, warn))
-        elif isinstance(overlay, ImageOverlay):
-            pictures = repeat(_image(overlay, box, resolve))
-        else:
-            pictures = _video(overlay, box, canvas.fps, resolve)
-        tracks.append(OverlayTrack(start, end, overlay.fade_ms, overlay.opacity, pictures))
-    return tracks
+    """The overlays of a scene, bottom first; `over_all` are those of the film, which lie lowest.
 
-
-def span_ms(overlay: Overlay, words: Sequence[Word], duration_ms: int, scene: str) -> tuple[int, int]:
-    """Returns begin and end of an overlay in milliseconds of the scene; None for one that never shows.
-
-    Raises `InvalidInput` (`overlay.word_not_found`).
+    One whose word is not in the script any more is left out with a warning. Raises `InvalidInput` for a file
+    that is not there.
     """
-    start = anchor_ms(overlay.start, words, scene)
-    end = duration_ms if overlay.end is None else anchor_ms(overlay.end, words, scene)
-    return start, min(end, duration_ms)
+    opener = _Opener(scene.id, words, canvas, resolve, fonts, warn)
+    found: list[tuple[int, OverlayTrack]] = []
+    for number, overlay in enumerate((*over_all, *scene.overlays), start=1 - len(over_all)):
+        missed: list[Notice] = []
+        start, end = span_ms(overlay, words, duration_ms, scene.id, missed.append)
+        for notice in missed:
+            warn(notice)
+        if end <= start:
+            if not missed:
+                warn(_never_shown(number, start, end, scene.id))
+            continue
+        found += [(overlay.z, track) for track in opener.tracks(overlay, start, end)]
+    return [track for _, track in sorted(found, key=lambda one: one[0])]
 
 
-FONTS_HINT = "On Debian: apt-get install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji."
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    scene: str
+    words: Sequence[Word]
+    canvas: Canvas
+    resolve: Callable[[MediaRef], Path]
+    fonts: Fonts
+    warn: Warn
+
+    def tracks(self, overlay: Overlay, start: int, end: int) -> Iterator[OverlayTrack]:
+        """Yields what an overlay consists of: a list comes item by item."""
+        track = partial(self._track, overlay, end)
+        if isinstance(overlay, TextOverlay | TitleOverlay | LowerThirdOverlay | ListOverlay | ArrowOverlay):
+            warn_missing_font(overlay.font, self.fonts, self.scene, self.warn)
+            text = drawable(_words_of(overlay), self.fonts)
+            warn_missing_glyphs(text[1], self.scene, self.warn)
+        if isinstance(overlay, ListOverlay):
+            panel, rows = list_sprites(overlay, self.canvas, self.fonts)
+            if panel is not None:
+                yield track(start, panel)
+            for begin, row in zip(self._item_starts(overlay, start, end), rows, strict=True):
+                yield track(begin, row, enter=ITEM_ENTER)
+        elif isinstance(overlay, ArrowOverlay):
+            enter = overlay.enter or Animation(kind="fade", ms=600)
+            grown = track(start, None, enter=enter)
+            grown.draw = partial(arrow, overlay, self.canvas, self.fonts)
+            yield grown
+        elif isinstance(overlay, VideoOverlay):
+            moving = track(start, None)
+            moving.pictures = _video(overlay, place(overlay.box, self.canvas), self.canvas, self.resolve)
+            yield moving
+        else:
+            yield track(start, self._still(overlay))
+
+    def _track(
+        self, overlay: Overlay, end: int, start: int, still: Sprite | None, *, enter: Animation | None = None
+    ) -> OverlayTrack:
+        fade = Animation(kind="fade", ms=overlay.fade_ms)
+        return OverlayTrack(
+            start,
+            end,
+            enter or overlay.enter or fade,
+            overlay.leave or fade,
+            overlay.opacity,
+            self.canvas,
+            iter(()) if still is None else repeat(still),
+        )
+
+    def _still(
+        self, overlay: TextOverlay | ImageOverlay | TitleOverlay | LowerThirdOverlay | HighlightOverlay
+    ) -> Sprite:
+        if isinstance(overlay, TitleOverlay):
+            return title_card(overlay, self.canvas, self.fonts)
+        if isinstance(overlay, LowerThirdOverlay):
+            return lower_third(overlay, self.canvas, self.fonts)
+        if isinstance(overlay, HighlightOverlay):
+            return highlight(overlay, self.canvas)
+        box = place(overlay.box, self.canvas)
+        if isinstance(overlay, ImageOverlay):
+            return _image(overlay, box, self.resolve)
+        style = TextStyle(
+            overlay.colour, overlay.background, overlay.weight == "bold", overlay.align, overlay.font
+        )
+        text = drawable(overlay.text, self.fonts)[0]
+        return text_in_box(text, box, style, self.fonts, overlay.size * self.canvas.height)
+
+    def _item_starts(self, overlay: ListOverlay, start: int, end: int) -> list[int]:
+        """Returns when each item comes: with its word, else evenly between its neighbours."""
+        known = [
+            None if item.at is None else moment_ms(item.at, self.words, self.scene, self.warn)
+            for item in overlay.items
+        ]
+        stop = start + round(0.7 * (end - start))
+        places = [-1, *(index for index, ms in enumerate(known) if ms is not None), len(known)]
+        starts = [0] * len(known)
+        for before, after in pairwise(places):
+            begin = start if before < 0 else known[before] or 0
+            until = max(begin, stop) if after == len(known) else known[after] or 0
+            for index in range(max(before, 0), min(after, len(known) - 1) + 1):
+                if known[index] is None:
+                    starts[index] = round(begin + (until - begin) * (index - before) / (after - before))
+                else:
+                    starts[index] = known[index] or 0
+        return [min(max(start, ms), end - 1) for ms in starts]
+
+
+def _words_of(overlay: TextOverlay | TitleOverlay | LowerThirdOverlay | ListOverlay | ArrowOverlay) -> str:
+    if isinstance(overlay, TextOverlay):
+        return overlay.text
+    if isinstance(overlay, TitleOverlay):
+        return f"{overlay.title}\n{overlay.subtitle}"
+    if isinstance(overlay, LowerThirdOverlay):
+        return f"{overlay.name}\n{overlay.role}"
+    if isinstance(overlay, ListOverlay):
+        return "\n".join([overlay.heading, *(item.text for item in overlay.items)])
+    return overlay.label
 
 
 def warn_missing_glyphs(missing: Sequence[str], scene: str, warn: Warn) -> None:
@@ -126,76 +242,46 @@ def _never_shown(number: int, start_ms: int, end_ms: int, scene: str) -> Notice:
     return Notice(code="overlay.never_shown", message=message, scene=scene)
 
 
-def _text(overlay: TextOverlay, box: Rect, canvas: Canvas, fonts: Fonts, scene: str, warn: Warn) -> Sprite:
-    text, missing = drawable(overlay.text, fonts)
-    warn_missing_glyphs(missing, scene, warn)
-    style = TextStyle(overlay.colour, overlay.background, overlay.weight == "bold", overlay.align)
-    return text_in_box(text, box, style, fonts, LARGEST_TEXT * canvas.height)
-
-
 def _image(overlay: ImageOverlay, box: Rect, resolve: Callable[[MediaRef], Path]) -> Sprite:
     from avatar.face.pictures import read_picture
 
-    return _centred(contain(read_picture(resolve(overlay.image)), box.width, box.height), box)
+    return _fitted(overlay, read_picture(resolve(overlay.image)), box)
 
 
 def _video(
-    overlay: VideoOverlay, box: Rect, fps: int, resolve: Callable[[MediaRef], Path]
+    overlay: VideoOverlay, box: Rect, canvas: Canvas, resolve: Callable[[MediaRef], Path]
 ) -> Iterator[Sprite]:
     path = resolve(overlay.video)
-    frames = footage(path, fps, loop=False, shown=overlay.video.name or path.name)
+    frames = footage(
+        path,
+        float(canvas.rate),
+        loop=overlay.loop,
+        shown=overlay.video.name or path.name,
+        from_ms=overlay.from_ms,
+        until_ms=overlay.until_ms,
+    )
     first = next(frames)
-    return (_centred(contain(frame, box.width, box.height), box) for frame in chain([first], frames))
+    return (_fitted(overlay, frame, box) for frame in chain([first], frames))
 
 
-def _centred(picture: Pixels, box: Rect) -> Sprite:
+def _fitted(overlay: ImageOverlay | VideoOverlay, picture: Pixels, box: Rect) -> Sprite:
+    """The part of a picture that is shown, in its box."""
+    if (part := overlay.crop) is not None:
+        height, width = picture.shape[:2]
+        left, top = min(width - 1, int(part.x * width)), min(height - 1, int(part.y * height))
+        right, bottom = left + max(1, round(part.width * width)), top + max(1, round(part.height * height))
+        picture = np.ascontiguousarray(picture[top:bottom, left:right])
+    if overlay.fit == "contain":
+        picture = contain(picture, box.width, box.height)
+    elif overlay.fit == "cover":
+        picture = cover(picture, box.width, box.height)
+    else:
+        size = (box.width, box.height)
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     height, width = picture.shape[:2]
+    if overlay.corner_radius > 0:
+        mask = round_mask(width, height, overlay.corner_radius * min(width, height))
+        if picture.shape[2] == 4:
+            mask = np.asarray(cv2.multiply(picture[..., 3], mask, scale=1 / 255), dtype=np.uint8)
+        picture = np.ascontiguousarray(np.dstack([picture[..., :3], mask]))
     return Sprite(picture, box.x + (box.width - width) // 2, box.y + (box.height - height) // 2)
-
-
-def anchor_ms(anchor: Anchor, words: Sequence[Word], scene: str) -> int:
-    """Milliseconds from the start of the scene. A word anchor may name several words in a row.
-
-    Raises `InvalidInput` (`overlay.word_not_found`) and names the closest words of the script.
-    """
-    if isinstance(anchor, TimeAnchor):
-        return anchor.ms
-    anchor_keys = [key for key in map(_key, anchor.word.split()) if key]
-    spoken = [_key(word.text) for word in words]
-    found = [
-        i
-        for i in range(len(spoken) - len(anchor_keys) + 1)
-        if anchor_keys and spoken[i : i + len(anchor_keys)] == anchor_keys
-    ]
-    if len(found) < anchor.occurrence:
-        raise _not_found(anchor.word, anchor.occurrence, len(found), words, scene)
-    first = found[anchor.occurrence - 1]
-    if anchor.edge == "start":
-        return max(0, words[first].start_ms + anchor.offset_ms)
-    return max(0, words[first + len(anchor_keys) - 1].end_ms + anchor.offset_ms)
-
-
-def _key(word: str) -> str:
-    """Returns a word as it is compared: without case, accents' spelling or marks around them."""
-    folded = unicodedata.normalize("NFKC", word).casefold()
-    return "".join(char for char in folded if unicodedata.category(char)[0] in "LNMS")
-
-
-def _not_found(word: str, occurrence: int, times: int, words: Sequence[Word], scene: str) -> InvalidInput:
-    if times:
-        message = (
-            f"An overlay of scene {scene} waits for “{word}” number {occurrence}; it is said {times} times."
-        )
-        return InvalidInput("overlay.word_not_found", message, f"Use an occurrence from 1 to {times}.")
-    known = {_key(spoken.text): spoken.text for spoken in words}
-    close = difflib.get_close_matches(_key(word), list(known), n=MAX_CLOSE_WORDS, cutoff=0.6)
-    hint = (
-        f"Close to it: {', '.join(known[key] for key in close)}."
-        if close
-        else "Use a word of the script, or a time."
-    )
-    return InvalidInput(
-        "overlay.word_not_found",
-        f"An overlay of scene {scene} waits for “{word}”, which is never said.",
-        hint,
-    )

@@ -48,16 +48,16 @@ def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px
     side = min(box.height, box.width)
     pad_x, pad_y = (0, 0) if style.panel is None else (round(0.2 * side), round(0.12 * side))
     room = (max(1, box.width - 2 * pad_x), max(1, box.height - 2 * pad_y))
-    size = _largest_fit(text, room, style, fonts, largest_px)
+    size = largest_fit(text, room, style, fonts, largest_px)
     lines = as_runs(text)
-    block = _layout(lines, size, room[0], style, fonts)
-    surface, pixels = _blank(box.width, box.height)
+    block = layout_text(lines, size, room[0], style, fonts)
+    surface, pixels = blank(box.width, box.height)
     with surface as canvas:
         if style.panel is not None:
-            _panel(canvas, box.width, box.height, 0.08 * min(box.width, box.height), style.panel)
+            panel(canvas, box.width, box.height, 0.08 * min(box.width, box.height), style.panel)
         at = (pad_x, pad_y + (room[1] - block.Height) / 2)
-        _paint(canvas, lines, block, at, size, room[0], style, fonts)
-    return Sprite(_straight(pixels), box.x, box.y)
+        paint_text(canvas, lines, block, at, size, room[0], style, fonts)
+    return Sprite(straight(pixels), box.x, box.y)
 
 
 def text_lines(
@@ -73,18 +73,18 @@ def text_lines(
     while True:
         pad_x, pad_y = round(0.55 * size_px), round(0.28 * size_px)
         room = max(1, width - 2 * pad_x)
-        block = _layout(lines, size_px, room, style, fonts)
+        block = layout_text(lines, size_px, room, style, fonts)
         if block.Height < 1.5 * size_px * len(lines) or size_px <= MIN_FONT_PX:
             break
         size_px *= 0.94  # a line was too long and broke in two
     shown = min(room, int(block.LongestLine) + 1)
     sprite_width, sprite_height = shown + 2 * pad_x, int(block.Height) + 1 + 2 * pad_y
-    surface, pixels = _blank(sprite_width, sprite_height)
+    surface, pixels = blank(sprite_width, sprite_height)
     with surface as canvas:
         if style.panel is not None:
-            _panel(canvas, sprite_width, sprite_height, 0.3 * size_px, style.panel)
-        _paint(canvas, lines, block, (pad_x - (room - shown) / 2, pad_y), size_px, room, style, fonts)
-    return Sprite(_straight(pixels), centre_x - sprite_width // 2, bottom - sprite_height)
+            panel(canvas, sprite_width, sprite_height, 0.3 * size_px, style.panel)
+        paint_text(canvas, lines, block, (pad_x - (room - shown) / 2, pad_y), size_px, room, style, fonts)
+    return Sprite(straight(pixels), centre_x - sprite_width // 2, bottom - sprite_height)
 
 
 def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
@@ -111,15 +111,13 @@ def _without_controls(text: str) -> str:
     return "\n".join("".join(char for char in line if unicodedata.category(char) != "Cc") for line in lines)
 
 
-def _largest_fit(
-    text: str, room: tuple[int, int], style: TextStyle, fonts: Fonts, largest_px: float
-) -> float:
+def largest_fit(text: str, room: tuple[int, int], style: TextStyle, fonts: Fonts, largest_px: float) -> float:
     longest_word = max(text.split(), key=len, default="")
     low, high = MIN_FONT_PX, max(MIN_FONT_PX, min(largest_px, float(room[1])))
     for _ in range(10):
         middle = (low + high) / 2
-        block = _layout(as_runs(text), middle, room[0], style, fonts)
-        word = _layout(as_runs(longest_word), middle, 10**6, style, fonts)
+        block = layout_text(as_runs(text), middle, room[0], style, fonts)
+        word = layout_text(as_runs(longest_word), middle, 10**6, style, fonts)
         if block.Height <= room[1] and word.LongestLine <= room[0]:
             low = middle
         else:
@@ -132,7 +130,7 @@ def as_runs(text: str) -> list[list[Run]]:
     return [[Run(line)] for line in text.split("\n")]
 
 
-def _paint(
+def paint_text(
     canvas: skia.Canvas,
     lines: Sequence[Sequence[Run]],
     block: skia.textlayout.Paragraph,
@@ -144,13 +142,13 @@ def _paint(
 ) -> None:
     if style.outline is not None and style.outline_width > 0:
         # A stroke reaches as far inwards as outwards: the letters cover its inner half.
-        _layout(lines, size_px, width, style, fonts, stroke_px=2 * style.outline_width * size_px).paint(
+        layout_text(lines, size_px, width, style, fonts, stroke_px=2 * style.outline_width * size_px).paint(
             canvas, *at
         )
     block.paint(canvas, *at)
 
 
-def _layout(
+def layout_text(
     lines: Sequence[Sequence[Run]],
     size_px: float,
     width: float,
@@ -169,7 +167,7 @@ def _layout(
         letters.setFontStyle(skia.FontStyle.Bold() if style.bold else skia.FontStyle.Normal())
         if stroke_px:
             brush = skia.Paint(
-                Color=_argb(style.outline or colour),
+                Color=argb(style.outline or colour),
                 AntiAlias=True,
                 Style=skia.Paint.kStroke_Style,
                 StrokeWidth=stroke_px,
@@ -177,7 +175,7 @@ def _layout(
             )
             letters.setForegroundPaint(brush)
         else:
-            letters.setColor(_argb(colour))
+            letters.setColor(argb(colour))
         return letters
 
     paragraph = layout.ParagraphStyle()
@@ -210,22 +208,22 @@ def _direction_marks(line: str) -> tuple[str, str]:
     return ("", "") if first == "L" else (_RTL_BEGIN, _RTL_END)
 
 
-def _blank(width: int, height: int) -> tuple[skia.Surface, Pixels]:
+def blank(width: int, height: int) -> tuple[skia.Surface, Pixels]:
     pixels = np.zeros((height, width, 4), np.uint8)
-    return skia.Surface(pixels, colorType=skia.kBGRA_8888_ColorType), pixels
+    return skia.Surface(pixels, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType), pixels
 
 
-def _straight(pixels: Pixels) -> Pixels:
+def straight(pixels: Pixels) -> Pixels:
     """skia draws with premultiplied alpha."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_mRGBA2RGBA), dtype=np.uint8)
 
 
-def _panel(canvas: skia.Canvas, width: int, height: int, radius: float, colour: str) -> None:
+def panel(canvas: skia.Canvas, width: int, height: int, radius: float, colour: str) -> None:
     shape = skia.RRect.MakeRectXY(skia.Rect.MakeWH(width, height), radius, radius)
-    canvas.drawRRect(shape, skia.Paint(Color=_argb(colour), AntiAlias=True))
+    canvas.drawRRect(shape, skia.Paint(Color=argb(colour), AntiAlias=True))
 
 
-def _argb(colour: str) -> int:
+def argb(colour: str) -> int:
     red, green, blue, alpha = rgba(colour)
     return int(skia.Color(red, green, blue, alpha))
 

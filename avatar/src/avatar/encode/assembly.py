@@ -1,4 +1,4 @@
-"""Joins segments and sound into one MP4 without encoding a picture again, and writes captions.
+"""Joins segments and sound into one MP4, with the least encoding again that its transitions allow.
 
 Called by pipeline.assemble.
 """
@@ -6,115 +6,168 @@ Called by pipeline.assemble.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
 from typing import TypeAlias
 
 import av
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from avatar.compose.cues import Cue
 from avatar.encode.atomic import atomic_file
-from avatar.encode.sound import SceneSound, apply_gain, measure, read_sound
-from avatar.errors import InvalidInput
+from avatar.encode.joints import Fades, JointEncoder, Reel, film_frames, packets_of
+from avatar.encode.music import MusicBed, MusicTrack, read_music, speech_steps
+from avatar.encode.sound import SceneSound, apply_gain, measure, read_sound, samples_of
+from avatar.encode.subtitles import add_subtitles, iso_639_2, subtitle_packets
 from avatar.media_files import open_media
-from avatar.spec import AudioCodec
+from avatar.spec import AudioCodec, Canvas, Music, VideoCodec
 
 MAX_LEVEL_ROUNDS = 3
 LEVEL_TOLERANCE_LU = 0.3
 
-Packet: TypeAlias = "av.Packet[VideoStream] | av.Packet[AudioStream]"
+Packet: TypeAlias = "av.Packet[VideoStream] | av.Packet[AudioStream] | av.Packet[SubtitleStream]"
 
 
-def join(
-    target: Path,
-    segments: Sequence[Path],
-    sounds: Sequence[SceneSound],
-    *,
-    fps: int,
-    codec: AudioCodec,
-    metadata: dict[str, str],
-    check: Callable[[], None] = lambda: None,
-) -> None:
-    """Write `target`: the segments' packets in a row, the levelled sound as AAC, the index in front
-    (faststart).
+@dataclass(frozen=True, slots=True)
+class Film:
+    """All that a finished video is joined from. `sounds` holds the sound of each reel."""
 
-    `check` is called for every packet and may raise to stop the work. Raises `InvalidInput`
-    (`render.segments_differ`) for segments encoded with other parameters than the first, and `Unavailable`
-    when the file cannot be written.
+    reels: Sequence[Reel]
+    sounds: Sequence[Path]
+    canvas: Canvas
+    video: VideoCodec
+    audio: AudioCodec
+    metadata: dict[str, str]
+    language: str = "und"
+    cues: Sequence[Cue] | None = None
+    """For the embedded track; None for none."""
+    fades: Fades = field(default_factory=Fades)
+    music: tuple[Music, Path] | None = None
+
+    @property
+    def scene_sounds(self) -> list[SceneSound]:
+        return [
+            SceneSound(wav, reel.frames, reel.overlap)
+            for wav, reel in zip(self.sounds, self.reels, strict=True)
+        ]
+
+
+def join(target: Path, film: Film, work: Path, check: Callable[[], None] = lambda: None) -> int:
+    """Write `target`: the segments' packets in a row, the levelled sound as AAC, captions, the index in front
+    (faststart). Returns how many frames were encoded a second time.
+
+    `work` is a folder for files in between; `check` is called for every packet and may raise to stop the
+    work. Raises `InvalidInput` (`render.segments_differ`) for segments encoded with other parameters than the
+    first, and `Unavailable` when the file cannot be written.
     """
-    gain_db = _gain(sounds, fps, codec)
+    mixer = _Mixer(film, work)
+    joints = JointEncoder(film.reels, film.fades, film.canvas, film.video, work)
     # bitexact leaves out the muxer's own name and the date: the same spec gives the same bytes.
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with atomic_file(target) as part, av.open(str(part), "w", format="mp4", options=options) as container:
-        container.metadata.update(metadata)
-        video = _video_stream(container, segments[0])
-        audio = container.add_stream("aac", rate=codec.sample_rate_hz, layout="stereo")
-        audio.bit_rate = codec.bitrate_kbps * 1000
-        pictures = _pictures(segments, video, fps)
-        sound = _encoded(apply_gain(read_sound(sounds, fps, codec.sample_rate_hz), gain_db, codec), audio)
-        for packet in merge(pictures, sound, key=_seconds):
+        container.metadata.update(film.metadata)
+        language = iso_639_2(film.language)
+        video = _video_stream(container, film.reels[0].video)
+        audio = container.add_stream("aac", rate=film.audio.sample_rate_hz, layout="stereo")
+        audio.bit_rate = film.audio.bitrate_kbps * 1000
+        subtitles = add_subtitles(container, language) if film.cues is not None else None
+        for stream in (video, audio):
+            stream.metadata["language"] = language
+        rows: list[Iterator[Packet]] = [
+            packets_of(joints.clips(check), video, film.canvas),
+            _encoded(mixer.level(), audio),
+        ]
+        if subtitles is not None:
+            rows.append(subtitle_packets(film.cues or (), subtitles))
+        for packet in merge(*rows, key=_seconds):
             check()
             container.mux(packet)
+    return joints.encoded_frames
 
 
-def _gain(sounds: Sequence[SceneSound], fps: int, codec: AudioCodec) -> float:
-    """Decibels that bring the video to its loudness; what the limiter takes is measured and made up for."""
-    rate = codec.sample_rate_hz
-    loudness = measure(read_sound(sounds, fps, rate), rate)
-    if loudness.integrated_lufs is None:
-        return 0.0
-    gain = codec.loudness_lufs - loudness.integrated_lufs
-    if loudness.true_peak_dbtp + gain <= codec.true_peak_dbtp:
+class _Mixer:
+    """The sound of a film, levelled; voice alone is mono until the end, with music it is stereo."""
+
+    def __init__(self, film: Film, work: Path) -> None:
+        self._sounds = film.scene_sounds
+        self._rate = film.canvas.rate
+        self._codec = film.audio
+        self._fades = film.fades
+        self._bed: MusicBed | None = None
+        if film.music is not None:
+            form, path = film.music
+            hz = film.audio.sample_rate_hz
+            track: MusicTrack = read_music(path, form.audio.name or path.name, hz, work)
+            voice = measure(self._voice(), hz).integrated_lufs
+            speaking = speech_steps(map(_mono, self._voice()), hz)
+            length = samples_of(film_frames(film.reels), self._rate, hz)
+            self._bed = MusicBed(form, track, speaking, length, hz, voice)
+        self._channels = 1 if self._bed is None else 2
+        self._length = samples_of(film_frames(film.reels), self._rate, film.audio.sample_rate_hz)
+
+    def level(self) -> Iterator[av.AudioFrame]:
+        """Stereo blocks at the loudness of the codec."""
+        return apply_gain(self._mixed(), self._gain(), self._codec, self._channels)
+
+    def _voice(self) -> Iterator[av.AudioFrame]:
+        return read_sound(self._sounds, self._rate, self._codec.sample_rate_hz)
+
+    def _mixed(self) -> Iterator[av.AudioFrame]:
+        blocks = self._voice() if self._bed is None else self._bed.under(map(_mono, self._voice()))
+        if self._fades == Fades():
+            return blocks
+        return self._faded(blocks)
+
+    def _faded(self, blocks: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+        first, last = (
+            max(1, samples_of(frames, self._rate, self._codec.sample_rate_hz))
+            for frames in (self._fades.first, self._fades.last)
+        )
+        for block in blocks:
+            samples = block.to_ndarray()
+            at = np.arange(block.pts or 0, (block.pts or 0) + block.samples)
+            level = np.clip(np.minimum((at + 1) / first, (self._length - at) / last), 0, 1)
+            faded = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray((samples * level).astype(np.float32)),
+                format=block.format.name,
+                layout=block.layout.name,
+            )
+            faded.sample_rate, faded.pts, faded.time_base = block.sample_rate, block.pts, block.time_base
+            yield faded
+
+    def _gain(self) -> float:
+        """Decibels that bring the film to its loudness; what the limiter takes is made up for."""
+        codec = self._codec
+        loudness = measure(self._mixed(), codec.sample_rate_hz, self._channels)
+        if loudness.integrated_lufs is None:
+            return 0.0
+        gain = codec.loudness_lufs - loudness.integrated_lufs
+        if loudness.true_peak_dbtp + gain <= codec.true_peak_dbtp:
+            return gain
+        for _ in range(MAX_LEVEL_ROUNDS):
+            limited = measure(
+                apply_gain(self._mixed(), gain, codec, self._channels), codec.sample_rate_hz, channels=2
+            )
+            miss = codec.loudness_lufs - (limited.integrated_lufs or codec.loudness_lufs)
+            gain += miss
+            if abs(miss) <= LEVEL_TOLERANCE_LU:
+                break
         return gain
-    for _ in range(MAX_LEVEL_ROUNDS):
-        limited = measure(apply_gain(read_sound(sounds, fps, rate), gain, codec), rate, channels=2)
-        miss = codec.loudness_lufs - (limited.integrated_lufs or codec.loudness_lufs)
-        gain += miss
-        if abs(miss) <= LEVEL_TOLERANCE_LU:
-            break
-    return gain
+
+
+def _mono(frame: av.AudioFrame) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.asarray(frame.to_ndarray(), dtype=np.float32).reshape(-1)
 
 
 def _video_stream(container: OutputContainer, like: Path) -> VideoStream:
     with open_media(like) as first:
         return container.add_stream_from_template(first.streams.video[0])
-
-
-def _pictures(segments: Iterable[Path], stream: VideoStream, fps: int) -> Iterator[Packet]:
-    """Packets of all segments with times counted in frames from the start of the video.
-
-    Decode times run on without a gap: all segments have one header, and so one reordering delay."""
-    first_frame = 0
-    delay: int | None = None
-    header: bytes | None = None
-    for path in segments:
-        count = 0
-        with open_media(path) as container:
-            source = container.streams.video[0]
-            header = header or source.codec_context.extradata
-            if source.codec_context.extradata != header:
-                raise InvalidInput(
-                    "render.segments_differ",
-                    f"Segment {path.parent.name} was encoded with other parameters than the first one.",
-                    "Make all segments from the same spec and the same version of the worker.",
-                )
-            for packet in container.demux(source):
-                if packet.dts is None or packet.pts is None:
-                    continue  # the empty packet at the end
-                if delay is None:
-                    delay = _frames(-packet.dts, packet, fps)
-                packet.pts = first_frame + _frames(packet.pts, packet, fps)
-                packet.dts = first_frame + count - delay
-                packet.duration = 1
-                packet.time_base = Fraction(1, fps)
-                packet.stream = stream
-                count += 1
-                yield packet
-        first_frame += count
 
 
 def _encoded(blocks: Iterable[av.AudioFrame], stream: AudioStream) -> Iterator[Packet]:
@@ -123,42 +176,5 @@ def _encoded(blocks: Iterable[av.AudioFrame], stream: AudioStream) -> Iterator[P
     yield from stream.encode(None)
 
 
-def _frames(ticks: int, packet: Packet, fps: int) -> int:
-    return round(ticks * packet.time_base * fps)
-
-
 def _seconds(packet: Packet) -> Fraction:
     return (packet.dts or 0) * packet.time_base
-
-
-def to_vtt(cues: Iterable[Cue]) -> str:
-    """WebVTT (W3C). `&`, `<` and `>` are escaped, so a cue can hold neither a tag nor an arrow."""
-    blocks = [
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
-        + "\n".join(map(_escape_vtt, cue.lines))
-        for cue in cues
-    ]
-    return "\n\n".join(["WEBVTT", *blocks]) + "\n"
-
-
-def to_srt(cues: Iterable[Cue]) -> str:
-    """SubRip. Players read angle brackets as tags and know no escapes, so look-alikes take their place."""
-    blocks = [
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
-        + "\n".join(map(_plain_srt, cue.lines))
-        for number, cue in enumerate(cues, start=1)
-    ]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _clock(ms: int, mark: str) -> str:
-    seconds, ms = divmod(ms, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{ms:03}"
-
-
-def _escape_vtt(line: str) -> str:
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _plain_srt(line: str) -> str:
-    return line.replace("<", "‹").replace(">", "›")

@@ -26,7 +26,8 @@ SHORTEST_FADE_MS = 10
 class Underlay:
     """The sound of `file` from `start_ms` to `end_ms` of the scene, faded in and out over `fade_ms`.
 
-    It begins where the file's pictures begin, and ends with the file when that is shorter.
+    It begins `from_ms` behind where the file's pictures begin, and ends with `until_ms` or with the file when
+    that is shorter, or begins again there with `loop`.
     """
 
     file: Path
@@ -34,6 +35,9 @@ class Underlay:
     end_ms: int
     gain_db: float
     fade_ms: int = 0
+    from_ms: int = 0
+    until_ms: int | None = None
+    loop: bool = False
 
 
 def has_sound(file: Path) -> bool:
@@ -82,7 +86,7 @@ class _Stream:
         self._gain = 10 ** (underlay.gain_db / 20)
         fade_ms = min(max(underlay.fade_ms, SHORTEST_FADE_MS), (underlay.end_ms - underlay.start_ms) / 2)
         self._fade = max(1, _samples(fade_ms))
-        self._blocks = self._read(underlay.file)
+        self._blocks = self._played(underlay)
         self._rest = np.zeros(0, np.float32)
 
     def add_to(self, block: Samples, position: int) -> None:
@@ -108,11 +112,30 @@ class _Stream:
         self._rest = whole[count:]
         return whole[:count]
 
+    def _played(self, underlay: Underlay) -> Generator[Samples]:
+        """The part of the file that is heard, again and again with `loop`."""
+        first = _samples(underlay.from_ms)
+        last = None if underlay.until_ms is None else _samples(underlay.until_ms)
+        while True:
+            position = audible = 0
+            with closing(self._read(underlay.file)) as blocks:
+                for block in blocks:
+                    part = block[max(0, first - position) : None if last is None else max(0, last - position)]
+                    position += len(block)
+                    audible += len(part)
+                    if len(part):
+                        yield part
+                    if last is not None and position >= last:
+                        break
+            if not underlay.loop or not audible or self.damaged:
+                return
+
     def _read(self, file: Path) -> Generator[Samples]:
-        """The sound from the moment of the first picture on."""
+        """The sound from the moment of the first picture on; of a file without any, from its own start."""
         with open_media(file) as container:
-            pictures, sound = container.streams.video[0], container.streams.audio[0]
-            zero_s = float((pictures.start_time or 0) * (pictures.time_base or 0))
+            sound = container.streams.audio[0]
+            zero = container.streams.video[0] if container.streams.video else sound
+            zero_s = float((zero.start_time or 0) * (zero.time_base or 0))
             frames = self._until_damage(container.decode(sound))
             first = next(frames, None)
             if first is None:

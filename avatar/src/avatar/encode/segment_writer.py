@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -40,7 +39,7 @@ class SegmentWriter:
         """Encode one frame of the canvas' size. x264 copies it, so the planes may be used again at once."""
         frame = planes.frame
         frame.pts = self.frames
-        frame.time_base = Fraction(1, self._canvas.fps)
+        frame.time_base = 1 / self._canvas.rate
         self.frames += 1
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
@@ -62,8 +61,13 @@ def segment_writer(target: Path, canvas: Canvas, codec: VideoCodec) -> Iterator[
         writer.finish()
 
 
+def gop_frames(canvas: Canvas, codec: VideoCodec) -> int:
+    """Frames of each closed group of pictures: every segment begins one at each multiple of it."""
+    return max(1, round(codec.gop_ms * canvas.rate / 1000))
+
+
 def _open_stream(container: OutputContainer, canvas: Canvas, codec: VideoCodec) -> VideoStream:
-    gop = max(1, round(codec.gop_ms * canvas.fps / 1000))
+    gop = gop_frames(canvas, codec)
     x264 = {
         "keyint": gop,
         "min-keyint": gop,
@@ -85,11 +89,11 @@ def _open_stream(container: OutputContainer, canvas: Canvas, codec: VideoCodec) 
         "crf": str(codec.crf),
         "x264-params": ":".join(f"{key}={value}" for key, value in x264.items()),
     }
-    stream = container.add_stream(codec.encoder, rate=canvas.fps, options=options)
+    stream = container.add_stream(codec.encoder, rate=canvas.rate, options=options)
     stream.width = canvas.width
     stream.height = canvas.height
     stream.pix_fmt = "yuv420p"
-    stream.time_base = Fraction(1, canvas.fps)
+    stream.time_base = 1 / canvas.rate
     context = stream.codec_context
     context.color_range = ColorRange.MPEG
     context.colorspace = Colorspace.ITU709

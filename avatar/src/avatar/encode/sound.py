@@ -27,10 +27,13 @@ SILENCE_LUFS = -69.9
 
 @dataclass(frozen=True, slots=True)
 class SceneSound:
-    """The voice of one scene and how long its pictures last."""
+    """The voice of one scene and how long its pictures last; the next scene's begins `overlap` frames before
+    they end.
+    """
 
     wav: Path
     frames: int
+    overlap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +44,56 @@ class Loudness:
     true_peak_dbtp: float
 
 
-def samples_of(frames: int, fps: int, sample_rate_hz: int) -> int:
+def samples_of(frames: int, fps: int | Fraction, sample_rate_hz: int) -> int:
     """Samples that last as long as `frames` pictures."""
-    return round(Fraction(frames * sample_rate_hz, fps))
+    return round(Fraction(frames * sample_rate_hz) / fps)
 
 
-def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> Iterator[av.AudioFrame]:
+def read_sound(
+    scenes: Iterable[SceneSound], fps: int | Fraction, sample_rate_hz: int
+) -> Iterator[av.AudioFrame]:
     """Mono float blocks of all scenes, each padded with silence (or cut) to the length of its pictures.
 
-    Lengths are counted from the start of the video, so rounding never adds up.
+    Lengths are counted from the start of the video, so rounding never adds up. Where scenes overlap both are
+    heard.
     """
-    done_frames = 0
+    begin_frame = 0
     position = 0
+    held = np.zeros(0, np.float32)
     for scene in scenes:
-        done_frames += scene.frames
-        end = samples_of(done_frames, fps, sample_rate_hz)
-        for block in mono_blocks(scene.wav, sample_rate_hz):
-            part = block[: end - position]
-            if len(part):
-                yield _frame(part, position, sample_rate_hz)
-                position += len(part)
-        while position < end:
-            silence = np.zeros(min(BLOCK_SAMPLES, end - position), np.float32)
-            yield _frame(silence, position, sample_rate_hz)
-            position += len(silence)
+        end = samples_of(begin_frame + scene.frames, fps, sample_rate_hz)
+        begin_frame += scene.frames - scene.overlap
+        free = samples_of(begin_frame, fps, sample_rate_hz)  # from here on the next scene is heard as well
+        begin = position
+        rest: list[Samples] = []
+        for block in _padded(mono_blocks(scene.wav, sample_rate_hz), end - position):
+            earlier = held[position - begin : position - begin + len(block)]
+            if len(earlier):
+                block = block.copy()
+                block[: len(earlier)] += earlier
+            now = block[: max(0, free - position)]
+            if len(now):
+                yield _frame(now, position, sample_rate_hz)
+            rest.append(block[len(now) :])
+            position += len(block)
+        held = np.concatenate([np.zeros(0, np.float32), *rest])
+        position = free
+    if len(held):
+        yield _frame(held, position, sample_rate_hz)
+
+
+def _padded(blocks: Iterable[Samples], length: int) -> Iterator[Samples]:
+    """So many samples, filled up with silence or cut."""
+    done = 0
+    for block in blocks:
+        part = block[: length - done]
+        if len(part):
+            yield part
+        done += len(part)
+    while done < length:
+        silence = np.zeros(min(BLOCK_SAMPLES, length - done), np.float32)
+        yield silence
+        done += len(silence)
 
 
 def mono_blocks(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
@@ -106,7 +135,7 @@ def measure(blocks: Iterable[av.AudioFrame], sample_rate_hz: int, channels: int 
 
 
 def apply_gain(
-    blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec
+    blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec, channels: int = 1
 ) -> Iterator[av.AudioFrame]:
     """Stereo float blocks with `gain_db` applied and true peaks kept under the target's limit.
 
@@ -120,9 +149,10 @@ def apply_gain(
             ("aresample", f"{target.sample_rate_hz * 4}"),
             ("alimiter", f"limit={limit:.5f}:attack=2:release=60:level=disabled:latency=1"),
             ("aresample", f"{target.sample_rate_hz}"),
-            BOTH_SIDES,
+            *([BOTH_SIDES] if channels == 1 else []),
             ("aformat", "sample_fmts=fltp"),
         ],
+        channels,
     )
     yield from _run(graph, blocks)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from avatar.compose.overlays import span_ms
-from avatar.spec import Scene
+from avatar.compose.anchors import span_ms
+from avatar.compose.camera import stage_scene
+from avatar.compose.graphics import list_place
+from avatar.spec import ArrowOverlay, Canvas, ListOverlay, LowerThirdOverlay, Overlay, Scene, TitleOverlay
 from avatar.speech.markup import parse_script
 from avatar.timing import Acting, ActingMark, OverlaySide
 from avatar.tracks import Word
@@ -16,17 +18,31 @@ EARLIEST_MS = 1000
 """Nobody points at what is there from the beginning."""
 
 
-def acting_of(scene: Scene, words: Sequence[Word], duration_ms: int) -> Acting:
+def acting_of(scene: Scene, canvas: Canvas, words: Sequence[Word], duration_ms: int) -> Acting:
     """Returns what `scene` says beside its words. Overlays on words that are not there are left out here."""
+    scene = stage_scene(scene, canvas)
     marks = tuple(ActingMark(*mark) for mark in parse_script(scene.script or "").acting)
     sides = []
     box = scene.layout.box
     middle = box.x + box.width / 2
     for overlay in scene.overlays:
-        place = overlay.box.x + overlay.box.width / 2 - middle
-        if abs(place) <= ASIDE or not scene.layout.visible:
+        at = _middle(overlay, canvas)
+        place = 0.0 if at is None else at - middle
+        if abs(place) <= ASIDE or not scene.speaker_visible:
             continue
         start, end = span_ms(overlay, words, duration_ms, scene.id)
         if start >= EARLIEST_MS and end > start:
             sides.append(OverlaySide(start / 1000, "left" if place < 0 else "right"))
     return Acting(scene.mood, marks, tuple(sides))
+
+
+def _middle(overlay: Overlay, canvas: Canvas) -> float | None:
+    """The middle of what an overlay shows, in widths of the picture; None where there is nothing to point
+    at.
+    """
+    if isinstance(overlay, TitleOverlay | LowerThirdOverlay | ArrowOverlay):
+        return None
+    if isinstance(overlay, ListOverlay) and overlay.box is None:
+        area = list_place(canvas)
+        return (area.x + area.width / 2) / canvas.width
+    return None if overlay.box is None else overlay.box.x + overlay.box.width / 2

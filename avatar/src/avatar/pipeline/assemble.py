@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from avatar.compose.cues import Cue, make_cues
-from avatar.encode.assembly import join, to_srt, to_vtt
+from avatar.encode.assembly import Film, join
 from avatar.encode.atomic import atomic_files
+from avatar.encode.joints import Reel, film_frames, start_frames
 from avatar.encode.poster import frame_at, write_png
 from avatar.encode.provenance import container_metadata, picture_metadata
-from avatar.encode.sound import SceneSound
+from avatar.encode.subtitles import to_srt, to_vtt
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import Companions, describe, require_outputs
+from avatar.pipeline.joining import fades_of, film_cues, main_language, plan_film, too_fast
 from avatar.pipeline.origin import provenance_of, software, source_type
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.segment import SegmentFiles, open_segment
@@ -26,7 +27,7 @@ def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Conte
 
     Raises `InvalidInput` (`render.segment_missing`, `render.segment_outdated`) before anything is written.
     """
-    require_outputs(target, spec.output, paths_of(spec.scenes))
+    require_outputs(target, spec.output, paths_of(spec.scenes, spec))
     segments = [open_segment(folder / scene.id) for scene in spec.scenes]
     for scene, segment in zip(spec.scenes, segments, strict=True):
         if segment.record.scene_hash != spec.scene_hash(scene.id):
@@ -44,38 +45,43 @@ def assemble_video(
     """Write `target` and its companions; all of them appear, or none."""
     names = Companions.of(target)
     files = names.files_for(spec.output)
-    frames = sum(segment.record.frames for segment in segments)
+    plan = plan_film(spec, segments)
+    frames = film_frames(plan.reels)
+    cues = film_cues(spec, segments, plan.reels) if spec.output.captions.soft else None
+    source = source_type(spec, segments)
     with atomic_files(target.parent, [name for _, name in reversed(files)]) as work:
         context.tell(StageStarted(stage="assemble", total_frames=frames))
-        join(
-            work / names.video,
-            [segment.video for segment in segments],
-            [SceneSound(segment.sound, segment.record.frames) for segment in segments],
-            fps=spec.canvas.fps,
-            codec=spec.output.audio,
-            metadata=container_metadata(spec.title, source_type(spec, segments), software()),
-            check=context.check,
+        film = Film(
+            reels=plan.reels,
+            sounds=[segment.sound for segment in segments],
+            canvas=spec.canvas,
+            video=spec.output.video,
+            audio=spec.output.audio,
+            metadata=container_metadata(spec.title, source, software()),
+            language=main_language(spec.scenes),
+            cues=cues,
+            fades=fades_of(spec, frames),
+            music=None if spec.music is None else (spec.music, context.resolve(spec.music.audio)),
         )
+        join(work / names.video, film, work, context.check)
         context.tell(StageStarted(stage="captions"))
-        if spec.output.captions.soft:
-            cues = video_cues(spec, segments)
+        if cues is not None:
             (work / names.vtt).write_text(to_vtt(cues), encoding="utf-8")
             (work / names.srt).write_text(to_srt(cues), encoding="utf-8")
         if spec.output.poster:
-            poster = frame_at(work / names.video, segments[0].record.poster_ms)
-            write_png(
-                work / names.poster,
-                poster,
-                picture_metadata(spec.title, source_type(spec, segments), software()),
-            )
-        record = provenance_of(spec, segments, work / names.video, context)
+            poster = frame_at(work / names.video, _poster_ms(spec, segments, plan.reels))
+            write_png(work / names.poster, poster, picture_metadata(spec.title, source, software()))
+        record = provenance_of(spec, segments, work / names.video, context, frames)
         (work / names.provenance).write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    notices = [*plan.notices, *too_fast(cues or ())]
+    for notice in notices:
+        context.tell(notice)
     return Finished(
         files=tuple(describe(role, target.parent / name) for role, name in files),
-        duration_ms=round(frames * 1000 / spec.canvas.fps),
+        duration_ms=round(frames * 1000 / spec.canvas.rate),
         frames=frames,
-        warnings=tuple(notice for segment in segments for notice in segment.record.warnings),
-        lost_face_frames=_lost_in_video(segments),
+        warnings=(*(notice for segment in segments for notice in segment.record.warnings), *notices),
+        lost_face_frames=_lost_in_video(segments, plan.reels),
         engines=tuple(
             use.model_copy(update={"scene": scene.id})
             for scene, segment in zip(spec.scenes, segments, strict=True)
@@ -84,26 +90,18 @@ def assemble_video(
     )
 
 
-def video_cues(spec: RenderSpec, segments: Sequence[SegmentFiles]) -> list[Cue]:
-    """The captions of the whole video. A caption never reaches from one scene into the next."""
-    cues: list[Cue] = []
-    first_frame = 0
-    form = spec.output.captions
-    for scene, segment in zip(spec.scenes, segments, strict=True):
-        start, end = (
-            round(f * 1000 / spec.canvas.fps) for f in (first_frame, first_frame + segment.record.frames)
-        )
-        words = segment.record.words
-        for cue in make_cues(words, end - start, form.max_chars_per_line, form.max_lines, scene.language):
-            cues.append(Cue(start + cue.start_ms, start + cue.end_ms, cue.lines))
-        first_frame += segment.record.frames
-    return cues
+def _poster_ms(spec: RenderSpec, segments: Sequence[SegmentFiles], reels: Sequence[Reel]) -> int:
+    """The moment of the first scene in which somebody is seen."""
+    seen = [number for number, scene in enumerate(spec.scenes) if scene.speaker_visible]
+    number = seen[0] if seen else 0
+    return round(start_frames(reels)[number] * 1000 / spec.canvas.rate) + segments[number].record.poster_ms
 
 
-def _lost_in_video(segments: Sequence[SegmentFiles]) -> tuple[Range, ...]:
+def _lost_in_video(segments: Sequence[SegmentFiles], reels: Sequence[Reel]) -> tuple[Range, ...]:
     lost: list[Range] = []
-    first_frame = 0
-    for segment in segments:
-        lost += [(first_frame + begin, first_frame + end) for begin, end in segment.record.lost_face_frames]
-        first_frame += segment.record.frames
+    for first, segment in zip(start_frames(reels), segments, strict=True):
+        for begin, end in segment.record.lost_face_frames:
+            after = lost[-1][1] + 1 if lost else 0  # in a transition both scenes are seen
+            if first + end >= after:
+                lost.append((max(first + begin, after), first + end))
     return tuple(nearest_joined(lost))

@@ -10,7 +10,7 @@ def require_consent(scene: Scene) -> None:
     """Raises `InvalidInput` (`consent.required`) when `scene` shows or imitates somebody who has not
     agreed.
     """
-    if scene.layout.visible:
+    if scene.speaker_visible:
         require_face_consent(scene.face)
     if scene.audio is None:
         _require_voice_consent(scene.voice)
@@ -29,7 +29,7 @@ def require_face_consent(face: Face) -> None:
 def consents(scene: Scene) -> tuple[Consent, ...]:
     """The recorded consents behind a scene."""
     found = []
-    if isinstance(scene.face, PhotoFace | VideoFace) and scene.layout.visible:
+    if isinstance(scene.face, PhotoFace | VideoFace) and scene.speaker_visible:
         found.append(scene.face.consent)
     if scene.audio is None and not isinstance(scene.voice, EspeakVoice | FliteVoice):
         found.append(scene.voice.consent)

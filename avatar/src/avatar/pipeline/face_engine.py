@@ -10,6 +10,7 @@ from avatar.engines.neural.choice import Chosen, choose, require_weights, uses_n
 from avatar.engines.registry import open_engine
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
+from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.pipeline.resuming import resume_cache_of_run
 from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, VideoFace
@@ -80,9 +81,15 @@ def open_face(
     driven_by = _driven_by(face, context)
     if not uses_networks(chosen.engine):
         engine = open_engine(
-            face, size, spec.canvas.fps, resolve=context.resolve, cache=context.cache, alpha=alpha
+            face, size, spec.canvas.whole_fps, resolve=context.resolve, cache=context.cache, alpha=alpha
         )
         return FaceOpened(engine, chosen, undriven=driven_by)
+    if spec.canvas.rate.denominator != 1:
+        raise InvalidInput(
+            "canvas.rate_not_whole",
+            f"The engine {chosen.engine} follows sound at whole frame rates, not at {spec.canvas.fps}.",
+            f"Use {spec.canvas.whole_fps} frames a second, or an engine that needs no card.",
+        )
     torch = import_torch()
     from avatar.engines.neural.engine import DrawingContext, NeuralFace
 
@@ -100,7 +107,7 @@ def open_face(
         low=low,
         resume_cache=resume_cache_of_run(context),
     )
-    neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, drawing, alpha=alpha)
+    neural = NeuralFace(_person(face), size, spec.canvas.whole_fps, chosen, drawing, alpha=alpha)
     on_processor = not torch.cuda.is_available()
     mode = "" if on_processor and not neural.takes_least else neural.mode
     return FaceOpened(neural, chosen, neural.takes_least, on_processor, mode)

@@ -29,6 +29,8 @@ MEDIA_TYPES: dict[OutputRole, str] = {
     "storyboard_index": "application/json",
     "peaks": "application/json",
     "proxy": "video/mp4",
+    "spec": "application/yaml",
+    "schema": "application/schema+json",
 }
 
 

@@ -18,7 +18,7 @@ from avatar.encode.provenance import (
 from avatar.pipeline.consent import consents
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import sha256_of
-from avatar.pipeline.scene_media import media_of
+from avatar.pipeline.scene_media import film_media, media_of
 from avatar.pipeline.segment import SegmentFiles
 from avatar.spans import trace_id_of
 from avatar.spec import RenderSpec
@@ -28,6 +28,8 @@ def software() -> str:
     return f"Soundstage avatar {__version__}"
 
 
+FILM = "film"
+"""In place of a scene for what belongs to all of them."""
 TRAINED = ("latentsync", "liveportrait")
 """Engines whose pictures come from networks that were trained on people."""
 
@@ -40,7 +42,8 @@ def source_type(
     """
     drew = {engine.name for engine in engines}
     drew |= {engine.name for segment in segments for engine in segment.record.engines}
-    spoke = any(scene.audio is None and scene.voice.kind != "espeak" for scene in spec.scenes)
+    voices = [scene.voice.kind for scene in spec.scenes if scene.audio is None and not scene.silent]
+    spoke = any(kind != "espeak" for kind in voices)
     return digital_source_type(
         real_footage=any(list(media_of(scene)) for scene in spec.scenes),
         trained_model=spoke or not drew.isdisjoint(TRAINED),
@@ -53,10 +56,9 @@ def _is_driven(segment: SegmentFiles) -> bool:
 
 
 def provenance_of(
-    spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context
+    spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context, frames: int
 ) -> Provenance:
-    """The record of a finished `video`."""
-    frames = sum(segment.record.frames for segment in segments)
+    """The record of a finished `video` of so many frames."""
     engines: dict[EngineRecord, None] = {}
     agreed = {}
     for scene, segment in zip(spec.scenes, segments, strict=True):
@@ -71,7 +73,7 @@ def provenance_of(
         video=VideoRecord(
             sha256=sha256_of(video),
             bytes=video.stat().st_size,
-            duration_ms=round(frames * 1000 / spec.canvas.fps),
+            duration_ms=round(frames * 1000 / spec.canvas.rate),
             frames=frames,
             canvas=spec.canvas,
         ),
@@ -86,6 +88,10 @@ def provenance_of(
         ),
         engines=tuple(engines),
         inputs=tuple(
+            Input(scene=FILM, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name)
+            for role, ref in film_media(spec)
+        )
+        + tuple(
             Input(
                 scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name
             )

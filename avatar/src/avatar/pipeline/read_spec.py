@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,8 +14,12 @@ from pydantic_core import ErrorDetails
 from avatar.errors import InvalidInput
 from avatar.spec import LipsyncSpec, RenderSpec, SpecModel
 
+if TYPE_CHECKING:
+    import yaml
+
 S = TypeVar("S", bound=SpecModel)
 MAX_SHOWN = 5
+YAML_SUFFIXES = (".yaml", ".yml")
 
 
 def read_render_spec(path: Path) -> RenderSpec:
@@ -35,11 +40,48 @@ def _read(path: Path, kind: type[S]) -> S:
             "spec.missing", f"The spec {path} cannot be read: {error.strerror}.", "Check the path."
         ) from error
     if not text.strip():
-        raise InvalidInput("spec.empty", f"The spec {path} is empty.", "Write a RenderSpec as JSON into it.")
+        raise InvalidInput(
+            "spec.empty", f"The spec {path} is empty.", "Write a RenderSpec into it, as JSON or YAML."
+        )
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(_json_of(text, path))
     except ValidationError as error:
         raise invalid_spec(error) from error
+
+
+def _json_of(text: bytes, path: Path) -> bytes:
+    """The spec as JSON; YAML by the name of its file. Raises InvalidInput `spec.invalid_yaml`."""
+    if path.suffix.lower() not in YAML_SUFFIXES:
+        return text
+    import yaml
+
+    try:
+        value = yaml.load(text, Loader=_yaml_loader())  # noqa: S506 - it is a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = "" if where is None else f" in line {where.line + 1}"
+        problem = getattr(error, "problem", None) or "it is not UTF-8 text"
+        raise InvalidInput(
+            "spec.invalid_yaml",
+            f"The spec {path} is no YAML{line}: {problem}.",
+            "Put colours and times into quotes, and indent by spaces.",
+        ) from error
+    return json.dumps(value).encode()
+
+
+def _yaml_loader() -> type[yaml.SafeLoader]:
+    """A loader that knows what JSON knows: a date stays text, and so do yes, no, on and off."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        if first not in "yYnNoO"
+    }
+    return Loader
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class SegmentRecord(SpecModel):
 
     scene: str
     scene_hash: str
-    fps: int
+    fps: float
     frames: int
     duration_ms: int
     poster_ms: int

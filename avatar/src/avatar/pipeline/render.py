@@ -20,7 +20,7 @@ PREVIEW_CRF = 26
 
 def render_video(spec: RenderSpec, target: Path, context: Context) -> Finished:
     """Make `target` and its companions. Segments live in a folder beside it and are gone afterwards."""
-    require_outputs(target, spec.output, paths_of(spec.scenes))
+    require_outputs(target, spec.output, paths_of(spec.scenes, spec))
     for scene in spec.scenes:
         require_consent(scene)
     with atomic_files(target.parent, ()) as work:

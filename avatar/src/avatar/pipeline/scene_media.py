@@ -5,25 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from avatar.spec import MediaRef, Scene
+from avatar.spec import ImageOverlay, MediaRef, Overlay, RenderSpec, Scene, VideoOverlay
 
 
-def paths_of(scenes: Iterable[Scene]) -> list[Path]:
-    """Returns the media of scenes that are named by a path."""
-    return [Path(ref.path) for scene in scenes for _, ref in media_of(scene) if ref.path is not None]
+def paths_of(scenes: Iterable[Scene], spec: RenderSpec | None = None) -> list[Path]:
+    """Returns the media that are named by a path: of scenes, and of the film that they belong to."""
+    refs = [ref for scene in scenes for _, ref in media_of(scene)]
+    refs += [] if spec is None else [ref for _, ref in film_media(spec)]
+    return [Path(ref.path) for ref in refs if ref.path is not None]
+
+
+def film_media(spec: RenderSpec) -> Iterator[tuple[str, MediaRef]]:
+    """Files of the film that belong to no scene alone: its music, and what lies over all scenes."""
+    if spec.music is not None:
+        yield "music", spec.music.audio
+    yield from _overlay_media(spec.overlays)
+
+
+def _overlay_media(overlays: Iterable[Overlay]) -> Iterator[tuple[str, MediaRef]]:
+    for overlay in overlays:
+        if isinstance(overlay, ImageOverlay):
+            yield "overlay", overlay.image
+        elif isinstance(overlay, VideoOverlay):
+            yield "overlay", overlay.video
 
 
 def media_of(scene: Scene) -> Iterator[tuple[str, MediaRef]]:
     """Every file a scene refers to, with the part it plays."""
     if scene.audio is not None:
         yield "audio", scene.audio
-    if scene.layout.visible and scene.face.kind != "rig":
+    if scene.speaker_visible and scene.face.kind != "rig":
         yield "face", scene.face.image if scene.face.kind == "photo" else scene.face.video
         if scene.face.kind == "photo" and scene.face.driving is not None:
             yield "driving", scene.face.driving
     background = scene.background
     if background.kind in ("image", "video"):
         yield "background", background.image if background.kind == "image" else background.video
-    for overlay in scene.overlays:
-        if overlay.kind != "text":
-            yield "overlay", overlay.image if overlay.kind == "image" else overlay.video
+    yield from _overlay_media(scene.overlays)
+    for effect in scene.sounds:
+        yield "sound", effect.audio

@@ -12,6 +12,7 @@ import numpy as np
 from avatar.compose.background import Backdrop, blur_source, open_backdrop
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.burned import BurnedCaptions
+from avatar.compose.camera import Shooter, camera_path, stage_scene
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
@@ -36,7 +37,18 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, open_face
 from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.record import engine_records
-from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, SourceBackground, VideoFace
+from avatar.spec import (
+    Canvas,
+    EngineUse,
+    Face,
+    Notice,
+    PhotoFace,
+    RenderSpec,
+    Scene,
+    SourceBackground,
+    VideoFace,
+)
+from avatar.timing import frames_of
 from avatar.tracks import CHANNELS, ControlTrack, SpeechTrack
 
 Warn = Callable[[Notice], None]
@@ -52,6 +64,25 @@ class FrameState:
     backdrop: Pixels | None
 
 
+@dataclass(frozen=True, slots=True)
+class Lettering:
+    """Holds what lies over the picture: overlays and captions. Frames come in order, `fps` a second."""
+
+    overlays: list[OverlayTrack]
+    captions: BurnedCaptions | None
+    fps: float
+
+    def sprites_at(self, index: int) -> Iterator[Sprite]:
+        ms = index * 1000 / self.fps
+        for track in self.overlays:
+            sprite = track.at(ms)
+            if sprite is not None:
+                yield sprite
+        caption = None if self.captions is None else self.captions.at(ms)
+        if caption is not None:
+            yield caption
+
+
 class SceneRenderer:
     """An opened scene. `frame_states` runs in one thread, in order; `paint` runs in several, in any order."""
 
@@ -60,24 +91,24 @@ class SceneRenderer:
         face: FaceOpened | None,
         composer: Composer,
         backdrop: Backdrop,
-        overlays: list[OverlayTrack],
-        captions: BurnedCaptions | None,
+        lettering: Lettering,
         own_background: MovingSourceBackground | None = None,
+        shooter: Shooter | None = None,
     ) -> None:
         self._face = face
         self._engine = None if face is None else face.engine
         self._composer = composer
         self._backdrop = backdrop
-        self._overlays = overlays
-        self._captions = captions
+        self._lettering = lettering
         self._own_background = own_background
+        self._shooter = shooter
         self.mouth: MouthCheck | None = None
         """Is shown each face that is drawn."""
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of its frames."""
-        return self._composer.size
+        return self._composer.size if self._shooter is None else self._shooter.size
 
     @property
     def wants_processes(self) -> bool:
@@ -89,7 +120,7 @@ class SceneRenderer:
         """One per frame of `track`."""
         faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
         for index, face in enumerate(faces):
-            sprites = tuple(self._sprites_at(index * 1000 / track.fps))
+            sprites = tuple(self._lettering.sprites_at(index))
             moving = self._backdrop.moving
             yield FrameState(index, face, sprites, None if moving is None else next(moving))
 
@@ -114,11 +145,16 @@ class SceneRenderer:
         backdrop = state.backdrop
         if self._own_background is not None and layer is not None:
             backdrop = self._own_background.of(layer)
-        return self._composer.paint(layer, state.sprites, backdrop, onto)
+        if self._shooter is None:
+            return self._composer.paint(layer, state.sprites, backdrop, onto)
+        stage = self._composer.paint(layer, (), backdrop)
+        frame = self._shooter.shoot(stage, state.index, state.sprites, onto)
+        self._composer.recycle(stage)
+        return frame
 
     def recycle(self, planes: Planes) -> None:
         """Take back a painted frame that has been encoded."""
-        self._composer.recycle(planes)
+        (self._composer if self._shooter is None else self._shooter).recycle(planes)
 
     def report(self) -> EngineReport:
         return EngineReport() if self._engine is None else self._engine.report()
@@ -147,15 +183,6 @@ class SceneRenderer:
         if self._engine is not None:
             self._engine.close()
 
-    def _sprites_at(self, ms: float) -> Iterator[Sprite]:
-        for track in self._overlays:
-            sprite = track.at(ms)
-            if sprite is not None:
-                yield sprite
-        caption = None if self._captions is None else self._captions.at(ms)
-        if caption is not None:
-            yield caption
-
 
 def open_scene(
     spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Context, warn: Warn, *, low: bool = False
@@ -166,12 +193,22 @@ def open_scene(
     """
     canvas = spec.canvas
     fonts = Fonts.of_this_machine()
-    # Overlays first: a word that is not in the script is found before any costly work begins.
-    overlays = open_overlays(scene, speech.words, speech.duration_ms, canvas, context.resolve, fonts, warn)
-    captions = _captions(spec, scene, speech, fonts, warn)
+    scene = stage_scene(scene, canvas)
+    # Overlays first: a file that is not there is found before any costly work begins.
+    overlays = open_overlays(
+        scene, speech.words, speech.duration_ms, canvas, context.resolve, fonts, warn, spec.overlays
+    )
+    lettering = Lettering(overlays, _captions(spec, scene, speech, fonts, warn), float(canvas.rate))
+    frames = frames_of(speech.duration_ms, float(canvas.rate))
+    path = camera_path(scene, speech.words, frames, canvas, warn)
+    shooter = None
+    if path is not None:
+        shown, canvas = canvas, _stage_canvas(canvas, path.stage_scale)
+        shooter = Shooter(path, shown)
     backdrop = open_backdrop(scene.background, canvas, context.resolve)
-    if not scene.layout.visible:
-        return SceneRenderer(None, Composer(backdrop.still, Rect(0, 0, 0, 0)), backdrop, overlays, captions)
+    if not scene.speaker_visible:
+        composer = Composer(backdrop.still, Rect(0, 0, 0, 0))
+        return SceneRenderer(None, composer, backdrop, lettering, shooter=shooter)
     box = engine_box(scene, place(scene.layout.box, canvas), context)
     face = open_face(
         spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
@@ -186,8 +223,17 @@ def open_scene(
     if blur > 0 and engine.info.whole_picture:
         moving = MovingSourceBackground(still, box, mask, blur)
     elif blur > 0:
-        still = _behind(still, source_background(scene.face, box, canvas.fps, blur, context), box, mask)
-    return SceneRenderer(face, Composer(still, box, engine.base, mask), backdrop, overlays, captions, moving)
+        still = _behind(still, source_background(scene.face, box, canvas.whole_fps, blur, context), box, mask)
+    composer = Composer(still, box, engine.base, mask)
+    return SceneRenderer(face, composer, backdrop, lettering, moving, shooter)
+
+
+def _stage_canvas(canvas: Canvas, scale: float) -> Canvas:
+    """The canvas as large as the nearest look of the camera needs it."""
+    if scale == 1:
+        return canvas
+    width, height = (round(scale * side / 4) * 4 for side in (canvas.width, canvas.height))
+    return canvas.model_copy(update={"width": width, "height": height})
 
 
 def _without_background(scene: Scene) -> bool:

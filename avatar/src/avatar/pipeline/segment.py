@@ -75,23 +75,23 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             warn(Notice(code=note.code, message=note.message, scene=scene_id))
         context.check()
         context.tell(StageStarted(stage="timing", scene=scene_id))
-        acting = acting_of(scene, speech.words, speech.duration_ms)
+        acting = acting_of(scene, spec.canvas, speech.words, speech.duration_ms)
         style = motion_style(scene.movement)
-        track = control_track(speech, spec.canvas.fps, spec.seed, style=style, acting=acting)
+        track = control_track(speech, float(spec.canvas.rate), spec.seed, style=style, acting=acting)
         context.check()
         before = count_resumed_parts(context)
         drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)
         report_resumed(context, count_resumed_parts(context) - before, scene_id)
-        write_scene_sound(scene, speech, work / SOUND, context, warn)
+        write_scene_sound(scene, spec.overlays, speech, work / SOUND, context, warn)
         record = SegmentRecord(
             scene=scene_id,
             scene_hash=spec.scene_hash(scene_id),
-            fps=spec.canvas.fps,
+            fps=float(spec.canvas.rate),
             frames=drawn.frames,
             duration_ms=speech.duration_ms,
             words=to_spoken_words(speech.words),
             phone_source=speech.phone_source,
-            engines=(voice_record(scene), *drawn.engines),
+            engines=(*(() if scene.silent else (voice_record(scene),)), *drawn.engines),
             engine_use=drawn.use,
             poster_ms=poster_ms(track),
             warnings=tuple(notices),

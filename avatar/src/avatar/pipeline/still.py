@@ -33,11 +33,11 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
         speech = speak(scene, Path(work), context.resolve)
-        acting = acting_of(scene, speech.words, speech.duration_ms)
+        acting = acting_of(scene, spec.canvas, speech.words, speech.duration_ms)
         style = motion_style(scene.movement)
-        track = control_track(speech, spec.canvas.fps, spec.seed, style=style, acting=acting)
+        track = control_track(speech, float(spec.canvas.rate), spec.seed, style=style, acting=acting)
         context.tell(StageStarted(stage="prepare", scene=scene_id))
-        index = min(ms * spec.canvas.fps // 1000, track.frames - 1)
+        index = min(int(ms * spec.canvas.rate / 1000), track.frames - 1)
         with closing(open_scene(spec, scene, speech, context, notices.append)) as renderer:
             states = renderer.frame_states(track)
             with closing(states):

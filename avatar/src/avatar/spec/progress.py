@@ -122,6 +122,8 @@ OutputRole = Literal[
     "storyboard_index",
     "peaks",
     "proxy",
+    "spec",
+    "schema",
 ]
 """What a file that a worker made is of the whole."""
 

@@ -9,24 +9,15 @@ from pydantic import Field, model_validator
 
 from avatar.spec.acting import Mood, check_acting_marks
 from avatar.spec.base import Colour, MediaRef, SpecModel
+from avatar.spec.camera import Camera, SoundEffect, Transition
 from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
+from avatar.spec.overlay import Box, Overlay
 from avatar.spec.persona import Face, FliteVoice, RigFace, Voice
-
-Fraction = Annotated[float, Field(ge=-1.0, le=2.0)]
 
 MAX_SCRIPT_CHARS = 200_000
 _SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
 """Unicode categories that are said: letters, numbers, symbols."""
-
-
-class Box(SpecModel):
-    """A rectangle in fractions of the canvas; (0, 0) is the top left corner."""
-
-    x: Fraction = 0.0
-    y: Fraction = 0.0
-    width: float = Field(default=1.0, gt=0, le=2.0)
-    height: float = Field(default=1.0, gt=0, le=2.0)
 
 
 class AvatarLayout(SpecModel):
@@ -63,69 +54,26 @@ class SourceBackground(SpecModel):
     blur: float = Field(default=0.0, ge=0.0, le=1.0)
 
 
+class SetBackground(SpecModel):
+    """A room that is drawn, out of focus behind the speaker, with light that fits the figure."""
+
+    kind: Literal["set"] = "set"
+    name: Literal["studio", "office", "classroom", "plain"] = "studio"
+    light: Literal["neutral", "warm", "cool"] = "neutral"
+    accent: Colour = "#35b6c9"
+    depth: float = Field(default=0.5, ge=0.0, le=1.0, description="of field: how far it is out of focus")
+
+
 Background = Annotated[
-    ColourBackground | ImageBackground | VideoBackground | SourceBackground, Field(discriminator="kind")
+    ColourBackground | ImageBackground | VideoBackground | SourceBackground | SetBackground,
+    Field(discriminator="kind"),
 ]
-
-
-class TimeAnchor(SpecModel):
-    """A moment of the scene, from its start."""
-
-    at: Literal["time"] = "time"
-    ms: int = Field(ge=0)
-
-
-class WordAnchor(SpecModel):
-    """The start or end of a word of the script: it moves with the voice. `occurrence` counts from 1."""
-
-    at: Literal["word"] = "word"
-    word: str = Field(min_length=1)
-    occurrence: int = Field(default=1, ge=1)
-    edge: Literal["start", "end"] = "start"
-    offset_ms: int = 0
-
-
-Anchor = Annotated[TimeAnchor | WordAnchor, Field(discriminator="at")]
-
-
-class _Overlay(SpecModel):
-    start: Anchor = TimeAnchor(ms=0)
-    end: Anchor | None = Field(default=None, description="None: until the scene ends")
-    box: Box
-    fade_ms: int = Field(default=200, ge=0, le=5000)
-    opacity: float = Field(default=1.0, ge=0.0, le=1.0)
-
-
-class TextOverlay(_Overlay):
-    kind: Literal["text"] = "text"
-    text: str = Field(min_length=1, max_length=2000)
-    colour: Colour = "#ffffff"
-    background: Colour | None = "#000000b0"
-    weight: Literal["regular", "bold"] = "bold"
-    align: Literal["left", "centre", "right"] = "left"
-
-
-class ImageOverlay(_Overlay):
-    kind: Literal["image"] = "image"
-    image: MediaRef
-
-
-class VideoOverlay(_Overlay):
-    """It plays from when it is first seen; its sound lies under the voice for as long as it is seen."""
-
-    kind: Literal["video"] = "video"
-    video: MediaRef
-    gain_db: float | None = Field(
-        default=-12.0, ge=-60.0, le=12.0, description="of its sound, against the file; null keeps it mute"
-    )
-
-
-Overlay = Annotated[TextOverlay | ImageOverlay | VideoOverlay, Field(discriminator="kind")]
 
 
 class Scene(SpecModel):
     """The unit that is rendered, cached and retried. `script` marks: `[pause 500ms]`, `*emphasis*`,
-    `[mood warm]`, `[gesture wave]`, and SSML: `break`, `emphasis`, `sub`, `say-as`, `prosody rate`.
+    `[mood warm]`, `[gesture wave]`, and SSML: `break`, `emphasis`, `sub`, `say-as`, `prosody rate`. Without
+    script and audio it is silent for `duration_ms`: a title card.
     """
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -144,11 +92,14 @@ class Scene(SpecModel):
     layout: AvatarLayout = AvatarLayout()
     background: Background = SourceBackground()
     overlays: tuple[Overlay, ...] = ()
+    camera: Camera = Camera()
+    transition: Transition = Transition()
+    sounds: tuple[SoundEffect, ...] = Field(default=(), max_length=100)
     lead_in_ms: int = Field(default=300, ge=0, le=10_000)
     tail_ms: int = Field(default=500, ge=0, le=10_000)
     duration_ms: int | None = Field(
         default=None,
-        ge=100,
+        ge=10,
         le=7_200_000,
         description="wished length with lead-in and tail, met by the pace and the pauses of the speech as far"
         " as it still sounds natural; a notice `speech.duration_missed` says when it is not",
@@ -157,10 +108,19 @@ class Scene(SpecModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> Scene:
-        if self.audio is None and not (self.script or "").strip():
-            raise ValueError("a scene needs a script or an audio file")
+        if self.silent and self.duration_ms is None:
+            raise ValueError("a scene needs a script or an audio file, or as a silent one a `duration_ms`")
         check_acting_marks(self.script or "")
         return self
+
+    @property
+    def silent(self) -> bool:
+        """Nobody speaks: its length is `duration_ms`."""
+        return self.audio is None and not (self.script or "").strip()
+
+    @property
+    def speaker_visible(self) -> bool:
+        return self.layout.visible and self.camera.framing != "voice_over"
 
 
 def is_spoken(text: str) -> bool:

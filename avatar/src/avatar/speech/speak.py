@@ -15,7 +15,9 @@ from avatar.speech.espeak import synthesise
 from avatar.speech.markup import Script, parse_script
 from avatar.speech.sound import WavWriter
 from avatar.speech.timed import Stretch, build_track
-from avatar.tracks import SpeechNote, SpeechTrack
+from avatar.tracks import Phone, SpeechNote, SpeechTrack
+
+SILENT_HZ = 48_000
 
 
 def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
@@ -36,6 +38,8 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
 
 
 def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
+    if scene.silent:
+        return _silence(wav, scene.duration_ms or 0)
     script = parse_script(scene.script or "")
     if scene.audio is not None:
         # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
@@ -55,6 +59,19 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
     if scene.duration_ms is None:
         return say(script, scene.voice)
     return fit_speech(script, scene, scene.duration_ms, say)
+
+
+def _silence(wav: Path, duration_ms: int) -> SpeechTrack:
+    with WavWriter(wav, SILENT_HZ) as writer:
+        writer.silence(duration_ms)
+    return SpeechTrack(
+        wav=wav,
+        sample_rate_hz=SILENT_HZ,
+        duration_ms=duration_ms,
+        words=(),
+        phones=(Phone("", 0, duration_ms),),
+        phone_source="silent",
+    )
 
 
 def _say(scene: Scene, script: Script, voice: Voice, wav: Path) -> SpeechTrack:

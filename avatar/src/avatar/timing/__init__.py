@@ -2,7 +2,7 @@
 
 from avatar.timing.acting import Acting, ActingMark, OverlaySide
 from avatar.timing.style import CALM, LIVELY, MotionStyle, motion_style
-from avatar.timing.track import control_track
+from avatar.timing.track import control_track, frames_of
 
 __all__ = [
     "CALM",
@@ -12,5 +12,6 @@ __all__ = [
     "MotionStyle",
     "OverlaySide",
     "control_track",
+    "frames_of",
     "motion_style",
 ]

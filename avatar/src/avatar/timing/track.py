@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ FLOOR = 0.003
 
 def control_track(
     speech: SpeechTrack,
-    fps: int,
+    fps: float,
     seed: int,
     *,
     style: MotionStyle | None = None,
@@ -44,7 +45,7 @@ def control_track(
     style = style or MotionStyle()
     if fps <= 0:
         raise InvalidInput("timing.bad_fps", f"{fps} frames per second cannot be made.", "use 10 to 60")
-    frames = -(-speech.duration_ms * fps // 1000)
+    frames = frames_of(speech.duration_ms, fps)
     times = (np.arange(frames) + 0.5) / fps
     energy = loudness(speech.wav, times)
     ends = phrase_ends(speech)
@@ -56,7 +57,7 @@ def control_track(
     gaze_x, gaze_y = rest * gaze_x + body.gaze_x, rest * gaze_y + body.gaze_y
     quiet = QUIET_SHARE.get(speech.phone_source, QUIET_SHARE["engine"])
     loud = quiet + (1 - quiet) * energy
-    curves = mouth_curves(speech.phones, times + style.lead_ms / 1000, loud, fps, style)
+    curves = mouth_curves(speech.phones, times + style.lead_ms / 1000, loud, round(fps), style)
     curves |= {
         "skew": skew_curve(times, seed),
         "blink": as_curve(blinks(times, ends, seed, style), 0, 1),
@@ -71,7 +72,12 @@ def control_track(
         "energy": as_curve(energy, 0, 1),
     }
     curves |= {name: as_curve(body.curves[name], -1, 1) for name in MOOD_CHANNELS}
-    return ControlTrack(fps, curves, body.gestures)
+    return ControlTrack(round(fps), curves, body.gestures)
+
+
+def frames_of(duration_ms: int, fps: float) -> int:
+    """Returns how many frames show a sound: the last one may last longer than it."""
+    return max(1, math.ceil(round(duration_ms * fps / 1000, 6)))
 
 
 def phrase_ends(speech: SpeechTrack) -> Sequence[float]:

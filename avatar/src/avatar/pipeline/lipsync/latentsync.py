@@ -215,7 +215,7 @@ def make_mouth_segment(
             sound=speech.wav,
             frames=max(1, math.ceil(speech.duration_ms * spec.canvas.fps / 1000)),
             size=(spec.canvas.width, spec.canvas.height),
-            fps=spec.canvas.fps,
+            fps=spec.canvas.whole_fps,
             tail=options.tail,
         )
         loop = FrameLoop(context, scene.id, job.frames)
@@ -228,11 +228,11 @@ def make_mouth_segment(
         report_resumed(context, resume_cache.found, scene.id)
         for notice in report.notices:
             warn(notice.model_copy(update={"scene": scene.id}))
-        write_scene_sound(scene, speech, work / SOUND, context, warn)
+        write_scene_sound(scene, spec.overlays, speech, work / SOUND, context, warn)
         record = SegmentRecord(
             scene=scene.id,
             scene_hash=spec.scene_hash(scene.id),
-            fps=spec.canvas.fps,
+            fps=float(spec.canvas.rate),
             frames=writer.frames,
             duration_ms=speech.duration_ms,
             words=to_spoken_words(speech.words),

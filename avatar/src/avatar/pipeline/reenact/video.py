@@ -185,7 +185,7 @@ def write_segment(
             segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
         ):
             loop.write(map(Planes.of, pictures), writer)
-        duration_ms = round(writer.frames * 1000 / spec.canvas.fps)
+        duration_ms = round(writer.frames * 1000 / spec.canvas.rate)
         for notice in source.notices:
             context.tell(notice)
         notices = _write_sound(speech, driving, duration_ms, work / SOUND, context)
@@ -194,7 +194,7 @@ def write_segment(
         record = SegmentRecord(
             scene=SCENE,
             scene_hash=spec.scene_hash(SCENE),
-            fps=spec.canvas.fps,
+            fps=float(spec.canvas.rate),
             frames=writer.frames,
             duration_ms=duration_ms,
             words=() if speech is None else to_spoken_words(speech.words),

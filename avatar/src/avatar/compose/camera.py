@@ -1,0 +1,188 @@
+"""The camera of a scene: where the speaker stands, push-in and cuts; the scene renderer opens and uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+
+from avatar.compose.anchors import moment_ms
+from avatar.compose.blend import Sprite, lay
+from avatar.compose.colour import Planes
+from avatar.compose.layout import Rect, merge_rects, shape_of
+from avatar.compose.phrases import ends_sentence
+from avatar.spec import AvatarLayout, Box, Canvas, Framing, Notice, Scene, SetBackground, SourceBackground
+from avatar.tracks import Word
+
+CLOSE = 1.38
+"""How much nearer than bust."""
+FACE = (0.5, 0.42)
+"""The middle of a face in the box of its speaker."""
+CUT_AFTER_MS = 4000
+"""Cuts at sentences are at least so far apart."""
+SHARP_UP_TO = 1.12
+"""Enlarged further than this a picture looks soft: it is drawn larger."""
+
+_CLOSE_BOX = Box(x=FACE[0] * (1 - CLOSE), y=FACE[1] * (1 - CLOSE), width=CLOSE, height=CLOSE)
+_LYING: Mapping[str, AvatarLayout] = MappingProxyType(
+    {
+        "bust": AvatarLayout(),
+        "close": AvatarLayout(box=_CLOSE_BOX),
+        "half": AvatarLayout(box=Box(x=0.13, y=0.26, width=0.74, height=0.74)),
+        "side_left": AvatarLayout(box=Box(x=-0.2, y=0.08, width=0.92, height=0.92)),
+        "side_right": AvatarLayout(box=Box(x=0.28, y=0.08, width=0.92, height=0.92)),
+        "picture_in_picture": AvatarLayout(box=Box(x=0.73, y=0.44, width=0.22, height=0.34), shape="rounded"),
+        "voice_over": AvatarLayout(visible=False),
+    }
+)
+_UPRIGHT: Mapping[str, AvatarLayout] = MappingProxyType(
+    {
+        **_LYING,
+        "half": AvatarLayout(box=Box(x=0.0, y=0.4, width=1.0, height=0.6)),
+        "side_left": AvatarLayout(box=Box(x=-0.16, y=0.44, width=1.0, height=0.56)),
+        "side_right": AvatarLayout(box=Box(x=0.16, y=0.44, width=1.0, height=0.56)),
+        "picture_in_picture": AvatarLayout(box=Box(x=0.52, y=0.56, width=0.34, height=0.22), shape="rounded"),
+    }
+)
+"""Of 9:16 and 1:1: sides leave room above, not beside."""
+_NEEDS_A_SET: tuple[Framing, ...] = ("half", "side_left", "side_right")
+
+
+def stage_scene(scene: Scene, canvas: Canvas) -> Scene:
+    """The scene with the layout that its framing stands for; a speaker who leaves room beside them stands
+    before a drawn set, unless the scene has a background of its own.
+    """
+    framing = scene.camera.framing
+    if framing is None:
+        return scene
+    layouts = _LYING if shape_of(canvas) == "16:9" else _UPRIGHT
+    changed: dict[str, object] = {"layout": layouts[framing]}
+    if framing in _NEEDS_A_SET and scene.background == SourceBackground():
+        changed["background"] = SetBackground()
+    return scene.model_copy(update=changed)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPath:
+    """Holds how near the camera is in each frame, against the scene's own framing; it looks at `centre`, in
+    shares of the canvas.
+    """
+
+    scales: tuple[float, ...]
+    centre: tuple[float, float]
+
+    @property
+    def stage_scale(self) -> float:
+        """Returns how much larger than the canvas the scene is drawn, so that the nearest look is sharp."""
+        nearest = max(self.scales)
+        return nearest if nearest > SHARP_UP_TO else 1.0
+
+
+def camera_path(
+    scene: Scene,
+    words: Sequence[Word],
+    frames: int,
+    canvas: Canvas,
+    warn: Callable[[Notice], None],
+) -> CameraPath | None:
+    """The path of a staged scene; None for a camera that stands still."""
+    camera = scene.camera
+    if not camera.moves or frames < 1:
+        return None
+    rate = float(canvas.rate)
+    looks = np.ones(frames)
+    cuts: list[tuple[int | None, Framing]] = [
+        (moment_ms(cut.at, words, scene.id, warn), cut.framing) for cut in camera.cuts
+    ]
+    if camera.cut_at_sentences:
+        cuts += _sentence_cuts(words)
+    for ms, framing in sorted((cut for cut in cuts if cut[0] is not None), key=lambda cut: cut[0] or 0):
+        looks[min(frames, round((ms or 0) * rate / 1000)) :] = CLOSE if framing == "close" else 1.0
+    # The same speed all the way: a push-in that eases looks like one that was stopped.
+    along = (np.arange(frames) + 0.5) / frames
+    push = camera.push_in
+    looks *= 1 + push * along if push >= 0 else 1 - push * (1 - along)
+    if not scene.speaker_visible:
+        return CameraPath(tuple(looks.tolist()), (0.5, 0.5))
+    box = scene.layout.box
+    centre = (
+        float(np.clip(box.x + FACE[0] * box.width, 0, 1)),
+        float(np.clip(box.y + FACE[1] * box.height, 0, 1)),
+    )
+    return CameraPath(tuple(looks.tolist()), centre)
+
+
+def _sentence_cuts(words: Sequence[Word]) -> list[tuple[int | None, Framing]]:
+    """Close and bust by turns where a sentence begins, a moment before its first word."""
+    cuts: list[tuple[int | None, Framing]] = []
+    last = 0
+    for index in range(1, len(words)):
+        before, word = words[index - 1], words[index]
+        if not ends_sentence(before.text, word.text) or word.start_ms - last < CUT_AFTER_MS:
+            continue
+        if words[-1].end_ms - word.start_ms < CUT_AFTER_MS / 2:
+            break
+        last = word.start_ms
+        at = max(before.end_ms, word.start_ms - 120)
+        cuts.append((at, "bust" if len(cuts) % 2 else "close"))
+    return cuts
+
+
+class Shooter:
+    """Takes the frame that the camera sees out of a drawn stage, and lays words over it."""
+
+    def __init__(self, path: CameraPath, canvas: Canvas) -> None:
+        self._path = path
+        self._size = (canvas.width, canvas.height)
+        self._spare: SimpleQueue[Planes] = SimpleQueue()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._size
+
+    def shoot(self, stage: Planes, index: int, overlays: Sequence[Sprite], onto: Planes | None) -> Planes:
+        """The frame `index`, in memory of our own unless `onto` is given."""
+        width, height = self._size
+        out = onto or self._blank()
+        scale = self._path.scales[min(index, len(self._path.scales) - 1)]
+        self._warp(stage, out, scale)
+        canvas = Rect(0, 0, width, height)
+        out.painted = (canvas,)
+        for region in merge_rects(sprite.rect.within(canvas).even(canvas) for sprite in overlays):
+            patch = out.get(region)
+            for sprite in overlays:
+                lay(patch, region, sprite)
+            out.put(region, patch)
+        return out
+
+    def recycle(self, planes: Planes) -> None:
+        self._spare.put(planes)
+
+    def _blank(self) -> Planes:
+        try:
+            return self._spare.get_nowait()
+        except Empty:
+            return Planes(*self._size)
+
+    def _warp(self, stage: Planes, out: Planes, scale: float) -> None:
+        """From pixels of the frame to pixels of the stage: the point that is looked at keeps its place."""
+        for source, target in ((stage.y, out.y), (stage.cb, out.cb), (stage.cr, out.cr)):
+            rows, columns = target.shape
+            by = source.shape[1] / columns  # how much larger the stage is
+            step = by / scale
+            x0 = self._path.centre[0] * columns * by * (1 - 1 / scale)
+            y0 = self._path.centre[1] * rows * by * (1 - 1 / scale)
+            # Pixels are looked up at their middles.
+            matrix = np.array([[step, 0, x0 + 0.5 * step - 0.5], [0, step, y0 + 0.5 * step - 0.5]])
+            cv2.warpAffine(
+                source,
+                matrix,
+                (columns, rows),
+                dst=target,
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
