@@ -137,6 +137,7 @@ def build(settings: Settings) -> Services:
         worker_version=worker_version(),
         voices=speech,
         speech_worker_binary=speech_worker_binary(settings, speech),
+        signer=video_signer(settings),
     )
     watch = RenderWatch(studio.renders, events)
     listeners = own_listeners(settings)

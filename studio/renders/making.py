@@ -34,6 +34,7 @@ from studio.renders.reporting import Making, Reporter
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import Ending, run_task_again
 from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool, segment_key
+from studio.renders.signing import VideoSigner
 from studio.renders.states import RenderState
 from studio.voices.clone_access import require_usable_clones
 
@@ -50,6 +51,7 @@ class MakingOptions:
     out_dir: Path
     worker_version: str
     time_limit_s: float = 3600.0
+    signer: VideoSigner | None = None
 
 
 class RenderMaker:
@@ -85,6 +87,9 @@ class RenderMaker:
     async def _make(self, making: Making) -> None:
         async with self._reporter.reporting(making):
             result, lost = await self._work_mended(making)
+            if self._options.signer is not None and making.kind != "preview":
+                with span("sign"):
+                    result = await self._options.signer.sign(result, self._blobs)
             for notice in result.warnings:
                 making.board.note(notice)
         # Only now: a reporter that is still at work could write older progress over the end.
