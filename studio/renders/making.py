@@ -89,7 +89,7 @@ class RenderMaker:
             result, lost = await self._work_mended(making)
             if self._options.signer is not None and making.kind != "preview":
                 with span("sign"):
-                    result = await self._options.signer.sign(result, self._blobs)
+                    result = await self._options.signer.sign(result, self._blobs, making.trace_id)
             for notice in result.warnings:
                 making.board.note(notice)
         # Only now: a reporter that is still at work could write older progress over the end.

@@ -23,8 +23,9 @@ class VideoSigner:
     load_key: Callable[[], SigningKey]
     work_dir: Path
 
-    async def sign(self, result: Finished, blobs: BlobStore) -> Finished:
-        """Returns the result with the signed video, and with a provenance file that names its hash.
+    async def sign(self, result: Finished, blobs: BlobStore, trace_id: str | None = None) -> Finished:
+        """Returns the result with the signed video, and with a provenance file that names its hash; both with the
+        trace id of the render, also where its worker knew none.
 
         What could not be signed comes back as it is, with a notice `provenance.unsigned`. Raises OSError and
         StorageFull.
@@ -34,6 +35,9 @@ class VideoSigner:
         if video is None or provenance is None:
             return result
         record = json.loads((await blobs.local_path(provenance.sha256)).read_bytes())
+        if not isinstance(record.get("video"), dict):  # of a worker that records nothing there is no claim
+            return result
+        record["trace_id"] = record.get("trace_id") or trace_id
         source = await blobs.local_path(video.sha256)
         self.work_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="sign-", dir=self.work_dir) as folder:
