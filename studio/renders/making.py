@@ -22,6 +22,7 @@ from soundstage.errors import SoundstageError
 from soundstage.tasks import cancel_all, wait_all
 from soundstage.tracing import span
 from studio.consents.service import check_consents
+from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
@@ -88,12 +89,27 @@ class RenderMaker:
         async with self._reporter.reporting(making):
             result, lost = await self._work_mended(making)
             if self._options.signer is not None and making.kind != "preview":
-                with span("sign"):
-                    result = await self._options.signer.sign(result, self._blobs, making.trace_id)
+                result = await self._sign(making, result, self._options.signer)
             for notice in result.warnings:
                 making.board.note(notice)
         # Only now: a reporter that is still at work could write older progress over the end.
         await _to_the_end(self._finish(making, result, lost))
+
+    async def _sign(self, making: Making, result: Finished, signer: VideoSigner) -> Finished:
+        """Returns the result with the signed video; what it was before is deleted, unless others hold it."""
+        owner = f"render:{making.render_id}"
+        # Another render of the same spec may be at its end, too: it must not delete what we read.
+        async with self._db.transaction() as session:
+            for file in result.files:
+                await References(session).hold(owner, f"unsigned:{file.role}", file.sha256, file.bytes)
+        with span("sign"):
+            signed = await signer.sign(result, self._blobs, making.trace_id)
+        replaced = {file.sha256 for file in result.files} - {file.sha256 for file in signed.files}
+        async with self._db.transaction() as session:
+            await References(session).drop_holds(owner, {file.sha256 for file in result.files})
+        for sha256 in replaced:
+            await drop_unheld(self._db, self._blobs, sha256)
+        return signed
 
     async def _load(self, render_id: str, ending: Ending) -> Making:
         async with self._db.session() as session:
