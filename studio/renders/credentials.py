@@ -42,7 +42,7 @@ class Signer(StrEnum):
 
 
 class ContentCredentials(BaseModel):
-    """What the manifest inside a video says, and whether it holds."""
+    """Holds what the manifest inside a video says, and whether it is valid."""
 
     valid: bool = Field(description="the file is as it was signed")
     signer: Signer = Field(description="whether the certificate is one of the authority that was named")
@@ -91,7 +91,7 @@ def read_credentials(video: Path, authority_pem: str | None = None) -> ContentCr
             raise NotFound(
                 "credentials.none",
                 f"{video.name} carries no Content Credentials.",
-                "Videos of `avatar render`, and those that another program has cut or encoded again, have none.",
+                "`avatar render` writes none, and a program that cuts or encodes a video again drops them.",
             ) from error
         raise Invalid(
             "credentials.unreadable",

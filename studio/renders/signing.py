@@ -24,8 +24,9 @@ class VideoSigner:
     work_dir: Path
 
     async def sign(self, result: Finished, blobs: BlobStore, trace_id: str | None = None) -> Finished:
-        """Returns the result with the signed video, and with a provenance file that names its hash; both with the
-        trace id of the render, also where its worker knew none.
+        """Returns the result with the signed video, and with a provenance file that names its hash.
+
+        Both have the trace id of the render, also where its worker had none.
 
         What could not be signed comes back as it is, with a notice `provenance.unsigned`. Raises OSError and
         StorageFull.

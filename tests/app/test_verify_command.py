@@ -103,9 +103,7 @@ def test_a_changed_claim_is_caught(cli: Cli, film: Path) -> None:
     ("content", "code"),
     [(None, "credentials.no_file"), (FILM.read_bytes(), "credentials.none"), (b"no film", "credentials.")],
 )
-def test_a_file_without_credentials_is_named(
-    cli: Cli, home: Path, content: bytes | None, code: str
-) -> None:
+def test_a_file_without_credentials_is_named(cli: Cli, home: Path, content: bytes | None, code: str) -> None:
     if content is not None:
         (home / "film.mp4").write_bytes(content)
     shown = cli("verify", "film.mp4", "--json")
@@ -116,7 +114,7 @@ async def test_a_finished_video_is_signed_and_its_record_names_the_signed_file(
     settings: Settings, home: Path
 ) -> None:
     blobs = BlobStore.open(settings.blobs_url)
-    result = await video_signer(settings).sign(await finished(blobs), blobs)
+    result = await video_signer(settings).sign(await stored_result(blobs), blobs)
     files = {file.role: file for file in result.files}
     path = await blobs.local_path(files["video"].sha256)
     assert read_credentials(path, authority_pem(settings)).signer == "this installation"
@@ -131,14 +129,14 @@ async def test_without_the_library_the_video_is_delivered_and_says_that_it_is_no
 ) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", None)
     blobs = BlobStore.open(settings.blobs_url)
-    before = await finished(blobs)
+    before = await stored_result(blobs)
     after = await video_signer(settings).sign(before, blobs)
     assert after.files == before.files
     (notice,) = after.warnings
     assert (notice.code, notice.details) == ("provenance.unsigned", {"because": "credentials.no_library"})
 
 
-async def finished(blobs: BlobStore) -> Finished:
+async def stored_result(blobs: BlobStore) -> Finished:
     """A worker's result, whose files are stored."""
     files = []
     for role, content, kind in (
@@ -146,7 +144,5 @@ async def finished(blobs: BlobStore) -> Finished:
         ("provenance", json.dumps(RECORD).encode(), "application/json"),
     ):
         blob = await blobs.put_bytes(content, kind)
-        files.append(
-            OutputFile(role=role, path=role, sha256=blob.sha256, bytes=blob.bytes, media_type=kind)
-        )
+        files.append(OutputFile(role=role, path=role, sha256=blob.sha256, bytes=blob.bytes, media_type=kind))
     return Finished(files=tuple(files), duration_ms=1000, frames=25)

@@ -36,7 +36,9 @@ async def real_rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIt
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
     options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
     scheduler = LocalScheduler(blobs, options)
-    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0", signer=video_signer(settings))
+    created = build_studio(
+        settings, db, events, blobs, scheduler, worker_version="1.0", signer=video_signer(settings)
+    )
     async with created.dispatcher:
         yield created
     await scheduler.close()
