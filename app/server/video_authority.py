@@ -1,5 +1,6 @@
-"""The key that signs videos: created once in `state_dir/tls`, with a certificate of an authority whose own key
-is thrown away, so that it never signs another.
+"""The key that signs videos, created once in `state_dir/tls`.
+
+Its certificate is of an authority whose own key is thrown away, so that it never signs another.
 """
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
@@ -70,7 +71,7 @@ def video_authority_router(settings: Settings) -> APIRouter:
 
 
 def _chain(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Returns two certificates as the C2PA specification (§14.5) wants them: the key's, and its authority's."""
+    """Returns two certificates that the C2PA specification (§14.5) allows: of the key, and of its authority."""
     authority = ec.generate_private_key(ec.SECP256R1())
     issuer, subject = _name("Soundstage videos authority"), _name("Soundstage videos")
     root = (

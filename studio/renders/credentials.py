@@ -1,4 +1,4 @@
-"""Content Credentials (C2PA) inside MP4 files: the render maker signs with them, `soundstage verify` reads them.
+"""Content Credentials (C2PA) inside MP4 files: the render maker writes, `soundstage verify` reads them.
 
 The library c2pa-python hashes, signs and validates. It asks nobody over the network: no time stamp, no
 revocation list, no remote manifest.
@@ -104,8 +104,8 @@ def read_credentials(video: Path, authority_pem: str | None = None) -> ContentCr
 def _credentials(manifest: dict[str, Any], state: str, problems: list[str]) -> ContentCredentials:
     data = {str(one.get("label")): one.get("data") or {} for one in manifest.get("assertions") or ()}
     actions = next((content for label, content in data.items() if label.startswith("c2pa.actions")), {})
-    created = next(iter(actions.get("actions") or ()), {})
-    software = next(iter(manifest.get("claim_generator_info") or ()), {})
+    created: dict[str, Any] = next(iter(actions.get("actions") or ()), {})
+    software: dict[str, Any] = next(iter(manifest.get("claim_generator_info") or ()), {})
     signature = manifest.get("signature_info") or {}
     return ContentCredentials(
         valid=state in ("Valid", "Trusted"),

@@ -114,7 +114,7 @@ async def test_a_finished_video_is_signed_and_its_record_names_the_signed_file(
     settings: Settings, home: Path
 ) -> None:
     blobs = BlobStore.open(settings.blobs_url)
-    result = await video_signer(settings).sign(await stored_result(blobs), blobs)
+    result = await video_signer(settings).sign(await store_result(blobs), blobs)
     files = {file.role: file for file in result.files}
     path = await blobs.local_path(files["video"].sha256)
     assert read_credentials(path, authority_pem(settings)).signer == "this installation"
@@ -129,14 +129,14 @@ async def test_without_the_library_the_video_is_delivered_and_says_that_it_is_no
 ) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", None)
     blobs = BlobStore.open(settings.blobs_url)
-    before = await stored_result(blobs)
+    before = await store_result(blobs)
     after = await video_signer(settings).sign(before, blobs)
     assert after.files == before.files
     (notice,) = after.warnings
     assert (notice.code, notice.details) == ("provenance.unsigned", {"because": "credentials.no_library"})
 
 
-async def stored_result(blobs: BlobStore) -> Finished:
+async def store_result(blobs: BlobStore) -> Finished:
     """A worker's result, whose files are stored."""
     files = []
     for role, content, kind in (
