@@ -71,7 +71,7 @@ def video_authority_router(settings: Settings) -> APIRouter:
 
 
 def _chain(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Returns two certificates that the C2PA specification (§14.5) allows: of the key, and of its authority."""
+    """Returns certificates that the C2PA specification (§14.5) allows: of the key and its authority."""
     authority = ec.generate_private_key(ec.SECP256R1())
     issuer, subject = _name("Soundstage videos authority"), _name("Soundstage videos")
     root = (
