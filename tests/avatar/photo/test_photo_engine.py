@@ -163,8 +163,8 @@ def test_a_mood_moves_its_own_part_of_a_photo_and_nothing_far_from_it(
     away = np.hypot(*(np.stack([columns, rows]) - mesh_stage.points[point, :2, None]))
     e = float(np.hypot(*(mesh_stage.points[33, :2] - mesh_stage.points[263, :2])))
     assert len(away) > 5 and away.min() < 0.12 * e
-    # The other eye, brow or corner moves with it; chin, ears and shoulders do not.
-    assert np.abs(rows - mesh_stage.points[point, 1]).max() < 0.45 * e
+    # The other eye, brow or corner moves with it; mouth or eyes, chin and shoulders do not.
+    assert np.abs(rows - mesh_stage.points[point, 1]).max() < 0.6 * e
 
 
 def test_the_corners_of_a_smile_go_up_and_of_a_sad_mouth_down() -> None:
