@@ -100,7 +100,7 @@ def speech_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTra
 
 
 def lids(source: SourceFace, blink: float, lid: float = 0.0) -> Array | None:
-    """The network is called only while the lids move or a mood sets them: else they are those of the photo."""
+    """The network is called only while the lids move or a mood sets them: else they are the photo's."""
     if blink < _LEAST_BLINK and abs(lid) * _LID_SHARE < _LEAST_BLINK:
         return None
     eyes = source.openings.eyes

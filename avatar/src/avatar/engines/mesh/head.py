@@ -118,8 +118,9 @@ class HeadField:
         return np.asarray(np.clip(spread, -0.2, 1.2) + _SKULL_E, np.float32)
 
     def _brows(self, points: Points, u: Floats, v: Floats, e_cells: float) -> Floats:
-        """dy in pixels (2, rows, columns) for raised brows, and for their inner ends raised alone: strongest at
-        the brow, nothing at the lids and at the hair.
+        """Returns dy in pixels (2, rows, columns) for raised brows, and for inner ends raised alone.
+
+        Strongest at the brow, nothing at the lids and at the hair.
         """
         local = self.axes.to_local(points[:, :2])
         raised, tilted = np.zeros_like(u), np.zeros_like(u)
