@@ -12,8 +12,8 @@ from soundstage.one_line import OneLine
 
 
 class SceneBody(BaseModel, extra="forbid"):
-    """Script and looks of a scene. None of `persona`, `language`, `mood`, `layout`, `background` means that of
-    the project or persona.
+    """Script and looks of a scene. None of `persona`, `language`, `mood`, `layout`, `background`: that of the
+    project or persona.
     """
 
     script: str = Field(default="", max_length=MAX_SCRIPT_CHARS)
