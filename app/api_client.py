@@ -37,6 +37,10 @@ class ApiClient(ABC):
     async def get(self, path: str, **params: Any) -> Any:
         return self._content(await self._send("GET", path, params=_without_none(params)))
 
+    async def text(self, path: str) -> str:
+        """Returns content that is no JSON: certificates and keys."""
+        return (await self._send("GET", path)).text
+
     async def post(self, path: str, body: Any = None, **params: Any) -> Any:
         content = {} if body is None else {"json": body}
         return self._content(await self._send("POST", path, params=_without_none(params), **content))

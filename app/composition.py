@@ -47,6 +47,7 @@ from app.farm_choice import Farm, choose_farm, operator_client, speech_scheduler
 from app.machines_api import machines_api
 from app.migrating import migrate
 from app.server.state_folders import secure_state_folders
+from app.server.video_authority import video_signer
 from app.state_metrics import read_state
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
@@ -137,6 +138,7 @@ def build(settings: Settings) -> Services:
         worker_version=worker_version(),
         voices=speech,
         speech_worker_binary=speech_worker_binary(settings, speech),
+        signer=video_signer(settings),
     )
     watch = RenderWatch(studio.renders, events)
     listeners = own_listeners(settings)

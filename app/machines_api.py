@@ -54,10 +54,6 @@ class MachinesApi(ApiClient):
         cursor = httpx.URL(link).params.get("cursor")
         return Page(items, int(total) if total.isdigit() else len(items), cursor)
 
-    async def text(self, path: str) -> str:
-        """Returns content that is no JSON: certificates and keys."""
-        return (await self._send("GET", path)).text
-
     async def post(self, path: str, body: Any = None, **params: Any) -> Any:
         return await super().post(path, {} if body is None else body, **params)
 

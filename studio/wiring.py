@@ -41,6 +41,7 @@ from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.listing import RenderList
 from studio.renders.making import MakingOptions
 from studio.renders.service import RenderService
+from studio.renders.signing import VideoSigner
 from studio.renditions.service import Renditions
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
@@ -104,10 +105,12 @@ def build_studio(
     worker_version: str,
     voices: Scheduler | None = None,
     speech_worker_binary: str | None = None,
+    signer: VideoSigner | None = None,
 ) -> Studio:
     """`worker_version` is that of `avatar.version`: another worker draws other frames, so it keys the
     segments. `voices` is the scheduler of
     speech; it runs `speech_worker_binary` on this machine, or workers of the farm where that is None.
+    Without a `signer` videos carry no Content Credentials.
     """
     out_dir = settings.out_dir.absolute()
     library = persona_library(settings)
@@ -115,7 +118,7 @@ def build_studio(
     consents = ConsentService(db)
     limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
     admission = Admission(consents, library, limits, _speech_services(settings), own_listeners(settings))
-    making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s))
+    making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s), signer)
     dispatcher = Dispatcher(
         db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit
     )

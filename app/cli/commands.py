@@ -125,6 +125,11 @@ COMMANDS = MappingProxyType(
         "keys": Entry("keys", TRUST, "Make, list, rotate and revoke API keys."),
         "approvals": Entry("approvals", TRUST, "See and decide which tool calls wait for people."),
         "audit": Entry("audit", TRUST, "Read and check the audit log."),
+        "verify": Entry(
+            "verify",
+            TRUST,
+            "Show the Content Credentials (C2PA) of a video; exit code 1 when the file was changed.",
+        ),
         "trace": Entry(
             "audit", TRUST, "Show what a request led to: its audit lines, and its steps with their times."
         ),

@@ -37,6 +37,7 @@ from app.server.agents_key import key_looked_at
 from app.server.https import authority_router
 from app.server.installation_routes import installation_router
 from app.server.log_routes import logs_router
+from app.server.video_authority import video_authority_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, public, require_permission
 from policy.audit import routes as audit_routes
@@ -221,6 +222,7 @@ def create_app(services: Services) -> FastAPI:
     add_routers(app, mcp_router(mcp))
     add_routers(app, page_router(https_port=_https_port(services.settings)))
     add_routers(app, authority_router(services.settings))
+    add_routers(app, video_authority_router(services.settings))
     add_routers(app, docs_router())
     add_routers(app, metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
     add_routers(app, logs_router(services.settings.state_dir))

@@ -25,6 +25,7 @@ PRIVATE_KEYS = MappingProxyType(
         "audit.key": "the proof of the audit log; lost: its lines cannot be verified any more",
         "session.key": "logins of the page; lost: everybody logs in once more",
         "tls/ca.key": "the authority of the studio's https; lost: every browser has to trust a new one",
+        "tls/videos.key": "the signature in videos; lost: those signed before show an unknown signer",
         "provisioning/keys/ca.key": "certificates of machines; lost: every machine enrols anew",
         "provisioning/keys/ssh_host_ca": "SSH host certificates; lost: every machine enrols anew",
         "provisioning/keys/ssh_user_ca": "SSH logins of runs and commands; lost: every machine enrols anew",

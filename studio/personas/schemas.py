@@ -44,7 +44,7 @@ class PersonaStyle(_Strict):
     background: Background = SourceBackground()
     pronunciation: dict[str, str] = Field(default_factory=dict)
     movement: Movement = Movement()
-    mood: Mood = Field(default="neutral", description="of a drawn face where the scene names none")
+    mood: Mood = Field(default="neutral", description="of the face where the scene names none")
 
 
 class Persona(_Strict):

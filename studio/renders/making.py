@@ -22,6 +22,7 @@ from soundstage.errors import SoundstageError
 from soundstage.tasks import cancel_all, wait_all
 from soundstage.tracing import span
 from studio.consents.service import check_consents
+from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
@@ -34,6 +35,7 @@ from studio.renders.reporting import Making, Reporter
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import Ending, run_task_again
 from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool, segment_key
+from studio.renders.signing import VideoSigner
 from studio.renders.states import RenderState
 from studio.voices.clone_access import require_usable_clones
 
@@ -50,6 +52,7 @@ class MakingOptions:
     out_dir: Path
     worker_version: str
     time_limit_s: float = 3600.0
+    signer: VideoSigner | None = None
 
 
 class RenderMaker:
@@ -85,10 +88,28 @@ class RenderMaker:
     async def _make(self, making: Making) -> None:
         async with self._reporter.reporting(making):
             result, lost = await self._work_mended(making)
+            if self._options.signer is not None and making.kind != "preview":
+                result = await self._sign(making, result, self._options.signer)
             for notice in result.warnings:
                 making.board.note(notice)
         # Only now: a reporter that is still at work could write older progress over the end.
         await _to_the_end(self._finish(making, result, lost))
+
+    async def _sign(self, making: Making, result: Finished, signer: VideoSigner) -> Finished:
+        """Returns the result with the signed video; what it was before is deleted, unless others hold it."""
+        owner = f"render:{making.render_id}"
+        # Another render of the same spec may be at its end, too: it must not delete what we read.
+        async with self._db.transaction() as session:
+            for file in result.files:
+                await References(session).hold(owner, f"unsigned:{file.role}", file.sha256, file.bytes)
+        with span("sign"):
+            signed = await signer.sign(result, self._blobs, making.trace_id)
+        replaced = {file.sha256 for file in result.files} - {file.sha256 for file in signed.files}
+        async with self._db.transaction() as session:
+            await References(session).drop_holds(owner, {file.sha256 for file in result.files})
+        for sha256 in replaced:
+            await drop_unheld(self._db, self._blobs, sha256)
+        return signed
 
     async def _load(self, render_id: str, ending: Ending) -> Making:
         async with self._db.session() as session:

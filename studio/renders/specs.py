@@ -152,7 +152,7 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
         face=persona.face,
         voice=persona.voice,
         movement=persona.style.movement,
-        mood=persona.style.mood,
+        mood=body.mood or persona.style.mood,
         layout=body.layout or persona.style.layout,
         background=body.background or persona.style.background,
         overlays=body.overlays,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from avatar.spec import AvatarLayout, Background, MediaRef, Overlay
+from avatar.spec import AvatarLayout, Background, MediaRef, Mood, Overlay
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import BaseModel, Field
 
@@ -12,8 +12,8 @@ from soundstage.one_line import OneLine
 
 
 class SceneBody(BaseModel, extra="forbid"):
-    """Script and looks of a scene. None of `persona`, `language`, `layout`, `background`: the project's or
-    persona's.
+    """Script and looks of a scene. None of `persona`, `language`, `mood`, `layout`, `background`: that of the
+    project or persona.
     """
 
     script: str = Field(default="", max_length=MAX_SCRIPT_CHARS)
@@ -23,6 +23,7 @@ class SceneBody(BaseModel, extra="forbid"):
     persona: str | None = Field(default=None, max_length=80)
     language: str | None = Field(default=None, max_length=35)
     pronunciation: dict[str, str] = Field(default_factory=dict)
+    mood: Mood | None = Field(default=None, description="of brows, lids, mouth and head")
     layout: AvatarLayout | None = None
     background: Background | None = None
     overlays: tuple[Overlay, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -14,11 +15,13 @@ import pytest
 from metric_values import metric_value, read_state
 from voice_server import voice_server
 
+from app.server.video_authority import authority_pem, video_signer
 from farm.local import LocalOptions, LocalScheduler
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import Metrics
 from studio.assets.schemas import AssetLabels
 from studio.personas.schemas import CreatedPersona, PersonaDraft
+from studio.renders.credentials import read_credentials
 from studio.renders.states import RenderState
 from studio.state_metrics import read_studio_state
 from studio.voices.schemas import VoiceLabels
@@ -33,7 +36,9 @@ async def real_rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIt
     assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
     options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
     scheduler = LocalScheduler(blobs, options)
-    created = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    created = build_studio(
+        settings, db, events, blobs, scheduler, worker_version="1.0", signer=video_signer(settings)
+    )
     async with created.dispatcher:
         yield created
     await scheduler.close()
@@ -62,6 +67,12 @@ async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
     )
     assert stored["vtt"].startswith(b"WEBVTT") and b"Hi there" in stored["vtt"]
     assert stored["png"].startswith(b"\x89PNG") and json.loads(stored["provenance.json"])
+    film = next(settings.out_dir.glob("*.mp4"))
+    signed = read_credentials(film, authority_pem(settings))
+    assert (signed.valid, signed.signer, signed.problems) == (True, "this installation", [])
+    record = json.loads(stored["provenance.json"])
+    assert record["video"]["sha256"].removeprefix("sha256:") == hashlib.sha256(stored["mp4"]).hexdigest()
+    assert record["trace_id"] == signed.trace_id == view.trace_id and signed.title == "Hi there"
     assert 800 < view.duration_ms < 4000
     frames = view.progress.frames_total
     assert abs(frames * 40 - view.duration_ms) <= 40

@@ -25,6 +25,7 @@ name: Ada
 voice: {kind: espeak, voice: en-gb}
 style:
   language: en-gb
+  mood: serious
   background: {kind: colour, colour: "#102030"}
   pronunciation: {Babbage: "bab-idge"}
   movement: {manner: calm, nods: 0}
@@ -174,3 +175,11 @@ def test_a_notice_is_told_once() -> None:
 )
 def test_marks_of_a_script_are_not_in_its_title(script: str, title: str) -> None:
     assert title_of(script) == title
+
+
+def test_the_mood_of_a_scene_goes_before_the_personas(library: PersonaLibrary) -> None:
+    scenes = [("a", "", SceneBody(script="Hi.", mood="sad")), ("b", "", SceneBody(script="Hi."))]
+    assert [scene.mood for scene in spec_of_project("P", Look(persona="ada"), scenes, library).scenes] == [
+        "sad",
+        "serious",
+    ]

@@ -93,3 +93,19 @@ def test_a_channel_shifts_its_own_keypoints(channel: str, value: float, points: 
     exp = motion_at(QUIET | {channel: value}).exp
     assert set(np.flatnonzero(exp.any(axis=1)).tolist()) == points
     assert np.abs(exp).max() <= 0.021
+
+
+def test_a_mood_reaches_corners_brows_and_lids(source: SourceFace, landmarks: FaceLandmarks) -> None:
+    quiet, warm, sad = (motion_at(QUIET | mood).exp for mood in ({}, {"smile": 0.6}, {"smile": -0.6}))
+    assert warm[14, 1] < quiet[14, 1] < sad[14, 1], "y is down"
+    assert np.abs(sad).max() < np.abs(warm).max(), "the published range of sadness is smaller"
+    up, down = (motion_at(QUIET | {"brow_tilt": value}).exp for value in (1.0, -1.0))
+    assert up[1, 1] > 0 > up[2, 1] and np.allclose(up, -down)
+    wide, low = speech_poses(source, landmarks, track(lid=[1.0, -1.0]))
+    assert wide.eyes is not None and low.eyes is not None
+    assert wide.eyes[2] > 0.32 > low.eyes[2] > 0.2
+
+
+def test_lids_of_a_mood_do_not_hold_a_blink_open(source: SourceFace, landmarks: FaceLandmarks) -> None:
+    (shut,) = speech_poses(source, landmarks, track(lid=[1.0], blink=[1.0]))
+    assert shut.eyes is not None and shut.eyes[2] == 0

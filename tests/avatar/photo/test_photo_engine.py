@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from avatar.engines.base import Layer
 from avatar.engines.mesh import INFO, PhotoEngine
+from avatar.engines.mesh.mouth_fields import MouthPose
+from avatar.engines.mesh.stage import Stage
 from avatar.errors import InvalidInput
 from avatar.spec import MediaRef, PhotoFace
 from avatar.tracks import CHANNELS, ControlTrack
@@ -17,6 +19,7 @@ from avatar.tracks import CHANNELS, ControlTrack
 FIXTURES = Path(__file__).parent / "fixtures"
 Pose = Callable[..., dict[str, float]]
 Open = Callable[..., PhotoEngine]
+Whole = Callable[[PhotoEngine, Layer], np.ndarray]
 
 
 def test_a_track_gives_one_item_per_frame(engine: PhotoEngine) -> None:
@@ -145,3 +148,26 @@ def test_long_runs_keep_a_bounded_number_of_eyes(open_drawn: Open, pose: Pose) -
 
 def test_the_engine_declares_itself() -> None:
     assert INFO.name == "mesh.photo" and INFO.licence == "Apache-2.0" and INFO.vram_mib == 0
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "point"),
+    [("smile", 1.0, 61), ("lid", 1.0, 159), ("lid", -1.0, 159), ("brow_tilt", 1.0, 55)],
+)
+def test_a_mood_moves_its_own_part_of_a_photo_and_nothing_far_from_it(
+    engine: PhotoEngine, mesh_stage: Stage, pose: Pose, whole: Whole, channel: str, value: float, point: int
+) -> None:
+    still, moved = (whole(engine, engine.draw(one)) for one in (pose(), pose(**{channel: value})))
+    change = np.abs(moved.astype(int) - still).sum(axis=2)
+    rows, columns = np.nonzero(change > 24)
+    away = np.hypot(*(np.stack([columns, rows]) - mesh_stage.points[point, :2, None]))
+    e = float(np.hypot(*(mesh_stage.points[33, :2] - mesh_stage.points[263, :2])))
+    assert len(away) > 5 and away.min() < 0.12 * e
+    # The other eye, brow or corner moves with it; mouth or eyes, chin and shoulders do not.
+    assert np.abs(rows - mesh_stage.points[point, 1]).max() < 0.6 * e
+
+
+def test_the_corners_of_a_smile_go_up_and_of_a_sad_mouth_down() -> None:
+    rest = -0.2
+    smiles = [MouthPose(smile=value).weights(rest)[7] for value in (-1.0, 0.0, 1.0)]
+    assert smiles[0] < smiles[1] < smiles[2] and smiles[1] == pytest.approx(rest)

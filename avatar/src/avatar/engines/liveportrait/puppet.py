@@ -28,6 +28,12 @@ _GAZE_X = {(11, X): 0.013, (15, X): 0.013}
 _GAZE_Y = {(11, Y): 0.012, (15, Y): 0.012}
 _BROW_UP = {(1, Y): 0.020, (2, Y): -0.020}
 _BROW_DOWN = {(1, X): 0.020, (2, X): -0.020, (1, Y): -0.006, (2, Y): 0.006}
+_BROW_TILT = {(1, X): -0.010, (2, X): 0.010, (1, Y): 0.006, (2, Y): -0.006}
+"""Inner ends of the brows up (brow_tilt = 1); down, they draw together as in `_BROW_DOWN`."""
+_LEAST_SMILE = -0.3
+"""The published range of the smile ends there."""
+_LID_SHARE = 0.25
+"""Of the open eyes, what a mood opens further or shuts."""
 _SWAY_T = 0.02
 """Of the crop's half side."""
 _LEAST_BLINK = 0.02
@@ -44,6 +50,8 @@ def motion_at(values: Mapping[str, float]) -> Motion:
         (_GAZE_Y, values["gaze_y"]),
         (_BROW_UP, max(0.0, values["brow"])),
         (_BROW_DOWN, max(0.0, -values["brow"])),
+        (_SPREAD, max(_LEAST_SMILE, values["smile"])),
+        (_BROW_TILT, values["brow_tilt"]),
     )
     still = neutral()
     turned = rotation_of(values["pitch_deg"], -values["yaw_deg"], values["roll_deg"])
@@ -86,14 +94,15 @@ def speech_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTra
         yield Pose(
             source=keypoints,
             driven=driven,
-            eyes=lids(source, values["blink"]),
+            eyes=lids(source, values["blink"], values["lid"]),
             lips=np.array([source.openings.lips, gaps[index]], np.float32),
         )
 
 
-def lids(source: SourceFace, blink: float) -> Array | None:
-    """The network is asked only while the lids move: open eyes stay as the photo has them."""
-    if blink < _LEAST_BLINK:
+def lids(source: SourceFace, blink: float, lid: float = 0.0) -> Array | None:
+    """The network is called only while the lids move or a mood sets them: else they are the photo's."""
+    if blink < _LEAST_BLINK and abs(lid) * _LID_SHARE < _LEAST_BLINK:
         return None
     eyes = source.openings.eyes
-    return np.array([*eyes, (1 - min(1.0, blink)) * float(eyes.mean())], np.float32)
+    opened = (1 - min(1.0, blink)) * (1 + _LID_SHARE * lid)
+    return np.array([*eyes, opened * float(eyes.mean())], np.float32)

@@ -24,7 +24,10 @@ from avatar.face.landmarks import (
 )
 
 GAZE_RADII = 0.35
+DROOP, WIDEN = 0.30, 0.22
+"""Of the open eye, what a mood shuts or opens further at its end."""
 _LASHES_E = 0.085
+_LID_FOLD_E = 0.18
 _LOWER_LID_SHARE = 0.10
 _MARGIN_E = 0.14
 _GRAIN_LEVELS = 1.6
@@ -33,11 +36,12 @@ _GRAIN_LEVELS = 1.6
 
 @dataclass(frozen=True, slots=True)
 class EyePose:
-    """blink 0..1 (1 shut); gaze -1..1, to the picture's right and down."""
+    """blink 0..1 (1 shut); gaze -1..1, to the picture's right and down; lid -1..1, 1 wide open."""
 
     blink: float = 0.0
     gaze_x: float = 0.0
     gaze_y: float = 0.0
+    lid: float = 0.0
 
 
 class EyeModel:
@@ -107,7 +111,8 @@ class EyeModel:
         y = self._y
         gap = self._lower - self._upper
         # Lids follow the eyes when they look down.
-        shut = float(np.clip(pose.blink + 0.22 * max(0.0, pose.gaze_y) * (1 - pose.blink), 0, 1))
+        resting = 0.22 * max(0.0, pose.gaze_y) + DROOP * max(0.0, -pose.lid)
+        shut = float(np.clip(pose.blink + resting * (1 - pose.blink), 0, 1))
         rise = _LOWER_LID_SHARE * shut * gap
         lower = self._lower - rise
         edge = self._upper + shut * (lower - self._upper)
@@ -122,7 +127,22 @@ class EyeModel:
         picture = self._lid_shadow(eyeball, edge, gap, shut)
         open_eye = cv2.blendLinear(lower_lid, picture, below, 1 - below)
         covered = cv2.blendLinear(upper_lid, open_eye, above, 1 - above)
-        return self._lash_line(np.asarray(covered, np.uint8), edge, gap, shut)
+        lashes = self._lash_line(np.asarray(covered, np.uint8), edge, gap, shut)
+        return self._widened(lashes, gap, WIDEN * max(0.0, pose.lid) * (1 - min(1.0, 2 * shut)))
+
+    def _widened(self, picture: Picture, gap: Floats, share: float) -> Picture:
+        """The upper lid lifted by `share` of the gap, with all between it and the brow pushed together."""
+        if share < 0.01:
+            return picture
+        y = self._y
+        height = np.maximum(1.0, gap)
+        inside = np.clip((self._lower - y) / height, 0, 1)
+        above = 1 - smoothstep(0.0, _LID_FOLD_E * self.unit_px, np.asarray(self._upper - y, np.float32))
+        lift = np.float32(share) * gap * np.where(y < self._upper, above, inside)
+        rows = np.asarray(y + lift, np.float32)
+        return np.asarray(
+            cv2.remap(picture, self._x, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        )
 
     def _sample(self, x: Floats, y: Floats) -> Picture:
         return np.asarray(

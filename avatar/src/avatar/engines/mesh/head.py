@@ -25,12 +25,12 @@ from avatar.face.landmarks import (
 
 SWAY_E, BODY_SHARE = 0.060, 0.55
 BREATH_E = 0.013
-BROW_E = 0.050
+BROW_E, BROW_TILT_E = 0.050, 0.034
 _SKULL_E = 0.18  # hair and ears lie before the axis on which a head turns
 _STILL_PX = 0.02
 _NO_MAP = np.empty(0, np.float32)  # both coordinates are in the first map
 _STRIP_CELLS = 8
-_MOTION = ("yaw_deg", "pitch_deg", "roll_deg", "sway", "breath", "brow")
+_MOTION = ("yaw_deg", "pitch_deg", "roll_deg", "sway", "breath", "brow", "brow_tilt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,21 @@ class HeadField:
         w, zero = self.head_weight, np.zeros_like(self._x)
         up = -np.float32(BREATH_E) * e
         shoulders = body * smoothstep(0.1, 0.7, v)
-        brow = self._brows(points, u, v, e_cells) * np.float32(0.5 if glasses else 1.0)
+        brow, tilt = self._brows(points, u, v, e_cells) * np.float32(0.5 if glasses else 1.0)
         # One row per motion: dx and dy in pixels for an angle of one radian, or a weight of one.
         self._dx = np.stack(
-            [w * depth * e, zero, -w * (self._y - pivot[1]), (w + BODY_SHARE * body) * SWAY_E * e, zero, zero]
+            [
+                w * depth * e,
+                zero,
+                -w * (self._y - pivot[1]),
+                (w + BODY_SHARE * body) * SWAY_E * e,
+                zero,
+                zero,
+                zero,
+            ]
         ).astype(np.float32)
         self._dy = np.stack(
-            [zero, w * depth * e, w * (self._x - pivot[0]), zero, (shoulders + 0.35 * w) * up, brow]
+            [zero, w * depth * e, w * (self._x - pivot[0]), zero, (shoulders + 0.35 * w) * up, brow, tilt]
         ).astype(np.float32)
         self.strips = tuple(self._moving_strips(width, height))
         self.area = self._moving_area(width, height)
@@ -110,9 +118,12 @@ class HeadField:
         return np.asarray(np.clip(spread, -0.2, 1.2) + _SKULL_E, np.float32)
 
     def _brows(self, points: Points, u: Floats, v: Floats, e_cells: float) -> Floats:
-        """dy in pixels for raised brows: strongest at the brow, nothing at the lids and at the hair."""
+        """Returns dy in pixels (2, rows, columns) for raised brows, and for inner ends raised alone.
+
+        Strongest at the brow, nothing at the lids and at the hair.
+        """
         local = self.axes.to_local(points[:, :2])
-        field = np.zeros_like(u)
+        raised, tilted = np.zeros_like(u), np.zeros_like(u)
         for brow, lid in ((LEFT_BROW, LEFT_EYE_UPPER), (RIGHT_BROW, RIGHT_EYE_UPPER)):
             line = local[list(brow)]
             order = np.argsort(line[:, 0])
@@ -123,9 +134,14 @@ class HeadField:
             across = np.exp(-(((u - middle) / (half * 1.15)) ** 4))
             above = np.exp(-((np.maximum(0, brow_v - v) / 0.30) ** 2))
             below = 1 - smoothstep(0.0, 1.0, (v - brow_v) / np.maximum(0.08, lid_v - brow_v - 0.03))
-            field = np.maximum(field, across * np.where(v < brow_v, above, below))
-        soft = _blur(field.astype(np.float32), 0.02 * e_cells)
-        return np.asarray(soft * np.float32(-BROW_E * self.axes.unit_px), np.float32)
+            here = across * np.where(v < brow_v, above, below)
+            raised = np.maximum(raised, here)
+            # From the outer end, which goes the other way a little, to the inner one at the nose.
+            inner = np.clip((middle - u) * np.sign(middle) / half, -1, 1)
+            tilted = tilted + here * (0.40 + 0.60 * inner)
+        soft = [_blur(field.astype(np.float32), 0.02 * e_cells) for field in (raised, tilted)]
+        reach = np.array([-BROW_E, -BROW_TILT_E], np.float32)[:, None, None]
+        return np.asarray(np.stack(soft) * reach * np.float32(self.axes.unit_px), np.float32)
 
     def _moving_strips(self, width: int, height: int) -> Iterator[Strip]:
         """Returns the box of all that can move: the rest of the frame is copied, not resampled."""

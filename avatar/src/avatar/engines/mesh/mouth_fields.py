@@ -29,6 +29,8 @@ _MEAN_PROFILE = (1 + 2 * (1 - 0.45**2) ** _ROUNDNESS) / 3
 THICKEN, SMILE_THINS = 0.35, 0.8
 CLOSING_OVERLAP_E = 0.004
 NECK_E = 0.42
+SMILE_UP, SMILE_DOWN = 0.50, 0.42
+"""Of the smile of the fields, what a mood takes: more looks pulled where no cheek rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,14 @@ class MouthPose:
     tuck: float = 0.0
     wide: float = 0.0
     tongue: float = 0.0
+    smile: float = 0.0
 
     @classmethod
     def of(cls, channels: dict[str, float]) -> MouthPose:
         """From `ControlTrack.at`."""
         c = channels
-        return cls(c["jaw"], c["low"], c["raise"], c["press"], c["tuck"], c["wide"], c["tongue"])
+        lips = (c["jaw"], c["low"], c["raise"], c["press"], c["tuck"], c["wide"], c["tongue"])
+        return cls(*lips, c["smile"])
 
     @property
     def lips_jaw(self) -> float:
@@ -90,6 +94,8 @@ class MouthPose:
         """
         # Rounded lips pull the smile folds in further.
         smile = rest_smile * (1 + 0.35 * self.pucker) + 0.10 * max(0.0, self.wide)
+        # A pout leaves little of a mood in the corners.
+        smile += (SMILE_UP if self.smile > 0 else SMILE_DOWN) * self.smile * (1 - 0.6 * self.pucker)
         # A pout opens upwards too, until the hole is round.
         lift_e = ROUND_SHARE * self.pucker * (JAW_E * self.lips_jaw + LOW_E * self.lips_low)
         raised = self.raise_ * (1 - self.press) + lift_e / RAISE_E

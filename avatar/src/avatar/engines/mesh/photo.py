@@ -30,7 +30,7 @@ from avatar.tracks import ControlTrack
 
 Pose = dict[str, float]
 
-_BLINK_STEPS, _GAZE_STEPS = 16, 10
+_BLINK_STEPS, _GAZE_STEPS, _LID_STEPS = 16, 10, 20
 _CACHED_EYES = 48
 _FOLDS_SOFTER = 0.6
 
@@ -130,6 +130,7 @@ class PhotoEngine:
             round(item["blink"] * _BLINK_STEPS) / _BLINK_STEPS,
             round(item["gaze_x"] * _GAZE_STEPS) / _GAZE_STEPS,
             round(item["gaze_y"] * _GAZE_STEPS) / _GAZE_STEPS,
+            round(item["lid"] * _LID_STEPS) / _LID_STEPS,
         )
         with self._eye_lock:
             known = self._eye_cache.get(pose)
