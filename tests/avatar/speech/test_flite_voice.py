@@ -140,3 +140,16 @@ def test_abbreviations_are_read_in_full(written: str, expected: str) -> None:
 def test_the_record_names_the_engine_that_speaks(say: Speaker, script: str, name: str) -> None:
     assert say(script, voice=FliteVoice()).sample_rate_hz == {"flite": 32_000, "espeak-ng": 22_050}[name]
     assert voice_record(Scene(id="s", script=script, voice=FliteVoice())).name == name
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("They raised £1.5 million.", "They raised 1.5 million pounds."),
+        ("A loss of £3m, then $4.2bn.", "A loss of 3 million pounds, then 4.2 billion dollars."),
+        ("It took 5 ms.", "It took 5 milliseconds."),
+        ("Ask Ms. Lee.", "Ask miz Lee."),
+    ],
+)
+def test_decimals_and_scales_of_money_and_a_final_unit_are_spoken(written: str, spoken: str) -> None:
+    assert " ".join(in_words(written.split())) == spoken

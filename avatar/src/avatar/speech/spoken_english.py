@@ -34,8 +34,9 @@ CURRENCIES = {
     "£": ("pound", "pounds", "penny", "pence"), "€": ("euro", "euros", "cent", "cents"),
     "$": ("dollar", "dollars", "cent", "cents"), "¥": ("yen", "yen", "", ""),
 }  # fmt: skip
+_SCALE_WORDS = {"k": "thousand", "m": "million", "bn": "billion"}
 _SCALES = r"(?:thousand|million|billion|trillion|k|m|bn)"
-_MONEY = re.compile(r"^(\W*)([£€$¥])(\d[\d,]*)(?:\.(\d\d))?(\W*)$", re.IGNORECASE)
+_MONEY = re.compile(r"^(\W*)([£€$¥])(\d[\d,]*)(?:\.(\d+))?(k|m|bn)?(\W*)$", re.IGNORECASE)
 _QUANTITY = re.compile(r"^(\W*)(-?\d[\d,.]*)\s?([a-z°/]+)(\W*)$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*-?\d[\d,]*(?:\.\d+)?$")
 _SIGNS = {"&": "and", "+": "plus", "=": "equals", "@": "at", "→": "to", "×": "times"}
@@ -70,7 +71,8 @@ def _in_words(words: Sequence[str], place: int) -> str:
         end = word.rstrip(".,;:!?)")
         return f"{end} {CURRENCIES[amount[2]][1]}{word[len(end) :]}"
     bare = lower.rstrip(",;:!?")
-    if bare in WORDS:
+    # “5 ms.” at the end of a sentence is a time, “Ms. Lee” a person.
+    if bare in WORDS and not (bare == "ms." and _NUMBER.match(before)):
         return WORDS[bare] + word[len(bare) :]
     if word in _SIGNS:
         return _SIGNS[word]
@@ -86,11 +88,16 @@ def _in_words(words: Sequence[str], place: int) -> str:
 
 
 def _money(found: re.Match[str], following: str) -> str:
-    opening, sign, whole, part, closing = found.groups()
+    opening, sign, whole, part, scale, closing = found.groups()
     one, many, small, smalls = CURRENCIES[sign]
+    if scale:
+        amount = f"{whole}.{part}" if part else whole
+        return f"{opening}{amount} {_SCALE_WORDS[scale.lower()]} {many}{closing}"
     if re.fullmatch(rf"{_SCALES}\W*", following, re.IGNORECASE):
         # “$3 million” is three million dollars; flite says the name behind both by itself for dollars alone.
         return f"{opening}{whole}{f'.{part}' if part else ''}{closing}" if sign != "$" else found[0]
+    if part and len(part) != 2:
+        return f"{opening}{whole}.{part} {many}{closing}"
     words = f"{whole} {one if whole == '1' else many}"
     if part and part != "00" and smalls:
         words += f" and {int(part)} {small if part == '01' else smalls}"
