@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent import genai
 from agent.answering.answers import ReaderAnswers, ReaderTurn, not_understood
+from agent.answering.help import help_text
+from agent.answering.replies import Replies
 from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers, Reading
 from agent.model.cost import ModelCost
@@ -24,6 +25,7 @@ from agent.turns.render_watch import RenderWatch
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.understanding.decision import Decision
+from agent.understanding.language import DEFAULT
 from soundstage.errors import SoundstageError, internal_error
 from soundstage.tasks import finish
 from soundstage.telemetry import get_logger, metrics, trace_id
@@ -34,21 +36,6 @@ HISTORY_STEP = 5
 """So many turns leave the history at once: servers keep what they have read of an equal beginning."""
 
 
-def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
-    """Returns what can be asked for, from the grammar itself. A topic narrows it down when anything fits."""
-    tools = [entry for entry in entries if entry.tool]
-    fitting = (
-        [entry for entry in tools if _fits(topic, entry.intent, entry.purpose)]
-        or [entry for entry in tools if _fits(topic, *entry.examples)]
-        or tools
-    )
-    lines = ["Here is what you can say:"]
-    for entry in fitting:
-        lines.append(f"\n{entry.purpose}")
-        lines.extend(f"  • {example}" for example in entry.examples)
-    return "\n".join(lines)
-
-
 def model_failed(error: SoundstageError) -> Notice:
     """One sentence on why the fixed sentences have to do."""
     return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
@@ -57,11 +44,6 @@ def model_failed(error: SoundstageError) -> Notice:
 def _history_turns(number: int) -> int:
     """Returns how many turns before turn `number` a model gets: from six to ten."""
     return HISTORY_TURNS - HISTORY_STEP + 1 + (number - 2) % HISTORY_STEP
-
-
-def _fits(topic: str, *texts: str) -> bool:
-    stem = topic.lower().rstrip("s")
-    return not stem or any(stem in text.lower() for text in texts)
 
 
 @dataclass(kw_only=True)
@@ -85,6 +67,9 @@ class Brain:
         """Returns what can be asked for, in the order of the tools."""
         order = {name: place for place, name in enumerate(self.toolset.tools)}
         return sorted(self.grammar.help, key=lambda entry: order.get(entry.tool or "", len(order)))
+
+    def _help(self, topic: str, replies: Replies) -> Text:
+        return Text(text=help_text(self.help_lines(), topic, replies))
 
     async def answer(
         self,
@@ -186,7 +171,7 @@ class Brain:
             return
         reading.log.result.backend = "reader"
         if decision.kind == "chat" and decision.about == "help":
-            await reading.log.emit(Text(text=help_text(self.help_lines(), decision.topic)))
+            await reading.log.emit(self._help(decision.topic, reading.replies))
             return
         await reading.carry_out(decision, parsed)
 
@@ -194,7 +179,7 @@ class Brain:
         log.result.backend, emit = "grammar", log.emit
         await emit(Understood(intent=parsed.intent, tool=parsed.tool))
         if parsed.tool is None:
-            await emit(Text(text=help_text(self.help_lines(), parsed.arguments.get("topic", ""))))
+            await emit(self._help(parsed.arguments.get("topic", ""), Replies.of(DEFAULT)))
             return
         call = prepare_call(self.toolset, parsed.tool, parsed.arguments)
         outcome = await caller.run(call, emit)

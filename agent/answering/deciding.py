@@ -21,8 +21,9 @@ from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Questi
 from agent.understanding.doubt import confidence, signs
 from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
+from agent.understanding.values import text_after_lead
 from agent.understanding.wording import EMPTY_LINE, has_quoted_text
-from agent.understanding.world import World
+from agent.understanding.world import World, fold
 from soundstage.database import utcnow
 
 CERTAIN = 0.9
@@ -84,7 +85,12 @@ class DecidingTurn:
             answered = self.answers.interpreter.answer(self.utterance, self.world, dialogue, _now())
             if answered is not None and self._is_yes_of_others(answered):
                 return Decision("nothing", about="nothing")
-            if answered is not None and not self._is_another_request(parsed, question):
+            if question.missing and _cancels_nothing_named(parsed):
+                answered = Decision("decline", about="no")
+            elif answered is not None:
+                answered = self._exact_answer(parsed, question) or answered
+            declined = answered is not None and answered.kind == "decline"
+            if answered is not None and (declined or not self._is_another_request(parsed, question)):
                 self._answers_question = True
                 return answered
         if not isinstance(parsed, Understanding):
@@ -174,12 +180,42 @@ class DecidingTurn:
         says_yes = any(one.intent == "act.yes" for one in decision.candidates)
         return says_yes and decision.kind == "calls" and not is_assent(self.utterance)
 
+    def _exact_answer(self, parsed: Understanding | NotUnderstood, question: Question) -> Decision | None:
+        """Returns the call of an answer that is a whole order itself: “Make a video where Milo says: Hi”."""
+        if not isinstance(parsed, Understanding) or "script" not in question.missing:
+            return None
+        script, persona = parsed.arguments.get("script"), parsed.arguments.get("persona")
+        known = persona is None or any(
+            fold(persona) in (fold(one.name), fold(one.id)) for one in self.world.of_kind("persona")
+        )
+        intent = rule_name(parsed.tool or "", parsed.arguments.get("action", ""))
+        if (
+            not script
+            or not known
+            or intent != question.intent
+            or text_after_lead(self.utterance) is not None
+        ):
+            return None
+        stated = {name: value for name, value in parsed.arguments.items() if value is not None}
+        return Decision(
+            "calls", calls=(CallRecord(intent, {**question.arguments, **stated}),), about="choice"
+        )
+
     def _is_another_request(self, parsed: Understanding | NotUnderstood, question: Question) -> bool:
         """Returns whether a sentence of the grammar is about something else than the open question."""
         if not isinstance(parsed, Understanding) or parsed.tool is None:
             return False
         intent = rule_name(parsed.tool, parsed.arguments.get("action", ""))
         return intent not in {question.intent, *(choice.intent for choice in question.choices)}
+
+
+def _cancels_nothing_named(parsed: Understanding | NotUnderstood) -> bool:
+    """Returns whether a sentence cancels without a name: to an open question that is “never mind”."""
+    return (
+        isinstance(parsed, Understanding)
+        and rule_name(parsed.tool or "", parsed.arguments.get("action", "")) == "cancel_render.cancel"
+        and parsed.arguments.get("render") in (None, "latest")
+    )
 
 
 def _now() -> Any:

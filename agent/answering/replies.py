@@ -49,6 +49,11 @@ class Replies:
         arguments = {name: _brief(value) for name, value in call.arguments.items() if value not in (None, "")}
         return Wording(say=template).sentence(arguments) or call.intent
 
+    def help_subject(self, topic: str) -> str:
+        """Returns what a topic is called in the grammar's purposes: its stem, or the word given for it."""
+        stem = topic.lower().strip(" ?.!")
+        return str(self._texts["help"].get("subjects", {}).get(stem, stem.rstrip("s")))
+
     def kind(self, kind: str) -> str:
         """Returns the noun of a kind of things."""
         return str(self._texts["kinds"].get(kind, kind))

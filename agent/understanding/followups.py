@@ -26,6 +26,7 @@ from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
 LEAST_TEXT_WORDS = 2
+MOST_THANKS_WORDS = 3
 SHORT_WORDS = 9
 """A longer utterance is no correction without a word that says so."""
 SHOWS: Mapping[str, tuple[str, str]] = {
@@ -35,6 +36,8 @@ SHOWS: Mapping[str, tuple[str, str]] = {
     "job": ("cluster_status", "job"),
     "scene": ("list_projects", "scene"),
 }
+LOOSE_BESIDE_TEXT = ("title", "persona", "topic")
+"""What a script names more often than it means: “Hello, I am Nova” is all text."""
 _TWINS = {
     "machine": "machines",
     "machines": "machine",
@@ -53,6 +56,11 @@ def text_after_colon(text: str) -> str | None:
     before, _, after = text.partition(": ")
     is_text = len(before.split()) <= SHORT_WORDS and len(after.split()) >= LEAST_TEXT_WORDS
     return after.strip() if is_text else None
+
+
+def _text_of(question: Question) -> str | None:
+    """Returns which argument a question asks for that is taken word for word."""
+    return next((one for one in ("script", "text") if one in question.missing), None)
 
 
 def reports_speech(text: str) -> bool:
@@ -97,11 +105,17 @@ class FollowUp(Turn):
             chosen = self._choice_of(question, text, best)
             if chosen is not None:
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
-        if question.missing and not (
-            best.tool and best.intent != question.intent and best.sureness >= SURE_OTHER
-        ):
-            return self._with_missing(question, text, best)
-        return None
+        if not question.missing or self._is_other(question, best):
+            return None
+        return self._with_missing(question, text, best)
+
+    def _is_other(self, question: Question, best: Candidate) -> bool:
+        """Returns whether an answer is another request. To the question for a text, only what reads is one:
+        nearly every script resembles some order, and nobody gives that order as an answer.
+        """
+        if best.tool is None or best.intent == question.intent or best.sureness < SURE_OTHER:
+            return False
+        return _text_of(question) is None or best.intent in READS
 
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
         if best.intent == "act.yes" and len(question.choices) == 1:
@@ -136,6 +150,13 @@ class FollowUp(Turn):
         arguments |= self._whole_text(question, text, filled)
         if after := self._after_colon(question, text):
             arguments = {**question.arguments, **after}
+        elif (name := _text_of(question)) and not filled.arguments.keys() - {name, *LOOSE_BESIDE_TEXT}:
+            if self._is_no_text(best, text, name):
+                return None
+            if not quotations(text):
+                lead = values.text_after_lead(text)
+                arguments = {**question.arguments, name: text.strip() if lead is None else lead}
+                filled.unknown.clear()
         if not any(arguments.get(name) not in (None, "") for name in question.missing):
             free = next((name for name in question.missing if name in FREE_TEXTS), None)
             if plain(filled.arguments):
@@ -151,7 +172,8 @@ class FollowUp(Turn):
         """Returns whether an answer is none to the question for a free text."""
         words = len(text.split())
         return (
-            best.intent in ("act.help", "act.why", "act.thanks")
+            best.intent in ("act.help", "act.why")
+            or (best.intent == "act.thanks" and words < MOST_THANKS_WORDS)
             or (best.intent in ("act.correction", "act.more") and best.sureness > SURE_INTENT)
             or (best.intent == "act.greeting" and words < 2)
             or (slot in ("title", "name") and (words > MOST_NAME_WORDS or values.matches("negation", text)))
@@ -159,7 +181,7 @@ class FollowUp(Turn):
 
     def _after_colon(self, question: Question, text: str) -> dict[str, str]:
         """Returns what follows a colon as the missing text, word for word: “it should say: …”."""
-        name = next((one for one in ("script", "text") if one in question.missing), None)
+        name = _text_of(question)
         after = text_after_colon(text)
         return {} if name is None or after is None else {name: after}
 
@@ -216,7 +238,7 @@ class FollowUp(Turn):
             return None
         call = CallRecord(last.intent, merged)
         if last.intent not in READS and (
-            best.sureness < SURE_CHANGED
+            (best.sureness < SURE_CHANGED and not self._says_only_values(last.intent, text))
             or last.intent in NEEDS_WORD
             or text.rstrip().endswith("?")
             or quotations(text)
@@ -245,6 +267,12 @@ class FollowUp(Turn):
     def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
         return Decision("ask", about="confirm", candidates=(best,), question=question)
+
+    def _says_only_values(self, intent: str, text: str) -> bool:
+        """Returns whether all words are values of arguments, or none that mean anything: “make it vertical”."""
+        filled = self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
+        known = filled.arguments and not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
+        return bool(known) and not values.words_beside_values(filled.rest)
 
     def _fits_last(self, best: Candidate) -> bool:
         """Returns whether the last call changed something and has all arguments that a project's look has."""

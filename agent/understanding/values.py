@@ -257,6 +257,17 @@ def new_words(text: str) -> str | None:
     return text[match.start(match.lastindex) :].strip(' \n"“”„«»') if match and match.lastindex else None
 
 
+def words_beside_values(rest: str) -> list[str]:
+    """Returns the words of a change that mean something beside its values: none of “make it … please”."""
+    return [word for word in _WORD.findall(rest.lower()) if not words().patterns["carries"].fullmatch(word)]
+
+
+def text_after_lead(text: str) -> str | None:
+    """Returns what follows “say”, “she should say that” and the like at the beginning of an answer."""
+    match = re.match(words().patterns["leads_to_text"], text)
+    return text[match.end() :].strip(' "“”„«»') if match else None
+
+
 def count_of(slot: str, text: str) -> int | None:
     """Returns the number before a word of what an argument counts: “the last thirty lines”."""
     for match in words().patterns[f"counted_{slot}"].finditer(text.lower()):

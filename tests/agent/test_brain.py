@@ -215,8 +215,8 @@ async def test_several_sessions_talk_at_once(services: Services) -> None:
         assert spec.scenes[0].script == f"number {number} speaks"
 
 
-async def test_help_lists_every_tool_with_an_example(services: Services, talk: Talk) -> None:
-    text = next(event.text for event in await talk.say("help") if isinstance(event, Text))
+async def test_help_with_everything_lists_every_tool_with_an_example(services: Services, talk: Talk) -> None:
+    text = next(event.text for event in await talk.say("help with everything") if isinstance(event, Text))
     for entry in services.brain.grammar.help:
         if entry.tool:
             assert entry.purpose in text

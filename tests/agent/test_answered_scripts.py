@@ -1,0 +1,87 @@
+"""To “What should be said?” the answer is the script, word for word, whatever order it resembles."""
+
+from __future__ import annotations
+
+import pytest
+from conversing import Conversing, calls
+
+from agent.events import BrainEvent, ToolCalled
+from app.composition import Services
+from soundstage.settings import Settings
+
+PERSONA = "id: {id}\nname: {name}\nface: {{kind: rig, character: nova}}\n"
+
+SCRIPTS = (
+    "Welcome to the lab, put on your goggles",
+    "Please put on your goggles before you enter",
+    "Hello everybody, today we look at volcanoes",
+    "Stop. Look. Listen.",
+    "Delete old files every Friday and restart your machine",
+    "We publish our results every week on YouTube",
+    "Hello, I am Vera and I teach physics",
+    "Thanks for watching",
+    "Wir veröffentlichen jede Woche ein neues Video",
+)
+LED = {
+    "say: Good evening": "Good evening",
+    "just say hi to everyone": "hi to everyone",
+    "he should say that the library is closed on Monday": "the library is closed on Monday",
+    "Sag einfach Guten Morgen zusammen": "Guten Morgen zusammen",
+    "“Quoted words are the script” in square": "Quoted words are the script",
+}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    for name in ("Milo", "Vera"):
+        (settings.personas_dir / f"{name.lower()}.yaml").write_text(
+            PERSONA.format(id=name.lower(), name=name)
+        )
+    return settings
+
+
+async def give_answer(services: Services, answer: str) -> list[BrainEvent]:
+    """Makes a video whose title some answers resemble, and answers the question for the next script."""
+    talk = Conversing(services)
+    await talk.say("Make a video where Nova says: Welcome to the lab.")
+    assert "said" in await talk.told("I need a short clip spoken by Vera")
+    return await talk.say(answer)
+
+
+def videos_of(events: list[BrainEvent]) -> list[tuple[str, str]]:
+    """Returns presenter and script of each video."""
+    return [
+        (event.arguments["persona"], event.arguments["script"])
+        for event in events
+        if isinstance(event, ToolCalled) and event.tool == "make_render"
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+async def test_an_answer_is_the_script_word_for_word(services: Services, script: str) -> None:
+    events = await give_answer(services, script)
+    assert videos_of(events) == [("Vera", script)]
+    assert calls(events) == ["make_render"]
+
+
+@pytest.mark.parametrize(("answer", "script"), LED.items())
+async def test_words_that_lead_to_the_script_are_not_spoken(
+    services: Services, answer: str, script: str
+) -> None:
+    assert videos_of(await give_answer(services, answer)) == [("Vera", script)]
+
+
+async def test_an_answer_that_is_a_whole_order_is_carried_out(services: Services) -> None:
+    assert videos_of(await give_answer(services, "Make a video where Milo says: Hi")) == [("Milo", "Hi")]
+
+
+@pytest.mark.parametrize("answer", ["never mind", "cancel", "stop", "no, forget it", "vergiss es"])
+async def test_who_gives_the_question_up_cancels_no_video(services: Services, answer: str) -> None:
+    assert calls(await give_answer(services, answer)) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "tool"), [("list my videos", "list_renders"), ("is it done?", "show_render")]
+)
+async def test_a_question_is_answered_and_not_spoken(services: Services, answer: str, tool: str) -> None:
+    assert calls(await give_answer(services, answer)) == [tool]
