@@ -269,7 +269,7 @@ class FollowUp(Turn):
         return Decision("ask", about="confirm", candidates=(best,), question=question)
 
     def _says_only_values(self, intent: str, text: str) -> bool:
-        """Returns whether all words are values of arguments, or none that mean anything: “make it vertical”."""
+        """Returns whether all words are values of arguments, or mean nothing: “make it vertical”."""
         filled = self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
         known = filled.arguments and not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
         return bool(known) and not values.words_beside_values(filled.rest)
