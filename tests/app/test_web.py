@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from local_login import log_in_locally
+from pydantic import AnyHttpUrl
 from sentences import SentenceSnapshot
 
 from agent.event_stream import EventReader
@@ -22,7 +23,15 @@ from app.server.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
+from soundstage.settings import Settings
 from studio.personas.watching import PersonaWatch
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A provisioning API where nothing listens, also on a machine on which the product runs."""
+    away = settings.provisioning.model_copy(update={"api_url": AnyHttpUrl("http://127.0.0.1:9")})
+    return settings.model_copy(update={"provisioning": away})
 
 
 @pytest.fixture
