@@ -115,13 +115,14 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
 
 def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decision | None:
     """Returns what an exact call that is doubtful leads to, by the reader's decision; None for itself."""
-    if agreement.is_single and decision.kind == "nothing" and (name := _unread_number(exact)) is not None:
+    same = len(decision.calls) == 1 and decision.calls[0].intent == exact.intent
+    name = _unread_number(exact)
+    if agreement.is_single and name is not None and not same and decision.kind != "plan":
         arguments = {key: value for key, value in exact.arguments.items() if key != name}
         question = Question("missing", exact.intent, arguments, (name,))
         return Decision("ask", about="missing", question=question, candidates=decision.candidates)
     if agreement.is_single and not agreement.is_likely:
         return decision
-    same = len(decision.calls) == 1 and decision.calls[0].intent == exact.intent
     if same and agreement.has_odd_name:
         return Decision("ask", about="unsure", question=Question("unsure", choices=decision.calls))
     if not agreement.is_single:

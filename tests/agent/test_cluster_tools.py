@@ -267,9 +267,6 @@ async def test_a_job_is_scaled(
     assert running(cluster, talker) == 2
 
 
-@pytest.mark.xfail(
-    reason="the reader is too unsure of the intent, and says that it did not understand", strict=True
-)
 async def test_a_count_that_is_no_number_is_inquired(people: Desk, talker: str) -> None:
     assert "?" in (await people.say("scale the job talker to many")).text
 
