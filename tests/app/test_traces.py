@@ -89,6 +89,7 @@ RENDER: Tree = {
             "assemble": {
                 "run assemble": {"wait for a worker": {}, "avatar assemble": {"assemble": {}, "captions": {}}}
             },
+            "sign": {},
             "deliver": {},
         },
     }
