@@ -166,7 +166,8 @@ class RecordedHead:
         chain that was written before keys (`reset` appends the line `KEYED` and records the head again).
 
         Called once the database is migrated. A head that is missing or does not match is left as it is:
-        verification reports it until an administrator accepts it.
+        verification reports it until an administrator accepts it, or the key proves the lines of a shared
+        database to a machine that was added and has no head yet.
         """
         async with self._db.session() as session:
             last = await self._open_table(session).last()
@@ -214,9 +215,14 @@ class RecordedHead:
         if head is not None and head.number > check.count:
             # Lines that were written during the walk, or lines that are missing.
             await walk()
-        if head is not None and head.number < check.count and self._is_shared and not check.is_unkeyed:
-            # Another machine wrote the lines after our head, and the key has just proved them.
-            check.expect(head, await self._hash_at(head))
+        noted = 0 if head is None else head.number
+        if noted < check.count and self._is_shared and not check.is_unkeyed:
+            # Another machine wrote the lines after our head, or all before this one was added; the key
+            # has just proved them.
+            if head is None:
+                self._log.warning("audit head adopted", lines=check.count)
+            else:
+                check.expect(head, await self._hash_at(head))
             head = Head(check.count, check.last)
             self._writer.note(head)
         check.end(head, await self._hash_at(head))
