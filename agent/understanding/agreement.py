@@ -27,6 +27,7 @@ LIKE_NAME = 70.0
 """From here on, of 100, the spelling of a name is near enough to be meant."""
 SURE_NO_REQUEST = 0.4
 """From here on a text asks for nothing, although the grammar finds a change in it."""
+MOST_PRONOUN_WORDS = 3
 ID = re.compile(r"\b[a-z]{2,4}_[0-9A-Za-z]{3,}")
 
 
@@ -106,11 +107,19 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
     }
     if not loose:
         return True
+    if any(_is_pronoun(loose[name]) for name in ("script", "text") if name in loose):
+        return False
     found = plain(reader.fill_as(exact.intent, text, world, Focus(), datetime.min).arguments)
     others = {name for name, value in found.items() if value and not exact.arguments.get(name)}
     return not others or all(
         fold(str(found.get(name, value))) == fold(value) for name, value in loose.items()
     )
+
+
+def _is_pronoun(script: str) -> bool:
+    """Returns whether a short text begins with what stands for another: “it in German”."""
+    spoken = script.split()
+    return 0 < len(spoken) <= MOST_PRONOUN_WORDS and spoken[0].lower() in values.words().groups["pronouns"]
 
 
 def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decision | None:
@@ -158,7 +167,8 @@ def _with_known_names(decision: Decision, exact: CallRecord) -> Decision | None:
         calls = decision.question.choices
     arguments, pronouns = exact.arguments, values.words().groups["pronouns"]
     remaining = [slot for slot in ("persona", "render", "project")
-            if arguments.get(slot) and str(arguments[slot]).lower() not in pronouns]  # fmt: skip
+            if arguments.get(slot) and str(arguments[slot]).lower() not in pronouns
+            and values.ordinal(str(arguments[slot])) is None]  # fmt: skip
     if len(calls) != 1 or not all(
         fuzz.WRatio(str(arguments[slot]), str(calls[0].arguments.get(slot, ""))) >= LIKE_NAME
         for slot in remaining

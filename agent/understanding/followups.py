@@ -26,6 +26,8 @@ from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
 LEAST_TEXT_WORDS = 2
+NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
+"""What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
 MOST_THANKS_WORDS = 3
 SHORT_WORDS = 9
 """A longer utterance is no correction without a word that says so."""
@@ -59,7 +61,9 @@ def text_after_colon(text: str) -> str | None:
 
 
 def _text_of(question: Question) -> str | None:
-    """Returns which argument a question asks for that is taken word for word."""
+    """Returns which argument a question asks for that is taken word for word; none beside a topic."""
+    if "topic" in question.missing:
+        return None
     return next((one for one in ("script", "text") if one in question.missing), None)
 
 
@@ -159,7 +163,7 @@ class FollowUp(Turn):
                 filled.unknown.clear()
         if not any(arguments.get(name) not in (None, "") for name in question.missing):
             free = next((name for name in question.missing if name in FREE_TEXTS), None)
-            if plain(filled.arguments):
+            if plain(filled.arguments).keys() - (NAMED_LIKE_TEXT if free else ()):
                 # It says something else, such as the format: that is noted, and the question stays.
                 return self.call_or_ask(Candidate(question.intent, arguments, 1.0, text), text)
             if free is None or self._is_no_text(best, text, free):

@@ -85,3 +85,28 @@ async def test_who_gives_the_question_up_cancels_no_video(services: Services, an
 )
 async def test_a_question_is_answered_and_not_spoken(services: Services, answer: str, tool: str) -> None:
     assert calls(await give_answer(services, answer)) == [tool]
+
+
+async def test_a_topic_may_be_what_a_project_is_called(services: Services) -> None:
+    for talk in (Conversing(services), Conversing(services)):
+        assert "about" in await talk.told("I want to make a movie")
+        events = await talk.say("dogs")
+        assert calls(events) == ["write_script"]
+        assert next(e.arguments["topic"] for e in events if isinstance(e, ToolCalled)) == "dogs"
+
+
+async def test_a_change_that_names_only_values_is_made(services: Services) -> None:
+    talk = Conversing(services)
+    await talk.say("Make a video where Nova says: Welcome.")
+    assert videos_of(await talk.say("can Milo say it instead")) == [("Milo", "Welcome.")]
+    changed = await talk.say("Make it vertical with burned captions")
+    orders = [
+        event.arguments for event in changed if isinstance(event, ToolCalled) and event.tool == "make_render"
+    ]
+    assert [(one["shape"], one["captions"]) for one in orders] == [("vertical", "burned")]
+
+
+async def test_a_pronoun_is_no_script(services: Services) -> None:
+    talk = Conversing(services)
+    await talk.say("Make a video where Nova says: Welcome.")
+    assert videos_of(await talk.say("say it in German")) == []
