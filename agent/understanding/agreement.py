@@ -59,13 +59,15 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
     return Agreement(
         is_single=len(reader.divide(spoken, world)) == 1,
         is_named=all(_exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project")),
-        is_likely=_is_likely(reader, exact, text, world),
+        is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
     )
 
 
-def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bool:
-    """Returns whether a text asks for the call now, and the reader does not take it for something else."""
+def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world: World) -> bool:
+    """Returns whether a text asks for the call now, and the reader does not take it for something else.
+    `spoken`: the text without the script after its colon.
+    """
     intent = exact.intent
     if asks_to_wait(text, intent, datetime.now(), reads=intent in READS):
         return False
@@ -81,7 +83,7 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, world: World) -> bo
     best = int(probabilities.argmax())
     other = reader.classifier.labels[best]
     is_other = probabilities[best] >= SURE_OTHER and other in READS
-    return not is_other and _is_same_text(reader, exact, text, world)
+    return not is_other and _is_same_text(reader, exact, spoken, world)
 
 
 def _unread_number(exact: CallRecord) -> str | None:
@@ -103,7 +105,10 @@ def _is_same_text(reader: Reader, exact: CallRecord, text: str, world: World) ->
     loose = {
         name: str(value)
         for name, value in exact.arguments.items()
-        if name in ENDLESS and value and not text[: text.find(str(value))].rstrip().endswith((":", *'"“„«'))
+        if name in ENDLESS
+        and value
+        and str(value) in text
+        and not text[: text.find(str(value))].rstrip().endswith((":", *'"“„«'))
     }
     if not loose:
         return True

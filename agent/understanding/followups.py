@@ -28,6 +28,9 @@ MOST_NAME_WORDS = 6
 LEAST_TEXT_WORDS = 2
 NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 """What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
+SURE_UNDO = 0.7
+SURE_QUESTION = 0.3
+"""From here on a question is answered, and is no script."""
 MOST_THANKS_WORDS = 3
 SHORT_WORDS = 9
 """A longer utterance is no correction without a word that says so."""
@@ -109,17 +112,20 @@ class FollowUp(Turn):
             chosen = self._choice_of(question, text, best)
             if chosen is not None:
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
-        if not question.missing or self._is_other(question, best):
+        if not question.missing or self._is_other(question, best, text):
             return None
         return self._with_missing(question, text, best)
 
-    def _is_other(self, question: Question, best: Candidate) -> bool:
+    def _is_other(self, question: Question, best: Candidate, text: str) -> bool:
         """Returns whether an answer is another request. To the question for a text, only what reads is one:
         nearly every script resembles some order, and nobody gives that order as an answer.
         """
-        if best.tool is None or best.intent == question.intent or best.sureness < SURE_OTHER:
+        if best.tool is None or best.intent == question.intent:
             return False
-        return _text_of(question) is None or best.intent in READS
+        if _text_of(question) is None:
+            return best.sureness >= SURE_OTHER
+        needed = SURE_QUESTION if text.rstrip().endswith("?") else SURE_OTHER
+        return best.intent in READS and best.sureness >= needed
 
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
         if best.intent == "act.yes" and len(question.choices) == 1:
@@ -179,6 +185,7 @@ class FollowUp(Turn):
             best.intent in ("act.help", "act.why")
             or (best.intent == "act.thanks" and words < MOST_THANKS_WORDS)
             or (best.intent in ("act.correction", "act.more") and best.sureness > SURE_INTENT)
+            or (best.intent == "act.undo" and best.sureness > SURE_UNDO)
             or (best.intent == "act.greeting" and words < 2)
             or (slot in ("title", "name") and (words > MOST_NAME_WORDS or values.matches("negation", text)))
         )

@@ -81,7 +81,12 @@ async def test_who_gives_the_question_up_cancels_no_video(services: Services, an
 
 
 @pytest.mark.parametrize(
-    ("answer", "tool"), [("list my videos", "list_renders"), ("is it done?", "show_render")]
+    ("answer", "tool"),
+    [
+        ("list my videos", "list_renders"),
+        ("is it done?", "show_render"),
+        ("how many videos do I have now?", "list_renders"),
+    ],
 )
 async def test_a_question_is_answered_and_not_spoken(services: Services, answer: str, tool: str) -> None:
     assert calls(await give_answer(services, answer)) == [tool]
@@ -110,3 +115,8 @@ async def test_a_pronoun_is_no_script(services: Services) -> None:
     talk = Conversing(services)
     await talk.say("Make a video where Nova says: Welcome.")
     assert videos_of(await talk.say("say it in German")) == []
+
+
+@pytest.mark.parametrize("answer", ["undo that", "mach das rückgängig"])
+async def test_undo_is_no_script(services: Services, answer: str) -> None:
+    assert videos_of(await give_answer(services, answer)) == []
