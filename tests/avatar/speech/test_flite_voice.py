@@ -153,3 +153,13 @@ def test_the_record_names_the_engine_that_speaks(say: Speaker, script: str, name
 )
 def test_decimals_and_scales_of_money_and_a_final_unit_are_spoken(written: str, spoken: str) -> None:
     assert " ".join(in_words(written.split())) == spoken
+
+
+def test_an_abbreviation_that_ends_a_sentence_pauses_and_one_within_does_not(say: Speaker) -> None:
+    def gap_ms(script: str, word: int) -> int:
+        spoken = say(script, voice=FliteVoice())
+        assert " ".join(one.text for one in spoken.words) == script
+        return spoken.words[word + 1].start_ms - spoken.words[word].end_ms
+
+    assert gap_ms("He lives at 12 Elm Rd. Then he moved.", 5) > 250
+    assert gap_ms("He lives at 12 Elm Rd. near us.", 5) < 100

@@ -20,7 +20,7 @@ from avatar.speech.markup import Script, Token
 from avatar.speech.pieces import Piece
 from avatar.speech.polish import OUTPUT_HZ, polish
 from avatar.speech.pronunciation import Respeller, is_ipa
-from avatar.speech.spoken_english import in_words, is_abbreviation
+from avatar.speech.spoken_english import ends_sentence, in_words, is_abbreviation
 from avatar.speech.wordtimes import phones_from_events, words_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
@@ -80,7 +80,7 @@ def from_flite(
     notes = list(script.notes)
     scale = 2 ** (voice.pitch / 12)
     respeller = Respeller({k: v for k, v in pronunciation.items() if not is_ipa(v)}, notes, phonemes_of=None)
-    texts = _texts(script, respeller, stretch=scale / voice.pace, pause_scale=scale)
+    texts = _texts(script, respeller, language, stretch=scale / voice.pace, pause_scale=scale)
     if not any(one.request.get("sentences") for one in texts):
         raise nothing_to_say()
     with tempfile.TemporaryDirectory(dir=wav.parent) as folder:
@@ -111,13 +111,13 @@ def from_flite(
     )
 
 
-def _texts(script: Script, respeller: Respeller, stretch: float, pause_scale: float) -> list[_Text]:
+def _texts(
+    script: Script, respeller: Respeller, language: str, stretch: float, pause_scale: float
+) -> list[_Text]:
     texts: list[_Text] = []
     for passage in script.passages:
         if passage.tokens:
-            texts.append(
-                _text(passage.tokens, respeller, stretch, pause_scale, paused=bool(passage.pause_ms))
-            )
+            texts.append(_text(passage.tokens, respeller, language, stretch, paused=bool(passage.pause_ms)))
         if passage.pause_ms:
             silence = {"silence_ms": round(passage.pause_ms * pause_scale)}
             texts.append(_Text(Piece(pause_ms=passage.pause_ms), silence))
@@ -125,19 +125,21 @@ def _texts(script: Script, respeller: Respeller, stretch: float, pause_scale: fl
 
 
 def _text(
-    tokens: tuple[Token, ...], respeller: Respeller, stretch: float, pause_scale: float, *, paused: bool
+    tokens: tuple[Token, ...], respeller: Respeller, language: str, stretch: float, *, paused: bool
 ) -> _Text:
     text, starts = "", []
     sentences: list[dict[str, Any]] = []
     at, marks = 0, []
-    written = in_words([respeller.respell(token.text)[0] for token in tokens])
+    as_written = [token.text for token in tokens]
+    written = in_words([respeller.respell(word)[0] for word in as_written], language)
     for number, (token, words) in enumerate(zip(tokens, written, strict=True)):
         starts.append(len(text))
         spoken = to_ascii(words)
         longer = EMPHASIS if token.emphasis else 1.0
         marks.append([len(text) - at, longer / token.rate])
         text += f"{spoken} "
-        ends = None if is_abbreviation(token.text) else _ENDS.search(spoken)
+        is_inside = is_abbreviation(token.text) and not ends_sentence(as_written, number)
+        ends = None if is_inside else _ENDS.search(spoken)
         is_last = number == len(tokens) - 1
         if ends or is_last or len(marks) >= MOST_WORDS:
             sentence = text[at:].rstrip()

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from avatar.speech.written_forms import write_out
+
 WORDS = {
     "prof.": "professor", "dr.": "doctor", "mr.": "mister", "mrs.": "missis", "ms.": "miz",
     "rev.": "reverend", "gen.": "general", "capt.": "captain", "sgt.": "sergeant",
@@ -18,7 +20,31 @@ WORDS = {
     "jan.": "January", "feb.": "February", "aug.": "August", "sept.": "September", "oct.": "October",
     "nov.": "November", "dec.": "December",
 }  # fmt: skip
+BEFORE_NUMBERS = {
+    "no.": "number", "p.": "page", "pp.": "pages", "fig.": "figure", "figs.": "figures", "ch.": "chapter",
+    "vol.": "volume", "sec.": "section", "eq.": "equation",
+}  # fmt: skip
+"""Said so before a number only."""
+BEHIND_NAMES = ("co.", "inc.", "ltd.")
+"""Written out behind a name or “&” only: what follows “vs.” is a name itself."""
+LEADING = frozenset(
+    [
+        *("prof.", "dr.", "mr.", "mrs.", "ms.", "rev.", "gen.", "capt.", "sgt.", "mt.", "vs.", "vs"),
+        *("approx.", "e.g.", "i.e.", "st."),
+        *BEFORE_NUMBERS,
+    ]
+)
+"""Something follows these in the same sentence."""
+STARTERS = frozenset(
+    "a after all and an as at but first he her his if in it its my next no now on our she so that the their"
+    " then there these they this those we what when where who why you your".split()  # noqa: SIM905
+)
+"""Behind initials, which often stand before names, only these begin a sentence."""
 UNITS = {
+    "km²": ("square kilometer", "square kilometers"), "m²": ("square meter", "square meters"),
+    "cm²": ("square centimeter", "square centimeters"), "m³": ("cubic meter", "cubic meters"),
+    "cm³": ("cubic centimeter", "cubic centimeters"), "m/s": ("meter per second", "meters per second"),
+    "lbs": ("pound", "pounds"),
     "km": ("kilometer", "kilometers"), "m": ("meter", "meters"), "cm": ("centimeter", "centimeters"),
     "mm": ("millimeter", "millimeters"), "kg": ("kilogram", "kilograms"), "g": ("gram", "grams"),
     "mg": ("milligram", "milligrams"), "l": ("liter", "liters"), "ml": ("milliliter", "milliliters"),
@@ -37,26 +63,54 @@ CURRENCIES = {
 _SCALE_WORDS = {"k": "thousand", "m": "million", "bn": "billion"}
 _SCALES = r"(?:thousand|million|billion|trillion|k|m|bn)"
 _MONEY = re.compile(r"^(\W*)([£€$¥])(\d[\d,]*)(?:\.(\d+))?(k|m|bn)?(\W*)$", re.IGNORECASE)
-_QUANTITY = re.compile(r"^(\W*)(-?\d[\d,.]*)\s?([a-z°/]+)(\W*)$", re.IGNORECASE)
+_QUANTITY = re.compile(r"^(\W*)(-?\d[\d,.]*)\s?([a-z°/²³]+)(\W*)$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*-?\d[\d,]*(?:\.\d+)?$")
 _SIGNS = {"&": "and", "+": "plus", "=": "equals", "@": "at", "→": "to", "×": "times"}
 
 
-def in_words(words: Sequence[str]) -> list[str]:
-    """Returns what is said for each written word; a word that needs nothing is returned as it is."""
-    return [_in_words(words, place) for place in range(len(words))]
+def in_words(words: Sequence[str], language: str = "en") -> list[str]:
+    """Returns what is said for each written word; a word that needs nothing is returned as it is. Dates such
+    as 03/04/2026 have the month first in en-US, else the day. An abbreviation that ends a sentence before
+    another one keeps a full stop.
+    """
+    month_first = language.strip().lower().replace("_", "-") == "en-us"
+    spoken = []
+    for place, word in enumerate(words):
+        reading = _in_words(words, place, month_first=month_first)
+        if place + 1 < len(words) and is_abbreviation(word):
+            if ends_sentence(words, place):
+                reading = f"{reading.rstrip('.')}."
+            elif reading != word:
+                reading = reading.rstrip(".")
+        spoken.append(reading)
+    return spoken
 
 
 def is_abbreviation(word: str) -> bool:
     """Returns whether the full stop of a word belongs to it."""
+    lower = word.lower()
     return (
-        word.lower() in WORDS
-        or word.lower() in ("st.", "no.")
-        or re.fullmatch(r"(?:\w\.)+", word) is not None
+        lower in WORDS
+        or lower in LEADING
+        or (lower.endswith(".") and lower[:-1] in ("lbs", "lb", "oz", "kg", "km", "cm", "mm"))
+        or re.search(r"(?:^|\d)(?:\w\.)+$", word) is not None
     )
 
 
-def _in_words(words: Sequence[str], place: int) -> str:
+def ends_sentence(words: Sequence[str], place: int) -> bool:
+    """Returns whether an abbreviation also ends its sentence, by the word that follows."""
+    lower = words[place].lower()
+    if place + 1 == len(words):
+        return True
+    following = words[place + 1].lstrip("(\"'“‘")
+    if (lower in LEADING and lower != "st.") or not following[:1].isupper() or is_abbreviation(following):
+        return False
+    return following.lower().rstrip(",") in STARTERS or not (
+        lower == "st." or re.fullmatch(r"(?:\w\.)+", lower)
+    )
+
+
+def _in_words(words: Sequence[str], place: int, *, month_first: bool) -> str:
     word = words[place]
     before = words[place - 1] if place else ""
     following = words[place + 1] if place + 1 < len(words) else ""
@@ -65,8 +119,12 @@ def _in_words(words: Sequence[str], place: int) -> str:
         # “St. Paul” is a saint, “Elm St.” a street.
         is_name = following[:1].isupper() and not before[:1].isupper()
         return ("saint" if is_name else "street") + lower[3:]
-    if lower == "no." and following[:1].isdigit():
-        return "number"
+    if lower in BEFORE_NUMBERS and following[:1].isdigit():
+        return BEFORE_NUMBERS[lower]
+    if lower in BEHIND_NAMES and not (before[:1].isupper() or before in ("&", "and")):
+        return word
+    if (form := write_out(word, month_first=month_first)) is not None:
+        return form
     if (amount := _MONEY.match(before)) and amount[2] != "$" and re.fullmatch(rf"{_SCALES}\W*", lower):
         end = word.rstrip(".,;:!?)")
         return f"{end} {CURRENCIES[amount[2]][1]}{word[len(end) :]}"
