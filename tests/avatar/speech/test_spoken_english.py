@@ -1,4 +1,4 @@
-"""How written English is spoken by the built-in voices: one table, written -> spoken."""
+"""The built-in voices speak what is written in English in full: one table, written -> spoken."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
@@ -88,6 +89,11 @@ class RenderSpec(SpecModel):
     overlays: tuple[Overlay, ...] = Field(
         default=(), max_length=20, description="over every scene, under its own overlays: a logo"
     )
+    pronunciation: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=2000,
+        description="for every scene: word -> respelling, or /IPA/; a scene's own goes first",
+    )
     music: Music | None = None
     fade_in_ms: int = Field(default=0, ge=0, le=5000, description="the film comes out of black")
     fade_out_ms: int = Field(default=0, ge=0, le=5000, description="the film goes to black, sound and all")
@@ -102,10 +108,23 @@ class RenderSpec(SpecModel):
         return self
 
     def scene(self, scene_id: str) -> Scene:
+        """Returns a scene with the pronunciations of the film for words of its script. Raises KeyError."""
         for scene in self.scenes:
             if scene.id == scene_id:
-                return scene
+                return self._with_pronunciation(scene)
         raise KeyError(scene_id)
+
+    def _with_pronunciation(self, scene: Scene) -> Scene:
+        """A word that the script lacks is left out: it must not make the scene anew."""
+        own = {word.strip().casefold() for word in scene.pronunciation}
+        script = scene.script or ""
+        more = {
+            word: spoken
+            for word, spoken in self.pronunciation.items()
+            if word.strip().casefold() not in own
+            and re.search(rf"(?<!\w){re.escape(word.strip())}(?!\w)", script, re.IGNORECASE)
+        }
+        return scene.model_copy(update={"pronunciation": {**more, **scene.pronunciation}}) if more else scene
 
     def content_hash(self) -> str:
         """Hash of the whole video."""

@@ -35,10 +35,11 @@ LEADING = frozenset(
     ]
 )
 """Something follows these in the same sentence."""
-STARTERS = frozenset(
-    "a after all and an as at but first he her his if in it its my next no now on our she so that the their"
-    " then there these they this those we what when where who why you your".split()  # noqa: SIM905
-)
+STARTERS = frozenset({
+    "a", "after", "all", "and", "an", "as", "at", "but", "first", "he", "her", "his", "if", "in", "it",
+    "its", "my", "next", "no", "now", "on", "our", "she", "so", "that", "the", "their", "then", "there",
+    "these", "they", "this", "those", "we", "what", "when", "where", "who", "why", "you", "your",
+})  # fmt: skip
 """Behind initials, which often stand before names, only these begin a sentence."""
 UNITS = {
     "km²": ("square kilometer", "square kilometers"), "m²": ("square meter", "square meters"),
