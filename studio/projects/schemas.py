@@ -20,6 +20,7 @@ class Look(BaseModel, extra="forbid"):
     canvas: Canvas = Canvas()
     output: Output = Output()
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    pronunciation: dict[str, str] = Field(default_factory=dict, max_length=2000)
 
 
 class ProjectDraft(Look):
@@ -42,6 +43,7 @@ class ProjectChange(BaseModel, extra="forbid"):
     canvas: Canvas | None = None
     output: Output | None = None
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    pronunciation: dict[str, str] | None = Field(default=None, max_length=2000)
 
 
 class ProjectView(Look):

@@ -137,7 +137,12 @@ def spec_of_project(
             raise Invalid("scene.empty", f"Scene {named} says nothing.", "Give it a script or a sound file.")
         spec_scenes.append(scene_of(scene_id, body, library.get(body.persona or look.persona)))
     return _checked(
-        title=title, canvas=look.canvas, scenes=tuple(spec_scenes), output=look.output, seed=look.seed
+        title=title,
+        canvas=look.canvas,
+        scenes=tuple(spec_scenes),
+        output=look.output,
+        seed=look.seed,
+        pronunciation=look.pronunciation,
     )
 
 

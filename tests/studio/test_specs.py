@@ -79,9 +79,13 @@ def test_a_scene_may_have_another_persona_than_its_project(library: PersonaLibra
         ("one", "", SceneBody(script="a")),
         ("two", "", SceneBody(script="b", persona="bob", pronunciation={"x": "y"})),
     ]
-    spec = spec_of_project("P", Look(persona="ada", seed=7), scenes, library)
+    spec = spec_of_project(
+        "P", Look(persona="ada", seed=7, pronunciation={"A": "ay", "x": "z"}), scenes, library
+    )
     assert [getattr(scene.voice, "voice", "") for scene in spec.scenes] == ["en-gb", "de"]
     assert spec.scenes[1].pronunciation == {"x": "y"} and spec.seed == 7
+    assert spec.scene("one").pronunciation == {"A": "ay", "Babbage": "bab-idge"}
+    assert spec.scene("two").pronunciation == {"x": "y"}
 
 
 def test_a_short_script_stays_whole_and_an_empty_one_is_nothing() -> None:
