@@ -24,6 +24,7 @@ TABLE = [
     ("On 2026-13-03, we met", "On 2026-13-03, we met"),
     ("On 25/12/2026.", "On December twenty-fifth 2026."),
     ("At 9:30am or 4PM.", "At 9:30 A M or 4 P M."),
+    ("On Fri. at 9.30am, or on Mon. We wait", "On Friday at 9:30 A M, or on Monday. We wait"),
     ("A share of 3% (or -2.5%).", "A share of 3 percent (or -2.5 percent)."),
     ("Between 3–5% more", "Between 3 to 5 percent more"),
     ("Dr. No vs. Co. in court", "doctor No versus Co. in court"),

@@ -17,6 +17,7 @@ WORDS = {
     "mt.": "mount", "ft.": "feet", "vs.": "versus", "vs": "versus", "approx.": "approximately",
     "etc.": "et cetera", "e.g.": "for example", "i.e.": "that is", "a.m.": "A M", "p.m.": "P M",
     "inc.": "incorporated", "ltd.": "limited", "co.": "company", "min.": "minutes", "max.": "maximum",
+    "mon.": "Monday", "tue.": "Tuesday", "thu.": "Thursday", "fri.": "Friday",
     "jan.": "January", "feb.": "February", "aug.": "August", "sept.": "September", "oct.": "October",
     "nov.": "November", "dec.": "December",
 }  # fmt: skip

@@ -67,11 +67,11 @@ def _span(found: re.Match[str], _: bool) -> str | None:
 
 
 def _clock(found: re.Match[str], _: bool) -> str:
-    return f"{found[1]} {found[2].upper()} M"
+    return f"{found[1].replace('.', ':')} {found[2].upper()} M"
 
 
 _SPAN = re.compile(r"^([A-Za-z]{3,5})\.?[–—-]([A-Za-z]{3,5})$")
-_CLOCK = re.compile(r"^(\d{1,2}(?::\d\d)?)([ap])\.?m$", re.IGNORECASE)
+_CLOCK = re.compile(r"^(\d{1,2}(?:[:.]\d\d)?)([ap])\.?m$", re.IGNORECASE)
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], bool], str | None]], ...] = (
     (re.compile(r"^(\d{4})-(\d\d)-(\d\d)$"), lambda found, _: _date(*found.groups())),
     (re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{4})$"), _slashed),
