@@ -15,7 +15,7 @@ from agent.tools.toolset import ToolCall, Toolset
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
-from agent.understanding.agreement import NAMED, agreement, choose
+from agent.understanding.agreement import NAMED, agreement, choose, exists
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -23,7 +23,7 @@ from agent.understanding.intents import READS
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.values import text_after_lead
 from agent.understanding.wording import EMPTY_LINE, has_quoted_text
-from agent.understanding.world import World, fold
+from agent.understanding.world import World
 from soundstage.database import utcnow
 
 CERTAIN = 0.9
@@ -87,19 +87,18 @@ class DecidingTurn:
                 return Decision("nothing", about="nothing")
             if question.missing and _cancels_nothing_named(parsed):
                 answered = Decision("decline", about="no")
-            elif answered is not None:
-                answered = self._exact_answer(parsed, question) or answered
-            declined = answered is not None and answered.kind == "decline"
-            if answered is not None and (declined or not self._is_another_request(parsed, question)):
+            if answered is not None and (
+                answered.kind == "decline" or not self._is_another_request(parsed, question)
+            ):
                 self._answers_question = True
-                return answered
+                return self._exact_answer(parsed, question) or answered
         if not isinstance(parsed, Understanding):
             return await self._interpret()
         if parsed.tool is None:
             # Help is the grammar's answer to a greeting, too.
             decision = await self._interpret()
             return decision if decision.kind == "chat" and decision.about in GREETINGS else None
-        intent = rule_name(parsed.tool, parsed.arguments.get("action", ""))
+        intent = _intent(parsed)
         exact = CallRecord(intent, parsed.arguments)
         if intent not in READS or any(parsed.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
@@ -185,14 +184,11 @@ class DecidingTurn:
         if not isinstance(parsed, Understanding) or "script" not in question.missing:
             return None
         script, persona = parsed.arguments.get("script"), parsed.arguments.get("persona")
-        known = persona is None or any(
-            fold(persona) in (fold(one.name), fold(one.id)) for one in self.world.of_kind("persona")
-        )
-        intent = rule_name(parsed.tool or "", parsed.arguments.get("action", ""))
+        intent = _intent(parsed)
         if (
             not script
-            or not known
             or intent != question.intent
+            or not exists("persona", persona, self.world)
             or text_after_lead(self.utterance) is not None
         ):
             return None
@@ -205,15 +201,18 @@ class DecidingTurn:
         """Returns whether a sentence of the grammar is about something else than the open question."""
         if not isinstance(parsed, Understanding) or parsed.tool is None:
             return False
-        intent = rule_name(parsed.tool, parsed.arguments.get("action", ""))
-        return intent not in {question.intent, *(choice.intent for choice in question.choices)}
+        return _intent(parsed) not in {question.intent, *(choice.intent for choice in question.choices)}
+
+
+def _intent(parsed: Understanding) -> str:
+    return rule_name(parsed.tool or "", parsed.arguments.get("action", ""))
 
 
 def _cancels_nothing_named(parsed: Understanding | NotUnderstood) -> bool:
     """Returns whether a sentence cancels without a name: to an open question that is “never mind”."""
     return (
         isinstance(parsed, Understanding)
-        and rule_name(parsed.tool or "", parsed.arguments.get("action", "")) == "cancel_render.cancel"
+        and _intent(parsed) == "cancel_render.cancel"
         and parsed.arguments.get("render") in (None, "latest")
     )
 

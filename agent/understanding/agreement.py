@@ -58,7 +58,7 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
         spoken = before if before.rstrip().endswith(":") else spoken
     return Agreement(
         is_single=len(reader.divide(spoken, world)) == 1,
-        is_named=all(_exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project")),
+        is_named=all(exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project")),
         is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
     )
@@ -144,7 +144,8 @@ def choose(exact: CallRecord, agreement: Agreement, decision: Decision) -> Decis
     return _with_known_names(decision, exact)
 
 
-def _exists(kind: str, name: object, world: World) -> bool:
+def exists(kind: str, name: object, world: World) -> bool:
+    """Returns whether something of a kind has this name or id end; true for no name and the latest."""
     spoken = str(name or "").strip()
     if not spoken or spoken.casefold() in ("latest", "finished"):
         return True

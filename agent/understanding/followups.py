@@ -70,6 +70,12 @@ def _text_of(question: Question) -> str | None:
     return next((one for one in ("script", "text") if one in question.missing), None)
 
 
+def _says_only_values(filled: Filled) -> bool:
+    """Returns whether all words are values of arguments, or mean nothing: “make it vertical”."""
+    is_clear = not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
+    return bool(filled.arguments) and is_clear and not values.words_beside_values(filled.rest)
+
+
 def reports_speech(text: str) -> bool:
     """Returns whether what follows a colon is what somebody said, and no text: “I said: don't cancel it”."""
     before, colon, _ = text.partition(":")
@@ -157,7 +163,7 @@ class FollowUp(Turn):
             # A longer answer is the text itself.
             filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
         arguments = {**question.arguments, **plain(filled.arguments)}
-        arguments |= self._whole_text(question, text, filled)
+        arguments |= self._whole_topic(question, text, filled)
         if after := self._after_colon(question, text):
             arguments = {**question.arguments, **after}
         elif (name := _text_of(question)) and not filled.arguments.keys() - {name, *LOOSE_BESIDE_TEXT}:
@@ -196,14 +202,19 @@ class FollowUp(Turn):
         after = text_after_colon(text)
         return {} if name is None or after is None else {name: after}
 
-    def _whole_text(self, question: Question, text: str, filled: Filled) -> dict[str, str]:
-        """Returns the whole answer as the missing text, where it is some sentences and a part was taken."""
-        name = next((one for one in question.missing if one in ("script", "text", "topic")), None)
-        part = filled.arguments.get(name or "")
-        if name not in filled.loose or not isinstance(part, str) or len(filled.arguments) > 1:
+    def _whole_topic(self, question: Question, text: str, filled: Filled) -> dict[str, str]:
+        """Returns the whole answer as the missing topic, where it is some sentences and a part was taken."""
+        name = "topic"
+        part = filled.arguments.get(name)
+        if (
+            name not in question.missing
+            or name not in filled.loose
+            or not isinstance(part, str)
+            or len(filled.arguments) > 1
+        ):
             return {}
         whole = text.strip()
-        return {name: whole} if name and whole.startswith(part) and SENTENCE_END.search(whole) else {}
+        return {name: whole} if whole.startswith(part) and SENTENCE_END.search(whole) else {}
 
     def call_with_changes(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the last call with other arguments: “sorry, Vera instead”, “same for bolt”."""
@@ -234,7 +245,10 @@ class FollowUp(Turn):
             return None
         if reports_speech(text):
             return None
-        merged = self._merged(last, text, "act.correction" if best.intent == "act.correction" else "act.more")
+        filled = self.reader.fill_as(last.intent, text, self.world, self.dialogue.focus(), self.now)
+        merged = self._merged(
+            last, filled, text, "act.correction" if best.intent == "act.correction" else "act.more"
+        )
         if (
             merged is None
             and best.intent == "act.more"
@@ -249,7 +263,7 @@ class FollowUp(Turn):
             return None
         call = CallRecord(last.intent, merged)
         if last.intent not in READS and (
-            (best.sureness < SURE_CHANGED and not self._says_only_values(last.intent, text))
+            (best.sureness < SURE_CHANGED and not _says_only_values(filled))
             or last.intent in NEEDS_WORD
             or text.rstrip().endswith("?")
             or quotations(text)
@@ -279,12 +293,6 @@ class FollowUp(Turn):
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))
         return Decision("ask", about="confirm", candidates=(best,), question=question)
 
-    def _says_only_values(self, intent: str, text: str) -> bool:
-        """Returns whether all words are values of arguments, or mean nothing: “make it vertical”."""
-        filled = self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
-        known = filled.arguments and not (filled.unknown or filled.ambiguous or filled.loose or filled.unread)
-        return bool(known) and not values.words_beside_values(filled.rest)
-
     def _fits_last(self, best: Candidate) -> bool:
         """Returns whether the last call changed something and has all arguments that a project's look has."""
         last = self.dialogue.calls[-1].intent
@@ -294,13 +302,15 @@ class FollowUp(Turn):
             and set(best.arguments) <= set(self.reader.slots.get(last, ()))
         )
 
-    def _merged(self, last: CallRecord, text: str, act: str) -> dict[str, Any] | None:
-        """Returns the arguments of the last call with those that the utterance changes; else None."""
+    def _merged(self, last: CallRecord, filled: Filled, text: str, act: str) -> dict[str, Any] | None:
+        """Returns the arguments of the last call with those that the utterance changes; else None. `filled`:
+        the text as arguments of that call.
+        """
         slots = set(self.reader.slots.get(last.intent, ()))
         lower_words: dict[str, Any] = {}
-        for intent in (act, last.intent):
-            filled: Filled = self.reader.fill_as(intent, text, self.world, self.dialogue.focus(), self.now)
-            for name, value in plain(filled.arguments).items():
+        of_act = self.reader.fill_as(act, text, self.world, self.dialogue.focus(), self.now)
+        for intent, found in ((act, of_act), (last.intent, filled)):
+            for name, value in plain(found.arguments).items():
                 target = _TWINS.get(name, name) if name not in slots else name
                 if (
                     target in slots

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Response
 from app.server.https import authority_folder
 from policy import public
 from provisioning_api.certificates.key_folder import KeyFolder
+from provisioning_api.certificates.ssh_authority import BACKDATE
 from provisioning_api.certificates.tls_authority import key_usage
 from soundstage.database import utcnow
 from soundstage.settings import Settings
@@ -26,7 +27,6 @@ from studio.renders.signing import VideoSigner
 KEY_FILE = "videos.key"
 CHAIN_FILE = "videos.pem"
 LIFETIME = timedelta(days=3650)
-BACKDATE = timedelta(hours=1)
 ES256_BYTES = 32
 
 

@@ -159,20 +159,26 @@ async def test_after_a_crash_the_end_moves_on_with_a_line_that_says_so(
     assert (last.kind, last.data) == expected
 
 
-async def test_a_machine_that_is_added_begins_its_head_at_the_last_line(
-    audit: AuditLog, db: Database, head: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def server_db(db: Database) -> Database:
+    """A database of several machines."""
     if db.is_sqlite:
         pytest.skip("one machine has the file; run with PostgreSQL: scripts/test --only policy:test_audit.py")
+    return db
+
+
+async def test_a_machine_that_is_added_begins_its_head_at_the_last_line(
+    audit: AuditLog, server_db: Database, head: Path, tmp_path: Path
+) -> None:
     await tell(audit, 2)
     added_folder = tmp_path / "added"
     await asyncio.to_thread(added_folder.mkdir)
     await asyncio.to_thread(shutil.copy2, head.with_name("audit.key"), added_folder)
-    added = AuditLog(db, HeadFile(added_folder))
+    added = AuditLog(server_db, HeadFile(added_folder))
     await added.start()
     await tell(added, 1)
     assert (await audit.verify()).code == (await added.verify()).code == ""
-    await spoil(db, "DELETE FROM audit_lines WHERE number > 2")
+    await spoil(server_db, "DELETE FROM audit_lines WHERE number > 2")
     assert (await audit.verify()).code == "audit.end_missing"
 
 
@@ -187,21 +193,19 @@ async def test_a_machine_with_a_key_of_its_own_adopts_no_head(
 
 
 async def test_two_machines_on_one_database_both_find_the_chain_whole(
-    audit: AuditLog, db: Database, head: Path, tmp_path: Path
+    audit: AuditLog, server_db: Database, head: Path, tmp_path: Path
 ) -> None:
-    if db.is_sqlite:
-        pytest.skip("one machine has the file; run with PostgreSQL: scripts/test --only policy:test_audit.py")
     await tell(audit, 2)
     other_folder = tmp_path / "other"
     await asyncio.to_thread(shutil.copytree, head.parent, other_folder)
-    other = AuditLog(db, HeadFile(other_folder))
+    other = AuditLog(server_db, HeadFile(other_folder))
     await other.start()
     await tell(other, 3)
     assert (await audit.verify()).code == (await other.verify()).code == ""
     await tell(audit, 1)
     assert (await other.verify()).code == ""
     other.close()
-    await spoil(db, "DELETE FROM audit_lines WHERE number > 4")
+    await spoil(server_db, "DELETE FROM audit_lines WHERE number > 4")
     assert (await audit.verify()).code == "audit.end_missing"
 
 
