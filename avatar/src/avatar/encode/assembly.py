@@ -23,7 +23,7 @@ from avatar.compose.cues import Cue
 from avatar.encode.atomic import atomic_file
 from avatar.encode.joints import Fades, JointEncoder, Reel, film_frames, packets_of
 from avatar.encode.music import MusicBed, MusicTrack, read_music, speech_steps
-from avatar.encode.sound import SceneSound, apply_gain, measure, read_sound, samples_of
+from avatar.encode.sound import SceneSound, apply_gain, measure, mono_samples, read_sound, samples_of
 from avatar.encode.subtitles import add_subtitles, iso_639_2, subtitle_packets
 from avatar.media_files import open_media
 from avatar.spec import AudioCodec, Canvas, Music, VideoCodec
@@ -105,7 +105,7 @@ class _Mixer:
             hz = film.audio.sample_rate_hz
             track: MusicTrack = read_music(path, form.audio.name or path.name, hz, work)
             voice = measure(self._voice(), hz).integrated_lufs
-            speaking = speech_steps(map(_mono, self._voice()), hz)
+            speaking = speech_steps(map(mono_samples, self._voice()), hz)
             length = samples_of(film_frames(film.reels), self._rate, hz)
             self._bed = MusicBed(form, track, speaking, length, hz, voice)
         self._channels = 1 if self._bed is None else 2
@@ -119,7 +119,7 @@ class _Mixer:
         return read_sound(self._sounds, self._rate, self._codec.sample_rate_hz)
 
     def _mixed(self) -> Iterator[av.AudioFrame]:
-        blocks = self._voice() if self._bed is None else self._bed.under(map(_mono, self._voice()))
+        blocks = self._voice() if self._bed is None else self._bed.under(map(mono_samples, self._voice()))
         if self._fades == Fades():
             return blocks
         return self._faded(blocks)
@@ -159,10 +159,6 @@ class _Mixer:
             if abs(miss) <= LEVEL_TOLERANCE_LU:
                 break
         return gain
-
-
-def _mono(frame: av.AudioFrame) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    return np.asarray(frame.to_ndarray(), dtype=np.float32).reshape(-1)
 
 
 def _video_stream(container: OutputContainer, like: Path) -> VideoStream:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
 
-from avatar.encode.sound import Samples, measure
+from avatar.encode.sound import Samples, measure, stamp_frame
 from avatar.errors import InvalidInput
 from avatar.media_files import decodable, open_media
 from avatar.spec import Music
@@ -202,10 +201,7 @@ def _frames(blocks: Iterable[npt.NDArray[np.float32]], rate_hz: int) -> Iterator
 
 def _stereo(samples: npt.NDArray[np.float32], position: int, rate_hz: int) -> av.AudioFrame:
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
-    frame.sample_rate = rate_hz
-    frame.pts = position
-    frame.time_base = Fraction(1, rate_hz)
-    return frame
+    return stamp_frame(frame, position, rate_hz)
 
 
 def _samples(ms: float, rate_hz: int) -> int:

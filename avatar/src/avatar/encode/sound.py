@@ -113,12 +113,12 @@ def resample(frames: Iterable[av.AudioFrame], sample_rate_hz: int, file: str) ->
         found = (decoded.format.name, decoded.layout.name, decoded.sample_rate)
         if resampler is None or found != setup:
             if resampler is not None:
-                yield from map(_samples, resampler.resample(None))
+                yield from map(mono_samples, resampler.resample(None))
             resampler = MonoResampler("flt", sample_rate_hz, file, frame_size=BLOCK_SAMPLES)
             setup = found
-        yield from map(_samples, resampler.resample(decoded))
+        yield from map(mono_samples, resampler.resample(decoded))
     if resampler is not None:
-        yield from map(_samples, resampler.resample(None))
+        yield from map(mono_samples, resampler.resample(None))
 
 
 def measure(blocks: Iterable[av.AudioFrame], sample_rate_hz: int, channels: int = 1) -> Loudness:
@@ -161,7 +161,7 @@ def limit_peaks(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[Samp
     """Mono blocks with what would clip held down; whatever stays below full scale passes unchanged."""
     limiter = ("alimiter", "limit=1:attack=2:release=60:level=disabled:latency=1")
     graph = _graph(sample_rate_hz, [limiter, ("aformat", "sample_fmts=flt")])
-    yield from map(_samples, _run(graph, _numbered(blocks, sample_rate_hz)))
+    yield from map(mono_samples, _run(graph, _numbered(blocks, sample_rate_hz)))
 
 
 def _numbered(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[av.AudioFrame]:
@@ -171,12 +171,18 @@ def _numbered(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[av.Aud
         position += len(block)
 
 
-def _samples(frame: av.AudioFrame) -> Samples:
+def mono_samples(frame: av.AudioFrame) -> Samples:
+    """Returns the samples of a mono frame."""
     return np.asarray(frame.to_ndarray(), dtype=np.float32).reshape(-1)
 
 
 def _frame(samples: Samples, position: int, sample_rate_hz: int) -> av.AudioFrame:
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
+    return stamp_frame(frame, position, sample_rate_hz)
+
+
+def stamp_frame(frame: av.AudioFrame, position: int, sample_rate_hz: int) -> av.AudioFrame:
+    """Returns the frame with its rate, and its time counted in samples."""
     frame.sample_rate = sample_rate_hz
     frame.pts = position
     frame.time_base = Fraction(1, sample_rate_hz)
