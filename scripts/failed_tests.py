@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 _MARKS = ("failure", "error")
+MAX_MESSAGE_CHARS = 200
 
 
 def failed_tests(report: Path, room: str) -> list[str]:
@@ -15,6 +16,12 @@ def failed_tests(report: Path, room: str) -> list[str]:
     except (FileNotFoundError, ET.ParseError):
         return []
     return list(dict.fromkeys(f"{room}/{case.get('name')}" for case in _failed(root)))
+
+
+def failures(report: Path, room: str) -> list[str]:
+    """Returns one line for each failed test: `FAILED room/name: ` and the first line of its message."""
+    root = ET.parse(report).getroot()  # noqa: S314 - our own file
+    return [f"FAILED {room}/{case.get('name')}: {_message(case)}" for case in _failed(root)]
 
 
 def count_as_passed(report: Path) -> None:
@@ -36,6 +43,11 @@ def report_broken_off(report: Path, room: str, why: str) -> None:
     suite = ET.SubElement(suites, "testsuite", name=room, **count)
     ET.SubElement(ET.SubElement(suite, "testcase", name=room), "error", message=why)
     ET.ElementTree(suites).write(report)
+
+
+def _message(case: ET.Element) -> str:
+    found = next(found for mark in _MARKS for found in case.findall(mark))
+    return next(iter((found.get("message") or found.text or "").splitlines()), "")[:MAX_MESSAGE_CHARS]
 
 
 def _failed(root: ET.Element) -> list[ET.Element]:

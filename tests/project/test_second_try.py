@@ -23,6 +23,17 @@ def closing_line(folder: Path) -> tuple[int, str]:
     return ran.returncode, ran.stdout.splitlines()[-1]
 
 
+def test_failed_tests_stand_with_their_message_before_the_closing_line(tmp_path: Path) -> None:
+    (tmp_path / "farm.xml").write_text(REPORT)
+    command = [sys.executable, SCRIPTS / "closing_line.py", tmp_path]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    assert lines[:2] == [
+        "FAILED farm/test_a_card_vanishes: too late",
+        "FAILED farm/test_a_node_starts: no port",
+    ]
+    assert len(lines) == 4
+
+
 def test_failed_and_broken_tests_are_named_with_their_room(tmp_path: Path) -> None:
     report = tmp_path / "farm.xml"
     assert failed_tests(report, "farm") == []
