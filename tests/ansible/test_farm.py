@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import subprocess
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import waiting
-from farm_in_lab import WEIGHTS, LabFarm, Run
+import yaml
+from farm_in_lab import ROOT, WEIGHTS, LabFarm, Run
 from journey_inputs import FARM
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1200), pytest.mark.cached(*FARM)]
@@ -52,6 +54,35 @@ def second_run(farm: LabFarm) -> Run:
 
 def test_a_second_run_changes_nothing(second_run: Run) -> None:
     assert second_run.changed() == 0, second_run.output[-4000:]
+
+
+def test_an_operator_replaces_a_template_and_adds_a_handler(farm: LabFarm, tmp_path: Path) -> None:
+    shipped = (ROOT / "ansible/roles/nomad/templates/nomad.hcl.j2").read_text()
+    (tmp_path / "nomad").mkdir()
+    (tmp_path / "nomad/nomad.hcl.j2").write_text(
+        shipped + "# {{ inventory_hostname }}, as its operator wants it\n"
+    )
+    handler = {
+        "name": "Leave a file",
+        "listen": "Restart Nomad",
+        "ansible.builtin.copy": {"dest": "/run/restarted", "content": "", "mode": "0644"},
+    }
+    play = {"hosts": "gpu-2", "gather_facts": False, "roles": ["nomad"], "handlers": [handler]}
+    playbook = tmp_path / "mine.yaml"
+    playbook.write_text(yaml.safe_dump([play]))
+    assert "# gpu-2" not in farm.on("gpu-2", "cat", "/etc/nomad.d/nomad.hcl").stdout
+
+    for changed in (True, False):
+        assert bool(farm.converge(playbook=str(playbook), farm__templates=str(tmp_path)).changed()) is changed
+    last = farm.on("gpu-2", "tail", "-n1", "/etc/nomad.d/nomad.hcl").stdout
+    assert last == "# gpu-2, as its operator wants it\n"
+    assert farm.on("gpu-2", "test", "-e", "/run/restarted").returncode == 0
+
+    (tmp_path / "nomad/nomd.hcl.j2").write_text(shipped)
+    refused = farm.play(playbook=str(playbook), farm__templates=str(tmp_path))
+    assert refused.status != 0 and "nomd.hcl.j2 replaces no template" in refused.output
+    assert farm.converge(playbook=str(playbook)).changed()
+    assert "# gpu-2" not in farm.on("gpu-2", "cat", "/etc/nomad.d/nomad.hcl").stdout
 
 
 def test_a_client_without_a_certificate_is_refused_by_both_engines(farm: LabFarm) -> None:
