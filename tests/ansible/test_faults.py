@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,14 @@ def killed_at(farm: LabFarm, task: str, how: signal.Signals, *arguments: str) ->
             break
     else:
         raise AssertionError(f"the run never came to {task}:\n{''.join(seen)[-3000:]}")
-    run.communicate()
+    while run.poll() is None:
+        # A Ctrl-C while Ansible forks is lost: Python ignores exceptions of functions that run at a fork.
+        # A person presses it again.
+        try:
+            run.communicate(timeout=2)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, how)
     assert run.returncode != 0
 
 
