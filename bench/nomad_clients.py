@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from farm_on_nomad import ControlPlane
 from nomad_cluster import NomadAgent, NomadCluster
+from waiting import eventually
 
 from bench.processes import proportional_kib
 from bench.results import add_figure, add_json_option, write_figures
@@ -94,8 +96,7 @@ def add_clients(cluster: NomadCluster, folder: Path, count: int) -> list[NomadAg
         for number, _ in enumerate(threads.map(NomadAgent.start, agents), start=1):
             if number % 10 == 0:
                 print(f"  {number} clients", flush=True)
-    while ready_nodes(cluster) < count:
-        time.sleep(0.5)
+    eventually(lambda: ready_nodes(cluster) >= count, f"{count} clients are ready", 600)
     return agents
 
 
@@ -258,6 +259,8 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=10_000, help="tasks (default: 10000)")
     add_json_option(parser)
     options = parser.parse_args()
+    # The agents are in sessions of their own, and end with this program.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     load = os.getloadavg()[0]
     machine = f"{os.cpu_count()} cores, load {load:.1f} at the start"
     print(f"{options.clients} clients, {options.segments} segments, {machine}")

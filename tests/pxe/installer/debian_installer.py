@@ -24,6 +24,7 @@ from pxe.image.debian import mirror_of_this_computer
 from pxe.image.folder_cache import build_once
 
 PACKAGE = "debian-installer-13-netboot-amd64"
+_EVERY_INSTALLATION = ("libc6-udeb", "e2fsprogs-udeb", "gpgv-udeb")
 _INSIDE = "usr/lib/debian-installer/images/13/amd64/text/debian-installer/amd64"
 
 
@@ -47,14 +48,17 @@ class DebianMirror:
         """Returns an installer whose kernel's modules the mirror has: Debian's own, or else one with a
         kernel whose modules are there.
 
-        Raises LookupError when there is no such kernel.
+        Raises LookupError when there is no such kernel, or another part that every installation fetches is
+        missing.
         """
+        if missing := [name for name in _EVERY_INSTALLATION if not self._has(name)]:
+            raise LookupError(f"{self._url} lists {', '.join(missing)} and does not have them")
         own = self.installer()
         kernels = [
             kernel_of(own),
             *re.findall(r"^Package: kernel-image-(\S+)-di$", self._modules, re.MULTILINE),
         ]
-        kernel = next((one for one in kernels if self._has_modules(one)), None)
+        kernel = next((one for one in kernels if self._has(f"kernel-image-{one}-di")), None)
         if kernel is None:
             raise LookupError(f"{self._url} has {PACKAGE} and no kernel's modules for it")
         if kernel == kernels[0]:
@@ -63,9 +67,9 @@ class DebianMirror:
         target = folder.with_name(f"{folder.name}-{kernel}")
         return build_once(target, lambda staging: self._replace_kernel(own, kernel, staging))
 
-    def _has_modules(self, kernel: str) -> bool:
+    def _has(self, name: str) -> bool:
         try:
-            self._fetch(self._about(self._modules, f"kernel-image-{kernel}-di")["Filename"], "HEAD")
+            self._fetch(self._about(self._modules, name)["Filename"], "HEAD")
         except (HTTPError, KeyError):
             return False
         return True

@@ -67,9 +67,9 @@ def accepted(power: BootServices, machine: QemuMachine) -> None:
 @pytest.mark.root
 @pytest.mark.timeout(3000)
 def test_after_the_yes_the_installer_is_started_and_knows_its_answers(
-    debian: Path, power: BootServices, computer: Any
+    power: BootServices, computer: Any
 ) -> None:
-    publish_installer(power, debian)
+    publish_installer(power, DebianMirror().installer())
     machine = computer()
     accepted(power, machine)
     until_on_console(machine, "soundstage: starting the installer")
