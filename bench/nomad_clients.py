@@ -266,7 +266,9 @@ def main() -> None:
     print(f"{options.clients} clients, {options.segments} segments, {machine}")
     with tempfile.TemporaryDirectory(prefix="bench-clients-", ignore_cleanup_errors=True) as name:
         # As docs/scale.md says: a short buffer costs a full listing each time that the stream breaks.
-        cluster = NomadCluster(Path(name) / "nomad", {"event_buffer_size": 100_000}).start()
+        # Nomad takes 100 connections from one address, and all clients have the same here.
+        limits = {"rpc_max_conns_per_client": 0, "http_max_conns_per_client": 0}
+        cluster = NomadCluster(Path(name) / "nomad", {"event_buffer_size": 100_000}, limits=limits).start()
         clients: list[NomadAgent] = []
         try:
             clients = add_clients(cluster, Path(name) / "nomad", options.clients)
