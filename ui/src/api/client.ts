@@ -17,6 +17,10 @@ export type Span = Schemas["SpanView"];
 export type Trace = Schemas["TraceView"];
 export type LogLine = Schemas["LogLineView"];
 export type Snapshot = Schemas["SnapshotOut"];
+export type Project = Schemas["ProjectView"];
+export type Scene = Schemas["SceneView"];
+/** What of a scene is to change. */
+export type SceneChange = Partial<Schemas["SceneDraft"]>;
 export type BrainEvent = Schemas["ChatAnswer"]["events"][number];
 export type Block = NonNullable<Extract<BrainEvent, { type: "text" }>["blocks"]>[number];
 export type Inline = Extract<Block, { kind: "paragraph" }>["content"][number];

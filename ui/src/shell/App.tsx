@@ -1,5 +1,5 @@
 /** The frame of the page: who is there, where one can go, the conversation beside the chosen view. */
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { api, type Me } from "../api/client";
 import type { Problem } from "../api/problem";
 import { ApprovalsView } from "../approvals/ApprovalsView";
@@ -20,9 +20,11 @@ import { Login } from "./Login";
 import { useMe } from "./me";
 import { useRoute } from "./route";
 
+const ProjectsView = lazy(() => import("../projects/ProjectsView"));
 const TABS: [view: string, name: string, permission: string][] = [
   ["talk", "Talk", "chat:use"],
   ["videos", "Videos", "render:read"],
+  ["projects", "Projects", "project:read"],
   ["approvals", "Approvals", "approval:read"],
   ["planned", "Planned", "trigger:read"],
   ["snapshots", "Snapshots", "snapshot:read"],
@@ -113,6 +115,11 @@ function MainView({ me }: { me: Me }) {
         <section className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
           <Boundary key={shown}>
             {shown === "videos" && <VideosView id={id} me={me} />}
+            {shown === "projects" && (
+              <Suspense fallback={<p className="empty">One moment</p>}>
+                <ProjectsView id={id} me={me} />
+              </Suspense>
+            )}
             {shown === "approvals" && <ApprovalsView id={id} me={me} />}
             {shown === "planned" && <TriggersView mayCancel={may("trigger:cancel")} />}
             {shown === "snapshots" && <SnapshotsView />}
