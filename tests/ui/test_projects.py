@@ -39,6 +39,8 @@ def test_a_project_is_written_and_made_into_a_video_that_plays(project: Page) ->
     page.get_by_label("Presenter of scene 1").select_option(label="Milo")
     page.get_by_label("Shape").select_option("1:1")
     expect_saved(page)
+    # No change waits any more.
+    expect(page.get_by_role("button", name="Undo shape")).to_be_enabled()
     page.reload()
     expect(page.get_by_label("Title of the project")).to_have_value("Tides")
     expect(scripts(page)).to_have_value("The sea rises.")

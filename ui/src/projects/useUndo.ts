@@ -1,5 +1,5 @@
 /** Changes of an open project that can be taken back and made again. Letters of a text are the text field's own. */
-import { useState } from "react";
+import { useRef, useState } from "react";
 
 export interface Change {
   /** As the button names it: “delete scene 2”. */
@@ -13,23 +13,26 @@ const MAX_CHANGES = 50;
 export function useUndo() {
   const [done, setDone] = useState<Change[]>([]);
   const [undone, setUndone] = useState<Change[]>([]);
-  const [busy, setBusy] = useState(false);
+  const [waiting, setWaiting] = useState(0);
   const [error, setError] = useState<unknown>();
+  const queue = useRef(Promise.resolve(true));
 
-  /** One change at a time; true when it went well. */
-  const attempt = async (call: () => Promise<unknown>): Promise<boolean> => {
-    if (busy) return false;
-    setBusy(true);
-    setError(undefined);
-    try {
-      await call();
-      return true;
-    } catch (failure) {
-      setError(failure);
-      return false;
-    } finally {
-      setBusy(false);
-    }
+  /** One call after the other; true when it went well. */
+  const attempt = (call: () => Promise<unknown>): Promise<boolean> => {
+    setWaiting((count) => count + 1);
+    queue.current = queue.current.then(async () => {
+      setError(undefined);
+      try {
+        await call();
+        return true;
+      } catch (failure) {
+        setError(failure);
+        return false;
+      } finally {
+        setWaiting((count) => count - 1);
+      }
+    });
+    return queue.current;
   };
   const run = async (change: Change) => {
     if (!(await attempt(change.forward))) return;
@@ -38,15 +41,15 @@ export function useUndo() {
   };
   const undo = async () => {
     const change = done.at(-1);
-    if (!change || !(await attempt(change.backward))) return;
+    if (!change || waiting > 0 || !(await attempt(change.backward))) return;
     setDone((changes) => changes.slice(0, -1));
     setUndone((changes) => [...changes, change]);
   };
   const redo = async () => {
     const change = undone.at(-1);
-    if (!change || !(await attempt(change.forward))) return;
+    if (!change || waiting > 0 || !(await attempt(change.forward))) return;
     setUndone((changes) => changes.slice(0, -1));
     setDone((changes) => [...changes, change]);
   };
-  return { run, undo, redo, busy, error, last: done.at(-1)?.name, next: undone.at(-1)?.name };
+  return { run, undo, redo, busy: waiting > 0, error, last: done.at(-1)?.name, next: undone.at(-1)?.name };
 }
