@@ -10,6 +10,7 @@ from studio.assets import routes as assets
 from studio.consents import routes as consents
 from studio.personas import routes as personas
 from studio.projects import routes as projects
+from studio.pronunciations import routes as pronunciations
 from studio.publishing import routes as publishing
 from studio.renders import rendition_routes as render_renditions
 from studio.renders import routes as renders
@@ -32,6 +33,7 @@ def routers() -> tuple[APIRouter, ...]:
         personas,
         consents,
         voices,
+        pronunciations,
         renders,
         render_renditions,
         retention,

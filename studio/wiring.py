@@ -36,6 +36,7 @@ from studio.personas.validation import PersonaValidation
 from studio.personas.watching import PersonaWatch
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
+from studio.pronunciations.service import PronunciationService
 from studio.renders.admission import Admission, Endpoint, Limits
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.listing import RenderList
@@ -80,6 +81,7 @@ class Studio:
     speech: PersonaSpeech
     consents: ConsentService
     voices: VoiceService
+    pronunciations: PronunciationService
     people: PeopleService
     retention: RetentionService
     library: PersonaLibrary
@@ -174,6 +176,7 @@ def build_studio(
         speech=speech,
         consents=consents,
         voices=cloned,
+        pronunciations=PronunciationService(db),
         people=PeopleService(
             db, blobs, library, renders, cloned, renditions, pictures, out_dir, worker_cache(settings), files
         ),
