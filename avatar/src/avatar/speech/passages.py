@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.errors import InvalidInput, Unavailable
+from avatar.speech.align import bare
 from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.markup import Script, Token
 from avatar.speech.pronunciation import Respeller
 from avatar.speech.sound import WavWriter
+from avatar.speech.spoken import in_words
 from avatar.speech.timed import Stretch, build_track
 from avatar.tracks import SpeechNote, SpeechTrack
 
@@ -28,11 +30,14 @@ Say = Callable[[str, Path], None]
 
 @dataclass(frozen=True, slots=True)
 class _Utterance:
-    """Text of one request, the tokens it holds, and the silence behind it."""
+    """Text of one request, the tokens it holds, and the silence behind it. `readings`: bare words that are
+    spoken in another way than they are written.
+    """
 
     text: str
     tokens: tuple[Token, ...]
     pause_ms: int
+    readings: tuple[tuple[str, str], ...]
 
 
 def speak_in_passages(
@@ -50,11 +55,14 @@ def speak_in_passages(
     `speaker` names in errors who spoke. Raises Unavailable `speech.upstream_bad_audio` and what `say` raises.
     """
     notes = [*script.notes, *_unsupported(script)]
-    utterances = _utterances(script, pronunciation, notes)
+    utterances = _utterances(script, pronunciation, language, notes)
     # A pause at the very start has no words before it.
     pause_ms = 0 if script.passages[0].tokens else script.passages[0].pause_ms
     stretches = _say_all(utterances, say, speaker, wav, lead_in_ms + pause_ms, tail_ms)
-    return build_track(wav, script.tokens, stretches, language, pronunciation, notes)
+    # What is written short is aligned as it was spoken.
+    readings = dict(one for utterance in utterances for one in utterance.readings)
+    own = {bare(word): value for word, value in pronunciation.items()}
+    return build_track(wav, script.tokens, stretches, language, {**readings, **own}, notes)
 
 
 def _say_all(
@@ -104,7 +112,9 @@ def _not_sound(speaker: str) -> Unavailable:
     )
 
 
-def _utterances(script: Script, pronunciation: dict[str, str], notes: list[SpeechNote]) -> list[_Utterance]:
+def _utterances(
+    script: Script, pronunciation: dict[str, str], language: str, notes: list[SpeechNote]
+) -> list[_Utterance]:
     respeller = Respeller(pronunciation, notes, phonemes_of=None)
     utterances: list[_Utterance] = []
     for passage in script.passages:
@@ -112,8 +122,15 @@ def _utterances(script: Script, pronunciation: dict[str, str], notes: list[Speec
             continue
         groups = _sentence_groups(passage.tokens)
         for number, group in enumerate(groups):
-            text = " ".join(respeller.respell(token.text)[0] for token in group)
-            utterances.append(_Utterance(text, group, passage.pause_ms if number == len(groups) - 1 else 0))
+            words = [respeller.respell(token.text)[0] for token in group]
+            spoken = in_words(words, language)
+            readings = tuple(
+                (bare(token.text), reading)
+                for token, word, reading in zip(group, words, spoken, strict=True)
+                if reading != word and bare(token.text)
+            )
+            pause_ms = passage.pause_ms if number == len(groups) - 1 else 0
+            utterances.append(_Utterance(" ".join(spoken), group, pause_ms, readings))
     return utterances
 
 

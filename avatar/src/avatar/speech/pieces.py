@@ -10,12 +10,8 @@ from xml.sax.saxutils import escape
 
 from avatar.speech.markup import Script, Token
 from avatar.speech.pronunciation import Respeller
+from avatar.speech.spoken import in_words
 from avatar.tracks import SpeechNote
-
-ABBREVIATIONS = frozenset(
-    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "etc.", "no.", "approx."}
-)
-"""English words whose full stop would end the sentence for espeak-ng."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +39,24 @@ def split_pieces(
     """The pieces of a script, and notes for what the dictionary asks and espeak-ng cannot say."""
     notes: list[SpeechNote] = []
     respeller = Respeller(pronunciation, notes, phonemes_of=language)
-    english = language.lower().startswith("en")
     pieces: list[Piece] = []
     for passage in script.passages:
         if passage.tokens:
-            pieces.append(_piece(passage.tokens, respeller, english))
+            pieces.append(_piece(passage.tokens, respeller, language))
         if passage.pause_ms:
             pieces.append(Piece(pause_ms=passage.pause_ms))
     return tuple(pieces), notes
 
 
-def _piece(tokens: tuple[Token, ...], respeller: Respeller, english: bool) -> Piece:
+def _piece(tokens: tuple[Token, ...], respeller: Respeller, language: str) -> Piece:
     ssml = any(token.emphasis or token.rate != 1.0 for token in tokens)
-    phonemes = False
     parts: list[str] = ["<speak>"] if ssml else []
     position = len("<speak>") if ssml else 0
     starts: list[int] = []
     emphasised, rate = False, 1.0
-    for token in tokens:
-        spoken, has_phonemes = respeller.respell(token.text)
-        if english and not has_phonemes and spoken.lower() in ABBREVIATIONS:
-            spoken = spoken[:-1]
-        phonemes = phonemes or has_phonemes
+    respelled = [respeller.respell(token.text) for token in tokens]
+    phonemes = any(has_phonemes for _, has_phonemes in respelled)
+    for token, spoken in zip(tokens, in_words([text for text, _ in respelled], language), strict=True):
         part = escape(spoken) if ssml else spoken
         if (token.emphasis, token.rate) != (emphasised, rate):
             part = _closing(emphasised, rate) + _opening(token.emphasis, token.rate) + part

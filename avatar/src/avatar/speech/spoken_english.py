@@ -16,7 +16,8 @@ WORDS = {
     "rd.": "road", "ave.": "avenue", "blvd.": "boulevard", "apt.": "apartment", "dept.": "department",
     "mt.": "mount", "ft.": "feet", "vs.": "versus", "vs": "versus", "approx.": "approximately",
     "etc.": "et cetera", "e.g.": "for example", "i.e.": "that is", "a.m.": "A M", "p.m.": "P M",
-    "al.": "al", "inc.": "incorporated", "ltd.": "limited", "co.": "company", "min.": "minutes", "max.": "maximum",
+    "al.": "al", "inc.": "incorporated",
+    "ltd.": "limited", "co.": "company", "min.": "minutes", "max.": "maximum",
     "mon.": "Monday", "tue.": "Tuesday", "thu.": "Thursday", "fri.": "Friday",
     "jan.": "January", "feb.": "February", "aug.": "August", "sept.": "September", "oct.": "October",
     "nov.": "November", "dec.": "December",
@@ -150,8 +151,8 @@ def _in_words(words: Sequence[str], place: int, *, month_first: bool) -> str:
     if lower.rstrip(",") in ALSO_WORDS and _is_weekday(word, before, following):
         starts = following[:1].isupper() and following.lower().rstrip(",") in STARTERS
         return ALSO_WORDS[lower.rstrip(",")] + ("." if starts else lower[len(lower.rstrip(",")) :])
-    if (spoken := fraction(word, before)) is not None:
-        return spoken
+    if (portion := fraction(word, before)) is not None:
+        return portion
     if (rate := _RATE.match(word)) is not None and (per := _per(rate[2])):
         amount = _in_words([rate[1]], 0, month_first=month_first)
         return f"{amount} per {per}{rate[3]}"
