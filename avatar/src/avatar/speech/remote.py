@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avatar.spec import OpenAIVoice, QwenVoice
@@ -28,8 +28,8 @@ def from_service(
     """
     request = request_maker(voice, language)
 
-    def say(text: str, answer: Path) -> None:
-        fetch(request(text), answer)
+    def say(words: Sequence[str], answer: Path) -> None:
+        fetch(request(" ".join(words)), answer)
 
     speaker = f"the speech service at {request('').host}"
     return speak_in_passages(script, say, speaker, language, pronunciation, wav, lead_in_ms, tail_ms)

@@ -158,9 +158,13 @@ def _in_words(words: Sequence[str], place: int, *, month_first: bool) -> str:
         return f"{amount} per {per}{rate[3]}"
     if (form := write_out(word, month_first=month_first)) is not None:
         return form
-    if (amount := _MONEY.match(before)) and amount[2] != "$" and re.fullmatch(rf"{_SCALES}\W*", lower):
+    if (
+        (money_before := _MONEY.match(before))
+        and money_before[2] != "$"
+        and re.fullmatch(rf"{_SCALES}\W*", lower)
+    ):
         end = word.rstrip(".,;:!?)")
-        return f"{end} {CURRENCIES[amount[2]][1]}{word[len(end) :]}"
+        return f"{end} {CURRENCIES[money_before[2]][1]}{word[len(end) :]}"
     bare = lower.rstrip(",;:!?")
     # “5 ms.” at the end of a sentence is a time, “Ms. Lee” a person.
     if bare in WORDS and not (bare == "ms." and _NUMBER.match(before)):
