@@ -18,6 +18,7 @@ from studio.retention import routes as retention
 from studio.scenes import routes as scenes
 from studio.uploads import routes as uploads
 from studio.voices import routes as voices
+from studio.voices import trial_routes as voice_trials
 from studio.webhooks import routes as webhooks
 from studio.worker_jobs import routes as worker_jobs
 
@@ -33,6 +34,7 @@ def routers() -> tuple[APIRouter, ...]:
         personas,
         consents,
         voices,
+        voice_trials,
         pronunciations,
         renders,
         render_renditions,
