@@ -37,8 +37,10 @@ class SpokenTimes:
     words: tuple[int | None, ...]
 
 
-Say = Callable[[Sequence[str], Path], SpokenTimes | None]
-"""Writes the sound of words to a file; returns their times where the voice tells them."""
+Say = Callable[[Sequence[str], float, Path], SpokenTimes | None]
+"""Writes the sound of words, at a factor of the voice's pace, to a file; returns their times where the voice
+tells them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class _Utterance:
     words: tuple[str, ...]
     tokens: tuple[Token, ...]
     pause_ms: int
+    pace: float
     readings: tuple[tuple[str, str], ...]
 
 
@@ -92,7 +95,7 @@ def _say_all(
         answer = Path(folder) / "answer"
         writer: WavWriter | None = None
         for utterance in utterances:
-            times.append(say(utterance.words, answer))
+            times.append(say(utterance.words, utterance.pace, answer))
             if writer is None:
                 # The first answer sets the rate of the whole scene.
                 writer = files.enter_context(WavWriter(wav, _rate_hz(answer, speaker)))
@@ -186,16 +189,21 @@ def _utterances(
                 if reading != word and bare(token.text)
             )
             pause_ms = passage.pause_ms if number == len(groups) - 1 else 0
-            utterances.append(_Utterance(tuple(spoken), group, pause_ms, readings))
+            utterances.append(_Utterance(tuple(spoken), group, pause_ms, group[0].pace, readings))
     return utterances
 
 
 def _sentence_groups(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
-    """Whole sentences, as many as one request takes; a sentence longer than that is cut between words."""
+    """Whole sentences, as many as one request takes; a sentence longer than that is cut between words, and
+    sentences are parted where the pace of their mood changes.
+    """
     groups: list[tuple[Token, ...]] = []
     group: list[Token] = []
     length = sentence_end = 0
     for token in tokens:
+        if group and sentence_end == len(group) and token.pace != group[0].pace:
+            groups.append(tuple(group))
+            group, length, sentence_end = [], 0, 0
         if group and length + len(token.text) > MAX_PIECE_CHARS:
             cut = sentence_end or len(group)
             groups.append(tuple(group[:cut]))

@@ -49,30 +49,39 @@ def split_pieces(
 
 
 def _piece(tokens: tuple[Token, ...], respeller: Respeller, language: str) -> Piece:
-    ssml = any(token.emphasis or token.rate != 1.0 for token in tokens)
+    ssml = any(_delivery(token) != _PLAIN for token in tokens)
     parts: list[str] = ["<speak>"] if ssml else []
     position = len("<speak>") if ssml else 0
     starts: list[int] = []
-    emphasised, rate = False, 1.0
+    delivery = _PLAIN
     respelled = [respeller.respell(token.text) for token in tokens]
     phonemes = any(has_phonemes for _, has_phonemes in respelled)
     for token, spoken in zip(tokens, in_words([text for text, _ in respelled], language), strict=True):
         part = escape(spoken) if ssml else spoken
-        if (token.emphasis, token.rate) != (emphasised, rate):
-            part = _closing(emphasised, rate) + _opening(token.emphasis, token.rate) + part
-            emphasised, rate = token.emphasis, token.rate
+        if _delivery(token) != delivery:
+            part = _closing(*delivery) + _opening(*_delivery(token)) + part
+            delivery = _delivery(token)
         starts.append(position)
         parts.append(part + " ")
         position += len(part) + 1
     if ssml:
-        parts.append(_closing(emphasised, rate) + "</speak>")
+        parts.append(_closing(*delivery) + "</speak>")
     return Piece("".join(parts), ssml=ssml, phonemes=phonemes, tokens=tokens, starts=tuple(starts))
 
 
-def _opening(emphasised: bool, rate: float) -> str:
-    pace = "" if rate == 1.0 else f'<prosody rate="{100 * rate:.0f}%">'
-    return pace + ('<emphasis level="strong">' if emphasised else "")
+_PLAIN = (False, 1.0, 0.0)
 
 
-def _closing(emphasised: bool, rate: float) -> str:
-    return ("</emphasis>" if emphasised else "") + ("" if rate == 1.0 else "</prosody>")
+def _delivery(token: Token) -> tuple[bool, float, float]:
+    return token.emphasis, token.rate * token.pace, token.semitones
+
+
+def _opening(emphasised: bool, rate: float, semitones: float) -> str:
+    values = "" if rate == 1.0 else f' rate="{100 * rate:.0f}%"'
+    values += "" if semitones == 0.0 else f' pitch="{100 * (2 ** (semitones / 12) - 1):+.0f}%"'
+    return (f"<prosody{values}>" if values else "") + ('<emphasis level="strong">' if emphasised else "")
+
+
+def _closing(emphasised: bool, rate: float, semitones: float) -> str:
+    is_changed = (rate, semitones) != (1.0, 0.0)
+    return ("</emphasis>" if emphasised else "") + ("</prosody>" if is_changed else "")

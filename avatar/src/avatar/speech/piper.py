@@ -65,16 +65,16 @@ def from_piper(
             f"Install piper so that it is found in PATH, or name it in {PROGRAM_VARIABLE}.",
         )
     command = [program, "-m", str(path), "-c", str(card_of(path))]
-    if voice.speed != 1.0:
-        command += ["--length_scale", f"{1 / voice.speed:.4f}"]
     if voice.speaker is not None:
         command += ["-s", str(voice.speaker)]
 
-    def say(words: Sequence[str], answer: Path) -> SpokenTimes | None:
+    def say(words: Sequence[str], pace: float, answer: Path) -> SpokenTimes | None:
         try:
-            return speak_warm(program, path, words, voice.speed, voice.speaker, answer)
+            return speak_warm(program, path, words, voice.speed * pace, voice.speaker, answer)
         except NoWarmVoice:
-            _run([*command, "-f", str(answer)], " ".join(words), answer)
+            speed = voice.speed * pace
+            length = [] if speed == 1.0 else ["--length_scale", f"{1 / speed:.4f}"]
+            _run([*command, *length, "-f", str(answer)], " ".join(words), answer)
             return None
 
     return speak_in_passages(script, say, "Piper", language, pronunciation, wav, lead_in_ms, tail_ms)
