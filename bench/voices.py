@@ -72,7 +72,7 @@ def samples_of(wav: Path) -> bytes:
 
 @dataclass(slots=True)
 class Measures:
-    """What one voice comes to; times are in ms."""
+    """Sums up what one voice comes to; times are in ms."""
 
     word_errors: int = 0
     words: int = 0
