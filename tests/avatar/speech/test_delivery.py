@@ -71,6 +71,15 @@ def test_espeak_takes_both(say: Speaker) -> None:
     assert semitones(excited, plain, 0, 6) > 0.4 and excited.notes == ()
 
 
+def test_espeak_adds_no_silence_and_the_next_piece_is_plain_again(say: Speaker) -> None:
+    plain = say("It rains. [pause 300ms] It rains.", voice=EspeakVoice(), tail_ms=0)
+    sad = say("[mood sad] It rains. [pause 300ms] [mood neutral] It rains.", voice=EspeakVoice(), tail_ms=0)
+    assert span_ms(sad, 0, 1) > 1.05 * span_ms(plain, 0, 1)
+    assert span_ms(sad, 2, 3) == pytest.approx(span_ms(plain, 2, 3), abs=2)
+    pauses = [one.words[2].start_ms - one.words[1].end_ms for one in (plain, sad)]
+    assert pauses[1] == pytest.approx(pauses[0], abs=60)
+
+
 def test_a_service_gets_a_request_per_mood_at_its_pace(say: Speaker, service: SpeechService) -> None:
     voice = OpenAIVoice(base_url=service.url, speed=1.2)
     track = say("Good day to you. Fine. [mood sad] It rains here. All day.", voice=voice)

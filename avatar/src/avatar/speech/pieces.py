@@ -65,7 +65,8 @@ def _piece(tokens: tuple[Token, ...], respeller: Respeller, language: str) -> Pi
         parts.append(part + " ")
         position += len(part) + 1
     if ssml:
-        parts.append(_closing(*delivery) + "</speak>")
+        # Without </speak>: espeak-ng puts 0.35 s of silence behind it.
+        parts.append(_closing(*delivery))
     return Piece("".join(parts), ssml=ssml, phonemes=phonemes, tokens=tokens, starts=tuple(starts))
 
 
