@@ -32,6 +32,7 @@ from soundstage.telemetry import get_logger, metrics, trace_id
 from studio.renders.states import RenderState
 
 HISTORY_TURNS = 10
+BAD_ARGUMENTS = "tool.bad_arguments"
 HISTORY_STEP = 5
 """So many turns leave the history at once: servers keep what they have read of an equal beginning."""
 
@@ -39,6 +40,18 @@ HISTORY_STEP = 5
 def model_failed(error: SoundstageError) -> Notice:
     """One sentence on why the fixed sentences have to do."""
     return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
+
+
+def in_words(error: SoundstageError) -> Failure:
+    """Returns an error as people see it: what a tool says of its arguments to programs is left out."""
+    failure = Failure.of(error)
+    if error.code != BAD_ARGUMENTS:
+        return failure
+    where, _, message = error.message.partition(": ")
+    hint = "Say it once more, with that." if where == "arguments" else failure.hint
+    return failure.model_copy(
+        update={"message": f"{message[:1].upper()}{message[1:]}".rstrip(".") + ".", "hint": hint}
+    )
 
 
 def _history_turns(number: int) -> int:
@@ -105,7 +118,7 @@ class Brain:
         except LogWriteFailed as failed:
             await log.emit(Failure.of(failed.error))
         except SoundstageError as error:
-            await log.emit(Failure.of(error))
+            await log.emit(in_words(error))
         except Exception:
             get_logger(__name__).exception("an answer broke", session=turn.session_id, turn=turn.number)
             await log.emit(Failure.of(internal_error()))

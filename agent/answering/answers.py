@@ -46,6 +46,8 @@ from soundstage.errors import Invalid
 CHOICES = 3
 MOST_STEPS = 8
 """Longer plans of a language model are no question: a yes to them would be to what nobody has read."""
+LINE_CHARS = 200
+"""Of what would be deleted, in a question."""
 LIKE_NAME = 60.0
 """From here on, of 100, the spelling of a name is near enough to be offered."""
 
@@ -102,7 +104,8 @@ class ReaderTurn(DecidingTurn):
             case "plan":
                 await self._say("refuse", "condition")
             case "refuse":
-                await self._say("refuse", "out_of_scope")
+                known = self.replies.has("refuse", decision.about)
+                await self._say("refuse", decision.about if known else "out_of_scope")
             case "decline":
                 self._closed = True
                 await self._say("chat", "decline")
@@ -112,6 +115,8 @@ class ReaderTurn(DecidingTurn):
                 await self._confirm()
             case "chat" if decision.about == "yes":
                 await self._confirm()
+            case "chat" if decision.about == "who_spoke":
+                await self._say("chat", "who_spoke", persona=self._name_of("persona", decision.topic))
             case "chat" if self.replies.has("chat", decision.about):
                 await self._say("chat", decision.about)
             case _:
@@ -162,8 +167,15 @@ class ReaderTurn(DecidingTurn):
     def _just_proposed(self) -> bool:
         return 0 < len(self.log.result.proposals) <= MOST_STEPS
 
-    async def _say(self, group: str, name: str) -> None:
-        await self.log.emit(Text(text=self.replies.text(group, name)))
+    async def _say(self, group: str, name: str, **values: str) -> None:
+        await self.log.emit(Text(text=self.replies.text(group, name, **values)))
+
+    def _name_of(self, kind: str, reference: str) -> str:
+        """Returns the name of a thing that is called by its name or id."""
+        found = (
+            one.name for one in self.world.of_kind(kind) if fold(reference) in (fold(one.id), fold(one.name))
+        )
+        return next(found, reference)
 
     async def _question(self, text: str, question: Question, choices: Sequence[str]) -> None:
         self._pending = (question, tuple(choices))
@@ -322,6 +334,8 @@ class ReaderTurn(DecidingTurn):
         replies, question = self.replies, decision.question
         if question is None and decision.unknown:
             await self._say_unknown(decision.unknown)
+        elif decision.about == "repeat":
+            await self._repeat(question)
         elif decision.about == "unsure" or question is None:
             await self._ask_unsure(decision, parsed)
         elif decision.about == "missing":
@@ -342,6 +356,18 @@ class ReaderTurn(DecidingTurn):
             labels = [words_of(call, self.world, replies) for call in question.choices]
             await self._question(replies.text("ask", "which"), question, labels)
 
+    async def _repeat(self, question: Question | None) -> None:
+        """Puts the open question once more, in other words."""
+        replies = self.replies
+        if question is None:
+            await self._say("chat", "explain")
+            return
+        slot = question.missing[0] if question.missing else "choice"
+        text = replies.text("explain", slot if replies.has("explain", slot) else "choice")
+        if question.missing and not replies.has("explain", slot):
+            text = replies.text("missing", slot if replies.has("missing", slot) else "about")
+        await self._question(text, question, self.state.choices)
+
     async def _ask_plan(self, decision: Decision) -> None:
         """Shows what would be done when; yes does what is for now and plans the others."""
         toolset, principal = self.answers.toolset, self.caller.principal
@@ -359,8 +385,26 @@ class ReaderTurn(DecidingTurn):
             if len(words) == 1
             else "".join(f"\n{at}. {one}" for at, one in enumerate(words, 1))
         )
+        for call in question.choices:
+            lines += await self._what_goes(call)
         choices = (self.replies.text("yes"), self.replies.text("no"))
         await self._question(f"{pending}{lines}", question, choices)
+
+    async def _what_goes(self, record: CallRecord) -> str:
+        """Returns what a call would delete, a line for each thing, and nothing for other calls. Raises as the
+        call would.
+        """
+        call = prepare_record(self.answers.toolset, record, self.world)
+        if call.act.effect != "destructive":
+            return ""
+        plan = await self.caller.preview(call)
+        shown = (
+            []
+            if plan is None
+            else [f"{one.what}: {one.where}" if one.where else one.what for one in plan.changes]
+        )
+        more = [] if len(shown) <= MOST_STEPS else [f"… {len(shown) - MOST_STEPS}"]
+        return "".join(f"\n• {line[:LINE_CHARS]}" for line in (*shown[:MOST_STEPS], *more))
 
     async def _ask_unsure(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         about = decision.about.partition(":")[0]

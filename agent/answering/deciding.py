@@ -16,6 +16,7 @@ from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
+from agent.understanding.changes import replaced_words
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -159,7 +160,19 @@ class DecidingTurn:
                 and max(candidate.sureness for candidate in candidates) >= SURE_WITHOUT_FARM
             ):
                 break
-        return decision
+        return await self._with_scripts(decision)
+
+    async def _with_scripts(self, decision: Decision) -> Decision:
+        """Returns the decision again where it depends on what is spoken in the scenes of a project."""
+        question, last = decision.question, self.state.dialogue.last
+        names_scene = question is not None and bool({"scene", "after", "before"} & set(question.missing))
+        if not names_scene and replaced_words(self.utterance) is None:
+            return decision
+        project = (question.arguments.get("project") if question is not None else None) or last.get("project")
+        if not project:
+            return decision
+        self.world = await self.answers.worlds.with_scripts(self.world, self.caller.principal, str(project))
+        return self._interpret_own(self.state.dialogue)
 
     def _interpret_own(self, dialogue: Dialogue) -> Decision:
         """Returns the decision on the person's own words: what follows an empty line is pasted more often

@@ -35,6 +35,7 @@ from agent.understanding.followups import SHOWS, FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, reverse_of
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
+from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World
 
@@ -67,9 +68,11 @@ class Interpreter:
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
         turn = _Turn(self.reader, world, dialogue, now)
-        if (corrected := turn.call_with_words(utterance)) is not None:
+        if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected
         decision = turn.interpret(utterance)
+        if (refused := turn.refusal(utterance, decision)) is not None:
+            return refused
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
         if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):
@@ -123,6 +126,11 @@ class Interpreter:
 @dataclass(frozen=True)
 class _Turn(FollowUp):
     """One utterance in its state."""
+
+    def refusal(self, utterance: str, decision: Decision) -> Decision | None:
+        """Returns the answer that names what nobody here can do, unless the decision is a sure change."""
+        is_change = decision.kind == "calls" and any(call.intent not in READS for call in decision.calls)
+        return None if is_change else self.what_is_missing(utterance, decision.candidates)
 
     def interpret(self, utterance: str) -> Decision:
         parts = self.reader.divide(utterance, self.world)
@@ -210,6 +218,8 @@ class _Turn(FollowUp):
         if best.intent not in READS:
             if waits(best):
                 return Decision("plan", about="condition", candidates=(best,))
+            if (several := several_things(best, text, self.world)) is not None:
+                return several
             if self._is_doubtful(candidates):
                 return self.confirm(best, text)
         return self.call_or_ask(best, text)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from agent.understanding import values
-from agent.understanding.candidates import (
-    is_two_kinds,
-    missing,
-    plain,
-    says_pronoun,
-)
+from agent.understanding.candidates import is_two_kinds, missing, own, plain, says_pronoun
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
 from agent.understanding.intents import DESTRUCTIVE
@@ -22,6 +18,9 @@ from agent.understanding.world import World, fold
 
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
+
+STEM_CHARS = 6
+"""Of a word that is looked for in a script: “helmet” is found in “helmets”."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,9 @@ class Turn:
             if fold(str(arguments.get("project", ""))) in fold(title):
                 arguments.pop("project", None)
         for group in missing(candidate.intent, arguments):
+            if group == ("scene",) and (scene := self._scene_by_words(candidate, arguments)) is not None:
+                arguments |= scene
+                continue
             name, last = self._from_conversation(group)
             if last is None or (candidate.intent in DESTRUCTIVE and self.dialogue.recent_kind != name):
                 question = Question("missing", candidate.intent, arguments, tuple(group))
@@ -69,6 +71,20 @@ class Turn:
             arguments[name] = last
         self._from_focus(candidate.intent, arguments, text)
         return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
+
+    def _scene_by_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Returns the one scene in which words of the utterance are spoken: “move the helmet one to the end”."""
+        spoken = own(candidate, candidate.text).lower()
+        words = [word for word in re.findall(r"[^\W\d_]{4,}", spoken) if word not in self.world.common_words]
+        project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
+        found = [
+            one
+            for one in self.world.of_kind("scene")
+            if one.text and any(word[:STEM_CHARS] in one.text.lower() for word in words)
+        ]
+        if len(found) != 1:
+            return None
+        return {"scene": str(found[0].number), "project": project or found[0].parent}
 
     def _from_conversation(self, group: Sequence[str]) -> tuple[str, str | None]:
         """Returns the argument of a group that the conversation can fill, and its value."""

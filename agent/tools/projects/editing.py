@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, page
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.paces import PACE, Pace, with_pace
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import (
@@ -57,7 +58,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "change": ("persona", "quality", "shape", "captions"),
-        "change_scene": ("script", "title", "persona", "background", "heading"),
+        "change_scene": ("script", "title", "persona", "background", "heading", "pace"),
         "move_scene": ("to", "before", "after"),
     }
 )
@@ -85,6 +86,7 @@ class EditProject(ToolRequest):
         description="Shown in the picture of the scene; empty for none.",
     )
     background: BackgroundChoice = None
+    pace: Pace | None = Field(default=None, description=f"{PACE} Of a scene.")
     to: SceneRef | None = Field(default=None, description="The new place: 1, 2, …, “first” or “last”.")
     before: SceneRef | None = Field(default=None, description="The scene that comes after it.")
     after: SceneRef | None = Field(default=None, description="The scene that comes before it.")
@@ -228,7 +230,9 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
         project.id,
         SceneDraft(
             title=request.title or "",
-            script=request.script or "",
+            script=with_pace(request.script, request.pace)
+            if request.script and request.pace
+            else request.script or "",
             # Its usual speaker is not written into the scene: it follows when the project gets another one.
             persona=None if persona == project.persona else persona,
             background=background_of(request.background),
@@ -242,8 +246,9 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
 async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
     fields: dict[str, Any] = {}
-    if request.script is not None:
-        fields["script"] = request.script
+    if request.script is not None or request.pace is not None:
+        script = scene.script if request.script is None else request.script
+        fields["script"] = with_pace(script, request.pace) if request.pace else script
     if request.title is not None:
         fields["title"] = request.title
     if request.persona is not None:

@@ -1,0 +1,178 @@
+"""Finds what an utterance says of the ones before: a new look, other words, a complaint, taking back.
+
+The words come from `changes/*.yaml`. All languages are tried: people mix them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.sentences import LOADER
+from agent.understanding import values
+
+WHOLE = ("takes_back", "complains", "instead_of", "corrects", "what_do_you_mean", "who_spoke", "about_me",
+         "films_it")  # fmt: skip
+"""Patterns that an utterance matches from its beginning to its end; the others are found within it."""
+PACES = ("slowest", "slow", "normal", "fast", "fastest")
+LOOK = ("pace", "captions", "shape", "quality", "background")
+_WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeWords:
+    """The words of all languages: patterns by name, looks by argument and value, and what is not possible."""
+
+    patterns: Mapping[str, re.Pattern[str]]
+    look: Mapping[str, Mapping[str, re.Pattern[str]]]
+    cannot: Mapping[str, re.Pattern[str]]
+
+
+@cache
+def change_words() -> ChangeWords:
+    """Returns the words of every file."""
+    patterns: dict[str, list[str]] = {}
+    look: dict[str, dict[str, list[str]]] = {}
+    cannot: dict[str, list[str]] = {}
+    for path in sorted(Path(str(files("agent") / "understanding/changes")).glob("*.yaml")):
+        data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+        for slot, some in data.pop("look").items():
+            for value, sources in some.items():
+                look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
+        for name, sources in data.pop("cannot").items():
+            cannot.setdefault(name, []).extend(map(str, sources))
+        for name, sources in data.items():
+            patterns.setdefault(name, []).extend(map(str, sources))
+    return ChangeWords(
+        {
+            name: re.compile("|".join(some), re.IGNORECASE)
+            if name == "several_texts"
+            else _compiled(some, whole=name in WHOLE)
+            for name, some in patterns.items()
+        },
+        {slot: {value: _compiled(some) for value, some in found.items()} for slot, found in look.items()},
+        {name: _compiled(some) for name, some in cannot.items()},
+    )
+
+
+def _compiled(sources: Sequence[str], *, whole: bool = False) -> re.Pattern[str]:
+    joined = "|".join(sources)
+    pattern = rf"\W*(?:{joined})\W*\Z" if whole else rf"(?<!\w)(?:{joined})(?!\w)"
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def matches(name: str, text: str) -> bool:
+    """Returns whether a text has, or for some patterns is, what a pattern of the files describes."""
+    pattern = change_words().patterns[name]
+    return (pattern.match(text) if name in WHOLE else pattern.search(text)) is not None
+
+
+def without_quotations(text: str) -> str:
+    """Returns a text without what stands in quotation marks."""
+    return _QUOTED.sub(" ", text)
+
+
+def cannot_do(text: str) -> str | None:
+    """Returns which known thing that nobody here can do a text speaks of, such as `translate`."""
+    return next((name for name, some in change_words().cannot.items() if some.search(text)), None)
+
+
+def look_of(text: str) -> dict[str, str]:
+    """Returns the looks that a text names beyond doubt: `{"pace": "slow", "captions": "burned"}`."""
+    spoken = without_quotations(text)
+    found = {slot: value for slot, some in change_words().look.items() if (value := _look(some, spoken))}
+    if found.get("pace") in ("slow", "fast") and matches("much", spoken):
+        found["pace"] = "slowest" if found["pace"] == "slow" else "fastest"
+    for slot in ("shape", "quality"):
+        if (plain := values.plain_value(slot, spoken)) is not None:
+            found[slot] = plain
+    if matches("background_words", spoken) and (colour := values.constant_value("background", spoken)):
+        found["background"] = colour
+    return found
+
+
+def _look(some: Mapping[str, re.Pattern[str]], text: str) -> str | None:
+    """Returns the value with the longest match: “too fast” is slow."""
+    best: tuple[int, str] | None = None
+    for value, pattern in some.items():
+        for match in pattern.finditer(text):
+            if best is None or len(match[0]) > best[0]:
+                best = (len(match[0]), value)
+    return None if best is None else best[1]
+
+
+def says_only_look(text: str) -> bool:
+    """Returns whether a text names looks, and its other words mean nothing: “a bit slower, please”."""
+    found = look_of(text)
+    if not found:
+        return False
+    rest = without_quotations(text)
+    for slot in found:
+        for pattern in change_words().look.get(slot, {}).values():
+            rest = pattern.sub(" ", rest)
+    for phrase in _phrases(found):
+        rest = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", rest, flags=re.IGNORECASE)
+    pattern = change_words().patterns["only_look"]
+    return all(pattern.fullmatch(word) or word[0].isdigit() for word in _WORD.findall(rest))
+
+
+def _phrases(found: Mapping[str, str]) -> list[str]:
+    """Returns the words for the values that were found, the longest first."""
+    table = values.words()
+    phrases = [
+        phrase
+        for slot, value in found.items()
+        for some in (table.values, table.plain)
+        for phrase, meant in some.get(slot, {}).items()
+        if meant == value
+    ]
+    return sorted(phrases, key=len, reverse=True)
+
+
+def further(slot: str, value: str, before: object) -> str:
+    """Returns a value that goes on in the direction of a change: “slower” than slow is slowest."""
+    if slot != "pace" or value == "normal" or before not in PACES:
+        return value
+    step = -1 if value.startswith("slow") else 1
+    place = PACES.index(str(before)) + step
+    return PACES[max(0, min(len(PACES) - 1, place))]
+
+
+def replaced_words(text: str) -> tuple[str, str] | None:
+    """Returns what words shall be replaced by which: “change "supervisor" to "shift leader"”."""
+    table = change_words().patterns
+    found = table["replaces"].search(text)
+    if found is not None:
+        old, new = (group for group in found.groups() if group)
+        reverse = re.search(r"\b(?:instead of|in place of|rather than)\b", found[0])
+        return (new, old) if reverse else (old, new)
+    found = table["instead_of"].match(text)
+    if found is not None:
+        new, old = (group for group in found.groups() if group)
+        return old, new
+    return None
+
+
+def one_video_each(text: str) -> str | None:
+    """Returns the words that ask for more than one video: “three short clips”."""
+    found = change_words().patterns["one_video_each"].search(text)
+    return None if found is None or values.number(found[0]) == 1 else found[0]
+
+
+def parts_of_texts(script: str) -> list[str]:
+    """Returns the texts that one text holds where it says so itself: “A. And another one: B.”."""
+    found: list[str] = []
+    start = 0
+    for match in change_words().patterns["several_texts"].finditer(script):
+        stop = match[0][0] if match[0][0] in ".!?" else ""
+        found.append(script[start : match.start()].strip(" ,;") + stop)
+        start = match.end()
+    return [one.strip() for one in (*found, script[start:]) if one.strip()]

@@ -1,0 +1,264 @@
+"""Understands what changes the last video or scene: “slower”, “no, on Friday”, “remove the captions”."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.understanding import changes, values
+from agent.understanding.decision import SURE_OTHER, Decision
+from agent.understanding.dialogue import INSTEAD, CallRecord, Question
+from agent.understanding.intents import READS
+from agent.understanding.open_questions import refers_to_ours, text_after_colon
+from agent.understanding.reader import Candidate
+from agent.understanding.sentence import quotations
+from agent.understanding.tokens import tokenize
+from agent.understanding.turn import Turn
+from agent.understanding.when import patterns
+from agent.understanding.world import Thing
+
+MOST_LOOK_WORDS = 16
+MOST_CORRECTION_WORDS = 7
+MOST_TALK_WORDS = 24
+PROJECT_LOOK = frozenset({"shape", "quality", "captions"})
+SCENE_LOOK = frozenset({"pace", "background"})
+"""Looks that each scene of a project has by itself."""
+NEW_THING = re.compile(
+    r"\b(?:an?|another|new|ein(?:e|en|es)?|neue[sn]?)\s+(?:\w+\s+){0,2}(?:video|clip|film|movie|project|projekt)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]+(?:[’'.:][^\W_]+)*")
+ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
+_KINDS = ("weekdays", "months", "days")
+
+
+def reports_speech(text: str) -> bool:
+    """Returns whether what follows a colon is what somebody said, and no text: “I said: don't cancel it”."""
+    before, colon, _ = text.partition(":")
+    return bool(colon) and re.search(patterns()["reported"], before, re.IGNORECASE) is not None
+
+
+def wants_both(text: str) -> bool:
+    """Returns whether a change of the last wish shall leave what it made: “and with Vera, too”."""
+    return values.matches("also", text) or values.says("again", text)
+
+
+@dataclass(frozen=True)
+class Corrections(Turn):
+    """Reads an utterance as a change of what was made last."""
+
+    def on_earlier(self, text: str) -> Decision | None:
+        """Returns the decision on an utterance about what was made or said before; None for any other."""
+        if reports_speech(text):
+            return None
+        return (
+            self._talk(text)
+            or self.call_with_words(text)
+            or self._call_with_other_words(text)
+            or self._call_with_look(text)
+            or self._what_instead(text)
+        )
+
+    def what_is_missing(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
+        """Returns the refusal that names what nobody here can do: “translate it”."""
+        best = candidates[0] if candidates else None
+        spoken = changes.without_quotations(text)
+        if len(spoken.split()) > MOST_TALK_WORDS or text_after_colon(text) is not None:
+            return None
+        asks = (
+            text.rstrip().endswith("?")
+            or values.asks(text)
+            or changes.matches("requests", text)
+            or changes.matches("orders", text)
+        )
+        if changes.matches("languages_of_captions", spoken):
+            return Decision("refuse", about="caption_language")
+        if changes.matches("own_face", spoken) and (best is None or best.intent != "create_persona.create"):
+            return Decision("refuse", about="own_face")
+        name = changes.cannot_do(spoken)
+        if name is None or not asks:
+            return None
+        if best is not None and best.tool is not None and best.intent not in READS:
+            texts = [value for value in best.arguments.values() if isinstance(value, str)]
+            if any(changes.cannot_do(value) == name for value in texts if len(value.split()) > 1):
+                # It is spoken in the video, or what that is about.
+                return None
+        return Decision("refuse", about=name)
+
+    def _talk(self, text: str) -> Decision | None:
+        """Returns the answer to a question about the conversation itself."""
+        film = self.dialogue.film
+        if changes.matches("what_do_you_mean", text):
+            return Decision("ask", about="repeat", question=self.dialogue.question)
+        if film is not None and changes.matches("who_spoke", text):
+            return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
+        project = self.dialogue.last.get("project")
+        is_recent = self.dialogue.recent_kind in ("project", "scene")
+        if project and is_recent and changes.matches("films_it", text):
+            return Decision("calls", calls=(CallRecord("make_render", {"project": project}),), about="film")
+        return None
+
+    def call_with_words(self, text: str) -> Decision | None:
+        """Returns the call of the last video with other words: “it should say: Good evening”."""
+        film, question = self.dialogue.film, self.dialogue.question
+        script = values.new_words(text)
+        if (
+            script is None
+            or film is None
+            or film.arguments.get("script") in (None, script)
+            or (question is not None and question.missing)
+            or wants_both(command := text.removesuffix(script))
+            or values.says("goes_on", command)
+        ):
+            return None
+        return Decision("calls", calls=(CallRecord(film.intent, {**film.arguments, "script": script}),),
+                        about="correction")  # fmt: skip
+
+    def _call_with_other_words(self, text: str) -> Decision | None:
+        """Returns the call with some words of the text replaced: “change "teh" to "the"”, “no, on Friday”."""
+        film = self.dialogue.film
+        script = str(film.arguments.get("script") or "") if film is not None else ""
+        pair = changes.replaced_words(text)
+        if pair is not None:
+            old, new = pair
+            if film is not None and (fresh := _replaced(script, old, new)) is not None:
+                again = CallRecord(film.intent, {**film.arguments, "script": fresh})
+                if quotations(text):
+                    return Decision("calls", calls=(again,), about="correction")
+                return _confirm(again)
+            return self._scene_with_other_words(old, new)
+        if film is None or not script or len(text.split()) > MOST_CORRECTION_WORDS:
+            return None
+        if not changes.matches("corrects", text):
+            return None
+        fresh = _corrected(script, text)
+        if fresh is None:
+            return None
+        return _confirm(CallRecord(film.intent, {**film.arguments, "script": fresh}))
+
+    def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
+        found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]
+        calls = tuple(
+            CallRecord(
+                "edit_project.change_scene",
+                {"project": one.parent, "scene": str(one.number), "script": _replaced(one.text, old, new)},
+            )
+            for one in found
+        )
+        if not calls:
+            return None
+        if len(calls) == 1:
+            return Decision("calls", calls=calls, about="correction")
+        return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
+
+    def _call_with_look(self, text: str) -> Decision | None:
+        """Returns the last video or project with another look: “a bit slower”, “put subtitles under it”."""
+        look = changes.look_of(text)
+        if (
+            not look
+            or len(text.split()) > MOST_LOOK_WORDS
+            or text_after_colon(text) is not None
+            or quotations(text)
+            or NEW_THING.search(text)
+            or values.matches("condition", text)
+            or values.matches("time", text)
+        ):
+            return None
+        is_whole = changes.says_only_look(text)
+        film, last = self.dialogue.film, self.dialogue.last
+        if values.asks(text) and not changes.matches("requests", text):
+            return None
+        if film is not None:
+            return self._film_with(film, look, text, is_whole=is_whole)
+        if last.get("project") and self.dialogue.recent_kind in ("project", "scene"):
+            return self._project_with(look, text) if is_whole or "scene" in text.lower() else None
+        if is_whole and not self.dialogue.calls and self.dialogue.question is None:
+            question = Question("missing", "make_render", dict(look), ("script", "project"))
+            return Decision("ask", about="missing", question=question)
+        return None
+
+    def _film_with(
+        self, film: CallRecord, look: Mapping[str, str], text: str, *, is_whole: bool
+    ) -> Decision | None:
+        if film.arguments.get("project") and SCENE_LOOK & set(look):
+            return self._project_with(look, text)
+        changed = {
+            slot: changes.further(slot, value, film.arguments.get(slot, "normal"))
+            for slot, value in look.items()
+        }
+        if all(film.arguments.get(slot) == value for slot, value in changed.items()):
+            return None
+        call = CallRecord(film.intent, {**film.arguments, **changed})
+        if is_whole:
+            return Decision("calls", calls=(call,), about="more" if wants_both(text) else "correction")
+        place = values.ordinal(text) if refers_to_ours(text, self.world) else None
+        if place not in (None, -1) and len(self.world.of_kind("render")) > 1:
+            # Another one than the last is meant, and its words are not known here.
+            return None
+        names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
+        return None if names else _confirm(call)
+
+    def _named(self, text: str) -> list[Thing]:
+        return [one.thing for one in self.world.mentions(tokenize(text)[:80]) if one.sureness >= SURE_OTHER]
+
+    def _project_with(self, look: Mapping[str, str], text: str) -> Decision | None:
+        project = self.dialogue.last.get("project")
+        own = {slot: value for slot, value in look.items() if slot in PROJECT_LOOK}
+        of_scene = {slot: value for slot, value in look.items() if slot in SCENE_LOOK}
+        if own and not of_scene:
+            call = CallRecord("edit_project.change", {"project": project, **own})
+            return Decision("calls", calls=(call,), about="correction")
+        if not of_scene:
+            return None
+        place = values.scene_number(text) or values.ordinal(text)
+        arguments = {"project": project, **of_scene}
+        if place is None:
+            question = Question("missing", "edit_project.change_scene", arguments, ("scene",))
+            return Decision("ask", about="missing", question=question)
+        call = CallRecord("edit_project.change_scene",
+                          {**arguments, "scene": "last" if place < 0 else str(place)})  # fmt: skip
+        return Decision("calls", calls=(call,), about="correction")
+
+    def _what_instead(self, text: str) -> Decision | None:
+        """Returns the question what shall take the place of something that is disliked."""
+        if not changes.matches("complains", text):
+            return None
+        film = self.dialogue.film
+        if film is not None and changes.matches("background_words", text) and not changes.look_of(text):
+            question = Question("missing", film.intent, film.arguments, ("background",))
+            return Decision("ask", about="missing", question=question)
+        if self.dialogue.calls and self.dialogue.question is None:
+            return Decision("ask", about="correction")
+        return None
+
+
+def _confirm(call: CallRecord) -> Decision:
+    return Decision("ask", about="confirm", question=Question("confirm", INSTEAD, choices=(call,)))
+
+
+def _replaced(script: str, old: str, new: str) -> str | None:
+    """Returns a text with some words replaced wherever they stand as whole words; None without them."""
+    pattern = re.compile(rf"(?<!\w){re.escape(old.strip())}(?!\w)", re.IGNORECASE)
+    if not old.strip() or not pattern.search(script):
+        return None
+    return pattern.sub(lambda match: _cased(new.strip(), match[0]), script)
+
+
+def _cased(new: str, old: str) -> str:
+    return new[:1].upper() + new[1:] if old[:1].isupper() and new else new
+
+
+def _corrected(script: str, text: str) -> str | None:
+    """Returns a text with the one weekday, month, day or number that a correction names another of."""
+    spoken, there = _WORD.findall(text), _WORD.findall(script)
+    table = values.words()
+    tests = [getattr(table, kind).__contains__ for kind in _KINDS]
+    tests.append(lambda word: word[0].isdigit())
+    tests.append(lambda word: word in table.numbers and word not in ARTICLES)
+    for has in tests:
+        new = list(dict.fromkeys(word for word in spoken if has(word.lower())))
+        old = list(dict.fromkeys(word for word in there if has(word.lower())))
+        if len(new) == 1 and len(old) == 1 and new[0].lower() != old[0].lower():
+            return _replaced(script, old[0], new[0])
+    return None

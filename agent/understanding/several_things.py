@@ -1,0 +1,53 @@
+"""Reads one wish for several videos or scenes: “3 videos: one with Nova, one with Milo, all say …”."""
+
+from __future__ import annotations
+
+from agent.understanding import changes, values
+from agent.understanding.candidates import plain
+from agent.understanding.decision import Decision
+from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.reader import SURE_NAME, Candidate
+from agent.understanding.tokens import tokenize
+from agent.understanding.world import World
+
+TEXTS_OF = {"make_render": "script", "edit_project.add_scene": "script"}
+MOST = 8
+
+
+def several_things(best: Candidate, text: str, world: World) -> Decision | None:
+    """Returns the question whether several calls of one kind shall be made, or the answer that it goes one at
+    a time; None for a wish for one thing.
+    """
+    slot = TEXTS_OF.get(best.intent)
+    if slot is None:
+        return None
+    arguments = plain(best.arguments)
+    script = str(arguments.get(slot) or "")
+    parts = changes.parts_of_texts(script)
+    if 1 < len(parts) <= MOST:
+        return _ask([CallRecord(best.intent, {**arguments, slot: part}) for part in parts], best)
+    if best.intent != "make_render":
+        return None
+    spoken = text.replace(script, " ") if script else text
+    names = [
+        one.thing.name
+        for one in world.mentions(tokenize(spoken)[:80])
+        if one.thing.kind == "persona" and one.sureness >= SURE_NAME
+    ]
+    presenters = list(dict.fromkeys(names))
+    counted = changes.one_video_each(spoken)
+    wants_each = counted is not None or (len(presenters) > 1 and changes.matches("each", spoken))
+    if not wants_each or values.matches("negation", spoken):
+        return None
+    number = values.number(counted) if counted else None
+    if script and len(presenters) > 1 and number in (None, len(presenters)):
+        return _ask([CallRecord(best.intent, {**arguments, "persona": name}) for name in presenters], best)
+    if counted is None:
+        return None
+    return Decision("refuse", about="one_video", candidates=(best,))
+
+
+def _ask(calls: list[CallRecord], best: Candidate) -> Decision:
+    return Decision(
+        "ask", about="confirm", candidates=(best,), question=Question("confirm_all", choices=tuple(calls))
+    )
