@@ -33,6 +33,7 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
+OF_SCENES = frozenset({"edit_project.change_scene", "edit_project.move_scene", "edit_project.delete_scene"})
 OF_CHANGES = frozenset({"undo", "correction", "more"})
 
 
@@ -165,7 +166,11 @@ class DecidingTurn:
     async def _with_scripts(self, decision: Decision) -> Decision:
         """Returns the decision again where it depends on what is spoken in the scenes of a project."""
         question, last = decision.question, self.state.dialogue.last
-        names_scene = question is not None and bool({"scene", "after", "before"} & set(question.missing))
+        calls = (*decision.calls, *(() if question is None else question.choices))
+        names_scene = question is not None and "scene" in question.missing
+        if any(call.intent in OF_SCENES for call in calls):
+            # The scene last spoken of stands for one that is named by its words.
+            names_scene |= all("scene" not in one.arguments for one in decision.candidates[:1])
         if not names_scene and replaced_words(self.utterance) is None:
             return decision
         project = (question.arguments.get("project") if question is not None else None) or last.get("project")

@@ -57,7 +57,7 @@ class Worlds:
         return World(things, self.common_words)
 
     async def with_scripts(self, world: World, principal: Principal, project: str) -> World:
-        """Returns a world in which the scenes of one project have what is spoken in them. They are not cached."""
+        """Returns a world in which the scenes of one project have what is spoken in them; not cached."""
         found = next((one for one in world.of_kind("project") if project in (one.id, one.name)), None)
         if found is None or not principal.may("scene:read"):
             return world

@@ -33,8 +33,13 @@ def rate_of(voice: Voice, pace: Pace) -> int | None:
     return round(min(max(usual * FACTORS[pace], SLOWEST_WPM), FASTEST_WPM))
 
 
+def without_pace(script: str) -> str:
+    """Returns a script without the pace of the whole, for people to read."""
+    whole = _PROSODY.fullmatch(script)
+    return whole[1] if whole and "</prosody>" not in whole[1] else script
+
+
 def with_pace(script: str, pace: Pace) -> str:
     """Returns a script that any voice speaks at a pace, by SSML; an earlier pace of the whole is replaced."""
-    whole = _PROSODY.fullmatch(script)
-    words = whole[1] if whole and "</prosody>" not in whole[1] else script
+    words = without_pace(script)
     return words if pace == "normal" else f'<prosody rate="{FACTORS[pace]:.0%}">{words}</prosody>'

@@ -114,14 +114,19 @@ def says_only_look(text: str) -> bool:
     found = look_of(text)
     if not found:
         return False
-    rest = without_quotations(text)
-    for slot in found:
-        for pattern in change_words().look.get(slot, {}).values():
-            rest = pattern.sub(" ", rest)
+    rest = without_look(text)
     for phrase in _phrases(found):
         rest = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", rest, flags=re.IGNORECASE)
     pattern = change_words().patterns["only_look"]
     return all(pattern.fullmatch(word) or word[0].isdigit() for word in _WORD.findall(rest))
+
+
+def without_look(text: str) -> str:
+    """Returns a text without its words for pace and captions, and for how much."""
+    rest = without_quotations(text)
+    for pattern in (one for some in change_words().look.values() for one in some.values()):
+        rest = pattern.sub(" ", rest)
+    return change_words().patterns["much"].sub(" ", rest)
 
 
 def _phrases(found: Mapping[str, str]) -> list[str]:

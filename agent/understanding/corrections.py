@@ -10,7 +10,7 @@ from agent.understanding import changes, values
 from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
-from agent.understanding.open_questions import refers_to_ours, text_after_colon
+from agent.understanding.open_questions import text_after_colon
 from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.tokens import tokenize
@@ -59,6 +59,10 @@ class Corrections(Turn):
             or self._call_with_look(text)
             or self._what_instead(text)
         )
+
+    def perhaps_look(self, text: str) -> Decision | None:
+        """Returns the question whether the last video shall look so, where other words stand beside it."""
+        return None if reports_speech(text) else self._call_with_look(text, is_whole=False)
 
     def what_is_missing(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the refusal that names what nobody here can do: “translate it”."""
@@ -152,7 +156,7 @@ class Corrections(Turn):
             return Decision("calls", calls=calls, about="correction")
         return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
 
-    def _call_with_look(self, text: str) -> Decision | None:
+    def _call_with_look(self, text: str, *, is_whole: bool = True) -> Decision | None:
         """Returns the last video or project with another look: “a bit slower”, “put subtitles under it”."""
         look = changes.look_of(text)
         if (
@@ -165,14 +169,15 @@ class Corrections(Turn):
             or values.matches("time", text)
         ):
             return None
-        is_whole = changes.says_only_look(text)
+        if changes.says_only_look(text) is not is_whole:
+            return None
         film, last = self.dialogue.film, self.dialogue.last
         if values.asks(text) and not changes.matches("requests", text):
             return None
         if film is not None:
             return self._film_with(film, look, text, is_whole=is_whole)
         if last.get("project") and self.dialogue.recent_kind in ("project", "scene"):
-            return self._project_with(look, text) if is_whole or "scene" in text.lower() else None
+            return None if changes.matches("films", text) else self._project_with(look, text)
         if is_whole and not self.dialogue.calls and self.dialogue.question is None:
             question = Question("missing", "make_render", dict(look), ("script", "project"))
             return Decision("ask", about="missing", question=question)
@@ -191,9 +196,10 @@ class Corrections(Turn):
             return None
         call = CallRecord(film.intent, {**film.arguments, **changed})
         if is_whole:
-            return Decision("calls", calls=(call,), about="more" if wants_both(text) else "correction")
-        place = values.ordinal(text) if refers_to_ours(text, self.world) else None
-        if place not in (None, -1) and len(self.world.of_kind("render")) > 1:
+            both = values.matches("also", changes.without_look(text))
+            return Decision("calls", calls=(call,), about="more" if both else "correction")
+        places = [values.words().ordinals.get(word, -1) for word in _WORD.findall(text.lower())]
+        if any(place > 0 for place in places) and len(self.world.of_kind("render")) > 1:
             # Another one than the last is meant, and its words are not known here.
             return None
         names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
@@ -206,6 +212,8 @@ class Corrections(Turn):
         project = self.dialogue.last.get("project")
         own = {slot: value for slot, value in look.items() if slot in PROJECT_LOOK}
         of_scene = {slot: value for slot, value in look.items() if slot in SCENE_LOOK}
+        if not changes.says_only_look(text) and (values.scene_number(text) or values.ordinal(text)) is None:
+            return None
         if own and not of_scene:
             call = CallRecord("edit_project.change", {"project": project, **own})
             return Decision("calls", calls=(call,), about="correction")
@@ -216,8 +224,8 @@ class Corrections(Turn):
         if place is None:
             question = Question("missing", "edit_project.change_scene", arguments, ("scene",))
             return Decision("ask", about="missing", question=question)
-        call = CallRecord("edit_project.change_scene",
-                          {**arguments, "scene": "last" if place < 0 else str(place)})  # fmt: skip
+        scene = "last" if place < 0 else str(place)
+        call = CallRecord("edit_project.change_scene", {**arguments, "scene": scene})
         return Decision("calls", calls=(call,), about="correction")
 
     def _what_instead(self, text: str) -> Decision | None:
@@ -226,7 +234,8 @@ class Corrections(Turn):
             return None
         film = self.dialogue.film
         if film is not None and changes.matches("background_words", text) and not changes.look_of(text):
-            question = Question("missing", film.intent, film.arguments, ("background",))
+            arguments = {name: value for name, value in film.arguments.items() if name != "background"}
+            question = Question("missing", film.intent, arguments, ("background",))
             return Decision("ask", about="missing", question=question)
         if self.dialogue.calls and self.dialogue.question is None:
             return Decision("ask", about="correction")

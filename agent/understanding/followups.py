@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.understanding import values
+from agent.understanding import changes, values
 from agent.understanding.candidates import (
     FREE_TEXTS,
     SENTENCE_END,
     missing,
     plain,
 )
+from agent.understanding.changes import LOOK
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
@@ -95,11 +96,24 @@ class FollowUp(Corrections):
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
         if not question.missing:
             return None
+        if changes.says_only_look(text) and any(name in FREE_TEXTS for name in question.missing):
+            return self._with_look(question, text, best)
         fit = fit_of(question, text, best, self.world)
         if fit is Fit.OTHER:
             return None
         answered = self._with_missing(question, text, best)
+        if answered is None and set(question.missing) <= set(LOOK) and len(text.split()) <= SHORT_WORDS:
+            # What a look may be is said in the question.
+            return Decision("ask", about="missing", candidates=(best,), question=question)
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
+
+    def _with_look(self, question: Question, text: str, best: Candidate) -> Decision | None:
+        """Notes how something shall look for which a text is still missing; None where it has no such look."""
+        slots = set(self.reader.slots.get(question.intent, ()))
+        look = {slot: value for slot, value in changes.look_of(text).items() if slot in slots}
+        if not look:
+            return None
+        return self.call_or_ask(Candidate(question.intent, {**question.arguments, **look}, 1.0, text), text)
 
     def _text_or_order(
         self, answered: Decision | None, candidates: Sequence[Candidate], text: str
@@ -149,7 +163,9 @@ class FollowUp(Corrections):
         arguments |= self._whole_topic(question, text, filled)
         if after := self._after_colon(question, text):
             arguments = {**question.arguments, **after}
-        elif (name := _text_of(question)) and not filled.arguments.keys() - {name, *LOOSE_BESIDE_TEXT}:
+        elif (name := _text_of(question)) and (
+            not filled.arguments.keys() - {name, *LOOSE_BESIDE_TEXT} or self._is_text(text, filled)
+        ):
             if self._is_no_text(text, name):
                 return None
             if not quotations(text):
@@ -166,6 +182,13 @@ class FollowUp(Corrections):
             arguments[free] = text.strip().strip('"“”„').strip()
         candidate = Candidate(question.intent, arguments, 1.0, text, filled.unknown)
         return self.call_or_ask(candidate, text)
+
+    def _is_text(self, text: str, filled: Filled) -> bool:
+        """Returns whether words mean something beside the arguments that were found in them."""
+        is_look = changes.says_only_look(text)
+        if quotations(text) or is_look:
+            return False
+        return bool(filled.unknown) or len(values.words_beside_values(filled.rest)) > 1
 
     def _is_no_text(self, text: str, slot: str) -> bool:
         """Returns whether an answer is none to the question for a name: it is too long, or denies one."""

@@ -73,6 +73,8 @@ class Interpreter:
         decision = turn.interpret(utterance)
         if (refused := turn.refusal(utterance, decision)) is not None:
             return refused
+        if decision.kind not in ("calls", "plan") and (look := turn.perhaps_look(utterance)) is not None:
+            return look
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
         if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):

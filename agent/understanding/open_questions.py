@@ -53,7 +53,11 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
     if not free:
         is_other = best.tool is not None and best.intent != question.intent
         asks = values.asks(text) and best.intent in READS
-        return Fit.OTHER if asks or (is_other and best.sureness >= SURE_OTHER) else Fit.ANSWER
+        says_else = changes.matches("complains", text) or changes.replaced_words(text) is not None
+        if asks or says_else or (is_other and best.sureness >= SURE_OTHER):
+            return Fit.OTHER
+        look = changes.look_of(text).keys() - set(question.missing)
+        return Fit.OTHER if look and not changes.says_only_look(text) else Fit.ANSWER
     if changes.replaced_words(text) is not None:
         return Fit.OTHER
     if quotations(text) or text_after_colon(text) is not None:
@@ -67,9 +71,10 @@ def _fit_of_speech(question: Question, text: str, best: Candidate, world: World)
     ours = refers_to_ours(text, world)
     is_other = best.intent != question.intent
     if best.intent in READS and is_other:
-        needed = SURE_QUESTION if text.rstrip().endswith("?") or values.asks(text) else SURE_OTHER
-        if best.sureness >= needed:
+        if best.sureness >= SURE_OTHER:
             return Fit.OTHER
+        if best.sureness >= SURE_QUESTION and (text.rstrip().endswith("?") or values.asks(text)):
+            return Fit.OTHER if ours else Fit.UNCLEAR
     if changes.matches("complains", text):
         return Fit.OTHER if ours or len(text.split()) <= MOST_ORDER_WORDS else Fit.UNCLEAR
     if changes.look_of(text) and (ours or changes.matches("requests", text)):
@@ -80,7 +85,8 @@ def _fit_of_speech(question: Question, text: str, best: Candidate, world: World)
     if text.rstrip().endswith("?") and (values.asks(text) or changes.matches("requests", text)):
         return Fit.OTHER
     if is_other and best.tool is not None and best.sureness >= SURE_WRITE:
-        return Fit.OTHER if best.sureness >= SURE_OTHER else Fit.UNCLEAR
+        orders = changes.matches("orders", text) and len(text.split()) <= SHORT_WORDS
+        return Fit.OTHER if orders or best.sureness >= SURE_OTHER else Fit.UNCLEAR
     likely = best.intent in TALK and best.sureness > SURE_ACT
     orders = changes.matches("requests", text) or changes.matches("orders", text)
     return Fit.UNCLEAR if likely or orders else Fit.ANSWER

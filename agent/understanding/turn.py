@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent.understanding import values
+from agent.understanding import changes, values
 from agent.understanding.candidates import is_two_kinds, missing, own, plain, says_pronoun
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
@@ -36,7 +36,10 @@ class Turn:
 
     def call_or_ask(self, candidate: Candidate, text: str) -> Decision:
         arguments = plain(candidate.arguments)
-        if candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
+        about = str(arguments.get("about", ""))
+        if candidate.intent == "memory.recall" and changes.matches("about_me", about or text.split()[-1]):
+            arguments.pop("about", None)
+        elif candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
             # The search ranks by meaning, and takes questions.
             arguments["about"] = text.strip()
         if candidate.unknown:
@@ -73,7 +76,7 @@ class Turn:
         return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
 
     def _scene_by_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Returns the one scene in which words of the utterance are spoken: “move the helmet one to the end”."""
+        """Returns the one scene that has words of the utterance: “move the helmet one to the end”."""
         spoken = own(candidate, candidate.text).lower()
         words = [word for word in re.findall(r"[^\W\d_]{4,}", spoken) if word not in self.world.common_words]
         project = str(arguments.get("project") or self.dialogue.last.get("project") or "")

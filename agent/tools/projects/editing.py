@@ -115,6 +115,7 @@ class ProjectEdited(ToolResult):
     scenes: tuple[SceneLine, ...] = ()
     version: int | None = None
     lost: bool = False
+    scene_id: str | None = Field(default=None, description="Of the scene that was added.")
 
     def presentation(self) -> Blocks:
         back = f"Say “Go back to version {self.version} of {self.project}” to have it as it was."
@@ -240,7 +241,8 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
             position=place,
         ),
     )
-    return await _edited(context, project, f"“{project.title}” has a new scene {created.position + 1}.")
+    edited = await _edited(context, project, f"“{project.title}” has a new scene {created.position + 1}.")
+    return edited.model_copy(update={"scene_id": created.id})
 
 
 async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
