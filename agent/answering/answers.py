@@ -246,9 +246,10 @@ class ReaderTurn(DecidingTurn):
         if last is None or len(decision.calls) != 1 or decision.calls[0].intent not in MAKES_VIDEOS:
             return None
         is_corrected = (
-            question is not None and question.intent == INSTEAD
+            question is not None and INSTEAD in (question.intent, question.about)
             if self._answers_question
-            else decision.about in CORRECTIONS and not wants_both(self.utterance)
+            else decision.about == "look"
+            or (decision.about in CORRECTIONS and not wants_both(self.utterance))
         )
         active = {one.id for one in self.world.of_kind("render") if one.state in ("queued", "rendering")}
         if not is_corrected or last.arguments.get("render") not in active:
@@ -336,6 +337,8 @@ class ReaderTurn(DecidingTurn):
             await self._say_unknown(decision.unknown)
         elif decision.about == "repeat":
             await self._repeat(question)
+        elif decision.about == "exact" and question is not None:
+            await self._question(replies.text("missing", "exact"), question, ())
         elif decision.about == "unsure" or question is None:
             await self._ask_unsure(decision, parsed)
         elif decision.about == "missing":

@@ -104,6 +104,8 @@ def words_of(call: CallRecord, world: World, replies: Replies) -> str:
         arguments[name] = names.get(value, value) if isinstance(value, str) else value
         if value == "latest":
             arguments[name] = ""
+        if name == "scene" and str(value).startswith("scn_"):
+            arguments[name] = ""
         if name == "background" and str(value).startswith("#"):
             arguments[name] = nearest_colour(str(value))
     return replies.call(CallRecord(call.intent, arguments))

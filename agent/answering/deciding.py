@@ -16,7 +16,7 @@ from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
-from agent.understanding.changes import replaced_words
+from agent.understanding.changes import matches, replaced_words
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -102,6 +102,8 @@ class DecidingTurn:
             return decision if decision.kind == "chat" and decision.about in GREETINGS else None
         intent = _intent(parsed)
         exact = CallRecord(intent, parsed.arguments)
+        if intent == "memory.recall" and matches("about_me", str(parsed.arguments.get("about", ""))):
+            return Decision("calls", calls=(CallRecord(intent, {}),))
         if intent not in READS or any(parsed.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
         found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)

@@ -21,6 +21,7 @@ from agent.understanding import values
 WHOLE = ("takes_back", "complains", "instead_of", "corrects", "what_do_you_mean", "who_spoke", "about_me",
          "films_it")  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
+LEAST_STATEMENT_WORDS = 5
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "shape", "quality", "background")
 _WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
@@ -54,7 +55,7 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name == "several_texts"
+            if name in ("several_texts", "indirect")
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },
@@ -140,6 +141,28 @@ def _phrases(found: Mapping[str, str]) -> list[str]:
         if meant == value
     ]
     return sorted(phrases, key=len, reverse=True)
+
+
+def place_in_list(text: str) -> int | None:
+    """Returns the place that an ordinal in words names, -1 for the last: “the second one, slower”."""
+    table = values.words().ordinals
+    return next((table[word] for word in _WORD.findall(text.lower()) if word in table), None)
+
+
+def is_indirect(text: str, script: str) -> bool:
+    """Returns whether a script stands in indirect speech, whose words have another order than spoken ones."""
+    place = text.find(script) if script.strip() else -1
+    pattern = change_words().patterns["indirect"]
+    before, first = text[: max(place, 0)].rstrip(), script.strip().partition(" ")[0]
+    return place > 0 and (pattern.search(before) or pattern.search(first)) is not None
+
+
+def is_statement(text: str) -> bool:
+    """Returns whether a text is a whole sentence that neither asks nor orders anything here."""
+    words = text.split()
+    says = text.rstrip().endswith((".", "!")) and len(words) >= LEAST_STATEMENT_WORDS
+    others = ("requests", "orders", "ours", "complains", "talks_to_agent")
+    return says and not values.asks(text) and not any(matches(name, text) for name in others)
 
 
 def further(slot: str, value: str, before: object) -> str:

@@ -21,7 +21,9 @@ from agent.understanding.world import Thing
 MOST_LOOK_WORDS = 16
 MOST_CORRECTION_WORDS = 7
 MOST_TALK_WORDS = 24
-PROJECT_LOOK = frozenset({"shape", "quality", "captions"})
+ORDERED = frozenset({"length", "volume"})
+"""What nobody here can do, and words for which stand in other questions, too."""
+TEXTS = frozenset({"script", "text", "topic", "about", "title"})
 SCENE_LOOK = frozenset({"pace", "background"})
 """Looks that each scene of a project has by itself."""
 NEW_THING = re.compile(
@@ -64,6 +66,20 @@ class Corrections(Turn):
         """Returns the question whether the last video shall look so, where other words stand beside it."""
         return None if reports_speech(text) else self._call_with_look(text, is_whole=False)
 
+    def perhaps_script(self, text: str, decision: Decision) -> Decision | None:
+        """Returns the question whether a plain statement shall be spoken, where nothing else fits it."""
+        question = self.dialogue.question
+        if decision.kind not in ("ask", "refuse") or (question is not None and question.missing):
+            return None
+        found = decision.question
+        offers_film = found is not None and {one.intent for one in found.choices} == {"make_render"}
+        names_text = found is None or offers_film or (not found.choices and bool(TEXTS & set(found.missing)))
+        if not names_text or decision.about in ("exact", "repeat") or not changes.is_statement(text):
+            return None
+        rest = dict(found.choices[0].arguments) if found is not None and offers_film else {}
+        call = CallRecord("make_render", {**rest, "script": text.strip()})
+        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+
     def what_is_missing(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the refusal that names what nobody here can do: “translate it”."""
         best = candidates[0] if candidates else None
@@ -75,12 +91,16 @@ class Corrections(Turn):
             or values.asks(text)
             or changes.matches("requests", text)
             or changes.matches("orders", text)
+            or len(spoken.split()) <= MOST_CORRECTION_WORDS
         )
         if changes.matches("languages_of_captions", spoken):
             return Decision("refuse", about="caption_language")
         if changes.matches("own_face", spoken) and (best is None or best.intent != "create_persona.create"):
             return Decision("refuse", about="own_face")
         name = changes.cannot_do(spoken)
+        if name in ORDERED and values.asks(text):
+            # “How much longer will it take?”
+            return None
         if name is None or not asks:
             return None
         if best is not None and best.tool is not None and best.intent not in READS:
@@ -197,9 +217,9 @@ class Corrections(Turn):
         call = CallRecord(film.intent, {**film.arguments, **changed})
         if is_whole:
             both = values.matches("also", changes.without_look(text))
-            return Decision("calls", calls=(call,), about="more" if both else "correction")
-        places = [values.words().ordinals.get(word, -1) for word in _WORD.findall(text.lower())]
-        if any(place > 0 for place in places) and len(self.world.of_kind("render")) > 1:
+            return Decision("calls", calls=(call,), about="also" if both else "look")
+        place = changes.place_in_list(text)
+        if place is not None and place > 0 and len(self.world.of_kind("render")) > 1:
             # Another one than the last is meant, and its words are not known here.
             return None
         names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
@@ -210,23 +230,18 @@ class Corrections(Turn):
 
     def _project_with(self, look: Mapping[str, str], text: str) -> Decision | None:
         project = self.dialogue.last.get("project")
-        own = {slot: value for slot, value in look.items() if slot in PROJECT_LOOK}
-        of_scene = {slot: value for slot, value in look.items() if slot in SCENE_LOOK}
-        if not changes.says_only_look(text) and (values.scene_number(text) or values.ordinal(text)) is None:
+        place = values.scene_number(text) or changes.place_in_list(text)
+        if place is not None and set(look) <= SCENE_LOOK:
+            scene = "last" if place < 0 else str(place)
+            call = CallRecord("edit_project.change_scene", {"project": project, **look, "scene": scene})
+            return Decision("calls", calls=(call,), about="look")
+        if not changes.says_only_look(text) or place is not None:
             return None
-        if own and not of_scene:
-            call = CallRecord("edit_project.change", {"project": project, **own})
-            return Decision("calls", calls=(call,), about="correction")
-        if not of_scene:
-            return None
-        place = values.scene_number(text) or values.ordinal(text)
-        arguments = {"project": project, **of_scene}
-        if place is None:
-            question = Question("missing", "edit_project.change_scene", arguments, ("scene",))
-            return Decision("ask", about="missing", question=question)
-        scene = "last" if place < 0 else str(place)
-        call = CallRecord("edit_project.change_scene", {**arguments, "scene": scene})
-        return Decision("calls", calls=(call,), about="correction")
+        if self.dialogue.recent_kind == "scene" and set(look) <= SCENE_LOOK:
+            arguments = {"project": project, **look, "scene": self.dialogue.last.get("scene", "last")}
+            return _confirm(CallRecord("edit_project.change_scene", arguments))
+        call = CallRecord("edit_project.change", {"project": project, **look})
+        return _confirm(call) if SCENE_LOOK & set(look) else Decision("calls", calls=(call,), about="look")
 
     def _what_instead(self, text: str) -> Decision | None:
         """Returns the question what shall take the place of something that is disliked."""
@@ -235,7 +250,7 @@ class Corrections(Turn):
         film = self.dialogue.film
         if film is not None and changes.matches("background_words", text) and not changes.look_of(text):
             arguments = {name: value for name, value in film.arguments.items() if name != "background"}
-            question = Question("missing", film.intent, arguments, ("background",))
+            question = Question(INSTEAD, film.intent, arguments, ("background",))
             return Decision("ask", about="missing", question=question)
         if self.dialogue.calls and self.dialogue.question is None:
             return Decision("ask", about="correction")

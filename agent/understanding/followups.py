@@ -72,11 +72,10 @@ class FollowUp(Corrections):
             place = values.ordinal(text)
             if place is not None and names and abs(place) <= len(names) and place != 0 and kind in SHOWS:
                 intent, slot = SHOWS[kind]
-                return Decision(
-                    "calls",
-                    calls=(CallRecord(intent, {slot: names[place - 1 if place > 0 else place]}),),
-                    about="choice",
-                )
+                arguments = {slot: names[place - 1 if place > 0 else place]}
+                if kind == "scene" and (project := self.dialogue.last.get("project")):
+                    arguments["project"] = project
+                return Decision("calls", calls=(CallRecord(intent, arguments),), about="choice")
         return None
 
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
@@ -108,7 +107,7 @@ class FollowUp(Corrections):
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
 
     def _with_look(self, question: Question, text: str, best: Candidate) -> Decision | None:
-        """Notes how something shall look for which a text is still missing; None where it has no such look."""
+        """Notes how something shall look whose text is still missing; None where it has no such look."""
         slots = set(self.reader.slots.get(question.intent, ()))
         look = {slot: value for slot, value in changes.look_of(text).items() if slot in slots}
         if not look:
@@ -170,6 +169,8 @@ class FollowUp(Corrections):
                 return None
             if not quotations(text):
                 lead = values.text_after_lead(text)
+                if lead is not None and changes.is_indirect(text, lead):
+                    return Decision("ask", about="exact", candidates=(best,), question=question)
                 arguments = {**question.arguments, name: text.strip() if lead is None else lead}
                 filled.unknown.clear()
         if not any(arguments.get(name) not in (None, "") for name in question.missing):

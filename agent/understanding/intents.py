@@ -15,7 +15,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
         ("scene",),
         ("script", "title", "persona", "heading", "background", "pace"),
     ),
-    "edit_project.change": (("shape", "quality", "captions", "background", "persona", "title"),),
+    "edit_project.change": (("shape", "quality", "captions", "background", "persona", "pace"),),
     "edit_project.move_scene": (("scene",), ("to", "before", "after")),
     "edit_project.delete_scene": (("scene",),),
     "edit_project.delete": (("project",),),

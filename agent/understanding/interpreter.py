@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
-from agent.understanding import doubt, values
+from agent.understanding import changes, doubt, values
 from agent.understanding.candidates import (
     has_sentence_end,
     is_half_timed,
@@ -34,15 +34,18 @@ from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS, FollowUp
 from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, reverse_of
 from agent.understanding.plans import UnknownName, read_steps
-from agent.understanding.reader import Candidate, Reader
-from agent.understanding.several_things import several_things
+from agent.understanding.reader import MOST_CHARS, Candidate, Reader
+from agent.understanding.several_things import TEXTS_OF, several_things
 from agent.understanding.when import asks_to_wait
-from agent.understanding.world import World
+from agent.understanding.world import World, fold
 
 RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
 RISKY_TOOLS = frozenset({"change_machine", "change_job"})
 OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
 """Patterns of the language files for denials that say the same as the intent."""
+CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
+SURE_TO_ASK = 0.3
+"""From here on it is asked for what an intent needs, where a sentence names none of it."""
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
 _LISTS: Mapping[str, str] = {
@@ -75,6 +78,8 @@ class Interpreter:
             return refused
         if decision.kind not in ("calls", "plan") and (look := turn.perhaps_look(utterance)) is not None:
             return look
+        if (said := turn.perhaps_script(utterance, decision)) is not None:
+            return said
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
         if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):
@@ -201,7 +206,7 @@ class _Turn(FollowUp):
                 return answered
         best = candidates[0]
         if (
-            best.tool is None
+            (best.tool is None or (best.intent in READS and not best.arguments))
             and len(text.split()) < 6
             and (chosen := self.choice_from_list(text)) is not None
         ):
@@ -220,6 +225,11 @@ class _Turn(FollowUp):
         if best.intent not in READS:
             if waits(best):
                 return Decision("plan", about="condition", candidates=(best,))
+            script = str(best.arguments.get("script") or "")
+            if best.intent in TEXTS_OF and changes.is_indirect(text, script):
+                rest = {name: value for name, value in plain(best.arguments).items() if name != "script"}
+                question = Question("missing", best.intent, rest, ("script",))
+                return Decision("ask", about="exact", candidates=(best,), question=question)
             if (several := several_things(best, text, self.world)) is not None:
                 return several
             if self._is_doubtful(candidates):
@@ -232,6 +242,7 @@ class _Turn(FollowUp):
         slot_names = self.reader.slots.get(best.intent, ())
         return bool(
             best.unread
+            or self._has_unused_text(best)
             or values.matches("negation", _without_own_denial(best))
             or any(
                 slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
@@ -242,7 +253,7 @@ class _Turn(FollowUp):
             or values.missing_cue(best.rest, best.arguments, slot_names) is not None
             or ("count" in slot_names and values.matches("number", best.rest))
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
-            or (best.intent == "edit_project.add_scene" and _says_several(best.rest))
+            or (best.intent in CREATES and _says_several(best.rest))
             or values.says("goes_on", _without_first_word(best.rest))
             or values.asks(best.text)
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
@@ -263,6 +274,12 @@ class _Turn(FollowUp):
             < self._needed(best.intent, best.sureness)
         )
 
+    def _has_unused_text(self, best: Candidate) -> bool:
+        """Returns whether a quoted text, or one after a colon, is in no argument: it would be dropped."""
+        sentence, _ = self.reader.best_sentence(best.text[:MOST_CHARS], best.text, self.world)
+        used = [fold(str(value)) for value in plain(best.arguments).values()]
+        return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
+
     def _needed(self, intent: str, sureness: float) -> float:
         """Returns the log-odds from which on an intent is made without asking."""
         if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
@@ -270,7 +287,9 @@ class _Turn(FollowUp):
         return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
 
     def _unsure(self, candidates: Sequence[Candidate]) -> Decision:
-        if candidates[0].tool is not None and missing(candidates[0].intent, plain(candidates[0].arguments)):
+        is_likely = candidates[0].sureness >= SURE_TO_ASK or bool(candidates[0].arguments)
+        needs = missing(candidates[0].intent, plain(candidates[0].arguments))
+        if candidates[0].tool is not None and needs and is_likely:
             pending = self.call_or_ask(candidates[0], candidates[0].text)
             if pending.kind == "ask":
                 return pending

@@ -50,6 +50,13 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
         return Fit.OTHER
     if _is_talk(best, text, spoken=bool(SPOKEN & set(free))):
         return Fit.OTHER
+    if (
+        free
+        and best.intent == "act.yes"
+        and best.sureness > SURE_INTENT
+        and len(text.split()) <= LEAST_TEXT_WORDS
+    ):
+        return Fit.OTHER
     if not free:
         is_other = best.tool is not None and best.intent != question.intent
         asks = values.asks(text) and best.intent in READS

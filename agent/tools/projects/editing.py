@@ -57,9 +57,20 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "change": ("persona", "quality", "shape", "captions"),
+        "change": ("persona", "quality", "shape", "captions", "background", "pace"),
         "change_scene": ("script", "title", "persona", "background", "heading", "pace"),
         "move_scene": ("to", "before", "after"),
+    }
+)
+
+
+_SPOKEN: Mapping[Pace, str] = MappingProxyType(
+    {
+        "slowest": "much slower",
+        "slow": "slower",
+        "normal": "at the usual pace",
+        "fast": "faster",
+        "fastest": "much faster",
     }
 )
 
@@ -86,7 +97,7 @@ class EditProject(ToolRequest):
         description="Shown in the picture of the scene; empty for none.",
     )
     background: BackgroundChoice = None
-    pace: Pace | None = Field(default=None, description=f"{PACE} Of a scene.")
+    pace: Pace | None = Field(default=None, description=f"{PACE} Of one scene, or with change of all.")
     to: SceneRef | None = Field(default=None, description="The new place: 1, 2, …, “first” or “last”.")
     before: SceneRef | None = Field(default=None, description="The scene that comes after it.")
     after: SceneRef | None = Field(default=None, description="The scene that comes before it.")
@@ -202,7 +213,9 @@ async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 
 async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
-    """Changes the speaker and the picture; scenes with a speaker of their own keep that one."""
+    """Changes the speaker and the picture; scenes with a speaker of their own keep that one. Background and
+    pace are those of scenes, and change in all of them.
+    """
     project = await project_named(context, request.project)
     fields: dict[str, Any] = {}
     parts = []
@@ -216,10 +229,28 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     if request.captions is not None:
         fields["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
         parts.append(f"captions are {request.captions}")
+    if request.background is not None:
+        parts.append("all scenes have another background")
+    if request.pace is not None:
+        parts.append(f"all scenes are spoken {_SPOKEN[request.pace]}")
     saved = await context.services.versions.keep(project.id, "before its look was changed")
     changed = await context.services.projects.change(project.id, ProjectChange(**fields))
+    await _change_all(context, project, request)
     done = f"In “{project.title}” {' and '.join(parts)} now."
     return await _edited(context, changed, done, version=saved.number, shown=False)
+
+
+async def _change_all(context: ToolContext, project: ProjectView, request: EditProject) -> None:
+    if request.background is None and request.pace is None:
+        return
+    for scene in await context.services.scenes.list(project.id):
+        fields: dict[str, Any] = {}
+        if request.background is not None:
+            fields["background"] = background_of(request.background)
+        if request.pace is not None and scene.script:
+            fields["script"] = with_pace(scene.script, request.pace)
+        if fields:
+            await context.services.scenes.change(project.id, scene.id, SceneDraft(**fields))
 
 
 async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
