@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from agent.answering.worlds import Worlds
 from agent.events import ApprovalRequested, ConfirmationRequested, Failure, Text, Understood
 from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
+from agent.tools.plan import Change
 from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
@@ -53,6 +55,7 @@ LIKE_NAME = 60.0
 
 MAKES_VIDEOS = frozenset({"make_render", "write_script.film"})
 CORRECTIONS = frozenset({"correction", "more", "change"})
+_ID = re.compile(r" \([a-z]{2,4}_[0-9a-z]{6,}\)")
 _FARM_KINDS = frozenset({"machine", "job", "playbook", "run"})
 
 
@@ -227,7 +230,7 @@ class ReaderTurn(DecidingTurn):
     async def _run(self, call: ToolCall, intent: str) -> None:
         await self.log.emit(Understood(intent=intent, tool=call.tool.name))
         outcome = await self.caller.run(call, self.log.emit)
-        await self.log.emit(outcome.text)
+        await self.log.emit(self.translation.message(outcome.text))
         if isinstance(outcome.event, ApprovalRequested):
             self._closed = True
 
@@ -401,13 +404,10 @@ class ReaderTurn(DecidingTurn):
         if call.act.effect != "destructive":
             return ""
         plan = await self.caller.preview(call)
-        shown = (
-            []
-            if plan is None
-            else [f"{one.what}: {one.where}" if one.where else one.what for one in plan.changes]
-        )
+        shown = [] if plan is None else [_without_ids(one) for one in plan.changes]
         more = [] if len(shown) <= MOST_STEPS else [f"… {len(shown) - MOST_STEPS}"]
-        return "".join(f"\n• {line[:LINE_CHARS]}" for line in (*shown[:MOST_STEPS], *more))
+        lines = [self.translation.text(line) for line in (*shown[:MOST_STEPS], *more)]
+        return "".join(f"\n• {line[:LINE_CHARS]}" for line in lines)
 
     async def _ask_unsure(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
         about = decision.about.partition(":")[0]
@@ -420,7 +420,7 @@ class ReaderTurn(DecidingTurn):
         elif about == "empty":
             await self._say("chat", "empty")
         else:
-            await self.log.emit(not_understood(parsed))
+            await self.log.emit(self.translation.failure(not_understood(parsed)))
 
     async def _ask_unknown(self, decision: Decision, question: Question) -> None:
         """Asks what an unknown name means; what other servers know is left to the tool, which tells more."""
@@ -477,6 +477,12 @@ def _proposed(event: ConfirmationRequested) -> CallRecord:
     arguments = dict(event.arguments)
     action = arguments.pop("action", "")
     return CallRecord(f"{event.tool}.{action}" if action else event.tool, arguments)
+
+
+def _without_ids(change: Change) -> str:
+    """Returns one line of a plan as people read it."""
+    where = "" if ": " in change.what else change.where
+    return _ID.sub("", f"{change.what}: {where}" if where else change.what)
 
 
 def _name(thing: Thing) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.answering.replies import Replies, is_assent
 from agent.answering.state import ConversationState
+from agent.answering.translation import Translation
 from agent.answering.worlds import FARM_TOOLS, Worlds
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.record import rule_name
@@ -69,6 +70,10 @@ class DecidingTurn:
     @property
     def replies(self) -> Replies:
         return Replies.of(self.state.language)
+
+    @property
+    def translation(self) -> Translation:
+        return Translation.of(self.state.language)
 
     async def decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         """Returns the decision; None where the grammar's meaning is the whole of what was said."""

@@ -95,7 +95,8 @@ class FollowUp(Corrections):
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
         if not question.missing:
             return None
-        if changes.says_only_look(text) and any(name in FREE_TEXTS for name in question.missing):
+        asks_text = any(name in FREE_TEXTS for name in question.missing) and not quotations(text)
+        if asks_text and changes.says_only_look(text):
             return self._with_look(question, text, best)
         fit = fit_of(question, text, best, self.world)
         if fit is Fit.OTHER:

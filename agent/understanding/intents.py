@@ -48,6 +48,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
 
 READS = frozenset(
     {
+        "health",
         "list_renders",
         "show_render",
         "publish_render.show",

@@ -142,6 +142,9 @@ def refers_to_ours(text: str, world: World) -> bool:
     """
     if changes.matches("ours", text):
         return True
+    if not (values.asks(text) or changes.matches("orders", text) or changes.matches("requests", text)):
+        # Scripts have the words of titles.
+        return False
     return any(
         one.thing.kind in _OURS and one.sureness >= SURE_NAME and len(one.thing.name) > 3
         for one in world.mentions(tokenize(text)[:80])

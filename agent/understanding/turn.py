@@ -85,6 +85,9 @@ class Turn:
             for one in self.world.of_kind("scene")
             if one.text and any(word[:STEM_CHARS] in one.text.lower() for word in words)
         ]
+        if not found:
+            # The only scene needs no name.
+            found = [one for one in self.world.of_kind("scene") if one.text and one.parent]
         if len(found) != 1:
             return None
         return {"scene": str(found[0].number), "project": project or found[0].parent}
