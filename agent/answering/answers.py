@@ -33,9 +33,9 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.corrections import wants_both
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Dialogue, Question
-from agent.understanding.followups import wants_both
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader

@@ -13,9 +13,8 @@ from agent.understanding.candidates import SENTENCE_END, plain
 from agent.understanding.changes import parts_of_texts
 from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
-from agent.understanding.intents import READS
+from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Reader
-from agent.understanding.several_things import TEXTS_OF
 from agent.understanding.slots import NUMBERS, Focus
 from agent.understanding.when import asks_to_wait
 from agent.understanding.wording import EMPTY_LINE

@@ -22,6 +22,9 @@ WHOLE = ("takes_back", "complains", "instead_of", "corrects", "what_do_you_mean"
          "films_it")  # fmt: skip
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 LEAST_STATEMENT_WORDS = 5
+LEAST_TEXT_WORDS = 2
+SHORT_WORDS = 9
+"""More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 PACES = ("slowest", "slow", "normal", "fast", "fastest")
 LOOK = ("pace", "captions", "shape", "quality", "background")
 _WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
@@ -74,6 +77,13 @@ def matches(name: str, text: str) -> bool:
     """Returns whether a text has, or for some patterns is, what a pattern of the files describes."""
     pattern = change_words().patterns[name]
     return (pattern.match(text) if name in WHOLE else pattern.search(text)) is not None
+
+
+def text_after_colon(text: str) -> str | None:
+    """Returns what follows a colon after a few words: “it should say: …”."""
+    before, _, after = text.partition(": ")
+    is_text = len(before.split()) <= SHORT_WORDS and len(after.split()) >= LEAST_TEXT_WORDS
+    return after.strip() if is_text else None
 
 
 def without_quotations(text: str) -> str:

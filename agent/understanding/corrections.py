@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.understanding import changes, values
+from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, CallRecord, Question
 from agent.understanding.intents import READS
-from agent.understanding.open_questions import text_after_colon
 from agent.understanding.reader import Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.tokens import tokenize
@@ -20,6 +20,7 @@ from agent.understanding.world import Thing
 
 MOST_LOOK_WORDS = 16
 MOST_CORRECTION_WORDS = 7
+LEAST_TEXT_WORDS = 4
 MOST_TALK_WORDS = 24
 ORDERED = frozenset({"length", "volume"})
 """What nobody here can do, and words for which stand in other questions, too."""
@@ -69,7 +70,8 @@ class Corrections(Turn):
     def perhaps_script(self, text: str, decision: Decision) -> Decision | None:
         """Returns the question whether a plain statement shall be spoken, where nothing else fits it."""
         question = self.dialogue.question
-        if decision.kind not in ("ask", "refuse") or (question is not None and question.missing):
+        is_open = decision.kind in ("ask", "refuse") or (decision.kind == "plan" and not decision.steps)
+        if not is_open or (question is not None and question.missing):
             return None
         found = decision.question
         offers_film = found is not None and {one.intent for one in found.choices} == {"make_render"}
@@ -105,7 +107,10 @@ class Corrections(Turn):
             return None
         if best is not None and best.tool is not None and best.intent not in READS:
             texts = [value for value in best.arguments.values() if isinstance(value, str)]
-            if any(changes.cannot_do(value) == name for value in texts if len(value.split()) > 1):
+            is_sure = best.sureness >= SURE_OTHER
+            if is_sure and any(
+                changes.cannot_do(value) == name for value in texts if len(value.split()) >= LEAST_TEXT_WORDS
+            ):
                 # It is spoken in the video, or what that is about.
                 return None
         return Decision("refuse", about=name)
@@ -152,10 +157,13 @@ class Corrections(Turn):
                     return Decision("calls", calls=(again,), about="correction")
                 return _confirm(again)
             return self._scene_with_other_words(old, new)
-        if film is None or not script or len(text.split()) > MOST_CORRECTION_WORDS:
+        spoken = changes.without_quotations(text)
+        if film is None or not script or len(spoken.split()) > MOST_CORRECTION_WORDS:
             return None
         if not changes.matches("corrects", text):
             return None
+        if len(quoted := quotations(text)) == 1:
+            return _confirm(CallRecord(film.intent, {**film.arguments, "script": quoted[0].text}))
         fresh = _corrected(script, text)
         if fresh is None:
             return None

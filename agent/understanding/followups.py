@@ -13,12 +13,12 @@ from agent.understanding.candidates import (
     missing,
     plain,
 )
-from agent.understanding.changes import LOOK
+from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import NEEDS_WORD, READS
-from agent.understanding.open_questions import SHORT_WORDS, Fit, fit_of, is_bare_choice, text_after_colon
+from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import Filled
@@ -54,6 +54,12 @@ def _text_of(question: Question) -> str | None:
     if "topic" in question.missing:
         return None
     return next((one for one in ("script", "text") if one in question.missing), None)
+
+
+def _may_be_look(text: str) -> bool:
+    """Returns whether a few words may describe how something shall look, in words that are not known here."""
+    is_other = values.asks(text) or changes.matches("orders", text) or changes.cannot_do(text) is not None
+    return len(text.split()) <= MOST_NAME_WORDS and not is_other
 
 
 def _says_only_values(filled: Filled) -> bool:
@@ -102,7 +108,7 @@ class FollowUp(Corrections):
         if fit is Fit.OTHER:
             return None
         answered = self._with_missing(question, text, best)
-        if answered is None and set(question.missing) <= set(LOOK) and len(text.split()) <= SHORT_WORDS:
+        if answered is None and set(question.missing) <= set(LOOK) and _may_be_look(text):
             # What a look may be is said in the question.
             return Decision("ask", about="missing", candidates=(best,), question=question)
         return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
@@ -160,6 +166,14 @@ class FollowUp(Corrections):
             # A longer answer is the text itself.
             filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
         arguments = {**question.arguments, **plain(filled.arguments)}
+        if set(question.missing) <= set(LOOK):
+            named = {slot: values.constant_value(slot, text) for slot in question.missing}
+            found = {slot: value for slot, value in named.items() if value} | changes.look_of(text)
+            return (
+                self.call_or_ask(Candidate(question.intent, {**question.arguments, **found}, 1.0, text), text)
+                if (set(found) & set(question.missing))
+                else None
+            )
         arguments |= self._whole_topic(question, text, filled)
         if after := self._after_colon(question, text):
             arguments = {**question.arguments, **after}

@@ -70,6 +70,9 @@ READS = frozenset(
     }
 )
 
+TEXTS_OF: Mapping[str, str] = {"make_render": "script", "edit_project.add_scene": "script"}
+"""The argument that is spoken, of intents that make one thing of one text."""
+
 DESTRUCTIVE = frozenset(
     {
         "cancel_render.delete",

@@ -32,10 +32,10 @@ from agent.understanding.decision import (
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS, FollowUp
-from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, reverse_of
+from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, TEXTS_OF, reverse_of
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import MOST_CHARS, Candidate, Reader
-from agent.understanding.several_things import TEXTS_OF, several_things
+from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World, fold
 

@@ -7,6 +7,7 @@ from enum import Enum
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import FREE_TEXTS
+from agent.understanding.changes import LEAST_TEXT_WORDS, SHORT_WORDS, text_after_colon
 from agent.understanding.decision import SURE_INTENT, SURE_OTHER, SURE_WRITE
 from agent.understanding.dialogue import Question
 from agent.understanding.intents import READS
@@ -23,9 +24,6 @@ SURE_QUESTION = 0.3
 """From here on a question that only reads is answered, and is no text."""
 SURE_ACT = 0.3
 MOST_THANKS_WORDS = 3
-LEAST_TEXT_WORDS = 2
-SHORT_WORDS = 9
-"""More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
 MOST_ORDER_WORDS = 14
 """Longer utterances are texts, unless they name something of the studio."""
 _OURS = frozenset({"render", "project", "scene", "machine", "job", "run", "snapshot"})
@@ -117,7 +115,7 @@ def _fit_of_name(question: Question, text: str, best: Candidate, world: World) -
         return Fit.UNCLEAR if best.sureness >= SURE_OTHER and not is_topic else Fit.ANSWER
     if asks and not is_topic:
         return Fit.UNCLEAR
-    return Fit.UNCLEAR if ours and changes.matches("orders", text) else Fit.ANSWER
+    return Fit.UNCLEAR if changes.matches("orders", text) else Fit.ANSWER
 
 
 def _is_talk(best: Candidate, text: str, *, spoken: bool) -> bool:
@@ -162,10 +160,3 @@ def is_bare_choice(text: str) -> bool:
         and not re.fullmatch(r"\d+(?:st|nd|rd|th)?", word)
     ]
     return all(chooses.fullmatch(word) for word in rest)
-
-
-def text_after_colon(text: str) -> str | None:
-    """Returns what follows a colon after a few words: “it should say: …”."""
-    before, _, after = text.partition(": ")
-    is_text = len(before.split()) <= SHORT_WORDS and len(after.split()) >= LEAST_TEXT_WORDS
-    return after.strip() if is_text else None

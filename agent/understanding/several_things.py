@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from agent.understanding import changes, values
 from agent.understanding.candidates import plain
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Question
+from agent.understanding.intents import TEXTS_OF
 from agent.understanding.reader import SURE_NAME, Candidate
 from agent.understanding.tokens import tokenize
 from agent.understanding.world import World
 
-TEXTS_OF = {"make_render": "script", "edit_project.add_scene": "script"}
 MOST = 8
+_LINK = re.compile(r"[\s,;.]+(?:and|und|then|dann)?\s*\Z", re.IGNORECASE)
 
 
 def several_things(best: Candidate, text: str, world: World) -> Decision | None:
@@ -39,12 +43,32 @@ def several_things(best: Candidate, text: str, world: World) -> Decision | None:
     wants_each = counted is not None or (len(presenters) > 1 and changes.matches("each", spoken))
     if not wants_each or values.matches("negation", spoken):
         return None
+    if (texts := _texts_by_presenter(text, presenters)) and len(texts) == len(presenters) > 1:
+        calls = [
+            CallRecord(best.intent, {**arguments, "persona": name, "script": said}) for name, said in texts
+        ]
+        return _ask(calls, best)
     number = values.number(counted) if counted else None
     if script and len(presenters) > 1 and number in (None, len(presenters)):
         return _ask([CallRecord(best.intent, {**arguments, "persona": name}) for name in presenters], best)
     if counted is None:
         return None
     return Decision("refuse", about="one_video", candidates=(best,))
+
+
+def _texts_by_presenter(text: str, presenters: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns who says what, where each says something else: “Vera says hello and Milo says goodbye”."""
+    if not presenters:
+        return []
+    names = "|".join(map(re.escape, presenters))
+    says = rf"(?<!\w)({names}) (?:{changes.change_words().patterns['says'].pattern})[:,]? *"
+    found = list(re.finditer(says, text, re.IGNORECASE))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    canonical = {name.lower(): name for name in presenters}
+    return [
+        (canonical[match[1].lower()], _LINK.sub("", text[match.end() : end]).strip(' "“”„,;'))
+        for match, end in zip(found, ends, strict=True)
+    ]
 
 
 def _ask(calls: list[CallRecord], best: Candidate) -> Decision:

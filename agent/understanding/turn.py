@@ -10,9 +10,10 @@ from typing import Any
 
 from agent.understanding import changes, values
 from agent.understanding.candidates import is_two_kinds, missing, own, plain, says_pronoun
+from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
-from agent.understanding.intents import DESTRUCTIVE
+from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.world import World, fold
 
@@ -42,6 +43,10 @@ class Turn:
         elif candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
             # The search ranks by meaning, and takes questions.
             arguments["about"] = text.strip()
+        after = text_after_colon(text)
+        if candidate.intent in TEXTS_OF and "script" not in arguments and after is not None:
+            arguments = {name: value for name, value in arguments.items() if str(value) not in after}
+            arguments["script"] = after
         if candidate.unknown:
             slot = next(iter(candidate.unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))
@@ -85,7 +90,7 @@ class Turn:
             for one in self.world.of_kind("scene")
             if one.text and any(word[:STEM_CHARS] in one.text.lower() for word in words)
         ]
-        if not found:
+        if not found and candidate.intent not in DESTRUCTIVE:
             # The only scene needs no name.
             found = [one for one in self.world.of_kind("scene") if one.text and one.parent]
         if len(found) != 1:

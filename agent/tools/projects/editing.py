@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, page
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
-from agent.tools.paces import PACE, Pace, with_pace
+from agent.tools.paces import PACE, Pace, with_pace, without_pace
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import (
@@ -421,5 +421,5 @@ def _each(verb: str, scenes: Sequence[SceneView], where: str) -> tuple[Change, .
 
 def _line(verb: str, scene: SceneView) -> str:
     """A scene in a plan: its number, and by its words which one it is."""
-    words = " ".join(scene.script.split())[:120] or "no words"
+    words = " ".join(without_pace(scene.script).split())[:120] or "no words"
     return f"{verb} scene {scene.position + 1}: {words} ({scene.id})"
