@@ -70,8 +70,7 @@ class Corrections(Turn):
     def perhaps_script(self, text: str, decision: Decision) -> Decision | None:
         """Returns the question whether a plain statement shall be spoken, where nothing else fits it."""
         question = self.dialogue.question
-        is_open = decision.kind in ("ask", "refuse") or (decision.kind == "plan" and not decision.steps)
-        if not is_open or (question is not None and question.missing):
+        if decision.kind != "ask" or (question is not None and question.missing):
             return None
         found = decision.question
         offers_film = found is not None and {one.intent for one in found.choices} == {"make_render"}

@@ -22,6 +22,7 @@ from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import Filled
+from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
@@ -161,19 +162,13 @@ class FollowUp(Corrections):
         return fitting[0] if len(fitting) == 1 else None
 
     def _with_missing(self, question: Question, text: str, best: Candidate) -> Decision | None:
+        if set(question.missing) <= set(LOOK):
+            return self._with_missing_look(question, text)
         filled = Filled()
         if len(text) <= MOST_CHARS:
             # A longer answer is the text itself.
             filled = self.reader.fill_as(question.intent, text, self.world, self.dialogue.focus(), self.now)
         arguments = {**question.arguments, **plain(filled.arguments)}
-        if set(question.missing) <= set(LOOK):
-            named = {slot: values.constant_value(slot, text) for slot in question.missing}
-            found = {slot: value for slot, value in named.items() if value} | changes.look_of(text)
-            return (
-                self.call_or_ask(Candidate(question.intent, {**question.arguments, **found}, 1.0, text), text)
-                if (set(found) & set(question.missing))
-                else None
-            )
         arguments |= self._whole_topic(question, text, filled)
         if after := self._after_colon(question, text):
             arguments = {**question.arguments, **after}
@@ -190,21 +185,31 @@ class FollowUp(Corrections):
                 filled.unknown.clear()
         if not any(arguments.get(name) not in (None, "") for name in question.missing):
             free = next((name for name in question.missing if name in FREE_TEXTS), None)
-            if plain(filled.arguments).keys() - (NAMED_LIKE_TEXT if free else ()):
+            like_text = NAMED_LIKE_TEXT | (NAMES if free == "topic" else frozenset()) if free else frozenset()
+            if plain(filled.arguments).keys() - like_text:
                 # It says something else, such as the format: that is noted, and the question stays.
                 return self.call_or_ask(Candidate(question.intent, arguments, 1.0, text), text)
             if free is None or self._is_no_text(text, free):
                 return None
+            arguments = {name: value for name, value in arguments.items() if name not in like_text}
             arguments[free] = text.strip().strip('"“”„').strip()
         candidate = Candidate(question.intent, arguments, 1.0, text, filled.unknown)
         return self.call_or_ask(candidate, text)
+
+    def _with_missing_look(self, question: Question, text: str) -> Decision | None:
+        named = {slot: values.constant_value(slot, text) for slot in question.missing}
+        found = {slot: value for slot, value in named.items() if value} | changes.look_of(text)
+        if not set(found) & set(question.missing):
+            return None
+        return self.call_or_ask(Candidate(question.intent, {**question.arguments, **found}, 1.0, text), text)
 
     def _is_text(self, text: str, filled: Filled) -> bool:
         """Returns whether words mean something beside the arguments that were found in them."""
         is_look = changes.says_only_look(text)
         if quotations(text) or is_look:
             return False
-        return bool(filled.unknown) or len(values.words_beside_values(filled.rest)) > 1
+        is_long = len(text.split()) > MOST_NAME_WORDS
+        return bool(filled.unknown) or (is_long and len(values.words_beside_values(filled.rest)) > 1)
 
     def _is_no_text(self, text: str, slot: str) -> bool:
         """Returns whether an answer is none to the question for a name: it is too long, or denies one."""

@@ -44,6 +44,8 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
     complains, or orders a change of what exists is no text; where both may be meant it is unclear.
     """
     free = [name for name in question.missing if name in FREE_TEXTS]
+    if changes.matches("what_do_you_mean", text):
+        return Fit.OTHER
     if changes.matches("takes_back", text) or (best.intent == "act.undo" and best.sureness > SURE_OTHER):
         return Fit.OTHER
     if _is_talk(best, text, spoken=bool(SPOKEN & set(free))):

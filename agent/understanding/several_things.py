@@ -63,6 +63,8 @@ def _texts_by_presenter(text: str, presenters: Sequence[str]) -> list[tuple[str,
     names = "|".join(map(re.escape, presenters))
     says = rf"(?<!\w)({names}) (?:{changes.change_words().patterns['says'].pattern})[:,]? *"
     found = list(re.finditer(says, text, re.IGNORECASE))
+    if not found:
+        return []
     ends = [*(match.start() for match in found[1:]), len(text)]
     canonical = {name.lower(): name for name in presenters}
     return [

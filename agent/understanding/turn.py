@@ -20,6 +20,7 @@ from agent.understanding.world import World, fold
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
 
+NAMES = frozenset({"title", "heading", "name"})
 STEM_CHARS = 6
 """Of a word that is looked for in a script: “helmet” is found in “helmets”."""
 
@@ -45,8 +46,10 @@ class Turn:
             arguments["about"] = text.strip()
         after = text_after_colon(text)
         if candidate.intent in TEXTS_OF and "script" not in arguments and after is not None:
-            arguments = {name: value for name, value in arguments.items() if str(value) not in after}
-            arguments["script"] = after
+            texts = {name for name, value in arguments.items() if name in NAMES and str(value) in after}
+            if not any(str(value) in after for name, value in arguments.items() if name not in texts):
+                arguments = {name: value for name, value in arguments.items() if name not in texts}
+                arguments["script"] = after
         if candidate.unknown:
             slot = next(iter(candidate.unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))
