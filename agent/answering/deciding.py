@@ -17,7 +17,7 @@ from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
-from agent.understanding.changes import matches, replaced_words
+from agent.understanding.changes import matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -178,7 +178,7 @@ class DecidingTurn:
         if any(call.intent in OF_SCENES for call in calls):
             # The scene last spoken of stands for one that is named by its words.
             names_scene |= all("scene" not in one.arguments for one in decision.candidates[:1])
-        if not names_scene and replaced_words(self.utterance) is None:
+        if not names_scene and replacement_in(self.utterance) is None:
             return decision
         project = (question.arguments.get("project") if question is not None else None) or last.get("project")
         if not project:

@@ -184,7 +184,7 @@ def further(slot: str, value: str, before: object) -> str:
     return PACES[max(0, min(len(PACES) - 1, place))]
 
 
-def replaced_words(text: str) -> tuple[str, str] | None:
+def replacement_in(text: str) -> tuple[str, str] | None:
     """Returns what words shall be replaced by which: “change "supervisor" to "shift leader"”."""
     table = change_words().patterns
     found = table["replaces"].search(text)

@@ -147,7 +147,7 @@ class Corrections(Turn):
         """Returns the call with some words of the text replaced: “change "teh" to "the"”, “no, on Friday”."""
         film = self.dialogue.film
         script = str(film.arguments.get("script") or "") if film is not None else ""
-        pair = changes.replaced_words(text)
+        pair = changes.replacement_in(text)
         if pair is not None:
             old, new = pair
             if film is not None and (fresh := _replaced(script, old, new)) is not None:
@@ -215,6 +215,8 @@ class Corrections(Turn):
     ) -> Decision | None:
         if film.arguments.get("project") and SCENE_LOOK & set(look):
             return self._project_with(look, text)
+        proposed = self._proposed(film)
+        film = proposed or film
         changed = {
             slot: changes.further(slot, value, film.arguments.get(slot, "normal"))
             for slot, value in look.items()
@@ -222,6 +224,8 @@ class Corrections(Turn):
         if all(film.arguments.get(slot) == value for slot, value in changed.items()):
             return None
         call = CallRecord(film.intent, {**film.arguments, **changed})
+        if proposed is not None:
+            return _confirm(call)
         if is_whole:
             both = values.matches("also", changes.without_look(text))
             return Decision("calls", calls=(call,), about="also" if both else "look")
@@ -231,6 +235,13 @@ class Corrections(Turn):
             return None
         names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
         return None if names else _confirm(call)
+
+    def _proposed(self, film: CallRecord) -> CallRecord | None:
+        """Returns the change of the last video that waits for a yes: what comes now changes that, too."""
+        question = self.dialogue.question
+        if question is None or question.about != "confirm" or len(question.choices) != 1:
+            return None
+        return question.choices[0] if question.choices[0].intent == film.intent else None
 
     def _named(self, text: str) -> list[Thing]:
         return [one.thing for one in self.world.mentions(tokenize(text)[:80]) if one.sureness >= SURE_OTHER]

@@ -75,6 +75,9 @@ class FollowUp(Corrections):
 
     def choice_from_list(self, text: str) -> Decision | None:
         """Returns the call that shows a chosen thing of the last list."""
+        if values.matches("ends", text):
+            # “The last one can go” asks for more than to see it.
+            return None
         for kind, names in self.dialogue.shown.items():
             place = values.ordinal(text)
             if place is not None and names and abs(place) <= len(names) and place != 0 and kind in SHOWS:

@@ -78,8 +78,8 @@ class Interpreter:
             return refused
         if decision.kind not in ("calls", "plan") and (look := turn.perhaps_look(utterance)) is not None:
             return look
-        if (said := turn.perhaps_script(utterance, decision)) is not None:
-            return said
+        if (statement := turn.perhaps_script(utterance, decision)) is not None:
+            return statement
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
         if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):

@@ -30,7 +30,7 @@ _OURS = frozenset({"render", "project", "scene", "machine", "job", "run", "snaps
 
 
 class Fit(Enum):
-    """What an utterance is to the open question."""
+    """Tells what an utterance is to the open question."""
 
     ANSWER = "answer"
     OTHER = "other"
@@ -60,12 +60,12 @@ def fit_of(question: Question, text: str, best: Candidate, world: World) -> Fit:
     if not free:
         is_other = best.tool is not None and best.intent != question.intent
         asks = values.asks(text) and best.intent in READS
-        says_else = changes.matches("complains", text) or changes.replaced_words(text) is not None
+        says_else = changes.matches("complains", text) or changes.replacement_in(text) is not None
         if asks or says_else or (is_other and best.sureness >= SURE_OTHER):
             return Fit.OTHER
         look = changes.look_of(text).keys() - set(question.missing)
         return Fit.OTHER if look and not changes.says_only_look(text) else Fit.ANSWER
-    if changes.replaced_words(text) is not None:
+    if changes.replacement_in(text) is not None:
         return Fit.OTHER
     if quotations(text) or text_after_colon(text) is not None:
         return Fit.ANSWER

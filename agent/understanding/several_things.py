@@ -45,7 +45,8 @@ def several_things(best: Candidate, text: str, world: World) -> Decision | None:
         return None
     if (texts := _texts_by_presenter(text, presenters)) and len(texts) == len(presenters) > 1:
         calls = [
-            CallRecord(best.intent, {**arguments, "persona": name, "script": said}) for name, said in texts
+            CallRecord(best.intent, {**arguments, "persona": name, "script": script})
+            for name, script in texts
         ]
         return _ask(calls, best)
     number = values.number(counted) if counted else None

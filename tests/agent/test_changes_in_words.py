@@ -29,7 +29,7 @@ def talk(services: Services) -> Conversing:
     return Conversing(services)
 
 
-def made(events: Sequence[BrainEvent]) -> list[dict[str, object]]:
+def video_arguments(events: Sequence[BrainEvent]) -> list[dict[str, object]]:
     """Returns the arguments of the videos that were asked for."""
     return [one.arguments for one in events if isinstance(one, ToolCalled) and one.tool == "make_render"]
 
@@ -79,7 +79,7 @@ def test_a_look_is_found_in_any_words(sentence: str, look: dict[str, str]) -> No
     ],
 )
 def test_words_that_replace_others_are_found(sentence: str, pair: tuple[str, str] | None) -> None:
-    assert changes.replaced_words(sentence) == pair
+    assert changes.replacement_in(sentence) == pair
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_the_last_video_is_made_again_with_the_change(
     services: Services, talk: Conversing, sentence: str, changed: dict[str, str]
 ) -> None:
     await talk.say(VIDEO)
-    [arguments] = made(await say_yes(talk, sentence))
+    [arguments] = video_arguments(await say_yes(talk, sentence))
     script = {"script": "We meet on Thursday at eight."}
     assert {name: arguments[name] for name in {**script, **changed}} == {**script, **changed}
     states = [one.state for one in await services.studio.renders.list()]
@@ -110,7 +110,7 @@ async def test_the_last_video_is_made_again_with_the_change(
 async def test_even_slower_goes_on_in_the_same_direction(talk: Conversing) -> None:
     await talk.say(VIDEO)
     await talk.say("slower")
-    assert [one["pace"] for one in made(await talk.say("slower"))] == ["slowest"]
+    assert [one["pace"] for one in video_arguments(await talk.say("slower"))] == ["slowest"]
 
 
 async def test_a_slower_video_is_spoken_slower(services: Services, talk: Conversing) -> None:
@@ -123,14 +123,14 @@ async def test_a_slower_video_is_spoken_slower(services: Services, talk: Convers
 
 async def test_the_question_names_every_change(talk: Conversing) -> None:
     await talk.say(VIDEO)
-    asked = await talk.say("can she talk slower please with a navy background, they are only ten")
-    assert "pace slower" in texts(asked)
-    assert "background navy" in texts(asked)
+    events = await talk.say("can she talk slower please with a navy background, they are only ten")
+    assert "pace slower" in texts(events)
+    assert "background navy" in texts(events)
 
 
 async def test_several_presenters_get_a_video_each(talk: Conversing) -> None:
     sentence = "make 3 videos: one with Nova, one with Milo, one with Vera, all say: Welcome to the fair."
-    found = made(await say_yes(talk, sentence))
+    found = video_arguments(await say_yes(talk, sentence))
     assert [one["persona"] for one in found] == ["Nova", "Milo", "Vera"]
     assert {one["script"] for one in found} == {"Welcome to the fair."}
 
@@ -193,13 +193,13 @@ async def test_a_background_that_is_not_known_is_asked_for_again(talk: Conversin
     await talk.say(VIDEO)
     await talk.say("I don't like the background")
     assert "One colour" in texts(await talk.say("something like an office"))
-    assert [one["background"] for one in made(await talk.say("green"))] == ["#008000"]
+    assert [one["background"] for one in video_arguments(await talk.say("green"))] == ["#008000"]
 
 
 async def test_indirect_speech_is_not_spoken_as_it_stands(talk: Conversing) -> None:
     await talk.say("mach ein Video mit Milo")
     assert "genau" in texts(await talk.say("er soll sagen, dass das Training am Donnerstag ausfällt"))
-    [arguments] = made(await talk.say("Das Training fällt am Donnerstag aus."))
+    [arguments] = video_arguments(await talk.say("Das Training fällt am Donnerstag aus."))
     assert (arguments["persona"], arguments["script"]) == ("Milo", "Das Training fällt am Donnerstag aus.")
 
 
