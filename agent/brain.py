@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, replace
 
 from agent import genai
-from agent.answering.answers import ReaderAnswers, ReaderTurn, not_understood
+from agent.answering.answers import ReaderAnswers, ReaderTurn
+from agent.answering.asking import not_understood
 from agent.answering.help import help_text
 from agent.answering.replies import Replies
 from agent.answering.translation import Translation

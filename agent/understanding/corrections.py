@@ -59,6 +59,7 @@ class Corrections(Turn):
             self._talk(text)
             or self.call_with_words(text)
             or self._call_with_other_words(text)
+            or self._call_for_each(text)
             or self._call_with_look(text)
             or self._what_instead(text)
         )
@@ -167,6 +168,22 @@ class Corrections(Turn):
         if fresh is None:
             return None
         return _confirm(CallRecord(film.intent, {**film.arguments, "script": fresh}))
+
+    def _call_for_each(self, text: str) -> Decision | None:
+        """Returns the last video once for each of several presenters: “one with Nova and one with Vera”."""
+        film = self.dialogue.film
+        if (
+            film is None
+            or film.arguments.get("project")
+            or len(text.split()) > MOST_LOOK_WORDS
+            or ":" in text
+        ):
+            return None
+        names = list(dict.fromkeys(one.name for one in self._named(text) if one.kind == "persona"))
+        if len(names) < 2 or not changes.matches("each", text) or values.matches("negation", text):
+            return None
+        calls = tuple(CallRecord(film.intent, {**film.arguments, "persona": name}) for name in names)
+        return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
 
     def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
         found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]

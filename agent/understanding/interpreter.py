@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 
-from agent.understanding import changes, doubt, values
+from agent.understanding import changes, values
 from agent.understanding.candidates import (
-    has_sentence_end,
-    is_half_timed,
     missing,
-    own,
     plain,
     waits,
 )
 from agent.understanding.decision import (
-    SURE_CALL,
-    SURE_KIND,
     SURE_NOTHING,
     SURE_OTHER,
     SURE_READ,
     SURE_READ_AMONG,
     SURE_READS,
-    SURE_RISKY,
-    SURE_UNLIKELY,
     SURE_WRITE,
     Decision,
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
-from agent.understanding.followups import SHOWS, FollowUp
-from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, TEXTS_OF, reverse_of
+from agent.understanding.followups import SHOWS
+from agent.understanding.intents import READS, TEXTS_OF, reverse_of
+from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
-from agent.understanding.reader import MOST_CHARS, Candidate, Reader
+from agent.understanding.reader import Candidate, Reader
 from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
-from agent.understanding.world import World, fold
+from agent.understanding.world import World
 
-RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
-RISKY_TOOLS = frozenset({"change_machine", "change_job"})
-OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
-"""Patterns of the language files for denials that say the same as the intent."""
-CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
 SURE_WHY = 0.6
@@ -131,7 +118,7 @@ class Interpreter:
 
 
 @dataclass(frozen=True)
-class _Turn(FollowUp):
+class _Turn(Judgement):
     """One utterance in its state."""
 
     def refusal(self, utterance: str, decision: Decision) -> Decision | None:
@@ -173,6 +160,8 @@ class _Turn(FollowUp):
                 question=Question("confirm_all", choices=tuple(offered)),
             )
         pending = next((one for one in found if one.kind in ("ask", "confirm", "refuse")), None)
+        if any(_misses_check(call, utterance) for call in calls):
+            return Decision("ask", about="part:check", candidates=found[-1].candidates)
         if calls and pending is not None:
             whole = self._one(utterance)
             if (
@@ -232,59 +221,9 @@ class _Turn(FollowUp):
                 return Decision("ask", about="exact", candidates=(best,), question=question)
             if (several := several_things(best, text, self.world)) is not None:
                 return several
-            if self._is_doubtful(candidates):
+            if self.is_doubtful(candidates):
                 return self.confirm(best, text)
         return self.call_or_ask(best, text)
-
-    def _is_doubtful(self, candidates: Sequence[Candidate]) -> bool:
-        """Returns whether a word speaks against the call, or the whole reading is not sure enough."""
-        best = candidates[0]
-        slot_names = self.reader.slots.get(best.intent, ())
-        return bool(
-            best.unread
-            or self._has_unused_text(best)
-            or values.matches("negation", _without_own_denial(best))
-            or any(
-                slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
-                for slot in ("privacy", "shape", "quality")
-            )
-            or values.says("repairs", best.text)
-            or values.says("musing", best.rest)
-            or values.missing_cue(best.rest, best.arguments, slot_names) is not None
-            or ("count" in slot_names and values.matches("number", best.rest))
-            or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
-            or (best.intent in CREATES and _says_several(best.rest))
-            or values.says("goes_on", _without_first_word(best.rest))
-            or values.asks(best.text)
-            or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
-            or ("publish_at" in slot_names and is_half_timed(best))
-            or any(has_sentence_end(best, slot) for slot in ("title", "name", "heading"))
-            or (
-                "render" in slot_names
-                and "render" not in best.arguments
-                and not self.dialogue.last.get("render")
-            )
-            or (
-                best.tool == "edit_project"
-                and best.intent != "edit_project.create"
-                and "project" not in plain(best.arguments)
-                and not self.dialogue.last.get("project")
-            )
-            or doubt.confidence(doubt.signs(self.reader, self.world, candidates))
-            < self._needed(best.intent, best.sureness)
-        )
-
-    def _has_unused_text(self, best: Candidate) -> bool:
-        """Returns whether a quoted text, or one after a colon, is in no argument: it would be dropped."""
-        sentence, _ = self.reader.best_sentence(best.text[:MOST_CHARS], best.text, self.world)
-        used = [fold(str(value)) for value in plain(best.arguments).values()]
-        return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
-
-    def _needed(self, intent: str, sureness: float) -> float:
-        """Returns the log-odds from which on an intent is made without asking."""
-        if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
-            return SURE_RISKY
-        return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
 
     def _unsure(self, candidates: Sequence[Candidate]) -> Decision:
         is_likely = candidates[0].sureness >= SURE_TO_ASK or bool(candidates[0].arguments)
@@ -390,17 +329,9 @@ def _film_after(film: CallRecord | None, calls: Sequence[CallRecord]) -> CallRec
     return film
 
 
-def may_be_meant(candidate: Candidate, text: str) -> bool:
-    """Returns whether a text has a word of what destroys, where the candidate would, and does not deny it."""
-    pattern = NEEDS_WORD.get(candidate.intent)
-    return pattern is None or (values.matches(pattern, text) and not _denial(pattern).search(text))
-
-
-@cache
-def _denial(pattern: str) -> re.Pattern[str]:
-    word, negation = (values.words().patterns[name].pattern for name in (pattern, "negation"))
-    before = rf"{negation}\W+(?:\w+\W+)?{word}"
-    return re.compile(rf"{before}|{word}\W+(?:\w+\W+){{0,3}}(?:nicht|nichts)\b(?! mehr)", re.IGNORECASE)
+def _misses_check(call: CallRecord, utterance: str) -> bool:
+    """Returns whether words ask for a dry run, and the call is none."""
+    return call.intent == "ansible" and values.missing_cue(utterance, call.arguments, ("check",)) is not None
 
 
 def _offered(decision: Decision) -> tuple[CallRecord, ...]:
@@ -426,19 +357,3 @@ def _is_sure(candidates: Sequence[Candidate]) -> bool:
         return best.sureness >= SURE_WRITE
     reads = sum(one.sureness for one in candidates if one.intent in READS)
     return best.sureness >= SURE_READ or (best.sureness >= SURE_READ_AMONG and reads >= SURE_READS)
-
-
-def _without_own_denial(candidate: Candidate) -> str:
-    """Returns the words of a clause without denials that its intent implies: “a draft, no film yet”."""
-    text = own(candidate, candidate.text)
-    pattern = OWN_DENIALS.get(candidate.intent)
-    return text if pattern is None else values.words().patterns[pattern].sub(" ", text)
-
-
-def _without_first_word(text: str) -> str:
-    """Returns a text without its first word: “then” at the beginning refers to what was before."""
-    return text.strip().partition(" ")[2]
-
-
-def _says_several(text: str) -> bool:
-    return any((values.number(word) or 0) > 1 for word in text.split())

@@ -18,7 +18,7 @@ from agent.understanding.world import World
 
 SPOKEN = frozenset({"script", "text"})
 """Texts that may be any sentence: a question, an order to those who watch, thanks."""
-SHORT_ACTS = frozenset({"act.thanks", "act.goodbye", "act.greeting", "act.smalltalk"})
+SHORT_ACTS = frozenset({"act.thanks", "act.goodbye"})
 TALK = frozenset({"act.help", "act.why", "act.undo", "act.correction", "act.more", "act.out_of_scope"})
 SURE_QUESTION = 0.3
 """From here on a question that only reads is answered, and is no text."""
@@ -125,6 +125,8 @@ def _is_talk(best: Candidate, text: str, *, spoken: bool) -> bool:
     words = len(text.split())
     if best.intent in SHORT_ACTS:
         return words < MOST_THANKS_WORDS and best.sureness > SURE_INTENT and (not spoken or _is_thanks(best))
+    if best.intent == "act.greeting":
+        return words < LEAST_TEXT_WORDS and best.sureness > SURE_INTENT
     if best.intent in ("act.help", "act.why"):
         return best.sureness > SURE_ACT
     if best.intent in ("act.correction", "act.more"):
@@ -133,7 +135,7 @@ def _is_talk(best: Candidate, text: str, *, spoken: bool) -> bool:
 
 
 def _is_thanks(best: Candidate) -> bool:
-    return best.intent == "act.thanks" or len(best.text.split()) < 2
+    return best.intent == "act.thanks" or len(best.text.split()) < LEAST_TEXT_WORDS
 
 
 def refers_to_ours(text: str, world: World) -> bool:

@@ -27,6 +27,13 @@ def several_things(best: Candidate, text: str, world: World) -> Decision | None:
         return None
     arguments = plain(best.arguments)
     script = str(arguments.get(slot) or "")
+    if len(spoken_by := texts_of_others(script, world)) > 1:
+        first, *others = spoken_by
+        calls = [CallRecord(best.intent, {**arguments, slot: first[1]})]
+        calls += [
+            CallRecord(best.intent, {**arguments, "persona": name, slot: part}) for name, part in others
+        ]
+        return _ask(calls, best)
     parts = changes.parts_of_texts(script)
     if 1 < len(parts) <= MOST:
         return _ask([CallRecord(best.intent, {**arguments, slot: part}) for part in parts], best)
@@ -55,6 +62,24 @@ def several_things(best: Candidate, text: str, world: World) -> Decision | None:
     if counted is None:
         return None
     return Decision("refuse", about="one_video", candidates=(best,))
+
+
+def texts_of_others(script: str, world: World) -> list[tuple[str, str]]:
+    """Returns the parts of a text that goes on with what another presenter says: “… And by Vera: Hello.”; each
+    with its presenter, the first one with none.
+    """
+    names = [one.name for one in world.of_kind("persona") if one.name]
+    if ":" not in script or not names:
+        return [("", script)]
+    pattern = rf"(?<=[.!?])\s+[^.!?:]{{0,40}}?(?<!\w)({'|'.join(map(re.escape, names))})\s*:\s+"
+    found = list(re.finditer(pattern, script, re.IGNORECASE))
+    ends = [*(match.start() for match in found), len(script)]
+    parts = [("", script[: ends[0]].strip())]
+    canonical = {name.lower(): name for name in names}
+    return parts + [
+        (canonical[match[1].lower()], script[match.end() : end].strip())
+        for match, end in zip(found, ends[1:], strict=True)
+    ]
 
 
 def _texts_by_presenter(text: str, presenters: Sequence[str]) -> list[tuple[str, str]]:
