@@ -22,7 +22,7 @@ _NAME = re.compile(r"\{(\w+)\}")
 _MARK = 0xE000
 _MARKS = re.compile("([\ue000-\ue0ff])")
 _SENTENCE = re.compile(r"(?<=[.!?”:])\s+(?=[A-Z“\ue000-\ue0ff`]|[0-9])")
-_INDENT = re.compile(r"(\s*)(.*?)(\s*)\Z", re.DOTALL)
+_INDENT = re.compile(r"([\s•]*)(.*?)(\s*)\Z", re.DOTALL)
 _TRAILING = re.compile("^(.*?)((?:\\s?[\ue000-\ue0ff])*)$", re.DOTALL)
 _QUOTED = re.compile("“(.*)”", re.DOTALL)
 MOST_CHARS = 2000

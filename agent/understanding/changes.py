@@ -18,8 +18,19 @@ import yaml
 from agent.sentences import LOADER
 from agent.understanding import values
 
-WHOLE = ("takes_back", "complains", "instead_of", "corrects", "what_do_you_mean", "who_spoke", "about_me",
-         "films_it")  # fmt: skip
+WHOLE = frozenset(
+    {
+        "about_me",
+        "also_that",
+        "complains",
+        "corrects",
+        "films_it",
+        "instead_of",
+        "takes_back",
+        "what_do_you_mean",
+        "who_spoke",
+    }
+)
 """Patterns that an utterance matches from its beginning to its end; the others are found within it."""
 LEAST_STATEMENT_WORDS = 5
 LEAST_TEXT_WORDS = 2
@@ -151,6 +162,12 @@ def _phrases(found: Mapping[str, str]) -> list[str]:
         if meant == value
     ]
     return sorted(phrases, key=len, reverse=True)
+
+
+def also_that(text: str) -> str | None:
+    """Returns what “also that …” goes on to tell."""
+    found = change_words().patterns["also_that"].match(text)
+    return None if found is None else next((one for one in found.groups() if one), "").strip(" .") or None
 
 
 def place_in_list(text: str) -> int | None:

@@ -118,6 +118,11 @@ class Corrections(Turn):
     def _talk(self, text: str) -> Decision | None:
         """Returns the answer to a question about the conversation itself."""
         film = self.dialogue.film
+        if (also := changes.also_that(text)) is not None and self.dialogue.calls:
+            last = self.dialogue.calls[-1]
+            if last.intent == "memory.remember":
+                call = CallRecord(last.intent, {**last.arguments, "text": also})
+                return Decision("calls", calls=(call,), about="also")
         if changes.matches("what_do_you_mean", text):
             return Decision("ask", about="repeat", question=self.dialogue.question)
         if film is not None and changes.matches("who_spoke", text):

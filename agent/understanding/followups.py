@@ -293,7 +293,8 @@ class FollowUp(Corrections):
             or self.reader.may_divide(text, self.world)
         ):
             return self._confirm_again(call, best, text)
-        return Decision("calls", calls=(call,), about=best.intent.partition(".")[2], candidates=(best,))
+        about = best.intent.partition(".")[2] if best.tool is None else "change"
+        return Decision("calls", calls=(call,), about=about, candidates=(best,))
 
     def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))

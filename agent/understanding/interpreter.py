@@ -31,6 +31,8 @@ from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World
 
+BESIDE_VIDEOS = frozenset({"memory", "snapshots", "triggers"})
+"""Tools that change no video and no project."""
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
 SURE_WHY = 0.6
@@ -97,9 +99,8 @@ class Interpreter:
     def next_dialogue(self, dialogue: Dialogue, decision: Decision, world: World) -> Dialogue:
         """Returns the state after the decision was carried out."""
         if decision.kind == "calls":
-            after = replace(
-                dialogue.after_calls(decision.calls), film=_film_after(dialogue.film, decision.calls)
-            )
+            film, before = _films_after(dialogue, decision.calls)
+            after = replace(dialogue.after_calls(decision.calls), film=film, film_before=before)
             last = decision.calls[-1]
             kind = _LISTS.get(last.intent)
             if kind == "project" and last.arguments.get("project"):
@@ -322,11 +323,19 @@ class _Turn(Judgement):
         return Decision("chat", about="why")
 
 
-def _film_after(film: CallRecord | None, calls: Sequence[CallRecord]) -> CallRecord | None:
-    for call in calls:
-        if call.intent not in READS:
-            film = call if call.intent == "make_render" else None
-    return film
+def _films_after(
+    dialogue: Dialogue, calls: Sequence[CallRecord]
+) -> tuple[CallRecord | None, CallRecord | None]:
+    """Returns the call of the last video and that of the one before, after some calls."""
+    film, before = dialogue.film, dialogue.film_before
+    changed = [call for call in calls if call.intent not in READS]
+    changed = [call for call in changed if call.intent.partition(".")[0] not in BESIDE_VIDEOS]
+    if [call.intent for call in changed] == ["cancel_render.cancel", "retry_render"]:
+        # The last one was taken back.
+        return before, None
+    for call in changed:
+        film, before = (call, film) if call.intent == "make_render" else (None, film)
+    return film, before
 
 
 def _misses_check(call: CallRecord, utterance: str) -> bool:

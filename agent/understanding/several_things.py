@@ -65,7 +65,7 @@ def several_things(best: Candidate, text: str, world: World) -> Decision | None:
 
 
 def texts_of_others(script: str, world: World) -> list[tuple[str, str]]:
-    """Returns the parts of a text that goes on with what another presenter says: “… And by Vera: Hello.”; each
+    """Returns the parts of a text that goes on with what another presenter says: “… By Vera: Hello.”; each
     with its presenter, the first one with none.
     """
     names = [one.name for one in world.of_kind("persona") if one.name]
