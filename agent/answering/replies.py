@@ -53,7 +53,7 @@ class Replies:
         }
         words = Wording(say=template).sentence(arguments) or template.partition("[")[0].strip()
         others = [
-            f"{label} {arguments[name]}"
+            label if call.arguments[name] is True else f"{label} {arguments[name]}"
             for name, label in self._group("arguments").items()
             if name in arguments and f"{{{name}}}" not in template
         ]

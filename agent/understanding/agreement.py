@@ -83,6 +83,9 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world:
         return True
     if _unread_number(exact) is not None:
         return False
+    if values.asks(text):
+        # “Who says these?” orders nothing.
+        return False
     if values.says("repairs", spoken):
         # “At ten, uh, half past ten”: the words are not what is meant.
         return False

@@ -69,7 +69,7 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name in ("several_texts", "indirect")
+            if name in ("several_texts", "indirect", "numbered")
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },
@@ -118,7 +118,20 @@ def look_of(text: str) -> dict[str, str]:
             found[slot] = plain
     if matches("background_words", spoken) and (colour := values.constant_value("background", spoken)):
         found["background"] = colour
+    if not found and (colour := _only_colour(spoken)) is not None:
+        found["background"] = colour
     return found
+
+
+def _only_colour(text: str) -> str | None:
+    """Returns the colour of a few words that name nothing else: “ok then just blue”."""
+    table = values.words().values["background"]
+    lower = " ".join(text.lower().split())
+    phrase = max((one for one in table if values.has_phrase(one, lower)), key=len, default=None)
+    if phrase is None:
+        return None
+    carries = change_words().patterns["only_look"]
+    return table[phrase] if all(map(carries.fullmatch, _WORD.findall(lower.replace(phrase, " ")))) else None
 
 
 def _look(some: Mapping[str, re.Pattern[str]], text: str) -> str | None:
@@ -214,6 +227,19 @@ def replacement_in(text: str) -> tuple[str, str] | None:
         new, old = (group for group in found.groups() if group)
         return old, new
     return None
+
+
+def numbered_texts(text: str) -> list[tuple[int, str]]:
+    """Returns texts with their numbers: “scene 1: Good morning. scene 2: Goodbye.”."""
+    found = list(change_words().patterns["numbered"].finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    numbered = []
+    for match, end in zip(found, ends if found else (), strict=True):
+        number = values.number(next(one for one in match.groups() if one))
+        part = text[match.end() : end].strip(" ,;")
+        if number and part:
+            numbered.append((number, part))
+    return numbered
 
 
 def one_video_each(text: str) -> str | None:

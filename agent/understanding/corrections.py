@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.understanding import changes, values
 from agent.understanding.changes import text_after_colon
@@ -33,7 +33,7 @@ NEW_THING = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+(?:[’'.:][^\W_]+)*")
 ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
-_KINDS = ("weekdays", "months", "days")
+_KINDS = ("weekdays", "months", "days", "ordinals")
 
 
 def reports_speech(text: str) -> bool:
@@ -75,6 +75,15 @@ class Corrections(Turn):
             return None
         found = decision.question
         offers_film = found is not None and {one.intent for one in found.choices} == {"make_render"}
+        if (
+            decision.about == "unsure"
+            and found is not None
+            and not offers_film
+            and changes.is_statement(text)
+        ):
+            # It resembles orders, and may as well be what shall be spoken.
+            film = CallRecord("make_render", {"script": text.strip()})
+            return replace(decision, question=replace(found, choices=(film, *found.choices[:2])))
         names_text = found is None or offers_film or (not found.choices and bool(TEXTS & set(found.missing)))
         if not names_text or decision.about in ("exact", "repeat") or not changes.is_statement(text):
             return None
@@ -123,6 +132,8 @@ class Corrections(Turn):
             if last.intent == "memory.remember":
                 call = CallRecord(last.intent, {**last.arguments, "text": also})
                 return Decision("calls", calls=(call,), about="also")
+        if changes.matches("takes_back", text):
+            return self.take_back()
         if changes.matches("what_do_you_mean", text):
             return Decision("ask", about="repeat", question=self.dialogue.question)
         if film is not None and changes.matches("who_spoke", text):

@@ -23,7 +23,7 @@ from agent.understanding.decision import (
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
 from agent.understanding.followups import SHOWS
-from agent.understanding.intents import READS, TEXTS_OF, reverse_of
+from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
@@ -33,6 +33,9 @@ from agent.understanding.world import World
 
 BESIDE_VIDEOS = frozenset({"memory", "snapshots", "triggers"})
 """Tools that change no video and no project."""
+LEAST_CHOICE, LEAST_CHOICE_OF_FARM = 0.08, 0.25
+"""From here on an intent is offered; what is done to machines is not offered by chance."""
+FARM_CHANGES = frozenset({"change_machine", "change_job", "ansible", "cancel_run"})
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
 SURE_WHY = 0.6
@@ -220,7 +223,9 @@ class _Turn(Judgement):
                 rest = {name: value for name, value in plain(best.arguments).items() if name != "script"}
                 question = Question("missing", best.intent, rest, ("script",))
                 return Decision("ask", about="exact", candidates=(best,), question=question)
-            if (several := several_things(best, text, self.world)) is not None:
+            if (
+                several := several_things(best, text, self.world, self.dialogue.last.get("project", ""))
+            ) is not None:
                 return several
             if self.is_doubtful(candidates):
                 return self.confirm(best, text)
@@ -235,7 +240,8 @@ class _Turn(Judgement):
                 return pending
         choices = []
         for candidate in candidates:
-            if candidate.tool is not None and candidate.sureness >= 0.08:
+            least = LEAST_CHOICE_OF_FARM if candidate.tool in FARM_CHANGES else LEAST_CHOICE
+            if candidate.tool is not None and candidate.sureness >= least:
                 arguments = plain(candidate.arguments)
                 if not candidate.unknown and not missing(candidate.intent, arguments):
                     choices.append(CallRecord(candidate.intent, arguments))
@@ -264,10 +270,7 @@ class _Turn(Judgement):
                 "refuse" if best.sureness >= 0.35 else "ask", about=act, candidates=tuple(candidates)
             )
         if act == "undo":
-            reversed_calls = [reverse for call in reversed(dialogue.calls) for reverse in reverse_of(call)]
-            if reversed_calls and best.sureness >= 0.4:
-                return Decision("calls", calls=tuple(reversed_calls), about="undo", candidates=(best,))
-            return Decision("ask", about="undo")
+            return self.take_back(best) if best.sureness >= 0.4 else Decision("ask", about="undo")
         if act == "why":
             return self.choice_from_list(text) or self._why(best, candidates, text)
         if act == "choice":

@@ -15,13 +15,18 @@ from agent.understanding.tokens import tokenize
 from agent.understanding.world import World
 
 MOST = 8
+SCENE_TEXTS = frozenset(
+    {"edit_project.add_scene", "edit_project.change_scene", "make_render", "write_script.draft"}
+)
 _LINK = re.compile(r"[\s,;.]+(?:and|und|then|dann)?\s*\Z", re.IGNORECASE)
 
 
-def several_things(best: Candidate, text: str, world: World) -> Decision | None:
+def several_things(best: Candidate, text: str, world: World, project: str = "") -> Decision | None:
     """Returns the question whether several calls of one kind shall be made, or the answer that it goes one at
     a time; None for a wish for one thing.
     """
+    if best.intent in SCENE_TEXTS and len(numbered := changes.numbered_texts(text)) > 1 and project:
+        return _ask(_scenes(numbered, project, world), best)
     slot = TEXTS_OF.get(best.intent)
     if slot is None:
         return None
@@ -62,6 +67,19 @@ def several_things(best: Candidate, text: str, world: World) -> Decision | None:
     if counted is None:
         return None
     return Decision("refuse", about="one_video", candidates=(best,))
+
+
+def _scenes(numbered: Sequence[tuple[int, str]], project: str, world: World) -> list[CallRecord]:
+    """Returns a call for each numbered text: the scenes that are there are changed, the others are new."""
+    named = next((one for one in world.of_kind("project") if project in (one.id, one.name)), None)
+    title = named.name if named is not None else project
+    there = {one.number for one in world.of_kind("scene") if one.parent == title}
+    return [
+        CallRecord("edit_project.change_scene", {"project": title, "scene": str(number), "script": text})
+        if number in there
+        else CallRecord("edit_project.add_scene", {"project": title, "script": text})
+        for number, text in numbered[:MOST]
+    ]
 
 
 def texts_of_others(script: str, world: World) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from agent.understanding.candidates import is_two_kinds, missing, own, plain, sa
 from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
-from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF
+from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.world import World, fold
 
@@ -44,6 +44,10 @@ class Turn:
         elif candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
             # The search ranks by meaning, and takes questions.
             arguments["about"] = text.strip()
+        tool, _, action = candidate.intent.partition(".")
+        known = self.world.of_kind("project") or self.dialogue.last.get("project")
+        if tool == "edit_project" and action != "create" and not known:
+            return Decision("refuse", about="no_project", candidates=(candidate,))
         after = text_after_colon(text)
         if candidate.intent in TEXTS_OF and "script" not in arguments and after is not None:
             texts = {name for name, value in arguments.items() if name in NAMES and str(value) in after}
@@ -136,6 +140,13 @@ class Turn:
             and self.dialogue.recent_kind == "machine"
         ):
             arguments["machine" if tool == "list_machines" else "node"] = last["machine"]
+
+    def take_back(self, *candidates: Candidate) -> Decision:
+        """Returns the calls that take those of the last answer back, the last one first."""
+        reversed_calls = [reverse for call in reversed(self.dialogue.calls) for reverse in reverse_of(call)]
+        if not reversed_calls:
+            return Decision("ask", about="undo")
+        return Decision("calls", calls=tuple(reversed_calls), about="undo", candidates=candidates)
 
     def confirm(self, candidate: Candidate, text: str) -> Decision:
         """Returns the call as a question, where it is complete."""
