@@ -69,7 +69,7 @@ def change_words() -> ChangeWords:
     return ChangeWords(
         {
             name: re.compile("|".join(some), re.IGNORECASE)
-            if name in ("several_texts", "indirect", "numbered")
+            if name in ("several_texts", "indirect", "numbered", "greets")
             else _compiled(some, whole=name in WHOLE)
             for name, some in patterns.items()
         },
@@ -240,6 +240,13 @@ def numbered_texts(text: str) -> list[tuple[int, str]]:
         if number and part:
             numbered.append((number, part))
     return numbered
+
+
+def without_greeting(text: str) -> str:
+    """Returns what follows a greeting: “Good morning team, I want …”."""
+    found = change_words().patterns["greets"].match(text)
+    rest = "" if found is None else text[found.end() :].strip()
+    return rest if len(rest.split()) > LEAST_TEXT_WORDS else text
 
 
 def one_video_each(text: str) -> str | None:

@@ -177,6 +177,7 @@ async def test_what_will_be_forgotten_is_shown_before(talk: Conversing) -> None:
         ("restart the worker", "restart"),
         ("Can you make my presenter look like me?", "photo"),
         ("make it louder", "loud"),
+        ("make it more formal", "wording"),
         ("what do you mean?", "Tell me what shall be said"),
         ("which presenter did you use?", "Nova speaks"),
         ("I don't like the background", "Which background"),
@@ -207,3 +208,15 @@ async def test_no_reply_names_the_arguments_of_a_tool(talk: Conversing) -> None:
     events = await talk.say("take a snapshot of everything before I change things")
     failures = [f"{one.message} {one.hint}" for one in events if isinstance(one, Failure)]
     assert not any("takes:" in one or "arguments" in one for one in (*failures, texts(events)))
+
+
+async def test_a_wish_behind_a_greeting_is_understood(talk: Conversing) -> None:
+    assert "said" in texts(await talk.say("Good morning team, I need a clip spoken by Vera"))
+    assert "Hello" in texts(await Conversing(talk.services).say("hello there"))
+
+
+async def test_numbered_scenes_are_each_one_scene(services: Services, talk: Conversing) -> None:
+    await say_yes(talk, "start a new project called Warehouse")
+    await say_yes(talk, "scene 1: Wear your vest. scene 2: Look left. scene 3: Report it.")
+    found = [one.script.rstrip(".") for one in await services.studio.scenes.list("warehouse")]
+    assert found == ["Wear your vest", "Look left", "Report it"]
