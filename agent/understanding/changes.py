@@ -229,7 +229,7 @@ def replacement_in(text: str) -> tuple[str, str] | None:
     return None
 
 
-def numbered_texts(text: str) -> list[tuple[int, str]]:
+def texts_by_number(text: str) -> list[tuple[int, str]]:
     """Returns texts with their numbers: “scene 1: Good morning. scene 2: Goodbye.”."""
     found = list(change_words().patterns["numbered"].finditer(text))
     ends = [*(match.start() for match in found[1:]), len(text)]

@@ -66,9 +66,9 @@ class Interpreter:
         if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected
         decision = turn.interpret(utterance)
-        wish = changes.without_greeting(utterance)
-        if decision.kind == "chat" and wish != utterance:
-            return self.interpret(wish, world, dialogue, now)
+        rest = changes.without_greeting(utterance)
+        if decision.kind == "chat" and rest != utterance:
+            return self.interpret(rest, world, dialogue, now)
         if (refused := turn.refusal(utterance, decision)) is not None:
             return refused
         if decision.kind not in ("calls", "plan") and (look := turn.perhaps_look(utterance)) is not None:

@@ -25,7 +25,7 @@ def several_things(best: Candidate, text: str, world: World, project: str = "") 
     """Returns the question whether several calls of one kind shall be made, or the answer that it goes one at
     a time; None for a wish for one thing.
     """
-    if best.intent in SCENE_TEXTS and len(numbered := changes.numbered_texts(text)) > 1 and project:
+    if best.intent in SCENE_TEXTS and len(numbered := changes.texts_by_number(text)) > 1 and project:
         return _ask(_scenes(numbered, project, world), best)
     slot = TEXTS_OF.get(best.intent)
     if slot is None:
