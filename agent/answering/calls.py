@@ -98,6 +98,8 @@ def change_project_first(call: CallRecord) -> tuple[CallRecord, ...]:
 
 def words_of(call: CallRecord, world: World, replies: Replies) -> str:
     """Returns what a call does, with names in place of ids."""
+    if call.intent == "triggers.create" and call.arguments.get("steps"):
+        return "; ".join(str(step.get("text") or "") for step in call.arguments["steps"])
     names = {thing.id: thing.name for thing in world.things if thing.id and thing.name}
     arguments: dict[str, Any] = {}
     for name, value in call.arguments.items():

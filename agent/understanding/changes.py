@@ -26,6 +26,7 @@ WHOLE = frozenset(
         "corrects",
         "films_it",
         "instead_of",
+        "sets_time",
         "takes_back",
         "what_do_you_mean",
         "who_spoke",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 from agent.understanding import changes, values
 from agent.understanding.changes import text_after_colon
@@ -57,6 +59,7 @@ class Corrections(Turn):
             return None
         return (
             self._talk(text)
+            or self._plan_at_another_time(text)
             or self.call_with_words(text)
             or self._call_with_other_words(text)
             or self._call_for_each(text)
@@ -185,6 +188,24 @@ class Corrections(Turn):
             return None
         return _confirm(CallRecord(film.intent, {**film.arguments, "script": fresh}))
 
+    def _plan_at_another_time(self, text: str) -> Decision | None:
+        """Returns the plan that waits for a yes with another time of day: “change the time to ten”."""
+        question = self.dialogue.question
+        calls = () if question is None or question.about != "confirm_all" else question.choices
+        plan = next((one for one in calls if one.intent == "triggers.create"), None)
+        if (
+            plan is None
+            or len(text.split()) > MOST_CORRECTION_WORDS
+            or not changes.matches("sets_time", text)
+        ):
+            return None
+        at = values.moment(text, self.now)
+        steps = [] if at is None else [_step_at(step, at) for step in plan.arguments["steps"]]
+        if at is None or steps == plan.arguments["steps"]:
+            return None
+        changed = tuple(replace(one, arguments={"steps": steps}) if one is plan else one for one in calls)
+        return Decision("ask", about="confirm", question=Question("confirm_all", choices=changed))
+
     def _call_for_each(self, text: str) -> Decision | None:
         """Returns the last video once for each of several presenters: “one with Nova and one with Vera”."""
         film = self.dialogue.film
@@ -306,6 +327,19 @@ class Corrections(Turn):
         if self.dialogue.calls and self.dialogue.question is None:
             return Decision("ask", about="correction")
         return None
+
+
+def _step_at(step: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:
+    """Returns a step of a plan at another time of day."""
+    when, clock = dict(step["when"]), f"{at:%H:%M}"
+    if when.get("at"):
+        planned = datetime.fromisoformat(str(when["at"]))
+        when["at"] = planned.replace(hour=at.hour, minute=at.minute).isoformat()
+    elif when.get("time"):
+        when["time"] = clock
+    else:
+        return step
+    return {**step, "when": when, "text": re.sub(r"\b\d{1,2}:\d{2}\b", clock, str(step["text"]), count=1)}
 
 
 def _confirm(call: CallRecord) -> Decision:

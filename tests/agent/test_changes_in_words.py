@@ -220,3 +220,11 @@ async def test_numbered_scenes_are_each_one_scene(services: Services, talk: Conv
     await say_yes(talk, "scene 1: Wear your vest. scene 2: Look left. scene 3: Report it.")
     found = [one.script.rstrip(".") for one in await services.studio.scenes.list("warehouse")]
     assert found == ["Wear your vest", "Look left", "Report it"]
+
+
+async def test_the_time_of_a_plan_is_changed_before_the_yes(talk: Conversing) -> None:
+    await talk.say("every monday at nine in the morning list the machines")
+    assert "10:00" in texts(await talk.say("change the time to ten"))
+    events = await talk.say("yes")
+    [steps] = [one.arguments["steps"] for one in events if isinstance(one, ToolCalled)]
+    assert [step["when"]["time"] for step in steps] == ["10:00"]
