@@ -195,6 +195,8 @@ class FollowUp(Corrections):
             if free is None or self._is_no_text(text, free):
                 return None
             arguments = {name: value for name, value in arguments.items() if name not in like_text}
+            # The whole answer is the name, and none of its words names something else.
+            filled.unknown.clear()
             arguments[free] = text.strip().strip('"“”„').strip()
         candidate = Candidate(question.intent, arguments, 1.0, text, filled.unknown)
         return self.call_or_ask(candidate, text)
