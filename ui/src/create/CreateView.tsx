@@ -17,9 +17,10 @@ const SAMPLES = [
   "Our new release is out. It is faster, smaller and easier to set up.",
 ];
 
-export function CreateView({ me }: { me: Me }) {
+/** `presenter`: who is chosen at first. */
+export function CreateView({ me, presenter }: { me: Me; presenter: string }) {
   const queries = useQueryClient();
-  const [persona, choose] = useState("nova");
+  const [persona, choose] = useState(presenter || "nova");
   const [text, setText] = useState("");
   const make = useMutation({
     mutationFn: async (film: boolean) => {

@@ -88,6 +88,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
 
   return (
     <div className="editor">
+      <h1 className="visually-hidden">{doc.title}</h1>
       <header className="editor-bar">
         <a href="#/projects">Projects</a>
         <input

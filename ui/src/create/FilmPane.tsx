@@ -15,7 +15,8 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
     // A browser may refuse to play sound before a click; the button is there.
     if (done && begunHere) void video.current?.play().catch(() => undefined);
   }, [done, begunHere]);
-  if (!done) return <Making render={film} me={me} />;
+  const canvas = "canvas" in film.spec ? film.spec.canvas : undefined;
+  if (!done || !canvas) return <Making render={film} me={me} />;
   const roles = film.outputs.map((one) => one.role);
   return (
     <section className="card player" aria-label="Film">
@@ -24,6 +25,7 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
         key={film.id}
         ref={video}
         id="film"
+        className={`f${formatOf(canvas).replace(":", "-")}`}
         controls
         playsInline
         preload="metadata"

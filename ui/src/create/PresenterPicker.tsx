@@ -1,14 +1,28 @@
 /** Faces to choose a presenter from: a row of them, or a button that opens the wall. */
-import { useId, useRef } from "react";
+import { useId, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { faceUrl, usable, usePersonas } from "./usePersonas";
 
+const RETRY_MS = 3000;
+const MAX_RETRIES = 20;
+
+/** A face that was never seen is drawn first, which takes seconds: it is fetched again until it is there. */
 export function Face({ entry, width }: { entry: PersonaEntry | undefined; width: number }) {
   const url = faceUrl(entry, width);
-  return url ? (
-    <img className="face" src={url} alt="" width={width} height={width} loading="lazy" decoding="async" />
-  ) : (
-    <span className="face" />
+  const [retries, setRetries] = useState(0);
+  if (!url) return <span className="face" />;
+  return (
+    <img
+      key={retries}
+      className="face"
+      src={url}
+      alt=""
+      width={width}
+      height={width}
+      loading="lazy"
+      decoding="async"
+      onError={() => retries < MAX_RETRIES && setTimeout(() => setRetries(retries + 1), RETRY_MS)}
+    />
   );
 }
 

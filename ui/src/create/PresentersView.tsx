@@ -33,6 +33,13 @@ function Words({ entry }: { entry: PersonaEntry }) {
           Voice: {voiceWords(entry)} · {entry.persona.style.language}
         </p>
       )}
+      {entry.persona && (
+        <div className="row">
+          <a className="button" href={`#/create/${entry.id}`}>
+            Film with {entry.persona.name}
+          </a>
+        </div>
+      )}
       {entry.error && <p className="problem">{entry.error}</p>}
     </div>
   );

@@ -29,9 +29,9 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
   });
   if (limit && !projects.data?.length) return projects.error ? <ErrorNotice error={projects.error} /> : null;
   return (
-    <section className="stack" aria-labelledby="projects-title">
+    <div className="stack">
       <div className="row apart">
-        {limit ? <h2 id="projects-title">Latest projects</h2> : <h1 id="projects-title">Projects</h1>}
+        {limit ? <h2>Latest projects</h2> : <h1>Projects</h1>}
         {limit ? (
           <a href="#/projects">All projects</a>
         ) : (
@@ -63,7 +63,7 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
           <Card key={one.id} project={one} me={me} />
         ))}
       </ul>
-    </section>
+    </div>
   );
 }
 

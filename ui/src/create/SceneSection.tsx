@@ -164,10 +164,12 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
   );
 }
 
-/** Marks the selection, or the word at the caret, with asterisks. */
+/** Marks the selection, or the word at or before the caret, with asterisks; a second time takes them away. */
 export function emphasised(text: string, from: number, to: number): [text: string, caret: number] {
   let [start, end] = [from, to];
   if (start === end) {
+    if (!/[\p{L}\p{N}]/u.test(text[end] ?? "")) while (end > 0 && !/[\p{L}\p{N}]/u.test(text[end - 1] ?? "")) end--;
+    start = end;
     while (start > 0 && /[\p{L}\p{N}'’-]/u.test(text[start - 1] ?? "")) start--;
     while (end < text.length && /[\p{L}\p{N}'’-]/u.test(text[end] ?? "")) end++;
   }

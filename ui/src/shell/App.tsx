@@ -143,7 +143,7 @@ function MainView({ me }: { me: Me }) {
         <section className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
           <Boundary key={shown}>
             <Suspense fallback={<p className="empty">One moment</p>}>
-              {shown === "create" && <CreateView me={me} />}
+              {shown === "create" && <CreateView key={id} me={me} presenter={id} />}
               {shown === "projects" && (id ? <EditorView key={id} id={id} me={me} /> : <ProjectsView me={me} />)}
               {shown === "presenters" && <PresentersView />}
               {shown === "videos" && <VideosView id={id} me={me} />}
