@@ -212,11 +212,10 @@ def test_a_project_is_renamed_found_and_deleted_after_a_yes(
 @pytest.mark.parametrize(
     ("scheme", "width"),
     [
-        ("light", 390),
-        ("dark", 1440),
+        ("dark", 390),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
-            for case in (("dark", 390), ("light", 1024), ("dark", 1024))
+            for case in (("light", 390), ("light", 1024), ("dark", 1024), ("light", 1440), ("dark", 1440))
         ),
     ],
 )

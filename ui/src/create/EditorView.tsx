@@ -54,7 +54,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
   const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
   const film = useLatestFilm(project.id);
   const filmed = useFilmed(project.id, film?.state === "done" ? film.project_version : null);
-  const changed = changedScenes(doc, filmed, editor.sceneId);
+  const changed = changedScenes(doc, filmed);
   const place = Math.max(
     0,
     doc.scenes.findIndex((scene) => scene.key === chosen),

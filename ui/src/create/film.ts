@@ -50,23 +50,14 @@ export function useFilmed(projectId: string, version: number | null | undefined)
   }).data;
 }
 
-/** Keys of the scenes that the next film draws anew; null where nothing was filmed yet. */
-export function changedScenes(
-  doc: Doc,
-  filmed: Content | undefined,
-  idOf: (key: string) => string | undefined,
-): Set<string> | null {
+/** Keys of the scenes that the next film draws anew, by what they say and how they look; null where nothing was filmed yet. */
+export function changedScenes(doc: Doc, filmed: Content | undefined): Set<string> | null {
   if (!filmed) return null;
-  const before = new Map(filmed.scenes.map((scene) => [scene.id, scene.body]));
-  const everywhere = JSON.stringify(doc.canvas) !== JSON.stringify({ ...doc.canvas, ...filmed.look.canvas });
-  const changed = doc.scenes.filter(({ key, body: { title: _, ...now } }) => {
-    const then = before.get(idOf(key) ?? "");
-    return (
-      everywhere ||
-      !then ||
-      !sameBody({ ...now, title: "" }, { ...then, title: "" }) ||
-      (!now.persona && doc.persona !== filmed.look.persona)
-    );
-  });
-  return new Set(changed.map((scene) => scene.key));
+  const all = (scenes: Doc["scenes"]) => new Set(scenes.map((scene) => scene.key));
+  if (!sameBody(doc.canvas, { ...doc.canvas, ...filmed.look.canvas })) return all(doc.scenes);
+  const drawn = filmed.scenes.map(({ body }) => drawnFrom(body, filmed.look.persona));
+  return all(doc.scenes.filter(({ body }) => !drawn.some((one) => sameBody(one, drawnFrom(body, doc.persona)))));
 }
+
+/** The title of a scene is not in its picture. */
+const drawnFrom = (body: SceneBody, persona: string) => ({ ...body, title: "", persona: body.persona ?? persona });

@@ -129,8 +129,8 @@ export class Saver {
   }
 }
 
-/** Two bodies hold the same words and looks. */
-export const sameBody = (one: SceneBody, other: SceneBody) => JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+/** Two bodies or canvases hold the same; null and a field that is left out are one. */
+export const sameBody = (one: object, other: object) => JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);

@@ -23,7 +23,6 @@ export interface Editor {
   /** Saves what is not saved yet; true when the server has everything. */
   flush: () => Promise<boolean>;
   settle: (keep: "mine" | "theirs") => void;
-  sceneId: (key: string) => string | undefined;
 }
 
 export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
@@ -127,6 +126,5 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
       setConflict(null);
       setSaveState("saving");
     },
-    sceneId: saver.id,
   };
 }
