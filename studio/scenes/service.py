@@ -107,7 +107,7 @@ class SceneService:
         *,
         unchanged_since: datetime | None = None,
     ) -> SceneView:
-        """The fields that were set in `change` replace the present ones. Raises Conflict `scene.changed` where
+        """The fields that were set in `change` replace the present ones. Raises `scene.changed` where
         the scene is newer than `unchanged_since`.
         """
         sizes = await check_media(change, self._blobs, self._db)

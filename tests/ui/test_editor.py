@@ -44,11 +44,11 @@ def field(page: Page, number: int) -> Any:
     return page.get_by_label(f"Script of scene {number}", exact=True)
 
 
-def saved(page: Page) -> None:
+def expect_saved(page: Page) -> None:
     expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
 
 
-def opened(visit: Visit, project: str) -> Page:
+def open_project(visit: Visit, project: str) -> Page:
     page = visit.open(f"projects/{project}")
     expect(field(page, 1)).to_have_value(SCRIPTS[0], timeout=PATIENCE_MS)
     return page
@@ -89,15 +89,15 @@ def test_the_keyboard_alone_leads_to_a_film_of_the_chosen_presenter(
 def test_typing_is_saved_by_itself_and_undone_with_one_press(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
-    page = opened(visiting(), project)
+    page = open_project(visiting(), project)
     text = field(page, 2)
     text.press("End")
     text.press_sequentially(" And the sun helps.")
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project)[1] == f"{SCRIPTS[1]} And the sun helps."
     text.press("Control+z")
     expect(text).to_have_value(SCRIPTS[1])
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project) == list(SCRIPTS)
     text.press("Control+Shift+z")
     expect(text).to_have_value(f"{SCRIPTS[1]} And the sun helps.")
@@ -106,30 +106,30 @@ def test_typing_is_saved_by_itself_and_undone_with_one_press(
 def test_scenes_are_split_joined_moved_deleted_and_brought_back(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
-    page = opened(visiting(), project)
+    page = open_project(visiting(), project)
     text = field(page, 1)
     text.click()
     text.evaluate("one => one.setSelectionRange(13, 13)")
     text.press("Control+Enter")
     expect(field(page, 2)).to_be_focused()
-    saved(page)
+    expect_saved(page)
     parts = ["Good morning.", "The tide comes in twice a day.", SCRIPTS[1]]
     assert scripts(operator, project) == parts
     page.get_by_role("button", name="Move scene 3 up").click()
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project) == [parts[0], parts[2], parts[1]]
     page.get_by_role("button", name="Delete scene 2").click()
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project) == [parts[0], parts[1]]
     for _ in range(2):
         page.get_by_role("button", name="Undo").click()
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project) == parts
     second = field(page, 2)
     second.click()
     second.press("Control+Home")
     second.press("Backspace")
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project) == list(SCRIPTS)
 
 
@@ -137,7 +137,7 @@ def test_presenter_marks_and_looks_reach_the_project(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
     visit = visiting(bypass_csp=True)
-    page = opened(visit, project)
+    page = open_project(visit, project)
     page.get_by_role("button", name="Presenter of scene 2").click()
     dialog = page.get_by_role("dialog", name="Presenter of scene 2")
     expect(dialog).to_be_visible()
@@ -156,7 +156,7 @@ def test_presenter_marks_and_looks_reach_the_project(
     page.get_by_label("Background").select_option("office")
     page.get_by_label("Format").select_option("9:16")
     page.get_by_label("Captions").select_option("burned")
-    saved(page)
+    expect_saved(page)
     scene = scenes(operator, project)[1]
     assert (scene["persona"], scene["mood"], scene["background"]["name"]) == ("milo", "warm", "office")
     stored = operator.get(f"/api/projects/{project}").json()
@@ -167,7 +167,7 @@ def test_presenter_marks_and_looks_reach_the_project(
 def test_a_text_that_two_windows_changed_is_lost_in_neither(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
-    page = opened(visiting(bypass_csp=True), project)
+    page = open_project(visiting(bypass_csp=True), project)
     scene = scenes(operator, project)[0]["id"]
     operator.patch(f"/api/projects/{project}/scenes/{scene}", json={"script": "Theirs."}).raise_for_status()
     field(page, 1).fill("Mine.")
@@ -177,13 +177,13 @@ def test_a_text_that_two_windows_changed_is_lost_in_neither(
     assert scripts(operator, project)[0] == "Theirs."
     assert breaches(page) == []
     notice.get_by_role("button", name="Take this text").click()
-    saved(page)
+    expect_saved(page)
     assert scripts(operator, project)[0] == "Mine."
 
 
 @pytest.mark.slow
 def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, project: str) -> None:
-    page = opened(visiting(), project)
+    page = open_project(visiting(), project)
     page.get_by_role("button", name="Make the film").click()
     expect(page.locator("#film")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Make it again", exact=True)).to_be_enabled(timeout=PATIENCE_MS)
@@ -223,7 +223,7 @@ def test_axe_finds_nothing_in_the_create_room(
     visiting: Visiting, project: str, scheme: str, width: int
 ) -> None:
     visit = visiting(color_scheme=scheme, bypass_csp=True, viewport={"width": width, "height": 844})
-    page = opened(visit, project)
+    page = open_project(visit, project)
     field(page, 2).click()
     for view, shown in (
         (f"projects/{project}", ".scene.selected"),

@@ -209,10 +209,10 @@ function useRender(project: Project, editor: Editor) {
       if (!(await editor.flush())) return null;
       return body(api.POST("/api/renders", { body: { project: project.id, persona: "nova", priority: 0, preview: false } }));
     },
-    onSuccess: (made) => {
-      if (!made) return;
-      filmBegun(made.id);
-      queries.setQueryData(["film-of", project.id], made.id);
+    onSuccess: (film) => {
+      if (!film) return;
+      filmBegun(film.id);
+      queries.setQueryData(["film-of", project.id], film.id);
     },
   });
   return { ...render, begun };

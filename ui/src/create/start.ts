@@ -32,8 +32,8 @@ export async function createProject(text: string, persona: string, title = title
 }
 
 export async function beginFilm(projectId: string): Promise<string> {
-  const made = await body(
+  const render = await body(
     api.POST("/api/renders", { body: { project: projectId, persona: "nova", priority: 0, preview: false } }),
   );
-  return made.id;
+  return render.id;
 }

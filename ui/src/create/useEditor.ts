@@ -83,10 +83,10 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
       if (!theirs || saved.current !== latest.current) return;
       const known = saved.current.scenes.map((scene) => `${saver.id(scene.key)} ${saver.updatedAt(scene.key)}`);
       if (known.join() === theirs.map((one) => `${one.id} ${one.updated_at}`).join()) return;
-      const kept = theirs.map((one) => ({ key: saver.keyOf(one.id), body: bodyOf(one) }));
+      const incoming = theirs.map((one) => ({ key: saver.keyOf(one.id), body: bodyOf(one) }));
       for (const one of theirs) saver.read(saver.keyOf(one.id), one);
       saver.setOrder(theirs.map((one) => one.id));
-      const doc = { ...saved.current, scenes: kept };
+      const doc = { ...saved.current, scenes: incoming };
       saved.current = doc;
       setHistory((before) => record(before, doc, "Changes of another tab", "", Date.now()));
     };

@@ -26,6 +26,10 @@ const LogView = lazy(async () => ({ default: (await import("../log/LogView")).Lo
 const TraceView = lazy(async () => ({ default: (await import("../log/TraceView")).TraceView }));
 const SnapshotsView = lazy(async () => ({ default: (await import("../snapshots/SnapshotsView")).SnapshotsView }));
 const TriggersView = lazy(async () => ({ default: (await import("../triggers/TriggersView")).TriggersView }));
+const AssetsView = lazy(async () => ({ default: (await import("../lists/ListViews")).AssetsView }));
+const PublicationsView = lazy(async () => ({ default: (await import("../lists/ListViews")).PublicationsView }));
+const KeysView = lazy(async () => ({ default: (await import("../lists/ListViews")).KeysView }));
+const AuditView = lazy(async () => ({ default: (await import("../lists/ListViews")).AuditView }));
 
 type Tab = [view: string, name: string, permission: string];
 /** The rail: three rooms, each with its views. */
@@ -43,6 +47,8 @@ const ROOMS: [room: string, tabs: Tab[]][] = [
     [
       ["talk", "Talk", "chat:use"],
       ["videos", "Videos", "render:read"],
+      ["publications", "Publications", "publication:read"],
+      ["assets", "Assets", "asset:read"],
       ["approvals", "Approvals", "approval:read"],
       ["planned", "Planned", "trigger:read"],
       ["snapshots", "Snapshots", "snapshot:read"],
@@ -55,6 +61,8 @@ const ROOMS: [room: string, tabs: Tab[]][] = [
       ["runs", "Runs", "run:read"],
       ["health", "Health", "system:read"],
       ["log", "Log", "event:read"],
+      ["audit", "Audit", "audit:read"],
+      ["keys", "Keys", "key:read"],
     ],
   ],
 ];
@@ -152,6 +160,10 @@ function MainView({ me }: { me: Me }) {
               {shown === "snapshots" && <SnapshotsView />}
               {shown === "machines" && <MachinesView me={me} />}
               {shown === "runs" && <RunsView />}
+              {shown === "assets" && <AssetsView />}
+              {shown === "publications" && <PublicationsView />}
+              {shown === "keys" && <KeysView />}
+              {shown === "audit" && <AuditView />}
               {shown === "health" && <HealthView />}
               {shown === "log" && (id ? <TraceView key={id} id={id} me={me} /> : <LogView me={me} />)}
             </Suspense>
