@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from dataclasses import dataclass, replace
 
 from agent import genai
-from agent.answering.answers import ReaderAnswers, ReaderTurn, not_understood
+from agent.answering.answers import ReaderAnswers, ReaderTurn
+from agent.answering.asking import not_understood
 from agent.answering.help import help_text
 from agent.answering.replies import Replies
+from agent.answering.translation import Translation
 from agent.events import Done, Emit, Failure, Notice, Text, TurnBegan, Understood
 from agent.model.answers import ModelAnswers, Reading
 from agent.model.cost import ModelCost
@@ -32,6 +35,7 @@ from soundstage.telemetry import get_logger, metrics, trace_id
 from studio.renders.states import RenderState
 
 HISTORY_TURNS = 10
+BAD_ARGUMENTS = "tool.bad_arguments"
 HISTORY_STEP = 5
 """So many turns leave the history at once: servers keep what they have read of an equal beginning."""
 
@@ -39,6 +43,17 @@ HISTORY_STEP = 5
 def model_failed(error: SoundstageError) -> Notice:
     """One sentence on why the fixed sentences have to do."""
     return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
+
+
+def in_words(error: SoundstageError) -> SoundstageError:
+    """Returns an error as people see it: names of arguments are left out, which are for programs."""
+    if error.code != BAD_ARGUMENTS or ": " not in error.message:
+        return error
+    where, _, message = error.message.partition(": ")
+    found = copy.copy(error)
+    found.message = f"{message[:1].upper()}{message[1:]}".rstrip(".") + "."
+    found.hint = "Say it once more, with that." if where == "arguments" else error.hint
+    return found
 
 
 def _history_turns(number: int) -> int:
@@ -105,7 +120,7 @@ class Brain:
         except LogWriteFailed as failed:
             await log.emit(Failure.of(failed.error))
         except SoundstageError as error:
-            await log.emit(Failure.of(error))
+            await log.emit(Failure.of(in_words(error)))
         except Exception:
             get_logger(__name__).exception("an answer broke", session=turn.session_id, turn=turn.number)
             await log.emit(Failure.of(internal_error()))
@@ -123,18 +138,22 @@ class Brain:
         self, conversation: Conversation, turn: OpenTurn, utterance: str, follow: bool, log: TurnLog
     ) -> None:
         await log.emit(TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id()))
+        language = DEFAULT
         parsed = self.grammar.understand(utterance)
         caller = ToolCaller(self.toolset, self.services, conversation, turn)
         if self.reader is None:
             await self._answer_exactly(caller, conversation, turn, utterance, parsed, log)
         else:
             reading = self.reader.open(caller, turn, utterance, log)
+            language = reading.state.language
             try:
                 await self._answer_by_reader(reading, conversation, parsed)
+            except SoundstageError as error:
+                raise Translation.of(language).error(in_words(error)) from error
             finally:
                 log.result.dialogue = reading.next_state().to_json()
         if follow and log.result.render_id is not None and log.result.render_active:
-            await self._follow(log.result.render_id, log.result.tool, log.emit)
+            await self._follow(log.result.render_id, log.result.tool, log.emit, Translation.of(language))
 
     async def _answer_exactly(
         self,
@@ -222,17 +241,19 @@ class Brain:
             log.result.usage = cost.usage()
         return True
 
-    async def _follow(self, render_id: str, tool: str | None, emit: Emit) -> None:
+    async def _follow(self, render_id: str, tool: str | None, emit: Emit, words: Translation) -> None:
         """Emits the progress of a render until its end, then how it ended."""
         async for progress in self.watch.follow(render_id):
             await emit(progress)
         view = await self.watch.view(render_id)
         if view.state == RenderState.DONE:
             blocks = RenderLine.of(view, self.services.out_dir).presentation()
-            await emit(Text(text=as_text(blocks), blocks=blocks))
+            await emit(words.message(Text(text=as_text(blocks), blocks=blocks)))
         elif view.state == RenderState.CANCELLED and tool == "cancel_render":
-            await emit(Text(text=f"“{view.title}” is cancelled. No partial files remain."))
+            await emit(words.message(Text(text=f"“{view.title}” is cancelled. No partial files remain.")))
         elif view.error is not None:
-            await emit(Failure(code=view.error.code, message=view.error.message, hint=view.error.hint))
+            failure = Failure(code=view.error.code, message=view.error.message, hint=view.error.hint)
+            await emit(words.failure(failure))
         else:
-            await emit(Failure(code="render.cancelled", message=f"“{view.title}” was cancelled."))
+            failure = Failure(code="render.cancelled", message=f"“{view.title}” was cancelled.")
+            await emit(words.failure(failure))

@@ -49,6 +49,7 @@ from app.migrating import migrate
 from app.server.state_folders import secure_state_folders
 from app.server.video_authority import video_signer
 from app.state_metrics import read_state
+from app.worker_command import worker_command
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
 from policy.audit import AuditLog
@@ -138,6 +139,7 @@ def build(settings: Settings) -> Services:
         worker_version=worker_version(),
         voices=speech,
         speech_worker_binary=speech_worker_binary(settings, speech),
+        worker_command=worker_command(settings),
         signer=video_signer(settings),
     )
     watch = RenderWatch(studio.renders, events)

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from farm_on_nomad import ControlPlane
 from nomad_cluster import NomadAgent, NomadCluster
+from waiting import eventually
 
 from bench.processes import proportional_kib
 from bench.results import add_figure, add_json_option, write_figures
@@ -39,6 +41,7 @@ from soundstage.blobs import BlobStore
 
 TICKS = os.sysconf("SC_CLK_TCK")
 STARTED_AT_ONCE = 4
+NICE_OF_CLIENTS = 10
 PLACES_OF_A_CLIENT = 1
 SAMPLE_S = 10.0
 
@@ -94,8 +97,10 @@ def add_clients(cluster: NomadCluster, folder: Path, count: int) -> list[NomadAg
         for number, _ in enumerate(threads.map(NomadAgent.start, agents), start=1):
             if number % 10 == 0:
                 print(f"  {number} clients", flush=True)
-    while ready_nodes(cluster) < count:
-        time.sleep(0.5)
+    for agent in agents:
+        # They stand for other machines, and leave these cores to the control plane and the server.
+        os.setpriority(os.PRIO_PGRP, agent.pid, NICE_OF_CLIENTS)
+    eventually(lambda: ready_nodes(cluster) >= count, f"{count} clients are ready", 600)
     return agents
 
 
@@ -258,12 +263,16 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=10_000, help="tasks (default: 10000)")
     add_json_option(parser)
     options = parser.parse_args()
+    # The agents are in sessions of their own, and end with this program.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     load = os.getloadavg()[0]
     machine = f"{os.cpu_count()} cores, load {load:.1f} at the start"
     print(f"{options.clients} clients, {options.segments} segments, {machine}")
     with tempfile.TemporaryDirectory(prefix="bench-clients-", ignore_cleanup_errors=True) as name:
         # As docs/scale.md says: a short buffer costs a full listing each time that the stream breaks.
-        cluster = NomadCluster(Path(name) / "nomad", {"event_buffer_size": 100_000}).start()
+        # Nomad takes 100 connections from one address, and all clients have the same here.
+        limits = {"rpc_max_conns_per_client": 0, "http_max_conns_per_client": 0}
+        cluster = NomadCluster(Path(name) / "nomad", {"event_buffer_size": 100_000}, limits=limits).start()
         clients: list[NomadAgent] = []
         try:
             clients = add_clients(cluster, Path(name) / "nomad", options.clients)

@@ -18,9 +18,9 @@ class Permission:
 
 
 PERMISSIONS: tuple[Permission, ...] = (
-    Permission("project:read", "See projects and their versions."),
+    Permission("project:read", "See projects, their versions, and how words are spoken."),
     Permission("project:create", "Make a project."),
-    Permission("project:update", "Change a project."),
+    Permission("project:update", "Change a project, and how words are spoken in all of them."),
     Permission("project:delete", "Delete a project with its scenes."),
     Permission("scene:read", "See the scenes of a project."),
     Permission("scene:create", "Add a scene."),

@@ -7,6 +7,7 @@ from studio.consents.models import ConsentRow
 from studio.idempotency.models import IdempotencyKey
 from studio.personas.models import PersonaFile
 from studio.projects.models import Project, ProjectVersion
+from studio.pronunciations.models import PronunciationRow
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.references.models import BlobReference, Derivation
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
@@ -30,6 +31,7 @@ __all__ = [
     "PersonaFile",
     "Project",
     "ProjectVersion",
+    "PronunciationRow",
     "Publication",
     "QuotaDay",
     "Render",

@@ -10,6 +10,7 @@ from studio.assets import routes as assets
 from studio.consents import routes as consents
 from studio.personas import routes as personas
 from studio.projects import routes as projects
+from studio.pronunciations import routes as pronunciations
 from studio.publishing import routes as publishing
 from studio.renders import rendition_routes as render_renditions
 from studio.renders import routes as renders
@@ -17,6 +18,7 @@ from studio.retention import routes as retention
 from studio.scenes import routes as scenes
 from studio.uploads import routes as uploads
 from studio.voices import routes as voices
+from studio.voices import trial_routes as voice_trials
 from studio.webhooks import routes as webhooks
 from studio.worker_jobs import routes as worker_jobs
 
@@ -32,6 +34,8 @@ def routers() -> tuple[APIRouter, ...]:
         personas,
         consents,
         voices,
+        voice_trials,
+        pronunciations,
         renders,
         render_renditions,
         retention,

@@ -36,6 +36,7 @@ from studio.personas.validation import PersonaValidation
 from studio.personas.watching import PersonaWatch
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
+from studio.pronunciations.service import PronunciationService
 from studio.renders.admission import Admission, Endpoint, Limits
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.listing import RenderList
@@ -47,8 +48,10 @@ from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
 from studio.thumbnails.service import Thumbnails
 from studio.uploads.service import UploadService
+from studio.voices.files import VoiceFiles
 from studio.voices.samples import SampleCheck
 from studio.voices.service import VoiceService
+from studio.voices.trials import VoiceTrials
 from studio.worker_jobs.fetching import FileFetcher
 from studio.worker_jobs.service import WorkerJobService
 
@@ -80,6 +83,9 @@ class Studio:
     speech: PersonaSpeech
     consents: ConsentService
     voices: VoiceService
+    voice_trials: VoiceTrials
+    voice_files: VoiceFiles
+    pronunciations: PronunciationService
     people: PeopleService
     retention: RetentionService
     library: PersonaLibrary
@@ -105,12 +111,13 @@ def build_studio(
     worker_version: str,
     voices: Scheduler | None = None,
     speech_worker_binary: str | None = None,
+    worker_command: tuple[str, ...] = ("avatar",),
     signer: VideoSigner | None = None,
 ) -> Studio:
     """`worker_version` is that of `avatar.version`: another worker draws other frames, so it keys the
     segments. `voices` is the scheduler of
     speech; it runs `speech_worker_binary` on this machine, or workers of the farm where that is None.
-    Without a `signer` videos carry no Content Credentials.
+    `worker_command` takes in voice files. Without a `signer` videos carry no Content Credentials.
     """
     out_dir = settings.out_dir.absolute()
     library = persona_library(settings)
@@ -151,6 +158,7 @@ def build_studio(
         db, blobs, library, admission, thumbnails, voices or scheduler, speech_worker_binary
     )
     fetcher = FileFetcher(assets, download_destinations(settings), settings.downloads.timeout_s)
+    personas = PersonaService(db, blobs, library, consents, admission, scheduler, files)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
         projects=ProjectService(db),
@@ -165,7 +173,7 @@ def build_studio(
         renditions=renditions,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
-        personas=PersonaService(db, blobs, library, consents, admission, scheduler, files),
+        personas=personas,
         persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
         persona_validation=PersonaValidation(),
         persona_watch=PersonaWatch(library, db, events, files),
@@ -174,6 +182,14 @@ def build_studio(
         speech=speech,
         consents=consents,
         voices=cloned,
+        voice_trials=VoiceTrials(speech, personas),
+        voice_files=VoiceFiles(
+            worker_command,
+            settings.worker.models_folder,
+            settings.state_dir.absolute() / "voice-files",
+            settings.limits.upload_mib << 20,
+        ),
+        pronunciations=PronunciationService(db),
         people=PeopleService(
             db, blobs, library, renders, cloned, renditions, pictures, out_dir, worker_cache(settings), files
         ),

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rapidfuzz import fuzz, process
-
+from agent.answering.asking import MOST_STEPS, AskingTurn
 from agent.answering.calls import (
     change_project_first,
     prepare_record,
@@ -15,15 +14,13 @@ from agent.answering.calls import (
     undo_of,
     with_ids,
     words_of,
-    words_of_thing,
 )
-from agent.answering.deciding import CERTAIN, AnsweringServices, DecidingTurn
+from agent.answering.deciding import CERTAIN, AnsweringServices
 from agent.answering.fitting_tools import fitting_tools, minimum_tools
-from agent.answering.planning import calls_of, words_of_plan
 from agent.answering.replies import is_assent
 from agent.answering.state import ConversationState, Proposal
 from agent.answering.worlds import Worlds
-from agent.events import ApprovalRequested, ConfirmationRequested, Failure, Text, Understood
+from agent.events import ApprovalRequested, ConfirmationRequested, Text, Understood
 from agent.model.answers import Reading
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.services import ToolServices
@@ -31,27 +28,18 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
+from agent.understanding.corrections import wants_both
 from agent.understanding.decision import Decision
-from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Dialogue, Question
-from agent.understanding.followups import wants_both
+from agent.understanding.dialogue import INSTEAD, CallRecord, Dialogue, Question
 from agent.understanding.interpreter import Interpreter
 from agent.understanding.language import language_of
 from agent.understanding.reader import Reader
-from agent.understanding.slots import ENTITY_KINDS
 from agent.understanding.wording import EMPTY_LINE
-from agent.understanding.world import Thing, fold
 from soundstage.database import utcnow
 from soundstage.errors import Invalid
 
-CHOICES = 3
-MOST_STEPS = 8
-"""Longer plans of a language model are no question: a yes to them would be to what nobody has read."""
-LIKE_NAME = 60.0
-"""From here on, of 100, the spelling of a name is near enough to be offered."""
-
 MAKES_VIDEOS = frozenset({"make_render", "write_script.film"})
 CORRECTIONS = frozenset({"correction", "more", "change"})
-_FARM_KINDS = frozenset({"machine", "job", "playbook", "run"})
 
 
 class ReaderAnswers(AnsweringServices):
@@ -73,7 +61,7 @@ class ReaderAnswers(AnsweringServices):
 
 
 @dataclass
-class ReaderTurn(DecidingTurn):
+class ReaderTurn(AskingTurn):
     """One answer. `next_state` is what its session keeps."""
 
     def reading_of(self, decision: Decision) -> Reading:
@@ -102,7 +90,8 @@ class ReaderTurn(DecidingTurn):
             case "plan":
                 await self._say("refuse", "condition")
             case "refuse":
-                await self._say("refuse", "out_of_scope")
+                known = self.replies.has("refuse", decision.about)
+                await self._say("refuse", decision.about if known else "out_of_scope")
             case "decline":
                 self._closed = True
                 await self._say("chat", "decline")
@@ -112,6 +101,8 @@ class ReaderTurn(DecidingTurn):
                 await self._confirm()
             case "chat" if decision.about == "yes":
                 await self._confirm()
+            case "chat" if decision.about == "who_spoke":
+                await self._say("chat", "who_spoke", persona=self._name_of("persona", decision.topic))
             case "chat" if self.replies.has("chat", decision.about):
                 await self._say("chat", decision.about)
             case _:
@@ -162,13 +153,6 @@ class ReaderTurn(DecidingTurn):
     def _just_proposed(self) -> bool:
         return 0 < len(self.log.result.proposals) <= MOST_STEPS
 
-    async def _say(self, group: str, name: str) -> None:
-        await self.log.emit(Text(text=self.replies.text(group, name)))
-
-    async def _question(self, text: str, question: Question, choices: Sequence[str]) -> None:
-        self._pending = (question, tuple(choices))
-        await self.log.emit(Text(text=text, choices=tuple(choices)))
-
     async def _call(self, decision: Decision) -> None:
         if decision.about == "undo":
             reversed_calls = tuple(
@@ -215,7 +199,7 @@ class ReaderTurn(DecidingTurn):
     async def _run(self, call: ToolCall, intent: str) -> None:
         await self.log.emit(Understood(intent=intent, tool=call.tool.name))
         outcome = await self.caller.run(call, self.log.emit)
-        await self.log.emit(outcome.text)
+        await self.log.emit(self.translation.message(outcome.text))
         if isinstance(outcome.event, ApprovalRequested):
             self._closed = True
 
@@ -234,9 +218,10 @@ class ReaderTurn(DecidingTurn):
         if last is None or len(decision.calls) != 1 or decision.calls[0].intent not in MAKES_VIDEOS:
             return None
         is_corrected = (
-            question is not None and question.intent == INSTEAD
+            question is not None and INSTEAD in (question.intent, question.about)
             if self._answers_question
-            else decision.about in CORRECTIONS and not wants_both(self.utterance)
+            else decision.about == "look"
+            or (decision.about in CORRECTIONS and not wants_both(self.utterance))
         )
         active = {one.id for one in self.world.of_kind("render") if one.state in ("queued", "rendering")}
         if not is_corrected or last.arguments.get("render") not in active:
@@ -252,28 +237,6 @@ class ReaderTurn(DecidingTurn):
         return bool(EMPTY_LINE.search(self.utterance)) or (
             call.act.effect == "destructive" and sure < CERTAIN
         )
-
-    def _ambiguous(self, decision: Decision) -> tuple[Question, tuple[str, ...]] | None:
-        """Returns the question which of several things of one name a change is about."""
-        if len(decision.calls) != 1 or not decision.candidates or self._answers_question:
-            return None
-        [call] = decision.calls
-        if prepare_record(self.answers.toolset, call, self.world).act.effect == "read":
-            return None
-        several = dict(decision.candidates[0].ambiguous)
-        for slot in ("render", "project"):
-            if isinstance(name := call.arguments.get(slot), str):
-                several[slot] = tuple(one for one in self.world.of_kind(slot) if fold(one.name) == fold(name))
-        for slot, things in several.items():
-            if slot in call.arguments and len(things) > 1:
-                some = things[:CHOICES]
-                choices = tuple(
-                    CallRecord(call.intent, _with_thing(call.arguments, slot, one)) for one in some
-                )
-                return Question("which", choices=choices), tuple(
-                    words_of_thing(one, self.replies) for one in some
-                )
-        return None
 
     async def _redeem(self) -> bool:
         """Takes the open question away, so that no other turn answers it; says so when one has."""
@@ -318,129 +281,12 @@ class ReaderTurn(DecidingTurn):
         text = "\n".join([self.replies.text("ask", "confirm"), *lines])
         await self.log.emit(Text(text=text, choices=(self.replies.text("yes"), self.replies.text("no"))))
 
-    async def _ask(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
-        replies, question = self.replies, decision.question
-        if question is None and decision.unknown:
-            await self._say_unknown(decision.unknown)
-        elif decision.about == "unsure" or question is None:
-            await self._ask_unsure(decision, parsed)
-        elif decision.about == "missing":
-            slot = question.missing[0]
-            names = [_name(one) for one in self._things_for(slot)][:CHOICES]
-            await self._question(
-                replies.text("missing", slot if replies.has("missing", slot) else "about"), question, names
-            )
-        elif question.about in YES_OR_NO:
-            which = self._ambiguous(replace(decision, calls=question.choices))
-            if which is None:
-                await self._ask_yes_or_no(question)
-            else:
-                await self._question(replies.text("ask", "which"), *which)
-        elif decision.about == "unknown":
-            await self._ask_unknown(decision, question)
-        else:
-            labels = [words_of(call, self.world, replies) for call in question.choices]
-            await self._question(replies.text("ask", "which"), question, labels)
-
-    async def _ask_plan(self, decision: Decision) -> None:
-        """Shows what would be done when; yes does what is for now and plans the others."""
-        toolset, principal = self.answers.toolset, self.caller.principal
-        calls = calls_of(decision.steps, toolset, principal, self.world, self.replies)
-        choices = (self.replies.text("yes"), self.replies.text("no"))
-        text = words_of_plan(decision.steps, self.world, self.replies)
-        await self._question(text, Question("confirm_all", choices=calls), choices)
-
-    async def _ask_yes_or_no(self, question: Question) -> None:
-        """Asks whether calls shall be made; yes makes all of them."""
-        words = [words_of(call, self.world, self.replies) for call in question.choices]
-        pending = self.replies.text("ask", "sure" if question.about == "sure" else "confirm")
-        lines = (
-            f" {words[0]}"
-            if len(words) == 1
-            else "".join(f"\n{at}. {one}" for at, one in enumerate(words, 1))
-        )
-        choices = (self.replies.text("yes"), self.replies.text("no"))
-        await self._question(f"{pending}{lines}", question, choices)
-
-    async def _ask_unsure(self, decision: Decision, parsed: Understanding | NotUnderstood) -> None:
-        about = decision.about.partition(":")[0]
-        if decision.question is not None and decision.question.choices:
-            labels = [words_of(call, self.world, self.replies) for call in decision.question.choices]
-            name = "unsure" if len(labels) > 1 else "unsure_one"
-            await self._question(self.replies.text("ask", name), decision.question, labels)
-        elif about != "unsure" and self.replies.has("ask", about):
-            await self._say("ask", about)
-        elif about == "empty":
-            await self._say("chat", "empty")
-        else:
-            await self.log.emit(not_understood(parsed))
-
-    async def _ask_unknown(self, decision: Decision, question: Question) -> None:
-        """Asks what an unknown name means; what other servers know is left to the tool, which tells more."""
-        slot, name = next(iter((decision.unknown or {}).items()))
-        kind = ENTITY_KINDS[slot][0]
-        if kind in _FARM_KINDS:
-            call = CallRecord(question.intent, {**question.arguments, slot: name})
-            await self._call(replace(decision, kind="calls", calls=(call,)))
-            return
-        there = [_name(one) for one in self._things_for(slot)]
-        near = [
-            found
-            for found, *_ in process.extract(
-                name, there, scorer=fuzz.WRatio, limit=CHOICES, score_cutoff=LIKE_NAME
-            )
-        ]
-        choices = tuple(dict.fromkeys(near or there))[:CHOICES]
-        text = self.replies.text(
-            "ask", "unknown" if choices else "unknown_none", kind=self.replies.kind(kind), name=name[:80]
-        )
-        await self._question(text, question, choices)
-
-    async def _say_unknown(self, unknown: Mapping[str, str]) -> None:
-        """Says that a condition names something that does not exist."""
-        kind, name = next(iter(unknown.items()))
-        words = {"kind": self.replies.kind(kind), "name": name[:80]} if kind else {"name": name[:80]}
-        text = self.replies.text("refuse", "unknown_kind" if kind else "unknown", **words)
-        await self.log.emit(Text(text=text))
-
-    def _things_for(self, slot: str) -> list[Thing]:
-        kinds = ENTITY_KINDS.get("video" if slot == "image" else slot, ())
-        return [one for one in self.world.of_kind(*kinds) if _name(one)]
-
-
-def not_understood(found: Understanding | NotUnderstood) -> Failure:
-    """Returns the failure of a sentence that nobody understands, with examples that are close to it."""
-    suggestions = found.suggestions if isinstance(found, NotUnderstood) else ()
-    if isinstance(found, NotUnderstood) and found.several:
-        two = Invalid(
-            "agent.several_wishes", "These are several wishes in one sentence.", "Say one at a time."
-        )
-        return Failure(code=two.code, message=two.message, hint=two.hint)
-    error = Invalid(
-        "agent.not_understood",
-        "I did not understand that sentence.",
-        "Say “help” to see what can be asked for.",
-    )
-    hint = "Did you mean one of these?" if suggestions else error.hint
-    return Failure(code=error.code, message=error.message, hint=hint, suggestions=suggestions)
-
 
 def _proposed(event: ConfirmationRequested) -> CallRecord:
     """Returns a proposal as the words of a call are made from it."""
     arguments = dict(event.arguments)
     action = arguments.pop("action", "")
     return CallRecord(f"{event.tool}.{action}" if action else event.tool, arguments)
-
-
-def _name(thing: Thing) -> str:
-    return thing.name or (str(thing.number) if thing.number else "")
-
-
-def _with_thing(arguments: Mapping[str, Any], slot: str, thing: Thing) -> dict[str, Any]:
-    found = {name: value for name, value in arguments.items() if name != "scene_numbers"}
-    if thing.kind == "scene":
-        return {**found, slot: str(thing.number), "project": thing.parent}
-    return {**found, slot: thing.id or thing.name}
 
 
 def _with_result(dialogue: Dialogue, call: CallRecord, result: Mapping[str, Any]) -> Dialogue:

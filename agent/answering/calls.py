@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.answering.replies import Replies
+from agent.colours import nearest_colour
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.intents import reverse_of
@@ -60,9 +61,8 @@ def with_ids(call: CallRecord, result: Mapping[str, Any]) -> CallRecord:
     if tool == "edit_project" and action != "create":
         arguments["project"] = result.get("project_id")
         arguments[_VERSION] = result.get("version")
-        scenes = list(result.get("scenes") or [])
-        if action == "add_scene" and len(scenes) == 1:
-            arguments["scene"] = scenes[0]["scene_id"]
+        if action == "add_scene" and isinstance(scene := result.get("scene_id"), str):
+            arguments["scene"] = scene
     if call.intent == "triggers.create":
         arguments["trigger"] = ",".join(one["trigger_id"] for one in result.get("triggers", ()))
     if tool == "ansible":
@@ -98,12 +98,18 @@ def change_project_first(call: CallRecord) -> tuple[CallRecord, ...]:
 
 def words_of(call: CallRecord, world: World, replies: Replies) -> str:
     """Returns what a call does, with names in place of ids."""
+    if call.intent == "triggers.create" and call.arguments.get("steps"):
+        return "; ".join(str(step.get("text") or "") for step in call.arguments["steps"])
     names = {thing.id: thing.name for thing in world.things if thing.id and thing.name}
     arguments: dict[str, Any] = {}
     for name, value in call.arguments.items():
         arguments[name] = names.get(value, value) if isinstance(value, str) else value
         if value == "latest":
             arguments[name] = ""
+        if name == "scene" and str(value).startswith("scn_"):
+            arguments[name] = ""
+        if name == "background" and str(value).startswith("#"):
+            arguments[name] = nearest_colour(str(value))
     return replies.call(CallRecord(call.intent, arguments))
 
 

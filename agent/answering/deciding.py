@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.answering.replies import Replies, is_assent
 from agent.answering.state import ConversationState
+from agent.answering.translation import Translation
 from agent.answering.worlds import FARM_TOOLS, Worlds
 from agent.sessions.service import OpenTurn, SessionService
 from agent.tools.record import rule_name
@@ -16,6 +17,7 @@ from agent.turns.log import TurnLog
 from agent.turns.tool_call import ToolCaller
 from agent.understanding import NotUnderstood, Understanding
 from agent.understanding.agreement import NAMED, agreement, choose, exists
+from agent.understanding.changes import matches, replacement_in
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Dialogue, Question
 from agent.understanding.doubt import confidence, signs
@@ -32,6 +34,7 @@ CERTAIN_CALL = 2.0
 """The same for a change, in log-odds that it is wholly right."""
 SURE_WITHOUT_FARM = 0.75
 GREETINGS = frozenset({"greeting", "thanks", "goodbye", "smalltalk"})
+OF_SCENES = frozenset({"edit_project.change_scene", "edit_project.move_scene", "edit_project.delete_scene"})
 OF_CHANGES = frozenset({"undo", "correction", "more"})
 
 
@@ -68,6 +71,10 @@ class DecidingTurn:
     def replies(self) -> Replies:
         return Replies.of(self.state.language)
 
+    @property
+    def translation(self) -> Translation:
+        return Translation.of(self.state.language)
+
     async def decide(self, parsed: Understanding | NotUnderstood) -> Decision | None:
         """Returns the decision; None where the grammar's meaning is the whole of what was said."""
         dialogue, question = self.state.dialogue, self.state.dialogue.question
@@ -100,6 +107,8 @@ class DecidingTurn:
             return decision if decision.kind == "chat" and decision.about in GREETINGS else None
         intent = _intent(parsed)
         exact = CallRecord(intent, parsed.arguments)
+        if intent == "memory.recall" and matches("about_me", str(parsed.arguments.get("about", ""))):
+            return Decision("calls", calls=(CallRecord(intent, {}),))
         if intent not in READS or any(parsed.arguments.get(name) for name in NAMED):
             self.world = await self._world(farm=False)
         found = agreement(self.answers.interpreter.reader, exact, self.utterance, self.world)
@@ -159,7 +168,23 @@ class DecidingTurn:
                 and max(candidate.sureness for candidate in candidates) >= SURE_WITHOUT_FARM
             ):
                 break
-        return decision
+        return await self._with_scripts(decision)
+
+    async def _with_scripts(self, decision: Decision) -> Decision:
+        """Returns the decision again where it depends on what is spoken in the scenes of a project."""
+        question, last = decision.question, self.state.dialogue.last
+        calls = (*decision.calls, *(() if question is None else question.choices))
+        names_scene = question is not None and "scene" in question.missing
+        if any(call.intent in OF_SCENES for call in calls):
+            # The scene last spoken of stands for one that is named by its words.
+            names_scene |= all("scene" not in one.arguments for one in decision.candidates[:1])
+        if not names_scene and replacement_in(self.utterance) is None:
+            return decision
+        project = (question.arguments.get("project") if question is not None else None) or last.get("project")
+        if not project:
+            return decision
+        self.world = await self.answers.worlds.with_scripts(self.world, self.caller.principal, str(project))
+        return self._interpret_own(self.state.dialogue)
 
     def _interpret_own(self, dialogue: Dialogue) -> Decision:
         """Returns the decision on the person's own words: what follows an empty line is pasted more often

@@ -46,8 +46,27 @@ class Replies:
     def call(self, call: CallRecord) -> str:
         """Returns what a call does, in a few words."""
         template = self._texts["calls"].get(call.intent) or self._fallback["calls"].get(call.intent, "")
-        arguments = {name: _brief(value) for name, value in call.arguments.items() if value not in (None, "")}
-        return Wording(say=template).sentence(arguments) or call.intent
+        arguments = {
+            name: _brief(self.value(name, value))
+            for name, value in call.arguments.items()
+            if value not in (None, "")
+        }
+        words = Wording(say=template).sentence(arguments) or template.partition("[")[0].strip()
+        others = [
+            label if call.arguments[name] is True else f"{label} {arguments[name]}"
+            for name, label in self._group("arguments").items()
+            if name in arguments and f"{{{name}}}" not in template
+        ]
+        return ", ".join([words or call.intent, *others])
+
+    def value(self, name: str, value: object) -> object:
+        """Returns the word for a fixed value of an argument: “hochkant” for vertical."""
+        words = self._texts.get("values", {}).get(name, {})
+        return words.get(str(value), value)
+
+    def _group(self, name: str) -> Mapping[str, str]:
+        found: Mapping[str, str] = self._texts.get(name, self._fallback[name])
+        return found
 
     def help_subject(self, topic: str) -> str:
         """Returns what a topic is called in the grammar's purposes: its stem, or the word given for it."""

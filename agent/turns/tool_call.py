@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.approvals.errors import ApprovalRequired
 from agent.events import ApprovalRequested, Emit, Text, ToolCalled, ToolReturned
 from agent.presentation import as_text
 from agent.sessions.service import Conversation, OpenTurn
+from agent.tools.plan import Plan
 from agent.tools.record import ToolContext, ToolResult
 from agent.tools.services import ToolServices
 from agent.tools.toolset import ToolCall, Toolset
-from agent.tools.wrappers import shorten
+from agent.tools.wrappers import PlannedResult, shorten
 from agent.turns.result import update_referents
 from policy import Principal
 from soundstage.errors import Forbidden, SoundstageError
@@ -112,6 +113,13 @@ class ToolCaller:
             except SoundstageError as error:
                 outcomes.append(error)
         return outcomes
+
+    async def preview(self, call: ToolCall) -> Plan | None:
+        """Returns what a call would change, and changes nothing; None for a tool without a plan. Raises as
+        the call would.
+        """
+        result = await self._toolset.run(replace(self._context(), dry_run=True), call)
+        return result.plan if isinstance(result, PlannedResult) else None
 
     def _context(self) -> ToolContext:
         return ToolContext(

@@ -10,10 +10,12 @@ from rapidfuzz import fuzz
 
 from agent.understanding import values
 from agent.understanding.candidates import SENTENCE_END, plain
+from agent.understanding.changes import parts_of_texts
 from agent.understanding.decision import SURE_OTHER, Decision
 from agent.understanding.dialogue import YES_OR_NO, CallRecord, Question
-from agent.understanding.intents import READS
+from agent.understanding.intents import READS, TEXTS_OF
 from agent.understanding.reader import Reader
+from agent.understanding.several_things import texts_of_others
 from agent.understanding.slots import NUMBERS, Focus
 from agent.understanding.when import asks_to_wait
 from agent.understanding.wording import EMPTY_LINE
@@ -57,11 +59,17 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
         before = text[: text.find(literal)] if literal else ""
         spoken = before if before.rstrip().endswith(":") else spoken
     return Agreement(
-        is_single=len(reader.divide(spoken, world)) == 1,
+        is_single=len(reader.divide(spoken, world)) == 1 and not _has_several_texts(exact, world),
         is_named=all(exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project")),
         is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
     )
+
+
+def _has_several_texts(exact: CallRecord, world: World) -> bool:
+    script = str(exact.arguments.get("script") or "")
+    several = len(parts_of_texts(script)) > 1 or len(texts_of_others(script, world)) > 1
+    return exact.intent in TEXTS_OF and several
 
 
 def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world: World) -> bool:
@@ -74,6 +82,12 @@ def _is_likely(reader: Reader, exact: CallRecord, text: str, spoken: str, world:
     if intent in READS:
         return True
     if _unread_number(exact) is not None:
+        return False
+    if values.asks(text):
+        # “Who says these?” orders nothing.
+        return False
+    if values.says("repairs", spoken):
+        # “At ten, uh, half past ten”: the words are not what is meant.
         return False
     if ID.search(text):
         return True

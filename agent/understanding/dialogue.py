@@ -58,7 +58,7 @@ class Question:
 class Dialogue:
     """`last`: the thing last spoken of, by kind; `shown`: names in the order of the last list, by kind;
     `calls`: those of the last answer that made any. `film`: the last one that made a video, until something
-    else is changed.
+    else of the studio is changed; `film_before`: the one before it, which is back when it is taken back.
     """
 
     last: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +67,7 @@ class Dialogue:
     question: Question | None = None
     recent_kind: str = ""
     film: CallRecord | None = None
+    film_before: CallRecord | None = None
 
     def focus(self) -> Focus:
         return Focus(self.last, self.shown)
@@ -136,6 +137,7 @@ class Dialogue:
             question=question,
             recent_kind=data["recent_kind"],
             film=next(iter(_calls([data["film"]])), None) if data.get("film") else None,
+            film_before=next(iter(_calls([data["film_before"]])), None) if data.get("film_before") else None,
         )
 
 

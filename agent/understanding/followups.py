@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.understanding import values
+from agent.understanding import changes, values
 from agent.understanding.candidates import (
     FREE_TEXTS,
     SENTENCE_END,
     missing,
     plain,
 )
+from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
+from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import NEEDS_WORD, READS
+from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
 from agent.understanding.slots import Filled
-from agent.understanding.turn import Turn
-from agent.understanding.when import patterns
+from agent.understanding.turn import NAMES
 from agent.understanding.world import Thing, fold
 
 MOST_NAME_WORDS = 6
-LEAST_TEXT_WORDS = 2
 NAMED_LIKE_TEXT = frozenset({"project", "render", "scene"})
 """What is often called as what it is about: “dogs” is a topic, also where a project has that name."""
-SURE_UNDO = 0.7
-SURE_QUESTION = 0.3
-"""From here on a question is answered, and is no script."""
-MOST_THANKS_WORDS = 3
-SHORT_WORDS = 9
-"""A longer utterance is no correction without a word that says so."""
 SHOWS: Mapping[str, tuple[str, str]] = {
     "render": ("show_render", "render"),
     "project": ("list_projects", "project"),
@@ -56,18 +50,17 @@ _TELLING: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def text_after_colon(text: str) -> str | None:
-    """Returns what follows a colon after a few words: “it should say: …”."""
-    before, _, after = text.partition(": ")
-    is_text = len(before.split()) <= SHORT_WORDS and len(after.split()) >= LEAST_TEXT_WORDS
-    return after.strip() if is_text else None
-
-
 def _text_of(question: Question) -> str | None:
     """Returns which argument a question asks for that is taken word for word; none beside a topic."""
     if "topic" in question.missing:
         return None
     return next((one for one in ("script", "text") if one in question.missing), None)
+
+
+def _may_be_look(text: str) -> bool:
+    """Returns whether a few words may describe how something shall look, in words that are not known here."""
+    is_other = values.asks(text) or changes.matches("orders", text) or changes.cannot_do(text) is not None
+    return len(text.split()) <= MOST_NAME_WORDS and not is_other
 
 
 def _says_only_values(filled: Filled) -> bool:
@@ -76,39 +69,31 @@ def _says_only_values(filled: Filled) -> bool:
     return bool(filled.arguments) and is_clear and not values.words_beside_values(filled.rest)
 
 
-def reports_speech(text: str) -> bool:
-    """Returns whether what follows a colon is what somebody said, and no text: “I said: don't cancel it”."""
-    before, colon, _ = text.partition(":")
-    return bool(colon) and re.search(patterns()["reported"], before, re.IGNORECASE) is not None
-
-
-def wants_both(text: str) -> bool:
-    """Returns whether a change of the last wish shall leave what it made: “and with Vera, too”."""
-    return values.matches("also", text) or values.says("again", text)
-
-
 @dataclass(frozen=True)
-class FollowUp(Turn):
+class FollowUp(Corrections):
     """Reads an utterance after the ones before."""
 
     def choice_from_list(self, text: str) -> Decision | None:
         """Returns the call that shows a chosen thing of the last list."""
+        if values.matches("ends", text):
+            # “The last one can go” asks for more than to see it.
+            return None
         for kind, names in self.dialogue.shown.items():
             place = values.ordinal(text)
             if place is not None and names and abs(place) <= len(names) and place != 0 and kind in SHOWS:
                 intent, slot = SHOWS[kind]
-                return Decision(
-                    "calls",
-                    calls=(CallRecord(intent, {slot: names[place - 1 if place > 0 else place]}),),
-                    about="choice",
-                )
+                arguments = {slot: names[place - 1 if place > 0 else place]}
+                if kind == "scene" and (project := self.dialogue.last.get("project")):
+                    arguments["project"] = project
+                return Decision("calls", calls=(CallRecord(intent, arguments),), about="choice")
         return None
 
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
         best = candidates[0]
         if best.intent in ("act.no", "act.stop_talking") and best.sureness > 0.5:
-            return Decision("decline", about="no")
+            # “No, on Friday” says what shall be instead.
+            return None if self.on_earlier(text) is not None else Decision("decline", about="no")
         if question.about == "confirm_all":
             yes = best.intent == "act.yes" and best.sureness > 0.3
             return (
@@ -118,25 +103,47 @@ class FollowUp(Turn):
             chosen = self._choice_of(question, text, best)
             if chosen is not None:
                 return Decision("calls", calls=(chosen,), about="choice", candidates=(best,))
-        if not question.missing or self._is_other(question, best, text):
+        if not question.missing:
             return None
-        return self._with_missing(question, text, best)
+        asks_text = any(name in FREE_TEXTS for name in question.missing) and not quotations(text)
+        if asks_text and changes.says_only_look(text):
+            return self._with_look(question, text, best)
+        fit = fit_of(question, text, best, self.world)
+        if fit is Fit.OTHER:
+            return None
+        answered = self._with_missing(question, text, best)
+        if answered is None and set(question.missing) <= set(LOOK) and _may_be_look(text):
+            # What a look may be is said in the question.
+            return Decision("ask", about="missing", candidates=(best,), question=question)
+        return self._text_or_order(answered, candidates, text) if fit is Fit.UNCLEAR else answered
 
-    def _is_other(self, question: Question, best: Candidate, text: str) -> bool:
-        """Returns whether an answer is another request. To the question for a text, only what reads is one:
-        nearly every script resembles some order, and nobody gives that order as an answer.
-        """
-        if best.tool is None or best.intent == question.intent:
-            return False
-        if _text_of(question) is None:
-            return best.sureness >= SURE_OTHER
-        needed = SURE_QUESTION if text.rstrip().endswith("?") else SURE_OTHER
-        return best.intent in READS and best.sureness >= needed
+    def _with_look(self, question: Question, text: str, best: Candidate) -> Decision | None:
+        """Notes how something shall look whose text is still missing; None where it has no such look."""
+        slots = set(self.reader.slots.get(question.intent, ()))
+        look = {slot: value for slot, value in changes.look_of(text).items() if slot in slots}
+        if not look:
+            return None
+        return self.call_or_ask(Candidate(question.intent, {**question.arguments, **look}, 1.0, text), text)
+
+    def _text_or_order(
+        self, answered: Decision | None, candidates: Sequence[Candidate], text: str
+    ) -> Decision | None:
+        """Returns the question whether an answer is the text that was asked for, or an order of its own."""
+        if answered is None or answered.kind != "calls":
+            return answered
+        order = self.call_or_ask(candidates[0], text) if candidates[0].tool is not None else None
+        if order is None or order.kind != "calls":
+            question = Question("confirm", choices=answered.calls)
+            return Decision("ask", about="confirm", candidates=(candidates[0],), question=question)
+        choices = (*answered.calls, *order.calls)
+        return Decision(
+            "ask", about="unsure", candidates=(candidates[0],), question=Question("unsure", choices=choices)
+        )
 
     def _choice_of(self, question: Question, text: str, best: Candidate) -> CallRecord | None:
         if best.intent == "act.yes" and len(question.choices) == 1:
             return question.choices[0]
-        place = values.ordinal(text) if len(text.split()) < 6 else None
+        place = values.ordinal(text) if is_bare_choice(text) else None
         if place is not None and place != 0 and abs(place) <= len(question.choices):
             return question.choices[place - 1 if place > 0 else place]
         if (
@@ -158,6 +165,8 @@ class FollowUp(Turn):
         return fitting[0] if len(fitting) == 1 else None
 
     def _with_missing(self, question: Question, text: str, best: Candidate) -> Decision | None:
+        if set(question.missing) <= set(LOOK):
+            return self._with_missing_look(question, text)
         filled = Filled()
         if len(text) <= MOST_CHARS:
             # A longer answer is the text itself.
@@ -166,35 +175,49 @@ class FollowUp(Turn):
         arguments |= self._whole_topic(question, text, filled)
         if after := self._after_colon(question, text):
             arguments = {**question.arguments, **after}
-        elif (name := _text_of(question)) and not filled.arguments.keys() - {name, *LOOSE_BESIDE_TEXT}:
-            if self._is_no_text(best, text, name):
+        elif (name := _text_of(question)) and (
+            not filled.arguments.keys() - {name, *LOOSE_BESIDE_TEXT} or self._is_text(text, filled)
+        ):
+            if self._is_no_text(text, name):
                 return None
             if not quotations(text):
                 lead = values.text_after_lead(text)
+                if lead is not None and changes.is_indirect(text, lead):
+                    return Decision("ask", about="exact", candidates=(best,), question=question)
                 arguments = {**question.arguments, name: text.strip() if lead is None else lead}
                 filled.unknown.clear()
         if not any(arguments.get(name) not in (None, "") for name in question.missing):
             free = next((name for name in question.missing if name in FREE_TEXTS), None)
-            if plain(filled.arguments).keys() - (NAMED_LIKE_TEXT if free else ()):
+            like_text = NAMED_LIKE_TEXT | (NAMES if free == "topic" else frozenset()) if free else frozenset()
+            if plain(filled.arguments).keys() - like_text:
                 # It says something else, such as the format: that is noted, and the question stays.
                 return self.call_or_ask(Candidate(question.intent, arguments, 1.0, text), text)
-            if free is None or self._is_no_text(best, text, free):
+            if free is None or self._is_no_text(text, free):
                 return None
+            arguments = {name: value for name, value in arguments.items() if name not in like_text}
             arguments[free] = text.strip().strip('"“”„').strip()
         candidate = Candidate(question.intent, arguments, 1.0, text, filled.unknown)
         return self.call_or_ask(candidate, text)
 
-    def _is_no_text(self, best: Candidate, text: str, slot: str) -> bool:
-        """Returns whether an answer is none to the question for a free text."""
+    def _with_missing_look(self, question: Question, text: str) -> Decision | None:
+        named = {slot: values.constant_value(slot, text) for slot in question.missing}
+        found = {slot: value for slot, value in named.items() if value} | changes.look_of(text)
+        if not set(found) & set(question.missing):
+            return None
+        return self.call_or_ask(Candidate(question.intent, {**question.arguments, **found}, 1.0, text), text)
+
+    def _is_text(self, text: str, filled: Filled) -> bool:
+        """Returns whether words mean something beside the arguments that were found in them."""
+        is_look = changes.says_only_look(text)
+        if quotations(text) or is_look:
+            return False
+        is_long = len(text.split()) > MOST_NAME_WORDS
+        return bool(filled.unknown) or (is_long and len(values.words_beside_values(filled.rest)) > 1)
+
+    def _is_no_text(self, text: str, slot: str) -> bool:
+        """Returns whether an answer is none to the question for a name: it is too long, or denies one."""
         words = len(text.split())
-        return (
-            best.intent in ("act.help", "act.why")
-            or (best.intent == "act.thanks" and words < MOST_THANKS_WORDS)
-            or (best.intent in ("act.correction", "act.more") and best.sureness > SURE_INTENT)
-            or (best.intent == "act.undo" and best.sureness > SURE_UNDO)
-            or (best.intent == "act.greeting" and words < 2)
-            or (slot in ("title", "name") and (words > MOST_NAME_WORDS or values.matches("negation", text)))
-        )
+        return slot in ("title", "name") and (words > MOST_NAME_WORDS or values.matches("negation", text))
 
     def _after_colon(self, question: Question, text: str) -> dict[str, str]:
         """Returns what follows a colon as the missing text, word for word: “it should say: …”."""
@@ -270,24 +293,8 @@ class FollowUp(Turn):
             or self.reader.may_divide(text, self.world)
         ):
             return self._confirm_again(call, best, text)
-        return Decision("calls", calls=(call,), about=best.intent.partition(".")[2], candidates=(best,))
-
-    def call_with_words(self, text: str) -> Decision | None:
-        """Returns the call of the last video with other words: “it should say: Good evening”."""
-        film, question = self.dialogue.film, self.dialogue.question
-        script = values.new_words(text)
-        if (
-            script is None
-            or film is None
-            or film.arguments.get("script") in (None, script)
-            or (question is not None and question.missing)
-            or reports_speech(text)
-            or wants_both(command := text.removesuffix(script))
-            or values.says("goes_on", command)
-        ):
-            return None
-        return Decision("calls", calls=(CallRecord(film.intent, {**film.arguments, "script": script}),),
-                        about="correction")  # fmt: skip
+        about = best.intent.partition(".")[2] if best.tool is None else "change"
+        return Decision("calls", calls=(call,), about=about, candidates=(best,))
 
     def _confirm_again(self, call: CallRecord, best: Candidate, text: str) -> Decision:
         question = Question("confirm", "" if wants_both(text) else INSTEAD, choices=(call,))

@@ -11,8 +11,11 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
     "edit_project.create": (("title",),),
     "edit_project.rename": (("title",),),
     "edit_project.add_scene": (("title", "script"),),
-    "edit_project.change_scene": (("scene",), ("script", "title", "persona", "heading", "background")),
-    "edit_project.change": (("shape", "quality", "captions", "background", "persona", "title"),),
+    "edit_project.change_scene": (
+        ("scene",),
+        ("script", "title", "persona", "heading", "background", "pace"),
+    ),
+    "edit_project.change": (("shape", "quality", "captions", "background", "persona", "pace"),),
     "edit_project.move_scene": (("scene",), ("to", "before", "after")),
     "edit_project.delete_scene": (("scene",),),
     "edit_project.delete": (("project",),),
@@ -32,6 +35,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
     "code_runner": (("code",),),
     "memory.remember": (("text",),),
     "memory.forget": (("about", "everything"),),
+    "snapshots.save": (("name",),),
     "snapshots.load": (("name",),),
     "snapshots.delete": (("name",),),
     "vision": (("image", "video"),),
@@ -44,6 +48,7 @@ REQUIRED: Mapping[str, Sequence[Sequence[str]]] = {
 
 READS = frozenset(
     {
+        "health",
         "list_renders",
         "show_render",
         "publish_render.show",
@@ -64,6 +69,9 @@ READS = frozenset(
         "triggers.list",
     }
 )
+
+TEXTS_OF: Mapping[str, str] = {"make_render": "script", "edit_project.add_scene": "script"}
+"""The argument that is spoken, of intents that make one thing of one text."""
 
 DESTRUCTIVE = frozenset(
     {

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 
-from agent.understanding import doubt, values
+from agent.understanding import changes, values
 from agent.understanding.candidates import (
-    has_sentence_end,
-    is_half_timed,
     missing,
-    own,
     plain,
     waits,
 )
 from agent.understanding.decision import (
-    SURE_CALL,
-    SURE_KIND,
     SURE_NOTHING,
     SURE_OTHER,
     SURE_READ,
     SURE_READ_AMONG,
     SURE_READS,
-    SURE_RISKY,
-    SURE_UNLIKELY,
     SURE_WRITE,
     Decision,
 )
 from agent.understanding.dialogue import CallRecord, Dialogue, Question
-from agent.understanding.followups import SHOWS, FollowUp
-from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD, READS, reverse_of
+from agent.understanding.followups import SHOWS
+from agent.understanding.intents import READS, TEXTS_OF
+from agent.understanding.judgement import Judgement, may_be_meant
 from agent.understanding.plans import UnknownName, read_steps
 from agent.understanding.reader import Candidate, Reader
+from agent.understanding.several_things import several_things
 from agent.understanding.when import asks_to_wait
 from agent.understanding.world import World
 
-RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
-RISKY_TOOLS = frozenset({"change_machine", "change_job"})
-OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
-"""Patterns of the language files for denials that say the same as the intent."""
+BESIDE_VIDEOS = frozenset({"memory", "snapshots", "triggers"})
+"""Tools that change no video and no project."""
+LEAST_CHOICE, LEAST_CHOICE_OF_FARM = 0.08, 0.25
+"""From here on an intent is offered; what is done to machines is not offered by chance."""
+FARM_CHANGES = frozenset({"change_machine", "change_job", "ansible", "cancel_run"})
+SURE_TO_ASK = 0.3
+"""From here on it is asked for what an intent needs, where a sentence names none of it."""
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
 _LISTS: Mapping[str, str] = {
@@ -67,9 +63,18 @@ class Interpreter:
         if not any(char.isalnum() for char in utterance):
             return Decision("ask" if not utterance.strip() else "chat", about="empty")
         turn = _Turn(self.reader, world, dialogue, now)
-        if (corrected := turn.call_with_words(utterance)) is not None:
+        if (corrected := turn.on_earlier(utterance)) is not None:
             return corrected
         decision = turn.interpret(utterance)
+        rest = changes.without_greeting(utterance)
+        if decision.kind == "chat" and rest != utterance:
+            return self.interpret(rest, world, dialogue, now)
+        if (refused := turn.refusal(utterance, decision)) is not None:
+            return refused
+        if decision.kind not in ("calls", "plan") and (look := turn.perhaps_look(utterance)) is not None:
+            return look
+        if (statement := turn.perhaps_script(utterance, decision)) is not None:
+            return statement
         intents = [*(call.intent for call in decision.calls), *(one.intent for one in decision.candidates)]
         likeliest = next(iter(intents), "")
         if decision.kind != "plan" and not asks_to_wait(utterance, likeliest, now, reads=likeliest in READS):
@@ -100,9 +105,8 @@ class Interpreter:
     def next_dialogue(self, dialogue: Dialogue, decision: Decision, world: World) -> Dialogue:
         """Returns the state after the decision was carried out."""
         if decision.kind == "calls":
-            after = replace(
-                dialogue.after_calls(decision.calls), film=_film_after(dialogue.film, decision.calls)
-            )
+            film, before = _films_after(dialogue, decision.calls)
+            after = replace(dialogue.after_calls(decision.calls), film=film, film_before=before)
             last = decision.calls[-1]
             kind = _LISTS.get(last.intent)
             if kind == "project" and last.arguments.get("project"):
@@ -121,8 +125,13 @@ class Interpreter:
 
 
 @dataclass(frozen=True)
-class _Turn(FollowUp):
+class _Turn(Judgement):
     """One utterance in its state."""
+
+    def refusal(self, utterance: str, decision: Decision) -> Decision | None:
+        """Returns the answer that names what nobody here can do, unless the decision is a sure change."""
+        is_change = decision.kind == "calls" and any(call.intent not in READS for call in decision.calls)
+        return None if is_change else self.what_is_missing(utterance, decision.candidates)
 
     def interpret(self, utterance: str) -> Decision:
         parts = self.reader.divide(utterance, self.world)
@@ -158,6 +167,8 @@ class _Turn(FollowUp):
                 question=Question("confirm_all", choices=tuple(offered)),
             )
         pending = next((one for one in found if one.kind in ("ask", "confirm", "refuse")), None)
+        if any(_misses_check(call, utterance) for call in calls):
+            return Decision("ask", about="part:check", candidates=found[-1].candidates)
         if calls and pending is not None:
             whole = self._one(utterance)
             if (
@@ -191,7 +202,7 @@ class _Turn(FollowUp):
                 return answered
         best = candidates[0]
         if (
-            best.tool is None
+            (best.tool is None or (best.intent in READS and not best.arguments))
             and len(text.split()) < 6
             and (chosen := self.choice_from_list(text)) is not None
         ):
@@ -210,61 +221,30 @@ class _Turn(FollowUp):
         if best.intent not in READS:
             if waits(best):
                 return Decision("plan", about="condition", candidates=(best,))
-            if self._is_doubtful(candidates):
+            script = str(best.arguments.get("script") or "")
+            if best.intent in TEXTS_OF and changes.is_indirect(text, script):
+                rest = {name: value for name, value in plain(best.arguments).items() if name != "script"}
+                question = Question("missing", best.intent, rest, ("script",))
+                return Decision("ask", about="exact", candidates=(best,), question=question)
+            if (
+                several := several_things(best, text, self.world, self.dialogue.last.get("project", ""))
+            ) is not None:
+                return several
+            if self.is_doubtful(candidates):
                 return self.confirm(best, text)
         return self.call_or_ask(best, text)
 
-    def _is_doubtful(self, candidates: Sequence[Candidate]) -> bool:
-        """Returns whether a word speaks against the call, or the whole reading is not sure enough."""
-        best = candidates[0]
-        slot_names = self.reader.slots.get(best.intent, ())
-        return bool(
-            best.unread
-            or values.matches("negation", _without_own_denial(best))
-            or any(
-                slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
-                for slot in ("privacy", "shape", "quality")
-            )
-            or values.says("repairs", best.text)
-            or values.says("musing", best.rest)
-            or values.missing_cue(best.rest, best.arguments, slot_names) is not None
-            or ("count" in slot_names and values.matches("number", best.rest))
-            or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
-            or (best.intent == "edit_project.add_scene" and _says_several(best.rest))
-            or values.says("goes_on", _without_first_word(best.rest))
-            or values.asks(best.text)
-            or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
-            or ("publish_at" in slot_names and is_half_timed(best))
-            or any(has_sentence_end(best, slot) for slot in ("title", "name", "heading"))
-            or (
-                "render" in slot_names
-                and "render" not in best.arguments
-                and not self.dialogue.last.get("render")
-            )
-            or (
-                best.tool == "edit_project"
-                and best.intent != "edit_project.create"
-                and "project" not in plain(best.arguments)
-                and not self.dialogue.last.get("project")
-            )
-            or doubt.confidence(doubt.signs(self.reader, self.world, candidates))
-            < self._needed(best.intent, best.sureness)
-        )
-
-    def _needed(self, intent: str, sureness: float) -> float:
-        """Returns the log-odds from which on an intent is made without asking."""
-        if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
-            return SURE_RISKY
-        return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
-
     def _unsure(self, candidates: Sequence[Candidate]) -> Decision:
-        if candidates[0].tool is not None and missing(candidates[0].intent, plain(candidates[0].arguments)):
+        is_likely = candidates[0].sureness >= SURE_TO_ASK or bool(candidates[0].arguments)
+        needs = missing(candidates[0].intent, plain(candidates[0].arguments))
+        if candidates[0].tool is not None and needs and is_likely:
             pending = self.call_or_ask(candidates[0], candidates[0].text)
             if pending.kind == "ask":
                 return pending
         choices = []
         for candidate in candidates:
-            if candidate.tool is not None and candidate.sureness >= 0.08:
+            least = LEAST_CHOICE_OF_FARM if candidate.tool in FARM_CHANGES else LEAST_CHOICE
+            if candidate.tool is not None and candidate.sureness >= least:
                 arguments = plain(candidate.arguments)
                 if not candidate.unknown and not missing(candidate.intent, arguments):
                     choices.append(CallRecord(candidate.intent, arguments))
@@ -293,10 +273,7 @@ class _Turn(FollowUp):
                 "refuse" if best.sureness >= 0.35 else "ask", about=act, candidates=tuple(candidates)
             )
         if act == "undo":
-            reversed_calls = [reverse for call in reversed(dialogue.calls) for reverse in reverse_of(call)]
-            if reversed_calls and best.sureness >= 0.4:
-                return Decision("calls", calls=tuple(reversed_calls), about="undo", candidates=(best,))
-            return Decision("ask", about="undo")
+            return self.take_back(best) if best.sureness >= 0.4 else Decision("ask", about="undo")
         if act == "why":
             return self.choice_from_list(text) or self._why(best, candidates, text)
         if act == "choice":
@@ -352,24 +329,24 @@ class _Turn(FollowUp):
         return Decision("chat", about="why")
 
 
-def _film_after(film: CallRecord | None, calls: Sequence[CallRecord]) -> CallRecord | None:
-    for call in calls:
-        if call.intent not in READS:
-            film = call if call.intent == "make_render" else None
-    return film
+def _films_after(
+    dialogue: Dialogue, calls: Sequence[CallRecord]
+) -> tuple[CallRecord | None, CallRecord | None]:
+    """Returns the call of the last video and that of the one before, after some calls."""
+    film, before = dialogue.film, dialogue.film_before
+    changed = [call for call in calls if call.intent not in READS]
+    changed = [call for call in changed if call.intent.partition(".")[0] not in BESIDE_VIDEOS]
+    if [call.intent for call in changed] == ["cancel_render.cancel", "retry_render"]:
+        # The last one was taken back.
+        return before, None
+    for call in changed:
+        film, before = (call, film) if call.intent == "make_render" else (None, film)
+    return film, before
 
 
-def may_be_meant(candidate: Candidate, text: str) -> bool:
-    """Returns whether a text has a word of what destroys, where the candidate would, and does not deny it."""
-    pattern = NEEDS_WORD.get(candidate.intent)
-    return pattern is None or (values.matches(pattern, text) and not _denial(pattern).search(text))
-
-
-@cache
-def _denial(pattern: str) -> re.Pattern[str]:
-    word, negation = (values.words().patterns[name].pattern for name in (pattern, "negation"))
-    before = rf"{negation}\W+(?:\w+\W+)?{word}"
-    return re.compile(rf"{before}|{word}\W+(?:\w+\W+){{0,3}}(?:nicht|nichts)\b(?! mehr)", re.IGNORECASE)
+def _misses_check(call: CallRecord, utterance: str) -> bool:
+    """Returns whether words ask for a dry run, and the call is none."""
+    return call.intent == "ansible" and values.missing_cue(utterance, call.arguments, ("check",)) is not None
 
 
 def _offered(decision: Decision) -> tuple[CallRecord, ...]:
@@ -395,19 +372,3 @@ def _is_sure(candidates: Sequence[Candidate]) -> bool:
         return best.sureness >= SURE_WRITE
     reads = sum(one.sureness for one in candidates if one.intent in READS)
     return best.sureness >= SURE_READ or (best.sureness >= SURE_READ_AMONG and reads >= SURE_READS)
-
-
-def _without_own_denial(candidate: Candidate) -> str:
-    """Returns the words of a clause without denials that its intent implies: “a draft, no film yet”."""
-    text = own(candidate, candidate.text)
-    pattern = OWN_DENIALS.get(candidate.intent)
-    return text if pattern is None else values.words().patterns[pattern].sub(" ", text)
-
-
-def _without_first_word(text: str) -> str:
-    """Returns a text without its first word: “then” at the beginning refers to what was before."""
-    return text.strip().partition(" ")[2]
-
-
-def _says_several(text: str) -> bool:
-    return any((values.number(word) or 0) > 1 for word in text.split())

@@ -31,7 +31,7 @@ ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
     "other": ("snapshot",),
     "run": ("run",),
 }
-FIXED = frozenset({"quality", "shape", "captions", "privacy", "background", "stream"})
+FIXED = frozenset({"quality", "shape", "captions", "privacy", "background", "stream", "pace"})
 NUMBERS = frozenset({"limit", "count", "scenes", "lines", "version", "time_limit_s"})
 FLAGS = frozenset({"check", "from_memory", "everything", "keep_secret", "replace", "again", "ask_model"})
 MOMENTS = frozenset({"publish_at", "granted_at"})

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent.understanding import values
-from agent.understanding.candidates import (
-    is_two_kinds,
-    missing,
-    plain,
-    says_pronoun,
-)
+from agent.understanding import changes, values
+from agent.understanding.candidates import is_two_kinds, missing, own, plain, says_pronoun
+from agent.understanding.changes import text_after_colon
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import FOCUS_SLOTS, CallRecord, Dialogue, Question
-from agent.understanding.intents import DESTRUCTIVE
+from agent.understanding.intents import DESTRUCTIVE, TEXTS_OF, reverse_of
 from agent.understanding.reader import Candidate, Reader
 from agent.understanding.world import World, fold
 
 _AMONG: Mapping[str, frozenset[str]] = {"project": frozenset({"project", "scene"})}
 """Kinds of things that were last spoken of, by the kind that “it” may be then."""
+
+NAMES = frozenset({"title", "heading", "name"})
+STEM_CHARS = 6
+"""Of a word that is looked for in a script: “helmet” is found in “helmets”."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,22 @@ class Turn:
 
     def call_or_ask(self, candidate: Candidate, text: str) -> Decision:
         arguments = plain(candidate.arguments)
-        if candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
+        about = str(arguments.get("about", ""))
+        if candidate.intent == "memory.recall" and changes.matches("about_me", about or text.split()[-1]):
+            arguments.pop("about", None)
+        elif candidate.intent == "memory.recall" and "about" not in arguments and len(text.split()) > 2:
             # The search ranks by meaning, and takes questions.
             arguments["about"] = text.strip()
+        tool, _, action = candidate.intent.partition(".")
+        known = self.world.of_kind("project") or self.dialogue.last.get("project")
+        if tool == "edit_project" and action != "create" and not known:
+            return Decision("refuse", about="no_project", candidates=(candidate,))
+        after = text_after_colon(text)
+        if candidate.intent in TEXTS_OF and "script" not in arguments and after is not None:
+            texts = {name for name, value in arguments.items() if name in NAMES and str(value) in after}
+            if not any(str(value) in after for name, value in arguments.items() if name not in texts):
+                arguments = {name: value for name, value in arguments.items() if name not in texts}
+                arguments["script"] = after
         if candidate.unknown:
             slot = next(iter(candidate.unknown))
             question = Question("unknown", candidate.intent, arguments, (slot,))
@@ -62,6 +76,9 @@ class Turn:
             if fold(str(arguments.get("project", ""))) in fold(title):
                 arguments.pop("project", None)
         for group in missing(candidate.intent, arguments):
+            if group == ("scene",) and (scene := self._scene_by_words(candidate, arguments)) is not None:
+                arguments |= scene
+                continue
             name, last = self._from_conversation(group)
             if last is None or (candidate.intent in DESTRUCTIVE and self.dialogue.recent_kind != name):
                 question = Question("missing", candidate.intent, arguments, tuple(group))
@@ -69,6 +86,23 @@ class Turn:
             arguments[name] = last
         self._from_focus(candidate.intent, arguments, text)
         return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
+
+    def _scene_by_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Returns the one scene that has words of the utterance: “move the helmet one to the end”."""
+        spoken = own(candidate, candidate.text).lower()
+        words = [word for word in re.findall(r"[^\W\d_]{4,}", spoken) if word not in self.world.common_words]
+        project = str(arguments.get("project") or self.dialogue.last.get("project") or "")
+        found = [
+            one
+            for one in self.world.of_kind("scene")
+            if one.text and any(word[:STEM_CHARS] in one.text.lower() for word in words)
+        ]
+        if not found and candidate.intent not in DESTRUCTIVE:
+            # The only scene needs no name.
+            found = [one for one in self.world.of_kind("scene") if one.text and one.parent]
+        if len(found) != 1:
+            return None
+        return {"scene": str(found[0].number), "project": project or found[0].parent}
 
     def _from_conversation(self, group: Sequence[str]) -> tuple[str, str | None]:
         """Returns the argument of a group that the conversation can fill, and its value."""
@@ -106,6 +140,13 @@ class Turn:
             and self.dialogue.recent_kind == "machine"
         ):
             arguments["machine" if tool == "list_machines" else "node"] = last["machine"]
+
+    def take_back(self, *candidates: Candidate) -> Decision:
+        """Returns the calls that take those of the last answer back, the last one first."""
+        reversed_calls = [reverse for call in reversed(self.dialogue.calls) for reverse in reverse_of(call)]
+        if not reversed_calls:
+            return Decision("ask", about="undo")
+        return Decision("calls", calls=tuple(reversed_calls), about="undo", candidates=candidates)
 
     def confirm(self, candidate: Candidate, text: str) -> Decision:
         """Returns the call as a question, where it is complete."""

@@ -33,7 +33,9 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that has a name. `parent`: of a scene, the project; `number`: its place there."""
+    """Something that has a name. `parent`: of a scene, the project; `number`: its place there; `text`: what
+    is spoken in it, where that was looked up.
+    """
 
     kind: str
     name: str
@@ -41,6 +43,7 @@ class Thing:
     state: str = ""
     parent: str = ""
     number: int = 0
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

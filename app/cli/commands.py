@@ -56,6 +56,11 @@ COMMANDS = MappingProxyType(
         "voices": Entry(
             "voices", VIDEOS, "Cloned voices of a speech service, each with its speaker's consent."
         ),
+        "pronunciations": Entry(
+            "pronunciations",
+            VIDEOS,
+            "How names and terms are spoken in every film; captions show them as written.",
+        ),
         "compile": Entry(
             "compile", VIDEOS, "Compile a dossier. All faults are told at once, each with its JSON pointer."
         ),

@@ -11,6 +11,7 @@ from farm.nomad.launching import Launcher
 from farm.nomad.outcomes import LOST, STOPPED
 from farm.nomad.state import SchedulerState
 from farm.states import TaskState
+from farm.tasks import SegmentTask
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, metrics
 
@@ -69,12 +70,15 @@ class ClusterEventHandler:
         if inflight.record.state is TaskState.QUEUED:
             state.registry.move(inflight.record, TaskState.PLACED)
             inflight.registered = True
-            limits = task.time_limit_s + state.options.upload_timeout_s
-            state.background.start(state.transfer.limit(task.id, limits))
+            state.background.start(self._limit_token(task))
         latest = inflight.latest_allocation
         if latest is not None and latest["ID"] == allocation["ID"]:
             state.placer.allocation_changed(latest, task)
             self._look_at_end(inflight, latest)
+
+    async def _limit_token(self, task: SegmentTask) -> None:
+        lifetime_s = task.time_limit_s + self._state.options.upload_timeout_s
+        await until_reachable(lambda: self._state.transfer.limit(task.id, lifetime_s), lambda message: None)
 
     def _count_move(self, inflight: InFlightTask, before: dict[str, Any], allocation: dict[str, Any]) -> None:
         """Counts allocations that Nomad stops and we have not, to place the task anew."""

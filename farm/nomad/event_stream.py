@@ -24,8 +24,10 @@ RESYNC_S = 600.0
 """
 RECONNECT = Backoff(first_s=0.25, longest_s=15.0)
 
-MAY_PASS = frozenset({"nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable"})
-"""Errors that an operator mends without a new request: the call is repeated until it succeeds."""
+MAY_PASS = frozenset(
+    {"nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable", "database.busy"}
+)
+"""Errors that pass or that an operator mends: the call is repeated until it succeeds."""
 
 Json = dict[str, Any]
 
@@ -122,7 +124,7 @@ class ClusterWatch:
 
 async def until_reachable(step: Callable[[], Awaitable[None]], report: Callable[[str], None]) -> None:
     """Repeats `step` while Nomad is away or refuses our token, which may have expired and is read anew each
-    time; any other error goes on.
+    time, and while the database has too many writers; any other error goes on.
     """
     for failures in itertools.count(1):
         try:

@@ -15,7 +15,7 @@ from farm.failures import OUT_OF_GPU_MEMORY
 from farm.local.process import ProcessEnd
 from farm.local.verdict import Reading, failure_of
 from farm.nomad.client import NomadClient
-from farm.nomad.event_stream import ClusterWatch
+from farm.nomad.event_stream import ClusterWatch, until_reachable
 from farm.nomad.inflight import InFlightTask
 from farm.nomad.state import SchedulerState
 from farm.states import TaskState
@@ -115,7 +115,7 @@ class Outcomes:
         task_id = inflight.record.task.id
         try:
             if task_id not in self._state.not_resubmitted:
-                await self._state.transfer.close(task_id)
+                await until_reachable(lambda: self._state.transfer.close(task_id), lambda message: None)
             await self._state.registration.forget_token(inflight.job_id)
         except SoundstageError as error:
             # The token expires in any case, and the purge of ended jobs removes the rest.

@@ -85,7 +85,8 @@ class Registration:
         await self._client.delete_variable(_variable(job_id))
 
     async def purge_ended(self, in_hand: Container[str]) -> None:
-        """Drops jobs that ended long ago, so that Nomad's memory does not grow."""
+        """Drops tickets and jobs that ended long ago, so that neither the table nor Nomad's memory grows."""
+        await self._transfer.delete_expired()
         before_ns = (time.time() - self._options.keep_s) * 1e9
         jobs, _ = await self._client.jobs(f"{self._options.job.prefix}-")
         for job in jobs:

@@ -71,7 +71,6 @@ class TransferService:
         token = secrets.token_urlsafe(32)
         async with self._db.transaction() as session:
             tickets = FarmTickets(session)
-            await tickets.delete_expired(utcnow() - FORGET_AFTER)
             ticket = await tickets.find(task.id)
             if ticket is None:
                 ticket = FarmTicket(task_id=task.id, job_id=job_id)
@@ -82,6 +81,11 @@ class TransferService:
             ticket.expires_at = utcnow() + timedelta(seconds=lifetime_s)
             await tickets.add(ticket)
         return token
+
+    async def delete_expired(self) -> None:
+        """Deletes closed tickets whose token expired a day ago."""
+        async with self._db.transaction() as session:
+            await FarmTickets(session).delete_expired(utcnow() - FORGET_AFTER)
 
     async def open_tickets(self) -> list[OpenTicket]:
         """Tasks that an earlier process has left."""

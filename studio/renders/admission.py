@@ -13,6 +13,7 @@ from soundstage.errors import Forbidden, Invalid
 from soundstage.http import NO_LISTENERS, OwnListeners
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
+from studio.pronunciations.service import pronunciations_of
 
 BeforeInsert = Callable[[AsyncSession], Awaitable[None]]
 """Runs first in the transaction that queues a render: what it writes stands or falls with the render."""
@@ -39,7 +40,9 @@ class Admission:
     listeners: OwnListeners = NO_LISTENERS
 
     async def admit(self, session: AsyncSession, spec: Spec) -> Spec:
-        """Returns the spec with consents as recorded; raises what forbids it."""
+        """Returns the spec with consents as recorded and the pronunciations of the installation; raises what
+        forbids it.
+        """
         if isinstance(spec, LipsyncSpec):
             return spec.model_copy(update={"face": await self.consents.stamp_face(session, spec.face)})
         self._check_size(spec)
@@ -49,7 +52,8 @@ class Admission:
             face = await self.consents.stamp_face(session, scene.face)
             voice = await self.consents.stamp_voice(session, scene.voice)
             scenes.append(scene.model_copy(update={"face": face, "voice": voice}))
-        return spec.model_copy(update={"scenes": tuple(scenes)})
+        words = await pronunciations_of(session, spec)
+        return spec.model_copy(update={"scenes": tuple(scenes), "pronunciation": words})
 
     def check_voice(self, voice: Voice) -> None:
         """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""

@@ -92,3 +92,43 @@ class VoiceView(BaseModel):
     created_at: datetime
     removed_at: datetime | None
     voice: Voice
+
+
+class VoiceLicence(BaseModel):
+    """States what a voice may be used for. `to_accept`: a person agrees before a presenter gets it."""
+
+    name: str
+    limits: str
+    source: str | None = None
+    to_accept: bool
+
+
+class VoiceTrialDraft(BaseModel, extra="forbid"):
+    """A voice as a persona has it, and what it shall say."""
+
+    voice: Voice
+    text: OneLine | None = Field(default=None, min_length=1, max_length=300)
+    language: str = Field(default="en-us", min_length=2, max_length=35)
+
+
+class VoiceTrialView(BaseModel):
+    voice: Voice
+    licence: VoiceLicence
+    text: str
+    language: str
+    duration_ms: int
+    wav_base64: str = Field(description="the sample: 16-bit mono WAV")
+
+
+class VoiceAdoption(BaseModel, extra="forbid"):
+    voice: Voice
+    licence_accepted: bool = False
+
+
+class VoiceFileView(BaseModel):
+    """A voice file that is in its place; `voice` is what a persona or scene takes."""
+
+    voice: Voice
+    sha256: str
+    language: str = Field(description="as its card names it, such as en_us; empty where it names none")
+    licence: VoiceLicence

@@ -21,6 +21,8 @@ from dialogue_ways import (
 TURNS = 10
 OVER_EVERY_WAY = ("02_harbour_project", "04_night_shift", "14_kurse_am_abend")
 """With scenes, machines and approvals."""
+NOT_OVER_MCP = frozenset({"17_newcomer_machine"})
+"""What waits for an approval is withdrawn by a sentence there, and no tool does that."""
 
 
 def _cases() -> list[Any]:
@@ -46,7 +48,16 @@ async def test_a_dialogue_ends_in_the_expected_state(dialogue: Dialogue, tmp_pat
         assert differences(dialogue.expected, await stage.state()) == []
 
 
-@pytest.mark.parametrize("name", OVER_EVERY_WAY)
+def _names() -> list[Any]:
+    """Returns the dialogues that end as expected; only a few of them in the short form."""
+    return [
+        pytest.param(one.name, id=one.name, marks=() if one.name in OVER_EVERY_WAY else pytest.mark.slow)
+        for one in read_dialogues()
+        if not one.open
+    ]
+
+
+@pytest.mark.parametrize("name", _names())
 async def test_a_dialogue_ends_in_the_same_state_over_every_way(name: str, tmp_path: Path) -> None:
     [dialogue] = [one for one in read_dialogues() if one.name == name]
     async with open_stage(dialogue, _folder(tmp_path, "process")) as stage:
@@ -58,6 +69,8 @@ async def test_a_dialogue_ends_in_the_same_state_over_every_way(name: str, tmp_p
         async with open_stage(dialogue, _folder(tmp_path, way.__name__)) as stage:
             await way(dialogue, stage)
             assert _without_ids(await stage.state()) == expected, way.__name__
+    if name in NOT_OVER_MCP:
+        return
     async with open_stage(dialogue, _folder(tmp_path, "mcp")) as stage:
         here = _ids(await stage.state())
         await play_over_mcp(stage, steps, dict(zip(ids, here, strict=True)))

@@ -333,11 +333,12 @@ async def test_who_stops_waiting_while_a_file_is_written_brings_no_forgotten_row
         telling = asyncio.create_task(memory.remember(ADA, TIDES))
         assert await asyncio.to_thread(begun.wait, WAIT_S)
         telling.cancel()
-        await asyncio.wait([telling])
         forgetting = asyncio.create_task(memory.forget(ADA, None))
         # Without the lock it ends now, and what is written afterwards stays.
         await asyncio.wait([forgetting], timeout=1)
+        assert not forgetting.done()
         go_on.set()
+        await asyncio.wait([telling])
         assert await asyncio.to_thread(ended.wait, WAIT_S)
         assert await forgetting == 1
     assert index_files(folder) == []

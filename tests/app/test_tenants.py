@@ -62,6 +62,7 @@ OWN_NAME = {
 BODIES: dict[str, Any] = {
     "PATCH /api/assets/{asset_id}": {"name": "mine"},
     "PATCH /api/personas/{persona_id}": {"title": "mine"},
+    "PUT /api/personas/{persona_id}/voice": {"voice": {"kind": "flite"}},
     "POST /api/personas/{persona_id}/video-studio": {"script": "mine"},
     "PATCH /api/projects/{ref}": {"title": "mine"},
     "POST /api/projects/{ref}/scenes": {"script": "mine"},

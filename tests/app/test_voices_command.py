@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
+import wave
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,3 +123,68 @@ def test_person_and_purpose_must_be_named_or_a_consent_that_is_on_record(
         both = cli(*ada, *more, "--consent", "cns_nobody")
         assert both.code == 2 and "--consent" in both.err, both.err
     assert server.keys == []
+
+
+ROOT = Path(__file__).parents[2]
+PIPER = ROOT / "tests" / "avatar" / "speech" / "piper_double.py"
+
+
+@pytest.fixture
+def piper_voice(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A voice file with its cards, the real worker, a presenter, and the double that speaks for Piper."""
+    with wave.open(str(home / "says.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(22050)
+        sound.writeframes(array("h", [8000, -8000] * 22050).tobytes())
+    program = home / "piper"
+    variables = f"PIPER_SAYS={home / 'says.wav'} PIPER_LOG={home / 'piper.log'}"
+    program.write_text(f'#!/bin/sh\n{variables} exec {sys.executable} {PIPER} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("AVATAR_MODELS", str(home / "models"))
+    monkeypatch.setenv("AVATAR_PIPER", str(program))
+    worker = ROOT / "avatar" / ".venv" / "bin" / "avatar"
+    (home / "config.toml").write_text(f'[worker]\ncommand = ["{worker}"]\n')
+    folder = home / "state" / "personas"
+    folder.mkdir(parents=True)
+    (folder / "ada.yaml").write_text("id: ada\nname: Ada\n")
+    voice = home / "en_GB-test-medium.onnx"
+    voice.write_bytes(b"\x08\x08\x3a\x02\x0a\x00")
+    card = {"audio": {"sample_rate": 22050}, "phoneme_id_map": {"_": [0]}, "espeak": {"voice": "en-gb"}}
+    Path(f"{voice}.json").write_text(json.dumps(card))
+    (home / "MODEL_CARD").write_text("# Model card\n* Language: en_GB\n* License: CC0\n")
+    return voice
+
+
+def test_a_voice_file_is_tried_and_given_to_a_presenter(cli: Cli, piper_voice: Path, home: Path) -> None:
+    add = ("voices", "add", str(piper_voice), "--listen", str(home / "sample.wav"))
+    tried = cli(*add)
+    assert tried.code == 0, tried.err
+    assert "License: CC0" in tried.out and "--accept-licence" in tried.out
+    with wave.open(str(home / "sample.wav")) as sound:
+        assert sound.getnframes() > sound.getframerate()
+    refused = cli(*add, "--persona", "ada")
+    assert refused.code == 1 and "voice.licence_not_accepted" in refused.err
+    added = cli(*add, "--persona", "ada", "--accept-licence", "--json")
+    assert added.code == 0 and added.json["persona"] == "ada", added.err
+    assert added.json["voice"]["voice"] == "en_GB-test-medium"
+    shown = cli("personas", "list", "--json")
+    assert "en_GB-test-medium" in shown.out
+
+
+def test_what_cannot_become_a_voice_is_named(cli: Cli, piper_voice: Path, home: Path) -> None:
+    missing = cli("voices", "add", "gone.onnx")
+    assert missing.code == 1 and "file.unreadable" in missing.err
+    piper_voice.write_bytes(b"\x08")
+    broken = cli("voices", "add", str(piper_voice))
+    assert broken.code == 1 and "weights.unreadable" in broken.err
+    Path(f"{piper_voice}.json").unlink()
+    alone = cli("voices", "add", str(piper_voice))
+    assert alone.code == 1 and "file.unreadable" in alone.err and ".onnx.json" in alone.err
+    elsewhere = cli("voices", "add", "http://127.0.0.1:9")
+    assert elsewhere.code == 1 and "voice.service_not_allowed" in elsewhere.err
+    settings = (home / "config.toml").read_text()
+    (home / "config.toml").write_text(f'{settings}[services.tts_openai]\nbase_url = "http://127.0.0.1:9"\n')
+    silent = cli("voices", "add", "http://127.0.0.1:9")
+    assert silent.code == 1 and "speech.upstream_unreachable" in silent.err
+    assert cli("voices", "add", "nothing.wav").code == 2 and not (home / "voice-sample.wav").exists()

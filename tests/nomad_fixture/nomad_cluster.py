@@ -183,7 +183,13 @@ class NomadClient(NomadAgent):
 class NomadCluster:
     """One server and its clients. `server` answers for the whole cluster."""
 
-    def __init__(self, folder: Path, server_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server_options: Mapping[str, Any] | None = None,
+        *,
+        limits: Mapping[str, int] | None = None,
+    ) -> None:
         if os.geteuid() != 0:
             pytest.skip("a Nomad client needs root: sudo make test")
         if not _PLUGIN.exists():
@@ -196,7 +202,8 @@ class NomadCluster:
             "event_buffer_size": 1000,
             **(server_options or {}),
         }
-        self.server = NomadAgent("server", folder / "server", {"server": options})
+        config = {"server": options, "limits": dict(limits or {})}
+        self.server = NomadAgent("server", folder / "server", config)
 
     def start(self) -> NomadCluster:
         self.server.start()

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, page
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.paces import PACE, Pace, with_pace, without_pace
 from agent.tools.personas.lookup import persona_named
 from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import (
@@ -56,9 +57,20 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "change": ("persona", "quality", "shape", "captions"),
-        "change_scene": ("script", "title", "persona", "background", "heading"),
+        "change": ("persona", "quality", "shape", "captions", "background", "pace"),
+        "change_scene": ("script", "title", "persona", "background", "heading", "pace"),
         "move_scene": ("to", "before", "after"),
+    }
+)
+
+
+_SPOKEN: Mapping[Pace, str] = MappingProxyType(
+    {
+        "slowest": "much slower",
+        "slow": "slower",
+        "normal": "at the usual pace",
+        "fast": "faster",
+        "fastest": "much faster",
     }
 )
 
@@ -85,6 +97,7 @@ class EditProject(ToolRequest):
         description="Shown in the picture of the scene; empty for none.",
     )
     background: BackgroundChoice = None
+    pace: Pace | None = Field(default=None, description=f"{PACE} Of one scene, or with change of all.")
     to: SceneRef | None = Field(default=None, description="The new place: 1, 2, …, “first” or “last”.")
     before: SceneRef | None = Field(default=None, description="The scene that comes after it.")
     after: SceneRef | None = Field(default=None, description="The scene that comes before it.")
@@ -113,6 +126,7 @@ class ProjectEdited(ToolResult):
     scenes: tuple[SceneLine, ...] = ()
     version: int | None = None
     lost: bool = False
+    scene_id: str | None = Field(default=None, description="Of the scene that was added.")
 
     def presentation(self) -> Blocks:
         back = f"Say “Go back to version {self.version} of {self.project}” to have it as it was."
@@ -199,7 +213,9 @@ async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
 
 
 async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
-    """Changes the speaker and the picture; scenes with a speaker of their own keep that one."""
+    """Changes the speaker and the picture; scenes with a speaker of their own keep that one. Background and
+    pace are those of scenes, and change in all of them.
+    """
     project = await project_named(context, request.project)
     fields: dict[str, Any] = {}
     parts = []
@@ -213,10 +229,28 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     if request.captions is not None:
         fields["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
         parts.append(f"captions are {request.captions}")
+    if request.background is not None:
+        parts.append("all scenes have another background")
+    if request.pace is not None:
+        parts.append(f"all scenes are spoken {_SPOKEN[request.pace]}")
     saved = await context.services.versions.keep(project.id, "before its look was changed")
     changed = await context.services.projects.change(project.id, ProjectChange(**fields))
+    await _change_all(context, project, request)
     done = f"In “{project.title}” {' and '.join(parts)} now."
     return await _edited(context, changed, done, version=saved.number, shown=False)
+
+
+async def _change_all(context: ToolContext, project: ProjectView, request: EditProject) -> None:
+    if request.background is None and request.pace is None:
+        return
+    for scene in await context.services.scenes.list(project.id):
+        fields: dict[str, Any] = {}
+        if request.background is not None:
+            fields["background"] = background_of(request.background)
+        if request.pace is not None and scene.script:
+            fields["script"] = with_pace(scene.script, request.pace)
+        if fields:
+            await context.services.scenes.change(project.id, scene.id, SceneDraft(**fields))
 
 
 async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
@@ -228,7 +262,9 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
         project.id,
         SceneDraft(
             title=request.title or "",
-            script=request.script or "",
+            script=with_pace(request.script, request.pace)
+            if request.script and request.pace
+            else request.script or "",
             # Its usual speaker is not written into the scene: it follows when the project gets another one.
             persona=None if persona == project.persona else persona,
             background=background_of(request.background),
@@ -236,14 +272,16 @@ async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdite
             position=place,
         ),
     )
-    return await _edited(context, project, f"“{project.title}” has a new scene {created.position + 1}.")
+    edited = await _edited(context, project, f"“{project.title}” has a new scene {created.position + 1}.")
+    return edited.model_copy(update={"scene_id": created.id})
 
 
 async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
     project, _, scene = await _scene(context, request)
     fields: dict[str, Any] = {}
-    if request.script is not None:
-        fields["script"] = request.script
+    if request.script is not None or request.pace is not None:
+        script = scene.script if request.script is None else request.script
+        fields["script"] = with_pace(script, request.pace) if request.pace else script
     if request.title is not None:
         fields["title"] = request.title
     if request.persona is not None:
@@ -383,5 +421,5 @@ def _each(verb: str, scenes: Sequence[SceneView], where: str) -> tuple[Change, .
 
 def _line(verb: str, scene: SceneView) -> str:
     """A scene in a plan: its number, and by its words which one it is."""
-    words = " ".join(scene.script.split())[:120] or "no words"
+    words = " ".join(without_pace(scene.script).split())[:120] or "no words"
     return f"{verb} scene {scene.position + 1}: {words} ({scene.id})"

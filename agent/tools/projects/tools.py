@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from agent.presentation import Blocks, Items, items, page
 from agent.presentation.text import count
+from agent.tools.paces import without_pace
 from agent.tools.personas.lookup import name_of
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
@@ -200,7 +201,7 @@ def scene_list(scenes: Sequence[SceneLine]) -> Items:
     lines = []
     for scene in scenes:
         who = f" ({scene.persona})" if scene.persona else ""
-        words = " ".join(scene.script.split())
+        words = " ".join(without_pace(scene.script).split())
         words = words if len(words) <= SHOWN_CHARS else words[: SHOWN_CHARS - 1].rstrip() + "…"
         lines.append(f"{scene.number}. {words or (scene.title or 'no words yet')}{who}")
     return items(lines)

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from agent.presentation import Blocks, Id, StateLabel, page, paragraph, table
 from agent.presentation.text import count
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
+from agent.tools.paces import PACE, Pace, rate_of, with_pace
 from agent.tools.personas.lookup import name_of, persona_named
 from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import project_named
@@ -107,6 +108,7 @@ class MakeRender(ToolRequest):
     shape: Shape = Field(default="landscape", description="One of landscape, square, vertical.")
     captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
     background: BackgroundChoice = None
+    pace: Pace | None = Field(default=None, description=PACE)
 
     @field_validator("script")
     @classmethod
@@ -151,9 +153,15 @@ async def _request_of(context: ToolContext, request: MakeRender) -> RenderReques
     """As the studio takes it, with the speaker or the project that is meant."""
     if request.project is not None:
         return RenderRequest(project=(await project_named(context, request.project)).id)
+    persona = persona_named(context, request.persona)
+    script, rate_wpm = request.script, None
+    if request.pace is not None and script is not None:
+        rate_wpm = rate_of(persona.voice, request.pace)
+        script = with_pace(script, request.pace) if rate_wpm is None else script
     return RenderRequest(
-        script=request.script,
-        persona=persona_named(context, request.persona).id,
+        script=script,
+        rate_wpm=rate_wpm,
+        persona=persona.id,
         title=request.title or None,
         canvas=canvas_for(request.quality, request.shape),
         captions=request.captions,

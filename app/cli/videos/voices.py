@@ -1,4 +1,4 @@
-"""`soundstage voices add | list | remove`: cloned voices of this installation, each with a consent."""
+"""`soundstage voices add | list | remove`: voices of files and services, and cloned ones with a consent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from app.cli.commands import add_group
 from app.cli.connection import call_studio
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, output
+from app.cli.videos.voice_trials import TrialOptions, is_trial, try_voice
 from app.cli.words import segment
 
 if TYPE_CHECKING:
@@ -23,9 +24,27 @@ def register(cli: typer.Typer) -> None:
 
     @voices.command()
     def add(
-        sample: Annotated[Path, typer.Argument(help="1 to 30 s of the person speaking.", exists=True)],
-        name: Annotated[str, typer.Option(help="Of the voice.")],
-        said: Annotated[str, typer.Option(help="The words of the sample.")],
+        source: Annotated[
+            str,
+            typer.Argument(
+                help="A Piper voice (.onnx), the address of a speech service, or 1 to 30 s of a person."
+            ),
+        ],
+        persona: Annotated[
+            str | None, typer.Option(help="The presenter that gets the voice of a file or a service.")
+        ] = None,
+        accept_licence: Annotated[
+            bool, typer.Option("--accept-licence", help="You have read the licence that was shown.")
+        ] = False,
+        listen: Annotated[Path, typer.Option(help="Where the spoken sample goes.")] = Path(
+            "voice-sample.wav"
+        ),
+        text: Annotated[str | None, typer.Option(help="What the sample says.")] = None,
+        language: Annotated[str | None, typer.Option(help="Of the sample, such as de.")] = None,
+        voice: Annotated[str | None, typer.Option(help="The voice of a service, such as nova.")] = None,
+        model: Annotated[str | None, typer.Option(help="The model of a service.")] = None,
+        name: Annotated[str | None, typer.Option(help="Of a cloned voice.")] = None,
+        said: Annotated[str | None, typer.Option(help="The words of a recording to clone.")] = None,
         service: Annotated[
             str | None,
             typer.Option(
@@ -49,12 +68,23 @@ def register(cli: typer.Typer) -> None:
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
-        """Record the consent, then have the service clone the voice of a sample.
+        """Add a voice: of a Piper file or a service, with licence and sample, or cloned from a recording.
 
-        The consent of SAMPLE.consent.json is taken when the options name none.
+        A file or a service is tried first: its licence is shown, a sample is spoken, and with --persona and
+        --accept-licence a presenter of yours gets it. A recording is cloned by the service of the settings
+        after its speaker's consent, of the options or of RECORDING.consent.json, is recorded.
         """
+        if is_trial(source):
+            options = TrialOptions(persona, accept_licence, listen, voice, model, key_env, text, language)
+            _try(output(as_json), source, options)
+            return
         from avatar.spec.consent_file import consent_file
 
+        sample = Path(source)
+        if not sample.is_file():
+            raise typer.BadParameter(f"There is no file {source}.")
+        if name is None or said is None:
+            raise typer.BadParameter("A recording is cloned under a --name, and --said are its words.")
         beside = consent_file(sample)
         if (consent, person, purpose, granted_at) == (None,) * 4 and beside.is_file():
             from app.cli.videos.consents import read_draft
@@ -107,6 +137,19 @@ def register(cli: typer.Typer) -> None:
         path = f"/api/voices/{segment(name)}"
         removed = call_studio(lambda api: api.delete(path, forget=forget))
         _tell(output(as_json), [removed])
+
+
+def _try(printer: Printer, source: str, options: TrialOptions) -> None:
+    async def send(api: StudioApi) -> Any:
+        await api.start_making(dispatch=False)
+        return await try_voice(api, source, options, printer)
+
+    trial = call_studio(send)
+    if trial["persona"] is not None:
+        ending = f"{trial['persona']} speaks with it from now on."
+    else:
+        ending = "No presenter was changed. Listen, then add --persona NAME --accept-licence."
+    printer.answer(trial, ending)
 
 
 def _tell(printer: Printer, found: list[dict[str, Any]]) -> None:

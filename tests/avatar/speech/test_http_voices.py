@@ -92,6 +92,14 @@ def test_a_long_text_goes_out_in_sentences_the_service_can_take(say: Speaker, se
     assert first.endswith("listens.")
 
 
+def test_a_service_gets_the_words_and_captions_show_what_is_written(
+    say: Speaker, service: SpeechService
+) -> None:
+    track = say("Dr. Lee pays £2 on 12 Elm Rd.", voice=openai(service))
+    assert service.requests[0][1]["input"] == "doctor Lee pays 2 pounds on 12 Elm road"
+    assert [word.text for word in track.words] == ["Dr.", "Lee", "pays", "£2", "on", "12", "Elm", "Rd."]
+
+
 def test_what_a_service_cannot_do_is_reported(say: Speaker, service: SpeechService) -> None:
     track = say(
         "This is *very* odd, GIF and SQL.",

@@ -34,6 +34,22 @@ TABLE = [
     ("He left at 5 p.m. They stayed", "He left at 5 P M. They stayed"),
     ("The U.S. Army and J. K. Lee", "The U.S. Army and J. K. Lee"),
     ("Ask Prof. Then or Mr. This", "Ask professor Then or mister This"),
+    ("On 03/04/26 we met", "On April third 2026 we met"),
+    ("On 03/04/71 we met", "On April third 1971 we met"),
+    ("It costs €1.50/kg.", "It costs 1 euro and 50 cents per kilogram."),
+    ("At $120/night or 30 km/h", "At 120 dollars per night or 30 kilometers per hour"),
+    ("Rise of 3 m/s and 5 g/l", "Rise of 3 meters per second and 5 g/l"),
+    ("Take 1/2 of it, 3/4 is left.", "Take one half of it, three quarters is left."),
+    ("Add 1 1/2 cups, 2½ spoons and ½ egg", "Add 1 and a half cups, 2 and a half spoons and one half egg"),
+    ("Call 9/11 or 5/7", "Call 9/11 or 5/7"),
+    ("Lee et al. show it, as Wu et al. did.", "Lee et al show it, as Wu et al did."),
+    ("Shown by Lee et al. The rest failed.", "Shown by Lee et al. The rest failed."),
+    (
+        "Open on Sat. at nine, Sun. 3 May, or Wed. morning",
+        "Open on Saturday at nine, Sunday 3 May, or Wednesday morning",
+    ),
+    ("We meet on Sat. The rest stays", "We meet on Saturday. The rest stays"),
+    ("There he sat. The Sun. Ten wed. Then", "There he sat. The Sun. Ten wed. Then"),
     ("A well-known mother-in-law, 555-1234", "A well-known mother-in-law, 555-1234"),
 ]
 

@@ -60,6 +60,17 @@ async def test_a_cancelled_task_leaves_no_process_and_no_job_that_runs(
     assert job is not None and job["Stop"]
 
 
+async def test_work_waits_for_a_database_that_has_too_many_writers(
+    scheduler: Any, control: Any, make_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control.database._queue, "_timeout_s", 0.2)
+    async with control.database.transaction():
+        await scheduler.submit(await make_task("a"))
+        await asyncio.sleep(1.5)
+    last = await ended(scheduler, "a")
+    assert last.state is TaskState.DONE, last
+
+
 async def test_the_token_is_neither_in_the_job_nor_in_a_process_list_and_void_afterwards(
     scheduler: Any, client: NomadClient, make_task: Any, nomad_options: Any, nomad_address: NomadAddress
 ) -> None:

@@ -40,7 +40,12 @@ export function AssetsView() {
   });
   const heads = ["Name", "Kind", "Size", "Tags", "Added"];
   return (
-    <List name="Assets" heads={heads} of={of} empty="No files yet. Pictures, films and sounds that programs upload by the API stand here.">
+    <List
+      name="Assets"
+      heads={heads}
+      of={of}
+      empty="No files yet. Pictures, films and sounds that programs upload by the API stand here."
+    >
       {(one) => (
         <tr key={one.id}>
           <th scope="row">
@@ -91,7 +96,12 @@ export function KeysView() {
   const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
   const heads = ["Name", "Role", "State", "Expires", "Last used"];
   return (
-    <List name="Keys" heads={heads} of={of} empty="No API key yet. On the machine of the server, soundstage keys create makes one.">
+    <List
+      name="Keys"
+      heads={heads}
+      of={of}
+      empty="No API key yet. On the machine of the server, soundstage keys create makes one."
+    >
       {(one) => (
         <tr key={one.id}>
           <th scope="row">{one.name}</th>

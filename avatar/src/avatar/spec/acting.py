@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, cast, get_args
 
 Mood = Literal["neutral", "warm", "serious", "excited", "sad", "surprised"]
 Gesture = Literal[
@@ -13,6 +14,7 @@ Gesture = Literal[
 """`none` keeps the arms down for the sentence; left and right are the picture's."""
 MOODS: tuple[str, ...] = get_args(Mood)
 GESTURES: tuple[str, ...] = get_args(Gesture)
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"')»”’\]]*$")
 _VALUES = {"mood": MOODS, "gesture": GESTURES}
 ACTING_MARK = re.compile(r"(?P<kind>mood|gesture)[\s:=]+(?P<value>[^\[\]\n]+)", re.IGNORECASE)
 _IN_SCRIPT = re.compile(r"(?<!\\)\[(?P<mark>(?:mood|gesture)\b[^\[\]\n]{0,80})\]", re.IGNORECASE)
@@ -39,3 +41,31 @@ def check_acting_marks(script: str) -> None:
     """Raises ValueError as `read_acting_mark` does, for the first mark of `script` that names nothing."""
     for match in _IN_SCRIPT.finditer(script):
         read_acting_mark(match["mark"])
+
+
+def sentence_starts(words: Sequence[str]) -> list[int]:
+    """Returns the numbers of the words that begin a sentence."""
+    return [place for place in range(len(words)) if place == 0 or _SENTENCE_END.search(words[place - 1])]
+
+
+def mood_changes(
+    words: Sequence[str], mood: Mood, marks: Sequence[tuple[int, str]]
+) -> list[tuple[int, Mood]]:
+    """Returns the words before which the mood changes, in order, with the new one.
+
+    `marks`: number of the word behind a mark, and its mood. A mark before a sentence holds until the next
+    one; in the middle of a sentence it colours what is left of it.
+    """
+    starts = sentence_starts(words)
+    found: dict[int, Mood] = {}
+    current = mood
+    for place, name in marks if words else ():
+        word, value = min(place, len(words) - 1), cast(Mood, name)
+        found[word] = value
+        if word in starts:
+            current = value
+            continue
+        after = next((start for start in starts if start > word), None)
+        if after is not None:
+            found.setdefault(after, current)
+    return sorted(found.items())

@@ -87,7 +87,8 @@ class Scene(SpecModel):
     voice: Voice = FliteVoice()
     movement: Movement = Movement()
     mood: Mood = Field(
-        default="neutral", description="of brows, lids, mouth and head; `[mood …]` in the script changes it"
+        default="neutral",
+        description="of brows, lids, mouth, head and voice; `[mood …]` in the script changes it",
     )
     layout: AvatarLayout = AvatarLayout()
     background: Background = SourceBackground()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from avatar.spec import EspeakVoice, FliteVoice, OpenAIVoice, PiperVoice, Scene, Voice
 from avatar.speech.flite import PAUSES_MS
 from avatar.speech.markup import PARAGRAPH_PAUSE_MS, Passage, Script
-from avatar.speech.pieces import ABBREVIATIONS
 from avatar.speech.sound import set_duration_ms
 from avatar.tracks import Phone, SpeechNote, SpeechTrack
 
@@ -27,6 +26,10 @@ TRIES = 3
 """A voice keeps its pace to a few percent; a service is asked anew for each try."""
 
 _SENTENCE_END = re.compile(r"[.!?…。！？][^\w]*$")
+ABBREVIATIONS = frozenset(
+    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "etc.", "no.", "approx."}
+)
+"""English words whose full stop ends no sentence."""
 
 Say = Callable[[Script, Voice], SpeechTrack]
 """Writes the sound of a script in a voice, in the place of the one before."""

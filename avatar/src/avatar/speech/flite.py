@@ -130,13 +130,16 @@ def _text(
     text, starts = "", []
     sentences: list[dict[str, Any]] = []
     at, marks = 0, []
+    semitones: float | None = None
     as_written = [token.text for token in tokens]
     written = in_words([respeller.respell(word)[0] for word in as_written], language)
     for number, (token, words) in enumerate(zip(tokens, written, strict=True)):
         starts.append(len(text))
         spoken = to_ascii(words)
         longer = EMPHASIS if token.emphasis else 1.0
-        marks.append([len(text) - at, longer / token.rate])
+        # The pitch is that of a whole sentence: of the mood in which it begins.
+        semitones = token.semitones if semitones is None else semitones
+        marks.append([len(text) - at, longer / (token.rate * token.pace)])
         text += f"{spoken} "
         is_inside = is_abbreviation(token.text) and not ends_sentence(as_written, number)
         ends = None if is_inside else _ENDS.search(spoken)
@@ -147,9 +150,16 @@ def _text(
             if any(char.isalnum() for char in sentence):
                 pause = 0 if is_last else round(pause_ms * stretch)
                 sentences.append(
-                    {"text": sentence, "at": at, "marks": marks, "pause_ms": pause, "stretch": stretch}
+                    {
+                        "text": sentence,
+                        "at": at,
+                        "marks": marks,
+                        "pause_ms": pause,
+                        "stretch": stretch,
+                        "f0_shift": 2 ** (semitones / 12),
+                    }
                 )
-            at, marks = len(text), []
+            at, marks, semitones = len(text), [], None
     return _Text(Piece(text, tokens=tokens, starts=tuple(starts)), {"sentences": sentences})
 
 

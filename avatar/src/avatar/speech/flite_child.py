@@ -103,12 +103,12 @@ class _Flite:
         return found
 
     def synthesise(
-        self, text: str, marks: list[list[float]], stretch: float
+        self, text: str, marks: list[list[float]], stretch: float, f0_shift: float
     ) -> tuple[bytes, int, list[tuple[str, float, int]]]:
         """Returns 16-bit samples, their rate, and (phone, end in s, position of its word or -1).
 
         `marks`: (position in the text, factor on the length of its phones) of each word, in order. `stretch`:
-        factor on all lengths.
+        factor on all lengths; `f0_shift`: on the fundamental (slt and awb only).
         """
         library = self._library
         utterance = _Pointer(library.new_utterance())
@@ -117,6 +117,7 @@ class _Flite:
         # The features of `cst_utterance` are its first field. Pauses are stretched by them, too.
         features = ctypes.cast(utterance, ctypes.POINTER(_Pointer))[0]
         library.feat_set_float(_Pointer(features), b"duration_stretch", stretch)
+        library.feat_set_float(_Pointer(features), b"f0_shift", f0_shift)
         library.default_tokenization(utterance)
         for item in self._items(utterance, b"Token"):
             # The position is where the reader stood behind the token and its punctuation.
@@ -159,7 +160,9 @@ def _speak(flite: _Flite, request: dict[str, Any]) -> None:
 
 
 def _sentence(flite: _Flite, sentence: dict[str, Any], piece: int, wav: wave.Wave_write) -> None:
-    samples, rate, phones = flite.synthesise(sentence["text"], sentence["marks"], sentence["stretch"])
+    samples, rate, phones = flite.synthesise(
+        sentence["text"], sentence["marks"], sentence["stretch"], sentence["f0_shift"]
+    )
     if rate != wav.getframerate():
         _fail("rate")
     edge = round(LONGEST_EDGE_S * rate)

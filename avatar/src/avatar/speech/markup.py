@@ -40,7 +40,11 @@ class Token:
     text: str
     emphasis: bool = False
     rate: float = 1.0
-    """Of the voice's own pace."""
+    """Of the voice's own pace, as the script says."""
+    pace: float = 1.0
+    """Of the voice's own pace, for the mood."""
+    semitones: float = 0.0
+    """Added to the voice's pitch, for the mood."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""Speaks a script by passages, one request each, and joins their sounds; for voices of whole passages;
-used by voices behind HTTP and by Piper.
+"""Speaks a script by passages, one request each, and joins their sounds; used by voices behind HTTP and by
+Piper.
 """
 
 from __future__ import annotations
@@ -12,27 +12,48 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.errors import InvalidInput, Unavailable
+from avatar.speech.align import bare
 from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
 from avatar.speech.markup import Script, Token
+from avatar.speech.pieces import Piece
 from avatar.speech.pronunciation import Respeller
-from avatar.speech.sound import WavWriter
+from avatar.speech.sound import WavWriter, duration_ms, rate_hz
+from avatar.speech.spoken import in_words
 from avatar.speech.timed import Stretch, build_track
+from avatar.speech.wordtimes import WordEvent, phones_from_events, words_from_events
 from avatar.tracks import SpeechNote, SpeechTrack
 
 MAX_PIECE_CHARS = 3000
 """OpenAI takes 4096 characters; long pieces also cost more when they must be repeated."""
 
-Say = Callable[[str, Path], None]
-"""Writes the sound of a text to a file."""
+
+@dataclass(frozen=True, slots=True)
+class SpokenTimes:
+    """Holds when phones and words begin, in ms from the start of their sound. `phones`: (IPA, "" for
+    silence; start); `words`: None for one that has no start of its own.
+    """
+
+    phones: tuple[tuple[str, int], ...]
+    words: tuple[int | None, ...]
+
+
+Say = Callable[[Sequence[str], float, Path], SpokenTimes | None]
+"""Writes the sound of words, at a factor of the voice's pace, to a file; returns their times where the voice
+tells them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Utterance:
-    """Text of one request, the tokens it holds, and the silence behind it."""
+    """The spoken words of one request, their tokens, and the silence behind them. `readings`: bare words that
+    are spoken in another way than they are written.
+    """
 
-    text: str
+    words: tuple[str, ...]
     tokens: tuple[Token, ...]
     pause_ms: int
+    pace: float
+    readings: tuple[tuple[str, str], ...]
 
 
 def speak_in_passages(
@@ -45,29 +66,36 @@ def speak_in_passages(
     lead_in_ms: int,
     tail_ms: int,
 ) -> SpeechTrack:
-    """Speak a script by `say`, silences put in between, and time what was said by alignment.
+    """Speak a script by `say`, silences put in between; what it does not time is timed by alignment.
 
     `speaker` names in errors who spoke. Raises Unavailable `speech.upstream_bad_audio` and what `say` raises.
     """
     notes = [*script.notes, *_unsupported(script)]
-    utterances = _utterances(script, pronunciation, notes)
+    utterances = _utterances(script, pronunciation, language, notes)
     # A pause at the very start has no words before it.
     pause_ms = 0 if script.passages[0].tokens else script.passages[0].pause_ms
-    stretches = _say_all(utterances, say, speaker, wav, lead_in_ms + pause_ms, tail_ms)
-    return build_track(wav, script.tokens, stretches, language, pronunciation, notes)
+    stretches, times = _say_all(utterances, say, speaker, wav, lead_in_ms + pause_ms, tail_ms)
+    exact = [one for one in times if one is not None]
+    if exact and len(exact) == len(utterances):
+        return _exact_track(wav, utterances, stretches, exact, notes)
+    # What is written short is aligned as it was spoken.
+    readings = dict(one for utterance in utterances for one in utterance.readings)
+    own = {bare(word): value for word, value in pronunciation.items()}
+    return build_track(wav, script.tokens, stretches, language, {**readings, **own}, notes)
 
 
 def _say_all(
     utterances: Sequence[_Utterance], say: Say, speaker: str, wav: Path, lead_in_ms: int, tail_ms: int
-) -> list[Stretch]:
-    """Write the WAV; one stretch per utterance."""
+) -> tuple[list[Stretch], list[SpokenTimes | None]]:
+    """Write the WAV; one stretch and its times per utterance."""
     stretches: list[Stretch] = []
+    times: list[SpokenTimes | None] = []
     token = 0
     with tempfile.TemporaryDirectory(dir=wav.parent) as folder, contextlib.ExitStack() as files:
         answer = Path(folder) / "answer"
         writer: WavWriter | None = None
         for utterance in utterances:
-            say(utterance.text, answer)
+            times.append(say(utterance.words, utterance.pace, answer))
             if writer is None:
                 # The first answer sets the rate of the whole scene.
                 writer = files.enter_context(WavWriter(wav, _rate_hz(answer, speaker)))
@@ -79,7 +107,46 @@ def _say_all(
             writer.silence(utterance.pause_ms)
         if writer is not None:
             writer.silence(tail_ms)
-    return stretches
+    return stretches, times
+
+
+def _exact_track(
+    wav: Path,
+    utterances: Sequence[_Utterance],
+    stretches: Sequence[Stretch],
+    times: Sequence[SpokenTimes],
+    notes: Sequence[SpeechNote],
+) -> SpeechTrack:
+    """The track of a voice that has told all times; milliseconds are its samples here."""
+    pieces: list[Piece] = []
+    edges: list[int] = []
+    phones: list[tuple[str, int]] = []
+    events: list[WordEvent] = []
+    for utterance, stretch, found in zip(utterances, stretches, times, strict=True):
+        lengths = [len(word) + 1 for word in utterance.words]
+        starts = tuple(sum(lengths[:place]) for place in range(len(lengths)))
+        number = len(pieces)
+        # The second piece is the pause up to the next utterance.
+        pieces += [Piece(" ".join(utterance.words), tokens=utterance.tokens, starts=starts), Piece()]
+        edges += [stretch.start_ms, stretch.end_ms]
+        phones += [(name, stretch.start_ms + start_ms) for name, start_ms in found.phones]
+        phones.append(("", stretch.end_ms))
+        events += [
+            WordEvent(number, position, 1, stretch.start_ms + start_ms)
+            for position, start_ms in zip(starts, found.words, strict=True)
+            if start_ms is not None
+        ]
+    length_ms = duration_ms(wav)
+    timed = phones_from_events(phones, length_ms, 1000, edges[0], edges[-1])
+    return SpeechTrack(
+        wav=wav,
+        sample_rate_hz=rate_hz(wav),
+        duration_ms=length_ms,
+        words=words_from_events(pieces[:-1], events, timed, edges, 1000),
+        phones=timed,
+        notes=tuple(notes),
+        phone_source="engine",
+    )
 
 
 def _rate_hz(answer: Path, speaker: str) -> int:
@@ -104,7 +171,9 @@ def _not_sound(speaker: str) -> Unavailable:
     )
 
 
-def _utterances(script: Script, pronunciation: dict[str, str], notes: list[SpeechNote]) -> list[_Utterance]:
+def _utterances(
+    script: Script, pronunciation: dict[str, str], language: str, notes: list[SpeechNote]
+) -> list[_Utterance]:
     respeller = Respeller(pronunciation, notes, phonemes_of=None)
     utterances: list[_Utterance] = []
     for passage in script.passages:
@@ -112,17 +181,29 @@ def _utterances(script: Script, pronunciation: dict[str, str], notes: list[Speec
             continue
         groups = _sentence_groups(passage.tokens)
         for number, group in enumerate(groups):
-            text = " ".join(respeller.respell(token.text)[0] for token in group)
-            utterances.append(_Utterance(text, group, passage.pause_ms if number == len(groups) - 1 else 0))
+            words = [respeller.respell(token.text)[0] for token in group]
+            spoken = in_words(words, language)
+            readings = tuple(
+                (bare(token.text), reading)
+                for token, word, reading in zip(group, words, spoken, strict=True)
+                if reading != word and bare(token.text)
+            )
+            pause_ms = passage.pause_ms if number == len(groups) - 1 else 0
+            utterances.append(_Utterance(tuple(spoken), group, pause_ms, group[0].pace, readings))
     return utterances
 
 
 def _sentence_groups(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
-    """Whole sentences, as many as one request takes; a sentence longer than that is cut between words."""
+    """Whole sentences, as many as one request takes; a sentence longer than that is cut between words, and
+    sentences are parted where the pace of their mood changes.
+    """
     groups: list[tuple[Token, ...]] = []
     group: list[Token] = []
     length = sentence_end = 0
     for token in tokens:
+        if group and sentence_end == len(group) and token.pace != group[0].pace:
+            groups.append(tuple(group))
+            group, length, sentence_end = [], 0, 0
         if group and length + len(token.text) > MAX_PIECE_CHARS:
             cut = sentence_end or len(group)
             groups.append(tuple(group[:cut]))

@@ -10,12 +10,8 @@ from xml.sax.saxutils import escape
 
 from avatar.speech.markup import Script, Token
 from avatar.speech.pronunciation import Respeller
+from avatar.speech.spoken import in_words
 from avatar.tracks import SpeechNote
-
-ABBREVIATIONS = frozenset(
-    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "etc.", "no.", "approx."}
-)
-"""English words whose full stop would end the sentence for espeak-ng."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +39,50 @@ def split_pieces(
     """The pieces of a script, and notes for what the dictionary asks and espeak-ng cannot say."""
     notes: list[SpeechNote] = []
     respeller = Respeller(pronunciation, notes, phonemes_of=language)
-    english = language.lower().startswith("en")
     pieces: list[Piece] = []
     for passage in script.passages:
         if passage.tokens:
-            pieces.append(_piece(passage.tokens, respeller, english))
+            pieces.append(_piece(passage.tokens, respeller, language))
         if passage.pause_ms:
             pieces.append(Piece(pause_ms=passage.pause_ms))
     return tuple(pieces), notes
 
 
-def _piece(tokens: tuple[Token, ...], respeller: Respeller, english: bool) -> Piece:
-    ssml = any(token.emphasis or token.rate != 1.0 for token in tokens)
-    phonemes = False
+def _piece(tokens: tuple[Token, ...], respeller: Respeller, language: str) -> Piece:
+    ssml = any(_delivery(token) != _PLAIN for token in tokens)
     parts: list[str] = ["<speak>"] if ssml else []
     position = len("<speak>") if ssml else 0
     starts: list[int] = []
-    emphasised, rate = False, 1.0
-    for token in tokens:
-        spoken, has_phonemes = respeller.respell(token.text)
-        if english and not has_phonemes and spoken.lower() in ABBREVIATIONS:
-            spoken = spoken[:-1]
-        phonemes = phonemes or has_phonemes
+    delivery = _PLAIN
+    respelled = [respeller.respell(token.text) for token in tokens]
+    phonemes = any(has_phonemes for _, has_phonemes in respelled)
+    for token, spoken in zip(tokens, in_words([text for text, _ in respelled], language), strict=True):
         part = escape(spoken) if ssml else spoken
-        if (token.emphasis, token.rate) != (emphasised, rate):
-            part = _closing(emphasised, rate) + _opening(token.emphasis, token.rate) + part
-            emphasised, rate = token.emphasis, token.rate
+        if _delivery(token) != delivery:
+            part = _closing(*delivery) + _opening(*_delivery(token)) + part
+            delivery = _delivery(token)
         starts.append(position)
         parts.append(part + " ")
         position += len(part) + 1
     if ssml:
-        parts.append(_closing(emphasised, rate) + "</speak>")
+        # Without </speak>: espeak-ng puts 0.35 s of silence behind it.
+        parts.append(_closing(*delivery))
     return Piece("".join(parts), ssml=ssml, phonemes=phonemes, tokens=tokens, starts=tuple(starts))
 
 
-def _opening(emphasised: bool, rate: float) -> str:
-    pace = "" if rate == 1.0 else f'<prosody rate="{100 * rate:.0f}%">'
-    return pace + ('<emphasis level="strong">' if emphasised else "")
+_PLAIN = (False, 1.0, 0.0)
 
 
-def _closing(emphasised: bool, rate: float) -> str:
-    return ("</emphasis>" if emphasised else "") + ("" if rate == 1.0 else "</prosody>")
+def _delivery(token: Token) -> tuple[bool, float, float]:
+    return token.emphasis, token.rate * token.pace, token.semitones
+
+
+def _opening(emphasised: bool, rate: float, semitones: float) -> str:
+    values = "" if rate == 1.0 else f' rate="{100 * rate:.0f}%"'
+    values += "" if semitones == 0.0 else f' pitch="{100 * (2 ** (semitones / 12) - 1):+.0f}%"'
+    return (f"<prosody{values}>" if values else "") + ('<emphasis level="strong">' if emphasised else "")
+
+
+def _closing(emphasised: bool, rate: float, semitones: float) -> str:
+    is_changed = (rate, semitones) != (1.0, 0.0)
+    return ("</emphasis>" if emphasised else "") + ("</prosody>" if is_changed else "")

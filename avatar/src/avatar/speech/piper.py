@@ -1,7 +1,9 @@
 """Speech from Piper, run as a separate program with a voice file of the operator; used by `speak`.
 
-The wire form is the command line that rhasspy/piper and its successor piper1-gpl share: `-m` the voice, `-c`
-its card, `-f` the sound, `--length_scale` and `-s` the speaker; the text is one line on standard input.
+The package piper-tts 1.8 or later speaks in a warm child process that tells the times of its phones
+(`piper_process`). Any other Piper is started for each passage; its wire form is the command line that
+rhasspy/piper and piper1-gpl share: `-m` the voice, `-c` its card, `-f` the sound, `--length_scale` and `-s`
+the speaker; the text is one line on standard input.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avatar.engines.weights.store import ModelStore, models_folder
@@ -17,14 +19,15 @@ from avatar.engines.weights.voice_card import card_of, read_voice_card
 from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import PiperVoice
 from avatar.speech.markup import Script
-from avatar.speech.passages import speak_in_passages
+from avatar.speech.passages import SpokenTimes, speak_in_passages
+from avatar.speech.piper_process import NoWarmVoice, speak_warm
 from avatar.tracks import SpeechTrack
 
 PROGRAM_VARIABLE = "AVATAR_PIPER"
 ROLE = "piper.voice"
 _START_TIMEOUT_S = 60.0
 _SECONDS_PER_CHARACTER = 0.5
-"""A voice is loaded anew for each passage, and a slow computer speaks slower than it is heard."""
+"""A voice is loaded anew for each passage here, and a slow computer speaks slower than it is heard."""
 
 
 def piper_program(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -62,13 +65,17 @@ def from_piper(
             f"Install piper so that it is found in PATH, or name it in {PROGRAM_VARIABLE}.",
         )
     command = [program, "-m", str(path), "-c", str(card_of(path))]
-    if voice.speed != 1.0:
-        command += ["--length_scale", f"{1 / voice.speed:.4f}"]
     if voice.speaker is not None:
         command += ["-s", str(voice.speaker)]
 
-    def say(text: str, answer: Path) -> None:
-        _run([*command, "-f", str(answer)], text, answer)
+    def say(words: Sequence[str], pace: float, answer: Path) -> SpokenTimes | None:
+        try:
+            return speak_warm(program, path, words, voice.speed * pace, voice.speaker, answer)
+        except NoWarmVoice:
+            speed = voice.speed * pace
+            length = [] if speed == 1.0 else ["--length_scale", f"{1 / speed:.4f}"]
+            _run([*command, *length, "-f", str(answer)], " ".join(words), answer)
+            return None
 
     return speak_in_passages(script, say, "Piper", language, pronunciation, wav, lead_in_ms, tail_ms)
 

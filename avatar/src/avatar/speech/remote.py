@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avatar.spec import OpenAIVoice, QwenVoice
@@ -11,7 +11,7 @@ from avatar.speech.markup import Script
 from avatar.speech.passages import speak_in_passages
 from avatar.tracks import SpeechTrack
 
-RequestMaker = Callable[[str], SpeechRequest]
+RequestMaker = Callable[[str, float], SpeechRequest]
 
 
 def from_service(
@@ -28,15 +28,15 @@ def from_service(
     """
     request = request_maker(voice, language)
 
-    def say(text: str, answer: Path) -> None:
-        fetch(request(text), answer)
+    def say(words: Sequence[str], pace: float, answer: Path) -> None:
+        fetch(request(" ".join(words), pace), answer)
 
-    speaker = f"the speech service at {request('').host}"
+    speaker = f"the speech service at {request('', 1.0).host}"
     return speak_in_passages(script, say, speaker, language, pronunciation, wav, lead_in_ms, tail_ms)
 
 
 def request_maker(voice: OpenAIVoice | QwenVoice, language: str) -> RequestMaker:
-    """A function from text to request; raises InvalidInput for a bad address or a missing key."""
+    """A function from text and pace to request; raises InvalidInput for a bad address or a missing key."""
     if isinstance(voice, OpenAIVoice):
         return _openai(voice)
     return _qwen(voice, language)
@@ -53,13 +53,13 @@ def _openai(voice: OpenAIVoice) -> RequestMaker:
     address = str(url.copy_with(path=path))
     key = api_key(voice.api_key_env)
 
-    def request(text: str) -> SpeechRequest:
+    def request(text: str, pace: float) -> SpeechRequest:
         body = {
             "model": voice.model,
             "input": text,
             "voice": voice.voice,
             "response_format": "wav",
-            "speed": voice.speed,
+            "speed": min(4.0, max(0.25, round(voice.speed * pace, 3))),
         }
         return SpeechRequest(address, body, key, voice.api_key_env)
 
@@ -74,7 +74,8 @@ def _qwen(voice: QwenVoice, language: str) -> RequestMaker:
     address = str(url if url.path.strip("/") else url.copy_with(path="/tts"))
     key = api_key(voice.api_key_env)
 
-    def request(text: str) -> SpeechRequest:
+    def request(text: str, pace: float) -> SpeechRequest:
+        # The wire form has no pace.
         body = {
             "text": text,
             "voice_id": voice.voice_id,

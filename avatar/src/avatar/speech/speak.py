@@ -10,6 +10,7 @@ from avatar.encode.atomic import write_error
 from avatar.errors import InvalidInput
 from avatar.spec import EspeakVoice, FliteVoice, MediaRef, PiperVoice, Scene, Voice
 from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
+from avatar.speech.delivery import deliver
 from avatar.speech.duration import fit_recording, fit_speech
 from avatar.speech.espeak import synthesise
 from avatar.speech.markup import Script, parse_script
@@ -40,7 +41,7 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
 def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
     if scene.silent:
         return _silence(wav, scene.duration_ms or 0)
-    script = parse_script(scene.script or "")
+    script = deliver(parse_script(scene.script or ""), scene.mood)
     if scene.audio is not None:
         # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from avatar.speech.written_forms import write_out
+from avatar.speech.written_forms import MONTHS, fraction, write_out
 
 WORDS = {
     "prof.": "professor", "dr.": "doctor", "mr.": "mister", "mrs.": "missis", "ms.": "miz",
@@ -16,11 +16,33 @@ WORDS = {
     "rd.": "road", "ave.": "avenue", "blvd.": "boulevard", "apt.": "apartment", "dept.": "department",
     "mt.": "mount", "ft.": "feet", "vs.": "versus", "vs": "versus", "approx.": "approximately",
     "etc.": "et cetera", "e.g.": "for example", "i.e.": "that is", "a.m.": "A M", "p.m.": "P M",
-    "inc.": "incorporated", "ltd.": "limited", "co.": "company", "min.": "minutes", "max.": "maximum",
+    "al.": "al", "inc.": "incorporated",
+    "ltd.": "limited", "co.": "company", "min.": "minutes", "max.": "maximum",
     "mon.": "Monday", "tue.": "Tuesday", "thu.": "Thursday", "fri.": "Friday",
     "jan.": "January", "feb.": "February", "aug.": "August", "sept.": "September", "oct.": "October",
     "nov.": "November", "dec.": "December",
 }  # fmt: skip
+ALSO_WORDS = {"wed.": "Wednesday", "sat.": "Saturday", "sun.": "Sunday"}
+"""Weekdays that look like other words at the end of a sentence."""
+BEFORE_WEEKDAYS = frozenset(
+    {
+        "on",
+        "every",
+        "each",
+        "until",
+        "till",
+        "by",
+        "next",
+        "last",
+        "this",
+        "from",
+        "to",
+        "and",
+        "or",
+        "through",
+    }
+)
+BEHIND_WEEKDAYS = frozenset({"at", "from", "morning", "afternoon", "evening", "night", "and", "or", "to"})
 BEFORE_NUMBERS = {
     "no.": "number", "p.": "page", "pp.": "pages", "fig.": "figure", "figs.": "figures", "ch.": "chapter",
     "vol.": "volume", "sec.": "section", "eq.": "equation",
@@ -66,6 +88,7 @@ _SCALE_WORDS = {"k": "thousand", "m": "million", "bn": "billion"}
 _SCALES = r"(?:thousand|million|billion|trillion|k|m|bn)"
 _MONEY = re.compile(r"^(\W*)([£€$¥])(\d[\d,]*)(?:\.(\d+))?(k|m|bn)?(\W*)$", re.IGNORECASE)
 _QUANTITY = re.compile(r"^(\W*)(-?\d[\d,.]*)\s?([a-z°/²³]+)(\W*)$", re.IGNORECASE)
+_RATE = re.compile(r"^(\W*[£€$¥]?\d[\d,.]*)/([a-z]+[²³]?)(\W*)$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*-?\d[\d,]*(?:\.\d+)?$")
 _SIGNS = {"&": "and", "+": "plus", "=": "equals", "@": "at", "→": "to", "×": "times"}
 
@@ -125,11 +148,23 @@ def _in_words(words: Sequence[str], place: int, *, month_first: bool) -> str:
         return BEFORE_NUMBERS[lower]
     if lower in BEHIND_NAMES and not (before[:1].isupper() or before in ("&", "and")):
         return word
+    if lower.rstrip(",") in ALSO_WORDS and _is_weekday(word, before, following):
+        starts = following[:1].isupper() and following.lower().rstrip(",") in STARTERS
+        return ALSO_WORDS[lower.rstrip(",")] + ("." if starts else lower[len(lower.rstrip(",")) :])
+    if (portion := fraction(word, before)) is not None:
+        return portion
+    if (rate := _RATE.match(word)) is not None and (per := _per(rate[2])):
+        amount = _in_words([rate[1]], 0, month_first=month_first)
+        return f"{amount} per {per}{rate[3]}"
     if (form := write_out(word, month_first=month_first)) is not None:
         return form
-    if (amount := _MONEY.match(before)) and amount[2] != "$" and re.fullmatch(rf"{_SCALES}\W*", lower):
+    if (
+        (money_before := _MONEY.match(before))
+        and money_before[2] != "$"
+        and re.fullmatch(rf"{_SCALES}\W*", lower)
+    ):
         end = word.rstrip(".,;:!?)")
-        return f"{end} {CURRENCIES[amount[2]][1]}{word[len(end) :]}"
+        return f"{end} {CURRENCIES[money_before[2]][1]}{word[len(end) :]}"
     bare = lower.rstrip(",;:!?")
     # “5 ms.” at the end of a sentence is a time, “Ms. Lee” a person.
     if bare in WORDS and not (bare == "ms." and _NUMBER.match(before)):
@@ -145,6 +180,23 @@ def _in_words(words: Sequence[str], place: int, *, month_first: bool) -> str:
     if unit is not None and _NUMBER.match(before):
         return unit[before.strip("(") != "1"] + signs
     return word
+
+
+def _is_weekday(word: str, before: str, following: str) -> bool:
+    """Returns whether “Sat.” is a day: “He sat.” and “the Sun.” are none."""
+    near = following.lower().strip("(,.;")
+    return word[0].isupper() and (
+        before.lower() in BEFORE_WEEKDAYS
+        or near in BEHIND_WEEKDAYS
+        or following[:1].isdigit()
+        or near.capitalize() in MONTHS
+    )
+
+
+def _per(unit: str) -> str | None:
+    """Returns one of what a rate counts by: kg, night."""
+    named = UNITS.get(unit.lower())
+    return named[0] if named else unit.lower() if len(unit) > 2 and unit.islower() else None
 
 
 def _money(found: re.Match[str], following: str) -> str:

@@ -25,6 +25,15 @@ _ORDINALS = (
     "twenty-fourth", "twenty-fifth", "twenty-sixth", "twenty-seventh", "twenty-eighth", "twenty-ninth",
     "thirtieth", "thirty-first",
 )  # fmt: skip
+FRACTIONS = {
+    "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter",
+    "3/4": "three quarters", "1/5": "one fifth", "2/5": "two fifths", "3/5": "three fifths",
+    "4/5": "four fifths", "1/8": "one eighth", "3/8": "three eighths", "5/8": "five eighths",
+    "7/8": "seven eighths", "1/10": "one tenth",
+}  # fmt: skip
+_SIGNS_OF_FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8"}
+_CENTURY_TURNS = 70
+"""Years of two digits below this are of the 2000s, as POSIX `%y` has it for 69."""
 _EDGES = re.compile(r"^([(\[\"'“‘]*)(.*?)([.,;:!?)\]\"'”’…]*)$")
 _HEIGHT = re.compile(r"^([(\[]*)(\d+)['’′](\d{1,2})[\"”″](\W*)$")
 
@@ -48,6 +57,24 @@ def write_out(word: str, *, month_first: bool) -> str | None:
     return None
 
 
+def fraction(word: str, before: str) -> str | None:
+    """Returns what is said for 1/2, ½ or 2½, behind `before`; None for any other word."""
+    edges = _EDGES.match(word)
+    if edges is None:
+        return None
+    opening, core, closing = edges.groups()
+    whole = core.rstrip("".join(_SIGNS_OF_FRACTIONS))
+    sign = core[len(whole) :]
+    spoken = FRACTIONS.get(_SIGNS_OF_FRACTIONS.get(sign, core if not sign else ""))
+    if spoken is None or (whole and sign and not whole.isdigit()):
+        return None
+    whole = whole if sign else ""
+    if whole or before.isdigit():
+        # “1 1/2” is one and a half.
+        spoken = "and " + spoken.replace("one half", "a half").replace("one quarter", "a quarter")
+    return f"{opening}{f'{whole} ' if whole else ''}{spoken}{closing}"
+
+
 def _date(year: str, month: str, day: str) -> str | None:
     if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return None
@@ -56,6 +83,8 @@ def _date(year: str, month: str, day: str) -> str | None:
 
 def _slashed(found: re.Match[str], month_first: bool) -> str | None:
     first, second, year = found.groups()
+    if len(year) == 2:
+        year = f"{20 if int(year) < _CENTURY_TURNS else 19}{year}"
     month, day = (first, second) if month_first else (second, first)
     # 25/12/2026 can be read one way only.
     return _date(year, month, day) or _date(year, day, month)
@@ -74,7 +103,7 @@ _SPAN = re.compile(r"^([A-Za-z]{3,5})\.?[–—-]([A-Za-z]{3,5})$")
 _CLOCK = re.compile(r"^(\d{1,2}(?:[:.]\d\d)?)([ap])\.?m$", re.IGNORECASE)
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], bool], str | None]], ...] = (
     (re.compile(r"^(\d{4})-(\d\d)-(\d\d)$"), lambda found, _: _date(*found.groups())),
-    (re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{4})$"), _slashed),
+    (re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{4}|\d\d)$"), _slashed),
     (_CLOCK, _clock),
     (_SPAN, _span),
     (re.compile(r"^(-?\d[\d,.]*)%$"), lambda found, _: f"{found[1]} percent"),

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from avatar.spec.acting import Mood
-from avatar.tracks import Word
-
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"')»”’\]]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +32,3 @@ class Acting:
     mood: Mood = "neutral"
     marks: tuple[ActingMark, ...] = ()
     overlays: tuple[OverlaySide, ...] = ()
-
-
-def sentence_starts(words: Sequence[Word]) -> list[int]:
-    """Returns the numbers of the words that begin a sentence."""
-    return [
-        index
-        for index in range(len(words))
-        if index == 0 or _SENTENCE_END.search(words[index - 1].text) is not None
-    ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from avatar.spec.acting import Mood
-from avatar.timing.acting import ActingMark, sentence_starts
+from avatar.spec.acting import Mood, mood_changes
+from avatar.timing.acting import ActingMark
 from avatar.timing.noise import Array, steps
 from avatar.tracks import Word
 
@@ -81,20 +81,6 @@ def expression_curves(
 
 def _changes(words: Sequence[Word], mood: Mood, marks: Sequence[ActingMark]) -> list[tuple[float, Mood]]:
     """Moments in seconds, with the mood that begins there."""
-    starts = sentence_starts(words)
-    found: dict[int, Mood] = {}
-    current = mood
-    for mark in marks:
-        if mark.kind != "mood" or not words:
-            continue
-        value: Mood = mark.value  # type: ignore[assignment]
-        word = min(mark.word, len(words) - 1)
-        found[word] = value
-        if word in starts:
-            current = value
-            continue
-        # In the middle of a sentence it colours what is left of it.
-        after = next((start for start in starts if start > word), None)
-        if after is not None:
-            found.setdefault(after, current)
-    return [(words[index].start_ms / 1000, found[index]) for index in sorted(found)]
+    moods = [(mark.word, mark.value) for mark in marks if mark.kind == "mood"]
+    changes = mood_changes([word.text for word in words], mood, moods)
+    return [(words[index].start_ms / 1000, name) for index, name in changes]

@@ -1,0 +1,267 @@
+"""Finds what an utterance says of the ones before: a new look, other words, a complaint, taking back.
+
+The words come from `changes/*.yaml`. All languages are tried: people mix them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.sentences import LOADER
+from agent.understanding import values
+
+WHOLE = frozenset(
+    {
+        "about_me",
+        "also_that",
+        "complains",
+        "corrects",
+        "films_it",
+        "instead_of",
+        "sets_time",
+        "takes_back",
+        "what_do_you_mean",
+        "who_spoke",
+    }
+)
+"""Patterns that an utterance matches from its beginning to its end; the others are found within it."""
+LEAST_STATEMENT_WORDS = 5
+LEAST_TEXT_WORDS = 2
+SHORT_WORDS = 9
+"""More words before a colon are no lead to a text; a longer utterance is no correction by itself."""
+PACES = ("slowest", "slow", "normal", "fast", "fastest")
+LOOK = ("pace", "captions", "shape", "quality", "background")
+_WORD = re.compile(r"[^\W_]+(?:['’.:][^\W_]+)*")
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeWords:
+    """The words of all languages: patterns by name, looks by argument and value, and what is not possible."""
+
+    patterns: Mapping[str, re.Pattern[str]]
+    look: Mapping[str, Mapping[str, re.Pattern[str]]]
+    cannot: Mapping[str, re.Pattern[str]]
+
+
+@cache
+def change_words() -> ChangeWords:
+    """Returns the words of every file."""
+    patterns: dict[str, list[str]] = {}
+    look: dict[str, dict[str, list[str]]] = {}
+    cannot: dict[str, list[str]] = {}
+    for path in sorted(Path(str(files("agent") / "understanding/changes")).glob("*.yaml")):
+        data: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+        for slot, some in data.pop("look").items():
+            for value, sources in some.items():
+                look.setdefault(slot, {}).setdefault(value, []).extend(map(str, sources))
+        for name, sources in data.pop("cannot").items():
+            cannot.setdefault(name, []).extend(map(str, sources))
+        for name, sources in data.items():
+            patterns.setdefault(name, []).extend(map(str, sources))
+    return ChangeWords(
+        {
+            name: re.compile("|".join(some), re.IGNORECASE)
+            if name in ("several_texts", "indirect", "numbered", "greets")
+            else _compiled(some, whole=name in WHOLE)
+            for name, some in patterns.items()
+        },
+        {slot: {value: _compiled(some) for value, some in found.items()} for slot, found in look.items()},
+        {name: _compiled(some) for name, some in cannot.items()},
+    )
+
+
+def _compiled(sources: Sequence[str], *, whole: bool = False) -> re.Pattern[str]:
+    joined = "|".join(sources)
+    pattern = rf"\W*(?:{joined})\W*\Z" if whole else rf"(?<!\w)(?:{joined})(?!\w)"
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def matches(name: str, text: str) -> bool:
+    """Returns whether a text has, or for some patterns is, what a pattern of the files describes."""
+    pattern = change_words().patterns[name]
+    return (pattern.match(text) if name in WHOLE else pattern.search(text)) is not None
+
+
+def text_after_colon(text: str) -> str | None:
+    """Returns what follows a colon after a few words: “it should say: …”."""
+    before, _, after = text.partition(": ")
+    is_text = len(before.split()) <= SHORT_WORDS and len(after.split()) >= LEAST_TEXT_WORDS
+    return after.strip() if is_text else None
+
+
+def without_quotations(text: str) -> str:
+    """Returns a text without what stands in quotation marks."""
+    return _QUOTED.sub(" ", text)
+
+
+def cannot_do(text: str) -> str | None:
+    """Returns which known thing that nobody here can do a text speaks of, such as `translate`."""
+    return next((name for name, some in change_words().cannot.items() if some.search(text)), None)
+
+
+def look_of(text: str) -> dict[str, str]:
+    """Returns the looks that a text names beyond doubt: `{"pace": "slow", "captions": "burned"}`."""
+    spoken = without_quotations(text)
+    found = {slot: value for slot, some in change_words().look.items() if (value := _look(some, spoken))}
+    if found.get("pace") in ("slow", "fast") and matches("much", spoken):
+        found["pace"] = "slowest" if found["pace"] == "slow" else "fastest"
+    for slot in ("shape", "quality"):
+        if (plain := values.plain_value(slot, spoken)) is not None:
+            found[slot] = plain
+    if matches("background_words", spoken) and (colour := values.constant_value("background", spoken)):
+        found["background"] = colour
+    if not found and (colour := _only_colour(spoken)) is not None:
+        found["background"] = colour
+    return found
+
+
+def _only_colour(text: str) -> str | None:
+    """Returns the colour of a few words that name nothing else: “ok then just blue”."""
+    table = values.words().values["background"]
+    lower = " ".join(text.lower().split())
+    phrase = max((one for one in table if values.has_phrase(one, lower)), key=len, default=None)
+    if phrase is None:
+        return None
+    carries = change_words().patterns["only_look"]
+    return table[phrase] if all(map(carries.fullmatch, _WORD.findall(lower.replace(phrase, " ")))) else None
+
+
+def _look(some: Mapping[str, re.Pattern[str]], text: str) -> str | None:
+    """Returns the value with the longest match: “too fast” is slow."""
+    best: tuple[int, str] | None = None
+    for value, pattern in some.items():
+        for match in pattern.finditer(text):
+            if best is None or len(match[0]) > best[0]:
+                best = (len(match[0]), value)
+    return None if best is None else best[1]
+
+
+def says_only_look(text: str) -> bool:
+    """Returns whether a text names looks, and its other words mean nothing: “a bit slower, please”."""
+    found = look_of(text)
+    if not found:
+        return False
+    rest = without_look(text)
+    for phrase in _phrases(found):
+        rest = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", rest, flags=re.IGNORECASE)
+    pattern = change_words().patterns["only_look"]
+    return all(pattern.fullmatch(word) or word[0].isdigit() for word in _WORD.findall(rest))
+
+
+def without_look(text: str) -> str:
+    """Returns a text without its words for pace and captions, and for how much."""
+    rest = without_quotations(text)
+    for pattern in (one for some in change_words().look.values() for one in some.values()):
+        rest = pattern.sub(" ", rest)
+    return change_words().patterns["much"].sub(" ", rest)
+
+
+def _phrases(found: Mapping[str, str]) -> list[str]:
+    """Returns the words for the values that were found, the longest first."""
+    table = values.words()
+    phrases = [
+        phrase
+        for slot, value in found.items()
+        for some in (table.values, table.plain)
+        for phrase, meant in some.get(slot, {}).items()
+        if meant == value
+    ]
+    return sorted(phrases, key=len, reverse=True)
+
+
+def also_that(text: str) -> str | None:
+    """Returns what “also that …” goes on to tell."""
+    found = change_words().patterns["also_that"].match(text)
+    return None if found is None else next((one for one in found.groups() if one), "").strip(" .") or None
+
+
+def place_in_list(text: str) -> int | None:
+    """Returns the place that an ordinal in words names, -1 for the last: “the second one, slower”."""
+    table = values.words().ordinals
+    return next((table[word] for word in _WORD.findall(text.lower()) if word in table), None)
+
+
+def is_indirect(text: str, script: str) -> bool:
+    """Returns whether a script stands in indirect speech, whose words have another order than spoken ones."""
+    place = text.find(script) if script.strip() else -1
+    pattern = change_words().patterns["indirect"]
+    before, first = text[: max(place, 0)].rstrip(), script.strip().partition(" ")[0]
+    return place > 0 and (pattern.search(before) or pattern.search(first)) is not None
+
+
+def is_statement(text: str) -> bool:
+    """Returns whether a text is a whole sentence that neither asks nor orders anything here."""
+    words = text.split()
+    says = text.rstrip().endswith((".", "!")) and len(words) >= LEAST_STATEMENT_WORDS
+    others = ("requests", "orders", "ours", "complains", "talks_to_agent")
+    return says and not values.asks(text) and not any(matches(name, text) for name in others)
+
+
+def further(slot: str, value: str, before: object) -> str:
+    """Returns a value that goes on in the direction of a change: “slower” than slow is slowest."""
+    if slot != "pace" or value == "normal" or before not in PACES:
+        return value
+    step = -1 if value.startswith("slow") else 1
+    place = PACES.index(str(before)) + step
+    return PACES[max(0, min(len(PACES) - 1, place))]
+
+
+def replacement_in(text: str) -> tuple[str, str] | None:
+    """Returns what words shall be replaced by which: “change "supervisor" to "shift leader"”."""
+    table = change_words().patterns
+    found = table["replaces"].search(text)
+    if found is not None:
+        old, new = (group for group in found.groups() if group)
+        reverse = re.search(r"\b(?:instead of|in place of|rather than)\b", found[0])
+        return (new, old) if reverse else (old, new)
+    found = table["instead_of"].match(text)
+    if found is not None:
+        new, old = (group for group in found.groups() if group)
+        return old, new
+    return None
+
+
+def texts_by_number(text: str) -> list[tuple[int, str]]:
+    """Returns texts with their numbers: “scene 1: Good morning. scene 2: Goodbye.”."""
+    found = list(change_words().patterns["numbered"].finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    numbered = []
+    for match, end in zip(found, ends if found else (), strict=True):
+        number = values.number(next(one for one in match.groups() if one))
+        part = text[match.end() : end].strip(" ,;")
+        if number and part:
+            numbered.append((number, part))
+    return numbered
+
+
+def without_greeting(text: str) -> str:
+    """Returns what follows a greeting: “Good morning team, I want …”."""
+    found = change_words().patterns["greets"].match(text)
+    rest = "" if found is None else text[found.end() :].strip()
+    return rest if len(rest.split()) > LEAST_TEXT_WORDS else text
+
+
+def one_video_each(text: str) -> str | None:
+    """Returns the words that ask for more than one video: “three short clips”."""
+    found = change_words().patterns["one_video_each"].search(text)
+    return None if found is None or values.number(found[0]) == 1 else found[0]
+
+
+def parts_of_texts(script: str) -> list[str]:
+    """Returns the texts that one text holds where it says so itself: “A. And another one: B.”."""
+    found: list[str] = []
+    start = 0
+    for match in change_words().patterns["several_texts"].finditer(script):
+        stop = match[0][0] if match[0][0] in ".!?" else ""
+        found.append(script[start : match.start()].strip(" ,;") + stop)
+        start = match.end()
+    return [one.strip() for one in (*found, script[start:]) if one.strip()]

@@ -1,0 +1,373 @@
+"""Understands what changes the last video or scene: “slower”, “no, on Friday”, “remove the captions”."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from agent.understanding import changes, values
+from agent.understanding.changes import text_after_colon
+from agent.understanding.decision import SURE_OTHER, Decision
+from agent.understanding.dialogue import INSTEAD, CallRecord, Question
+from agent.understanding.intents import READS
+from agent.understanding.reader import Candidate
+from agent.understanding.sentence import quotations
+from agent.understanding.tokens import tokenize
+from agent.understanding.turn import Turn
+from agent.understanding.when import patterns
+from agent.understanding.world import Thing
+
+MOST_LOOK_WORDS = 16
+MOST_CORRECTION_WORDS = 7
+LEAST_TEXT_WORDS = 4
+MOST_TALK_WORDS = 24
+ORDERED = frozenset({"length", "volume"})
+"""What nobody here can do, and words for which stand in other questions, too."""
+TEXTS = frozenset({"script", "text", "topic", "about", "title"})
+SCENE_LOOK = frozenset({"pace", "background"})
+"""Looks that each scene of a project has by itself."""
+NEW_THING = re.compile(
+    r"\b(?:an?|another|new|ein(?:e|en|es)?|neue[sn]?)\s+(?:\w+\s+){0,2}(?:video|clip|film|movie|project|projekt)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]+(?:[’'.:][^\W_]+)*")
+ARTICLES = ("a", "an", "one", "ein", "eine", "einen", "einem")
+_KINDS = ("weekdays", "months", "days", "ordinals")
+
+
+def reports_speech(text: str) -> bool:
+    """Returns whether what follows a colon is what somebody said, and no text: “I said: don't cancel it”."""
+    before, colon, _ = text.partition(":")
+    return bool(colon) and re.search(patterns()["reported"], before, re.IGNORECASE) is not None
+
+
+def wants_both(text: str) -> bool:
+    """Returns whether a change of the last wish shall leave what it made: “and with Vera, too”."""
+    return values.matches("also", text) or values.says("again", text)
+
+
+@dataclass(frozen=True)
+class Corrections(Turn):
+    """Reads an utterance as a change of what was made last."""
+
+    def on_earlier(self, text: str) -> Decision | None:
+        """Returns the decision on an utterance about what was made or said before; None for any other."""
+        if reports_speech(text):
+            return None
+        return (
+            self._talk(text)
+            or self._plan_at_another_time(text)
+            or self.call_with_words(text)
+            or self._call_with_other_words(text)
+            or self._call_for_each(text)
+            or self._call_with_look(text)
+            or self._what_instead(text)
+        )
+
+    def perhaps_look(self, text: str) -> Decision | None:
+        """Returns the question whether the last video shall look so, where other words stand beside it."""
+        return None if reports_speech(text) else self._call_with_look(text, is_whole=False)
+
+    def perhaps_script(self, text: str, decision: Decision) -> Decision | None:
+        """Returns the question whether a plain statement shall be spoken, where nothing else fits it."""
+        question = self.dialogue.question
+        if decision.kind != "ask" or (question is not None and question.missing):
+            return None
+        found = decision.question
+        offers_film = found is not None and {one.intent for one in found.choices} == {"make_render"}
+        if (
+            decision.about == "unsure"
+            and found is not None
+            and not offers_film
+            and changes.is_statement(text)
+        ):
+            # It resembles orders, and may as well be what shall be spoken.
+            film = CallRecord("make_render", {"script": text.strip()})
+            return replace(decision, question=replace(found, choices=(film, *found.choices[:2])))
+        names_text = found is None or offers_film or (not found.choices and bool(TEXTS & set(found.missing)))
+        if not names_text or decision.about in ("exact", "repeat") or not changes.is_statement(text):
+            return None
+        rest = dict(found.choices[0].arguments) if found is not None and offers_film else {}
+        call = CallRecord("make_render", {**rest, "script": text.strip()})
+        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
+
+    def what_is_missing(self, text: str, candidates: Sequence[Candidate]) -> Decision | None:
+        """Returns the refusal that names what nobody here can do: “translate it”."""
+        best = candidates[0] if candidates else None
+        spoken = changes.without_quotations(text)
+        if len(spoken.split()) > MOST_TALK_WORDS or text_after_colon(text) is not None:
+            return None
+        asks = (
+            text.rstrip().endswith("?")
+            or values.asks(text)
+            or changes.matches("requests", text)
+            or changes.matches("orders", text)
+            or len(spoken.split()) <= MOST_CORRECTION_WORDS
+        )
+        if changes.matches("languages_of_captions", spoken):
+            return Decision("refuse", about="caption_language")
+        if changes.matches("own_face", spoken) and (best is None or best.intent != "create_persona.create"):
+            return Decision("refuse", about="own_face")
+        name = changes.cannot_do(spoken)
+        if name in ORDERED and values.asks(text):
+            # “How much longer will it take?”
+            return None
+        if name is None or not asks:
+            return None
+        if best is not None and best.tool is not None and best.intent not in READS:
+            texts = [value for value in best.arguments.values() if isinstance(value, str)]
+            is_sure = best.sureness >= SURE_OTHER
+            if is_sure and any(
+                changes.cannot_do(value) == name for value in texts if len(value.split()) >= LEAST_TEXT_WORDS
+            ):
+                # It is spoken in the video, or what that is about.
+                return None
+        return Decision("refuse", about=name)
+
+    def _talk(self, text: str) -> Decision | None:
+        """Returns the answer to a question about the conversation itself."""
+        film = self.dialogue.film
+        if (also := changes.also_that(text)) is not None and self.dialogue.calls:
+            last = self.dialogue.calls[-1]
+            if last.intent == "memory.remember":
+                call = CallRecord(last.intent, {**last.arguments, "text": also})
+                return Decision("calls", calls=(call,), about="also")
+        if changes.matches("takes_back", text):
+            return self.take_back()
+        if changes.matches("what_do_you_mean", text):
+            return Decision("ask", about="repeat", question=self.dialogue.question)
+        if film is not None and changes.matches("who_spoke", text):
+            return Decision("chat", about="who_spoke", topic=str(film.arguments.get("persona") or "Nova"))
+        project = self.dialogue.last.get("project")
+        is_recent = self.dialogue.recent_kind in ("project", "scene")
+        if project and is_recent and changes.matches("films_it", text):
+            return Decision("calls", calls=(CallRecord("make_render", {"project": project}),), about="film")
+        return None
+
+    def call_with_words(self, text: str) -> Decision | None:
+        """Returns the call of the last video with other words: “it should say: Good evening”."""
+        film, question = self.dialogue.film, self.dialogue.question
+        script = values.new_words(text)
+        if (
+            script is None
+            or film is None
+            or film.arguments.get("script") in (None, script)
+            or (question is not None and question.missing)
+            or wants_both(command := text.removesuffix(script))
+            or values.says("goes_on", command)
+        ):
+            return None
+        return Decision("calls", calls=(CallRecord(film.intent, {**film.arguments, "script": script}),),
+                        about="correction")  # fmt: skip
+
+    def _call_with_other_words(self, text: str) -> Decision | None:
+        """Returns the call with some words of the text replaced: “change "teh" to "the"”, “no, on Friday”."""
+        film = self.dialogue.film
+        script = str(film.arguments.get("script") or "") if film is not None else ""
+        pair = changes.replacement_in(text)
+        if pair is not None:
+            old, new = pair
+            if film is not None and (fresh := _replaced(script, old, new)) is not None:
+                again = CallRecord(film.intent, {**film.arguments, "script": fresh})
+                if quotations(text):
+                    return Decision("calls", calls=(again,), about="correction")
+                return _confirm(again)
+            return self._scene_with_other_words(old, new)
+        spoken = changes.without_quotations(text)
+        if film is None or not script or len(spoken.split()) > MOST_CORRECTION_WORDS:
+            return None
+        if not changes.matches("corrects", text):
+            return None
+        if len(quoted := quotations(text)) == 1:
+            return _confirm(CallRecord(film.intent, {**film.arguments, "script": quoted[0].text}))
+        fresh = _corrected(script, text)
+        if fresh is None:
+            return None
+        return _confirm(CallRecord(film.intent, {**film.arguments, "script": fresh}))
+
+    def _plan_at_another_time(self, text: str) -> Decision | None:
+        """Returns the plan that waits for a yes with another time of day: “change the time to ten”."""
+        question = self.dialogue.question
+        calls = () if question is None or question.about != "confirm_all" else question.choices
+        plan = next((one for one in calls if one.intent == "triggers.create"), None)
+        if (
+            plan is None
+            or len(text.split()) > MOST_CORRECTION_WORDS
+            or not changes.matches("sets_time", text)
+        ):
+            return None
+        at = values.moment(text, self.now)
+        steps = [] if at is None else [_step_at(step, at) for step in plan.arguments["steps"]]
+        if at is None or steps == plan.arguments["steps"]:
+            return None
+        changed = tuple(replace(one, arguments={"steps": steps}) if one is plan else one for one in calls)
+        return Decision("ask", about="confirm", question=Question("confirm_all", choices=changed))
+
+    def _call_for_each(self, text: str) -> Decision | None:
+        """Returns the last video once for each of several presenters: “one with Nova and one with Vera”."""
+        film = self.dialogue.film
+        if (
+            film is None
+            or film.arguments.get("project")
+            or len(text.split()) > MOST_LOOK_WORDS
+            or ":" in text
+        ):
+            return None
+        names = list(dict.fromkeys(one.name for one in self._named(text) if one.kind == "persona"))
+        if len(names) < 2 or not changes.matches("each", text) or values.matches("negation", text):
+            return None
+        calls = tuple(CallRecord(film.intent, {**film.arguments, "persona": name}) for name in names)
+        return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
+
+    def _scene_with_other_words(self, old: str, new: str) -> Decision | None:
+        found = [one for one in self.world.of_kind("scene") if _replaced(one.text, old, new) is not None]
+        calls = tuple(
+            CallRecord(
+                "edit_project.change_scene",
+                {"project": one.parent, "scene": str(one.number), "script": _replaced(one.text, old, new)},
+            )
+            for one in found
+        )
+        if not calls:
+            return None
+        if len(calls) == 1:
+            return Decision("calls", calls=calls, about="correction")
+        return Decision("ask", about="confirm", question=Question("confirm_all", choices=calls))
+
+    def _call_with_look(self, text: str, *, is_whole: bool = True) -> Decision | None:
+        """Returns the last video or project with another look: “a bit slower”, “put subtitles under it”."""
+        look = changes.look_of(text)
+        if (
+            not look
+            or len(text.split()) > MOST_LOOK_WORDS
+            or text_after_colon(text) is not None
+            or quotations(text)
+            or NEW_THING.search(text)
+            or values.matches("condition", text)
+            or values.matches("time", text)
+        ):
+            return None
+        if changes.says_only_look(text) is not is_whole:
+            return None
+        film, last = self.dialogue.film, self.dialogue.last
+        if values.asks(text) and not changes.matches("requests", text):
+            return None
+        if film is not None:
+            return self._film_with(film, look, text, is_whole=is_whole)
+        if last.get("project") and self.dialogue.recent_kind in ("project", "scene"):
+            return None if changes.matches("films", text) else self._project_with(look, text)
+        if is_whole and not self.dialogue.calls and self.dialogue.question is None:
+            question = Question("missing", "make_render", dict(look), ("script", "project"))
+            return Decision("ask", about="missing", question=question)
+        return None
+
+    def _film_with(
+        self, film: CallRecord, look: Mapping[str, str], text: str, *, is_whole: bool
+    ) -> Decision | None:
+        if film.arguments.get("project") and SCENE_LOOK & set(look):
+            return self._project_with(look, text)
+        proposed = self._proposed(film)
+        film = proposed or film
+        changed = {
+            slot: changes.further(slot, value, film.arguments.get(slot, "normal"))
+            for slot, value in look.items()
+        }
+        if all(film.arguments.get(slot) == value for slot, value in changed.items()):
+            return None
+        call = CallRecord(film.intent, {**film.arguments, **changed})
+        if proposed is not None:
+            return _confirm(call)
+        if is_whole:
+            both = values.matches("also", changes.without_look(text))
+            return Decision("calls", calls=(call,), about="also" if both else "look")
+        place = changes.place_in_list(text)
+        if place is not None and place > 0 and len(self.world.of_kind("render")) > 1:
+            # Another one than the last is meant, and its words are not known here.
+            return None
+        names = [one for one in self._named(text) if one.name != film.arguments.get("persona")]
+        return None if names else _confirm(call)
+
+    def _proposed(self, film: CallRecord) -> CallRecord | None:
+        """Returns the change of the last video that waits for a yes: what comes now changes that, too."""
+        question = self.dialogue.question
+        if question is None or question.about != "confirm" or len(question.choices) != 1:
+            return None
+        return question.choices[0] if question.choices[0].intent == film.intent else None
+
+    def _named(self, text: str) -> list[Thing]:
+        return [one.thing for one in self.world.mentions(tokenize(text)[:80]) if one.sureness >= SURE_OTHER]
+
+    def _project_with(self, look: Mapping[str, str], text: str) -> Decision | None:
+        project = self.dialogue.last.get("project")
+        place = values.scene_number(text) or changes.place_in_list(text)
+        if place is not None and set(look) <= SCENE_LOOK:
+            scene = "last" if place < 0 else str(place)
+            call = CallRecord("edit_project.change_scene", {"project": project, **look, "scene": scene})
+            return Decision("calls", calls=(call,), about="look")
+        if not changes.says_only_look(text) or place is not None:
+            return None
+        if self.dialogue.recent_kind == "scene" and set(look) <= SCENE_LOOK:
+            arguments = {"project": project, **look, "scene": self.dialogue.last.get("scene", "last")}
+            return _confirm(CallRecord("edit_project.change_scene", arguments))
+        call = CallRecord("edit_project.change", {"project": project, **look})
+        return _confirm(call) if SCENE_LOOK & set(look) else Decision("calls", calls=(call,), about="look")
+
+    def _what_instead(self, text: str) -> Decision | None:
+        """Returns the question what shall take the place of something that is disliked."""
+        if not changes.matches("complains", text):
+            return None
+        film = self.dialogue.film
+        if film is not None and changes.matches("background_words", text) and not changes.look_of(text):
+            arguments = {name: value for name, value in film.arguments.items() if name != "background"}
+            question = Question(INSTEAD, film.intent, arguments, ("background",))
+            return Decision("ask", about="missing", question=question)
+        if self.dialogue.calls and self.dialogue.question is None:
+            return Decision("ask", about="correction")
+        return None
+
+
+def _step_at(step: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:
+    """Returns a step of a plan at another time of day."""
+    when, clock = dict(step["when"]), f"{at:%H:%M}"
+    if when.get("at"):
+        planned = datetime.fromisoformat(str(when["at"]))
+        when["at"] = planned.replace(hour=at.hour, minute=at.minute).isoformat()
+    elif when.get("time"):
+        when["time"] = clock
+    else:
+        return step
+    return {**step, "when": when, "text": re.sub(r"\b\d{1,2}:\d{2}\b", clock, str(step["text"]), count=1)}
+
+
+def _confirm(call: CallRecord) -> Decision:
+    return Decision("ask", about="confirm", question=Question("confirm", INSTEAD, choices=(call,)))
+
+
+def _replaced(script: str, old: str, new: str) -> str | None:
+    """Returns a text with some words replaced wherever they stand as whole words; None without them."""
+    pattern = re.compile(rf"(?<!\w){re.escape(old.strip())}(?!\w)", re.IGNORECASE)
+    if not old.strip() or not pattern.search(script):
+        return None
+    return pattern.sub(lambda match: _cased(new.strip(), match[0]), script)
+
+
+def _cased(new: str, old: str) -> str:
+    return new[:1].upper() + new[1:] if old[:1].isupper() and new else new
+
+
+def _corrected(script: str, text: str) -> str | None:
+    """Returns a text with the one weekday, month, day or number that a correction names another of."""
+    spoken, there = _WORD.findall(text), _WORD.findall(script)
+    table = values.words()
+    tests = [getattr(table, kind).__contains__ for kind in _KINDS]
+    tests.append(lambda word: word[0].isdigit())
+    tests.append(lambda word: word in table.numbers and word not in ARTICLES)
+    for has in tests:
+        new = list(dict.fromkeys(word for word in spoken if has(word.lower())))
+        old = list(dict.fromkeys(word for word in there if has(word.lower())))
+        if len(new) == 1 and len(old) == 1 and new[0].lower() != old[0].lower():
+            return _replaced(script, old[0], new[0])
+    return None

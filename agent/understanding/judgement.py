@@ -1,0 +1,106 @@
+"""Judges whether a likely reading of a clause may be done, or is asked about first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from agent.understanding import doubt, values
+from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
+from agent.understanding.decision import SURE_CALL, SURE_KIND, SURE_RISKY, SURE_UNLIKELY
+from agent.understanding.followups import FollowUp
+from agent.understanding.intents import DESTRUCTIVE, NEEDS_WORD
+from agent.understanding.reader import MOST_CHARS, Candidate
+from agent.understanding.world import fold
+
+RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
+RISKY_TOOLS = frozenset({"change_machine", "change_job"})
+OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
+"""Patterns of the language files for denials that say the same as the intent."""
+CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
+
+
+@dataclass(frozen=True)
+class Judgement(FollowUp):
+    """One utterance in its state, with what speaks against its likeliest reading."""
+
+    def is_doubtful(self, candidates: Sequence[Candidate]) -> bool:
+        """Returns whether a word speaks against the call, or the whole reading is not sure enough."""
+        best = candidates[0]
+        slot_names = self.reader.slots.get(best.intent, ())
+        return bool(
+            best.unread
+            or self._has_unused_text(best)
+            or values.matches("negation", _without_own_denial(best))
+            or any(
+                slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
+                for slot in ("privacy", "shape", "quality")
+            )
+            or values.says("repairs", best.text)
+            or values.says("musing", best.rest)
+            or values.missing_cue(best.rest, best.arguments, slot_names) is not None
+            or ("count" in slot_names and values.matches("number", best.rest))
+            or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
+            or (best.intent in CREATES and _says_several(best.rest))
+            or values.says("goes_on", _without_first_word(best.rest))
+            or values.asks(best.text)
+            or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
+            or ("publish_at" in slot_names and is_half_timed(best))
+            or any(has_sentence_end(best, slot) for slot in ("title", "name", "heading"))
+            or (
+                "render" in slot_names
+                and "render" not in best.arguments
+                and not self.dialogue.last.get("render")
+            )
+            or (
+                best.tool == "edit_project"
+                and best.intent != "edit_project.create"
+                and "project" not in plain(best.arguments)
+                and not self.dialogue.last.get("project")
+            )
+            or doubt.confidence(doubt.signs(self.reader, self.world, candidates))
+            < self._needed(best.intent, best.sureness)
+        )
+
+    def _has_unused_text(self, best: Candidate) -> bool:
+        """Returns whether a quoted text, or one after a colon, is in no argument: it would be dropped."""
+        sentence, _ = self.reader.best_sentence(best.text[:MOST_CHARS], best.text, self.world)
+        used = [fold(str(value)) for value in plain(best.arguments).values()]
+        return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
+
+    def _needed(self, intent: str, sureness: float) -> float:
+        """Returns the log-odds from which on an intent is made without asking."""
+        if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
+            return SURE_RISKY
+        return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
+
+
+def may_be_meant(candidate: Candidate, text: str) -> bool:
+    """Returns whether a text has a word of what destroys, where the candidate would, and does not deny it."""
+    pattern = NEEDS_WORD.get(candidate.intent)
+    return pattern is None or (values.matches(pattern, text) and not _denial(pattern).search(text))
+
+
+@cache
+def _denial(pattern: str) -> re.Pattern[str]:
+    word, negation = (values.words().patterns[name].pattern for name in (pattern, "negation"))
+    before = rf"{negation}\W+(?:\w+\W+)?{word}"
+    return re.compile(rf"{before}|{word}\W+(?:\w+\W+){{0,3}}(?:nicht|nichts)\b(?! mehr)", re.IGNORECASE)
+
+
+def _without_own_denial(candidate: Candidate) -> str:
+    """Returns the words of a clause without denials that its intent implies: “a draft, no film yet”."""
+    text = own(candidate, candidate.text)
+    pattern = OWN_DENIALS.get(candidate.intent)
+    return text if pattern is None else values.words().patterns[pattern].sub(" ", text)
+
+
+def _without_first_word(text: str) -> str:
+    """Returns a text without its first word: “then” at the beginning refers to what was before."""
+    return text.strip().partition(" ")[2]
+
+
+def _says_several(text: str) -> bool:
+    return any((values.number(word) or 0) > 1 for word in text.split())

@@ -1,0 +1,20 @@
+"""All SQL on pronunciations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from soundstage.database.repository import Repository
+from studio.pronunciations.models import PronunciationRow
+
+
+class Pronunciations(Repository[PronunciationRow]):
+    async def list(self) -> Sequence[PronunciationRow]:
+        """By the alphabet."""
+        return await self._all(select(PronunciationRow).order_by(PronunciationRow.key))
+
+    async def remove(self, row: PronunciationRow) -> None:
+        await self._session.delete(row)
+        await self._session.flush()
