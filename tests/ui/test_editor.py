@@ -181,6 +181,55 @@ def test_a_text_that_two_windows_changed_is_lost_in_neither(
     assert scripts(operator, project)[0] == "Mine."
 
 
+def test_what_could_not_be_saved_is_there_after_a_reload_and_is_saved_then(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    page.route("**/scenes/**", lambda route: route.abort())
+    page.route("**/scenes", lambda route: route.abort())
+    field(page, 2).fill("Written offline.")
+    page.get_by_role("button", name="Add scene").last.click()
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.unroute_all()
+    page.reload()
+    expect(field(page, 2)).to_have_value("Written offline.")
+    expect_saved(page)
+    assert scripts(operator, project) == [SCRIPTS[0], "Written offline.", ""]
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_what_could_not_be_saved_writes_over_nothing_that_came_meanwhile(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    page.route("**/scenes/**", lambda route: route.abort())
+    field(page, 1).fill("Mine.")
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    one = scenes(operator, project)[0]["id"]
+    operator.patch(f"/api/projects/{project}/scenes/{one}", json={"script": "Theirs."}).raise_for_status()
+    operator.post(f"/api/projects/{project}/scenes", json={"script": "New."}).raise_for_status()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.unroute_all()
+    page.reload()
+    expect(page.locator(".conflict")).to_contain_text("Theirs.", timeout=PATIENCE_MS)
+    page.locator(".conflict").get_by_role("button", name="Take this text").click()
+    expect_saved(page)
+    assert scripts(operator, project) == ["Mine.", SCRIPTS[1], "New."]
+
+
+def test_saving_goes_on_when_the_server_is_back(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    page.route("**/scenes/**", lambda route: route.abort())
+    field(page, 1).fill("Later.")
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    page.unroute_all()
+    expect_saved(page)
+    assert scripts(operator, project)[0] == "Later."
+
+
 @pytest.mark.slow
 def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, project: str) -> None:
     page = open_project(visiting(), project)

@@ -28,7 +28,8 @@ export function bodyOf(scene: Scene): SceneBody {
 }
 
 let keys = 0;
-export const newKey = () => `new-${++keys}`;
+/** Unlike those of earlier visits, which may come back from the journal. */
+export const newKey = () => `new-${Date.now()}-${++keys}`;
 
 export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead_in_ms: 300, tail_ms: 500, pronunciation: {} };
 

@@ -47,6 +47,18 @@ export class Saver {
 
   updatedAt = (key: string) => this.versions.get(key);
 
+  /** When each saved scene was changed last, by its id. */
+  versionsById = (): Record<string, string> =>
+    Object.fromEntries([...this.ids].map(([key, id]) => [id, this.versions.get(key) ?? ""]));
+
+  /** Takes over versions that an earlier visit has read: who has changed a scene since is not written over. */
+  restore(versions: Record<string, string>): void {
+    for (const [key, id] of this.ids) {
+      const version = versions[id];
+      if (version) this.versions.set(key, version);
+    }
+  }
+
   /** Returns what is saved now. Raises `SceneConflict`; what was saved before it is passed to `saved`. */
   async push(from: Doc, to: Doc, saved: (doc: Doc) => void): Promise<void> {
     let done = from;
@@ -124,6 +136,11 @@ export class Saver {
       const scenes = await body(api.GET("/api/projects/{ref}/scenes", { params: { path: { ref: this.ref } } }));
       const theirs = scenes.find((one) => one.id === id);
       if (!theirs) throw error;
+      if (names.every((name) => !(name in changed) || sameBody({ of: theirs[name] }, { of: scene.body[name] }))) {
+        // It was ours: its answer did not arrive.
+        this.read(scene.key, theirs);
+        return;
+      }
       throw new SceneConflict(scene.key, theirs);
     }
   }

@@ -3,9 +3,11 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, body, type Project, type Scene } from "../api/client";
 import { bodyOf, changeScene, type Doc, docOf, type History, record, redo, type SceneBody, startHistory, undo } from "./document";
+import { clearJournal, merged, readJournal, writeJournal } from "./journal";
 import { Saver, SceneConflict } from "./save";
 
 const AUTOSAVE_MS = 600;
+const RETRY_MS = 4000;
 
 export type SaveState = "saved" | "saving" | "conflict" | "failed";
 
@@ -27,15 +29,29 @@ export interface Editor {
 
 export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
   const queries = useQueryClient();
-  const [history, setHistory] = useState<History>(() => startHistory(docOf(project, scenes)));
+  const [journal] = useState(() => readJournal(project.id));
+  const [history, setHistory] = useState<History>(() => {
+    const start = startHistory(docOf(project, scenes));
+    return journal ? record(start, merged(journal, scenes), "What was not saved", "", Date.now()) : start;
+  });
   const [saveState, setSaveState] = useState<SaveState>("saved");
   const [error, setError] = useState<unknown>(null);
   const [conflict, setConflict] = useState<SceneConflict | null>(null);
-  const [saver] = useState(() => new Saver(project.id, scenes));
-  const saved = useRef(history.doc);
+  const [saver] = useState(() => {
+    const created = new Saver(project.id, scenes);
+    if (journal) created.restore(journal.versions);
+    return created;
+  });
+  const saved = useRef(history.past[0]?.doc ?? history.doc);
   const latest = useRef(history.doc);
   const running = useRef<Promise<boolean> | null>(null);
   latest.current = history.doc;
+
+  const keep = useCallback(() => {
+    const { scenes: unsaved, ...look } = latest.current;
+    const named = unsaved.map((scene) => ({ ...scene, key: saver.id(scene.key) ?? scene.key }));
+    writeJournal(project.id, { ...look, scenes: named }, saver.versionsById());
+  }, [saver, project.id]);
 
   const push = useCallback(async (): Promise<boolean> => {
     while (saved.current !== latest.current) {
@@ -43,6 +59,7 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
       try {
         await saver.push(saved.current, latest.current, (doc) => {
           saved.current = doc;
+          keep();
         });
       } catch (failure) {
         const clash = failure instanceof SceneConflict;
@@ -54,9 +71,10 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
     }
     setError(null);
     setSaveState("saved");
+    clearJournal(project.id);
     void queries.invalidateQueries({ queryKey: ["projects"] });
     return true;
-  }, [queries, saver]);
+  }, [queries, saver, project.id, keep]);
 
   const flush = useCallback(async (): Promise<boolean> => {
     if (running.current) await running.current;
@@ -69,9 +87,16 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
   useEffect(() => {
     if (history.doc === saved.current || conflict) return;
     setSaveState("saving");
+    keep();
     const timer = setTimeout(() => void flush(), AUTOSAVE_MS);
     return () => clearTimeout(timer);
-  }, [history.doc, conflict, flush]);
+  }, [history.doc, conflict, flush, keep]);
+
+  useEffect(() => {
+    if (saveState !== "failed") return;
+    const timer = setInterval(() => void flush(), RETRY_MS);
+    return () => clearInterval(timer);
+  }, [saveState, flush]);
 
   useEffect(() => {
     const unsaved = (event: BeforeUnloadEvent) => saved.current !== latest.current && event.preventDefault();
