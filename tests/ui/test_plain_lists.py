@@ -1,4 +1,4 @@
-"""The plain lists of the page in a real Chromium: what the API has is what they show; the audit log is not among them yet."""
+"""The plain lists of the page in a real Chromium: they show what the API has; the audit log is left out as yet."""
 
 from __future__ import annotations
 

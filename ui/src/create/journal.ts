@@ -16,7 +16,7 @@ export function writeJournal(ref: string, doc: Doc, versions: Record<string, str
   try {
     localStorage.setItem(place(ref), JSON.stringify({ versions, doc } satisfies Journal));
   } catch {
-    // Full, or forbidden by the browser: then it is kept in this page alone.
+    // Full, or forbidden by the browser: then it is scenesNow in this page alone.
   }
 }
 
@@ -39,13 +39,13 @@ export function readJournal(ref: string): Journal | undefined {
  */
 export function merged(journal: Journal, scenes: readonly Scene[]): Doc {
   const present = new Set(scenes.map((scene) => scene.id));
-  const kept = journal.doc.scenes.filter((one) => !(one.key in journal.versions) || present.has(one.key));
+  const scenesNow = journal.doc.scenes.filter((one) => !(one.key in journal.versions) || present.has(one.key));
   for (const [index, scene] of scenes.entries()) {
     if (scene.id in journal.versions) continue;
     const arrived = { key: scene.id, body: bodyOf(scene) };
-    const created = kept.findIndex((one) => !present.has(one.key) && sameBody(one.body, arrived.body));
-    if (created >= 0) kept[created] = arrived;
-    else kept.splice(index, 0, arrived);
+    const created = scenesNow.findIndex((one) => !present.has(one.key) && sameBody(one.body, arrived.body));
+    if (created >= 0) scenesNow[created] = arrived;
+    else scenesNow.splice(index, 0, arrived);
   }
-  return { ...journal.doc, scenes: kept };
+  return { ...journal.doc, scenes: scenesNow };
 }
