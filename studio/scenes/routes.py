@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, status
 
+from soundstage.moments import Moment
 from studio.guards import CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
 from studio.scenes.schemas import SceneDraft, SceneOrder, SceneView
 from studio.wiring import StudioDep
@@ -34,10 +35,17 @@ async def get_scene(ref: str, scene_id: str, studio: StudioDep, _: ReadScenes) -
 
 @router.patch("/{scene_id}")
 async def change_scene(
-    ref: str, scene_id: str, change: SceneDraft, studio: StudioDep, _: UpdateScenes
+    ref: str,
+    scene_id: str,
+    change: SceneDraft,
+    studio: StudioDep,
+    _: UpdateScenes,
+    unchanged_since: Moment | None = None,
 ) -> SceneView:
-    """Only what is given changes."""
-    return await studio.scenes.change(ref, scene_id, change)
+    """Only what is given changes. With `unchanged_since`, the `updated_at` that the client has read, a scene
+    that another client has changed since is refused with 409.
+    """
+    return await studio.scenes.change(ref, scene_id, change, unchanged_since=unchanged_since)
 
 
 @router.delete("/{scene_id}", status_code=status.HTTP_204_NO_CONTENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -98,11 +99,26 @@ class SceneService:
             project.updated_at = utcnow()
             return [view_of(row) for row in rows]
 
-    async def change(self, project_ref: str, scene_id: str, change: SceneDraft) -> SceneView:
-        """The fields that were set in `change` replace the present ones."""
+    async def change(
+        self,
+        project_ref: str,
+        scene_id: str,
+        change: SceneDraft,
+        *,
+        unchanged_since: datetime | None = None,
+    ) -> SceneView:
+        """The fields that were set in `change` replace the present ones. Raises `scene.changed` where
+        the scene is newer than `unchanged_since`.
+        """
         sizes = await check_media(change, self._blobs, self._db)
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
+            if unchanged_since is not None and row.updated_at > unchanged_since:
+                raise Conflict(
+                    "scene.changed",
+                    "Somebody else has changed this scene meanwhile.",
+                    "Read it again, and decide which text stays.",
+                )
             # Only the outer fields may be left out: an overlay without its `kind` is none.
             fields = change.model_dump(mode="json", include=change.model_fields_set)
             draft = SceneDraft.model_validate({**row.body, "title": row.title, **fields})

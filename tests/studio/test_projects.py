@@ -93,6 +93,20 @@ async def test_scenes_are_kept_in_order_when_added_moved_and_deleted(client: Any
     assert (short.status_code, short.json()["code"]) == (422, "scene.order_incomplete")
 
 
+async def test_a_scene_that_somebody_else_has_changed_is_not_overwritten(client: Any, project: str) -> None:
+    one = await scene(client, project, "First.")
+    address = f"/api/projects/{project}/scenes/{one}"
+    since = {"unchanged_since": (await client.get(address)).json()["updated_at"]}
+    first = await client.patch(address, json={"script": "Mine."}, params=since)
+    assert first.status_code == 200, first.text
+    stale = await client.patch(address, json={"script": "Theirs."}, params=since)
+    assert (stale.status_code, stale.json()["code"]) == (409, "scene.changed")
+    assert await scripts(client, project) == ["Mine."]
+    fresh = {"unchanged_since": first.json()["updated_at"]}
+    assert (await client.patch(address, json={"script": "Theirs."}, params=fresh)).status_code == 200
+    assert (await client.patch(address, json={"script": "Last."})).status_code == 200
+
+
 async def test_a_scene_keeps_overlays_anchored_to_words(client: Any, project: str) -> None:
     overlay = {
         "kind": "text",

@@ -13,6 +13,14 @@ import "./chat/chat.css";
 import "./videos/videos.css";
 import "./log/log.css";
 
+// A view whose file is gone: the server has a newer page. Once a minute at most, so that a server without it is no loop.
+const RELOADED = "soundstage.reloaded";
+addEventListener("vite:preloadError", () => {
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED)) < 60_000) return;
+  sessionStorage.setItem(RELOADED, String(Date.now()));
+  location.reload();
+});
+
 const queries = new QueryClient({
   defaultOptions: {
     queries: { staleTime: 2000, retry: (count, error) => !(error as unknown as Problem).status && count < 2 },

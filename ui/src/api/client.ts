@@ -19,8 +19,7 @@ export type LogLine = Schemas["LogLineView"];
 export type Snapshot = Schemas["SnapshotOut"];
 export type Project = Schemas["ProjectView"];
 export type Scene = Schemas["SceneView"];
-/** What of a scene is to change. */
-export type SceneChange = Partial<Schemas["SceneDraft"]>;
+export type PersonaEntry = Schemas["PersonaEntry"];
 export type BrainEvent = Schemas["ChatAnswer"]["events"][number];
 export type Block = NonNullable<Extract<BrainEvent, { type: "text" }>["blocks"]>[number];
 export type Inline = Extract<Block, { kind: "paragraph" }>["content"][number];

@@ -24,7 +24,11 @@ const Context = createContext<Live>({
   announce: () => undefined,
 });
 export const useLive = () => useContext(Context);
-const ROOMS: Record<string, string[]> = { approvals: ["approvals"], session: ["snapshots", "triggers"] };
+const ROOMS: Record<string, string[]> = {
+  approvals: ["approvals"],
+  session: ["snapshots", "triggers"],
+  publication: ["publications"],
+};
 const UNAUTHORIZED = 401;
 
 export function LiveProvider({ principal, children }: { principal: string; children: ReactNode }) {

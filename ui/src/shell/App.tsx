@@ -5,34 +5,69 @@ import type { Problem } from "../api/problem";
 import { ApprovalsView } from "../approvals/ApprovalsView";
 import { useApprovals } from "../approvals/useApprovals";
 import { ChatPane } from "../chat/ChatPane";
-import { MachinesView, RunsView } from "../farm/FarmViews";
-import { HealthView } from "../health/HealthView";
 import { useHealth } from "../health/useHealth";
 import { ErrorNotice } from "../kit/kit";
 import { Boundary } from "../kit/Uncaught";
 import { LiveProvider, useLive } from "../live/Live";
-import { LogView } from "../log/LogView";
-import { TraceView } from "../log/TraceView";
-import { SnapshotsView } from "../snapshots/SnapshotsView";
-import { TriggersView } from "../triggers/TriggersView";
 import { VideosView } from "../videos/VideosView";
 import { Login } from "./Login";
 import { useMe } from "./me";
 import { useRoute } from "./route";
 
-const ProjectsView = lazy(() => import("../projects/ProjectsView"));
-const TABS: [view: string, name: string, permission: string][] = [
-  ["talk", "Talk", "chat:use"],
-  ["videos", "Videos", "render:read"],
-  ["projects", "Projects", "project:read"],
-  ["approvals", "Approvals", "approval:read"],
-  ["planned", "Planned", "trigger:read"],
-  ["snapshots", "Snapshots", "snapshot:read"],
-  ["machines", "Machines", "machine:read"],
-  ["runs", "Runs", "run:read"],
-  ["health", "Health", "system:read"],
-  ["log", "Log", "event:read"],
+// Views that are fetched when they are first opened.
+const CreateView = lazy(async () => ({ default: (await import("../create/CreateView")).CreateView }));
+const EditorView = lazy(async () => ({ default: (await import("../create/EditorView")).EditorView }));
+const ProjectsView = lazy(async () => ({ default: (await import("../create/ProjectsView")).ProjectsView }));
+const PresentersView = lazy(async () => ({ default: (await import("../create/PresentersView")).PresentersView }));
+const MachinesView = lazy(async () => ({ default: (await import("../farm/FarmViews")).MachinesView }));
+const RunsView = lazy(async () => ({ default: (await import("../farm/FarmViews")).RunsView }));
+const HealthView = lazy(async () => ({ default: (await import("../health/HealthView")).HealthView }));
+const LogView = lazy(async () => ({ default: (await import("../log/LogView")).LogView }));
+const TraceView = lazy(async () => ({ default: (await import("../log/TraceView")).TraceView }));
+const SnapshotsView = lazy(async () => ({ default: (await import("../snapshots/SnapshotsView")).SnapshotsView }));
+const TriggersView = lazy(async () => ({ default: (await import("../triggers/TriggersView")).TriggersView }));
+const AssetsView = lazy(async () => ({ default: (await import("../lists/ListViews")).AssetsView }));
+const PublicationsView = lazy(async () => ({ default: (await import("../lists/ListViews")).PublicationsView }));
+const KeysView = lazy(async () => ({ default: (await import("../lists/ListViews")).KeysView }));
+const AuditView = lazy(async () => ({ default: (await import("../lists/ListViews")).AuditView }));
+
+type Tab = [view: string, name: string, permission: string];
+/** The rail: three rooms, each with its views. */
+const ROOMS: [room: string, tabs: Tab[]][] = [
+  [
+    "Create",
+    [
+      ["create", "New film", "project:create"],
+      ["projects", "Projects", "project:read"],
+      ["presenters", "Presenters", "persona:read"],
+    ],
+  ],
+  [
+    "Produce",
+    [
+      ["talk", "Talk", "chat:use"],
+      ["videos", "Videos", "render:read"],
+      ["publications", "Publications", "publication:read"],
+      ["assets", "Assets", "asset:read"],
+      ["approvals", "Approvals", "approval:read"],
+      ["planned", "Planned", "trigger:read"],
+      ["snapshots", "Snapshots", "snapshot:read"],
+    ],
+  ],
+  [
+    "Run",
+    [
+      ["machines", "Machines", "machine:read"],
+      ["runs", "Runs", "run:read"],
+      ["health", "Health", "system:read"],
+      ["log", "Log", "event:read"],
+      ["audit", "Audit", "audit:read"],
+      ["keys", "Keys", "key:read"],
+    ],
+  ],
 ];
+const TABS: Tab[] = ROOMS.flatMap(([, tabs]) => tabs);
+const roomOf = (view: string) => ROOMS.find(([, tabs]) => tabs.some(([tab]) => tab === view))?.[0] ?? "";
 
 export function App() {
   const me = useMe();
@@ -57,8 +92,8 @@ function MainView({ me }: { me: Me }) {
   const name = TABS.find(([tab]) => tab === view)?.[1];
   useEffect(() => {
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-    document.title = view === "talk" ? "Soundstage" : `${name} · Soundstage`;
-  }, [view, name]);
+    if (!id || view !== "projects") document.title = view === "talk" ? "Soundstage" : `${name} · Soundstage`;
+  }, [view, name, id]);
 
   return (
     <div className="app">
@@ -73,28 +108,29 @@ function MainView({ me }: { me: Me }) {
         </a>
         <nav aria-label="Views">
           <div className="tabs">
-            {TABS.filter(([, , permission]) => may(permission)).map(([tab, words]) => (
-              <a
-                key={tab}
-                href={`#/${tab}`}
-                className={tab === "talk" ? "only-narrow" : undefined}
-                aria-current={tab === view || (view === "talk" && tab === "videos" && innerWidth > 960) ? "page" : undefined}
-              >
-                {words}
-                {tab === "approvals" && waiting > 0 && (
-                  <span className="count">
-                    {waiting}
-                    <span className="visually-hidden"> waiting</span>
-                  </span>
-                )}
-                {tab === "health" && unwell > 0 && (
-                  <span className="count">
-                    {unwell}
-                    <span className="visually-hidden"> not well</span>
-                  </span>
-                )}
-              </a>
-            ))}
+            {ROOMS.map(([room, tabs]) => {
+              const shownTabs = tabs.filter(([, , permission]) => may(permission));
+              if (shownTabs.length === 0) return null;
+              return (
+                <div key={room} className="room">
+                  <span className="room-name">{room}</span>
+                  {shownTabs.map(([tab, words]) => (
+                    <a
+                      key={tab}
+                      href={`#/${tab}`}
+                      className={tab === "talk" ? "only-narrow" : undefined}
+                      aria-current={
+                        tab === view || (view === "talk" && tab === "videos" && innerWidth > 960) ? "page" : undefined
+                      }
+                    >
+                      {words}
+                      {tab === "approvals" && waiting > 0 && <Count of={waiting} words="waiting" />}
+                      {tab === "health" && unwell > 0 && <Count of={unwell} words="not well" />}
+                    </a>
+                  ))}
+                </div>
+              );
+            })}
           </div>
         </nav>
         <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? "Live" : "No connection"}</span>
@@ -110,27 +146,40 @@ function MainView({ me }: { me: Me }) {
           The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.
         </p>
       )}
-      <main className="panes" data-view={view}>
+      <main className="panes" data-view={view} data-room={roomOf(view)}>
         {may("chat:use") && <ChatPane />}
         <section className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
           <Boundary key={shown}>
-            {shown === "videos" && <VideosView id={id} me={me} />}
-            {shown === "projects" && (
-              <Suspense fallback={<p className="empty">One moment</p>}>
-                <ProjectsView id={id} me={me} />
-              </Suspense>
-            )}
-            {shown === "approvals" && <ApprovalsView id={id} me={me} />}
-            {shown === "planned" && <TriggersView mayCancel={may("trigger:cancel")} />}
-            {shown === "snapshots" && <SnapshotsView />}
-            {shown === "machines" && <MachinesView me={me} />}
-            {shown === "runs" && <RunsView />}
-            {shown === "health" && <HealthView />}
-            {shown === "log" && (id ? <TraceView key={id} id={id} me={me} /> : <LogView me={me} />)}
+            <Suspense fallback={<p className="empty">One moment</p>}>
+              {shown === "create" && <CreateView key={id} me={me} presenter={id} />}
+              {shown === "projects" && (id ? <EditorView key={id} id={id} me={me} /> : <ProjectsView me={me} />)}
+              {shown === "presenters" && <PresentersView />}
+              {shown === "videos" && <VideosView id={id} me={me} />}
+              {shown === "approvals" && <ApprovalsView id={id} me={me} />}
+              {shown === "planned" && <TriggersView mayCancel={may("trigger:cancel")} />}
+              {shown === "snapshots" && <SnapshotsView />}
+              {shown === "machines" && <MachinesView me={me} />}
+              {shown === "runs" && <RunsView />}
+              {shown === "assets" && <AssetsView />}
+              {shown === "publications" && <PublicationsView />}
+              {shown === "keys" && <KeysView />}
+              {shown === "audit" && <AuditView />}
+              {shown === "health" && <HealthView />}
+              {shown === "log" && (id ? <TraceView key={id} id={id} me={me} /> : <LogView me={me} />)}
+            </Suspense>
           </Boundary>
         </section>
       </main>
     </div>
+  );
+}
+
+function Count({ of, words }: { of: number; words: string }) {
+  return (
+    <span className="count">
+      {of}
+      <span className="visually-hidden"> {words}</span>
+    </span>
   );
 }
 

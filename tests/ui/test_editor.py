@@ -1,0 +1,287 @@
+"""The Create room in a real Chromium: from an empty start to a film, and a script edited scene by scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+from studio_page import PATIENCE_MS, Studio, Visit, Visiting, breaches, wait_for
+
+pytestmark = pytest.mark.browser
+SCRIPTS = ("Good morning. The tide comes in twice a day.", "The moon is why.")
+SMALL = {"width": 640, "height": 360, "fps": 10}
+
+
+@pytest.fixture
+def operator(studio: Studio) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def project(operator: httpx.Client) -> str:
+    """A project of two scenes; returns its id."""
+    created = operator.post("/api/projects", json={"title": "Tides", "canvas": SMALL}).raise_for_status()
+    found = str(created.json()["id"])
+    for script in SCRIPTS:
+        operator.post(f"/api/projects/{found}/scenes", json={"script": script}).raise_for_status()
+    return found
+
+
+def scenes(operator: httpx.Client, project: str) -> list[dict[str, Any]]:
+    return list(operator.get(f"/api/projects/{project}/scenes").raise_for_status().json())
+
+
+def scripts(operator: httpx.Client, project: str) -> list[str]:
+    return [scene["script"] for scene in scenes(operator, project)]
+
+
+def field(page: Page, number: int) -> Any:
+    return page.get_by_label(f"Script of scene {number}", exact=True)
+
+
+def expect_saved(page: Page) -> None:
+    expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
+
+
+def open_project(visit: Visit, project: str) -> Page:
+    page = visit.open(f"projects/{project}")
+    expect(field(page, 1)).to_have_value(SCRIPTS[0], timeout=PATIENCE_MS)
+    return page
+
+
+def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.open()
+    page.get_by_role("link", name="New film").click()
+    page.get_by_role("group", name="Samples").get_by_role("button").first.click()
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("#film, #progress")).to_be_visible(timeout=PATIENCE_MS)
+    wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
+    expect(page.get_by_role("textbox", name="Title of the project")).not_to_have_value("")
+
+
+@pytest.mark.slow
+def test_the_keyboard_alone_leads_to_a_film_of_the_chosen_presenter(
+    visiting: Visiting, operator: httpx.Client
+) -> None:
+    page = visiting().open("create")
+    radios = page.get_by_role("radio")
+    expect(radios.first).to_be_attached(timeout=PATIENCE_MS)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.type") == "radio":
+            break
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".faces label:has(:checked)")).to_contain_text("Milo")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Good morning.")
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "document.getElementById('film')?.currentTime > 0.3")
+    found = page.url.rpartition("/")[2]
+    assert operator.get(f"/api/projects/{found}").json()["persona"] == "milo"
+
+
+def test_typing_is_saved_by_itself_and_undone_with_one_press(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    text = field(page, 2)
+    text.press("End")
+    text.press_sequentially(" And the sun helps.")
+    expect_saved(page)
+    assert scripts(operator, project)[1] == f"{SCRIPTS[1]} And the sun helps."
+    text.press("Control+z")
+    expect(text).to_have_value(SCRIPTS[1])
+    expect_saved(page)
+    assert scripts(operator, project) == list(SCRIPTS)
+    text.press("Control+Shift+z")
+    expect(text).to_have_value(f"{SCRIPTS[1]} And the sun helps.")
+
+
+def test_scenes_are_split_joined_moved_deleted_and_brought_back(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    text = field(page, 1)
+    text.click()
+    text.evaluate("one => one.setSelectionRange(13, 13)")
+    text.press("Control+Enter")
+    expect(field(page, 2)).to_be_focused()
+    expect_saved(page)
+    parts = ["Good morning.", "The tide comes in twice a day.", SCRIPTS[1]]
+    assert scripts(operator, project) == parts
+    page.get_by_role("button", name="Move scene 3 up").click()
+    expect_saved(page)
+    assert scripts(operator, project) == [parts[0], parts[2], parts[1]]
+    page.get_by_role("button", name="Delete scene 2").click()
+    expect_saved(page)
+    assert scripts(operator, project) == [parts[0], parts[1]]
+    for _ in range(2):
+        page.get_by_role("button", name="Undo").click()
+    expect_saved(page)
+    assert scripts(operator, project) == parts
+    second = field(page, 2)
+    second.click()
+    second.press("Control+Home")
+    second.press("Backspace")
+    expect_saved(page)
+    assert scripts(operator, project) == list(SCRIPTS)
+
+
+def test_presenter_marks_and_looks_reach_the_project(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    visit = visiting(bypass_csp=True)
+    page = open_project(visit, project)
+    page.get_by_role("button", name="Presenter of scene 2").click()
+    dialog = page.get_by_role("dialog", name="Presenter of scene 2")
+    expect(dialog).to_be_visible()
+    assert breaches(page) == []
+    dialog.get_by_role("button", name="Milo").click()
+    expect(dialog).to_be_hidden()
+    text = field(page, 2)
+    text.click()
+    text.evaluate("one => one.setSelectionRange(5, 5)")
+    page.get_by_role("button", name="Emphasis").click()
+    expect(text).to_have_value("The *moon* is why.")
+    text.press("End")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator(".mirror mark")).to_have_text(["*moon*", "[pause 500ms]"])
+    page.get_by_label("Mood").select_option("warm")
+    page.get_by_label("Background").select_option("office")
+    page.get_by_label("Format").select_option("9:16")
+    page.get_by_label("Captions").select_option("burned")
+    expect_saved(page)
+    scene = scenes(operator, project)[1]
+    assert (scene["persona"], scene["mood"], scene["background"]["name"]) == ("milo", "warm", "office")
+    stored = operator.get(f"/api/projects/{project}").json()
+    assert (stored["canvas"]["width"], stored["canvas"]["height"]) == (360, 640)
+    assert stored["output"]["captions"]["mode"] == "burned"
+
+
+def test_a_text_that_two_windows_changed_is_lost_in_neither(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(bypass_csp=True), project)
+    scene = scenes(operator, project)[0]["id"]
+    operator.patch(f"/api/projects/{project}/scenes/{scene}", json={"script": "Theirs."}).raise_for_status()
+    field(page, 1).fill("Mine.")
+    notice = page.locator(".conflict")
+    expect(notice).to_contain_text("Theirs.", timeout=PATIENCE_MS)
+    expect(notice).to_contain_text("Mine.")
+    assert scripts(operator, project)[0] == "Theirs."
+    assert breaches(page) == []
+    notice.get_by_role("button", name="Take this text").click()
+    expect_saved(page)
+    assert scripts(operator, project)[0] == "Mine."
+
+
+def test_what_could_not_be_saved_is_there_after_a_reload_and_is_saved_then(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    page.route("**/scenes/**", lambda route: route.abort())
+    page.route("**/scenes", lambda route: route.abort())
+    field(page, 2).fill("Written offline.")
+    page.get_by_role("button", name="Add scene").last.click()
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.unroute_all()
+    page.reload()
+    expect(field(page, 2)).to_have_value("Written offline.")
+    expect_saved(page)
+    assert scripts(operator, project) == [SCRIPTS[0], "Written offline.", ""]
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_what_could_not_be_saved_writes_over_nothing_that_came_meanwhile(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    page.route("**/scenes/**", lambda route: route.abort())
+    field(page, 1).fill("Mine.")
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    one = scenes(operator, project)[0]["id"]
+    operator.patch(f"/api/projects/{project}/scenes/{one}", json={"script": "Theirs."}).raise_for_status()
+    operator.post(f"/api/projects/{project}/scenes", json={"script": "New."}).raise_for_status()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.unroute_all()
+    page.reload()
+    expect(page.locator(".conflict")).to_contain_text("Theirs.", timeout=PATIENCE_MS)
+    page.locator(".conflict").get_by_role("button", name="Take this text").click()
+    expect_saved(page)
+    assert scripts(operator, project) == ["Mine.", SCRIPTS[1], "New."]
+
+
+def test_saving_goes_on_when_the_server_is_back(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = open_project(visiting(), project)
+    page.route("**/scenes/**", lambda route: route.abort())
+    field(page, 1).fill("Later.")
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    page.unroute_all()
+    expect_saved(page)
+    assert scripts(operator, project)[0] == "Later."
+
+
+@pytest.mark.slow
+def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, project: str) -> None:
+    page = open_project(visiting(), project)
+    page.get_by_role("button", name="Make the film").click()
+    expect(page.locator("#film")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Make it again", exact=True)).to_be_enabled(timeout=PATIENCE_MS)
+    field(page, 2).fill("The moon did it.")
+    expect(page.get_by_role("button", name="1 of 2 scenes")).to_be_visible()
+    expect(page.locator(".scene .chip.warn")).to_have_count(1)
+
+
+def test_a_project_is_renamed_found_and_deleted_after_a_yes(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = visiting().open("projects")
+    card = page.locator(".project", has=page.locator(f'a[href="#/projects/{project}"]'))
+    card.get_by_role("button", name="Rename").click()
+    page.get_by_label("New title").fill("Ebb and flow")
+    page.keyboard.press("Enter")
+    expect(card.get_by_role("link", name="Ebb and flow")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("searchbox").fill("ebb")
+    expect(page.locator(".project")).to_have_count(1, timeout=PATIENCE_MS)
+    card.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete this project").click()
+    expect(page.locator(".project")).to_have_count(0, timeout=PATIENCE_MS)
+    assert operator.get(f"/api/projects/{project}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("dark", 390),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("light", 390), ("light", 1024), ("dark", 1024), ("light", 1440), ("dark", 1440))
+        ),
+    ],
+)
+def test_axe_finds_nothing_in_the_create_room(
+    visiting: Visiting, project: str, scheme: str, width: int
+) -> None:
+    visit = visiting(color_scheme=scheme, bypass_csp=True, viewport={"width": width, "height": 844})
+    page = open_project(visit, project)
+    field(page, 2).click()
+    for view, shown in (
+        (f"projects/{project}", ".scene.selected"),
+        ("create", ".faces label"),
+        ("projects", ".project"),
+        ("presenters", ".presenter-wall li"),
+    ):
+        page.goto(f"{visit.url}/#/{view}")
+        expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
+        found = breaches(page)
+        assert found == [], (view, json.dumps(found, indent=1))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view

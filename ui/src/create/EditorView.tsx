@@ -1,0 +1,248 @@
+/** A project at its own address: its script scene by scene, its look, and its film. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { api, body, type Me, type Project, type Scene } from "../api/client";
+import { ErrorNotice } from "../kit/kit";
+import { useLive } from "../live/Live";
+import { duration } from "../videos/words";
+import { addScene, newKey, spokenSeconds } from "./document";
+import { FilmPane, isEnded, LayoutPicture } from "./FilmPane";
+import { changedScenes, useFilmed, useLatestFilm } from "./film";
+import { FilmLook, SceneLook } from "./SceneLook";
+import { focusScript, SceneSection } from "./SceneSection";
+import { type Editor, useEditor } from "./useEditor";
+import "./create.css";
+
+export function EditorView({ id, me }: { id: string; me: Me }) {
+  const path = { ref: id };
+  // Read once: from then on the editor knows what it has saved.
+  const project = useQuery({
+    queryKey: ["project", id],
+    queryFn: () => body(api.GET("/api/projects/{ref}", { params: { path } })),
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+  const scenes = useQuery({
+    queryKey: ["scenes", id],
+    queryFn: () => body(api.GET("/api/projects/{ref}/scenes", { params: { path } })),
+    staleTime: Infinity,
+    gcTime: 0,
+    refetchOnMount: "always",
+  });
+  const error = project.error ?? scenes.error;
+  if (error) return <Missing error={error} />;
+  if (!project.data || !scenes.data || scenes.isFetching) return <p className="empty">One moment</p>;
+  return <Open key={project.data.id} project={project.data} scenes={scenes.data} me={me} />;
+}
+
+function Missing({ error }: { error: unknown }) {
+  return (
+    <div className="stack">
+      <div>
+        <a href="#/projects">All projects</a>
+      </div>
+      <h1>No such project</h1>
+      <ErrorNotice error={error} />
+    </div>
+  );
+}
+
+function Open({ project, scenes, me }: { project: Project; scenes: readonly Scene[]; me: Me }) {
+  const editor = useEditor(project, scenes);
+  const { doc } = editor;
+  const { serverReachable } = useLive();
+  const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
+  const film = useLatestFilm(project.id);
+  const filmed = useFilmed(project.id, film?.state === "done" ? film.project_version : null);
+  const changed = changedScenes(doc, filmed);
+  const place = Math.max(
+    0,
+    doc.scenes.findIndex((scene) => scene.key === chosen),
+  );
+  const scene = doc.scenes[place];
+  const render = useRender(project, editor);
+  const mayEdit = me.permissions.includes("scene:update");
+  useEffect(() => {
+    document.title = `${doc.title} · Soundstage`;
+  }, [doc.title]);
+  const failed = editor.saveState === "failed";
+  const { flush, undo, redo } = editor;
+  useEffect(() => {
+    if (serverReachable && failed) void flush();
+  }, [serverReachable, failed, flush]);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+      const key = event.key.toLowerCase();
+      if (document.activeElement?.closest(".chat") || (key !== "z" && key !== "y")) return;
+      // The browser's own undo knows nothing of split, order and looks.
+      event.preventDefault();
+      if (key === "y" || event.shiftKey) redo();
+      else undo();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [undo, redo]);
+  const seconds = doc.scenes.reduce((sum, one) => sum + spokenSeconds(one.body.script), 0);
+  const silent = doc.scenes.some((one) => !one.body.script.trim() && !one.body.audio);
+
+  return (
+    <div className="editor">
+      <h1 className="visually-hidden">{doc.title}</h1>
+      <header className="editor-bar">
+        <a href="#/projects">Projects</a>
+        <input
+          className="title"
+          aria-label="Title of the project"
+          value={doc.title}
+          maxLength={200}
+          disabled={!mayEdit}
+          onChange={(event) =>
+            event.target.value && editor.edit("Title", (one) => ({ ...one, title: event.target.value }), "title")
+          }
+        />
+        <span className="quiet saved" role="status">
+          {SAVE_WORDS[editor.saveState]}
+        </span>
+        <span className="row">
+          <button
+            type="button"
+            className="icon"
+            disabled={!editor.undoName}
+            title={editor.undoName}
+            aria-label="Undo"
+            onClick={undo}
+          >
+            ↶
+          </button>
+          <button
+            type="button"
+            className="icon"
+            disabled={!editor.redoName}
+            title={editor.redoName}
+            aria-label="Redo"
+            onClick={redo}
+          >
+            ↷
+          </button>
+          {me.permissions.includes("render:create") && (
+            <button
+              type="button"
+              className="primary"
+              disabled={silent || render.isPending || !isEnded(film)}
+              onClick={() => render.mutate()}
+            >
+              {renderWords(changed, doc.scenes.length)}
+            </button>
+          )}
+        </span>
+      </header>
+      {failed && (
+        <div className="row">
+          <ErrorNotice error={editor.error} />
+          <button type="button" onClick={() => void flush()}>
+            Save again
+          </button>
+        </div>
+      )}
+      {editor.conflict && <ConflictNotice editor={editor} />}
+      {render.error && <ErrorNotice error={render.error} />}
+      <div className="editor-panes">
+        <div className="script stack">
+          <p className="quiet">
+            {doc.scenes.length === 1 ? "1 scene" : `${doc.scenes.length} scenes`} · about {duration(seconds)}
+            {silent && " · every scene needs words before it can be filmed"}
+          </p>
+          {doc.scenes.map((one, index) => (
+            <SceneSection
+              key={one.key}
+              scene={one}
+              place={index}
+              count={doc.scenes.length}
+              editor={editor}
+              persona={doc.persona}
+              selected={one === scene}
+              changed={changed?.has(one.key) ?? false}
+              onSelect={() => select(one.key)}
+            />
+          ))}
+          {doc.scenes.length === 0 && (
+            <button
+              type="button"
+              onClick={() => {
+                const key = newKey();
+                editor.edit("Add scene", (now) => addScene(now, null, key));
+                focusScript(key);
+              }}
+            >
+              Add the first scene
+            </button>
+          )}
+        </div>
+        <aside className="side stack" aria-label="Film and look">
+          {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} me={me} />}
+          {!film && scene && <LayoutPicture doc={doc} scene={scene} number={place + 1} />}
+          {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
+          <FilmLook editor={editor} />
+        </aside>
+      </div>
+    </div>
+  );
+}
+
+const SAVE_WORDS = { saved: "Saved", saving: "Saving", conflict: "Changed elsewhere", failed: "Not saved" };
+
+function renderWords(changed: Set<string> | null, count: number): string {
+  if (changed === null || changed.size === count) return "Make the film";
+  if (changed.size === 0) return "Make it again";
+  return `Make it again: ${changed.size} of ${count} scenes anew`;
+}
+
+/** Films begun on this page, also by the start of the project. */
+const begun = new Set<string>();
+export const filmBegun = (id: string) => begun.add(id);
+
+function useRender(project: Project, editor: Editor) {
+  const queries = useQueryClient();
+  const render = useMutation({
+    mutationFn: async () => {
+      if (!(await editor.flush())) return null;
+      return body(api.POST("/api/renders", { body: { project: project.id, persona: "nova", priority: 0, preview: false } }));
+    },
+    onSuccess: (film) => {
+      if (!film) return;
+      filmBegun(film.id);
+      queries.setQueryData(["film-of", project.id], film.id);
+    },
+  });
+  return { ...render, begun };
+}
+
+/** Nothing is lost: both texts are shown, and a person decides. */
+function ConflictNotice({ editor }: { editor: Editor }) {
+  const { conflict, doc } = editor;
+  const mine = doc.scenes.find((scene) => scene.key === conflict?.key);
+  const number = doc.scenes.findIndex((scene) => scene.key === conflict?.key) + 1;
+  if (!conflict) return null;
+  return (
+    <section className="card conflict" role="alert" aria-label="Two versions of a scene">
+      <h2>Scene {number} was changed in another window too</h2>
+      <div className="both">
+        <div>
+          <h3>Here</h3>
+          <p className="script-text">{mine?.body.script}</p>
+          <button type="button" onClick={() => editor.settle("mine")}>
+            Take this text
+          </button>
+        </div>
+        <div>
+          <h3>There</h3>
+          <p className="script-text">{conflict.theirs.script}</p>
+          <button type="button" onClick={() => editor.settle("theirs")}>
+            Take that text
+          </button>
+        </div>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,112 @@
+/** Faces to choose a presenter from: a row of them, or a button that opens the wall. */
+import { useId, useRef, useState } from "react";
+import type { PersonaEntry } from "../api/client";
+import { faceUrl, usable, usePersonas } from "./usePersonas";
+
+const RETRY_MS = 3000;
+const MAX_RETRIES = 20;
+
+/** A face that was never seen is drawn first, which takes seconds: it is fetched again until it is there. */
+export function Face({ entry, width }: { entry: PersonaEntry | undefined; width: number }) {
+  const url = faceUrl(entry, width);
+  const [retries, setRetries] = useState(0);
+  if (!url) return <span className="face" />;
+  return (
+    <img
+      key={retries}
+      className="face"
+      src={url}
+      alt=""
+      width={width}
+      height={width}
+      loading="lazy"
+      decoding="async"
+      onError={() => retries < MAX_RETRIES && setTimeout(() => setRetries(retries + 1), RETRY_MS)}
+    />
+  );
+}
+
+/** Radio buttons with pictures: arrow keys go from face to face. */
+export function Faces({ value, onChange, legend }: { value: string; onChange: (id: string) => void; legend: string }) {
+  const personas = usable(usePersonas().data);
+  const name = useId();
+  return (
+    <fieldset className="faces">
+      <legend>{legend}</legend>
+      <div>
+        {personas.map((one) => (
+          <label key={one.id}>
+            <input
+              type="radio"
+              className="visually-hidden"
+              name={name}
+              checked={one.id === value}
+              onChange={() => onChange(one.id)}
+            />
+            <Face entry={one} width={96} />
+            <span>{one.persona?.name}</span>
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+/** `value` null: the presenter of the project. */
+export function PresenterButton({
+  value,
+  fallback,
+  label,
+  onChange,
+}: {
+  value: string | null | undefined;
+  fallback: string;
+  label: string;
+  onChange: (id: string) => void;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const title = useId();
+  const personas = usePersonas().data;
+  const shown = personas?.find((one) => one.id === (value ?? fallback));
+  const chosen = shown?.persona?.name ?? value ?? fallback;
+  return (
+    <>
+      <button
+        type="button"
+        className="presenter"
+        aria-label={`${label}: ${chosen}. Choose another`}
+        aria-haspopup="dialog"
+        onClick={() => dialog.current?.showModal()}
+      >
+        <Face entry={shown} width={40} />
+        {chosen}
+      </button>
+      <dialog ref={dialog} className="card confirm wide" aria-labelledby={title}>
+        <h2 id={title}>{label}</h2>
+        <ul className="face-wall">
+          {usable(personas).map((one) => (
+            <li key={one.id}>
+              <button
+                type="button"
+                aria-pressed={one.id === (value ?? fallback)}
+                onClick={() => {
+                  onChange(one.id);
+                  dialog.current?.close();
+                }}
+              >
+                <Face entry={one} width={120} />
+                <strong>{one.persona?.name}</strong>
+                <span className="quiet">{one.persona?.title}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+        <div className="row ends">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+        </div>
+      </dialog>
+    </>
+  );
+}

@@ -1,0 +1,46 @@
+/** The wall of presenters: who can speak, with which voice, and what is wrong with those who cannot. */
+import type { PersonaEntry } from "../api/client";
+import { NoRows } from "../kit/kit";
+import { Face } from "./PresenterPicker";
+import { usePersonas, voiceWords } from "./usePersonas";
+import "./create.css";
+
+export function PresentersView() {
+  const personas = usePersonas();
+  return (
+    <div className="stack">
+      <h1>Presenters</h1>
+      <NoRows of={personas}>Nobody here: the folder of personas is empty.</NoRows>
+      <ul className="presenter-wall">
+        {personas.data?.map((one) => (
+          <li key={one.id} className="card">
+            <Face entry={one} width={320} />
+            <Words entry={one} />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Words({ entry }: { entry: PersonaEntry }) {
+  return (
+    <div className="words">
+      <h2>{entry.persona?.name ?? entry.id}</h2>
+      {entry.persona?.title && <p>{entry.persona.title}</p>}
+      {entry.persona && (
+        <p className="quiet">
+          Voice: {voiceWords(entry)} · {entry.persona.style.language}
+        </p>
+      )}
+      {entry.persona && (
+        <div className="row">
+          <a className="button" href={`#/create/${entry.id}`}>
+            Film with {entry.persona.name}
+          </a>
+        </div>
+      )}
+      {entry.error && <p className="problem">{entry.error}</p>}
+    </div>
+  );
+}

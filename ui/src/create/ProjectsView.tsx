@@ -1,0 +1,130 @@
+/** Projects, the latest change first: open, rename, delete. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body, type Me, type Project } from "../api/client";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { ErrorNotice, NoRows } from "../kit/kit";
+import { useSettled } from "../kit/useSettled";
+import { when } from "../videos/words";
+import { Face } from "./PresenterPicker";
+import { usePersonas } from "./usePersonas";
+import "./create.css";
+
+export function ProjectsView({ me }: { me: Me }) {
+  return (
+    <div className="stack">
+      <ProjectsList me={me} />
+    </div>
+  );
+}
+
+/** With `limit` only the latest, as a part of another view. */
+export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
+  const [typed, setTyped] = useState("");
+  const search = useSettled(typed.trim());
+  const projects = useQuery({
+    queryKey: ["projects", search, limit ?? 0],
+    queryFn: () => body(api.GET("/api/projects", { params: { query: { limit: limit ?? 200, ...(search && { q: search }) } } })),
+    placeholderData: (before) => before,
+  });
+  if (limit && !projects.data?.length) return projects.error ? <ErrorNotice error={projects.error} /> : null;
+  return (
+    <div className="stack">
+      <div className="row apart">
+        {limit ? <h2>Latest projects</h2> : <h1>Projects</h1>}
+        {limit ? (
+          <a href="#/projects">All projects</a>
+        ) : (
+          <div className="row">
+            <input
+              type="search"
+              aria-label="Search projects"
+              placeholder="Search"
+              value={typed}
+              onChange={(event) => setTyped(event.target.value)}
+            />
+            <a className="button" href="#/create">
+              New project
+            </a>
+          </div>
+        )}
+      </div>
+      <NoRows of={projects}>
+        {search ? (
+          `No project has the words “${search}”.`
+        ) : (
+          <>
+            Nothing here yet. <a href="#/create">Start with a sentence</a>, and its project stands here.
+          </>
+        )}
+      </NoRows>
+      <ul className="project-grid">
+        {projects.data?.map((one) => (
+          <Card key={one.id} project={one} me={me} />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Card({ project, me }: { project: Project; me: Me }) {
+  const queries = useQueryClient();
+  const [renaming, setRenaming] = useState(false);
+  const presenter = usePersonas().data?.find((one) => one.id === project.persona);
+  const path = { ref: project.id };
+  const changed = () => queries.invalidateQueries({ queryKey: ["projects"] });
+  const rename = useMutation({
+    mutationFn: (title: string) => api.PATCH("/api/projects/{ref}", { params: { path }, body: { title } }),
+    onSuccess: () => {
+      setRenaming(false);
+      void changed();
+    },
+  });
+  return (
+    <li className="card project">
+      <Face entry={presenter} width={64} />
+      <div className="words">
+        {renaming ? (
+          <form
+            className="row"
+            onSubmit={(event) => {
+              event.preventDefault();
+              rename.mutate(String(new FormData(event.currentTarget).get("title")));
+            }}
+          >
+            {/* biome-ignore lint/a11y/noAutofocus: the button that was pressed opens it */}
+            <input name="title" aria-label="New title" defaultValue={project.title} required maxLength={200} autoFocus />
+            <button type="submit">Rename</button>
+          </form>
+        ) : (
+          <a className="title" href={`#/projects/${project.id}`}>
+            {project.title}
+          </a>
+        )}
+        <span className="quiet">
+          {presenter?.persona?.name ?? project.persona} · {when(project.updated_at)}
+        </span>
+        {rename.error && <ErrorNotice error={rename.error} />}
+      </div>
+      <div className="row">
+        {me.permissions.includes("project:update") && !renaming && (
+          <button type="button" className="plain" onClick={() => setRenaming(true)}>
+            Rename<span className="visually-hidden"> {project.title}</span>
+          </button>
+        )}
+        {me.permissions.includes("project:delete") && (
+          <ConfirmedAction
+            label="Delete"
+            about={project.title}
+            title={`Delete “${project.title}”?`}
+            confirmLabel="Delete this project"
+            action={() => api.DELETE("/api/projects/{ref}", { params: { path } })}
+            onSuccess={() => void changed()}
+          >
+            <p>Its scenes and versions go with it; films that were made of it stay. This cannot be taken back.</p>
+          </ConfirmedAction>
+        )}
+      </div>
+    </li>
+  );
+}

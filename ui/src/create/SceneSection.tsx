@@ -1,0 +1,180 @@
+/** One scene of the script: who speaks, the words, and what can be done with it. */
+import { useId } from "react";
+import type { Project } from "../api/client";
+import {
+  addScene,
+  changeScene,
+  mergeWithPrevious,
+  moveScene,
+  newKey,
+  removeScene,
+  type SceneDoc,
+  splitScene,
+  spokenSeconds,
+} from "./document";
+import { PresenterButton } from "./PresenterPicker";
+import { ScriptField } from "./ScriptField";
+import type { Editor } from "./useEditor";
+
+const GESTURES = ["open-palm", "beat", "wave", "point-left", "point-right", "shrug", "think", "count-1", "count-2", "count-3"];
+
+interface Props {
+  scene: SceneDoc;
+  place: number;
+  count: number;
+  editor: Editor;
+  persona: Project["persona"];
+  selected: boolean;
+  changed: boolean;
+  onSelect: () => void;
+}
+
+export const focusScript = (key: string, caret?: number) =>
+  // After the change is drawn.
+  requestAnimationFrame(() => {
+    const field = document.getElementById(`script-${key}`) as HTMLTextAreaElement | null;
+    field?.focus();
+    if (caret !== undefined) field?.setSelectionRange(caret, caret);
+  });
+
+export function SceneSection({ scene, place, count, editor, persona, selected, changed, onSelect }: Props) {
+  const { key, body } = scene;
+  const id = `script-${key}`;
+  const title = useId();
+  const number = place + 1;
+  const before = editor.doc.scenes[place - 1];
+  const field = () => document.getElementById(id) as HTMLTextAreaElement | null;
+
+  const split = (caret: number) => {
+    const next = newKey();
+    editor.edit("Split scene", (doc) => splitScene(doc, key, caret, next));
+    focusScript(next, 0);
+  };
+  const merge = () => {
+    if (!before) return;
+    const caret = before.body.script.length && before.body.script.length + 1;
+    editor.edit("Join scenes", (doc) => mergeWithPrevious(doc, key));
+    focusScript(before.key, caret);
+  };
+  const write = (name: string, change: (text: string, from: number, to: number) => [text: string, caret: number]) => {
+    const at = field();
+    const [from, to] = [at?.selectionStart ?? body.script.length, at?.selectionEnd ?? body.script.length];
+    const [script, caret] = change(body.script, from, to);
+    editor.edit(name, (doc) => changeScene(doc, key, { script }));
+    focusScript(key, caret);
+  };
+  const insert = (name: string, mark: string) =>
+    write(name, (text, from, to) => {
+      const spaced = `${from > 0 && !/\s$/.test(text.slice(0, from)) ? " " : ""}${mark}${/^\s/.test(text.slice(to)) ? "" : " "}`;
+      return [text.slice(0, from) + spaced + text.slice(to), from + spaced.length];
+    });
+  const emphasise = () => write("Emphasis", emphasised);
+
+  return (
+    // biome-ignore lint/a11y: the mouse selects it anywhere, the keyboard by the fields inside
+    <section className={selected ? "scene selected" : "scene"} aria-labelledby={title} onClick={onSelect}>
+      <header className="row">
+        <h2 id={title}>Scene {number}</h2>
+        <PresenterButton
+          label={`Presenter of scene ${number}`}
+          value={body.persona}
+          fallback={persona}
+          onChange={(chosen) => editor.edit("Presenter", (doc) => changeScene(doc, key, { persona: chosen }))}
+        />
+        {changed && <span className="chip warn">changed</span>}
+        <span className="quiet length">≈ {Math.max(1, Math.round(spokenSeconds(body.script)))} s</span>
+        <span className="tools">
+          <button
+            type="button"
+            className="icon"
+            aria-label={`Move scene ${number} up`}
+            disabled={place === 0}
+            onClick={() => editor.edit("Move scene", (doc) => moveScene(doc, key, -1))}
+          >
+            ↑
+          </button>
+          <button
+            type="button"
+            className="icon"
+            aria-label={`Move scene ${number} down`}
+            disabled={place === count - 1}
+            onClick={() => editor.edit("Move scene", (doc) => moveScene(doc, key, 1))}
+          >
+            ↓
+          </button>
+          <button
+            type="button"
+            className="icon"
+            aria-label={`Delete scene ${number}`}
+            disabled={count === 1}
+            onClick={() => editor.edit("Delete scene", (doc) => removeScene(doc, key))}
+          >
+            ×
+          </button>
+        </span>
+      </header>
+      <ScriptField
+        id={id}
+        label={`Script of scene ${number}`}
+        value={body.script}
+        onFocus={onSelect}
+        onChange={(script) => editor.edit("Typing", (doc) => changeScene(doc, key, { script }), `script ${key}`)}
+        onSplit={split}
+        onMergeBack={merge}
+      />
+      {selected && (
+        <fieldset className="row marks" aria-label={`Marks of scene ${number}`}>
+          <button type="button" onClick={() => insert("Pause", "[pause 500ms]")}>
+            Pause
+          </button>
+          <button type="button" onClick={emphasise}>
+            Emphasis
+          </button>
+          <select aria-label="Gesture here" value="" onChange={(event) => insert("Gesture", `[gesture ${event.target.value}]`)}>
+            <option value="">Gesture…</option>
+            {GESTURES.map((one) => (
+              <option key={one} value={one}>
+                {one.replaceAll("-", " ")}
+              </option>
+            ))}
+          </select>
+          <span className="apart-left">
+            <button type="button" title="Ctrl+Enter" onClick={() => split(field()?.selectionStart ?? body.script.length)}>
+              Split here
+            </button>
+            {before && (
+              <button type="button" onClick={merge}>
+                Join with scene {number - 1}
+              </button>
+            )}
+            <button
+              type="button"
+              onClick={() => {
+                const next = newKey();
+                editor.edit("Add scene", (doc) => addScene(doc, key, next));
+                focusScript(next);
+              }}
+            >
+              Add scene
+            </button>
+          </span>
+        </fieldset>
+      )}
+    </section>
+  );
+}
+
+/** Marks the selection, or the word at or before the caret, with asterisks; a second time takes them away. */
+export function emphasised(text: string, from: number, to: number): [text: string, caret: number] {
+  let [start, end] = [from, to];
+  if (start === end) {
+    if (!/[\p{L}\p{N}]/u.test(text[end] ?? "")) while (end > 0 && !/[\p{L}\p{N}]/u.test(text[end - 1] ?? "")) end--;
+    start = end;
+    while (start > 0 && /[\p{L}\p{N}'’-]/u.test(text[start - 1] ?? "")) start--;
+    while (end < text.length && /[\p{L}\p{N}'’-]/u.test(text[end] ?? "")) end++;
+  }
+  if (start === end) return [text, from];
+  if (text[start - 1] === "*" && text[end] === "*")
+    return [text.slice(0, start - 1) + text.slice(start, end) + text.slice(end + 1), end - 1];
+  return [`${text.slice(0, start)}*${text.slice(start, end).trim()}*${text.slice(end)}`, end + 2];
+}

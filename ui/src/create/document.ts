@@ -1,0 +1,129 @@
+/** A project as the editor holds it: pure values and pure changes, with undo and redo; nothing here knows the server. */
+import type { Project, Scene } from "../api/client";
+
+export type SceneBody = Omit<Scene, "id" | "project_id" | "position" | "created_at" | "updated_at">;
+
+/** `key`: stays while the page is open; `save.ts` knows which scene of the server it is. */
+export interface SceneDoc {
+  key: string;
+  body: SceneBody;
+}
+
+export interface Doc {
+  title: string;
+  persona: string;
+  canvas: Project["canvas"];
+  output: Project["output"];
+  scenes: readonly SceneDoc[];
+}
+
+export function docOf(project: Project, scenes: readonly Scene[]): Doc {
+  const { title, persona, canvas, output } = project;
+  return { title, persona, canvas, output, scenes: scenes.map((scene) => ({ key: scene.id, body: bodyOf(scene) })) };
+}
+
+export function bodyOf(scene: Scene): SceneBody {
+  const { id: _id, project_id: _project, position: _position, created_at: _created, updated_at: _updated, ...body } = scene;
+  return body;
+}
+
+let keys = 0;
+/** Unlike those of earlier visits, which may come back from the journal. */
+export const newKey = () => `new-${Date.now()}-${++keys}`;
+
+export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead_in_ms: 300, tail_ms: 500, pronunciation: {} };
+
+const replaceScenes = (doc: Doc, scenes: readonly SceneDoc[]): Doc => ({ ...doc, scenes });
+
+export const changeScene = (doc: Doc, key: string, change: Partial<SceneBody>): Doc =>
+  replaceScenes(
+    doc,
+    doc.scenes.map((scene) => (scene.key === key ? { ...scene, body: { ...scene.body, ...change } } : scene)),
+  );
+
+/** A new scene after the one with `key`, or first; it looks like the one before it. */
+export function addScene(doc: Doc, after: string | null, key: string, script = ""): Doc {
+  const place = doc.scenes.findIndex((scene) => scene.key === after) + 1;
+  const before = doc.scenes[place - 1]?.body;
+  const { persona, mood, layout, background, language } = before ?? {};
+  const body: SceneBody = { ...EMPTY_BODY, script, ...(before && { persona, mood, layout, background, language }) };
+  return replaceScenes(doc, [...doc.scenes.slice(0, place), { key, body }, ...doc.scenes.slice(place)]);
+}
+
+export const removeScene = (doc: Doc, key: string): Doc =>
+  replaceScenes(
+    doc,
+    doc.scenes.filter((scene) => scene.key !== key),
+  );
+
+/** What stands behind the caret becomes the next scene. */
+export function splitScene(doc: Doc, key: string, caret: number, newSceneKey: string): Doc {
+  const script = doc.scenes.find((scene) => scene.key === key)?.body.script ?? "";
+  const shortened = changeScene(doc, key, { script: script.slice(0, caret).trimEnd() });
+  return addScene(shortened, key, newSceneKey, script.slice(caret).trimStart());
+}
+
+/** Its script and overlays go to the scene before. */
+export function mergeWithPrevious(doc: Doc, key: string): Doc {
+  const place = doc.scenes.findIndex((scene) => scene.key === key);
+  const scene = doc.scenes[place];
+  const before = doc.scenes[place - 1];
+  if (!scene || !before) return doc;
+  const script = [before.body.script, scene.body.script].filter(Boolean).join(" ");
+  const overlays = [...before.body.overlays, ...scene.body.overlays];
+  return removeScene(changeScene(doc, before.key, { script, overlays }), key);
+}
+
+export function moveScene(doc: Doc, key: string, by: number): Doc {
+  const from = doc.scenes.findIndex((scene) => scene.key === key);
+  const moved = doc.scenes[from];
+  const to = from + by;
+  if (!moved || to < 0 || to >= doc.scenes.length) return doc;
+  const others = doc.scenes.filter((scene) => scene.key !== key);
+  return replaceScenes(doc, [...others.slice(0, to), moved, ...others.slice(to)]);
+}
+
+/** `name`: what the last change did, for the button; changes of one `group` soon after each other are undone together. */
+interface Step {
+  doc: Doc;
+  name: string;
+}
+
+export interface History {
+  past: readonly Step[];
+  doc: Doc;
+  future: readonly Step[];
+  group: string;
+  at: number;
+}
+
+const COALESCE_MS = 1200;
+const MAX_STEPS = 300;
+
+export const startHistory = (doc: Doc): History => ({ past: [], doc, future: [], group: "", at: 0 });
+
+export function record(history: History, doc: Doc, name: string, group: string, at: number): History {
+  if (doc === history.doc) return history;
+  const joins = group !== "" && group === history.group && at - history.at < COALESCE_MS && history.past.length > 0;
+  const past = joins ? history.past : [...history.past.slice(1 - MAX_STEPS), { doc: history.doc, name }];
+  return { past, doc, future: [], group, at };
+}
+
+export function undo(history: History): History {
+  const last = history.past.at(-1);
+  if (!last) return history;
+  const future = [{ doc: history.doc, name: last.name }, ...history.future];
+  return { past: history.past.slice(0, -1), doc: last.doc, future, group: "", at: 0 };
+}
+
+export function redo(history: History): History {
+  const next = history.future[0];
+  if (!next) return history;
+  const past = [...history.past, { doc: history.doc, name: next.name }];
+  return { past, doc: next.doc, future: history.future.slice(1), group: "", at: 0 };
+}
+
+const WORDS_PER_SECOND = 2.5;
+/** Marks such as `[pause 500ms]` and `*` are not spoken. */
+export const wordsOf = (script: string) => script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g)?.length ?? 0;
+export const spokenSeconds = (script: string) => wordsOf(script) / WORDS_PER_SECOND;

@@ -1,0 +1,63 @@
+/** The newest film of a project, and which of its scenes have changed since. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { api, body, type RenderDetail } from "../api/client";
+import { useLive } from "../live/Live";
+import type { Doc, SceneBody } from "./document";
+import { sameBody } from "./save";
+
+/** Undefined while it is not known, null when there is none. Live events keep it fresh. */
+export function useLatestFilm(projectId: string): RenderDetail | null | undefined {
+  const queries = useQueryClient();
+  const { log } = useLive();
+  const newest = useQuery({
+    queryKey: ["film-of", projectId],
+    queryFn: async () => {
+      const query = { project: projectId, kind: ["video" as const], limit: 1 };
+      return (await body(api.GET("/api/renders", { params: { query } })))[0]?.id ?? null;
+    },
+    staleTime: Infinity,
+  });
+  // A film that another tab or the conversation has begun.
+  const begun = log.findLast((event) => event.kind === "render.created" || event.kind === "render.queued")?.id;
+  useEffect(() => {
+    if (begun) void queries.invalidateQueries({ queryKey: ["film-of", projectId] });
+  }, [queries, projectId, begun]);
+  const id = newest.data;
+  const film = useQuery({
+    queryKey: ["render", id ?? ""],
+    queryFn: () => body(api.GET("/api/renders/{render_id}", { params: { path: { render_id: id ?? "" } } })),
+    enabled: Boolean(id),
+  });
+  return id === null ? null : film.data;
+}
+
+interface Content {
+  look: { persona: string; canvas: Doc["canvas"] };
+  scenes: { id: string; body: SceneBody }[];
+}
+
+/** The project as it was when its newest film was begun. */
+export function useFilmed(projectId: string, version: number | null | undefined) {
+  return useQuery({
+    queryKey: ["version", projectId, version],
+    queryFn: async () => {
+      const path = { ref: projectId, number: version ?? 0 };
+      return (await body(api.GET("/api/projects/{ref}/versions/{number}", { params: { path } }))).content as unknown as Content;
+    },
+    enabled: version != null,
+    staleTime: Infinity,
+  }).data;
+}
+
+/** Keys of the scenes that the next film draws anew, by what they say and how they look; null where nothing was filmed yet. */
+export function changedScenes(doc: Doc, filmed: Content | undefined): Set<string> | null {
+  if (!filmed) return null;
+  const all = (scenes: Doc["scenes"]) => new Set(scenes.map((scene) => scene.key));
+  if (!sameBody(doc.canvas, { ...doc.canvas, ...filmed.look.canvas })) return all(doc.scenes);
+  const drawn = filmed.scenes.map(({ body }) => drawnFrom(body, filmed.look.persona));
+  return all(doc.scenes.filter(({ body }) => !drawn.some((one) => sameBody(one, drawnFrom(body, doc.persona)))));
+}
+
+/** The title of a scene is not in its picture. */
+const drawnFrom = (body: SceneBody, persona: string) => ({ ...body, title: "", persona: body.persona ?? persona });

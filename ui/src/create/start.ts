@@ -1,0 +1,39 @@
+/** From a sentence to a film in the making: a project with one scene a paragraph. */
+import { api, body } from "../api/client";
+import { EMPTY_BODY } from "./document";
+
+const TITLE_CHARS = 60;
+
+/** The first words of a script, without marks, cut at a word. */
+export function titleOf(script: string): string {
+  const plain = script
+    .replace(/\[[^\]\n]*\]|\*/g, " ")
+    .replace(/\s+/g, " ")
+    .trim();
+  const first = /^.*?[.!?…](?=\s|$)/.exec(plain)?.[0].replace(/[.…]$/, "") ?? plain;
+  if (first.length <= TITLE_CHARS) return first || "Untitled";
+  return `${first.slice(0, TITLE_CHARS).replace(/\s+\S*$/, "")}…`;
+}
+
+export const paragraphsOf = (text: string) =>
+  text
+    .split(/\n\s*\n/)
+    .map((one) => one.trim())
+    .filter(Boolean);
+
+export async function createProject(text: string, persona: string, title = titleOf(text)): Promise<string> {
+  const project = await body(
+    api.POST("/api/projects", { body: { title, persona, seed: 1, subtitle: "", description: "" } as never }),
+  );
+  const paragraphs = paragraphsOf(text);
+  for (const script of paragraphs.length ? paragraphs : [""])
+    await api.POST("/api/projects/{ref}/scenes", { params: { path: { ref: project.id } }, body: { ...EMPTY_BODY, script } });
+  return project.id;
+}
+
+export async function beginFilm(projectId: string): Promise<string> {
+  const render = await body(
+    api.POST("/api/renders", { body: { project: projectId, persona: "nova", priority: 0, preview: false } }),
+  );
+  return render.id;
+}

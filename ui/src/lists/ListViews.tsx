@@ -1,0 +1,136 @@
+/** Lists of what else the studio holds: assets, publications, keys and the audit log, the newest first. */
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { api, body } from "../api/client";
+import { NoRows, Reason, State, Table } from "../kit/kit";
+import { when } from "../videos/words";
+
+const MAX_ROWS = 200;
+const MIB = 1024 * 1024;
+
+/** A heading, a table once there are rows, and what stands there while there are none. */
+function List<Row>(props: {
+  name: string;
+  heads: string[];
+  of: { data?: readonly Row[] | undefined; error: Error | null };
+  empty: string;
+  children: (row: Row) => ReactNode;
+}) {
+  const { name, heads, of, empty, children } = props;
+  return (
+    <div className="stack">
+      <div className="row apart">
+        <h1>{name}</h1>
+        {of.data?.length === MAX_ROWS && <span className="quiet">the newest {MAX_ROWS}</span>}
+      </div>
+      <NoRows of={of}>{empty}</NoRows>
+      {of.data && of.data.length > 0 && (
+        <Table name={name} heads={heads}>
+          {of.data.map(children)}
+        </Table>
+      )}
+    </div>
+  );
+}
+
+export function AssetsView() {
+  const of = useQuery({
+    queryKey: ["assets"],
+    queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: MAX_ROWS } } })),
+  });
+  const heads = ["Name", "Kind", "Size", "Tags", "Added"];
+  return (
+    <List
+      name="Assets"
+      heads={heads}
+      of={of}
+      empty="No files yet. Pictures, films and sounds that programs upload by the API stand here."
+    >
+      {(one) => (
+        <tr key={one.id}>
+          <th scope="row">
+            <a href={one.url}>{one.name}</a>
+          </th>
+          <td>{one.kind}</td>
+          <td>{(one.bytes / MIB).toFixed(1)} MiB</td>
+          <td>{one.tags.join(", ")}</td>
+          <td>{when(one.created_at)}</td>
+        </tr>
+      )}
+    </List>
+  );
+}
+
+export function PublicationsView() {
+  const of = useQuery({
+    queryKey: ["publications"],
+    queryFn: () => body(api.GET("/api/publications", { params: { query: { limit: MAX_ROWS } } })),
+  });
+  const heads = ["Video", "State", "Where", "By", "Begun"];
+  return (
+    <List name="Publications" heads={heads} of={of} empty="Nothing was published yet.">
+      {(one) => (
+        <tr key={one.id}>
+          <th scope="row">
+            {one.render_id ? <a href={`#/videos/${one.render_id}`}>{one.wishes.title ?? one.render_id}</a> : one.id}
+          </th>
+          <td>
+            <State of={one.state} />
+            {one.error && (
+              <p className="quiet">
+                <Reason of={one.error} />
+              </p>
+            )}
+            {one.waits && <p className="quiet">{one.waits}</p>}
+          </td>
+          <td>{one.url ? <a href={one.url}>{one.url}</a> : one.wishes.privacy}</td>
+          <td>{one.requested_by}</td>
+          <td>{when(one.created_at)}</td>
+        </tr>
+      )}
+    </List>
+  );
+}
+
+export function KeysView() {
+  const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
+  const heads = ["Name", "Role", "State", "Expires", "Last used"];
+  return (
+    <List
+      name="Keys"
+      heads={heads}
+      of={of}
+      empty="No API key yet. On the machine of the server, soundstage keys create makes one."
+    >
+      {(one) => (
+        <tr key={one.id}>
+          <th scope="row">{one.name}</th>
+          <td>{one.role}</td>
+          <td>
+            <State of={one.state} />
+          </td>
+          <td>{one.expires_at ? when(one.expires_at) : "never"}</td>
+          <td>{one.last_used_at ? when(one.last_used_at) : "never"}</td>
+        </tr>
+      )}
+    </List>
+  );
+}
+
+export function AuditView() {
+  const query = { limit: MAX_ROWS, sort: "-number" as const };
+  const of = useQuery({ queryKey: ["audit"], queryFn: () => body(api.GET("/api/audit", { params: { query } })) });
+  return (
+    <List name="Audit" heads={["Number", "When", "What", "Who", "On"]} of={of} empty="Nothing was recorded yet.">
+      {(one) => (
+        <tr key={one.number}>
+          <th scope="row">{one.number}</th>
+          <td>{when(one.at)}</td>
+          <td>{one.kind}</td>
+          <td>{one.actor}</td>
+          <td className="mono">{one.subject}</td>
+        </tr>
+      )}
+    </List>
+  );
+}
