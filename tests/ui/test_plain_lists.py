@@ -1,4 +1,4 @@
-"""The plain lists of the page in a real Chromium: they show what the API has; the audit log is left out as yet."""
+"""The plain lists of the page in a real Chromium: they show what the API has. The audit log is not tested."""
 
 from __future__ import annotations
 
