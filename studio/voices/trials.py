@@ -41,7 +41,14 @@ def licence_of(voice: Voice) -> VoiceLicence:
         return BUILT_IN
     if isinstance(voice, PiperVoice):
         return PIPER
-    host = httpx.URL(voice.base_url).host
+    try:
+        host = httpx.URL(voice.base_url).host
+    except httpx.InvalidURL as error:
+        raise Invalid(
+            "voice.bad_address",
+            "The address of the voice's service is no URL.",
+            "Give one such as http://voices.example.com:8000.",
+        ) from error
     return VoiceLicence(
         name=f"the terms of the service at {host}, and of the model behind it",
         limits="It gets every script that is spoken; a voice of a real person needs that person's consent.",

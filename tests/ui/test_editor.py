@@ -25,7 +25,7 @@ def operator(studio: Studio) -> Iterator[httpx.Client]:
 @pytest.fixture
 def project(operator: httpx.Client) -> str:
     """A project of two scenes; returns its id."""
-    created = operator.post("/api/projects", json={"title": "Tides", "canvas": SMALL}).raise_for_status()
+    created = operator.post("/api/projects", json={"title": "Harbour", "canvas": SMALL}).raise_for_status()
     found = str(created.json()["id"])
     for script in SCRIPTS:
         operator.post(f"/api/projects/{found}/scenes", json={"script": script}).raise_for_status()
