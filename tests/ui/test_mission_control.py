@@ -193,7 +193,8 @@ def test_a_screen_of_360_pixels_never_scrolls_sideways(made: Visit, visiting: Vi
     for view in VIEWS:
         page.goto(f"{made.url}/#/{view}")
         expect(page.locator("h1:visible").first).to_be_visible(timeout=PATIENCE_MS)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+        # At rest: a view that is still being loaded has not its own layout.
+        wait_for(page, "document.documentElement.scrollWidth <= 360")
 
 
 def test_the_keyboard_alone_reaches_a_video(made: Visit, visiting: Visiting) -> None:
