@@ -83,7 +83,7 @@ class VoiceFiles:
                 return str(answer["files"][0]["sha256"])
             # The worker's own words hold the path in its staging folder.
             message = str(answer["message"]).replace(f"{path.parent}/", "")
-            raise Invalid(str(answer["code"]), message, str(answer["hint"]))
+            raise Invalid("voice.bad_file", message, str(answer["hint"]))
         except (ValueError, LookupError, TypeError) as error:
             raise _broken() from error
 

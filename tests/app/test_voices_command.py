@@ -177,7 +177,7 @@ def test_what_cannot_become_a_voice_is_named(cli: Cli, piper_voice: Path, home: 
     assert missing.code == 1 and "file.unreadable" in missing.err
     piper_voice.write_bytes(b"\x08")
     broken = cli("voices", "add", str(piper_voice))
-    assert broken.code == 1 and "weights.unreadable" in broken.err
+    assert broken.code == 1 and "voice.bad_file" in broken.err
     Path(f"{piper_voice}.json").unlink()
     alone = cli("voices", "add", str(piper_voice))
     assert alone.code == 1 and "file.unreadable" in alone.err and ".onnx.json" in alone.err

@@ -126,10 +126,10 @@ async def test_a_file_that_is_no_voice_is_named_and_leaves_nothing(
     client: httpx.AsyncClient, models: Path, settings: Settings
 ) -> None:
     for content, card, name, code in (
-        (b"\x08", CARD, "a.onnx", "weights.unreadable"),
-        (b"PK\x03\x04", CARD, "a.onnx", "weights.unreadable"),
-        (ONNX, None, "a.onnx", "weights.no_voice_card"),
-        (ONNX, {"audio": {}}, "a.onnx", "weights.no_voice_card"),
+        (b"\x08", CARD, "a.onnx", "voice.bad_file"),
+        (b"PK\x03\x04", CARD, "a.onnx", "voice.bad_file"),
+        (ONNX, None, "a.onnx", "voice.bad_file"),
+        (ONNX, {"audio": {}}, "a.onnx", "voice.bad_file"),
         (ONNX, CARD, "a.wav", "voice.bad_file"),
         (ONNX, CARD, "../a.onnx", "voice.bad_file"),
     ):
