@@ -31,6 +31,8 @@ SURE_NO_REQUEST = 0.4
 """From here on a text asks for nothing, although the grammar finds a change in it."""
 MOST_PRONOUN_WORDS = 3
 ID = re.compile(r"\b[a-z]{2,4}_[0-9A-Za-z]{3,}")
+ASSIGNMENT = re.compile(r"(?<!\S)[\w.-]+ *= *\S")
+"""Where the variables of a job begin: “command = /bin/sleep, gpus = 0”; their commas part no wishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
     arguments = exact.arguments
     # A text after a colon or an empty line is no second wish.
     spoken = EMPTY_LINE.split(text.strip(), maxsplit=1)[0]
+    spoken = ASSIGNMENT.split(spoken, maxsplit=1)[0] or spoken
     for literal in (str(arguments.get(name) or "") for name in ("script", "text")):
         before = text[: text.find(literal)] if literal else ""
         spoken = before if before.rstrip().endswith(":") else spoken
