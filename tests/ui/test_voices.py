@@ -49,11 +49,11 @@ def test_a_word_is_corrected_heard_and_removed(visiting: Visiting, studio: Studi
     assert 0.2 < first_sound(page) < 5
     page.get_by_label("Word", exact=True).fill("Niamh")
     page.get_by_label("Spoken as").fill("neev")
-    page.context.set_offline(True)
+    page.route("**/api/pronunciations", lambda route: route.abort())
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_label("Word", exact=True)).to_have_value("Niamh")
-    page.context.set_offline(False)
+    page.unroute("**/api/pronunciations")
     page.get_by_role("button", name="Remove Siobhan").click()
     expect(row).to_have_count(0, timeout=PATIENCE_MS)
     assert spoken(studio) == {}
