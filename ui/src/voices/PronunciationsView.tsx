@@ -93,7 +93,7 @@ function NewWord({ busy, onAdd }: { busy: boolean; onAdd: (word: string, spoken:
         );
       }}
     >
-      <label className="field">
+      <label>
         <span>Word</span>
         <input
           value={word}
@@ -104,7 +104,7 @@ function NewWord({ busy, onAdd }: { busy: boolean; onAdd: (word: string, spoken:
           title="one word, without spaces"
         />
       </label>
-      <label className="field">
+      <label>
         <span>Spoken as</span>
         <input value={spoken} onChange={(event) => setSpoken(event.target.value)} required maxLength={200} />
       </label>
