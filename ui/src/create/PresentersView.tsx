@@ -1,11 +1,12 @@
 /** The wall of presenters: who can speak, with which voice, and what is wrong with those who cannot. */
-import type { PersonaEntry } from "../api/client";
+import type { Me, PersonaEntry } from "../api/client";
 import { NoRows } from "../kit/kit";
+import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
 import { usePersonas, voiceWords } from "./usePersonas";
 import "./create.css";
 
-export function PresentersView() {
+export function PresentersView({ me }: { me: Me }) {
   const personas = usePersonas();
   return (
     <div className="stack">
@@ -15,7 +16,7 @@ export function PresentersView() {
         {personas.data?.map((one) => (
           <li key={one.id} className="card">
             <Face entry={one} width={320} />
-            <Words entry={one} />
+            <Words entry={one} mayHear={me.permissions.includes("persona:update")} />
           </li>
         ))}
       </ul>
@@ -23,7 +24,7 @@ export function PresentersView() {
   );
 }
 
-function Words({ entry }: { entry: PersonaEntry }) {
+function Words({ entry, mayHear }: { entry: PersonaEntry; mayHear: boolean }) {
   return (
     <div className="words">
       <h2>{entry.persona?.name ?? entry.id}</h2>
@@ -38,6 +39,7 @@ function Words({ entry }: { entry: PersonaEntry }) {
           <a className="button" href={`#/create/${entry.id}`}>
             Film with {entry.persona.name}
           </a>
+          {mayHear && <HearButton presenter={entry} label="Hear" about={entry.persona.name} />}
         </div>
       )}
       {entry.error && <p className="problem">{entry.error}</p>}

@@ -19,6 +19,9 @@ const CreateView = lazy(async () => ({ default: (await import("../create/CreateV
 const EditorView = lazy(async () => ({ default: (await import("../create/EditorView")).EditorView }));
 const ProjectsView = lazy(async () => ({ default: (await import("../create/ProjectsView")).ProjectsView }));
 const PresentersView = lazy(async () => ({ default: (await import("../create/PresentersView")).PresentersView }));
+const PronunciationsView = lazy(async () => ({
+  default: (await import("../voices/PronunciationsView")).PronunciationsView,
+}));
 const MachinesView = lazy(async () => ({ default: (await import("../farm/FarmViews")).MachinesView }));
 const RunsView = lazy(async () => ({ default: (await import("../farm/FarmViews")).RunsView }));
 const HealthView = lazy(async () => ({ default: (await import("../health/HealthView")).HealthView }));
@@ -40,6 +43,7 @@ const ROOMS: [room: string, tabs: Tab[]][] = [
       ["create", "New film", "project:create"],
       ["projects", "Projects", "project:read"],
       ["presenters", "Presenters", "persona:read"],
+      ["pronunciations", "Pronunciations", "project:read"],
     ],
   ],
   [
@@ -153,7 +157,8 @@ function MainView({ me }: { me: Me }) {
             <Suspense fallback={<p className="empty">One moment</p>}>
               {shown === "create" && <CreateView key={id} me={me} presenter={id} />}
               {shown === "projects" && (id ? <EditorView key={id} id={id} me={me} /> : <ProjectsView me={me} />)}
-              {shown === "presenters" && <PresentersView />}
+              {shown === "presenters" && <PresentersView me={me} />}
+              {shown === "pronunciations" && <PronunciationsView me={me} />}
               {shown === "videos" && <VideosView id={id} me={me} />}
               {shown === "approvals" && <ApprovalsView id={id} me={me} />}
               {shown === "planned" && <TriggersView mayCancel={may("trigger:cancel")} />}

@@ -1,0 +1,116 @@
+/** How names are spoken in every film: a word, what is said instead, and a button to hear it. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body, type Me } from "../api/client";
+import { usable, usePersonas } from "../create/usePersonas";
+import { ErrorNotice, NoRows, Table } from "../kit/kit";
+import { HearButton } from "./HearButton";
+import "./voices.css";
+
+const KEY = ["pronunciations"];
+
+export function PronunciationsView({ me }: { me: Me }) {
+  const queries = useQueryClient();
+  const words = useQuery({ queryKey: KEY, queryFn: () => body(api.GET("/api/pronunciations")) });
+  const change = useMutation({
+    mutationFn: (pronunciation: Record<string, string | null>) =>
+      body(api.PATCH("/api/pronunciations", { body: { pronunciation } })),
+    onSuccess: (rows) => queries.setQueryData(KEY, rows),
+  });
+  const mayChange = me.permissions.includes("project:update");
+  const mayHear = me.permissions.includes("persona:update");
+  const presenters = usable(usePersonas().data);
+  const [chosen, choose] = useState("");
+  const presenter = presenters.find((one) => one.id === chosen) ?? presenters[0];
+  return (
+    <div className="stack">
+      <div className="row apart">
+        <h1>Pronunciations</h1>
+        {mayHear && presenters.length > 0 && (
+          <label className="row quiet">
+            Spoken by
+            <select value={presenter?.id} onChange={(event) => choose(event.target.value)}>
+              {presenters.map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.persona?.name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+      </div>
+      <p className="quiet">
+        They hold in every film, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its
+        IPA between slashes (“/ʃɪˈvɔːn/”).
+      </p>
+      {mayChange && <NewWord busy={change.isPending} onAdd={(word, spoken) => change.mutateAsync({ [word]: spoken })} />}
+      {change.error && <ErrorNotice error={change.error} />}
+      <NoRows of={words}>No word has a pronunciation of its own yet.</NoRows>
+      {words.data && words.data.length > 0 && (
+        <Table name="Pronunciations" heads={["Word", "Spoken as"]} last="Actions">
+          {words.data.map((one) => (
+            <tr key={one.word}>
+              <th scope="row">{one.word}</th>
+              <td>{one.spoken}</td>
+              <td>
+                <div className="row ends">
+                  {mayHear && <HearButton presenter={presenter} text={one.word} about={one.word} />}
+                  {mayChange && (
+                    <button
+                      type="button"
+                      className="plain"
+                      disabled={change.isPending}
+                      aria-label={`Remove ${one.word}`}
+                      onClick={() => change.mutate({ [one.word]: null })}
+                    >
+                      Remove
+                    </button>
+                  )}
+                </div>
+              </td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </div>
+  );
+}
+
+function NewWord({ busy, onAdd }: { busy: boolean; onAdd: (word: string, spoken: string) => Promise<unknown> }) {
+  const [word, setWord] = useState("");
+  const [spoken, setSpoken] = useState("");
+  return (
+    <form
+      className="card new-word"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void onAdd(word.trim(), spoken.trim()).then(
+          () => {
+            setWord("");
+            setSpoken("");
+          },
+          () => undefined, // the notice says it, and the words stay
+        );
+      }}
+    >
+      <label>
+        <span>Word</span>
+        <input
+          value={word}
+          onChange={(event) => setWord(event.target.value)}
+          required
+          maxLength={64}
+          pattern="\S+"
+          title="one word, without spaces"
+        />
+      </label>
+      <label>
+        <span>Spoken as</span>
+        <input value={spoken} onChange={(event) => setSpoken(event.target.value)} required maxLength={200} />
+      </label>
+      <button type="submit" className="primary" disabled={busy}>
+        Save
+      </button>
+    </form>
+  );
+}
