@@ -43,6 +43,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 STARTED_AT_ONCE = 4
 NICE_OF_CLIENTS = 10
 PLACES_OF_A_CLIENT = 1
+TASKS_A_CLIENT_REMEMBERS = 2
 SAMPLE_S = 10.0
 
 # What `avatar work` says to the control plane, without its start of half a second of processor time.
@@ -77,8 +78,13 @@ def add_clients(cluster: NomadCluster, folder: Path, count: int) -> list[NomadAg
             folder / f"client-{number:03}",
             {
                 "log_level": "WARN",
+                # All have one table of mounts, which each reads for its figures; a task that has ended leaves
+                # its mounts until the client forgets it.
+                "telemetry": {"collection_interval": "1m"},
                 "client": {
                     "enabled": True,
+                    "gc_max_allocs": TASKS_A_CLIENT_REMEMBERS,
+                    "gc_interval": "10s",
                     "server_join": {"retry_join": [cluster.server.rpc_address], "retry_interval": "1s"},
                     "memory_total_mb": 256 * PLACES_OF_A_CLIENT,
                     "cpu_total_compute": 100 * PLACES_OF_A_CLIENT,
