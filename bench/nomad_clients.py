@@ -254,12 +254,8 @@ def report(
     print(f"  memory: {idle_mib:.0f} MiB an idle client; at its peak:")
     for name, mib in run.peak_mib.items():
         print(f"    {name:24} {mib:8.0f} MiB")
-    add_figure("segments lost", run.failed, "", goal="0")
-    add_figure("segments a second", rate, "/s")
+    add_figure(f"segments lost, of {segments} on as many clients as are named", run.failed, "", goal="0")
     add_figure("processor time of a segment, without drawing", whole / segments * 1000, "ms")
-    for name, seconds in processor_seconds.items():
-        add_figure(f"share of the processor, {name}", seconds / whole, "", ratio=seconds / whole)
-    add_figure("memory of an idle client", idle_mib, "MiB")
     add_figure("peak memory of the Nomad server", run.peak_mib["Nomad server"], "MiB")
 
 
@@ -287,7 +283,7 @@ def main() -> None:
             for client in clients:
                 client.kill()
             cluster.take_down()
-    write_figures("nomad_clients", options.json)
+    write_figures("farm", options.json)
 
 
 if __name__ == "__main__":
