@@ -37,7 +37,7 @@ BOOT = {
 }
 SERVICES = (
     *("nomad", "consul", "nginx", "postgresql@15-main", "prometheus", "prometheus-alertmanager"),
-    *("soundstage-objects", "soundstage-provisioning", "soundstage-boot-network", "soundstage-agent"),
+    *("soundstage-objects", "soundstage-provisioning", "soundstage-boot-network"),
 )
 
 
