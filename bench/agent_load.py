@@ -410,7 +410,6 @@ def report(
     people = f"{sessions} people, a command every two seconds{', half of them loose' if loose else ''}"
     goal_ms = LOOSE_GOAL_P95_MS if loose else GOAL_P95_MS
     add_figure(f"{people}: first event, p95", p95, "ms", goal=f"< {goal_ms:.0f}")
-    add_figure(f"{people}: answers", totals.requests / wall_s, "/s")
     add_figure(f"{people}: answers and events lost", totals.lost + found.lost, "", goal="0")
     add_figure(f"{people}: processor time of a command", used_s / totals.requests * 1000, "ms")
     verdict = "met" if p95 < goal_ms and not found.lost and not totals.lost else "MISSED"

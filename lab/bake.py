@@ -18,6 +18,7 @@ from lab.own_files import forget_own_files
 from lab.plan import machines_named
 from lab.programs import run_program
 from lab.root_tree import root_tree_key
+from pxe.image.debian import SUITE
 from pxe.image.folder_cache import rebuild
 from soundstage.errors import Conflict, Unavailable, Upstream
 
@@ -32,13 +33,14 @@ def bake(
     groups: Sequence[str] = (),
     allowed_hosts: Sequence[str] = (),
     outside: Path | None = None,
+    suite: str = SUITE,
     say: Callable[[str], None] = silent,
 ) -> Path:
     """Runs `command` in the network of a lab with the one machine `image`, in the Ansible groups `groups`,
     over the layers `on`; then puts its changes in the place of the layer `name`. A command that fails changes
     nothing. `outside`: a folder to run it in instead, with this computer's own network, for plays whose
     controller fetches something."""
-    target = layer_folder(root_tree_key(), name)
+    target = layer_folder(root_tree_key(suite), name)
     _require_unused(target, name)
     lab = Lab(f"bake-{name}"[:31].rstrip("-"))
     lab.down()
@@ -48,6 +50,7 @@ def bake(
             layers=on,
             groups={group: [MACHINE] for group in groups},
             allowed_hosts=allowed_hosts,
+            suite=suite,
             say=say,
         )
         code = lab.enter(command) if outside is None else _run_outside(lab, command, outside)

@@ -41,7 +41,7 @@ from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
 from lab.teardown import remove_machine, take_down
-from pxe.image.debian import mirror_of_this_computer
+from pxe.image.debian import PYTHON_OF, SUITE, mirror_of_this_computer
 from soundstage.errors import Conflict, Unavailable
 
 _PROGRAM = Path(__file__).parent / "package_proxy.py"
@@ -88,6 +88,7 @@ class Lab:
         layers: Sequence[str] = (),
         allowed_hosts: Sequence[str] = (),
         own_engines: bool = False,
+        suite: str = SUITE,
         say: Callable[[str], None] = silent,
     ) -> float:
         """Creates and boots all machines. Returns the seconds until SSH of the last machine is up, without
@@ -95,6 +96,7 @@ class Lab:
 
         `groups`: the groups of the inventory; by default those of the playbooks (`farm_groups`).
         `own_engines`: playbooks install the Nomad and Consul that `tools/build` makes.
+        `suite`: the Debian of its machines, one of `pxe.image.debian.PYTHON_OF`.
         """
         require_lab()
         if self.exists():
@@ -103,12 +105,14 @@ class Lab:
                 f"The lab “{self.name}” is there already.",
                 f"`soundstage lab down --name {self.name}` takes it away.",
             )
-        root_tree = make_root_tree(say)
+        root_tree = make_root_tree(say, suite)
         require_layers(root_tree, tuple(layers))
         plans = tuple(machines)
         engines = build_engines() if own_engines else {}
         if own_engines and any(one.nvidia_cards for one in plans):
-            pack_plugin()  # here, since no package index can be reached from the lab's network
+            pack_plugin(
+                PYTHON_OF[suite]
+            )  # here, since no package index can be reached from the lab's network
         chosen = farm_groups(plans) if groups is None else groups
         plan = LabPlan(
             name=self.name,
@@ -136,6 +140,7 @@ class Lab:
         *,
         layers: Sequence[str] = (),
         allowed_hosts: Sequence[str] = (),
+        suite: str = SUITE,
         say: Callable[[str], None] = silent,
     ) -> float:
         """`up`, with a plain Nomad and Consul: the first machine is the server, the others are clients.
@@ -143,13 +148,14 @@ class Lab:
         Returns the seconds from the first step after the shared layers until all clients are ready.
         """
         require_lab()
-        layer = make_cluster_layer(make_root_tree(say))
+        layer = make_cluster_layer(make_root_tree(say, suite), PYTHON_OF[suite])
         roles = ["server", *("client" for _ in machines[1:])]
         seconds = self.up(
             [one.model_copy(update={"role": role}) for one, role in zip(machines, roles, strict=True)],
             groups={"servers": [machines[0].name], "clients": [one.name for one in machines[1:]]},
             layers=[*layers, layer],
             allowed_hosts=allowed_hosts,
+            suite=suite,
             say=say,
         )
         return seconds + self.cluster().wait_until_ready()

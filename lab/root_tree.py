@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.paths import cache_folder
 from lab.programs import run_program
-from pxe.image.debian import DPKG_OPTIONS, SOURCES, SUITE, mirror_of_this_computer, mmdebstrap
+from pxe.image.debian import DPKG_OPTIONS, SUITE, mirror_of_this_computer, mmdebstrap, sources_of
 from pxe.image.folder_cache import build_once
 
 # What a machine has after the project's image or installer, and not more: roles must bring the rest.
@@ -34,9 +34,9 @@ PACKAGES = (
 _FORMAT_VERSION = 1
 
 
-def root_tree_key() -> str:
-    """Changes whenever what is made would."""
-    recipe = repr((SUITE, PACKAGES, SOURCES, DPKG_OPTIONS, _FORMAT_VERSION))
+def root_tree_key(suite: str = SUITE) -> str:
+    """Returns a hash that changes whenever the tree would."""
+    recipe = repr((suite, PACKAGES, sources_of(suite), DPKG_OPTIONS, _FORMAT_VERSION))
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
@@ -44,27 +44,30 @@ def root_tree(key: str) -> Path:
     return cache_folder() / "roots" / key
 
 
-def make_root_tree(say: Callable[[str], None]) -> str:
-    """The key of a tree that is there; made first when it is not (about a minute). One maker at a time."""
-    key = root_tree_key()
+def make_root_tree(say: Callable[[str], None], suite: str = SUITE) -> str:
+    """Returns the key of the tree of `suite`, which it makes when there is none (about a minute).
+
+    One process makes it at a time.
+    """
+    key = root_tree_key(suite)
 
     def make(staging: Path) -> None:
         say("Making the Debian system that all machines share (about a minute, once)")
         run_program(
-            mmdebstrap(staging, PACKAGES, mirror_of_this_computer()),
+            mmdebstrap(staging, PACKAGES, mirror_of_this_computer(), suite),
             doing="Making the Debian system",
             timeout_s=1800,
         )
-        _finish(staging)
+        _finish(staging, suite)
 
     build_once(root_tree(key), make)
     return key
 
 
-def _finish(root: Path) -> None:
+def _finish(root: Path, suite: str) -> None:
     """Takes away what must be each machine's own."""
     (root / "etc/apt/sources.list").unlink(missing_ok=True)
-    (root / "etc/apt/sources.list.d/debian.sources").write_text(SOURCES)
+    (root / "etc/apt/sources.list.d/debian.sources").write_text(sources_of(suite))
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     (root / "etc/machine-id").write_text("")

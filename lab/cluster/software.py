@@ -41,10 +41,13 @@ _UNITS = {
 }
 
 
-def make_cluster_layer(root_tree: str) -> str:
-    """The name of the layer; written when it is not there (seconds, once the engines are built)."""
+def make_cluster_layer(root_tree: str, python: str) -> str:
+    """Returns the name of the layer; writes it when it is not there (seconds, once the engines are built).
+
+    `python`: the version of the machines, for example 3.13.
+    """
     engines = build_engines()
-    plugin = pack_plugin()
+    plugin = pack_plugin(python)
     facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))
     name = f"cluster-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
     build_once(layer_folder(root_tree, name), lambda staging: _write(staging, engines, plugin))
@@ -76,9 +79,13 @@ def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
         (units / name).write_text(text)
 
 
-def pack_plugin() -> Path:
-    """Return the archive of the device plugin, which the role nomad finds in the same place."""
-    packing: list[str | Path] = [_PROJECT / "scripts" / "pack_python"]
+def pack_plugin(python: str) -> Path:
+    """Returns the archive of the device plugin for that Python, where the role nomad finds it too."""
+    packing: list[str | Path] = [
+        "env",
+        f"SOUNDSTAGE_PACK_PYTHON={python}",
+        _PROJECT / "scripts" / "pack_python",
+    ]
     packing += ["farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
     return Path(run_program(packing, doing="Packing the device plugin", timeout_s=600).strip())
 

@@ -1,4 +1,4 @@
-"""Debian as all machines get it: the suite, what apt asks, and how a tree of it is made; read by images and
+"""Debian as machines get it: its suites, what apt requests, and how a tree is made; read by images and
 by the lab.
 
 Nothing of the mirror that this computer uses is written into a machine: machines ask for deb.debian.org.
@@ -16,22 +16,11 @@ from pathlib import Path
 from pxe.image.programs import run_tool
 
 SUITE = "trixie"
+"""That of images."""
+PYTHON_OF = {SUITE: "3.13", "bookworm": "3.11"}
+"""The suites that the roles set up, and the Python of each."""
 PUBLIC = "http://deb.debian.org/debian"
 PUBLIC_SECURITY = "http://deb.debian.org/debian-security"
-# For /etc/apt/sources.list.d/debian.sources.
-SOURCES = f"""\
-Types: deb
-URIs: {PUBLIC}
-Suites: {SUITE} {SUITE}-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-URIs: {PUBLIC_SECURITY}
-Suites: {SUITE}-security
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
 DPKG_OPTIONS = (
     "force-unsafe-io",
     "path-exclude=/usr/share/man/*",
@@ -57,6 +46,23 @@ class Mirror:
         }
 
 
+def sources_of(suite: str = SUITE) -> str:
+    """Returns the text of /etc/apt/sources.list.d/debian.sources."""
+    return f"""\
+Types: deb
+URIs: {PUBLIC}
+Suites: {suite} {suite}-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: {PUBLIC_SECURITY}
+Suites: {suite}-security
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+
+
 def mirror_of_this_computer() -> Mirror:
     """The mirror of this computer's apt, or the public one where there is no apt, or one of another
     distribution."""
@@ -73,8 +79,8 @@ def mirror_of_this_computer() -> Mirror:
     return Mirror(main, security, _apt_proxy() or _environment_proxy())
 
 
-def mmdebstrap(target: Path, packages: Iterable[str], mirror: Mirror) -> list[str | Path]:
-    """The command that makes a minimal tree with these packages; run by root."""
+def mmdebstrap(target: Path, packages: Iterable[str], mirror: Mirror, suite: str = SUITE) -> list[str | Path]:
+    """Returns the command that makes a minimal tree with these packages; root runs it."""
     options = [f"--dpkgopt={one}" for one in DPKG_OPTIONS] + ['--aptopt=Acquire::Languages "none"']
     if mirror.http_proxy:
         options.append(f'--aptopt=Acquire::http::Proxy "{mirror.http_proxy}"')
@@ -82,10 +88,10 @@ def mmdebstrap(target: Path, packages: Iterable[str], mirror: Mirror) -> list[st
         *("mmdebstrap", "--quiet", "--mode=root", "--format=directory", "--variant=minbase"),
         f"--include={','.join(packages)}",
         *options,
-        *(SUITE, target),
-        f"deb {mirror.main} {SUITE} main",
-        f"deb {mirror.main} {SUITE}-updates main",
-        f"deb {mirror.security} {SUITE}-security main",
+        *(suite, target),
+        f"deb {mirror.main} {suite} main",
+        f"deb {mirror.main} {suite}-updates main",
+        f"deb {mirror.security} {suite}-security main",
     ]
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pxe.image.debian import SOURCES
+from pxe.image.debian import sources_of
 from pxe.image.programs import run_tool
 from pxe.image.recipe import FILES
 from pxe.image.tree import EPOCH
@@ -47,7 +47,7 @@ def finish_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path:
     for source in sorted(FILES.rglob("*")):
         if source.is_file():
             _place(root / source.relative_to(FILES), source.read_text())
-    _place(root / "etc/apt/sources.list.d/debian.sources", SOURCES)
+    _place(root / "etc/apt/sources.list.d/debian.sources", sources_of())
     _place(root / "etc/machine-id", "")
     _place(root / "etc/hosts", "127.0.0.1 localhost\n")
     _remove(root / AGENT)

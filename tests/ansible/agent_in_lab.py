@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from farm_in_lab import CACHE, ROOT, Carried, LabFarm, found_uv
+from farm_in_lab import CACHE, ROOT, Carried, LabFarm, found_uv, packed_for
 from journey_inputs import PROGRAM
+
+from pxe.image.debian import SUITE
 
 MACHINE = "control-1"
 ADDRESS = "10.77.0.11"
@@ -22,7 +24,7 @@ KNOWS = "Swallows fly south."
 EXPERT = "/opt/soundstage/expert"
 
 
-def packed_program(folder: Path) -> Carried:
+def packed_program(folder: Path, suite: str = SUITE) -> Carried:
     """A copy of the checkout, so that nothing changes while the tests run, and what is packed of it: the
     lab's network leads to no package index."""
     source = folder / "checkout"
@@ -35,7 +37,7 @@ def packed_program(folder: Path) -> Carried:
             shutil.copy(ROOT / name, source / name)
     cache, uv = CACHE / "control", found_uv()
     pack = ROOT / "ansible/roles/control_program/files/pack_program.py"
-    command = [sys.executable, pack, "--source", source, "--cache", cache, "--uv", uv]
+    command = [sys.executable, pack, "--source", source, "--cache", cache, "--uv", uv, *packed_for(suite)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     variables = {"source": str(source), "cache": str(cache), "uv": uv}
     return Carried(

@@ -17,10 +17,12 @@ from typing import Any
 import yaml
 
 from lab.farm_in_a_box import Lab
+from pxe.image.debian import PYTHON_OF, SUITE
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible" / ".venv" / "bin"
 CACHE = Path.home() / ".cache" / "soundstage"
+GLIBC_OF = {"trixie": 40, "bookworm": 36}
 WEIGHTS = b"weights of the lips\n"
 _RECAP = re.compile(r"^(?P<machine>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 
@@ -165,14 +167,14 @@ class Carried:
     variables: dict[str, Any]
 
 
-def whats_carried(folder: Path) -> Carried:
+def whats_carried(folder: Path, suite: str = SUITE) -> Carried:
     """The worker and the device plugin, packed here because the lab's network has no way to a package index,
-    and some weights."""
+    and some weights. `suite`: the Debian of the machines."""
     weights = folder / "models" / "lips" / "tiny.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(WEIGHTS)
-    worker = packed_worker(folder / "avatar")
-    plugin = pack_plugin()
+    worker = packed_worker(folder / "avatar", suite)
+    plugin = pack_plugin(suite)
     return Carried(
         f"{worker.name} {Path(plugin['nomad__gpu_plugin_archive']).name}",
         {
@@ -191,24 +193,36 @@ def whats_carried(folder: Path) -> Carried:
     )
 
 
-def pack_plugin() -> dict[str, Any]:
+def pack_plugin(suite: str = SUITE) -> dict[str, Any]:
     """The device plugin, as a variable of the role nomad."""
-    packing = [ROOT / "scripts/pack_python", "farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
+    packing = [
+        "env",
+        f"SOUNDSTAGE_PACK_PYTHON={PYTHON_OF[suite]}",
+        ROOT / "scripts/pack_python",
+        "farm/device_plugin",
+        "gpu_device_plugin",
+        "gpu-device-plugin",
+    ]
     return {"nomad__gpu_plugin_archive": _printed(packing).strip()}
 
 
-def packed_worker(source: Path) -> Carried:
+def packed_worker(source: Path, suite: str = SUITE) -> Carried:
     """The worker alone. `source`: where a copy of it is put, so that what is packed here is what the playbook
     finds, whatever is edited meanwhile."""
     left_out = shutil.ignore_patterns(".venv*", "__pycache__", ".*_cache")
     shutil.copytree(ROOT / "avatar", source, ignore=left_out)
     cache, uv = CACHE / "worker", found_uv()
     build = [sys.executable, ROOT / "ansible/roles/worker/files/build_worker.py", "--with-wheels"]
-    build += ["--source", source, "--cache", cache, "--uv", uv]
+    build += ["--source", source, "--cache", cache, "--uv", uv, *packed_for(suite)]
     worker = json.loads(_printed([*build, "--extra=cpu", "--extra=face"]))
     return Carried(
         worker["digest"], {"worker__source": str(source), "worker__cache": str(cache), "worker__uv": uv}
     )
+
+
+def packed_for(suite: str) -> list[str]:
+    """Returns the options of the programs that pack, as the roles give them for machines of that Debian."""
+    return ["--python-version", PYTHON_OF[suite], "--platform", f"x86_64-manylinux_2_{GLIBC_OF[suite]}"]
 
 
 def found_uv() -> str:

@@ -17,7 +17,7 @@ DOCUMENTATION = r"""
 module: machine_facts
 short_description: The few facts that the Soundstage roles need
 description: >-
-  Reads operating system, user, clock, free space, packages and SSH host key, and puts them into the fact
+  Reads operating system, its Python, user, clock, free space, packages and SSH host key, and puts them into the fact
   soundstage_machine.
 options:
   expected:
@@ -51,6 +51,7 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         "os_codename": release.get("VERSION_CODENAME", "unknown"),
         "os_name": release.get("PRETTY_NAME", "an unknown system"),
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
         "kernel": platform.release(),
         "hostname": platform.node(),
         "systemd": Path("/run/systemd/system").is_dir(),

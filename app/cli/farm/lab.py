@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ from app.cli.commands import add_group
 from app.cli.state import JsonFlag, Stopped, output
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
+Suite = Annotated[
+    Literal["trixie", "bookworm"],
+    typer.Option(help="The Debian of the machines: 13 (trixie) or 12 (bookworm)."),
+]
 MachineName = Annotated[str, typer.Argument(help="A machine of the lab.")]
 
 
@@ -76,6 +80,7 @@ def _register_life(group: typer.Typer) -> None:
             bool,
             typer.Option("--own-engines", help="Playbooks install the Nomad and Consul of `make tools`."),
         ] = False,
+        suite: Suite = "trixie",
         name: LabName = "lab",
         as_json: JsonFlag = False,
     ) -> None:
@@ -92,7 +97,9 @@ def _register_life(group: typer.Typer) -> None:
         plans = machines_named(names, cards, memory_mib=memory_mib, disk_gib=disk_gib)
         start = lab.up_cluster if cluster else partial(lab.up, own_engines=own_engines)
         with interruptible():
-            seconds = start(plans, layers=layer or (), allowed_hosts=allow or (), say=printer.line)
+            seconds = start(
+                plans, layers=layer or (), allowed_hosts=allow or (), suite=suite, say=printer.line
+            )
         if printer.as_json:
             printer.value(
                 {
@@ -171,6 +178,7 @@ def _register_bake(group: typer.Typer) -> None:
             typer.Option("--group", help="An Ansible group of the machine `image`; may be given again."),
         ] = None,
         allow: Annotated[list[str] | None, typer.Option(help="A host that it may reach by HTTPS.")] = None,
+        suite: Suite = "trixie",
         as_json: JsonFlag = False,
     ) -> None:
         """Run a command against one new machine, and keep what it changed for later labs."""
@@ -179,7 +187,13 @@ def _register_bake(group: typer.Typer) -> None:
         printer = output(as_json)
         with interruptible():
             cached = bake(
-                layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
+                layer,
+                command,
+                on=on or (),
+                groups=group_ or (),
+                allowed_hosts=allow or (),
+                suite=suite,
+                say=printer.line,
             )
         printer.answer(
             {"layer": layer, "kept_in": str(cached)},

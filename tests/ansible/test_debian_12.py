@@ -1,0 +1,100 @@
+"""The playbook on Debian 12: every part of a farm on two bare machines, and a video that they make.
+
+The other tests of roles run on Debian 13. The tests run in the order of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from agent_in_lab import MACHINE, of_the_agent, packed_program, place_expert
+from control_machines_in_lab import Studio, ask_for_video
+from farm_in_lab import Carried, LabFarm, Run, whats_carried
+from journey_inputs import FARM, PROGRAM
+
+from lab.cards.catalogue import read_gpus
+from lab.farm_in_a_box import Lab
+from lab.plan import machines_named
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(3000),
+    pytest.mark.cached(*FARM, *PROGRAM),
+]
+SUITE = "bookworm"
+WORKER = "gpu-1"
+OF_CONTROL = ("control", "agent", "provisioning", "database", "storage", "monitoring")
+# The machines of the lab stand on overlays and disks in memory.
+FILESYSTEMS = "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$"
+BOOT = {
+    "monitoring__filesystems_left_out": FILESYSTEMS,
+    "pxe_server__interface": "host0",
+    "pxe_server__first": "10.77.0.200",
+    "pxe_server__last": "10.77.0.220",
+}
+SERVICES = (
+    *("nomad", "consul", "nginx", "postgresql@15-main", "prometheus", "prometheus-alertmanager"),
+    *("soundstage-objects", "soundstage-provisioning", "soundstage-boot-network"),
+)
+
+
+@pytest.fixture(scope="module")
+def farm(
+    lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> LabFarm:
+    folder = tmp_path_factory.mktemp("bookworm")
+    carried, program = whats_carried(folder, SUITE), packed_program(folder, SUITE)
+    lab = lab_names("bookworm")
+    groups = {group: [MACHINE] for group in OF_CONTROL} | {"workers": [WORKER]}
+    lab.up(machines_named([MACHINE, WORKER], read_gpus("0,rtx-4090")), groups=groups, suite=SUITE)
+    of_control = {
+        **of_the_agent("exec"),
+        **BOOT,
+        "bootstrap_agent__jobs": [],
+        "bootstrap_agent__questions": [],
+    }
+    built = LabFarm(
+        lab,
+        folder / "farm",
+        engines,
+        Carried(program.name, carried.variables | program.variables),
+        {"control": of_control, "workers": {"nomad__drivers": ["exec", "docker"]}},
+    )
+    place_expert(built)
+    return built
+
+
+@pytest.fixture(scope="module")
+def first_run(farm: LabFarm) -> Run:
+    return farm.converge()
+
+
+def test_every_part_runs(farm: LabFarm, first_run: Run) -> None:
+    assert 'VERSION_ID="12"' in farm.on(MACHINE, "cat", "/etc/os-release").stdout
+    states = farm.on(MACHINE, "systemctl", "is-active", *SERVICES).stdout.split()
+    assert dict(zip(SERVICES, states, strict=True)) == dict.fromkeys(SERVICES, "active")
+    assert farm.on(WORKER, "docker", "info").returncode == 0
+    for machine in (MACHINE, WORKER):
+        assert not farm.on(machine, "systemctl", "--failed", "--plain", "--no-legend").stdout
+        gate = farm.on(machine, "/usr/local/sbin/soundstage-health", "gate", "--wait-s", "120")
+        assert gate.returncode == 0, gate.stdout + gate.stderr
+
+
+def test_the_card_is_offered_and_a_sentence_becomes_a_video(farm: LabFarm, first_run: Run) -> None:
+    nodes = farm.json(
+        "https://10.77.0.11:4646/v1/nodes?resources=true",
+        "X-Nomad-Token",
+        farm.secret("nomad/management.token"),
+    )
+    devices = {one["Name"]: one["NodeResources"]["Devices"] or [] for one in nodes}
+    assert [one["Vendor"] for one in devices[WORKER]] == ["nvidia"]
+    render = ask_for_video(Studio(farm, MACHINE), "Bookworm", 1)
+    assert {"video"} <= {one["role"] for one in render.wait_for_video()["outputs"]}
+
+
+def test_a_second_run_changes_nothing(farm: LabFarm, first_run: Run) -> None:
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-5000:]
