@@ -52,6 +52,8 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         "os_name": release.get("PRETTY_NAME", "an unknown system"),
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         "python_version": ".".join(platform.python_version_tuple()[:2]),
+        # 41 for 2.41: wheels name the oldest that they run on.
+        "glibc_minor": int(platform.libc_ver()[1].partition(".")[2] or 0),
         "kernel": platform.release(),
         "hostname": platform.node(),
         "systemd": Path("/run/systemd/system").is_dir(),
