@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from farm_in_lab import CACHE, ROOT, Carried, LabFarm, found_uv, packed_for
+from farm_in_lab import CACHE, ROOT, Carried, LabFarm, found_uv, packing_options
 from journey_inputs import PROGRAM
 
 from pxe.image.debian import SUITE
@@ -37,7 +37,17 @@ def packed_program(folder: Path, suite: str = SUITE) -> Carried:
             shutil.copy(ROOT / name, source / name)
     cache, uv = CACHE / "control", found_uv()
     pack = ROOT / "ansible/roles/control_program/files/pack_program.py"
-    command = [sys.executable, pack, "--source", source, "--cache", cache, "--uv", uv, *packed_for(suite)]
+    command = [
+        sys.executable,
+        pack,
+        "--source",
+        source,
+        "--cache",
+        cache,
+        "--uv",
+        uv,
+        *packing_options(suite),
+    ]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     variables = {"source": str(source), "cache": str(cache), "uv": uv}
     return Carried(

@@ -213,14 +213,14 @@ def packed_worker(source: Path, suite: str = SUITE) -> Carried:
     shutil.copytree(ROOT / "avatar", source, ignore=left_out)
     cache, uv = CACHE / "worker", found_uv()
     build = [sys.executable, ROOT / "ansible/roles/worker/files/build_worker.py", "--with-wheels"]
-    build += ["--source", source, "--cache", cache, "--uv", uv, *packed_for(suite)]
+    build += ["--source", source, "--cache", cache, "--uv", uv, *packing_options(suite)]
     worker = json.loads(_printed([*build, "--extra=cpu", "--extra=face"]))
     return Carried(
         worker["digest"], {"worker__source": str(source), "worker__cache": str(cache), "worker__uv": uv}
     )
 
 
-def packed_for(suite: str) -> list[str]:
+def packing_options(suite: str) -> list[str]:
     """Returns the options of the programs that pack, as the roles give them for machines of that Debian."""
     return ["--python-version", PYTHON_OF[suite], "--platform", f"x86_64-manylinux_2_{GLIBC_OF[suite]}"]
 

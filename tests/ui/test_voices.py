@@ -20,7 +20,7 @@ HTMLMediaElement.prototype.play = function () {
 """
 
 
-def spoken(studio: Studio) -> dict[str, str]:
+def pronunciations_of(studio: Studio) -> dict[str, str]:
     url, headers = f"{studio.url}/api/pronunciations", studio.headers
     answer = httpx.get(url, headers=headers, timeout=60, trust_env=False).raise_for_status()
     return {one["word"]: one["spoken"] for one in answer.json()}
@@ -44,7 +44,7 @@ def test_a_word_is_corrected_heard_and_removed(visiting: Visiting, studio: Studi
     page.keyboard.press("Enter")
     row = page.locator("tbody tr", has_text="Siobhan")
     expect(row).to_contain_text("shi-vawn", timeout=PATIENCE_MS)
-    assert spoken(studio) == {"Siobhan": "shi-vawn"}
+    assert pronunciations_of(studio) == {"Siobhan": "shi-vawn"}
     page.get_by_role("button", name="Hear Siobhan").click()
     assert 0.2 < first_sound(page) < 5
     page.get_by_label("Word", exact=True).fill("Niamh")
@@ -56,7 +56,7 @@ def test_a_word_is_corrected_heard_and_removed(visiting: Visiting, studio: Studi
     page.unroute("**/api/pronunciations")
     page.get_by_role("button", name="Remove Siobhan").click()
     expect(row).to_have_count(0, timeout=PATIENCE_MS)
-    assert spoken(studio) == {}
+    assert pronunciations_of(studio) == {}
 
 
 def test_the_view_has_no_barriers_and_a_presenter_is_heard(visiting: Visiting, studio: Studio) -> None:
