@@ -17,8 +17,8 @@ DOCUMENTATION = r"""
 module: machine_facts
 short_description: The few facts that the Soundstage roles need
 description: >-
-  Reads operating system, its Python, user, clock, free space, packages and SSH host key, and puts them into the fact
-  soundstage_machine.
+  Reads operating system, its Python, user, clock, free space, packages and SSH host key, and puts them into
+  the fact soundstage_machine.
 options:
   expected:
     description: Files whose presence is told in the fact's C(present), which saves a round trip for each.

@@ -74,6 +74,8 @@ def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
         text=True,
     )
     eventually(lambda: running_jobs(cluster) >= 1, within_s=120)
+    # Half a second of spans dies with the server; that of the request is looked at below.
+    eventually(lambda: "POST /api/renders" in {span["name"] for span in all_spans(tmp_path)}, within_s=10)
     os.kill(child_of(server.pid), signal.SIGKILL)
     output, complained = render.communicate(timeout=240)
     assert render.returncode == 0, output + complained + (tmp_path / "up.log").read_text()[-4000:]
@@ -103,12 +105,15 @@ def assert_one_trace(folder: Path) -> None:
 
 
 def spans_of(trace_id: str, folder: Path) -> list[dict[str, Any]]:
-    lines = [
+    return [span for span in all_spans(folder) if span["trace_id"] == trace_id]
+
+
+def all_spans(folder: Path) -> list[dict[str, Any]]:
+    return [
         json.loads(line)
         for file in (folder / "state" / "traces").glob("*.jsonl")
         for line in file.read_text().splitlines()
     ]
-    return [line for line in lines if line["trace_id"] == trace_id]
 
 
 def jobs(cluster: Any) -> list[str]:
