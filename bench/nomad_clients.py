@@ -256,7 +256,6 @@ def report(
         print(f"    {name:24} {mib:8.0f} MiB")
     add_figure(f"segments lost, of {segments} on as many clients as are named", run.failed, "", goal="0")
     add_figure("processor time of a segment, without drawing", whole / segments * 1000, "ms")
-    add_figure("peak memory of the Nomad server", run.peak_mib["Nomad server"], "MiB")
 
 
 def main() -> None:

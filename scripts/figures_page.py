@@ -13,7 +13,7 @@ AREAS = {
     "machines": "[Machines](figures/machines.md)",
     "boot": "[Machines](figures/machines.md)",
 }
-MAX_ROWS = 47
+MAX_ROWS = 46
 HEAD = """\
 # Figures
 

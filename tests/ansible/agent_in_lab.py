@@ -37,17 +37,8 @@ def packed_program(folder: Path, suite: str = SUITE) -> Carried:
             shutil.copy(ROOT / name, source / name)
     cache, uv = CACHE / "control", found_uv()
     pack = ROOT / "ansible/roles/control_program/files/pack_program.py"
-    command = [
-        sys.executable,
-        pack,
-        "--source",
-        source,
-        "--cache",
-        cache,
-        "--uv",
-        uv,
-        *packing_options(suite),
-    ]
+    command = [sys.executable, pack, "--source", source, "--cache", cache, "--uv", uv]
+    command += packing_options(suite)
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     variables = {"source": str(source), "cache": str(cache), "uv": uv}
     return Carried(

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from lab.cluster import software
 from lab.farm_in_a_box import Lab
 from pxe.image.debian import PYTHON_OF, SUITE
 
@@ -195,15 +196,7 @@ def whats_carried(folder: Path, suite: str = SUITE) -> Carried:
 
 def pack_plugin(suite: str = SUITE) -> dict[str, Any]:
     """The device plugin, as a variable of the role nomad."""
-    packing = [
-        "env",
-        f"SOUNDSTAGE_PACK_PYTHON={PYTHON_OF[suite]}",
-        ROOT / "scripts/pack_python",
-        "farm/device_plugin",
-        "gpu_device_plugin",
-        "gpu-device-plugin",
-    ]
-    return {"nomad__gpu_plugin_archive": _printed(packing).strip()}
+    return {"nomad__gpu_plugin_archive": str(software.pack_plugin(PYTHON_OF[suite]))}
 
 
 def packed_worker(source: Path, suite: str = SUITE) -> Carried:

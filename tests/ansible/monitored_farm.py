@@ -20,6 +20,8 @@ SERVER = MACHINES[0]
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 SHORT_CERTIFICATE = "/etc/soundstage/short.pem"
 PORT, BROKEN_PORT = 9998, 9999
+# The machines of the lab stand on overlays and disks in memory.
+FILESYSTEMS = "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$"
 TAGS = "common,consul,nomad,health,monitoring,logs"
 # What takes minutes on a farm takes seconds here: every alert fires at its second look.
 QUICKLY = (
@@ -35,8 +37,7 @@ def of_monitoring() -> dict[str, Any]:
     """Variables of the farm."""
     return {
         "nomad__drivers": ["raw_exec"],
-        # The machines of the lab stand on overlays and disks in memory.
-        "monitoring__filesystems_left_out": "^(proc|sysfs|cgroup2?|devpts|mqueue|tmpfs|ramfs|bpf)$",
+        "monitoring__filesystems_left_out": FILESYSTEMS,
         "monitoring__every_s": 2,
         "monitoring__first_wait": "1s",
         "monitoring__resend": "5s",

@@ -52,8 +52,7 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         "os_name": release.get("PRETTY_NAME", "an unknown system"),
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         "python_version": ".".join(platform.python_version_tuple()[:2]),
-        # 41 for 2.41: wheels name the oldest that they run on.
-        "glibc_minor": int(platform.libc_ver()[1].partition(".")[2] or 0),
+        "wheel_platform": _wheel_platform(),
         "kernel": platform.release(),
         "hostname": platform.node(),
         "systemd": Path("/run/systemd/system").is_dir(),
@@ -68,6 +67,12 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         **read_controllers(),
         "present": sorted(path for path in expected if os.path.lexists(path)),
     }
+
+
+def _wheel_platform() -> str:
+    """Returns for which machines wheels are chosen, as uv names it: it knows glibc up to 2.40."""
+    glibc_minor = int(platform.libc_ver()[1].partition(".")[2] or 0)
+    return f"{platform.machine()}-manylinux_2_{min(glibc_minor, 40)}"
 
 
 def _os_release() -> dict[str, str]:

@@ -39,7 +39,7 @@ function Words({ entry, mayHear }: { entry: PersonaEntry; mayHear: boolean }) {
           <a className="button" href={`#/create/${entry.id}`}>
             Film with {entry.persona.name}
           </a>
-          {mayHear && <HearButton presenter={entry} label="Hear" about={entry.persona.name} />}
+          {mayHear && <HearButton presenter={entry} about={entry.persona.name} />}
         </div>
       )}
       {entry.error && <p className="problem">{entry.error}</p>}

@@ -8,12 +8,11 @@ interface Props {
   presenter: PersonaEntry | undefined;
   /** What is spoken; the server's own sample without it. */
   text?: string;
-  label?: string;
   /** For those who cannot see the row of the button. */
   about: string;
 }
 
-export function HearButton({ presenter, text, label = "Hear", about }: Props) {
+export function HearButton({ presenter, text, about }: Props) {
   const playing = useRef<HTMLAudioElement | null>(null);
   useEffect(() => () => playing.current?.pause(), []);
   const hear = useMutation({
@@ -40,10 +39,10 @@ export function HearButton({ presenter, text, label = "Hear", about }: Props) {
       <button
         type="button"
         disabled={hear.isPending || !presenter?.persona}
-        aria-label={`${label} ${about}`}
+        aria-label={`Hear ${about}`}
         onClick={() => hear.mutate()}
       >
-        {hear.isPending ? "One moment" : label}
+        {hear.isPending ? "One moment" : "Hear"}
       </button>
       {hear.error && <ErrorNotice error={hear.error} />}
     </>

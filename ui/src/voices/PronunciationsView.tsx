@@ -77,36 +77,27 @@ export function PronunciationsView({ me }: { me: Me }) {
 }
 
 function NewWord({ busy, onAdd }: { busy: boolean; onAdd: (word: string, spoken: string) => Promise<unknown> }) {
-  const [word, setWord] = useState("");
-  const [spoken, setSpoken] = useState("");
   return (
     <form
       className="card new-word"
       onSubmit={(event) => {
         event.preventDefault();
-        void onAdd(word.trim(), spoken.trim()).then(
-          () => {
-            setWord("");
-            setSpoken("");
-          },
-          () => undefined, // the notice says it, and the words stay
+        const form = event.currentTarget;
+        const typed = (name: string) => String(new FormData(form).get(name)).trim();
+        // Where it fails, the notice says so and the words stay.
+        void onAdd(typed("word"), typed("spoken")).then(
+          () => form.reset(),
+          () => undefined,
         );
       }}
     >
       <label>
         <span>Word</span>
-        <input
-          value={word}
-          onChange={(event) => setWord(event.target.value)}
-          required
-          maxLength={64}
-          pattern="\S+"
-          title="one word, without spaces"
-        />
+        <input name="word" required maxLength={64} pattern="\S+" title="one word, without spaces" />
       </label>
       <label>
         <span>Spoken as</span>
-        <input value={spoken} onChange={(event) => setSpoken(event.target.value)} required maxLength={200} />
+        <input name="spoken" required maxLength={200} />
       </label>
       <button type="submit" className="primary" disabled={busy}>
         Save
