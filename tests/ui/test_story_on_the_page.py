@@ -291,7 +291,10 @@ def test_a_reload_while_an_approval_waits_shows_it_and_what_becomes_of_it(
 def test_the_log_says_which_persona_is_broken_and_why(guarded: Studio, enter: Callable[..., Page]) -> None:
     page = enter("wim", "log")
     line = page.locator(".log li", has_text="persona.broken")
-    (guarded.path / "personas" / "tilda.yaml").write_text("name: Tilda\nvoice: {pace: fast}\n")
+    draft = guarded.path / "tilda.yaml"
+    draft.write_text("name: Tilda\nvoice: {pace: fast}\n")
+    # In one step: a look at a half-written file would be an event of its own.
+    draft.rename(guarded.path / "personas" / "tilda.yaml")
     expect(line).to_contain_text(
         "tilda · tilda.yaml, line 1, column 1, field id: Field required", timeout=PATIENCE_MS
     )

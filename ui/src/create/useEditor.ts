@@ -130,7 +130,8 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
 
   return {
     doc: history.doc,
-    saveState,
+    // From the first paint after an edit; the effect that starts the timer runs later.
+    saveState: saveState === "saved" && history.doc !== saved.current ? "saving" : saveState,
     error,
     conflict,
     undoName: history.past.at(-1)?.name ?? "",
