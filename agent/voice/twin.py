@@ -1,4 +1,4 @@
-"""`TwinService`, a pipecat FrameProcessor around the Brain: words come in, an answer goes out."""
+"""`TwinService`, a pipecat FrameProcessor around the agent: words come in, an answer goes out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from agent.brain import Brain
-from agent.events import BrainEvent, ConfirmationRequested, Failure, Text, TextPart
-from agent.sessions.service import Conversation
-from agent.turns.presentation import plain_text
-from policy import Principal
-from soundstage.database.tenants import tenant_scope
+from agent.events import BrainEvent, ConfirmationRequested, Failure, Notice, Text, TextPart
+from agent.voice.answering import Answering
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import metrics, trace
+from soundstage.telemetry import metrics
 
 
 @dataclass
@@ -48,17 +44,15 @@ class TwinService(FrameProcessor):
     drops what waits: pipecat cancels `process_frame` then, and the Brain notes the turn as cancelled.
     """
 
-    def __init__(self, brain: Brain, principal: Principal, session_id: str | None = None) -> None:
+    def __init__(self, answers: Answering) -> None:
         super().__init__()
-        self._brain = brain
-        self._principal = principal
-        self._session_id = session_id
+        self._answers = answers
         self._answering = False
 
     @property
     def session_id(self) -> str | None:
         """The session, once something was said; the same over every other transport."""
-        return self._session_id
+        return self._answers.session_id
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         began_s, answering = time.perf_counter(), self._answering
@@ -80,19 +74,12 @@ class TwinService(FrameProcessor):
         await self.push_frame(LLMFullResponseStartFrame())
         self._answering = True
         try:
-            with trace(inherit=False), tenant_scope(self._principal.tenant):
-                conversation = await self._conversation()
-                await self._brain.answer(conversation, utterance, _Speaker(self).present)
+            await self._answers.answer(utterance, _Speaker(self).present)
         except SoundstageError as error:
-            await self.push_frame(LLMTextFrame(plain_text(Failure.of(error))))
+            await self.push_frame(LLMTextFrame(_text_of(Failure.of(error))))
         finally:
             self._answering = False
         await self.push_frame(LLMFullResponseEndFrame())
-
-    async def _conversation(self) -> Conversation:
-        conversation = await self._brain.sessions.open(self._principal, self._session_id)
-        self._session_id = conversation.id
-        return conversation
 
 
 class _Speaker:
@@ -111,6 +98,13 @@ class _Speaker:
         elif isinstance(event, ConfirmationRequested):
             text = f"To have this done, say: {event.say}" if event.say else ""
         else:
-            text = plain_text(event)
+            text = _text_of(event)
         if text:
             await self._processor.push_frame(LLMTextFrame(text))
+
+
+def _text_of(event: BrainEvent) -> str:
+    """Returns the sentence of a notice, or of a failure with its hint; else nothing."""
+    if isinstance(event, Failure):
+        return f"{event.message} {event.hint}".strip()
+    return event.text if isinstance(event, Notice) else ""

@@ -13,6 +13,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 from scripted_model import ScriptedModel
 
+from agent.voice.brain_answers import BrainAnswers
 from agent.voice.twin import TwinService
 from app.composition import Services
 from policy import Principal
@@ -51,7 +52,7 @@ class OnCall:
     def __init__(self, services: Services, model: ScriptedModel) -> None:
         self.services = services
         self.model = model
-        self.twin = TwinService(services.brain, ME)
+        self.twin = TwinService(BrainAnswers(services.brain, ME))
         self.listener = Listener()
         self.worker = PipelineWorker(Pipeline([self.twin, self.listener]), cancel_on_idle_timeout=False)
 

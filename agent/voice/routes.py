@@ -1,0 +1,81 @@
+"""REST of voice sessions at `/api/voice`, and the sockets of persons and of voice workers."""
+
+# No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, WebSocket, status
+
+from agent.voice.schemas import MuteRequest, VoiceSession, VoiceSessionOpened, VoiceSessionRequest
+from agent.voice.sessions import VoiceSessions
+from agent.voice.worker_token import check_worker
+from policy import Principal, public, require_permission
+
+Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
+Token = Annotated[str, Query(max_length=200, description="the token of the session")]
+WORKERS = public("voice workers show the token of this installation")
+
+
+def voice_router(voice: VoiceSessions, state_dir: Path, public_url: str | None = None) -> APIRouter:
+    """Routes below `/api/voice`. `public_url` is how people reach the server, where that is set."""
+    router = APIRouter(prefix="/api/voice", tags=["voice"])
+
+    @router.post("/session", status_code=status.HTTP_201_CREATED)
+    async def open_voice_session(
+        body: VoiceSessionRequest, request: Request, principal: Chatter
+    ) -> VoiceSessionOpened:
+        """Opens a voice session with an agent, or comes back to one. Its id is that of the conversation.
+
+        Connect a WebSocket to `url` with `token` in the query: 16-bit PCM in and out as binary messages,
+        events as JSON.
+        """
+        session, token, expires_at = await voice.open(principal, body.agent_id, body.session_id)
+        url = _socket_url(request, public_url, session.session_id)
+        return VoiceSessionOpened(
+            **session.model_dump(), url=url, token=token, token_expires_at=expires_at
+        )
+
+    @router.get("/sessions")
+    async def list_voice_sessions(principal: Chatter) -> list[VoiceSession]:
+        """Returns one's own voice sessions, the latest first."""
+        return voice.list(principal)
+
+    @router.get("/session/{session_id}")
+    async def voice_session(session_id: str, principal: Chatter) -> VoiceSession:
+        """Returns one's own voice session: its state, and whether it is muted and connected."""
+        return voice.get(principal, session_id)
+
+    @router.post("/session/{session_id}/mute")
+    async def mute_voice_session(session_id: str, body: MuteRequest, principal: Chatter) -> VoiceSession:
+        """Drops the person's sound, or lets it pass again."""
+        return await voice.mute(principal, session_id, muted=body.muted)
+
+    @router.delete("/session/{session_id}", status_code=status.HTTP_204_NO_CONTENT)
+    async def end_voice_session(session_id: str, principal: Chatter) -> None:
+        """Ends a voice session. What was said stays in the conversation."""
+        await voice.end(principal, session_id)
+
+    @router.websocket("/session/{session_id}/sound")
+    async def sound(socket: WebSocket, session_id: str, principal: Chatter, token: Token = "") -> None:
+        """The person's socket: sound both ways, and what the page shows."""
+        await voice.serve_person(socket, principal, session_id, token)
+
+    @router.websocket("/workers", dependencies=[Depends(WORKERS)])
+    async def workers(socket: WebSocket) -> None:
+        """The control socket of a voice worker."""
+        check_worker(socket, state_dir)
+        await voice.serve_workers(socket)
+
+    @router.websocket("/workers/{session_id}", dependencies=[Depends(WORKERS)])
+    async def session_of_worker(socket: WebSocket, session_id: str) -> None:
+        """The socket on which a voice worker serves one session."""
+        check_worker(socket, state_dir)
+        await voice.serve_session_of_worker(socket, session_id)
+
+    return router
+
+
+def _socket_url(request: Request, public_url: str | None, session_id: str) -> str:
+    base = (public_url or str(request.base_url)).rstrip("/")
+    scheme, _, rest = base.partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/api/voice/session/{session_id}/sound"

@@ -1,0 +1,469 @@
+"""Voice sessions of one server: opens them, and passes sound and answers between person and voice worker.
+
+A person's socket and a worker's socket meet here. The worker hears and decides whose turn it is; this process
+answers, with the rights of the person, and makes the sound of the answer. When a worker dies, the person's
+socket stays open and the next worker takes the session over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from agent.events import Failure, TurnBegan
+from agent.live.service import speakable_text
+from agent.sessions.service import SessionService
+from agent.turns.runner import TurnRunner
+from agent.voice.schemas import (
+    INPUT_HZ,
+    OUTPUT_HZ,
+    PERSON_MESSAGE,
+    WORKER_MESSAGE,
+    Ask,
+    Cancel,
+    Interrupt,
+    Speak,
+    VoiceSession,
+    VoiceState,
+)
+from policy import Principal
+from soundstage.database import utcnow
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable
+from soundstage.tasks import cancel_all
+from soundstage.telemetry import get_logger, trace
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import Persona
+from studio.personas.speaking import PersonaSpeech, Utterance
+
+TOKEN_LIFE = timedelta(seconds=60)
+RECONNECT = timedelta(seconds=60)
+"""Who comes back within this time goes on where they were; a session without a person ends after it."""
+MAX_SESSIONS = 200
+MAX_PER_PRINCIPAL = 10
+MAX_SOUND_BYTES = 64_000
+"""Two seconds of sound in one message."""
+CACHED_SENTENCES = 256
+DEFAULT_PERSONA = "nova"
+TAKEN_OVER = 4001
+"""Closes the socket of a person who has opened the session elsewhere (RFC 6455 §7.4.2)."""
+ENDED = 4000
+log = get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """A session and its two sockets."""
+
+    id: str
+    principal: Principal
+    persona: Persona
+    created_at: datetime
+    token_sha256: bytes = b""
+    token_expires_at: datetime | None = None
+    state: VoiceState = "waiting"
+    muted: bool = False
+    person: WebSocket | None = None
+    worker: WebSocket | None = None
+    left_at: datetime = field(default_factory=utcnow)
+    turns: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """The turn of each answer that runs, by the worker's ref."""
+    cancelled: set[int] = field(default_factory=set)
+    """Answers that were interrupted before their turn had begun."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def view(self) -> VoiceSession:
+        return VoiceSession(
+            session_id=self.id,
+            room=f"voice-{self.id}",
+            state=self.state,
+            muted=self.muted,
+            persona_id=self.persona.id,
+            connected=self.person is not None,
+            created_at=self.created_at,
+        )
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something for this session beside its sockets; it ends with the session."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def show(self, message: dict[str, Any]) -> None:
+        """Sends a message to the person, where one is connected."""
+        await _send(self.person, message)
+
+    async def instruct(self, message: dict[str, Any]) -> None:
+        """Sends a message to the worker, where one is connected."""
+        await _send(self.worker, message)
+
+
+class VoiceSessions:
+    """The voice sessions of this process. The conversation is stored; who is connected is not."""
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        runner: TurnRunner,
+        library: PersonaLibrary,
+        speech: PersonaSpeech,
+        read_names: Callable[[Principal], Coroutine[Any, Any, dict[str, list[str]]]],
+    ) -> None:
+        self._sessions = sessions
+        self._runner = runner
+        self._library = library
+        self._speech = speech
+        self._read_names = read_names
+        self._open: dict[str, _Session] = {}
+        self._workers: set[WebSocket] = set()
+        self._sounds: OrderedDict[tuple[str, str], Utterance] = OrderedDict()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def open(
+        self, principal: Principal, persona_id: str | None, session_id: str | None
+    ) -> tuple[VoiceSession, str, datetime]:
+        """Opens a session, or comes back to one; returns it, the token of its socket and the token's end.
+
+        Raises `voice.no_worker`, `voice.too_many`, `session.not_found`, `persona.not_found`, `consent.…`.
+        """
+        if not self._workers:
+            raise Unavailable(
+                "voice.no_worker",
+                "No voice worker is connected.",
+                "Install the extra with `uv sync --extra voice`; `soundstage up` starts a worker then.",
+                headers={"Retry-After": "5"},
+            )
+        own = [one for one in self._open.values() if _is_owner(one, principal)]
+        is_new = session_id is None or session_id not in self._open
+        if is_new and (len(self._open) >= MAX_SESSIONS or len(own) >= MAX_PER_PRINCIPAL):
+            raise Unavailable(
+                "voice.too_many", "Too many voice sessions are open.", "End one of them.", headers={"Retry-After": "10"}
+            )
+        conversation = await self._sessions.open(principal, session_id, persona_id=persona_id)
+        persona = self._library.get(persona_id or conversation.persona_id or DEFAULT_PERSONA)
+        await self._speech.check(persona)
+        session = self._open.get(conversation.id)
+        if session is None:
+            session = _Session(conversation.id, principal, persona, utcnow())
+            self._open[conversation.id] = session
+        session.persona = persona
+        token = secrets.token_urlsafe(24)
+        session.token_sha256 = _digest(token)
+        session.token_expires_at = utcnow() + TOKEN_LIFE
+        self._sweep_soon()
+        return session.view(), token, session.token_expires_at
+
+    def get(self, principal: Principal, session_id: str) -> VoiceSession:
+        """Returns one's own session. Raises `voice.not_found`."""
+        return self._own(principal, session_id).view()
+
+    def list(self, principal: Principal) -> list[VoiceSession]:
+        """Returns one's own sessions, the latest first."""
+        own = [one for one in self._open.values() if _is_owner(one, principal)]
+        return [one.view() for one in sorted(own, key=lambda one: one.created_at, reverse=True)]
+
+    async def mute(self, principal: Principal, session_id: str, *, muted: bool) -> VoiceSession:
+        """Drops the person's sound from now on, or lets it pass again."""
+        session = self._own(principal, session_id)
+        await self._mute(session, muted)
+        return session.view()
+
+    async def end(self, principal: Principal, session_id: str) -> None:
+        """Ends a session: closes both sockets and cancels its answers. The conversation stays."""
+        await self._end(self._own(principal, session_id))
+
+    async def serve_person(
+        self, socket: WebSocket, principal: Principal, session_id: str, token: str
+    ) -> None:
+        """Serves a person's socket until it closes. Raises, before it is accepted, `voice.not_found` and
+        `voice.bad_token`.
+        """
+        session = self._own(principal, session_id)
+        self._redeem(session, token)
+        await socket.accept()
+        before, session.person = session.person, socket
+        if before is not None:
+            await _close(before, TAKEN_OVER)
+        await session.show(
+            {"type": "ready", "session_id": session.id, "input_hz": INPUT_HZ, "output_hz": OUTPUT_HZ}
+        )
+        await session.show({"type": "state", "state": session.state, "muted": session.muted})
+        if session.worker is None:
+            await self._assign(session)
+        try:
+            await self._receive_from_person(session, socket)
+        finally:
+            if session.person is socket:
+                session.person, session.left_at = None, utcnow()
+                await session.instruct({"type": "interrupt"})
+
+    async def serve_workers(self, socket: WebSocket) -> None:
+        """Serves the control socket of a worker: it is told which sessions to serve."""
+        await socket.accept()
+        self._workers.add(socket)
+        log.info("voice.worker_connected", workers=len(self._workers))
+        try:
+            for session in list(self._open.values()):
+                if session.worker is None and session.person is not None:
+                    await self._assign(session)
+            while (await socket.receive())["type"] != "websocket.disconnect":
+                pass
+        except WebSocketDisconnect:
+            return
+        finally:
+            self._workers.discard(socket)
+            log.info("voice.worker_disconnected", workers=len(self._workers))
+
+    async def serve_session_of_worker(self, socket: WebSocket, session_id: str) -> None:
+        """Serves the socket on which a worker hears one session. Raises `voice.not_found`, `voice.taken`."""
+        session = self._open.get(session_id)
+        if session is None:
+            raise _not_found(session_id)
+        if session.worker is not None:
+            raise Conflict("voice.taken", "Another worker serves this session.", "Serve another one.")
+        session.worker = socket
+        try:
+            await socket.accept()
+            await self._set_state(session, "listening")
+            await self._receive_from_worker(session, socket)
+        finally:
+            session.worker = None
+            session.turns.clear()
+            if session.id in self._open:
+                await self._set_state(session, "waiting")
+                await session.show({"type": "stop"})
+                if session.person is not None:
+                    await self._assign(session)
+
+    async def close(self) -> None:
+        """Ends every session at the end of the process."""
+        if self._sweeper is not None:
+            await cancel_all([self._sweeper])
+        for session in list(self._open.values()):
+            await self._end(session)
+        for worker in list(self._workers):
+            await _close(worker, ENDED)
+
+    async def _assign(self, session: _Session) -> None:
+        """Asks the worker with the fewest sessions to serve this one."""
+        names = await self._read_names(session.principal)
+        message = {"type": "serve", "session_id": session.id, "names": names}
+        for worker in list(self._workers):
+            if await _send(worker, message):
+                return
+
+    async def _receive_from_person(self, session: _Session, socket: WebSocket) -> None:
+        with suppress(WebSocketDisconnect):
+            while True:
+                message = await socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                if (sound := message.get("bytes")) is not None:
+                    if len(sound) > MAX_SOUND_BYTES or len(sound) % 2:
+                        await session.show(_failure(_bad_sound()))
+                    elif not session.muted and session.worker is not None:
+                        await _send_bytes(session.worker, sound)
+                    continue
+                try:
+                    request = PERSON_MESSAGE.validate_json(message.get("text") or "")
+                except ValidationError:
+                    await session.show(_failure(_bad_message()))
+                    continue
+                if isinstance(request, Interrupt):
+                    await session.instruct({"type": "interrupt"})
+                else:
+                    await self._mute(session, request.muted)
+
+    async def _receive_from_worker(self, session: _Session, socket: WebSocket) -> None:
+        with suppress(WebSocketDisconnect):
+            while True:
+                message = await socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                if (sound := message.get("bytes")) is not None:
+                    await _send_bytes(session.person, sound)
+                    continue
+                request = WORKER_MESSAGE.validate_json(message.get("text") or "")
+                if isinstance(request, Ask):
+                    session.start(self._answer(session, request))
+                elif isinstance(request, Speak):
+                    session.start(self._speak(session, request))
+                elif isinstance(request, Cancel):
+                    session.start(self._cancel(session, request.ref))
+                elif request.type == "state":
+                    await self._set_state(session, request.data["state"])
+                else:
+                    await session.show({"type": request.type, **request.data})
+
+    async def _answer(self, session: _Session, request: Ask) -> None:
+        """Runs a turn and sends its events to both sides."""
+        try:
+            with trace(inherit=False):
+                conversation = await self._sessions.open(session.principal, session.id)
+                events = await self._runner.ask(conversation, request.text)
+                async with aclosing(events):
+                    async for item in events:
+                        event = item.event
+                        if isinstance(event, TurnBegan):
+                            session.turns[request.ref] = (event.session_id, event.turn)
+                            if request.ref in session.cancelled:
+                                session.start(self._cancel(session, request.ref))
+                        data = event.model_dump(mode="json", exclude_none=True)
+                        await session.show({"type": "event", "event": data})
+                        await session.instruct({"type": "event", "ref": request.ref, "event": data})
+        except SoundstageError as error:
+            data = Failure.of(error).model_dump(mode="json", exclude_none=True)
+            await session.show({"type": "event", "event": data})
+            await session.instruct({"type": "event", "ref": request.ref, "event": data})
+        finally:
+            session.turns.pop(request.ref, None)
+            session.cancelled.discard(request.ref)
+            await session.instruct({"type": "answered", "ref": request.ref})
+
+    async def _cancel(self, session: _Session, ref: int) -> None:
+        """Ends the answer that the person interrupted; one that has not begun yet, as soon as it begins."""
+        turn = session.turns.get(ref)
+        if turn is None:
+            session.cancelled.add(ref)
+            return
+        with suppress(SoundstageError):
+            await self._runner.cancel(session.principal, *turn)
+
+    async def _speak(self, session: _Session, request: Speak) -> None:
+        """Makes the sound of a text; common sentences come from the last ones that were made."""
+        text = speakable_text(request.text)
+        key = (session.persona.model_dump_json(include={"voice", "style"}), text)
+        try:
+            utterance = self._sounds.get(key)
+            if utterance is None and text:
+                utterance = await self._speech.say(session.persona, text)
+                self._sounds[key] = utterance
+                while len(self._sounds) > CACHED_SENTENCES:
+                    self._sounds.popitem(last=False)
+        except SoundstageError as error:
+            # The text is shown all the same.
+            await session.show(_failure(error))
+            utterance = None
+        sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
+        if utterance is not None:
+            self._sounds.move_to_end(key)
+            sheet = utterance.sheet.model_dump(mode="json", include={"duration_ms", "words", "visemes"})
+            sound |= {"wav": base64.b64encode(utterance.sound).decode("ascii"), **sheet}
+        await session.instruct(sound)
+
+    async def _set_state(self, session: _Session, state: VoiceState) -> None:
+        if session.state != state:
+            session.state = state
+            await session.show({"type": "state", "state": state, "muted": session.muted})
+
+    async def _mute(self, session: _Session, muted: bool) -> None:
+        session.muted = muted
+        await session.show({"type": "state", "state": session.state, "muted": muted})
+
+    async def _end(self, session: _Session) -> None:
+        self._open.pop(session.id, None)
+        for turn in list(session.turns.values()):
+            with suppress(SoundstageError):
+                await self._runner.cancel(session.principal, *turn)
+        await cancel_all(session.tasks)
+        for socket in (session.person, session.worker):
+            if socket is not None:
+                await _close(socket, ENDED)
+
+    def _own(self, principal: Principal, session_id: str) -> _Session:
+        session = self._open.get(session_id)
+        if session is None or not _is_owner(session, principal):
+            raise _not_found(session_id)
+        return session
+
+    def _redeem(self, session: _Session, token: str) -> None:
+        expires_at, expected = session.token_expires_at, session.token_sha256
+        is_right = hmac.compare_digest(_digest(token), expected)
+        if not is_right or expires_at is None or expires_at < utcnow():
+            raise Forbidden(
+                "voice.bad_token",
+                "The token of this voice session is wrong, used or too old.",
+                "Open the session again with its `session_id`; the answer has a new token.",
+            )
+        session.token_expires_at = None
+
+    def _sweep_soon(self) -> None:
+        if self._sweeper is None or self._sweeper.done():
+            self._sweeper = asyncio.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """Ends sessions whose person has not come back, until there is none."""
+        while self._open:
+            await asyncio.sleep(RECONNECT.total_seconds() / 4)
+            limit = utcnow() - RECONNECT
+            gone = [one for one in self._open.values() if one.person is None and one.left_at < limit]
+            for session in gone:
+                await self._end(session)
+
+
+def _is_owner(session: _Session, principal: Principal) -> bool:
+    return (session.principal.tenant, session.principal.id) == (principal.tenant, principal.id)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def _send(socket: WebSocket | None, message: dict[str, Any]) -> bool:
+    """Sends JSON; returns False for a socket that is gone."""
+    if socket is None:
+        return False
+    try:
+        await socket.send_json(message)
+    except (WebSocketDisconnect, RuntimeError):
+        # Starlette raises these for a socket that was closed meanwhile.
+        return False
+    return True
+
+
+async def _send_bytes(socket: WebSocket | None, sound: bytes) -> None:
+    if socket is not None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.send_bytes(sound)
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    with suppress(WebSocketDisconnect, RuntimeError):
+        await socket.close(code)
+
+
+def _failure(error: SoundstageError) -> dict[str, Any]:
+    return {"type": "error", "code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _not_found(session_id: str) -> NotFound:
+    return NotFound(
+        "voice.not_found", f"There is no voice session {session_id[:80]}.", "Open one; it may have ended."
+    )
+
+
+def _bad_sound() -> Invalid:
+    return Invalid(
+        "voice.bad_sound",
+        "This sound cannot be used.",
+        f"Send 16-bit PCM, mono, {INPUT_HZ} samples a second, in messages of at most two seconds.",
+    )
+
+
+def _bad_message() -> Invalid:
+    return Invalid(
+        "voice.bad_message",
+        "This message is not understood here.",
+        'Send sound as binary messages, or {"type": "interrupt"} or {"type": "mute", "muted": true} as text.',
+    )
