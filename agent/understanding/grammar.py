@@ -210,7 +210,7 @@ class Grammar:
     @classmethod
     def load(cls) -> Grammar:
         """Reads the templates that come with the package. All grammars of a process share them."""
-        return cls(_packaged_templates())
+        return cls(load_templates())
 
     def read_all(self) -> None:
         """Reads every template now, a tenth of a second's work, and not with the first sentences."""
@@ -284,7 +284,7 @@ class Grammar:
 
 
 @cache
-def _packaged_templates() -> Intents:
+def load_templates() -> Intents:
     """Reads every `agent/grammar/*.yaml`; hassil parses each template when a sentence first meets it."""
     merged: dict[str, Any] = {}
     for path in sorted(Path(str(files("agent") / "grammar")).glob("*.yaml")):

@@ -1,0 +1,127 @@
+"""The socket of one session in a worker: sound and messages to and from the server; called by processors."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import wave
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame
+from pipecat.frames.frames import OutputTransportMessageFrame, OutputTransportMessageUrgentFrame
+from pipecat.serializers.base_serializer import FrameSerializer
+
+from agent.events import BRAIN_EVENT, Emit
+from agent.voice.schemas import INPUT_HZ
+
+SPEECH_TIMEOUT_S = 30.0
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The sound of a text: 16-bit mono PCM, and the times of its words and mouth shapes."""
+
+    text: str
+    pcm: bytes
+    sample_hz: int
+    sheet: dict[str, Any] = field(default_factory=dict)
+
+
+class SessionLink(FrameSerializer):
+    """Serializes sound as binary messages and everything else as JSON.
+
+    Also the client of the server's requests: `answer` runs a turn there, `speak` makes a sound.
+    """
+
+    def __init__(self, session_id: str, on_interrupt: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.send: Send = _not_connected
+        """Sends a message at once; set when the transport is there."""
+        self._session_id = session_id
+        self._on_interrupt = on_interrupt
+        self._refs = count(1)
+        self._answers: dict[int, asyncio.Queue[dict[str, Any]]] = {}
+        self._sounds: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    @property
+    def session_id(self) -> str | None:
+        """Returns the id of the conversation."""
+        return self._session_id
+
+    async def serialize(self, frame: Frame) -> str | bytes | None:
+        if isinstance(frame, OutputAudioRawFrame):
+            return frame.audio
+        if isinstance(frame, OutputTransportMessageFrame | OutputTransportMessageUrgentFrame):
+            return None if self.should_ignore_frame(frame) else json.dumps(frame.message)
+        return None
+
+    async def deserialize(self, data: str | bytes) -> Frame | None:
+        if isinstance(data, bytes):
+            return InputAudioRawFrame(audio=data, sample_rate=INPUT_HZ, num_channels=1)
+        message = json.loads(data)
+        match message["type"]:
+            case "event" | "answered":
+                if (answer := self._answers.get(message["ref"])) is not None:
+                    answer.put_nowait(message)
+            case "sound":
+                waiting = self._sounds.pop(message["ref"], None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(message)
+            case "interrupt":
+                await self._on_interrupt()
+        return None
+
+    async def tell(self, kind: str, **data: Any) -> None:
+        """Shows something to the person at once."""
+        await self.send({"type": kind, "data": data})
+
+    async def answer(self, utterance: str, present: Emit) -> None:
+        """Has the server answer, and emits the events; when cancelled, cancels the answer there."""
+        ref, events = next(self._refs), asyncio.Queue[dict[str, Any]]()
+        self._answers[ref] = events
+        try:
+            await self.send({"type": "ask", "ref": ref, "text": utterance})
+            while (message := await events.get())["type"] != "answered":
+                await present(BRAIN_EVENT.validate_python(message["event"]))
+        except asyncio.CancelledError:
+            self._send_later({"type": "cancel", "ref": ref})
+            raise
+        finally:
+            del self._answers[ref]
+
+    async def speak(self, text: str) -> Sound | None:
+        """Returns the sound of a text; None where there is none, and the person was shown why."""
+        ref = next(self._refs)
+        self._sounds[ref] = asyncio.get_running_loop().create_future()
+        try:
+            waiting = self._sounds[ref]
+            await self.send({"type": "speak", "ref": ref, "text": text})
+            async with asyncio.timeout(SPEECH_TIMEOUT_S):
+                message = await waiting
+        except TimeoutError:
+            return None
+        finally:
+            self._sounds.pop(ref, None)
+        if not message["wav"]:
+            return None
+        with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
+            pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
+        sheet = {name: message[name] for name in ("duration_ms", "words", "visemes") if name in message}
+        return Sound(message["text"], pcm, sample_hz, sheet)
+
+    def _send_later(self, message: dict[str, Any]) -> None:
+        """Sends from a task of its own: the present one is being cancelled."""
+        task = asyncio.ensure_future(self.send(message))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+
+async def _not_connected(message: dict[str, Any]) -> None:
+    raise RuntimeError(f"no transport for {message['type']}")

@@ -1,0 +1,195 @@
+"""Turns a person's sound into utterances, and interrupts the agent when they speak; a pipecat processor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.utils.time import time_now_iso8601
+
+from agent.voice.recogniser import SAMPLE_HZ, CommandRecogniser, Recognition
+from agent.voice.spoken_grammar import SpokenGrammar
+from agent.voice.worker.engines import Recognisers
+from agent.voice.worker.link import SessionLink
+
+BEFORE_SPEECH_S = 0.7
+"""Sound before the detector's start that a recogniser hears too: the detector needs 0.2 s to be sure."""
+SECOND = SAMPLE_HZ * 2
+"""Bytes of a second of sound."""
+CHUNK = SECOND // 10
+UNFINISHED_S = 0.7
+"""So long an incomplete sentence may pause."""
+LONGEST_S = 20.0
+INTERRUPTING_WORDS = 2
+"""From so many words on the agent stops speaking: “mhm” is none of them."""
+DOUBTFUL = 0.15
+"""From this confidence on it is asked back what was said; below, nothing of the grammar was."""
+YES = frozenset({"yes", "yes please", "yeah", "right", "that is right"})
+GO_ON = YES | {"go on", "please go on", "continue"}
+
+
+class _Mark(Enum):
+    """Marks in the queue of sound where the detector heard speech end, or begin again."""
+
+    STOP = auto()
+    START = auto()
+
+
+class Listening(FrameProcessor):
+    """Hears one sentence at a time; pushes it as `TranscriptionFrame`.
+
+    A complete sentence ends with the detector's silence; an incomplete one may pause for `UNFINISHED_S`.
+    `say_more` says the rest of the last answer; it returns False where there is none.
+    """
+
+    def __init__(
+        self,
+        recognisers: Recognisers,
+        grammar: SpokenGrammar,
+        link: SessionLink,
+        say_more: Callable[[], Awaitable[bool]],
+    ) -> None:
+        super().__init__()
+        self._recognisers = recognisers
+        self._grammar = grammar
+        self._link = link
+        self._say_more = say_more
+        self._before: deque[bytes] = deque()
+        self._sound: asyncio.Queue[bytes | _Mark] | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._speaking = False
+        self._doubtful = ""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        match frame:
+            case InputAudioRawFrame():
+                self._take(frame.audio)
+                return
+            case VADUserStartedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
+                self._begin()
+            case VADUserStoppedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
+                if self._sound is not None:
+                    self._sound.put_nowait(_Mark.STOP)
+            case BotStartedSpeakingFrame():
+                self._speaking = True
+                await self._link.tell("state", state="speaking")
+            case BotStoppedSpeakingFrame():
+                self._speaking = False
+                await self._link.tell("state", state="listening")
+            case EndFrame() | CancelFrame():
+                if self._hearing is not None:
+                    self._hearing.cancel()
+        await self.push_frame(frame, direction)
+
+    async def interrupt(self) -> None:
+        """Silences the agent and cancels its answer."""
+        await self._link.tell("stop")
+        await self.broadcast_interruption()
+
+    def _take(self, sound: bytes) -> None:
+        if self._sound is not None:
+            self._sound.put_nowait(sound)
+            return
+        self._before.append(sound)
+        while sum(map(len, self._before)) > BEFORE_SPEECH_S * SECOND:
+            self._before.popleft()
+
+    def _begin(self) -> None:
+        if self._sound is not None:
+            self._sound.put_nowait(_Mark.START)
+            return
+        self._sound = asyncio.Queue()
+        for sound in self._before:
+            self._sound.put_nowait(sound)
+        self._before.clear()
+        self._hearing = asyncio.create_task(self._hear(self._sound))
+
+    async def _hear(self, sound: asyncio.Queue[bytes | _Mark]) -> None:
+        try:
+            async with self._recognisers.use(self._grammar) as recogniser:
+                await asyncio.to_thread(recogniser.begin)
+                try:
+                    await self._follow(recogniser, sound)
+                finally:
+                    # What comes from here on belongs to the next utterance.
+                    self._sound = None
+                    result = await asyncio.to_thread(recogniser.end)
+            await self._take_up(result)
+        finally:
+            self._sound = None
+
+    async def _follow(self, recogniser: CommandRecogniser, sound: asyncio.Queue[bytes | _Mark]) -> None:
+        """Has the sound recognised until the utterance is over."""
+        clock = asyncio.get_running_loop().time
+        text, size, silent_since, waiting = "", 0, 0.0, b""
+        while size < LONGEST_S * SECOND:
+            if silent_since:
+                patience_s = 0.0 if self._grammar.is_complete(text) else UNFINISHED_S
+                if clock() - silent_since >= patience_s:
+                    return
+            try:
+                async with asyncio.timeout_at(silent_since + UNFINISHED_S if silent_since else None):
+                    item = await sound.get()
+            except TimeoutError:
+                continue
+            if isinstance(item, bytes):
+                waiting, size = waiting + item, size + len(item)
+            else:
+                silent_since = clock() if item is _Mark.STOP else 0.0
+            if len(waiting) < CHUNK and item is not _Mark.STOP:
+                continue
+            before, text = text, await asyncio.to_thread(recogniser.hear, waiting)
+            waiting = b""
+            if text and text != before:
+                await self._show_partial(text)
+
+    async def _show_partial(self, text: str) -> None:
+        await self._link.tell("partial", text=text)
+        if self._speaking and len(text.split()) >= INTERRUPTING_WORDS:
+            await self.interrupt()
+        await self.push_frame(InterimTranscriptionFrame(text, self._user, time_now_iso8601()))
+
+    async def _take_up(self, result: Recognition) -> None:
+        text, confidence = result.text, round(result.confidence, 3)
+        if text in YES and self._doubtful:
+            text, confidence = self._doubtful, 1.0
+        elif not result.is_accepted:
+            await self._ask_back(result)
+            return
+        self._doubtful = ""
+        await self._link.tell("transcript", text=text, confidence=confidence)
+        if self._speaking:
+            await self.interrupt()
+        if text in GO_ON and await self._say_more():
+            return
+        await self._link.tell("state", state="thinking")
+        await self.push_frame(TranscriptionFrame(text, self._user, time_now_iso8601(), finalized=True))
+
+    async def _ask_back(self, result: Recognition) -> None:
+        is_doubtful = bool(result.text) and result.confidence >= DOUBTFUL and not self._speaking
+        self._doubtful = result.text if is_doubtful else ""
+        text = result.text if is_doubtful else ""
+        await self._link.tell("unclear", text=text, confidence=round(result.confidence, 3))
+        if is_doubtful:
+            await self.push_frame(TTSSpeakFrame(f"Did you say: {result.text}?"))
+
+    @property
+    def _user(self) -> str:
+        return self._link.session_id or ""

@@ -1,0 +1,154 @@
+"""Serves voice sessions of one server, many in a process; called by `app.voice_worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import websockets
+import yaml
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADParams
+from pipecat.frames.frames import OutputTransportMessageUrgentFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.audio.vad_processor import VADProcessor
+from pipecat.transports.websocket.client import WebsocketClientParams, WebsocketClientTransport
+from pipecat.workers.runner import WorkerRunner
+from websockets.asyncio.client import connect
+
+from agent.sentences import LOADER
+from agent.understanding.grammar import load_templates
+from agent.voice.recogniser import dictionary
+from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ
+from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
+from agent.voice.twin import TwinService
+from agent.voice.worker.engines import Recognisers
+from agent.voice.worker.link import SessionLink
+from agent.voice.worker.listening import Listening
+from agent.voice.worker.speaking import Speaking
+from soundstage.backoff import Backoff
+from soundstage.tasks import cancel_all
+from soundstage.telemetry import get_logger
+
+RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
+DETECTOR = VADParams(confidence=0.7, start_secs=0.2, stop_secs=0.2, min_volume=0.4)
+MAX_GRAMMARS = 16
+log = get_logger(__name__)
+
+Names = dict[str, list[str]]
+
+
+class VoiceWorker:
+    """Connects to a server, and serves each session that it names in a pipeline of its own."""
+
+    def __init__(self, server_url: str, token: str) -> None:
+        scheme, _, rest = server_url.rstrip("/").partition("://")
+        self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/api/voice/workers"
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._recognisers = Recognisers()
+        self._grammars: dict[str, SpokenGrammar] = {}
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serves until cancelled; connects again whenever the server has gone."""
+        await self._prepare()
+        failures = 0
+        try:
+            while True:
+                try:
+                    async with connect(self._url, additional_headers=self._headers) as socket:
+                        log.info("voice.connected", url=self._url)
+                        failures = 0
+                        async for message in socket:
+                            self._serve(json.loads(message))
+                except (OSError, websockets.WebSocketException) as error:
+                    log.warning("voice.no_server", url=self._url, error=str(error)[:200])
+                failures += 1
+                await asyncio.sleep(RECONNECT.delay_s(failures))
+        finally:
+            await cancel_all(self._sessions)
+
+    async def _prepare(self) -> None:
+        """Loads the models before the first person speaks."""
+        async with self._recognisers.use(await self._grammar({})):
+            pass
+
+    def _serve(self, message: dict[str, Any]) -> None:
+        if message.get("type") != "serve":
+            return
+        task = asyncio.create_task(self._run_session(message["session_id"], message.get("names", {})))
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+
+    async def _run_session(self, session_id: str, names: Names) -> None:
+        grammar = await self._grammar(names)
+
+        async def interrupt() -> None:
+            await listening.interrupt()
+
+        link = SessionLink(session_id, interrupt)
+        transport = WebsocketClientTransport(
+            f"{self._url}/{session_id}",
+            WebsocketClientParams(
+                audio_in_enabled=True,
+                audio_out_enabled=True,
+                add_wav_header=False,
+                additional_headers=self._headers,
+                serializer=link,
+            ),
+        )
+        output = transport.output()
+
+        async def send(message: dict[str, Any]) -> None:
+            await output.send_message(OutputTransportMessageUrgentFrame(message=message))
+
+        link.send = send
+        speaking = Speaking(link)
+        listening = Listening(self._recognisers, grammar, link, speaking.say_more)
+        detector = VADProcessor(vad_analyzer=SileroVADAnalyzer(params=DETECTOR))
+        steps = [transport.input(), detector, listening, TwinService(link), speaking, output]
+        pipeline = PipelineWorker(
+            Pipeline(steps),
+            params=PipelineParams(audio_in_sample_rate=INPUT_HZ, audio_out_sample_rate=OUTPUT_HZ),
+            cancel_on_idle_timeout=False,
+        )
+
+        @transport.event_handler("on_disconnected")  # type: ignore[untyped-decorator]
+        async def on_disconnected(*_: Any) -> None:
+            await pipeline.cancel()
+
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(pipeline)
+        log.info("voice.session_began", session=session_id)
+        try:
+            await runner.run()
+        finally:
+            log.info("voice.session_ended", session=session_id)
+
+    async def _grammar(self, names: Names) -> SpokenGrammar:
+        """Returns the grammar with these names in it; the last ones are kept."""
+        key = json.dumps(names, sort_keys=True)
+        found = self._grammars.get(key)
+        if found is None:
+            found = await asyncio.to_thread(grammar_of, names)
+            while len(self._grammars) >= MAX_GRAMMARS:
+                self._grammars.pop(next(iter(self._grammars)))
+            self._grammars[key] = found
+        return found
+
+
+def grammar_of(names: dict[str, list[str]]) -> SpokenGrammar:
+    """Returns the sentences that can be spoken where these names exist."""
+    return build_grammar(load_templates(), spoken_templates(), names, dictionary().knows)
+
+
+def spoken_templates() -> Sequence[str]:
+    """Returns the templates that only speech needs: those of which the text grammar leaves the rest open."""
+    path = Path(str(files("agent.voice"))) / "spoken.en.yaml"
+    content = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506
+    return tuple(content["sentences"])

@@ -1,0 +1,85 @@
+"""The voice worker process: `python -m app.voice_worker`, started and watched by `soundstage up`.
+
+It hears and speaks for the persons of one server. On other machines `soundstage voice worker` starts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from soundstage.errors import Invalid, SoundstageError
+from soundstage.settings import load_settings
+from soundstage.tasks import cancel_all
+from soundstage.telemetry import configure_logging, get_logger
+from soundstage.telemetry.log_files import FOLDER as LOG_FOLDER
+
+TOKEN = "SOUNDSTAGE_VOICE_WORKER_TOKEN"  # noqa: S105
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="soundstage-voice-worker")
+    parser.add_argument("--config-file", type=Path)
+    parser.add_argument("--server-url", required=True)
+    parser.add_argument("--alone", action="store_true", help="do not watch standard input; signals end it")
+    options = parser.parse_args()
+    settings = load_settings(options.config_file)
+    configure_logging(
+        settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "voice.jsonl"
+    )
+    try:
+        token = os.environ.get(TOKEN) or (settings.state_dir / "voice-worker.token").read_text().strip()
+        asyncio.run(work(options.server_url, token, alone=options.alone))
+    except SoundstageError as error:
+        get_logger(__name__).error("voice.failed", code=error.code, message=error.message, hint=error.hint)
+        return 1
+    except OSError as error:
+        get_logger(__name__).error("voice.no_token", error=str(error), hint=f"Set {TOKEN}, or state_dir.")
+        return 1
+    return 0
+
+
+async def work(server_url: str, token: str, *, alone: bool) -> None:
+    """Serves until SIGTERM, SIGINT or the end of standard input. Raises `voice.not_installed`."""
+    try:
+        import pocketsphinx  # noqa: F401
+        from loguru import logger
+
+        from agent.voice.worker.service import VoiceWorker
+    except ImportError as error:
+        raise Invalid(
+            "voice.not_installed", f"The voice worker lacks {error.name}.", "Run `uv sync --inexact --extra voice`."
+        ) from error
+    # pipecat's own log has a line for each frame processor of each session.
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    serving = asyncio.create_task(VoiceWorker(server_url, token).run())
+    watching = [asyncio.create_task(ended.wait())]
+    if not alone:
+        watching.append(asyncio.create_task(_end_of_input()))
+    try:
+        await asyncio.wait([serving, *watching], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel_all([*watching, serving])
+    if not serving.cancelled() and (error := serving.exception()) is not None:
+        raise error
+
+
+async def _end_of_input() -> None:
+    """Returns when whoever started this process is gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
