@@ -40,6 +40,7 @@ from agent.understanding import Grammar
 from agent.understanding.trained import load_reader
 from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import vision_model
+from agent.voice.sessions import VoiceSessions
 from agent.writing.model_author import ModelAuthor
 from agent.writing.scenes import Author
 from app.doctor.installation import HealthService
@@ -58,6 +59,7 @@ from policy.audit.watch import AuditWatch
 from policy.principal import LOCAL, Kind
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
+from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
 from soundstage.key_sealing import check_keys
@@ -92,6 +94,7 @@ class Services:
     experts: Router
     turns: TurnRunner
     live: LiveSessions
+    voice: VoiceSessions
     memory: MemoryService
     snapshots: SnapshotService
     tool_services: ToolServices
@@ -210,6 +213,7 @@ def build(settings: Settings) -> Services:
         experts=experts,
         turns=turns,
         live=LiveSessions(database, events, sessions, turns, studio.library, studio.speech),
+        voice=VoiceSessions(sessions, turns, studio.library, studio.speech, partial(names_to_hear, studio, snapshots)),
         speech_scheduler=speech,
         memory=memory,
         snapshots=snapshots,
@@ -241,6 +245,20 @@ def build_brain(
         else None,
         reader=ReaderAnswers.of(reader, toolset, sessions, tool_services) if reader is not None else None,
     )
+
+
+async def names_to_hear(studio: Studio, snapshots: SnapshotService, principal: Principal) -> dict[str, list[str]]:
+    """Returns the names that a recogniser has to know, by the slot of the grammar in which they are said."""
+    with tenant_scope(principal.tenant):
+        projects = [project.title for project in await studio.projects.list()]
+        saved = [snapshot.name for snapshot in await snapshots.list(principal)]
+    return {
+        "persona": [persona.name for persona in studio.library.list()],
+        "project": projects,
+        "snapshot": saved,
+        "other_snapshot": saved,
+        "saved": saved,
+    }
 
 
 def author_of(settings: Settings, experts: Router) -> Author | None:
@@ -386,6 +404,7 @@ async def run_background_workers(
     try:
         yield
     finally:
+        await services.voice.close()
         await services.live.close()
         if services.speech_scheduler is not services.scheduler:
             await services.speech_scheduler.close()

@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from agent.voice.worker_token import worker_token
 from soundstage.errors import Invalid, SoundstageError
 from soundstage.settings import load_settings
 from soundstage.tasks import cancel_all
@@ -32,7 +33,7 @@ def main() -> int:
         settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "voice.jsonl"
     )
     try:
-        token = os.environ.get(TOKEN) or (settings.state_dir / "voice-worker.token").read_text().strip()
+        token = os.environ.get(TOKEN) or worker_token(settings.state_dir)
         asyncio.run(work(options.server_url, token, alone=options.alone))
     except SoundstageError as error:
         get_logger(__name__).error("voice.failed", code=error.code, message=error.message, hint=error.hint)

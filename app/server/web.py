@@ -28,6 +28,7 @@ from agent.snapshots import routes as snapshot_routes
 from agent.socket import socket_router
 from agent.status import status_router
 from agent.triggers import routes as trigger_routes
+from agent.voice.routes import voice_router
 from app.archive import BackupWorkspace
 from app.composition import Services, may_have_model, run_background_workers, run_database
 from app.page.fallback import PageFallback
@@ -218,7 +219,9 @@ def create_app(services: Services) -> FastAPI:
         services.studio.persona_validation,
     )
     add_routers(app, compile_routes.router, agent_routes.router)
-    add_routers(app, live_router(services.live, str(public_url) if public_url else None))
+    reached_at = str(public_url) if public_url else None
+    add_routers(app, live_router(services.live, reached_at))
+    add_routers(app, voice_router(services.voice, services.settings.state_dir, reached_at))
     add_routers(app, mcp_router(mcp))
     add_routers(app, page_router(https_port=_https_port(services.settings)))
     add_routers(app, authority_router(services.settings))

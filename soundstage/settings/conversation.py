@@ -62,6 +62,15 @@ class AgentSettings(Section):
     )
 
 
+class VoiceSettings(Section):
+    """Talking to the agent by voice."""
+
+    enabled: bool = Field(
+        True,
+        description="whether `soundstage up` starts a voice worker, where the extra `voice` is installed",
+    )
+
+
 class ExpertSettings(Keyed):
     """Language models that register themselves in Consul; asked before those under `[llm]`."""
 

@@ -24,6 +24,7 @@ from app.server.listening import (
 )
 from app.server.start_link import make_start_link, open_in_browser
 from app.server.supervisor import Supervisor, provisioning_command, run_all, server_command
+from app.server.voice_process import run_voice_worker
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.sources import PREFIX
@@ -52,7 +53,8 @@ def serve(called: Invocation, printer: Printer, *, tls: bool, browser: bool) -> 
                 stack,
                 browser=browser,
             )
-            await run_all([supervised.studio.run(), supervised.run_provisioning()])
+            voice = run_voice_worker(settings, called.config_file, supervised.url)
+            await run_all([supervised.studio.run(), supervised.run_provisioning(), voice])
 
     run(work())
 
@@ -130,6 +132,11 @@ class _Supervised:
             first_options=("--keys-to", str(keys_to)),
         )
         self._waiting = 1 if self._provisioning is None else 2
+
+    @property
+    def url(self) -> str:
+        """Returns where the studio answers on this machine."""
+        return self._urls["url"]
 
     async def run_provisioning(self) -> None:
         """Show the keys that the studio's process has made for both, then keep the other one running."""
