@@ -213,7 +213,9 @@ def build(settings: Settings) -> Services:
         experts=experts,
         turns=turns,
         live=LiveSessions(database, events, sessions, turns, studio.library, studio.speech),
-        voice=VoiceSessions(sessions, turns, studio.library, studio.speech, partial(names_to_hear, studio, snapshots)),
+        voice=VoiceSessions(
+            sessions, turns, studio.library, studio.speech, partial(names_to_hear, studio, snapshots)
+        ),
         speech_scheduler=speech,
         memory=memory,
         snapshots=snapshots,
@@ -247,7 +249,9 @@ def build_brain(
     )
 
 
-async def names_to_hear(studio: Studio, snapshots: SnapshotService, principal: Principal) -> dict[str, list[str]]:
+async def names_to_hear(
+    studio: Studio, snapshots: SnapshotService, principal: Principal
+) -> dict[str, list[str]]:
     """Returns the names that a recogniser has to know, by the slot of the grammar in which they are said."""
     with tenant_scope(principal.tenant):
         projects = [project.title for project in await studio.projects.list()]

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from agent.voice.worker_token import worker_token
 from soundstage.errors import Invalid, SoundstageError
@@ -53,7 +54,9 @@ async def work(server_url: str, token: str, *, alone: bool) -> None:
         from agent.voice.worker.service import VoiceWorker
     except ImportError as error:
         raise Invalid(
-            "voice.not_installed", f"The voice worker lacks {error.name}.", "Run `uv sync --inexact --extra voice`."
+            "voice.not_installed",
+            f"The voice worker lacks {error.name}.",
+            "Run `uv sync --inexact --extra voice`.",
         ) from error
     # pipecat's own log has a line for each frame processor of each session.
     logger.remove()
@@ -63,15 +66,15 @@ async def work(server_url: str, token: str, *, alone: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     serving = asyncio.create_task(VoiceWorker(server_url, token).run())
-    watching = [asyncio.create_task(ended.wait())]
+    watching: list[asyncio.Task[Any]] = [asyncio.create_task(ended.wait())]
     if not alone:
         watching.append(asyncio.create_task(_end_of_input()))
     try:
         await asyncio.wait([serving, *watching], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await cancel_all([*watching, serving])
-    if not serving.cancelled() and (error := serving.exception()) is not None:
-        raise error
+    if not serving.cancelled():
+        serving.result()
 
 
 async def _end_of_input() -> None:

@@ -26,6 +26,9 @@ import s3_server
 import sentences
 import short_form
 
+# Servers of tests start no voice worker; tests of voice say so.
+os.environ.setdefault("SOUNDSTAGE_VOICE__ENABLED", "false")
+
 ENGINES = ("sqlite", "postgresql")
 # Their tests are about statements and tables. In other rooms the tests on PostgreSQL are marked slow.
 REPOSITORY_ROOMS = ("soundstage", "policy", "studio", "provisioning_api", "app")

@@ -1,4 +1,4 @@
-"""Who answers what was said in a pipeline: the Brain of this process, or a server that holds it."""
+"""The port through which a pipeline has utterances answered: by a Brain in its process, or by a server."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ ACCEPTED = 0.5
 _LETTERS = re.compile(r"[a-z]+|\d+")
 _LONGEST_SPELT = 4
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,11 @@ class CommandRecogniser:
         self._make = pocketsphinx.Decoder
         acoustic = str(_model() / "en-us")
         self._sentences: Any = self._make(
-            hmm=acoustic, dict=str(_model() / "cmudict-en-us.dict"), lm=None, samprate=SAMPLE_HZ, loglevel="FATAL"
+            hmm=acoustic,
+            dict=str(_model() / "cmudict-en-us.dict"),
+            lm=None,
+            samprate=SAMPLE_HZ,
+            loglevel="FATAL",
         )
         self._phones: Any = self._make(
             hmm=acoustic,
@@ -152,10 +156,10 @@ class CommandRecogniser:
                 self._sentences.add_word(word, known.pronounce(word), False)
                 self._added.add(word)
         end = len(grammar.states)
-        arcs = [
-            (state, after, 1.0 / (len(arcs) + (state in grammar.ends)), word)
-            for state, arcs in enumerate(grammar.states)
-            for word, after in arcs.items()
+        arcs: list[tuple[int, int, float] | tuple[int, int, float, str]] = [
+            (state, after, 1.0 / (len(words) + (state in grammar.ends)), word)
+            for state, words in enumerate(grammar.states)
+            for word, after in words.items()
         ]
         arcs += [(state, end, 1.0 / (len(grammar.states[state]) + 1)) for state in sorted(grammar.ends)]
         self._loaded += 1
@@ -198,7 +202,9 @@ class CommandRecogniser:
     def _words(self) -> list[TimedWord]:
         step_ms = 1000 // FRAMES_HZ
         return [
-            TimedWord(re.sub(r"\(\d+\)$", "", one.word), one.start_frame * step_ms, (one.end_frame + 1) * step_ms)
+            TimedWord(
+                re.sub(r"\(\d+\)$", "", one.word), one.start_frame * step_ms, (one.end_frame + 1) * step_ms
+            )
             for one in self._sentences.seg() or ()
             if not one.word.startswith(("<", "[", "(")) and one.word != "SIL"
         ]
@@ -209,10 +215,8 @@ def confidence_of(margin: float) -> float:
     return 1.0 / (1.0 + math.exp(min(50.0, (LIMIT - margin) / SLOPE)))
 
 
-
 @lru_cache(maxsize=1)
 def _model() -> Path:
     import pocketsphinx
 
     return Path(pocketsphinx.get_model_path("en-us"))
-

@@ -31,9 +31,7 @@ def voice_router(voice: VoiceSessions, state_dir: Path, public_url: str | None =
         """
         session, token, expires_at = await voice.open(principal, body.agent_id, body.session_id)
         url = _socket_url(request, public_url, session.session_id)
-        return VoiceSessionOpened(
-            **session.model_dump(), url=url, token=token, token_expires_at=expires_at
-        )
+        return VoiceSessionOpened(**session.model_dump(), url=url, token=token, token_expires_at=expires_at)
 
     @router.get("/sessions")
     async def list_voice_sessions(principal: Chatter) -> list[VoiceSession]:

@@ -18,7 +18,9 @@ class VoiceSessionRequest(BaseModel, extra="ignore"):
     """Ignores fields that older clients send. A `session_id` goes on with that conversation."""
 
     user_id: str = Field("", max_length=200, description="kept for older clients; the key says who it is")
-    agent_id: str | None = Field(None, min_length=1, max_length=80, description="id of the persona that answers")
+    agent_id: str | None = Field(
+        None, min_length=1, max_length=80, description="id of the persona that answers"
+    )
     session_id: str | None = Field(None, max_length=80, description="a conversation to go on with")
 
 
@@ -56,7 +58,7 @@ class Interrupt(BaseModel, extra="forbid"):
 
 
 class Mute(BaseModel, extra="forbid"):
-    """Whether the person's sound is dropped."""
+    """Drops the person's sound, or lets it pass."""
 
     type: Literal["mute"]
     muted: bool
@@ -90,7 +92,7 @@ class Speak(BaseModel, extra="forbid"):
 
 
 class Tell(BaseModel, extra="forbid"):
-    """What the person's page is shown, as it is."""
+    """Shows something to the person; passed on as it is."""
 
     type: Literal["state", "partial", "transcript", "unclear", "caption", "stop"]
     data: dict[str, Any] = Field(default_factory=dict)

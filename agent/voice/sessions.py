@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -148,7 +148,10 @@ class VoiceSessions:
         is_new = session_id is None or session_id not in self._open
         if is_new and (len(self._open) >= MAX_SESSIONS or len(own) >= MAX_PER_PRINCIPAL):
             raise Unavailable(
-                "voice.too_many", "Too many voice sessions are open.", "End one of them.", headers={"Retry-After": "10"}
+                "voice.too_many",
+                "Too many voice sessions are open.",
+                "End one of them.",
+                headers={"Retry-After": "10"},
             )
         conversation = await self._sessions.open(principal, session_id, persona_id=persona_id)
         persona = self._library.get(persona_id or conversation.persona_id or DEFAULT_PERSONA)

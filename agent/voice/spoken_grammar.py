@@ -1,7 +1,7 @@
 """Turns the sentence grammar into an automaton of words for a recogniser; called by the voice worker.
 
-Optional parts, alternatives and rules map one to one. A slot becomes the values of its list, or the names that
-exist; a template with a slot for free text is left out. The automaton is deterministic, minimal and without
+Optional parts, alternatives and rules map one to one. A slot becomes the values of its list, or the names
+that exist; a template with a slot for free text is left out. The automaton is deterministic, minimal and without
 cycles: a recogniser searches it while somebody speaks, and each state costs time.
 """
 
@@ -13,8 +13,15 @@ from dataclasses import dataclass
 from itertools import product
 
 from hassil import Intents
-from hassil.expression import Alternative, Expression, Group, ListReference, Permutation
-from hassil.expression import RuleReference, TextChunk
+from hassil.expression import (
+    Alternative,
+    Expression,
+    Group,
+    ListReference,
+    Permutation,
+    RuleReference,
+    TextChunk,
+)
 from hassil.intents import TextSlotList
 from hassil.parse_expression import parse_sentence
 

@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame
-from pipecat.frames.frames import OutputTransportMessageFrame, OutputTransportMessageUrgentFrame
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+)
 from pipecat.serializers.base_serializer import FrameSerializer
 
 from agent.events import BRAIN_EVENT, Emit
@@ -113,7 +118,9 @@ class SessionLink(FrameSerializer):
             return None
         with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
-        sheet = {name: message[name] for name in ("duration_ms", "words", "visemes") if name in message}
+        sheet: dict[str, Any] = {
+            name: message[name] for name in ("duration_ms", "words", "visemes") if name in message
+        }
         return Sound(message["text"], pcm, sample_hz, sheet)
 
     def _send_later(self, message: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ class Listening(FrameProcessor):
     async def interrupt(self) -> None:
         """Silences the agent and cancels its answer."""
         await self._link.tell("stop")
-        await self.broadcast_interruption()
+        await self.broadcast_interruption()  # type: ignore[no-untyped-call]
 
     def _take(self, sound: bytes) -> None:
         if self._sound is not None:

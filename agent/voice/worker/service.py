@@ -144,10 +144,10 @@ class VoiceWorker:
 
 def grammar_of(names: dict[str, list[str]]) -> SpokenGrammar:
     """Returns the sentences that can be spoken where these names exist."""
-    return build_grammar(load_templates(), spoken_templates(), names, dictionary().knows)
+    return build_grammar(load_templates(), templates_of_speech(), names, dictionary().knows)
 
 
-def spoken_templates() -> Sequence[str]:
+def templates_of_speech() -> Sequence[str]:
     """Returns the templates that only speech needs: those of which the text grammar leaves the rest open."""
     path = Path(str(files("agent.voice"))) / "spoken.en.yaml"
     content = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506

@@ -1,0 +1,227 @@
+"""A person talks to the agent over a WebSocket: a real server, voice worker, recogniser and voice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from ready import told_until_ready
+from spoken_words import silence, speech
+from waiting import eventually, eventually_async
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+
+WAIT_S = 60
+FRAME = 640
+"""Bytes of 20 ms."""
+SOFTEST = 300
+
+
+class Person:
+    """A person at a page: speaks in real time, and notes what comes."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.events: list[dict[str, Any]] = []
+        self._mouth: asyncio.Queue[bytes] = asyncio.Queue()
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._breathe())]
+
+    async def say(self, text: str, voice: str = "slt") -> None:
+        """Says a sentence; returns when it is over."""
+        sound = speech(text, voice)
+        for at in range(0, len(sound), FRAME):
+            self._mouth.put_nowait(sound[at : at + FRAME].ljust(FRAME, b"\0"))
+        await eventually_async(self._mouth.empty, "the end of the sentence")
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+    async def until(self, check: Callable[[], object], what: str) -> None:
+        await eventually_async(lambda: bool(check()), f"{what} in {self.kinds}", WAIT_S)
+
+    @property
+    def state(self) -> str:
+        states = self.of("state")
+        return str(states[-1]["state"]) if states else ""
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        async for message in self.socket:
+            if isinstance(message, str):
+                self.events.append(json.loads(message))
+            elif max(map(abs, array("h", message)), default=0) > SOFTEST:
+                self.events.append({"type": "sound"})
+
+    async def _breathe(self) -> None:
+        """Sends a frame every 20 ms, of speech or of silence."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while True:
+            sound = self._mouth.get_nowait() if not self._mouth.empty() else silence(0.02)
+            await self.socket.send(sound)
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - clock()))
+
+
+class Installation:
+    """A server with a voice worker."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self.url = url
+        self.headers = headers
+
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        return httpx.post(f"{self.url}{path}", json=body, headers=self.headers, timeout=WAIT_S)
+
+    def get(self, path: str) -> Any:
+        return httpx.get(f"{self.url}{path}", headers=self.headers, timeout=WAIT_S).json()
+
+    def open(self, **more: Any) -> dict[str, Any]:
+        answer = self.post("/api/voice/session", {"user_id": "me", "agent_id": "nova", **more})
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    @asynccontextmanager
+    async def talk(self, opened: dict[str, Any]) -> AsyncIterator[Person]:
+        url = f"{opened['url']}?token={opened['token']}"
+        async with connect(url, additional_headers=self.headers) as socket:
+            person = Person(socket)
+            try:
+                await person.until(lambda: person.state == "listening", "a worker")
+                yield person
+            finally:
+                await person.close()
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> Iterator[Installation]:
+    home = installation(tmp_path_factory.mktemp("voice"))
+    process = home.start(
+        "up", "--json", SOUNDSTAGE_VOICE__ENABLED="true", SOUNDSTAGE_PROVISIONING__ENABLED="false"
+    )
+    url = told_until_ready(process, home.log)["url"]
+    found = Installation(url, home.headers)
+    opened = eventually(
+        lambda: (answer := found.post("/api/voice/session", {})).status_code == 201 and answer,
+        "a worker",
+        WAIT_S,
+    )
+    httpx.delete(f"{url}/api/voice/session/{opened.json()['session_id']}", headers=home.headers)
+    yield found
+    process.terminate()
+    process.wait(120)
+
+
+async def test_a_spoken_question_is_answered_by_voice_in_the_same_conversation(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await person.say("what videos do I have")
+        await person.until(
+            lambda: person.of("sound") and person.state == "listening", "the end of the answer"
+        )
+    transcript = person.of("transcript")[0]
+    assert transcript["text"] == "what videos do i have" and transcript["confidence"] >= 0.5
+    assert [one["text"] for one in person.of("partial")][-1] == "what videos do i have"
+    order = [kind for kind in person.kinds if kind in ("transcript", "caption", "sound")]
+    assert order[:3] == ["transcript", "caption", "sound"]
+    caption = person.of("caption")[0]
+    assert caption["words"] and caption["visemes"] and caption["duration_ms"] > 500
+    turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
+    assert [turn["utterance"] for turn in turns] == ["what videos do i have"]
+    assert caption["text"].split()[0] in turns[0]["reply"]
+
+
+async def test_an_everyday_sentence_begins_no_turn(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await person.say("he said he would call back later")
+        await person.until(lambda: person.of("unclear"), "what was not understood")
+    assert person.of("transcript") == []
+    assert voice.get(f"/api/chat/sessions/{opened['session_id']}/turns") == []
+
+
+async def test_who_speaks_while_the_agent_speaks_interrupts_it(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await person.say("what can you do")
+        await person.until(lambda: len(person.of("sound")) > 3, "the answer")
+        await person.say("what videos do I have")
+        await person.until(lambda: len(person.of("transcript")) == 2, "the second question")
+        await person.until(
+            lambda: person.state == "listening" and person.kinds[-1] != "transcript", "its answer"
+        )
+    stop, second = person.kinds.index("stop"), person.kinds.index("transcript", person.kinds.index("sound"))
+    assert stop < second, "it went on speaking until the end of the sentence"
+    silent = person.kinds[stop:second]
+    assert silent.count("sound") <= 10, "it did not fall silent"
+    turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
+    assert [turn["utterance"] for turn in turns] == ["what can you do", "what videos do i have"]
+
+
+async def test_a_token_opens_one_socket_of_one_session_once(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{opened['url']}?token={opened['token']}", additional_headers=voice.headers)
+    assert refused.value.response.status_code == 403
+    again = voice.open(session_id=opened["session_id"])
+    assert again["session_id"] == opened["session_id"] and again["token"] != opened["token"]
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{again['url']}?token={again['token']}")
+    assert refused.value.response.status_code == 401
+
+
+async def test_a_muted_person_is_not_heard(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        answer = voice.post(f"/api/voice/session/{opened['session_id']}/mute", {"muted": True})
+        assert answer.json()["muted"]
+        await person.say("what videos do I have")
+        await person.socket.send(json.dumps({"type": "mute", "muted": False}))
+        await person.until(lambda: not person.of("state")[-1]["muted"], "the sound to be on")
+        assert person.of("partial") == []
+        await person.say("what videos do I have")
+        await person.until(lambda: person.of("transcript"), "the question")
+
+
+async def test_a_killed_worker_is_replaced_and_the_session_goes_on(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        for process in worker_processes():
+            os.kill(process, signal.SIGKILL)
+        await person.until(lambda: person.state == "waiting", "the end of the worker")
+        await person.until(lambda: person.state == "listening", "another worker")
+        await person.say("what videos do I have")
+        await person.until(lambda: person.of("sound"), "the answer")
+    assert len(voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")) == 1
+
+
+def worker_processes() -> list[int]:
+    """The voice workers that this test's server has started."""
+    listed = subprocess.run(["pgrep", "-f", "app.voice_worker"], capture_output=True, text=True, check=False)
+    mine = {
+        int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[2])
+        for pid in listed.stdout.split()
+    }
+    return [int(pid) for pid in listed.stdout.split()] if mine else []
