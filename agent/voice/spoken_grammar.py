@@ -1,8 +1,8 @@
 """Turns the sentence grammar into an automaton of words for a recogniser; called by the voice worker.
 
-Optional parts, alternatives and rules map one to one. A slot becomes the values of its list, or the names
-that exist; a template with a slot for free text is left out. The automaton is deterministic, minimal and without
-cycles: a recogniser searches it while somebody speaks, and each state costs time.
+Optional parts, alternatives and rules map one to one. A slot becomes the values of its list, or the
+names that exist; a template with a slot for free text is left out. The automaton is deterministic, minimal
+and without cycles: a recogniser searches it while somebody speaks, and each state costs time.
 """
 
 from __future__ import annotations

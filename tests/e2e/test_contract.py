@@ -23,6 +23,7 @@ schemathesis.serializer.alias("application/offset+octet-stream", "application/oc
 OUTSIDE = {
     "publishing.not_set_up": "YouTube takes videos only from an OAuth client that a person has made there",
     "cluster.not_configured": "nodes are drained by a Nomad, and none is set up here",
+    "voice.no_worker": "a voice worker is another process, and none runs here",
     "speech.no_worker": "voices are tried by a worker, and this one ends before it says anything",
 }
 PUBLIC = set(load_bundle().data["public"])

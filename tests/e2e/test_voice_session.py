@@ -10,7 +10,6 @@ import subprocess
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -86,9 +85,15 @@ class Person:
 class Installation:
     """A server with a voice worker."""
 
-    def __init__(self, url: str, headers: dict[str, str]) -> None:
+    def __init__(self, url: str, headers: dict[str, str], process: int) -> None:
         self.url = url
         self.headers = headers
+        self.process = process
+
+    def worker(self) -> int:
+        """Returns the process id of the voice worker."""
+        command = ["pgrep", "-P", str(self.process), "-f", "app.voice_worker"]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", json=body, headers=self.headers, timeout=WAIT_S)
@@ -121,7 +126,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> 
         "up", "--json", SOUNDSTAGE_VOICE__ENABLED="true", SOUNDSTAGE_PROVISIONING__ENABLED="false"
     )
     url = told_until_ready(process, home.log)["url"]
-    found = Installation(url, home.headers)
+    found = Installation(url, home.headers, process.pid)
     opened = eventually(
         lambda: (answer := found.post("/api/voice/session", {})).status_code == 201 and answer,
         "a worker",
@@ -208,20 +213,9 @@ async def test_a_muted_person_is_not_heard(voice: Installation) -> None:
 async def test_a_killed_worker_is_replaced_and_the_session_goes_on(voice: Installation) -> None:
     opened = voice.open()
     async with voice.talk(opened) as person:
-        for process in worker_processes():
-            os.kill(process, signal.SIGKILL)
+        os.kill(voice.worker(), signal.SIGKILL)
         await person.until(lambda: person.state == "waiting", "the end of the worker")
         await person.until(lambda: person.state == "listening", "another worker")
         await person.say("what videos do I have")
         await person.until(lambda: person.of("sound"), "the answer")
     assert len(voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")) == 1
-
-
-def worker_processes() -> list[int]:
-    """The voice workers that this test's server has started."""
-    listed = subprocess.run(["pgrep", "-f", "app.voice_worker"], capture_output=True, text=True, check=False)
-    mine = {
-        int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[2])
-        for pid in listed.stdout.split()
-    }
-    return [int(pid) for pid in listed.stdout.split()] if mine else []

@@ -61,17 +61,11 @@ def test_settings_that_lead_back_exist() -> None:
     assert RigFace().character == "nova" and "liveportrait+latentsync" in str(PhotoEngine)
 
 
-def test_nothing_of_ours_starts_the_pipecat_processor() -> None:
-    # The page and the README say so; whoever changes it changes them.
-    rooms = ("app", "agent", "studio", "soundstage", "jobs", "ansible/roles")
-    users = {
-        str(path.relative_to(ROOT))
-        for room in rooms
-        for path in (ROOT / room).rglob("*")
-        if path.suffix in (".py", ".hcl", ".yml", ".j2") and "TwinService" in path.read_text(encoding="utf-8")
-    }
-    assert users == {"agent/voice/twin.py"}
-    assert "`TwinService`" in PAGE
+def test_the_voice_worker_needs_an_extra_and_no_room_server() -> None:
+    # The page says so; whoever changes it changes it.
+    assert {"pipecat-ai", "pocketsphinx"} <= packages("uv.lock")
+    assert not {"livekit", "aiortc"} & packages("uv.lock")
+    assert "LiveKit rooms" in PAGE
 
 
 def test_every_setting_and_route_that_the_page_names_is_known() -> None:

@@ -27,6 +27,7 @@ from agent.voice.recogniser import SAMPLE_HZ, CommandRecogniser, Recognition
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
+from soundstage.telemetry import get_logger
 
 BEFORE_SPEECH_S = 0.7
 """Sound before the detector's start that a recogniser hears too: the detector needs 0.2 s to be sure."""
@@ -132,6 +133,9 @@ class Listening(FrameProcessor):
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
             await self._take_up(result)
+        except Exception:
+            # Nobody awaits this task; the next utterance begins anew.
+            get_logger(__name__).exception("voice.utterance_lost", session=self._link.session_id)
         finally:
             self._sound = None
 
@@ -154,6 +158,8 @@ class Listening(FrameProcessor):
             else:
                 silent_since = clock() if item is _Mark.STOP else 0.0
             if len(waiting) < CHUNK and item is not _Mark.STOP:
+                continue
+            if not waiting:
                 continue
             before, text = text, await asyncio.to_thread(recogniser.hear, waiting)
             waiting = b""

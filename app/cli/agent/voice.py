@@ -1,0 +1,62 @@
+"""`soundstage voice`: voice sessions, and the process that hears and speaks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli.commands import add_group
+from app.cli.connection import call_studio
+from app.cli.state import JsonFlag, invocation, output
+from app.cli.words import segment
+
+
+def register(cli: typer.Typer) -> None:
+    group = add_group(cli, "voice")
+
+    @group.command("list")
+    def list_sessions(as_json: JsonFlag = False) -> None:
+        """List your open voice sessions, the latest first."""
+        found = call_studio(lambda api: api.get("/api/voice/sessions"))
+        rows = (
+            [one["session_id"], one["persona_id"] or "", one["state"], "muted" if one["muted"] else ""]
+            for one in found
+        )
+        columns = ["session", "persona", "state", ""]
+        output(as_json).listing(found, columns, rows, empty="No voice session is open.")
+
+    @group.command()
+    def end(
+        session: Annotated[str, typer.Argument(help="Its id: soundstage voice list")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """End a voice session; the conversation stays."""
+        call_studio(lambda api: api.delete(f"/api/voice/session/{segment(session)}"))
+        output(as_json).answer({"ended": session}, f"Ended: {session}.")
+
+    @group.command()
+    def worker(
+        server_url: Annotated[
+            str, typer.Option("--server-url", help="The server; default: the one that runs here.")
+        ] = "",
+    ) -> None:
+        """Hear and speak for the persons of a server, until Ctrl-C. `up` starts one by itself."""
+        called = invocation()
+        if not server_url:
+            from app.local_access import read_local_access
+            from soundstage.errors import NotFound
+
+            access = read_local_access(called.settings().state_dir)
+            if access is None:
+                raise NotFound(
+                    "server.not_running",
+                    f"No server runs on the state folder {called.settings().state_dir.absolute()}.",
+                    "Start it with `soundstage up`, or name one with `--server-url`.",
+                )
+            server_url = access.url
+        options = ["--config-file", str(called.config_file)] if called.config_file else []
+        command = [sys.executable, "-m", "app.voice_worker", "--alone", "--server-url", server_url, *options]
+        os.execv(sys.executable, command)  # noqa: S606
