@@ -1,8 +1,8 @@
 """Talks to the agent with a synthetic voice, and prints how long it takes and what it understands.
 
 A server and a voice worker are started; a person speaks over the WebSocket in real time. Delays are counted
-at the person: from the last sample of speech to the first sound of the answer, and from the first sample of an
-interruption to the last sound of the agent. Recognition is measured apart, in this process.
+at the person: from the last sample of speech to the first sound of the answer, and from the first sample of
+an interruption to the last sound of the agent. Recognition is measured apart, in this process.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))
-sys.path.append(str(ROOT / "tests" / "support"))
-sys.path.append(str(ROOT / "tests" / "provisioning_api"))
+sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "provisioning_api"))
 
 from local_login import local_headers
 from ready import told_until_ready
@@ -40,6 +39,7 @@ from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.worker.service import templates_of_speech
 from bench.results import add_figure, add_json_option, write_figures
 
+ROOT = Path(__file__).parents[1]
 QUESTIONS = ("what videos do I have", "who can speak", "list my projects", "what is planned")
 LONG = "what can you do"
 VOICES = ("slt", "rms", "awb")
