@@ -12,6 +12,8 @@ INPUT_HZ = 16_000
 """Sound of the person: 16-bit PCM, mono, little-endian."""
 OUTPUT_HZ = 24_000
 """Sound of the agent, in the same format."""
+MORE = "Shall I go on?"
+"""Said after the first sentences of a long answer."""
 
 
 class VoiceSessionRequest(BaseModel, extra="ignore"):

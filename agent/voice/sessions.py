@@ -28,6 +28,7 @@ from agent.sessions.service import SessionService
 from agent.turns.runner import TurnRunner
 from agent.voice.schemas import (
     INPUT_HZ,
+    MORE,
     OUTPUT_HZ,
     PERSON_MESSAGE,
     WORKER_MESSAGE,
@@ -161,6 +162,7 @@ class VoiceSessions:
             session = _Session(conversation.id, principal, persona, utcnow())
             self._open[conversation.id] = session
         session.persona = persona
+        session.start(self._warm_up(persona))
         token = secrets.token_urlsafe(24)
         session.token_sha256 = _digest(token)
         session.token_expires_at = utcnow() + TOKEN_LIFE
@@ -346,24 +348,33 @@ class VoiceSessions:
     async def _speak(self, session: _Session, request: Speak) -> None:
         """Makes the sound of a text; common sentences come from the last ones that were made."""
         text = speakable_text(request.text)
-        key = (session.persona.model_dump_json(include={"voice", "style"}), text)
+        utterance = None
         try:
-            utterance = self._sounds.get(key)
-            if utterance is None and text:
-                utterance = await self._speech.say(session.persona, text)
-                self._sounds[key] = utterance
-                while len(self._sounds) > CACHED_SENTENCES:
-                    self._sounds.popitem(last=False)
+            if text:
+                utterance = await self._sound_of(session.persona, text)
         except SoundstageError as error:
             # The text is shown all the same.
             await session.show(_failure(error))
-            utterance = None
         sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
         if utterance is not None:
-            self._sounds.move_to_end(key)
             sheet = utterance.sheet.model_dump(mode="json", include={"duration_ms", "words", "visemes"})
             sound |= {"wav": base64.b64encode(utterance.sound).decode("ascii"), **sheet}
         await session.instruct(sound)
+
+    async def _sound_of(self, persona: Persona, text: str) -> Utterance:
+        """Returns the sound of a text in a persona's voice; the last ones are cached."""
+        key = (persona.model_dump_json(include={"voice", "style"}), text)
+        utterance = self._sounds.get(key) or await self._speech.say(persona, text)
+        self._sounds[key] = utterance
+        self._sounds.move_to_end(key)
+        while len(self._sounds) > CACHED_SENTENCES:
+            self._sounds.popitem(last=False)
+        return utterance
+
+    async def _warm_up(self, persona: Persona) -> None:
+        """Makes a sentence that is often said, so that a speaking process waits for the first answer."""
+        with suppress(SoundstageError):
+            await self._sound_of(persona, MORE)
 
     async def _set_state(self, session: _Session, state: VoiceState) -> None:
         if session.state != state:

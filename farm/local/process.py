@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from farm.local import launch, orphans
+from farm.local.standby import WaitingWorker
 from farm.worker_output import LogTail, collect, read_lines
 
 EndedBy = Literal["itself", "cancel", "time_limit"]
@@ -51,12 +52,36 @@ async def run_process(
     stop: asyncio.Event,
     on_line: Callable[[bytes], None],
     log: LogTail,
+    waiting: WaitingWorker | None = None,
 ) -> ProcessEnd:
     """Runs `command` in `folder` until it ends, `stop` is set or time is up; `record` names it for a later
     clean-up.
 
-    If this coroutine is cancelled the process group is killed before the cancellation goes on.
+    `waiting` is a process of the same program that waits for its order. If this coroutine is cancelled the
+    process group is killed before the cancellation goes on.
     """
+    started = waiting or await _start(command, folder, environment, limits)
+    process, mark = started.process, started.mark
+    known = orphans.WorkerRecord(process.pid, orphans.start_time(process.pid) or "", mark)
+    readers = [
+        asyncio.create_task(_read_lines(process, on_line)),
+        asyncio.create_task(_read_log(process, log)),
+    ]
+    try:
+        orphans.write_record(record, known)
+        if waiting is not None:
+            await waiting.order(command[waiting.program_words :], folder, {**environment, orphans.MARK: mark})
+        ended_by = await _until_end(process, limits, stop)
+    finally:
+        if process.returncode is None:
+            _signal_group(process, signal.SIGKILL)
+        await _drain(readers, known)
+    return ProcessEnd(process.returncode if process.returncode is not None else -signal.SIGKILL, ended_by)
+
+
+async def _start(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], limits: ProcessLimits
+) -> WaitingWorker:
     mark = secrets.token_hex(16)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(limits.niceness), *command,
@@ -67,19 +92,7 @@ async def run_process(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
-    known = orphans.WorkerRecord(process.pid, orphans.start_time(process.pid) or "", mark)
-    readers = [
-        asyncio.create_task(_read_lines(process, on_line)),
-        asyncio.create_task(_read_log(process, log)),
-    ]
-    try:
-        orphans.write_record(record, known)
-        ended_by = await _until_end(process, limits, stop)
-    finally:
-        if process.returncode is None:
-            _signal_group(process, signal.SIGKILL)
-        await _drain(readers, known)
-    return ProcessEnd(process.returncode if process.returncode is not None else -signal.SIGKILL, ended_by)
+    return WaitingWorker(process, mark, len(command))
 
 
 async def _read_lines(process: asyncio.subprocess.Process, on_line: Callable[[bytes], None]) -> None:

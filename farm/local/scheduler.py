@@ -21,6 +21,7 @@ from farm.failures import CANCELLED, TaskFailed, failure_from_error
 from farm.local import orphans
 from farm.local.commands import worker_arguments, worker_environment
 from farm.local.process import ProcessLimits, run_process
+from farm.local.standby import Standby
 from farm.local.verdict import Reading, failure_of
 from farm.local.workspace import Workspace, sweep
 from farm.needs import Needs
@@ -115,6 +116,8 @@ class LocalScheduler:
         """Rings when a task shall end; kept as long as the task is queued or runs."""
         self._ended_for_good: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._standby = Standby(options.command, options.niceness)
+        """For speech: a person waits for it, and most of a short task is the start of its process."""
         self._folder_count = 0
         self._own_folder = options.work_dir / orphans.owner_name(os.getpid())
 
@@ -193,6 +196,7 @@ class LocalScheduler:
         for record in self._registry:
             await self.cancel(record.task.id)
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._standby.close()
         await asyncio.to_thread(shutil.rmtree, self._own_folder, ignore_errors=True)
 
     def _start_next(self) -> None:
@@ -256,6 +260,8 @@ class LocalScheduler:
             *worker_arguments(record.task, blobs=self._blobs_dir(), cache=self._options.cache_dir.resolve()),
         ]
         self._registry.move(record, TaskState.RUNNING)
+        speaks = record.task.kind == "speak"
+        waiting = self._standby.take() if speaks else None
         end = await run_process(
             command,
             folder=workspace.folder,
@@ -271,7 +277,10 @@ class LocalScheduler:
             stop=self._stops[record.task.id],
             on_line=on_line,
             log=record.tail,
+            waiting=waiting,
         )
+        if speaks:
+            self._standby.prepare()
         failure = failure_of(
             end, reading, program=self._options.command[0], time_limit_s=record.task.time_limit_s
         )

@@ -18,11 +18,11 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from agent.voice.schemas import MORE
 from agent.voice.worker.link import SessionLink
 
 SENTENCES = 2
 """So many sentences of an answer are spoken; the rest when the person says “go on”."""
-MORE = "Shall I go on?"
 _END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 

@@ -70,6 +70,14 @@ class Stop:
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Expected failures end in one `Failed` line; a defect shows its traceback."""
     argv = sys.argv[1:] if argv is None else argv
+    if list(argv) == ["standby"]:
+        from avatar.cli.standby import wait_for_order
+
+        _one_thread_per_library()
+        order = wait_for_order()
+        if order is None:
+            return 0
+        argv = order
     arguments = build_parser(from_text=asks_for_text(argv)).parse_args(argv)
     if arguments.verb == "work":
         # It starts this program anew for each order, and needs neither its signals nor its libraries.
