@@ -10,6 +10,7 @@ import subprocess
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -59,6 +60,12 @@ class Person:
     def kinds(self) -> list[str]:
         return [event["type"] for event in self.events]
 
+    @property
+    def summary(self) -> list[str]:
+        """What came, in short; pieces of sound that follow each other once."""
+        lines = [f"{one['type']} {one.get('text') or one.get('state') or ''}".strip() for one in self.events]
+        return [line for at, line in enumerate(lines) if line != "sound" or lines[at - 1] != "sound"]
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -89,6 +96,7 @@ class Installation:
         self.url = url
         self.headers = headers
         self.process = process
+        self.home: Any = None
 
     def worker(self) -> int:
         """Returns the process id of the voice worker."""
@@ -133,6 +141,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> 
         WAIT_S,
     )
     httpx.delete(f"{url}/api/voice/session/{opened.json()['session_id']}", headers=home.headers)
+    found.home = home
     yield found
     process.terminate()
     process.wait(120)
@@ -179,7 +188,7 @@ async def test_who_speaks_while_the_agent_speaks_interrupts_it(voice: Installati
     stop, second = person.kinds.index("stop"), person.kinds.index("transcript", person.kinds.index("sound"))
     assert stop < second, "it went on speaking until the end of the sentence"
     silent = person.kinds[stop:second]
-    assert silent.count("sound") <= 10, "it did not fall silent"
+    assert silent.count("sound") <= 10, f"it did not fall silent: {person.summary}"
     turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == ["what can you do", "what videos do i have"]
 
@@ -219,3 +228,71 @@ async def test_a_killed_worker_is_replaced_and_the_session_goes_on(voice: Instal
         await person.say("what videos do I have")
         await person.until(lambda: person.of("sound"), "the answer")
     assert len(voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")) == 1
+
+
+DEVICES = """
+import os, threading, time
+from pathlib import Path
+
+class _Stream:
+    def __init__(self, samplerate, blocksize, channels, dtype, callback):
+        assert (channels, dtype) == (1, "int16")
+        self.bytes, self.callback, self.open = 2 * blocksize, callback, True
+        self.thread = threading.Thread(target=self.run, daemon=True)
+    def __enter__(self):
+        self.thread.start()
+    def __exit__(self, *_):
+        self.open = False
+    def run(self):
+        due = time.monotonic()
+        while self.open:
+            self.step()
+            due += 0.02
+            time.sleep(max(0, due - time.monotonic()))
+
+class RawInputStream(_Stream):
+    sound = Path(os.environ["MICROPHONE"]).read_bytes()
+    def step(self):
+        data, RawInputStream.sound = self.sound[: self.bytes], self.sound[self.bytes :]
+        self.callback(data.ljust(self.bytes, bytes(1)), 320, None, None)
+
+class RawOutputStream(_Stream):
+    def step(self):
+        data = bytearray(self.bytes)
+        self.callback(data, 480, None, None)
+        with open(os.environ["LOUDSPEAKER"], "ab") as file:
+            file.write(data)
+"""
+
+
+async def test_talk_speaks_by_microphone_and_loudspeaker(voice: Installation, tmp_path: Path) -> None:
+    # A double of the library that reaches the hardware: it plays and records files, in real time.
+    (tmp_path / "sounddevice.py").write_text(DEVICES)
+    microphone, loudspeaker = tmp_path / "microphone", tmp_path / "loudspeaker"
+    microphone.write_bytes(silence(3) + speech("what videos do I have") + silence(1))
+    files = {"MICROPHONE": str(microphone), "LOUDSPEAKER": str(loudspeaker), "PYTHONPATH": str(tmp_path)}
+    process = voice.home.start("talk", "--json", **files)
+    try:
+        events = [json.loads(line) for line in iter_until(process, "caption")]
+        spoken = eventually(lambda: array("h", even(loudspeaker.read_bytes())), "sound")
+        eventually(lambda: max(array("h", even(loudspeaker.read_bytes()))) > SOFTEST, "the answer")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert spoken and [one["text"] for one in events if one["type"] == "transcript"] == [
+        "what videos do i have"
+    ]
+    session = next(one["session_id"] for one in events if one["type"] == "ready")
+    assert session not in [one["session_id"] for one in voice.get("/api/voice/sessions")]
+
+
+def even(data: bytes) -> bytes:
+    return data[: len(data) // 2 * 2]
+
+
+def iter_until(process: subprocess.Popen[str], kind: str) -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield line
+        if json.loads(line)["type"] == kind:
+            return

@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import websockets
 import yaml
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -19,7 +18,6 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.transports.websocket.client import WebsocketClientParams, WebsocketClientTransport
 from pipecat.workers.runner import WorkerRunner
-from websockets.asyncio.client import connect
 
 from agent.sentences import LOADER
 from agent.understanding.grammar import load_templates
@@ -32,6 +30,7 @@ from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
 from agent.voice.worker.speaking import Speaking
 from soundstage.backoff import Backoff
+from soundstage.http.sockets import WebSocketException, open_web_socket
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
@@ -61,12 +60,12 @@ class VoiceWorker:
         try:
             while True:
                 try:
-                    async with connect(self._url, additional_headers=self._headers) as socket:
+                    async with open_web_socket(self._url, self._headers) as socket:
                         log.info("voice.connected", url=self._url)
                         failures = 0
                         async for message in socket:
                             self._serve(json.loads(message))
-                except (OSError, websockets.WebSocketException) as error:
+                except (OSError, WebSocketException) as error:
                     log.warning("voice.no_server", url=self._url, error=str(error)[:200])
                 failures += 1
                 await asyncio.sleep(RECONNECT.delay_s(failures))
