@@ -299,7 +299,11 @@ class VoiceSessions:
                 if (sound := message.get("bytes")) is not None:
                     await _send_bytes(session.person, sound)
                     continue
-                request = WORKER_MESSAGE.validate_json(message.get("text") or "")
+                try:
+                    request = WORKER_MESSAGE.validate_json(message.get("text") or "")
+                except ValidationError as error:
+                    log.warning("voice.bad_worker_message", session=session.id, errors=error.error_count())
+                    continue
                 if isinstance(request, Ask):
                     session.start(self._answer(session, request))
                 elif isinstance(request, Speak):

@@ -144,25 +144,24 @@ class Listening(FrameProcessor):
         clock = asyncio.get_running_loop().time
         text, size, silent_since, waiting = "", 0, 0.0, b""
         while size < LONGEST_S * SECOND:
-            if silent_since:
+            if silent_since and not waiting:
                 patience_s = 0.0 if self._grammar.is_complete(text) else UNFINISHED_S
                 if clock() - silent_since >= patience_s:
                     return
-            try:
-                async with asyncio.timeout_at(silent_since + UNFINISHED_S if silent_since else None):
-                    item = await sound.get()
-            except TimeoutError:
+            if len(waiting) < CHUNK and not (waiting and silent_since):
+                try:
+                    async with asyncio.timeout_at(silent_since + UNFINISHED_S if silent_since else None):
+                        item = await sound.get()
+                except TimeoutError:
+                    continue
+                if isinstance(item, bytes):
+                    waiting, size = waiting + item, size + len(item)
+                else:
+                    silent_since = clock() if item is _Mark.STOP else 0.0
                 continue
-            if isinstance(item, bytes):
-                waiting, size = waiting + item, size + len(item)
-            else:
-                silent_since = clock() if item is _Mark.STOP else 0.0
-            if len(waiting) < CHUNK and item is not _Mark.STOP:
-                continue
-            if not waiting:
-                continue
-            before, text = text, await asyncio.to_thread(recogniser.hear, waiting)
-            waiting = b""
+            # The recogniser holds the interpreter: in short pieces, others get their turn between them.
+            before, text = text, await asyncio.to_thread(recogniser.hear, waiting[:CHUNK])
+            waiting = waiting[CHUNK:]
             if text and text != before:
                 await self._show_partial(text)
 
