@@ -240,7 +240,6 @@ class VoiceSessions:
         session.worker = socket
         try:
             await socket.accept()
-            await self._set_state(session, "listening")
             await self._receive_from_worker(session, socket)
         finally:
             session.worker = None

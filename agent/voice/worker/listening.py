@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
+    StartFrame,
     TranscriptionFrame,
     TTSSpeakFrame,
     VADUserStartedSpeakingFrame,
@@ -98,6 +99,9 @@ class Listening(FrameProcessor):
                 if self._hearing is not None:
                     self._hearing.cancel()
         await self.push_frame(frame, direction)
+        if isinstance(frame, StartFrame):
+            # Sound that came earlier was dropped on the way here.
+            await self._link.tell("state", state="listening")
 
     async def interrupt(self) -> None:
         """Silences the agent and cancels its answer."""
