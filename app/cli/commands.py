@@ -80,7 +80,11 @@ COMMANDS = MappingProxyType(
             AGENT,
             "List the language models that can be asked, what they are good at and how they do.",
         ),
-        "talk": Entry("talk", AGENT, "Speak to the agent with microphone and loudspeaker; Ctrl-C ends it."),
+        "talk": Entry(
+            "talk",
+            AGENT,
+            "Speak to the agent, and be answered aloud; speak again to interrupt. Use headphones.",
+        ),
         "voice": Entry("voice", AGENT, "Voice sessions, and the worker process that hears and speaks."),
         "mcp": Entry(
             "mcp",

@@ -92,7 +92,8 @@ class PersonaWatch:
         for entry_id, kind in changes:
             error = entries[entry_id].error if entry_id in entries else None
             (log.warning if error else log.info)(f"persona.{kind}", persona=entry_id, reason=error)
-        self._known = latest
+        # A file that came between both looks is news for the next round.
+        self._known = latest if self._files.has_pulled else entries
 
     async def _entries(self) -> dict[str, PersonaEntry]:
         return {entry.id: entry for entry in await asyncio.to_thread(self._library.entries)}

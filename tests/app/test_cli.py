@@ -129,7 +129,7 @@ def test_help_loads_nothing_that_only_a_command_needs() -> None:
 
 
 # They give the terminal to another program, which answers in its own way; MCP speaks JSON of its own.
-STARTERS = {"lab ssh", "lab exec", "mcp"}
+STARTERS = {"lab ssh", "lab exec", "mcp", "voice worker"}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - STARTERS))

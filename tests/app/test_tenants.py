@@ -72,6 +72,7 @@ BODIES: dict[str, Any] = {
     "POST /api/renders/{render_id}/publish/plan": {},
     "POST /api/session/{session_id}/message": {"message": "mine"},
     "POST /api/snapshots/{name}/load": {},
+    "POST /api/voice/session/{session_id}/mute": {"muted": True},
     "PATCH /api/webhooks/{webhook_id}": {"description": "mine"},
     "POST /api/approvals/{approval_id}/approve": {},
     "POST /api/approvals/{approval_id}/deny": {},
@@ -185,6 +186,7 @@ UNREADABLE = {
     "/api/renders/{render_id}/storyboard.json": "the same",
     "/api/renders/{render_id}/storyboard.vtt": "the same",
     "/api/personas/{persona_id}/image": "no worker draws her here",
+    "/api/voice/session/{session_id}": "no voice worker runs here, so the session is not open for voice",
     "/api/personas/{persona_id}/mock-api": "she was not compiled from a dossier",
     "/api/personas/{persona_id}/workflow": "she was not compiled from a dossier",
 }

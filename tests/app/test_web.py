@@ -195,6 +195,26 @@ async def test_what_happens_is_told_to_those_who_may_read_it(services: Services)
     assert await may_see(Principal("key_1", "other", "editor", "key")) == [False, False, True, False]
 
 
+async def test_a_persona_file_that_appears_during_a_look_is_reported_by_the_next(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, folder = services.studio.persona_files, services.studio.library.user_folder
+    watch = PersonaWatch(services.studio.library, services.database, services.events, files)
+    await watch.look()
+    refresh = files.refresh
+
+    async def refresh_after_a_change() -> bool:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ada.yaml").write_text("id: ada\nname: [")
+        return await refresh()
+
+    monkeypatch.setattr(files, "refresh", refresh_after_a_change)
+    await watch.look()
+    monkeypatch.undo()
+    await watch.look()
+    assert [event.kind for event in await services.events.read("personas")] == ["persona.broken"]
+
+
 async def test_a_persona_s_file_that_breaks_is_told_to_those_who_may_see_it(services: Services) -> None:
     watch = PersonaWatch(
         services.studio.library, services.database, services.events, services.studio.persona_files
