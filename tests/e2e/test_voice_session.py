@@ -64,7 +64,7 @@ class Person:
 
     @property
     def summary(self) -> list[str]:
-        """What came, in short; pieces of sound that follow each other once."""
+        """Returns what came, in short; pieces of sound that follow each other once."""
         lines = [f"{one['type']} {one.get('text') or one.get('state') or ''}".strip() for one in self.events]
         return [line for at, line in enumerate(lines) if line != "sound" or lines[at - 1] != "sound"]
 
