@@ -27,6 +27,7 @@ from websockets.asyncio.client import ClientConnection, connect
 sys.path.append(str(Path(__file__).parents[1]))
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "provisioning_api"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "servers"))
 
 from local_login import local_headers
 from ready import told_until_ready
