@@ -191,3 +191,16 @@ BrainEvent = Annotated[
 BRAIN_EVENT: TypeAdapter[BrainEvent] = TypeAdapter(BrainEvent)
 Emit = Callable[[BrainEvent], Awaitable[None]]
 """Takes the events of an answer in their order."""
+
+
+def plain_text(event: BrainEvent) -> str:
+    """Returns the sentence of a text, a notice or a failure with its hint; else nothing."""
+    match event:
+        case Failure():
+            return f"{event.message} {event.hint}".strip()
+        case Text():
+            return event.with_choices
+        case Notice():
+            return event.text
+        case _:
+            return ""

@@ -405,6 +405,7 @@ async def run_background_workers(
         await services.decisions.start()
         await services.triggers.worker.start()
         await services.audit_watch.worker.start()
+        await services.voice.worker.start()
     try:
         yield
     finally:

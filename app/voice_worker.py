@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.voice.worker_token import worker_token
+from app.server.supervisor import stdin_eof
 from soundstage.errors import Invalid, SoundstageError
 from soundstage.settings import load_settings
 from soundstage.tasks import cancel_all
@@ -68,21 +69,13 @@ async def work(server_url: str, token: str, *, alone: bool) -> None:
     serving = asyncio.create_task(VoiceWorker(server_url, token).run())
     watching: list[asyncio.Task[Any]] = [asyncio.create_task(ended.wait())]
     if not alone:
-        watching.append(asyncio.create_task(_end_of_input()))
+        watching.append(asyncio.create_task(stdin_eof()))
     try:
         await asyncio.wait([serving, *watching], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await cancel_all([*watching, serving])
     if not serving.cancelled():
         serving.result()
-
-
-async def _end_of_input() -> None:
-    """Returns when whoever started this process is gone."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too; - prints them")
 
 
+def percentile(values: list[float], share: float) -> float:
+    """Returns the value below which this share of them lies; NaN of none."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
 _figures: list[dict[str, Any]] = []
 _load_at_start = os.getloadavg()[0]
 

@@ -16,7 +16,7 @@ from agent.evaluation.cases import read_cases
 from agent.evaluation.ways import ReaderWay
 from agent.understanding import Grammar
 from agent.understanding.trained import INSTALLED, cache_path, load_reader
-from bench.results import add_figure, add_json_option, write_figures
+from bench.results import add_figure, add_json_option, percentile, write_figures
 
 PAGE_BYTES = 4096
 
@@ -24,10 +24,6 @@ PAGE_BYTES = 4096
 def memory_mb() -> float:
     """Returns the memory of this process that is not shared on disk, in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / 1e6
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def main() -> int:

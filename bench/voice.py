@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import random
 import subprocess
@@ -18,11 +17,12 @@ import sys
 import tempfile
 import time
 from array import array
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 sys.path.append(str(Path(__file__).parents[1]))
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
@@ -32,69 +32,28 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "servers"))
 from local_login import local_headers
 from ready import told_until_ready
 from spoken_words import silence, speech
-from waiting import eventually_async
+from voice_person import Person
 
 from agent.understanding.grammar import load_templates
 from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.worker.service import templates_of_speech
-from bench.results import add_figure, add_json_option, write_figures
+from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]
 QUESTIONS = ("what videos do I have", "who can speak", "list my projects", "what is planned")
 LONG = "what can you do"
 VOICES = ("slt", "rms", "awb")
 EVERYDAY = ROOT / "bench" / "voice_everyday.txt"
-FRAME = 640
-SOFTEST = 300
 NOISE_DB = 20.0
 NAMES = {"persona": ["Nova", "Milo", "Vera"], "project": ["Tides", "Harbour"]}
 
 
-class Person:
-    """Speaks in real time, and notes when sound comes."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.state = ""
-        self.sounds: list[float] = []
-        self.transcripts: list[str] = []
-        self._frames: asyncio.Queue[bytes] = asyncio.Queue()
-        self.tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
-
-    async def say(self, text: str) -> tuple[float, float]:
-        """Says a sentence; returns when its first and its last sample were sent."""
-        sound = speech(text)
-        for at in range(0, len(sound), FRAME):
-            self._frames.put_nowait(sound[at : at + FRAME].ljust(FRAME, b"\0"))
-        began_s = time.perf_counter()
-        await eventually_async(self._frames.empty, pause_s=0.005)
-        return began_s, time.perf_counter()
-
-    async def until(self, state: str, within_s: float = 30) -> bool:
-        """Waits for a state; returns False when it does not come."""
-        with contextlib.suppress(AssertionError):
-            await eventually_async(lambda: self.state == state, within_s=within_s, pause_s=0.005)
-        return self.state == state
-
-    async def _listen(self) -> None:
-        async for message in self.socket:
-            if isinstance(message, bytes):
-                if max(map(abs, array("h", message)), default=0) > SOFTEST:
-                    self.sounds.append(time.perf_counter())
-                continue
-            event = json.loads(message)
-            if event["type"] == "state":
-                self.state = event["state"]
-            elif event["type"] == "transcript":
-                self.transcripts.append(event["text"])
-
-    async def _send(self) -> None:
-        due = time.perf_counter()
-        while True:
-            await self.socket.send(silence(0.02) if self._frames.empty() else self._frames.get_nowait())
-            due += 0.02
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+async def reaches(person: Person, state: str, within_s: float = 30) -> bool:
+    """Waits for a state; returns False when it does not come."""
+    with contextlib.suppress(AssertionError):
+        await person.until(lambda: person.state == state, state, within_s)
+    return person.state == state
 
 
 async def measure_delays(url: str, headers: dict[str, str], turns: int) -> tuple[list[float], list[float]]:
@@ -108,32 +67,28 @@ async def measure_delays(url: str, headers: dict[str, str], turns: int) -> tuple
     silent: list[float] = []
     async with connect(f"{opened['url']}?token={opened['token']}", additional_headers=headers) as socket:
         person = Person(socket)
-        await person.until("listening", 60)
+        await person.until(lambda: person.state == "listening", "a worker")
         for turn in range(turns):
-            person.sounds.clear()
+            before = len(person.of("sound"))
             _, ended_s = await person.say(QUESTIONS[turn % len(QUESTIONS)])
-            if await person.until("speaking", 10):
+            if await reaches(person, "speaking", 10):
                 await asyncio.sleep(0.1)
-                first.append((person.sounds[0] - ended_s) * 1000)
-            await person.until("listening")
+                first.append((person.of("sound")[before]["at_s"] - ended_s) * 1000)
+            await reaches(person, "listening")
             await asyncio.sleep(0.3)
         for _ in range(turns):
             await person.say(LONG)
-            if not await person.until("speaking", 10):
+            if not await reaches(person, "speaking", 10):
                 continue
             await asyncio.sleep(0.7)
             began_s, _ = await person.say(QUESTIONS[0])
-            last_s = max((one for one in person.sounds if one < began_s + 2.0), default=began_s)
-            gaps = [
-                b
-                for a, b in zip(person.sounds, person.sounds[1:], strict=False)
-                if a > began_s and b - a > 0.3
-            ]
+            sounds = [one["at_s"] for one in person.of("sound")]
+            last_s = max((one for one in sounds if one < began_s + 2.0), default=began_s)
+            gaps = [b for a, b in pairwise(sounds) if a > began_s and b - a > 0.3]
             silent.append((min([last_s, *(gap - 0.3 for gap in gaps)]) - began_s) * 1000)
-            await person.until("listening")
+            await reaches(person, "listening")
             await asyncio.sleep(0.3)
-        for task in person.tasks:
-            task.cancel()
+        await person.close()
     return first, silent
 
 
@@ -191,10 +146,6 @@ def measure_recognition(count: int) -> dict[str, float]:
         "everyday": 100 * len(taken) / len(everyday),
         "processor": used_s / sound_s,
     }
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
 def main() -> int:

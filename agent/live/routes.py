@@ -22,6 +22,7 @@ from agent.live.service import LiveSessions
 from policy import Principal, require_permission
 from soundstage.errors import Invalid, SoundstageError
 from soundstage.events.store import MAX_ID
+from soundstage.http import web_socket_url
 
 MAX_MESSAGE_CHARS = 1000
 _GONE = asyncio.CancelledError | WebSocketDisconnect | RuntimeError
@@ -134,6 +135,4 @@ def _bad_message() -> Invalid:
 
 
 def _ws_url(request: Request, public_url: str | None, session_id: str) -> str:
-    base = (public_url or str(request.base_url)).rstrip("/")
-    scheme, _, rest = base.partition("://")
-    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/api/session/{session_id}/events"
+    return f"{web_socket_url(public_url or str(request.base_url))}/api/session/{session_id}/events"

@@ -16,13 +16,12 @@ from typing import Any
 from avatar.spec import is_spoken
 from avatar.spec.speech_sheet import SpeechSheet
 
-from agent.events import TurnBegan
+from agent.events import TurnBegan, plain_text
 from agent.live.feelings import Feeling, feelings, strongest
 from agent.live.lexicon import lexicon_of
 from agent.live.schemas import EmotionSample, LiveEvent, LiveState, MessageAnswer, PersonaConfig, StateEvent
 from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, wire_events
 from agent.sessions.service import Conversation, SessionService
-from agent.turns.presentation import plain_text
 from agent.turns.runner import TurnRunner
 from policy import Principal
 from soundstage.database import Database

@@ -8,7 +8,17 @@ from contextlib import aclosing
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from agent.events import BrainEvent, Done, Failure, Notice, Progress, Text, TextPart, ToolReturned
+from agent.events import (
+    BrainEvent,
+    Done,
+    Failure,
+    Notice,
+    Progress,
+    Text,
+    TextPart,
+    ToolReturned,
+    plain_text,
+)
 from agent.schemas import ChatAnswer
 from agent.turns.runner import TurnEvents
 
@@ -49,7 +59,7 @@ async def chat_answer(session_id: str, events: TurnEvents) -> ChatAnswer:
     """Waits for the end, and returns the answer as one document."""
     async with aclosing(events):
         all_events = [item.event async for item in events if not isinstance(item.event, Progress | TextPart)]
-    sentences = [event.message if isinstance(event, Failure) else _words(event)
+    sentences = [event.message if isinstance(event, Failure) else plain_text(event)
                  for event in all_events if isinstance(event, Text | Notice | Failure)]  # fmt: skip
     render_ids = [event.result.get("render_id") for event in all_events if isinstance(event, ToolReturned)]
     done = next((event for event in all_events if isinstance(event, Done)), None)
@@ -59,14 +69,3 @@ async def chat_answer(session_id: str, events: TurnEvents) -> ChatAnswer:
         render_id=next(iter(render_ids), None),
         events=all_events,
     )
-
-
-def plain_text(event: BrainEvent) -> str:
-    """Returns the sentence of a text, a notice or a failure with its hint; else nothing."""
-    if isinstance(event, Failure):
-        return f"{event.message} {event.hint}".strip()
-    return _words(event) if isinstance(event, Text | Notice) else ""
-
-
-def _words(event: Text | Notice) -> str:
-    return event.with_choices if isinstance(event, Text) else event.text

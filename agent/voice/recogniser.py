@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-SAMPLE_HZ = 16_000
 LIMIT = -5.0e-4
 """The difference at which a sentence is as likely as not; seen on four synthetic voices."""
 SLOPE = 1.5e-4
@@ -69,7 +69,7 @@ class Dictionary:
 
     def knows(self, word: str) -> bool:
         """Returns whether `pronounce` has the phones of a word."""
-        return word in self._phones or self.pronounce(word) is not None
+        return self.pronounce(word) is not None
 
     def pronounce(self, word: str) -> str | None:
         """Returns the phones of a word: of digits as a number (480p), of up to four letters as their names
@@ -125,16 +125,15 @@ class CommandRecogniser:
     def __init__(self) -> None:
         import pocketsphinx
 
-        self._make = pocketsphinx.Decoder
         acoustic = str(_model() / "en-us")
-        self._sentences: Any = self._make(
+        self._sentences: Any = pocketsphinx.Decoder(
             hmm=acoustic,
             dict=str(_model() / "cmudict-en-us.dict"),
             lm=None,
-            samprate=SAMPLE_HZ,
+            samprate=INPUT_HZ,
             loglevel="FATAL",
         )
-        self._phones: Any = self._make(
+        self._phones: Any = pocketsphinx.Decoder(
             hmm=acoustic,
             allphone=str(_model() / "en-us-phone.lm.bin"),
             lm=None,
@@ -142,7 +141,7 @@ class CommandRecogniser:
             lw=2.0,
             beam=1e-20,
             pbeam=1e-20,
-            samprate=SAMPLE_HZ,
+            samprate=INPUT_HZ,
             loglevel="FATAL",
         )
         self._loaded = 0
@@ -191,13 +190,6 @@ class CommandRecogniser:
         frames = max(1, self._sentences.n_frames())
         margin = (found.best_score - loop.best_score) / frames
         return Recognition(found.hypstr, confidence_of(margin), tuple(self._words()))
-
-    def raw_margin(self) -> float:
-        """Returns the margin of the sentence that has just ended; for calibration."""
-        found, loop = self._sentences.hyp(), self._phones.hyp()
-        if found is None or loop is None:
-            return float("-inf")
-        return float((found.best_score - loop.best_score) / max(1, self._sentences.n_frames()))
 
     def _words(self) -> list[TimedWord]:
         step_ms = 1000 // FRAMES_HZ

@@ -10,6 +10,7 @@ from agent.voice.schemas import MuteRequest, VoiceSession, VoiceSessionOpened, V
 from agent.voice.sessions import VoiceSessions
 from agent.voice.worker_token import check_worker
 from policy import Principal, public, require_permission
+from soundstage.http import web_socket_url
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
 Token = Annotated[str, Query(max_length=200, description="the token of the session")]
@@ -74,6 +75,4 @@ def voice_router(voice: VoiceSessions, state_dir: Path, public_url: str | None =
 
 
 def _socket_url(request: Request, public_url: str | None, session_id: str) -> str:
-    base = (public_url or str(request.base_url)).rstrip("/")
-    scheme, _, rest = base.partition("://")
-    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/api/voice/session/{session_id}/sound"
+    return f"{web_socket_url(public_url or str(request.base_url))}/api/voice/session/{session_id}/sound"

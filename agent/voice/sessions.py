@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from agent.events import Failure, TurnBegan
+from agent.events import BrainEvent, Failure, TurnBegan
 from agent.live.service import speakable_text
 from agent.sessions.service import SessionService
 from agent.turns.runner import TurnRunner
@@ -40,6 +40,7 @@ from agent.voice.schemas import (
     VoiceState,
 )
 from policy import Principal
+from soundstage.background import Worker
 from soundstage.database import utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable
 from soundstage.tasks import cancel_all
@@ -105,9 +106,19 @@ class _Session:
         """Sends a message to the person, where one is connected."""
         await _send(self.person, message)
 
+    async def show_state(self) -> None:
+        """Sends the person the state of the session."""
+        await self.show({"type": "state", "state": self.state, "muted": self.muted})
+
     async def instruct(self, message: dict[str, Any]) -> None:
         """Sends a message to the worker, where one is connected."""
         await _send(self.worker, message)
+
+    async def emit(self, ref: int, event: BrainEvent) -> None:
+        """Sends both sides an event of the answer `ref`."""
+        data = event.model_dump(mode="json", exclude_none=True)
+        await self.show({"type": "event", "event": data})
+        await self.instruct({"type": "event", "ref": ref, "event": data})
 
 
 class VoiceSessions:
@@ -129,7 +140,8 @@ class VoiceSessions:
         self._open: dict[str, _Session] = {}
         self._workers: set[WebSocket] = set()
         self._sounds: OrderedDict[tuple[str, str], Utterance] = OrderedDict()
-        self._sweeper: asyncio.Task[None] | None = None
+        self.worker = Worker("voice sessions", self._end_left, poll_s=RECONNECT.total_seconds() / 4)
+        """Ends sessions whose person has not come back."""
 
     async def open(
         self, principal: Principal, persona_id: str | None, session_id: str | None
@@ -145,9 +157,9 @@ class VoiceSessions:
                 "Install the extra with `uv sync --extra voice`; `soundstage up` starts a worker then.",
                 headers={"Retry-After": "5"},
             )
-        own = [one for one in self._open.values() if _is_owner(one, principal)]
+        own = len(self._owned_by(principal))
         is_new = session_id is None or session_id not in self._open
-        if is_new and (len(self._open) >= MAX_SESSIONS or len(own) >= MAX_PER_PRINCIPAL):
+        if is_new and (len(self._open) >= MAX_SESSIONS or own >= MAX_PER_PRINCIPAL):
             raise Unavailable(
                 "voice.too_many",
                 "Too many voice sessions are open.",
@@ -166,7 +178,6 @@ class VoiceSessions:
         token = secrets.token_urlsafe(24)
         session.token_sha256 = _digest(token)
         session.token_expires_at = utcnow() + TOKEN_LIFE
-        self._sweep_soon()
         return session.view(), token, session.token_expires_at
 
     def get(self, principal: Principal, session_id: str) -> VoiceSession:
@@ -175,8 +186,8 @@ class VoiceSessions:
 
     def list(self, principal: Principal) -> list[VoiceSession]:
         """Returns one's own sessions, the latest first."""
-        own = [one for one in self._open.values() if _is_owner(one, principal)]
-        return [one.view() for one in sorted(own, key=lambda one: one.created_at, reverse=True)]
+        own = sorted(self._owned_by(principal), key=lambda one: one.created_at, reverse=True)
+        return [one.view() for one in own]
 
     async def mute(self, principal: Principal, session_id: str, *, muted: bool) -> VoiceSession:
         """Drops the person's sound from now on, or lets it pass again."""
@@ -203,7 +214,7 @@ class VoiceSessions:
         await session.show(
             {"type": "ready", "session_id": session.id, "input_hz": INPUT_HZ, "output_hz": OUTPUT_HZ}
         )
-        await session.show({"type": "state", "state": session.state, "muted": session.muted})
+        await session.show_state()
         if session.worker is None:
             await self._assign(session)
         try:
@@ -222,10 +233,8 @@ class VoiceSessions:
             for session in list(self._open.values()):
                 if session.worker is None and session.person is not None:
                     await self._assign(session)
-            while (await socket.receive())["type"] != "websocket.disconnect":
+            async for _ in _messages(socket):
                 pass
-        except WebSocketDisconnect:
-            return
         finally:
             self._workers.discard(socket)
             log.info("voice.worker_disconnected", workers=len(self._workers))
@@ -252,15 +261,14 @@ class VoiceSessions:
 
     async def close(self) -> None:
         """Ends every session at the end of the process."""
-        if self._sweeper is not None:
-            await cancel_all([self._sweeper])
+        await self.worker.close()
         for session in list(self._open.values()):
             await self._end(session)
         for worker in list(self._workers):
             await _close(worker, ENDED)
 
     async def _assign(self, session: _Session) -> None:
-        """Asks the worker with the fewest sessions to serve this one."""
+        """Asks a worker to serve this session."""
         names = await self._read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
         for worker in list(self._workers):
@@ -268,51 +276,43 @@ class VoiceSessions:
                 return
 
     async def _receive_from_person(self, session: _Session, socket: WebSocket) -> None:
-        with suppress(WebSocketDisconnect):
-            while True:
-                message = await socket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                if (sound := message.get("bytes")) is not None:
-                    if len(sound) > MAX_SOUND_BYTES or len(sound) % 2:
-                        await session.show(_failure(_bad_sound()))
-                    elif not session.muted and session.worker is not None:
-                        await _send_bytes(session.worker, sound)
-                    continue
-                try:
-                    request = PERSON_MESSAGE.validate_json(message.get("text") or "")
-                except ValidationError:
-                    await session.show(_failure(_bad_message()))
-                    continue
-                if isinstance(request, Interrupt):
-                    await session.instruct({"type": "interrupt"})
-                else:
-                    await self._mute(session, request.muted)
+        async for message in _messages(socket):
+            if isinstance(message, bytes):
+                if len(message) > MAX_SOUND_BYTES or len(message) % 2:
+                    await session.show(_failure(_bad_sound()))
+                elif not session.muted:
+                    await _send_bytes(session.worker, message)
+                continue
+            try:
+                request = PERSON_MESSAGE.validate_json(message)
+            except ValidationError:
+                await session.show(_failure(_bad_message()))
+                continue
+            if isinstance(request, Interrupt):
+                await session.instruct({"type": "interrupt"})
+            else:
+                await self._mute(session, request.muted)
 
     async def _receive_from_worker(self, session: _Session, socket: WebSocket) -> None:
-        with suppress(WebSocketDisconnect):
-            while True:
-                message = await socket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                if (sound := message.get("bytes")) is not None:
-                    await _send_bytes(session.person, sound)
-                    continue
-                try:
-                    request = WORKER_MESSAGE.validate_json(message.get("text") or "")
-                except ValidationError as error:
-                    log.warning("voice.bad_worker_message", session=session.id, errors=error.error_count())
-                    continue
-                if isinstance(request, Ask):
-                    session.start(self._answer(session, request))
-                elif isinstance(request, Speak):
-                    session.start(self._speak(session, request))
-                elif isinstance(request, Cancel):
-                    session.start(self._cancel(session, request.ref))
-                elif request.type == "state":
-                    await self._set_state(session, request.data["state"])
-                else:
-                    await session.show({"type": request.type, **request.data})
+        async for message in _messages(socket):
+            if isinstance(message, bytes):
+                await _send_bytes(session.person, message)
+                continue
+            try:
+                request = WORKER_MESSAGE.validate_json(message)
+            except ValidationError as error:
+                log.warning("voice.bad_worker_message", session=session.id, errors=error.error_count())
+                continue
+            if isinstance(request, Ask):
+                session.start(self._answer(session, request))
+            elif isinstance(request, Speak):
+                session.start(self._speak(session, request))
+            elif isinstance(request, Cancel):
+                session.start(self._cancel(session, request.ref))
+            elif request.type == "state":
+                await self._set_state(session, request.data["state"])
+            else:
+                await session.show({"type": request.type, **request.data})
 
     async def _answer(self, session: _Session, request: Ask) -> None:
         """Runs a turn and sends its events to both sides."""
@@ -327,13 +327,9 @@ class VoiceSessions:
                             session.turns[request.ref] = (event.session_id, event.turn)
                             if request.ref in session.cancelled:
                                 session.start(self._cancel(session, request.ref))
-                        data = event.model_dump(mode="json", exclude_none=True)
-                        await session.show({"type": "event", "event": data})
-                        await session.instruct({"type": "event", "ref": request.ref, "event": data})
+                        await session.emit(request.ref, event)
         except SoundstageError as error:
-            data = Failure.of(error).model_dump(mode="json", exclude_none=True)
-            await session.show({"type": "event", "event": data})
-            await session.instruct({"type": "event", "ref": request.ref, "event": data})
+            await session.emit(request.ref, Failure.of(error))
         finally:
             session.turns.pop(request.ref, None)
             session.cancelled.discard(request.ref)
@@ -382,11 +378,11 @@ class VoiceSessions:
     async def _set_state(self, session: _Session, state: VoiceState) -> None:
         if session.state != state:
             session.state = state
-            await session.show({"type": "state", "state": state, "muted": session.muted})
+            await session.show_state()
 
     async def _mute(self, session: _Session, muted: bool) -> None:
         session.muted = muted
-        await session.show({"type": "state", "state": session.state, "muted": muted})
+        await session.show_state()
 
     async def _end(self, session: _Session) -> None:
         self._open.pop(session.id, None)
@@ -415,22 +411,26 @@ class VoiceSessions:
             )
         session.token_expires_at = None
 
-    def _sweep_soon(self) -> None:
-        if self._sweeper is None or self._sweeper.done():
-            self._sweeper = asyncio.create_task(self._sweep())
+    def _owned_by(self, principal: Principal) -> Sequence[_Session]:
+        return [one for one in self._open.values() if _is_owner(one, principal)]
 
-    async def _sweep(self) -> None:
-        """Ends sessions whose person has not come back, until there is none."""
-        while self._open:
-            await asyncio.sleep(RECONNECT.total_seconds() / 4)
-            limit = utcnow() - RECONNECT
-            gone = [one for one in self._open.values() if one.person is None and one.left_at < limit]
-            for session in gone:
+    async def _end_left(self) -> None:
+        limit = utcnow() - RECONNECT
+        for session in list(self._open.values()):
+            if session.person is None and session.left_at < limit:
                 await self._end(session)
 
 
 def _is_owner(session: _Session, principal: Principal) -> bool:
     return (session.principal.tenant, session.principal.id) == (principal.tenant, principal.id)
+
+
+async def _messages(socket: WebSocket) -> AsyncIterator[str | bytes]:
+    """Yields what comes on a socket until it is closed: sound as bytes, everything else as text."""
+    with suppress(WebSocketDisconnect):
+        while (message := await socket.receive())["type"] != "websocket.disconnect":
+            sound = message.get("bytes")
+            yield sound if sound is not None else message.get("text") or ""
 
 
 def _digest(token: str) -> bytes:

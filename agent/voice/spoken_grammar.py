@@ -67,8 +67,7 @@ def build_grammar(
     pronunciation are left out, with what needs them.
     """
     reader = _Templates(intents, names, knows)
-    parts = [_Part()]  # Never a sentence: an empty grammar has one state.
-    parts += [part for template in reader.templates(more) if (part := reader.part(template)) is not None]
+    parts = [part for template in reader.templates(more) if (part := reader.part(template)) is not None]
     return _minimal(*_automaton(parts))
 
 
@@ -79,14 +78,11 @@ def words_of(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Words, then one of the choices, then `then`. Without choices, the words alone."""
+    """Words, then each part of the series, then one of the choices."""
 
     words: tuple[str, ...] = ()
     series: tuple[_Part, ...] = ()
     choices: tuple[_Part, ...] = ()
-
-
-_NOTHING = _Part()
 
 
 class _Templates:
@@ -187,9 +183,8 @@ def _is_glued(before: Expression, after: Expression) -> bool:
     ends, begins = _texts(before), _texts(after)
     if not ends or not begins:
         return False
-    return all(text and not text[-1].isspace() for text in ends if text) and all(
-        not text[0].isspace() for text in begins if text
-    ) and any(ends) and any(begins)  # fmt: skip
+    has_space = any(text[-1:].isspace() for text in ends) or any(text[:1].isspace() for text in begins)
+    return any(ends) and any(begins) and not has_space
 
 
 def _texts(one: Expression) -> list[str] | None:

@@ -17,7 +17,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from agent.events import BrainEvent, ConfirmationRequested, Failure, Notice, Text, TextPart
+from agent.events import BrainEvent, ConfirmationRequested, Failure, Text, TextPart, plain_text
 from agent.voice.answering import Answering
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import metrics
@@ -76,7 +76,7 @@ class TwinService(FrameProcessor):
         try:
             await self._answers.answer(utterance, _Speaker(self).present)
         except SoundstageError as error:
-            await self.push_frame(LLMTextFrame(_text_of(Failure.of(error))))
+            await self.push_frame(LLMTextFrame(plain_text(Failure.of(error))))
         finally:
             self._answering = False
         await self.push_frame(LLMFullResponseEndFrame())
@@ -98,13 +98,6 @@ class _Speaker:
         elif isinstance(event, ConfirmationRequested):
             text = f"To have this done, say: {event.say}" if event.say else ""
         else:
-            text = _text_of(event)
+            text = plain_text(event)
         if text:
             await self._processor.push_frame(LLMTextFrame(text))
-
-
-def _text_of(event: BrainEvent) -> str:
-    """Returns the sentence of a notice, or of a failure with its hint; else nothing."""
-    if isinstance(event, Failure):
-        return f"{event.message} {event.hint}".strip()
-    return event.text if isinstance(event, Notice) else ""

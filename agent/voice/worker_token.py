@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi.requests import HTTPConnection
 
+from soundstage.bearer import bearer_token
 from soundstage.errors import Unauthorized
 from soundstage.private_files import read_or_create
 
@@ -21,8 +22,7 @@ def worker_token(state_dir: Path) -> str:
 
 def check_worker(connection: HTTPConnection, state_dir: Path) -> None:
     """Raises `voice.bad_worker_token` for a connection that does not bring the token."""
-    kind, _, token = connection.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not hmac.compare_digest(token.strip(), worker_token(state_dir)):
+    if not hmac.compare_digest(bearer_token(connection).encode(), worker_token(state_dir).encode()):
         raise Unauthorized(
             "voice.bad_worker_token",
             "This is not the token of the voice workers of this installation.",

@@ -27,6 +27,7 @@ REQUESTS_GRACE_S = 10
 MIN_UPTIME_S = 10.0
 MAX_EARLY_EXITS = 5
 READY_POLL_S = 0.1
+log = get_logger("app.server.supervisor")
 RESTART = Backoff(first_s=1.0, longest_s=30.0, jitter=(1.0, 1.0))
 
 
@@ -56,7 +57,6 @@ class Supervisor:
         self._health_url = f"{url}/api/health"
         self._on_ready = on_ready
         self._was_ready = False
-        self._log = get_logger("app.server.supervisor")
 
     async def run(self) -> None:
         """Runs until cancelled. Raises `server.keeps_failing` when the server cannot be kept up."""
@@ -71,7 +71,7 @@ class Supervisor:
                     f"The server process ended with code {code}.",
                     "Read the lines above; `soundstage doctor` looks for the usual causes.",
                 )
-            self._log.warning("server ended, starting again", code=code)
+            log.warning("server ended, starting again", code=code)
             await asyncio.sleep(RESTART.delay_s(early_exits + 1))
 
     async def _run_once(self) -> int:
@@ -88,7 +88,7 @@ class Supervisor:
             return await process.wait()
         finally:
             announcing.cancel()
-            await self._stop(process)
+            await stop_process(process, "server")
             await wait_all([announcing])
 
     async def _announce_when_ready(self) -> None:
@@ -102,19 +102,21 @@ class Supervisor:
                         return
                 await asyncio.sleep(READY_POLL_S)
 
-    async def _stop(self, process: asyncio.subprocess.Process) -> None:
-        if process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(GRACE_S):
-                await process.wait()
-        except TimeoutError:
-            self._log.error("server did not stop in time, killing it", grace_s=GRACE_S)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+
+async def stop_process(process: asyncio.subprocess.Process, name: str, grace_s: float = GRACE_S) -> None:
+    """Terminates a process, and kills it when it has not ended in time."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(grace_s):
             await process.wait()
+    except TimeoutError:
+        log.error(f"{name} did not stop in time, killing it", grace_s=grace_s)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -144,11 +146,20 @@ def _config(config_file: Path | None) -> list[str]:
     return ["--config-file", str(config_file)] if config_file else []
 
 
-async def exit_on_stdin_eof(*servers: uvicorn.Server) -> None:
-    """Stops the servers at the end of standard input, which the supervisor holds open; runs in the child."""
+def voice_worker_command(config_file: Path | None, server_url: str) -> list[str]:
+    return [sys.executable, "-m", "app.voice_worker", "--server-url", server_url, *_config(config_file)]
+
+
+async def stdin_eof() -> None:
+    """Returns at the end of standard input, which the supervisor holds open; runs in the child."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     await reader.read()
+
+
+async def exit_on_stdin_eof(*servers: uvicorn.Server) -> None:
+    """Stops the servers at the end of standard input."""
+    await stdin_eof()
     for server in servers:
         server.should_exit = True

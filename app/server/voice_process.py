@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.server.supervisor import stop_process, voice_worker_command
 from soundstage.backoff import Backoff
 from soundstage.settings import Settings
 from soundstage.telemetry import get_logger
@@ -33,22 +32,11 @@ async def run_voice_worker(settings: Settings, config_file: Path | None, server_
 
 
 async def _run_once(config_file: Path | None, server_url: str) -> int:
-    options = ["--config-file", str(config_file)] if config_file else []
     # Its standard input is a pipe that we hold: it ends with us, even after kill -9.
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.voice_worker", "--server-url", server_url, *options,
-        stdin=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        *voice_worker_command(config_file, server_url), stdin=asyncio.subprocess.PIPE
+    )
     try:
         return await process.wait()
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(GRACE_S):
-                    await process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+        await stop_process(process, "voice worker", GRACE_S)

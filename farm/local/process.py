@@ -5,18 +5,19 @@ afterwards.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from farm.local import launch, orphans
-from farm.local.standby import WaitingWorker
 from farm.worker_output import LogTail, collect, read_lines
 
 EndedBy = Literal["itself", "cancel", "time_limit"]
@@ -42,6 +43,58 @@ class ProcessLimits:
     niceness: int = 5
 
 
+@dataclass(frozen=True, slots=True)
+class StartedWorker:
+    """A process that has started, and the mark by which its group is found."""
+
+    process: asyncio.subprocess.Process
+    mark: str
+
+
+async def start_worker(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    niceness: int,
+    folder: Path | None = None,
+    stdin: int = asyncio.subprocess.DEVNULL,
+) -> StartedWorker:
+    """Starts a worker in a process group of its own, which ends with ours."""
+    mark = secrets.token_hex(16)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(niceness), *command,
+        cwd=folder,
+        env={**environment, orphans.MARK: mark},
+        stdin=stdin,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    return StartedWorker(process, mark)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingWorker(StartedWorker):
+    """A worker that has loaded and waits for its order (`farm.local.standby`). The first `program_words` of a
+    command are what it runs already.
+    """
+
+    program_words: int
+
+    async def order(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        """Gives it the arguments, working directory and environment that a new process would have got."""
+        variables = {**environment, orphans.MARK: self.mark}
+        order = {"arguments": command[self.program_words :], "folder": str(folder), "environment": variables}
+        if self.process.stdin is not None:
+            with suppress(ConnectionError):
+                self.process.stdin.write(json.dumps(order).encode() + b"\n")
+                await self.process.stdin.drain()
+            self.process.stdin.close()
+
+    def end(self) -> None:
+        """Kills it with its group."""
+        _signal_group(self.process, signal.SIGKILL)
+
+
 async def run_process(
     command: Sequence[str],
     *,
@@ -60,7 +113,7 @@ async def run_process(
     `waiting` is a process of the same program that waits for its order. If this coroutine is cancelled the
     process group is killed before the cancellation goes on.
     """
-    started = waiting or await _start(command, folder, environment, limits)
+    started = waiting or await start_worker(command, environment, limits.niceness, folder)
     process, mark = started.process, started.mark
     known = orphans.WorkerRecord(process.pid, orphans.start_time(process.pid) or "", mark)
     readers = [
@@ -70,29 +123,13 @@ async def run_process(
     try:
         orphans.write_record(record, known)
         if waiting is not None:
-            await waiting.order(command[waiting.program_words :], folder, {**environment, orphans.MARK: mark})
+            await waiting.order(command, folder, environment)
         ended_by = await _until_end(process, limits, stop)
     finally:
         if process.returncode is None:
             _signal_group(process, signal.SIGKILL)
         await _drain(readers, known)
     return ProcessEnd(process.returncode if process.returncode is not None else -signal.SIGKILL, ended_by)
-
-
-async def _start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], limits: ProcessLimits
-) -> WaitingWorker:
-    mark = secrets.token_hex(16)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(limits.niceness), *command,
-        cwd=folder,
-        env={**environment, orphans.MARK: mark},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    return WaitingWorker(process, mark, len(command))
 
 
 async def _read_lines(process: asyncio.subprocess.Process, on_line: Callable[[bytes], None]) -> None:

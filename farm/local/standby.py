@@ -7,17 +7,12 @@ memory. Called by `farm.local.scheduler`; the other end is `avatar.cli.standby`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import secrets
-import signal
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from farm.local import launch, orphans
+from farm.local.commands import worker_environment
+from farm.local.process import WaitingWorker, start_worker
 from soundstage.tasks import cancel_all
 
 VERB = "standby"
@@ -25,31 +20,6 @@ READY = b"ready\n"
 START_TIMEOUT_S = 30.0
 IDLE_S = 600.0
 """A process that was not needed for so long ends, and its 60 MB are free."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingWorker:
-    """A started process, the mark by which its group is found, and how many words of a command are its
-    program.
-    """
-
-    process: asyncio.subprocess.Process
-    mark: str
-    program_words: int
-
-    async def order(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        """Gives it its task: arguments, working directory and environment."""
-        order = {"arguments": [*arguments], "folder": str(folder), "environment": dict(environment)}
-        if self.process.stdin is not None:
-            with contextlib.suppress(ConnectionError):
-                self.process.stdin.write(json.dumps(order).encode() + b"\n")
-                await self.process.stdin.drain()
-            self.process.stdin.close()
-
-    def end(self) -> None:
-        """Kills it with its group."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Standby:
@@ -100,20 +70,15 @@ class Standby:
 
     async def _start(self) -> None:
         """Starts a process and waits until it has loaded; a program that knows no orders just ends."""
-        mark = secrets.token_hex(16)
+        environment = worker_environment(Path(tempfile.gettempdir()))
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(self._niceness),
-                *self._command, VERB,
-                env={**_plain_variables(), orphans.MARK: mark},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )  # fmt: skip
+            started = await start_worker(
+                [*self._command, VERB], environment, self._niceness, stdin=asyncio.subprocess.PIPE
+            )
         except OSError:
             return
-        started = WaitingWorker(process, mark, len(self._command))
+        process = started.process
+        waiting = WaitingWorker(process, started.mark, len(self._command))
         line = b""
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -123,9 +88,9 @@ class Standby:
             pass
         finally:
             if line == READY:
-                self._waiting = started
+                self._waiting = waiting
             else:
-                started.end()
+                waiting.end()
 
     def _end_later(self) -> None:
         if self._idle is not None:
@@ -138,8 +103,3 @@ class Standby:
         if waiting is not None:
             waiting.end()
             await waiting.process.wait()
-
-
-def _plain_variables() -> dict[str, str]:
-    """Returns what a program needs to start; its order brings the rest."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 
 from farm.transfer.service import TransferService
 from policy import public
+from soundstage.bearer import bearer_token
 from soundstage.errors import Unauthorized
 
 TRANSFER_PREFIX = "/api/farm/tasks"
@@ -71,12 +72,12 @@ class TransferAdmission:
 
     async def __call__(self, connection: HTTPConnection) -> None:
         task_id = str(connection.scope["path"]).removeprefix(f"{TRANSFER_PREFIX}/").partition("/")[0]
-        kind, _, token = connection.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
+        token = bearer_token(connection)
+        if not token:
             raise Unauthorized(
                 "transfer.no_token", "The token of the task is missing.", "Send it as a bearer token."
             )
-        await self._transfer.admit(task_id, token.strip())
+        await self._transfer.admit(task_id, token)
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from provisioning_api.enrolment.repository import MachineTokens
 from provisioning_api.reach import ProvisioningDep
+from soundstage.bearer import bearer_token
 from soundstage.errors import Unauthorized
 
 _API_KEY = re.compile(r"[0-9a-f]{64}")
@@ -16,11 +17,11 @@ _API_KEY = re.compile(r"[0-9a-f]{64}")
 
 async def own_machine(request: Request, services: ProvisioningDep) -> str | None:
     """The id of the machine whose token stands in the Authorization header; None for everything else."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = bearer_token(request)
     # API keys are 64 hex digits and machines' tokens are not: one look at the database serves either.
-    if scheme.lower() != "bearer" or not token or _API_KEY.fullmatch(token.strip()):
+    if not token or _API_KEY.fullmatch(token):
         return None
-    digest = hashlib.sha256(token.strip().encode()).hexdigest()
+    digest = hashlib.sha256(token.encode()).hexdigest()
     async with services.db.session() as session:
         return await MachineTokens(session).machine_of(digest)
 

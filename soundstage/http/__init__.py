@@ -8,7 +8,13 @@ from soundstage.http.destinations import (
     own_listeners,
     resolve,
 )
-from soundstage.http.internal import http_errors, open_blocking_client, open_client, tls_context
+from soundstage.http.internal import (
+    http_errors,
+    open_blocking_client,
+    open_client,
+    tls_context,
+    web_socket_url,
+)
 from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client
 
 __all__ = [
@@ -25,4 +31,5 @@ __all__ = [
     "own_listeners",
     "resolve",
     "tls_context",
+    "web_socket_url",
 ]

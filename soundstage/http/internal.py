@@ -65,6 +65,12 @@ def open_blocking_client(
     )
 
 
+def web_socket_url(url: str) -> str:
+    """Returns the ws or wss address of an http or https one, without a slash at its end."""
+    scheme, _, rest = url.rstrip("/").partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}"
+
+
 def common_tls_context(*, trust_env: bool = False) -> ssl.SSLContext:
     """Returns the context that trusts the usual authorities; with `trust_env`, those of SSL_CERT_FILE or
     SSL_CERT_DIR. Clients share it, because reading the authorities takes 20 ms of processor time.

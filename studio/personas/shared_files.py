@@ -45,15 +45,13 @@ class SharedPersonaFiles:
         self._lock = asyncio.Lock()
         self.on_push: Callable[[], None] = lambda: None
         """Called when something of this machine went up, before its transaction commits."""
-        self.has_pulled = False
+        self.pulls = 0
+        """How many files of other machines have come here, or gone."""
         self._synced: dict[Key, str] | None = None
         self._hashes: dict[Path, tuple[tuple[int, int, int], str]] = {}
 
     async def refresh(self) -> bool:
-        """Makes both equal; True when something of this machine went up. Otherwise it only reads.
-        `has_pulled` says afterwards whether something of other machines came here.
-        """
-        self.has_pulled = False
+        """Makes both equal; True when something of this machine went up. Otherwise it only reads."""
         async with self._db.session() as session:
             needs_push = await self._sync(session, write=False)
         if needs_push:
@@ -87,7 +85,7 @@ class SharedPersonaFiles:
                         if write:
                             await self._push(session, key, synced)
                     elif move is not None:
-                        self.has_pulled = True
+                        self.pulls += 1
                         await self._pull(session, key, local.get(key) != synced.get(key), synced)
                     elif key in local:
                         synced[key] = local[key]

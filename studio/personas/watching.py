@@ -67,10 +67,11 @@ class PersonaWatch:
 
     async def look(self) -> None:
         """One round; raises what the database raises, and then tells the same again the next time."""
+        pulls = self._files.pulls
         entries = await self._entries()
         await self._files.refresh()
-        # What came from other machines now: those write its events.
-        latest = await self._entries()
+        # What came from other machines now: those write its events. What changed here is for the next round.
+        latest = entries if self._files.pulls == pulls else await self._entries()
         before = self._known
         if before is None:
             for entry in entries.values():
@@ -92,8 +93,7 @@ class PersonaWatch:
         for entry_id, kind in changes:
             error = entries[entry_id].error if entry_id in entries else None
             (log.warning if error else log.info)(f"persona.{kind}", persona=entry_id, reason=error)
-        # A file that came between both looks is news for the next round.
-        self._known = latest if self._files.has_pulled else entries
+        self._known = latest
 
     async def _entries(self) -> dict[str, PersonaEntry]:
         return {entry.id: entry for entry in await asyncio.to_thread(self._library.entries)}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,78 +16,16 @@ import httpx
 import pytest
 from ready import told_until_ready
 from spoken_words import silence, speech
-from waiting import eventually, eventually_async
-from websockets.asyncio.client import ClientConnection, connect
+from voice_person import SOFTEST, Person
+from waiting import eventually
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
 WAIT_S = 60
-FRAME = 640
-"""Bytes of 20 ms."""
 PIECE_MS = 40
 """Sound of the agent in one message."""
-SOFTEST = 300
-
-
-class Person:
-    """A person at a page: speaks in real time, and notes what comes."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.events: list[dict[str, Any]] = []
-        self._mouth: asyncio.Queue[bytes] = asyncio.Queue()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._breathe())]
-
-    async def say(self, text: str, voice: str = "slt") -> None:
-        """Says a sentence; returns when it is over."""
-        sound = speech(text, voice)
-        for at in range(0, len(sound), FRAME):
-            self._mouth.put_nowait(sound[at : at + FRAME].ljust(FRAME, b"\0"))
-        await eventually_async(self._mouth.empty, "the end of the sentence")
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["type"] == kind]
-
-    async def until(self, check: Callable[[], object], what: str) -> None:
-        await eventually_async(lambda: bool(check()), f"{what} in {self.kinds}", WAIT_S)
-
-    @property
-    def state(self) -> str:
-        states = self.of("state")
-        return str(states[-1]["state"]) if states else ""
-
-    @property
-    def kinds(self) -> list[str]:
-        return [event["type"] for event in self.events]
-
-    @property
-    def summary(self) -> list[str]:
-        """Returns what came, in short; pieces of sound that follow each other once."""
-        lines = [f"{one['type']} {one.get('text') or one.get('state') or ''}".strip() for one in self.events]
-        return [line for at, line in enumerate(lines) if line != "sound" or lines[at - 1] != "sound"]
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _listen(self) -> None:
-        async for message in self.socket:
-            if isinstance(message, str):
-                self.events.append(json.loads(message))
-            elif max(map(abs, array("h", message)), default=0) > SOFTEST:
-                self.events.append({"type": "sound"})
-
-    async def _breathe(self) -> None:
-        """Sends a frame every 20 ms, of speech or of silence."""
-        clock = asyncio.get_running_loop().time
-        due = clock()
-        while True:
-            sound = self._mouth.get_nowait() if not self._mouth.empty() else silence(0.02)
-            await self.socket.send(sound)
-            due += 0.02
-            await asyncio.sleep(max(0.0, due - clock()))
 
 
 class Installation:

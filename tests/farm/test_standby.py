@@ -13,8 +13,8 @@ import pytest
 from waiting import eventually_async
 
 from farm.local import orphans
-from farm.local.process import ProcessEnd, ProcessLimits, run_process
-from farm.local.standby import Standby, WaitingWorker
+from farm.local.process import ProcessEnd, ProcessLimits, WaitingWorker, run_process
+from farm.local.standby import Standby
 from farm.worker_output import LogTail
 
 PROGRAM = """

@@ -76,7 +76,7 @@ class SessionLink(FrameSerializer):
                 if (answer := self._answers.get(message["ref"])) is not None:
                     answer.put_nowait(message)
             case "sound":
-                waiting = self._sounds.pop(message["ref"], None)
+                waiting = self._sounds.get(message["ref"])
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
             case "interrupt":
@@ -103,24 +103,21 @@ class SessionLink(FrameSerializer):
 
     async def speak(self, text: str) -> Sound | None:
         """Returns the sound of a text; None where there is none, and the person was shown why."""
-        ref = next(self._refs)
-        self._sounds[ref] = asyncio.get_running_loop().create_future()
+        ref, waiting = next(self._refs), asyncio.get_running_loop().create_future()
+        self._sounds[ref] = waiting
         try:
-            waiting = self._sounds[ref]
             await self.send({"type": "speak", "ref": ref, "text": text})
             async with asyncio.timeout(SPEECH_TIMEOUT_S):
                 message = await waiting
         except TimeoutError:
             return None
         finally:
-            self._sounds.pop(ref, None)
+            del self._sounds[ref]
         if not message["wav"]:
             return None
         with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
-        sheet: dict[str, Any] = {
-            name: message[name] for name in ("duration_ms", "words", "visemes") if name in message
-        }
+        sheet: dict[str, Any] = {name: message[name] for name in ("duration_ms", "words", "visemes")}
         return Sound(message["text"], pcm, sample_hz, sheet)
 
     def _send_later(self, message: dict[str, Any]) -> None:

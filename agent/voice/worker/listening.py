@@ -24,7 +24,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
-from agent.voice.recogniser import SAMPLE_HZ, CommandRecogniser, Recognition
+from agent.voice.recogniser import CommandRecogniser, Recognition
+from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
@@ -32,7 +33,7 @@ from soundstage.telemetry import get_logger
 
 BEFORE_SPEECH_S = 0.7
 """Sound before the detector's start that a recogniser hears too: the detector needs 0.2 s to be sure."""
-SECOND = SAMPLE_HZ * 2
+SECOND = INPUT_HZ * 2
 """Bytes of a second of sound."""
 CHUNK = SECOND // 10
 UNFINISHED_S = 0.7
@@ -141,7 +142,9 @@ class Listening(FrameProcessor):
             # Nobody awaits this task; the next utterance begins anew.
             get_logger(__name__).exception("voice.utterance_lost", session=self._link.session_id)
         finally:
-            self._sound = None
+            # The next utterance may have begun meanwhile.
+            if self._sound is sound:
+                self._sound = None
 
     async def _follow(self, recogniser: CommandRecogniser, sound: asyncio.Queue[bytes | _Mark]) -> None:
         """Has the sound recognised until the utterance is over."""
@@ -193,11 +196,10 @@ class Listening(FrameProcessor):
 
     async def _ask_back(self, result: Recognition) -> None:
         is_doubtful = bool(result.text) and result.confidence >= DOUBTFUL and not self._speaking
-        self._doubtful = result.text if is_doubtful else ""
-        text = result.text if is_doubtful else ""
+        self._doubtful = text = result.text if is_doubtful else ""
         await self._link.tell("unclear", text=text, confidence=round(result.confidence, 3))
-        if is_doubtful:
-            await self.push_frame(TTSSpeakFrame(f"Did you say: {result.text}?"))
+        if text:
+            await self.push_frame(TTSSpeakFrame(f"Did you say: {text}?"))
 
     @property
     def _user(self) -> str:

@@ -30,6 +30,7 @@ from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
 from agent.voice.worker.speaking import Speaking
 from soundstage.backoff import Backoff
+from soundstage.http import web_socket_url
 from soundstage.http.sockets import WebSocketException, open_web_socket
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
@@ -46,8 +47,7 @@ class VoiceWorker:
     """Connects to a server, and serves each session that it names in a pipeline of its own."""
 
     def __init__(self, server_url: str, token: str) -> None:
-        scheme, _, rest = server_url.rstrip("/").partition("://")
-        self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/api/voice/workers"
+        self._url = f"{web_socket_url(server_url)}/api/voice/workers"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._recognisers = Recognisers()
         self._grammars: dict[str, SpokenGrammar] = {}

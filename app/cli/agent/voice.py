@@ -44,6 +44,8 @@ def register(cli: typer.Typer) -> None:
         ] = "",
     ) -> None:
         """Hear and speak for the persons of a server, until Ctrl-C. `up` starts one by itself."""
+        from app.server.supervisor import voice_worker_command
+
         called = invocation()
         if not server_url:
             from app.local_access import read_local_access
@@ -57,6 +59,5 @@ def register(cli: typer.Typer) -> None:
                     "Start it with `soundstage up`, or name one with `--server-url`.",
                 )
             server_url = access.url
-        options = ["--config-file", str(called.config_file)] if called.config_file else []
-        command = [sys.executable, "-m", "app.voice_worker", "--alone", "--server-url", server_url, *options]
+        command = [*voice_worker_command(called.config_file, server_url), "--alone"]
         os.execv(sys.executable, command)  # noqa: S606
