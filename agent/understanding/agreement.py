@@ -23,6 +23,8 @@ from agent.understanding.world import World, fold
 
 NAMED = ("persona", "render", "project")
 """Arguments that name something which has to exist."""
+OF_SNAPSHOTS = frozenset({"snapshots.diff", "snapshots.load", "snapshots.delete"})
+"""Intents whose name is that of a snapshot that exists."""
 ENDLESS = ("script", "text", "topic", "title", "name")
 """Free texts, which may take in words of the wish."""
 LIKE_NAME = 70.0
@@ -63,7 +65,8 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
         spoken = before if before.rstrip().endswith(":") else spoken
     return Agreement(
         is_single=len(reader.divide(spoken, world)) == 1 and not _has_several_texts(exact, world),
-        is_named=all(exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project")),
+        is_named=all(exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project"))
+        and (exact.intent not in OF_SNAPSHOTS or exists("snapshot", arguments.get("name"), world)),
         is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
     )

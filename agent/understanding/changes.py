@@ -124,6 +124,17 @@ def look_of(text: str) -> dict[str, str]:
     return found
 
 
+def without_denied(slot: str, text: str) -> str:
+    """Returns a text without the values of an argument that it denies: “but not the whole world”."""
+    lower = text.lower()
+    phrases = [one for one in values.words().plain.get(slot, {}) if values.has_phrase(one, lower)]
+    if not phrases:
+        return text
+    denies = change_words().patterns["denies"].pattern
+    denied = rf"{denies}\W+(?:\w+\W+){{0,2}}?(?:{'|'.join(map(re.escape, phrases))})(?!\w)"
+    return re.sub(denied, " ", text, flags=re.IGNORECASE)
+
+
 def _only_colour(text: str) -> str | None:
     """Returns the colour of a few words that name nothing else: “ok then just blue”."""
     table = values.words().values["background"]

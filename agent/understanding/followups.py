@@ -12,12 +12,14 @@ from agent.understanding.candidates import (
     SENTENCE_END,
     missing,
     plain,
+    says_pronoun,
 )
 from agent.understanding.changes import LOOK, SHORT_WORDS, text_after_colon
 from agent.understanding.corrections import Corrections, reports_speech, wants_both
 from agent.understanding.decision import SURE_CHANGED, SURE_INTENT, SURE_OTHER, Decision
 from agent.understanding.dialogue import INSTEAD, YES_OR_NO, CallRecord, Question
 from agent.understanding.intents import NEEDS_WORD, READS
+from agent.understanding.labels import fields
 from agent.understanding.open_questions import Fit, fit_of, is_bare_choice
 from agent.understanding.reader import MOST_CHARS, Candidate
 from agent.understanding.sentence import quotations
@@ -87,6 +89,37 @@ class FollowUp(Corrections):
                     arguments["project"] = project
                 return Decision("calls", calls=(CallRecord(intent, arguments),), about="choice")
         return None
+
+    def what_was_spoken_of(self, best: Candidate, text: str) -> Decision | None:
+        """Returns the call that shows what was spoken of last, where a short question names no kind of thing
+        and another kind was guessed: “is it ready?” after words about a machine.
+        """
+        kind = self.dialogue.recent_kind
+        if kind not in SHOWS or not self.dialogue.last.get(kind):
+            return None
+        intent, slot = SHOWS[kind]
+        guesses = {one for one, _ in SHOWS.values()} - {intent}
+        if (
+            best.intent not in guesses
+            or best.arguments
+            or len(text.split()) > MOST_NAME_WORDS
+            or not says_pronoun(text)
+            or changes.matches("names_kind", text)
+        ):
+            return None
+        call = CallRecord(intent, {slot: self.dialogue.last[kind]})
+        return Decision("calls", calls=(call,), about="spoken_of", candidates=(best,))
+
+    def what_instead_of_no(self, best: Candidate, text: str) -> Decision | None:
+        """Returns the question whether the last call shall be made otherwise: “no wait, Milo, not Vera”."""
+        if not self.dialogue.calls or len(text.split()) < 2:
+            return None
+        last = self.dialogue.calls[-1]
+        if last.intent in READS or last.intent in NEEDS_WORD:
+            return None
+        filled = self.reader.fill_as(last.intent, text, self.world, self.dialogue.focus(), self.now)
+        merged = self._merged(last, filled, text, "act.correction")
+        return None if merged is None else self._confirm_again(CallRecord(last.intent, merged), best, text)
 
     def answer(self, question: Question, text: str, candidates: Sequence[Candidate]) -> Decision | None:
         """Returns the decision that an answer to the open question leads to; None for something else."""
@@ -167,6 +200,10 @@ class FollowUp(Corrections):
     def _with_missing(self, question: Question, text: str, best: Candidate) -> Decision | None:
         if set(question.missing) <= set(LOOK):
             return self._with_missing_look(question, text)
+        slot_names = self.reader.slots.get(question.intent, ())
+        if any(one.slot_of(slot_names) is None for one in fields(text[:MOST_CHARS])):
+            # “Topic: our new canteen” is no text that is spoken.
+            return None
         filled = Filled()
         if len(text) <= MOST_CHARS:
             # A longer answer is the text itself.

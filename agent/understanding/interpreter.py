@@ -38,6 +38,7 @@ LEAST_CHOICE, LEAST_CHOICE_OF_FARM = 0.08, 0.25
 FARM_CHANGES = frozenset({"change_machine", "change_job", "ansible", "cancel_run"})
 SURE_TO_ASK = 0.3
 """From here on it is asked for what an intent needs, where a sentence names none of it."""
+MOST_NO_WORDS = 5
 SURE_WHY = 0.6
 """From here on a text asks why something happened."""
 _LISTS: Mapping[str, str] = {
@@ -157,7 +158,10 @@ class _Turn(Judgement):
             and any(call.intent not in READS for call in calls)
         ):
             return Decision("plan", about="condition", calls=tuple(calls))
-        offered = [call for one in found for call in _offered(one)]
+        offered: list[CallRecord] = []
+        for call in (call for one in found for call in _offered(one)):
+            if not any(_is_part_of(call, one) for one in offered):
+                offered = [*(one for one in offered if not _is_part_of(one, call)), call]
         if len(offered) > len(calls) and all(_offered(one) for one in found):
             candidates = tuple(one for each in found for one in each.candidates)
             return Decision(
@@ -207,6 +211,8 @@ class _Turn(Judgement):
             and (chosen := self.choice_from_list(text)) is not None
         ):
             return chosen
+        if (spoken_of := self.what_was_spoken_of(best, text)) is not None:
+            return spoken_of
         changed = (
             self.call_with_changes(text, candidates)
             if best.tool is None or best.sureness < SURE_OTHER
@@ -281,7 +287,11 @@ class _Turn(Judgement):
         if act == "yes":
             return Decision("confirm", about=act) if dialogue.calls else Decision("chat", about=act)
         if act in ("no", "stop_talking"):
-            return Decision("decline", about=act)
+            if (otherwise := self.what_instead_of_no(best, text)) is not None:
+                return otherwise
+            # A longer sentence says what shall end.
+            is_long = dialogue.question is None and len(text.split()) > MOST_NO_WORDS
+            return self._unsure(candidates) if is_long else Decision("decline", about=act)
         if act in ("correction", "more"):
             return self._next_best(candidates, text) or Decision(
                 "ask", about=act, candidates=tuple(candidates)

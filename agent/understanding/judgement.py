@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from agent.understanding import doubt, values
+from agent.understanding import changes, doubt, values
 from agent.understanding.candidates import has_sentence_end, is_half_timed, own, plain
 from agent.understanding.decision import SURE_CALL, SURE_KIND, SURE_RISKY, SURE_UNLIKELY
 from agent.understanding.followups import FollowUp
@@ -19,6 +19,8 @@ RISKY = DESTRUCTIVE | {"publish_render.publish", "ansible", "cancel_run"}
 RISKY_TOOLS = frozenset({"change_machine", "change_job"})
 OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
 """Patterns of the language files for denials that say the same as the intent."""
+COMPUTES = frozenset({"code_runner"})
+"""What changes nothing, and may be asked for by a question."""
 CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
 
 
@@ -33,19 +35,19 @@ class Judgement(FollowUp):
         return bool(
             best.unread
             or self._has_unused_text(best)
-            or values.matches("negation", _without_own_denial(best))
+            or (_is_risky(best.intent) and values.matches("negation", _without_own_denial(best)))
             or any(
-                slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
+                slot in slot_names and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
                 for slot in ("privacy", "shape", "quality")
             )
             or values.says("repairs", best.text)
             or values.says("musing", best.rest)
-            or values.missing_cue(best.rest, best.arguments, slot_names) is not None
+            or values.missing_cue(best.rest, best.arguments, slot_names) == "check"
             or ("count" in slot_names and values.matches("number", best.rest))
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent in CREATES and _says_several(best.rest))
             or values.says("goes_on", _without_first_word(best.rest))
-            or values.asks(best.text)
+            or (best.intent not in COMPUTES and values.asks(best.text))
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
             or any(has_sentence_end(best, slot) for slot in ("title", "name", "heading"))
@@ -72,9 +74,13 @@ class Judgement(FollowUp):
 
     def _needed(self, intent: str, sureness: float) -> float:
         """Returns the log-odds from which on an intent is made without asking."""
-        if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
+        if not self.is_alone or _is_risky(intent):
             return SURE_RISKY
         return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
+
+
+def _is_risky(intent: str) -> bool:
+    return intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS
 
 
 def may_be_meant(candidate: Candidate, text: str) -> bool:

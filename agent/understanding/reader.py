@@ -303,15 +303,14 @@ class Reader:
 
     def _unit(self, sentence: Sentence) -> str | None:
         """Returns the service that a sentence names: the one word that neither is frequent nor a machine."""
-        rare = [
+        words = [
             token.text
             for place, token in enumerate(sentence.tokens)
-            if token.text[0].isalpha()
-            and token.lower not in self.common_words
-            and "machine" not in sentence.kinds_at(place)
+            if token.text[0].isalpha() and "machine" not in sentence.kinds_at(place)
         ]
+        rare = [word for word in words if word.lower() not in self.common_words]
         jobs = [one.thing.name for one in sentence.mentions if one.thing.kind == "job"]
-        services = [word for word in rare if word.lower() in SERVICES]
+        services = [word for word in words if word.lower() in SERVICES]
         found = services or jobs or rare
         return found[0].lower() if len(found) == 1 or services else None
 

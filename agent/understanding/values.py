@@ -308,7 +308,7 @@ def without_courtesy(text: str) -> str:
 
 def seconds(text: str) -> float | str | None:
     """Returns a moment of a video in seconds; “end” for its end."""
-    if re.search(r"\b(?:end|ende|schluss|last frame)\b", text.lower()):
+    if re.search(r"\b(?:end|ende|schluss|last (?:frame|picture)|letzte[ns]? bild)\b", text.lower()):
         return "end"
     found = _SECONDS.search(text)
     if found is None:
