@@ -135,8 +135,10 @@ class Corrections(Turn):
             if last.intent == "memory.remember":
                 call = CallRecord(last.intent, {**last.arguments, "text": also})
                 return Decision("calls", calls=(call,), about="also")
-        if changes.matches("takes_back", text):
+        if changes.matches("takes_back", text) or self._takes_back_last(text):
             return self.take_back()
+        if (gone := self._plan_that_ends(text)) is not None:
+            return gone
         if changes.matches("what_do_you_mean", text):
             return Decision("ask", about="repeat", question=self.dialogue.question)
         if film is not None and changes.matches("who_spoke", text):
@@ -146,6 +148,30 @@ class Corrections(Turn):
         if project and is_recent and changes.matches("films_it", text):
             return Decision("calls", calls=(CallRecord("make_render", {"project": project}),), about="film")
         return None
+
+    def _takes_back_last(self, text: str) -> bool:
+        """Returns whether a text says that the last call shall not be for what it was for: “not cedar after
+        all”.
+        """
+        if len(text.split()) > MOST_CORRECTION_WORDS or len(self.dialogue.calls) != 1:
+            return False
+        if not changes.matches("after_all_not", text):
+            return False
+        named = [one.name for one in self._named(text)]
+        return len(named) == 1 and named[0] in self.dialogue.calls[0].arguments.values()
+
+    def _plan_that_ends(self, text: str) -> Decision | None:
+        """Returns the question whether a plan of the list shown last shall be cancelled: “the one with bolt
+        can go”.
+        """
+        calls = self.dialogue.calls
+        if not calls or calls[-1].intent != "triggers.list" or not values.matches("ends", text):
+            return None
+        named = list(dict.fromkeys(one.name for one in self._named(text)))
+        if len(named) != 1 or not changes.matches("one_of_list", text):
+            return None
+        call = CallRecord("triggers.cancel", {"trigger": named[0]})
+        return Decision("ask", about="confirm", question=Question("confirm", choices=(call,)))
 
     def call_with_words(self, text: str) -> Decision | None:
         """Returns the call of the last video with other words: “it should say: Good evening”."""

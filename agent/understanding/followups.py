@@ -99,6 +99,9 @@ class FollowUp(Corrections):
             return None
         intent, slot = SHOWS[kind]
         guesses = {one for one, _ in SHOWS.values()} - {intent}
+        if kind == "machine":
+            # It may be about what runs there.
+            guesses.discard("cluster_status")
         if (
             best.intent not in guesses
             or best.arguments

@@ -21,6 +21,8 @@ OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forge
 """Patterns of the language files for denials that say the same as the intent."""
 COMPUTES = frozenset({"code_runner"})
 """What changes nothing, and may be asked for by a question."""
+_OPERATOR = re.compile(r"[-+*/%=()\[\]]")
+"""What code has, and words for a calculation do not: “17 percent of 2350”."""
 CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
 
 
@@ -48,6 +50,7 @@ class Judgement(FollowUp):
             or (best.intent in CREATES and _says_several(best.rest))
             or values.says("goes_on", _without_first_word(best.rest))
             or (best.intent not in COMPUTES and values.asks(best.text))
+            or (best.intent in COMPUTES and not _OPERATOR.search(str(best.arguments.get("code", ""))))
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
             or any(has_sentence_end(best, slot) for slot in ("title", "name", "heading"))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from agent.understanding import values
 from agent.understanding.classifier import Classifier, hashes
 from agent.understanding.clauses import PERHAPS, SURE, Boundary, Divider, boundaries, features_at, parts_of
 from agent.understanding.labels import Field, fields
@@ -25,6 +26,7 @@ COMMAND = re.compile(
     r"(?:uptime|df|free|nvidia-smi|systemctl|journalctl|ls\w*|uname|date|who|ps|ping|cat|ip|dmesg)\b"
 )
 SURE_COMMAND = 0.25
+MOST_LINES = 1000
 SERVICES = frozenset(
     {
         "docker",
@@ -299,6 +301,8 @@ class Reader:
             if unit is None:
                 return
             command = command.replace("UNIT", unit)
+        if command.startswith("journalctl") and (lines := values.count_of("lines", sentence.text)):
+            command = command.replace("-n 50", f"-n {min(lines, MOST_LINES)}")
         filled.arguments["command"] = command
 
     def _unit(self, sentence: Sentence) -> str | None:

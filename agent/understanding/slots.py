@@ -11,6 +11,7 @@ from typing import Any, get_args
 from agent.tools.machines.text import MachineState
 from agent.understanding import changes, values
 from agent.understanding.sentence import Sentence
+from agent.understanding.when import clock_time
 from agent.understanding.world import Mention, Thing, World, fold
 
 ENTITY_KINDS: Mapping[str, tuple[str, ...]] = {
@@ -369,6 +370,10 @@ class SlotFiller:
             if slot in slot_names and slot not in filled.arguments and slot in look:
                 if slot == "captions" or changes.matches("background_words", free):
                     filled.arguments[slot] = look[slot]
+        if "publish_at" in slot_names and str(filled.arguments.get("publish_at", "T00:00")).endswith("T00:00"):
+            at = clock_time(self.sentence.text, self.now)
+            if at is not None:
+                filled.arguments["publish_at"] = at.strftime("%Y-%m-%dT%H:%M")
         if "check" in slot_names and "check" not in filled.arguments and not values.matches("negation", free):
             if values.missing_cue(free, (), ("check",)) is not None:
                 filled.arguments["check"] = True

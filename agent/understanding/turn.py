@@ -49,7 +49,11 @@ class Turn:
         if tool == "edit_project" and action != "create" and not known:
             return Decision("refuse", about="no_project", candidates=(candidate,))
         after = text_after_colon(text)
-        if candidate.intent in TEXTS_OF and "script" not in arguments and after is not None:
+        needs_text = candidate.intent in TEXTS_OF and "script" not in arguments
+        if candidate.intent == "make_render" and "project" in arguments:
+            # A project has its own words.
+            needs_text = False
+        if needs_text and after is not None:
             texts = {name for name, value in arguments.items() if name in NAMES and str(value) in after}
             if not any(str(value) in after for name, value in arguments.items() if name not in texts):
                 arguments = {name: value for name, value in arguments.items() if name not in texts}

@@ -119,6 +119,15 @@ def conditions(text: str, now: datetime) -> list[Found]:
     return result
 
 
+def clock_time(text: str, now: datetime) -> datetime | None:
+    """Returns the one time of day, with or without a day, that a text names; None without one or with
+    several.
+    """
+    times = [one for one in conditions(text, now) if one.condition.kind == "time"]
+    spoken = [one for one in times if re.search(patterns()["clock"], text[one.start : one.end].lower())]
+    return spoken[0].condition.at if len(spoken) == 1 == len(times) else None
+
+
 def _has_day(hidden: str, found: Found) -> bool:
     return re.search(patterns()["day"], hidden[found.start : found.end]) is not None
 
