@@ -28,12 +28,14 @@ FREE_TEXTS = frozenset(
 )
 
 
+_AMOUNT = re.compile(r"\bat (?:2[5-9]|[3-9]\d)\b")
+"""No time of day: “stuck at 40 percent”."""
 SENTENCE_END = re.compile(r"[.!?]\s+\S")
 
 
 def waits(candidate: Candidate) -> bool:
     """Returns whether the wish shall come true later: at a time, or when something has happened."""
-    rest = values.without_courtesy(candidate.rest)
+    rest = _AMOUNT.sub(" ", values.without_plain("shape", values.without_courtesy(candidate.rest)))
     if values.matches("condition", rest) or re.match(r"\s*should\b", candidate.text, re.IGNORECASE):
         return True
     return values.matches("time", rest) and "publish_at" not in candidate.arguments

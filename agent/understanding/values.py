@@ -242,6 +242,13 @@ def plain_value(slot: str, text: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def without_plain(slot: str, text: str) -> str:
+    """Returns a text without words that name a value of an argument beyond doubt: “9:16” is no time."""
+    for phrase in words().plain.get(slot, {}):
+        text = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", text, flags=re.IGNORECASE)
+    return text
+
+
 def new_name(text: str) -> str | None:
     """Returns the name that something shall have: “call it Night school”; None where a text says none so."""
     match = words().patterns["renames"].search(text)

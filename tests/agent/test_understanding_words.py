@@ -9,6 +9,7 @@ import pytest
 from agent.evaluation.cases import NOW, read_world
 from agent.understanding import changes, values
 from agent.understanding.agreement import agreement
+from agent.understanding.candidates import waits
 from agent.understanding.decision import Decision
 from agent.understanding.dialogue import CallRecord, Dialogue
 from agent.understanding.intents import reverse_of
@@ -127,3 +128,9 @@ def test_a_snapshot_that_does_not_exist_is_not_certain(reader: Reader, world: Wo
 
     assert is_whole("monday")
     assert not is_whole("monday before-cleanup")
+
+
+@pytest.mark.parametrize("text", ["need a 9:16 cut of Spring open day", "kill the render stuck at 40 percent"])
+def test_a_shape_and_a_share_are_no_time_to_wait_for(reader: Reader, world: World, text: str) -> None:
+    assert not any(waits(one) for one in reader.read(text, world, Dialogue().focus(), NOW))
+    assert waits(reader.read("drain bolt at 9:15", world, Dialogue().focus(), NOW)[0])
