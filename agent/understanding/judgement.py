@@ -39,7 +39,8 @@ class Judgement(FollowUp):
             or self._has_unused_text(best)
             or (_is_risky(best.intent) and values.matches("negation", _without_own_denial(best)))
             or any(
-                slot in slot_names and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
+                slot in slot_names
+                and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
                 for slot in ("privacy", "shape", "quality")
             )
             or values.says("repairs", best.text)

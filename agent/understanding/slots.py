@@ -365,21 +365,7 @@ class SlotFiller:
                 value = values.plain_value(slot, changes.without_denied(slot, free))
                 if value is not None:
                     filled.arguments[slot] = value
-        look = changes.look_of(free)
-        for slot in ("captions", "background"):
-            if slot in slot_names and slot not in filled.arguments and slot in look:
-                if slot == "captions" or changes.matches("background_words", free):
-                    filled.arguments[slot] = look[slot]
-        if "publish_at" in slot_names and str(filled.arguments.get("publish_at", "T00:00")).endswith("T00:00"):
-            at = clock_time(self.sentence.text, self.now)
-            if at is not None:
-                filled.arguments["publish_at"] = at.strftime("%Y-%m-%dT%H:%M")
-        if "check" in slot_names and "check" not in filled.arguments and not values.matches("negation", free):
-            if values.missing_cue(free, (), ("check",)) is not None:
-                filled.arguments["check"] = True
-        if "machines" in slot_names and "machines" not in filled.arguments:
-            if not filled.unknown.get("machines") and changes.matches("every_machine", free):
-                filled.arguments["machines"] = "all"
+        self._fill_words(filled, slot_names, free)
         for slot in ("lines", "scenes", "limit"):
             if slot in slot_names and slot not in filled.arguments:
                 count = values.count_of(slot, free)
@@ -397,6 +383,23 @@ class SlotFiller:
             code = values.console_code(self.sentence.text)
             if code:
                 filled.arguments["code"] = code
+
+    def _fill_words(self, filled: Filled, slot_names: Sequence[str], free: str) -> None:
+        """Finds looks, times, dry runs and “every machine” in words that are no free text."""
+        missing = {slot for slot in slot_names if slot not in filled.arguments}
+        look = changes.look_of(free) if missing & {"captions", "background"} else {}
+        if not changes.matches("background_words", free):
+            look.pop("background", None)
+        for slot in missing & look.keys() & {"captions", "background"}:
+            filled.arguments[slot] = look[slot]
+        says_check = values.missing_cue(free, (), ("check",)) is not None
+        if "check" in missing and says_check and not changes.matches("denies_check", free):
+            filled.arguments["check"] = True
+        if "machines" in missing - filled.unknown.keys() and changes.matches("every_machine", free):
+            filled.arguments["machines"] = "all"
+        half = "publish_at" in slot_names and str(filled.arguments.get("publish_at", "T00:00"))
+        if half and half.endswith("T00:00") and (at := clock_time(self.sentence.text, self.now)) is not None:
+            filled.arguments["publish_at"] = at.strftime("%Y-%m-%dT%H:%M")
 
 
 def _is_new_name(intent: str, slot: str) -> bool:

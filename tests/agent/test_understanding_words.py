@@ -73,6 +73,9 @@ def test_a_dry_run_is_a_check(reader: Reader, world: World) -> None:
     found = reader.read("run site on atlas, just a dry-run", world, Dialogue().focus(), NOW)
     [ansible] = [one for one in found if one.intent == "ansible"]
     assert ansible.arguments["check"] is True
+    found = reader.read("run site on atlas, no dry run", world, Dialogue().focus(), NOW)
+    [ansible] = [one for one in found if one.intent == "ansible"]
+    assert "check" not in ansible.arguments
 
 
 def test_what_becomes_public_at_a_time_is_not_public_before(reader: Reader, world: World) -> None:
@@ -130,7 +133,9 @@ def test_a_snapshot_that_does_not_exist_is_not_certain(reader: Reader, world: Wo
     assert not is_whole("monday before-cleanup")
 
 
-@pytest.mark.parametrize("text", ["need a 9:16 cut of Spring open day", "kill the render stuck at 40 percent"])
+@pytest.mark.parametrize(
+    "text", ["need a 9:16 cut of Spring open day", "kill the render stuck at 40 percent"]
+)
 def test_a_shape_and_a_share_are_no_time_to_wait_for(reader: Reader, world: World, text: str) -> None:
     assert not any(waits(one) for one in reader.read(text, world, Dialogue().focus(), NOW))
     assert waits(reader.read("drain bolt at 9:15", world, Dialogue().focus(), NOW)[0])
