@@ -37,7 +37,7 @@ class Judgement(FollowUp):
         return bool(
             best.unread
             or self._has_unused_text(best)
-            or (_is_risky(best.intent) and values.matches("negation", _without_own_denial(best)))
+            or (_is_risky(best.intent) and _denies(best))
             or any(
                 slot in slot_names
                 and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
@@ -45,7 +45,7 @@ class Judgement(FollowUp):
             )
             or values.says("repairs", best.text)
             or values.says("musing", best.rest)
-            or values.missing_cue(best.rest, best.arguments, slot_names) == "check"
+            or values.missing_cue(best.rest, best.arguments, slot_names) is not None
             or ("count" in slot_names and values.matches("number", best.rest))
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent in CREATES and _says_several(best.rest))
@@ -66,8 +66,7 @@ class Judgement(FollowUp):
                 and "project" not in plain(best.arguments)
                 and not self.dialogue.last.get("project")
             )
-            or doubt.confidence(doubt.signs(self.reader, self.world, candidates))
-            < self._needed(best.intent, best.sureness)
+            or doubt.confidence(doubt.signs(self.reader, self.world, candidates)) < self._needed(best)
         )
 
     def _has_unused_text(self, best: Candidate) -> bool:
@@ -76,11 +75,16 @@ class Judgement(FollowUp):
         used = [fold(str(value)) for value in plain(best.arguments).values()]
         return any(not any(fold(one.text) in value for value in used) for one in sentence.literals)
 
-    def _needed(self, intent: str, sureness: float) -> float:
-        """Returns the log-odds from which on an intent is made without asking."""
-        if not self.is_alone or _is_risky(intent):
+    def _needed(self, best: Candidate) -> float:
+        """Returns the log-odds from which on a call is made without asking."""
+        if not self.is_alone or _is_risky(best.intent) or _denies(best):
             return SURE_RISKY
-        return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
+        return SURE_CALL if best.sureness >= SURE_KIND else SURE_UNLIKELY
+
+
+def _denies(best: Candidate) -> bool:
+    """Returns whether a word of a clause denies something, where its intent does not imply that."""
+    return values.matches("negation", _without_own_denial(best))
 
 
 def _is_risky(intent: str) -> bool:
