@@ -27,7 +27,7 @@ SURE_UNLIKELY = 0.6
 SURE_RISKY = 1.5
 """From these log-odds on a change is made without asking, where no word speaks against it: the first where
 its intent is at least as probable as `SURE_KIND`, the second where it is less; the third for what others
-notice, for each of several wishes, and where a word denies something.
+notice, and for each of several wishes.
 """
 SURE_NOTHING = 0.45
 SURE_OTHER = 0.75

@@ -20,7 +20,7 @@ RISKY_TOOLS = frozenset({"change_machine", "change_job"})
 OWN_DENIALS: Mapping[str, str] = {"write_script.draft": "no_film", "memory.forget": "outdated"}
 """Patterns of the language files for denials that say the same as the intent."""
 COMPUTES = frozenset({"code_runner"})
-"""What changes nothing, and may be asked for by a question."""
+"""What needs code, and not only words for it."""
 _OPERATOR = re.compile(r"[-+*/%=()\[\]]")
 """What code has, and words for a calculation do not: “17 percent of 2350”."""
 CREATES = frozenset({"edit_project.add_scene", "edit_project.create"})
@@ -37,7 +37,7 @@ class Judgement(FollowUp):
         return bool(
             best.unread
             or self._has_unused_text(best)
-            or (_is_risky(best.intent) and _denies(best))
+            or values.matches("negation", _without_own_denial(best))
             or any(
                 slot in slot_names
                 and values.is_contradicted(slot, changes.without_denied(slot, best.text), best.arguments)
@@ -50,7 +50,7 @@ class Judgement(FollowUp):
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent in CREATES and _says_several(best.rest))
             or values.says("goes_on", _without_first_word(best.rest))
-            or (best.intent not in COMPUTES and values.asks(best.text))
+            or values.asks(best.text)
             or (best.intent in COMPUTES and not _OPERATOR.search(str(best.arguments.get("code", ""))))
             or ("variables" in slot_names and "variables" not in best.arguments and "=" in best.text)
             or ("publish_at" in slot_names and is_half_timed(best))
@@ -77,18 +77,9 @@ class Judgement(FollowUp):
 
     def _needed(self, best: Candidate) -> float:
         """Returns the log-odds from which on a call is made without asking."""
-        if not self.is_alone or _is_risky(best.intent) or _denies(best):
+        if not self.is_alone or best.intent in RISKY or best.tool in RISKY_TOOLS:
             return SURE_RISKY
         return SURE_CALL if best.sureness >= SURE_KIND else SURE_UNLIKELY
-
-
-def _denies(best: Candidate) -> bool:
-    """Returns whether a word of a clause denies something, where its intent does not imply that."""
-    return values.matches("negation", _without_own_denial(best))
-
-
-def _is_risky(intent: str) -> bool:
-    return intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS
 
 
 def may_be_meant(candidate: Candidate, text: str) -> bool:
