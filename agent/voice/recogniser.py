@@ -26,11 +26,6 @@ ACCEPTED = 0.5
 """From this confidence on a sentence is taken for what was said."""
 _LETTERS = re.compile(r"[a-z]+|\d+")
 _LONGEST_SPELT = 4
-_ONES = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
-    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +89,12 @@ class Dictionary:
 
 def number_words(digits: str) -> list[str]:
     """Returns how people say a number: 7 → seven, 24 → twenty four, 480 → four eighty, 1080 → ten eighty."""
+    from num2words import num2words
+
     if len(digits) > 4 or (digits[0] == "0" and len(digits) > 1):
-        return [_ONES[int(digit)] for digit in digits]
-    value = int(digits)
-    if value < 20:
-        return [_ONES[value]]
-    if value < 100:
-        return [_TENS[value // 10], *([_ONES[value % 10]] if value % 10 else [])]
-    if value % 100 == 0 and value < 1000:
-        return [_ONES[value // 100], "hundred"]
-    if value % 1000 == 0:
-        return [_ONES[value // 1000], "thousand"]
-    rest = value % 100
-    tail = number_words(str(rest)) if rest >= 10 else ["oh", _ONES[rest]]
-    return [*number_words(str(value // 100)), *tail]
+        return [word for digit in digits for word in number_words(digit)]
+    words: str = num2words(int(digits), to="year")
+    return words.replace("-", " ").split()
 
 
 @lru_cache(maxsize=1)
