@@ -215,9 +215,7 @@ class CommandRecogniser:
 
     def _moved(self) -> float:
         """Returns the distance of the utterance's cepstral mean to the one that was subtracted."""
-        before, after = (
-            [float(one) for one in text.split(",")] for text in (self._used, self.cepstral_mean)
-        )
+        before, after = ([float(one) for one in text.split(",")] for text in (self._used, self.cepstral_mean))
         frames = max(1, self._sentences.n_frames())
         return math.dist(after, before) * (CMN_WINDOW + frames) / frames
 

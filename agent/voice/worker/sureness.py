@@ -9,7 +9,7 @@ from importlib.resources import files
 from agent.understanding.grammar import Grammar, Understanding
 
 READING = 0.5
-CHANGING = 0.9
+CHANGING = 0.8
 """From this confidence on a sentence that changes or deletes something is carried out without a question."""
 SHORT_ANSWER = 2
 """So many words answer a question; what they confirm was asked before."""
