@@ -122,7 +122,7 @@ def test_an_everyday_sentence_is_no_command(recogniser: CommandRecogniser, text:
 
 
 def test_commands_in_noise_are_recognised_with_the_mean_of_the_session(recogniser: CommandRecogniser) -> None:
-    chance, mean, found = random.Random(3), "", []
+    chance, mean, found = random.Random(3), "", []  # noqa: S311
     texts = ["which machines do we have", "reload the persona nova", "what can you do"]
     for text in texts:
         recogniser.begin(mean)
