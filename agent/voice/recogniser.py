@@ -1,36 +1,45 @@
 """Recognises spoken commands while they are spoken, by pocketsphinx; called by the voice pipeline.
 
 Two decoders hear the same sound. One knows the sentences of the grammar alone and makes one of them of
-whatever it hears; the other, a loop of phones, knows no words. Where the loop explains the sound much better
-than the sentence does, nothing of the grammar was said (a filler model: Rose and Paul, ICASSP 1990).
+whatever it hears; the other, a loop of phones, knows no words. Where the loop explains the words much better
+than the sentence does, or one word of it, nothing of the grammar was said (a filler model: Rose and Paul,
+ICASSP 1990). The program `bench/voice_calibration.py` fits the weights.
+
+Microphone, room and noise shift all cepstra. The decoders subtract a mean that is learnt slowly; where an
+utterance is far from it, as the first one of a session or after noise has begun, it is recognised once more
+with its own mean.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-LIMIT = -5.0e-4
-"""The difference at which a sentence is as likely as not; seen on four synthetic voices."""
-SLOPE = 1.5e-4
+WEIGHTS = (6.2, 1.6, 0.9)
+"""Bias, weight of the mean and of the worst word's log-likelihood ratio per frame."""
+MEAN_MOVED = 14.0
+"""From this distance of an utterance's cepstral mean to the one subtracted on, it is recognised again."""
+CMN_WINDOW = 500
+"""Frames that a mean which was set counts for (pocketsphinx, `cmn_live.c`)."""
+SCORE_SHIFT = 1024.0
+"""Scores of paths and of the phone loop are divided by this (pocketsphinx, `SENSCR_SHIFT`)."""
 FRAMES_HZ = 100
 """Frames of the decoders per second of sound."""
+CEPSTRAL_MEAN = "56,-4,2,9,-8,1,-6,-5,-4,0,0,2,2"
+"""Of a person whose sound was not heard yet."""
 ACCEPTED = 0.5
 """From this confidence on a sentence is taken for what was said."""
 _LETTERS = re.compile(r"[a-z]+|\d+")
 _LONGEST_SPELT = 4
-_ONES = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
-    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +52,23 @@ class TimedWord:
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """How much better than the loop of phones a sentence explains the sound: natural logarithms of
+    likelihood ratios per frame, of all words and of the worst word.
+    """
+
+    mean: float
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recognition:
     """The sentence that was recognised; `confidence` runs from 0 to 1."""
 
     text: str
     confidence: float
     words: tuple[TimedWord, ...] = ()
+    measures: Measures | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -94,20 +114,12 @@ class Dictionary:
 
 def number_words(digits: str) -> list[str]:
     """Returns how people say a number: 7 → seven, 24 → twenty four, 480 → four eighty, 1080 → ten eighty."""
+    from num2words import num2words
+
     if len(digits) > 4 or (digits[0] == "0" and len(digits) > 1):
-        return [_ONES[int(digit)] for digit in digits]
-    value = int(digits)
-    if value < 20:
-        return [_ONES[value]]
-    if value < 100:
-        return [_TENS[value // 10], *([_ONES[value % 10]] if value % 10 else [])]
-    if value % 100 == 0 and value < 1000:
-        return [_ONES[value // 100], "hundred"]
-    if value % 1000 == 0:
-        return [_ONES[value // 1000], "thousand"]
-    rest = value % 100
-    tail = number_words(str(rest)) if rest >= 10 else ["oh", _ONES[rest]]
-    return [*number_words(str(value // 100)), *tail]
+        return [word for digit in digits for word in number_words(digit)]
+    words: str = num2words(int(digits), to="year")
+    return words.replace("-", " ").split()
 
 
 @lru_cache(maxsize=1)
@@ -144,6 +156,10 @@ class CommandRecogniser:
             samprate=INPUT_HZ,
             loglevel="FATAL",
         )
+        self.cepstral_mean = CEPSTRAL_MEAN
+        """The mean after the last sentence: who goes on speaking begins with it."""
+        self._used = CEPSTRAL_MEAN
+        self._sound = bytearray()
         self._loaded = 0
         self._added: set[str] = set()
 
@@ -168,13 +184,17 @@ class CommandRecogniser:
         if self._loaded > 1:
             self._sentences.remove_search(f"sentences{self._loaded - 1}")
 
-    def begin(self) -> None:
-        """Begins a sentence."""
-        self._sentences.start_utt()
-        self._phones.start_utt()
+    def begin(self, cepstral_mean: str = "") -> None:
+        """Begins a sentence of somebody whose last `cepstral_mean` is given, where there was one."""
+        self._sound = bytearray()
+        self._used = cepstral_mean or CEPSTRAL_MEAN
+        for decoder in (self._sentences, self._phones):
+            decoder.set_cmn(self._used)
+            decoder.start_utt()
 
     def hear(self, pcm: bytes) -> str:
         """Takes 16-bit mono at 16 kHz, of any length; returns what was understood so far."""
+        self._sound += pcm
         self._sentences.process_raw(pcm, False, False)
         self._phones.process_raw(pcm, False, False)
         found = self._sentences.hyp()
@@ -184,12 +204,48 @@ class CommandRecogniser:
         """Ends the sentence and returns it; without text where none was reached."""
         self._sentences.end_utt()
         self._phones.end_utt()
-        found, loop = self._sentences.hyp(), self._phones.hyp()
-        if found is None or loop is None or not found.hypstr:
+        self.cepstral_mean = self._sentences.get_cmn(False)
+        if self._moved() > MEAN_MOVED:
+            self._hear_again()
+        found = self._sentences.hyp()
+        if found is None or not found.hypstr:
             return Recognition("", 0.0)
+        measures = self._measure()
+        return Recognition(found.hypstr, confidence_of(measures), tuple(self._words()), measures)
+
+    def _moved(self) -> float:
+        """Returns the distance of the utterance's cepstral mean to the one that was subtracted."""
+        before, after = ([float(one) for one in text.split(",")] for text in (self._used, self.cepstral_mean))
         frames = max(1, self._sentences.n_frames())
-        margin = (found.best_score - loop.best_score) / frames
-        return Recognition(found.hypstr, confidence_of(margin), tuple(self._words()))
+        return math.dist(after, before) * (CMN_WINDOW + frames) / frames
+
+    def _hear_again(self) -> None:
+        """Recognises the whole utterance with the mean of its own cepstra."""
+        for decoder in (self._sentences, self._phones):
+            decoder.start_utt()
+            decoder.process_raw(bytes(self._sound), False, True)
+            decoder.end_utt()
+        self.cepstral_mean = self._sentences.get_cmn(False)
+
+    def _measure(self) -> Measures:
+        loop = [0.0]
+        for one in self._phones.seg() or ():
+            frames = one.end_frame - one.start_frame + 1
+            loop += [_log(one.ascore) * SCORE_SHIFT / frames] * frames
+        sums = list(accumulate(loop))
+        total, count, worst = 0.0, 0, math.inf
+        for word in self._spoken():
+            start, end = (min(at, len(sums) - 1) for at in (word.start_frame, word.end_frame + 1))
+            frames = max(1, end - start)
+            ratio = _log(word.ascore) - (sums[end] - sums[start])
+            total, count, worst = total + ratio, count + frames, min(worst, ratio / frames)
+        return Measures(total / count, worst) if count else Measures(-math.inf, -math.inf)
+
+    def _spoken(self) -> Iterator[Any]:
+        """Yields the segments that are words."""
+        for one in self._sentences.seg() or ():
+            if not one.word.startswith(("<", "[", "(")) and one.word != "SIL":
+                yield one
 
     def _words(self) -> list[TimedWord]:
         step_ms = 1000 // FRAMES_HZ
@@ -197,14 +253,19 @@ class CommandRecogniser:
             TimedWord(
                 re.sub(r"\(\d+\)$", "", one.word), one.start_frame * step_ms, (one.end_frame + 1) * step_ms
             )
-            for one in self._sentences.seg() or ()
-            if not one.word.startswith(("<", "[", "(")) and one.word != "SIL"
+            for one in self._spoken()
         ]
 
 
-def confidence_of(margin: float) -> float:
-    """Returns 0 to 1 for the difference of the two decoders' scores per frame: 0.5 at the limit."""
-    return 1.0 / (1.0 + math.exp(min(50.0, (LIMIT - margin) / SLOPE)))
+def confidence_of(measures: Measures) -> float:
+    """Returns 0 to 1: how likely a sentence of the grammar was said (logistic regression)."""
+    bias, mean, worst = WEIGHTS
+    logit = bias + mean * max(-50.0, measures.mean) + worst * max(-50.0, measures.worst)
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, logit))))
+
+
+def _log(score: float) -> float:
+    return math.log(max(score, 1e-300))
 
 
 @lru_cache(maxsize=1)

@@ -93,12 +93,23 @@ class Speak(BaseModel, extra="forbid"):
     text: str = Field(min_length=1, max_length=4000)
 
 
+class StateData(BaseModel, extra="forbid"):
+    state: VoiceState
+
+
+class TellState(BaseModel, extra="forbid"):
+    """The state of the session has changed."""
+
+    type: Literal["state"]
+    data: StateData
+
+
 class Tell(BaseModel, extra="forbid"):
     """Shows something to the person; passed on as it is."""
 
-    type: Literal["state", "partial", "transcript", "unclear", "caption", "stop"]
+    type: Literal["partial", "transcript", "unclear", "caption", "stop"]
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-WorkerMessage = Annotated[Ask | Cancel | Speak | Tell, Field(discriminator="type")]
+WorkerMessage = Annotated[Ask | Cancel | Speak | TellState | Tell, Field(discriminator="type")]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -36,6 +36,7 @@ from agent.voice.schemas import (
     Cancel,
     Interrupt,
     Speak,
+    TellState,
     VoiceSession,
     VoiceState,
 )
@@ -78,6 +79,8 @@ class _Session:
     muted: bool = False
     person: WebSocket | None = None
     worker: WebSocket | None = None
+    assigned_to: WebSocket | None = None
+    """The control socket of the worker that was asked last."""
     left_at: datetime = field(default_factory=utcnow)
     turns: dict[int, tuple[str, int]] = field(default_factory=dict)
     """The turn of each answer that runs, by the worker's ref."""
@@ -268,10 +271,12 @@ class VoiceSessions:
             await _close(worker, ENDED)
 
     async def _assign(self, session: _Session) -> None:
-        """Asks a worker to serve this session."""
+        """Asks the worker with the fewest sessions to serve this one."""
         names = await self._read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
-        for worker in list(self._workers):
+        load = Counter(one.assigned_to for one in self._open.values() if one is not session)
+        for worker in sorted(self._workers, key=lambda one: load[one]):
+            session.assigned_to = worker
             if await _send(worker, message):
                 return
 
@@ -309,8 +314,8 @@ class VoiceSessions:
                 session.start(self._speak(session, request))
             elif isinstance(request, Cancel):
                 session.start(self._cancel(session, request.ref))
-            elif request.type == "state":
-                await self._set_state(session, request.data["state"])
+            elif isinstance(request, TellState):
+                await self._set_state(session, request.data.state)
             else:
                 await session.show({"type": request.type, **request.data})
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.server.supervisor import stop_process, voice_worker_command
+from app.server.supervisor import MIN_UPTIME_S, stop_process, voice_worker_command
 from soundstage.backoff import Backoff
 from soundstage.settings import Settings
 from soundstage.telemetry import get_logger
@@ -25,8 +26,9 @@ async def run_voice_worker(settings: Settings, config_file: Path | None, server_
         return
     failures = 0
     while True:
+        started = time.monotonic()
         code = await _run_once(config_file, server_url)
-        failures += 1
+        failures = failures + 1 if time.monotonic() - started < MIN_UPTIME_S else 1
         get_logger(__name__).warning("voice worker ended, starting again", code=code)
         await asyncio.sleep(RESTART.delay_s(failures))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hassil import Intents
-from spoken_words import silence, speech
+from spoken_words import silence, speech, with_noise
 
 from agent.understanding.grammar import load_templates
 from agent.voice.recogniser import number_words
@@ -14,6 +16,7 @@ pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --i
 
 from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.worker.service import templates_of_speech
+from agent.voice.worker.sureness import CHANGING, READING, confidence_needed
 
 NAMES = {"persona": ["Nova", "Milo"], "project": ["Tides"]}
 
@@ -116,3 +119,28 @@ def test_an_everyday_sentence_is_no_command(recogniser: CommandRecogniser, text:
     recogniser.begin()
     recogniser.hear(sound)
     assert not recogniser.end().is_accepted
+
+
+def test_commands_in_noise_are_recognised_with_the_mean_of_the_session(recogniser: CommandRecogniser) -> None:
+    chance, mean, found = random.Random(3), "", []  # noqa: S311
+    texts = ["which machines do we have", "reload the persona nova", "what can you do"]
+    for text in texts:
+        recogniser.begin(mean)
+        recogniser.hear(with_noise(silence(0.3) + speech(text) + silence(0.3), 20, "white", chance))
+        found.append(recogniser.end().text)
+        mean = recogniser.cepstral_mean
+    assert found == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("which machines do we have", READING),
+        ("what can you do", READING),
+        ("yes please", READING),
+        ("delete the last video", CHANGING),
+        ("reload the persona nova", CHANGING),
+    ],
+)
+def test_what_changes_something_needs_more_confidence(text: str, needed: float) -> None:
+    assert confidence_needed(text) == needed

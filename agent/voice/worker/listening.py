@@ -29,6 +29,7 @@ from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.sureness import confidence_needed
 from soundstage.telemetry import get_logger
 
 BEFORE_SPEECH_S = 0.7
@@ -78,6 +79,8 @@ class Listening(FrameProcessor):
         self._hearing: asyncio.Task[None] | None = None
         self._speaking = False
         self._doubtful = ""
+        self._cepstral_mean = ""
+        """Of this person, microphone and room."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -130,13 +133,14 @@ class Listening(FrameProcessor):
     async def _hear(self, sound: asyncio.Queue[bytes | _Mark]) -> None:
         try:
             async with self._recognisers.use(self._grammar) as recogniser:
-                await asyncio.to_thread(recogniser.begin)
+                await asyncio.to_thread(recogniser.begin, self._cepstral_mean)
                 try:
                     await self._follow(recogniser, sound)
                 finally:
                     # What comes from here on belongs to the next utterance.
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
+                    self._cepstral_mean = recogniser.cepstral_mean
             await self._take_up(result)
         except Exception:
             # Nobody awaits this task; the next utterance begins anew.
@@ -182,7 +186,7 @@ class Listening(FrameProcessor):
         text, confidence = result.text, round(result.confidence, 3)
         if text in YES and self._doubtful:
             text, confidence = self._doubtful, 1.0
-        elif not result.is_accepted:
+        elif confidence < await asyncio.to_thread(confidence_needed, text):
             await self._ask_back(result)
             return
         self._doubtful = ""

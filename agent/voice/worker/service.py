@@ -36,7 +36,7 @@ from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
-DETECTOR = VADParams(confidence=0.7, start_secs=0.2, stop_secs=0.2, min_volume=0.4)
+DETECTOR = VADParams(confidence=0.7, start_secs=0.2, stop_secs=0.15, min_volume=0.4)
 MAX_GRAMMARS = 16
 log = get_logger(__name__)
 
