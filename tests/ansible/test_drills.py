@@ -24,6 +24,7 @@ from control_machines_in_lab import (
     ask_for_video,
     find_loss,
     leader,
+    query,
 )
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
@@ -260,6 +261,27 @@ def test_a_revoked_token_is_named_and_work_goes_on_with_the_next_one(farm: LabFa
     drill.end(
         f"The studio's token of Nomad was revoked: after {named_s:.1f} s it says “{waits}”; "
         f"the playbook gave it another one in {renewed_s:.0f} s."
+    )
+
+
+def test_a_worker_whose_token_is_revoked_brings_nothing_and_its_scene_is_drawn_by_another_task(
+    farm: LabFarm,
+) -> None:
+    drill = Drill(farm, "Revoked worker")
+    # What `issue` and `close` of farm/transfer/service.py do to a token: no token has this hash.
+    revoke = "UPDATE farm_tickets SET token_sha256 = repeat('0', 64) WHERE NOT closed RETURNING task_id"
+    with stopwatch() as seconds:
+        revoked = {row[0] for row in query(farm, revoke) if not row[0].startswith("UPDATE")}
+        assert revoked, "the token is revoked in mid-render"
+
+        def tried_again() -> int:
+            return sum(one["attempts"] > 1 for one in drill.render.get()["segments"])
+
+        again = eventually(tried_again, "a scene to be tried once more")
+        again_s = seconds()
+    drill.end(
+        f"The tokens of {len(revoked)} tasks on workers were revoked: after {again_s:.1f} s "
+        f"{again} scenes were given to other tasks."
     )
 
 
