@@ -274,10 +274,10 @@ def test_a_worker_whose_token_is_revoked_brings_nothing_and_its_scene_is_drawn_b
         revoked = {row[0] for row in query(farm, revoke) if not row[0].startswith("UPDATE")}
         assert revoked, "the token is revoked in mid-render"
 
-        def tried_again() -> int:
+        def count_retries() -> int:
             return sum(one["attempts"] > 1 for one in drill.render.get()["segments"])
 
-        again = eventually(tried_again, "a scene to be tried once more")
+        again = eventually(count_retries, "a scene to be tried once more")
         again_s = seconds()
     drill.end(
         f"The tokens of {len(revoked)} tasks on workers were revoked: after {again_s:.1f} s "
