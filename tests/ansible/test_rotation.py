@@ -45,8 +45,9 @@ def test_tokens_gossip_keys_and_certificates_are_new_and_the_old_tokens_are_refu
 
 def test_a_timer_of_systemd_renews_certificates(ready: LabFarm) -> None:
     # A machine of the lab stands for the operator's computer, because this one may be without systemd.
-    there = ["-e", json.dumps({"ansible_connection": "ssh", "ansible_host": "10.77.0.12"})]
-    ready.converge(*there, playbook="ansible/playbooks/schedule-renewal.yaml")
+    there = {"ansible_connection": "ssh", "ansible_host": "10.77.0.12"}
+    there["ansible_python_interpreter"] = "/usr/bin/python3"
+    ready.converge(playbook="ansible/playbooks/schedule-renewal.yaml", **there)
     shown = ready.on("cpu-1", "systemctl", "show", "soundstage-renewal.timer", "-P", "NextElapseUSecRealtime")
     assert shown.stdout.strip(), "the timer is planned"
     unit = ready.on("cpu-1", "cat", "/etc/systemd/system/soundstage-renewal.service").stdout
