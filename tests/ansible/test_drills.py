@@ -24,6 +24,7 @@ from control_machines_in_lab import (
     ask_for_video,
     find_loss,
     leader,
+    query,
 )
 from farm_in_lab import LabFarm, Run
 from journey_inputs import FARM, PROGRAM
@@ -260,6 +261,28 @@ def test_a_revoked_token_is_named_and_work_goes_on_with_the_next_one(farm: LabFa
     drill.end(
         f"The studio's token of Nomad was revoked: after {named_s:.1f} s it says “{waits}”; "
         f"the playbook gave it another one in {renewed_s:.0f} s."
+    )
+
+
+def test_a_worker_whose_token_is_revoked_brings_nothing_and_its_scene_is_drawn_by_another_task(
+    farm: LabFarm,
+) -> None:
+    drill = Drill(farm, "Revoked worker")
+    # What `issue` and `close` of farm/transfer/service.py do to a token: no token has this hash.
+    revoke = "UPDATE farm_tickets SET token_sha256 = repeat('0', 64) WHERE NOT closed RETURNING task_id"
+    with stopwatch() as seconds:
+        revoked = {row[0] for row in query(farm, revoke) if not row[0].startswith("UPDATE")}
+        assert revoked, "the token is revoked in mid-render"
+
+        def have_successors() -> bool:
+            issued = {row[0] for row in query(farm, "SELECT task_id FROM farm_tickets")}
+            return all(f"{task.removesuffix('.1')}.2" in issued for task in revoked)
+
+        eventually(have_successors, "another task for each")
+        again_s = seconds()
+    drill.end(
+        f"The tokens of {len(revoked)} tasks on workers were revoked: after {again_s:.1f} s "
+        f"other tasks had the scenes."
     )
 
 

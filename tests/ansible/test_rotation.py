@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
 from functools import partial
 
 import pytest
 import waiting
-from farm_in_lab import LabFarm
+from farm_in_lab import ROOT, LabFarm
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
 NOMAD = "https://10.77.0.11:4646"
@@ -38,6 +41,31 @@ def test_tokens_gossip_keys_and_certificates_are_new_and_the_old_tokens_are_refu
     assert ready.curl(f"{CONSUL}/v1/catalog/nodes", token=old, header="X-Consul-Token") == "403"
     eventually(lambda: ready_nodes(ready) == WORKERS, "all workers are ready")
     assert ready.converge().changed() == 0
+
+
+def test_a_timer_of_systemd_renews_certificates(ready: LabFarm) -> None:
+    # A machine of the lab stands for the operator's computer, because this one may be without systemd.
+    there = {"ansible_connection": "ssh", "ansible_host": "10.77.0.12"}
+    there["ansible_python_interpreter"] = "/usr/bin/python3"
+    ready.converge(playbook="ansible/playbooks/schedule-renewal.yaml", **there)
+    shown = ready.on("cpu-1", "systemctl", "show", "soundstage-renewal.timer", "-P", "NextElapseUSecRealtime")
+    assert shown.stdout.strip(), "the timer is planned"
+    unit = ready.on("cpu-1", "cat", "/etc/systemd/system/soundstage-renewal.service").stdout
+    command = shlex.split(unit.partition("ExecStart=")[2])
+
+    before = ready.on("gpu-1", "cat", "/etc/nomad.d/tls/agent.pem").stdout
+    due = ["-e", json.dumps({"farm__renew_before_days": 400})]
+    done = subprocess.run(
+        ready.lab.entering([*command, *due]),
+        cwd=ROOT,
+        env=ready.lab.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    after = ready.on("gpu-1", "cat", "/etc/nomad.d/tls/agent.pem").stdout
+    assert after != before and after == ready.secret("tls/gpu-1.pem") + "\n"
+    eventually(lambda: ready_nodes(ready) == WORKERS, "all workers are ready")
 
 
 def test_a_new_authority_takes_over_and_certificates_of_the_old_one_are_refused(ready: LabFarm) -> None:

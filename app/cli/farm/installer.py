@@ -29,7 +29,7 @@ def register_installer(group: typer.Typer) -> None:
     def installer(answers: Answers = None, as_json: JsonFlag = False) -> None:
         """Publish Debian's installer. Machines get it while no image is published.
 
-        It needs the package debian-installer-13-netboot-amd64 on this computer."""
+        A whole installation is unproven. It needs the package debian-installer-13-netboot-amd64 here."""
         called = invocation()
         settings = called.settings()
         names = run(_published(settings, _chosen(settings, answers)))
