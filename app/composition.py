@@ -64,6 +64,7 @@ from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
 from soundstage.key_sealing import check_keys
+from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from soundstage.tracing.export import recording

@@ -71,7 +71,7 @@ class LiveKitRooms:
                     raise
 
     async def participants(self) -> dict[str, int]:
-        """Returns the rooms of the server with the number of their participants. Raises `voice.no_livekit`."""
+        """Returns the rooms of the server and how many people are in each. Raises `voice.no_livekit`."""
         from livekit.api import ListRoomsRequest
 
         async with self._api() as api:
@@ -107,7 +107,9 @@ class LiveKitRooms:
         from livekit.api import LiveKitAPI, TwirpError
 
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        api = LiveKitAPI(self._api_url, self._keys.api_key, self._keys.secret, timeout=timeout, failover=False)
+        api = LiveKitAPI(
+            self._api_url, self._keys.api_key, self._keys.secret, timeout=timeout, failover=False
+        )
         try:
             yield api
         except (aiohttp.ClientError, TwirpError, TimeoutError) as error:
@@ -118,7 +120,7 @@ class LiveKitRooms:
                 headers={"Retry-After": "5"},
             ) from error
         finally:
-            await api.aclose()  # type: ignore[no-untyped-call]
+            await api.aclose()
 
 
 def is_installed() -> bool:

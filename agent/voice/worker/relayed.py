@@ -195,13 +195,13 @@ class Peer:
         connection = SmallWebRTCConnection(self._ice_servers)
         try:
             await connection.initialize(sdp, "offer")
-            answer = connection.get_answer()
+            answer = connection.get_answer()  # type: ignore[no-untyped-call]
         except Exception as error:
             # aiortc raises what its parser meets: ValueError, AssertionError, KeyError.
             get_logger(__name__).info("voice.bad_offer", error=str(error)[:200])
             answer = None
         if answer is None:
-            await connection.disconnect()
+            await connection.disconnect()  # type: ignore[no-untyped-call]
             await self._link.send({"type": "described", "ref": ref, "sdp": ""})
             return
         self._connection = connection
