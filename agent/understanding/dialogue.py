@@ -86,7 +86,7 @@ class Dialogue:
             if tool in ("make_render", "retry_render") or call.intent == "write_script.film":
                 last["render"] = str(call.arguments.get("render", "latest"))
                 kind = "render"
-            if call.intent in ("edit_project.create", "edit_project.rename"):
+            if call.intent == "edit_project.create":
                 last["project"] = str(call.arguments.get("title", "latest"))
                 kind = "project"
             if call.intent in ("create_persona.create", "create_persona.change") and call.arguments.get(

@@ -130,8 +130,7 @@ def reverse_of(call: CallRecord) -> list[CallRecord]:
     """Returns the call that takes another back; none where there is no such call."""
     tool, _, action = call.intent.partition(".")
     if tool == "edit_project" and action not in ("create", "delete"):
-        # After a renaming the project is found by its new title.
-        project = call.arguments.get("title" if action == "rename" else "project")
+        project = call.arguments.get("project")
         return [CallRecord("edit_project.restore", {"project": project} if project else {})]
     intent = _REVERSED.get(call.intent)
     if intent is None:

@@ -157,10 +157,7 @@ class _Turn(Judgement):
             and any(call.intent not in READS for call in calls)
         ):
             return Decision("plan", about="condition", calls=tuple(calls))
-        offered: list[CallRecord] = []
-        for call in (call for one in found for call in _offered(one)):
-            if not any(_is_part_of(call, one) for one in offered):
-                offered = [*(one for one in offered if not _is_part_of(one, call)), call]
+        offered = [call for one in found for call in _offered(one)]
         if len(offered) > len(calls) and all(_offered(one) for one in found):
             candidates = tuple(one for each in found for one in each.candidates)
             return Decision(

@@ -33,14 +33,14 @@ class Judgement(FollowUp):
         return bool(
             best.unread
             or self._has_unused_text(best)
-            or (_is_risky(best.intent) and values.matches("negation", _without_own_denial(best)))
+            or values.matches("negation", _without_own_denial(best))
             or any(
                 slot in slot_names and values.is_contradicted(slot, best.text, best.arguments)
                 for slot in ("privacy", "shape", "quality")
             )
             or values.says("repairs", best.text)
             or values.says("musing", best.rest)
-            or values.missing_cue(best.rest, best.arguments, slot_names) == "check"
+            or values.missing_cue(best.rest, best.arguments, slot_names) is not None
             or ("count" in slot_names and values.matches("number", best.rest))
             or ("scenes" in slot_names and "scenes" not in best.arguments and _says_several(best.rest))
             or (best.intent in CREATES and _says_several(best.rest))
@@ -72,13 +72,9 @@ class Judgement(FollowUp):
 
     def _needed(self, intent: str, sureness: float) -> float:
         """Returns the log-odds from which on an intent is made without asking."""
-        if not self.is_alone or _is_risky(intent):
+        if not self.is_alone or intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS:
             return SURE_RISKY
         return SURE_CALL if sureness >= SURE_KIND else SURE_UNLIKELY
-
-
-def _is_risky(intent: str) -> bool:
-    return intent in RISKY or intent.partition(".")[0] in RISKY_TOOLS
 
 
 def may_be_meant(candidate: Candidate, text: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 from agent.tools.machines.text import MachineState
-from agent.understanding import changes, values
+from agent.understanding import values
 from agent.understanding.sentence import Sentence
 from agent.understanding.world import Mention, Thing, World, fold
 
@@ -364,17 +364,6 @@ class SlotFiller:
                 value = values.plain_value(slot, free)
                 if value is not None:
                     filled.arguments[slot] = value
-        look = changes.look_of(free)
-        for slot in ("captions", "background"):
-            if slot in slot_names and slot not in filled.arguments and slot in look:
-                if slot == "captions" or changes.matches("background_words", free):
-                    filled.arguments[slot] = look[slot]
-        if "check" in slot_names and "check" not in filled.arguments and not values.matches("negation", free):
-            if values.missing_cue(free, (), ("check",)) is not None:
-                filled.arguments["check"] = True
-        if "machines" in slot_names and "machines" not in filled.arguments:
-            if not filled.unknown.get("machines") and values.matches("every_machine", free):
-                filled.arguments["machines"] = "all"
         for slot in ("lines", "scenes", "limit"):
             if slot in slot_names and slot not in filled.arguments:
                 count = values.count_of(slot, free)

@@ -85,9 +85,6 @@ class Turn:
                 return Decision("ask", about="missing", candidates=(candidate,), question=question)
             arguments[name] = last
         self._from_focus(candidate.intent, arguments, text)
-        if arguments.get("publish_at") and arguments.get("privacy") == "public":
-            # It becomes public at that time, and no earlier.
-            del arguments["privacy"]
         return Decision("calls", calls=(CallRecord(candidate.intent, arguments),), candidates=(candidate,))
 
     def _scene_by_words(self, candidate: Candidate, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
