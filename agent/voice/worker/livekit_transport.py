@@ -49,4 +49,5 @@ class _RoomOutput(LiveKitOutputTransport):
         if isinstance(frame, LiveKitOutputTransportMessageUrgentFrame):
             await super().send_message(frame)
         else:
-            await self._link.send(frame.message)
+            if not self._link.should_ignore_frame(frame):
+                await self._link.send(frame.message)

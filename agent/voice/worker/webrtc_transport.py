@@ -33,4 +33,6 @@ class _PeerOutput(SmallWebRTCOutputTransport):
     async def send_message(
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
     ) -> None:
-        await self._link.send(frame.message)
+        # pipecat sends events of its own protocol too.
+        if not self._link.should_ignore_frame(frame):
+            await self._link.send(frame.message)
