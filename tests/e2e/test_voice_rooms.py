@@ -181,8 +181,8 @@ async def test_what_was_heard_before_an_interruption_is_in_the_conversation(room
     person = await RoomPerson.join(opened["url"], opened["token"])
     try:
         await person.until(lambda: person.state == "listening", "a worker")
-        await person.say("what can you do")
-        await person.until(lambda: len(person.of("sound")) > 40, "the answer")
+        await person.say(WHAT)
+        await person.until(lambda: len(person.of("sound")) > 20, "the answer")
         await person.send({"type": "interrupt"})
         await person.until(lambda: person.of("heard"), "what was heard")
     finally:

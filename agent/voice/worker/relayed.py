@@ -21,6 +21,7 @@ from soundstage.http.sockets import ClientConnection, ConnectionClosed
 from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
+MAX_INTERRUPTING = 8
 QUEUE_MS = 60
 """Sound that waits in LiveKit's source: an interruption drops it, and what was heard is known as well."""
 Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
@@ -70,6 +71,8 @@ async def serve_relayed(
     else:
         channel = Peer(link, transport, muting, build)
 
+    interrupting: list[asyncio.Task[None]] = []
+
     async def receive() -> None:
         async for data in socket:
             message = json.loads(data)
@@ -77,6 +80,10 @@ async def serve_relayed(
                 muting.muted = message["muted"]
             elif message["type"] in ("show", "hang_up", "offer"):
                 await channel.take(message)
+            elif message["type"] == "interrupt":
+                # It waits for the pipeline, which may wait for our next message.
+                interrupting.append(asyncio.create_task(_deserialize(link, data)))
+                del interrupting[:-MAX_INTERRUPTING]
             else:
                 await link.deserialize(data)
 
@@ -84,8 +91,12 @@ async def serve_relayed(
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await cancel_all(tasks)
+        await cancel_all([*tasks, *interrupting])
         await channel.close()
+
+
+async def _deserialize(link: SessionLink, data: str | bytes) -> None:
+    await link.deserialize(data)
 
 
 class _Running:

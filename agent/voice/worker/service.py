@@ -165,6 +165,7 @@ class _Session:
             Pipeline([*steps, transport.output(), Playback(self.link)]),
             params=PipelineParams(audio_in_sample_rate=INPUT_HZ, audio_out_sample_rate=OUTPUT_HZ),
             cancel_on_idle_timeout=False,
+            enable_rtvi=False,
         )
 
     async def _interrupt(self) -> None:
