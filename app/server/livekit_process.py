@@ -22,6 +22,7 @@ from soundstage.telemetry import get_logger
 
 RESTART = Backoff(first_s=2.0, longest_s=60.0, jitter=(1.0, 1.0))
 GRACE_S = 5.0
+DRAIN_S = 0.2
 BUILD = Path(__file__).parents[2] / "tools" / "build"
 log = get_logger(__name__)
 
@@ -103,4 +104,8 @@ async def _run_once(program: Path, content: Mapping[str, object]) -> int:
     try:
         return await process.wait()
     finally:
+        if process.returncode is None:
+            # The first signal makes it wait until everybody has left; the second ends it.
+            process.terminate()
+            await asyncio.sleep(DRAIN_S)
         await stop_process(process, "LiveKit", GRACE_S)
