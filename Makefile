@@ -76,7 +76,7 @@ bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/bench simulate
 	@scripts/bench policy_decisions
 
-tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server) into a cache, and print where they are
+tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server, LiveKit) into a cache, and print where they are
 	@tools/build
 
 docs: ## build the documentation into site/

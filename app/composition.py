@@ -41,6 +41,7 @@ from agent.understanding.trained import load_reader
 from agent.vision import ImageDescriptionService
 from agent.vision.model_describer import vision_model
 from agent.voice.sessions import VoiceSessions
+from agent.voice.transports.available import Transports
 from agent.writing.model_author import ModelAuthor
 from agent.writing.scenes import Author
 from app.doctor.installation import HealthService
@@ -63,6 +64,7 @@ from soundstage.database.tenants import tenant_scope
 from soundstage.events import EventStore
 from soundstage.http import own_listeners
 from soundstage.key_sealing import check_keys
+from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from soundstage.tracing.export import recording
@@ -95,6 +97,7 @@ class Services:
     turns: TurnRunner
     live: LiveSessions
     voice: VoiceSessions
+    voice_transports: Transports
     memory: MemoryService
     snapshots: SnapshotService
     tool_services: ToolServices
@@ -214,8 +217,17 @@ def build(settings: Settings) -> Services:
         turns=turns,
         live=LiveSessions(database, events, sessions, turns, studio.library, studio.speech),
         voice=VoiceSessions(
-            sessions, turns, studio.library, studio.speech, partial(names_to_hear, studio, snapshots)
+            sessions,
+            turns,
+            studio.library,
+            studio.speech,
+            partial(names_to_hear, studio, snapshots),
+            transports := Transports(
+                settings.voice, Sealer(settings.state_dir, settings.sealing), settings.state_dir
+            ),
+            partial(present_principal, policy),
         ),
+        voice_transports=transports,
         speech_scheduler=speech,
         memory=memory,
         snapshots=snapshots,

@@ -228,6 +228,15 @@ class SessionService:
         finally:
             self._running.pop((turn.session_id, turn.number), None)
 
+    async def note_heard(self, principal: Principal, session_id: str, number: int, heard: str) -> None:
+        """Notes at the reply of an interrupted turn how far the person heard it. Raises as `turn` does."""
+        await self.turn(principal, session_id, number)
+        async with self.database.transaction() as session:
+            row = await SessionRepository(session).turn(session_id, number)
+            if row is not None:
+                note = f"(Interrupted after: “{heard}”)" if heard else "(Interrupted before a word.)"
+                row.reply = storable(f"{row.reply}\n{note}".strip())
+
     async def redeem_question(self, turn: OpenTurn, dialogue: str) -> bool:
         """Stores a dialogue without the question that this turn answers; returns False when another turn has
         changed the dialogue meanwhile, and maybe answered it.

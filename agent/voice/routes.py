@@ -6,8 +6,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, WebSocket, status
 
-from agent.voice.schemas import MuteRequest, VoiceSession, VoiceSessionOpened, VoiceSessionRequest
+from agent.voice.schemas import (
+    MuteRequest,
+    Offer,
+    OfferAnswer,
+    VoiceRoom,
+    VoiceSession,
+    VoiceSessionOpened,
+    VoiceSessionRequest,
+    VoiceStatus,
+)
 from agent.voice.sessions import VoiceSessions
+from agent.voice.transports.available import Transports
 from agent.voice.worker_token import check_worker
 from policy import Principal, public, require_permission
 from soundstage.http import web_socket_url
@@ -15,9 +25,12 @@ from soundstage.http import web_socket_url
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
 Token = Annotated[str, Query(max_length=200, description="the token of the session")]
 WORKERS = public("voice workers show the token of this installation")
+LIVEKIT = public("LiveKit signs its webhooks with the key that both share")
 
 
-def voice_router(voice: VoiceSessions, state_dir: Path, public_url: str | None = None) -> APIRouter:
+def voice_router(
+    voice: VoiceSessions, transports: Transports, state_dir: Path, public_url: str | None = None
+) -> APIRouter:
     """Routes below `/api/voice`. `public_url` is how people reach the server, where that is set."""
     router = APIRouter(prefix="/api/voice", tags=["voice"])
 
@@ -27,12 +40,53 @@ def voice_router(voice: VoiceSessions, state_dir: Path, public_url: str | None =
     ) -> VoiceSessionOpened:
         """Opens a voice session with an agent, or comes back to one. Its id is that of the conversation.
 
-        Connect a WebSocket to `url` with `token` in the query: 16-bit PCM in and out as binary messages,
-        events as JSON.
+        Transport `websocket`: connect to `url` with `token` in the query: 16-bit PCM in and out as binary
+        messages, events as JSON. `livekit`: join the room at `url` with `token`. `webrtc`: post an offer with
+        the token to `url`. With both, events and requests are JSON on the data channel.
         """
-        session, token, expires_at = await voice.open(principal, body.agent_id, body.session_id)
-        url = _socket_url(request, public_url, session.session_id)
-        return VoiceSessionOpened(**session.model_dump(), url=url, token=token, token_expires_at=expires_at)
+        session, token, expires_at = await voice.open(
+            principal, body.agent_id, body.session_id, body.transport
+        )
+        return VoiceSessionOpened(
+            **session.model_dump(),
+            url=_url_of(session, request),
+            token=token,
+            token_expires_at=expires_at,
+            ice_servers=transports.ice_servers if session.transport == "webrtc" else [],
+        )
+
+    def _url_of(session: VoiceSession, request: Request) -> str:
+        if session.transport == "livekit":
+            return transports.livekit_url
+        base = (public_url or str(request.base_url)).rstrip("/")
+        if session.transport == "webrtc":
+            return f"{base}/api/voice/session/{session.session_id}/offer"
+        return f"{web_socket_url(base)}/api/voice/session/{session.session_id}/sound"
+
+    @router.get("/status")
+    async def voice_status(principal: Chatter) -> VoiceStatus:
+        """Returns which transports can be used, and how many workers and sessions there are."""
+        return voice.status()
+
+    @router.get("/rooms")
+    async def list_voice_rooms(principal: Chatter) -> list[VoiceRoom]:
+        """Returns the rooms of one's own voice sessions, with the number of their participants."""
+        return list(await voice.rooms(principal))
+
+    @router.delete("/rooms/{room}", status_code=status.HTTP_204_NO_CONTENT)
+    async def end_voice_room(room: str, principal: Chatter) -> None:
+        """Ends a room and its session. What was said stays in the conversation."""
+        await voice.end_room(principal, room)
+
+    @router.post("/session/{session_id}/offer")
+    async def offer_webrtc(session_id: str, body: Offer, principal: Chatter) -> OfferAnswer:
+        """Answers a browser's session description (SDP) for the transport `webrtc`."""
+        return OfferAnswer(sdp=await voice.offer(principal, session_id, body.token, body.sdp))
+
+    @router.post("/livekit/events", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Depends(LIVEKIT)])
+    async def receive_livekit_event(request: Request) -> None:
+        """Takes a webhook of the LiveKit server, signed with the key that both share."""
+        await voice.receive_room_event(await request.body(), request.headers.get("authorization", ""))
 
     @router.get("/sessions")
     async def list_voice_sessions(principal: Chatter) -> list[VoiceSession]:
@@ -72,7 +126,3 @@ def voice_router(voice: VoiceSessions, state_dir: Path, public_url: str | None =
         await voice.serve_session_of_worker(socket, session_id)
 
     return router
-
-
-def _socket_url(request: Request, public_url: str | None, session_id: str) -> str:
-    return f"{web_socket_url(public_url or str(request.base_url))}/api/voice/session/{session_id}/sound"

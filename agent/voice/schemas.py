@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
+TransportName = Literal["websocket", "livekit", "webrtc"]
 VoiceState = Literal["waiting", "listening", "thinking", "speaking"]
 INPUT_HZ = 16_000
 """Sound of the person: 16-bit PCM, mono, little-endian."""
@@ -24,6 +25,7 @@ class VoiceSessionRequest(BaseModel, extra="ignore"):
         None, min_length=1, max_length=80, description="id of the persona that answers"
     )
     session_id: str | None = Field(None, max_length=80, description="a conversation to go on with")
+    transport: TransportName | None = Field(None, description="empty: that of the setting `voice.transport`")
 
 
 class VoiceSession(BaseModel):
@@ -31,22 +33,53 @@ class VoiceSession(BaseModel):
 
     session_id: str
     room: str
-    transport: Literal["websocket"] = "websocket"
+    transport: TransportName = "websocket"
     state: VoiceState
     muted: bool
     persona_id: str | None
-    connected: bool = Field(description="whether a person's socket is open")
+    connected: bool = Field(description="whether the person is connected")
     created_at: datetime
 
 
 class VoiceSessionOpened(VoiceSession):
-    """`token` opens the socket at `url` once, until `token_expires_at`."""
+    """`token` opens the socket at `url` once, until `token_expires_at`; with LiveKit it joins the room."""
 
     url: str
     token: str
     token_expires_at: datetime
     input_hz: int = INPUT_HZ
     output_hz: int = OUTPUT_HZ
+    ice_servers: list[str] = Field(default_factory=list, description="STUN servers, for `webrtc`")
+
+
+class VoiceRoom(BaseModel):
+    """Where a session is heard: a room of LiveKit, or the one connection of another transport."""
+
+    room: str
+    session_id: str
+    transport: TransportName
+    participants: int
+
+
+class VoiceStatus(BaseModel):
+    """What this server offers for voice, and how much of it is in use."""
+
+    workers: int
+    sessions: int
+    transports: list[TransportName]
+
+
+class Offer(BaseModel, extra="forbid"):
+    """A session description (SDP) of the person's browser, for the transport `webrtc`."""
+
+    sdp: str = Field(min_length=1, max_length=100_000)
+    type: Literal["offer"] = "offer"
+    token: str = Field(max_length=200, description="the token of the session")
+
+
+class OfferAnswer(BaseModel):
+    sdp: str
+    type: Literal["answer"] = "answer"
 
 
 class MuteRequest(BaseModel, extra="forbid"):
@@ -111,5 +144,38 @@ class Tell(BaseModel, extra="forbid"):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-WorkerMessage = Annotated[Ask | Cancel | Speak | TellState | Tell, Field(discriminator="type")]
+class Presence(BaseModel, extra="forbid"):
+    """The person has joined the worker's room or peer connection, or left it."""
+
+    type: Literal["presence"]
+    connected: bool
+
+
+class FromPerson(BaseModel, extra="forbid"):
+    """A message of the person on the worker's data channel: a `PersonMessage` as JSON."""
+
+    type: Literal["person"]
+    message: str = Field(max_length=4000)
+
+
+class Described(BaseModel, extra="forbid"):
+    """The worker's answer to an offer; empty where the offer could not be used."""
+
+    type: Literal["described"]
+    ref: int
+    sdp: str
+
+
+class Heard(BaseModel, extra="forbid"):
+    """What was played of the answer `ref` when the person interrupted."""
+
+    type: Literal["heard"]
+    ref: int
+    text: str = Field(max_length=20_000)
+
+
+WorkerMessage = Annotated[
+    Ask | Cancel | Speak | TellState | Tell | Presence | FromPerson | Described | Heard,
+    Field(discriminator="type"),
+]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -1,8 +1,8 @@
 """Voice sessions of one server: opens them, and passes sound and answers between person and voice worker.
 
-A person's socket and a worker's socket meet here. The worker hears and decides whose turn it is; this process
-answers, with the rights of the person, and makes the sound of the answer. When a worker dies, the person's
-socket stays open and the next worker takes the session over.
+A person and a worker's socket meet here, over one of the `transports`. The worker hears and decides whose turn
+it is; this process answers, with the rights of the person, and makes the sound of the answer. When a worker
+dies, the person stays connected and the next worker takes the session over.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import hashlib
 import hmac
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -34,12 +35,22 @@ from agent.voice.schemas import (
     WORKER_MESSAGE,
     Ask,
     Cancel,
+    Described,
+    FromPerson,
+    Heard,
     Interrupt,
+    Presence,
     Speak,
     TellState,
+    TransportName,
+    VoiceRoom,
     VoiceSession,
     VoiceState,
+    VoiceStatus,
 )
+from agent.voice.transports.available import Transports
+from agent.voice.transports.livekit_rooms import RoomEvent
+from agent.voice.transports.person import PersonLink, RelayedPerson, SocketPerson
 from policy import Principal
 from soundstage.background import Worker
 from soundstage.database import utcnow
@@ -53,11 +64,14 @@ from studio.personas.speaking import PersonaSpeech, Utterance
 TOKEN_LIFE = timedelta(seconds=60)
 RECONNECT = timedelta(seconds=60)
 """Who comes back within this time goes on where they were; a session without a person ends after it."""
+POLL_S = 5.0
+OFFER_TIMEOUT_S = 20.0
 MAX_SESSIONS = 200
 MAX_PER_PRINCIPAL = 10
 MAX_SOUND_BYTES = 64_000
 """Two seconds of sound in one message."""
 CACHED_SENTENCES = 256
+PAST_TURNS = 16
 DEFAULT_PERSONA = "nova"
 TAKEN_OVER = 4001
 """Closes the socket of a person who has opened the session elsewhere (RFC 6455 §7.4.2)."""
@@ -67,23 +81,29 @@ log = get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Session:
-    """A session and its two sockets."""
+    """A session, its person and its worker."""
 
     id: str
     principal: Principal
     persona: Persona
     created_at: datetime
+    transport: TransportName = "websocket"
     token_sha256: bytes = b""
     token_expires_at: datetime | None = None
     state: VoiceState = "waiting"
     muted: bool = False
-    person: WebSocket | None = None
+    person: PersonLink | None = None
     worker: WebSocket | None = None
     assigned_to: WebSocket | None = None
     """The control socket of the worker that was asked last."""
+    has_worker: asyncio.Event = field(default_factory=asyncio.Event)
+    offers: dict[int, asyncio.Future[str]] = field(default_factory=dict)
+    """Offers that wait for the worker's description."""
     left_at: datetime = field(default_factory=utcnow)
     turns: dict[int, tuple[str, int]] = field(default_factory=dict)
     """The turn of each answer that runs, by the worker's ref."""
+    past_turns: OrderedDict[int, tuple[str, int]] = field(default_factory=OrderedDict)
+    """The last turns by ref, those that have ended too: their sound may still be playing."""
     cancelled: set[int] = field(default_factory=set)
     """Answers that were interrupted before their turn had begun."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -91,13 +111,28 @@ class _Session:
     def view(self) -> VoiceSession:
         return VoiceSession(
             session_id=self.id,
-            room=f"voice-{self.id}",
+            room=self.room,
+            transport=self.transport,
             state=self.state,
             muted=self.muted,
             persona_id=self.persona.id,
             connected=self.person is not None,
             created_at=self.created_at,
         )
+
+    @property
+    def room(self) -> str:
+        return f"voice-{self.id}"
+
+    @property
+    def is_relayed(self) -> bool:
+        """Returns whether sound goes between person and worker, and events over the worker."""
+        return self.transport != "websocket"
+
+    @property
+    def needs_worker(self) -> bool:
+        """Returns whether a worker has to serve it now; one without a person waits, but in a room."""
+        return self.worker is None and (self.is_relayed or self.person is not None)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something for this session beside its sockets; it ends with the session."""
@@ -107,7 +142,15 @@ class _Session:
 
     async def show(self, message: dict[str, Any]) -> None:
         """Sends a message to the person, where one is connected."""
-        await _send(self.person, message)
+        if self.person is not None:
+            await self.person.send(message)
+
+    async def show_ready(self) -> None:
+        """Greets a person who has connected."""
+        await self.show(
+            {"type": "ready", "session_id": self.id, "input_hz": INPUT_HZ, "output_hz": OUTPUT_HZ}
+        )
+        await self.show_state()
 
     async def show_state(self) -> None:
         """Sends the person the state of the session."""
@@ -134,25 +177,38 @@ class VoiceSessions:
         library: PersonaLibrary,
         speech: PersonaSpeech,
         read_names: Callable[[Principal], Coroutine[Any, Any, dict[str, list[str]]]],
+        transports: Transports,
+        find_principal: Callable[[Principal], Awaitable[Principal | None]],
     ) -> None:
+        """`find_principal` returns a principal with the rights of now; None when the key was revoked."""
         self._sessions = sessions
         self._runner = runner
         self._library = library
         self._speech = speech
         self._read_names = read_names
+        self._transports = transports
+        self._find_principal = find_principal
+        self._refs = count(1)
         self._open: dict[str, _Session] = {}
         self._workers: set[WebSocket] = set()
+        self._ending: asyncio.Task[None] | None = None
         self._sounds: OrderedDict[tuple[str, str], Utterance] = OrderedDict()
-        self.worker = Worker("voice sessions", self._end_left, poll_s=RECONNECT.total_seconds() / 4)
+        self.worker = Worker("voice sessions", self._end_left, poll_s=POLL_S)
         """Ends sessions whose person has not come back."""
 
     async def open(
-        self, principal: Principal, persona_id: str | None, session_id: str | None
+        self,
+        principal: Principal,
+        persona_id: str | None,
+        session_id: str | None,
+        transport: TransportName | None = None,
     ) -> tuple[VoiceSession, str, datetime]:
-        """Opens a session, or comes back to one; returns it, the token of its socket and the token's end.
+        """Opens a session, or comes back to one; returns it, its token and the token's end.
 
-        Raises `voice.no_worker`, `voice.too_many`, `session.not_found`, `persona.not_found`, `consent.…`.
+        Raises `voice.no_worker`, `voice.too_many`, `voice.no_transport`, `voice.no_livekit`,
+        `session.not_found`, `persona.not_found`, `consent.…`.
         """
+        transport = self._transports.choose(transport)
         if not self._workers:
             raise Unavailable(
                 "voice.no_worker",
@@ -178,10 +234,101 @@ class VoiceSessions:
             self._open[conversation.id] = session
         session.persona = persona
         session.start(self._warm_up(persona))
+        if session.transport != transport:
+            await self._hang_up(session)
+            session.transport = transport
+        if session.person is None:
+            session.left_at = utcnow()
+        token, expires_at = await self._create_token(session)
+        if session.needs_worker:
+            session.start(self._assign(session))
+        return session.view(), token, expires_at
+
+    async def _create_token(self, session: _Session) -> tuple[str, datetime]:
+        """Returns a token for the session's transport, and its end."""
+        expires_at = utcnow() + TOKEN_LIFE
+        if session.transport == "livekit":
+            rooms = self._transports.livekit()
+            await rooms.create(session.room)
+            session.token_sha256, session.token_expires_at = b"", None
+            return rooms.person_token(session.room, session.principal.id, TOKEN_LIFE), expires_at
         token = secrets.token_urlsafe(24)
-        session.token_sha256 = _digest(token)
-        session.token_expires_at = utcnow() + TOKEN_LIFE
-        return session.view(), token, session.token_expires_at
+        session.token_sha256, session.token_expires_at = _digest(token), expires_at
+        return token, expires_at
+
+    async def offer(self, principal: Principal, session_id: str, token: str, sdp: str) -> str:
+        """Has the worker answer a browser's offer. Raises `voice.bad_token`, `voice.bad_offer`,
+        `voice.no_worker`.
+        """
+        session = self._own(principal, session_id)
+        if session.transport != "webrtc":
+            raise Conflict(
+                "voice.other_transport",
+                f"This session uses the transport {session.transport}.",
+                'Open it again with `"transport": "webrtc"`.',
+            )
+        self._redeem(session, token)
+        ref, waiting = next(self._refs), asyncio.get_running_loop().create_future()
+        session.offers[ref] = waiting
+        try:
+            async with asyncio.timeout(OFFER_TIMEOUT_S):
+                await session.has_worker.wait()
+                await session.instruct({"type": "offer", "ref": ref, "sdp": sdp})
+                answer: str = await waiting
+        except TimeoutError as error:
+            raise Unavailable(
+                "voice.no_worker", "No voice worker has taken this session.", "Open the session again."
+            ) from error
+        finally:
+            del session.offers[ref]
+        if not answer:
+            raise Invalid(
+                "voice.bad_offer",
+                "This session description cannot be answered.",
+                "Send an offer with one audio track, as a browser makes it.",
+            )
+        return answer
+
+    def status(self) -> VoiceStatus:
+        """Returns the number of workers and sessions, and the transports that can be used."""
+        transports = self._transports.names()
+        return VoiceStatus(workers=len(self._workers), sessions=len(self._open), transports=transports)
+
+    async def rooms(self, principal: Principal) -> Sequence[VoiceRoom]:
+        """Returns the rooms of one's own sessions, with who is in them. Raises `voice.no_livekit`."""
+        own = self._owned_by(principal)
+        found: dict[str, int] = {}
+        if any(one.transport == "livekit" for one in own):
+            found = await self._transports.livekit().participants()
+        return [
+            VoiceRoom(
+                room=one.room,
+                session_id=one.id,
+                transport=one.transport,
+                participants=found.get(one.room, int(one.person is not None)),
+            )
+            for one in own
+        ]
+
+    async def end_room(self, principal: Principal, room: str) -> None:
+        """Ends the session of a room. Raises `voice.not_found`."""
+        await self.end(principal, room.removeprefix("voice-"))
+
+    async def receive_room_event(self, body: bytes, token: str) -> None:
+        """Takes a webhook of LiveKit: a person comes, goes, or the room has ended. Raises
+        `voice.bad_signature`.
+        """
+        event: RoomEvent = self._transports.livekit().verify(body, token)
+        session = self._open.get(event.room.removeprefix("voice-"))
+        if session is None or session.transport != "livekit":
+            return
+        is_person = event.identity == session.principal.id
+        if event.kind == "room_finished":
+            await self._end(session)
+        elif event.kind == "participant_joined" and is_person and session.needs_worker:
+            await self._assign(session)
+        elif event.kind == "participant_left" and is_person and session.worker is None:
+            session.person, session.left_at = None, utcnow()
 
     def get(self, principal: Principal, session_id: str) -> VoiceSession:
         """Returns one's own session. Raises `voice.not_found`."""
@@ -211,19 +358,17 @@ class VoiceSessions:
         session = self._own(principal, session_id)
         self._redeem(session, token)
         await socket.accept()
-        before, session.person = session.person, socket
+        person = SocketPerson(socket)
+        before, session.person = session.person, person
         if before is not None:
-            await _close(before, TAKEN_OVER)
-        await session.show(
-            {"type": "ready", "session_id": session.id, "input_hz": INPUT_HZ, "output_hz": OUTPUT_HZ}
-        )
-        await session.show_state()
+            await before.close(TAKEN_OVER)
+        await session.show_ready()
         if session.worker is None:
             await self._assign(session)
         try:
             await self._receive_from_person(session, socket)
         finally:
-            if session.person is socket:
+            if session.person is person:
                 session.person, session.left_at = None, utcnow()
                 await session.instruct({"type": "interrupt"})
 
@@ -234,7 +379,7 @@ class VoiceSessions:
         log.info("voice.worker_connected", workers=len(self._workers))
         try:
             for session in list(self._open.values()):
-                if session.worker is None and session.person is not None:
+                if session.needs_worker:
                     await self._assign(session)
             async for _ in _messages(socket):
                 pass
@@ -252,14 +397,20 @@ class VoiceSessions:
         session.worker = socket
         try:
             await socket.accept()
+            if session.is_relayed and session.muted:
+                await session.instruct({"type": "mute", "muted": True})
+            session.has_worker.set()
             await self._receive_from_worker(session, socket)
         finally:
             session.worker = None
+            session.has_worker.clear()
             session.turns.clear()
             if session.id in self._open:
                 await self._set_state(session, "waiting")
                 await session.show({"type": "stop"})
-                if session.person is not None:
+                if session.is_relayed:
+                    session.person, session.left_at = None, utcnow()
+                if session.needs_worker:
                     await self._assign(session)
 
     async def close(self) -> None:
@@ -274,6 +425,10 @@ class VoiceSessions:
         """Asks the worker with the fewest sessions to serve this one."""
         names = await self._read_names(session.principal)
         message = {"type": "serve", "session_id": session.id, "names": names}
+        if session.is_relayed:
+            message["transport"] = self._transports.for_worker(
+                session.transport, session.room, session.principal.id
+            )
         load = Counter(one.assigned_to for one in self._open.values() if one is not session)
         for worker in sorted(self._workers, key=lambda one: load[one]):
             session.assigned_to = worker
@@ -288,20 +443,25 @@ class VoiceSessions:
                 elif not session.muted:
                     await _send_bytes(session.worker, message)
                 continue
-            try:
-                request = PERSON_MESSAGE.validate_json(message)
-            except ValidationError:
-                await session.show(_failure(_bad_message()))
-                continue
-            if isinstance(request, Interrupt):
-                await session.instruct({"type": "interrupt"})
-            else:
-                await self._mute(session, request.muted)
+            await self._take_request(session, message)
+
+    async def _take_request(self, session: _Session, message: str) -> None:
+        """Does what a message of the person asks for."""
+        try:
+            request = PERSON_MESSAGE.validate_json(message)
+        except ValidationError:
+            await session.show(_failure(_bad_message()))
+            return
+        if isinstance(request, Interrupt):
+            await session.instruct({"type": "interrupt"})
+        else:
+            await self._mute(session, request.muted)
 
     async def _receive_from_worker(self, session: _Session, socket: WebSocket) -> None:
         async for message in _messages(socket):
             if isinstance(message, bytes):
-                await _send_bytes(session.person, message)
+                if session.person is not None:
+                    await session.person.send_sound(message)
                 continue
             try:
                 request = WORKER_MESSAGE.validate_json(message)
@@ -316,6 +476,16 @@ class VoiceSessions:
                 session.start(self._cancel(session, request.ref))
             elif isinstance(request, TellState):
                 await self._set_state(session, request.data.state)
+            elif isinstance(request, Presence):
+                await self._note_presence(session, connected=request.connected)
+            elif isinstance(request, FromPerson):
+                await self._take_request(session, request.message)
+            elif isinstance(request, Described):
+                waiting = session.offers.get(request.ref)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(request.sdp)
+            elif isinstance(request, Heard):
+                session.start(self._note_heard(session, request))
             else:
                 await session.show({"type": request.type, **request.data})
 
@@ -323,6 +493,7 @@ class VoiceSessions:
         """Runs a turn and sends its events to both sides."""
         try:
             with trace(inherit=False):
+                await self._authorize(session)
                 conversation = await self._sessions.open(session.principal, session.id)
                 events = await self._runner.ask(conversation, request.text)
                 async with aclosing(events):
@@ -330,6 +501,9 @@ class VoiceSessions:
                         event = item.event
                         if isinstance(event, TurnBegan):
                             session.turns[request.ref] = (event.session_id, event.turn)
+                            session.past_turns[request.ref] = (event.session_id, event.turn)
+                            while len(session.past_turns) > PAST_TURNS:
+                                session.past_turns.popitem(last=False)
                             if request.ref in session.cancelled:
                                 session.start(self._cancel(session, request.ref))
                         await session.emit(request.ref, event)
@@ -348,6 +522,35 @@ class VoiceSessions:
             return
         with suppress(SoundstageError):
             await self._runner.cancel(session.principal, *turn)
+
+    async def _authorize(self, session: _Session) -> None:
+        """Raises `voice.not_found` for a person whose key has ended. On a socket of their own the check of
+        each message ends it; here the sound takes another way.
+        """
+        if session.is_relayed:
+            principal = await self._find_principal(session.principal)
+            if principal is None or not principal.may("chat:use"):
+                # From a task of its own: ending a session cancels its tasks, and this may be one.
+                self._ending = asyncio.create_task(self._end(session))
+                raise _not_found(session.id)
+
+    async def _note_presence(self, session: _Session, *, connected: bool) -> None:
+        if connected:
+            session.person = RelayedPerson(session.instruct)
+            await session.show_ready()
+        else:
+            session.person, session.left_at = None, utcnow()
+            await session.instruct({"type": "interrupt"})
+
+    async def _note_heard(self, session: _Session, heard: Heard) -> None:
+        """Notes in the conversation how far the person heard an answer."""
+        turn = session.past_turns.get(heard.ref)
+        if turn is None:
+            return
+        with suppress(SoundstageError):
+            await self._runner.cancel(session.principal, *turn)
+            await self._sessions.note_heard(session.principal, *turn, heard.text)
+        await session.show({"type": "heard", "text": heard.text})
 
     async def _speak(self, session: _Session, request: Speak) -> None:
         """Makes the sound of a text; common sentences come from the last ones that were made."""
@@ -387,6 +590,8 @@ class VoiceSessions:
 
     async def _mute(self, session: _Session, muted: bool) -> None:
         session.muted = muted
+        if session.is_relayed:
+            await session.instruct({"type": "mute", "muted": muted})
         await session.show_state()
 
     async def _end(self, session: _Session) -> None:
@@ -395,9 +600,18 @@ class VoiceSessions:
             with suppress(SoundstageError):
                 await self._runner.cancel(session.principal, *turn)
         await cancel_all(session.tasks)
-        for socket in (session.person, session.worker):
-            if socket is not None:
-                await _close(socket, ENDED)
+        await self._hang_up(session)
+
+    async def _hang_up(self, session: _Session) -> None:
+        """Disconnects person and worker, and ends the room."""
+        if session.person is not None:
+            await session.person.close(ENDED)
+            session.person = None
+        if session.worker is not None:
+            await _close(session.worker, ENDED)
+        if session.transport == "livekit":
+            with suppress(SoundstageError):
+                await self._transports.livekit().delete(session.room)
 
     def _own(self, principal: Principal, session_id: str) -> _Session:
         session = self._open.get(session_id)
@@ -424,6 +638,9 @@ class VoiceSessions:
         for session in list(self._open.values()):
             if session.person is None and session.left_at < limit:
                 await self._end(session)
+            else:
+                with suppress(NotFound):
+                    await self._authorize(session)
 
 
 def _is_owner(session: _Session, principal: Principal) -> bool:

@@ -221,7 +221,9 @@ def create_app(services: Services) -> FastAPI:
     add_routers(app, compile_routes.router, agent_routes.router)
     reached_at = str(public_url) if public_url else None
     add_routers(app, live_router(services.live, reached_at))
-    add_routers(app, voice_router(services.voice, services.settings.state_dir, reached_at))
+    add_routers(
+        app, voice_router(services.voice, services.voice_transports, services.settings.state_dir, reached_at)
+    )
     add_routers(app, mcp_router(mcp))
     add_routers(app, page_router(https_port=_https_port(services.settings)))
     add_routers(app, authority_router(services.settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AnyHttpUrl, AnyUrl, Field, SecretStr, StringConstraints, model_validator
 
 from soundstage.settings.sections import CommaList, Keyed, Section, read_key_file
 
@@ -62,8 +62,58 @@ class AgentSettings(Section):
     )
 
 
+class LiveKitSettings(Section):
+    """A LiveKit server for voice sessions in rooms."""
+
+    serve: bool = Field(False, description="whether `soundstage up` runs a LiveKit server on this machine")
+    url: AnyUrl | None = Field(
+        None, description="how people and voice workers reach it, e.g. `wss://livekit.example`"
+    )
+    api_url: AnyHttpUrl | None = Field(None, description="where this server calls it; empty: as `url`")
+    key_file: Path | None = Field(
+        None, description="file with `KEY: SECRET` of it; empty: those of `soundstage voice keys`"
+    )
+    program: Path | None = Field(
+        None, description="for `serve`: the program; empty: `livekit-server` on PATH, else of `tools/build`"
+    )
+    host: str = Field("127.0.0.1", description="for `serve`: the address on which it listens")
+    port: int = Field(7880, ge=1, le=65535, description="for `serve`: its port for HTTP and WebSockets")
+    tcp_port: int = Field(7881, ge=1, le=65535, description="for `serve`: its TCP port for sound")
+    udp_port: int = Field(7882, ge=1, le=65535, description="for `serve`: its UDP port for sound")
+
+    @model_validator(mode="after")
+    def _web_socket(self) -> Self:
+        if self.url is not None and self.url.scheme not in ("ws", "wss", "http", "https"):
+            raise ValueError("`url` begins with ws:// or wss://")
+        return self
+
+    @property
+    def reached_at(self) -> str:
+        """How participants reach the server; empty where none is used."""
+        if self.url is not None:
+            return str(self.url).rstrip("/")
+        return f"ws://{self.host}:{self.port}" if self.serve else ""
+
+    @property
+    def called_at(self) -> str:
+        """Where our server calls its API."""
+        return str(self.api_url or "").rstrip("/") or self.reached_at.replace("ws", "http", 1)
+
+    def key(self) -> str | None:
+        """The content of `key_file`, read now; None when none is configured."""
+        return None if self.key_file is None else read_key_file(self.key_file)
+
+
 class VoiceSettings(Section):
     """Talking to the agent by voice."""
+
+    transport: Literal["websocket", "livekit", "webrtc"] = Field(
+        "websocket", description="transport of sessions that ask for none"
+    )
+    stun_servers: CommaList = Field(
+        (), description="STUN servers for the transport `webrtc`, by commas, e.g. `stun:stun.example:3478`"
+    )
+    livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
 
     enabled: bool = Field(
         True,

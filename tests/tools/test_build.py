@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 BUILD = Path(__file__).parents[2] / "tools" / "build"
-PINNED = {"nomad": "1.11.3", "consul": "1.19.2", "opa": "1.13.0", "versitygw": "1.8.0"}
+PINNED = {"nomad": "1.11.3", "consul": "1.19.2", "opa": "1.13.0", "versitygw": "1.8.0", "livekit": "1.8.4"}
 
 
 def program(folder: Path, name: str, prints: str) -> Path:
@@ -51,6 +51,7 @@ def build(engine: str, folder: Path, **environment: str) -> subprocess.Completed
         ("consul", "Consul v1.22.10"),
         ("opa", "Version: 1.13.1"),
         ("versitygw", "Version  : v1.10.0"),
+        ("livekit", "livekit-server version 1.9.1"),
     ],
 )
 def test_an_engine_on_path_in_a_supported_version_is_used(tmp_path: Path, engine: str, prints: str) -> None:
@@ -108,7 +109,7 @@ def test_an_unknown_engine_is_answered_with_the_known_ones(tmp_path: Path) -> No
     for name in ("nomadd", "../tools", "nomad; ls"):
         told = build(name, tmp_path)
         assert told.returncode == 1
-        assert "there are: consul nomad opa versitygw" in told.stderr
+        assert "there are: consul livekit nomad opa versitygw" in told.stderr
 
 
 @pytest.mark.parametrize(("engine", "version"), PINNED.items())

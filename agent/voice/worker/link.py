@@ -54,6 +54,7 @@ class SessionLink(FrameSerializer):
         self._answers: dict[int, asyncio.Queue[dict[str, Any]]] = {}
         self._sounds: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._sending: set[asyncio.Task[None]] = set()
+        self._last_answer = 0
 
     @property
     def session_id(self) -> str | None:
@@ -87,9 +88,14 @@ class SessionLink(FrameSerializer):
         """Shows something to the person at once."""
         await self.send({"type": kind, "data": data})
 
+    async def report_heard(self, text: str) -> None:
+        """Reports what was heard of the last answer before an interruption."""
+        await self.send({"type": "heard", "ref": self._last_answer, "text": text})
+
     async def answer(self, utterance: str, present: Emit) -> None:
         """Has the server answer, and emits the events; when cancelled, cancels the answer there."""
         ref, events = next(self._refs), asyncio.Queue[dict[str, Any]]()
+        self._last_answer = ref
         self._answers[ref] = events
         try:
             await self.send({"type": "ask", "ref": ref, "text": utterance})

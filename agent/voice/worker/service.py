@@ -16,6 +16,8 @@ from pipecat.frames.frames import OutputTransportMessageUrgentFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.audio.vad_processor import VADProcessor
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.websocket.client import WebsocketClientParams, WebsocketClientTransport
 from pipecat.workers.runner import WorkerRunner
 
@@ -28,6 +30,8 @@ from agent.voice.twin import TwinService
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
+from agent.voice.worker.playback import Playback
+from agent.voice.worker.relayed import serve_relayed
 from agent.voice.worker.speaking import Speaking
 from soundstage.backoff import Backoff
 from soundstage.http import web_socket_url
@@ -80,17 +84,30 @@ class VoiceWorker:
     def _serve(self, message: dict[str, Any]) -> None:
         if message.get("type") != "serve":
             return
-        task = asyncio.create_task(self._run_session(message["session_id"], message.get("names", {})))
+        task = asyncio.create_task(
+            self._run_session(message["session_id"], message.get("names", {}), message.get("transport"))
+        )
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
 
-    async def _run_session(self, session_id: str, names: Names) -> None:
-        grammar = await self._grammar(names)
+    async def _run_session(self, session_id: str, names: Names, transport: dict[str, Any] | None) -> None:
+        """Serves a session; `transport` names the one on which its sound goes past the server."""
+        session = _Session(session_id, self._recognisers, await self._grammar(names))
+        log.info("voice.session_began", session=session_id, transport=(transport or {}).get("kind"))
+        try:
+            if transport is None:
+                await self._run_on_socket(session_id, session)
+                return
+            async with open_web_socket(f"{self._url}/{session_id}", self._headers) as socket:
+                await serve_relayed(socket, session.link, transport, session.build)
+        except (OSError, WebSocketException) as error:
+            log.warning("voice.session_refused", session=session_id, error=str(error)[:200])
+        finally:
+            log.info("voice.session_ended", session=session_id)
 
-        async def interrupt() -> None:
-            await listening.interrupt()
-
-        link = SessionLink(session_id, interrupt)
+    async def _run_on_socket(self, session_id: str, session: _Session) -> None:
+        """Serves a session whose sound travels on its socket."""
+        link = session.link
         transport = WebsocketClientTransport(
             f"{self._url}/{session_id}",
             WebsocketClientParams(
@@ -107,15 +124,7 @@ class VoiceWorker:
             await output.send_message(OutputTransportMessageUrgentFrame(message=message))
 
         link.send = send
-        speaking = Speaking(link)
-        listening = Listening(self._recognisers, grammar, link, speaking.say_more)
-        detector = VADProcessor(vad_analyzer=SileroVADAnalyzer(params=DETECTOR))
-        steps = [transport.input(), detector, listening, TwinService(link), speaking, output]
-        pipeline = PipelineWorker(
-            Pipeline(steps),
-            params=PipelineParams(audio_in_sample_rate=INPUT_HZ, audio_out_sample_rate=OUTPUT_HZ),
-            cancel_on_idle_timeout=False,
-        )
+        pipeline = session.build(transport)
 
         @transport.event_handler("on_disconnected")  # type: ignore[untyped-decorator]
         async def on_disconnected(*_: Any) -> None:
@@ -123,11 +132,7 @@ class VoiceWorker:
 
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(pipeline)
-        log.info("voice.session_began", session=session_id)
-        try:
-            await runner.run()
-        finally:
-            log.info("voice.session_ended", session=session_id)
+        await runner.run()
 
     async def _grammar(self, names: Names) -> SpokenGrammar:
         """Returns the grammar with these names in it; the last ones are kept."""
@@ -139,6 +144,33 @@ class VoiceWorker:
                 self._grammars.pop(next(iter(self._grammars)))
             self._grammars[key] = found
         return found
+
+
+class _Session:
+    """What a session's pipeline is made of; a new connection of the person gets a new pipeline."""
+
+    def __init__(self, session_id: str, recognisers: Recognisers, grammar: SpokenGrammar) -> None:
+        self.link = SessionLink(session_id, self._interrupt)
+        self._recognisers = recognisers
+        self._grammar = grammar
+        self._listening: Listening | None = None
+
+    def build(self, transport: BaseTransport, *before: FrameProcessor) -> PipelineWorker:
+        """Returns the pipeline between the two ends of a transport; sound passes `before` first."""
+        speaking = Speaking(self.link)
+        self._listening = Listening(self._recognisers, self._grammar, self.link, speaking.say_more)
+        detector = VADProcessor(vad_analyzer=SileroVADAnalyzer(params=DETECTOR))
+        steps = [transport.input(), *before, detector, self._listening, TwinService(self.link), speaking]
+        return PipelineWorker(
+            Pipeline([*steps, transport.output(), Playback(self.link)]),
+            params=PipelineParams(audio_in_sample_rate=INPUT_HZ, audio_out_sample_rate=OUTPUT_HZ),
+            cancel_on_idle_timeout=False,
+            enable_rtvi=False,
+        )
+
+    async def _interrupt(self) -> None:
+        if self._listening is not None:
+            await self._listening.interrupt()
 
 
 def grammar_of(names: dict[str, list[str]]) -> SpokenGrammar:

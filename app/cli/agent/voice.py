@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +37,40 @@ def register(cli: typer.Typer) -> None:
         """End a voice session; the conversation stays."""
         call_studio(lambda api: api.delete(f"/api/voice/session/{segment(session)}"))
         output(as_json).answer({"ended": session}, f"Ended: {session}.")
+
+    @group.command()
+    def rooms(as_json: JsonFlag = False) -> None:
+        """List the rooms of your voice sessions, with the number of participants."""
+        found = call_studio(lambda api: api.get("/api/voice/rooms"))
+        rows = ([one["room"], one["transport"], str(one["participants"])] for one in found)
+        columns = ["room", "transport", "participants"]
+        output(as_json).listing(found, columns, rows, empty="No voice session is open.")
+
+    @group.command()
+    def keys(
+        renew: Annotated[bool, typer.Option("--renew", help="Replace the keys: open rooms end.")] = False,
+        file: Annotated[
+            Path | None, typer.Option("--file", help="Write them for `livekit-server --key-file`.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Create the API key and secret of a LiveKit server, sealed in the state folder."""
+        from agent.voice.transports.livekit_keys import create_keys, ensure_keys
+        from soundstage.private_files import write_anew
+        from soundstage.sealing import Sealer
+
+        settings = invocation().settings()
+        sealer = Sealer(settings.state_dir, settings.sealing)
+        if renew and settings.voice.livekit.key_file is None:
+            created = create_keys(sealer, settings.state_dir)
+        else:
+            created = ensure_keys(settings.voice.livekit, sealer, settings.state_dir)
+        if file is not None:
+            write_anew(file, created.file.encode())
+        where = (
+            f"The secret is in {file}." if file else "`--file FILE` writes the secret for a LiveKit server."
+        )
+        output(as_json).answer({"api_key": created.api_key}, f"API key: {created.api_key}. {where}")
 
     @group.command()
     def worker(

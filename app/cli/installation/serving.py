@@ -22,6 +22,7 @@ from app.server.listening import (
     provisioning_sockets,
     url_of,
 )
+from app.server.livekit_process import run_livekit
 from app.server.start_link import make_start_link, open_in_browser
 from app.server.supervisor import Supervisor, provisioning_command, run_all, server_command
 from app.server.voice_process import run_voice_worker
@@ -54,7 +55,8 @@ def serve(called: Invocation, printer: Printer, *, tls: bool, browser: bool) -> 
                 browser=browser,
             )
             voice = run_voice_worker(settings, called.config_file, supervised.url)
-            await run_all([supervised.studio.run(), supervised.run_provisioning(), voice])
+            livekit = run_livekit(supervised.settings, supervised.url)
+            await run_all([supervised.studio.run(), supervised.run_provisioning(), voice, livekit])
 
     run(work())
 
@@ -73,7 +75,7 @@ class _Supervised:
     ) -> None:
         self._printer = printer
         self._stack = stack
-        self._settings = settings
+        self.settings = settings
         self._browser = browser
         studio = stack.enter_context(_inheritable(listening_socket(settings)))
         self._urls = {"url": url_of(studio)}
@@ -141,7 +143,7 @@ class _Supervised:
     async def run_provisioning(self) -> None:
         """Show the keys that the studio's process has made for both, then keep the other one running."""
         for event, key_id, key in await _read_keys(self._keys):
-            _show(self._printer, self._settings.state_dir, event, key_id, key)
+            _show(self._printer, self.settings.state_dir, event, key_id, key)
         if self._provisioning is not None:
             await self._provisioning.run()
 
@@ -150,7 +152,7 @@ class _Supervised:
         if self._waiting:
             return
         access = write_local_access(
-            self._settings.state_dir, self._urls["url"], self._urls.get("provisioning_url")
+            self.settings.state_dir, self._urls["url"], self._urls.get("provisioning_url")
         )
         self._stack.enter_context(access)
         if self._printer.as_json:
@@ -174,7 +176,7 @@ class _Supervised:
         if not sys.stdout.isatty():
             self._printer.line("`soundstage open` prints a link that logs a browser in.")
             return
-        settings = self._settings
+        settings = self.settings
         access = read_local_access(settings.state_dir)
         if access is None:
             return

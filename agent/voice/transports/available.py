@@ -1,0 +1,71 @@
+"""The transports that this server offers, by its settings; called by `sessions`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agent.voice.schemas import TransportName
+from agent.voice.transports.livekit_keys import read_keys
+from agent.voice.transports.livekit_rooms import LiveKitRooms, is_installed
+from soundstage.errors import Invalid, Unavailable
+from soundstage.sealing import Sealer
+from soundstage.settings.conversation import VoiceSettings
+
+
+class Transports:
+    """WebSocket and WebRTC need nothing besides our server; LiveKit needs its own."""
+
+    def __init__(self, settings: VoiceSettings, sealer: Sealer, state_dir: Path) -> None:
+        self._settings = settings
+        self._sealer = sealer
+        self._state_dir = state_dir
+
+    def names(self) -> list[TransportName]:
+        """Returns what can be asked for."""
+        has_livekit = bool(self._settings.livekit.reached_at) and is_installed()
+        return ["websocket", "webrtc", *(["livekit"] if has_livekit else [])]  # type: ignore[list-item]
+
+    def choose(self, name: TransportName | None) -> TransportName:
+        """Returns the transport of a session. Raises `voice.no_transport`."""
+        chosen = name or self._settings.transport
+        if chosen not in self.names():
+            raise Invalid(
+                "voice.no_transport",
+                f"This server does not offer the transport {chosen}.",
+                "Set `voice.livekit.serve` or `voice.livekit.url`, or ask for `websocket`.",
+            )
+        return chosen
+
+    @property
+    def ice_servers(self) -> list[str]:
+        return list(self._settings.stun_servers)
+
+    @property
+    def livekit_url(self) -> str:
+        return self._settings.livekit.reached_at
+
+    def livekit(self) -> LiveKitRooms:
+        """Returns the LiveKit server, with the keys of now. Raises `voice.no_livekit_keys`."""
+        settings = self._settings.livekit
+        keys = read_keys(settings, self._sealer, self._state_dir)
+        if keys is None:
+            raise Unavailable(
+                "voice.no_livekit_keys",
+                "There is no API key for the LiveKit server.",
+                "Create one with `soundstage voice keys`, or set `voice.livekit.key_file`.",
+            )
+        return LiveKitRooms(settings.reached_at, settings.called_at, keys)
+
+    def for_worker(self, name: TransportName, room: str, person: str) -> dict[str, Any]:
+        """Returns what a worker needs to serve a session on this transport."""
+        if name == "livekit":
+            rooms = self.livekit()
+            return {
+                "kind": name,
+                "url": rooms.url,
+                "token": rooms.worker_token(room),
+                "room": room,
+                "person": person,
+            }
+        return {"kind": name, "ice_servers": self.ice_servers}

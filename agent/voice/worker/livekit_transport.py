@@ -1,0 +1,53 @@
+"""pipecat's transport for LiveKit, with captions that take the way over the server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipecat.frames.frames import OutputTransportMessageFrame, OutputTransportMessageUrgentFrame
+from pipecat.transports.livekit.transport import (
+    LiveKitOutputTransport,
+    LiveKitOutputTransportMessageUrgentFrame,
+    LiveKitParams,
+    LiveKitTransport,
+)
+
+from agent.voice.worker.link import SessionLink
+
+
+def room_params(queue_ms: int) -> LiveKitParams:
+    return LiveKitParams(audio_in_enabled=True, audio_out_enabled=True, audio_out_queue_size_ms=queue_ms)
+
+
+class RoomTransport(LiveKitTransport):
+    """A participant of a room. What its pipeline says goes to the server; `show` reaches the person."""
+
+    def __init__(self, link: SessionLink, url: str, token: str, room: str, params: LiveKitParams) -> None:
+        super().__init__(url, token, room, params)
+        self._link = link
+
+    def output(self) -> LiveKitOutputTransport:
+        if self._output is None:
+            self._output = _RoomOutput(self._link, self, self._client, self._params)
+        return self._output
+
+    async def show(self, message: dict[str, Any], person: str) -> None:
+        """Sends an event to the person."""
+        text = json.dumps(message)
+        await self.output().send_message(LiveKitOutputTransportMessageUrgentFrame(text, person))
+
+
+class _RoomOutput(LiveKitOutputTransport):
+    def __init__(self, link: SessionLink, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._link = link
+
+    async def send_message(
+        self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
+    ) -> None:
+        if isinstance(frame, LiveKitOutputTransportMessageUrgentFrame):
+            await super().send_message(frame)
+        else:
+            if not self._link.should_ignore_frame(frame):
+                await self._link.send(frame.message)

@@ -1,0 +1,59 @@
+"""Knows how far the person has heard an answer; a pipecat processor behind the output of a transport."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseStartFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from agent.voice.worker.link import SessionLink
+
+
+class Playback(FrameProcessor):
+    """Counts the sound that was sent since the last caption: an output passes on what it has written.
+
+    On an interruption it reports the sentences that were heard, and of the last one the words that had begun.
+    """
+
+    def __init__(self, link: SessionLink) -> None:
+        super().__init__()
+        self._link = link
+        self._sentences: list[str] = []
+        self._caption: dict[str, Any] | None = None
+        self._played_ms = 0.0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        match frame:
+            case LLMFullResponseStartFrame():
+                self._sentences, self._caption = [], None
+            case OutputTransportMessageFrame() if frame.message.get("type") == "caption":
+                if self._caption is not None:
+                    self._sentences.append(self._caption["text"])
+                self._caption, self._played_ms = frame.message["data"], 0.0
+            case OutputAudioRawFrame():
+                self._played_ms += 1000 * len(frame.audio) / (2 * frame.sample_rate)
+            case InterruptionFrame():
+                await self._report()
+        await self.push_frame(frame, direction)
+
+    async def _report(self) -> None:
+        caption, self._caption = self._caption, None
+        if caption is None or self._played_ms >= caption["duration_ms"]:
+            # Nothing was being said, or everything was heard.
+            return
+        text = " ".join([*self._sentences, heard_of(caption, self._played_ms)]).strip()
+        self._sentences = []
+        await self._link.report_heard(text)
+
+
+def heard_of(caption: dict[str, Any], played_ms: float) -> str:
+    """Returns the words of a caption that had begun to sound by then."""
+    return " ".join(word["text"] for word in caption["words"] if word["start_ms"] < played_ms)

@@ -1,0 +1,237 @@
+"""Sessions whose sound goes between person and worker: a LiveKit room, or a WebRTC peer connection.
+
+The server's socket of the session carries messages alone; what the server shows goes out on the data channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.workers.runner import WorkerRunner
+
+from agent.voice.worker.link import SessionLink
+from soundstage.http.sockets import ClientConnection, ConnectionClosed
+from soundstage.tasks import cancel_all
+from soundstage.telemetry import get_logger
+
+MAX_INTERRUPTING = 8
+QUEUE_MS = 60
+"""Sound that waits in LiveKit's source: an interruption drops it, and what was heard is known as well."""
+Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
+
+
+class Channel(Protocol):
+    """The media of a session, as the server steers them."""
+
+    async def take(self, message: dict[str, Any]) -> None:
+        """Does what the server says: `show`, `hang_up`, `offer`."""
+
+    async def close(self) -> None:
+        """Ends the pipeline."""
+
+
+class Muting(FrameProcessor):
+    """Silences the person's sound while they are muted; the speech detector goes on hearing silence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.muted = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if self.muted and isinstance(frame, InputAudioRawFrame):
+            frame.audio = bytes(len(frame.audio))
+        await self.push_frame(frame, direction)
+
+
+async def serve_relayed(
+    socket: ClientConnection, link: SessionLink, transport: dict[str, Any], build: Build
+) -> None:
+    """Serves a session until its socket closes, or its room has ended."""
+    muting = Muting()
+    ended = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        try:
+            await socket.send(json.dumps(message))
+        except ConnectionClosed:
+            ended.set()
+
+    link.send = send
+    channel: Channel
+    if transport["kind"] == "livekit":
+        channel = Room(link, transport, muting, build, ended)
+    else:
+        channel = Peer(link, transport, muting, build)
+
+    interrupting: list[asyncio.Task[None]] = []
+
+    async def receive() -> None:
+        async for data in socket:
+            message = json.loads(data)
+            if message["type"] == "mute":
+                muting.muted = message["muted"]
+            elif message["type"] in ("show", "hang_up", "offer"):
+                await channel.take(message)
+            elif message["type"] == "interrupt":
+                # It waits for the pipeline, which may wait for our next message.
+                interrupting.append(asyncio.create_task(_deserialize(link, data)))
+                del interrupting[:-MAX_INTERRUPTING]
+            else:
+                await link.deserialize(data)
+
+    tasks = [asyncio.create_task(receive()), asyncio.create_task(ended.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel_all([*tasks, *interrupting])
+        await channel.close()
+
+
+async def _deserialize(link: SessionLink, data: str | bytes) -> None:
+    await link.deserialize(data)
+
+
+class _Running:
+    """A pipeline that runs beside the session's socket."""
+
+    def __init__(self, pipeline: PipelineWorker, on_end: Callable[[], None]) -> None:
+        self._pipeline = pipeline
+        self._on_end = on_end
+        self._task = asyncio.create_task(self._run())
+
+    async def cancel(self) -> None:
+        await self._pipeline.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        runner = WorkerRunner(handle_sigint=False)
+        try:
+            await runner.add_workers(self._pipeline)
+            await runner.run()
+        except Exception:
+            get_logger(__name__).exception("voice.pipeline_failed")
+        finally:
+            self._on_end()
+
+
+class Room:
+    """A room of LiveKit in which the worker is a participant."""
+
+    def __init__(
+        self,
+        link: SessionLink,
+        transport: dict[str, Any],
+        muting: Muting,
+        build: Build,
+        ended: asyncio.Event,
+    ) -> None:
+        from agent.voice.worker.livekit_transport import RoomTransport, room_params
+
+        self._person: str = transport["person"]
+        self._transport = RoomTransport(
+            link, transport["url"], transport["token"], transport["room"], room_params(QUEUE_MS)
+        )
+        handlers = {
+            "on_participant_connected": self._on_connected,
+            "on_participant_disconnected": self._on_disconnected,
+            "on_app_message": self._on_message,
+        }
+        for name, handler in handlers.items():
+            self._transport.add_event_handler(name, handler)
+        self._link = link
+        self._running = _Running(build(self._transport, muting), ended.set)
+
+    async def take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "show":
+            await self._transport.show(message["message"], self._person)
+
+    async def close(self) -> None:
+        await self._running.cancel()
+
+    async def _on_connected(self, _: Any, identity: str) -> None:
+        if identity == self._person:
+            await self._link.send({"type": "presence", "connected": True})
+
+    async def _on_disconnected(self, _: Any, identity: str) -> None:
+        if identity == self._person:
+            await self._link.send({"type": "presence", "connected": False})
+
+    async def _on_message(self, _: Any, message: Any, sender: str | None) -> None:
+        if sender == self._person:
+            await self._link.send({"type": "person", "message": json.dumps(message)[:4000]})
+
+
+class Peer:
+    """A peer connection with the person's browser; a new offer replaces it."""
+
+    def __init__(self, link: SessionLink, transport: dict[str, Any], muting: Muting, build: Build) -> None:
+        self._link = link
+        self._ice_servers: list[str] = transport.get("ice_servers", [])
+        self._muting = muting
+        self._build = build
+        self._connection: Any = None
+        self._running: _Running | None = None
+
+    async def take(self, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "show" if self._connection is not None:
+                self._connection.send_app_message(message["message"])
+            case "hang_up":
+                await self.close()
+            case "offer":
+                await self._answer(message["ref"], message["sdp"])
+
+    async def close(self) -> None:
+        running, connection = self._running, self._connection
+        self._running = self._connection = None
+        if running is not None:
+            await running.cancel()
+        if connection is not None:
+            await connection.disconnect()
+
+    async def _answer(self, ref: int, sdp: str) -> None:
+        from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+
+        from agent.voice.worker.webrtc_transport import PeerTransport
+
+        await self.close()
+        connection = SmallWebRTCConnection(self._ice_servers)
+        try:
+            await connection.initialize(sdp, "offer")
+            answer = connection.get_answer()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            # aiortc raises what its parser meets: ValueError, AssertionError, KeyError.
+            get_logger(__name__).info("voice.bad_offer", error=str(error)[:200])
+            answer = None
+        if answer is None:
+            await connection.disconnect()  # type: ignore[no-untyped-call]
+            await self._link.send({"type": "described", "ref": ref, "sdp": ""})
+            return
+        self._connection = connection
+        transport = PeerTransport(
+            self._link, connection, TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+        )
+
+        async def on_connected(*_: Any) -> None:
+            await self._link.send({"type": "presence", "connected": True})
+
+        async def on_disconnected(*_: Any) -> None:
+            if self._connection is connection:
+                await self._link.send({"type": "presence", "connected": False})
+
+        async def on_message(_: Any, message: Any, *__: Any) -> None:
+            await self._link.send({"type": "person", "message": json.dumps(message)[:4000]})
+
+        transport.add_event_handler("on_client_connected", on_connected)
+        transport.add_event_handler("on_client_disconnected", on_disconnected)
+        transport.add_event_handler("on_app_message", on_message)
+        self._running = _Running(self._build(transport, self._muting), lambda: None)
+        await self._link.send({"type": "described", "ref": ref, "sdp": answer["sdp"]})

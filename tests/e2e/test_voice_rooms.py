@@ -1,0 +1,193 @@
+"""A person talks to the agent in a room of a real LiveKit server, and over a WebRTC peer connection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import socket
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from ready import told_until_ready
+from waiting import eventually
+
+pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+pytest.importorskip("livekit.rtc", reason="needs LiveKit's libraries: run `uv sync --inexact --extra voice`")
+from livekit import api, rtc
+from room_person import PeerPerson, RoomPerson
+from voice_person import Person
+
+WAIT_S = 60
+WHAT = "what videos do i have"
+
+
+class Rooms:
+    """A server with a voice worker and a LiveKit server."""
+
+    def __init__(self, url: str, home: Any, key: str, secret: str) -> None:
+        self.url, self.home, self.key, self.secret = url, home, key, secret
+
+    def call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return httpx.request(
+            method, f"{self.url}/api/voice{path}", headers=self.home.headers, timeout=WAIT_S, **more
+        )
+
+    def open(self, transport: str, **more: Any) -> dict[str, Any]:
+        answer = self.call("POST", "/session", json={"agent_id": "nova", "transport": transport, **more})
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def turns(self, session_id: str) -> Any:
+        path = f"{self.url}/api/chat/sessions/{session_id}/turns"
+        return httpx.get(path, headers=self.home.headers, timeout=WAIT_S).json()
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> str:
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory, installation: type[Any]) -> Iterator[Rooms]:
+    cache = Path.home() / ".cache/soundstage/tools"
+    if shutil.which("livekit-server") is None and not list(cache.glob("livekit-*/livekit")):
+        pytest.skip("there is no LiveKit server: run tools/build livekit")
+    home = installation(tmp_path_factory.mktemp("rooms"))
+    keys = home.path / "livekit.keys"
+    created = home.run("voice", "keys", "--file", str(keys))
+    key, secret = keys.read_text().strip().split(": ")
+    assert key in created.stdout and secret not in created.stdout and keys.stat().st_mode & 0o77 == 0
+    process = home.start(
+        "up",
+        "--json",
+        SOUNDSTAGE_VOICE__ENABLED="true",
+        SOUNDSTAGE_PROVISIONING__ENABLED="false",
+        SOUNDSTAGE_VOICE__LIVEKIT__SERVE="true",
+        SOUNDSTAGE_VOICE__LIVEKIT__PORT=(port := free_port()),
+        SOUNDSTAGE_VOICE__LIVEKIT__TCP_PORT=free_port(),
+        SOUNDSTAGE_VOICE__LIVEKIT__UDP_PORT=free_port(socket.SOCK_DGRAM),
+    )
+    found = Rooms(told_until_ready(process, home.log)["url"], home, key, secret)
+    eventually(lambda: found.call("GET", "/status").json()["workers"] == 1, "a worker", WAIT_S)
+    eventually(lambda: answers(f"http://127.0.0.1:{port}"), "LiveKit", WAIT_S)
+    yield found
+    process.terminate()
+    process.wait(120)
+    assert not answers(f"http://127.0.0.1:{port}"), "the LiveKit server outlived `up`"
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+async def ask(person: Person) -> None:
+    await person.until(lambda: person.state == "listening", "a worker")
+    await person.say(WHAT)
+    await person.until(lambda: person.of("sound") and person.of("caption"), "the answer")
+    await person.until(lambda: person.state == "listening", "the end of the answer")
+    assert [one["text"] for one in person.of("transcript")] == [WHAT]
+
+
+async def test_a_person_asks_and_hears_in_a_room_of_livekit(rooms: Rooms) -> None:
+    opened = rooms.open("livekit")
+    claims = api.TokenVerifier(rooms.key, rooms.secret).verify(opened["token"])
+    assert claims.video is not None and claims.video.room == opened["room"] and claims.video.room_join
+    assert not claims.video.room_admin and claims.identity
+    person = await RoomPerson.join(opened["url"], opened["token"])
+    try:
+        await ask(person)
+        seen = rooms.call("GET", "/rooms").json()
+        assert (opened["room"], 1) in [(one["room"], one["participants"]) for one in seen]
+        session = f"/session/{opened['session_id']}"
+        assert rooms.call("GET", session).json()["connected"]
+        assert rooms.call("POST", f"{session}/mute", json={"muted": True}).json()["muted"]
+        await person.until(lambda: person.of("state")[-1]["muted"], "the mute")
+        await person.say(WHAT)
+        await person.send({"type": "mute", "muted": False})
+        await person.until(lambda: not person.of("state")[-1]["muted"], "the sound to be on")
+        assert len(person.of("transcript")) == 1
+        ended: list[Any] = []
+        person.room.on("disconnected", ended.append)
+        assert rooms.call("DELETE", f"/rooms/{opened['room']}").status_code == 204
+        await person.until(lambda: ended, "the end of the room")
+    finally:
+        await person.close()
+    assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT]
+    assert rooms.call("GET", session).status_code == 404
+
+
+async def test_a_token_that_has_expired_opens_no_room(rooms: Rooms) -> None:
+    opened = rooms.open("livekit")
+    grants = api.VideoGrants(room_join=True, room=opened["room"])
+    token = api.AccessToken(rooms.key, rooms.secret).with_identity("late").with_grants(grants)
+    # LiveKit allows a minute of difference between clocks.
+    late = token.with_ttl(timedelta(minutes=-5)).to_jwt()
+    with pytest.raises(rtc.ConnectError):
+        await RoomPerson.join(opened["url"], late)
+    rooms.call("DELETE", f"/session/{opened['session_id']}")
+
+
+def test_a_webhook_counts_only_with_the_signature_of_livekit(rooms: Rooms) -> None:
+    opened = rooms.open("livekit")
+    body = json.dumps({"event": "room_finished", "room": {"name": opened["room"]}})
+    other = json.dumps({"event": "room_finished", "room": {"name": "voice-other"}})
+
+    def post(signed: str, secret: str) -> int:
+        digest = b64encode(hashlib.sha256(signed.encode()).digest()).decode()
+        token = api.AccessToken(rooms.key, secret).with_sha256(digest).to_jwt()
+        url = f"{rooms.url}/api/voice/livekit/events"
+        return httpx.post(url, content=body, headers={"Authorization": token}).status_code
+
+    session = f"/session/{opened['session_id']}"
+    assert post(body, "another secret of more than 32 letters") == 403
+    assert post(other, rooms.secret) == 403
+    assert rooms.call("GET", session).status_code == 200
+    assert post(body, rooms.secret) == 204
+    assert rooms.call("GET", session).status_code == 404
+
+
+async def test_a_person_asks_hears_and_comes_back_over_webrtc(rooms: Rooms) -> None:
+    opened = rooms.open("webrtc")
+    person = await PeerPerson.connect(opened["url"], opened["token"], rooms.home.headers)
+    try:
+        await ask(person)
+        used = await PeerPerson.connect(opened["url"], opened["token"], rooms.home.headers)
+        assert used.answer.json()["code"] == "voice.bad_token"
+        await used.close()
+    finally:
+        await person.close()
+    again = rooms.open("webrtc", session_id=opened["session_id"])
+    person = await PeerPerson.connect(again["url"], again["token"], rooms.home.headers)
+    try:
+        await ask(person)
+    finally:
+        await person.close()
+    assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT] * 2
+
+
+async def test_what_was_heard_before_an_interruption_is_in_the_conversation(rooms: Rooms) -> None:
+    opened = rooms.open("livekit")
+    person = await RoomPerson.join(opened["url"], opened["token"])
+    try:
+        await person.until(lambda: person.state == "listening", "a worker")
+        await person.say(WHAT)
+        await person.until(lambda: len(person.of("sound")) > 20, "the answer")
+        await person.send({"type": "interrupt"})
+        await person.until(lambda: person.of("heard"), "what was heard")
+    finally:
+        await person.close()
+    heard = person.of("heard")[0]["text"]
+    caption = person.of("caption")[0]["text"]
+    assert heard and caption.startswith(heard) and heard != caption
+    assert f"(Interrupted after: “{heard}”)" in rooms.turns(opened["session_id"])[0]["reply"]
