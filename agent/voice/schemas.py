@@ -66,7 +66,14 @@ class Mute(BaseModel, extra="forbid"):
     muted: bool
 
 
-PersonMessage = Annotated[Interrupt | Mute, Field(discriminator="type")]
+class Say(BaseModel, extra="forbid"):
+    """The person has written a sentence; it is answered aloud, as a spoken one is."""
+
+    type: Literal["say"]
+    text: str = Field(min_length=1, max_length=4000)
+
+
+PersonMessage = Annotated[Interrupt | Mute | Say, Field(discriminator="type")]
 PERSON_MESSAGE: TypeAdapter[PersonMessage] = TypeAdapter(PersonMessage)
 
 

@@ -23,6 +23,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from agent.events import BrainEvent, Failure, TurnBegan
+from agent.live.feelings import feelings, strongest
+from agent.live.lexicon import lexicon_of
 from agent.live.service import speakable_text
 from agent.sessions.service import SessionService
 from agent.turns.runner import TurnRunner
@@ -34,7 +36,7 @@ from agent.voice.schemas import (
     WORKER_MESSAGE,
     Ask,
     Cancel,
-    Interrupt,
+    Mute,
     Speak,
     VoiceSession,
     VoiceState,
@@ -288,10 +290,10 @@ class VoiceSessions:
             except ValidationError:
                 await session.show(_failure(_bad_message()))
                 continue
-            if isinstance(request, Interrupt):
-                await session.instruct({"type": "interrupt"})
-            else:
+            if isinstance(request, Mute):
                 await self._mute(session, request.muted)
+            else:
+                await session.instruct(request.model_dump())
 
     async def _receive_from_worker(self, session: _Session, socket: WebSocket) -> None:
         async for message in _messages(socket):
@@ -357,6 +359,8 @@ class VoiceSessions:
         sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
         if utterance is not None:
             sheet = utterance.sheet.model_dump(mode="json", include={"duration_ms", "words", "visemes"})
+            felt = feelings(text, lexicon_of(session.persona.style.language))
+            sheet |= {"emotion": strongest(felt), "intensity": max(one.intensity for one in felt)}
             sound |= {"wav": base64.b64encode(utterance.sound).decode("ascii"), **sheet}
         await session.instruct(sound)
 
@@ -482,5 +486,5 @@ def _bad_message() -> Invalid:
     return Invalid(
         "voice.bad_message",
         "This message is not understood here.",
-        'Send sound as binary messages, or {"type": "interrupt"} or {"type": "mute", "muted": true} as text.',
+        "Send sound as binary messages; as text {\"type\": \"interrupt\"}, `mute` or `say`.",
     )

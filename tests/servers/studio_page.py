@@ -75,8 +75,8 @@ class Studio:
         told = told_until_ready(self.process, self.path / "server.log")
         self.key = told.get("key", self.key)
         self.url = told["url"]
-        self.provisioning_url = told["provisioning_url"]
-        self.provisioning_tls_url = told["provisioning_tls_url"]
+        self.provisioning_url = told.get("provisioning_url", "")
+        self.provisioning_tls_url = told.get("provisioning_tls_url", "")
         self.https_url = told.get("https_url", "")
         self.ca_file = told.get("ca_file", "")
 
