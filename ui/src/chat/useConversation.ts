@@ -176,11 +176,9 @@ export function useConversation() {
     setError(null);
     call.say(text);
   };
-  void submit({ request_id: requestId(), message: text, session_id: session || null }, abortRef.current.signal);
-}
-const cancel = (number: number) =>
-  void api
-    .POST("/api/chat/sessions/{session_id}/turns/{number}/cancel", { params: { path: { session_id: session, number } } })
-    .catch(setError);
-return { session, turns, asking, error, ask, cancel };
+  const cancel = (number: number) =>
+    void api
+      .POST("/api/chat/sessions/{session_id}/turns/{number}/cancel", { params: { path: { session_id: session, number } } })
+      .catch(setError);
+  return { session, turns, asking, error, ask, cancel };
 }
