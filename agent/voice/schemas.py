@@ -15,6 +15,9 @@ OUTPUT_HZ = 24_000
 MORE = "Shall I go on?"
 """Said after the first sentences of a long answer."""
 
+SHEET = ("duration_ms", "words", "visemes", "level")
+"""What a caption has of the speech sheet; its `level` is the loudness 25 times a second, 0 to 1."""
+
 
 class VoiceSessionRequest(BaseModel, extra="ignore"):
     """Ignores fields that older clients send. A `session_id` goes on with that conversation."""

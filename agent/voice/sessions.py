@@ -33,6 +33,7 @@ from agent.voice.schemas import (
     MORE,
     OUTPUT_HZ,
     PERSON_MESSAGE,
+    SHEET,
     WORKER_MESSAGE,
     Ask,
     Cancel,
@@ -358,7 +359,7 @@ class VoiceSessions:
             await session.show(_failure(error))
         sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
         if utterance is not None:
-            sheet = utterance.sheet.model_dump(mode="json", include={"duration_ms", "words", "visemes"})
+            sheet = utterance.sheet.model_dump(mode="json", include=set(SHEET))
             felt = feelings(text, lexicon_of(session.persona.style.language))
             sheet |= {"emotion": strongest(felt), "intensity": max(one.intensity for one in felt)}
             sound |= {"wav": base64.b64encode(utterance.sound).decode("ascii"), **sheet}

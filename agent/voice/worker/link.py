@@ -23,11 +23,9 @@ from pipecat.frames.frames import (
 from pipecat.serializers.base_serializer import FrameSerializer
 
 from agent.events import BRAIN_EVENT, Emit
-from agent.voice.schemas import INPUT_HZ
+from agent.voice.schemas import INPUT_HZ, SHEET
 
 SPEECH_TIMEOUT_S = 30.0
-SHEET = ("duration_ms", "words", "visemes", "emotion", "intensity")
-"""What a caption shows beside its text."""
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -122,7 +120,7 @@ class SessionLink(FrameSerializer):
             return None
         with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
-        sheet = {name: message[name] for name in SHEET}
+        sheet = {name: message[name] for name in (*SHEET, "emotion", "intensity")}
         return Sound(message["text"], pcm, sample_hz, sheet)
 
     def _send_later(self, message: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ export interface CallView {
   /** The microphone is open only while a button is held. */
   holdToTalk: boolean;
   held: boolean;
+  /** Pictures per second and the like are shown. */
+  measures: boolean;
   /** What the person is understood to say, and whether it is complete. */
   person: string;
   personDone: boolean;
@@ -68,6 +70,7 @@ const OFF: CallView = {
   muted: false,
   holdToTalk: false,
   held: false,
+  measures: false,
   person: "",
   personDone: false,
   unclear: null,
@@ -146,7 +149,7 @@ export class Call {
     this.loudspeaker = new Loudspeaker();
     void this.loudspeaker.resume().catch(() => undefined);
     if (this.devices.loudspeaker) void this.loudspeaker.choose(this.devices.loudspeaker).catch(() => undefined);
-    this.show({ ...OFF, holdToTalk: this.view.holdToTalk, phase: "opening" });
+    this.show({ ...this.off, phase: "opening" });
     const hearing = this.openMicrophone();
     try {
       await this.connect(call, sessionId || null);
@@ -160,7 +163,7 @@ export class Call {
   async hangUp(): Promise<void> {
     const { sessionId } = this.view;
     this.close();
-    this.show({ ...OFF, holdToTalk: this.view.holdToTalk });
+    this.show({ ...this.off });
     if (sessionId) await this.port.end(sessionId).catch(() => undefined);
   }
 
@@ -220,6 +223,16 @@ export class Call {
     await this.loudspeaker?.choose(deviceId);
   }
 
+  setMeasures(measures: boolean): void {
+    this.show({ measures });
+  }
+
+  /** No call; what the person chose stays. */
+  private get off(): CallView {
+    const { holdToTalk, measures } = this.view;
+    return { ...OFF, holdToTalk, measures };
+  }
+
   private get isOpenMicrophone(): boolean {
     const { muted, holdToTalk, held } = this.view;
     return !muted && (!holdToTalk || held);
@@ -261,7 +274,7 @@ export class Call {
       this.silence();
       if (code === ENDED || code === TAKEN_OVER) {
         this.close();
-        this.show({ ...OFF, holdToTalk: this.view.holdToTalk, ...(code === TAKEN_OVER && { error: ELSEWHERE }) });
+        this.show({ ...this.off, ...(code === TAKEN_OVER && { error: ELSEWHERE }) });
       } else void this.reconnect(call);
     };
     await new Promise<void>((resolve, reject) => {
@@ -368,7 +381,7 @@ export class Call {
 
   private fail(error: unknown): void {
     this.close();
-    this.show({ ...OFF, holdToTalk: this.view.holdToTalk, error: errorOf(error) });
+    this.show({ ...this.off, error: errorOf(error) });
   }
 
   private close(): void {

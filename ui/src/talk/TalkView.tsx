@@ -1,6 +1,6 @@
 /** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
 import { useEffect, useId, useRef, useState } from "react";
-import { Face, PresenterButton } from "../create/PresenterPicker";
+import { PresenterButton } from "../create/PresenterPicker";
 import { usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
 import { useSession } from "../shell/session";
@@ -8,6 +8,7 @@ import type { CallView, MicrophoneState } from "../sound/call";
 import { call, useCall } from "./call";
 import "../create/create.css";
 import "./talk.css";
+import { Measures, Presenter } from "./Presenter";
 import { useDevices } from "./useDevices";
 
 const PRESENTER = "soundstage.presenter";
@@ -35,7 +36,8 @@ export function TalkView() {
       </div>
       <div className="talk-stage">
         <Ring>
-          <Face entry={entry} width={320} />
+          <Presenter entry={entry} shownState={stateOf(view)} />
+          {view.measures && <Measures />}
         </Ring>
         <p className="talk-name">{entry?.persona?.name}</p>
         <p className="talk-state" role="status">
@@ -57,7 +59,7 @@ export function TalkView() {
   );
 }
 
-type Shown = "off" | "opening" | "reconnecting" | "waiting" | "listening" | "thinking" | "speaking" | "muted" | "writing";
+export type Shown = "off" | "opening" | "reconnecting" | "waiting" | "listening" | "thinking" | "speaking" | "muted" | "writing";
 
 function stateOf(view: CallView): Shown {
   if (view.phase !== "on") return view.phase;
@@ -245,6 +247,10 @@ function Settings({ view }: { view: CallView }) {
         <label className="row">
           <input type="checkbox" checked={view.holdToTalk} onChange={(event) => call.setHoldToTalk(event.target.checked)} />
           Hold the button to talk
+        </label>
+        <label className="row">
+          <input type="checkbox" checked={view.measures} onChange={(event) => call.setMeasures(event.target.checked)} />
+          Show measurements over the face
         </label>
         <p className="quiet">Without headphones the browser removes what the loudspeaker plays from your sound.</p>
         <div className="row ends">
