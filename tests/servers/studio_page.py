@@ -113,7 +113,7 @@ class Visit:
         self.page.goto(self.start_link())
         expect(self.page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
 
-    def open(self, view: str = "talk") -> Page:
+    def open(self, view: str = "chat") -> Page:
         if not self.page.context.cookies():
             self.log_in()
         self.page.goto(f"{self.url}/#/{view}")

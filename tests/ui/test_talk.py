@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,13 +32,14 @@ def talking(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 class Microphone:
-    """What the browser's microphone hears: each time that a page opens it, from the beginning."""
+    """What the browser's microphone hears: the file, from its beginning, each time that a page opens it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.hears()
 
-    def hears(self, *sentences: str, pause_s: float = 4.0) -> None:
-        sound = silence(1.0) + b"".join(speech(one) + silence(pause_s) for one in sentences)
+    def hears(self, *sentences: str) -> None:
+        sound = silence(0.5) + b"".join(speech(one) + silence(1.5) for one in sentences)
         with wave.open(str(self.path), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
@@ -58,11 +58,7 @@ Entering = Callable[..., Page]
 @pytest.fixture(scope="module")
 def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Iterator[Entering]:
     """Opens the view in a browser with that microphone."""
-    devices = [
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={microphone.path}%noloop",
-        "--autoplay-policy=user-gesture-required",
-    ]
+    devices = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone.path}%noloop"]
     chromium = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
     contexts: list[BrowserContext] = []
 
@@ -71,6 +67,7 @@ def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Itera
         context = chromium.new_context(permissions=["microphone"] if allowed else [], **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
+        microphone.hears()
         return Visit(context.new_page(), talking.url, talking.start_link).open("talk")
 
     yield enter
@@ -79,34 +76,112 @@ def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Itera
     chromium.close()
 
 
-def start(page: Page) -> None:
+def start(page: Page, state: str = "listening") -> None:
     page.get_by_role("button", name="Start talking").click()
+    until(page, state)
 
 
-def state_of(page: Page) -> Any:
-    return expect(page.locator(".talk"))
+def until(page: Page, state: str) -> None:
+    expect(page.locator(".talk")).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
+
+
+def speak(page: Page, microphone: Microphone, sentence: str) -> None:
+    """Says a sentence into another device, which the person chooses for it."""
+    microphone.hears(sentence)
+    page.get_by_role("button", name="Devices").click()
+    choice = page.get_by_label("Microphone", exact=True)
+    names = choice.locator("option").all_inner_texts()
+    now = choice.evaluate("one => one.selectedOptions[0].text")
+    choice.select_option(label=next(one for one in reversed(names) if one != now))
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
 
 def turns(talking: Studio, page: Page) -> list[str]:
     session = page.evaluate("sessionStorage.getItem('soundstage.session')")
-    answer = httpx.get(
-        f"{talking.url}/api/chat/sessions/{session}/turns", headers=talking.headers, timeout=60, trust_env=False
-    )
+    path = f"{talking.url}/api/chat/sessions/{session}/turns"
+    answer = httpx.get(path, headers=talking.headers, timeout=60, trust_env=False)
     return [turn["utterance"] for turn in answer.json()]
 
 
-def test_a_spoken_question_is_answered_by_voice(
+def measures(page: Page) -> dict[str, str]:
+    found: dict[str, str] = page.locator(".talk-measures").evaluate(
+        "list => Object.fromEntries([...list.children].map(one => [...one.children].map(part => part.innerText)))"
+    )
+    return found
+
+
+def test_a_spoken_question_is_answered_by_a_face_that_can_be_interrupted(
     entering: Entering, talking: Studio, microphone: Microphone
 ) -> None:
-    microphone.hears(QUESTION)
     page = entering()
     start(page)
-    expect(page.locator(".captions .of-person")).to_contain_text(QUESTION.lower(), timeout=PATIENCE_MS)
-    expect(page.locator(".talk")).to_have_attribute("data-state", "speaking", timeout=PATIENCE_MS)
-    expect(page.locator(".turn .said")).to_have_text(QUESTION.lower(), timeout=PATIENCE_MS)
-    expect(page.locator(".turn .reply")).to_contain_text("videos", timeout=PATIENCE_MS)
-    expect(page.locator(".captions .of-agent")).to_contain_text("videos", timeout=PATIENCE_MS)
-    expect(page.locator(".talk")).to_have_attribute("data-state", "listening", timeout=PATIENCE_MS)
-    assert turns(talking, page) == [QUESTION.lower()]
+    page.get_by_role("button", name="Devices").click()
+    page.get_by_label("Show measurements over the face").check()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    speak(page, microphone, LONG_ANSWER)
+    expect(page.locator(".turn .said")).to_have_text(LONG_ANSWER, timeout=PATIENCE_MS)
+    until(page, "speaking")
+    expect(page.locator(".captions .of-agent")).not_to_be_empty()
+    # The mouth is open while there is sound.
+    wait_for(page, "[...document.querySelectorAll('.talk-measures dd')].at(-2).innerText > '0.1'")
+    assert float(measures(page)["Amplitude"]) > 0 and measures(page)["Socket"] == "open"
+    speak(page, microphone, QUESTION)
+    expect(page.locator(".turn .said")).to_have_text([LONG_ANSWER, QUESTION.lower()], timeout=PATIENCE_MS)
+    expect(page.locator(".turn .reply").last).to_contain_text("videos", timeout=PATIENCE_MS)
+    until(page, "listening")
+    wait_for(page, "[...document.querySelectorAll('.talk-measures dd')].at(-2).innerText == '0.00'")
+    assert turns(talking, page) == [LONG_ANSWER, QUESTION.lower()]
     page.get_by_role("button", name="Stop talking").click()
-    expect(page.locator(".talk")).to_have_attribute("data-state", "off", timeout=PATIENCE_MS)
+    until(page, "off")
+
+
+def test_a_button_silences_the_agent_and_the_session_comes_back_after_a_lost_connection(
+    entering: Entering, talking: Studio
+) -> None:
+    page = entering()
+    sockets = []
+    page.on("websocket", sockets.append)
+    start(page)
+    page.locator("#utterance").fill(LONG_ANSWER)
+    page.keyboard.press("Enter")
+    until(page, "speaking")
+    session = page.evaluate("sessionStorage.getItem('soundstage.session')")
+    page.get_by_role("button", name="Interrupt").click()
+    until(page, "listening")
+    page.context.set_offline(True)
+    assert talking.process is not None
+    page.evaluate("0")
+    page.context.set_offline(False)
+    assert turns(talking, page) == [LONG_ANSWER]
+    assert page.evaluate("sessionStorage.getItem('soundstage.session')") == session
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_without_a_microphone_it_goes_on_in_writing(
+    entering: Entering, talking: Studio, scheme: str, tmp_path: Path
+) -> None:
+    page = entering(allowed=False, color_scheme=scheme, bypass_csp=True)
+    expect(page.locator(".talk canvas")).to_be_visible(timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    start(page, "writing")
+    expect(page.locator(".talk-notices")).to_contain_text("not allowed")
+    page.locator("#utterance").fill(QUESTION)
+    page.keyboard.press("Enter")
+    until(page, "speaking")
+    for width in (1440, 1024, 390):
+        page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
+        page.screenshot(path=tmp_path / f"talk-{scheme}-{width}.png")
+    expect(page.locator(".turn .reply")).to_contain_text("videos", timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    assert turns(talking, page) == [QUESTION]
+
+
+def test_over_plain_http_on_a_foreign_name_it_says_why_there_is_no_microphone(
+    entering: Entering, talking: Studio
+) -> None:
+    page = entering()
+    page.goto(talking.start_link().replace("127.0.0.1", "studio.example"))
+    expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+    page.goto(f"{talking.url.replace('127.0.0.1', 'studio.example')}/#/talk")
+    start(page, "writing")
+    expect(page.locator(".talk-notices")).to_contain_text("HTTPS or on localhost")

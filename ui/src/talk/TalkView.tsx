@@ -38,6 +38,11 @@ export function TalkView() {
         <Ring>
           <Presenter entry={entry} shownState={stateOf(view)} />
           {view.measures && <Measures />}
+          {view.speaking && (
+            <button type="button" className="talk-interrupt" onClick={() => call.interrupt()}>
+              Interrupt
+            </button>
+          )}
         </Ring>
         <p className="talk-name">{entry?.persona?.name}</p>
         <p className="talk-state" role="status">
