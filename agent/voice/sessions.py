@@ -487,5 +487,5 @@ def _bad_message() -> Invalid:
     return Invalid(
         "voice.bad_message",
         "This message is not understood here.",
-        "Send sound as binary messages; as text {\"type\": \"interrupt\"}, `mute` or `say`.",
+        'Send sound as binary messages; as text {"type": "interrupt"}, `mute` or `say`.',
     )

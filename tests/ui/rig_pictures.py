@@ -10,9 +10,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from avatar.cli.shipped_designs import PRESENTERS
 from avatar.engines.rig import open_rig
 from avatar.engines.rig.pose import Pose
-from avatar.cli.shipped_designs import PRESENTERS
 from avatar.timing.articulators import mouth_curves
 from avatar.timing.style import MotionStyle
 from avatar.timing.visemes import name_visemes
@@ -39,7 +39,11 @@ def main() -> None:
     times = (np.arange(np.ceil(duration_ms * 60 / 1000)) + 0.5) / 60 + style.lead_ms / 1000
     curves = mouth_curves(phones, times, np.ones(len(times)), 60, style)
     visemes = [one.model_dump() for one in name_visemes(phones, duration_ms)]
-    found = {"visemes": visemes, "duration_ms": duration_ms, "curves": {k: v.tolist() for k, v in curves.items()}}
+    found = {
+        "visemes": visemes,
+        "duration_ms": duration_ms,
+        "curves": {k: v.tolist() for k, v in curves.items()},
+    }
     json.dump(found, sys.stdout)
 
 

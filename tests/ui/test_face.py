@@ -25,7 +25,11 @@ POSES = {
     "turned": {"yaw_deg": 9.0, "pitch_deg": 4.0, "roll_deg": 4.0, "blink": 0.6, "brow": 0.7, "smile": 0.6},
 }
 PRESENTERS = ("nova", "milo", "vera", "finn")
-PHONES = [("", 0, 200), *((ipa, 200 + 90 * k, 290 + 90 * k) for k, ipa in enumerate("mʌtɪfɔ")), ("", 740, 1200)]
+PHONES = [
+    ("", 0, 200),
+    *((ipa, 200 + 90 * k, 290 + 90 * k) for k, ipa in enumerate("mʌtɪfɔ")),
+    ("", 740, 1200),
+]
 
 
 @pytest.fixture(scope="module")
@@ -112,5 +116,7 @@ def test_the_description_is_what_the_worker_says(rig: object, tmp_path: Path) ->
     module = "avatar.engines.rig.description"
     subprocess.run([python, "-m", module, tmp_path], check=True, capture_output=True)
     for path in sorted(tmp_path.rglob("*.json")):
-        kept = REPOSITORY / "ui" / "src" / "face" / path.relative_to(tmp_path)
-        assert kept.read_text() == path.read_text(), f"run: cd avatar && .venv/bin/python -m {module} ../ui/src/face"
+        committed = REPOSITORY / "ui" / "src" / "face" / path.relative_to(tmp_path)
+        assert committed.read_text() == path.read_text(), (
+            f"run: cd avatar && .venv/bin/python -m {module} ../ui/src/face"
+        )

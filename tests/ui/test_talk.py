@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 from spoken_words import RATE_HZ, silence, speech
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, breaches, wait_for
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, breaches
+from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 pytestmark = pytest.mark.browser
@@ -23,16 +24,16 @@ LONG_ANSWER = "what can you do"
 def talking(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio with a voice worker that has connected."""
     variables = {"SOUNDSTAGE_VOICE__ENABLED": "true", "SOUNDSTAGE_PROVISIONING__ENABLED": "false"}
-    made = Studio(tmp_path_factory.mktemp("talking"), variables)
+    found = Studio(tmp_path_factory.mktemp("talking"), variables)
     try:
-        made.start()
-        yield made
+        found.start()
+        yield found
     finally:
-        made.stop()
+        found.stop()
 
 
 class Microphone:
-    """What the browser's microphone hears: the file, from its beginning, each time that a page opens it."""
+    """Sound that a page hears from the beginning each time that it opens the microphone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,7 +59,10 @@ Entering = Callable[..., Page]
 @pytest.fixture(scope="module")
 def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Iterator[Entering]:
     """Opens the view in a browser with that microphone."""
-    devices = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone.path}%noloop"]
+    devices = [
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone.path}%noloop",
+    ]
     chromium = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
     contexts: list[BrowserContext] = []
 
@@ -79,6 +83,11 @@ def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Itera
 def start(page: Page, state: str = "listening") -> None:
     page.get_by_role("button", name="Start talking").click()
     until(page, state)
+
+
+def write(page: Page, sentence: str) -> None:
+    page.locator("#utterance").fill(sentence)
+    page.keyboard.press("Enter")
 
 
 def until(page: Page, state: str) -> None:
@@ -103,11 +112,10 @@ def turns(talking: Studio, page: Page) -> list[str]:
     return [turn["utterance"] for turn in answer.json()]
 
 
-def measures(page: Page) -> dict[str, str]:
-    found: dict[str, str] = page.locator(".talk-measures").evaluate(
-        "list => Object.fromEntries([...list.children].map(one => [...one.children].map(part => part.innerText)))"
+def measure(page: Page, name: str) -> str:
+    return (
+        page.locator(".talk-measures div", has=page.get_by_text(name, exact=True)).locator("dd").inner_text()
     )
-    return found
 
 
 def test_a_spoken_question_is_answered_by_a_face_that_can_be_interrupted(
@@ -122,37 +130,45 @@ def test_a_spoken_question_is_answered_by_a_face_that_can_be_interrupted(
     expect(page.locator(".turn .said")).to_have_text(LONG_ANSWER, timeout=PATIENCE_MS)
     until(page, "speaking")
     expect(page.locator(".captions .of-agent")).not_to_be_empty()
-    # The mouth is open while there is sound.
-    wait_for(page, "[...document.querySelectorAll('.talk-measures dd')].at(-2).innerText > '0.1'")
-    assert float(measures(page)["Amplitude"]) > 0 and measures(page)["Socket"] == "open"
+    # The mouth is open while there is sound, and shut after it.
+    eventually(
+        lambda: float(measure(page, "Mouth")) > 0.1 and float(measure(page, "Amplitude")) > 0.1, "speech"
+    )
+    assert measure(page, "Socket") == "open"
     speak(page, microphone, QUESTION)
     expect(page.locator(".turn .said")).to_have_text([LONG_ANSWER, QUESTION.lower()], timeout=PATIENCE_MS)
     expect(page.locator(".turn .reply").last).to_contain_text("videos", timeout=PATIENCE_MS)
     until(page, "listening")
-    wait_for(page, "[...document.querySelectorAll('.talk-measures dd')].at(-2).innerText == '0.00'")
+    eventually(
+        lambda: float(measure(page, "Mouth")) == float(measure(page, "Amplitude")) == 0, "a shut mouth"
+    )
     assert turns(talking, page) == [LONG_ANSWER, QUESTION.lower()]
     page.get_by_role("button", name="Stop talking").click()
     until(page, "off")
 
 
-def test_a_button_silences_the_agent_and_the_session_comes_back_after_a_lost_connection(
+def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
     entering: Entering, talking: Studio
 ) -> None:
     page = entering()
-    sockets = []
-    page.on("websocket", sockets.append)
+    sockets: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/sound?*", pass_on)
     start(page)
-    page.locator("#utterance").fill(LONG_ANSWER)
-    page.keyboard.press("Enter")
-    until(page, "speaking")
     session = page.evaluate("sessionStorage.getItem('soundstage.session')")
+    write(page, LONG_ANSWER)
     page.get_by_role("button", name="Interrupt").click()
     until(page, "listening")
-    page.context.set_offline(True)
-    assert talking.process is not None
-    page.evaluate("0")
-    page.context.set_offline(False)
-    assert turns(talking, page) == [LONG_ANSWER]
+    sockets[0].close(code=1011)
+    until(page, "reconnecting")
+    until(page, "listening")
+    write(page, QUESTION)
+    until(page, "speaking")
+    assert len(sockets) == 2 and turns(talking, page) == [LONG_ANSWER, QUESTION]
     assert page.evaluate("sessionStorage.getItem('soundstage.session')") == session
 
 
@@ -165,8 +181,7 @@ def test_without_a_microphone_it_goes_on_in_writing(
     assert breaches(page) == []
     start(page, "writing")
     expect(page.locator(".talk-notices")).to_contain_text("not allowed")
-    page.locator("#utterance").fill(QUESTION)
-    page.keyboard.press("Enter")
+    write(page, QUESTION)
     until(page, "speaking")
     for width in (1440, 1024, 390):
         page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})

@@ -12,7 +12,7 @@ import { applyEvent, emptyTurn, type TurnViewModel, withText } from "./turn";
 
 const TURNS_IN_FULL = 12;
 /** Longer sentences are answered in writing, also during a call. */
-const LONGEST_SAID = 4000;
+const MAX_ALOUD_CHARS = 4000;
 const PENDING_KEY = "soundstage.asked";
 
 /** Returns a random id. The browser offers its own function in secure contexts only, which plain HTTP is not. */
@@ -35,7 +35,7 @@ export function useConversation() {
   const abortRef = useRef<AbortController>(new AbortController());
   const sessionRef = useRef("");
   /** A written sentence whose answer is to be heard, until its turn begins. */
-  const saidRef = useRef("");
+  const aloudRef = useRef("");
 
   const read = useCallback(
     async (id: string, number: number, utterance: string, signal: AbortSignal, aloud: boolean) => {
@@ -150,16 +150,16 @@ export function useConversation() {
   useEffect(() => {
     const leave = call.onTurn((id, number, utterance) => {
       if (id !== sessionRef.current) return;
-      saidRef.current = "";
+      aloudRef.current = "";
       setAsking(null);
       void queries.invalidateQueries({ queryKey: ["sessions"] });
       void read(id, number, utterance, abortRef.current.signal, false);
     });
     const ended = call.subscribe(() => {
-      if (!saidRef.current || call.view.phase === "on") return;
+      if (!aloudRef.current || call.view.phase === "on") return;
       // The call ended before the turn began: the sentence is asked in writing.
-      write(saidRef.current);
-      saidRef.current = "";
+      write(aloudRef.current);
+      aloudRef.current = "";
     });
     return () => {
       leave();
@@ -170,8 +170,8 @@ export function useConversation() {
   const ask = (message: string) => {
     const text = message.trim();
     if (!text) return;
-    if (!call.canSay || text.length > LONGEST_SAID) return write(text);
-    saidRef.current = text;
+    if (!call.canSay || text.length > MAX_ALOUD_CHARS) return write(text);
+    aloudRef.current = text;
     setAsking(text);
     setError(null);
     call.say(text);

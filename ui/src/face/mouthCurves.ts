@@ -75,8 +75,8 @@ export function mouthCurves(visemes: readonly TimedViseme[], level: readonly num
     const blended = blendAt(shapes, t);
     gate[frame] = gateAt(shapes, t);
     touch[frame] = 1 - touchAt(shapes, t, "bilabial", CLOSURE_RAMP_S);
-    const heard = level.length > 0 ? levelAt(level, t - LEAD_S) : 1;
-    const loud = QUIET_SHARE + (1 - QUIET_SHARE) * heard;
+    const energy = level.length > 0 ? levelAt(level, t - LEAD_S) : 1;
+    const loud = QUIET_SHARE + (1 - QUIET_SHARE) * energy;
     gap[frame] = Math.min(1, CLEAR_SPEECH * blended.gap) * loud * (gate[frame] as number);
     share[frame] = blended.share;
     raise[frame] = blended.raise * (gate[frame] as number);

@@ -1,7 +1,7 @@
-"""Describes drawn characters as JSON, for the face in the browser (`ui/src/face`): the same shapes and colours.
+"""Describes drawn characters as JSON for the face in the browser (`ui/src/face`): the same shapes and colours.
 
-`python -m avatar.engines.rig.description ../ui/src/face` writes one file for each presenter that is shipped, and
-one with the targets of mouth shapes and moods.
+`python -m avatar.engines.rig.description ../ui/src/face` writes a file for each presenter that is shipped,
+and one with the targets of mouth shapes and moods.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def _piece(piece: Piece) -> dict[str, Any]:
     if not piece.closed:
         found["open"] = True
     rest = {"stroke": 0.0, "lift": 1.0, "depth": 0.0, "swing": 0.0, "jaw": 0.0}
-    return found | {name: getattr(piece, name) for name, value in rest.items() if getattr(piece, name) != value}
+    return found | {
+        name: getattr(piece, name) for name, value in rest.items() if getattr(piece, name) != value
+    }
 
 
 def _fill(fill: Fill) -> Any:
