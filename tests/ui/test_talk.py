@@ -1,4 +1,4 @@
-"""The view Talk in a real Chromium, whose microphone is a synthetic voice; server and voice worker are real."""
+"""The view Talk in a real Chromium whose microphone is a synthetic voice, with server and voice worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describes drawn characters as JSON for the face in the browser (`ui/src/face`): the same shapes and colours.
+"""Describes drawn characters as JSON for the face in the browser (`ui/src/face`): shapes and colours.
 
 `python -m avatar.engines.rig.description ../ui/src/face` writes a file for each presenter that is shipped,
 and one with the targets of mouth shapes and moods.
