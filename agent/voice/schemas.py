@@ -16,6 +16,9 @@ OUTPUT_HZ = 24_000
 MORE = "Shall I go on?"
 """Said after the first sentences of a long answer."""
 
+SHEET = ("duration_ms", "words", "visemes", "level")
+"""What a caption has of the speech sheet; its `level` is the loudness 25 times a second, 0 to 1."""
+
 
 class VoiceSessionRequest(BaseModel, extra="ignore"):
     """Ignores fields that older clients send. A `session_id` goes on with that conversation."""
@@ -99,7 +102,14 @@ class Mute(BaseModel, extra="forbid"):
     muted: bool
 
 
-PersonMessage = Annotated[Interrupt | Mute, Field(discriminator="type")]
+class Say(BaseModel, extra="forbid"):
+    """The person has written a sentence; it is answered aloud, as a spoken one is."""
+
+    type: Literal["say"]
+    text: str = Field(min_length=1, max_length=4000)
+
+
+PersonMessage = Annotated[Interrupt | Mute | Say, Field(discriminator="type")]
 PERSON_MESSAGE: TypeAdapter[PersonMessage] = TypeAdapter(PersonMessage)
 
 

@@ -24,6 +24,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from agent.events import BrainEvent, Failure, TurnBegan
+from agent.live.feelings import feelings, strongest
+from agent.live.lexicon import lexicon_of
 from agent.live.service import speakable_text
 from agent.sessions.service import SessionService
 from agent.turns.runner import TurnRunner
@@ -32,13 +34,14 @@ from agent.voice.schemas import (
     MORE,
     OUTPUT_HZ,
     PERSON_MESSAGE,
+    SHEET,
     WORKER_MESSAGE,
     Ask,
     Cancel,
     Described,
     FromPerson,
     Heard,
-    Interrupt,
+    Mute,
     Presence,
     Speak,
     TellState,
@@ -452,10 +455,10 @@ class VoiceSessions:
         except ValidationError:
             await session.show(_failure(_bad_message()))
             return
-        if isinstance(request, Interrupt):
-            await session.instruct({"type": "interrupt"})
-        else:
+        if isinstance(request, Mute):
             await self._mute(session, request.muted)
+        else:
+            await session.instruct(request.model_dump())
 
     async def _receive_from_worker(self, session: _Session, socket: WebSocket) -> None:
         async for message in _messages(socket):
@@ -564,7 +567,9 @@ class VoiceSessions:
             await session.show(_failure(error))
         sound: dict[str, Any] = {"type": "sound", "ref": request.ref, "text": text, "wav": ""}
         if utterance is not None:
-            sheet = utterance.sheet.model_dump(mode="json", include={"duration_ms", "words", "visemes"})
+            sheet = utterance.sheet.model_dump(mode="json", include=set(SHEET))
+            felt = feelings(text, lexicon_of(session.persona.style.language))
+            sheet |= {"emotion": strongest(felt), "intensity": max(one.intensity for one in felt)}
             sound |= {"wav": base64.b64encode(utterance.sound).decode("ascii"), **sheet}
         await session.instruct(sound)
 
@@ -704,5 +709,5 @@ def _bad_message() -> Invalid:
     return Invalid(
         "voice.bad_message",
         "This message is not understood here.",
-        'Send sound as binary messages, or {"type": "interrupt"} or {"type": "mute", "muted": true} as text.',
+        'Send sound as binary messages; as text {"type": "interrupt"}, `mute` or `say`.',
     )

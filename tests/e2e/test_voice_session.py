@@ -100,9 +100,24 @@ async def test_a_spoken_question_is_answered_by_voice_in_the_same_conversation(v
     assert order[:3] == ["transcript", "caption", "sound"]
     caption = person.of("caption")[0]
     assert caption["words"] and caption["visemes"] and caption["duration_ms"] > 500
+    assert max(caption["level"]) > 0.5 and caption["emotion"] == "neutral" and 0 < caption["intensity"] <= 1
     turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
     assert [turn["utterance"] for turn in turns] == ["what videos do i have"]
     assert caption["text"].split()[0] in turns[0]["reply"]
+
+
+async def test_a_written_sentence_is_answered_aloud_and_interrupts(voice: Installation) -> None:
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await person.socket.send(json.dumps({"type": "say", "text": "What can you do?"}))
+        await person.until(lambda: len(person.of("sound")) > 3, "the answer")
+        await person.socket.send(json.dumps({"type": "say", "text": "What videos do I have?"}))
+        await person.until(lambda: person.of("stop"), "silence")
+        await person.until(
+            lambda: len(person.of("caption")) > 1 and person.state == "listening", "the next answer"
+        )
+    turns = voice.get(f"/api/chat/sessions/{opened['session_id']}/turns")
+    assert [turn["utterance"] for turn in turns] == ["What can you do?", "What videos do I have?"]
 
 
 async def test_an_everyday_sentence_begins_no_turn(voice: Installation) -> None:

@@ -75,8 +75,8 @@ class Studio:
         told = told_until_ready(self.process, self.path / "server.log")
         self.key = told.get("key", self.key)
         self.url = told["url"]
-        self.provisioning_url = told["provisioning_url"]
-        self.provisioning_tls_url = told["provisioning_tls_url"]
+        self.provisioning_url = told.get("provisioning_url", "")
+        self.provisioning_tls_url = told.get("provisioning_tls_url", "")
         self.https_url = told.get("https_url", "")
         self.ca_file = told.get("ca_file", "")
 
@@ -113,7 +113,7 @@ class Visit:
         self.page.goto(self.start_link())
         expect(self.page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
 
-    def open(self, view: str = "talk") -> Page:
+    def open(self, view: str = "chat") -> Page:
         if not self.page.context.cookies():
             self.log_in()
         self.page.goto(f"{self.url}/#/{view}")

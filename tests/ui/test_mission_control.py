@@ -25,9 +25,9 @@ from soundstage.settings import Settings
 
 pytestmark = pytest.mark.browser
 SENTENCE = "Make a video in 360p where Nova says: Good morning. The tide comes in twice a day."
-VIEWS = ("talk", "videos", "approvals", "snapshots", "machines", "runs", "log")
+VIEWS = ("chat", "videos", "approvals", "snapshots", "machines", "runs", "log")
 FILLED = {
-    "talk": (".turn .reply", ".tile"),
+    "chat": (".turn .reply", ".tile"),
     "videos": (".tile img",),
     "approvals": (".approval .changes li", "tbody .chip"),
     "snapshots": ("tbody tr",),
@@ -167,7 +167,7 @@ def test_axe_finds_nothing_on_a_phone(filled: Visit, visiting: Visiting, scheme:
     with_opened_steps(visit, 1)
     for view in VIEWS:
         page.goto(f"{filled.url}/#/{view}")
-        shown = ".step pre" if view == "talk" else FILLED[view][-1]
+        shown = ".step pre" if view == "chat" else FILLED[view][-1]
         expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         is_clean(page, view)
 
@@ -192,7 +192,7 @@ def test_a_screen_of_360_pixels_never_scrolls_sideways(filled: Visit, visiting: 
     page = visiting(viewport={"width": 360, "height": 740}).open()
     for view in VIEWS:
         page.goto(f"{filled.url}/#/{view}")
-        for shown in ("h1:visible", FILLED[view][-1] if view != "talk" else "#utterance"):
+        for shown in ("h1:visible", FILLED[view][-1] if view != "chat" else "#utterance"):
             expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         # At rest: a view that is still being loaded has not its own layout.
         wait_for(page, "document.documentElement.scrollWidth <= 360")

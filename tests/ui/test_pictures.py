@@ -56,7 +56,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     expect(page.locator(".approval .changes li").first).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-approval.png")
     page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(f"{new_studio.url}/#/talk")
+    page.goto(f"{new_studio.url}/#/chat")
     page.reload()
     expect(page.locator(".asks")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)

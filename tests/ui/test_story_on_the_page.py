@@ -100,7 +100,7 @@ def guarded(
 def enter(guarded: Studio, visiting: Visiting) -> Callable[..., Page]:
     """Opens the page as somebody: with a new operator's key, typed into the form."""
 
-    def entered(name: str, view: str = "talk", **options: Any) -> Page:
+    def entered(name: str, view: str = "chat", **options: Any) -> Page:
         answer = httpx.post(
             f"{guarded.url}/api/keys",
             headers={"Authorization": f"Bearer {guarded.key}"},

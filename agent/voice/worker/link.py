@@ -15,6 +15,7 @@ from typing import Any
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
+    InputTextRawFrame,
     OutputAudioRawFrame,
     OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
@@ -22,7 +23,7 @@ from pipecat.frames.frames import (
 from pipecat.serializers.base_serializer import FrameSerializer
 
 from agent.events import BRAIN_EVENT, Emit
-from agent.voice.schemas import INPUT_HZ
+from agent.voice.schemas import INPUT_HZ, SHEET
 
 SPEECH_TIMEOUT_S = 30.0
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -30,7 +31,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The sound of a text: 16-bit mono PCM, and the times of its words and mouth shapes."""
+    """The sound of a text: 16-bit mono PCM, the times of its words and mouth shapes, and its feeling."""
 
     text: str
     pcm: bytes
@@ -82,6 +83,8 @@ class SessionLink(FrameSerializer):
                     waiting.set_result(message)
             case "interrupt":
                 await self._on_interrupt()
+            case "say":
+                return InputTextRawFrame(message["text"])
         return None
 
     async def tell(self, kind: str, **data: Any) -> None:
@@ -123,7 +126,7 @@ class SessionLink(FrameSerializer):
             return None
         with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
-        sheet: dict[str, Any] = {name: message[name] for name in ("duration_ms", "words", "visemes")}
+        sheet = {name: message[name] for name in (*SHEET, "emotion", "intensity")}
         return Sound(message["text"], pcm, sample_hz, sheet)
 
     def _send_later(self, message: dict[str, Any]) -> None:

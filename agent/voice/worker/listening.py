@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
+    InputTextRawFrame,
     InterimTranscriptionFrame,
     StartFrame,
     TranscriptionFrame,
@@ -93,6 +94,10 @@ class Listening(FrameProcessor):
             case VADUserStoppedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
                 if self._sound is not None:
                     self._sound.put_nowait(_Mark.STOP)
+            case InputTextRawFrame():
+                if self._speaking:
+                    await self.interrupt()
+                await self._link.tell("state", state="thinking")
             case BotStartedSpeakingFrame():
                 self._speaking = True
                 await self._link.tell("state", state="speaking")

@@ -40,7 +40,7 @@ export function ChatPane() {
   return (
     <section className="chat" aria-labelledby="chat-title">
       <div className="chat-head">
-        <h1 id="chat-title">Talk</h1>
+        <h1 id="chat-title">Chat</h1>
         <div className="row">
           {(sessions.data?.length ?? 0) > 0 && (
             <select aria-label="Conversation" value={talk.session} onChange={(event) => goTo(event.target.value)}>

@@ -2,7 +2,7 @@
 const suggested = new EventTarget();
 
 export function suggest(sentence: string): void {
-  location.hash = "#/talk";
+  location.hash = "#/chat";
   suggested.dispatchEvent(new CustomEvent("sentence", { detail: sentence }));
 }
 

@@ -7,9 +7,12 @@ import { Problem } from "../api/problem";
 import { useLive } from "../live/Live";
 import { follow, messages, pause } from "../live/sse";
 import { goTo, useSession } from "../shell/session";
+import { call } from "../talk/call";
 import { applyEvent, emptyTurn, type TurnViewModel, withText } from "./turn";
 
 const TURNS_IN_FULL = 12;
+/** Longer sentences are answered in writing, also during a call. */
+const MAX_ALOUD_CHARS = 4000;
 const PENDING_KEY = "soundstage.asked";
 
 /** Returns a random id. The browser offers its own function in secure contexts only, which plain HTTP is not. */
@@ -31,6 +34,8 @@ export function useConversation() {
   const [error, setError] = useState<unknown>(null);
   const abortRef = useRef<AbortController>(new AbortController());
   const sessionRef = useRef("");
+  /** A written sentence whose answer is to be heard, until its turn begins. */
+  const aloudRef = useRef("");
 
   const read = useCallback(
     async (id: string, number: number, utterance: string, signal: AbortSignal, aloud: boolean) => {
@@ -102,6 +107,8 @@ export function useConversation() {
 
   useEffect(() => {
     if (session && session === sessionRef.current) return;
+    // The call belongs to the conversation that was left.
+    if (call.view.sessionId && call.view.sessionId !== session) void call.hangUp();
     abortRef.current.abort();
     const ended = new AbortController();
     abortRef.current = ended;
@@ -133,9 +140,41 @@ export function useConversation() {
     return () => undefined;
   }, [session, read, submit]);
 
+  const write = useCallback(
+    (message: string) =>
+      void submit({ request_id: requestId(), message, session_id: sessionRef.current || null }, abortRef.current.signal),
+    [submit],
+  );
+
+  /** Turns of a call are read as those that were written. */
+  useEffect(() => {
+    const leave = call.onTurn((id, number, utterance) => {
+      if (id !== sessionRef.current) return;
+      aloudRef.current = "";
+      setAsking(null);
+      void queries.invalidateQueries({ queryKey: ["sessions"] });
+      void read(id, number, utterance, abortRef.current.signal, false);
+    });
+    const ended = call.subscribe(() => {
+      if (!aloudRef.current || call.view.phase === "on") return;
+      // The call ended before the turn began: the sentence is asked in writing.
+      write(aloudRef.current);
+      aloudRef.current = "";
+    });
+    return () => {
+      leave();
+      ended();
+    };
+  }, [queries, read, write]);
+
   const ask = (message: string) => {
     const text = message.trim();
-    if (text) void submit({ request_id: requestId(), message: text, session_id: session || null }, abortRef.current.signal);
+    if (!text) return;
+    if (!call.canSay || text.length > MAX_ALOUD_CHARS) return write(text);
+    aloudRef.current = text;
+    setAsking(text);
+    setError(null);
+    call.say(text);
   };
   const cancel = (number: number) =>
     void api

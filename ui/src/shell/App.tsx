@@ -9,6 +9,7 @@ import { useHealth } from "../health/useHealth";
 import { ErrorNotice } from "../kit/kit";
 import { Boundary } from "../kit/Uncaught";
 import { LiveProvider, useLive } from "../live/Live";
+import { useCall } from "../talk/call";
 import { VideosView } from "../videos/VideosView";
 import { Login } from "./Login";
 import { useMe } from "./me";
@@ -22,6 +23,7 @@ const PresentersView = lazy(async () => ({ default: (await import("../create/Pre
 const PronunciationsView = lazy(async () => ({
   default: (await import("../voices/PronunciationsView")).PronunciationsView,
 }));
+const TalkView = lazy(async () => ({ default: (await import("../talk/TalkView")).TalkView }));
 const MachinesView = lazy(async () => ({ default: (await import("../farm/FarmViews")).MachinesView }));
 const RunsView = lazy(async () => ({ default: (await import("../farm/FarmViews")).RunsView }));
 const HealthView = lazy(async () => ({ default: (await import("../health/HealthView")).HealthView }));
@@ -49,6 +51,7 @@ const ROOMS: [room: string, tabs: Tab[]][] = [
   [
     "Produce",
     [
+      ["chat", "Chat", "chat:use"],
       ["talk", "Talk", "chat:use"],
       ["videos", "Videos", "render:read"],
       ["publications", "Publications", "publication:read"],
@@ -89,24 +92,25 @@ function MainView({ me }: { me: Me }) {
   const [route, id] = useRoute();
   const { serverReachable } = useLive();
   const may = (permission: string) => me.permissions.includes(permission);
-  const view = TABS.some(([name]) => name === route) ? route : may("chat:use") ? "talk" : "videos";
-  const shown = view === "talk" ? "videos" : view;
+  const view = TABS.some(([name]) => name === route) ? route : may("chat:use") ? "chat" : "videos";
+  const shown = view === "chat" ? "videos" : view;
+  const isCalling = useCall().phase !== "off";
   const waiting = useApprovals(may("approval:read")).data?.filter((one) => one.state === "pending").length ?? 0;
   const unwell = useHealth(may("system:read")).data?.checks.filter((one) => one.level !== "green").length ?? 0;
   const name = TABS.find(([tab]) => tab === view)?.[1];
   useEffect(() => {
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-    if (!id || view !== "projects") document.title = view === "talk" ? "Soundstage" : `${name} · Soundstage`;
+    if (!id || view !== "projects") document.title = view === "chat" ? "Soundstage" : `${name} · Soundstage`;
   }, [view, name, id]);
 
   return (
     <div className="app">
       <header className="bar">
         {/* biome-ignore lint/a11y/useValidAnchor: it leads there, and the field takes the keyboard */}
-        <a className="skip" href="#/talk" onClick={() => document.getElementById("utterance")?.focus()}>
+        <a className="skip" href="#/chat" onClick={() => document.getElementById("utterance")?.focus()}>
           Skip to the sentence
         </a>
-        <a className="brand" href="#/talk">
+        <a className="brand" href="#/chat">
           <img src="/page/icon.svg" alt="" width="26" height="26" />
           Soundstage
         </a>
@@ -122,12 +126,13 @@ function MainView({ me }: { me: Me }) {
                     <a
                       key={tab}
                       href={`#/${tab}`}
-                      className={tab === "talk" ? "only-narrow" : undefined}
+                      className={tab === "chat" ? "only-narrow" : undefined}
                       aria-current={
-                        tab === view || (view === "talk" && tab === "videos" && innerWidth > 960) ? "page" : undefined
+                        tab === view || (view === "chat" && tab === "videos" && innerWidth > 960) ? "page" : undefined
                       }
                     >
                       {words}
+                      {tab === "talk" && isCalling && <span className="chip live">On</span>}
                       {tab === "approvals" && waiting > 0 && <Count of={waiting} words="waiting" />}
                       {tab === "health" && unwell > 0 && <Count of={unwell} words="not well" />}
                     </a>
@@ -159,6 +164,7 @@ function MainView({ me }: { me: Me }) {
               {shown === "projects" && (id ? <EditorView key={id} id={id} me={me} /> : <ProjectsView me={me} />)}
               {shown === "presenters" && <PresentersView me={me} />}
               {shown === "pronunciations" && <PronunciationsView me={me} />}
+              {shown === "talk" && <TalkView />}
               {shown === "videos" && <VideosView id={id} me={me} />}
               {shown === "approvals" && <ApprovalsView id={id} me={me} />}
               {shown === "planned" && <TriggersView mayCancel={may("trigger:cancel")} />}

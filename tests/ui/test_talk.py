@@ -1,0 +1,202 @@
+"""The view Talk in a real Chromium whose microphone is a synthetic voice, with server and voice worker."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
+from spoken_words import RATE_HZ, silence, speech
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, breaches
+from waiting import eventually
+
+pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+pytestmark = pytest.mark.browser
+QUESTION = "what videos do I have"
+LONG_ANSWER = "what can you do"
+
+
+@pytest.fixture(scope="module")
+def talking(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio with a voice worker that has connected."""
+    variables = {"SOUNDSTAGE_VOICE__ENABLED": "true", "SOUNDSTAGE_PROVISIONING__ENABLED": "false"}
+    found = Studio(tmp_path_factory.mktemp("talking"), variables)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+
+
+class Microphone:
+    """Sound that a page hears from the beginning each time that it opens the microphone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hears()
+
+    def hears(self, *sentences: str) -> None:
+        sound = silence(0.5) + b"".join(speech(one) + silence(1.5) for one in sentences)
+        with wave.open(str(self.path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE_HZ)
+            file.writeframes(sound)
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Microphone:
+    return Microphone(tmp_path_factory.mktemp("microphone") / "microphone.wav")
+
+
+Entering = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Iterator[Entering]:
+    """Opens the view in a browser with that microphone."""
+    devices = [
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone.path}%noloop",
+    ]
+    chromium = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
+    contexts: list[BrowserContext] = []
+
+    def enter(*, allowed: bool = True, **options: Any) -> Page:
+        options.setdefault("viewport", {"width": 1440, "height": 900})
+        context = chromium.new_context(permissions=["microphone"] if allowed else [], **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        microphone.hears()
+        return Visit(context.new_page(), talking.url, talking.start_link).open("talk")
+
+    yield enter
+    for context in contexts:
+        context.close()
+    chromium.close()
+
+
+def start(page: Page, state: str = "listening") -> None:
+    page.get_by_role("button", name="Start talking").click()
+    until(page, state)
+
+
+def write(page: Page, sentence: str) -> None:
+    page.locator("#utterance").fill(sentence)
+    page.keyboard.press("Enter")
+
+
+def until(page: Page, state: str) -> None:
+    expect(page.locator(".talk")).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
+
+
+def speak(page: Page, microphone: Microphone, sentence: str) -> None:
+    """Says a sentence into another device, which the person chooses for it."""
+    microphone.hears(sentence)
+    page.get_by_role("button", name="Devices").click()
+    choice = page.get_by_label("Microphone", exact=True)
+    names = choice.locator("option").all_inner_texts()
+    now = choice.evaluate("one => one.selectedOptions[0].text")
+    choice.select_option(label=next(one for one in reversed(names) if one != now))
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
+
+def turns(talking: Studio, page: Page) -> list[str]:
+    session = page.evaluate("sessionStorage.getItem('soundstage.session')")
+    path = f"{talking.url}/api/chat/sessions/{session}/turns"
+    answer = httpx.get(path, headers=talking.headers, timeout=60, trust_env=False)
+    return [turn["utterance"] for turn in answer.json()]
+
+
+def measure(page: Page, name: str) -> str:
+    return (
+        page.locator(".talk-measures div", has=page.get_by_text(name, exact=True)).locator("dd").inner_text()
+    )
+
+
+def test_a_spoken_question_is_answered_by_a_face_that_can_be_interrupted(
+    entering: Entering, talking: Studio, microphone: Microphone
+) -> None:
+    page = entering()
+    start(page)
+    page.get_by_role("button", name="Devices").click()
+    page.get_by_label("Show measurements over the face").check()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    speak(page, microphone, LONG_ANSWER)
+    expect(page.locator(".turn .said")).to_have_text(LONG_ANSWER, timeout=PATIENCE_MS)
+    until(page, "speaking")
+    expect(page.locator(".captions .of-agent")).not_to_be_empty()
+    # The mouth is open while there is sound, and shut after it.
+    eventually(
+        lambda: float(measure(page, "Mouth")) > 0.1 and float(measure(page, "Amplitude")) > 0.1, "speech"
+    )
+    assert measure(page, "Socket") == "open"
+    speak(page, microphone, QUESTION)
+    expect(page.locator(".turn .said")).to_have_text([LONG_ANSWER, QUESTION.lower()], timeout=PATIENCE_MS)
+    expect(page.locator(".turn .reply").last).to_contain_text("videos", timeout=PATIENCE_MS)
+    until(page, "listening")
+    eventually(
+        lambda: float(measure(page, "Mouth")) == float(measure(page, "Amplitude")) == 0, "a shut mouth"
+    )
+    assert turns(talking, page) == [LONG_ANSWER, QUESTION.lower()]
+    page.get_by_role("button", name="Stop talking").click()
+    until(page, "off")
+
+
+def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
+    entering: Entering, talking: Studio
+) -> None:
+    page = entering()
+    sockets: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/sound?*", pass_on)
+    start(page)
+    session = page.evaluate("sessionStorage.getItem('soundstage.session')")
+    write(page, LONG_ANSWER)
+    page.get_by_role("button", name="Interrupt").click()
+    until(page, "listening")
+    sockets[0].close(code=1011)
+    until(page, "reconnecting")
+    until(page, "listening")
+    write(page, QUESTION)
+    until(page, "speaking")
+    assert len(sockets) == 2 and turns(talking, page) == [LONG_ANSWER, QUESTION]
+    assert page.evaluate("sessionStorage.getItem('soundstage.session')") == session
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_without_a_microphone_it_goes_on_in_writing(
+    entering: Entering, talking: Studio, scheme: str, tmp_path: Path
+) -> None:
+    page = entering(allowed=False, color_scheme=scheme, bypass_csp=True)
+    expect(page.locator(".talk canvas")).to_be_visible(timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    start(page, "writing")
+    expect(page.locator(".talk-notices")).to_contain_text("not allowed")
+    write(page, QUESTION)
+    until(page, "speaking")
+    for width in (1440, 1024, 390):
+        page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
+        page.screenshot(path=tmp_path / f"talk-{scheme}-{width}.png")
+    expect(page.locator(".turn .reply")).to_contain_text("videos", timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    assert turns(talking, page) == [QUESTION]
+
+
+def test_over_plain_http_on_a_foreign_name_it_says_why_there_is_no_microphone(
+    entering: Entering, talking: Studio
+) -> None:
+    page = entering()
+    page.goto(talking.start_link().replace("127.0.0.1", "studio.example"))
+    expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+    page.goto(f"{talking.url.replace('127.0.0.1', 'studio.example')}/#/talk")
+    start(page, "writing")
+    expect(page.locator(".talk-notices")).to_contain_text("HTTPS or on localhost")

@@ -1,0 +1,84 @@
+/** A drawn presenter in a canvas, which listens, thinks and speaks. It needs no framework. */
+import type { Character } from "./description";
+import { drawFigure, drawWall } from "./figure";
+import { type FaceState, Motion, type Sentence } from "./motion";
+import { Body, type Channels, type Pose } from "./pose";
+
+/** What the face follows; read for each picture. */
+export interface FaceSource {
+  readonly state: FaceState;
+  /** Sentences whose sound begins at `startS` of the clock that `heardAt` reads. */
+  readonly cues: readonly { startS: number; caption: Sentence }[];
+  readonly heardAt: number;
+}
+
+/** Nobody sees more than this in breath and blinks; it saves half of the work. */
+const IDLE_FPS = 24;
+
+export class FaceView {
+  /** Pictures in the last second. */
+  fps = 0;
+  private readonly context: CanvasRenderingContext2D;
+  private readonly motion: Motion;
+  private readonly body = new Body();
+  private readonly calm = matchMedia("(prefers-reduced-motion: reduce)");
+  private frame = 0;
+  private lastMs = 0;
+  private drawnMs: number[] = [];
+  private channels: Channels | null = null;
+
+  /** Throws where the browser has no canvas: the page shows a still picture then. */
+  constructor(
+    private readonly canvas: HTMLCanvasElement,
+    private readonly character: Character,
+    private readonly source: FaceSource,
+  ) {
+    const context = canvas.getContext("2d", { alpha: false });
+    if (!context) throw new Error("no canvas");
+    this.context = context;
+    this.motion = new Motion(this.calm.matches);
+    this.calm.addEventListener("change", this.changeCalm);
+    this.frame = requestAnimationFrame(this.tick);
+  }
+
+  get mood(): string {
+    return this.motion.mood;
+  }
+
+  /** The channels of the picture that is shown, for tests and the overlay. */
+  get shown(): Channels | null {
+    return this.channels;
+  }
+
+  close(): void {
+    cancelAnimationFrame(this.frame);
+    this.calm.removeEventListener("change", this.changeCalm);
+  }
+
+  private changeCalm = (): void => {
+    this.motion.calm = this.calm.matches;
+  };
+
+  private tick = (nowMs: number): void => {
+    this.frame = requestAnimationFrame(this.tick);
+    const { state, cues, heardAt } = this.source;
+    const isBusy = state === "speaking" || cues.length > 0;
+    if (!isBusy && nowMs - this.lastMs < 1000 / IDLE_FPS - 4) return;
+    const dt = Math.min(0.25, (nowMs - this.lastMs) / 1000);
+    this.lastMs = nowMs;
+    this.channels = this.motion.follow(nowMs / 1000, dt, state, cues, heardAt);
+    this.draw(this.body.follow(this.channels, dt));
+    this.drawnMs = [...this.drawnMs.filter((one) => one > nowMs - 1000), nowMs];
+    this.fps = this.drawnMs.length;
+  };
+
+  private draw(pose: Pose): void {
+    const canvas = this.canvas;
+    const dense = Math.min(2, devicePixelRatio);
+    const [width, height] = [Math.round(canvas.clientWidth * dense), Math.round(canvas.clientHeight * dense)];
+    if (width === 0 || height === 0) return;
+    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    drawWall(this.context, this.character, width, height);
+    drawFigure(this.context, this.character, pose, width, height);
+  }
+}

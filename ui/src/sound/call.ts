@@ -1,0 +1,429 @@
+/** A voice session as a page sees it: socket, microphone, loudspeaker, captions. It needs no framework.
+ *
+ * Whoever shows it subscribes, and reads `view` when it changes; levels and cues are read for each picture. */
+
+import { Loudspeaker } from "./loudspeaker";
+import { Microphone, NoMicrophone, type Refusal } from "./microphone";
+import { type Caption, ENDED, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
+
+/** As long as the server keeps a session whose person has gone. */
+const RECONNECT_MS = 60_000;
+const LONGEST_PAUSE_MS = 5000;
+const SILENCE = new Int16Array(320);
+
+export type MicrophoneState = "off" | "on" | Refusal;
+
+export interface Opened {
+  session_id: string;
+  url: string;
+  token: string;
+}
+
+/** What a call needs of its surroundings. */
+export interface CallPort {
+  /** Opens the session, or comes back to it; throws an error with code, message and hint. */
+  open: (presenter: string, sessionId: string | null) => Promise<Opened>;
+  end: (sessionId: string) => Promise<void>;
+}
+
+export interface CallError {
+  code: string;
+  message: string;
+  hint: string;
+}
+
+export interface CallView {
+  phase: "off" | "opening" | "on" | "reconnecting";
+  sessionId: string;
+  state: VoiceState;
+  microphone: MicrophoneState;
+  muted: boolean;
+  /** The microphone is open only while a button is held. */
+  holdToTalk: boolean;
+  held: boolean;
+  /** Pictures per second and the like are shown. */
+  measures: boolean;
+  /** What the person is understood to say, and whether it is complete. */
+  person: string;
+  personDone: boolean;
+  /** The question back, or that nothing was understood. */
+  unclear: string | null;
+  /** The sentence that is heard now. */
+  caption: Caption | null;
+  speaking: boolean;
+  /** The browser plays no sound before somebody taps. */
+  soundBlocked: boolean;
+  error: CallError | null;
+}
+
+/** A sentence with the moment at which its sound begins, in seconds of the audio clock. */
+export interface Cue {
+  startS: number;
+  caption: Caption;
+}
+
+const OFF: CallView = {
+  phase: "off",
+  sessionId: "",
+  state: "waiting",
+  microphone: "off",
+  muted: false,
+  holdToTalk: false,
+  held: false,
+  measures: false,
+  person: "",
+  personDone: false,
+  unclear: null,
+  caption: null,
+  speaking: false,
+  soundBlocked: false,
+  error: null,
+};
+
+export type TurnListener = (sessionId: string, turn: number, utterance: string) => void;
+
+export class Call {
+  view: CallView = OFF;
+  /** Sentences in the order of their sound; those that were heard are dropped. */
+  cues: Cue[] = [];
+
+  private listeners = new Set<() => void>();
+  private turnListeners = new Set<TurnListener>();
+  private socket: WebSocket | null = null;
+  private microphone: Microphone | null = null;
+  private loudspeaker: Loudspeaker | null = null;
+  private presenter = "";
+  private utterance = "";
+  private pendingCaption: Caption | null = null;
+  /** After an interruption, until the next sentence: sound that was on its way. */
+  private dropping = false;
+  private devices = { microphone: "", loudspeaker: "" };
+  private ticking = 0;
+  /** Counts the calls: what an earlier one still awaits is of no interest. */
+  private number = 0;
+
+  constructor(private readonly port: CallPort) {}
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  /** Tells of each turn that begins, by voice or in writing. */
+  onTurn(listener: TurnListener): () => void {
+    this.turnListeners.add(listener);
+    return () => this.turnListeners.delete(listener);
+  }
+
+  get inputLevel(): number {
+    return this.isOpenMicrophone ? (this.microphone?.level ?? 0) : 0;
+  }
+
+  get outputLevel(): number {
+    return this.loudspeaker?.level ?? 0;
+  }
+
+  /** The time of what is heard now, in seconds of the audio clock. */
+  get heardAt(): number {
+    return this.loudspeaker?.heardAt ?? 0;
+  }
+
+  get canChooseLoudspeaker(): boolean {
+    return this.loudspeaker?.canChoose ?? ("AudioContext" in globalThis && "setSinkId" in AudioContext.prototype);
+  }
+
+  get socketState(): string {
+    return ["connecting", "open", "closing", "closed"][this.socket?.readyState ?? 3] ?? "closed";
+  }
+
+  /** Whether a written sentence can be answered aloud. */
+  get canSay(): boolean {
+    return this.view.phase === "on" && this.view.state !== "waiting" && this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Begins a call. To be called from a click: browsers play sound only then. */
+  async start(presenter: string, sessionId: string): Promise<void> {
+    this.close();
+    const call = ++this.number;
+    this.presenter = presenter;
+    this.loudspeaker = new Loudspeaker();
+    void this.loudspeaker.resume().catch(() => undefined);
+    if (this.devices.loudspeaker) void this.loudspeaker.choose(this.devices.loudspeaker).catch(() => undefined);
+    this.show({ ...this.off, phase: "opening" });
+    const hearing = this.openMicrophone();
+    try {
+      await this.connect(call, sessionId || null);
+      await hearing;
+    } catch (error) {
+      if (call === this.number) this.fail(error);
+    }
+  }
+
+  /** Ends the call. What was said stays in the conversation. */
+  async hangUp(): Promise<void> {
+    const { sessionId } = this.view;
+    this.close();
+    this.show({ ...this.off });
+    if (sessionId) await this.port.end(sessionId).catch(() => undefined);
+  }
+
+  async changePresenter(presenter: string): Promise<void> {
+    this.presenter = presenter;
+    const { sessionId, phase } = this.view;
+    if (phase !== "on") return;
+    try {
+      await this.port.open(presenter, sessionId);
+    } catch (error) {
+      this.show({ error: errorOf(error) });
+    }
+  }
+
+  /** Has a written sentence answered aloud. */
+  say(text: string): void {
+    this.utterance = text;
+    this.silence();
+    this.show({ person: text, personDone: true, unclear: null });
+    this.send({ type: "say", text });
+  }
+
+  /** Silences the agent. */
+  interrupt(): void {
+    this.silence();
+    this.send({ type: "interrupt" });
+  }
+
+  mute(muted: boolean): void {
+    this.show({ muted });
+    this.send({ type: "mute", muted });
+  }
+
+  setHoldToTalk(holdToTalk: boolean): void {
+    this.show({ holdToTalk, held: false });
+  }
+
+  hold(held: boolean): void {
+    if (held === this.view.held) return;
+    if (held && this.view.speaking) this.interrupt();
+    this.show({ held });
+  }
+
+  /** Unblocks the sound; to be called from a click. */
+  async resume(): Promise<void> {
+    await this.loudspeaker?.resume();
+    this.show({ soundBlocked: false });
+  }
+
+  async chooseMicrophone(deviceId: string): Promise<void> {
+    this.devices.microphone = deviceId;
+    if (this.view.phase !== "off") await this.openMicrophone();
+  }
+
+  async chooseLoudspeaker(deviceId: string): Promise<void> {
+    this.devices.loudspeaker = deviceId;
+    await this.loudspeaker?.choose(deviceId);
+  }
+
+  setMeasures(measures: boolean): void {
+    this.show({ measures });
+  }
+
+  /** No call; what the person chose stays. */
+  private get off(): CallView {
+    const { holdToTalk, measures } = this.view;
+    return { ...OFF, holdToTalk, measures };
+  }
+
+  private get isOpenMicrophone(): boolean {
+    const { muted, holdToTalk, held } = this.view;
+    return !muted && (!holdToTalk || held);
+  }
+
+  private async openMicrophone(): Promise<void> {
+    const call = this.number;
+    this.microphone?.close();
+    this.microphone = null;
+    try {
+      const microphone = await Microphone.open(
+        this.devices.microphone,
+        (frame) => this.sendSound(this.isOpenMicrophone ? frame : SILENCE),
+        () => this.show({ microphone: "missing" }),
+      );
+      if (call !== this.number) return microphone.close();
+      this.microphone = microphone;
+      this.show({ microphone: "on" });
+    } catch (error) {
+      if (call === this.number) this.show({ microphone: error instanceof NoMicrophone ? error.refusal : "busy" });
+    }
+  }
+
+  private async connect(call: number, sessionId: string | null): Promise<void> {
+    const opened = await this.port.open(this.presenter, sessionId);
+    if (call !== this.number) return;
+    this.show({ sessionId: opened.session_id });
+    const socket = new WebSocket(`${opened.url}?token=${encodeURIComponent(opened.token)}`);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      if (socket !== this.socket) return;
+      if (typeof data === "string") this.receive(JSON.parse(data) as ServerMessage);
+      else this.receiveSound(data);
+    };
+    socket.onclose = ({ code }) => {
+      if (socket !== this.socket) return;
+      this.socket = null;
+      this.silence();
+      if (code === ENDED || code === TAKEN_OVER) {
+        this.close();
+        this.show({ ...this.off, ...(code === TAKEN_OVER && { error: ELSEWHERE }) });
+      } else void this.reconnect(call);
+    };
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => resolve();
+      socket.onerror = () => reject(NO_SOCKET);
+    });
+    if (call !== this.number) return;
+    this.show({ phase: "on", error: null });
+    if (this.view.muted) this.send({ type: "mute", muted: true });
+    if (!this.ticking) this.tick();
+  }
+
+  /** Comes back to the same session, for as long as the server keeps it. */
+  private async reconnect(call: number): Promise<void> {
+    if (this.view.phase !== "on") return;
+    this.show({ phase: "reconnecting", state: "waiting" });
+    const limit = Date.now() + RECONNECT_MS;
+    for (let pause = 500; call === this.number && Date.now() < limit; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        await this.connect(call, this.view.sessionId);
+        return;
+      } catch (error) {
+        this.socket = null;
+        if (!isTransient(error)) {
+          this.fail(error);
+          return;
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    if (call === this.number) this.fail(NO_SOCKET);
+  }
+
+  private receive(message: ServerMessage): void {
+    switch (message.type) {
+      case "state":
+        this.show({ state: message.state, muted: message.muted });
+        break;
+      case "partial":
+        this.show({ person: message.text, personDone: false, unclear: null });
+        break;
+      case "transcript":
+        this.utterance = message.text;
+        this.show({ person: message.text, personDone: true, unclear: null });
+        break;
+      case "unclear":
+        this.show({ person: "", personDone: true, unclear: message.text });
+        break;
+      case "event":
+        if (message.event.type === "turn")
+          for (const listener of this.turnListeners) listener(message.event.session_id, message.event.turn, this.utterance);
+        break;
+      case "caption":
+        this.pendingCaption = message;
+        this.dropping = false;
+        break;
+      case "stop":
+        this.silence();
+        break;
+      case "error":
+        this.show({ error: message });
+        break;
+    }
+  }
+
+  private receiveSound(piece: ArrayBuffer): void {
+    if (this.dropping || !this.loudspeaker) return;
+    const startS = this.loudspeaker.play(piece);
+    if (!this.pendingCaption) return;
+    this.cues.push({ startS, caption: this.pendingCaption });
+    this.pendingCaption = null;
+  }
+
+  /** Shows the sentence that is heard now. It ends with its sound, not with the server's word. */
+  private tick = (): void => {
+    this.ticking = 0;
+    if (!this.loudspeaker) return;
+    const now = this.heardAt;
+    while (this.cues[0] && now > this.cues[0].startS + this.cues[0].caption.duration_ms / 1000 + 0.3) this.cues.shift();
+    const cue = this.cues.findLast((one) => one.startS <= now);
+    const change: Partial<CallView> = {};
+    if (cue && cue.caption !== this.view.caption) change.caption = cue.caption;
+    if (this.loudspeaker.isPlaying !== this.view.speaking) change.speaking = this.loudspeaker.isPlaying;
+    if (this.loudspeaker.isBlocked !== this.view.soundBlocked) change.soundBlocked = this.loudspeaker.isBlocked;
+    if (Object.keys(change).length > 0) this.show(change);
+    this.ticking = window.setTimeout(this.tick, 40);
+  };
+
+  private silence(): void {
+    this.loudspeaker?.stop();
+    this.cues = [];
+    this.pendingCaption = null;
+    this.dropping = true;
+    if (this.view.speaking) this.show({ speaking: false });
+  }
+
+  private send(message: PersonMessage): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private sendSound(frame: Int16Array): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(frame as Int16Array<ArrayBuffer>);
+  }
+
+  private fail(error: unknown): void {
+    this.close();
+    this.show({ ...this.off, error: errorOf(error) });
+  }
+
+  private close(): void {
+    this.number++;
+    clearTimeout(this.ticking);
+    this.ticking = 0;
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close(1000);
+    this.microphone?.close();
+    this.microphone = null;
+    this.loudspeaker?.close();
+    this.loudspeaker = null;
+    this.cues = [];
+    this.pendingCaption = null;
+    this.dropping = false;
+  }
+
+  private show(change: Partial<CallView>): void {
+    this.view = { ...this.view, ...change };
+    for (const listener of this.listeners) listener();
+  }
+}
+
+const NO_SOCKET: CallError = {
+  code: "page.no_voice",
+  message: "The sound cannot reach the server.",
+  hint: "Start again; what was said is still in the conversation.",
+};
+const ELSEWHERE: CallError = {
+  code: "page.voice_elsewhere",
+  message: "This conversation goes on in another window.",
+  hint: "Start again to bring it back here.",
+};
+
+/** Whether the server may answer in a moment: it is away, or its worker is. */
+function isTransient(error: unknown): boolean {
+  const status = (error as { status?: number }).status ?? 0;
+  return status === 0 || status >= 500;
+}
+
+function errorOf(error: unknown): CallError {
+  const found = error as Partial<CallError>;
+  return { code: found.code ?? "page.failed", message: found.message ?? String(error), hint: found.hint ?? "" };
+}

@@ -1,0 +1,366 @@
+/** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
+import { useEffect, useId, useRef, useState } from "react";
+import { PresenterButton } from "../create/PresenterPicker";
+import { usable, usePersonas } from "../create/usePersonas";
+import { Reason } from "../kit/kit";
+import { useSession } from "../shell/session";
+import type { CallView, MicrophoneState } from "../sound/call";
+import { call, useCall } from "./call";
+import "../create/create.css";
+import "./talk.css";
+import { Measures, Presenter } from "./Presenter";
+import { useDevices } from "./useDevices";
+
+const PRESENTER = "soundstage.presenter";
+const FIRST = "nova";
+
+export function TalkView() {
+  const view = useCall();
+  const session = useSession();
+  const personas = usePersonas().data;
+  const [chosen, setChosen] = useState(() => localStorage.getItem(PRESENTER) ?? FIRST);
+  const entry = usable(personas).find((one) => one.id === chosen) ?? usable(personas)[0];
+  const presenter = entry?.id ?? chosen;
+  const isOn = view.phase !== "off";
+
+  const choose = (id: string) => {
+    localStorage.setItem(PRESENTER, id);
+    setChosen(id);
+    void call.changePresenter(id);
+  };
+  return (
+    <div className="talk" data-state={stateOf(view)}>
+      <div className="talk-head">
+        <h1>Talk</h1>
+        <PresenterButton value={presenter} fallback={FIRST} label="Who answers" onChange={choose} />
+      </div>
+      <div className="talk-stage">
+        <Ring>
+          <Presenter entry={entry} shownState={stateOf(view)} />
+          {view.measures && <Measures />}
+          {view.speaking && (
+            <button type="button" className="talk-interrupt" onClick={() => call.interrupt()}>
+              Interrupt
+            </button>
+          )}
+        </Ring>
+        <p className="talk-name">{entry?.persona?.name}</p>
+        <p className="talk-state" role="status">
+          {WORDS[stateOf(view)]}
+        </p>
+      </div>
+      <Captions view={view} name={entry?.persona?.name ?? ""} />
+      <Notices view={view} />
+      <div className="talk-controls">
+        <button type="button" className="side" aria-pressed={view.muted} disabled={!isOn} onClick={() => call.mute(!view.muted)}>
+          <Icon name={view.muted ? "muted" : "microphone"} />
+          {view.muted ? "Muted" : "Mute"}
+        </button>
+        {isOn ? <MainButton view={view} /> : <StartButton onStart={() => void call.start(presenter, session)} />}
+        <Settings view={view} />
+      </div>
+      <Level shown={isOn && view.microphone === "on"} />
+    </div>
+  );
+}
+
+export type Shown = "off" | "opening" | "reconnecting" | "waiting" | "listening" | "thinking" | "speaking" | "muted" | "writing";
+
+function stateOf(view: CallView): Shown {
+  if (view.phase !== "on") return view.phase;
+  if (view.speaking) return "speaking";
+  // The server is done a moment before the last of its sound is heard.
+  const state = view.state === "speaking" ? "thinking" : view.state;
+  if (state !== "listening") return state;
+  if (view.microphone !== "on") return "writing";
+  return view.muted ? "muted" : "listening";
+}
+
+const WORDS: Record<Shown, string> = {
+  off: "Press the button and speak",
+  opening: "One moment",
+  reconnecting: "The connection was lost. Coming back …",
+  waiting: "Waiting for a voice worker",
+  listening: "Listening",
+  thinking: "Thinking",
+  speaking: "Speaking",
+  muted: "You are muted",
+  writing: "Write; you are answered aloud",
+};
+
+/** Grows with what is heard, of either side; drawn without React, for each picture. */
+function Ring({ children }: { children: React.ReactNode }) {
+  const ring = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    let frame = 0;
+    const draw = () => {
+      ring.current?.style.setProperty("--level", Math.max(call.outputLevel, 0.7 * call.inputLevel).toFixed(3));
+      frame = requestAnimationFrame(draw);
+    };
+    draw();
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  return (
+    <div ref={ring} className="talk-ring">
+      {children}
+    </div>
+  );
+}
+
+function StartButton({ onStart }: { onStart: () => void }) {
+  return (
+    <button type="button" className="talk-button" aria-label="Start talking" onClick={onStart}>
+      <Icon name="microphone" />
+    </button>
+  );
+}
+
+/** Ends the call; with “hold to talk” it opens the microphone for as long as it is held. */
+function MainButton({ view }: { view: CallView }) {
+  if (!view.holdToTalk || view.microphone !== "on")
+    return (
+      <button type="button" className="talk-button end" aria-label="Stop talking" onClick={() => void call.hangUp()}>
+        <Icon name="end" />
+      </button>
+    );
+  const up = () => call.hold(false);
+  return (
+    <button
+      type="button"
+      className="talk-button hold"
+      aria-label="Hold to talk"
+      aria-pressed={view.held}
+      onPointerDown={(event) => {
+        event.currentTarget.setPointerCapture(event.pointerId);
+        call.hold(true);
+      }}
+      onPointerUp={up}
+      onPointerCancel={up}
+      onBlur={up}
+      onKeyDown={(event) => {
+        if (event.key !== " " && event.key !== "Enter") return;
+        event.preventDefault();
+        call.hold(true);
+      }}
+      onKeyUp={up}
+      onContextMenu={(event) => event.preventDefault()}
+    >
+      <Icon name="microphone" />
+    </button>
+  );
+}
+
+/** What both sides say, as it is said. */
+function Captions({ view, name }: { view: CallView; name: string }) {
+  const isOn = view.phase !== "off";
+  const question = view.unclear
+    ? `Did you say “${view.unclear}”?`
+    : "That was not understood. Say it in other words, or write it.";
+  return (
+    <div className="captions">
+      <p className="of-person">
+        {isOn && (view.unclear !== null ? question : view.person)}
+        {isOn && view.person && !view.personDone && view.unclear === null && <span className="thinking" />}
+      </p>
+      <p className="of-agent">
+        {view.caption && (
+          <>
+            <span className="visually-hidden">{name}: </span>
+            <Words view={view} />
+          </>
+        )}
+      </p>
+    </div>
+  );
+}
+
+/** The sentence that is heard, with the words that are still to come in a quieter colour. */
+function Words({ view }: { view: CallView }) {
+  const [spoken, setSpoken] = useState(0);
+  const caption = view.caption;
+  useEffect(() => {
+    setSpoken(0);
+    let frame = 0;
+    const follow = () => {
+      const cue = call.cues.find((one) => one.caption === caption);
+      const at = cue ? (call.heardAt - cue.startS) * 1000 : Number.POSITIVE_INFINITY;
+      setSpoken(caption?.words.filter((one) => one.start_ms <= at).length ?? 0);
+      if (cue) frame = requestAnimationFrame(follow);
+    };
+    follow();
+    return () => cancelAnimationFrame(frame);
+  }, [caption]);
+  if (!caption) return null;
+  if (caption.words.length === 0) return caption.text;
+  return caption.words.map((one, place) => (
+    <span key={place} className={place < spoken ? undefined : "to-come"}>
+      {one.text}{" "}
+    </span>
+  ));
+}
+
+/** Why the microphone is not there, and what to do. */
+const REFUSED: Partial<Record<MicrophoneState, [string, string]>> = {
+  insecure: [
+    "Browsers give the microphone only to pages over HTTPS or on localhost.",
+    "Open this page at its https address, which `soundstage up` prints when `http.tls` is set, or on the computer of the server. Writing goes on.",
+  ],
+  denied: ["The microphone is not allowed for this page.", "Allow it beside the address, and start again. Writing goes on."],
+  missing: ["There is no microphone.", "Connect one, or choose another under Devices. Writing goes on."],
+  busy: ["The microphone cannot be opened.", "Another program may be using it. Writing goes on."],
+};
+
+function Notices({ view }: { view: CallView }) {
+  const refused = view.phase === "off" ? undefined : REFUSED[view.microphone];
+  return (
+    <div className="talk-notices">
+      {view.error && (
+        <div className="problem" role="alert">
+          <Reason of={view.error} />
+        </div>
+      )}
+      {refused && (
+        <p className="asks" role="status">
+          <span>
+            <strong>{refused[0]}</strong> {refused[1].replaceAll("`", "")}
+          </span>
+        </p>
+      )}
+      {view.soundBlocked && view.phase === "on" && (
+        <p className="row">
+          <button type="button" className="primary" onClick={() => void call.resume()}>
+            Turn the sound on
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Settings({ view }: { view: CallView }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const title = useId();
+  return (
+    <>
+      <button type="button" className="side" aria-haspopup="dialog" onClick={() => dialog.current?.showModal()}>
+        <Icon name="devices" />
+        Devices
+      </button>
+      <dialog ref={dialog} className="card confirm" aria-labelledby={title}>
+        <h2 id={title}>Devices</h2>
+        <Devices view={view} />
+        <label className="row">
+          <input type="checkbox" checked={view.holdToTalk} onChange={(event) => call.setHoldToTalk(event.target.checked)} />
+          Hold the button to talk
+        </label>
+        <label className="row">
+          <input type="checkbox" checked={view.measures} onChange={(event) => call.setMeasures(event.target.checked)} />
+          Show measurements over the face
+        </label>
+        <p className="quiet">Without headphones the browser removes what the loudspeaker plays from your sound.</p>
+        <div className="row ends">
+          {view.phase !== "off" && (
+            <button
+              type="button"
+              onClick={() => {
+                dialog.current?.close();
+                void call.hangUp();
+              }}
+            >
+              Stop talking
+            </button>
+          )}
+          <button type="button" className="primary" onClick={() => dialog.current?.close()}>
+            Close
+          </button>
+        </div>
+      </dialog>
+    </>
+  );
+}
+
+function Devices({ view }: { view: CallView }) {
+  const { microphones, loudspeakers } = useDevices(view.microphone === "on");
+  return (
+    <>
+      <DeviceChoice kind="microphone" label="Microphone" devices={microphones} choose={(id) => call.chooseMicrophone(id)} />
+      {call.canChooseLoudspeaker && (
+        <DeviceChoice kind="loudspeaker" label="Loudspeaker" devices={loudspeakers} choose={(id) => call.chooseLoudspeaker(id)} />
+      )}
+    </>
+  );
+}
+
+interface Choice {
+  kind: "microphone" | "loudspeaker";
+  label: string;
+  devices: { id: string; name: string }[];
+  choose: (id: string) => Promise<void>;
+}
+
+function DeviceChoice({ kind, label, devices, choose }: Choice) {
+  const key = `soundstage.${kind}`;
+  const [value, setValue] = useState(() => localStorage.getItem(key) ?? "");
+  const shown = devices.some((one) => one.id === value) ? value : "";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the choice of the last visit, once
+  useEffect(() => void choose(value).catch(() => undefined), []);
+  const id = useId();
+  return (
+    <div className="stack tight">
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        value={shown}
+        onChange={({ target }) => {
+          localStorage.setItem(key, target.value);
+          setValue(target.value);
+          void choose(target.value).catch(() => undefined);
+        }}
+      >
+        <option value="">As the browser chooses</option>
+        {devices
+          .filter((one) => one.id !== "default")
+          .map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.name}
+            </option>
+          ))}
+      </select>
+    </div>
+  );
+}
+
+/** How loud the person is heard. */
+function Level({ shown }: { shown: boolean }) {
+  const bar = useRef<HTMLMeterElement>(null);
+  useEffect(() => {
+    if (!shown) return;
+    let frame = 0;
+    const draw = () => {
+      if (bar.current) bar.current.value = call.inputLevel;
+      frame = requestAnimationFrame(draw);
+    };
+    draw();
+    return () => cancelAnimationFrame(frame);
+  }, [shown]);
+  return (
+    <p className="talk-level" data-shown={shown}>
+      {shown && <meter ref={bar} aria-label="Level of your microphone" min={0} max={1} />}
+    </p>
+  );
+}
+
+const PATHS = {
+  microphone: "M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3ZM6 11v1a6 6 0 0 0 12 0v-1M12 18v3",
+  muted: "M9 9v3a3 3 0 0 0 5 2.2M15 11V6a3 3 0 0 0-5.9-.8M6 11v1a6 6 0 0 0 9.5 4.9M18 12v-1M12 18v3M4 4l16 16",
+  end: "M7 7h10v10H7Z",
+  devices: "M4 8h9M17 8h3M4 16h3M11 16h9M15 6v4M9 14v4",
+};
+
+function Icon({ name }: { name: keyof typeof PATHS }) {
+  return (
+    <svg viewBox="0 0 24 24" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
