@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 from avatar.compose.cues import MAX_CUE_MS, MIN_CUE_MS, READABLE_CPS, break_lines, make_cues
-from avatar.compose.phrases import columns, is_abbreviation
+from avatar.compose.phrases import columns
+from avatar.spec.sentences import is_abbreviation
 from avatar.tracks import Word
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from avatar.spec import Scene
-from avatar.spec.acting import read_acting_mark
+from avatar.spec.acting import mood_changes, read_acting_mark
 from avatar.speech.markup import parse_script
 from avatar.timing.acting import ActingMark, OverlaySide
 from avatar.timing.eyes import blinks
@@ -136,3 +136,9 @@ def test_people_blink_ten_to_twenty_five_times_a_minute() -> None:
     for seed in range(3):
         closed = blinks(times, [], seed, MotionStyle()) > 0.9
         assert 10 <= (np.diff(closed.astype(int)) == 1).sum() / 10 <= 25
+
+
+def test_a_mood_behind_an_abbreviation_colours_the_rest_of_its_sentence_alone() -> None:
+    words = ["Prof.", "Lee", "is", "here.", "We", "begin."]
+    assert mood_changes(words, "neutral", [(1, "sad")]) == [(1, "sad"), (4, "neutral")]
+    assert mood_changes(words, "neutral", [(4, "sad")]) == [(4, "sad")]

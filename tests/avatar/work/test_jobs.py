@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from avatar.cli.main import main
+from avatar.cli.shipped_designs import PRESENTERS
+from avatar.cli.verbs import _presenter
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 from avatar.spec import LipsyncSpec, MediaRef, RenderSpec, Scene, VideoFace
 from avatar.spec.job import JOB_TYPES, JobRefused, Presenter, face_of, read_job, spec_of_job
@@ -130,6 +132,12 @@ def test_a_job_becomes_the_spec_of_what_it_asks_for() -> None:
     odd = read_job({"input": lipsync(format={"width": 721, "height": 10})})
     with pytest.raises(JobRefused, match=r"format\.width"):
         spec_of_job(odd, Presenter(), face_of(REF, "image", None), REF)
+
+
+def test_a_presenter_of_a_job_has_a_mood_of_their_own() -> None:
+    job = read_job({"input": {"job_type": "full_render", "script": "Hello.", "persona": "amina"}})
+    spec = spec_of_job(job, _presenter(job), None, None)
+    assert isinstance(spec, RenderSpec) and spec.scenes[0].mood == PRESENTERS["amina"].mood == "warm"
 
 
 def fetch_error(url: str, tmp_path: Path, **bounds: Any) -> AvatarError:

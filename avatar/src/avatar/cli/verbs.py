@@ -205,8 +205,7 @@ def _presenter(job: WorkerJob) -> Presenter:
             f"This worker has no presenter {name!r}; personas are known to the studio alone.",
             f"There are: {', '.join(PRESENTERS)}. Or send the job to the studio.",
         )
-    face, voice, movement, language, _ = PRESENTERS[name]
-    return Presenter(face=face, voice=voice, movement=movement, language=language)
+    return Presenter(**PRESENTERS[name]._asdict())
 
 
 def _invalid_input(refused: JobRefused) -> InvalidInput:

@@ -14,8 +14,8 @@ from avatar.compose.anchors import moment_ms
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.colour import Planes
 from avatar.compose.layout import Rect, merge_rects, shape_of
-from avatar.compose.phrases import ends_sentence
 from avatar.spec import AvatarLayout, Box, Canvas, Framing, Notice, Scene, SetBackground, SourceBackground
+from avatar.spec.sentences import ends_sentence
 from avatar.tracks import Word
 
 CLOSE = 1.38

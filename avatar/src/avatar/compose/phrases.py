@@ -9,35 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
+from avatar.spec.sentences import CLOSERS, OPENERS, SENTENCE_ENDS, ends_sentence, is_abbreviation
+
 SENTENCE, CLAUSE, PHRASE, PLAIN, INSIDE, JOINED = 0.0, 3.0, 6.0, 10.0, 22.0, 500.0
 """Costs of a break: after a sentence, a comma, before a phrase, anywhere, after an article, and inside what
 must not be parted: an abbreviation and what it belongs to, a number and its unit.
 """
 
-_SENTENCE_ENDS = frozenset(".!?…。！？؟۔।")
 _CLAUSE_ENDS = frozenset(",;:，、；：،؛—–")
-_CLOSERS = "\"'»”’)]}）」』"
-_OPENERS = "\"'«„“‘([{（「『¿¡"
-
-_ABBREVIATIONS_TEXT = """
-prof dr mr mrs ms mx st sr jr rev hon gen col capt lt sgt maj cmdr gov sen rep pres supt fr messrs mme
-mlle rd ave blvd ln dept univ inc ltd corp bros est approx appt apt bldg no nos vol vols fig figs eq ch
-sec pp pg ed eds vs viz cf al ibid op cit etc esp incl excl max min misc tel ext jan feb mar apr jun jul
-aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun ca bzw usw ggf evtl vgl nr str hr
-hrn dipl ing mio mrd sog bspw usf abs art mwst tsd sra srta dra av avda pág núm tfno ee.uu m.a mlles vve
-env éd chap sig sigg ecc pag dott ing arch avv bijv enz mevr dhr blz jl nl resp
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
-"""Without their full stop, in small letters: English, German, French, Spanish, Italian, Dutch."""
-
-_NAMES_FOLLOW_TEXT = """
-prof dr mr mrs ms mx st rev hon gen col capt lt sgt maj cmdr gov sen rep pres fr messrs mme mlle hr hrn
-dipl ing sra srta dra sr dott avv arch mevr dhr no nos nr fig eq ch sec vol pp pág núm vs cf vgl approx
-ca
-"""
-_NAMES_FOLLOW = frozenset(_NAMES_FOLLOW_TEXT.split())
-"""Abbreviations behind which the sentence always goes on, whatever the next word looks like."""
-
 _OPENING_WORDS_TEXT = """
 a an the and or but nor so yet of in on at by for from to with into onto over under about after before
 because since until while when where which who that if than as is are was were be been has have had will
@@ -53,7 +32,6 @@ _OPENING_WORDS = frozenset(_OPENING_WORDS_TEXT.split())
 _UNITS = re.compile(
     r"^(?:%|‰|°\w?|[kcmµn]?[mglswavhb]|km/h|kg|gb|mb|kb|tb|hz|khz|mhz|ghz|million|billion)\W*$", re.I
 )
-_INITIALS = re.compile(r"^(?:\w\.)+\w?\.?$")
 _NUMBER = re.compile(r"^[\d.,:/]+$")
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _THAI = re.compile(r"[\u0e00-\u0e7f]")
@@ -112,33 +90,11 @@ def pieces_of(words: Sequence[TimedWord], language: str, max_chars: int) -> list
     return [Piece(*part, break_cost=cost) for part, cost in zip(parts, costs, strict=True)]
 
 
-def is_abbreviation(word: str, following: str | None) -> bool:
-    """Returns whether the full stop of `word` is an abbreviation's and the sentence goes on behind it.
-
-    An abbreviation that may end a sentence (etc., Rd., U.S.) does so where the next word begins one.
-    """
-    bare = word.strip(_OPENERS + _CLOSERS)
-    if not bare.endswith(".") or bare.endswith(".."):
-        return False
-    stem = bare[:-1].casefold().rpartition("-")[2]
-    if stem in _NAMES_FOLLOW or (len(stem) == 1 and stem.isalpha() and bare[0].isupper()):
-        return following is not None
-    if stem not in _ABBREVIATIONS and not _INITIALS.match(bare):
-        return False
-    return following is not None and not following.lstrip(_OPENERS)[:1].isupper()
-
-
-def ends_sentence(word: str, following: str | None) -> bool:
-    """Returns whether a sentence ends with `word`, as far as the text tells."""
-    bare = word.rstrip(_CLOSERS)
-    return bool(bare) and bare[-1] in _SENTENCE_ENDS and not is_abbreviation(word, following)
-
-
 def _cost(text: str, after: tuple[str, int, int, bool] | None) -> float:
     if after is None:
         return SENTENCE
     following, _, _, spaced = after
-    bare = text.rstrip(_CLOSERS)
+    bare = text.rstrip(CLOSERS)
     if is_abbreviation(text, following if spaced else None):
         return JOINED
     if ends_sentence(text, following):
@@ -163,8 +119,8 @@ def _segments(text: str, language: str) -> list[str]:
     joined: list[str] = []
     for part in parser.parse(text):
         # Closing marks never begin a line, opening ones never end it.
-        closes = part[0] in _CLOSERS or part[0] in _SENTENCE_ENDS | _CLAUSE_ENDS
-        if joined and (closes or joined[-1][-1] in _OPENERS):
+        closes = part[0] in CLOSERS or part[0] in SENTENCE_ENDS | _CLAUSE_ENDS
+        if joined and (closes or joined[-1][-1] in OPENERS):
             joined[-1] += part
         else:
             joined.append(part)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
+from avatar.spec.sentences import ends_sentence
+
 Mood = Literal["neutral", "warm", "serious", "excited", "sad", "surprised"]
 Gesture = Literal[
     "beat", "open-palm", "count-1", "count-2", "count-3", "count-4", "count-5",
@@ -14,7 +16,6 @@ Gesture = Literal[
 """`none` keeps the arms down for the sentence; left and right are the picture's."""
 MOODS: tuple[str, ...] = get_args(Mood)
 GESTURES: tuple[str, ...] = get_args(Gesture)
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"')»”’\]]*$")
 _VALUES = {"mood": MOODS, "gesture": GESTURES}
 ACTING_MARK = re.compile(r"(?P<kind>mood|gesture)[\s:=]+(?P<value>[^\[\]\n]+)", re.IGNORECASE)
 _IN_SCRIPT = re.compile(r"(?<!\\)\[(?P<mark>(?:mood|gesture)\b[^\[\]\n]{0,80})\]", re.IGNORECASE)
@@ -45,7 +46,9 @@ def check_acting_marks(script: str) -> None:
 
 def sentence_starts(words: Sequence[str]) -> list[int]:
     """Returns the numbers of the words that begin a sentence."""
-    return [place for place in range(len(words)) if place == 0 or _SENTENCE_END.search(words[place - 1])]
+    return [
+        place for place in range(len(words)) if place == 0 or ends_sentence(words[place - 1], words[place])
+    ]
 
 
 def mood_changes(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from avatar.spec.acting import Mood
 from avatar.spec.base import MediaRef, SpecModel
 from avatar.spec.captions import Captions
 from avatar.spec.movement import Movement
@@ -120,6 +121,7 @@ class Presenter(SpecModel):
     voice: Voice = FliteVoice()
     movement: Movement = Movement()
     language: str = "en-us"
+    mood: Mood = "neutral"
 
 
 def is_job(value: Any) -> bool:
@@ -191,6 +193,7 @@ def spec_of_job(
         face=face or presenter.face,
         voice=presenter.voice,
         movement=presenter.movement,
+        mood=presenter.mood,
         lead_in_ms=0 if is_plain else 300,
         tail_ms=0 if is_plain else 500,
         duration_ms=None if job.duration is None else round(job.duration * 1000),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from avatar.spec import EspeakVoice, FliteVoice, OpenAIVoice, PiperVoice, Scene, Voice
+from avatar.spec.sentences import ends_sentence
 from avatar.speech.flite import PAUSES_MS
 from avatar.speech.markup import PARAGRAPH_PAUSE_MS, Passage, Script
 from avatar.speech.sound import set_duration_ms
@@ -24,12 +24,6 @@ SMALL_GAP_MS = 300
 TOLERANCE_MS, TOLERANCE = 250, 0.02
 TRIES = 3
 """A voice keeps its pace to a few percent; a service is asked anew for each try."""
-
-_SENTENCE_END = re.compile(r"[.!?…。！？][^\w]*$")
-ABBREVIATIONS = frozenset(
-    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "etc.", "no.", "approx."}
-)
-"""English words whose full stop ends no sentence."""
 
 Say = Callable[[Script, Voice], SpeechTrack]
 """Writes the sound of a script in a voice, in the place of the one before."""
@@ -118,8 +112,8 @@ def _breaks(script: Script) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for number, passage in enumerate(script.passages):
         for index, token in enumerate(passage.tokens):
-            ends = bool(_SENTENCE_END.search(token.text)) and token.text.lower() not in ABBREVIATIONS
             last = index == len(passage.tokens) - 1
+            ends = ends_sentence(token.text, None if last else passage.tokens[index + 1].text)
             if last and (passage.pause_ms != PARAGRAPH_PAUSE_MS or number == len(script.passages) - 1):
                 continue
             if ends:
