@@ -44,8 +44,7 @@ interface Bump {
 }
 
 interface Spoken {
-  startS: number;
-  endS: number;
+  durationS: number;
   curves: MouthCurves;
   nods: Bump[];
   brows: Bump[];
@@ -85,7 +84,7 @@ export class Motion {
     this.prune(cues);
     if (cue) {
       this.mood = MOODS[cue.caption.emotion ?? ""] ?? "neutral";
-      this.speak(channels, this.spokenOf(cue), heardAt);
+      this.speak(channels, this.spokenOf(cue), heardAt - cue.startS);
     } else if (state !== "speaking") this.mood = "neutral";
     this.closeMouth(channels, cue !== undefined, dt);
     if (!this.calm) this.move(channels, nowS, dt, state);
@@ -98,10 +97,9 @@ export class Motion {
   private spokenOf(cue: { startS: number; caption: Sentence }): Spoken {
     const known = this.spoken.get(cue);
     if (known) return known;
-    const { caption, startS } = cue;
+    const { caption } = cue;
     const spoken: Spoken = {
-      startS,
-      endS: startS + caption.duration_ms / 1000,
+      durationS: caption.duration_ms / 1000,
       curves: mouthCurves(caption.visemes, caption.level ?? [], caption.duration_ms),
       ...accents(caption),
     };
@@ -113,9 +111,8 @@ export class Motion {
     for (const cue of this.spoken.keys()) if (!cues.includes(cue)) this.spoken.delete(cue);
   }
 
-  private speak(channels: Channels, spoken: Spoken, heardAt: number): void {
-    const seconds = heardAt - spoken.startS;
-    if (seconds <= spoken.endS - spoken.startS) readMouth(spoken.curves, seconds, channels);
+  private speak(channels: Channels, spoken: Spoken, seconds: number): void {
+    if (seconds <= spoken.durationS) readMouth(spoken.curves, seconds, channels);
     if (this.calm) return;
     channels.pitch_deg += bumps(spoken.nods, seconds);
     channels.brow += bumps(spoken.brows, seconds);

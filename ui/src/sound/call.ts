@@ -4,11 +4,13 @@
 
 import { Loudspeaker } from "./loudspeaker";
 import { Microphone, NoMicrophone, type Refusal } from "./microphone";
-import { type Caption, ENDED, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
+import { type Caption, ENDED, OUTPUT_HZ, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
 
 /** As long as the server keeps a session whose person has gone. */
 const RECONNECT_MS = 60_000;
 const LONGEST_PAUSE_MS = 5000;
+/** Shorter silences between pieces of sound are none. */
+const GAP_S = 0.3;
 const SILENCE = new Int16Array(320);
 
 export type MicrophoneState = "off" | "on" | Refusal;
@@ -99,6 +101,9 @@ export class Call {
   private dropping = false;
   private devices = { microphone: "", loudspeaker: "" };
   private ticking = 0;
+  /** When the last piece of sound ends, and until when the agent counts as speaking: pieces may come late. */
+  private soundEndS = 0;
+  private speakingUntilS = 0;
   /** Counts the calls: what an earlier one still awaits is of no interest. */
   private number = 0;
 
@@ -343,7 +348,14 @@ export class Call {
   private receiveSound(piece: ArrayBuffer): void {
     if (this.dropping || !this.loudspeaker) return;
     const startS = this.loudspeaker.play(piece);
-    if (!this.pendingCaption) return;
+    const lateS = startS - this.soundEndS;
+    this.soundEndS = startS + piece.byteLength / 2 / OUTPUT_HZ;
+    const current = this.cues.at(-1);
+    if (!this.pendingCaption) {
+      // A piece that came late moves the rest of its sentence, and the mouth with it.
+      if (current && lateS > 0.001) current.startS += lateS;
+      return;
+    }
     this.cues.push({ startS, caption: this.pendingCaption });
     this.pendingCaption = null;
   }
@@ -357,7 +369,9 @@ export class Call {
     const cue = this.cues.findLast((one) => one.startS <= now);
     const change: Partial<CallView> = {};
     if (cue && cue.caption !== this.view.caption) change.caption = cue.caption;
-    if (this.loudspeaker.isPlaying !== this.view.speaking) change.speaking = this.loudspeaker.isPlaying;
+    if (this.loudspeaker.isPlaying) this.speakingUntilS = now + GAP_S;
+    const isSpeaking = now < this.speakingUntilS || (cue !== undefined && now < cue.startS + cue.caption.duration_ms / 1000);
+    if (isSpeaking !== this.view.speaking) change.speaking = isSpeaking;
     if (this.loudspeaker.isBlocked !== this.view.soundBlocked) change.soundBlocked = this.loudspeaker.isBlocked;
     if (Object.keys(change).length > 0) this.show(change);
     this.ticking = window.setTimeout(this.tick, 40);
@@ -365,6 +379,7 @@ export class Call {
 
   private silence(): void {
     this.loudspeaker?.stop();
+    this.speakingUntilS = 0;
     this.cues = [];
     this.pendingCaption = null;
     this.dropping = true;
@@ -395,6 +410,7 @@ export class Call {
     this.microphone = null;
     this.loudspeaker?.close();
     this.loudspeaker = null;
+    this.soundEndS = this.speakingUntilS = 0;
     this.cues = [];
     this.pendingCaption = null;
     this.dropping = false;
