@@ -155,15 +155,15 @@ class Described(BaseModel, extra="forbid"):
     sdp: str
 
 
-class Heard(BaseModel, extra="forbid"):
+class Played(BaseModel, extra="forbid"):
     """What was played of the answer `ref` when the person interrupted."""
 
-    type: Literal["heard"]
+    type: Literal["played"]
     ref: int
     text: str = Field(max_length=20_000)
 
 
 WorkerMessage = Annotated[
-    Ask | Cancel | Speak | Tell | Presence | FromPerson | Described | Heard, Field(discriminator="type")
+    Ask | Cancel | Speak | Tell | Presence | FromPerson | Described | Played, Field(discriminator="type")
 ]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

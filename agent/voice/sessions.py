@@ -37,8 +37,8 @@ from agent.voice.schemas import (
     Cancel,
     Described,
     FromPerson,
-    Heard,
     Interrupt,
+    Played,
     Presence,
     Speak,
     TransportName,
@@ -477,8 +477,8 @@ class VoiceSessions:
                 waiting = session.offers.get(request.ref)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(request.sdp)
-            elif isinstance(request, Heard):
-                session.start(self._note_heard(session, request))
+            elif isinstance(request, Played):
+                session.start(self._note_played(session, request))
             elif request.type == "state":
                 await self._set_state(session, request.data["state"])
             else:
@@ -537,15 +537,15 @@ class VoiceSessions:
             session.person, session.left_at = None, utcnow()
             await session.instruct({"type": "interrupt"})
 
-    async def _note_heard(self, session: _Session, heard: Heard) -> None:
+    async def _note_played(self, session: _Session, played: Played) -> None:
         """Notes in the conversation how far the person heard an answer."""
-        turn = session.past_turns.get(heard.ref)
+        turn = session.past_turns.get(played.ref)
         if turn is None:
             return
         with suppress(SoundstageError):
             await self._runner.cancel(session.principal, *turn)
-            await self._sessions.note_heard(session.principal, *turn, heard.text)
-        await session.show({"type": "heard", "text": heard.text})
+            await self._sessions.note_played(session.principal, *turn, played.text)
+        await session.show({"type": "played", "text": played.text})
 
     async def _speak(self, session: _Session, request: Speak) -> None:
         """Makes the sound of a text; common sentences come from the last ones that were made."""
