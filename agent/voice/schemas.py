@@ -53,7 +53,7 @@ class VoiceSessionOpened(VoiceSession):
 
 
 class VoiceRoom(BaseModel):
-    """Where a session is heard: a room of LiveKit, or the one connection of another transport."""
+    """A room of LiveKit, or the one connection of another transport."""
 
     room: str
     session_id: str
@@ -62,7 +62,7 @@ class VoiceRoom(BaseModel):
 
 
 class VoiceStatus(BaseModel):
-    """What this server offers for voice, and how much of it is in use."""
+    """The transports that this server offers, and how much is in use."""
 
     workers: int
     sessions: int
@@ -156,7 +156,7 @@ class Described(BaseModel, extra="forbid"):
 
 
 class Played(BaseModel, extra="forbid"):
-    """What was played of the answer `ref` when the person interrupted."""
+    """The words of the answer `ref` that were played before an interruption."""
 
     type: Literal["played"]
     ref: int

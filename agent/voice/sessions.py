@@ -1,8 +1,8 @@
 """Voice sessions of one server: opens them, and passes sound and answers between person and voice worker.
 
-A person and a worker's socket meet here, over one of the `transports`. The worker hears and decides whose turn
-it is; this process answers, with the rights of the person, and makes the sound of the answer. When a worker
-dies, the person stays connected and the next worker takes the session over.
+A person and a worker's socket meet here, over one of the `transports`. The worker hears and decides whose
+turn it is; this process answers, with the rights of the person, and makes the sound of the answer. When a
+worker dies, the person stays connected and the next worker takes the session over.
 """
 
 from __future__ import annotations

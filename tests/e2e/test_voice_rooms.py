@@ -99,13 +99,19 @@ async def ask(person: Person) -> None:
     assert [one["text"] for one in person.of("transcript")] == [WHAT]
 
 
+def after_caption(person: Person) -> list[str]:
+    """Returns the sound after the last caption."""
+    kinds = person.kinds[::-1]
+    return [kind for kind in kinds[: kinds.index("caption")] if kind == "sound"]
+
+
 async def say(person: Person) -> None:
     """Asks, and again where the agent has not understood: sound has gaps while the machine is busy."""
     while not person.of("transcript"):
-        asked_back = len(person.of("unclear"))
+        questions = len(person.of("unclear"))
         await person.say(WHAT)
         await person.until(
-            lambda before=asked_back: person.of("transcript") or len(person.of("unclear")) > before, "words"
+            lambda before=questions: person.of("transcript") or len(person.of("unclear")) > before, "words"
         )
         if not person.of("transcript"):
             await person.until(lambda: person.state == "listening", "the end of the question")
@@ -194,7 +200,7 @@ async def test_what_was_heard_before_an_interruption_is_in_the_conversation(room
     try:
         await person.until(lambda: person.state == "listening", "a worker")
         await say(person)
-        await person.until(lambda: person.kinds[person.kinds.index("caption") :].count("sound") > 20, "sound")
+        await person.until(lambda: len(person.of("caption")) and len(after_caption(person)) > 20, "sound")
         await person.send({"type": "interrupt"})
         await person.until(lambda: person.of("played"), "what was heard")
     finally:

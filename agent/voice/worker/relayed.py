@@ -40,7 +40,7 @@ class Channel(Protocol):
 
 @dataclass
 class Microphone:
-    """Whether the person's sound passes, in whichever pipeline of the session."""
+    """The state of the person's sound, for all pipelines of a session."""
 
     muted: bool = False
 
