@@ -228,13 +228,13 @@ class SessionService:
         finally:
             self._running.pop((turn.session_id, turn.number), None)
 
-    async def note_heard(self, principal: Principal, session_id: str, number: int, heard: str) -> None:
+    async def note_played(self, principal: Principal, session_id: str, number: int, words: str) -> None:
         """Notes at the reply of an interrupted turn how far the person heard it. Raises as `turn` does."""
         await self.turn(principal, session_id, number)
         async with self.database.transaction() as session:
             row = await SessionRepository(session).turn(session_id, number)
             if row is not None:
-                note = f"(Interrupted after: “{heard}”)" if heard else "(Interrupted before a word.)"
+                note = f"(Interrupted after: “{words}”)" if words else "(Interrupted before a word.)"
                 row.reply = storable(f"{row.reply}\n{note}".strip())
 
     async def redeem_question(self, turn: OpenTurn, dialogue: str) -> bool:

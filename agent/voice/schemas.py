@@ -56,7 +56,7 @@ class VoiceSessionOpened(VoiceSession):
 
 
 class VoiceRoom(BaseModel):
-    """Where a session is heard: a room of LiveKit, or the one connection of another transport."""
+    """A room of LiveKit, or the one connection of another transport."""
 
     room: str
     session_id: str
@@ -65,7 +65,7 @@ class VoiceRoom(BaseModel):
 
 
 class VoiceStatus(BaseModel):
-    """What this server offers for voice, and how much of it is in use."""
+    """The transports that this server offers, and how much is in use."""
 
     workers: int
     sessions: int
@@ -176,16 +176,16 @@ class Described(BaseModel, extra="forbid"):
     sdp: str
 
 
-class Heard(BaseModel, extra="forbid"):
-    """What was played of the answer `ref` when the person interrupted."""
+class Played(BaseModel, extra="forbid"):
+    """The words of the answer `ref` that were played before an interruption."""
 
-    type: Literal["heard"]
+    type: Literal["played"]
     ref: int
     text: str = Field(max_length=20_000)
 
 
 WorkerMessage = Annotated[
-    Ask | Cancel | Speak | TellState | Tell | Presence | FromPerson | Described | Heard,
+    Ask | Cancel | Speak | TellState | Tell | Presence | FromPerson | Described | Played,
     Field(discriminator="type"),
 ]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -1,8 +1,8 @@
 """Voice sessions of one server: opens them, and passes sound and answers between person and voice worker.
 
-A person and a worker's socket meet here, over one of the `transports`. The worker hears and decides whose turn
-it is; this process answers, with the rights of the person, and makes the sound of the answer. When a worker
-dies, the person stays connected and the next worker takes the session over.
+A person and a worker's socket meet here, over one of the `transports`. The worker hears and decides whose
+turn it is; this process answers, with the rights of the person, and makes the sound of the answer. When a
+worker dies, the person stays connected and the next worker takes the session over.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from agent.voice.schemas import (
     Cancel,
     Described,
     FromPerson,
-    Heard,
     Mute,
+    Played,
     Presence,
     Speak,
     TellState,
@@ -487,8 +487,8 @@ class VoiceSessions:
                 waiting = session.offers.get(request.ref)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(request.sdp)
-            elif isinstance(request, Heard):
-                session.start(self._note_heard(session, request))
+            elif isinstance(request, Played):
+                session.start(self._note_played(session, request))
             else:
                 await session.show({"type": request.type, **request.data})
 
@@ -545,15 +545,15 @@ class VoiceSessions:
             session.person, session.left_at = None, utcnow()
             await session.instruct({"type": "interrupt"})
 
-    async def _note_heard(self, session: _Session, heard: Heard) -> None:
+    async def _note_played(self, session: _Session, played: Played) -> None:
         """Notes in the conversation how far the person heard an answer."""
-        turn = session.past_turns.get(heard.ref)
+        turn = session.past_turns.get(played.ref)
         if turn is None:
             return
         with suppress(SoundstageError):
             await self._runner.cancel(session.principal, *turn)
-            await self._sessions.note_heard(session.principal, *turn, heard.text)
-        await session.show({"type": "heard", "text": heard.text})
+            await self._sessions.note_played(session.principal, *turn, played.text)
+        await session.show({"type": "played", "text": played.text})
 
     async def _speak(self, session: _Session, request: Speak) -> None:
         """Makes the sound of a text; common sentences come from the last ones that were made."""

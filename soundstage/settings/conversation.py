@@ -89,14 +89,14 @@ class LiveKitSettings(Section):
 
     @property
     def reached_at(self) -> str:
-        """How participants reach the server; empty where none is used."""
+        """Returns the address for participants; empty where none is used."""
         if self.url is not None:
             return str(self.url).rstrip("/")
         return f"ws://{self.host}:{self.port}" if self.serve else ""
 
     @property
     def called_at(self) -> str:
-        """Where our server calls its API."""
+        """Returns the address of its API."""
         return str(self.api_url or "").rstrip("/") or self.reached_at.replace("ws", "http", 1)
 
     def key(self) -> str | None:

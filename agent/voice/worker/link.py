@@ -91,9 +91,9 @@ class SessionLink(FrameSerializer):
         """Shows something to the person at once."""
         await self.send({"type": kind, "data": data})
 
-    async def report_heard(self, text: str) -> None:
+    async def report_played(self, text: str) -> None:
         """Reports what was heard of the last answer before an interruption."""
-        await self.send({"type": "heard", "ref": self._last_answer, "text": text})
+        await self.send({"type": "played", "ref": self._last_answer, "text": text})
 
     async def answer(self, utterance: str, present: Emit) -> None:
         """Has the server answer, and emits the events; when cancelled, cancels the answer there."""

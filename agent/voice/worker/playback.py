@@ -49,11 +49,11 @@ class Playback(FrameProcessor):
         if caption is None or self._played_ms >= caption["duration_ms"]:
             # Nothing was being said, or everything was heard.
             return
-        text = " ".join([*self._sentences, heard_of(caption, self._played_ms)]).strip()
+        text = " ".join([*self._sentences, words_before(caption, self._played_ms)]).strip()
         self._sentences = []
-        await self._link.report_heard(text)
+        await self._link.report_played(text)
 
 
-def heard_of(caption: dict[str, Any], played_ms: float) -> str:
+def words_before(caption: dict[str, Any], played_ms: float) -> str:
     """Returns the words of a caption that had begun to sound by then."""
     return " ".join(word["text"] for word in caption["words"] if word["start_ms"] < played_ms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
@@ -37,16 +38,23 @@ class Channel(Protocol):
         """Ends the pipeline."""
 
 
+@dataclass
+class Microphone:
+    """The state of the person's sound, for all pipelines of a session."""
+
+    muted: bool = False
+
+
 class Muting(FrameProcessor):
     """Silences the person's sound while they are muted; the speech detector goes on hearing silence."""
 
-    def __init__(self) -> None:
+    def __init__(self, microphone: Microphone) -> None:
         super().__init__()
-        self.muted = False
+        self._microphone = microphone
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
-        if self.muted and isinstance(frame, InputAudioRawFrame):
+        if self._microphone.muted and isinstance(frame, InputAudioRawFrame):
             frame.audio = bytes(len(frame.audio))
         await self.push_frame(frame, direction)
 
@@ -55,7 +63,7 @@ async def serve_relayed(
     socket: ClientConnection, link: SessionLink, transport: dict[str, Any], build: Build
 ) -> None:
     """Serves a session until its socket closes, or its room has ended."""
-    muting = Muting()
+    microphone = Microphone()
     ended = asyncio.Event()
 
     async def send(message: dict[str, Any]) -> None:
@@ -67,9 +75,9 @@ async def serve_relayed(
     link.send = send
     channel: Channel
     if transport["kind"] == "livekit":
-        channel = Room(link, transport, muting, build, ended)
+        channel = Room(link, transport, microphone, build, ended)
     else:
-        channel = Peer(link, transport, muting, build)
+        channel = Peer(link, transport, microphone, build)
 
     interrupting: list[asyncio.Task[None]] = []
 
@@ -77,7 +85,7 @@ async def serve_relayed(
         async for data in socket:
             message = json.loads(data)
             if message["type"] == "mute":
-                muting.muted = message["muted"]
+                microphone.muted = message["muted"]
             elif message["type"] in ("show", "hang_up", "offer"):
                 await channel.take(message)
             elif message["type"] == "interrupt":
@@ -129,7 +137,7 @@ class Room:
         self,
         link: SessionLink,
         transport: dict[str, Any],
-        muting: Muting,
+        microphone: Microphone,
         build: Build,
         ended: asyncio.Event,
     ) -> None:
@@ -147,7 +155,7 @@ class Room:
         for name, handler in handlers.items():
             self._transport.add_event_handler(name, handler)
         self._link = link
-        self._running = _Running(build(self._transport, muting), ended.set)
+        self._running = _Running(build(self._transport, Muting(microphone)), ended.set)
 
     async def take(self, message: dict[str, Any]) -> None:
         if message["type"] == "show":
@@ -172,10 +180,12 @@ class Room:
 class Peer:
     """A peer connection with the person's browser; a new offer replaces it."""
 
-    def __init__(self, link: SessionLink, transport: dict[str, Any], muting: Muting, build: Build) -> None:
+    def __init__(
+        self, link: SessionLink, transport: dict[str, Any], microphone: Microphone, build: Build
+    ) -> None:
         self._link = link
         self._ice_servers: list[str] = transport.get("ice_servers", [])
-        self._muting = muting
+        self._microphone = microphone
         self._build = build
         self._connection: Any = None
         self._running: _Running | None = None
@@ -233,5 +243,5 @@ class Peer:
         transport.add_event_handler("on_client_connected", on_connected)
         transport.add_event_handler("on_client_disconnected", on_disconnected)
         transport.add_event_handler("on_app_message", on_message)
-        self._running = _Running(self._build(transport, self._muting), lambda: None)
+        self._running = _Running(self._build(transport, Muting(self._microphone)), lambda: None)
         await self._link.send({"type": "described", "ref": ref, "sdp": answer["sdp"]})

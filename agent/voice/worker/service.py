@@ -147,7 +147,7 @@ class VoiceWorker:
 
 
 class _Session:
-    """What a session's pipeline is made of; a new connection of the person gets a new pipeline."""
+    """Builds the pipelines of a session; a new connection of the person gets a new one."""
 
     def __init__(self, session_id: str, recognisers: Recognisers, grammar: SpokenGrammar) -> None:
         self.link = SessionLink(session_id, self._interrupt)
