@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from spoken_words import silence, speech, with_noise
 from voice_person import Person
 
 from agent.understanding.grammar import load_templates
+from agent.voice.noise import NoiseFilter
 from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.worker.listening import DOUBTFUL
@@ -89,11 +91,11 @@ async def measure_delays(
             if await reaches(person, "speaking", 10):
                 await asyncio.sleep(0.1)
                 first.append((person.of("sound")[before]["at_s"] - ended_s) * 1000)
-                reached_s = ended_s
+                previous_s = ended_s
                 for kind, part in PARTS:
                     at_s = person.of(kind)[before if kind == "sound" else -1]["at_s"]
-                    parts.setdefault(part, []).append((at_s - reached_s) * 1000)
-                    reached_s = at_s
+                    parts.setdefault(part, []).append((at_s - previous_s) * 1000)
+                    previous_s = at_s
             await reaches(person, "listening")
             await asyncio.sleep(0.3)
         for _ in range(turns):
@@ -137,6 +139,7 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
     recogniser.load(grammar)
     chance = random.Random(1)  # noqa: S311
     means: dict[tuple[str, str], str] = {}
+    filters: defaultdict[tuple[str, str], NoiseFilter] = defaultdict(NoiseFilter)
     used_s, sound_s = 0.0, 0.0
 
     def recognise(text: str, voice: str, noise: str) -> tuple[str, str]:
@@ -146,6 +149,7 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
         if noise != CLEAN:
             sound = with_noise(sound, NOISE_DB, noise, chance)
         began_s = time.process_time()
+        sound = filters[voice, noise].clean(sound)
         recogniser.begin(means.get((voice, noise), ""))
         for at in range(0, len(sound), CHUNK):
             recogniser.hear(sound[at : at + CHUNK])
@@ -167,9 +171,9 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
         ]
         words = sum(text == found for text, found, _ in results)
         done = sum(text == found and what in ("read", "change") for text, found, what in results)
-        asked = sum(text == found and what == "ask" for text, found, what in results)
+        clarified = sum(text == found and what == "ask" for text, found, what in results)
         wrong = sum(text != found and what in ("read", "change") for text, found, what in results)
-        for name, number in (("words", words), ("done", done), ("asked", asked), ("wrong", wrong)):
+        for name, number in (("words", words), ("done", done), ("asked", clarified), ("wrong", wrong)):
             shares[f"{noise} {name}"] = 100 * number / len(chosen)
     everyday = EVERYDAY.read_text(encoding="utf-8").splitlines()[:sentences]
     acts = [recognise(text, VOICES[at % len(VOICES)], CLEAN)[1] for at, text in enumerate(everyday)]

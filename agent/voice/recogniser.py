@@ -114,7 +114,7 @@ class Dictionary:
 
 def number_words(digits: str) -> list[str]:
     """Returns how people say a number: 7 → seven, 24 → twenty four, 480 → four eighty, 1080 → ten eighty."""
-    from num2words import num2words
+    from num2words import num2words  # type: ignore[import-untyped]
 
     if len(digits) > 4 or (digits[0] == "0" and len(digits) > 1):
         return [word for digit in digits for word in number_words(digit)]
@@ -205,19 +205,21 @@ class CommandRecogniser:
         self._sentences.end_utt()
         self._phones.end_utt()
         self.cepstral_mean = self._sentences.get_cmn(False)
-        if self._moved() > MEAN_MOVED:
+        used, own = _numbers(self._used), self._own_mean()
+        if math.dist(used, own) > MEAN_MOVED:
             self._hear_again()
+            self.cepstral_mean = ",".join(f"{one:.2f}" for one in own)
         found = self._sentences.hyp()
         if found is None or not found.hypstr:
             return Recognition("", 0.0)
         measures = self._measure()
         return Recognition(found.hypstr, confidence_of(measures), tuple(self._words()), measures)
 
-    def _moved(self) -> float:
-        """Returns the distance of the utterance's cepstral mean to the one that was subtracted."""
-        before, after = ([float(one) for one in text.split(",")] for text in (self._used, self.cepstral_mean))
+    def _own_mean(self) -> list[float]:
+        """Returns the mean of this utterance alone, from the running one before and after it."""
         frames = max(1, self._sentences.n_frames())
-        return math.dist(after, before) * (CMN_WINDOW + frames) / frames
+        pairs = zip(_numbers(self._used), _numbers(self.cepstral_mean), strict=True)
+        return [before + (after - before) * (CMN_WINDOW + frames) / frames for before, after in pairs]
 
     def _hear_again(self) -> None:
         """Recognises the whole utterance with the mean of its own cepstra."""
@@ -225,7 +227,6 @@ class CommandRecogniser:
             decoder.start_utt()
             decoder.process_raw(bytes(self._sound), False, True)
             decoder.end_utt()
-        self.cepstral_mean = self._sentences.get_cmn(False)
 
     def _measure(self) -> Measures:
         loop = [0.0]
@@ -264,8 +265,12 @@ def confidence_of(measures: Measures) -> float:
     return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, logit))))
 
 
+def _numbers(cepstral_mean: str) -> list[float]:
+    return [float(one) for one in cepstral_mean.split(",")]
+
+
 def _log(score: float) -> float:
-    return math.log(max(score, 1e-300))
+    return math.log(max(float(score), 1e-300))
 
 
 @lru_cache(maxsize=1)

@@ -69,8 +69,8 @@ def _espeak(text: str, voice: str) -> array[int]:
     with wave.open(io.BytesIO(ran.stdout)) as file:
         samples = np.frombuffer(ran.stdout[44:], dtype="<i2")
         resampled = soxr.resample(samples, file.getframerate(), RATE_HZ)
-    heard = np.flatnonzero(np.abs(resampled) > QUIET)
-    return array("h", resampled[heard[0] : heard[-1] + 1].astype("<i2").tobytes())
+    loud = np.flatnonzero(np.abs(resampled) > QUIET)
+    return array("h", resampled[loud[0] : loud[-1] + 1].astype("<i2").tobytes())
 
 
 def _loud(samples: array[int]) -> bytes:

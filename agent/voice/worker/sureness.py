@@ -1,4 +1,4 @@
-"""How sure a recogniser has to be of a sentence, by what the sentence would do; called by `listening`."""
+"""Decides how sure a recogniser has to be of a sentence, by what it would do; called by `listening`."""
 
 from __future__ import annotations
 
