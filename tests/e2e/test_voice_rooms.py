@@ -209,3 +209,22 @@ async def test_what_was_heard_before_an_interruption_is_in_the_conversation(room
     caption = person.of("caption")[0]["text"]
     assert played and caption.startswith(played) and played != caption
     assert f"(Interrupted after: “{played}”)" in rooms.turns(opened["session_id"])[0]["reply"]
+
+
+async def test_a_revoked_key_ends_its_session_in_the_room(rooms: Rooms) -> None:
+    keys = f"{rooms.url}/api/keys"
+    headers, body = rooms.home.headers, {"name": "guest", "role": "editor"}
+    created = httpx.post(keys, json=body, headers=headers).json()
+    guest = {"Authorization": f"Bearer {created['key']}"}
+    answer = httpx.post(f"{rooms.url}/api/voice/session", json={"transport": "livekit"}, headers=guest)
+    assert answer.status_code == 201, answer.text
+    opened = answer.json()
+    person = await RoomPerson.join(opened["url"], opened["token"])
+    try:
+        await person.until(lambda: person.state == "listening", "a worker")
+        ended: list[Any] = []
+        person.room.on("disconnected", ended.append)
+        assert httpx.delete(f"{keys}/{created['id']}", headers=headers).is_success
+        await person.until(lambda: ended, "the end of the room")
+    finally:
+        await person.close()
