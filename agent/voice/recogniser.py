@@ -53,7 +53,7 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """How much better than the loop of phones a sentence explains the sound: natural logarithms of
+    """Holds by how much a sentence explains the sound better than the loop of phones: natural logarithms of
     likelihood ratios per frame, of all words and of the worst word.
     """
 
