@@ -9,8 +9,8 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agent.voice.transports.livekit_keys import LiveKitKeys, ensure_keys
 from app.server.supervisor import stop_process
 from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError, Unavailable
@@ -19,6 +19,9 @@ from soundstage.settings import Settings
 from soundstage.settings.conversation import LiveKitSettings
 from soundstage.settings.outgoing import is_loopback_host
 from soundstage.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from agent.voice.transports.livekit_keys import LiveKitKeys
 
 RESTART = Backoff(first_s=2.0, longest_s=60.0, jitter=(1.0, 1.0))
 GRACE_S = 5.0
@@ -35,6 +38,9 @@ async def run_livekit(settings: Settings, server_url: str) -> None:
     chosen = settings.voice.livekit
     if not chosen.serve:
         return
+    # The supervisor does without the agent where no LiveKit server is run.
+    from agent.voice.transports.livekit_keys import ensure_keys
+
     try:
         keys = ensure_keys(chosen, Sealer(settings.state_dir, settings.sealing), settings.state_dir)
         program = await asyncio.to_thread(find_program, chosen)
