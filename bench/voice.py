@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from spoken_words import silence, speech, with_noise
 from voice_person import Person
 
 from agent.understanding.grammar import load_templates
-from agent.voice.noise import NoiseFilter
 from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 from agent.voice.worker.listening import DOUBTFUL
@@ -139,7 +137,6 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
     recogniser.load(grammar)
     chance = random.Random(1)  # noqa: S311
     means: dict[tuple[str, str], str] = {}
-    filters: defaultdict[tuple[str, str], NoiseFilter] = defaultdict(NoiseFilter)
     used_s, sound_s = 0.0, 0.0
 
     def recognise(text: str, voice: str, noise: str) -> tuple[str, str]:
@@ -149,7 +146,6 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
         if noise != CLEAN:
             sound = with_noise(sound, NOISE_DB, noise, chance)
         began_s = time.process_time()
-        sound = filters[voice, noise].clean(sound)
         recogniser.begin(means.get((voice, noise), ""))
         for at in range(0, len(sound), CHUNK):
             recogniser.hear(sound[at : at + CHUNK])

@@ -26,7 +26,6 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from spoken_words import silence, speech, with_noise
 
 from agent.understanding.grammar import load_templates
-from agent.voice.noise import NoiseFilter
 from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import build_grammar
 from agent.voice.worker.service import templates_of_speech
@@ -52,7 +51,7 @@ def speak(pairs: int) -> Iterator[Row]:
     chance.shuffle(outside)
     sessions = list(product(VOICES, NOISES))
     for at, (voice, noise) in enumerate(sessions):
-        mean, noise_filter = "", NoiseFilter()
+        mean = ""
         for number in range(at, pairs, len(sessions)):
             for kind, text in (("inside", inside[number]), ("outside", outside[number % len(outside)])):
                 sound = silence(0.3) + speech(text, voice) + silence(0.3)
@@ -60,7 +59,7 @@ def speak(pairs: int) -> Iterator[Row]:
                     sound = with_noise(sound, NOISE_DB, noise, chance)
                 recogniser.begin(mean)
                 for start in range(0, len(sound), CHUNK):
-                    recogniser.hear(noise_filter.clean(sound[start : start + CHUNK]))
+                    recogniser.hear(sound[start : start + CHUNK])
                 result = recogniser.end()
                 mean = recogniser.cepstral_mean
                 row: Row = {"kind": kind, "voice": voice, "noise": noise, "text": text, "found": result.text}

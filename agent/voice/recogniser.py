@@ -24,7 +24,7 @@ from typing import Any
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-WEIGHTS = (6.2, 1.6, 0.9)
+WEIGHTS = (6.7, 1.6, 0.9)
 """Bias, weight of the mean and of the worst word's log-likelihood ratio per frame."""
 MEAN_MOVED = 14.0
 """From this distance of an utterance's cepstral mean to the one subtracted on, it is recognised again."""
@@ -53,7 +53,7 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Holds by how much a sentence explains the sound better than the loop of phones: natural logarithms of
+    """Compares how well a sentence and the loop of phones explain the sound: natural logarithms of
     likelihood ratios per frame, of all words and of the worst word.
     """
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import random
 
 import pytest
 from hassil import Intents
-from spoken_words import silence, speech, with_noise
+from spoken_words import silence, speech
 
 from agent.understanding.grammar import load_templates
 from agent.voice.recogniser import number_words
@@ -15,7 +14,6 @@ from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
-from agent.voice.noise import NoiseFilter
 from agent.voice.recogniser import CEPSTRAL_MEAN, CommandRecogniser, dictionary
 from agent.voice.worker.service import templates_of_speech
 from agent.voice.worker.sureness import CHANGING, READING, confidence_needed
@@ -121,18 +119,6 @@ def test_an_everyday_sentence_is_no_command(recogniser: CommandRecogniser, text:
     recogniser.begin()
     recogniser.hear(sound)
     assert not recogniser.end().is_accepted
-
-
-def test_commands_in_noise_are_recognised(recogniser: CommandRecogniser) -> None:
-    chance, mean, noise = random.Random(3), "", NoiseFilter()  # noqa: S311
-    found = []
-    for text in ("which machines do we have", "reload the persona nova", "what can you do"):
-        sound = with_noise(silence(0.7) + speech(text, "rms") + silence(0.3), 20, "white", chance)
-        recogniser.begin(mean)
-        recogniser.hear(noise.clean(sound))
-        found.append(recogniser.end().text)
-        mean = recogniser.cepstral_mean
-    assert found[1:] == ["reload the persona nova", "what can you do"]
 
 
 def test_a_mean_of_another_room_is_noticed_and_replaced(recogniser: CommandRecogniser) -> None:

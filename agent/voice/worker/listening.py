@@ -25,7 +25,6 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
-from agent.voice.noise import NoiseFilter
 from agent.voice.recogniser import CommandRecogniser, Recognition
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
@@ -81,7 +80,6 @@ class Listening(FrameProcessor):
         self._hearing: asyncio.Task[None] | None = None
         self._speaking = False
         self._doubtful = ""
-        self._noise = NoiseFilter()
         self._cepstral_mean = ""
         """Of this person, microphone and room."""
 
@@ -120,7 +118,6 @@ class Listening(FrameProcessor):
         await self.broadcast_interruption()  # type: ignore[no-untyped-call]
 
     def _take(self, sound: bytes) -> None:
-        sound = self._noise.clean(sound)
         if self._sound is not None:
             self._sound.put_nowait(sound)
             return
