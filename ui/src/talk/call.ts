@@ -9,7 +9,9 @@ const path = (session_id: string) => ({ params: { path: { session_id } } });
 export const call = new Call({
   async open(presenter, sessionId) {
     const opened = await body(
-      api.POST("/api/voice/session", { body: { user_id: "", agent_id: presenter, session_id: sessionId } }),
+      api.POST("/api/voice/session", {
+        body: { user_id: "", agent_id: presenter, session_id: sessionId, transport: "websocket" },
+      }),
     );
     // One id for what is spoken and what is written: the conversation beside it shows both.
     goTo(opened.session_id);
