@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -214,9 +215,10 @@ async def test_what_was_heard_before_an_interruption_is_in_the_conversation(room
 async def test_a_revoked_key_ends_its_session_in_the_room(rooms: Rooms) -> None:
     keys = f"{rooms.url}/api/keys"
     headers, body = rooms.home.headers, {"name": "guest", "role": "editor"}
-    created = httpx.post(keys, json=body, headers=headers).json()
+    created = (await asyncio.to_thread(httpx.post, keys, json=body, headers=headers)).json()
     guest = {"Authorization": f"Bearer {created['key']}"}
-    answer = httpx.post(f"{rooms.url}/api/voice/session", json={"transport": "livekit"}, headers=guest)
+    address, request = f"{rooms.url}/api/voice/session", {"transport": "livekit"}
+    answer = await asyncio.to_thread(httpx.post, address, json=request, headers=guest)
     assert answer.status_code == 201, answer.text
     opened = answer.json()
     person = await RoomPerson.join(opened["url"], opened["token"])
@@ -224,7 +226,8 @@ async def test_a_revoked_key_ends_its_session_in_the_room(rooms: Rooms) -> None:
         await person.until(lambda: person.state == "listening", "a worker")
         ended: list[Any] = []
         person.room.on("disconnected", ended.append)
-        assert httpx.delete(f"{keys}/{created['id']}", headers=headers).is_success
+        revoked = await asyncio.to_thread(httpx.delete, f"{keys}/{created['id']}", headers=headers)
+        assert revoked.is_success
         await person.until(lambda: ended, "the end of the room")
     finally:
         await person.close()
