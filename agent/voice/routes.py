@@ -83,7 +83,7 @@ def voice_router(
         """Answers a browser's session description (SDP) for the transport `webrtc`."""
         return OfferAnswer(sdp=await voice.offer(principal, session_id, body.token, body.sdp))
 
-    @router.post("/livekit/events", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Depends(LIVEKIT)])
+    @router.post("/livekit/webhook", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Depends(LIVEKIT)])
     async def receive_livekit_event(request: Request) -> None:
         """Takes a webhook of the LiveKit server, signed with the key that both share."""
         await voice.receive_room_event(await request.body(), request.headers.get("authorization", ""))

@@ -95,7 +95,7 @@ def configuration(settings: LiveKitSettings, keys: LiveKitKeys, server_url: str)
         "keys": {keys.api_key: keys.secret},
         "room": {"auto_create": False, "empty_timeout": 60},
         "turn": {"enabled": False},
-        "webhook": {"api_key": keys.api_key, "urls": [f"{server_url}/api/voice/livekit/events"]},
+        "webhook": {"api_key": keys.api_key, "urls": [f"{server_url}/api/voice/livekit/webhook"]},
         "logging": {"level": "warn", "pion_level": "error"},
     }
 

@@ -73,6 +73,7 @@ BODIES: dict[str, Any] = {
     "POST /api/session/{session_id}/message": {"message": "mine"},
     "POST /api/snapshots/{name}/load": {},
     "POST /api/voice/session/{session_id}/mute": {"muted": True},
+    "POST /api/voice/session/{session_id}/offer": {"sdp": "v=0", "token": "mine"},
     "PATCH /api/webhooks/{webhook_id}": {"description": "mine"},
     "POST /api/approvals/{approval_id}/approve": {},
     "POST /api/approvals/{approval_id}/deny": {},
@@ -119,6 +120,7 @@ async def scene(services: Services) -> AsyncIterator[Scene]:
     keys = [await key_of(services, tenant) for tenant in (OWNER, RIVAL)]
     async with calling(app, keys[0]) as owner, calling(app, keys[1]) as rival:
         things = await things_of(services, owner)
+        things["room"] = f"voice-{things['session_id']}"
         async with Statements.record(services) as statements:
             yield Scene(app, owner, rival, things, statements)
 

@@ -24,6 +24,9 @@ OUTSIDE = {
     "publishing.not_set_up": "YouTube takes videos only from an OAuth client that a person has made there",
     "cluster.not_configured": "nodes are drained by a Nomad, and none is set up here",
     "voice.no_worker": "a voice worker is another process, and none runs here",
+    "voice.no_transport": "LiveKit and WebRTC are set up by the operator",
+    "voice.no_livekit_keys": "an operator makes the keys of a LiveKit server",
+    "voice.no_livekit": "LiveKit is a server of its own, and none is set up here",
     "speech.no_worker": "voices are tried by a worker, and this one ends before it says anything",
 }
 PUBLIC = set(load_bundle().data["public"])

@@ -165,7 +165,7 @@ def test_a_webhook_counts_only_with_the_signature_of_livekit(rooms: Rooms) -> No
     def post(signed: str, secret: str) -> int:
         digest = b64encode(hashlib.sha256(signed.encode()).digest()).decode()
         token = api.AccessToken(rooms.key, secret).with_sha256(digest).to_jwt()
-        url = f"{rooms.url}/api/voice/livekit/events"
+        url = f"{rooms.url}/api/voice/livekit/webhook"
         return httpx.post(url, content=body, headers={"Authorization": token}).status_code
 
     session = f"/session/{opened['session_id']}"
