@@ -29,9 +29,7 @@ def files(pattern: str) -> list[Path]:
     return sorted(path for path in found if not IGNORED & set(path.parts))
 
 
-@pytest.mark.parametrize(
-    "name", ["langgraph", "redis", "python-consul", "insightface", "livekit-api", "a2a-sdk"]
-)
+@pytest.mark.parametrize("name", ["langgraph", "redis", "python-consul", "insightface", "a2a-sdk"])
 def test_what_was_replaced_is_not_installed(name: str) -> None:
     assert name not in packages("uv.lock") | packages("avatar/uv.lock")
 
@@ -61,11 +59,11 @@ def test_settings_that_lead_back_exist() -> None:
     assert RigFace().character == "nova" and "liveportrait+latentsync" in str(PhotoEngine)
 
 
-def test_the_voice_worker_needs_an_extra_and_no_room_server() -> None:
+def test_voice_sessions_need_an_extra_and_no_room_server() -> None:
     # The page says so; whoever changes it changes it.
-    assert {"pipecat-ai", "pocketsphinx"} <= packages("uv.lock")
-    assert not {"livekit", "aiortc"} & packages("uv.lock")
-    assert "LiveKit rooms" in PAGE
+    assert {"pipecat-ai", "pocketsphinx", "livekit-api", "aiortc"} <= packages("uv.lock")
+    assert Settings().voice.transport == "websocket" and not Settings().voice.livekit.serve
+    assert "LiveKit rooms and WebRTC are transports" in PAGE
 
 
 def test_every_setting_and_route_that_the_page_names_is_known() -> None:
