@@ -3,7 +3,7 @@
 Two decoders hear the same sound. One knows the sentences of the grammar alone and makes one of them of
 whatever it hears; the other, a loop of phones, knows no words. Where the loop explains the words much better
 than the sentence does, or one word of it, nothing of the grammar was said (a filler model: Rose and Paul,
-ICASSP 1990). The program `bench/voice_calibration.py` fits the weights.
+ICASSP 1990). The weights were set by hand; `bench/voice_calibration.py` is there to fit them.
 
 Microphone, room and noise shift all cepstra. The decoders subtract a mean that is learnt slowly; where an
 utterance is far from it, as the first one of a session or after noise has begun, it is recognised once more

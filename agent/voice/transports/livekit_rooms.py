@@ -44,10 +44,6 @@ class LiveKitRooms:
         """Returns a token with which a person joins this room, speaks, and hears."""
         return self._token(room, identity, life, can_publish_sources=["microphone"])
 
-    def listener_token(self, room: str, identity: str, life: timedelta) -> str:
-        """Returns a token with which somebody hears this room, and cannot speak."""
-        return self._token(room, identity, life, can_publish=False, can_publish_data=False)
-
     def worker_token(self, room: str) -> str:
         """Returns the token of the voice worker for a room."""
         return self._token(room, WORKER, WORKER_TOKEN_LIFE, agent=True)
