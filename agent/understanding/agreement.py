@@ -65,7 +65,7 @@ def agreement(reader: Reader, exact: CallRecord, text: str, world: World) -> Agr
         spoken = before if before.rstrip().endswith(":") else spoken
     return Agreement(
         is_single=len(reader.divide(spoken, world)) == 1 and not _has_several_texts(exact, world),
-        is_named=all(exists(kind, arguments.get(kind), world) for kind in ("persona", "render", "project"))
+        is_named=all(exists(kind, arguments.get(kind), world) for kind in NAMED)
         and (exact.intent not in OF_SNAPSHOTS or exists("snapshot", arguments.get("name"), world)),
         is_likely=_is_likely(reader, exact, text, spoken, world),
         has_odd_name=any(_is_odd(str(arguments.get(name) or ""), text) for name in ("title", "name")),
@@ -192,7 +192,8 @@ def _with_known_names(decision: Decision, exact: CallRecord) -> Decision | None:
     if not calls and decision.question is not None and decision.question.about in YES_OR_NO:
         calls = decision.question.choices
     arguments, pronouns = exact.arguments, values.words().groups["pronouns"]
-    remaining = [slot for slot in ("persona", "render", "project")
+    slots = (*NAMED, "name") if exact.intent in OF_SNAPSHOTS else NAMED
+    remaining = [slot for slot in slots
             if arguments.get(slot) and str(arguments[slot]).lower() not in pronouns
             and values.ordinal(str(arguments[slot])) is None]  # fmt: skip
     if len(calls) != 1 or not all(

@@ -52,7 +52,6 @@ from agent.voice.schemas import (
     VoiceStatus,
 )
 from agent.voice.transports.available import Transports
-from agent.voice.transports.livekit_rooms import RoomEvent
 from agent.voice.transports.person import PersonLink, RelayedPerson, SocketPerson
 from policy import Principal
 from soundstage.background import Worker
@@ -321,7 +320,7 @@ class VoiceSessions:
         """Takes a webhook of LiveKit: a person comes, goes, or the room has ended. Raises
         `voice.bad_signature`.
         """
-        event: RoomEvent = self._transports.livekit().verify(body, token)
+        event = self._transports.verify(body, token)
         session = self._open.get(event.room.removeprefix("voice-"))
         if session is None or session.transport != "livekit":
             return

@@ -34,11 +34,15 @@ class Conversing:
 
 def result(events: Sequence[BrainEvent]) -> dict[str, Any]:
     """What the tool gave."""
-    return next(event for event in events if isinstance(event, ToolReturned)).result
+    found = [event for event in events if isinstance(event, ToolReturned)]
+    assert found, events
+    return found[0].result
 
 
 def failure(events: Sequence[BrainEvent]) -> Failure:
-    return next(event for event in events if isinstance(event, Failure))
+    found = [event for event in events if isinstance(event, Failure)]
+    assert found, events
+    return found[0]
 
 
 def calls(events: Sequence[BrainEvent]) -> list[str]:

@@ -128,15 +128,17 @@ async def test_somebody_else_s_snapshot_and_session_do_not_exist(
     assert len(await snapshots.list(ADA)) == 1
 
 
-async def test_a_near_miss_is_told_and_nothing_is_loaded(
+async def test_a_near_miss_is_loaded_after_a_yes_only(
     services: Services, talk: Conversing, snapshot: SentenceSnapshot
 ) -> None:
     await talk.say("Make a video called Tides where Nova says: hello")
     await talk.say("Save this as tides")
-    missed = failure(await talk.say("load tidse"))
-    assert (missed.code, missed.hint) == ("snapshot.not_found", snapshot("near_snapshot"))
+    assert await talk.told("load tidse") == snapshot("near_snapshot")
     async with services.database.session() as session:
         assert (await session.scalars(select(Continuation))).all() == []
+    assert result(await talk.say("yes"))["action"] == "load"
+    missed = failure(await talk.say("load whales"))
+    assert missed.code == "snapshot.not_found"
 
 
 async def test_there_is_a_limit_of_snapshots_of_turns_and_of_their_length(services: Services) -> None:

@@ -52,10 +52,12 @@ def test_the_page_uses_nothing_that_browsers_keep_for_https() -> None:
         *(f"navigator.{one}" for one in ("share", "wakeLock", "credentials", "bluetooth", "usb")),
         *("showOpenFilePicker", "showSaveFilePicker", "showDirectoryPicker"),
     )
+    # The view Talk says why there is no microphone, and goes on in writing: tests/ui/test_talk.py.
+    says_so = [("microphone.ts", "navigator.mediaDevices"), ("useDevices.ts", "navigator.mediaDevices")]
     sources = [path for path in (REPOSITORY / "ui" / "src").rglob("*.ts*") if path.name != "schema.d.ts"]
     assert len(sources) > 20
     found = [(path.name, one) for path in sources for one in secure_only if one in path.read_text()]
-    assert found == []
+    assert sorted(found) == says_so
 
 
 @pytest.fixture

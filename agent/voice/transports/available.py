@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.voice.schemas import TransportName
 from agent.voice.transports.livekit_keys import read_keys
-from agent.voice.transports.livekit_rooms import LiveKitRooms, is_installed
+from agent.voice.transports.livekit_rooms import LiveKitRooms, RoomEvent, bad_signature, is_installed
 from soundstage.errors import Invalid, Unavailable
 from soundstage.sealing import Sealer
 from soundstage.settings.conversation import VoiceSettings
@@ -47,15 +47,26 @@ class Transports:
 
     def livekit(self) -> LiveKitRooms:
         """Returns the LiveKit server, with the keys of now. Raises `voice.no_livekit_keys`."""
-        settings = self._settings.livekit
-        keys = read_keys(settings, self._sealer, self._state_dir)
-        if keys is None:
+        found = self._livekit()
+        if found is None:
             raise Unavailable(
                 "voice.no_livekit_keys",
                 "There is no API key for the LiveKit server.",
                 "Create one with `soundstage voice keys`, or set `voice.livekit.key_file`.",
             )
-        return LiveKitRooms(settings.reached_at, settings.called_at, keys)
+        return found
+
+    def verify(self, body: bytes, token: str) -> RoomEvent:
+        """Returns what a webhook reports. Raises `voice.bad_signature`, also where there are no keys."""
+        found = self._livekit()
+        if found is None or not is_installed():
+            raise bad_signature()
+        return found.verify(body, token)
+
+    def _livekit(self) -> LiveKitRooms | None:
+        settings = self._settings.livekit
+        keys = read_keys(settings, self._sealer, self._state_dir)
+        return None if keys is None else LiveKitRooms(settings.reached_at, settings.called_at, keys)
 
     def for_worker(self, name: TransportName, room: str, person: str) -> dict[str, Any]:
         """Returns what a worker needs to serve a session on this transport."""

@@ -83,11 +83,7 @@ class LiveKitRooms:
             event = receiver.receive(body.decode(), token)
         except Exception as error:
             # The library raises bare exceptions beside those of PyJWT and protobuf.
-            raise Forbidden(
-                "voice.bad_signature",
-                "This webhook was not signed with the key of the LiveKit server.",
-                "Give LiveKit the key that `soundstage voice keys` shows, for its webhooks too.",
-            ) from error
+            raise bad_signature() from error
         return RoomEvent(event.event, event.room.name, event.participant.identity)
 
     def _token(self, room: str, identity: str, life: timedelta, **grants: Any) -> str:
@@ -117,6 +113,15 @@ class LiveKitRooms:
             ) from error
         finally:
             await api.aclose()
+
+
+def bad_signature() -> Forbidden:
+    """Returns the error of a webhook that LiveKit has not signed."""
+    return Forbidden(
+        "voice.bad_signature",
+        "This webhook was not signed with the key of the LiveKit server.",
+        "Give LiveKit the key that `soundstage voice keys` shows, for its webhooks too.",
+    )
 
 
 def is_installed() -> bool:

@@ -42,6 +42,7 @@ EXCEPTIONS = {
     "soundstage/http/internal.py": "the same for our own servers and those that the operator names",
     "soundstage/http/engines.py": "the same for Consul and Nomad, by their libraries",
     "soundstage/http/sockets.py": "the same for WebSockets to our own servers",
+    "agent/voice/transports/livekit_rooms.py": "LiveKit's own library, to the server that the operator names",
     "lab/cluster/api.py": "Nomad and Consul of a lab, by a socket made in its network",
     "lab/network.py": "connects from inside a lab's network, no URL",
     "lab/package_proxy.py": "the package proxy of labs: it calls mirrors for its clients",
