@@ -19,7 +19,7 @@ from studio.references.repository import References
 from studio.renders.media import check_media, hashes_in
 from studio.scenes.models import SceneRow
 from studio.scenes.repository import Scenes
-from studio.scenes.schemas import SceneBody, SceneDraft, SceneView
+from studio.scenes.schemas import SceneBody, SceneDraft, SceneView, is_filled
 
 BODY_FIELDS = frozenset(SceneBody.model_fields)
 
@@ -174,13 +174,6 @@ class SceneService:
                 "List its scenes to see their ids.",
             )
         return project, row
-
-
-def is_filled(scene: SceneBody) -> bool:
-    """Returns whether something can be heard in it; a project is made into a video when that is so of every
-    scene.
-    """
-    return bool(scene.script.strip()) or scene.audio is not None
 
 
 def view_of(row: SceneRow) -> SceneView:

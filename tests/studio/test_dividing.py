@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from agent.writing.dividing import scenes_of, sentences
 from soundstage.errors import Invalid
+from studio.scenes.dividing import scenes_of, sentences
 from studio.scenes.speaking_time import speaking_ms
 
 TIDES = """The tide comes in twice a day. It follows the moon. Dr. Smith knows e.g. the Bay of Fundy.
