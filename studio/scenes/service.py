@@ -85,19 +85,7 @@ class SceneService:
             if present:
                 await snapshot(session, project, note="before its empty scenes were filled")
             await scenes.remove_all(project.id)
-            rows = [
-                SceneRow(
-                    project_id=project.id,
-                    position=position,
-                    title=draft.title,
-                    body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
-                )
-                for position, draft in enumerate(drafts)
-            ]
-            for row in rows:
-                await scenes.add(row)
-            project.updated_at = utcnow()
-            return [view_of(row) for row in rows]
+            return [view_of(row) for row in await append_scenes(session, project, drafts, {})]
 
     async def change(
         self,
@@ -174,6 +162,26 @@ class SceneService:
                 "List its scenes to see their ids.",
             )
         return project, row
+
+
+async def append_scenes(
+    session: AsyncSession, project: Project, drafts: Sequence[SceneDraft], sizes: Mapping[str, int]
+) -> Sequence[SceneRow]:
+    """Adds scenes behind those of the project; `sizes` are the bytes of the files that they name."""
+    scenes, references = Scenes(session), References(session)
+    first = len(await scenes.of_project(project.id))
+    rows = []
+    for position, draft in enumerate(drafts, start=first):
+        row = SceneRow(
+            project_id=project.id,
+            position=position,
+            title=draft.title,
+            body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
+        )
+        rows.append(await scenes.add(row))
+        await hold_media(references, row.id, {sha256: sizes[sha256] for sha256 in hashes_in(draft)})
+    project.updated_at = utcnow()
+    return rows
 
 
 def view_of(row: SceneRow) -> SceneView:

@@ -185,7 +185,7 @@ def test_camera_transition_sounds_and_length_of_a_scene_reach_the_spec(library: 
     card = SceneBody.model_validate(
         {"duration_ms": 3000, "layout": {"visible": False}, "camera": {"push_in": 0.06}}
     )
-    told = SceneBody.model_validate(
+    spoken = SceneBody.model_validate(
         {
             "script": "Hello.",
             "camera": {"framing": "side_left"},
@@ -193,7 +193,7 @@ def test_camera_transition_sounds_and_length_of_a_scene_reach_the_spec(library: 
             "sounds": [{"audio": {"sha256": "sha256:" + "a" * 64}}],
         }
     )
-    scenes = spec_of_project("P", Look(persona="ada"), [("s1", "", card), ("s2", "", told)], library).scenes
+    scenes = spec_of_project("P", Look(persona="ada"), [("s1", "", card), ("s2", "", spoken)], library).scenes
     assert (scenes[0].silent, scenes[0].duration_ms, scenes[0].camera.push_in) == (True, 3000, 0.06)
     assert (scenes[1].camera.framing, scenes[1].transition.kind) == ("side_left", "dissolve")
     assert len(scenes[1].sounds) == 1
