@@ -59,44 +59,44 @@ def png(colour: str) -> io.BytesIO:
 
 
 def deck() -> bytes:
-    """A title, points with notes, two pictures (one twice) with notes, a slide without notes, a hidden one."""
-    made = pptx.Presentation()
-    made.slide_width, made.slide_height = Inches(13.333), Inches(7.5)
-    title = made.slides.add_slide(made.slide_layouts[0])
+    """A title, points with notes, two pictures with notes, a slide without notes, and a hidden one."""
+    document = pptx.Presentation()
+    document.slide_width, document.slide_height = Inches(13.333), Inches(7.5)
+    title = document.slides.add_slide(document.slide_layouts[0])
     title.shapes.title.text, title.placeholders[1].text = "How tides work", "Why the sea comes and goes"
-    points = made.slides.add_slide(made.slide_layouts[1])
+    points = document.slides.add_slide(document.slide_layouts[1])
     points.shapes.title.text = "Three causes"
     points.placeholders[1].text_frame.text = "The moon pulls"
     points.placeholders[1].text_frame.add_paragraph().text = "The coast decides"
     points.notes_slide.notes_text_frame.text = (
         "Three things. [pause 300ms] First the moon [sic].\nThen the coast."
     )
-    pictures = made.slides.add_slide(made.slide_layouts[5])
+    pictures = document.slides.add_slide(document.slide_layouts[5])
     pictures.shapes.title.text = "The bulges"
     pictures.shapes.add_picture(png("navy"), Inches(1), Inches(2), Inches(5))
     pictures.shapes.add_picture(png("teal"), Inches(7), Inches(2), Inches(5))
     pictures.notes_slide.notes_text_frame.text = "Look from above."
-    plain = made.slides.add_slide(made.slide_layouts[1])
+    plain = document.slides.add_slide(document.slide_layouts[1])
     plain.shapes.title.text, plain.placeholders[1].text_frame.text = "Summary", "Twice a day"
     plain.shapes.add_picture(png("navy"), Inches(1), Inches(2), Inches(5))
-    hidden = made.slides.add_slide(made.slide_layouts[1])
+    hidden = document.slides.add_slide(document.slide_layouts[1])
     hidden.shapes.title.text = "Do not show"
     hidden._element.set("show", "0")
-    return bytes_of(made)
+    return bytes_of(document)
 
 
 def letter() -> bytes:
-    made = docx.Document()
-    made.add_heading("Bridges", 0)
-    made.add_paragraph("An opening paragraph.")
-    made.add_heading("Arches", 1)
-    made.add_paragraph("An arch carries by pressure.")
-    made.add_picture(png("maroon"))
-    made.add_paragraph("Stones", style="List Bullet")
-    made.add_heading("Cables", 1)
-    made.add_paragraph("A cable carries by tension.")
-    made.add_table(2, 2)
-    return bytes_of(made)
+    document = docx.Document()
+    document.add_heading("Bridges", 0)
+    document.add_paragraph("An opening paragraph.")
+    document.add_heading("Arches", 1)
+    document.add_paragraph("An arch carries by pressure.")
+    document.add_picture(png("maroon"))
+    document.add_paragraph("Stones", style="List Bullet")
+    document.add_heading("Cables", 1)
+    document.add_paragraph("A cable carries by tension.")
+    document.add_table(2, 2)
+    return bytes_of(document)
 
 
 def bytes_of(document: Any) -> bytes:
@@ -117,9 +117,9 @@ def settings(settings: Settings) -> Settings:
 async def test_slides_become_scenes_with_their_notes_points_and_pictures(client: httpx.AsyncClient) -> None:
     answer = await send(client, deck(), "deck.pptx")
     assert answer.status_code == 201, answer.text
-    made = answer.json()
-    card, points, pictures, summary = made["scenes"]
-    assert (made["project"]["title"], card["script"], card["duration_ms"]) == ("How tides work", "", 4000)
+    result = answer.json()
+    card, points, pictures, summary = result["scenes"]
+    assert (result["project"]["title"], card["script"], card["duration_ms"]) == ("How tides work", "", 4000)
     assert card["overlays"][0]["subtitle"] == "Why the sea comes and goes"
     assert points["script"] == "Three things. [pause 300ms] First the moon \\[sic].\n\nThen the coast."
     assert [item["text"] for item in points["overlays"][0]["items"]] == [
@@ -134,9 +134,9 @@ async def test_slides_become_scenes_with_their_notes_points_and_pictures(client:
     assert right["box"]["x"] + right["box"]["width"] <= 0.96
     assert summary["script"] == "Summary.\n\nTwice a day."
     assert summary["overlays"][-1]["image"]["sha256"] == left["image"]["sha256"]
-    assert len(made["assets"]) == 2 and made["notices"] == ["1 hidden slide is left out."]
-    listed = (await client.get("/api/assets", params={"project": made["project"]["id"]})).json()
-    assert {asset["id"] for asset in listed} == {asset["id"] for asset in made["assets"]}
+    assert len(result["assets"]) == 2 and result["notices"] == ["1 hidden slide is left out."]
+    listed = (await client.get("/api/assets", params={"project": result["project"]["id"]})).json()
+    assert {asset["id"] for asset in listed} == {asset["id"] for asset in result["assets"]}
 
 
 async def test_a_film_can_be_ordered_of_imported_slides(client: httpx.AsyncClient) -> None:
@@ -146,15 +146,15 @@ async def test_a_film_can_be_ordered_of_imported_slides(client: httpx.AsyncClien
 
 
 async def test_sections_of_a_word_document_become_scenes(client: httpx.AsyncClient) -> None:
-    made = (await send(client, letter(), "letter.docx")).json()
-    assert made["project"]["title"] == "Bridges"
-    assert [(one["title"], one["script"]) for one in made["scenes"]] == [
+    result = (await send(client, letter(), "letter.docx")).json()
+    assert result["project"]["title"] == "Bridges"
+    assert [(one["title"], one["script"]) for one in result["scenes"]] == [
         ("An opening paragraph", "An opening paragraph."),
         ("Arches", "An arch carries by pressure.\n\nStones."),
         ("Cables", "A cable carries by tension."),
     ]
-    assert [len(one["overlays"]) for one in made["scenes"]] == [0, 1, 0]
-    assert made["notices"] == ["1 table is left out."]
+    assert [len(one["overlays"]) for one in result["scenes"]] == [0, 1, 0]
+    assert result["notices"] == ["1 table is left out."]
 
 
 async def test_markdown_becomes_an_outline_first_and_nothing_is_made(client: httpx.AsyncClient) -> None:
@@ -179,15 +179,15 @@ async def test_a_web_page_is_read_without_its_menus_and_redirects_are_followed(
         return Reply(200, PAGE.encode(), headers={"content-type": "text/html; charset=utf-8"})
 
     async with serving(answer) as url:
-        made = (await client.post("/api/imports", json={"url": f"{url}/old", "language": "en-gb"})).json()
-    assert made["project"]["title"] == "Owls at night"
-    assert [one["title"] for one in made["scenes"]] == [
+        result = (await client.post("/api/imports", json={"url": f"{url}/old", "language": "en-gb"})).json()
+    assert result["project"]["title"] == "Owls at night"
+    assert [one["title"] for one in result["scenes"]] == [
         "Owls hunt in the dark and hear very well",
         "Their ears",
     ]
-    spoken = " ".join(one["script"] for one in made["scenes"])
+    spoken = " ".join(one["script"] for one in result["scenes"])
     assert "Our shop" not in spoken and "All rights" not in spoken
-    assert {one["language"] for one in made["scenes"]} == {"en-gb"}
+    assert {one["language"] for one in result["scenes"]} == {"en-gb"}
 
 
 async def test_addresses_of_private_networks_are_refused_behind_redirects_too(
@@ -236,7 +236,7 @@ def with_entities() -> bytes:
     return written.getvalue()
 
 
-def damaged_documents() -> Iterator[tuple[bytes, str, str]]:
+def refusals() -> Iterator[tuple[bytes, str, str]]:
     yield deck()[:-4000], "deck.pptx", "import.unreadable"
     yield letter()[:6000], "letter.docx", "import.unreadable"
     yield b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old.ppt", "import.old_format"
@@ -247,9 +247,7 @@ def damaged_documents() -> Iterator[tuple[bytes, str, str]]:
     yield bomb(), "bomb.docx", "import.too_large"
 
 
-@pytest.mark.parametrize(
-    ("content", "name", "code"), list(damaged_documents()), ids=lambda one: str(one)[:16]
-)
+@pytest.mark.parametrize(("content", "name", "code"), list(refusals()), ids=lambda one: str(one)[:16])
 async def test_a_broken_document_is_refused_in_clear_words_and_leaves_nothing(
     client: httpx.AsyncClient, settings: Settings, content: bytes, name: str, code: str
 ) -> None:
