@@ -119,30 +119,35 @@ def read_markdown(path: Path, reader: Reader) -> None:
         elif token.type in ("heading_open", "heading_close"):
             heading = token.tag if token.nesting == 1 else ""
         elif token.type == "inline" and not inside_table:
-            said = _inline(token.children or [], reader)
+            spoken_text = _inline(token.children or [], reader)
             if heading in ("h1", "h2", "h3"):
-                plain = said.replace(STRONG, "").replace(END, "")
+                plain = spoken_text.replace(STRONG, "").replace(END, "")
                 if heading == "h1" and len(top) == 1 and not reader.title:
                     reader.title = _line(plain)
                 reader.begin(plain)
             else:
-                reader.say(_ended(said) if inside_item or heading else said)
+                reader.say(_ended(spoken_text) if inside_item or heading else spoken_text)
 
 
 def _inline(tokens: list[Any], reader: Reader) -> str:
-    said = ""
+    spoken_text = ""
     for token in tokens:
         if token.type in ("text", "code_inline"):
-            said += token.content
+            spoken_text += token.content
         elif token.type in ("softbreak", "hardbreak"):
-            said += " "
-        elif token.type in ("em_open", "strong_open") and STRONG not in said[said.rfind(END) + 1 :]:
-            said += STRONG
-        elif token.type in ("em_close", "strong_close") and STRONG in said[said.rfind(END) + 1 :]:
-            said += END
+            spoken_text += " "
+        elif (
+            token.type in ("em_open", "strong_open")
+            and STRONG not in spoken_text[spoken_text.rfind(END) + 1 :]
+        ):
+            spoken_text += STRONG
+        elif (
+            token.type in ("em_close", "strong_close") and STRONG in spoken_text[spoken_text.rfind(END) + 1 :]
+        ):
+            spoken_text += END
         elif token.type == "image":
             reader.leave_out("linked pictures")
-    return said
+    return spoken_text
 
 
 def read_html(path: Path, reader: Reader) -> None:

@@ -87,8 +87,8 @@ async def _source(
         )
     async with studio.imports.staging() as folder:
         if kind == "application/json":
-            wanted = _read(ImportRequest, await request.body())
-            yield await studio.imports.source_of(wanted, folder), wanted
+            order = _read(ImportRequest, await request.body())
+            yield await studio.imports.source_of(order, folder), order
             return
         upload = Upload(request, studio.imports.max_bytes)
         upload.size_hint()

@@ -49,7 +49,7 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 class Shown(BaseModel, extra="forbid"):
-    """What of a section is seen. `box` and `crop` are fractions: x, y, width, height; left, top, right,
+    """A picture or a list beside the speaker. `box` and `crop` are fractions: x, y, width, height; left, top, right,
     bottom. `after`: so many paragraphs stand before a picture in running text.
     """
 
@@ -79,7 +79,7 @@ class Section(BaseModel, extra="forbid"):
 
 
 class Document(BaseModel, extra="forbid"):
-    """What `read_document.py` has found."""
+    """A document as `read_document.py` writes it."""
 
     title: str = ""
     sections: tuple[Section, ...] = ()
@@ -235,7 +235,7 @@ def _camera(canvas: Canvas) -> Camera:
 
 
 def _region(canvas: Canvas) -> tuple[Box, Box]:
-    """Where slides are seen, and their titles."""
+    """Returns the place of slides, and that of their titles."""
     return _ABOVE if canvas.width < canvas.height else _BESIDE
 
 
@@ -288,7 +288,7 @@ def _shortened(text: str, chars: int) -> str:
     return text if len(text) <= chars else text[: chars - 1].rstrip() + "…"
 
 
-def titled(document: Document, drafts: Sequence[SceneDraft], name: str) -> str:
+def title_for(document: Document, drafts: Sequence[SceneDraft], name: str) -> str:
     """The title of a project: the document's own, else that of its file or its first scene."""
     stem = re.sub(r"[_-]+", " ", name.rpartition(".")[0] or name).strip()
     first = next((draft.title for draft in drafts if draft.title), "")

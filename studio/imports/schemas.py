@@ -17,7 +17,7 @@ DocumentKind = Literal["text", "markdown", "html", "docx", "pptx"]
 
 
 class ImportOptions(BaseModel, extra="forbid"):
-    """Where the scenes of a document go. Without `project` they make a new one."""
+    """Options of an import: where the scenes of a document go. Without `project` they make a new one."""
 
     project: str | None = Field(
         default=None, max_length=80, description="id or slug; the scenes come behind those it has"
@@ -54,7 +54,7 @@ class OutlineScene(BaseModel):
 
 
 class ImportOutline(BaseModel):
-    """What an import would make. `notices` say what of the document is left out."""
+    """A plan of what an import would make. `notices` say what of the document is left out."""
 
     kind: DocumentKind
     title: str
@@ -65,7 +65,7 @@ class ImportOutline(BaseModel):
 
 
 class ImportResult(BaseModel):
-    """What an import has made: the project, its new scenes, and the pictures of the document."""
+    """The outcome of an import: the project, its new scenes, and the pictures of the document."""
 
     project: ProjectView
     scenes: list[SceneView]

@@ -33,7 +33,7 @@ from studio.assets.service import view_of as asset_view
 from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
 from studio.imports import read_document
 from studio.imports.fetching import fetch_document
-from studio.imports.scenes import Document, scene_drafts, titled
+from studio.imports.scenes import Document, scene_drafts, title_for
 from studio.imports.schemas import (
     DocumentKind,
     ImportOptions,
@@ -266,7 +266,7 @@ class ImportService:
                 "Import a part of it, or raise limits.scenes.",
             )
         notices = [f"{count} {_noun(what, count)} left out." for what, count in sorted(left_out.items())]
-        title = options.title or titled(document, drafts, source.name)
+        title = options.title or title_for(document, drafts, source.name)
         return _Reading(kind, title, drafts, list(pictures.values()), notices)
 
     async def _document(self, source: SourceFile, kind: DocumentKind) -> tuple[Document, Path]:
