@@ -146,6 +146,7 @@ def build_studio(
         discard_unfinished=scheduler.discard_unfinished,
         audit=audit,
         run_durations=times,
+        worker_version=worker_version,
     )
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())

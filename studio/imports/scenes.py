@@ -49,8 +49,8 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 class Shown(BaseModel, extra="forbid"):
-    """A picture or a list beside the speaker. `box` and `crop` are fractions: x, y, width, height; left, top, right,
-    bottom. `after`: so many paragraphs stand before a picture in running text.
+    """A picture or a list beside the speaker. `box` and `crop` are fractions: x, y, width, height; left, top,
+    right, bottom. `after`: so many paragraphs stand before a picture in running text.
     """
 
     kind: Literal["picture", "list"]

@@ -22,7 +22,7 @@ from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from soundstage.blobs import Blob, BlobStore, blob_not_found
 from soundstage.database import Database
-from soundstage.errors import Invalid, TooLarge, Unavailable
+from soundstage.errors import Invalid, NotFound, TooLarge, Unavailable
 from soundstage.http import Destinations
 from soundstage.tasks import finish
 from soundstage.telemetry.logs import get_logger
@@ -131,6 +131,22 @@ class ImportService:
             return SourceFile(path, kind=request.format)
         fetched = await fetch_document(request.url or "", path, self.destinations, self.max_bytes)
         return SourceFile(path, fetched.name, fetched.media_type)
+
+    async def source_at(self, path: Path, folder: Path) -> SourceFile:
+        """Returns a copy of a file of this machine. Raises NotFound `import.no_file`, TooLarge."""
+        target = folder / "document"
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            if size > self.max_bytes:
+                raise TooLarge(
+                    "import.too_large",
+                    f"The document is larger than {self.max_bytes >> 20} MiB.",
+                    "Import a part of it.",
+                )
+            await asyncio.to_thread(shutil.copyfile, path, target)
+        except OSError as error:
+            raise NotFound("import.no_file", f"There is no file {path}.", "Check the path.") from error
+        return SourceFile(target, path.name)
 
     async def plan(self, source: SourceFile, options: ImportOptions) -> ImportOutline:
         """Returns what an import would make, and makes nothing."""
