@@ -103,7 +103,7 @@ class MissingThing(BaseModel):
 
 
 class RenderPlan(BaseModel):
-    """A plan of what a request would make. With something `missing` it would be refused, and has no scenes here."""
+    """A plan of what a request would make. With something `missing` it would be refused; it has no scenes."""
 
     kind: RenderKind = "video"
     title: str = ""
