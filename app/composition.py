@@ -347,6 +347,7 @@ def tool_services_of(
         projects=studio.projects,
         versions=studio.versions,
         scenes=studio.scenes,
+        imports=studio.imports,
         publishing=studio.outgoing.publishing,
         accounts=studio.outgoing.accounts,
         author=author,

@@ -8,6 +8,7 @@ from policy import health
 from studio.assets import rendition_routes as asset_renditions
 from studio.assets import routes as assets
 from studio.consents import routes as consents
+from studio.imports import routes as imports
 from studio.personas import routes as personas
 from studio.projects import routes as projects
 from studio.pronunciations import routes as pronunciations
@@ -28,6 +29,7 @@ def routers() -> tuple[APIRouter, ...]:
         health,
         projects,
         scenes,
+        imports,
         assets,
         asset_renditions,
         uploads,

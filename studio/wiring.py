@@ -24,6 +24,7 @@ from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
+from studio.imports.service import MAX_DOCUMENT_BYTES, ImportService
 from studio.outgoing import Outgoing, build_outgoing, download_destinations
 from studio.people.service import PeopleService
 from studio.personas.health import PersonaHealthService
@@ -65,6 +66,7 @@ class Studio:
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
+    imports: ImportService
     assets: AssetService
     uploads: UploadService
     prober: AssetProber
@@ -144,6 +146,7 @@ def build_studio(
         discard_unfinished=scheduler.discard_unfinished,
         audit=audit,
         run_durations=times,
+        worker_version=worker_version,
     )
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
@@ -164,6 +167,17 @@ def build_studio(
         projects=ProjectService(db),
         versions=VersionService(db),
         scenes=SceneService(db, blobs),
+        imports=ImportService(
+            db,
+            blobs,
+            library,
+            download_destinations(settings),
+            settings.state_dir.absolute() / "imports",
+            settings.limits.scenes,
+            min(MAX_DOCUMENT_BYTES, assets.max_upload_bytes),
+            prober.worker.wake,
+            audit,
+        ),
         assets=assets,
         uploads=UploadService(db, blobs, assets, settings.state_dir.absolute()),
         prober=prober,

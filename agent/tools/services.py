@@ -18,6 +18,7 @@ from policy import Principal
 from policy.audit import AuditLog
 from soundstage.health import InstallationHealth
 from studio.assets.service import AssetService
+from studio.imports.service import ImportService
 from studio.people.service import PeopleService
 from studio.personas.library import PersonaLibrary
 from studio.personas.service import PersonaService
@@ -39,6 +40,7 @@ class ToolServices:
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
+    imports: ImportService
     publishing: PublishingService
     accounts: AccountService
     out_dir: Path

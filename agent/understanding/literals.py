@@ -29,7 +29,8 @@ _CUE = re.compile(
 _CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»"}
 _QUOTED = re.compile(r'"([^"\n]{1,300})"|“([^”\n]{1,300})”|„([^“\n]{1,300})“|«([^»\n]{1,300})»')
 _PATH = re.compile(
-    r"(?<!\S)(?:[~.]{0,2}/\S+|\S+\.(?:jpe?g|png|heic|heif|webp|gif|bmp|tiff?)\b|[a-z]+_[0-9A-Za-z]{6,})"
+    r"(?<!\S)(?:https?://\S*[^\s.,;:!?)]|[~.]{0,2}/\S+"
+    r"|\S+\.(?:jpe?g|png|heic|heif|webp|gif|bmp|tiff?|pptx|docx|md|markdown|html?)\b|[a-z]+_[0-9A-Za-z]{6,})"
 )
 
 

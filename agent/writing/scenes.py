@@ -10,9 +10,8 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from agent.colours import parse_colour
 from soundstage.one_line import OneLine
+from studio.scenes.dividing import MAX_SCENES, SCENE_TITLE_CHARS, PlannedScene
 
-MAX_SCENES = 60
-SCENE_TITLE_CHARS = 120
 HEADING_CHARS = 80
 WRITTEN_SCENE_CHARS = 4000
 """Of a scene that a model writes: about four minutes of speech."""
@@ -28,15 +27,6 @@ def _spoken(text: str) -> str:
 
 def _colour(text: str | None) -> str | None:
     return None if text is None else parse_colour(text)
-
-
-class PlannedScene(BaseModel, frozen=True):
-    """One planned scene; without a script it waits for one."""
-
-    title: str = ""
-    script: str = ""
-    heading: str = ""
-    background: str | None = None
 
 
 class WrittenScene(BaseModel, extra="forbid"):

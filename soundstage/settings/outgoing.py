@@ -58,7 +58,7 @@ class WebhookSettings(Section):
 
 
 class DownloadSettings(Section):
-    """Files that jobs name by URL (`POST /api/worker/run`)."""
+    """Files that jobs (`POST /api/worker/run`) and imports (`POST /api/imports`) name by URL."""
 
     private_addresses: bool = Field(
         False, description="files may come from private networks; otherwise such addresses are refused"
@@ -66,7 +66,12 @@ class DownloadSettings(Section):
     loopback: bool = Field(
         False, description="files may come from this machine, never from a port of Soundstage itself"
     )
-    timeout_s: float = Field(600.0, gt=0, le=3600, description="longest time that one file may take")
+    timeout_s: float = Field(
+        600.0,
+        gt=0,
+        le=3600,
+        description="longest time that the file of a job may take; a document to import has a minute",
+    )
 
 
 class YoutubeSettings(Section):

@@ -122,29 +122,9 @@ class AssetService:
 
     async def add(self, blob: Blob, found: FileType, labels: AssetLabels) -> AssetView:
         """Records a stored blob as an asset."""
-        kind = labels.kind or AssetKind(found.family)
-        if found.family not in _FAMILY_OF_KIND[kind]:
-            raise Invalid(
-                "asset.kind_mismatch",
-                f"An asset of kind {kind} cannot be made of {found.media_type}.",
-                "Choose another kind, or leave it out.",
-            )
         async with self._db.transaction() as session:
             project_id = (await project_of(Projects(session), labels.project)).id if labels.project else None
-            asset = await Assets(session).add(
-                Asset(
-                    project_id=project_id,
-                    kind=kind,
-                    name=plain_name(labels.name or ""),
-                    sha256=blob.sha256,
-                    bytes=blob.bytes,
-                    media_type=found.media_type,
-                    duration_ms=labels.duration_ms,
-                    details=label_details(labels.metadata, {}),
-                    tags=[AssetTag(tag=tag) for tag in labels.tags],
-                )
-            )
-            await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
+            asset = await insert_asset(session, blob, found, labels, project_id)
             view = view_of(asset)
         # Another request may have seen it without references, and deleted it, before this one was added.
         if not await confirm_hold(self._db, self._blobs, blob.sha256):
@@ -246,6 +226,34 @@ class AssetService:
     async def open_file(self, asset_id: str) -> tuple[AssetView, Path]:
         view = await self.get(asset_id)
         return view, await self._blobs.local_path(view.sha256)
+
+
+async def insert_asset(
+    session: AsyncSession, blob: Blob, found: FileType, labels: AssetLabels, project_id: str | None
+) -> Asset:
+    """Adds an asset that holds its blob. Raises Invalid `asset.kind_mismatch`."""
+    kind = labels.kind or AssetKind(found.family)
+    if found.family not in _FAMILY_OF_KIND[kind]:
+        raise Invalid(
+            "asset.kind_mismatch",
+            f"An asset of kind {kind} cannot be made of {found.media_type}.",
+            "Choose another kind, or leave it out.",
+        )
+    asset = await Assets(session).add(
+        Asset(
+            project_id=project_id,
+            kind=kind,
+            name=plain_name(labels.name or ""),
+            sha256=blob.sha256,
+            bytes=blob.bytes,
+            media_type=found.media_type,
+            duration_ms=labels.duration_ms,
+            details=label_details(labels.metadata, {}),
+            tags=[AssetTag(tag=tag) for tag in labels.tags],
+        )
+    )
+    await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
+    return asset
 
 
 async def asset_of(session: AsyncSession, asset_id: str) -> Asset:

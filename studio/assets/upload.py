@@ -55,13 +55,16 @@ class Upload:
         declared = self.request.headers.get("content-length", "")
         length = int(declared) if declared.isdigit() else 0
         if length > self.max_bytes + MAX_FORM_BYTES:
-            raise TooLarge(
-                "upload.too_large",
-                f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
-                "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
-            )
+            raise self.too_large()
         is_form = self.request.headers.get("content-type", "").startswith("multipart/form-data")
         return max(0, length - MAX_FORM_BYTES) if is_form else length
+
+    def too_large(self) -> TooLarge:
+        return TooLarge(
+            "upload.too_large",
+            f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
+            "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
+        )
 
     async def _form(self, boundary: bytes) -> AsyncIterator[bytes]:
         parts = _Parts(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.paging import Page, PageRequest
@@ -35,17 +37,7 @@ class ProjectService:
 
     async def create(self, draft: ProjectDraft) -> ProjectView:
         async with self._db.transaction() as session:
-            projects = Projects(session)
-            slug = draft.slug or await _free_slug(projects, draft.title)
-            await _refuse_taken(projects, slug)
-            project = Project(
-                slug=slug,
-                title=draft.title,
-                subtitle=draft.subtitle,
-                description=draft.description,
-                look=draft.model_dump(mode="json", include=set(LOOK_FIELDS)),
-            )
-            return view_of(await projects.add(project))
+            return view_of(await insert_project(session, draft))
 
     async def change(self, ref: str, change: ProjectChange) -> ProjectView:
         async with self._db.transaction() as session:
@@ -72,6 +64,21 @@ class ProjectService:
             for scene in await Scenes(session).of_project(project.id):
                 await references.release(f"scene:{scene.id}")
             await projects.remove(project)
+
+
+async def insert_project(session: AsyncSession, draft: ProjectDraft) -> Project:
+    """Raises Conflict `project.slug_taken`."""
+    projects = Projects(session)
+    slug = draft.slug or await _free_slug(projects, draft.title)
+    await _refuse_taken(projects, slug)
+    project = Project(
+        slug=slug,
+        title=draft.title,
+        subtitle=draft.subtitle,
+        description=draft.description,
+        look=draft.model_dump(mode="json", include=set(LOOK_FIELDS)),
+    )
+    return await projects.add(project)
 
 
 async def project_of(projects: Projects, ref: str) -> Project:

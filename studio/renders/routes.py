@@ -18,7 +18,14 @@ from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
 from studio.renders.journal import stream_of
 from studio.renders.listing import RenderFilter, RenderSort
-from studio.renders.schemas import RenderDetail, RenderKind, RenderRequest, RenderSummary, RenderView
+from studio.renders.schemas import (
+    RenderDetail,
+    RenderKind,
+    RenderPlan,
+    RenderRequest,
+    RenderSummary,
+    RenderView,
+)
 from studio.renders.service import is_end
 from studio.renders.states import RenderState
 from studio.wiring import StudioDep
@@ -61,6 +68,14 @@ async def create_render(
         lambda claim: studio.renders.create(request, requested_by=principal.name, claim=claim),
         studio.renders.get,
     )
+
+
+@router.post("/plan")
+async def plan_render(request: RenderRequest, studio: StudioDep, _: CreateRenders) -> RenderPlan:
+    """Scenes that are there already and scenes to be made, how long that takes, and all that is missing;
+    nothing is made.
+    """
+    return await studio.renders.preflight(request)
 
 
 @router.get("/{render_id}")

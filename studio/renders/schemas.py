@@ -82,6 +82,40 @@ class RenderRequest(StoredOptions, extra="forbid"):
         return self
 
 
+class PlannedSegment(BaseModel):
+    """A scene of a plan. `seconds`: 0 when its segment is there already, None while nothing of the kind has
+    ended here. `unanchored`: words that overlays wait for and that the script does not have.
+    """
+
+    scene: str
+    reused: bool
+    seconds: float | None
+    unanchored: list[str] = []
+
+
+class MissingThing(BaseModel):
+    """The error that a render would be refused with."""
+
+    scene: str | None
+    code: str
+    message: str
+    hint: str
+
+
+class RenderPlan(BaseModel):
+    """A plan of what a request would make. With something `missing` it would be refused; it has no scenes."""
+
+    kind: RenderKind = "video"
+    title: str = ""
+    size: str = ""
+    personas: list[str] = []
+    scenes: list[PlannedSegment] = []
+    scenes_reused: int = 0
+    scenes_new: int = 0
+    seconds: float | None = None
+    missing: list[MissingThing] = []
+
+
 AFTER_FRAMES = {
     "assemble": "all frames are drawn; the scenes are being joined",
     "captions": "all frames are drawn; the captions are being written",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.database.tenants import bypass_tenant_filter
-from soundstage.errors import Conflict, NotFound, Unavailable
+from soundstage.errors import Conflict, NotFound, SoundstageError, Unavailable
 from soundstage.events import Event, EventStore
 from studio.idempotency.service import Claim
 from studio.personas.library import PersonaLibrary
@@ -38,8 +38,17 @@ from studio.renders.planning import (
     refuse_cancel,
     refuse_retry,
 )
+from studio.renders.preflight import missing_thing, plan_of
 from studio.renders.repository import Renders, Segments
-from studio.renders.schemas import OutputView, Preview, RenderDetail, RenderRequest, RenderView
+from studio.renders.schemas import (
+    MissingThing,
+    OutputView,
+    Preview,
+    RenderDetail,
+    RenderPlan,
+    RenderRequest,
+    RenderView,
+)
 from studio.renders.specs import raise_requirements, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
@@ -64,6 +73,7 @@ class RenderService:
     discard_unfinished: Callable[[Collection[str]], Awaitable[None]] | None = None
     audit: AuditLog | None = None
     run_durations: RunTimes | None = None
+    worker_version: str = ""
 
     def __post_init__(self) -> None:
         self._journal = RenderJournal(self.db, self.events, self.audit)
@@ -98,6 +108,35 @@ class RenderService:
         async with self.db.session() as session:
             draft = await self._admit(session, draft)
         return estimate_of(draft, self.run_durations)
+
+    async def preflight(self, request: RenderRequest) -> RenderPlan:
+        """Returns scenes reused and new, seconds, and all that is missing; creates nothing. Raises NotFound
+        for a project that there is not.
+        """
+        try:
+            draft = await self._draft(request)
+            async with self.db.session() as session:
+                draft = await self._admit(session, draft)
+                return await plan_of(session, draft, self.run_durations, self.worker_version)
+        except SoundstageError as error:
+            if error.code == "project.not_found":
+                raise
+            missing = [] if request.project is None else await self._missing(request.project)
+            return RenderPlan(missing=[*missing] or [missing_thing(error)])
+
+    async def _missing(self, ref: str) -> Sequence[MissingThing]:
+        """Returns what each scene of a project is refused for."""
+        title, look, scenes, _ = await self._project(ref)
+        missing = []
+        for scene in scenes:
+            try:
+                spec = spec_of_project(title, look, [scene], self.library)
+                await check_media(spec, self.blobs, self.db, self._operator_persona_hashes())
+                async with self.db.session() as session:
+                    await self.admission.admit(session, spec)
+            except SoundstageError as error:
+                missing.append(missing_thing(error, scene[0]))
+        return missing
 
     async def plan_retry(self, ref: str) -> float | None:
         """Estimates the seconds of another attempt; None without history. Raises what `retry` would."""
@@ -266,16 +305,20 @@ class RenderService:
         )
 
     async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
+        title, look, scenes, project_id = await self._project(ref)
+        spec = spec_of_project(title, look, scenes, self.library)
+        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
+        return RenderDraft(request, spec, personas, project_id)
+
+    async def _project(self, ref: str) -> tuple[str, Look, Sequence[tuple[str, str, SceneBody]], str]:
+        """Returns title, look, scenes and id."""
         async with self.db.session() as session:
             project = await project_of(Projects(session), ref)
             scenes = [
                 (row.id, row.title, SceneBody.model_validate(row.body))
                 for row in await Scenes(session).of_project(project.id)
             ]
-        look = Look.model_validate(project.look)
-        spec = spec_of_project(project.title, look, scenes, self.library)
-        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
-        return RenderDraft(request, spec, personas, project.id)
+            return project.title, Look.model_validate(project.look), scenes, project.id
 
     async def _admit(self, session: AsyncSession, draft: RenderDraft) -> RenderDraft:
         """Returns the draft with its consent ids resolved to the stored records. Raises what forbids it, and

@@ -7,7 +7,18 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from avatar.spec import Canvas, Captions, LipsyncSpec, Output, RenderSpec, Requirements, Scene, at_rate
+from avatar.spec import (
+    Camera,
+    Canvas,
+    Captions,
+    LipsyncSpec,
+    Output,
+    RenderSpec,
+    Requirements,
+    Scene,
+    Transition,
+    at_rate,
+)
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid
@@ -15,7 +26,7 @@ from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona
 from studio.projects.schemas import Look
 from studio.renders.schemas import RenderRequest
-from studio.scenes.schemas import SceneBody
+from studio.scenes.schemas import SceneBody, is_filled
 from studio.scenes.speaking_time import speaking_ms
 
 Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
@@ -132,9 +143,13 @@ def spec_of_project(
         )
     spec_scenes = []
     for number, (scene_id, scene_title, body) in enumerate(scenes, start=1):
-        if not body.script.strip() and body.audio is None:
+        if not is_filled(body):
             named = f"{number} ({scene_title})" if scene_title else str(number)
-            raise Invalid("scene.empty", f"Scene {named} says nothing.", "Give it a script or a sound file.")
+            raise Invalid(
+                "scene.empty",
+                f"Scene {named} says nothing.",
+                "Give it a script or a sound file, or a `duration_ms` as a silent one.",
+            )
         spec_scenes.append(scene_of(scene_id, body, library.get(body.persona or look.persona)))
     return _checked(
         title=title,
@@ -161,8 +176,12 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
         layout=body.layout or persona.style.layout,
         background=body.background or persona.style.background,
         overlays=body.overlays,
+        camera=body.camera or Camera(),
+        transition=body.transition or Transition(),
+        sounds=body.sounds or (),
         lead_in_ms=body.lead_in_ms,
         tail_ms=body.tail_ms,
+        duration_ms=body.duration_ms,
         requirements=persona.requirements,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from avatar.spec import AvatarLayout, Background, MediaRef, Mood, Overlay
+from avatar.spec import AvatarLayout, Background, Camera, MediaRef, Mood, Overlay, SoundEffect, Transition
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from soundstage.one_line import OneLine
 
 class SceneBody(BaseModel, extra="forbid"):
     """Script and looks of a scene. None of `persona`, `language`, `mood`, `layout`, `background`: that of the
-    project or persona.
+    project or persona; of `camera`, `transition`, `sounds`: the plain ones of the worker.
     """
 
     script: str = Field(default="", max_length=MAX_SCRIPT_CHARS)
@@ -27,8 +27,17 @@ class SceneBody(BaseModel, extra="forbid"):
     layout: AvatarLayout | None = None
     background: Background | None = None
     overlays: tuple[Overlay, ...] = ()
+    camera: Camera | None = None
+    transition: Transition | None = Field(default=None, description="how it comes after the scene before")
+    sounds: tuple[SoundEffect, ...] | None = Field(default=None, max_length=100)
     lead_in_ms: int = Field(default=300, ge=0, le=10_000)
     tail_ms: int = Field(default=500, ge=0, le=10_000)
+    duration_ms: int | None = Field(
+        default=None,
+        ge=10,
+        le=7_200_000,
+        description="wished length; a scene without script and sound is silent for so long: a title card",
+    )
 
 
 class SceneDraft(SceneBody):
@@ -49,3 +58,10 @@ class SceneOrder(BaseModel, extra="forbid"):
     """All scene ids of the project in their new order."""
 
     scenes: list[str]
+
+
+def is_filled(scene: SceneBody) -> bool:
+    """Returns whether something can be heard in it, or it is a silent one with a length; a project is made
+    into a video when that is so of every scene.
+    """
+    return bool(scene.script.strip()) or scene.audio is not None or scene.duration_ms is not None

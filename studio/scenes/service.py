@@ -19,7 +19,7 @@ from studio.references.repository import References
 from studio.renders.media import check_media, hashes_in
 from studio.scenes.models import SceneRow
 from studio.scenes.repository import Scenes
-from studio.scenes.schemas import SceneBody, SceneDraft, SceneView
+from studio.scenes.schemas import SceneBody, SceneDraft, SceneView, is_filled
 
 BODY_FIELDS = frozenset(SceneBody.model_fields)
 
@@ -85,19 +85,7 @@ class SceneService:
             if present:
                 await snapshot(session, project, note="before its empty scenes were filled")
             await scenes.remove_all(project.id)
-            rows = [
-                SceneRow(
-                    project_id=project.id,
-                    position=position,
-                    title=draft.title,
-                    body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
-                )
-                for position, draft in enumerate(drafts)
-            ]
-            for row in rows:
-                await scenes.add(row)
-            project.updated_at = utcnow()
-            return [view_of(row) for row in rows]
+            return [view_of(row) for row in await append_scenes(session, project, drafts, {})]
 
     async def change(
         self,
@@ -176,11 +164,24 @@ class SceneService:
         return project, row
 
 
-def is_filled(scene: SceneBody) -> bool:
-    """Returns whether something can be heard in it; a project is made into a video when that is so of every
-    scene.
-    """
-    return bool(scene.script.strip()) or scene.audio is not None
+async def append_scenes(
+    session: AsyncSession, project: Project, drafts: Sequence[SceneDraft], sizes: Mapping[str, int]
+) -> Sequence[SceneRow]:
+    """Adds scenes behind those of the project; `sizes` are the bytes of the files that they name."""
+    scenes, references = Scenes(session), References(session)
+    first = len(await scenes.of_project(project.id))
+    rows = []
+    for position, draft in enumerate(drafts, start=first):
+        row = SceneRow(
+            project_id=project.id,
+            position=position,
+            title=draft.title,
+            body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
+        )
+        rows.append(await scenes.add(row))
+        await hold_media(references, row.id, {sha256: sizes[sha256] for sha256 in hashes_in(draft)})
+    project.updated_at = utcnow()
+    return rows
 
 
 def view_of(row: SceneRow) -> SceneView:

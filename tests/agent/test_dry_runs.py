@@ -57,6 +57,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "change_machine.choose_key": ({"machine": "gpu-9", "code": "2c91-a110-1679"}, "machine.not_found"),
     "change_machine.reinstall": ({"machine": "gpu-9"}, "machine.not_found"),
     "change_machine.drain": ({"machine": "gpu-9"}, "cluster.no_node"),
+    "import_document": ({"url": "https://a.example/", "project": "Nothing"}, "project.not_found"),
     "change_machine.undrain": ({"machine": "gpu-9"}, "cluster.no_node"),
     "change_machine.switch_on": ({"machine": "gpu-9"}, "machine.not_found"),
     "change_machine.switch_off": ({"machine": "gpu-9"}, "machine.not_found"),

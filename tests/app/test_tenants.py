@@ -270,6 +270,15 @@ async def test_a_persona_of_the_operator_is_everybodys_with_the_picture_behind_i
     assert queued.status_code == 202, queued.text
 
 
+async def test_nothing_is_imported_into_a_project_of_another_tenant(scene: Scene) -> None:
+    before = (await scene.owner.get(f"/api/projects/{scene.things['ref']}/scenes")).json()
+    for path in ("/api/imports", "/api/imports/plan"):
+        answer = await scene.rival.post(path, json={"text": "# Mine", "project": scene.things["ref"]})
+        assert code_of(answer) == (404, "project.not_found")
+    assert (await scene.owner.get(f"/api/projects/{scene.things['ref']}/scenes")).json() == before
+    assert scene.statements.unbound == []
+
+
 def replace_ids(body: Any, old: str, new: str) -> Any:
     if isinstance(body, dict):
         return {name: replace_ids(value, old, new) for name, value in body.items()}

@@ -181,6 +181,24 @@ def test_marks_of_a_script_are_not_in_its_title(script: str, title: str) -> None
     assert title_of(script) == title
 
 
+def test_camera_transition_sounds_and_length_of_a_scene_reach_the_spec(library: PersonaLibrary) -> None:
+    card = SceneBody.model_validate(
+        {"duration_ms": 3000, "layout": {"visible": False}, "camera": {"push_in": 0.06}}
+    )
+    spoken = SceneBody.model_validate(
+        {
+            "script": "Hello.",
+            "camera": {"framing": "side_left"},
+            "transition": {"kind": "dissolve", "duration_ms": 800},
+            "sounds": [{"audio": {"sha256": "sha256:" + "a" * 64}}],
+        }
+    )
+    scenes = spec_of_project("P", Look(persona="ada"), [("s1", "", card), ("s2", "", spoken)], library).scenes
+    assert (scenes[0].silent, scenes[0].duration_ms, scenes[0].camera.push_in) == (True, 3000, 0.06)
+    assert (scenes[1].camera.framing, scenes[1].transition.kind) == ("side_left", "dissolve")
+    assert len(scenes[1].sounds) == 1
+
+
 def test_the_mood_of_a_scene_goes_before_the_personas(library: PersonaLibrary) -> None:
     scenes = [("a", "", SceneBody(script="Hi.", mood="sad")), ("b", "", SceneBody(script="Hi."))]
     assert [scene.mood for scene in spec_of_project("P", Look(persona="ada"), scenes, library).scenes] == [

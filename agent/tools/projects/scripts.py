@@ -18,14 +18,13 @@ from agent.tools.plan import Change, Plan, change
 from agent.tools.projects.tools import ProjectRef, SceneLine, project_named, scene_lines, scene_list
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
-from agent.writing.dividing import scenes_of
-from agent.writing.scenes import MAX_SCENES, SCENES_OF_A_TOPIC, PlannedScene, ScriptBrief
+from agent.writing.scenes import SCENES_OF_A_TOPIC, ScriptBrief
 from soundstage.errors import NotFound, SoundstageError
 from studio.personas.schemas import Persona
 from studio.projects.schemas import ProjectDraft, ProjectView
 from studio.renders.schemas import RenderRequest
-from studio.scenes.schemas import SceneDraft
-from studio.scenes.service import is_filled
+from studio.scenes.dividing import MAX_SCENES, PlannedScene, scenes_of
+from studio.scenes.schemas import SceneDraft, is_filled
 
 TOPIC_CHARS = 500
 MAX_REMEMBERED = 20

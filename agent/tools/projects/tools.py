@@ -17,8 +17,7 @@ from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.renders.lines import LATEST
 from soundstage.errors import Conflict, NotFound
 from studio.projects.schemas import ProjectView
-from studio.scenes.schemas import SceneView
-from studio.scenes.service import is_filled
+from studio.scenes.schemas import SceneView, is_filled
 from studio.scenes.speaking_time import speaking_ms
 
 MAX_PROJECTS = 1000

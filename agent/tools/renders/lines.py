@@ -13,7 +13,7 @@ from agent.tools.record import ToolContext, ToolResult
 from soundstage.errors import Conflict, NotFound
 from studio.renders.schemas import RenderDetail, RenderView
 from studio.renders.states import RenderState
-from studio.scenes.service import is_filled
+from studio.scenes.schemas import is_filled
 
 LATEST = "latest"
 FINISHED = "finished"

@@ -1,4 +1,6 @@
-"""Divides a given text into scenes: at headings, paragraphs and sentences, never inside one."""
+"""Divides a given text into scenes: at headings, paragraphs and sentences, never inside one; for imports and
+the agent's tools.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 
 from avatar.spec import is_spoken
+from pydantic import BaseModel
 
-from agent.writing.scenes import MAX_SCENES, SCENE_TITLE_CHARS, PlannedScene
 from soundstage.errors import Invalid
 from studio.renders.specs import title_of
 from studio.scenes.speaking_time import speaking_ms
 
+MAX_SCENES = 60
+SCENE_TITLE_CHARS = 120
 SCENE_MS = 30_000
 """The length of a scene, about, when their number is not requested."""
 MAX_SHORT_PARAGRAPHS = 8
@@ -38,6 +42,15 @@ _SHORT_FORM = re.compile(
     r"(?:^|[\s(\"“])(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|no|nos|fig|e\.g|i\.e|approx|cf|al|u\.s|a\.m|p\.m|[A-Z])\.$",
     re.IGNORECASE,
 )
+
+
+class PlannedScene(BaseModel, frozen=True):
+    """One planned scene; without a script it waits for one."""
+
+    title: str = ""
+    script: str = ""
+    heading: str = ""
+    background: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from agent.writing.dividing import scenes_of, sentences
 from soundstage.errors import Invalid
+from studio.scenes.dividing import scenes_of, sentences
 from studio.scenes.speaking_time import speaking_ms
 
 TIDES = """The tide comes in twice a day. It follows the moon. Dr. Smith knows e.g. the Bay of Fundy.
@@ -139,7 +139,7 @@ def test_a_very_long_text_is_divided_at_once() -> None:
     ids=["heading", "marks", "title", "number", "ends", "quotes"],
 )
 def test_a_long_run_of_blanks_or_marks_is_looked_at_once(text: str) -> None:
-    """Whatever tries each of its divisions would take minutes or years for these."""
+    """Takes milliseconds: trying each division would take minutes or years for these."""
     [script] = scripts(text)
     assert script.endswith("b")
 
