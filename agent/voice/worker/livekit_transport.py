@@ -14,6 +14,7 @@ from pipecat.transports.livekit.transport import (
 )
 
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.output import ServerMessages
 
 
 def room_params(queue_ms: int) -> LiveKitParams:
@@ -38,16 +39,13 @@ class RoomTransport(LiveKitTransport):
         await self.output().send_message(LiveKitOutputTransportMessageUrgentFrame(text, person))
 
 
-class _RoomOutput(LiveKitOutputTransport):
-    def __init__(self, link: SessionLink, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._link = link
+class _RoomOutput(ServerMessages, LiveKitOutputTransport):
+    """The output of a participant; what is addressed to a person goes into the room."""
 
     async def send_message(
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
     ) -> None:
         if isinstance(frame, LiveKitOutputTransportMessageUrgentFrame):
-            await super().send_message(frame)
+            await LiveKitOutputTransport.send_message(self, frame)
         else:
-            if not self._link.should_ignore_frame(frame):
-                await self._link.send(frame.message)
+            await super().send_message(frame)
