@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from agent.transcription.recognition import TimedWord
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
@@ -40,15 +41,6 @@ ACCEPTED = 0.5
 """From this confidence on a sentence is taken for what was said."""
 _LETTERS = re.compile(r"[a-z]+|\d+")
 _LONGEST_SPELT = 4
-
-
-@dataclass(frozen=True, slots=True)
-class TimedWord:
-    """A word and when it was said, in milliseconds from the start of the sound."""
-
-    text: str
-    start_ms: int
-    end_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +154,11 @@ class CommandRecogniser:
         self._sound = bytearray()
         self._loaded = 0
         self._added: set[str] = set()
+
+    @property
+    def sound(self) -> bytes:
+        """Returns the sound of the last sentence."""
+        return bytes(self._sound)
 
     def load(self, grammar: SpokenGrammar) -> None:
         """Listens for the sentences of a grammar from the next sentence on."""

@@ -18,6 +18,7 @@ from agent.voice.schemas import (
     Presence,
     Speak,
     TellState,
+    Transcribe,
 )
 from agent.voice.session import Session, failure_message, send_bytes, socket_messages
 from agent.voice.speech import SessionSpeech
@@ -74,6 +75,8 @@ class Relay:
                 session.start(self._turns.answer(session, request))
             elif isinstance(request, Speak):
                 session.start(self._speech.speak(session, request))
+            elif isinstance(request, Transcribe):
+                session.start(self._speech.transcribe(session, request))
             elif isinstance(request, Cancel):
                 session.start(self._turns.cancel(session, request.ref))
             elif isinstance(request, TellState):

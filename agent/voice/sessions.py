@@ -21,6 +21,7 @@ from typing import Any
 from fastapi import WebSocket
 
 from agent.sessions.service import SessionService
+from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
 from agent.voice.relay import Relay
 from agent.voice.schemas import (
@@ -69,12 +70,13 @@ class VoiceSessions:
         read_names: Callable[[Principal], Coroutine[Any, Any, dict[str, list[str]]]],
         transports: Transports,
         find_principal: Callable[[Principal], Awaitable[Principal | None]],
+        transcription: TranscriptionService,
     ) -> None:
         """`find_principal` returns a principal with the rights of now; None when the key was revoked."""
         self._sessions = sessions
         self._library = library
-        self._speech = SessionSpeech(speech)
-        self._turns = SessionTurns(sessions, runner, self._authorize)
+        self._speech = SessionSpeech(speech, transcription)
+        self._turns = SessionTurns(sessions, runner, self._authorize, transcription)
         self._relay = Relay(self._turns, self._speech)
         self._read_names = read_names
         self._transports = transports

@@ -1,4 +1,4 @@
-"""Makes the sound of answers in voice sessions, in the voice of the persona."""
+"""Makes the sound of answers in voice sessions, and recognises free speech."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 from agent.live.feelings import feelings, strongest
 from agent.live.lexicon import lexicon_of
 from agent.live.service import speakable_text
-from agent.voice.schemas import MORE, SHEET, Speak
+from agent.transcription.recognition import Transcript
+from agent.transcription.service import TranscriptionService
+from agent.voice.schemas import MORE, SHEET, Speak, Transcribe
 from agent.voice.session import Session, failure_message
 from soundstage.errors import SoundstageError
 from studio.personas.schemas import Persona
@@ -19,16 +21,44 @@ from studio.personas.speaking import PersonaSpeech, Utterance
 CACHED_SENTENCES = 256
 
 
+def language_code(persona: Persona) -> str:
+    """Returns the language of a persona as recognisers want it: `en` of `en-us`."""
+    return persona.style.language.partition("-")[0].lower()
+
+
 class SessionSpeech:
     """Speaks for all sessions; common sentences come from the last ones that were made."""
 
-    def __init__(self, speech: PersonaSpeech) -> None:
+    def __init__(self, speech: PersonaSpeech, transcription: TranscriptionService) -> None:
         self._speech = speech
+        self._transcription = transcription
         self._sounds: OrderedDict[tuple[str, str], Utterance] = OrderedDict()
 
     async def check(self, persona: Persona) -> None:
         """Raises where this persona must not speak (`consent.…`)."""
         await self._speech.check(persona)
+
+    async def transcribe(self, session: Session, request: Transcribe) -> None:
+        """Recognises free speech of the person, and shows them the words that come meanwhile."""
+        found = Transcript("")
+
+        async def show(text: str) -> None:
+            await session.show({"type": "partial", "text": text})
+
+        try:
+            pcm = base64.b64decode(request.sound)
+            found = await self._transcription.recognise(pcm, language_code(session.persona), show)
+        except (SoundstageError, ValueError) as error:
+            if isinstance(error, SoundstageError):
+                await session.show(failure_message(error))
+        await session.instruct(
+            {
+                "type": "transcribed",
+                "ref": request.ref,
+                "text": found.text,
+                "words": [[word.text, word.confidence] for word in found.words],
+            }
+        )
 
     async def speak(self, session: Session, request: Speak) -> None:
         """Makes the sound of a text; common sentences come from the last ones that were made."""

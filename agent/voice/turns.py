@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
+from agent.answering.state import ConversationState
 from agent.events import Failure, TurnBegan
 from agent.sessions.service import SessionService
+from agent.transcription.service import TranscriptionService
 from agent.turns.runner import TurnRunner
-from agent.voice.schemas import Ask, Played
+from agent.understanding.candidates import FREE_TEXTS
+from agent.understanding.dialogue import YES_OR_NO
+from agent.voice.schemas import Ask, Expected, Played
 from agent.voice.session import Session
+from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import trace
 
@@ -20,11 +25,16 @@ class SessionTurns:
     """The turns of all sessions. `authorize` raises for a person whose key has ended."""
 
     def __init__(
-        self, sessions: SessionService, runner: TurnRunner, authorize: Callable[[Session], Awaitable[None]]
+        self,
+        sessions: SessionService,
+        runner: TurnRunner,
+        authorize: Callable[[Session], Awaitable[None]],
+        transcription: TranscriptionService,
     ) -> None:
         self._sessions = sessions
         self._runner = runner
         self._authorize = authorize
+        self._transcription = transcription
 
     async def answer(self, session: Session, request: Ask) -> None:
         """Runs a turn and sends its events to both sides."""
@@ -49,7 +59,22 @@ class SessionTurns:
         finally:
             session.turns.pop(request.ref, None)
             session.cancelled.discard(request.ref)
-            await session.instruct({"type": "answered", "ref": request.ref})
+            if expects := await self._expected(session):
+                session.start(self._transcription.warm_up())
+            await session.instruct({"type": "answered", "ref": request.ref, "expects": expects})
+
+    async def _expected(self, session: Session) -> Expected:
+        """Returns what the question asks for that is open now, where one is."""
+        if not self._transcription.is_chosen:
+            return ""
+        try:
+            stored = await self._sessions.dialogue(session.principal, session.id)
+        except SoundstageError:
+            return ""
+        question = ConversationState.from_json(stored, utcnow()).dialogue.question
+        if question is None or question.about in YES_OR_NO:
+            return ""
+        return "text" if FREE_TEXTS & set(question.missing) else "answer"
 
     async def cancel(self, session: Session, ref: int) -> None:
         """Ends the answer that the person interrupted; one that has not begun yet, as soon as it begins."""
