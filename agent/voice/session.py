@@ -38,6 +38,7 @@ class Session:
     worker: WebSocket | None = None
     assigned_to: WebSocket | None = None
     """The control socket of the worker that was asked last."""
+    assigned_at: datetime | None = None
     has_worker: asyncio.Event = field(default_factory=asyncio.Event)
     offers: dict[int, asyncio.Future[str]] = field(default_factory=dict)
     """Offers that wait for the worker's description."""

@@ -47,6 +47,8 @@ from studio.personas.speaking import PersonaSpeech
 TOKEN_LIFE = timedelta(seconds=60)
 RECONNECT = timedelta(seconds=60)
 """Who comes back within this time goes on where they were; a session without a person ends after it."""
+REASSIGN = timedelta(seconds=15)
+"""So long a worker may take to serve a session before another one, or the same, is asked."""
 POLL_S = 5.0
 OFFER_TIMEOUT_S = 20.0
 MAX_SESSIONS = 200
@@ -323,7 +325,7 @@ class VoiceSessions:
             )
         load = Counter(one.assigned_to for one in self._open.values() if one is not session)
         for worker in sorted(self._workers, key=lambda one: load[one]):
-            session.assigned_to = worker
+            session.assigned_to, session.assigned_at = worker, utcnow()
             if await send_json(worker, message):
                 return
 
@@ -380,9 +382,12 @@ class VoiceSessions:
         for session in list(self._open.values()):
             if session.person is None and session.left_at < limit:
                 await self._end(session)
-            else:
-                with suppress(NotFound):
-                    await self._authorize(session)
+                continue
+            with suppress(NotFound):
+                await self._authorize(session)
+                if session.needs_worker and (session.assigned_at or limit) < utcnow() - REASSIGN:
+                    # Its worker was asked, and has not come: its connection may have failed.
+                    await self._assign(session)
 
 
 def _is_owner(session: Session, principal: Principal) -> bool:

@@ -127,7 +127,7 @@ class TranscriptionSettings(Keyed):
     recogniser: Literal["embedded", "openai", "whisper", "none"] = Field(
         "embedded",
         description="`embedded`: pocketsphinx, of the extra `voice`, English; `openai`: a server with "
-        "`/v1/audio/transcriptions`; `whisper`: faster-whisper, of the extra `whisper`; `none`: no free speech",
+        "`/v1/audio/transcriptions`; `whisper`: faster-whisper, of the extra `whisper`; `none`: nothing",
     )
     base_url: AnyHttpUrl | None = Field(None, description="for `openai`: up to and including `/v1`")
     model: str = Field("whisper-1", description="for `openai`: name of the model, as the server knows it")

@@ -28,7 +28,7 @@ from soundstage.settings.conversation import TranscriptionSettings
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 needs_worker = pytest.mark.skipif(not os.access(WORKER, os.X_OK), reason="needs the worker: make setup")
 ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
-SAID = "hello everybody and welcome back"
+WELCOME = "hello everybody and welcome back"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def server() -> AsyncIterator[TranscriptionServer]:
         yield found
 
 
-def chosen(tmp_path: Path, base_url: str, key: str = KEY, **more: Any) -> TranscriptionSettings:
+def settings_of(tmp_path: Path, base_url: str, key: str = KEY, **more: Any) -> TranscriptionSettings:
     file = tmp_path / "key"
     file.write_text(key)
     return TranscriptionSettings.model_validate(
@@ -50,7 +50,7 @@ async def test_a_server_is_asked_in_its_own_form_and_its_words_have_times(
     server: TranscriptionServer, tmp_path: Path, words: bool
 ) -> None:
     server.words = words
-    recogniser = OpenAIRecogniser(chosen(tmp_path, server.base_url), NO_LISTENERS)
+    recogniser = OpenAIRecogniser(settings_of(tmp_path, server.base_url), NO_LISTENERS)
     found = await recogniser.recognise(silence(4), "en")
     assert server.requests == [
         {"format": "verbose_json", "granularities": ["word", "segment"], "language": "en"}
@@ -74,7 +74,7 @@ async def test_what_a_server_refuses_has_a_code_and_keeps_the_key(
     server: TranscriptionServer, tmp_path: Path, change: dict[str, Any], code: str
 ) -> None:
     server.status = change.pop("status", 200)
-    settings = chosen(tmp_path, **{"base_url": server.base_url, **change})
+    settings = settings_of(tmp_path, **{"base_url": server.base_url, **change})
     with pytest.raises(SoundstageError) as refused:
         await OpenAIRecogniser(settings, NO_LISTENERS).recognise(silence(1))
     assert refused.value.code == code
@@ -118,8 +118,8 @@ async def test_the_embedded_recogniser_hears_free_speech_and_ends_when_idle() ->
         partial.append(text)
 
     try:
-        found = await recogniser.recognise(silence(0.3) + speech(SAID) + silence(0.3), "en", note)
-        assert found.text == SAID and partial and SAID.startswith(partial[0].split()[0])
+        found = await recogniser.recognise(silence(0.3) + speech(WELCOME) + silence(0.3), "en", note)
+        assert found.text == WELCOME and partial and WELCOME.startswith(partial[0].split()[0])
         assert found.confidence > 0.6 and found.words[0].start_ms > 200
         again = await recogniser.recognise(silence(1), "en")
         assert again.words == ()
@@ -132,7 +132,7 @@ async def test_the_embedded_recogniser_hears_free_speech_and_ends_when_idle() ->
 async def test_a_recording_is_transcribed_as_upload_and_as_asset_and_audited(
     server: TranscriptionServer, settings: Settings, tmp_path: Path
 ) -> None:
-    transcription = chosen(tmp_path, server.base_url).model_dump()
+    transcription = settings_of(tmp_path, server.base_url).model_dump()
     home = Settings.model_validate({**settings.model_dump(), "transcription": transcription})
     async with open_services(home) as services, run_background_workers(services, dispatch=False):
         headers = await log_in_locally(services.policy)

@@ -58,8 +58,8 @@ class TranscriptionServer:
         return JSONResponse(self._verbose(seconds))
 
     def _verbose(self, seconds: float) -> dict[str, Any]:
-        said = self.text.split()
-        step = seconds / max(1, len(said))
+        texts = self.text.split()
+        step = seconds / max(1, len(texts))
         segment = {
             "id": 0, "seek": 0, "start": 0.0, "end": seconds, "text": f" {self.text}", "tokens": [],
             "temperature": 0.0, "avg_logprob": self.logprob, "compression_ratio": 1.0, "no_speech_prob": 0.01,
@@ -71,7 +71,7 @@ class TranscriptionServer:
         if self.words:
             found["words"] = [
                 {"word": word, "start": round(at * step, 2), "end": round((at + 1) * step, 2)}
-                for at, word in enumerate(said)
+                for at, word in enumerate(texts)
             ]
         return found
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from livekit import rtc
 from pipecat.frames.frames import OutputTransportMessageFrame, OutputTransportMessageUrgentFrame
 from pipecat.transports.livekit.transport import (
     LiveKitOutputTransport,
@@ -32,6 +34,22 @@ class RoomTransport(LiveKitTransport):
         if self._output is None:
             self._output = _RoomOutput(self._link, self, self._client, self._params)
         return self._output
+
+    def watch_active(self, on_active: Callable[[str], None]) -> None:
+        """Calls back with each participant who can receive data, now and later.
+
+        Who has joined is not active yet: LiveKit drops data for them until their transport is up, seconds
+        later on a busy machine.
+        """
+        room = self._client.room
+
+        def note(participant: rtc.RemoteParticipant) -> None:
+            on_active(participant.identity)
+
+        room.on("participant_active", note)
+        for participant in list(room.remote_participants.values()):
+            if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+                note(participant)
 
     async def show(self, message: dict[str, Any], person: str) -> None:
         """Sends an event to the person."""

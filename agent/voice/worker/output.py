@@ -1,4 +1,4 @@
-"""What the outputs of WebRTC and LiveKit share: messages of the pipeline take the way over the server."""
+"""Sends messages of the pipeline over the server; the outputs of WebRTC and LiveKit share it."""
 
 from __future__ import annotations
 
