@@ -36,9 +36,8 @@ from voice_person import Person
 from agent.understanding.grammar import load_templates
 from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
-from agent.voice.worker.listening import DOUBTFUL
 from agent.voice.worker.service import templates_of_speech
-from agent.voice.worker.sureness import READING, confidence_needed
+from agent.voice.worker.sureness import DOUBTFUL, READING, confidence_needed
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]

@@ -37,6 +37,7 @@ NOISES = (CLEAN, "white", "pink")
 SEED = 11
 RIDGE = 0.02
 """Keeps the weights finite where the two kinds do not overlap."""
+MEASURES = ("mean", "worst", "silence")
 Row = dict[str, Any]
 
 
@@ -64,29 +65,33 @@ def speak(pairs: int) -> Iterator[Row]:
                 mean = recogniser.cepstral_mean
                 row: Row = {"kind": kind, "voice": voice, "noise": noise, "text": text, "found": result.text}
                 if result.measures is not None:
-                    row |= {"mean": result.measures.mean, "worst": result.measures.worst}
+                    row |= {name: getattr(result.measures, name) for name in MEASURES}
                 yield row | {"confidence": result.confidence}
 
 
 def fit(rows: Sequence[Row]) -> NDArray[np.float64]:
     """Returns bias and weights of a logistic regression, by Newton's method; wrong commands are outside."""
     measured = [row for row in rows if "mean" in row]
-    inputs = np.array([[1.0, row["mean"], row["worst"]] for row in measured])
+    inputs = np.array([_inputs(row) for row in measured])
     targets = np.array([float(row["kind"] == "inside" and row["found"] == row["text"]) for row in measured])
-    weights = np.zeros(3)
+    weights = np.zeros(1 + len(MEASURES))
     for _ in range(50):
         likely = 1 / (1 + np.exp(-inputs @ weights))
         gradient = inputs.T @ (targets - likely) - RIDGE * weights
-        hessian = (inputs.T * (likely * (1 - likely))) @ inputs + RIDGE * np.eye(3)
+        hessian = (inputs.T * (likely * (1 - likely))) @ inputs + RIDGE * np.eye(len(weights))
         weights = weights + np.linalg.solve(hessian, gradient)
     return weights
+
+
+def _inputs(row: Row) -> list[float]:
+    return [1.0, *(max(-50.0, row[name]) for name in MEASURES)]
 
 
 def confidence(row: Row, weights: NDArray[np.float64]) -> float:
     """Returns the confidence of a row by these weights."""
     if "mean" not in row:
         return 0.0
-    return float(1 / (1 + np.exp(-(weights @ [1.0, row["mean"], row["worst"]]))))
+    return float(1 / (1 + np.exp(-(weights @ _inputs(row)))))
 
 
 def table(rows: Sequence[Row], weights: NDArray[np.float64]) -> list[str]:

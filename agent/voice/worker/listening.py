@@ -31,7 +31,8 @@ from agent.voice.schemas import INPUT_HZ, MAX_FREE_S, Expected
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
-from agent.voice.worker.sureness import CHANGING, confidence_needed
+from agent.voice.worker.rivals import Choice, find_choice
+from agent.voice.worker.sureness import CHANGING, DOUBTFUL, confidence_needed
 from soundstage.telemetry import get_logger
 
 BEFORE_SPEECH_S = 0.7
@@ -44,8 +45,6 @@ UNFINISHED_S = 0.7
 LONGEST_S = 20.0
 INTERRUPTING_WORDS = 2
 """From so many words on the agent stops speaking: “mhm” is none of them."""
-DOUBTFUL = 0.15
-"""From this confidence on it is asked back what was said; below, nothing of the grammar was."""
 FREE_PAUSE_S = 1.0
 """So long may people pause in free speech."""
 FREE_NEEDED = 0.6
@@ -85,6 +84,8 @@ class Listening(FrameProcessor):
         self._hearing: asyncio.Task[None] | None = None
         self._speaking = False
         self._doubtful = ""
+        self._choice: Choice | None = None
+        """Two sentences that were asked about."""
         self._cepstral_mean = ""
         """Of this person, microphone and room."""
 
@@ -141,18 +142,28 @@ class Listening(FrameProcessor):
         self._hearing = asyncio.create_task(self._hear(self._sound))
 
     async def _hear(self, sound: asyncio.Queue[bytes | _Mark]) -> None:
-        expects = self._link.expects
+        expects: Expected = "" if self._choice else self._link.expects
+        choice, self._choice = self._choice, None
+        only = choice.grammar if choice else None
         try:
             async with self._recognisers.use(self._grammar) as recogniser:
-                await asyncio.to_thread(recogniser.begin, self._cepstral_mean)
+                await asyncio.to_thread(recogniser.begin, self._cepstral_mean, only)
                 try:
-                    await self._follow(recogniser, sound, expects)
+                    await self._follow(recogniser, sound, expects, only or self._grammar)
                 finally:
                     # What comes from here on belongs to the next utterance.
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
                     self._cepstral_mean, pcm = recogniser.cepstral_mean, recogniser.sound
-            if expects and not await self._is_command(result, expects):
+                if choice and result.is_accepted:
+                    await self._take_up_choice(choice.meanings[result.text])
+                    return
+                if choice:
+                    result = await asyncio.to_thread(recogniser.hear_all)
+                rival = await asyncio.to_thread(find_choice, recogniser, self._grammar, result)
+            if rival and expects != "text" and not self._speaking:
+                await self._ask_choice(rival, result)
+            elif expects and not await self._is_command(result, expects):
                 await self._take_up_free(await self._link.transcribe(pcm))
             else:
                 await self._take_up(result)
@@ -165,7 +176,11 @@ class Listening(FrameProcessor):
                 self._sound = None
 
     async def _follow(
-        self, recogniser: CommandRecogniser, sound: asyncio.Queue[bytes | _Mark], expects: Expected
+        self,
+        recogniser: CommandRecogniser,
+        sound: asyncio.Queue[bytes | _Mark],
+        expects: Expected,
+        grammar: SpokenGrammar,
     ) -> None:
         """Has the sound recognised until the utterance is over. Free speech ends with a longer pause."""
         is_free = expects == "text"
@@ -175,7 +190,7 @@ class Listening(FrameProcessor):
         text, size, silent_since, waiting = "", 0, 0.0, b""
         while size < longest_s * SECOND:
             if silent_since and not waiting:
-                patience_s = 0.0 if not is_free and self._grammar.is_complete(text) else unfinished_s
+                patience_s = 0.0 if not is_free and grammar.is_complete(text) else unfinished_s
                 if clock() - silent_since >= patience_s:
                     return
             if len(waiting) < CHUNK and not (waiting and silent_since):
@@ -209,6 +224,19 @@ class Listening(FrameProcessor):
             return True
         needed = CHANGING if expects == "text" else await asyncio.to_thread(confidence_needed, result.text)
         return bool(result.text) and result.confidence >= needed
+
+    async def _ask_choice(self, choice: Choice, result: Recognition) -> None:
+        self._doubtful, self._choice = "", choice
+        confidence = round(result.confidence, 3)
+        await self._link.tell("unclear", text=result.text, confidence=confidence, choices=choice.sentences)
+        await self.push_frame(TTSSpeakFrame(choice.question))
+
+    async def _take_up_choice(self, text: str) -> None:
+        """Has the sentence answered that the person chose, where it is one of both."""
+        if text:
+            await self._pass_on(text, 1.0)
+        else:
+            await self._link.tell("unclear", text="", confidence=1.0)
 
     async def _take_up_free(self, found: Transcript) -> None:
         """Takes up free speech; what is not sure is asked back first."""
