@@ -30,7 +30,7 @@ from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import build_grammar
 from agent.voice.worker.service import templates_of_speech
 from agent.voice.worker.sureness import CHANGING, READING
-from bench.voice import CHUNK, CLEAN, NAMES, NOISE_DB, VOICES, commands
+from bench.voice import CHUNK, CLEAN, NAMES, NOISE_DB, VOICES, commands, same_words
 
 OUTSIDE = Path(__file__).with_name("voice_calibration.txt")
 NOISES = (CLEAN, "white", "pink")
@@ -73,7 +73,7 @@ def fit(rows: Sequence[Row]) -> NDArray[np.float64]:
     """Returns bias and weights of a logistic regression, by Newton's method; wrong commands are outside."""
     measured = [row for row in rows if "mean" in row]
     inputs = np.array([_inputs(row) for row in measured])
-    targets = np.array([float(row["kind"] == "inside" and row["found"] == row["text"]) for row in measured])
+    targets = np.array([float(row["kind"] == "inside" and is_right(row)) for row in measured])
     weights = np.zeros(1 + len(MEASURES))
     for _ in range(50):
         likely = 1 / (1 + np.exp(-inputs @ weights))
@@ -81,6 +81,11 @@ def fit(rows: Sequence[Row]) -> NDArray[np.float64]:
         hessian = (inputs.T * (likely * (1 - likely))) @ inputs + RIDGE * np.eye(len(weights))
         weights = weights + np.linalg.solve(hessian, gradient)
     return weights
+
+
+def is_right(row: Row) -> bool:
+    """Returns whether the words are those that were spoken."""
+    return same_words(row["text"], row["found"])
 
 
 def _inputs(row: Row) -> list[float]:
@@ -105,8 +110,8 @@ def table(rows: Sequence[Row], weights: NDArray[np.float64]) -> list[str]:
         for value in values:
             some = [row for row in rows if not key or row[key] == value]
             inside = [row for row in some if row["kind"] == "inside"]
-            right = [row for row in inside if row["found"] == row["text"]]
-            wrong = [row for row in inside if row["found"] != row["text"]]
+            right = [row for row in inside if is_right(row)]
+            wrong = [row for row in inside if not is_right(row)]
             outside = [row for row in some if row["kind"] == "outside"]
             cells = [
                 len(inside),

@@ -12,6 +12,7 @@ import pytest
 from brain_answers import answer
 from local_login import log_in_locally
 from spoken_words import silence, speech
+from tiny_whisper import write_tiny_whisper
 from transcription_server import KEY, TranscriptionServer, transcription_server
 from waiting import eventually_async
 
@@ -181,3 +182,19 @@ async def test_a_recording_is_transcribed_as_upload_and_as_asset_and_audited(
 async def test_a_viewer_may_not_have_recordings_transcribed(services: Services) -> None:
     viewer = Principal(id="key_eve", name="Eve", role="viewer", kind="key")
     assert not viewer.may("asset:transcribe") and ADA.may("asset:transcribe")
+
+
+async def test_whisper_is_loaded_from_the_operators_folder(tmp_path: Path) -> None:
+    pytest.importorskip(
+        "faster_whisper", reason="needs faster-whisper: run `uv sync --inexact --extra whisper`"
+    )
+    # Its weights are random: the way there and back is tested, not what it hears.
+    write_tiny_whisper(tmp_path)
+    recogniser = LocalRecogniser("whisper", tmp_path, 120)
+    try:
+        found = await recogniser.recognise(silence(0.3) + speech(WELCOME), "en")
+        assert found.language == "en" and tmp_path.name in recogniser.name
+        times = [time for word in found.words for time in (word.start_ms, word.end_ms)]
+        assert all(0 <= time <= 30_000 for time in times)
+    finally:
+        await recogniser.close()
