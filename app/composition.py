@@ -30,6 +30,7 @@ from agent.tools import ALL_TOOLS, Toolset
 from agent.tools.code_runner import LONGEST_S
 from agent.tools.services import ToolServices
 from agent.tools.wrappers import WrapperServices, standard_toolset
+from agent.transcription.service import TranscriptionService
 from agent.triggers.conditions import FindPrincipal
 from agent.triggers.firing import TriggerWorker
 from agent.triggers.models import Trigger
@@ -98,6 +99,7 @@ class Services:
     live: LiveSessions
     voice: VoiceSessions
     voice_transports: Transports
+    transcription: TranscriptionService
     memory: MemoryService
     snapshots: SnapshotService
     tool_services: ToolServices
@@ -171,6 +173,7 @@ def build(settings: Settings) -> Services:
     memory = MemoryService(database, settings.state_dir / "memory", redact=redactor.redact)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     health = HealthService(settings, database, audit, audit_watch, studio.library, experts, mcp_servers)
+    transcription = TranscriptionService(settings.transcription, listeners, scheduler, blobs, database, audit)
     tool_services = tool_services_of(
         studio,
         settings,
@@ -182,6 +185,7 @@ def build(settings: Settings) -> Services:
         audit,
         health,
         approvals,
+        transcription,
         author_of(settings, experts),
     )
     brain = build_brain(settings, toolset, sessions, tool_services, watch, experts)
@@ -226,8 +230,10 @@ def build(settings: Settings) -> Services:
                 settings.voice, Sealer(settings.state_dir, settings.sealing), settings.state_dir
             ),
             partial(present_principal, policy),
+            transcription,
         ),
         voice_transports=transports,
+        transcription=transcription,
         speech_scheduler=speech,
         memory=memory,
         snapshots=snapshots,
@@ -335,6 +341,7 @@ def tool_services_of(
     audit: AuditLog,
     health: HealthService,
     approvals: ApprovalService,
+    transcription: TranscriptionService,
     author: Author | None = None,
 ) -> ToolServices:
     """Returns the services of the studio for the agent's tools, and clients of machines and farm."""
@@ -361,6 +368,7 @@ def tool_services_of(
             scheduler, blobs, vision_model(settings.llm, own_listeners(settings))
         ),
         cluster=partial(operator_client, settings),
+        transcription=transcription,
         audit=audit,
         health=health.health,
         withdraw=approvals.withdraw,
@@ -386,6 +394,7 @@ async def run_database(services: Services) -> AsyncIterator[None]:
         with recording(services.traces):
             yield
     finally:
+        await services.transcription.close()
         await services.mcp_servers.close()
         await services.policy.close()
         await services.events.close()

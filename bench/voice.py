@@ -34,11 +34,10 @@ from spoken_words import silence, speech, with_noise
 from voice_person import Person
 
 from agent.understanding.grammar import load_templates
-from agent.voice.recogniser import CommandRecogniser, dictionary
+from agent.voice.recogniser import CommandRecogniser, dictionary, number_words
 from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
-from agent.voice.worker.listening import DOUBTFUL
 from agent.voice.worker.service import templates_of_speech
-from agent.voice.worker.sureness import READING, confidence_needed
+from agent.voice.worker.sureness import DOUBTFUL, READING, confidence_needed
 from bench.results import add_figure, add_json_option, percentile, write_figures
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +126,15 @@ def commands(grammar: SpokenGrammar, count: int, seed: int = 22) -> list[str]:
     return sorted(found)
 
 
+def same_words(text: str, found: str) -> bool:
+    """Returns whether two sentences are pronounced alike: “scene 9” and “scene nine” are."""
+    return spoken_words(text) == spoken_words(found)
+
+
+def spoken_words(text: str) -> list[str]:
+    return [part for word in text.split() for part in (number_words(word) if word.isdigit() else [word])]
+
+
 def measure_recognition(count: int, sentences: int) -> dict[str, float]:
     """Returns shares in percent: commands right, and everyday sentences that became one.
 
@@ -165,10 +173,12 @@ def measure_recognition(count: int, sentences: int) -> dict[str, float]:
             (text, *recognise(text, VOICES[number % len(VOICES)], noise))
             for number, text in enumerate(chosen)
         ]
-        words = sum(text == found for text, found, _ in results)
-        done = sum(text == found and what in ("read", "change") for text, found, what in results)
-        clarified = sum(text == found and what == "ask" for text, found, what in results)
-        wrong = sum(text != found and what in ("read", "change") for text, found, what in results)
+        words = sum(same_words(text, found) for text, found, _ in results)
+        done = sum(same_words(text, found) and what in ("read", "change") for text, found, what in results)
+        clarified = sum(same_words(text, found) and what == "ask" for text, found, what in results)
+        wrong = sum(
+            not same_words(text, found) and what in ("read", "change") for text, found, what in results
+        )
         for name, number in (("words", words), ("done", done), ("asked", clarified), ("wrong", wrong)):
             shares[f"{noise} {name}"] = 100 * number / len(chosen)
     everyday = EVERYDAY.read_text(encoding="utf-8").splitlines()[:sentences]

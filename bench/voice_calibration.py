@@ -30,13 +30,14 @@ from agent.voice.recogniser import CommandRecogniser, dictionary
 from agent.voice.spoken_grammar import build_grammar
 from agent.voice.worker.service import templates_of_speech
 from agent.voice.worker.sureness import CHANGING, READING
-from bench.voice import CHUNK, CLEAN, NAMES, NOISE_DB, VOICES, commands
+from bench.voice import CHUNK, CLEAN, NAMES, NOISE_DB, VOICES, commands, same_words
 
 OUTSIDE = Path(__file__).with_name("voice_calibration.txt")
 NOISES = (CLEAN, "white", "pink")
 SEED = 11
 RIDGE = 0.02
 """Keeps the weights finite where the two kinds do not overlap."""
+MEASURES = ("mean", "worst", "silence")
 Row = dict[str, Any]
 
 
@@ -64,29 +65,38 @@ def speak(pairs: int) -> Iterator[Row]:
                 mean = recogniser.cepstral_mean
                 row: Row = {"kind": kind, "voice": voice, "noise": noise, "text": text, "found": result.text}
                 if result.measures is not None:
-                    row |= {"mean": result.measures.mean, "worst": result.measures.worst}
+                    row |= {name: getattr(result.measures, name) for name in MEASURES}
                 yield row | {"confidence": result.confidence}
 
 
 def fit(rows: Sequence[Row]) -> NDArray[np.float64]:
     """Returns bias and weights of a logistic regression, by Newton's method; wrong commands are outside."""
     measured = [row for row in rows if "mean" in row]
-    inputs = np.array([[1.0, row["mean"], row["worst"]] for row in measured])
-    targets = np.array([float(row["kind"] == "inside" and row["found"] == row["text"]) for row in measured])
-    weights = np.zeros(3)
+    inputs = np.array([_inputs(row) for row in measured])
+    targets = np.array([float(row["kind"] == "inside" and is_right(row)) for row in measured])
+    weights = np.zeros(1 + len(MEASURES))
     for _ in range(50):
         likely = 1 / (1 + np.exp(-inputs @ weights))
         gradient = inputs.T @ (targets - likely) - RIDGE * weights
-        hessian = (inputs.T * (likely * (1 - likely))) @ inputs + RIDGE * np.eye(3)
+        hessian = (inputs.T * (likely * (1 - likely))) @ inputs + RIDGE * np.eye(len(weights))
         weights = weights + np.linalg.solve(hessian, gradient)
     return weights
+
+
+def is_right(row: Row) -> bool:
+    """Returns whether the words are those that were spoken."""
+    return same_words(row["text"], row["found"])
+
+
+def _inputs(row: Row) -> list[float]:
+    return [1.0, *(max(-50.0, row[name]) for name in MEASURES)]
 
 
 def confidence(row: Row, weights: NDArray[np.float64]) -> float:
     """Returns the confidence of a row by these weights."""
     if "mean" not in row:
         return 0.0
-    return float(1 / (1 + np.exp(-(weights @ [1.0, row["mean"], row["worst"]]))))
+    return float(1 / (1 + np.exp(-(weights @ _inputs(row)))))
 
 
 def table(rows: Sequence[Row], weights: NDArray[np.float64]) -> list[str]:
@@ -100,8 +110,8 @@ def table(rows: Sequence[Row], weights: NDArray[np.float64]) -> list[str]:
         for value in values:
             some = [row for row in rows if not key or row[key] == value]
             inside = [row for row in some if row["kind"] == "inside"]
-            right = [row for row in inside if row["found"] == row["text"]]
-            wrong = [row for row in inside if row["found"] != row["text"]]
+            right = [row for row in inside if is_right(row)]
+            wrong = [row for row in inside if not is_right(row)]
             outside = [row for row in some if row["kind"] == "outside"]
             cells = [
                 len(inside),

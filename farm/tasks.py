@@ -13,7 +13,7 @@ from farm.states import TERMINAL, TaskState
 
 TaskKind = Literal[
     "segment", "assemble", "render", "preview", "lipsync", "still", "prepare", "probe", "speak", "look",
-    "poster", "storyboard", "peaks", "proxy",
+    "poster", "storyboard", "peaks", "proxy", "sound", "captions",
 ]  # fmt: skip
 
 

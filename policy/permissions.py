@@ -30,6 +30,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("asset:create", "Upload an asset."),
     Permission("asset:update", "Rename or describe an asset."),
     Permission("asset:delete", "Delete an asset."),
+    Permission("asset:transcribe", "Have the speech of a recording written down, and made captions of."),
     Permission("persona:read", "See personas."),
     Permission("persona:create", "Make a persona, from a photo for example."),
     Permission("persona:update", "Change a persona."),

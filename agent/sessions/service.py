@@ -237,6 +237,11 @@ class SessionService:
                 note = f"(Interrupted after: “{words}”)" if words else "(Interrupted before a word.)"
                 row.reply = storable(f"{row.reply}\n{note}".strip())
 
+    async def dialogue(self, principal: Principal, session_id: str) -> str | None:
+        """Returns the state of the dialogue after the last turn, as JSON. Raises `session.not_found`."""
+        async with self.database.session() as session:
+            return (await SessionRepository(session).require_own(principal, session_id)).dialogue
+
     async def redeem_question(self, turn: OpenTurn, dialogue: str) -> bool:
         """Stores a dialogue without the question that this turn answers; returns False when another turn has
         changed the dialogue meanwhile, and maybe answered it.

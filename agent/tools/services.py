@@ -11,6 +11,7 @@ from agent.sandbox import Sandbox
 from agent.snapshots.service import SnapshotService
 from agent.tools.cluster.nomad import NomadFactory
 from agent.tools.machines.api import MachinesFactory
+from agent.transcription.service import TranscriptionService
 from agent.triggers.service import TriggerService
 from agent.vision import ImageDescriptionService
 from agent.writing.scenes import Author
@@ -52,6 +53,7 @@ class ToolServices:
     cluster: NomadFactory
     sandbox: Sandbox
     image_descriptions: ImageDescriptionService
+    transcription: TranscriptionService
     audit: AuditLog
     health: Callable[[], Awaitable[InstallationHealth]]
     withdraw: Callable[[str, Principal], Awaitable[bool]]

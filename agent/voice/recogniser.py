@@ -3,31 +3,36 @@
 Two decoders hear the same sound. One knows the sentences of the grammar alone and makes one of them of
 whatever it hears; the other, a loop of phones, knows no words. Where the loop explains the words much better
 than the sentence does, or one word of it, nothing of the grammar was said (a filler model: Rose and Paul,
-ICASSP 1990). The weights were set by hand; `bench/voice_calibration.py` is there to fit them.
+ICASSP 1990). `bench/voice_calibration.py` fits the weights; those here are of two voices in three noises.
 
 Microphone, room and noise shift all cepstra. The decoders subtract a mean that is learnt slowly; where an
-utterance is far from it, as the first one of a session or after noise has begun, it is recognised once more
-with its own mean.
+utterance is far from it, as the first one of a session or after noise has begun, it is begun anew with its
+own mean as soon as that is known. A short one is recognised once more at its end.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
+from agent.transcription.recognition import TimedWord
 from agent.voice.schemas import INPUT_HZ
 from agent.voice.spoken_grammar import SpokenGrammar
 
-WEIGHTS = (6.7, 1.6, 0.9)
-"""Bias, weight of the mean and of the worst word's log-likelihood ratio per frame."""
+WEIGHTS = (6.27, 1.87, 0.51, 0.38)
+"""Bias, and weights of the log-likelihood ratios per frame: mean, worst word, worst silence."""
+SILENCE_FRAMES = 20
+"""Shorter silences between words are not looked at."""
 MEAN_MOVED = 14.0
 """From this distance of an utterance's cepstral mean to the one subtracted on, it is recognised again."""
+EARLY_FRAMES = 140
+"""After so much sound, 0.7 s of it speech, the mean of an utterance is within 12 of its last value."""
 CMN_WINDOW = 500
 """Frames that a mean which was set counts for (pocketsphinx, `cmn_live.c`)."""
 SCORE_SHIFT = 1024.0
@@ -38,27 +43,24 @@ CEPSTRAL_MEAN = "56,-4,2,9,-8,1,-6,-5,-4,0,0,2,2"
 """Of a person whose sound was not heard yet."""
 ACCEPTED = 0.5
 """From this confidence on a sentence is taken for what was said."""
+ONLY = "only"
+"""The name of the search for a few sentences."""
+MAX_PATHS = 500
+"""Paths of a lattice that are looked at for a sentence: most differ in pauses alone."""
 _LETTERS = re.compile(r"[a-z]+|\d+")
 _LONGEST_SPELT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TimedWord:
-    """A word and when it was said, in milliseconds from the start of the sound."""
-
-    text: str
-    start_ms: int
-    end_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Measures:
     """Compares how well a sentence and the loop of phones explain the sound: natural logarithms of
-    likelihood ratios per frame, of all words and of the worst word.
+    likelihood ratios per frame, of all words, of the worst word, and of the worst silence: there the loop
+    hears what the sentence leaves out.
     """
 
     mean: float
     worst: float
+    silence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +162,26 @@ class CommandRecogniser:
         """The mean after the last sentence: who goes on speaking begins with it."""
         self._used = CEPSTRAL_MEAN
         self._sound = bytearray()
+        self._is_settled = False
         self._loaded = 0
+        self._search = ""
         self._added: set[str] = set()
+
+    @property
+    def sound(self) -> bytes:
+        """Returns the sound of the last sentence."""
+        return bytes(self._sound)
 
     def load(self, grammar: SpokenGrammar) -> None:
         """Listens for the sentences of a grammar from the next sentence on."""
+        self._loaded += 1
+        before, self._search = self._search, f"sentences{self._loaded}"
+        self._add(self._search, grammar)
+        self._sentences.activate_search(self._search)
+        if before:
+            self._sentences.remove_search(before)
+
+    def _add(self, name: str, grammar: SpokenGrammar) -> None:
         known = dictionary()
         for word in sorted(grammar.words):
             if word not in known and word not in self._added:
@@ -177,26 +194,46 @@ class CommandRecogniser:
             for word, after in words.items()
         ]
         arcs += [(state, end, 1.0 / (len(grammar.states[state]) + 1)) for state in sorted(grammar.ends)]
-        self._loaded += 1
-        name = f"sentences{self._loaded}"
         self._sentences.add_fsg(name, self._sentences.create_fsg(name, 0, end, arcs))
-        self._sentences.activate_search(name)
-        if self._loaded > 1:
-            self._sentences.remove_search(f"sentences{self._loaded - 1}")
 
-    def begin(self, cepstral_mean: str = "") -> None:
-        """Begins a sentence of somebody whose last `cepstral_mean` is given, where there was one."""
+    def begin(self, cepstral_mean: str = "", only: SpokenGrammar | None = None) -> None:
+        """Begins a sentence of somebody whose last `cepstral_mean` is given, where there was one. With `only`
+        these sentences alone are listened for.
+        """
+        self._restrict(only)
         self._sound = bytearray()
-        self._used = cepstral_mean or CEPSTRAL_MEAN
+        self._start(cepstral_mean or CEPSTRAL_MEAN)
+        self._is_settled = False
+
+    def _start(self, cepstral_mean: str) -> None:
+        self._used = cepstral_mean
         for decoder in (self._sentences, self._phones):
-            decoder.set_cmn(self._used)
+            decoder.set_cmn(cepstral_mean)
             decoder.start_utt()
+
+    def _settle_mean(self) -> None:
+        """Begins anew with the mean of what was heard so far, where that is far from the one subtracted: now,
+        while the person speaks, and not when they wait for an answer.
+        """
+        self._is_settled = True
+        self.cepstral_mean = self._sentences.get_cmn(True)
+        self._phones.get_cmn(True)
+        own = self._own_mean()
+        if math.dist(_numbers(self._used), own) <= MEAN_MOVED:
+            return
+        for decoder in (self._sentences, self._phones):
+            decoder.end_utt()
+        self._start(_text(own))
+        for decoder in (self._sentences, self._phones):
+            decoder.process_raw(bytes(self._sound), False, False)
 
     def hear(self, pcm: bytes) -> str:
         """Takes 16-bit mono at 16 kHz, of any length; returns what was understood so far."""
         self._sound += pcm
-        self._sentences.process_raw(pcm, False, False)
-        self._phones.process_raw(pcm, False, False)
+        for decoder in (self._sentences, self._phones):
+            decoder.process_raw(pcm, False, False)
+        if not self._is_settled and self._sentences.n_frames() >= EARLY_FRAMES:
+            self._settle_mean()
         found = self._sentences.hyp()
         return found.hypstr if found is not None else ""
 
@@ -208,12 +245,45 @@ class CommandRecogniser:
         used, own = _numbers(self._used), self._own_mean()
         if math.dist(used, own) > MEAN_MOVED:
             self._hear_again()
-            self.cepstral_mean = ",".join(f"{one:.2f}" for one in own)
+            self.cepstral_mean = _text(own)
+        return self._result()
+
+    def _result(self) -> Recognition:
         found = self._sentences.hyp()
         if found is None or not found.hypstr:
             return Recognition("", 0.0)
         measures = self._measure()
         return Recognition(found.hypstr, confidence_of(measures), tuple(self._words()), measures)
+
+    def compare(self, sentences: Sequence[str]) -> dict[str, float]:
+        """Returns how well each of these sentences explains the last sound: natural logarithms of likelihoods
+        below that of the best one. What lies far below is left out.
+        """
+        self._restrict(SpokenGrammar.of(sentences))
+        decoder = self._sentences
+        decoder.start_utt()
+        decoder.process_raw(bytes(self._sound), False, True)
+        decoder.end_utt()
+        found: dict[str, float] = {}
+        if decoder.hyp() is not None:
+            for one in islice(decoder.nbest() or (), MAX_PATHS):
+                if one.hypstr in sentences:
+                    found.setdefault(one.hypstr, _log(one.score) * SCORE_SHIFT)
+        self._restrict(None)
+        best = max(found.values(), default=0.0)
+        return {text: value - best for text, value in found.items()}
+
+    def hear_all(self) -> Recognition:
+        """Recognises the last sound once more, by the whole grammar."""
+        self._restrict(None)
+        self._hear_again()
+        return self._result()
+
+    def _restrict(self, only: SpokenGrammar | None) -> None:
+        """Listens for these sentences alone; with None, for those that were loaded."""
+        if only is not None:
+            self._add(ONLY, only)
+        self._sentences.activate_search(self._search if only is None else ONLY)
 
     def _own_mean(self) -> list[float]:
         """Returns the mean of this utterance alone, from the running one before and after it."""
@@ -240,12 +310,20 @@ class CommandRecogniser:
             frames = max(1, end - start)
             ratio = _log(word.ascore) - (sums[end] - sums[start])
             total, count, worst = total + ratio, count + frames, min(worst, ratio / frames)
-        return Measures(total / count, worst) if count else Measures(-math.inf, -math.inf)
+        if not count:
+            return Measures(-math.inf, -math.inf)
+        silence = 0.0
+        for one in self._sentences.seg() or ():
+            start, end = (min(at, len(sums) - 1) for at in (one.start_frame, one.end_frame + 1))
+            if _is_silence(one.word) and end - start >= SILENCE_FRAMES:
+                ratio = (_log(one.ascore) - (sums[end] - sums[start])) / (end - start)
+                silence = min(silence, ratio)
+        return Measures(total / count, worst, silence)
 
     def _spoken(self) -> Iterator[Any]:
         """Yields the segments that are words."""
         for one in self._sentences.seg() or ():
-            if not one.word.startswith(("<", "[", "(")) and one.word != "SIL":
+            if not _is_silence(one.word):
                 yield one
 
     def _words(self) -> list[TimedWord]:
@@ -260,13 +338,23 @@ class CommandRecogniser:
 
 def confidence_of(measures: Measures) -> float:
     """Returns 0 to 1: how likely a sentence of the grammar was said (logistic regression)."""
-    bias, mean, worst = WEIGHTS
+    bias, mean, worst, silence = WEIGHTS
     logit = bias + mean * max(-50.0, measures.mean) + worst * max(-50.0, measures.worst)
+    logit += silence * max(-50.0, measures.silence)
     return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, logit))))
+
+
+def _is_silence(word: str) -> bool:
+    """Returns whether a segment is no word: silence, noise, the ends of the sentence."""
+    return word.startswith(("<", "[", "(")) or word == "SIL"
 
 
 def _numbers(cepstral_mean: str) -> list[float]:
     return [float(one) for one in cepstral_mean.split(",")]
+
+
+def _text(cepstral_mean: Sequence[float]) -> str:
+    return ",".join(f"{one:.2f}" for one in cepstral_mean)
 
 
 def _log(score: float) -> float:

@@ -13,6 +13,10 @@ INPUT_HZ = 16_000
 """Sound of the person: 16-bit PCM, mono, little-endian."""
 OUTPUT_HZ = 24_000
 """Sound of the agent, in the same format."""
+MAX_FREE_S = 60
+"""The longest free speech, in seconds."""
+Expected = Literal["", "answer", "text"]
+"""What the last answer asks for: nothing, one of several things, or a free text such as a script."""
 MORE = "Shall I go on?"
 """Said after the first sentences of a long answer."""
 
@@ -136,6 +140,14 @@ class Speak(BaseModel, extra="forbid"):
     text: str = Field(min_length=1, max_length=4000)
 
 
+class Transcribe(BaseModel, extra="forbid"):
+    """The worker has heard free speech: 16-bit PCM at 16 kHz in base64; `transcribed` comes back."""
+
+    type: Literal["transcribe"]
+    ref: int
+    sound: str = Field(max_length=MAX_FREE_S * 2 * INPUT_HZ * 4 // 3 + 4)
+
+
 class StateData(BaseModel, extra="forbid"):
     state: VoiceState
 
@@ -185,7 +197,7 @@ class Played(BaseModel, extra="forbid"):
 
 
 WorkerMessage = Annotated[
-    Ask | Cancel | Speak | TellState | Tell | Presence | FromPerson | Described | Played,
+    Ask | Cancel | Speak | Transcribe | TellState | Tell | Presence | FromPerson | Described | Played,
     Field(discriminator="type"),
 ]
 WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -8,7 +8,7 @@ and without cycles: a recogniser searches it while somebody speaks, and each sta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -50,12 +50,34 @@ class SpokenGrammar:
         """Returns all words."""
         return {word for arcs in self.states for word in arcs}
 
+    @classmethod
+    def of(cls, sentences: Iterable[str]) -> SpokenGrammar:
+        """Returns the automaton of these sentences alone."""
+        return _minimal(*_automaton([_Part(tuple(words_of(text))) for text in sentences]))
+
+    def variants(self, text: str) -> Iterator[tuple[str, str, str]]:
+        """Yields whole sentences that differ from this one in one word: the sentence, its word, the other."""
+        words = text.split()
+        states = [0]
+        for word in words:
+            if (after := self.states[states[-1]].get(word)) is None:
+                return
+            states.append(after)
+        for at, word in enumerate(words):
+            for other, after in self.states[states[at]].items():
+                if other != word and self._ends_with(after, words[at + 1 :]):
+                    yield " ".join([*words[:at], other, *words[at + 1 :]]), word, other
+
+    def _ends_with(self, state: int, words: Sequence[str]) -> bool:
+        """Returns whether these words lead from a state to the end of a sentence."""
+        at: int | None = state
+        for word in words:
+            at = None if at is None else self.states[at].get(word)
+        return at in self.ends
+
     def is_complete(self, text: str) -> bool:
         """Returns whether these words are a whole sentence, so that nothing has to follow."""
-        state: int | None = 0
-        for word in text.split():
-            state = None if state is None else self.states[state].get(word)
-        return state in self.ends
+        return self._ends_with(0, text.split())
 
 
 def build_grammar(

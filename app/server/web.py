@@ -27,6 +27,7 @@ from agent.registry.service import AgentRegistry
 from agent.snapshots import routes as snapshot_routes
 from agent.socket import socket_router
 from agent.status import status_router
+from agent.transcription import routes as transcription_routes
 from agent.triggers import routes as trigger_routes
 from agent.voice.routes import voice_router
 from app.archive import BackupWorkspace
@@ -180,7 +181,9 @@ def create_app(services: Services) -> FastAPI:
     add_routers(app, socket_router(services.brain, services.turns))
     app.state.triggers = services.tool_services.triggers
     app.state.mcp_servers = services.mcp_servers
+    app.state.transcription = services.transcription
     add_routers(app, memory_routes.router, snapshot_routes.router, trigger_routes.router)
+    add_routers(app, transcription_routes.router)
     add_routers(app, mcp_server_routes.router)
     add_routers(
         app,

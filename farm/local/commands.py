@@ -32,6 +32,8 @@ _OUTPUT = {
     "storyboard": "storyboard.webp",
     "peaks": "peaks.json",
     "proxy": "proxy.mp4",
+    "sound": "sound.wav",
+    "captions": "captions.vtt",
 }
 
 MODELS_VARIABLE = "AVATAR_MODELS"
@@ -53,7 +55,7 @@ def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str
         return [task.kind, SPEC_FILE, task.scene_id, output, *options]
     if task.kind == "assemble":
         return [task.kind, SPEC_FILE, output, "--segments", SEGMENTS_FOLDER, *options]
-    if task.kind in ("poster", "storyboard", "peaks", "proxy"):
+    if task.kind in ("poster", "storyboard", "peaks", "proxy", "sound", "captions"):
         return [task.kind, MEDIA_FILE, output, *options]
     if task.kind == "prepare":
         return [task.kind, PICTURE_FILE, output, *options]

@@ -121,6 +121,25 @@ class VoiceSettings(Section):
     )
 
 
+class TranscriptionSettings(Keyed):
+    """Recognising free speech: answers by voice that are no command, recordings, captions."""
+
+    recogniser: Literal["embedded", "openai", "whisper", "none"] = Field(
+        "embedded",
+        description="`embedded`: pocketsphinx, of the extra `voice`, English; `openai`: a server with "
+        "`/v1/audio/transcriptions`; `whisper`: faster-whisper, of the extra `whisper`; `none`: nothing",
+    )
+    base_url: AnyHttpUrl | None = Field(None, description="for `openai`: up to and including `/v1`")
+    model: str = Field("whisper-1", description="for `openai`: name of the model, as the server knows it")
+    model_dir: Path | None = Field(
+        None, description="for `whisper`: folder with a Whisper model in the format of CTranslate2"
+    )
+    language: str = Field(
+        "", max_length=12, description="language of recordings that name none, such as `en`; empty: unknown"
+    )
+    timeout_s: float = Field(600.0, gt=0, description="longest wait for the words of a sound")
+
+
 class ExpertSettings(Keyed):
     """Language models that register themselves in Consul; asked before those under `[llm]`."""
 

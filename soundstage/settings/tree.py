@@ -9,7 +9,12 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from soundstage.settings.conversation import AgentSettings, ExpertSettings, VoiceSettings
+from soundstage.settings.conversation import (
+    AgentSettings,
+    ExpertSettings,
+    TranscriptionSettings,
+    VoiceSettings,
+)
 from soundstage.settings.outgoing import DownloadSettings, WebhookSettings, YoutubeSettings
 from soundstage.settings.policy import PolicySettings
 from soundstage.settings.provisioning import ProvisioningSettings
@@ -56,6 +61,7 @@ class Settings(BaseSettings):
     llm: LlmsSettings = Field(default_factory=LlmsSettings)
     agent: AgentSettings = Field(default_factory=AgentSettings)
     voice: VoiceSettings = Field(default_factory=VoiceSettings)
+    transcription: TranscriptionSettings = Field(default_factory=TranscriptionSettings)
     experts: ExpertSettings = Field(default_factory=ExpertSettings)
     services: ServicesSettings = Field(default_factory=ServicesSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)

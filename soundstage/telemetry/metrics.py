@@ -92,7 +92,7 @@ SEGMENTS = _counter(
 
 KINDS = (
     "segment", "assemble", "render", "preview", "lipsync", "still", "prepare", "probe", "speak", "look",
-    "poster", "storyboard", "peaks", "proxy",
+    "poster", "storyboard", "peaks", "proxy", "sound", "captions",
 )  # fmt: skip
 TASKS = _gauge(
     "tasks", "Tasks of workers that have not ended, by state.", state=("queued", "placed", "running")

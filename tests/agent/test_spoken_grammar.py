@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
+from dataclasses import replace
 
 import pytest
 from hassil import Intents
-from spoken_words import silence, speech
+from spoken_words import silence, speech, with_noise
 
 from agent.understanding.grammar import load_templates
 from agent.voice.recogniser import number_words
@@ -15,6 +17,7 @@ from agent.voice.spoken_grammar import SpokenGrammar, build_grammar
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
 from agent.voice.recogniser import CEPSTRAL_MEAN, CommandRecogniser, dictionary
+from agent.voice.worker.rivals import find_choice
 from agent.voice.worker.service import templates_of_speech
 from agent.voice.worker.sureness import CHANGING, READING, confidence_needed
 
@@ -90,10 +93,14 @@ def test_words_that_no_dictionary_has_are_spelt_or_unknown() -> None:
 
 
 @pytest.fixture(scope="module")
-def recogniser() -> CommandRecogniser:
-    grammar = build_grammar(load_templates(), templates_of_speech(), NAMES, dictionary().knows)
+def whole() -> SpokenGrammar:
+    return build_grammar(load_templates(), templates_of_speech(), NAMES, dictionary().knows)
+
+
+@pytest.fixture(scope="module")
+def recogniser(whole: SpokenGrammar) -> CommandRecogniser:
     found = CommandRecogniser()
-    found.load(grammar)
+    found.load(whole)
     return found
 
 
@@ -142,3 +149,44 @@ def test_a_mean_of_another_room_is_noticed_and_replaced(recogniser: CommandRecog
 )
 def test_what_changes_something_needs_more_confidence(text: str, needed: float) -> None:
     assert confidence_needed(text) == needed
+
+
+def test_variants_are_whole_sentences_that_differ_in_one_word() -> None:
+    grammar = grammar_of("(reload|remove) the persona {persona}", "reload it")
+    assert sorted(grammar.variants("reload the persona nova")) == [
+        ("reload the persona milo", "nova", "milo"),
+        ("remove the persona nova", "reload", "remove"),
+    ]
+    assert list(grammar.variants("paint it")) == []
+
+
+def test_a_word_whose_rival_of_another_meaning_is_near_is_asked_about(
+    recogniser: CommandRecogniser, whole: SpokenGrammar
+) -> None:
+    text = "reload the persona milo"
+    recogniser.begin()
+    recogniser.hear(silence(0.3) + speech(text, "rms") + silence(0.3))
+    clear = recogniser.end()
+    assert clear.text == text and find_choice(recogniser, whole, clear) is None
+
+    chance = random.Random(5)  # noqa: S311
+    sound = with_noise(silence(0.3) + speech(text, "rms") + silence(0.3), 15, "pink", chance)
+    recogniser.begin()
+    recogniser.hear(sound)
+    choice = find_choice(recogniser, whole, replace(recogniser.end(), text=text, confidence=0.9))
+    assert choice is not None and choice.question == "Did you say reload or remove?"
+    assert choice.meanings["remove"] == "remove the persona milo"
+
+    answer = silence(0.3) + speech("reload", "rms") + silence(0.3)
+    recogniser.begin(recogniser.cepstral_mean, choice.grammar)
+    recogniser.hear(answer)
+    assert choice.meanings[recogniser.end().text] == text
+
+
+def test_after_a_choice_the_whole_grammar_is_heard_again(recogniser: CommandRecogniser) -> None:
+    only = SpokenGrammar.of(["reload", "remove"])
+    recogniser.begin(only=only)
+    recogniser.hear(silence(0.3) + speech("which machines do we have") + silence(0.3))
+    assert not recogniser.end().is_accepted
+    again = recogniser.hear_all()
+    assert (again.text, again.is_accepted) == ("which machines do we have", True)

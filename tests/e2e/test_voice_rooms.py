@@ -23,6 +23,7 @@ pytest.importorskip("livekit.rtc", reason="needs LiveKit's libraries: run `uv sy
 from livekit import api, rtc
 from room_person import PeerPerson, RoomPerson
 from voice_person import Person
+from websockets.asyncio.client import connect
 
 WAIT_S = 60
 WHAT = "what videos do i have"
@@ -126,8 +127,7 @@ async def test_a_person_asks_and_hears_in_a_room_of_livekit(rooms: Rooms) -> Non
     person = await RoomPerson.join(opened["url"], opened["token"])
     try:
         await ask(person)
-        seen = rooms.call("GET", "/rooms").json()
-        assert (opened["room"], 1) in [(one["room"], one["participants"]) for one in seen]
+        assert (opened["room"], 1) in participants(rooms)
         session = f"/session/{opened['session_id']}"
         assert rooms.call("GET", session).json()["connected"]
         assert rooms.call("POST", f"{session}/mute", json={"muted": True}).json()["muted"]
@@ -144,6 +144,28 @@ async def test_a_person_asks_and_hears_in_a_room_of_livekit(rooms: Rooms) -> Non
         await person.close()
     assert [turn["utterance"] for turn in rooms.turns(opened["session_id"])] == [WHAT]
     assert rooms.call("GET", session).status_code == 404
+
+
+async def test_who_has_joined_and_cannot_receive_data_yet_is_not_greeted(rooms: Rooms) -> None:
+    # LiveKit drops data for such a participant: `ready` and the state would be lost.
+    opened = rooms.open("livekit")
+    session = f"/session/{opened['session_id']}"
+    eventually(lambda: rooms.call("GET", session).json()["state"] == "listening", "a worker", WAIT_S)
+    signalling = f"{opened['url']}/rtc?access_token={opened['token']}&protocol=12&auto_subscribe=1"
+    async with connect(signalling):
+        eventually(lambda: (opened["room"], 1) in participants(rooms), "the participant", WAIT_S)
+        assert not any(rooms.call("GET", session).json()["connected"] for _ in range(50))
+    again = rooms.open("livekit", session_id=opened["session_id"])
+    person = await RoomPerson.join(again["url"], again["token"])
+    try:
+        await person.until(lambda: person.of("ready") and person.state == "listening", "the greeting")
+    finally:
+        await person.close()
+    rooms.call("DELETE", session)
+
+
+def participants(rooms: Rooms) -> list[tuple[str, int]]:
+    return [(one["room"], one["participants"]) for one in rooms.call("GET", "/rooms").json()]
 
 
 async def test_a_token_that_has_expired_opens_no_room(rooms: Rooms) -> None:

@@ -163,6 +163,20 @@ async def test_a_token_opens_one_socket_of_one_session_once(voice: Installation)
     assert refused.value.response.status_code == 401
 
 
+async def test_a_free_text_is_heard_while_the_agent_asks_for_one(voice: Installation) -> None:
+    title = "tonight the museum stays open until ten"
+    opened = voice.open()
+    async with voice.talk(opened) as person:
+        await person.socket.send(json.dumps({"type": "say", "text": "Create a project"}))
+        await person.until(lambda: person.of("caption") and person.state == "listening", "the question")
+        await person.say(title, "rms")
+        await person.until(lambda: person.of("transcript") or person.of("unclear"), "the title")
+        assert [one["text"] for one in person.of("transcript")] == [title], person.summary
+        await person.until(lambda: len(person.of("caption")) > 1, "the answer")
+    titles = [one["title"].lower() for one in voice.get("/api/projects")]
+    assert title in titles
+
+
 async def test_a_muted_person_is_not_heard(voice: Installation) -> None:
     opened = voice.open()
     async with voice.talk(opened) as person:

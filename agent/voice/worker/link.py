@@ -23,9 +23,11 @@ from pipecat.frames.frames import (
 from pipecat.serializers.base_serializer import FrameSerializer
 
 from agent.events import BRAIN_EVENT, Emit
-from agent.voice.schemas import INPUT_HZ, SHEET
+from agent.transcription.recognition import TimedWord, Transcript
+from agent.voice.schemas import INPUT_HZ, SHEET, Expected
 
 SPEECH_TIMEOUT_S = 30.0
+TRANSCRIPTION_TIMEOUT_S = 60.0
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -53,9 +55,11 @@ class SessionLink(FrameSerializer):
         self._on_interrupt = on_interrupt
         self._refs = count(1)
         self._answers: dict[int, asyncio.Queue[dict[str, Any]]] = {}
-        self._sounds: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._last_answer = 0
+        self.expects: Expected = ""
+        """What the last answer asks for."""
 
     @property
     def session_id(self) -> str | None:
@@ -77,8 +81,10 @@ class SessionLink(FrameSerializer):
             case "event" | "answered":
                 if (answer := self._answers.get(message["ref"])) is not None:
                     answer.put_nowait(message)
-            case "sound":
-                waiting = self._sounds.get(message["ref"])
+                    if message["type"] == "answered":
+                        self.expects = message["expects"]
+            case "sound" | "transcribed":
+                waiting = self._waiting.get(message["ref"])
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
             case "interrupt":
@@ -112,22 +118,36 @@ class SessionLink(FrameSerializer):
 
     async def speak(self, text: str) -> Sound | None:
         """Returns the sound of a text; None where there is none, and the person was shown why."""
-        ref, waiting = next(self._refs), asyncio.get_running_loop().create_future()
-        self._sounds[ref] = waiting
-        try:
-            await self.send({"type": "speak", "ref": ref, "text": text})
-            async with asyncio.timeout(SPEECH_TIMEOUT_S):
-                message = await waiting
-        except TimeoutError:
-            return None
-        finally:
-            del self._sounds[ref]
-        if not message["wav"]:
+        message = await self._request({"type": "speak", "text": text}, SPEECH_TIMEOUT_S)
+        if message is None or not message["wav"]:
             return None
         with wave.open(io.BytesIO(base64.b64decode(message["wav"]))) as file:
             pcm, sample_hz = file.readframes(file.getnframes()), file.getframerate()
         sheet = {name: message[name] for name in (*SHEET, "emotion", "intensity")}
         return Sound(message["text"], pcm, sample_hz, sheet)
+
+    async def transcribe(self, pcm: bytes) -> Transcript:
+        """Has the server recognise free speech; without words where it could not."""
+        message = {"type": "transcribe", "sound": base64.b64encode(pcm).decode("ascii")}
+        found = await self._request(message, TRANSCRIPTION_TIMEOUT_S)
+        if found is None:
+            return Transcript("")
+        words = tuple(TimedWord(text, 0, 0, confidence) for text, confidence in found["words"])
+        return Transcript(found["text"], words)
+
+    async def _request(self, message: dict[str, Any], timeout_s: float) -> dict[str, Any] | None:
+        """Returns the server's answer to a message; None when none comes in time."""
+        ref, waiting = next(self._refs), asyncio.get_running_loop().create_future()
+        self._waiting[ref] = waiting
+        try:
+            await self.send({**message, "ref": ref})
+            async with asyncio.timeout(timeout_s):
+                answer: dict[str, Any] = await waiting
+                return answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[ref]
 
     def _send_later(self, message: dict[str, Any]) -> None:
         """Sends from a task of its own: the present one is being cancelled."""

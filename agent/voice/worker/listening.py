@@ -25,12 +25,14 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
+from agent.transcription.recognition import Transcript
 from agent.voice.recogniser import CommandRecogniser, Recognition
-from agent.voice.schemas import INPUT_HZ
+from agent.voice.schemas import INPUT_HZ, MAX_FREE_S, Expected
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker.engines import Recognisers
 from agent.voice.worker.link import SessionLink
-from agent.voice.worker.sureness import confidence_needed
+from agent.voice.worker.rivals import Choice, find_choice
+from agent.voice.worker.sureness import CHANGING, DOUBTFUL, confidence_needed
 from soundstage.telemetry import get_logger
 
 BEFORE_SPEECH_S = 0.7
@@ -43,8 +45,10 @@ UNFINISHED_S = 0.7
 LONGEST_S = 20.0
 INTERRUPTING_WORDS = 2
 """From so many words on the agent stops speaking: “mhm” is none of them."""
-DOUBTFUL = 0.15
-"""From this confidence on it is asked back what was said; below, nothing of the grammar was."""
+FREE_PAUSE_S = 1.0
+"""So long may people pause in free speech."""
+FREE_NEEDED = 0.6
+"""From this mean confidence of its words on free speech is taken for what was said."""
 YES = frozenset({"yes", "yes please", "yeah", "right", "that is right"})
 GO_ON = YES | {"go on", "please go on", "continue"}
 
@@ -80,6 +84,8 @@ class Listening(FrameProcessor):
         self._hearing: asyncio.Task[None] | None = None
         self._speaking = False
         self._doubtful = ""
+        self._choice: Choice | None = None
+        """Two sentences that were asked about."""
         self._cepstral_mean = ""
         """Of this person, microphone and room."""
 
@@ -136,17 +142,31 @@ class Listening(FrameProcessor):
         self._hearing = asyncio.create_task(self._hear(self._sound))
 
     async def _hear(self, sound: asyncio.Queue[bytes | _Mark]) -> None:
+        expects: Expected = "" if self._choice else self._link.expects
+        choice, self._choice = self._choice, None
+        only = choice.grammar if choice else None
         try:
             async with self._recognisers.use(self._grammar) as recogniser:
-                await asyncio.to_thread(recogniser.begin, self._cepstral_mean)
+                await asyncio.to_thread(recogniser.begin, self._cepstral_mean, only)
                 try:
-                    await self._follow(recogniser, sound)
+                    await self._follow(recogniser, sound, expects, only or self._grammar)
                 finally:
                     # What comes from here on belongs to the next utterance.
                     self._sound = None
                     result = await asyncio.to_thread(recogniser.end)
-                    self._cepstral_mean = recogniser.cepstral_mean
-            await self._take_up(result)
+                    self._cepstral_mean, pcm = recogniser.cepstral_mean, recogniser.sound
+                if choice and result.is_accepted:
+                    await self._take_up_choice(choice.meanings[result.text])
+                    return
+                if choice:
+                    result = await asyncio.to_thread(recogniser.hear_all)
+                rival = await asyncio.to_thread(find_choice, recogniser, self._grammar, result)
+            if rival and expects != "text" and not self._speaking:
+                await self._ask_choice(rival, result)
+            elif expects and not await self._is_command(result, expects):
+                await self._take_up_free(await self._link.transcribe(pcm))
+            else:
+                await self._take_up(result)
         except Exception:
             # Nobody awaits this task; the next utterance begins anew.
             get_logger(__name__).exception("voice.utterance_lost", session=self._link.session_id)
@@ -155,18 +175,27 @@ class Listening(FrameProcessor):
             if self._sound is sound:
                 self._sound = None
 
-    async def _follow(self, recogniser: CommandRecogniser, sound: asyncio.Queue[bytes | _Mark]) -> None:
-        """Has the sound recognised until the utterance is over."""
+    async def _follow(
+        self,
+        recogniser: CommandRecogniser,
+        sound: asyncio.Queue[bytes | _Mark],
+        expects: Expected,
+        grammar: SpokenGrammar,
+    ) -> None:
+        """Has the sound recognised until the utterance is over. Free speech ends with a longer pause."""
+        is_free = expects == "text"
+        unfinished_s = FREE_PAUSE_S if is_free else UNFINISHED_S
+        longest_s = MAX_FREE_S if is_free else LONGEST_S
         clock = asyncio.get_running_loop().time
         text, size, silent_since, waiting = "", 0, 0.0, b""
-        while size < LONGEST_S * SECOND:
+        while size < longest_s * SECOND:
             if silent_since and not waiting:
-                patience_s = 0.0 if self._grammar.is_complete(text) else UNFINISHED_S
+                patience_s = 0.0 if not is_free and grammar.is_complete(text) else unfinished_s
                 if clock() - silent_since >= patience_s:
                     return
             if len(waiting) < CHUNK and not (waiting and silent_since):
                 try:
-                    async with asyncio.timeout_at(silent_since + UNFINISHED_S if silent_since else None):
+                    async with asyncio.timeout_at(silent_since + unfinished_s if silent_since else None):
                         item = await sound.get()
                 except TimeoutError:
                     continue
@@ -179,13 +208,45 @@ class Listening(FrameProcessor):
             before, text = text, await asyncio.to_thread(recogniser.hear, waiting[:CHUNK])
             waiting = waiting[CHUNK:]
             if text and text != before:
-                await self._show_partial(text)
+                await self._note_partial(text, is_free=is_free)
 
-    async def _show_partial(self, text: str) -> None:
-        await self._link.tell("partial", text=text)
+    async def _note_partial(self, text: str, *, is_free: bool) -> None:
+        # Of free speech the grammar makes some sentence of its own.
+        if not is_free:
+            await self._link.tell("partial", text=text)
         if self._speaking and len(text.split()) >= INTERRUPTING_WORDS:
             await self.interrupt()
         await self.push_frame(InterimTranscriptionFrame(text, self._user, time_now_iso8601()))
+
+    async def _is_command(self, result: Recognition, expects: Expected) -> bool:
+        """Returns whether a sentence of the grammar was said where free speech is expected too."""
+        if self._doubtful and result.is_accepted and result.text in YES:
+            return True
+        needed = CHANGING if expects == "text" else await asyncio.to_thread(confidence_needed, result.text)
+        return bool(result.text) and result.confidence >= needed
+
+    async def _ask_choice(self, choice: Choice, result: Recognition) -> None:
+        self._doubtful, self._choice = "", choice
+        confidence = round(result.confidence, 3)
+        await self._link.tell("unclear", text=result.text, confidence=confidence, choices=choice.sentences)
+        await self.push_frame(TTSSpeakFrame(choice.question))
+
+    async def _take_up_choice(self, text: str) -> None:
+        """Has the sentence answered that the person chose, where it is one of both."""
+        if text:
+            await self._pass_on(text, 1.0)
+        else:
+            await self._link.tell("unclear", text="", confidence=1.0)
+
+    async def _take_up_free(self, found: Transcript) -> None:
+        """Takes up free speech; what is not sure is asked back first."""
+        result = Recognition(found.text, found.confidence)
+        if not found.words:
+            await self._ask_back(Recognition("", 0.0))
+        elif found.confidence < FREE_NEEDED:
+            await self._ask_back(result)
+        else:
+            await self._pass_on(result.text, round(result.confidence, 3))
 
     async def _take_up(self, result: Recognition) -> None:
         text, confidence = result.text, round(result.confidence, 3)
@@ -194,6 +255,10 @@ class Listening(FrameProcessor):
         elif confidence < await asyncio.to_thread(confidence_needed, text):
             await self._ask_back(result)
             return
+        await self._pass_on(text, confidence)
+
+    async def _pass_on(self, text: str, confidence: float) -> None:
+        """Has an utterance answered."""
         self._doubtful = ""
         await self._link.tell("transcript", text=text, confidence=confidence)
         if self._speaking:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from livekit import rtc
 from pipecat.frames.frames import OutputTransportMessageFrame, OutputTransportMessageUrgentFrame
 from pipecat.transports.livekit.transport import (
     LiveKitOutputTransport,
@@ -14,6 +16,7 @@ from pipecat.transports.livekit.transport import (
 )
 
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.output import ServerMessages
 
 
 def room_params(queue_ms: int) -> LiveKitParams:
@@ -32,22 +35,35 @@ class RoomTransport(LiveKitTransport):
             self._output = _RoomOutput(self._link, self, self._client, self._params)
         return self._output
 
+    def watch_active(self, on_active: Callable[[str], None]) -> None:
+        """Calls back with each participant who can receive data, now and later.
+
+        Who has joined is not active yet: LiveKit drops data for them until their transport is up, seconds
+        later on a busy machine.
+        """
+        room = self._client.room
+
+        def note(participant: rtc.RemoteParticipant) -> None:
+            on_active(participant.identity)
+
+        room.on("participant_active", note)
+        for participant in list(room.remote_participants.values()):
+            if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+                note(participant)
+
     async def show(self, message: dict[str, Any], person: str) -> None:
         """Sends an event to the person."""
         text = json.dumps(message)
         await self.output().send_message(LiveKitOutputTransportMessageUrgentFrame(text, person))
 
 
-class _RoomOutput(LiveKitOutputTransport):
-    def __init__(self, link: SessionLink, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._link = link
+class _RoomOutput(ServerMessages, LiveKitOutputTransport):
+    """The output of a participant; what is addressed to a person goes into the room."""
 
     async def send_message(
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
     ) -> None:
         if isinstance(frame, LiveKitOutputTransportMessageUrgentFrame):
-            await super().send_message(frame)
+            await LiveKitOutputTransport.send_message(self, frame)
         else:
-            if not self._link.should_ignore_frame(frame):
-                await self._link.send(frame.message)
+            await super().send_message(frame)

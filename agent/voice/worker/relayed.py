@@ -23,6 +23,8 @@ from soundstage.tasks import cancel_all
 from soundstage.telemetry import get_logger
 
 MAX_INTERRUPTING = 8
+JOIN_TIMEOUT_S = 60.0
+"""Longest wait for a room to be joined; LiveKit is asked three times meanwhile."""
 QUEUE_MS = 60
 """Sound that waits in LiveKit's source: an interruption drops it, and what was heard is known as well."""
 Build = Callable[[BaseTransport, FrameProcessor], PipelineWorker]
@@ -148,13 +150,16 @@ class Room:
             link, transport["url"], transport["token"], transport["room"], room_params(QUEUE_MS)
         )
         handlers = {
-            "on_participant_connected": self._on_connected,
+            "on_connected": self._on_joined,
             "on_participant_disconnected": self._on_disconnected,
             "on_app_message": self._on_message,
         }
         for name, handler in handlers.items():
             self._transport.add_event_handler(name, handler)
         self._link = link
+        self._is_present = False
+        self._telling: set[asyncio.Task[None]] = set()
+        self._joining = asyncio.get_running_loop().call_later(JOIN_TIMEOUT_S, self._give_up, ended)
         self._running = _Running(build(self._transport, Muting(microphone)), ended.set)
 
     async def take(self, message: dict[str, Any]) -> None:
@@ -162,15 +167,33 @@ class Room:
             await self._transport.show(message["message"], self._person)
 
     async def close(self) -> None:
+        self._joining.cancel()
         await self._running.cancel()
+        await cancel_all(self._telling)
 
-    async def _on_connected(self, _: Any, identity: str) -> None:
-        if identity == self._person:
-            await self._link.send({"type": "presence", "connected": True})
+    def _give_up(self, ended: asyncio.Event) -> None:
+        """Ends the session's socket: the server then asks a worker again to join."""
+        get_logger(__name__).warning("voice.room_not_joined", session=self._link.session_id)
+        ended.set()
+
+    async def _on_joined(self, *_: Any) -> None:
+        self._joining.cancel()
+        self._transport.watch_active(self._on_active)
+
+    def _on_active(self, identity: str) -> None:
+        if identity == self._person and not self._is_present:
+            self._is_present = True
+            task = asyncio.create_task(self._tell_presence())
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     async def _on_disconnected(self, _: Any, identity: str) -> None:
-        if identity == self._person:
-            await self._link.send({"type": "presence", "connected": False})
+        if identity == self._person and self._is_present:
+            self._is_present = False
+            await self._tell_presence()
+
+    async def _tell_presence(self) -> None:
+        await self._link.send({"type": "presence", "connected": self._is_present})
 
     async def _on_message(self, _: Any, message: Any, sender: str | None) -> None:
         if sender == self._person:

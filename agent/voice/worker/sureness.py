@@ -11,6 +11,8 @@ from agent.understanding.grammar import Grammar, Understanding
 READING = 0.5
 CHANGING = 0.8
 """From this confidence on a sentence that changes or deletes something is carried out without a question."""
+DOUBTFUL = 0.15
+"""From this confidence on it is asked back what was said; below, nothing of the grammar was."""
 SHORT_ANSWER = 2
 """So many words answer a question; what they confirm was asked before."""
 
@@ -27,6 +29,14 @@ def confidence_needed(text: str) -> float:
     effects = _effects()
     name = f"{found.tool}.{found.arguments.get('action', '')}"
     return READING if effects.get(name, effects.get(found.tool)) == "read" else CHANGING
+
+
+def meaning_of(text: str) -> object:
+    """Returns what a sentence asks for, so that two wordings of one wish are equal."""
+    found = _grammar().understand(text)
+    if not isinstance(found, Understanding):
+        return text
+    return found.tool or found.intent, found.arguments
 
 
 @cache

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pipecat.frames.frames import OutputTransportMessageFrame, OutputTransportMessageUrgentFrame
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCOutputTransport, SmallWebRTCTransport
 
 from agent.voice.worker.link import SessionLink
+from agent.voice.worker.output import ServerMessages
 
 
 class PeerTransport(SmallWebRTCTransport):
@@ -25,14 +23,5 @@ class PeerTransport(SmallWebRTCTransport):
         return self._output
 
 
-class _PeerOutput(SmallWebRTCOutputTransport):
-    def __init__(self, link: SessionLink, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._link = link
-
-    async def send_message(
-        self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
-    ) -> None:
-        # pipecat sends events of its own protocol too.
-        if not self._link.should_ignore_frame(frame):
-            await self._link.send(frame.message)
+class _PeerOutput(ServerMessages, SmallWebRTCOutputTransport):
+    """The output of a peer connection."""

@@ -83,6 +83,11 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
     verb("storyboard", "Put small pictures of a video on one WebP sheet, with an index.", "file", "out")
     verb("peaks", "Measure the waveform of a sound or video, as audiowaveform's JSON.", "file", "out")
     verb("proxy", "Make a small copy of a video, for previews: 480 lines, H.264.", "file", "out")
+    sound = verb("sound", "Decode the sound of a file for recognisers: WAV, mono, 16 kHz.", "file", "out")
+    sound.add_argument(
+        "--limit-s", type=float, default=14_400.0, metavar="N", help="refuse longer sounds; default 4 hours"
+    )
+    verb("captions", "Make WebVTT and SubRip of words with times, as JSON.", "file", "out")
     add_persona(verb("persona", "Write a drawn presenter of your own: a persona file, and its picture."))
     verb("init", "Write a small example of a spec, with comments, and its JSON Schema.", "out")
     verb("engines", "List the face engines and whether they can run here.")

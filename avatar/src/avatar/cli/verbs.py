@@ -30,6 +30,7 @@ from avatar.pipeline.render import preview_scene, render_video
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
 from avatar.pipeline.storyboard import make_storyboard
+from avatar.pipeline.transcription import decode_sound, make_captions
 from avatar.spec import Consent, Finished, LipsyncSpec, MediaRef
 from avatar.spec.job import Family, JobRefused, Presenter, WorkerJob, face_of, is_job, read_job, spec_of_job
 from avatar.work.outgoing import FetchBounds, fetch_file, read_networks
@@ -106,6 +107,14 @@ def proxy(arguments: Namespace, context: Context) -> Finished:
     return make_proxy(arguments.file, arguments.out, context)
 
 
+def sound(arguments: Namespace, context: Context) -> Finished:
+    return decode_sound(arguments.file, arguments.out, arguments.limit_s, context)
+
+
+def captions(arguments: Namespace, context: Context) -> Finished:
+    return make_captions(arguments.file, arguments.out, context)
+
+
 VERBS: dict[str, Verb] = {
     "render": render,
     "segment": segment,
@@ -122,6 +131,8 @@ VERBS: dict[str, Verb] = {
     "storyboard": storyboard,
     "peaks": peaks,
     "proxy": proxy,
+    "sound": sound,
+    "captions": captions,
 }
 
 

@@ -1,0 +1,175 @@
+"""One voice session: its person, its worker, and what is sent to both; used by `sessions` and its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from agent.events import BrainEvent
+from agent.voice.schemas import INPUT_HZ, OUTPUT_HZ, TransportName, VoiceSession, VoiceState
+from agent.voice.transports.person import PersonLink, RelayedPerson
+from policy import Principal
+from soundstage.database import utcnow
+from soundstage.errors import NotFound, SoundstageError
+from studio.personas.schemas import Persona
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A session, its person and its worker."""
+
+    id: str
+    principal: Principal
+    persona: Persona
+    created_at: datetime
+    transport: TransportName = "websocket"
+    token_sha256: bytes = b""
+    token_expires_at: datetime | None = None
+    state: VoiceState = "waiting"
+    muted: bool = False
+    person: PersonLink | None = None
+    worker: WebSocket | None = None
+    assigned_to: WebSocket | None = None
+    """The control socket of the worker that was asked last."""
+    assigned_at: datetime | None = None
+    has_worker: asyncio.Event = field(default_factory=asyncio.Event)
+    offers: dict[int, asyncio.Future[str]] = field(default_factory=dict)
+    """Offers that wait for the worker's description."""
+    left_at: datetime = field(default_factory=utcnow)
+    turns: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """The turn of each answer that runs, by the worker's ref."""
+    past_turns: OrderedDict[int, tuple[str, int]] = field(default_factory=OrderedDict)
+    """The last turns by ref, those that have ended too: their sound may still be playing."""
+    cancelled: set[int] = field(default_factory=set)
+    """Answers that were interrupted before their turn had begun."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def view(self) -> VoiceSession:
+        return VoiceSession(
+            session_id=self.id,
+            room=self.room,
+            transport=self.transport,
+            state=self.state,
+            muted=self.muted,
+            persona_id=self.persona.id,
+            connected=self.person is not None,
+            created_at=self.created_at,
+        )
+
+    @property
+    def room(self) -> str:
+        return f"voice-{self.id}"
+
+    @property
+    def is_relayed(self) -> bool:
+        """Returns whether sound goes between person and worker, and events over the worker."""
+        return self.transport != "websocket"
+
+    @property
+    def needs_worker(self) -> bool:
+        """Returns whether a worker has to serve it now; one without a person waits, but in a room."""
+        return self.worker is None and (self.is_relayed or self.person is not None)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something for this session beside its sockets; it ends with the session."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def show(self, message: dict[str, Any]) -> None:
+        """Sends a message to the person, where one is connected."""
+        if self.person is not None:
+            await self.person.send(message)
+
+    async def show_ready(self) -> None:
+        """Greets a person who has connected."""
+        await self.show(
+            {"type": "ready", "session_id": self.id, "input_hz": INPUT_HZ, "output_hz": OUTPUT_HZ}
+        )
+        await self.show_state()
+
+    async def show_state(self) -> None:
+        """Sends the person the state of the session."""
+        await self.show({"type": "state", "state": self.state, "muted": self.muted})
+
+    async def set_state(self, state: VoiceState) -> None:
+        """Shows the person a state that is new."""
+        if self.state != state:
+            self.state = state
+            await self.show_state()
+
+    async def mute(self, muted: bool) -> None:
+        """Drops the person's sound from now on, or lets it pass again."""
+        self.muted = muted
+        if self.is_relayed:
+            await self.instruct({"type": "mute", "muted": muted})
+        await self.show_state()
+
+    async def note_presence(self, *, connected: bool) -> None:
+        """Notes that the person has joined the worker's room or peer connection, or left it."""
+        if connected:
+            self.person = RelayedPerson(self.instruct)
+            await self.show_ready()
+        else:
+            self.person, self.left_at = None, utcnow()
+            await self.instruct({"type": "interrupt"})
+
+    async def instruct(self, message: dict[str, Any]) -> None:
+        """Sends a message to the worker, where one is connected."""
+        await send_json(self.worker, message)
+
+    async def emit(self, ref: int, event: BrainEvent) -> None:
+        """Sends both sides an event of the answer `ref`."""
+        data = event.model_dump(mode="json", exclude_none=True)
+        await self.show({"type": "event", "event": data})
+        await self.instruct({"type": "event", "ref": ref, "event": data})
+
+
+async def socket_messages(socket: WebSocket) -> AsyncIterator[str | bytes]:
+    """Yields what comes on a socket until it is closed: sound as bytes, everything else as text."""
+    with suppress(WebSocketDisconnect):
+        while (message := await socket.receive())["type"] != "websocket.disconnect":
+            sound = message.get("bytes")
+            yield sound if sound is not None else message.get("text") or ""
+
+
+async def send_json(socket: WebSocket | None, message: dict[str, Any]) -> bool:
+    """Sends JSON; returns False for a socket that is gone."""
+    if socket is None:
+        return False
+    try:
+        await socket.send_json(message)
+    except (WebSocketDisconnect, RuntimeError):
+        # Starlette raises these for a socket that was closed meanwhile.
+        return False
+    return True
+
+
+async def send_bytes(socket: WebSocket | None, sound: bytes) -> None:
+    if socket is not None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.send_bytes(sound)
+
+
+async def close_socket(socket: WebSocket, code: int) -> None:
+    with suppress(WebSocketDisconnect, RuntimeError):
+        await socket.close(code)
+
+
+def failure_message(error: SoundstageError) -> dict[str, Any]:
+    """Returns the message that shows a person an error."""
+    return {"type": "error", "code": error.code, "message": error.message, "hint": error.hint}
+
+
+def session_not_found(session_id: str) -> NotFound:
+    """Returns the error for a session that has ended, or is not one's own."""
+    return NotFound(
+        "voice.not_found", f"There is no voice session {session_id[:80]}.", "Open one; it may have ended."
+    )

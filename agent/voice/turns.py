@@ -1,0 +1,102 @@
+"""Runs the turns of voice sessions: answers what was understood, and notes what was heard of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+
+from agent.answering.state import ConversationState
+from agent.events import Failure, TurnBegan
+from agent.sessions.service import SessionService
+from agent.transcription.service import TranscriptionService
+from agent.turns.runner import TurnRunner
+from agent.understanding.candidates import FREE_TEXTS
+from agent.understanding.dialogue import YES_OR_NO
+from agent.voice.schemas import Ask, Expected, Played
+from agent.voice.session import Session
+from soundstage.database import utcnow
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import trace
+
+PAST_TURNS = 16
+
+
+class SessionTurns:
+    """The turns of all sessions. `authorize` raises for a person whose key has ended."""
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        runner: TurnRunner,
+        authorize: Callable[[Session], Awaitable[None]],
+        transcription: TranscriptionService,
+    ) -> None:
+        self._sessions = sessions
+        self._runner = runner
+        self._authorize = authorize
+        self._transcription = transcription
+
+    async def answer(self, session: Session, request: Ask) -> None:
+        """Runs a turn and sends its events to both sides."""
+        try:
+            with trace(inherit=False):
+                await self._authorize(session)
+                conversation = await self._sessions.open(session.principal, session.id)
+                events = await self._runner.ask(conversation, request.text)
+                async with aclosing(events):
+                    async for item in events:
+                        event = item.event
+                        if isinstance(event, TurnBegan):
+                            session.turns[request.ref] = (event.session_id, event.turn)
+                            session.past_turns[request.ref] = (event.session_id, event.turn)
+                            while len(session.past_turns) > PAST_TURNS:
+                                session.past_turns.popitem(last=False)
+                            if request.ref in session.cancelled:
+                                session.start(self.cancel(session, request.ref))
+                        await session.emit(request.ref, event)
+        except SoundstageError as error:
+            await session.emit(request.ref, Failure.of(error))
+        finally:
+            session.turns.pop(request.ref, None)
+            session.cancelled.discard(request.ref)
+            if expects := await self._expected(session):
+                session.start(self._transcription.warm_up())
+            await session.instruct({"type": "answered", "ref": request.ref, "expects": expects})
+
+    async def _expected(self, session: Session) -> Expected:
+        """Returns what the question asks for that is open now, where one is."""
+        if not self._transcription.is_chosen:
+            return ""
+        try:
+            stored = await self._sessions.dialogue(session.principal, session.id)
+        except SoundstageError:
+            return ""
+        question = ConversationState.from_json(stored, utcnow()).dialogue.question
+        if question is None or question.about in YES_OR_NO:
+            return ""
+        return "text" if FREE_TEXTS & set(question.missing) else "answer"
+
+    async def cancel(self, session: Session, ref: int) -> None:
+        """Ends the answer that the person interrupted; one that has not begun yet, as soon as it begins."""
+        turn = session.turns.get(ref)
+        if turn is None:
+            session.cancelled.add(ref)
+            return
+        with suppress(SoundstageError):
+            await self._runner.cancel(session.principal, *turn)
+
+    async def note_played(self, session: Session, played: Played) -> None:
+        """Notes in the conversation how far the person heard an answer."""
+        turn = session.past_turns.get(played.ref)
+        if turn is None:
+            return
+        with suppress(SoundstageError):
+            await self._runner.cancel(session.principal, *turn)
+            await self._sessions.note_played(session.principal, *turn, played.text)
+        await session.show({"type": "played", "text": played.text})
+
+    async def cancel_all(self, session: Session) -> None:
+        """Ends the answers that run, with their session."""
+        for turn in list(session.turns.values()):
+            with suppress(SoundstageError):
+                await self._runner.cancel(session.principal, *turn)
