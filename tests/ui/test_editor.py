@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visit, Visiting, breaches, wait_for
+from studio_page import PATIENCE_MS, Studio, Visit, Visiting, address, breaches, wait_for
 
 pytestmark = pytest.mark.browser
 SCRIPTS = ("Good morning. The tide comes in twice a day.", "The moon is why.")
@@ -244,8 +244,9 @@ def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, proj
 def test_a_project_is_renamed_found_and_deleted_after_a_yes(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
+    slug = operator.get(f"/api/projects/{project}").json()["slug"]
     page = visiting().open("projects")
-    card = page.locator(".project", has=page.locator(f'a[href="#/projects/{project}"]'))
+    card = page.locator(".project", has=page.locator(f'a[href="{address(f"projects/{slug}")}"]'))
     card.get_by_role("button", name="Rename").click()
     page.get_by_label("New title").fill("Ebb and flow")
     page.keyboard.press("Enter")
@@ -280,7 +281,7 @@ def test_axe_finds_nothing_in_the_create_room(
         ("projects", ".project"),
         ("presenters", ".presenter-wall li"),
     ):
-        page.goto(f"{visit.url}/#/{view}")
+        page.goto(visit.url + address(view))
         expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         found = breaches(page)
         assert found == [], (view, json.dumps(found, indent=1))

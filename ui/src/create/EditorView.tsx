@@ -1,9 +1,11 @@
 /** A project at its own address: its script scene by scene, its look, and its film. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api, body, type Me, type Project, type Scene } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
 import { useLive } from "../live/Live";
+import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { addScene, newKey, spokenSeconds } from "./document";
 import { FilmPane, isEnded, LayoutPicture } from "./FilmPane";
@@ -13,7 +15,9 @@ import { focusScript, SceneSection } from "./SceneSection";
 import { type Editor, useEditor } from "./useEditor";
 import "./create.css";
 
-export function EditorView({ id, me }: { id: string; me: Me }) {
+export function EditorView() {
+  const me = usePrincipal();
+  const { slug: id } = useParams({ from: "/studio/p/$slug" });
   const path = { ref: id };
   // Read once: from then on the editor knows what it has saved.
   const project = useQuery({
@@ -39,7 +43,7 @@ function Missing({ error }: { error: unknown }) {
   return (
     <div className="stack">
       <div>
-        <a href="#/projects">All projects</a>
+        <Link to="/projects">All projects</Link>
       </div>
       <h1>No such project</h1>
       <ErrorNotice error={error} />
@@ -90,7 +94,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
     <div className="editor">
       <h1 className="visually-hidden">{doc.title}</h1>
       <header className="editor-bar">
-        <a href="#/projects">Projects</a>
+        <Link to="/projects">Projects</Link>
         <input
           className="title"
           aria-label="Title of the project"
