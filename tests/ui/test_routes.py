@@ -1,4 +1,4 @@
-"""Addresses of the page: real paths, former ones, what is fetched at first, and the conversation beside the views."""
+"""Addresses of the page, real and former; what is fetched at first; the chat beside the views."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ export function Frame() {
   const withChat = view?.path === "/chat" || view?.path === "/talk";
   const chatOpen = mayChat && (withChat || dock.open);
   const scroller = useRef<HTMLElement>(null);
-  const asked = useRef(false);
+  const focusOnOpen = useRef(false);
   const [wasOpened, setWasOpened] = useState(chatOpen);
   if (chatOpen && !wasOpened) setWasOpened(true);
 
@@ -45,7 +45,7 @@ export function Frame() {
 
   const { setOpen } = dock;
   const showChat = () => {
-    asked.current = true;
+    focusOnOpen.current = true;
     if (!matchMedia(WIDE).matches) void navigate({ to: "/chat" });
     else if (!chatOpen) setOpen(true);
     focusSentence();
@@ -115,7 +115,7 @@ export function Frame() {
           <div className="dock" hidden={!chatOpen}>
             <Boundary>
               <Suspense fallback={<p className="empty">One moment</p>}>
-                <ChatPane takesFocus={asked.current || path === "/chat"} onClose={withChat ? undefined : () => setOpen(false)} />
+                <ChatPane takesFocus={focusOnOpen.current || path === "/chat"} onClose={withChat ? undefined : () => setOpen(false)} />
               </Suspense>
             </Boundary>
           </div>

@@ -1,4 +1,4 @@
-/** Whether the conversation stands beside the views, and how wide: kept by the browser once somebody has chosen. */
+/** Whether the conversation stands beside the views, and how wide: stored by the browser once somebody has chosen. */
 import { useCallback, useSyncExternalStore } from "react";
 
 const KEY = "soundstage.chat";
@@ -36,13 +36,13 @@ export interface Dock {
 }
 
 export function useDock(room: string): Dock {
-  const kept = JSON.parse(useSyncExternalStore(listen, () => localStorage.getItem(KEY) ?? "{}")) as Chosen;
+  const stored = JSON.parse(useSyncExternalStore(listen, () => localStorage.getItem(KEY) ?? "{}")) as Chosen;
   const inCreate = room === "Create";
-  const open = inCreate ? (kept.openInCreate ?? false) : (kept.open ?? innerWidth >= ROOMY_PX);
+  const open = inCreate ? (stored.openInCreate ?? false) : (stored.open ?? innerWidth >= ROOMY_PX);
   const setOpen = useCallback((now: boolean) => write(inCreate ? { openInCreate: now } : { open: now }), [inCreate]);
   const setWidth = useCallback(
     (width: number) => write({ width: Math.round(Math.min(WIDTH.max, Math.max(WIDTH.min, width))) }),
     [],
   );
-  return { open, width: kept.width ?? WIDTH.usual, setOpen, setWidth };
+  return { open, width: stored.width ?? WIDTH.usual, setOpen, setWidth };
 }
