@@ -203,7 +203,7 @@ def test_the_keyboard_alone_reaches_a_video(made: Visit, visiting: Visiting) -> 
     expect(page.locator("#utterance")).to_be_focused(timeout=PATIENCE_MS)
     expect(page.locator(".tile").first).to_be_visible(timeout=PATIENCE_MS)
     for _ in range(40):
-        page.keyboard.press("Tab")
+        page.keyboard.press("Shift+Tab")
         name, outline = page.evaluate(
             "(() => { const at = document.activeElement;"
             " return [at.className, getComputedStyle(at).outlineStyle]; })()"

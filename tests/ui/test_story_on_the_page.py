@@ -344,5 +344,6 @@ def test_a_key_is_asked_for_and_kept_from_scripts(guarded: Studio, visiting: Vis
     expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
     kept = page.evaluate("document.cookie + JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
     assert kept == "{}{}"
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("menuitem", name="Log out").click()
     expect(page.locator("#key-value")).to_be_visible(timeout=PATIENCE_MS)

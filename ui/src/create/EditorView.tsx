@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api, body, type Me, type Project, type Scene } from "../api/client";
+import { IconAction } from "../kit/IconAction";
 import { ErrorNotice } from "../kit/kit";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
@@ -109,26 +110,18 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
           {SAVE_WORDS[editor.saveState]}
         </span>
         <span className="row">
-          <button
-            type="button"
-            className="icon"
-            disabled={!editor.undoName}
-            title={editor.undoName}
-            aria-label="Undo"
-            onClick={undo}
-          >
+          <IconAction label="Undo" tip={`Undo: ${editor.undoName}`} keys="Ctrl Z" disabled={!editor.undoName} onPress={undo}>
             ↶
-          </button>
-          <button
-            type="button"
-            className="icon"
+          </IconAction>
+          <IconAction
+            label="Redo"
+            tip={`Redo: ${editor.redoName}`}
+            keys="Ctrl Shift Z"
             disabled={!editor.redoName}
-            title={editor.redoName}
-            aria-label="Redo"
-            onClick={redo}
+            onPress={redo}
           >
             ↷
-          </button>
+          </IconAction>
           {me.permissions.includes("render:create") && (
             <button
               type="button"

@@ -16,6 +16,15 @@ interface Live {
   announce: (text: string) => void;
 }
 
+const news = new EventTarget();
+
+/** Tells of each event that happens from now on. */
+export function onNews(act: (event: ServerEvent) => void): () => void {
+  const on = (one: Event) => act((one as CustomEvent<ServerEvent>).detail);
+  news.addEventListener("news", on);
+  return () => news.removeEventListener("news", on);
+}
+
 const Context = createContext<Live>({
   log: [],
   serverReachable: true,
@@ -52,6 +61,7 @@ export function LiveProvider({ principal, children }: { principal: string; child
     };
     const arrived = ({ event, afterInitialLoad }: Arrival) => {
       if (!afterInitialLoad) return;
+      news.dispatchEvent(new CustomEvent("news", { detail: event }));
       const room = event.stream.split(":", 1)[0] ?? "";
       if (room === "render") rows.happened(event);
       for (const key of ROOMS[room] ?? []) gather(key);

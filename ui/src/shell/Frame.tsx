@@ -1,17 +1,23 @@
 /** The frame of the page: the rail with its three rooms, the chosen view, and the conversation beside it. */
 import { Navigate, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { onSuggestion } from "../chat/suggestion";
 import { Boundary } from "../kit/Uncaught";
-import { useLive } from "../live/Live";
+import { onNews, useLive } from "../live/Live";
+import { leave } from "./BarTools";
 import { ChatEdge } from "./ChatEdge";
 import { useDock, WIDE } from "./dock";
 import { usePrincipal } from "./me";
 import { NoRight } from "./NoView";
+import { type Notice, noticeOf } from "./notices";
 import { Rail, Rooms } from "./Rail";
 import { VIEWS, viewAt } from "./rooms";
+import { commandOf } from "./shortcuts";
 
 const ChatPane = lazy(async () => ({ default: (await import("../chat/ChatPane")).ChatPane }));
+const Palette = lazy(async () => ({ default: (await import("./Palette")).Palette }));
+const Shortcuts = lazy(async () => ({ default: (await import("./Shortcuts")).Shortcuts }));
+const Toasts = lazy(async () => ({ default: (await import("./Toasts")).Toasts }));
 const focusSentence = () => document.getElementById("utterance")?.focus();
 
 export function Frame() {
@@ -30,6 +36,8 @@ export function Frame() {
   const chatOpen = mayChat && (withChat || dock.open);
   const scroller = useRef<HTMLElement>(null);
   const focusOnOpen = useRef(false);
+  const [overlay, setOverlay] = useState<"palette" | "shortcuts" | null>(null);
+  const closeOverlay = () => setOverlay(null);
   const [wasOpened, setWasOpened] = useState(chatOpen);
   if (chatOpen && !wasOpened) setWasOpened(true);
 
@@ -58,11 +66,12 @@ export function Frame() {
   actions.current = { showChat, toggleChat };
   useEffect(() => onSuggestion(() => actions.current.showChat()), []);
   useEffect(() => {
-    if (!mayChat) return;
     const pressed = (event: KeyboardEvent) => {
-      if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== "j") return;
+      const command = commandOf(event);
+      if (!command || (command === "chat" && !mayChat)) return;
       event.preventDefault();
-      actions.current.toggleChat();
+      if (command === "chat") actions.current.toggleChat();
+      else setOverlay(command);
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
@@ -80,7 +89,14 @@ export function Frame() {
       <button type="button" className="skip" onClick={() => scroller.current?.focus()}>
         Skip to the view
       </button>
-      <Rail me={me} view={view} chatOpen={chatOpen} onChat={mayChat ? toggleChat : undefined} />
+      <Rail
+        me={me}
+        view={view}
+        chatOpen={chatOpen}
+        onChat={mayChat ? toggleChat : undefined}
+        onPalette={() => setOverlay("palette")}
+        onShortcuts={() => setOverlay("shortcuts")}
+      />
       {!serverReachable && (
         <p className="banner" role="status">
           The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.
@@ -115,13 +131,54 @@ export function Frame() {
           <div className="dock" hidden={!chatOpen}>
             <Boundary>
               <Suspense fallback={<p className="empty">One moment</p>}>
-                <ChatPane takesFocus={focusOnOpen.current || path === "/chat"} onClose={withChat ? undefined : () => setOpen(false)} />
+                <ChatPane
+                  takesFocus={focusOnOpen.current || path === "/chat"}
+                  onClose={withChat ? undefined : () => setOpen(false)}
+                />
               </Suspense>
             </Boundary>
           </div>
         )}
       </main>
       <Rooms me={me} view={view} />
+      <Suspense>
+        {overlay === "palette" && (
+          <Palette
+            me={me}
+            acts={[
+              ...(mayChat ? [{ id: "chat", name: "Open or close the chat", keys: "Ctrl J", act: toggleChat }] : []),
+              { id: "shortcuts", name: "Show the keys", keys: "?", act: () => setOverlay("shortcuts") },
+              ...(me.kind === "session" ? [{ id: "leave", name: "Log out", act: () => void leave() }] : []),
+            ]}
+            onClose={closeOverlay}
+          />
+        )}
+        {overlay === "shortcuts" && <Shortcuts onClose={closeOverlay} />}
+        <News path={path} />
+      </Suspense>
     </div>
   );
 }
+
+/** A film that has ended is told of where it is not shown. */
+function News({ path }: { path: string }) {
+  const [notices, setNotices] = useState<readonly Notice[]>([]);
+  const [wasTold, setWasTold] = useState(false);
+  const here = useRef(path);
+  here.current = path;
+  useEffect(
+    () =>
+      onNews((event) => {
+        const notice = noticeOf(event);
+        if (!notice || SHOW_FILMS.some((one) => here.current.startsWith(one))) return;
+        setWasTold(true);
+        setNotices((all) => [...all, notice]);
+      }),
+    [],
+  );
+  const clear = useCallback(() => setNotices([]), []);
+  return wasTold && <Toasts notices={notices} onShown={clear} />;
+}
+
+/** Views in which films end before one's eyes. */
+const SHOW_FILMS = ["/chat", "/talk", "/videos", "/studio/"];

@@ -1,11 +1,12 @@
 /** Where one can go: three rooms with their views; on a phone a bar for the rooms below, and the views of one above. */
 import { Link } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
-import { api, type Me } from "../api/client";
+import { useEffect, useRef } from "react";
+import type { Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { useHealth } from "../health/useHealth";
 import { useLive } from "../live/Live";
 import { useCall } from "../talk/call";
+import { AccountButton, IconButton, InboxButton } from "./BarTools";
 import { Icon } from "./Icon";
 import { ROOMS, type Room, VIEWS, type View } from "./rooms";
 
@@ -14,11 +15,13 @@ interface Props {
   view: View | undefined;
   chatOpen: boolean;
   onChat: (() => void) | undefined;
+  onPalette: () => void;
+  onShortcuts: () => void;
 }
 
 const viewsOf = (room: Room, me: Me) => VIEWS.filter((one) => one.room === room && me.permissions.includes(one.permission));
 
-export function Rail({ me, view, chatOpen, onChat }: Props) {
+export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Props) {
   const { serverReachable } = useLive();
   const tabs = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another view is chosen
@@ -48,12 +51,11 @@ export function Rail({ me, view, chatOpen, onChat }: Props) {
         </button>
       )}
       <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? "Live" : "No connection"}</span>
-      <Theme />
-      {me.kind === "session" && (
-        <button type="button" className="plain" onClick={() => void leave()}>
-          Log out
-        </button>
-      )}
+      <div className="bar-tools">
+        <IconButton icon="search" label="Go to, or do (Ctrl K)" onClick={onPalette} />
+        <InboxButton me={me} />
+        <AccountButton me={me} onShortcuts={onShortcuts} />
+      </div>
     </header>
   );
 }
@@ -117,34 +119,5 @@ export function Rooms({ me, view }: { me: Me; view: View | undefined }) {
         </Link>
       )}
     </nav>
-  );
-}
-
-async function leave(): Promise<void> {
-  await api.POST("/api/logout");
-  sessionStorage.clear();
-  location.assign("/");
-}
-
-const THEME = "soundstage.theme";
-
-/** Kept only when it differs from the system's. */
-function Theme() {
-  const [theme, choose] = useState(() => localStorage.getItem(THEME) ?? "system");
-  useEffect(() => {
-    if (theme === "system") {
-      localStorage.removeItem(THEME);
-      delete document.documentElement.dataset.theme;
-    } else {
-      localStorage.setItem(THEME, theme);
-      document.documentElement.dataset.theme = theme;
-    }
-  }, [theme]);
-  return (
-    <select aria-label="Colours" value={theme} onChange={(event) => choose(event.target.value)}>
-      <option value="system">System</option>
-      <option value="light">Light</option>
-      <option value="dark">Dark</option>
-    </select>
   );
 }

@@ -55,7 +55,7 @@ export const ICONS = {
   key: "M7 10a3 3 0 1 0 0 .01M10 10h7M14 10v3",
   bell: "M5 14V9a5 5 0 0 1 10 0v5zM3 14h14M9 17h2",
   search: "M9 4a5 5 0 0 1 0 10A5 5 0 0 1 9 4M13 13l4 4",
-  more: "M5 10v0M10 10v0M15 10v0",
+  more: "M3 6h14M3 14h14M7 4v4M13 12v4",
 } as const;
 
 export const VIEWS: readonly View[] = [
