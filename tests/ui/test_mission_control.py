@@ -149,7 +149,8 @@ def test_axe_finds_nothing_on_any_view(filled: Visit, visiting: Visiting, scheme
     page = visit.open()
     with_opened_steps(visit, 2)
     for view in VIEWS:
-        page.goto(filled.url + address(view))
+        if view != "chat":  # A load closes what was opened.
+            page.goto(filled.url + address(view))
         expect(page.locator(".view h1")).to_be_visible(timeout=PATIENCE_MS)
         for part in FILLED[view]:
             expect(page.locator(part).first).to_be_visible(timeout=PATIENCE_MS)
@@ -166,7 +167,8 @@ def test_axe_finds_nothing_on_a_phone(filled: Visit, visiting: Visiting, scheme:
     page = visit.open()
     with_opened_steps(visit, 1)
     for view in VIEWS:
-        page.goto(filled.url + address(view))
+        if view != "chat":  # A load closes what was opened.
+            page.goto(filled.url + address(view))
         shown = ".step pre" if view == "chat" else FILLED[view][-1]
         expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         is_clean(page, view)

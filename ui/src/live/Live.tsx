@@ -16,13 +16,13 @@ interface Live {
   announce: (text: string) => void;
 }
 
-const news = new EventTarget();
+const liveEvents = new EventTarget();
 
 /** Tells of each event that happens from now on. */
-export function onNews(act: (event: ServerEvent) => void): () => void {
+export function onLiveEvent(act: (event: ServerEvent) => void): () => void {
   const on = (one: Event) => act((one as CustomEvent<ServerEvent>).detail);
-  news.addEventListener("news", on);
-  return () => news.removeEventListener("news", on);
+  liveEvents.addEventListener("event", on);
+  return () => liveEvents.removeEventListener("event", on);
 }
 
 const Context = createContext<Live>({
@@ -61,7 +61,7 @@ export function LiveProvider({ principal, children }: { principal: string; child
     };
     const arrived = ({ event, afterInitialLoad }: Arrival) => {
       if (!afterInitialLoad) return;
-      news.dispatchEvent(new CustomEvent("news", { detail: event }));
+      liveEvents.dispatchEvent(new CustomEvent("event", { detail: event }));
       const room = event.stream.split(":", 1)[0] ?? "";
       if (room === "render") rows.happened(event);
       for (const key of ROOMS[room] ?? []) gather(key);

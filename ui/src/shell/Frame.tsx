@@ -3,7 +3,7 @@ import { Navigate, Outlet, useLocation, useNavigate, useParams } from "@tanstack
 import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { onSuggestion } from "../chat/suggestion";
 import { Boundary } from "../kit/Uncaught";
-import { onNews, useLive } from "../live/Live";
+import { onLiveEvent, useLive } from "../live/Live";
 import { leave } from "./BarTools";
 import { ChatEdge } from "./ChatEdge";
 import { useDock, WIDE } from "./dock";
@@ -154,21 +154,21 @@ export function Frame() {
           />
         )}
         {overlay === "shortcuts" && <Shortcuts onClose={closeOverlay} />}
-        <News path={path} />
+        <NoticeToasts path={path} />
       </Suspense>
     </div>
   );
 }
 
 /** A film that has ended is told of where it is not shown. */
-function News({ path }: { path: string }) {
+function NoticeToasts({ path }: { path: string }) {
   const [notices, setNotices] = useState<readonly Notice[]>([]);
   const [wasTold, setWasTold] = useState(false);
   const here = useRef(path);
   here.current = path;
   useEffect(
     () =>
-      onNews((event) => {
+      onLiveEvent((event) => {
         const notice = noticeOf(event);
         if (!notice || SHOW_FILMS.some((one) => here.current.startsWith(one))) return;
         setWasTold(true);

@@ -29,7 +29,8 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
     enabled: mayChat,
     staleTime: Number.POSITIVE_INFINITY,
   });
-  const isMissing = (permission: string) => !me.permissions.includes(permission);
+  /** A tool with several actions needs the right of the one that is asked for. */
+  const isMissing = (permission: string) => !permission.split(", ").some((one) => me.permissions.includes(one));
   const words = (text: string, permission: string) => (
     <>
       {text}
@@ -83,7 +84,7 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
                   onAction={after(() => suggest(one.example))}
                 >
                   <Icon name="chat" />
-                  {words(callWords(one.name), one.permission)}
+                  {words(capitalised(callWords(one.name)), one.permission)}
                 </ListBoxItem>
               ))}
             </ListBoxSection>
@@ -93,3 +94,5 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
     </Modal>
   );
 }
+
+const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

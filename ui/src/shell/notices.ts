@@ -2,7 +2,7 @@
 import { useMemo, useSyncExternalStore } from "react";
 import type { Approval } from "../api/client";
 import { callWords } from "../kit/calls";
-import { onNews, useLive } from "../live/Live";
+import { onLiveEvent, useLive } from "../live/Live";
 import type { ServerEvent } from "../live/serverEvent";
 
 export interface Notice {
@@ -31,7 +31,7 @@ export function noticeOf(event: ServerEvent): Notice | null {
 
 /** What was there when the page was opened is not new to somebody who has never opened the inbox. */
 let before = Number.POSITIVE_INFINITY;
-onNews((event) => {
+onLiveEvent((event) => {
   before = Math.min(before, event.id - 1);
 });
 
