@@ -36,6 +36,26 @@ OPTIONS = [
 PATIENCE_MS = 90_000
 
 
+ADDRESSES = {
+    "create": "/",
+    "assets": "/library",
+    **{
+        view: f"/run/{view}"
+        for view in ("approvals", "planned", "machines", "runs", "health", "log", "audit", "keys")
+    },
+}
+"""Of views whose address is not their name."""
+
+
+def address(view: str) -> str:
+    """Returns the path of a view, such as `videos`, or of one thing in it, such as `projects/prj_…`."""
+    name, _, thing = view.partition("/")
+    path = ADDRESSES.get(name, f"/{name}")
+    if not thing:
+        return path
+    return f"/studio/p/{thing}" if name == "projects" else f"{path}/{thing}"
+
+
 @dataclass
 class Studio:
     """One installation whose server can be stopped and started again on the same port."""
@@ -116,7 +136,7 @@ class Visit:
     def open(self, view: str = "chat") -> Page:
         if not self.page.context.cookies():
             self.log_in()
-        self.page.goto(f"{self.url}/#/{view}")
+        self.page.goto(self.url + address(view))
         expect(self.page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
         return self.page
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visit, Visiting, breaches, wait_for
+from studio_page import PATIENCE_MS, Studio, Visit, Visiting, address, breaches, wait_for
 
 pytestmark = pytest.mark.browser
 SCRIPTS = ("Good morning. The tide comes in twice a day.", "The moon is why.")
@@ -151,7 +151,13 @@ def test_presenter_marks_and_looks_reach_the_project(
     expect(text).to_have_value("The *moon* is why.")
     text.press("End")
     page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.locator(".mirror mark")).to_have_text(["*moon*", "[pause 500ms]"])
+    page.get_by_role("button", name="Gesture").press("Enter")
+    expect(page.get_by_role("menuitem", name="open palm")).to_be_focused(timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(text).to_be_focused()
+    expect(page.locator(".mirror mark")).to_have_text(["*moon*", "[pause 500ms]", "[gesture beat]"])
     page.get_by_label("Mood").select_option("warm")
     page.get_by_label("Background").select_option("office")
     page.get_by_label("Format").select_option("9:16")
@@ -244,8 +250,9 @@ def test_one_changed_word_says_which_scene_is_made_anew(visiting: Visiting, proj
 def test_a_project_is_renamed_found_and_deleted_after_a_yes(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
+    slug = operator.get(f"/api/projects/{project}").json()["slug"]
     page = visiting().open("projects")
-    card = page.locator(".project", has=page.locator(f'a[href="#/projects/{project}"]'))
+    card = page.locator(".project", has=page.locator(f'a[href="{address(f"projects/{slug}")}"]'))
     card.get_by_role("button", name="Rename").click()
     page.get_by_label("New title").fill("Ebb and flow")
     page.keyboard.press("Enter")
@@ -280,7 +287,7 @@ def test_axe_finds_nothing_in_the_create_room(
         ("projects", ".project"),
         ("presenters", ".presenter-wall li"),
     ):
-        page.goto(f"{visit.url}/#/{view}")
+        page.goto(visit.url + address(view))
         expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         found = breaches(page)
         assert found == [], (view, json.dumps(found, indent=1))

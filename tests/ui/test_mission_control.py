@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from ramdisk import Ramdisk
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, breaches, wait_for
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, address, breaches, wait_for
 
 from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
@@ -149,12 +149,13 @@ def test_axe_finds_nothing_on_any_view(filled: Visit, visiting: Visiting, scheme
     page = visit.open()
     with_opened_steps(visit, 2)
     for view in VIEWS:
-        page.goto(f"{filled.url}/#/{view}")
+        if view != "chat":  # A load closes what was opened.
+            page.goto(filled.url + address(view))
         expect(page.locator(".view h1")).to_be_visible(timeout=PATIENCE_MS)
         for part in FILLED[view]:
             expect(page.locator(part).first).to_be_visible(timeout=PATIENCE_MS)
         is_clean(page, view)
-    page.goto(f"{filled.url}/#/videos")
+    page.goto(filled.url + address("videos"))
     page.locator(".tile").first.click()
     wait_for(page, "document.getElementById('video')?.readyState >= 1")
     is_clean(page, "player")
@@ -166,7 +167,8 @@ def test_axe_finds_nothing_on_a_phone(filled: Visit, visiting: Visiting, scheme:
     page = visit.open()
     with_opened_steps(visit, 1)
     for view in VIEWS:
-        page.goto(f"{filled.url}/#/{view}")
+        if view != "chat":  # A load closes what was opened.
+            page.goto(filled.url + address(view))
         shown = ".step pre" if view == "chat" else FILLED[view][-1]
         expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         is_clean(page, view)
@@ -191,7 +193,7 @@ def is_clean(page: Page, state: str) -> None:
 def test_a_screen_of_360_pixels_never_scrolls_sideways(filled: Visit, visiting: Visiting) -> None:
     page = visiting(viewport={"width": 360, "height": 740}).open()
     for view in VIEWS:
-        page.goto(f"{filled.url}/#/{view}")
+        page.goto(filled.url + address(view))
         for shown in ("h1:visible", FILLED[view][-1] if view != "chat" else "#utterance"):
             expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
         # At rest: a view that is still being loaded has not its own layout.
@@ -203,7 +205,7 @@ def test_the_keyboard_alone_reaches_a_video(made: Visit, visiting: Visiting) -> 
     expect(page.locator("#utterance")).to_be_focused(timeout=PATIENCE_MS)
     expect(page.locator(".tile").first).to_be_visible(timeout=PATIENCE_MS)
     for _ in range(40):
-        page.keyboard.press("Tab")
+        page.keyboard.press("Shift+Tab")
         name, outline = page.evaluate(
             "(() => { const at = document.activeElement;"
             " return [at.className, getComputedStyle(at).outlineStyle]; })()"
@@ -222,7 +224,7 @@ def test_a_snapshot_is_deleted_after_a_yes_only(visiting: Visiting) -> None:
         visit.say(sentence)
         expect(page.locator(".turn", has_text=sentence).locator(".reply")).to_be_visible(timeout=PATIENCE_MS)
         expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
-    page.goto(f"{visit.url}/#/snapshots")
+    page.goto(visit.url + address("snapshots"))
     row = page.locator("tbody tr", has_text="for a moment")
     for answer, left in (("Cancel", 1), ("Delete this snapshot", 0)):
         row.get_by_role("button", name="Delete").click(timeout=PATIENCE_MS)

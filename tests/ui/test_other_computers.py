@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import Error as BrowserError
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, address
 
 pytestmark = pytest.mark.browser
 NAME = "studio.example"
@@ -28,6 +28,7 @@ def log_in(page: Page, url: str, key: str) -> None:
     page.locator("#key-value").fill(key)
     page.keyboard.press("Enter")
     expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+    page.goto(f"{page.url.rstrip('/')}{address('chat')}")
 
 
 def hear_of_a_sentence(page: Page, sentence: str = "who can speak?") -> None:
@@ -100,7 +101,7 @@ def eight_tabs(context: BrowserContext, visit: Visit) -> list[Page]:
     tabs = [context.new_page() for _ in range(TABS)]
     for tab in tabs:
         tab.set_default_timeout(30_000)
-        tab.goto(f"{visit.url}/#/log")
+        tab.goto(visit.url + address("log"))
         expect(tab.locator(".bar")).to_be_visible(timeout=30_000)
     return tabs
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from ramdisk import switched_on
-from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
+from studio_page import PATIENCE_MS, Studio, Visiting, address, wait_for
 
 pytestmark = pytest.mark.browser
 # Whoever looks at the pictures sees the pixels of the video.
@@ -43,12 +43,12 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     page.locator("#video").evaluate("v => { v.pause(); v.muted = false; }")
     _take(page, folder / "mission-control-light.png")
     page.emulate_media(color_scheme="dark")
-    page.goto(f"{new_studio.url}/#/log")
+    page.goto(new_studio.url + address("log"))
     expect(page.locator(".log li").last).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-dark.png")
     page.emulate_media(color_scheme="light")
     names = [_switched_on(new_studio, threads) for threads in (8, 16, 32)]
-    page.goto(f"{new_studio.url}/#/machines")
+    page.goto(new_studio.url + address("machines"))
     expect(page.locator(".view tbody tr")).to_have_count(len(names), timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-machines.png")
     visit.say(f"accept the machine {names[0]}")
@@ -56,7 +56,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     expect(page.locator(".approval .changes li").first).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-approval.png")
     page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(f"{new_studio.url}/#/chat")
+    page.goto(new_studio.url + address("chat"))
     page.reload()
     expect(page.locator(".asks")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from playwright.sync_api import expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Studio, Visiting, address, breaches
 
 pytestmark = pytest.mark.browser
 PNG = bytes.fromhex(
@@ -23,9 +23,9 @@ def test_assets_and_keys_are_listed(visiting: Visiting, studio: Studio) -> None:
     visit = visiting(color_scheme="dark", bypass_csp=True)
     page = visit.open()
     for view, words in (("assets", "tide.png"), ("keys", "ticker")):
-        page.goto(f"{visit.url}/#/{view}")
+        page.goto(visit.url + address(view))
         expect(page.locator("tbody tr", has_text=words).first).to_be_visible(timeout=PATIENCE_MS)
         assert breaches(page) == [], view
-    page.goto(f"{visit.url}/#/publications")
+    page.goto(visit.url + address("publications"))
     expect(page.locator(".view .empty")).to_contain_text("Nothing was published", timeout=PATIENCE_MS)
     assert breaches(page) == []

@@ -51,7 +51,7 @@ def test_rows_and_links_do_not_depend_on_the_spaces_of_a_sentence(
     made = page.locator(".turn").last.locator(".reply")
     expect(made).to_have_text("I am making “Hello” with Nova.")
     address = made.get_by_role("link", name="“Hello”").get_attribute("href") or ""
-    assert re.fullmatch(r"#/videos/rnd_[0-9a-z]{26}", address)
+    assert re.fullmatch(r"/videos/rnd_[0-9a-z]{26}", address)
     expect(page.locator(".made .chip")).to_have_text("failed", timeout=PATIENCE_MS)
     _ask(page, "list my videos")
     row = page.locator(".turn").last.get_by_role("row").last

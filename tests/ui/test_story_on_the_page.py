@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from ramdisk import switched_on
 from scripted_model import Call, Line, Say, scripted_model
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, wait_for
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, address, breaches, wait_for
 
 pytestmark = pytest.mark.browser
 TEXT = "The tide comes in twice a day. The moon pulls the sea. Then it goes out again."
@@ -109,7 +109,7 @@ def enter(guarded: Studio, visiting: Visiting) -> Callable[..., Page]:
             trust_env=False,
         )
         page = visiting(guarded, **options).page
-        page.goto(f"{guarded.url}/#/{view}")
+        page.goto(guarded.url + address(view))
         page.locator("#key-value").fill(answer.raise_for_status().json()["key"])
         page.keyboard.press("Enter")
         expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
@@ -302,7 +302,9 @@ def test_the_log_says_which_persona_is_broken_and_why(guarded: Studio, enter: Ca
     expect(page.locator(".log li", has_text="persona.removed")).to_contain_text("tilda", timeout=PATIENCE_MS)
 
 
-def test_markup_in_sentences_titles_and_reasons_stays_text(enter: Callable[..., Page]) -> None:
+def test_markup_in_sentences_titles_and_reasons_stays_text(
+    guarded: Studio, enter: Callable[..., Page]
+) -> None:
     page = enter("mal")
     say(page, f"Make a video in 360p where Nova says: Hello {MARKUP}")
     expect(page.locator(".said").last).to_contain_text(MARKUP)
@@ -316,7 +318,7 @@ def test_markup_in_sentences_titles_and_reasons_stays_text(enter: Callable[..., 
     assert status == 202, status
     say(page, f"remember that {MARKUP} is dangerous")
     say(page, "list my videos")
-    page.goto(page.url.split("#")[0] + "#/log")
+    page.goto(guarded.url + address("log"))
     expect(page.locator(".log")).to_contain_text("<img", timeout=PATIENCE_MS)
     assert page.locator("img[src=x], .view script, .chat script").count() == 0
     assert "struck" not in page.title()
@@ -342,5 +344,6 @@ def test_a_key_is_asked_for_and_kept_from_scripts(guarded: Studio, visiting: Vis
     expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
     kept = page.evaluate("document.cookie + JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
     assert kept == "{}{}"
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("menuitem", name="Log out").click()
     expect(page.locator("#key-value")).to_be_visible(timeout=PATIENCE_MS)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 from spoken_words import RATE_HZ, silence, speech
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, breaches
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, Studio, Visit, address, breaches
 from waiting import eventually
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
@@ -208,6 +208,6 @@ def test_over_plain_http_on_a_foreign_name_it_says_why_there_is_no_microphone(
     page = entering()
     page.goto(talking.start_link().replace("127.0.0.1", "studio.example"))
     expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
-    page.goto(f"{talking.url.replace('127.0.0.1', 'studio.example')}/#/talk")
+    page.goto(talking.url.replace("127.0.0.1", "studio.example") + address("talk"))
     start(page, "writing")
     expect(page.locator(".talk-notices")).to_contain_text("HTTPS or on localhost")

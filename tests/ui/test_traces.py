@@ -6,7 +6,7 @@ import json
 
 import pytest
 from playwright.sync_api import expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Studio, Visiting, address, breaches
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -79,7 +79,7 @@ def test_the_lines_that_a_server_logged_stand_below_the_steps(studio: Studio, vi
     page = visit.open("log")
     answer = page.request.post(f"{studio.url}/api/projects", data={"title": "Steps"}, headers=headers)
     trace_id = answer.headers["x-trace-id"]
-    page.goto(f"{studio.url}/#/log/{trace_id}")
+    page.goto(studio.url + address(f"log/{trace_id}"))
     expect(page.get_by_role("heading", name="POST /api/projects")).to_be_visible(timeout=PATIENCE_MS)
     lines = page.get_by_role("log", name="Log lines")
     expect(lines).to_contain_text("path=/api/projects", timeout=PATIENCE_MS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Studio, Visiting, address, breaches
 from waiting import eventually
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def test_a_word_is_corrected_heard_and_removed(visiting: Visiting, studio: Studi
     visit = visiting(bypass_csp=False)
     page = visit.open()
     page.add_init_script(LISTEN)
-    page.goto(f"{visit.url}/#/pronunciations")
+    page.goto(visit.url + address("pronunciations"))
     page.reload()
     expect(page.locator(".view .empty")).to_contain_text("No word", timeout=PATIENCE_MS)
     page.get_by_label("Word", exact=True).fill("Siobhan")
@@ -63,10 +63,10 @@ def test_the_view_has_no_barriers_and_a_presenter_is_heard(visiting: Visiting, s
     visit = visiting(color_scheme="dark", bypass_csp=True)
     page = visit.open()
     page.add_init_script(LISTEN)
-    page.goto(f"{visit.url}/#/pronunciations")
+    page.goto(visit.url + address("pronunciations"))
     page.reload()
     expect(page.get_by_label("Spoken by")).to_be_visible(timeout=PATIENCE_MS)
     assert breaches(page) == []
-    page.goto(f"{visit.url}/#/presenters")
+    page.goto(visit.url + address("presenters"))
     page.get_by_role("button", name="Hear Vera").click(timeout=PATIENCE_MS)
     assert first_sound(page) > 1

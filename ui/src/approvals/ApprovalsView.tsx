@@ -1,14 +1,18 @@
 /** Calls that wait for people: the plan in plain words, approve or deny, and what became of earlier ones. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
 import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
 import { callWords } from "../kit/calls";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
 import { Marked } from "../kit/Marked";
+import { usePrincipal } from "../shell/me";
 import { duration, when } from "../videos/words";
 import { useApprovals } from "./useApprovals";
 
-export function ApprovalsView({ id, me }: { id: string; me: Me }) {
+export function ApprovalsView() {
+  const me = usePrincipal();
+  const { id } = useParams({ strict: false });
   const approvals = useApprovals();
   const all = approvals.data ?? [];
   const waiting = all.filter((one) => one.state === "pending");

@@ -4,11 +4,11 @@ import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
 import { goTo } from "../shell/session";
-import { onSuggestion } from "./suggestion";
+import { onSuggestion, takeSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
 import { useConversation } from "./useConversation";
 
-export function ChatPane() {
+export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose: (() => void) | undefined }) {
   const talk = useConversation();
   const [text, setText] = useState("");
   const field = useRef<HTMLTextAreaElement>(null);
@@ -21,7 +21,10 @@ export function ChatPane() {
   useEffect(() => {
     end.current?.scrollIntoView({ block: "end" });
   }, [talk.turns.length, talk.asking, last?.text, last?.steps.length, last?.ended]);
-  useEffect(() => field.current?.focus(), []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when it appears
+  useEffect(() => {
+    if (takesFocus) field.current?.focus();
+  }, []);
 
   const send = (sentence: string) => {
     talk.ask(sentence);
@@ -32,7 +35,14 @@ export function ChatPane() {
     setText(sentence);
     field.current?.focus();
   };
-  useEffect(() => onSuggestion(fill));
+  useEffect(() => {
+    const take = () => {
+      const sentence = takeSuggestion();
+      if (sentence !== null) fill(sentence);
+    };
+    take();
+    return onSuggestion(take);
+  });
   const examples = (help.data ?? [])
     .filter((one) => one.opening)
     .flatMap((one) => one.examples.slice(0, one.tool === "make_render" ? 2 : 1));
@@ -51,6 +61,11 @@ export function ChatPane() {
                 </option>
               ))}
             </select>
+          )}
+          {onClose && (
+            <button type="button" className="plain icon close" aria-label="Close the chat" onClick={onClose}>
+              ×
+            </button>
           )}
         </div>
       </div>

@@ -1,4 +1,5 @@
 /** One turn: the sentence, the steps of the tools, the answer, and what it asks of people. */
+import { Link } from "@tanstack/react-router";
 import type { Approval } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { Blocks } from "../kit/Blocks";
@@ -115,7 +116,9 @@ function ApprovalNotice({ id, message }: { id: string; message: string }) {
         <span>
           <Marked text={[...(votes ?? []), found.outcome].filter(Boolean).join(" ") || `It is ${found.state}.`} />
         </span>
-        <a href={`#/approvals/${id}`}>The approval</a>
+        <Link to="/run/approvals/$id" params={{ id }}>
+          The approval
+        </Link>
       </div>
     );
   return (
@@ -123,9 +126,9 @@ function ApprovalNotice({ id, message }: { id: string; message: string }) {
       <span>
         <Marked text={message} />
       </span>
-      <a className="button" href={`#/approvals/${id}`}>
+      <Link className="button" to="/run/approvals/$id" params={{ id }}>
         See the plan
-      </a>
+      </Link>
     </div>
   );
 }
@@ -163,7 +166,7 @@ function VideoCard({ id }: { id: string }) {
   const { frames_done: done, frames_total: total, stage } = render.progress;
   const picture = pictureUrl(render, 84);
   return (
-    <a className="made" href={`#/videos/${id}`}>
+    <Link className="made" to="/videos/$id" params={{ id }}>
       {picture ? <img src={picture} alt="" /> : <span className="blank" />}
       <span className="stack">
         <strong>{render.title}</strong>
@@ -175,6 +178,6 @@ function VideoCard({ id }: { id: string }) {
       <State of={render.state}>
         {render.waits ? "waiting" : render.state === "running" ? stageWords(stage ?? "running") : render.state}
       </State>
-    </a>
+    </Link>
   );
 }

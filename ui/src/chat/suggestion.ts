@@ -1,13 +1,20 @@
 /** A sentence that another view puts into the field of the conversation, for the person to finish and send. */
 const suggested = new EventTarget();
+/** Until the conversation is there to take it. */
+let waiting: string | null = null;
 
 export function suggest(sentence: string): void {
-  location.hash = "#/chat";
-  suggested.dispatchEvent(new CustomEvent("sentence", { detail: sentence }));
+  waiting = sentence;
+  suggested.dispatchEvent(new Event("sentence"));
 }
 
-export function onSuggestion(fill: (sentence: string) => void): () => void {
-  const on = (event: Event) => fill((event as CustomEvent<string>).detail);
-  suggested.addEventListener("sentence", on);
-  return () => suggested.removeEventListener("sentence", on);
+export function takeSuggestion(): string | null {
+  const sentence = waiting;
+  waiting = null;
+  return sentence;
+}
+
+export function onSuggestion(act: () => void): () => void {
+  suggested.addEventListener("sentence", act);
+  return () => suggested.removeEventListener("sentence", act);
 }

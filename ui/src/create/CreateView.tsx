@@ -1,8 +1,9 @@
 /** The start of the Create room: a face, a sentence, one button. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import type { Me } from "../api/client";
 import { ErrorNotice } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { spokenSeconds } from "./document";
 import { filmBegun } from "./EditorView";
@@ -17,10 +18,13 @@ const SAMPLES = [
   "Our new release is out. It is faster, smaller and easier to set up.",
 ];
 
-/** `presenter`: who is chosen at first. */
-export function CreateView({ me, presenter }: { me: Me; presenter: string }) {
+/** The presenter of its address is chosen at first. */
+export function CreateView() {
+  const me = usePrincipal();
+  const { presenter } = useSearch({ from: "/" });
+  const navigate = useNavigate();
   const queries = useQueryClient();
-  const [persona, choose] = useState(presenter || "nova");
+  const [persona, choose] = useState(presenter ?? "nova");
   const [text, setText] = useState("");
   const make = useMutation({
     mutationFn: async (film: boolean) => {
@@ -34,7 +38,7 @@ export function CreateView({ me, presenter }: { me: Me; presenter: string }) {
     },
     onSuccess: (project) => {
       void queries.invalidateQueries({ queryKey: ["projects"] });
-      location.hash = `#/projects/${project}`;
+      void navigate({ to: "/studio/p/$slug", params: { slug: project } });
     },
   });
   const ready = text.trim() !== "" && !make.isPending;

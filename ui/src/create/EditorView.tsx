@@ -1,9 +1,12 @@
 /** A project at its own address: its script scene by scene, its look, and its film. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api, body, type Me, type Project, type Scene } from "../api/client";
+import { IconAction } from "../kit/IconAction";
 import { ErrorNotice } from "../kit/kit";
 import { useLive } from "../live/Live";
+import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { addScene, newKey, spokenSeconds } from "./document";
 import { FilmPane, isEnded, LayoutPicture } from "./FilmPane";
@@ -13,7 +16,9 @@ import { focusScript, SceneSection } from "./SceneSection";
 import { type Editor, useEditor } from "./useEditor";
 import "./create.css";
 
-export function EditorView({ id, me }: { id: string; me: Me }) {
+export function EditorView() {
+  const me = usePrincipal();
+  const { slug: id } = useParams({ from: "/studio/p/$slug" });
   const path = { ref: id };
   // Read once: from then on the editor knows what it has saved.
   const project = useQuery({
@@ -39,7 +44,7 @@ function Missing({ error }: { error: unknown }) {
   return (
     <div className="stack">
       <div>
-        <a href="#/projects">All projects</a>
+        <Link to="/projects">All projects</Link>
       </div>
       <h1>No such project</h1>
       <ErrorNotice error={error} />
@@ -90,7 +95,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
     <div className="editor">
       <h1 className="visually-hidden">{doc.title}</h1>
       <header className="editor-bar">
-        <a href="#/projects">Projects</a>
+        <Link to="/projects">Projects</Link>
         <input
           className="title"
           aria-label="Title of the project"
@@ -105,26 +110,18 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
           {SAVE_WORDS[editor.saveState]}
         </span>
         <span className="row">
-          <button
-            type="button"
-            className="icon"
-            disabled={!editor.undoName}
-            title={editor.undoName}
-            aria-label="Undo"
-            onClick={undo}
-          >
+          <IconAction label="Undo" tip={`Undo: ${editor.undoName}`} keys="Ctrl Z" disabled={!editor.undoName} onPress={undo}>
             ↶
-          </button>
-          <button
-            type="button"
-            className="icon"
+          </IconAction>
+          <IconAction
+            label="Redo"
+            tip={`Redo: ${editor.redoName}`}
+            keys="Ctrl Shift Z"
             disabled={!editor.redoName}
-            title={editor.redoName}
-            aria-label="Redo"
-            onClick={redo}
+            onPress={redo}
           >
             ↷
-          </button>
+          </IconAction>
           {me.permissions.includes("render:create") && (
             <button
               type="button"

@@ -1,4 +1,5 @@
 /** What the film looks like: the selected scene's layout, the film as it is drawn, or the film itself. */
+import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { Me, RenderDetail } from "../api/client";
 import { ENDED, Making } from "../videos/Making";
@@ -42,9 +43,9 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
           <a className="button" href={fileUrl(film.id, "video")} download="">
             Download
           </a>
-          <a className="button" href={`#/videos/${film.id}`}>
+          <Link className="button" to="/videos/$id" params={{ id: film.id }}>
             Details
-          </a>
+          </Link>
         </div>
       </div>
     </section>

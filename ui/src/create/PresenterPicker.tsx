@@ -1,5 +1,5 @@
 /** Faces to choose a presenter from: a row of them, or a button that opens the wall. */
-import { useId, useRef, useState } from "react";
+import { lazy, Suspense, useId, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { faceUrl, usable, usePersonas } from "./usePersonas";
 
@@ -52,22 +52,21 @@ export function Faces({ value, onChange, legend }: { value: string; onChange: (i
   );
 }
 
-/** `value` null: the presenter of the project. */
-export function PresenterButton({
-  value,
-  fallback,
-  label,
-  onChange,
-}: {
+const load = () => import("./PresenterDialog");
+const PresenterDialog = lazy(async () => ({ default: (await load()).PresenterDialog }));
+
+interface ButtonProps {
+  /** Null: the presenter of the project. */
   value: string | null | undefined;
   fallback: string;
   label: string;
   onChange: (id: string) => void;
-}) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const title = useId();
-  const personas = usePersonas().data;
-  const shown = personas?.find((one) => one.id === (value ?? fallback));
+}
+
+/** Shows who is chosen, and opens the wall of faces. */
+export function PresenterButton({ value, fallback, label, onChange }: ButtonProps) {
+  const [open, setOpen] = useState(false);
+  const shown = usePersonas().data?.find((one) => one.id === (value ?? fallback));
   const chosen = shown?.persona?.name ?? value ?? fallback;
   return (
     <>
@@ -76,37 +75,18 @@ export function PresenterButton({
         className="presenter"
         aria-label={`${label}: ${chosen}. Choose another`}
         aria-haspopup="dialog"
-        onClick={() => dialog.current?.showModal()}
+        onPointerEnter={() => void load()}
+        onFocus={() => void load()}
+        onClick={() => setOpen(true)}
       >
         <Face entry={shown} width={40} />
         {chosen}
       </button>
-      <dialog ref={dialog} className="card confirm wide" aria-labelledby={title}>
-        <h2 id={title}>{label}</h2>
-        <ul className="face-wall">
-          {usable(personas).map((one) => (
-            <li key={one.id}>
-              <button
-                type="button"
-                aria-pressed={one.id === (value ?? fallback)}
-                onClick={() => {
-                  onChange(one.id);
-                  dialog.current?.close();
-                }}
-              >
-                <Face entry={one} width={120} />
-                <strong>{one.persona?.name}</strong>
-                <span className="quiet">{one.persona?.title}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-        <div className="row ends">
-          <button type="button" onClick={() => dialog.current?.close()}>
-            Cancel
-          </button>
-        </div>
-      </dialog>
+      {open && (
+        <Suspense>
+          <PresenterDialog title={label} value={value ?? fallback} onChange={onChange} onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -1,12 +1,15 @@
 /** The wall of presenters: who can speak, with which voice, and what is wrong with those who cannot. */
-import type { Me, PersonaEntry } from "../api/client";
+import { Link } from "@tanstack/react-router";
+import type { PersonaEntry } from "../api/client";
 import { NoRows } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
 import { HearButton } from "../voices/HearButton";
 import { Face } from "./PresenterPicker";
 import { usePersonas, voiceWords } from "./usePersonas";
 import "./create.css";
 
-export function PresentersView({ me }: { me: Me }) {
+export function PresentersView() {
+  const me = usePrincipal();
   const personas = usePersonas();
   return (
     <div className="stack">
@@ -36,9 +39,9 @@ function Words({ entry, mayHear }: { entry: PersonaEntry; mayHear: boolean }) {
       )}
       {entry.persona && (
         <div className="row">
-          <a className="button" href={`#/create/${entry.id}`}>
+          <Link className="button" to="/" search={{ presenter: entry.id }}>
             Film with {entry.persona.name}
-          </a>
+          </Link>
           {mayHear && <HearButton presenter={entry} about={entry.persona.name} />}
         </div>
       )}

@@ -1,16 +1,19 @@
 /** Projects, the latest change first: open, rename, delete. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, body, type Me, type Project } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { useSettled } from "../kit/useSettled";
+import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 import { Face } from "./PresenterPicker";
 import { usePersonas } from "./usePersonas";
 import "./create.css";
 
-export function ProjectsView({ me }: { me: Me }) {
+export function ProjectsView() {
+  const me = usePrincipal();
   return (
     <div className="stack">
       <ProjectsList me={me} />
@@ -33,7 +36,7 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
       <div className="row apart">
         {limit ? <h2>Latest projects</h2> : <h1>Projects</h1>}
         {limit ? (
-          <a href="#/projects">All projects</a>
+          <Link to="/projects">All projects</Link>
         ) : (
           <div className="row">
             <input
@@ -43,9 +46,9 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
               value={typed}
               onChange={(event) => setTyped(event.target.value)}
             />
-            <a className="button" href="#/create">
+            <Link className="button" to="/">
               New project
-            </a>
+            </Link>
           </div>
         )}
       </div>
@@ -54,7 +57,7 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
           `No project has the words “${search}”.`
         ) : (
           <>
-            Nothing here yet. <a href="#/create">Start with a sentence</a>, and its project stands here.
+            Nothing here yet. <Link to="/">Start with a sentence</Link>, and its project stands here.
           </>
         )}
       </NoRows>
@@ -97,9 +100,9 @@ function Card({ project, me }: { project: Project; me: Me }) {
             <button type="submit">Rename</button>
           </form>
         ) : (
-          <a className="title" href={`#/projects/${project.id}`}>
+          <Link className="title" to="/studio/p/$slug" params={{ slug: project.slug }}>
             {project.title}
-          </a>
+          </Link>
         )}
         <span className="quiet">
           {presenter?.persona?.name ?? project.persona} · {when(project.updated_at)}

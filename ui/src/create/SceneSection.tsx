@@ -1,6 +1,7 @@
 /** One scene of the script: who speaks, the words, and what can be done with it. */
 import { useId } from "react";
 import type { Project } from "../api/client";
+import { IconAction } from "../kit/IconAction";
 import {
   addScene,
   changeScene,
@@ -12,11 +13,10 @@ import {
   splitScene,
   spokenSeconds,
 } from "./document";
+import { GestureMenu } from "./GestureMenu";
 import { PresenterButton } from "./PresenterPicker";
 import { ScriptField } from "./ScriptField";
 import type { Editor } from "./useEditor";
-
-const GESTURES = ["open-palm", "beat", "wave", "point-left", "point-right", "shrug", "think", "count-1", "count-2", "count-3"];
 
 interface Props {
   scene: SceneDoc;
@@ -84,33 +84,27 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
         {changed && <span className="chip warn">changed</span>}
         <span className="quiet length">≈ {Math.max(1, Math.round(spokenSeconds(body.script)))} s</span>
         <span className="tools">
-          <button
-            type="button"
-            className="icon"
-            aria-label={`Move scene ${number} up`}
+          <IconAction
+            label={`Move scene ${number} up`}
             disabled={place === 0}
-            onClick={() => editor.edit("Move scene", (doc) => moveScene(doc, key, -1))}
+            onPress={() => editor.edit("Move scene", (doc) => moveScene(doc, key, -1))}
           >
             ↑
-          </button>
-          <button
-            type="button"
-            className="icon"
-            aria-label={`Move scene ${number} down`}
+          </IconAction>
+          <IconAction
+            label={`Move scene ${number} down`}
             disabled={place === count - 1}
-            onClick={() => editor.edit("Move scene", (doc) => moveScene(doc, key, 1))}
+            onPress={() => editor.edit("Move scene", (doc) => moveScene(doc, key, 1))}
           >
             ↓
-          </button>
-          <button
-            type="button"
-            className="icon"
-            aria-label={`Delete scene ${number}`}
+          </IconAction>
+          <IconAction
+            label={`Delete scene ${number}`}
             disabled={count === 1}
-            onClick={() => editor.edit("Delete scene", (doc) => removeScene(doc, key))}
+            onPress={() => editor.edit("Delete scene", (doc) => removeScene(doc, key))}
           >
             ×
-          </button>
+          </IconAction>
         </span>
       </header>
       <ScriptField
@@ -130,14 +124,7 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
           <button type="button" onClick={emphasise}>
             Emphasis
           </button>
-          <select aria-label="Gesture here" value="" onChange={(event) => insert("Gesture", `[gesture ${event.target.value}]`)}>
-            <option value="">Gesture…</option>
-            {GESTURES.map((one) => (
-              <option key={one} value={one}>
-                {one.replaceAll("-", " ")}
-              </option>
-            ))}
-          </select>
+          <GestureMenu onChoose={(gesture) => insert("Gesture", `[gesture ${gesture}]`)} />
           <span className="apart-left">
             <button type="button" title="Ctrl+Enter" onClick={() => split(field()?.selectionStart ?? body.script.length)}>
               Split here

@@ -1,15 +1,17 @@
 /** Machines and runs as tables. */
 import { useQuery } from "@tanstack/react-query";
 import { Fragment } from "react";
-import { api, body, type Me } from "../api/client";
+import { api, body } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
 
 const COLUMNS = ["Name", "State", "Code", "Seen"];
 
-export function MachinesView({ me }: { me: Me }) {
+export function MachinesView() {
+  const me = usePrincipal();
   const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")), refetchInterval: 5000 });
   return (
     <div className="stack">

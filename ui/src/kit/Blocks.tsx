@@ -1,10 +1,11 @@
 /** Draws the blocks of a result: one component per kind; agent/presentation/blocks.py has the same kinds. */
+import { Link } from "@tanstack/react-router";
 import type { Block, Inline } from "../api/client";
 import { Marked } from "./Marked";
 import { State } from "./State";
 import { Table } from "./Table";
 
-const VIEWS = { video: "videos", approval: "approvals" };
+const VIEWS = { video: "/videos/$id", approval: "/run/approvals/$id" } as const;
 
 export const textBlock = (text: string): Block => ({ kind: "paragraph", content: [text] });
 
@@ -66,7 +67,11 @@ function Part({ part }: { part: Inline }) {
   if (typeof part === "string") return <Marked text={part} />;
   switch (part.kind) {
     case "link":
-      return <a href={`#/${VIEWS[part.to]}/${part.id}`}>{part.text}</a>;
+      return (
+        <Link to={VIEWS[part.to]} params={{ id: part.id }}>
+          {part.text}
+        </Link>
+      );
     case "state":
       return <State of={part.state}>{part.text || part.state}</State>;
     case "id":

@@ -1,7 +1,9 @@
 /** A button for what cannot be taken back: it asks first, and shows what went wrong. */
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
-import { Confirm } from "./Confirm";
+import { lazy, type ReactNode, Suspense, useState } from "react";
+
+const load = () => import("./Confirm");
+const Confirm = lazy(async () => ({ default: (await load()).Confirm }));
 
 interface Props {
   /** On the button; `about` follows for those who cannot see its row. */
@@ -27,24 +29,33 @@ export function ConfirmedAction({ label, about, title, confirmLabel, action, onS
   });
   return (
     <>
-      <button type="button" className="danger" onClick={() => setAsking(true)} aria-label={about && `${label} ${about}`}>
+      <button
+        type="button"
+        className="danger"
+        onPointerEnter={() => void load()}
+        onFocus={() => void load()}
+        onClick={() => setAsking(true)}
+        aria-label={about && `${label} ${about}`}
+      >
         {label}
       </button>
       {asking && (
-        <Confirm
-          title={title}
-          confirmLabel={confirmLabel}
-          danger
-          busy={run.isPending}
-          error={run.error}
-          onConfirm={() => run.mutate()}
-          onClose={() => {
-            setAsking(false);
-            run.reset();
-          }}
-        >
-          {children}
-        </Confirm>
+        <Suspense>
+          <Confirm
+            title={title}
+            confirmLabel={confirmLabel}
+            danger
+            busy={run.isPending}
+            error={run.error}
+            onConfirm={() => run.mutate()}
+            onClose={() => {
+              setAsking(false);
+              run.reset();
+            }}
+          >
+            {children}
+          </Confirm>
+        </Suspense>
       )}
     </>
   );

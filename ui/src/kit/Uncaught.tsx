@@ -3,7 +3,7 @@ import { Component, type ReactNode, useEffect, useState } from "react";
 import { Problem } from "../api/problem";
 import { ErrorNotice } from "./kit";
 
-const problemFor = (reason: unknown) =>
+export const problemFor = (reason: unknown) =>
   reason instanceof Problem
     ? reason
     : new Problem(
@@ -55,15 +55,19 @@ export class Boundary extends Component<{ children: ReactNode }, Shown> {
 
   override render() {
     if (!this.state.problem) return this.props.children;
-    return (
-      <div className="stack">
-        <ErrorNotice error={this.state.problem} />
-        <div className="row">
-          <button type="button" onClick={() => location.reload()}>
-            Load the page again
-          </button>
-        </div>
-      </div>
-    );
+    return <BrokenView problem={this.state.problem} />;
   }
+}
+
+export function BrokenView({ problem }: { problem: Problem }) {
+  return (
+    <div className="stack">
+      <ErrorNotice error={problem} />
+      <div className="row">
+        <button type="button" onClick={() => location.reload()}>
+          Load the page again
+        </button>
+      </div>
+    </div>
+  );
 }

@@ -1,5 +1,6 @@
 /** Lists of what else the studio holds: assets, publications, keys and the audit log, the newest first. */
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, body } from "../api/client";
 import { NoRows, Reason, State, Table } from "../kit/kit";
@@ -72,7 +73,13 @@ export function PublicationsView() {
       {(one) => (
         <tr key={one.id}>
           <th scope="row">
-            {one.render_id ? <a href={`#/videos/${one.render_id}`}>{one.wishes.title ?? one.render_id}</a> : one.id}
+            {one.render_id ? (
+              <Link to="/videos/$id" params={{ id: one.render_id }}>
+                {one.wishes.title ?? one.render_id}
+              </Link>
+            ) : (
+              one.id
+            )}
           </th>
           <td>
             <State of={one.state} />

@@ -16,6 +16,15 @@ interface Live {
   announce: (text: string) => void;
 }
 
+const liveEvents = new EventTarget();
+
+/** Tells of each event that happens from now on. */
+export function onLiveEvent(act: (event: ServerEvent) => void): () => void {
+  const on = (one: Event) => act((one as CustomEvent<ServerEvent>).detail);
+  liveEvents.addEventListener("event", on);
+  return () => liveEvents.removeEventListener("event", on);
+}
+
 const Context = createContext<Live>({
   log: [],
   serverReachable: true,
@@ -52,6 +61,7 @@ export function LiveProvider({ principal, children }: { principal: string; child
     };
     const arrived = ({ event, afterInitialLoad }: Arrival) => {
       if (!afterInitialLoad) return;
+      liveEvents.dispatchEvent(new CustomEvent("event", { detail: event }));
       const room = event.stream.split(":", 1)[0] ?? "";
       if (room === "render") rows.happened(event);
       for (const key of ROOMS[room] ?? []) gather(key);

@@ -1,16 +1,18 @@
 /** What happens, line by line; it can be held to be read, and searched back through the server's log. */
+import { Link, useNavigate } from "@tanstack/react-router";
 import { Fragment, useEffect, useRef, useState } from "react";
-import type { Me } from "../api/client";
 import { Empty, ErrorNotice } from "../kit/kit";
 import { Marked } from "../kit/Marked";
 import { useSettled } from "../kit/useSettled";
 import { BUFFER_SIZE } from "../live/hub";
 import { useLive } from "../live/Live";
 import type { ServerEvent } from "../live/serverEvent";
+import { usePrincipal } from "../shell/me";
 import { moment } from "../videos/words";
 import { usePast } from "./usePast";
 
-export function LogView({ me }: { me: Me }) {
+export function LogView() {
+  const me = usePrincipal();
   const { log } = useLive();
   const [held, setHeld] = useState<ServerEvent[] | null>(null);
   const [filter, setFilter] = useState("");
@@ -82,12 +84,13 @@ export function LogView({ me }: { me: Me }) {
 /** Leads to the steps of one request, wherever its id comes from. */
 function TraceSearch() {
   const [id, setId] = useState("");
+  const navigate = useNavigate();
   return (
     <form
       className="row trace-search"
       onSubmit={(event) => {
         event.preventDefault();
-        location.hash = `#/log/${encodeURIComponent(id.trim())}`;
+        void navigate({ to: "/run/log/$id", params: { id: id.trim() } });
       }}
     >
       <input
@@ -134,9 +137,9 @@ function details({ data }: ServerEvent): string[] {
 const words = (one: ServerEvent) => details(one).join(" · ");
 
 /** Of what an event is about, by the first part of its kind: the view that shows it, and its name. */
-const VIEWS: Record<string, [view: string, name: string]> = {
-  render: ["videos", "the video"],
-  approval: ["approvals", "the approval"],
+const VIEWS: Record<string, [to: "/videos/$id" | "/run/approvals/$id", name: string]> = {
+  render: ["/videos/$id", "the video"],
+  approval: ["/run/approvals/$id", "the approval"],
 };
 
 function Details({ of }: { of: ServerEvent }) {
@@ -144,7 +147,13 @@ function Details({ of }: { of: ServerEvent }) {
   return details(of).map((one, place) => (
     <Fragment key={one}>
       {place > 0 && " · "}
-      {view && one === of.data.id ? <a href={`#/${view}/${one}`}>{name}</a> : <Marked text={one} />}
+      {view && one === of.data.id ? (
+        <Link to={view} params={{ id: one }}>
+          {name}
+        </Link>
+      ) : (
+        <Marked text={one} />
+      )}
     </Fragment>
   ));
 }

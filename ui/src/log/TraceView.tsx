@@ -1,8 +1,10 @@
 /** One request as a waterfall: its steps, one inside the other, and what the servers logged meanwhile. */
 import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, body, type LogLine, type Me, type Span, type Trace } from "../api/client";
+import { api, body, type LogLine, type Span, type Trace } from "../api/client";
 import { Empty, ErrorNotice } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
 import { moment, when } from "../videos/words";
 import { barOf, inOrder, type Row, timeText } from "./tree";
 
@@ -10,7 +12,9 @@ const MAX_ROWS = 300;
 const TRACE_ID = /^[0-9a-f]{32}$/;
 const MARKS = [0, 0.25, 0.5, 0.75, 1];
 
-export function TraceView({ id, me }: { id: string; me: Me }) {
+export function TraceView() {
+  const me = usePrincipal();
+  const { id } = useParams({ from: "/run/log/$id" });
   const found = useQuery({
     queryKey: ["trace", id],
     queryFn: () => body(api.GET("/api/traces/{record_id}/spans", { params: { path: { record_id: id } } })),
@@ -19,7 +23,7 @@ export function TraceView({ id, me }: { id: string; me: Me }) {
   return (
     <div className="stack">
       <div>
-        <a href="#/log">All lines</a>
+        <Link to="/run/log">All lines</Link>
       </div>
       <div className="row apart">
         <h1>{trace?.spans[0]?.name ?? (found.error ? "No such steps" : "One moment")}</h1>

@@ -1,6 +1,6 @@
 /** Who has opened the page, and what they may do. */
 import { useQuery } from "@tanstack/react-query";
-import { api, body } from "../api/client";
+import { api, body, type Me } from "../api/client";
 import { linkUsed } from "./start";
 
 export const useMe = () =>
@@ -11,3 +11,6 @@ export const useMe = () =>
       return body(api.GET("/api/me"));
     },
   });
+
+/** Inside the frame, which is shown to those alone who are logged in. */
+export const usePrincipal = (): Me => useMe().data as Me;

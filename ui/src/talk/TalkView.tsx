@@ -1,5 +1,5 @@
 /** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
-import { useEffect, useId, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
 import { usable, usePersonas } from "../create/usePersonas";
 import { Reason } from "../kit/kit";
@@ -237,44 +237,62 @@ function Notices({ view }: { view: CallView }) {
   );
 }
 
+const load = () => import("../kit/Modal");
+const Modal = lazy(async () => ({ default: (await load()).Modal }));
+
 function Settings({ view }: { view: CallView }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const title = useId();
+  const [open, setOpen] = useState(false);
+  const close = () => setOpen(false);
+  // The choices of the last visit.
+  useEffect(() => {
+    void call.chooseMicrophone(localStorage.getItem(deviceKey("microphone")) ?? "").catch(() => undefined);
+    void call.chooseLoudspeaker(localStorage.getItem(deviceKey("loudspeaker")) ?? "").catch(() => undefined);
+  }, []);
   return (
     <>
-      <button type="button" className="side" aria-haspopup="dialog" onClick={() => dialog.current?.showModal()}>
+      <button
+        type="button"
+        className="side"
+        aria-haspopup="dialog"
+        onPointerEnter={() => void load()}
+        onFocus={() => void load()}
+        onClick={() => setOpen(true)}
+      >
         <Icon name="devices" />
         Devices
       </button>
-      <dialog ref={dialog} className="card confirm" aria-labelledby={title}>
-        <h2 id={title}>Devices</h2>
-        <Devices view={view} />
-        <label className="row">
-          <input type="checkbox" checked={view.holdToTalk} onChange={(event) => call.setHoldToTalk(event.target.checked)} />
-          Hold the button to talk
-        </label>
-        <label className="row">
-          <input type="checkbox" checked={view.measures} onChange={(event) => call.setMeasures(event.target.checked)} />
-          Show measurements over the face
-        </label>
-        <p className="quiet">Without headphones the browser removes what the loudspeaker plays from your sound.</p>
-        <div className="row ends">
-          {view.phase !== "off" && (
-            <button
-              type="button"
-              onClick={() => {
-                dialog.current?.close();
-                void call.hangUp();
-              }}
-            >
-              Stop talking
-            </button>
-          )}
-          <button type="button" className="primary" onClick={() => dialog.current?.close()}>
-            Close
-          </button>
-        </div>
-      </dialog>
+      {open && (
+        <Suspense>
+          <Modal title="Devices" dismissable onClose={close}>
+            <Devices view={view} />
+            <label className="row">
+              <input type="checkbox" checked={view.holdToTalk} onChange={(event) => call.setHoldToTalk(event.target.checked)} />
+              Hold the button to talk
+            </label>
+            <label className="row">
+              <input type="checkbox" checked={view.measures} onChange={(event) => call.setMeasures(event.target.checked)} />
+              Show measurements over the face
+            </label>
+            <p className="quiet">Without headphones the browser removes what the loudspeaker plays from your sound.</p>
+            <div className="row ends">
+              {view.phase !== "off" && (
+                <button
+                  type="button"
+                  onClick={() => {
+                    close();
+                    void call.hangUp();
+                  }}
+                >
+                  Stop talking
+                </button>
+              )}
+              <button type="button" className="primary" onClick={close}>
+                Close
+              </button>
+            </div>
+          </Modal>
+        </Suspense>
+      )}
     </>
   );
 }
@@ -291,6 +309,8 @@ function Devices({ view }: { view: CallView }) {
   );
 }
 
+const deviceKey = (kind: Choice["kind"]) => `soundstage.${kind}`;
+
 interface Choice {
   kind: "microphone" | "loudspeaker";
   label: string;
@@ -299,11 +319,9 @@ interface Choice {
 }
 
 function DeviceChoice({ kind, label, devices, choose }: Choice) {
-  const key = `soundstage.${kind}`;
+  const key = deviceKey(kind);
   const [value, setValue] = useState(() => localStorage.getItem(key) ?? "");
   const shown = devices.some((one) => one.id === value) ? value : "";
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the choice of the last visit, once
-  useEffect(() => void choose(value).catch(() => undefined), []);
   const id = useId();
   return (
     <div className="stack tight">

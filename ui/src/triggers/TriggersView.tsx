@@ -4,6 +4,7 @@ import { api, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { callWords } from "../kit/calls";
 import { ErrorNotice, NoRows, State, Table } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
 import { when } from "../videos/words";
 
 const useTriggers = (ended: boolean) =>
@@ -15,7 +16,8 @@ const useTriggers = (ended: boolean) =>
 
 type Trigger = NonNullable<ReturnType<typeof useTriggers>["data"]>[number];
 
-export function TriggersView({ mayCancel }: { mayCancel: boolean }) {
+export function TriggersView() {
+  const mayCancel = usePrincipal().permissions.includes("trigger:cancel");
   const open = useTriggers(false);
   const ended = useTriggers(true);
   return (

@@ -1,10 +1,13 @@
 /** Videos: all of them, or the one whose address is open. Back from it leads to the place it was opened from. */
+import { useParams } from "@tanstack/react-router";
 import { useEffect, useLayoutEffect, useRef } from "react";
-import type { Me } from "../api/client";
+import { usePrincipal } from "../shell/me";
 import { Wall } from "./Wall";
 import { Watch } from "./Watch";
 
-export function VideosView({ id, me }: { id: string; me: Me }) {
+export function VideosView() {
+  const me = usePrincipal();
+  const { id = "" } = useParams({ strict: false });
   const root = useRef<HTMLDivElement>(null);
   const before = useRef(id);
   const place = useRef(0);
@@ -28,7 +31,7 @@ export function VideosView({ id, me }: { id: string; me: Me }) {
     if (!view) return;
     view.scrollTop = id === "" ? place.current : 0;
     if (id === "" && mayTakeFocus())
-      root.current?.querySelector<HTMLElement>(`a[href="#/videos/${CSS.escape(left)}"]`)?.focus({ preventScroll: true });
+      root.current?.querySelector<HTMLElement>(`a[href="/videos/${CSS.escape(left)}"]`)?.focus({ preventScroll: true });
   }, [id]);
 
   return (

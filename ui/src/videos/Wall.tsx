@@ -1,4 +1,5 @@
 /** All videos, the newest first: found by words, and page by page. */
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Me, RenderSummary } from "../api/client";
 import { NoRows, State } from "../kit/kit";
@@ -64,7 +65,7 @@ function Tile({ row }: { row: RenderSummary }) {
   const picture = pictureUrl(row, 320);
   return (
     <li>
-      <a className="tile" href={`#/videos/${row.id}`}>
+      <Link className="tile" to="/videos/$id" params={{ id: row.id }} preload={false}>
         <span className="picture">
           {picture ? <img src={picture} alt="" loading="lazy" decoding="async" /> : <span />}
           {row.state !== "done" && <State of={row.state} />}
@@ -73,7 +74,7 @@ function Tile({ row }: { row: RenderSummary }) {
           <span className="title">{row.title}</span>
           <span className="quiet">{row.failed_scene ? `Scene ${row.failed_scene.index + 1} failed` : facts(row)}</span>
         </span>
-      </a>
+      </Link>
     </li>
   );
 }

@@ -1,5 +1,6 @@
 /** One video at its own address: its player, or how far it is, its scenes, and deleting it. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { api, body, type Me, type Render, type RenderDetail } from "../api/client";
 import { suggest } from "../chat/suggestion";
@@ -24,7 +25,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
   return (
     <div className="stack">
       <div>
-        <a href="#/videos">All videos</a>
+        <Link to="/videos">All videos</Link>
       </div>
       <h1 ref={heading} tabIndex={-1}>
         {render?.title ?? (found.error ? "No such video" : "One moment")}
@@ -35,7 +36,9 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       {render && <Scenes render={render} />}
       {render && me.permissions.includes("trace:read") && (
         <div>
-          <a href={`#/log/${render.id}`}>Steps and their times</a>
+          <Link to="/run/log/$id" params={{ id: render.id }}>
+            Steps and their times
+          </Link>
         </div>
       )}
       {render && ENDED.includes(render.state) && me.permissions.includes("render:delete") && <Delete render={render} />}
@@ -164,6 +167,7 @@ function Scenes({ render }: { render: RenderDetail }) {
 
 function Delete({ render }: { render: Render }) {
   const queries = useQueryClient();
+  const navigate = useNavigate();
   return (
     <div className="row">
       <ConfirmedAction
@@ -172,7 +176,7 @@ function Delete({ render }: { render: Render }) {
         confirmLabel="Delete this video"
         action={() => api.DELETE("/api/renders/{render_id}", { params: { path: { render_id: render.id } } })}
         onSuccess={() => {
-          location.hash = "#/videos";
+          void navigate({ to: "/videos" });
           queries.removeQueries({ queryKey: ["render", render.id] });
           void queries.invalidateQueries({ queryKey: ["renders"] });
           void queries.invalidateQueries({ queryKey: ["render-row", render.id] });

@@ -1,15 +1,17 @@
 /** How names are spoken in every film: a word, what is said instead, and a button to hear it. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, body, type Me } from "../api/client";
+import { api, body } from "../api/client";
 import { usable, usePersonas } from "../create/usePersonas";
 import { ErrorNotice, NoRows, Table } from "../kit/kit";
+import { usePrincipal } from "../shell/me";
 import { HearButton } from "./HearButton";
 import "./voices.css";
 
 const KEY = ["pronunciations"];
 
-export function PronunciationsView({ me }: { me: Me }) {
+export function PronunciationsView() {
+  const me = usePrincipal();
   const queries = useQueryClient();
   const words = useQuery({ queryKey: KEY, queryFn: () => body(api.GET("/api/pronunciations")) });
   const change = useMutation({

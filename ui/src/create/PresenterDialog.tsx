@@ -1,0 +1,42 @@
+/** The wall of faces, of which one is chosen. */
+import { Modal } from "../kit/Modal";
+import { Face } from "./PresenterPicker";
+import { usable, usePersonas } from "./usePersonas";
+
+interface Props {
+  title: string;
+  value: string;
+  onChange: (id: string) => void;
+  onClose: () => void;
+}
+
+export function PresenterDialog({ title, value, onChange, onClose }: Props) {
+  const personas = usePersonas().data;
+  return (
+    <Modal title={title} size="wide" dismissable onClose={onClose}>
+      <ul className="face-wall">
+        {usable(personas).map((one) => (
+          <li key={one.id}>
+            <button
+              type="button"
+              aria-pressed={one.id === value}
+              onClick={() => {
+                onChange(one.id);
+                onClose();
+              }}
+            >
+              <Face entry={one} width={120} />
+              <strong>{one.persona?.name}</strong>
+              <span className="quiet">{one.persona?.title}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      <div className="row ends">
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,32 @@
+/** What stands where a view cannot: there is none at the address, it broke, or it needs a right that is not there. */
+import { Link } from "@tanstack/react-router";
+import { Problem } from "../api/problem";
+import { ErrorNotice } from "../kit/kit";
+import { BrokenView, problemFor } from "../kit/Uncaught";
+
+export function NoSuchView() {
+  return (
+    <div className="stack">
+      <h1>Nothing is at this address</h1>
+      <p>
+        It may be mistyped, or from another version of the page. <Link to="/">New film</Link>
+      </p>
+    </div>
+  );
+}
+
+export const ViewProblem = ({ error }: { error: unknown }) => <BrokenView problem={problemFor(error)} />;
+
+export function NoRight({ name, permission }: { name: string; permission: string }) {
+  const problem = new Problem(
+    `Your key has no right to ${name}.`,
+    "page.no_permission",
+    `Somebody with the right key:create can give you a key with ${permission}.`,
+  );
+  return (
+    <div className="stack">
+      <h1>{name}</h1>
+      <ErrorNotice error={problem} />
+    </div>
+  );
+}

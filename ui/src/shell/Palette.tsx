@@ -1,0 +1,98 @@
+/** Ctrl K: views and tools by a few letters, each with the right that it needs. */
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Autocomplete, Header, Input, ListBox, ListBoxItem, ListBoxSection, SearchField, useFilter } from "react-aria-components";
+import { api, body, type Me } from "../api/client";
+import { suggest } from "../chat/suggestion";
+import { callWords } from "../kit/calls";
+import { Modal } from "../kit/Modal";
+import { Icon } from "./Icon";
+import { VIEWS } from "./rooms";
+
+interface Act {
+  id: string;
+  name: string;
+  keys?: string;
+  act: () => void;
+}
+
+export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; onClose: () => void }) {
+  const navigate = useNavigate();
+  const { contains } = useFilter({ sensitivity: "base" });
+  const mayChat = me.permissions.includes("chat:use");
+  const tools = useQuery({
+    queryKey: ["tools"],
+    queryFn: async () => {
+      const [records, help] = await Promise.all([body(api.GET("/api/chat/tools")), body(api.GET("/api/chat/help"))]);
+      return records.map((one) => ({ ...one, example: help.find((line) => line.tool === one.name)?.examples[0] ?? "" }));
+    },
+    enabled: mayChat,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  /** A tool with several actions needs the right of the one that is asked for. */
+  const isMissing = (permission: string) => !permission.split(", ").some((one) => me.permissions.includes(one));
+  const words = (text: string, permission: string) => (
+    <>
+      {text}
+      {isMissing(permission) && <span className="why">needs {permission}</span>}
+    </>
+  );
+  const after = (act: () => void) => () => {
+    onClose();
+    act();
+  };
+  return (
+    <Modal title="Go to, or do" size="palette" dismissable onClose={onClose}>
+      <Autocomplete filter={contains}>
+        <SearchField aria-label="Go to a view, or call a tool" autoFocus>
+          <Input placeholder="Go to a view, or call a tool" />
+        </SearchField>
+        <ListBox className="choices" aria-label="Views and tools" renderEmptyState={() => <p className="empty">Nothing found</p>}>
+          <ListBoxSection>
+            <Header>Go to</Header>
+            {VIEWS.map((one) => (
+              <ListBoxItem
+                key={one.path}
+                id={one.path}
+                textValue={`${one.name} ${one.room}`}
+                isDisabled={isMissing(one.permission)}
+                onAction={after(() => void navigate({ to: one.path }))}
+              >
+                <Icon name={one.icon} />
+                {words(one.name, one.permission)}
+              </ListBoxItem>
+            ))}
+          </ListBoxSection>
+          <ListBoxSection>
+            <Header>Do</Header>
+            {acts.map((one) => (
+              <ListBoxItem key={one.id} id={one.id} textValue={one.name} onAction={after(one.act)}>
+                {one.name}
+                {one.keys && <kbd>{one.keys}</kbd>}
+              </ListBoxItem>
+            ))}
+          </ListBoxSection>
+          {tools.data && (
+            <ListBoxSection>
+              <Header>Ask for in the chat</Header>
+              {tools.data.map((one) => (
+                <ListBoxItem
+                  key={one.name}
+                  id={`tool ${one.name}`}
+                  textValue={`${callWords(one.name)} ${one.name} ${one.purpose}`}
+                  isDisabled={isMissing(one.permission) || !one.example}
+                  onAction={after(() => suggest(one.example))}
+                >
+                  <Icon name="chat" />
+                  {words(capitalised(callWords(one.name)), one.permission)}
+                </ListBoxItem>
+              ))}
+            </ListBoxSection>
+          )}
+        </ListBox>
+      </Autocomplete>
+    </Modal>
+  );
+}
+
+const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,123 @@
+/** Where one can go: three rooms with their views; on a phone a bar for the rooms below, and the views of one above. */
+import { Link } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import type { Me } from "../api/client";
+import { useApprovals } from "../approvals/useApprovals";
+import { useHealth } from "../health/useHealth";
+import { useLive } from "../live/Live";
+import { useCall } from "../talk/call";
+import { AccountButton, IconButton, InboxButton } from "./BarTools";
+import { Icon } from "./Icon";
+import { ROOMS, type Room, VIEWS, type View } from "./rooms";
+
+interface Props {
+  me: Me;
+  view: View | undefined;
+  chatOpen: boolean;
+  onChat: (() => void) | undefined;
+  onPalette: () => void;
+  onShortcuts: () => void;
+}
+
+const viewsOf = (room: Room, me: Me) => VIEWS.filter((one) => one.room === room && me.permissions.includes(one.permission));
+
+export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Props) {
+  const { serverReachable } = useLive();
+  const tabs = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another view is chosen
+  useEffect(() => {
+    tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [view]);
+  return (
+    <header className="bar" data-room={view?.room}>
+      <Link className="brand" to="/">
+        <img src="/page/icon.svg" alt="" width="26" height="26" />
+        Soundstage
+      </Link>
+      <nav aria-label="Views">
+        <div className="tabs" ref={tabs}>
+          {ROOMS.map((room) => (
+            <div key={room} className="room" data-room={room}>
+              <span className="room-name">{room}</span>
+              {viewsOf(room, me).map((one) => one.path !== "/chat" && <Tab key={one.path} view={one} me={me} now={view} />)}
+            </div>
+          ))}
+        </div>
+      </nav>
+      {onChat && (
+        <button type="button" className="plain chat-toggle" aria-expanded={chatOpen} onClick={onChat}>
+          <Icon name="chat" />
+          Chat <kbd>Ctrl J</kbd>
+        </button>
+      )}
+      <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? "Live" : "No connection"}</span>
+      <div className="bar-tools">
+        <IconButton icon="search" label="Go to, or do (Ctrl K)" onClick={onPalette} />
+        <InboxButton me={me} />
+        <AccountButton me={me} onShortcuts={onShortcuts} />
+      </div>
+    </header>
+  );
+}
+
+function Tab({ view, me, now }: { view: View; me: Me; now: View | undefined }) {
+  const beside = now?.path === "/chat" && view.path === "/videos";
+  return (
+    <Link to={view.path} activeOptions={{ exact: view.path === "/" }} aria-current={now === view || beside ? "page" : undefined}>
+      <Icon name={view.icon} />
+      <span className="tab-name">{view.name}</span>
+      {view.path === "/talk" && <OnAir />}
+      {view.path === "/run/approvals" && <Waiting me={me} />}
+      {view.path === "/run/health" && <Unwell me={me} />}
+    </Link>
+  );
+}
+
+const OnAir = () => useCall().phase !== "off" && <span className="chip live">On</span>;
+
+function Waiting({ me }: { me: Me }) {
+  const all = useApprovals(me.permissions.includes("approval:read")).data ?? [];
+  return <Count of={all.filter((one) => one.state === "pending").length} words="waiting" />;
+}
+
+function Unwell({ me }: { me: Me }) {
+  const checks = useHealth(me.permissions.includes("system:read")).data?.checks ?? [];
+  return <Count of={checks.filter((one) => one.level !== "green").length} words="not well" />;
+}
+
+function Count({ of, words }: { of: number; words: string }) {
+  if (of === 0) return null;
+  return (
+    <span className="count">
+      {of}
+      <span className="visually-hidden"> {words}</span>
+    </span>
+  );
+}
+
+const ROOM_ICONS = { Create: "film", Produce: "video", Run: "server" } as const;
+
+/** On a phone alone: the first view of each room, and the conversation. */
+export function Rooms({ me, view }: { me: Me; view: View | undefined }) {
+  const isChat = view?.path === "/chat";
+  return (
+    <nav className="rooms" aria-label="Rooms">
+      {ROOMS.map((room) => {
+        const first = viewsOf(room, me).find((one) => one.path !== "/chat");
+        if (!first) return null;
+        return (
+          <Link key={room} to={first.path} aria-current={view?.room === room && !isChat ? "true" : undefined}>
+            <Icon name={ROOM_ICONS[room]} />
+            {room}
+          </Link>
+        );
+      })}
+      {me.permissions.includes("chat:use") && (
+        <Link to="/chat">
+          <Icon name="chat" />
+          Chat
+        </Link>
+      )}
+    </nav>
+  );
+}

@@ -1,0 +1,41 @@
+/** Which keys do what. */
+import { useState } from "react";
+import { Modal } from "../kit/Modal";
+import { mayUseSingleKey, SHORTCUTS, setSingleKey } from "./shortcuts";
+
+export function Shortcuts({ onClose }: { onClose: () => void }) {
+  const [single, setSingle] = useState(mayUseSingleKey);
+  return (
+    <Modal title="Keys" dismissable onClose={onClose}>
+      <dl className="shortcuts">
+        {SHORTCUTS.map(([keys, words]) => (
+          <div key={keys}>
+            <dt>{words}</dt>
+            <dd>
+              {keys.split(", ").map((one) => (
+                <kbd key={one}>{one}</kbd>
+              ))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <label className="row">
+        <input
+          type="checkbox"
+          checked={single}
+          onChange={({ target }) => {
+            setSingleKey(target.checked);
+            setSingle(target.checked);
+          }}
+        />
+        Single keys work (the question mark)
+      </label>
+      <div className="row ends">
+        {/* biome-ignore lint/a11y/noAutofocus: there is nothing else to do here */}
+        <button type="button" autoFocus onClick={onClose}>
+          Close
+        </button>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,108 @@
+/** The views of the page: their addresses, their rooms, and the right that each needs. Rail, palette and titles read this. */
+
+export const ROOMS = ["Create", "Produce", "Run"] as const;
+export type Room = (typeof ROOMS)[number];
+
+export interface View {
+  path:
+    | "/"
+    | "/projects"
+    | "/presenters"
+    | "/pronunciations"
+    | "/library"
+    | "/chat"
+    | "/talk"
+    | "/videos"
+    | "/publications"
+    | "/snapshots"
+    | "/run/approvals"
+    | "/run/planned"
+    | "/run/machines"
+    | "/run/runs"
+    | "/run/health"
+    | "/run/log"
+    | "/run/audit"
+    | "/run/keys";
+  /** Addresses that begin so belong to it too. */
+  below?: string;
+  name: string;
+  room: Room;
+  permission: string;
+  icon: IconName;
+}
+
+export type IconName = keyof typeof ICONS;
+
+/** Strokes on a square of 20. */
+export const ICONS = {
+  film: "M3 5h14v10H3zM8 8l4 2-4 2z",
+  folder: "M3 6h5l2 2h7v7H3z",
+  face: "M10 4a3 3 0 0 1 0 6 3 3 0 0 1 0-6M4 17c.6-3.4 3-5 6-5s5.4 1.6 6 5",
+  speech: "M4 10v0M7 7v6M10 4v12M13 7v6M16 9v2",
+  picture: "M3 4h14v12H3zM3 13l4-4 4 4 2-2 4 3M13 7.5v0",
+  chat: "M4 4h12v9H9l-4 3v-3H4z",
+  microphone: "M10 3a2 2 0 0 1 2 2v4a2 2 0 0 1-4 0V5a2 2 0 0 1 2-2M5 9a5 5 0 0 0 10 0M10 14v3",
+  video: "M3 6h9v8H3zM12 9l5-3v8l-5-3",
+  send: "M3 10l14-6-5 13-3-5zM9 12l4-4",
+  flag: "M5 17V4h9l-2 3 2 3H5",
+  check: "M10 3a7 7 0 0 1 0 14 7 7 0 0 1 0-14M7 10l2 2 4-4",
+  clock: "M10 3a7 7 0 0 1 0 14 7 7 0 0 1 0-14M10 6v4l3 2",
+  server: "M3 4h14v5H3zM3 11h14v5H3zM6 6.5v0M6 13.5v0",
+  play: "M6 4l9 6-9 6z",
+  pulse: "M2 10h4l2-5 4 10 2-5h4",
+  lines: "M4 5h12M4 9h12M4 13h8",
+  book: "M5 3h10v14H5zM8 7h4M8 10h4",
+  key: "M7 10a3 3 0 1 0 0 .01M10 10h7M14 10v3",
+  bell: "M5 14V9a5 5 0 0 1 10 0v5zM3 14h14M9 17h2",
+  search: "M9 4a5 5 0 0 1 0 10A5 5 0 0 1 9 4M13 13l4 4",
+  more: "M3 6h14M3 14h14M7 4v4M13 12v4",
+} as const;
+
+export const VIEWS: readonly View[] = [
+  { path: "/", name: "New film", room: "Create", permission: "project:create", icon: "film" },
+  { path: "/projects", below: "/studio/p/", name: "Projects", room: "Create", permission: "project:read", icon: "folder" },
+  { path: "/presenters", name: "Presenters", room: "Create", permission: "persona:read", icon: "face" },
+  { path: "/pronunciations", name: "Pronunciations", room: "Create", permission: "project:read", icon: "speech" },
+  { path: "/library", name: "Assets", room: "Create", permission: "asset:read", icon: "picture" },
+  { path: "/chat", name: "Chat", room: "Produce", permission: "chat:use", icon: "chat" },
+  { path: "/videos", name: "Videos", room: "Produce", permission: "render:read", icon: "video" },
+  { path: "/talk", name: "Talk", room: "Produce", permission: "chat:use", icon: "microphone" },
+  { path: "/publications", name: "Publications", room: "Produce", permission: "publication:read", icon: "send" },
+  { path: "/snapshots", name: "Snapshots", room: "Produce", permission: "snapshot:read", icon: "flag" },
+  { path: "/run/approvals", name: "Approvals", room: "Run", permission: "approval:read", icon: "check" },
+  { path: "/run/planned", name: "Planned", room: "Run", permission: "trigger:read", icon: "clock" },
+  { path: "/run/machines", name: "Machines", room: "Run", permission: "machine:read", icon: "server" },
+  { path: "/run/runs", name: "Runs", room: "Run", permission: "run:read", icon: "play" },
+  { path: "/run/health", name: "Health", room: "Run", permission: "system:read", icon: "pulse" },
+  { path: "/run/log", name: "Log", room: "Run", permission: "event:read", icon: "lines" },
+  { path: "/run/audit", name: "Audit", room: "Run", permission: "audit:read", icon: "book" },
+  { path: "/run/keys", name: "Keys", room: "Run", permission: "key:read", icon: "key" },
+];
+
+/** The view at an address; undefined where there is none. */
+export const viewAt = (path: string): View | undefined =>
+  VIEWS.find((one) => one.path === path || (one.below && path.startsWith(one.below))) ??
+  VIEWS.find((one) => one.path !== "/" && path.startsWith(`${one.path}/`));
+
+/** Views whose former address, behind #, was not their present one. */
+const MOVED: Record<string, string> = {
+  create: "/",
+  assets: "/library",
+  approvals: "/run/approvals",
+  planned: "/run/planned",
+  machines: "/run/machines",
+  runs: "/run/runs",
+  health: "/run/health",
+  log: "/run/log",
+  audit: "/run/audit",
+  keys: "/run/keys",
+};
+
+/** The address that a former one (`#/videos/rnd_…`) leads to; null where it is none. */
+export function presentAddress(hash: string): string | null {
+  const [view = "", id = ""] = hash.replace(/^#\/?/, "").split("/");
+  if (!hash.startsWith("#/") || view === "start") return null;
+  if (view === "create" && id) return `/?presenter=${id}`;
+  if (view === "projects" && id) return `/studio/p/${id}`;
+  return (MOVED[view] ?? `/${view}`) + (id && `/${id}`);
+}

@@ -1,0 +1,33 @@
+/** Keys that work everywhere on the page. The one without Ctrl can be switched off (WCAG 2.1.4). */
+
+export type Command = "palette" | "chat" | "shortcuts";
+
+export const SHORTCUTS: [keys: string, words: string][] = [
+  ["Ctrl K", "Go to a view, or call a tool"],
+  ["Ctrl J", "Open or close the chat"],
+  ["?", "Show these keys"],
+  ["Ctrl Enter", "Split the scene at the caret; in a new film: make it"],
+  ["Ctrl Z, Ctrl Shift Z", "Undo and redo in the editor"],
+  ["Enter, Shift Enter", "Send the sentence; begin a new line"],
+];
+
+const SINGLE_KEY = "soundstage.single-key";
+export const mayUseSingleKey = () => localStorage.getItem(SINGLE_KEY) !== "off";
+
+export function setSingleKey(on: boolean): void {
+  if (on) localStorage.removeItem(SINGLE_KEY);
+  else localStorage.setItem(SINGLE_KEY, "off");
+}
+
+const isTyping = () => document.activeElement?.matches("input, textarea, select, [contenteditable]") ?? false;
+
+/** The command of a key press; null where it has none, or belongs to what is typed. */
+export function commandOf(event: KeyboardEvent): Command | null {
+  if (event.altKey || event.defaultPrevented) return null;
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    if (event.shiftKey) return null;
+    return key === "k" ? "palette" : key === "j" ? "chat" : null;
+  }
+  return key === "?" && mayUseSingleKey() && !isTyping() ? "shortcuts" : null;
+}
