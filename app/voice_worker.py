@@ -29,13 +29,18 @@ def main() -> int:
     parser.add_argument("--config-file", type=Path)
     parser.add_argument("--server-url", required=True)
     parser.add_argument("--alone", action="store_true", help="do not watch standard input; signals end it")
+    parser.add_argument("--token-file", type=Path, help=f"the server's token; else {TOKEN}")
     options = parser.parse_args()
+    # Not a setting, though it is named like one: settings would refuse it.
+    token = os.environ.pop(TOKEN, "")
     settings = load_settings(options.config_file)
     configure_logging(
         settings.log.level, settings.log.format, file=settings.state_dir / LOG_FOLDER / "voice.jsonl"
     )
     try:
-        token = os.environ.get(TOKEN) or worker_token(settings.state_dir)
+        if options.token_file is not None:
+            token = options.token_file.read_text(encoding="ascii").strip()
+        token = token or worker_token(settings.state_dir)
         asyncio.run(work(options.server_url, token, alone=options.alone))
     except SoundstageError as error:
         get_logger(__name__).error("voice.failed", code=error.code, message=error.message, hint=error.hint)

@@ -24,7 +24,7 @@ KNOWS = "Swallows fly south."
 EXPERT = "/opt/soundstage/expert"
 
 
-def packed_program(folder: Path, suite: str = SUITE) -> Carried:
+def packed_program(folder: Path, suite: str = SUITE, extras: tuple[str, ...] = ()) -> Carried:
     """A copy of the checkout, so that nothing changes while the tests run, and what is packed of it: the
     lab's network leads to no package index."""
     source = folder / "checkout"
@@ -38,7 +38,7 @@ def packed_program(folder: Path, suite: str = SUITE) -> Carried:
     cache, uv = CACHE / "control", found_uv()
     pack = ROOT / "ansible/roles/control_program/files/pack_program.py"
     command = [sys.executable, pack, "--source", source, "--cache", cache, "--uv", uv]
-    command += packing_options(suite)
+    command += [*packing_options(suite), *(f"--extra={name}" for name in extras)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     variables = {"source": str(source), "cache": str(cache), "uv": uv}
     return Carried(

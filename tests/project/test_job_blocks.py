@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 JOBS = Path(__file__).parents[2] / "jobs"
-EVERY_JOB = ("agent", "llamacpp-rpc", "llm-expert", "provisioning-api", "render", "tts")
+EVERY_JOB = ("agent", "livekit", "llamacpp-rpc", "llm-expert", "provisioning-api", "render", "tts", "voice")
 SERVERS = ("agent", "provisioning-api")
 SHARED = {
     EVERY_JOB: ('variable "datacenters"', 'variable "namespace"', 'variable "node_pool"'),
@@ -22,6 +22,8 @@ SHARED = {
         *("update", "restart", "reschedule", "disconnect", 'port "http"', "check", "resources", "logs"),
         *('dynamic "volume"', 'dynamic "volume_mount"', 'dynamic "template"', 'dynamic "constraint"'),
     ),
+    ("agent", "livekit"): (*(f'variable "{name}"' for name in ("driver", "provider")), "logs"),
+    ("agent", "voice"): (*(f'variable "{name}"' for name in ("driver", "env", "program_volume")), "logs"),
     ("llamacpp-rpc", "llm-expert"): ("restart", "resources", 'dynamic "device"', 'variable "vram_mib"'),
     ("llamacpp-rpc", "llm-expert", "tts"): ("reschedule", 'variable "driver"'),
     ("llamacpp-rpc", "llm-expert", "render"): ('variable "device"',),

@@ -10,11 +10,13 @@ import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from conftest import PATIENCE_S, eventually
+from redfish_double import PASSWORD, USER, Board, redfish_double
 from redfish_emulator import SYSTEM
 
 from provisioning_api.power import redfish
@@ -58,6 +60,28 @@ async def test_a_bmc_is_asked_and_switched_and_boots_from_the_network_once(
     await is_now("Off")
     shown = await operator.get("/api/machines/node1")
     assert "hidden-password" not in shown.text + (await operator.get("/api/audit")).text
+
+
+async def test_a_wrong_password_of_a_bmc_is_named_switches_nothing_and_can_be_set_anew(
+    operator: httpx.AsyncClient, make_member: Make, tmp_path: Path
+) -> None:
+    await make_member("node1")
+    with redfish_double(tmp_path, Board("7FG2X13", power="Off")) as board:
+        own = {"url": board.url, "user": USER, "certificate_sha256": board.certificate_sha256}
+        power = {"kind": "redfish", **own, "password": "that-of-last-year"}
+        await operator.put("/api/machines/node1/power", json={"power": power})
+        refusals = [
+            await operator.get("/api/machines/node1/power"),
+            await operator.post("/api/machines/node1/power", json={"action": "on"}),
+            await operator.post("/api/machines/node1/netboot"),
+        ]
+        assert {(one.status_code, one.json()["code"]) for one in refusals} == {(502, "power.bmc_refuses")}
+        assert (board.power, board.boot, board.resets) == ("Off", "None", [])
+        everything = "".join(one.text for one in refusals) + (await operator.get("/api/audit")).text
+        assert "that-of-last-year" not in everything
+        await operator.put("/api/machines/node1/power", json={"power": power | {"password": PASSWORD}})
+        (await operator.post("/api/machines/node1/power", json={"action": "on"})).raise_for_status()
+        assert board.resets == ["On"]
 
 
 @pytest.mark.parametrize("insists", [True, False])

@@ -86,9 +86,12 @@ class _Maker:
             self._value(name, base64.b64encode(os.urandom(32)).decode())
         for name in ("consul/management.token", "nomad/management.token"):
             self._value(name, str(uuid.uuid4()))
-        for name in ("provisioning", "agent", "monitoring"):
+        for name in ("provisioning", "agent", "monitoring", "livekit"):
             self._value(f"consul/tokens/{name}.token", str(uuid.uuid4()))
         self._value("monitoring/scrape.key", os.urandom(32).hex())
+        # In the form of `soundstage voice keys --file`.
+        self._value("livekit/livekit.keys", f"API{os.urandom(6).hex()}: {os.urandom(32).hex()}")
+        self._value("agent/voice-worker.token", os.urandom(32).hex())
         for machine in self._params["machines"]:
             for name in (f"consul/agents/{machine['name']}.token", f"consul/nomad/{machine['name']}.token"):
                 self._value(name, str(uuid.uuid4()))

@@ -15,11 +15,11 @@ name: template
 short_description: Render a template of a role or of the operator
 description:
   - Renders C(ROLE/FILE) from the operator's folder when it is there, and the role's own C(templates/FILE)
-    otherwise. Other arguments go to C(ansible.builtin.template).
+    otherwise; a file by its absolute path as it is. Other arguments go to C(ansible.builtin.template).
   - Fails when the operator's folder has a file that replaces no template.
 options:
   _terms:
-    description: Templates as C(ROLE/FILE), such as C(nomad/nomad.hcl.j2).
+    description: Templates as C(ROLE/FILE), such as C(nomad/nomad.hcl.j2), or absolute paths.
     required: true
   overrides:
     description: The operator's folder; none when empty.
@@ -31,16 +31,27 @@ author: Soundstage
 """
 
 
+class _Variables(dict[str, Any]):
+    """Variables that a template reads. Ansible copies all of a farm's deeply for each template, which took
+    two thirds of a role's time; it hands templates proxies of them, so a shallow copy is as safe.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return dict(self)
+
+
 class LookupModule(LookupBase):
     """Chooses between the operator's file and the role's, and lets Ansible render it."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         overrides = self._overrides()
-        files = [overrides.get(term) or term.partition("/")[2] for term in terms]
+        files = [
+            term if term.startswith("/") else overrides.get(term) or term.partition("/")[2] for term in terms
+        ]
         kwargs.pop("overrides", None)
         template = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        rendered: list[str] = template.run(files, variables=variables, **kwargs)
+        rendered: list[str] = template.run(files, variables=_Variables(variables or {}), **kwargs)
         return rendered
 
     def _overrides(self) -> dict[str, str]:

@@ -77,6 +77,10 @@ def register(cli: typer.Typer) -> None:
         server_url: Annotated[
             str, typer.Option("--server-url", help="The server; default: the one that runs here.")
         ] = "",
+        token_file: Annotated[
+            Path | None,
+            typer.Option("--token-file", help="A copy of voice-worker.token of the server's state folder."),
+        ] = None,
     ) -> None:
         """Hear and speak for the persons of a server, until Ctrl-C. `up` starts one by itself."""
         from app.server.supervisor import voice_worker_command
@@ -95,4 +99,6 @@ def register(cli: typer.Typer) -> None:
                 )
             server_url = access.url
         command = [*voice_worker_command(called.config_file, server_url), "--alone"]
+        if token_file is not None:
+            command += ["--token-file", str(token_file)]
         os.execv(sys.executable, command)  # noqa: S606

@@ -42,7 +42,7 @@ _ENVIRONMENT = ".venv"  # and whatever begins so
 
 def main() -> int:
     arguments = _arguments()
-    words = (PACKED_FORM, arguments.python_version, arguments.platform)
+    words = (PACKED_FORM, arguments.python_version, arguments.platform, *sorted(arguments.extra))
     files = _files(arguments.source, (*_LOCKS, *_ROOMS, *_PROJECT))
     digest = digest_of(words, arguments.source, files)
 
@@ -74,7 +74,7 @@ def _build(arguments: argparse.Namespace, folder: Path) -> Path:
     wheels = folder / "wheels"
     for project in (source, source / "avatar"):
         run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(project)])
-    own = ["--no-emit-package", "soundstage-avatar"]
+    own = ["--no-emit-package", "soundstage-avatar", *(f"--extra={name}" for name in arguments.extra)]
     _install(arguments, folder / "service.txt", source, packed / "service", [*own, "--no-emit-project"])
     _install(arguments, folder / "ansible.txt", source / "ansible", packed / "ansible", ["--no-emit-project"])
     built = [str(wheel) for wheel in sorted(wheels.glob("*.whl"))]
@@ -114,6 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--uv", type=uv_program, default="uv")
     parser.add_argument("--python-version", default="3.13", help="of the machines")
     parser.add_argument("--platform", default="x86_64-manylinux_2_40", help="of the machines, as uv names it")
+    parser.add_argument("--extra", action="append", default=[], help="an optional dependency to pack, too")
     parser.add_argument("--check", action="store_true", help="say what would be packed, and pack nothing")
     return parser.parse_args()
 
