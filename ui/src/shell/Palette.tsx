@@ -37,9 +37,10 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
       {isMissing(permission) && <span className="why">needs {permission}</span>}
     </>
   );
+  /** Once the window is closed and has given the focus back. */
   const after = (act: () => void) => () => {
     onClose();
-    act();
+    requestAnimationFrame(() => requestAnimationFrame(act));
   };
   return (
     <Modal title="Go to, or do" size="palette" dismissable onClose={onClose}>
