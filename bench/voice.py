@@ -128,10 +128,10 @@ def commands(grammar: SpokenGrammar, count: int, seed: int = 22) -> list[str]:
 
 def same_words(text: str, found: str) -> bool:
     """Returns whether two sentences are pronounced alike: “scene 9” and “scene nine” are."""
-    return spoken_words(text) == spoken_words(found)
+    return pronunciation(text) == pronunciation(found)
 
 
-def spoken_words(text: str) -> list[str]:
+def pronunciation(text: str) -> list[str]:
     return [part for word in text.split() for part in (number_words(word) if word.isdigit() else [word])]
 
 

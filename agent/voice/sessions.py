@@ -47,7 +47,7 @@ from studio.personas.speaking import PersonaSpeech
 TOKEN_LIFE = timedelta(seconds=60)
 RECONNECT = timedelta(seconds=60)
 """Who comes back within this time goes on where they were; a session without a person ends after it."""
-REASSIGN = timedelta(seconds=15)
+REASSIGN = timedelta(seconds=30)
 """So long a worker may take to serve a session before another one, or the same, is asked."""
 POLL_S = 5.0
 OFFER_TIMEOUT_S = 20.0

@@ -1,4 +1,4 @@
-"""A Whisper model of a few thousand random weights, in the format of CTranslate2; for tests of the way to it."""
+"""A Whisper model of random weights, in the format of CTranslate2; for tests of the way to it."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ class VoiceWorker:
         self._url = f"{web_socket_url(server_url)}/api/voice/workers"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._recognisers = Recognisers()
-        self._grammars: dict[str, SpokenGrammar] = {}
-        self._sessions: set[asyncio.Task[None]] = set()
+        self._grammars: dict[str, asyncio.Task[SpokenGrammar]] = {}
+        self._sessions: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Serves until cancelled; connects again whenever the server has gone."""
@@ -74,7 +74,7 @@ class VoiceWorker:
                 failures += 1
                 await asyncio.sleep(RECONNECT.delay_s(failures))
         finally:
-            await cancel_all(self._sessions)
+            await cancel_all([*self._sessions.values(), *self._grammars.values()])
 
     async def _prepare(self) -> None:
         """Loads the models before the first person speaks."""
@@ -82,13 +82,15 @@ class VoiceWorker:
             pass
 
     def _serve(self, message: dict[str, Any]) -> None:
-        if message.get("type") != "serve":
+        """Serves a session, unless it is served or about to be: the server asks again when it waits long."""
+        session_id = message.get("session_id", "")
+        if message.get("type") != "serve" or session_id in self._sessions:
             return
         task = asyncio.create_task(
-            self._run_session(message["session_id"], message.get("names", {}), message.get("transport"))
+            self._run_session(session_id, message.get("names", {}), message.get("transport"))
         )
-        self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
+        self._sessions[session_id] = task
+        task.add_done_callback(lambda _: self._sessions.pop(session_id, None))
 
     async def _run_session(self, session_id: str, names: Names, transport: dict[str, Any] | None) -> None:
         """Serves a session; `transport` names the one on which its sound goes past the server."""
@@ -135,15 +137,17 @@ class VoiceWorker:
         await runner.run()
 
     async def _grammar(self, names: Names) -> SpokenGrammar:
-        """Returns the grammar with these names in it; the last ones are kept."""
+        """Returns the grammar with these names in it, built once for all sessions that wait for it; the last
+        ones are kept.
+        """
         key = json.dumps(names, sort_keys=True)
         found = self._grammars.get(key)
-        if found is None:
-            found = await asyncio.to_thread(grammar_of, names)
+        if found is None or (found.done() and found.exception() is not None):
+            self._grammars.pop(key, None)
             while len(self._grammars) >= MAX_GRAMMARS:
                 self._grammars.pop(next(iter(self._grammars)))
-            self._grammars[key] = found
-        return found
+            found = self._grammars[key] = asyncio.create_task(asyncio.to_thread(grammar_of, names))
+        return await asyncio.shield(found)
 
 
 class _Session:

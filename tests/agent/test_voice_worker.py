@@ -1,0 +1,60 @@
+"""The voice worker: what it does with what the server asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+
+from agent.voice.spoken_grammar import SpokenGrammar
+from agent.voice.worker import service
+from agent.voice.worker.service import VoiceWorker
+
+
+async def test_a_grammar_is_built_once_for_all_sessions_that_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[Mapping[str, Any]] = []
+
+    def build(names: Mapping[str, Any]) -> SpokenGrammar:
+        built.append(names)
+        if names == {"persona": ["Broken"]}:
+            raise ValueError("no grammar")
+        return SpokenGrammar.of(["hello"])
+
+    monkeypatch.setattr(service, "grammar_of", build)
+    worker = VoiceWorker("http://127.0.0.1:1", "token")
+    grammars = await asyncio.gather(*(worker._grammar({"persona": ["Nova"]}) for _ in range(50)))
+    assert len(built) == 1 and len({id(grammar) for grammar in grammars}) == 1
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no grammar"):
+            await worker._grammar({"persona": ["Broken"]})
+    assert len(built) == 3, "one that failed is built again"
+
+
+async def test_a_session_that_is_about_to_be_served_is_not_served_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served: list[str] = []
+    release = asyncio.Event()
+
+    async def run_session(session_id: str, *_: object) -> None:
+        served.append(session_id)
+        await release.wait()
+
+    worker = VoiceWorker("http://127.0.0.1:1", "token")
+    monkeypatch.setattr(worker, "_run_session", run_session)
+    message = {"type": "serve", "session_id": "ses_1"}
+    worker._serve(message)
+    worker._serve(message)
+    await asyncio.sleep(0)
+    assert served == ["ses_1"]
+    release.set()
+    await asyncio.gather(*worker._sessions.values())
+    worker._serve(message)
+    await asyncio.sleep(0)
+    assert served == ["ses_1", "ses_1"]
