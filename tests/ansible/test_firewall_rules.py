@@ -24,6 +24,7 @@ GROUPS = {
     "agent": ["head-1"],
     "monitoring": ["head-2"],
     "provisioning": ["head-1"],
+    "livekit": ["hand-2"],
 }
 ADDRESS = {"head-1": "192.0.2.1", "head-2": "192.0.2.2", "hand-1": "192.0.2.11", "hand-2": "fd00::12"}
 LAPTOP = "198.51.100.7"
@@ -105,6 +106,18 @@ def test_raft_and_gossip_of_servers_are_between_servers(default_rules: dict[str,
         f"farm{version} tcp {port}" for version in (4, 6) for port in (4647, 8300)
     }
     assert "farm4 tcp 19532" in found and "farm4 tcp 8000" not in found
+
+
+def test_people_and_the_farm_reach_livekit_on_its_machine_and_prometheus_its_metrics(
+    default_rules: dict[str, list[str]],
+) -> None:
+    found = {one for one in openings(default_rules["hand-2"]) if one.split()[2].startswith(("788", "6789"))}
+    reached = {f"{name}{version}" for name in ("farm", "https") for version in (4, 6)}
+    assert found == {
+        *(f"{source} tcp 7880 7881" for source in reached),
+        *(f"{source} udp 7882" for source in reached),
+        "monitoring4 tcp 6789",
+    }
 
 
 @pytest.mark.parametrize(("tls_port", "opened"), [(8443, {"https4 tcp 8443", "https6 tcp 8443"}), (0, set())])

@@ -55,11 +55,14 @@ def jobs(text: str) -> dict[str, dict[str, Any]]:
 def test_every_target_is_reached_over_tls_or_on_the_same_machine(
     tmp_path: Path, ansible_environment: Path
 ) -> None:
-    files = render_settings(tmp_path)
+    addresses = {"localhost": "10.0.0.11", "rooms": "10.0.0.21"}
+    files = render_settings(tmp_path, farm__livekit="rooms", farm__address_of=addresses)
     found = jobs(files["prometheus.yml"])
     assert set(found) == {
-        *("prometheus", "alertmanager", "node", "nomad", "consul", "studio", "provisioning"),
+        *("prometheus", "alertmanager", "node", "nomad", "consul", "studio", "provisioning", "livekit"),
     }
+    assert found["livekit"]["static_configs"][0]["targets"] == ["10.0.0.21:6789"]
+    assert found["livekit"]["tls_config"]["cert_file"] == f"{TLS}/cert.pem"
     for name, job in found.items():
         own = all(
             target.startswith(("127.0.0.1:", "10.0.0.11:"))
