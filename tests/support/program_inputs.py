@@ -7,5 +7,8 @@ PROGRAM = (
     *("ansible", "soundstage", "policy", "studio", "provisioning_api", "farm", "agent", "lab", "app", "pxe"),
     *("jobs", "avatar", "inventory", "personas", "scripts"),
 )
-JOURNEYS = (*PROGRAM, "tools", "ui", "tests/servers", "tests/provisioning_api", "tests/agent", "tests/support")
-"""Of tests that start the program as a whole: everything but pages, and tests of other rooms."""
+# Of tests that start the program as a whole: everything but pages, and tests of other rooms.
+JOURNEYS = (
+    *PROGRAM,
+    *("tools", "ui", "tests/servers", "tests/provisioning_api", "tests/agent", "tests/support"),
+)
