@@ -68,8 +68,10 @@ def test_all_secrets_are_made_once_and_stay(controller: Controller) -> None:
     assert {path.name for path in controller.secrets.rglob("*.token")} == {
         "management.token",
         "agent.token",
+        "livekit.token",
         "monitoring.token",
         "provisioning.token",
+        "voice-worker.token",
         "control-1.token",
         "gpu-1.token",
     }
