@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from soundstage.errors import Upstream
+from soundstage.errors import Invalid, Upstream
 from soundstage.http import Bounds, Destinations, check_declared_length, outgoing_client
 
 SILENCE_S = 15.0
@@ -30,12 +30,18 @@ class Fetched:
 async def fetch_document(url: str, target: Path, destinations: Destinations, max_bytes: int) -> Fetched:
     """Writes what answers at `url` into `target`. Each address on the way is checked as the first one.
 
-    Raises Upstream `import.not_fetched` and the errors of the outgoing client (`outgoing.…`).
+    Raises Invalid `import.bad_url`, Upstream `import.not_fetched`, and those of the outgoing client
+    (`outgoing.…`).
     """
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Invalid(
+            "import.bad_url", "The URL cannot be read.", "Copy it from the address bar of a browser."
+        ) from error
     bounds = Bounds(silence_s=SILENCE_S, answer_bytes=max_bytes, total_s=TOTAL_S)
     try:
         async with outgoing_client(destinations, bounds, headers={"accept": _ACCEPT}) as client:
-            address = httpx.URL(url)
             for _ in range(MAX_REDIRECTS + 1):
                 async with client.stream("GET", address) as answer:
                     if answer.is_redirect and "location" in answer.headers:
@@ -51,14 +57,7 @@ async def fetch_document(url: str, target: Path, destinations: Destinations, max
                     return Fetched(unquote(PurePosixPath(address.path).name), media_type)
             raise _not_fetched(address.host, "redirects again and again")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise _not_fetched(_host_of(url), "cannot be reached, or broke off") from error
-
-
-def _host_of(url: str) -> str:
-    try:
-        return httpx.URL(url).host or "its host"
-    except (httpx.InvalidURL, ValueError):
-        return "its host"
+        raise _not_fetched(address.host or "its host", "cannot be reached, or broke off") from error
 
 
 def _not_fetched(host: str, why: str) -> Upstream:

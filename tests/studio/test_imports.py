@@ -201,6 +201,9 @@ async def test_addresses_of_private_networks_are_refused_behind_redirects_too(
     assert refused.json()["code"] == "outgoing.address_refused"
     missing = await client.post("/api/imports", json={"url": "https://nowhere.invalid/"})
     assert missing.json()["code"] == "outgoing.unknown_host"
+    for wrong in ("http://[", "ftp://a.example/x", "tides", "http://a\u0000b/"):
+        answer = await client.post("/api/imports/plan", json={"url": wrong})
+        assert answer.status_code == 422 and answer.json()["code"] in ("import.bad_url", "outgoing.bad_url")
 
 
 async def test_more_scenes_come_behind_those_of_a_project(client: httpx.AsyncClient) -> None:
