@@ -48,7 +48,7 @@ def test_the_palette_says_which_right_is_missing(visiting: Visiting) -> None:
     visit.page.route("**/api/me", without_keys)
     page = visit.open("projects")
     page.keyboard.press("Control+k")
-    page.get_by_role("searchbox").fill("keys run")
+    page.get_by_role("searchbox", name="Go to a view, or call a tool").fill("keys run")
     option = page.get_by_role("dialog").get_by_role("option").first
     expect(option).to_contain_text("needs key:read", timeout=PATIENCE_MS)
     expect(option).to_have_attribute("aria-disabled", "true")

@@ -16,7 +16,14 @@ interface Props {
 export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props) {
   const theme = useTheme();
   return (
-    <Popover className="popover" triggerRef={button} isOpen onOpenChange={(open) => !open && onClose()} placement="top start">
+    <Popover
+      aria-label="Settings"
+      className="popover"
+      triggerRef={button}
+      isOpen
+      onOpenChange={(open) => !open && onClose()}
+      placement="top start"
+    >
       <Menu className="menu" aria-label="Settings" autoFocus="first" onClose={onClose}>
         <MenuSection
           selectionMode="single"

@@ -48,49 +48,53 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
         <SearchField aria-label="Go to a view, or call a tool" autoFocus>
           <Input placeholder="Go to a view, or call a tool" />
         </SearchField>
-        <ListBox className="choices" aria-label="Views and tools" renderEmptyState={() => <p className="empty">Nothing found</p>}>
-          <ListBoxSection>
-            <Header>Go to</Header>
-            {VIEWS.map((one) => (
-              <ListBoxItem
-                key={one.path}
-                id={one.path}
-                textValue={`${one.name} ${one.room}`}
-                isDisabled={isMissing(one.permission)}
-                onAction={after(() => void navigate({ to: one.path }))}
-              >
-                <Icon name={one.icon} />
-                {words(one.name, one.permission)}
-              </ListBoxItem>
-            ))}
-          </ListBoxSection>
-          <ListBoxSection>
-            <Header>Do</Header>
-            {acts.map((one) => (
-              <ListBoxItem key={one.id} id={one.id} textValue={one.name} onAction={after(one.act)}>
-                {one.name}
-                {one.keys && <kbd>{one.keys}</kbd>}
-              </ListBoxItem>
-            ))}
-          </ListBoxSection>
-          {tools.data && (
+        {/* biome-ignore-start lint/a11y: what scrolls must be reached by keyboard, and a group is no landmark */}
+        <div className="choices" role="group" tabIndex={0} aria-label="Found">
+          <ListBox aria-label="Views and tools" renderEmptyState={() => <p className="empty">Nothing found</p>}>
             <ListBoxSection>
-              <Header>Ask for in the chat</Header>
-              {tools.data.map((one) => (
+              <Header>Go to</Header>
+              {VIEWS.map((one) => (
                 <ListBoxItem
-                  key={one.name}
-                  id={`tool ${one.name}`}
-                  textValue={`${callWords(one.name)} ${one.name} ${one.purpose}`}
-                  isDisabled={isMissing(one.permission) || !one.example}
-                  onAction={after(() => suggest(one.example))}
+                  key={one.path}
+                  id={one.path}
+                  textValue={`${one.name} ${one.room}`}
+                  isDisabled={isMissing(one.permission)}
+                  onAction={after(() => void navigate({ to: one.path }))}
                 >
-                  <Icon name="chat" />
-                  {words(capitalised(callWords(one.name)), one.permission)}
+                  <Icon name={one.icon} />
+                  {words(one.name, one.permission)}
                 </ListBoxItem>
               ))}
             </ListBoxSection>
-          )}
-        </ListBox>
+            <ListBoxSection>
+              <Header>Do</Header>
+              {acts.map((one) => (
+                <ListBoxItem key={one.id} id={one.id} textValue={one.name} onAction={after(one.act)}>
+                  {one.name}
+                  {one.keys && <kbd>{one.keys}</kbd>}
+                </ListBoxItem>
+              ))}
+            </ListBoxSection>
+            {tools.data && (
+              <ListBoxSection>
+                <Header>Ask for in the chat</Header>
+                {tools.data.map((one) => (
+                  <ListBoxItem
+                    key={one.name}
+                    id={`tool ${one.name}`}
+                    textValue={`${callWords(one.name)} ${one.name} ${one.purpose}`}
+                    isDisabled={isMissing(one.permission) || !one.example}
+                    onAction={after(() => suggest(one.example))}
+                  >
+                    <Icon name="chat" />
+                    {words(capitalised(callWords(one.name)), one.permission)}
+                  </ListBoxItem>
+                ))}
+              </ListBoxSection>
+            )}
+          </ListBox>
+        </div>
+        {/* biome-ignore-end lint/a11y: so far */}
       </Autocomplete>
     </Modal>
   );
