@@ -66,7 +66,7 @@ def samples(
     for example in examples:
         if not example.text.strip() or example.intent.startswith("plan."):
             continue
-        world = _world_of(example, others, chance, reader)
+        world = world_of(example, others, chance, reader)
         candidates = reader.read(example.text, world, Focus(), NOW)
         best = candidates[0]
         arguments = plain(best.arguments)
@@ -95,7 +95,7 @@ def dev_samples(reader: Reader) -> Iterator[tuple[dict[str, float], bool]]:
             yield doubt.signs(reader, world, candidates), judge(turn, answer).outcome == "right"
 
 
-def _world_of(example: Example, others: Sequence[Thing], chance: random.Random, reader: Reader) -> World:
+def world_of(example: Example, others: Sequence[Thing], chance: random.Random, reader: Reader) -> World:
     """Returns a state in which what the sentence names exists."""
     named = []
     for span in example.spans:

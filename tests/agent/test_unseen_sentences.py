@@ -1,0 +1,30 @@
+"""Sentences that the reader has not learned from are marked like those of the corpus, and are not in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from agent.evaluation.unseen import confusions, unseen
+from agent.understanding.corpus import read_corpus, slots_of
+from agent.understanding.trained import load_reader
+
+
+def test_they_are_new_and_have_only_intents_and_arguments_of_the_corpus() -> None:
+    corpus = read_corpus().examples
+    learned, slots = {one.text.lower() for one in corpus}, slots_of(corpus)
+    examples = list(unseen())
+    assert [one.text for one in examples if one.text.lower() in learned] == []
+    counts = Counter(one.text.lower() for one in examples)
+    assert [text for text, count in counts.items() if count > 1] == []
+    strange = [
+        one.text for one in examples if not {span.slot for span in one.spans} <= set(slots[one.intent])
+    ]
+    assert strange == []
+
+
+def test_most_intents_of_some_are_found() -> None:
+    reader = load_reader(train=True)
+    assert reader is not None
+    found = confusions(reader, list(unseen())[::200])
+    right = sum(count for (_, intent, read), count in found.items() if intent == read)
+    assert right > found.total() / 2
