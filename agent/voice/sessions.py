@@ -385,7 +385,8 @@ class VoiceSessions:
                 continue
             with suppress(NotFound):
                 await self._authorize(session)
-                if session.needs_worker and (session.assigned_at or limit) < utcnow() - REASSIGN:
+                since = session.assigned_at
+                if session.needs_worker and since is not None and since < utcnow() - REASSIGN:
                     # Its worker was asked, and has not come: its connection may have failed.
                     await self._assign(session)
 

@@ -10,9 +10,13 @@ import pytest
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
+from pipecat.frames.frames import InputAudioRawFrame
+from pipecat.transports.websocket.client import WebsocketClientParams
+
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
 from agent.voice.worker.service import VoiceWorker
+from agent.voice.worker.socket_transport import SocketTransport
 
 
 async def test_a_grammar_is_built_once_for_all_sessions_that_wait_for_it(
@@ -58,3 +62,10 @@ async def test_a_session_that_is_about_to_be_served_is_not_served_twice(
     worker._serve(message)
     await asyncio.sleep(0)
     assert served == ["ses_1", "ses_1"]
+
+
+async def test_sound_that_comes_before_the_pipeline_has_started_is_dropped() -> None:
+    transport = SocketTransport("ws://127.0.0.1:1", WebsocketClientParams(audio_in_enabled=True))
+    sound = InputAudioRawFrame(audio=bytes(640), sample_rate=16_000, num_channels=1)
+    await transport.input().push_audio_frame(sound)
+    assert transport.input() is transport.input()

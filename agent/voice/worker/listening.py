@@ -42,6 +42,8 @@ SECOND = INPUT_HZ * 2
 CHUNK = SECOND // 10
 UNFINISHED_S = 0.7
 """So long an incomplete sentence may pause."""
+STALLED_S = 3.0
+"""An utterance ends when no sound, not even silence, has come for so long after speech."""
 LONGEST_S = 20.0
 INTERRUPTING_WORDS = 2
 """From so many words on the agent stops speaking: “mhm” is none of them."""
@@ -187,22 +189,24 @@ class Listening(FrameProcessor):
         unfinished_s = FREE_PAUSE_S if is_free else UNFINISHED_S
         longest_s = MAX_FREE_S if is_free else LONGEST_S
         clock = asyncio.get_running_loop().time
-        text, size, silent_since, waiting = "", 0, 0.0, b""
+        text, size, stopped_at, silent_since, waiting = "", 0, 0, 0.0, b""
         while size < longest_s * SECOND:
             if silent_since and not waiting:
                 patience_s = 0.0 if not is_free and grammar.is_complete(text) else unfinished_s
-                if clock() - silent_since >= patience_s:
+                # By the sound: where it comes late, the person may have gone on in what still has to come.
+                is_stalled = sound.empty() and clock() - silent_since >= STALLED_S
+                if is_stalled or size - stopped_at >= patience_s * SECOND:
                     return
             if len(waiting) < CHUNK and not (waiting and silent_since):
                 try:
-                    async with asyncio.timeout_at(silent_since + unfinished_s if silent_since else None):
+                    async with asyncio.timeout_at(silent_since + STALLED_S if silent_since else None):
                         item = await sound.get()
                 except TimeoutError:
                     continue
                 if isinstance(item, bytes):
                     waiting, size = waiting + item, size + len(item)
                 else:
-                    silent_since = clock() if item is _Mark.STOP else 0.0
+                    silent_since, stopped_at = clock() if item is _Mark.STOP else 0.0, size
                 continue
             # The recogniser holds the interpreter: in short pieces, others get their turn between them.
             before, text = text, await asyncio.to_thread(recogniser.hear, waiting[:CHUNK])

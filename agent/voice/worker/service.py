@@ -14,11 +14,11 @@ from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import OutputTransportMessageUrgentFrame
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
-from pipecat.transports.websocket.client import WebsocketClientParams, WebsocketClientTransport
+from pipecat.transports.websocket.client import WebsocketClientParams
 from pipecat.workers.runner import WorkerRunner
 
 from agent.sentences import LOADER
@@ -32,6 +32,7 @@ from agent.voice.worker.link import SessionLink
 from agent.voice.worker.listening import Listening
 from agent.voice.worker.playback import Playback
 from agent.voice.worker.relayed import serve_relayed
+from agent.voice.worker.socket_transport import SocketTransport
 from agent.voice.worker.speaking import Speaking
 from soundstage.backoff import Backoff
 from soundstage.http import web_socket_url
@@ -42,6 +43,8 @@ from soundstage.telemetry import get_logger
 RECONNECT = Backoff(first_s=0.5, longest_s=10.0)
 DETECTOR = VADParams(confidence=0.7, start_secs=0.2, stop_secs=0.15, min_volume=0.4)
 MAX_GRAMMARS = 16
+CONNECT_TIMEOUT_S = 30.0
+"""A pipeline that has not reached the server by then ends, and the server asks again."""
 log = get_logger(__name__)
 
 Names = dict[str, list[str]]
@@ -110,7 +113,7 @@ class VoiceWorker:
     async def _run_on_socket(self, session_id: str, session: _Session) -> None:
         """Serves a session whose sound travels on its socket."""
         link = session.link
-        transport = WebsocketClientTransport(
+        transport = SocketTransport(
             f"{self._url}/{session_id}",
             WebsocketClientParams(
                 audio_in_enabled=True,
@@ -132,9 +135,24 @@ class VoiceWorker:
         async def on_disconnected(*_: Any) -> None:
             await pipeline.cancel()
 
+        async def give_up() -> None:
+            log.warning("voice.session_not_reached", session=session_id)
+            await pipeline.cancel()
+
+        ending: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        waiting = loop.call_later(CONNECT_TIMEOUT_S, lambda: ending.append(loop.create_task(give_up())))
+
+        @transport.event_handler("on_connected")  # type: ignore[untyped-decorator]
+        async def on_connected(*_: Any) -> None:
+            waiting.cancel()
+
         runner = WorkerRunner(handle_sigint=False)
-        await runner.add_workers(pipeline)
-        await runner.run()
+        try:
+            await runner.add_workers(pipeline)
+            await runner.run()
+        finally:
+            waiting.cancel()
 
     async def _grammar(self, names: Names) -> SpokenGrammar:
         """Returns the grammar with these names in it, built once for all sessions that wait for it; the last
@@ -169,6 +187,7 @@ class _Session:
             Pipeline([*steps, transport.output(), Playback(self.link)]),
             params=PipelineParams(audio_in_sample_rate=INPUT_HZ, audio_out_sample_rate=OUTPUT_HZ),
             cancel_on_idle_timeout=False,
+            processor_unusable_policy=ProcessorUnusablePolicy.CANCEL,
             enable_rtvi=False,
         )
 
