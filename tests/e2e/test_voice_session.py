@@ -170,10 +170,11 @@ async def test_a_free_text_is_heard_while_the_agent_asks_for_one(voice: Installa
         await person.until(lambda: person.of("caption") and person.state == "listening", "the question")
         while not person.of("transcript"):
             # The embedded recogniser is not sure of every word, least of all while the machine is busy.
-            asked = len(person.of("unclear"))
+            questions = len(person.of("unclear"))
             await person.say("hello everybody and welcome back")
             await person.until(
-                lambda asked=asked: person.of("transcript") or len(person.of("unclear")) > asked, "words"
+                lambda before=questions: person.of("transcript") or len(person.of("unclear")) > before,
+                "words",
             )
             await person.until(lambda: person.state != "speaking", "the end of the question")
         await person.until(lambda: len(person.of("caption")) > 1, "the answer")
