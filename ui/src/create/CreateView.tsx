@@ -6,7 +6,7 @@ import { ErrorNotice } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { spokenSeconds } from "./document";
-import { filmBegun } from "./EditorView";
+import { filmBegun } from "./film";
 import { Faces } from "./PresenterPicker";
 import { ProjectsList } from "./ProjectsView";
 import { beginFilm, createProject } from "./start";

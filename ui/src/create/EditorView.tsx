@@ -10,7 +10,7 @@ import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { addScene, newKey, spokenSeconds } from "./document";
 import { FilmPane, isEnded, LayoutPicture } from "./FilmPane";
-import { changedScenes, useFilmed, useLatestFilm } from "./film";
+import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm } from "./film";
 import { FilmLook, SceneLook } from "./SceneLook";
 import { focusScript, SceneSection } from "./SceneSection";
 import { type Editor, useEditor } from "./useEditor";
@@ -194,10 +194,6 @@ function renderWords(changed: Set<string> | null, count: number): string {
   if (changed.size === 0) return "Make it again";
   return `Make it again: ${changed.size} of ${count} scenes anew`;
 }
-
-/** Films begun on this page, also by the start of the project. */
-const begun = new Set<string>();
-export const filmBegun = (id: string) => begun.add(id);
 
 function useRender(project: Project, editor: Editor) {
   const queries = useQueryClient();

@@ -61,3 +61,7 @@ export function changedScenes(doc: Doc, filmed: Content | undefined): Set<string
 
 /** The title of a scene is not in its picture. */
 const drawnFrom = (body: SceneBody, persona: string) => ({ ...body, title: "", persona: body.persona ?? persona });
+
+/** Films begun on this page, also by the start of the project. */
+export const begun = new Set<string>();
+export const filmBegun = (id: string) => begun.add(id);
