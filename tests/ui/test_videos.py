@@ -171,7 +171,7 @@ def test_every_example_of_an_empty_start_works_there(visiting: Visiting, workles
 def test_a_video_in_the_making_fetches_no_list(visiting: Visiting, new_studio: Studio) -> None:
     visit = visiting(new_studio)
     page = visit.open()
-    expect(page.locator(".empty")).to_contain_text("Nothing here yet", timeout=PATIENCE_MS)
+    expect(page.locator(".view .empty")).to_contain_text("Nothing here yet", timeout=PATIENCE_MS)
     lists: list[str] = []
     rows: list[str] = []
 

@@ -120,7 +120,7 @@ export function Frame() {
             <NoRight name={view.name} permission={view.permission} />
           ) : (
             <Boundary key={place}>
-              <Suspense fallback={<p className="empty">One moment</p>}>
+              <Suspense fallback={<p className="pending">One moment</p>}>
                 <Outlet />
               </Suspense>
             </Boundary>
@@ -130,7 +130,7 @@ export function Frame() {
         {wasOpened && (
           <div className="dock" hidden={!chatOpen}>
             <Boundary>
-              <Suspense fallback={<p className="empty">One moment</p>}>
+              <Suspense fallback={<p className="pending">One moment</p>}>
                 <ChatPane
                   takesFocus={focusOnOpen.current || path === "/chat"}
                   onClose={withChat ? undefined : () => setOpen(false)}

@@ -131,7 +131,7 @@ export const router = createRouter({
   basepath: BASE || "/",
   defaultPreload: "intent",
   defaultPendingMs: 300,
-  defaultPendingComponent: () => <p className="empty">One moment</p>,
+  defaultPendingComponent: () => <p className="pending">One moment</p>,
   defaultErrorComponent: ViewProblem,
 });
 
