@@ -45,8 +45,8 @@ interface Shown {
   problem: Problem | null;
 }
 
-/** Errors while something is drawn: it is replaced by what went wrong. Another `key` tries again. */
-export class Boundary extends Component<{ children: ReactNode }, Shown> {
+/** Errors while something is drawn: it is replaced by `fallback`, or by what went wrong. Another `key` tries again. */
+export class Boundary extends Component<{ children: ReactNode; fallback?: ReactNode }, Shown> {
   override state: Shown = { problem: null };
 
   static getDerivedStateFromError(error: unknown): Shown {
@@ -55,7 +55,7 @@ export class Boundary extends Component<{ children: ReactNode }, Shown> {
 
   override render() {
     if (!this.state.problem) return this.props.children;
-    return <BrokenView problem={this.state.problem} />;
+    return this.props.fallback === undefined ? <BrokenView problem={this.state.problem} /> : this.props.fallback;
   }
 }
 

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 import type { Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { useHealth } from "../health/useHealth";
+import { Boundary } from "../kit/Uncaught";
 import { useLive } from "../live/Live";
 import { useCall } from "../talk/call";
 import { AccountButton, IconButton, InboxButton } from "./BarTools";
@@ -53,7 +54,9 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
       <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? "Live" : "No connection"}</span>
       <div className="bar-tools">
         <IconButton icon="search" label="Go to, or do (Ctrl K)" onClick={onPalette} />
-        <InboxButton me={me} />
+        <Boundary fallback={null}>
+          <InboxButton me={me} />
+        </Boundary>
         <AccountButton me={me} onShortcuts={onShortcuts} />
       </div>
     </header>
