@@ -17,7 +17,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from local_login import local_headers
-from program_inputs import JOURNEYS
 from ready import told_until_ready
 
 REPOSITORY = Path(__file__).parents[2]
@@ -88,11 +87,6 @@ class Home:
         halves = list(self.path.rglob("*.part"))
         work = self.path / "state" / "work"
         return halves + [path for folder in work.glob("*") for path in folder.glob("*") if path.is_dir()]
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A walk runs again when anything of the program has changed."""
-    item.add_marker(pytest.mark.cached(*JOURNEYS, "tests/e2e"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

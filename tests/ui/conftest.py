@@ -11,17 +11,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
-from program_inputs import JOURNEYS
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting
 
 for folder in ("provisioning_api", "agent", "support"):
     sys.path.insert(0, str(REPOSITORY / "tests" / folder))
 expect.set_options(timeout=PATIENCE_MS)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """The page is looked at again when anything of the program has changed."""
-    item.add_marker(pytest.mark.cached(*JOURNEYS, "tests/ui"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

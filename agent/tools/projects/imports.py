@@ -129,7 +129,7 @@ async def _source(
             raise Forbidden(
                 "import.path_not_allowed",
                 "A path on the server cannot be used from here.",
-                "Give the address of the document, or upload it: POST /api/imports takes a form.",
+                "Give the address of the document, or upload it as a form.",
             )
         path = await asyncio.to_thread(Path(request.file or "").expanduser)
         yield await imports.source_at(path, folder), options
