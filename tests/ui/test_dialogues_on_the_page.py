@@ -38,7 +38,7 @@ class Talk:
         self._turns = page.locator("article.turn[aria-label]")
 
     async def log_in(self, address: str) -> None:
-        await self._page.goto(f"http://{address}/")
+        await self._page.goto(f"http://{address}/chat")
         await self._page.locator("#key-value").fill(KEY)
         await self._page.get_by_role("button", name="Use this key").click()
         await expect(self._page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)
