@@ -1,10 +1,9 @@
 /** Which keys do what. */
-import { useState } from "react";
 import { Modal } from "../kit/Modal";
+import { useStored } from "../kit/stored";
 import { mayUseSingleKey, SHORTCUTS, setSingleKey } from "./shortcuts";
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
-  const [single, setSingle] = useState(mayUseSingleKey);
   return (
     <Modal title="Keys" dismissable onClose={onClose}>
       <dl className="shortcuts">
@@ -20,14 +19,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
         ))}
       </dl>
       <label className="row">
-        <input
-          type="checkbox"
-          checked={single}
-          onChange={({ target }) => {
-            setSingleKey(target.checked);
-            setSingle(target.checked);
-          }}
-        />
+        <input type="checkbox" checked={useStored(mayUseSingleKey)} onChange={({ target }) => setSingleKey(target.checked)} />
         Single keys work (the question mark)
       </label>
       <div className="row ends">

@@ -1,5 +1,6 @@
 /** Whether the conversation stands beside the views, and how wide: stored by the browser once somebody has chosen. */
-import { useCallback, useSyncExternalStore } from "react";
+import { useCallback } from "react";
+import { store, useStored } from "../kit/stored";
 
 const KEY = "soundstage.chat";
 export const WIDTH = { min: 300, max: 720, usual: 380 };
@@ -7,7 +8,6 @@ export const WIDTH = { min: 300, max: 720, usual: 380 };
 export const WIDE = "(min-width: 60.01rem)";
 /** With less than this the conversation is opened by hand. */
 const ROOMY_PX = 1200;
-const changed = new EventTarget();
 
 interface Chosen {
   open?: boolean;
@@ -16,17 +16,8 @@ interface Chosen {
   width?: number;
 }
 
-const read = (): Chosen => JSON.parse(localStorage.getItem(KEY) ?? "{}") as Chosen;
-
-function write(change: Chosen): void {
-  localStorage.setItem(KEY, JSON.stringify({ ...read(), ...change }));
-  changed.dispatchEvent(new Event("change"));
-}
-
-const listen = (on: () => void) => {
-  changed.addEventListener("change", on);
-  return () => changed.removeEventListener("change", on);
-};
+const read = () => localStorage.getItem(KEY) ?? "{}";
+const write = (change: Chosen) => store(KEY, JSON.stringify({ ...JSON.parse(read()), ...change }));
 
 export interface Dock {
   open: boolean;
@@ -36,7 +27,7 @@ export interface Dock {
 }
 
 export function useDock(room: string): Dock {
-  const stored = JSON.parse(useSyncExternalStore(listen, () => localStorage.getItem(KEY) ?? "{}")) as Chosen;
+  const stored = JSON.parse(useStored(read)) as Chosen;
   const inCreate = room === "Create";
   const open = inCreate ? (stored.openInCreate ?? false) : (stored.open ?? innerWidth >= ROOMY_PX);
   const setOpen = useCallback((now: boolean) => write(inCreate ? { openInCreate: now } : { open: now }), [inCreate]);

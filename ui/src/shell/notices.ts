@@ -1,7 +1,8 @@
 /** What a person may want to know of, wherever they are: approvals that wait, films that are ready or failed. */
-import { useMemo, useSyncExternalStore } from "react";
+import { useMemo } from "react";
 import type { Approval } from "../api/client";
 import { callWords } from "../kit/calls";
+import { store, useStored } from "../kit/stored";
 import { onLiveEvent, useLive } from "../live/Live";
 import type { ServerEvent } from "../live/serverEvent";
 
@@ -18,7 +19,6 @@ export interface Notice {
 
 const KEY = "soundstage.inbox";
 const MAX_NOTICES = 12;
-const changed = new EventTarget();
 
 /** The notice of an event; null where it is none. */
 export function noticeOf(event: ServerEvent): Notice | null {
@@ -39,19 +39,13 @@ const seen = () => Number(localStorage.getItem(KEY) ?? before);
 
 export function markSeen(notices: readonly Notice[]): void {
   const newest = Math.max(0, ...notices.map((one) => one.event));
-  if (newest > Number(localStorage.getItem(KEY) ?? 0)) localStorage.setItem(KEY, String(newest));
-  changed.dispatchEvent(new Event("change"));
+  if (newest > Number(localStorage.getItem(KEY) ?? 0)) store(KEY, String(newest));
 }
-
-const listen = (on: () => void) => {
-  changed.addEventListener("change", on);
-  return () => changed.removeEventListener("change", on);
-};
 
 /** The latest first, and how many of them are new. */
 export function useNotices(approvals: readonly Approval[]): { notices: Notice[]; unseen: number } {
   const { log } = useLive();
-  const last = useSyncExternalStore(listen, seen);
+  const last = useStored(seen);
   return useMemo(() => {
     const ended = new Map<string, Notice>();
     for (const event of log) {

@@ -1,5 +1,7 @@
 /** Keys that work everywhere on the page. The one without Ctrl can be switched off (WCAG 2.1.4). */
 
+import { store } from "../kit/stored";
+
 export type Command = "palette" | "chat" | "shortcuts";
 
 export const SHORTCUTS: [keys: string, words: string][] = [
@@ -14,10 +16,7 @@ export const SHORTCUTS: [keys: string, words: string][] = [
 const SINGLE_KEY = "soundstage.single-key";
 export const mayUseSingleKey = () => localStorage.getItem(SINGLE_KEY) !== "off";
 
-export function setSingleKey(on: boolean): void {
-  if (on) localStorage.removeItem(SINGLE_KEY);
-  else localStorage.setItem(SINGLE_KEY, "off");
-}
+export const setSingleKey = (on: boolean) => store(SINGLE_KEY, on ? null : "off");
 
 const isTyping = () => document.activeElement?.matches("input, textarea, select, [contenteditable]") ?? false;
 

@@ -1,10 +1,9 @@
 /** The colours of the page: those of the system, or light or dark, kept by the browser once chosen. */
-import { useSyncExternalStore } from "react";
+import { store, useStored } from "../kit/stored";
 
 const KEY = "soundstage.theme";
 export const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
 export type Theme = keyof typeof THEMES;
-const changed = new EventTarget();
 
 const read = (): Theme => (localStorage.getItem(KEY) as Theme | null) ?? "system";
 
@@ -14,16 +13,9 @@ function show(theme: Theme): void {
 }
 
 export function chooseTheme(theme: Theme): void {
-  if (theme === "system") localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, theme);
   show(theme);
-  changed.dispatchEvent(new Event("change"));
+  store(KEY, theme === "system" ? null : theme);
 }
 
-const listen = (on: () => void) => {
-  changed.addEventListener("change", on);
-  return () => changed.removeEventListener("change", on);
-};
-
-export const useTheme = () => useSyncExternalStore(listen, read);
+export const useTheme = () => useStored(read);
 show(read());
