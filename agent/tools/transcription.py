@@ -8,13 +8,12 @@ from pydantic import Field, model_validator
 
 from agent.presentation import Blocks, page
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.renders.lines import FINISHED, render_of
+from agent.tools.renders.lines import FINISHED, video_of
 from agent.vision import not_found
 from soundstage.errors import NotFound
 from soundstage.paging import PageRequest
 from studio.assets.repository import AssetFilter
 from studio.assets.schemas import AssetKind
-from studio.renders.states import RenderState
 
 LATEST = "latest"
 RECORDINGS = (AssetKind.AUDIO, AssetKind.VIDEO, AssetKind.AVATAR_VIDEO, AssetKind.SCREEN_CAPTURE)
@@ -95,17 +94,8 @@ async def _stored(context: ToolContext, request: Transcribe) -> tuple[str, str, 
     """Returns name, hash and id of the file."""
     services = context.services
     if request.recording is None:
-        context.principal.require("render:read")
-        named = request.video or FINISHED
-        done = await services.renders.list(RenderState.DONE, limit=1) if named == FINISHED else ()
-        view = done[0] if done else await render_of(context, named)
-        if (video := view.output("video")) is None:
-            raise NotFound(
-                "vision.no_video_yet",
-                f"“{view.title}” is {view.state}: there is no video to look at.",
-                "Try later.",
-            )
-        return f"“{view.title}”", video.sha256, view.id
+        view, sha256 = await video_of(context, request.video or FINISHED)
+        return f"“{view.title}”", sha256, view.id
     if request.recording.startswith("sha256:"):
         if not await services.assets.may_see(context.principal, request.recording):
             raise not_found()

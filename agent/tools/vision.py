@@ -13,11 +13,10 @@ from pydantic import Field, field_validator, model_validator
 from agent.colours import nearest_colour
 from agent.presentation import Blocks, page
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
-from agent.tools.renders.lines import FINISHED, render_of
+from agent.tools.renders.lines import FINISHED, video_of
 from agent.tools.services import ToolServices
 from agent.vision import ImageDescription, not_found
-from soundstage.errors import Forbidden, NotFound
-from studio.renders.states import RenderState
+from soundstage.errors import Forbidden
 
 BLURRED, SOFT = 0.2, 0.4
 DARK, BRIGHT = 0.18, 0.82
@@ -171,7 +170,8 @@ async def vision(context: ToolContext, request: LookAt) -> Sighting:
 async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
     """Returns the name of the file and its hash. Paths are for people at this machine's prompt only."""
     if request.image is None:
-        return await _render(context, request.video or FINISHED)
+        view, sha256 = await video_of(context, request.video or FINISHED)
+        return f"“{view.title}”", sha256
     if request.image.startswith("sha256:"):
         if not await context.services.assets.may_see(context.principal, request.image):
             raise not_found()
@@ -187,20 +187,6 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
         )
     path = await asyncio.to_thread(Path(request.image).expanduser)
     return path.name, await context.services.image_descriptions.take(path)
-
-
-async def _render(context: ToolContext, given: str) -> tuple[str, str]:
-    context.principal.require("render:read")
-    done = await context.services.renders.list(RenderState.DONE, limit=1) if given == FINISHED else ()
-    view = done[0] if done else await render_of(context, given)
-    video = view.output("video")
-    if video is None:
-        raise NotFound(
-            "vision.no_video_yet",
-            f"“{view.title}” is {view.state}: there is no video to look at.",
-            "Try later.",
-        )
-    return f"“{view.title}”", video.sha256
 
 
 def _seconds(text: str) -> float:

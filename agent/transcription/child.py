@@ -41,7 +41,7 @@ def main() -> int:
     try:
         recognise = whisper(model) if engine == "whisper" else pocketsphinx()
     except Exception as error:
-        tell(error=f"{type(error).__name__}: {error}"[:400], missing=isinstance(error, ImportError))
+        tell(error=f"{type(error).__name__}: {error}"[:400])
         return 1
     tell(ready=True)
     while line := requests.readline():

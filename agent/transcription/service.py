@@ -13,7 +13,7 @@ from avatar.spec import Finished
 
 from agent.transcription.local import LocalRecogniser
 from agent.transcription.openai_server import OpenAIRecogniser
-from agent.transcription.recognition import SAMPLE_HZ, OnPartial, Recogniser, Transcript
+from agent.transcription.recognition import BYTES_PER_S, OnPartial, Recogniser, Transcript
 from agent.transcription.schemas import Transcription, WordOut
 from farm.failures import TaskFailed
 from farm.scheduler import Scheduler
@@ -85,7 +85,7 @@ class TranscriptionService:
                 pcm = await self._decode(sha256)
                 found = await recogniser.recognise(pcm, language or self._settings.language)
                 await self._record(principal, subject, recogniser.name, len(pcm))
-                duration_ms = len(pcm) * 1000 // (2 * SAMPLE_HZ)
+                duration_ms = len(pcm) * 1000 // BYTES_PER_S
                 vtt, srt = await self._captions(found, duration_ms)
         finally:
             self._waiting -= 1
@@ -121,7 +121,7 @@ class TranscriptionService:
         """Loads the recogniser of people who speak, where it runs on this machine."""
         if self._settings.recogniser in ("embedded", "whisper"):
             with suppress(SoundstageError):
-                await self.recognise(bytes(SAMPLE_HZ // 5), "en")
+                await self.recognise(bytes(BYTES_PER_S // 10), "en")
 
     async def close(self) -> None:
         """Ends what was started."""
@@ -202,7 +202,7 @@ class TranscriptionService:
             subject=subject,
             trace_id=trace_id(),
             tenant=principal.tenant,
-            data={"principal": principal.id, "recogniser": recogniser, "seconds": size // (2 * SAMPLE_HZ)},
+            data={"principal": principal.id, "recogniser": recogniser, "seconds": size // BYTES_PER_S},
         )
         async with self._database.transaction() as session:
             await self._audit.record(session, entry)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -305,11 +306,7 @@ class ImportService:
         if code != 0:
             why = error_output.decode(errors="replace").strip()[-300:]
             get_logger(__name__).info("a document could not be read", kind=kind, why=why)
-            raise Invalid(
-                "import.unreadable",
-                f"This {_NAMES[kind]} cannot be read: it is damaged or incomplete.",
-                "Open it in the program that made it, and save it again.",
-            )
+            raise _unreadable(_NAMES[kind])
         return Document.model_validate_json(output), folder
 
     def _sweep(self) -> None:
@@ -351,9 +348,7 @@ def kind_of(source: SourceFile) -> DocumentKind:
     ):
         raise _unknown_type()
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
-    if source.media_type in ("text/html", "application/xhtml+xml") or start.startswith(
-        (b"<!doctype html", b"<html")
-    ):
+    if source.media_type in _PAGES or start.startswith((b"<!doctype html", b"<html")):
         return "html"
     if source.media_type == "text/markdown" or source.name.lower().endswith((".md", ".markdown")):
         return "markdown"
@@ -366,16 +361,20 @@ def _office_kind(path: Path) -> DocumentKind:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise Invalid(
-            "import.unreadable",
-            "This office file cannot be read: it is damaged or incomplete.",
-            "Open it in the program that made it, and save it again.",
-        ) from error
+        raise _unreadable("office file") from error
     if "ppt/presentation.xml" in names:
         return "pptx"
     if "word/document.xml" in names:
         return "docx"
     raise _unknown_type()
+
+
+def _unreadable(name: str) -> Invalid:
+    return Invalid(
+        "import.unreadable",
+        f"This {name} cannot be read: it is damaged or incomplete.",
+        "Open it in the program that made it, and save it again.",
+    )
 
 
 def _unknown_type() -> Invalid:
@@ -401,7 +400,7 @@ async def _run(kind: DocumentKind, path: Path, folder: Path) -> tuple[int, bytes
             process.kill()
             await process.wait()
     # Killed by the limit on processor time.
-    code = read_document.TOO_LARGE if process.returncode == -24 else process.returncode or 0
+    code = read_document.TOO_LARGE if process.returncode == -signal.SIGXCPU else process.returncode or 0
     return code, output, error_output
 
 

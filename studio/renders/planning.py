@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from avatar.spec import LipsyncSpec, RenderSpec, content_hash
@@ -91,17 +91,26 @@ def estimate_s(spec: RenderSpec, times: RunTimes | None, finished: Collection[st
     """
     if times is None:
         return None
-    stored = spec.model_dump(mode="json")
-    steps = [
-        times.estimate("segment", Needs.of(scene.face, scene.requirements), work_of(stored, scene.id))
-        for scene in spec.scenes
-        if scene.id not in finished
-    ]
-    known: list[Estimate] = [step for step in steps if step is not None]
-    joined = times.estimate("assemble", ASSEMBLY, work_of(stored))
+    steps = estimate_scenes(spec, times, finished)
+    known = [step for step in steps.values() if step is not None]
+    joined = times.estimate("assemble", ASSEMBLY, work_of(spec.model_dump(mode="json")))
     if len(known) < len(steps) or joined is None:
         return None
     return sum((step.likely_s for step in known), joined.likely_s)
+
+
+def estimate_scenes(
+    spec: RenderSpec, times: RunTimes, finished: Collection[str] = ()
+) -> Mapping[str, Estimate | None]:
+    """Returns what each scene takes that has to be made, by its id."""
+    stored = spec.model_dump(mode="json")
+    return {
+        scene.id: times.estimate(
+            "segment", Needs.of(scene.face, scene.requirements), work_of(stored, scene.id)
+        )
+        for scene in spec.scenes
+        if scene.id not in finished
+    }
 
 
 def refuse_retry(row: Render) -> None:

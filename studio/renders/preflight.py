@@ -10,44 +10,34 @@ from collections.abc import Iterator
 from avatar.spec import RenderSpec, Scene, WordAnchor
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from farm.history import RunTimes, work_of
-from farm.needs import Needs
+from farm.history import RunTimes
 from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError
-from studio.renders.planning import RenderDraft, estimate_of, estimate_s
+from studio.renders.planning import RenderDraft, estimate_of, estimate_s, estimate_scenes
 from studio.renders.repository import Segments
 from studio.renders.schemas import MissingThing, PlannedSegment, RenderPlan
 from studio.renders.segments import segment_key
-from studio.renders.states import RenderState
 
 
 async def plan_of(
     session: AsyncSession, draft: RenderDraft, times: RunTimes | None, worker_version: str
 ) -> RenderPlan:
     """Returns the plan of an admitted draft."""
-    estimate, spec = estimate_of(draft, times), draft.spec
+    estimate, spec = estimate_of(draft, None), draft.spec
     plan = RenderPlan(
-        kind=draft.kind,
-        title=estimate.title,
-        size=estimate.size,
-        personas=list(estimate.personas),
-        seconds=estimate.seconds,
+        kind=draft.kind, title=estimate.title, size=estimate.size, personas=list(estimate.personas)
     )
     if not isinstance(spec, RenderSpec):
         return plan
     finished = await find_finished(session, spec, worker_version)
-    stored = spec.model_dump(mode="json")
+    steps = {} if times is None else estimate_scenes(spec, times, finished)
     for scene in spec.scenes:
-        took = None
-        if times is not None and scene.id not in finished:
-            took = times.estimate(
-                "segment", Needs.of(scene.face, scene.requirements), work_of(stored, scene.id)
-            )
+        reused, step = scene.id in finished, steps.get(scene.id)
         plan.scenes.append(
             PlannedSegment(
                 scene=scene.id,
-                reused=scene.id in finished,
-                seconds=0.0 if scene.id in finished else None if took is None else round(took.likely_s, 1),
+                reused=reused,
+                seconds=0.0 if reused else None if step is None else round(step.likely_s, 1),
                 unanchored=list(dict.fromkeys(words_without_place(scene))),
             )
         )
@@ -61,12 +51,12 @@ async def plan_of(
 
 async def find_finished(session: AsyncSession, spec: RenderSpec, worker_version: str) -> set[str]:
     """Returns the ids of scenes whose segments exist already."""
-    segments, finished = Segments(session), set()
-    for scene in spec.scenes:
-        found = await segments.find(segment_key(spec.scene_hash(scene.id), worker_version, require_tenant()))
-        if found is not None and found.state == RenderState.DONE:
-            finished.add(scene.id)
-    return finished
+    keys = {
+        scene.id: segment_key(spec.scene_hash(scene.id), worker_version, require_tenant())
+        for scene in spec.scenes
+    }
+    finished = await Segments(session).find_finished(keys.values())
+    return {scene for scene, key in keys.items() if key in finished}
 
 
 def missing_thing(error: SoundstageError, scene: str | None = None) -> MissingThing:

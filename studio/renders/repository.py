@@ -123,6 +123,13 @@ class Segments(Repository[Segment]):
     async def find(self, key: str) -> Segment | None:
         return await self._session.get(Segment, key)
 
+    async def find_finished(self, keys: Collection[str]) -> set[str]:
+        """Returns the keys of those that are done."""
+        found = await self._session.scalars(
+            select(Segment.key).where(Segment.key.in_(keys), Segment.state == RenderState.DONE)
+        )
+        return set(found.all())
+
     async def of_render(self, render_id: str) -> Sequence[tuple[RenderSegment, Segment | None]]:
         """In the order of the scenes."""
         rows = await self._session.execute(

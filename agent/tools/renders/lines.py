@@ -161,6 +161,21 @@ async def render_of(context: ToolContext, reference: str) -> RenderView:
     raise await not_filmed(context, context.last_project_id)
 
 
+async def video_of(context: ToolContext, reference: str) -> tuple[RenderView, str]:
+    """Returns a render whose video is there, and the hash of that. Raises `vision.no_video_yet`."""
+    context.principal.require("render:read")
+    done = await context.services.renders.list(RenderState.DONE, limit=1) if reference == FINISHED else ()
+    view = done[0] if done else await render_of(context, reference)
+    video = view.output("video")
+    if video is None:
+        raise NotFound(
+            "vision.no_video_yet",
+            f"“{view.title}” is {view.state}: there is no video to look at.",
+            "Try later.",
+        )
+    return view, video.sha256
+
+
 async def not_filmed(context: ToolContext, project_id: str) -> Conflict:
     """Explains why a project has no video: scenes without words, or no request."""
     project = await context.services.projects.get(project_id)
