@@ -1,8 +1,7 @@
 # A LiveKit server on the farm, for voice sessions in rooms, where no service of systemd runs it (role livekit).
 # It speaks plain HTTP: put a proxy with TLS before it for people on other machines (docs/guide/voice.md).
+# Its keys stand in the Nomad Variable nomad/jobs/livekit: `soundstage voice keys` makes them.
 #
-#   soundstage voice keys --file livekit.keys
-#   nomad var put nomad/jobs/livekit keys=@livekit.keys api_key=API…
 #   nomad job run -var node=control-1 jobs/livekit.nomad.hcl
 
 variable "id" {

@@ -47,7 +47,16 @@ SPEC = {
 
 POOL = ("-var", "host_network=default")
 """The pool of cards asks nobody who they are, so its file has no network by itself."""
-FILES = {"agent": (), "llamacpp-rpc": POOL, "llm-expert": (), "provisioning-api": (), "render": (), "tts": ()}
+FILES = {
+    "agent": (),
+    "livekit": (),
+    "llamacpp-rpc": POOL,
+    "llm-expert": (),
+    "provisioning-api": (),
+    "render": (),
+    "tts": (),
+    "voice": ("-var", "server_url=http://127.0.0.1:8000"),
+}
 
 
 @pytest.mark.parametrize("name", FILES)

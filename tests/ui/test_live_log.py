@@ -26,11 +26,10 @@ WRONG_CLOCK = """(off => {
 
 
 class Stream:
-    """Stands for the server's stream of events on one page; each batch is sent once, when the page asks."""
+    """Stands for the server's stream of events: each request gets what came after its `Last-Event-ID`."""
 
     def __init__(self, page: Page) -> None:
-        self._batches: list[str] = []
-        self._sent = 0
+        self._events: list[str] = []
         # The stream of a shared worker cannot be stood in for: here the page itself has it.
         page.add_init_script("delete globalThis.SharedWorker")
         page.route("**/api/events*", self._answer)
@@ -39,20 +38,17 @@ class Stream:
         self, count: int = 1, *, age: timedelta = timedelta(), kind: str = "tool.called", **data: Any
     ) -> None:
         at = (datetime.now(UTC) - age).isoformat()
-        batch = ""
-        for _ in range(count):
-            self._sent += 1
-            told = {"id": self._sent, "stream": "x:1", "kind": kind, "data": data, "at": at}
-            batch += f"id: {self._sent}\nevent: {kind}\ndata: {json.dumps(told)}\n\n"
-        self._batches.append(batch)
+        for number in range(len(self._events) + 1, len(self._events) + count + 1):
+            event = {"id": number, "stream": "x:1", "kind": kind, "data": data, "at": at}
+            self._events.append(f"id: {number}\nevent: {kind}\ndata: {json.dumps(event)}\n\n")
 
     def _answer(self, route: Route) -> None:
         headers = {
             "Content-Type": "text/event-stream",
             "Date": format_datetime(datetime.now(UTC), usegmt=True),
         }
-        batch = self._batches.pop(0) if self._batches else ""
-        route.fulfill(status=200 if batch else 204, headers=headers, body=batch)
+        after = int(route.request.headers.get("last-event-id") or 0)
+        route.fulfill(status=200, headers=headers, body="".join(self._events[after:]))
 
 
 def test_the_stream_has_the_time_of_the_server(studio: Studio) -> None:
