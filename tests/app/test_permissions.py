@@ -75,7 +75,7 @@ def test_every_tool_declares_permission_purpose_and_effect(tool: AnyTool) -> Non
 
 
 SOME_READ = frozenset({"audit:read", "system:read", "asset:transcribe"})
-"""Permissions of reading tools that a viewer lacks: what others did, faults of the farm, costly recognition."""
+"""Permissions of reading tools that a viewer lacks: what others did, faults of the farm, recognition."""
 
 
 def test_what_changes_something_says_how_to_undo_it_and_no_viewer_may_call_it() -> None:
