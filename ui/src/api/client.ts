@@ -8,6 +8,7 @@ export type Me = Schemas["Me"];
 export type Render = Omit<Schemas["RenderView"], "lost_face_frames">;
 export type RenderDetail = Omit<Schemas["RenderDetail"], "lost_face_frames">;
 export type RenderSummary = Schemas["RenderSummary"];
+export type RenderPlan = Schemas["RenderPlan"];
 export type Approval = Schemas["ApprovalOut"];
 export type Machine = Schemas["MachineView"];
 export type Run = Schemas["RunView"];

@@ -7,6 +7,7 @@ import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { spokenSeconds } from "./document";
 import { filmBegun } from "./film";
+import { ImportDialog } from "./ImportDialog";
 import { Faces } from "./PresenterPicker";
 import { ProjectsList } from "./ProjectsView";
 import { beginFilm, createProject } from "./start";
@@ -26,6 +27,7 @@ export function CreateView() {
   const queries = useQueryClient();
   const [persona, choose] = useState(presenter ?? "nova");
   const [text, setText] = useState("");
+  const [importing, setImporting] = useState(false);
   const make = useMutation({
     mutationFn: async (film: boolean) => {
       const project = await createProject(text, persona);
@@ -79,6 +81,9 @@ export function CreateView() {
             {text.trim() ? `about ${duration(spokenSeconds(text))}` : ""}
           </span>
           <div className="row">
+            <button type="button" onClick={() => setImporting(true)}>
+              Import a document
+            </button>
             <button type="button" disabled={make.isPending} onClick={() => make.mutate(false)}>
               {text.trim() ? "Edit first" : "Empty project"}
             </button>
@@ -90,6 +95,7 @@ export function CreateView() {
           </div>
         </div>
       </form>
+      {importing && <ImportDialog persona={persona} onClose={() => setImporting(false)} />}
       <ProjectsList me={me} limit={6} />
     </div>
   );

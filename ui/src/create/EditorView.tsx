@@ -2,15 +2,16 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { api, body, type Me, type Project, type Scene } from "../api/client";
+import { api, body, type Me, type Project, type RenderPlan, type Scene } from "../api/client";
 import { IconAction } from "../kit/IconAction";
-import { ErrorNotice } from "../kit/kit";
+import { ErrorNotice, Reason } from "../kit/kit";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
-import { addScene, newKey, spokenSeconds } from "./document";
+import { addScene, type Doc, newKey, spokenSeconds } from "./document";
 import { FilmPane, isEnded, LayoutPicture } from "./FilmPane";
-import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm } from "./film";
+import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm, useRenderPlan } from "./film";
+import { OnScreen } from "./OnScreen";
 import { FilmLook, SceneLook } from "./SceneLook";
 import { focusScript, SceneSection } from "./SceneSection";
 import { type Editor, useEditor } from "./useEditor";
@@ -66,6 +67,8 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
   );
   const scene = doc.scenes[place];
   const render = useRender(project, editor);
+  const mayRender = me.permissions.includes("render:create");
+  const plan = useRenderPlan(project.id, doc, film?.id ?? "", mayRender && editor.saveState === "saved" && isEnded(film));
   const mayEdit = me.permissions.includes("scene:update");
   useEffect(() => {
     document.title = `${doc.title} · Soundstage`;
@@ -122,14 +125,14 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
           >
             ↷
           </IconAction>
-          {me.permissions.includes("render:create") && (
+          {mayRender && (
             <button
               type="button"
               className="primary"
               disabled={silent || render.isPending || !isEnded(film)}
               onClick={() => render.mutate()}
             >
-              {renderWords(changed, doc.scenes.length)}
+              {renderWords(plan, changed, doc.scenes.length)}
             </button>
           )}
         </span>
@@ -144,6 +147,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
       )}
       {editor.conflict && <ConflictNotice editor={editor} />}
       {render.error && <ErrorNotice error={render.error} />}
+      <PlanNotices plan={plan} doc={doc} />
       <div className="editor-panes">
         <div className="script stack">
           <p className="quiet">
@@ -179,6 +183,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
         <aside className="side stack" aria-label="Film and look">
           {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} me={me} />}
           {!film && scene && <LayoutPicture doc={doc} scene={scene} number={place + 1} />}
+          {scene && <OnScreen scene={scene} number={place + 1} editor={editor} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
           <FilmLook editor={editor} />
         </aside>
@@ -189,10 +194,36 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
 
 const SAVE_WORDS = { saved: "Saved", saving: "Saving", conflict: "Changed elsewhere", failed: "Not saved" };
 
-function renderWords(changed: Set<string> | null, count: number): string {
-  if (changed === null || changed.size === count) return "Make the film";
-  if (changed.size === 0) return "Make it again";
-  return `Make it again: ${changed.size} of ${count} scenes anew`;
+/** By the plan of the server; until that is there, by what has changed on this page. */
+function renderWords(plan: RenderPlan | undefined, changed: Set<string> | null, count: number): string {
+  const anew = plan?.scenes.length ? plan.scenes_new : (changed?.size ?? count);
+  const time = plan?.seconds != null && anew > 0 ? `, about ${duration(plan.seconds)}` : "";
+  if (anew === 0) return "Make it again";
+  if (anew === count) return `Make the film${time}`;
+  return `Make it again: ${anew} of ${count} scenes anew${time}`;
+}
+
+/** What stands in the way of a film, and overlays that have lost their word. */
+function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) {
+  const missing = (plan?.missing ?? []).filter((one) => one.code !== "scene.no_words");
+  const unanchored = (plan?.scenes ?? []).flatMap((one, at) => one.unanchored.map((word) => ({ word, number: at + 1 })));
+  if (missing.length === 0 && unanchored.length === 0) return null;
+  const numberOf = (id: string | null) => doc.scenes.findIndex((scene) => scene.key === id) + 1;
+  return (
+    <ul className="notices" aria-label="Before the film">
+      {missing.map((one) => (
+        <li key={`${one.scene} ${one.code}`}>
+          {numberOf(one.scene) > 0 && `Scene ${numberOf(one.scene)}: `}
+          <Reason of={one} />
+        </li>
+      ))}
+      {unanchored.map((one) => (
+        <li key={`${one.number} ${one.word}`}>
+          Scene {one.number}: “{one.word}” is not said there, so what stands on it is not shown.
+        </li>
+      ))}
+    </ul>
+  );
 }
 
 function useRender(project: Project, editor: Editor) {

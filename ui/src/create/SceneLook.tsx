@@ -9,6 +9,19 @@ const SETS = ["studio", "office", "classroom", "plain"] as const;
 const FORMATS = { "16:9": [16, 9], "9:16": [9, 16], "1:1": [1, 1] } as const;
 const SIZES = [360, 720, 1080] as const;
 const CAPTIONS = { soft: "To switch on", burned: "In the picture", both: "Both", none: "None" } as const;
+const TRANSITIONS = { cut: "Cut", dissolve: "Dissolve", wipe: "Wipe", slide: "Slide", fade: "Through black" } as const;
+const FRAMINGS = {
+  bust: "Head and shoulders",
+  close: "Close",
+  half: "To the waist",
+  side_left: "At the left",
+  side_right: "At the right",
+  picture_in_picture: "In a corner",
+  voice_over: "Only heard",
+} as const;
+const PLACES = { bottom: "Bottom", middle: "Middle", top: "Top" } as const;
+const LETTERS = { 0.035: "Small", 0.046: "Usual", 0.06: "Large", 0.08: "Very large" } as const;
+const SPOKEN_COLOUR = "#ffc94d";
 const COLOUR = "#1b2733";
 
 type Canvas = Project["canvas"];
@@ -79,6 +92,40 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
           />
         </label>
       )}
+      <label>
+        Framing
+        <select
+          value={body.camera?.framing ?? ""}
+          onChange={(event) => {
+            const framing =
+              (Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[]).find((one) => one === event.target.value) ?? null;
+            change("Framing", { camera: { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing } });
+          }}
+        >
+          <option value="">As laid out</option>
+          {Object.entries(FRAMINGS).map(([framing, words]) => (
+            <option key={framing} value={framing}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Begins with
+        <select
+          value={body.transition?.kind ?? "cut"}
+          onChange={(event) => {
+            const kind = event.target.value as keyof typeof TRANSITIONS;
+            change("Transition", { transition: { duration_ms: 600, direction: "left", ...body.transition, kind } });
+          }}
+        >
+          {Object.entries(TRANSITIONS).map(([kind, words]) => (
+            <option key={kind} value={kind}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
     </fieldset>
   );
 }
@@ -88,6 +135,16 @@ export function FilmLook({ editor }: { editor: Editor }) {
   const format = formatOf(canvas);
   const size = Math.min(canvas.width, canvas.height);
   const captions = output.captions;
+  const burned = captions.mode === "burned" || captions.mode === "both";
+  const style = (name: string, values: Partial<typeof captions.style>, group = "") =>
+    editor.edit(
+      name,
+      (doc) => {
+        const now = doc.output.captions;
+        return { ...doc, output: { ...doc.output, captions: { ...now, style: { ...now.style, ...values } } } };
+      },
+      group,
+    );
   return (
     <fieldset className="card look">
       <legend className="visually-hidden">Look of the film</legend>
@@ -150,6 +207,47 @@ export function FilmLook({ editor }: { editor: Editor }) {
           ))}
         </select>
       </label>
+      {burned && (
+        <>
+          <label>
+            Captions stand
+            <select
+              value={captions.style.place}
+              onChange={(event) => style("Place of captions", { place: event.target.value as keyof typeof PLACES })}
+            >
+              {Object.entries(PLACES).map(([place, words]) => (
+                <option key={place} value={place}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            Letters
+            <select
+              value={captions.style.size}
+              onChange={(event) => style("Size of captions", { size: Number(event.target.value) })}
+            >
+              {!(captions.style.size in LETTERS) && <option value={captions.style.size}>{captions.style.size}</option>}
+              {Object.entries(LETTERS).map(([value, words]) => (
+                <option key={value} value={value}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            Spoken word
+            <select
+              value={captions.style.highlight ? "on" : ""}
+              onChange={(event) => style("Spoken word", { highlight: event.target.value ? SPOKEN_COLOUR : null })}
+            >
+              <option value="">Like the others</option>
+              <option value="on">Stands out</option>
+            </select>
+          </label>
+        </>
+      )}
     </fieldset>
   );
 }

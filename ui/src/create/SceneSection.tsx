@@ -5,6 +5,7 @@ import { IconAction } from "../kit/IconAction";
 import {
   addScene,
   changeScene,
+  changeScript,
   mergeWithPrevious,
   moveScene,
   newKey,
@@ -60,7 +61,7 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
     const at = field();
     const [from, to] = [at?.selectionStart ?? body.script.length, at?.selectionEnd ?? body.script.length];
     const [script, caret] = change(body.script, from, to);
-    editor.edit(name, (doc) => changeScene(doc, key, { script }));
+    editor.edit(name, (doc) => changeScript(doc, key, script));
     focusScript(key, caret);
   };
   const insert = (name: string, mark: string) =>
@@ -112,7 +113,7 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
         label={`Script of scene ${number}`}
         value={body.script}
         onFocus={onSelect}
-        onChange={(script) => editor.edit("Typing", (doc) => changeScene(doc, key, { script }), `script ${key}`)}
+        onChange={(script) => editor.edit("Typing", (doc) => changeScript(doc, key, script), `script ${key}`)}
         onSplit={split}
         onMergeBack={merge}
       />

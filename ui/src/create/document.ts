@@ -1,5 +1,6 @@
 /** A project as the editor holds it: pure values and pure changes, with undo and redo; nothing here knows the server. */
 import type { Project, Scene } from "../api/client";
+import { appendOverlays, followWords, splitOverlays, spokenWords } from "./anchors";
 
 export type SceneBody = Omit<Scene, "id" | "project_id" | "position" | "created_at" | "updated_at">;
 
@@ -41,6 +42,12 @@ export const changeScene = (doc: Doc, key: string, change: Partial<SceneBody>): 
     doc.scenes.map((scene) => (scene.key === key ? { ...scene, body: { ...scene.body, ...change } } : scene)),
   );
 
+/** Other words in a scene; its overlays stay on theirs. */
+export const changeScript = (doc: Doc, key: string, script: string): Doc => {
+  const body = doc.scenes.find((scene) => scene.key === key)?.body;
+  return body ? changeScene(doc, key, { script, overlays: followWords(body.overlays, body.script, script) }) : doc;
+};
+
 /** A new scene after the one with `key`, or first; it looks like the one before it. */
 export function addScene(doc: Doc, after: string | null, key: string, script = ""): Doc {
   const place = doc.scenes.findIndex((scene) => scene.key === after) + 1;
@@ -58,9 +65,13 @@ export const removeScene = (doc: Doc, key: string): Doc =>
 
 /** What stands behind the caret becomes the next scene. */
 export function splitScene(doc: Doc, key: string, caret: number, newSceneKey: string): Doc {
-  const script = doc.scenes.find((scene) => scene.key === key)?.body.script ?? "";
-  const shortened = changeScene(doc, key, { script: script.slice(0, caret).trimEnd() });
-  return addScene(shortened, key, newSceneKey, script.slice(caret).trimStart());
+  const body = doc.scenes.find((scene) => scene.key === key)?.body;
+  if (!body) return doc;
+  const [script, rest] = [body.script.slice(0, caret).trimEnd(), body.script.slice(caret).trimStart()];
+  const [stay, go] = splitOverlays(body.overlays, body.script, script, rest);
+  return changeScene(addScene(changeScene(doc, key, { script, overlays: stay }), key, newSceneKey, rest), newSceneKey, {
+    overlays: go,
+  });
 }
 
 /** Its script and overlays go to the scene before. */
@@ -70,7 +81,8 @@ export function mergeWithPrevious(doc: Doc, key: string): Doc {
   const before = doc.scenes[place - 1];
   if (!scene || !before) return doc;
   const script = [before.body.script, scene.body.script].filter(Boolean).join(" ");
-  const overlays = [...before.body.overlays, ...scene.body.overlays];
+  const own = followWords(before.body.overlays, before.body.script, script);
+  const overlays = [...own, ...appendOverlays(scene.body.overlays, scene.body.script, script)];
   return removeScene(changeScene(doc, before.key, { script, overlays }), key);
 }
 
@@ -124,6 +136,5 @@ export function redo(history: History): History {
 }
 
 const WORDS_PER_SECOND = 2.5;
-/** Marks such as `[pause 500ms]` and `*` are not spoken. */
-export const wordsOf = (script: string) => script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g)?.length ?? 0;
+export const wordsOf = (script: string) => spokenWords(script).length;
 export const spokenSeconds = (script: string) => wordsOf(script) / WORDS_PER_SECOND;

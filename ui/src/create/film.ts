@@ -1,7 +1,7 @@
 /** The newest film of a project, and which of its scenes have changed since. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { api, body, type RenderDetail } from "../api/client";
+import { api, body, type RenderDetail, type RenderPlan } from "../api/client";
 import { useLive } from "../live/Live";
 import type { Doc, SceneBody } from "./document";
 import { sameBody } from "./save";
@@ -30,6 +30,28 @@ export function useLatestFilm(projectId: string): RenderDetail | null | undefine
     enabled: Boolean(id),
   });
   return id === null ? null : film.data;
+}
+
+const revisions = new WeakMap<Doc, number>();
+let revision = 0;
+/** A document never changes, a change makes another one. */
+function revisionOf(doc: Doc): number {
+  const known = revisions.get(doc) ?? ++revision;
+  revisions.set(doc, known);
+  return known;
+}
+
+/** What the next film would make anew and how long that takes, as saved; undefined until it is known. */
+export function useRenderPlan(projectId: string, doc: Doc, film: string, saved: boolean): RenderPlan | undefined {
+  const plan = useQuery({
+    queryKey: ["render-plan", projectId, film, revisionOf(doc)],
+    queryFn: () =>
+      body(api.POST("/api/renders/plan", { body: { project: projectId, persona: "nova", priority: 0, preview: false } })),
+    enabled: saved && doc.scenes.length > 0,
+    staleTime: 30_000,
+    gcTime: 60_000,
+  });
+  return saved ? plan.data : undefined;
 }
 
 interface Content {

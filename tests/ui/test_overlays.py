@@ -1,0 +1,120 @@
+"""Words on the picture: they stay on the words of the script, and what lost its word says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+
+pytestmark = pytest.mark.browser
+REPOSITORY = Path(__file__).parents[2]
+SMALL = {"width": 640, "height": 360, "fps": 10}
+SCRIPT = "The tide comes in, and the tide goes out."
+
+
+@pytest.fixture
+def operator(studio: Studio) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def project(operator: httpx.Client) -> str:
+    created = operator.post("/api/projects", json={"title": "Tides", "canvas": SMALL}).raise_for_status()
+    found = str(created.json()["id"])
+    operator.post(f"/api/projects/{found}/scenes", json={"script": SCRIPT}).raise_for_status()
+    return found
+
+
+def scenes(operator: httpx.Client, project: str) -> list[dict[str, Any]]:
+    return list(operator.get(f"/api/projects/{project}/scenes").raise_for_status().json())
+
+
+def expect_saved(page: Page) -> None:
+    expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
+
+
+def test_overlays_stay_on_their_words_through_ten_thousand_edits(built_page: None, tmp_path: Path) -> None:
+    """Against the identity of each word: inserted, deleted, typed over, marked, split and joined."""
+    script = tmp_path / "edits.mjs"
+    bundler = REPOSITORY / "ui" / "node_modules" / ".bin" / "rolldown"
+    entry = Path(__file__).with_name("anchors_edits.ts")
+    bundle = [bundler, entry, "--format", "esm", "--platform", "node", "--file", script]
+    subprocess.run(bundle, check=True, capture_output=True)
+    done = subprocess.run(["node", script, "5000", "1"], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert found["count"] == 0, found["wrong"]
+
+
+def test_a_title_is_put_on_a_chosen_word_and_follows_it(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = visiting().open(f"projects/{project}")
+    script = page.get_by_label("Script of scene 1", exact=True)
+    expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
+    second = SCRIPT.rindex("tide")
+    script.evaluate("(field, [from, to]) => field.setSelectionRange(from, to)", [second, second + 4])
+    page.get_by_role("button", name="Add ▾").click()
+    page.get_by_role("menuitem", name="Title").click()
+    title = page.get_by_label("Title 1: title")
+    expect(title).to_have_value("tide")
+    title.fill("High tide")
+    page.get_by_label("Title 1 goes").select_option(label="9 · out.")
+    expect_saved(page)
+    [overlay] = scenes(operator, project)[0]["overlays"]
+    assert (overlay["kind"], overlay["title"]) == ("title", "High tide")
+    assert (overlay["start"]["word"], overlay["start"]["occurrence"]) == ("tide", 2)
+    assert (overlay["end"]["word"], overlay["end"]["edge"]) == ("out", "end")
+
+    script.fill("Look: a tide! The tide comes in, and the tide goes out.")
+    expect_saved(page)
+    assert scenes(operator, project)[0]["overlays"][0]["start"]["occurrence"] == 3
+
+    script.fill("Look: a tide! The tide comes in and goes out.")
+    appears = page.get_by_label("Title 1 appears")
+    expect(appears).to_have_value("gone")
+    expect(page.get_by_role("list", name="Before the film")).to_contain_text("tide", timeout=PATIENCE_MS)
+    appears.select_option(label="2 · a")
+    expect(page.get_by_role("list", name="Before the film")).to_have_count(0, timeout=PATIENCE_MS)
+    page.keyboard.press("Control+z")
+    expect(appears).to_have_value("gone")
+
+
+def test_names_lists_and_texts_are_added_written_and_removed(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = visiting(bypass_csp=True).open(f"projects/{project}")
+    expect(page.get_by_label("Script of scene 1", exact=True)).to_have_value(SCRIPT, timeout=PATIENCE_MS)
+    for name in ("Name and role", "List", "Text"):
+        page.get_by_role("button", name="Add ▾").click()
+        page.get_by_role("menuitem", name=name, exact=True).click()
+    page.get_by_label("Name and role 1: name").fill("Dr. Ada Ebb")
+    page.get_by_label("Name and role 1: role").fill("Oceanographer")
+    page.get_by_label("List 2: points, one a line").fill("Moon\nSun\nWind")
+    page.get_by_label("Framing").select_option("side_left")
+    page.get_by_label("Begins with").select_option("dissolve")
+    page.get_by_label("Captions").select_option("burned")
+    page.get_by_label("Spoken word").select_option("on")
+    expect_saved(page)
+    [scene] = scenes(operator, project)
+    name, points, _ = scene["overlays"]
+    assert (name["kind"], name["name"], name["role"]) == ("lower_third", "Dr. Ada Ebb", "Oceanographer")
+    assert [item["text"] for item in points["items"]] == ["Moon", "Sun", "Wind"]
+    assert (scene["camera"]["framing"], scene["transition"]["kind"]) == ("side_left", "dissolve")
+    style = operator.get(f"/api/projects/{project}").json()["output"]["captions"]["style"]
+    assert style["highlight"] == "#ffc94d"
+    assert breaches(page) == []
+    page.get_by_role("button", name="Remove Text 3").click()
+    expect_saved(page)
+    assert [one["kind"] for one in scenes(operator, project)[0]["overlays"]] == ["lower_third", "list"]
+    missing = (
+        operator.post("/api/renders/plan", json={"project": project}).raise_for_status().json()["missing"]
+    )
+    assert missing == []

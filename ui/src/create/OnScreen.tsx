@@ -1,0 +1,221 @@
+/** What lies over the picture of a scene: titles, names, lists and texts, each from one word of the script to another. */
+import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
+import { type Anchor, anchorAt, type Overlay, placeOf, spokenWords } from "./anchors";
+import { changeScene, type SceneDoc } from "./document";
+import type { Editor } from "./useEditor";
+import "../kit/overlays.css";
+
+const KINDS = { title: "Title", lower_third: "Name and role", list: "List", text: "Text" } as const;
+type Kind = keyof typeof KINDS;
+const OTHER_KINDS = { image: "Picture", video: "Video", arrow: "Arrow", highlight: "Frame" } as const;
+const MAX_ITEMS = 12;
+const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
+const TIMES = { fade_ms: 200, opacity: 1, z: 0 };
+const INK = { colour: "#ffffff", accent: "#35b6c9" };
+
+function created(kind: Kind, text: string, start: Anchor): Overlay {
+  const base = { ...TIMES, start };
+  // In the generated types this kind is called “TitleOverlay”.
+  if (kind === "title")
+    return { ...base, ...INK, kind, title: text || "Title", subtitle: "", align: "centre" } as unknown as Overlay;
+  if (kind === "lower_third")
+    return { ...base, ...INK, kind, name: text || "Name", role: "", side: "left", background: "#10202ce6" };
+  if (kind === "list")
+    return {
+      ...base,
+      ...INK,
+      kind,
+      heading: "",
+      items: [{ text: text || "First point" }],
+      marker: "dot",
+      background: "#10202cd9",
+    };
+  const look = { colour: "#ffffff", background: "#000000b0", weight: "bold", align: "left", size: 0.08 } as const;
+  return { ...base, ...look, kind, text: text || "Text", box: SAFE } as Overlay;
+}
+
+interface Props {
+  scene: SceneDoc;
+  number: number;
+  editor: Editor;
+}
+
+export function OnScreen({ scene, number, editor }: Props) {
+  const { key, body } = scene;
+  const words = spokenWords(body.script);
+  const change = (name: string, overlays: Overlay[], group = "") =>
+    editor.edit(name, (doc) => changeScene(doc, key, { overlays }), group && `${group} ${key}`);
+  const add = (kind: Kind) => {
+    const field = document.getElementById(`script-${key}`) as HTMLTextAreaElement | null;
+    const [from, to] = [field?.selectionStart ?? 0, field?.selectionEnd ?? 0];
+    const place = spokenWords(body.script.slice(0, from)).length;
+    const chosen = spokenWords(body.script.slice(from, to)).join(" ");
+    const start: Anchor = from > 0 && place < words.length ? anchorAt(words, place) : { at: "time", ms: 0 };
+    change(`Add ${KINDS[kind].toLowerCase()}`, [...body.overlays, created(kind, chosen, start)]);
+  };
+  return (
+    <section className="card on-screen stack" aria-label={`On screen in scene ${number}`}>
+      <div className="row apart">
+        <h2>On screen</h2>
+        <MenuTrigger>
+          <Button className="button">Add ▾</Button>
+          <Popover className="popover" placement="bottom end">
+            <Menu className="menu" aria-label="Add to the picture" onAction={(kind) => add(kind as Kind)}>
+              {Object.entries(KINDS).map(([kind, name]) => (
+                <MenuItem key={kind} id={kind}>
+                  {name}
+                </MenuItem>
+              ))}
+            </Menu>
+          </Popover>
+        </MenuTrigger>
+      </div>
+      {body.overlays.length === 0 && (
+        <p className="quiet">
+          Nothing yet. Put the caret at a word, or select words, and add a title, a name, a list or a text there.
+        </p>
+      )}
+      <ul className="stack">
+        {body.overlays.map((one, at) => (
+          <Row
+            key={at}
+            overlay={one}
+            words={words}
+            label={`${nameOf(one)} ${at + 1}`}
+            onChange={(changed, group) => change("On screen", body.overlays.with(at, changed), group && `${group} ${at}`)}
+            onRemove={() => change(`Remove ${nameOf(one).toLowerCase()}`, body.overlays.toSpliced(at, 1))}
+          />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const nameOf = (one: Overlay) => ({ ...KINDS, ...OTHER_KINDS })[one.kind as Kind];
+
+interface RowProps {
+  overlay: Overlay;
+  words: readonly string[];
+  label: string;
+  onChange: (overlay: Overlay, group?: string) => void;
+  onRemove: () => void;
+}
+
+function Row({ overlay, words, label, onChange, onRemove }: RowProps) {
+  return (
+    <li className="stack layer">
+      <div className="row apart">
+        <strong>{nameOf(overlay)}</strong>
+        <button type="button" className="plain" onClick={onRemove}>
+          Remove<span className="visually-hidden"> {label}</span>
+        </button>
+      </div>
+      <Texts overlay={overlay} label={label} onChange={onChange} />
+      <div className="row times">
+        <Moment
+          label={`${label} appears`}
+          name="From"
+          anchor={overlay.start}
+          words={words}
+          edge="start"
+          always="the start"
+          onChange={(start) => onChange({ ...overlay, start: start ?? { at: "time", ms: 0 } })}
+        />
+        <Moment
+          label={`${label} goes`}
+          name="To"
+          anchor={overlay.end ?? null}
+          words={words}
+          edge="end"
+          always="the end of the scene"
+          onChange={(end) => onChange({ ...overlay, end })}
+        />
+      </div>
+    </li>
+  );
+}
+
+function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" | "onChange">) {
+  const field = (name: string, value: string, max: number, write: (value: string) => Overlay, needed = false) => (
+    <input
+      aria-label={`${label}: ${name}`}
+      placeholder={name}
+      value={value}
+      maxLength={max}
+      onChange={(event) => (event.target.value || !needed) && onChange(write(event.target.value), `text ${name}`)}
+    />
+  );
+  if ("title" in overlay)
+    return (
+      <>
+        {field("title", overlay.title, 200, (title) => ({ ...overlay, title }), true)}
+        {field("second line", overlay.subtitle, 300, (subtitle) => ({ ...overlay, subtitle }))}
+      </>
+    );
+  if (overlay.kind === "lower_third")
+    return (
+      <>
+        {field("name", overlay.name, 120, (name) => ({ ...overlay, name }), true)}
+        {field("role", overlay.role, 160, (role) => ({ ...overlay, role }))}
+      </>
+    );
+  if (overlay.kind === "text") return field("text", overlay.text, 2000, (text) => ({ ...overlay, text }), true);
+  if (overlay.kind === "list")
+    return (
+      <>
+        {field("heading", overlay.heading, 120, (heading) => ({ ...overlay, heading }))}
+        <textarea
+          aria-label={`${label}: points, one a line`}
+          rows={Math.min(MAX_ITEMS, overlay.items.length + 1)}
+          value={overlay.items.map((item) => item.text).join("\n")}
+          onChange={(event) => {
+            const lines = event.target.value.split("\n").slice(0, MAX_ITEMS);
+            const items = lines.map((text, at) => ({ ...overlay.items[at], text: text.slice(0, 200) }));
+            onChange({ ...overlay, items }, "text points");
+          }}
+        />
+      </>
+    );
+  return null;
+}
+
+interface MomentProps {
+  label: string;
+  name: string;
+  anchor: Anchor | null;
+  words: readonly string[];
+  edge: "start" | "end";
+  always: string;
+  onChange: (anchor: Anchor | null) => void;
+}
+
+/** A word of the script, chosen by its place in it. */
+function Moment({ label, name, anchor, words, edge, always, onChange }: MomentProps) {
+  const place = anchor?.at === "word" ? placeOf(anchor, words) : -1;
+  const gone = anchor?.at === "word" && place < 0;
+  const timed = anchor?.at === "time" && anchor.ms > 0;
+  return (
+    <label className={gone ? "moment gone" : "moment"}>
+      {name}
+      <select
+        aria-label={label}
+        aria-invalid={gone}
+        value={gone ? "gone" : timed ? "time" : place < 0 ? "" : String(place)}
+        onChange={(event) => {
+          const value = event.target.value;
+          if (value === "") onChange(null);
+          else if (value !== "gone" && value !== "time") onChange({ ...anchorAt(words, Number(value)), edge });
+        }}
+      >
+        <option value="">{always}</option>
+        {gone && <option value="gone">“{anchor.word}” is gone: choose a word</option>}
+        {timed && <option value="time">{anchor.ms / 1000} s</option>}
+        {words.map((word, at) => (
+          <option key={at} value={at}>
+            {at + 1} · {word}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,147 @@
+/** Keeps overlays on their words while a script changes. Words are compared as the renderer does (avatar/compose/anchors.py). */
+import type { SceneBody } from "./document";
+
+export type Overlay = SceneBody["overlays"][number];
+export type Anchor = NonNullable<Overlay["start"]>;
+export type WordAnchor = Extract<Anchor, { at: "word" }>;
+
+/** Marks such as `[pause 500ms]` and `*` are not spoken. */
+export const spokenWords = (script: string): string[] =>
+  (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter((word) => wordKey(word) !== "");
+
+const wordKey = (word: string) =>
+  word
+    .normalize("NFKC")
+    .toLowerCase()
+    .replaceAll("ß", "ss")
+    .replace(/[^\p{L}\p{N}\p{M}\p{S}]/gu, "");
+
+const keysOf = (words: readonly string[]) => words.map(wordKey).filter(Boolean);
+
+const placesOf = (phrase: readonly string[], keys: readonly string[]) =>
+  keys.map((_, at) => at).filter((at) => phrase.length > 0 && phrase.every((word, offset) => keys[at + offset] === word));
+
+/** Index of an anchor's first word among the words of its script; -1 where that word is not said so often. */
+export function placeOf(anchor: WordAnchor, words: readonly string[]): number {
+  return placesOf(keysOf(anchor.word.split(/\s+/)), words.map(wordKey))[anchor.occurrence - 1] ?? -1;
+}
+
+/** An anchor on `length` words from the one with this index. */
+export function anchorAt(words: readonly string[], place: number, length = 1, like?: WordAnchor): WordAnchor {
+  const named = words.slice(place, place + length);
+  const before = placesOf(keysOf(named), words.map(wordKey)).filter((at) => at <= place).length;
+  const word = named.join(" ").replace(/^[^\p{L}\p{N}\p{S}]+|[^\p{L}\p{N}\p{M}\p{S}]+$/gu, "");
+  return { at: "word", edge: like?.edge ?? "start", offset_ms: like?.offset_ms ?? 0, word, occurrence: before };
+}
+
+/** Index in `after` of each word of `before`; null for one that is gone. Words typed over keep their places. */
+export function followedPlaces(before: readonly string[], after: readonly string[]): (number | null)[] {
+  const [was, is] = [before.map(wordKey), after.map(wordKey)];
+  let head = 0;
+  while (head < was.length && head < is.length && was[head] === is[head]) head++;
+  let tail = 0;
+  while (tail < was.length - head && tail < is.length - head && was[was.length - 1 - tail] === is[is.length - 1 - tail]) tail++;
+  const [gone, came] = [was.length - head - tail, is.length - head - tail];
+  const middle = gone === came ? null : common(was.slice(head, head + gone), is.slice(head, head + came));
+  return was.map((_, at) => {
+    if (at < head) return at;
+    if (at >= was.length - tail) return at + is.length - was.length;
+    if (!middle) return at;
+    const found = middle[at - head];
+    return found === undefined || found === null ? null : head + found;
+  });
+}
+
+const MAX_CELLS = 1_000_000;
+
+/** The longest common subsequence, as places in `other`. */
+function common(one: readonly string[], other: readonly string[]): (number | null)[] {
+  if (one.length * other.length > MAX_CELLS) return one.map(() => null);
+  const width = other.length + 1;
+  const length = new Uint32Array((one.length + 1) * width);
+  const at = (row: number, column: number) => length[row * width + column] ?? 0;
+  for (let row = one.length - 1; row >= 0; row--)
+    for (let column = other.length - 1; column >= 0; column--)
+      length[row * width + column] =
+        one[row] === other[column] ? at(row + 1, column + 1) + 1 : Math.max(at(row + 1, column), at(row, column + 1));
+  const places: (number | null)[] = one.map(() => null);
+  for (let row = 0, column = 0; row < one.length && column < other.length; )
+    if (one[row] === other[column]) places[row++] = column++;
+    else if (at(row + 1, column) >= at(row, column + 1)) row++;
+    else column++;
+  return places;
+}
+
+/** The anchor where its words have gone. One whose word is gone waits for it behind the last that is said, so that it
+ * is on no other of the same name. */
+function follow(anchor: Anchor, before: readonly string[], after: readonly string[], places: readonly (number | null)[]): Anchor {
+  if (anchor.at !== "word") return anchor;
+  const place = placeOf(anchor, before);
+  if (place < 0) return anchor;
+  const length = keysOf(anchor.word.split(/\s+/)).length;
+  const first = places[place] ?? null;
+  const stays = first !== null && Array.from({ length }, (_, at) => places[place + at]).every((one, at) => one === first + at);
+  if (stays) {
+    const moved = anchorAt(after, first, length, anchor);
+    const same = keysOf(moved.word.split(" ")).join(" ") === keysOf(anchor.word.split(/\s+/)).join(" ");
+    return same ? { ...anchor, occurrence: moved.occurrence } : moved;
+  }
+  return { ...anchor, occurrence: placesOf(keysOf(anchor.word.split(/\s+/)), after.map(wordKey)).length + 1 };
+}
+
+/** Overlays of a script that has become another. */
+export function followWords(overlays: readonly Overlay[], before: string, after: string): Overlay[] {
+  if (overlays.length === 0) return [];
+  const [was, is] = [spokenWords(before), spokenWords(after)];
+  return moveOverlays(overlays, was, is, followedPlaces(was, is));
+}
+
+export function moveOverlays(
+  overlays: readonly Overlay[],
+  before: readonly string[],
+  after: readonly string[],
+  places: readonly (number | null)[],
+): Overlay[] {
+  return overlays.map((one) => ({
+    ...one,
+    start: follow(one.start, before, after, places),
+    ...(one.end && { end: follow(one.end, before, after, places) }),
+    ...(one.kind === "list" && {
+      // A line whose word is gone comes between its neighbours.
+      items: one.items.map((item) => {
+        const at = item.at && follow(item.at, before, after, places);
+        return at?.at === "word" && placeOf(at, after) < 0 ? { ...item, at: null } : { ...item, ...(at && { at }) };
+      }),
+    }),
+  }));
+}
+
+/** Those of a scene that is split before the word `place`: an overlay goes with the word it begins on. */
+export function splitOverlays(
+  overlays: readonly Overlay[],
+  script: string,
+  first: string,
+  second: string,
+): [Overlay[], Overlay[]] {
+  const [all, head, rest] = [spokenWords(script), spokenWords(first), spokenWords(second)];
+  const goes = (one: Overlay) => one.start.at === "word" && placeOf(one.start, all) >= head.length;
+  const cut = (one: Overlay) => ends(one, all) !== null && (ends(one, all) ?? 0) >= head.length;
+  const stay = overlays.filter((one) => !goes(one)).map((one) => (cut(one) ? { ...one, end: null } : one));
+  const places = all.map((_, at) => (at < head.length ? at : null));
+  const moved = all.map((_, at) => (at < head.length ? null : at - head.length));
+  return [moveOverlays(stay, all, head, places), moveOverlays(overlays.filter(goes), all, rest, moved)];
+}
+
+const ends = (one: Overlay, words: readonly string[]) => (one.end?.at === "word" ? placeOf(one.end, words) : null);
+
+/** Those of a scene that goes behind another one, on its words there. */
+export function appendOverlays(overlays: readonly Overlay[], script: string, joined: string): Overlay[] {
+  const [own, all] = [spokenWords(script), spokenWords(joined)];
+  const by = all.length - own.length;
+  return moveOverlays(
+    overlays,
+    own,
+    all,
+    own.map((_, at) => at + by),
+  );
+}
