@@ -31,7 +31,7 @@ def operator(studio: Studio) -> Iterator[httpx.Client]:
         yield client
 
 
-def opened(visiting: Visiting) -> Page:
+def dialog_on(visiting: Visiting) -> Page:
     page = visiting(bypass_csp=True).open("create")
     page.get_by_role("button", name="Import a document").click()
     return page
@@ -43,7 +43,7 @@ def test_a_file_shows_its_scenes_and_becomes_a_project(
     file = tmp_path / "tides.md"
     file.write_text(NOTES)
     before = len(operator.get("/api/projects?limit=200").json())
-    page = opened(visiting)
+    page = dialog_on(visiting)
     dialog = page.get_by_role("dialog", name="Import a document")
     assert breaches(page) == []
     dialog.get_by_label("Choose a file").set_input_files(file)
@@ -65,7 +65,7 @@ def test_a_file_shows_its_scenes_and_becomes_a_project(
 
 
 def test_a_pasted_text_becomes_scenes(visiting: Visiting) -> None:
-    page = opened(visiting)
+    page = dialog_on(visiting)
     page.get_by_label("Text or Markdown").fill(NOTES)
     page.get_by_role("button", name="Use this text").click()
     expect(page.get_by_role("list", name="Scenes").get_by_role("listitem")).to_have_count(
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_says_why_and_makes_nothing(
     before = len(operator.get("/api/projects?limit=200").json())
     broken = tmp_path / "slides.pptx"
     broken.write_bytes(b"PK\x03\x04 cut off")
-    page = opened(visiting)
+    page = dialog_on(visiting)
     page.get_by_label("Choose a file").set_input_files(broken)
     expect(page.get_by_role("alert")).to_contain_text("import.", timeout=PATIENCE_MS)
     page.get_by_label("Address of a page or file").fill("http://169.254.1.1/secret")
