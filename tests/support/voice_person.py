@@ -23,19 +23,24 @@ SOFTEST = 300
 class Person:
     """A person at a page: speaks in real time, and notes what comes, each event with its time `at_s`."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, *, microphone: bool = True) -> None:
         self.socket = socket
         self.events: list[dict[str, Any]] = []
         self._mouth: asyncio.Queue[bytes] = asyncio.Queue()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._breathe())]
+        self._tasks = [asyncio.create_task(self._listen())]
+        if microphone:
+            self._tasks.append(asyncio.create_task(self._breathe()))
 
     async def say(self, text: str, voice: str = "slt") -> tuple[float, float]:
         """Says a sentence; returns when it began and when it was over."""
-        sound = speech(text, voice)
+        return await self.play(speech(text, voice))
+
+    async def play(self, sound: bytes) -> tuple[float, float]:
+        """Lets the microphone hear a sound; returns when it began and when it was over."""
         for at in range(0, len(sound), FRAME):
             self._mouth.put_nowait(sound[at : at + FRAME].ljust(FRAME, b"\0"))
         began_s = time.perf_counter()
-        await eventually_async(self._mouth.empty, "the end of the sentence", pause_s=0.005)
+        await eventually_async(self._mouth.empty, "the end of the sound", pause_s=0.005)
         return began_s, time.perf_counter()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
