@@ -66,7 +66,7 @@ def together(*sounds: bytes) -> bytes:
     return array("h", [sum(samples) // 2 for samples in zip(*tracks, strict=True)]).tobytes()
 
 
-def slowed(sound: bytes) -> bytes:
+def at_double_speed(sound: bytes) -> bytes:
     """Returns a sound of 8 kHz that somebody sends as if it had 16 kHz: too fast and too high."""
     return array("h", array("h", sound)[::2]).tobytes()
 
@@ -76,7 +76,7 @@ SOUNDS = {
     "music": tune,
     "noise": lambda: hiss(2),
     "two speakers": lambda: together(speech("please tell him to call me back"), speech("it was late", "rms")),
-    "8 kHz": lambda: slowed(speech("we had a long talk about the weather yesterday")),
+    "8 kHz": lambda: at_double_speed(speech("we had a long talk about the weather yesterday")),
     "German": lambda: speech("vee geht ess ihnen hoyta morgen", "rms"),
 }
 
@@ -120,10 +120,10 @@ async def ask(person: Person) -> None:
     ],
 )
 async def test_speech_confirms_no_approval(voice: Installation, words: str) -> None:
-    made = voice.post("/api/projects", {"title": f"Keep {words[:12]}", "persona": "nova"}).json()
+    project = voice.post("/api/projects", {"title": f"Keep {words[:12]}", "persona": "nova"}).json()
     opened = voice.open()
     async with voice.talk(opened) as person:
-        title = made["title"]
+        title = project["title"]
         await person.socket.send(json.dumps({"type": "say", "text": f'Delete the project "{title}"'}))
         await person.until(lambda: person.of("caption") and person.state == "listening", "the plan")
         waiting = [one["id"] for one in voice.get("/api/approvals?state=pending")]
@@ -132,7 +132,7 @@ async def test_speech_confirms_no_approval(voice: Installation, words: str) -> N
         await person.until(lambda: person.of("transcript") or person.of("unclear"), "words")
         await person.until(lambda: person.state == "listening", "the end of the answer")
     assert [one["id"] for one in voice.get("/api/approvals?state=pending")] == waiting
-    assert voice.get(f"/api/projects/{made['slug']}")["title"] == title
+    assert voice.get(f"/api/projects/{project['slug']}")["title"] == title
     for one in waiting:
         voice.post(f"/api/approvals/{one}/deny", {"reason": "The test is over."})
 
