@@ -442,6 +442,7 @@ async def run_background_workers(
         await services.studio.uploads.worker.close()
         await services.studio.prober.worker.close()
         await services.studio.persona_pictures.close()
+        await services.studio.stills.close()
         await services.studio.renditions.close()
         await services.studio.dispatcher.close()
         await services.scheduler.close()

@@ -47,6 +47,7 @@ from studio.renders.signing import VideoSigner
 from studio.renditions.service import Renditions
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
+from studio.stills.service import SceneStills
 from studio.thumbnails.service import Thumbnails
 from studio.uploads.service import UploadService
 from studio.voices.files import VoiceFiles
@@ -60,7 +61,7 @@ from studio.worker_jobs.service import WorkerJobService
 @dataclass(frozen=True, slots=True)
 class Studio:
     """Start and close `dispatcher`, `prober.worker`, `uploads.worker` and `persona_watch` with the process,
-    and close `renditions` and `persona_pictures`; the services need no start.
+    and close `renditions`, `persona_pictures` and `stills`; the services need no start.
     """
 
     projects: ProjectService
@@ -82,6 +83,7 @@ class Studio:
     persona_watch: PersonaWatch
     persona_files: SharedPersonaFiles
     persona_pictures: PersonaPictures
+    stills: SceneStills
     speech: PersonaSpeech
     consents: ConsentService
     voices: VoiceService
@@ -193,6 +195,7 @@ def build_studio(
         persona_watch=PersonaWatch(library, db, events, files),
         persona_files=files,
         persona_pictures=pictures,
+        stills=SceneStills(db, blobs, renders, voices or scheduler, speech_worker_binary),
         speech=speech,
         consents=consents,
         voices=cloned,

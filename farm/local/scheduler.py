@@ -1,5 +1,5 @@
-"""The embedded scheduler: at most N worker processes at a time, the rest in a queue by priority. No
-cleverness.
+"""The embedded scheduler: at most N worker processes at a time, the rest in a queue by priority. One more
+runs where a person waits for it.
 """
 
 from __future__ import annotations
@@ -67,14 +67,19 @@ class TaskQueue:
         self._waiting[task_id] = rank
         heapq.heappush(self._heap, _Place(rank, task_id))
 
+    def first(self) -> str | None:
+        """Returns the next id, which stays; None when the queue is empty."""
+        while self._heap and self._waiting.get(self._heap[0].task_id) != self._heap[0].rank:
+            heapq.heappop(self._heap)
+        return self._heap[0].task_id if self._heap else None
+
     def pop(self) -> str | None:
         """Returns the next id, or None when the queue is empty."""
-        while self._heap:
-            place = heapq.heappop(self._heap)
-            if self._waiting.get(place.task_id) == place.rank:
-                del self._waiting[place.task_id]
-                return place.task_id
-        return None
+        task_id = self.first()
+        if task_id is not None:
+            heapq.heappop(self._heap)
+            del self._waiting[task_id]
+        return task_id
 
     def remove(self, task_id: str) -> bool:
         """True when it was waiting. Its heap entry is skipped later: removal stays cheap."""
@@ -116,8 +121,11 @@ class LocalScheduler:
         """Rings when a task shall end; kept as long as the task is queued or runs."""
         self._ended_for_good: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._standby = Standby(options.command, options.niceness)
-        """For speech: a person waits for it, and most of a short task is the start of its process."""
+        self._standbys = {
+            "speak": Standby(options.command, options.niceness),
+            "still": Standby(options.command, options.niceness, "still"),
+        }
+        """By kind of task: a person waits for these, and most of a short task is the start of its process."""
         self._folder_count = 0
         self._own_folder = options.work_dir / orphans.owner_name(os.getpid())
 
@@ -196,16 +204,25 @@ class LocalScheduler:
         for record in self._registry:
             await self.cancel(record.task.id)
         await asyncio.gather(*self._running.values(), return_exceptions=True)
-        await self._standby.close()
+        for standby in self._standbys.values():
+            await standby.close()
         await asyncio.to_thread(shutil.rmtree, self._own_folder, ignore_errors=True)
 
     def _start_next(self) -> None:
-        while len(self._running) < self._options.concurrency and (task_id := self._queue.pop()) is not None:
+        while self._has_place() and (task_id := self._queue.pop()) is not None:
             record = self._registry.get(task_id)
             # In the context of its own submission: this may be called at the end of another's task.
             self._running[task_id] = asyncio.create_task(
                 self._run(record), name=f"worker {task_id}", context=record.context
             )
+
+    def _has_place(self) -> bool:
+        """Returns whether the next task may start: one that a person waits for does not wait for a film."""
+        places = self._options.concurrency
+        first = self._queue.first()
+        if first is not None and self._registry.get(first).task.kind in self._standbys:
+            places += 1
+        return len(self._running) < places
 
     async def _run(self, record: TaskRecord) -> None:
         try:
@@ -260,8 +277,8 @@ class LocalScheduler:
             *worker_arguments(record.task, blobs=self._blobs_dir(), cache=self._options.cache_dir.resolve()),
         ]
         self._registry.move(record, TaskState.RUNNING)
-        speaks = record.task.kind == "speak"
-        waiting = self._standby.take() if speaks else None
+        standby = self._standbys.get(record.task.kind)
+        waiting = None if standby is None else standby.take()
         end = await run_process(
             command,
             folder=workspace.folder,
@@ -279,8 +296,8 @@ class LocalScheduler:
             log=record.tail,
             waiting=waiting,
         )
-        if speaks:
-            self._standby.prepare()
+        if standby is not None:
+            standby.prepare()
         failure = failure_of(
             end, reading, program=self._options.command[0], time_limit_s=record.task.time_limit_s
         )

@@ -23,10 +23,13 @@ IDLE_S = 600.0
 
 
 class Standby:
-    """At most one waiting process of a program."""
+    """At most one waiting process of a program. `loads` names the libraries that it loads, as
+    `avatar.cli.standby` has them.
+    """
 
-    def __init__(self, command: Sequence[str], niceness: int) -> None:
+    def __init__(self, command: Sequence[str], niceness: int, *loads: str) -> None:
         self._command = tuple(command)
+        self._loads = loads
         self._niceness = niceness
         self._waiting: WaitingWorker | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -73,7 +76,10 @@ class Standby:
         environment = worker_environment(Path(tempfile.gettempdir()))
         try:
             started = await start_worker(
-                [*self._command, VERB], environment, self._niceness, stdin=asyncio.subprocess.PIPE
+                [*self._command, VERB, *self._loads],
+                environment,
+                self._niceness,
+                stdin=asyncio.subprocess.PIPE,
             )
         except OSError:
             return

@@ -54,6 +54,7 @@ from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
 from studio.scenes.repository import Scenes
 from studio.scenes.schemas import SceneBody
+from studio.scenes.service import scene_not_found
 
 MIN_ID_SUFFIX = 4
 
@@ -130,13 +131,26 @@ class RenderService:
         missing = []
         for scene in scenes:
             try:
-                spec = spec_of_project(title, look, [scene], self.library)
-                await check_media(spec, self.blobs, self.db, self._operator_persona_hashes())
-                async with self.db.session() as session:
-                    await self.admission.admit(session, spec)
+                await self._admit_scene(title, look, scene)
             except SoundstageError as error:
                 missing.append(missing_thing(error, scene[0]))
         return missing
+
+    async def spec_of_scene(self, ref: str, scene_id: str) -> RenderSpec:
+        """Returns an admitted spec of one scene of a project. Raises NotFound (`project.not_found`,
+        `scene.not_found`), and what forbids a film of it.
+        """
+        title, look, scenes, _ = await self._project(ref)
+        for scene in scenes:
+            if scene[0] == scene_id:
+                return await self._admit_scene(title, look, scene)
+        raise scene_not_found(ref, scene_id)
+
+    async def _admit_scene(self, title: str, look: Look, scene: tuple[str, str, SceneBody]) -> RenderSpec:
+        spec = spec_of_project(title, look, [scene], self.library)
+        await check_media(spec, self.blobs, self.db, self._operator_persona_hashes())
+        async with self.db.session() as session:
+            return await self.admission.admit(session, spec)
 
     async def plan_retry(self, ref: str) -> float | None:
         """Estimates the seconds of another attempt; None without history. Raises what `retry` would."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, status
+from fastapi.responses import Response
 
 from soundstage.moments import Moment
+from studio.downloads import cacheable_answer
 from studio.guards import CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
 from studio.scenes.schemas import SceneDraft, SceneOrder, SceneView
 from studio.wiring import StudioDep
@@ -31,6 +35,28 @@ async def reorder_scenes(ref: str, order: SceneOrder, studio: StudioDep, _: Upda
 @router.get("/{scene_id}")
 async def get_scene(ref: str, scene_id: str, studio: StudioDep, _: ReadScenes) -> SceneView:
     return await studio.scenes.get(ref, scene_id)
+
+
+@router.get("/{scene_id}/still", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+async def scene_still(
+    ref: str,
+    scene_id: str,
+    request: Request,
+    studio: StudioDep,
+    _: ReadScenes,
+    word: Annotated[int, Query(ge=0, le=100_000, description="the word that is said then, from 0")] = 0,
+) -> Response:
+    """Returns a small picture of the scene as its film will show it shortly after a word has begun. Voices of
+    services are not asked: the times are those of a built-in voice.
+    """
+    still = await studio.stills.open(ref, scene_id, word)
+    headers = {
+        "ETag": f'"{still.key.removeprefix("sha256:")}"',
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    answer = Response(still.png, media_type="image/png", headers=headers)
+    return cacheable_answer(request, answer, original=still.key, version=None)
 
 
 @router.patch("/{scene_id}")

@@ -156,11 +156,7 @@ class SceneService:
         project = await project_of(Projects(session), project_ref)
         row = await Scenes(session).find(project.id, scene_id)
         if row is None:
-            raise NotFound(
-                "scene.not_found",
-                f"Project {project.slug!r} has no scene {scene_id!r}.",
-                "List its scenes to see their ids.",
-            )
+            raise scene_not_found(project.slug, scene_id)
         return project, row
 
 
@@ -182,6 +178,14 @@ async def append_scenes(
         await hold_media(references, row.id, {sha256: sizes[sha256] for sha256 in hashes_in(draft)})
     project.updated_at = utcnow()
     return rows
+
+
+def scene_not_found(project: str, scene_id: str) -> NotFound:
+    return NotFound(
+        "scene.not_found",
+        f"Project {project!r} has no scene {scene_id!r}.",
+        "List its scenes to see their ids.",
+    )
 
 
 def view_of(row: SceneRow) -> SceneView:

@@ -74,6 +74,21 @@ async def test_no_more_workers_run_than_allowed(
     await pool.close()
 
 
+async def test_what_a_person_waits_for_does_not_wait_for_films(
+    blobs: Any, local_options: Any, make_task: Any, watched: Any
+) -> None:
+    pool = LocalScheduler(blobs, replace(local_options, concurrency=1))
+    await pool.start()
+    await pool.submit(await make_task("film", "!slow 60"))
+    await pool.submit(await make_task("next film", "hello", priority=50))
+    await pool.submit(await make_task("still", "hello", kind="still", priority=150))
+    await pool.submit(await make_task("other still", "hello", kind="still", priority=150))
+    for name in ("still", "other still"):
+        assert (await watched(pool, name))[-1].last
+    assert "1 of 1 workers busy" in await pool.explain("next film")
+    await pool.close()
+
+
 async def test_a_task_whose_turn_has_come_but_that_has_not_begun_is_explained(
     blobs: Any, local_options: Any, make_task: Any, snapshot: SentenceSnapshot
 ) -> None:
@@ -322,6 +337,7 @@ def test_a_queue_gives_by_priority_then_by_age_and_skips_what_was_removed() -> N
     assert queue.ahead_of("c") == 3
     assert queue.remove("b") and not queue.remove("b")
     assert queue.ahead_of("c") == 2 and len(queue) == 3
+    assert (queue.first(), len(queue)) == ("d", 3)
     assert [queue.pop(), queue.pop(), queue.pop(), queue.pop()] == ["d", "a", "c", None]
 
 

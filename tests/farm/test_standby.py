@@ -20,7 +20,7 @@ from farm.worker_output import LogTail
 PROGRAM = """
 import json, os, sys
 arguments, environment, ordered = sys.argv[1:], dict(os.environ), False
-if arguments == ["standby"]:
+if arguments[:1] == ["standby"]:
     print("ready", flush=True)
     line = sys.stdin.readline()
     if not line:

@@ -68,12 +68,18 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
         metavar="N",
         help="which face, counted from the left, from 0; default the largest",
     )
-    verb("still", "Make one picture of a scene.", "spec", "scene", "out").add_argument(
+    moment = verb(
+        "still", "Make one picture of a scene.", "spec", "scene", "out"
+    ).add_mutually_exclusive_group()
+    moment.add_argument(
         "--ms",
         type=int,
         default=0,
         metavar="N",
         help="the moment, in milliseconds from the start of the scene",
+    )
+    moment.add_argument(
+        "--word", type=int, metavar="N", help="the moment: when the Nth word of the script is said, from 0"
     )
     verb("probe", "Say what a picture, video or sound file holds.", "file")
     look = verb("look", "Measure a picture or a frame: faces, sharpness, light, colours.", "file")

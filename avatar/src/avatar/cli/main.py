@@ -69,12 +69,12 @@ class Stop:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Expected failures end in one `Failed` line; a defect shows its traceback."""
-    argv = sys.argv[1:] if argv is None else argv
-    if list(argv) == ["standby"]:
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == ["standby"]:
         from avatar.cli.standby import wait_for_order
 
         _one_thread_per_library()
-        order = wait_for_order()
+        order = wait_for_order(*argv[1:2])
         if order is None:
             return 0
         argv = order

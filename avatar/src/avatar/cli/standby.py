@@ -1,4 +1,5 @@
-"""Waits, with the libraries for speaking loaded, for one order on standard input; the verb `standby`.
+"""Waits, with libraries loaded, for one order on standard input: `standby` loads those for speaking,
+`standby still` those for pictures of scenes, too.
 
 The order is a JSON line: `arguments` of this program, the `folder` to run in, and the `environment`. Who
 starts it is `farm.local.standby`, for answers that a person waits for.
@@ -11,8 +12,10 @@ import os
 import sys
 
 
-def wait_for_order() -> list[str] | None:
+def wait_for_order(kind: str = "") -> list[str] | None:
     """Prints `ready`, and returns the arguments of the order; None at the end of standard input."""
+    if kind == "still":
+        _load_pictures()
     import avatar.cli.speaking
     import avatar.pipeline.context
     import avatar.speech.espeak
@@ -35,3 +38,13 @@ def wait_for_order() -> list[str] | None:
     os.close(nothing)
     arguments: list[str] = order["arguments"]
     return arguments
+
+
+def _load_pictures() -> None:
+    import cv2
+
+    import avatar.cli.verbs
+    import avatar.engines.rig
+    import avatar.pipeline.still  # noqa: F401
+
+    cv2.setNumThreads(1)

@@ -88,7 +88,7 @@ def look(arguments: Namespace, context: Context) -> Finished:
 
 def still(arguments: Namespace, context: Context) -> Finished:
     spec = spec_with_scene(arguments)
-    return make_still(spec, arguments.scene, arguments.ms, arguments.out, context)
+    return make_still(spec, arguments.scene, arguments.ms, arguments.out, context, word=arguments.word)
 
 
 def poster(arguments: Namespace, context: Context) -> Finished:

@@ -18,9 +18,16 @@ from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_renderer import open_scene
 from avatar.spec import Finished, Notice, RenderSpec, StageStarted
 
+SETTLED_MS = 500
+"""After so much time what comes in with a word has come in."""
 
-def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: Context) -> Finished:
-    """Write the frame shown `ms` milliseconds into the scene (its last frame when it is shorter) as a PNG."""
+
+def make_still(
+    spec: RenderSpec, scene_id: str, ms: int, target: Path, context: Context, *, word: int | None = None
+) -> Finished:
+    """Writes the frame shown `ms` milliseconds into the scene (its last frame when it is shorter) as a PNG;
+    with `word`, the place of a word from 0 on, the frame shortly after that word has begun.
+    """
     from avatar.pipeline.acting import acting_of
     from avatar.speech import speak
     from avatar.timing import control_track, motion_style
@@ -37,6 +44,8 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
         style = motion_style(scene.movement)
         track = control_track(speech, float(spec.canvas.rate), spec.seed, style=style, acting=acting)
         context.tell(StageStarted(stage="prepare", scene=scene_id))
+        if word is not None and speech.words:
+            ms = speech.words[min(max(0, word), len(speech.words) - 1)].start_ms + SETTLED_MS
         index = min(int(ms * spec.canvas.rate / 1000), track.frames - 1)
         with closing(open_scene(spec, scene, speech, context, notices.append)) as renderer:
             states = renderer.frame_states(track)
