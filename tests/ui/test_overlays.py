@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,3 +119,30 @@ def test_names_lists_and_texts_are_added_written_and_removed(
         operator.post("/api/renders/plan", json={"project": project}).raise_for_status().json()["missing"]
     )
     assert missing == []
+
+
+def test_the_picture_shows_the_scene_at_the_word_of_the_caret(
+    visiting: Visiting, operator: httpx.Client, project: str
+) -> None:
+    page = visiting().open(f"projects/{project}")
+    script = page.get_by_label("Script of scene 1", exact=True)
+    expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
+    words = page.locator(".layout figcaption")
+    expect(words).to_have_text("Scene 1 at “The”", timeout=PATIENCE_MS)
+    picture = page.locator(".layout img")
+    first = picture.get_attribute("src")
+    assert first and "/still?word=0" in first
+    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [640, 360]
+
+    script.evaluate(
+        "(field, at) => { field.focus(); field.setSelectionRange(at, at); }", SCRIPT.index("goes")
+    )
+    expect(words).to_have_text("Scene 1 at “goes”", timeout=PATIENCE_MS)
+    expect(picture).to_have_attribute("src", re.compile(r"/still\?word=7&"), timeout=PATIENCE_MS)
+
+    second = str(picture.get_attribute("src"))
+    page.get_by_label("Mood").select_option("sad")
+    expect(picture).not_to_have_attribute("src", second, timeout=PATIENCE_MS)
+    expect(picture).to_have_attribute("src", re.compile(r"/still\?word=7&"))
+    script.fill("")
+    expect(words).to_contain_text("Layout of scene 1")

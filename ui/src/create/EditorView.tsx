@@ -9,10 +9,11 @@ import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { addScene, type Doc, newKey, spokenSeconds } from "./document";
-import { FilmPane, isEnded, LayoutPicture } from "./FilmPane";
+import { FilmPane, isEnded } from "./FilmPane";
 import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm, useRenderPlan } from "./film";
 import { OnScreen } from "./OnScreen";
 import { FilmLook, SceneLook } from "./SceneLook";
+import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
 import { type Editor, useEditor } from "./useEditor";
 import "./create.css";
@@ -181,8 +182,10 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
           )}
         </div>
         <aside className="side stack" aria-label="Film and look">
+          {scene && (!film || (isEnded(film) && changed?.has(scene.key))) && (
+            <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} />
+          )}
           {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} me={me} />}
-          {!film && scene && <LayoutPicture doc={doc} scene={scene} number={place + 1} />}
           {scene && <OnScreen scene={scene} number={place + 1} editor={editor} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
           <FilmLook editor={editor} />

@@ -1,12 +1,10 @@
-/** What the film looks like: the selected scene's layout, the film as it is drawn, or the film itself. */
+/** The newest film of a project: as it is drawn, or the film itself. */
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { Me, RenderDetail } from "../api/client";
 import { ENDED, Making } from "../videos/Making";
 import { facts, fileUrl } from "../videos/words";
-import type { Doc, SceneDoc } from "./document";
 import { formatOf } from "./SceneLook";
-import { faceUrl, usePersonas } from "./usePersonas";
 
 /** `begunHere`: the film plays by itself when it is ready. */
 export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHere: boolean; me: Me }) {
@@ -53,18 +51,3 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
 }
 
 export const isEnded = (film: RenderDetail | null | undefined) => !film || ENDED.includes(film.state);
-
-/** Where the presenter stands and what lies behind: no drawn frame, and it says so. */
-export function LayoutPicture({ doc, scene, number }: { doc: Doc; scene: SceneDoc; number: number }) {
-  const { data } = usePersonas();
-  const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
-  const url = faceUrl(entry, 640);
-  return (
-    <figure className="card layout">
-      <div className={`canvas f${formatOf(doc.canvas).replace(":", "-")}`}>
-        {url && <img src={url} alt={`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
-      </div>
-      <figcaption className="quiet">Layout of scene {number}; the film has the drawn picture.</figcaption>
-    </figure>
-  );
-}

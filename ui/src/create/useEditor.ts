@@ -25,6 +25,8 @@ export interface Editor {
   /** Saves what is not saved yet; true when the server has everything. */
   flush: () => Promise<boolean>;
   settle: (keep: "mine" | "theirs") => void;
+  /** The server's id of a scene; undefined while it is not saved. */
+  idOf: (key: string) => string | undefined;
 }
 
 export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
@@ -140,6 +142,7 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
     undo: () => setHistory(undo),
     redo: () => setHistory(redo),
     flush,
+    idOf: saver.id,
     settle: (keep) => {
       if (!conflict) return;
       const theirs: SceneBody = bodyOf(conflict.theirs);

@@ -1,0 +1,99 @@
+/** The selected scene as its film will show it, at the word where the caret is; until that is drawn, its layout. */
+import { useEffect, useRef, useState } from "react";
+import { spokenWords } from "./anchors";
+import type { Doc, SceneDoc } from "./document";
+import { formatOf } from "./SceneLook";
+import type { Editor } from "./useEditor";
+import { faceUrl, usePersonas } from "./usePersonas";
+
+const PAUSE_MS = 200;
+
+interface Props {
+  projectId: string;
+  doc: Doc;
+  scene: SceneDoc;
+  number: number;
+  editor: Editor;
+}
+
+export function ScenePicture({ projectId, doc, scene, number, editor }: Props) {
+  const { data } = usePersonas();
+  const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
+  const words = spokenWords(scene.body.script);
+  const word = Math.max(0, Math.min(useCaretWord(scene), words.length - 1));
+  const id = editor.idOf(scene.key);
+  const isReady = editor.saveState === "saved" && id !== undefined && words.length > 0;
+  const { scenes: _, ...look } = doc;
+  const path = `/api/projects/${projectId}/scenes/${id}/still?word=${word}`;
+  // The version makes a changed scene another address; the server knows the scene by its id.
+  const version = digest(JSON.stringify([look, scene.body]));
+  const drawn = useDrawn(isReady ? `${path}&v=${version}` : null, `${id}`, words[word] ?? "");
+  const shown = words.length > 0 ? drawn : null;
+  const layout = faceUrl(entry, 640);
+  const src = shown?.url ?? layout;
+  return (
+    <figure className="card layout">
+      <div className={`canvas f${formatOf(doc.canvas).replace(":", "-")}`}>
+        {src && <img src={src} alt={`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
+      </div>
+      <figcaption className="quiet">
+        {shown ? `Scene ${number} at “${shown.word}”` : `Layout of scene ${number}; the film has the drawn picture.`}
+      </figcaption>
+    </figure>
+  );
+}
+
+/** Place of the spoken word at the caret of a scene's script; 0 until the caret was there. */
+function useCaretWord({ key, body }: SceneDoc): number {
+  const [caret, setCaret] = useState(0);
+  useEffect(() => {
+    setCaret(0);
+    const moved = () => {
+      const field = document.activeElement;
+      if (field instanceof HTMLTextAreaElement && field.id === `script-${key}`) setCaret(field.selectionStart);
+    };
+    document.addEventListener("selectionchange", moved);
+    return () => document.removeEventListener("selectionchange", moved);
+  }, [key]);
+  const before = body.script.slice(0, caret);
+  // A caret inside a word belongs to that word.
+  return spokenWords(before).length - (/\S$/.test(before) ? 1 : 0);
+}
+
+interface Drawn {
+  scene: string;
+  url: string;
+  word: string;
+}
+
+/** The newest picture of a scene that has come; one is fetched at a time, and the wanted one last. */
+function useDrawn(url: string | null, scene: string, word: string): Drawn | null {
+  const [drawn, setDrawn] = useState<Drawn | null>(null);
+  const wanted = useRef<Drawn | null>(null);
+  const isFetching = useRef(false);
+  wanted.current = url === null ? null : { url, scene, word };
+  useEffect(() => {
+    const fetchNext = () => {
+      const next = wanted.current;
+      if (!next || isFetching.current) return;
+      isFetching.current = true;
+      const image = new Image();
+      image.onload = image.onerror = (event) => {
+        isFetching.current = false;
+        if (typeof event !== "string" && event.type === "load") setDrawn(next);
+        if (wanted.current?.url !== next.url) fetchNext();
+      };
+      image.src = next.url;
+    };
+    const timer = setTimeout(fetchNext, url ? PAUSE_MS : 0);
+    return () => clearTimeout(timer);
+  }, [url]);
+  return drawn?.scene === scene ? drawn : null;
+}
+
+/** FNV-1a of a text, as hexadecimal digits. */
+function digest(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16);
+}
