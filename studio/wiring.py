@@ -35,11 +35,13 @@ from studio.personas.shared_files import SharedPersonaFiles
 from studio.personas.speaking import PersonaSpeech
 from studio.personas.validation import PersonaValidation
 from studio.personas.watching import PersonaWatch
+from studio.projects.journal import ProjectJournal
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.pronunciations.service import PronunciationService
 from studio.renders.admission import Admission, Endpoint, Limits
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
+from studio.renders.editing import RenderEditing
 from studio.renders.listing import RenderList
 from studio.renders.making import MakingOptions
 from studio.renders.service import RenderService
@@ -48,6 +50,7 @@ from studio.renditions.service import Renditions
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
 from studio.thumbnails.service import Thumbnails
+from studio.trash.service import TrashService
 from studio.uploads.service import UploadService
 from studio.voices.files import VoiceFiles
 from studio.voices.samples import SampleCheck
@@ -59,8 +62,8 @@ from studio.worker_jobs.service import WorkerJobService
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher`, `prober.worker`, `uploads.worker` and `persona_watch` with the process,
-    and close `renditions` and `persona_pictures`; the services need no start.
+    """Start and close `dispatcher`, `prober.worker`, `uploads.worker`, `trash.worker` and `persona_watch`
+    with the process, and close `renditions` and `persona_pictures`; the services need no start.
     """
 
     projects: ProjectService
@@ -72,6 +75,8 @@ class Studio:
     prober: AssetProber
     renders: RenderService
     render_list: RenderList
+    render_editing: RenderEditing
+    trash: TrashService
     thumbnails: Thumbnails
     renditions: Renditions
     idempotency: IdempotencyService
@@ -148,6 +153,7 @@ def build_studio(
         run_durations=times,
         worker_version=worker_version,
     )
+    projects = ProjectService(db, ProjectJournal(events, audit))
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(
@@ -164,7 +170,7 @@ def build_studio(
     personas = PersonaService(db, blobs, library, consents, admission, scheduler, files)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
-        projects=ProjectService(db),
+        projects=projects,
         versions=VersionService(db),
         scenes=SceneService(db, blobs),
         imports=ImportService(
@@ -183,6 +189,14 @@ def build_studio(
         prober=prober,
         renders=renders,
         render_list=RenderList(db),
+        render_editing=RenderEditing(db, events, audit),
+        trash=TrashService(
+            db,
+            projects,
+            renders,
+            settings.retention.trash_days,
+            db.leader_lock("trash", settings.state_dir.absolute()),
+        ),
         thumbnails=thumbnails,
         renditions=renditions,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),

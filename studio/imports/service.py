@@ -47,7 +47,7 @@ from studio.personas.library import PersonaLibrary
 from studio.projects.models import Project
 from studio.projects.repository import Projects
 from studio.projects.schemas import Look, ProjectDraft
-from studio.projects.service import insert_project, project_of
+from studio.projects.service import editable_project, insert_project
 from studio.projects.service import view_of as project_view
 from studio.references.dropping import confirm_hold, drop_unheld
 from studio.references.repository import References
@@ -236,7 +236,7 @@ class ImportService:
         return result
 
     async def _project(self, projects: Projects, options: ImportOptions) -> Project | None:
-        return None if options.project is None else await project_of(projects, options.project)
+        return None if options.project is None else await editable_project(projects, options.project)
 
     async def _read(self, source: SourceFile, options: ImportOptions) -> _Reading:
         canvas = options.canvas or Canvas()

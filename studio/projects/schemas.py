@@ -9,6 +9,7 @@ from avatar.spec import Canvas, Output, RenderSpec
 from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
+from studio.tags import Tags
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
 
@@ -30,6 +31,7 @@ class ProjectDraft(Look):
     slug: str | None = Field(default=None, pattern=SLUG)
     subtitle: OneLine = Field(default="", max_length=400)
     description: str = Field(default="", max_length=20_000)
+    tags: Tags = Field(default_factory=list, description="to find it by")
 
 
 class ProjectChange(BaseModel, extra="forbid"):
@@ -39,6 +41,7 @@ class ProjectChange(BaseModel, extra="forbid"):
     slug: str | None = Field(default=None, pattern=SLUG)
     subtitle: OneLine | None = Field(default=None, max_length=400)
     description: str | None = Field(default=None, max_length=20_000)
+    tags: Tags | None = Field(default=None, description="all tags that it has from now on")
     persona: str | None = Field(default=None, max_length=80)
     canvas: Canvas | None = None
     output: Output | None = None
@@ -47,11 +50,15 @@ class ProjectChange(BaseModel, extra="forbid"):
 
 
 class ProjectView(Look):
+    """`trashed_at`: since when it is in the trash; None for one that is not."""
+
     id: str
     slug: str
     title: str
     subtitle: str
     description: str
+    tags: list[str] = []
+    trashed_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 

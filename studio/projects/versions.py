@@ -14,7 +14,7 @@ from soundstage.views import read_view
 from studio.projects.models import Project, ProjectVersion
 from studio.projects.repository import Projects, Versions
 from studio.projects.schemas import Look, ProjectView, VersionDetail, VersionView
-from studio.projects.service import project_of, view_of
+from studio.projects.service import editable_project, project_of, view_of
 from studio.references.repository import References
 from studio.renders.media import hashes_in
 from studio.scenes.models import SceneRow
@@ -46,7 +46,7 @@ class VersionService:
     async def restore(self, project_ref: str, number: int) -> ProjectView:
         """The project becomes what it was; what it is now is kept as a version first."""
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             version = await version_of(session, project, number)
             await snapshot(session, project, note=f"before going back to version {number}")
             await _apply(session, project, version.content)

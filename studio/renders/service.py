@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from avatar.spec import RenderSpec
@@ -21,7 +22,7 @@ from studio.idempotency.service import Claim
 from studio.personas.library import PersonaLibrary
 from studio.projects.repository import Projects
 from studio.projects.schemas import Look
-from studio.projects.service import project_of
+from studio.projects.service import editable_project, project_of
 from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.admission import Admission, BeforeInsert, consents_in
@@ -35,6 +36,7 @@ from studio.renders.planning import (
     RenderEstimate,
     estimate_of,
     estimate_s,
+    refuse_active,
     refuse_cancel,
     refuse_retry,
 )
@@ -119,7 +121,7 @@ class RenderService:
                 draft = await self._admit(session, draft)
                 return await plan_of(session, draft, self.run_durations, self.worker_version)
         except SoundstageError as error:
-            if error.code == "project.not_found":
+            if error.code in ("project.not_found", "project.in_trash"):
                 raise
             missing = [] if request.project is None else await self._missing(request.project)
             return RenderPlan(missing=[*missing] or [missing_thing(error)])
@@ -155,7 +157,7 @@ class RenderService:
         before: str | None = None,
         limit: int = 50,
     ) -> list[RenderView]:
-        """Returns renders, newest first."""
+        """Returns renders, newest first, without those in the trash."""
         async with self.db.session() as session:
             project_id = (await project_of(Projects(session), project)).id if project else None
             renders = Renders(session)
@@ -237,12 +239,15 @@ class RenderService:
         self.wake()
         return view
 
-    async def delete(self, ref: str) -> None:
-        """Deletes the row and the files; the next `gc` deletes blobs that nothing else references."""
+    async def delete(self, ref: str, *, trashed_before: datetime | None = None) -> None:
+        """Deletes the row and the files; the next `gc` deletes blobs that nothing else references. With
+        `trashed_before` nothing happens unless it has been in the trash since then.
+        """
         async with self.db.transaction() as session:
             row = await render_of(session, ref)
-            if row.state not in TERMINAL:
-                raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
+            if trashed_before is not None and (row.trashed_at is None or row.trashed_at >= trashed_before):
+                return
+            refuse_active(row)
             names = list(row.out_files)
             await self._journal.record_deletion(session, row)
             await References(session).release(f"render:{row.id}")
@@ -313,7 +318,7 @@ class RenderService:
     async def _project(self, ref: str) -> tuple[str, Look, Sequence[tuple[str, str, SceneBody]], str]:
         """Returns title, look, scenes and id."""
         async with self.db.session() as session:
-            project = await project_of(Projects(session), ref)
+            project = await editable_project(Projects(session), ref)
             scenes = [
                 (row.id, row.title, SceneBody.model_validate(row.body))
                 for row in await Scenes(session).of_project(project.id)

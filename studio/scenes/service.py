@@ -13,7 +13,7 @@ from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.views import read_view
 from studio.projects.models import Project
 from studio.projects.repository import Projects
-from studio.projects.service import project_of
+from studio.projects.service import editable_project, project_of
 from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.media import check_media, hashes_in
@@ -44,13 +44,14 @@ class SceneService:
 
     async def get(self, project_ref: str, scene_id: str) -> SceneView:
         async with self._db.session() as session:
-            return view_of((await self._find(session, project_ref, scene_id))[1])
+            project = await project_of(Projects(session), project_ref)
+            return view_of(await scene_in(session, project, scene_id))
 
     async def create(self, project_ref: str, draft: SceneDraft) -> SceneView:
         """Its files must be stored already; from now on the scene keeps them."""
         sizes = await check_media(draft, self._blobs, self._db)
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             scenes = Scenes(session)
             row = SceneRow(
                 project_id=project.id,
@@ -72,7 +73,7 @@ class SceneService:
         Files are not among the drafts: they come with single scenes.
         """
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             scenes = Scenes(session)
             present = [SceneBody.model_validate(row.body) for row in await scenes.of_project(project.id)]
             if any(map(is_filled, present)):
@@ -100,7 +101,8 @@ class SceneService:
         """
         sizes = await check_media(change, self._blobs, self._db)
         async with self._db.transaction() as session:
-            project, row = await self._find(session, project_ref, scene_id)
+            project = await editable_project(Projects(session), project_ref)
+            row = await scene_in(session, project, scene_id)
             if unchanged_since is not None and row.updated_at > unchanged_since:
                 raise Conflict(
                     "scene.changed",
@@ -130,7 +132,7 @@ class SceneService:
 
     async def reorder(self, project_ref: str, order: Sequence[str]) -> Sequence[SceneView]:
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             rows = {row.id: row for row in await Scenes(session).of_project(project.id)}
             if sorted(order) != sorted(rows):
                 raise Invalid(
@@ -145,23 +147,25 @@ class SceneService:
 
     async def delete(self, project_ref: str, scene_id: str) -> None:
         async with self._db.transaction() as session:
-            project, row = await self._find(session, project_ref, scene_id)
+            project = await editable_project(Projects(session), project_ref)
+            row = await scene_in(session, project, scene_id)
             scenes = Scenes(session)
             await References(session).release(f"scene:{row.id}")
             await scenes.remove(row)
             _number(list(await scenes.of_project(project.id)))
             project.updated_at = utcnow()
 
-    async def _find(self, session: AsyncSession, project_ref: str, scene_id: str) -> tuple[Project, SceneRow]:
-        project = await project_of(Projects(session), project_ref)
-        row = await Scenes(session).find(project.id, scene_id)
-        if row is None:
-            raise NotFound(
-                "scene.not_found",
-                f"Project {project.slug!r} has no scene {scene_id!r}.",
-                "List its scenes to see their ids.",
-            )
-        return project, row
+
+async def scene_in(session: AsyncSession, project: Project, scene_id: str) -> SceneRow:
+    """Returns a scene of this project, or raises `scene.not_found`."""
+    row = await Scenes(session).find(project.id, scene_id)
+    if row is None:
+        raise NotFound(
+            "scene.not_found",
+            f"Project {project.slug!r} has no scene {scene_id!r}.",
+            "List its scenes to see their ids.",
+        )
+    return row
 
 
 async def append_scenes(
