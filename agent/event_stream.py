@@ -27,6 +27,7 @@ READING = MappingProxyType(
     {
         "render": "render:read",
         "project": "project:read",
+        "brand": "brand:read",
         "publication": "publication:read",
         "personas": "persona:read",
         "approvals": "approval:read",
@@ -34,7 +35,7 @@ READING = MappingProxyType(
         "keys": "key:read",
     }
 )
-MARKED = frozenset({"render", "project", "publication", "personas", "keys"})
+MARKED = frozenset({"render", "project", "brand", "publication", "personas", "keys"})
 """Streams whose events name their tenant."""
 OTHERS_SESSIONS = "audit:read"
 PROGRESS = "render.progress"

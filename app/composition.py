@@ -354,6 +354,7 @@ def tool_services_of(
         projects=studio.projects,
         versions=studio.versions,
         scenes=studio.scenes,
+        brands=studio.brands,
         imports=studio.imports,
         publishing=studio.outgoing.publishing,
         accounts=studio.outgoing.accounts,

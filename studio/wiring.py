@@ -22,6 +22,8 @@ from soundstage.http import own_listeners
 from soundstage.settings import Settings
 from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
+from studio.brands.service import BrandService
+from studio.brands.usage import BrandUsage
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
 from studio.imports.service import MAX_DOCUMENT_BYTES, ImportService
@@ -69,6 +71,8 @@ class Studio:
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
+    brands: BrandService
+    brand_usage: BrandUsage
     imports: ImportService
     assets: AssetService
     uploads: UploadService
@@ -173,6 +177,8 @@ def build_studio(
         projects=projects,
         versions=VersionService(db),
         scenes=SceneService(db, blobs),
+        brands=BrandService(db, blobs, events, audit),
+        brand_usage=BrandUsage(db, library),
         imports=ImportService(
             db,
             blobs,

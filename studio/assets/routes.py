@@ -94,7 +94,7 @@ async def get_asset(asset_id: str, studio: StudioDep, _: ReadAssets) -> AssetVie
 
 @router.get("/{asset_id}/used-in")
 async def list_uses(asset_id: str, studio: StudioDep, principal: ReadAssets) -> AssetUses:
-    """Projects, renders and personas that use its bytes, of those that the caller may read."""
+    """Projects, renders, personas and brands that use its bytes, of those that the caller may read."""
     return await studio.assets.uses(asset_id, principal)
 
 

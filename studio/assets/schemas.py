@@ -105,7 +105,7 @@ class RenderUse(BaseModel):
 
 
 class AssetUses(BaseModel):
-    """Projects and renders that use the bytes of an asset; None for what the client may not read.
+    """Those that use the bytes of an asset; None for what the client may not read.
     `renders` are the newest ones of `renders_total`.
     """
 
@@ -113,3 +113,4 @@ class AssetUses(BaseModel):
     renders: list[RenderUse] | None
     renders_total: int | None
     personas: list[str] | None
+    brands: list[str] | None = Field(default=None, description="names")

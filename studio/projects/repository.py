@@ -68,6 +68,13 @@ class Projects(Repository[Project]):
     async def with_slug(self, slug: str) -> Project | None:
         return await self._session.scalar(select(Project).where(Project.slug == slug))
 
+    async def slugs_with_brand(self, brand_id: str) -> Sequence[str]:
+        """Returns the slugs of projects that use it, without those in the trash."""
+        query = select(Project.slug).where(
+            Project.look["brand"].as_string() == brand_id, Project.trashed_at.is_(None)
+        )
+        return await self._all(query.order_by(Project.slug))
+
     async def list_trashed_before(self, moment: datetime, limit: int) -> Sequence[Project]:
         query = select(Project).where(Project.trashed_at < moment)
         return await self._all(query.order_by(Project.trashed_at).limit(limit))

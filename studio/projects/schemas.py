@@ -22,6 +22,7 @@ class Look(BaseModel, extra="forbid"):
     output: Output = Output()
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] = Field(default_factory=dict, max_length=2000)
+    brand: str | None = Field(default=None, max_length=400, description="id or name of a brand kit")
 
 
 class ProjectDraft(Look):
@@ -47,6 +48,9 @@ class ProjectChange(BaseModel, extra="forbid"):
     output: Output | None = None
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] | None = Field(default=None, max_length=2000)
+    brand: str | None = Field(
+        default=None, max_length=400, description="id or name of a brand kit; null takes it away"
+    )
 
 
 class ProjectView(Look):

@@ -10,6 +10,7 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.paging import Page, PageRequest
 from soundstage.views import read_view
+from studio.brands.service import brand_of
 from studio.projects.journal import ProjectJournal
 from studio.projects.models import Project
 from studio.projects.repository import ProjectFilter, Projects, Versions
@@ -50,6 +51,9 @@ class ProjectService:
             fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
             if fields.get("slug", project.slug) != project.slug:
                 await _refuse_taken(projects, fields["slug"])
+            if "brand" in change.model_fields_set:
+                # The one field that null empties.
+                fields["brand"] = await _brand_id(session, change.brand)
             look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
             project.look = Look.model_validate(look).model_dump(mode="json")
             for key in fields.keys() - LOOK_FIELDS:
@@ -94,17 +98,18 @@ class ProjectService:
 
 
 async def insert_project(session: AsyncSession, draft: ProjectDraft) -> Project:
-    """Raises Conflict `project.slug_taken`."""
+    """Raises Conflict `project.slug_taken` and NotFound `brand.not_found`."""
     projects = Projects(session)
     slug = draft.slug or await _free_slug(projects, draft.title)
     await _refuse_taken(projects, slug)
+    look = draft.model_copy(update={"brand": await _brand_id(session, draft.brand)})
     project = Project(
         slug=slug,
         title=draft.title,
         subtitle=draft.subtitle,
         description=draft.description,
         tags=draft.tags,
-        look=draft.model_dump(mode="json", include=set(LOOK_FIELDS)),
+        look=look.model_dump(mode="json", include=set(LOOK_FIELDS)),
     )
     return await projects.add(project)
 
@@ -133,6 +138,11 @@ async def editable_project(projects: Projects, ref: str) -> Project:
 
 def view_of(project: Project) -> ProjectView:
     return read_view(ProjectView, project, **Look.model_validate(project.look).model_dump())
+
+
+async def _brand_id(session: AsyncSession, ref: str | None) -> str | None:
+    """Returns the id of a brand that is named by id or name. Raises `brand.not_found`."""
+    return None if ref is None else (await brand_of(session, ref)).id
 
 
 async def _refuse_taken(projects: Projects, slug: str) -> None:

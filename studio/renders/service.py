@@ -18,10 +18,11 @@ from soundstage.database import Database, new_id
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, NotFound, SoundstageError, Unavailable
 from soundstage.events import Event, EventStore
+from studio.brands.applying import Film
+from studio.brands.usage import film_of
 from studio.idempotency.service import Claim
 from studio.personas.library import PersonaLibrary
 from studio.projects.repository import Projects
-from studio.projects.schemas import Look
 from studio.projects.service import editable_project, project_of
 from studio.projects.versions import snapshot
 from studio.references.repository import References
@@ -54,8 +55,6 @@ from studio.renders.schemas import (
 from studio.renders.specs import raise_requirements, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
-from studio.scenes.repository import Scenes
-from studio.scenes.schemas import SceneBody
 
 MIN_ID_SUFFIX = 4
 
@@ -128,11 +127,14 @@ class RenderService:
 
     async def _missing(self, ref: str) -> Sequence[MissingThing]:
         """Returns what each scene of a project is refused for."""
-        title, look, scenes, _ = await self._project(ref)
+        try:
+            film, _ = await self._film(ref)
+        except SoundstageError as error:
+            return [missing_thing(error)]
         missing = []
-        for scene in scenes:
+        for scene in film.scenes:
             try:
-                spec = spec_of_project(title, look, [scene], self.library)
+                spec = spec_of_project(film.title, film.look, [scene], self.library)
                 await check_media(spec, self.blobs, self.db, self._operator_persona_hashes())
                 async with self.db.session() as session:
                     await self.admission.admit(session, spec)
@@ -310,20 +312,16 @@ class RenderService:
         )
 
     async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
-        title, look, scenes, project_id = await self._project(ref)
-        spec = spec_of_project(title, look, scenes, self.library)
-        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
+        film, project_id = await self._film(ref)
+        spec = spec_of_project(film.title, film.look, film.scenes, self.library, film.overlays, film.music)
+        personas = tuple(dict.fromkeys(body.persona or film.look.persona for _, _, body in film.scenes))
         return RenderDraft(request, spec, personas, project_id)
 
-    async def _project(self, ref: str) -> tuple[str, Look, Sequence[tuple[str, str, SceneBody]], str]:
-        """Returns title, look, scenes and id."""
+    async def _film(self, ref: str) -> tuple[Film, str]:
+        """Returns what the video is made of, and the id of the project."""
         async with self.db.session() as session:
             project = await editable_project(Projects(session), ref)
-            scenes = [
-                (row.id, row.title, SceneBody.model_validate(row.body))
-                for row in await Scenes(session).of_project(project.id)
-            ]
-            return project.title, Look.model_validate(project.look), scenes, project.id
+            return await film_of(session, project, self.library), project.id
 
     async def _admit(self, session: AsyncSession, draft: RenderDraft) -> RenderDraft:
         """Returns the draft with its consent ids resolved to the stored records. Raises what forbids it, and

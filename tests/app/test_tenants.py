@@ -61,6 +61,7 @@ OWN_NAME = {
 }
 BODIES: dict[str, Any] = {
     "PATCH /api/assets/{asset_id}": {"name": "mine"},
+    "PATCH /api/brands/{brand_id}": {"name": "mine"},
     "PATCH /api/personas/{persona_id}": {"title": "mine"},
     "PUT /api/personas/{persona_id}/voice": {"voice": {"kind": "flite"}},
     "POST /api/personas/{persona_id}/video-studio": {"script": "mine"},
@@ -196,8 +197,8 @@ UNREADABLE = {
 
 
 NAMED = (
-    "ref", "asset_id", "consent_id", "render_id", "webhook_id", "session_id", "publication_id", "account_id",
-    "memory_id", "approval_id", "key_id", "voice",
+    "ref", "asset_id", "brand_id", "consent_id", "render_id", "webhook_id", "session_id", "publication_id",
+    "account_id", "memory_id", "approval_id", "key_id", "voice",
 )  # fmt: skip
 
 
