@@ -24,6 +24,7 @@ from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
 from studio.brands.service import BrandService
 from studio.brands.usage import BrandUsage
+from studio.changes.service import ChangeService
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
 from studio.imports.service import MAX_DOCUMENT_BYTES, ImportService
@@ -71,6 +72,7 @@ class Studio:
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
+    changes: ChangeService
     brands: BrandService
     brand_usage: BrandUsage
     imports: ImportService
@@ -157,7 +159,8 @@ def build_studio(
         run_durations=times,
         worker_version=worker_version,
     )
-    projects = ProjectService(db, ProjectJournal(events, audit))
+    journal = ProjectJournal(events, audit)
+    projects = ProjectService(db, journal)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(
@@ -175,8 +178,9 @@ def build_studio(
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
         projects=projects,
-        versions=VersionService(db),
-        scenes=SceneService(db, blobs),
+        versions=VersionService(db, journal),
+        scenes=SceneService(db, blobs, journal),
+        changes=ChangeService(db, blobs, journal),
         brands=BrandService(db, blobs, events, audit),
         brand_usage=BrandUsage(db, library),
         imports=ImportService(
@@ -188,6 +192,7 @@ def build_studio(
             settings.limits.scenes,
             min(MAX_DOCUMENT_BYTES, assets.max_upload_bytes),
             prober.worker.wake,
+            journal,
             audit,
         ),
         assets=assets,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit import AuditEntry, AuditLog
+from soundstage.database import utcnow
 from soundstage.database.tenants import tenant_attribute
 from soundstage.events import EventStore
 from studio.projects.models import Project
@@ -22,10 +23,22 @@ def stream_of(project_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProjectJournal:
-    """Event kinds: project.trashed, project.restored, project.deleted."""
+    """Event kinds: project.created, project.changed, project.trashed, project.restored, project.deleted; the
+    first two name the revision.
+    """
 
     events: EventStore
     audit: AuditLog | None = None
+
+    async def record_creation(self, session: AsyncSession, project: Project) -> None:
+        """Tells other pages of a new project."""
+        await self._append(session, project, "project.created", {"revision": project.revision})
+
+    async def record_change(self, session: AsyncSession, project: Project) -> None:
+        """Counts a change of the project or its scenes, and tells other pages of it."""
+        project.revision += 1
+        project.updated_at = utcnow()
+        await self._append(session, project, "project.changed", {"revision": project.revision})
 
     async def record_fate(self, session: AsyncSession, project: Project, kind: str, by: str) -> None:
         """Records what became of the whole project, and who did it, also in the audit log."""

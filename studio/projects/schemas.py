@@ -54,7 +54,9 @@ class ProjectChange(BaseModel, extra="forbid"):
 
 
 class ProjectView(Look):
-    """`trashed_at`: since when it is in the trash; None for one that is not."""
+    """`trashed_at`: since when it is in the trash; None for one that is not. `revision` grows with every
+    change of the project and its scenes.
+    """
 
     id: str
     slug: str
@@ -62,6 +64,7 @@ class ProjectView(Look):
     subtitle: str
     description: str
     tags: list[str] = []
+    revision: int = 1
     trashed_at: datetime | None = None
     created_at: datetime
     updated_at: datetime

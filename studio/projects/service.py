@@ -42,23 +42,15 @@ class ProjectService:
 
     async def create(self, draft: ProjectDraft) -> ProjectView:
         async with self._db.transaction() as session:
-            return view_of(await insert_project(session, draft))
+            project = await insert_project(session, draft)
+            await self._journal.record_creation(session, project)
+            return view_of(project)
 
     async def change(self, ref: str, change: ProjectChange) -> ProjectView:
         async with self._db.transaction() as session:
-            projects = Projects(session)
-            project = await editable_project(projects, ref)
-            fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-            if fields.get("slug", project.slug) != project.slug:
-                await _refuse_taken(projects, fields["slug"])
-            if "brand" in change.model_fields_set:
-                # The one field that null empties.
-                fields["brand"] = await _brand_id(session, change.brand)
-            look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
-            project.look = Look.model_validate(look).model_dump(mode="json")
-            for key in fields.keys() - LOOK_FIELDS:
-                setattr(project, key, fields[key])
-            project.updated_at = utcnow()
+            project = await editable_project(Projects(session), ref)
+            await update_project(session, project, change)
+            await self._journal.record_change(session, project)
             return view_of(project)
 
     async def trash(self, ref: str, *, by: str) -> None:
@@ -112,6 +104,20 @@ async def insert_project(session: AsyncSession, draft: ProjectDraft) -> Project:
         look=look.model_dump(mode="json", include=set(LOOK_FIELDS)),
     )
     return await projects.add(project)
+
+
+async def update_project(session: AsyncSession, project: Project, change: ProjectChange) -> None:
+    """Sets what is given. Raises Conflict `project.slug_taken` and NotFound `brand.not_found`."""
+    fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    if fields.get("slug", project.slug) != project.slug:
+        await _refuse_taken(Projects(session), fields["slug"])
+    if "brand" in change.model_fields_set:
+        # The one field that null empties.
+        fields["brand"] = await _brand_id(session, change.brand)
+    look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
+    project.look = Look.model_validate(look).model_dump(mode="json")
+    for key in fields.keys() - LOOK_FIELDS:
+        setattr(project, key, fields[key])
 
 
 async def project_of(projects: Projects, ref: str) -> Project:

@@ -67,6 +67,10 @@ BODIES: dict[str, Any] = {
     "POST /api/personas/{persona_id}/video-studio": {"script": "mine"},
     "PATCH /api/projects/{ref}": {"title": "mine"},
     "PATCH /api/renders/{render_id}": {"title": "mine"},
+    "POST /api/projects/{ref}/changes": {
+        "base_revision": 1,
+        "changes": [{"op": "change_project", "project": {"title": "mine"}}],
+    },
     "POST /api/projects/{ref}/scenes": {"script": "mine"},
     "PUT /api/projects/{ref}/scenes/order": {"scenes": ["scn_1"]},
     "PATCH /api/projects/{ref}/scenes/{scene_id}": {"title": "mine"},
