@@ -105,7 +105,7 @@ class RenderUse(BaseModel):
 
 
 class AssetUses(BaseModel):
-    """Those that use the bytes of an asset; None for what the client may not read.
+    """Lists users of the bytes of an asset; None for what the client may not read.
     `renders` are the newest ones of `renders_total`.
     """
 

@@ -38,7 +38,7 @@ HEADINGS = frozenset({"title", "lower_third"})
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """What a video of a project is made of. `values`: where each value comes from that the kit has too."""
+    """Holds all that a video of a project consists of. `values`: sources of values that the kit has too."""
 
     title: str
     subtitle: str
@@ -64,8 +64,8 @@ def apply_brand(kit: BrandKit, film: Film, personas: Mapping[str, Persona]) -> F
     ]
     for scene_id, card in ((INTRO, kit.intro), (OUTRO, kit.outro)):
         if card is not None:
-            made = (scene_id, "", _card_scene(kit, card, film))
-            scenes = [made, *scenes] if scene_id == INTRO else [*scenes, made]
+            added = (scene_id, "", _card_scene(kit, card, film))
+            scenes = [added, *scenes] if scene_id == INTRO else [*scenes, added]
             values.append(BrandValue(scene=None, field=scene_id.removeprefix("brand-"), source="brand"))
     for name in ("logo", "music"):
         if getattr(kit, name) is not None:

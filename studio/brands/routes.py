@@ -56,5 +56,5 @@ async def delete_brand(brand_id: str, studio: StudioDep, principal: DeleteBrands
 
 @router.get("/api/projects/{ref}/brand")
 async def read_brand_use(ref: str, studio: StudioDep, _: ReadProjects) -> BrandUse:
-    """Which values of the project's videos come from its brand, and which from its scenes or itself."""
+    """Tells which values of its videos come from its brand, and which from its scenes or itself."""
     return await studio.brand_usage.read(ref)

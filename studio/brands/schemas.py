@@ -111,7 +111,7 @@ Source = Literal["brand", "project", "scene"]
 
 
 class BrandValue(BaseModel):
-    """Where a value comes from for which the kit has one. `scene` None: of the whole film."""
+    """The source of a value for which the kit has one. `scene` None: of the whole film."""
 
     scene: str | None
     field: str

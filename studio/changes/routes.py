@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/projects/{ref}/changes", tags=["projects"])
 
 
 class _Fingerprint(BaseModel):
-    """What makes two requests the same: also which project they are for, and which fields they set."""
+    """Identifies a request also by the project that it is for and by the fields that it sets."""
 
     ref: str
     batch: dict[str, Any]

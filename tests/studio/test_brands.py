@@ -183,13 +183,15 @@ async def test_a_project_says_which_values_come_from_its_brand(client: Any, kit:
     path = await project_of(client, *scenes, brand="Harbour", output=own)
     use = (await client.get(f"{path}/brand")).json()
     ids = [scene["id"] for scene in (await client.get(f"{path}/scenes")).json()]
-    told = {(value["scene"], value["field"]): value["source"] for value in use["values"]}
+    sources = {(value["scene"], value["field"]): value["source"] for value in use["values"]}
     assert use["brand"]["name"] == "Harbour"
-    assert told[ids[0], "background"] == "brand" and told[ids[1], "background"] == "scene"
-    assert told[ids[0], "overlays[0].accent"] == "scene" and told[ids[0], "overlays[0].colour"] == "brand"
-    assert told[ids[0], "lower_third"] == "brand" and (ids[1], "lower_third") not in told
-    assert told[None, "captions.colour"] == "project" and told[None, "captions.style.place"] == "brand"
-    assert {told[None, name] for name in ("intro", "outro", "logo", "music")} == {"brand"}
+    assert sources[ids[0], "background"] == "brand" and sources[ids[1], "background"] == "scene"
+    assert (
+        sources[ids[0], "overlays[0].accent"] == "scene" and sources[ids[0], "overlays[0].colour"] == "brand"
+    )
+    assert sources[ids[0], "lower_third"] == "brand" and (ids[1], "lower_third") not in sources
+    assert sources[None, "captions.colour"] == "project" and sources[None, "captions.style.place"] == "brand"
+    assert {sources[None, name] for name in ("intro", "outro", "logo", "music")} == {"brand"}
     spec = await spec_of(client, path)
     assert spec["output"]["captions"]["colour"] == "#123456"
     bare = await project_of(client, {"script": "One."})

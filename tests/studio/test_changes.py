@@ -190,13 +190,13 @@ async def test_a_deleted_scene_comes_back_under_its_id_with_its_files(
     shown = await send(client, project, 4, {"op": "change_scene", "id": one, "scene": image})
     scene = shown.json()["scenes"][0]
     await client.delete(f"/api/assets/{asset['id']}")
-    kept = {key: scene[key] for key in ("script", "background", "position")}
+    former = {key: scene[key] for key in ("script", "background", "position")}
     answer = await send(
         client,
         project,
         5,
         {"op": "delete_scene", "id": one},
-        {"op": "add_scene", "id": one, "scene": kept},
+        {"op": "add_scene", "id": one, "scene": former},
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["scenes"][0]["background"] == scene["background"]

@@ -196,8 +196,8 @@ async def test_a_video_gets_another_title_and_tags(client: Any, rooms: Studio) -
     assert await ids(client, "/api/renders?tag=harbour") == [other, one]
     assert await ids(client, "/api/renders?tag=harbour&tag=été") == [one]
     assert await ids(client, "/api/renders?tag=arbour") == []
-    kept = (await client.patch(path, json={"tags": []})).json()
-    assert (kept["title"], kept["tags"]) == (title, [])
+    cleared = (await client.patch(path, json={"tags": []})).json()
+    assert (cleared["title"], cleared["tags"]) == (title, [])
     events = [event for event in await rooms.events.read(f"render:{one}") if event.kind == "render.changed"]
     assert [event.data["title"] for event in events] == [title, title]
 
