@@ -82,7 +82,8 @@ def _look(kit: BrandKit, look: Look, values: list[BrandValue]) -> Look:
 
 def _merged(own: Model, brand: Model, where: str, values: list[BrandValue]) -> Model:
     """Returns `own` with the fields of `brand` where its own are the defaults."""
-    defaults, fields = type(own)(), {}
+    defaults = type(own)()
+    fields: dict[str, Any] = {}
     for name in type(own).model_fields:
         mine, theirs, default = (getattr(one, name) for one in (own, brand, defaults))
         if isinstance(mine, SpecModel):
@@ -115,7 +116,7 @@ def _scene(
 
 def _overlay(kit: BrandKit, overlay: Overlay, where: str, scene_id: str, values: list[BrandValue]) -> Overlay:
     fields = type(overlay).model_fields
-    update = {}
+    update: dict[str, Any] = {}
     for name, value in _overlay_values(kit, overlay.kind).items():
         if name not in fields:
             continue
@@ -128,7 +129,7 @@ def _overlay(kit: BrandKit, overlay: Overlay, where: str, scene_id: str, values:
     return overlay.model_copy(update=update)
 
 
-def _overlay_values(kit: BrandKit, kind: str) -> Mapping[str, str]:
+def _overlay_values(kit: BrandKit, kind: str) -> dict[str, Any]:
     font = kit.fonts.heading if kind in HEADINGS else kit.fonts.body
     values = {
         "colour": kit.colours.text,

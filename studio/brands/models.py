@@ -21,7 +21,7 @@ class Brand(TenantOwned, Base):
     __table_args__ = (UniqueConstraint("tenant", "key"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("brd"))
-    key: Mapped[str] = mapped_column(String(400))
+    key: Mapped[str] = mapped_column(String(800))
     name: Mapped[str] = mapped_column(String(80))
     kit: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -54,4 +54,4 @@ class Brands(Repository[Brand]):
 
 def key_of(name: str) -> str:
     """Returns the name as names are compared: “HARBOUR” and “Harbour” are one."""
-    return unicodedata.normalize("NFKC", name).casefold().strip()
+    return unicodedata.normalize("NFC", name).casefold().strip()

@@ -22,7 +22,7 @@ class Look(BaseModel, extra="forbid"):
     output: Output = Output()
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] = Field(default_factory=dict, max_length=2000)
-    brand: str | None = Field(default=None, max_length=400, description="id or name of a brand kit")
+    brand: str | None = Field(default=None, max_length=80, description="id or name of a brand kit")
 
 
 class ProjectDraft(Look):
@@ -49,7 +49,7 @@ class ProjectChange(BaseModel, extra="forbid"):
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] | None = Field(default=None, max_length=2000)
     brand: str | None = Field(
-        default=None, max_length=400, description="id or name of a brand kit; null takes it away"
+        default=None, max_length=80, description="id or name of a brand kit; null takes it away"
     )
 
 

@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "brands",
         sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("key", sa.String(length=400), nullable=False),
+        sa.Column("key", sa.String(length=800), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("kit", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
