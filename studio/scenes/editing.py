@@ -56,7 +56,7 @@ async def insert_scene(
         body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
     )
     others = list(await scenes.of_project(project.id))
-    others.insert(len(others) if draft.position is None else draft.position, row)
+    others.insert(len(others) if draft.position is None else min(draft.position, len(others)), row)
     number_scenes(others)
     await scenes.add(row)
     await hold_media(References(session), row.id, sizes)
@@ -84,7 +84,7 @@ async def update_scene(
 async def move_scene(session: AsyncSession, project: Project, row: SceneRow, position: int) -> None:
     """Moves it to a place among the others; one behind the last is the last."""
     others = [other for other in await Scenes(session).of_project(project.id) if other.id != row.id]
-    others.insert(position, row)
+    others.insert(min(position, len(others)), row)
     number_scenes(others)
 
 
