@@ -26,6 +26,8 @@ from soundstage.paging import LINKED, SearchText, next_link
 READING = MappingProxyType(
     {
         "render": "render:read",
+        "project": "project:read",
+        "brand": "brand:read",
         "publication": "publication:read",
         "personas": "persona:read",
         "approvals": "approval:read",
@@ -33,7 +35,7 @@ READING = MappingProxyType(
         "keys": "key:read",
     }
 )
-MARKED = frozenset({"render", "publication", "personas", "keys"})
+MARKED = frozenset({"render", "project", "brand", "publication", "personas", "keys"})
 """Streams whose events name their tenant."""
 OTHERS_SESSIONS = "audit:read"
 PROGRESS = "render.progress"

@@ -354,6 +354,7 @@ def tool_services_of(
         projects=studio.projects,
         versions=studio.versions,
         scenes=studio.scenes,
+        brands=studio.brands,
         imports=studio.imports,
         publishing=studio.outgoing.publishing,
         accounts=studio.outgoing.accounts,
@@ -423,6 +424,7 @@ async def run_background_workers(
             await services.speech_scheduler.start()
         await services.studio.prober.worker.start()
         await services.studio.uploads.worker.start()
+        await services.studio.trash.worker.start()
         await services.studio.persona_watch.start()
         await services.decisions.start()
         await services.triggers.worker.start()
@@ -439,6 +441,7 @@ async def run_background_workers(
         await services.triggers.worker.close()
         await services.decisions.close()
         await services.studio.persona_watch.close()
+        await services.studio.trash.worker.close()
         await services.studio.uploads.worker.close()
         await services.studio.prober.worker.close()
         await services.studio.persona_pictures.close()

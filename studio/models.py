@@ -3,6 +3,7 @@
 """
 
 from studio.assets.models import Asset, AssetTag
+from studio.brands.models import Brand
 from studio.consents.models import ConsentRow
 from studio.idempotency.models import IdempotencyKey
 from studio.personas.models import PersonaFile
@@ -21,6 +22,7 @@ __all__ = [
     "Asset",
     "AssetTag",
     "BlobReference",
+    "Brand",
     "ClonedVoice",
     "ConsentRow",
     "Delivery",

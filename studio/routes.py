@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from policy import health
 from studio.assets import rendition_routes as asset_renditions
 from studio.assets import routes as assets
+from studio.brands import routes as brands
+from studio.changes import routes as changes
 from studio.consents import routes as consents
 from studio.imports import routes as imports
 from studio.personas import routes as personas
@@ -29,7 +31,9 @@ def routers() -> tuple[APIRouter, ...]:
         health,
         projects,
         scenes,
+        changes,
         imports,
+        brands,
         assets,
         asset_renditions,
         uploads,

@@ -22,6 +22,9 @@ from soundstage.http import own_listeners
 from soundstage.settings import Settings
 from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
+from studio.brands.service import BrandService
+from studio.brands.usage import BrandUsage
+from studio.changes.service import ChangeService
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
 from studio.imports.service import MAX_DOCUMENT_BYTES, ImportService
@@ -35,11 +38,13 @@ from studio.personas.shared_files import SharedPersonaFiles
 from studio.personas.speaking import PersonaSpeech
 from studio.personas.validation import PersonaValidation
 from studio.personas.watching import PersonaWatch
+from studio.projects.journal import ProjectJournal
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.pronunciations.service import PronunciationService
 from studio.renders.admission import Admission, Endpoint, Limits
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
+from studio.renders.editing import RenderEditing
 from studio.renders.listing import RenderList
 from studio.renders.making import MakingOptions
 from studio.renders.service import RenderService
@@ -49,6 +54,7 @@ from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
 from studio.stills.service import SceneStills
 from studio.thumbnails.service import Thumbnails
+from studio.trash.service import TrashService
 from studio.uploads.service import UploadService
 from studio.voices.files import VoiceFiles
 from studio.voices.samples import SampleCheck
@@ -60,19 +66,24 @@ from studio.worker_jobs.service import WorkerJobService
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher`, `prober.worker`, `uploads.worker` and `persona_watch` with the process,
-    and close `renditions`, `persona_pictures` and `stills`; the services need no start.
+    """Start and close `dispatcher`, `prober.worker`, `uploads.worker`, `trash.worker` and `persona_watch`
+    with the process, and close `renditions`, `persona_pictures` and `stills`; the services need no start.
     """
 
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
+    changes: ChangeService
+    brands: BrandService
+    brand_usage: BrandUsage
     imports: ImportService
     assets: AssetService
     uploads: UploadService
     prober: AssetProber
     renders: RenderService
     render_list: RenderList
+    render_editing: RenderEditing
+    trash: TrashService
     thumbnails: Thumbnails
     renditions: Renditions
     idempotency: IdempotencyService
@@ -150,6 +161,8 @@ def build_studio(
         run_durations=times,
         worker_version=worker_version,
     )
+    journal = ProjectJournal(events, audit)
+    projects = ProjectService(db, journal)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, speech_worker_binary)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(
@@ -166,9 +179,12 @@ def build_studio(
     personas = PersonaService(db, blobs, library, consents, admission, scheduler, files)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
-        projects=ProjectService(db),
-        versions=VersionService(db),
-        scenes=SceneService(db, blobs),
+        projects=projects,
+        versions=VersionService(db, journal),
+        scenes=SceneService(db, blobs, journal),
+        changes=ChangeService(db, blobs, journal),
+        brands=BrandService(db, blobs, events, audit),
+        brand_usage=BrandUsage(db, library),
         imports=ImportService(
             db,
             blobs,
@@ -178,6 +194,7 @@ def build_studio(
             settings.limits.scenes,
             min(MAX_DOCUMENT_BYTES, assets.max_upload_bytes),
             prober.worker.wake,
+            journal,
             audit,
         ),
         assets=assets,
@@ -185,6 +202,14 @@ def build_studio(
         prober=prober,
         renders=renders,
         render_list=RenderList(db),
+        render_editing=RenderEditing(db, events, audit),
+        trash=TrashService(
+            db,
+            projects,
+            renders,
+            settings.retention.trash_days,
+            db.leader_lock("trash", settings.state_dir.absolute()),
+        ),
         thumbnails=thumbnails,
         renditions=renditions,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),

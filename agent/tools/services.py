@@ -19,6 +19,7 @@ from policy import Principal
 from policy.audit import AuditLog
 from soundstage.health import InstallationHealth
 from studio.assets.service import AssetService
+from studio.brands.service import BrandService
 from studio.imports.service import ImportService
 from studio.people.service import PeopleService
 from studio.personas.library import PersonaLibrary
@@ -41,6 +42,7 @@ class ToolServices:
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
+    brands: BrandService
     imports: ImportService
     publishing: PublishingService
     accounts: AccountService

@@ -281,10 +281,13 @@ class LimitSettings(Section):
 
 
 class RetentionSettings(Section):
-    """Retention times, applied by `soundstage gc`."""
+    """Retention times, applied by `soundstage gc`; that of the trash by the server."""
 
     render_days: int | None = Field(
         None, ge=1, description="finished renders older than this go; empty: they stay"
+    )
+    trash_days: int | None = Field(
+        30, ge=1, description="what is in the trash is deleted after this time; empty: it stays"
     )
     unused_blob_hours: int = Field(24, ge=1, description="files that nothing refers to go after this time")
     event_days: int | None = Field(

@@ -18,13 +18,13 @@ from studio.assets.schemas import (
     AssetKind,
     AssetUses,
     AssetView,
-    Tag,
     TagCount,
 )
 from studio.assets.upload import Upload, labels_of
 from studio.bodies import body_schema
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
+from studio.tags import TagQuery
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/assets", tags=["assets"])
@@ -63,7 +63,7 @@ async def list_assets(
     sort: AssetSort = "-created",
     kind: Annotated[list[AssetKind] | None, Query(max_length=20)] = None,
     project: Annotated[str | None, Query(max_length=80, description="id or slug")] = None,
-    tag: Annotated[list[Tag] | None, Query(max_length=20, description="an asset has all of them")] = None,
+    tag: TagQuery = None,
     limit: Annotated[int, Query(ge=1, le=2000)] = 500,
 ) -> list[AssetView]:
     """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
@@ -94,7 +94,7 @@ async def get_asset(asset_id: str, studio: StudioDep, _: ReadAssets) -> AssetVie
 
 @router.get("/{asset_id}/used-in")
 async def list_uses(asset_id: str, studio: StudioDep, principal: ReadAssets) -> AssetUses:
-    """Projects, renders and personas that use its bytes, of those that the caller may read."""
+    """Projects, renders, personas and brands that use its bytes, of those that the caller may read."""
     return await studio.assets.uses(asset_id, principal)
 
 

@@ -6,34 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from soundstage.database.storable import why_unstorable
 from soundstage.errors import Invalid
 from soundstage.one_line import OneLine
 from studio.renders.states import RenderState
-
-MAX_TAGS = 50
-
-
-def _split(value: object) -> object:
-    """A form has one text with commas."""
-    return [one for one in value.split(",") if one.strip()] if isinstance(value, str) else value
-
-
-def _sorted_once(tags: list[str]) -> list[str]:
-    return sorted(set(tags))
-
-
-def _lower(tag: str) -> str:
-    if "," in tag:
-        raise ValueError("a tag holds no comma")
-    return tag.lower()
-
-
-Tag = Annotated[OneLine, Field(min_length=1, max_length=60), AfterValidator(_lower)]
-"""In lower case, without breaks and commas."""
-Tags = Annotated[list[Tag], BeforeValidator(_split), Field(max_length=MAX_TAGS), AfterValidator(_sorted_once)]
+from studio.tags import Tags
 
 
 def _storable(value: Any) -> Any:
@@ -126,7 +105,7 @@ class RenderUse(BaseModel):
 
 
 class AssetUses(BaseModel):
-    """Projects and renders that use the bytes of an asset; None for what the client may not read.
+    """Lists users of the bytes of an asset; None for what the client may not read.
     `renders` are the newest ones of `renders_total`.
     """
 
@@ -134,3 +113,4 @@ class AssetUses(BaseModel):
     renders: list[RenderUse] | None
     renders_total: int | None
     personas: list[str] | None
+    brands: list[str] | None = Field(default=None, description="names")

@@ -202,13 +202,14 @@ class AssetService:
             ]
 
     async def uses(self, asset_id: str, principal: Principal) -> AssetUses:
-        """Returns which projects, renders and personas use its bytes, of those that `principal` may read."""
+        """Returns what uses its bytes, of what `principal` may read."""
         async with self._db.session() as session:
             asset = await asset_of(session, asset_id)
             uses = Uses(session, asset.sha256)
             projects = await uses.projects(MAX_USES) if principal.may("project:read") else None
             renders, total = await uses.renders(MAX_USES) if principal.may("render:read") else (None, None)
             personas = await uses.personas() if principal.may("persona:read") else None
+            brands = await uses.brands() if principal.may("brand:read") else None
         return AssetUses(
             projects=None
             if projects is None
@@ -221,6 +222,7 @@ class AssetService:
             else [RenderUse(id=row.id, title=row.title, state=RenderState(row.state)) for row in renders],
             renders_total=total,
             personas=personas,
+            brands=brands,
         )
 
     async def open_file(self, asset_id: str) -> tuple[AssetView, Path]:

@@ -1,4 +1,4 @@
-"""All SQL on who uses a file: scenes and versions of projects, renders, personas."""
+"""All SQL on who uses a file: scenes and versions of projects, renders, personas, brands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from studio.brands.models import Brand
 from studio.projects.models import Project, ProjectVersion
 from studio.references.models import BlobReference
 from studio.renders.models import Render
@@ -59,6 +60,13 @@ class Uses:
             .order_by(BlobReference.owner)
         )
         return [owner.removeprefix("persona:") for owner in owners]
+
+    async def brands(self) -> list[str]:
+        """Names, by the alphabet."""
+        rows = await self._session.scalars(
+            select(Brand.name).where(self._held("brand:", Brand.id)).order_by(Brand.key)
+        )
+        return list(rows.all())
 
     def _held(
         self, prefix: str, id: InstrumentedAttribute[str], *more: ColumnElement[bool]

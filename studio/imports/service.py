@@ -44,16 +44,17 @@ from studio.imports.schemas import (
     OutlineScene,
 )
 from studio.personas.library import PersonaLibrary
+from studio.projects.journal import ProjectJournal
 from studio.projects.models import Project
 from studio.projects.repository import Projects
 from studio.projects.schemas import Look, ProjectDraft
-from studio.projects.service import insert_project, project_of
+from studio.projects.service import editable_project, insert_project
 from studio.projects.service import view_of as project_view
 from studio.references.dropping import confirm_hold, drop_unheld
 from studio.references.repository import References
 from studio.renders.media import hashes_in
+from studio.scenes.editing import append_scenes
 from studio.scenes.schemas import SceneDraft
-from studio.scenes.service import append_scenes
 from studio.scenes.service import view_of as scene_view
 from studio.scenes.speaking_time import speaking_ms
 
@@ -110,6 +111,7 @@ class ImportService:
     max_scenes: int
     max_bytes: int
     added: Callable[[], None]
+    journal: ProjectJournal
     audit: AuditLog | None = None
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
     _waiting: int = 0
@@ -215,12 +217,14 @@ class ImportService:
             if project is None:
                 look = options.model_dump(include={"persona", "canvas"}, exclude_none=True)
                 project = await insert_project(session, ProjectDraft(title=reading.title, **look))
+                await self.journal.record_creation(session, project)
             assets: list[Asset] = []
             for picture, blob in zip(reading.pictures, stored, strict=True):
                 labels = AssetLabels(name=picture.name)
                 assets.append(await insert_asset(session, blob, picture.found, labels, project.id))
             sizes = {blob.sha256: blob.bytes for blob in stored}
             rows = await append_scenes(session, project, reading.drafts, sizes)
+            await self.journal.record_change(session, project)
             result = ImportResult(
                 project=project_view(project),
                 scenes=[scene_view(row) for row in rows],
@@ -236,7 +240,7 @@ class ImportService:
         return result
 
     async def _project(self, projects: Projects, options: ImportOptions) -> Project | None:
-        return None if options.project is None else await project_of(projects, options.project)
+        return None if options.project is None else await editable_project(projects, options.project)
 
     async def _read(self, source: SourceFile, options: ImportOptions) -> _Reading:
         canvas = options.canvas or Canvas()

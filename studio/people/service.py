@@ -34,6 +34,8 @@ from studio.voices.service import VoiceService
 
 STOP_WAIT_S = 30.0
 STOP_POLL_S = 0.1
+ONLY_KEEP = ("version:", "scene:", "brand:")
+"""Owners that keep files alive, and are not the person's."""
 
 
 SHOWS_THE_PERSON = frozenset(
@@ -66,8 +68,8 @@ async def trace_person(session: AsyncSession, sources: set[str], owners: set[str
     """Follows holds and derivations from `sources` (hashes and consents) and `owners` until nothing new is
     found.
 
-    A version or scene of a project only keeps blobs alive: it lets go of these, but what else it keeps is not
-    the person's.
+    A version or scene of a project and a brand only keep blobs alive: they let go of these, but what else
+    they keep is not the person's.
     """
     references = References(session)
     traces = Traces(sources=set(sources), owners=set(owners))
@@ -85,7 +87,7 @@ async def trace_person(session: AsyncSession, sources: set[str], owners: set[str
 
 
 async def _look_into(references: References, traces: Traces, owner: str) -> None:
-    if owner.startswith(("version:", "scene:")):
+    if owner.startswith(ONLY_KEEP):
         return
     for role, sha256 in await references.holds_of_owner(owner):
         if role.startswith("input:"):
@@ -251,7 +253,7 @@ class PeopleService:
             await references.release(f"asset:{asset.id}")
             await assets.remove(asset)
         for owner in traces.owners:
-            if owner.startswith(("version:", "scene:")):
+            if owner.startswith(ONLY_KEEP):
                 await references.drop_holds(owner, traces.sensitive)
             else:
                 await references.release(owner)

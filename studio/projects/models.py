@@ -13,7 +13,9 @@ from soundstage.database.tenants import TenantOwned
 
 
 class Project(TenantOwned, Base):
-    """`look` holds canvas, output, persona and seed as JSON of `schemas.Look`."""
+    """`look` holds canvas, output, persona and seed as JSON of `schemas.Look`. `revision` counts changes of
+    the project and its scenes.
+    """
 
     __tablename__ = "projects"
     __table_args__ = (UniqueConstraint("tenant", "slug"),)
@@ -24,6 +26,9 @@ class Project(TenantOwned, Base):
     subtitle: Mapped[str] = mapped_column(String(400), default="")
     description: Mapped[str] = mapped_column(Text, default="")
     look: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    revision: Mapped[int] = mapped_column(default=1)
+    trashed_at: Mapped[datetime | None] = mapped_column(index=True, default=None)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
 

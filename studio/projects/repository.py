@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, or_, select
 from soundstage.database.repository import Repository
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.projects.models import Project, ProjectVersion
+from studio.tags import has_tags
 
 ProjectSort = Literal["-updated", "updated", "-created", "created", "title", "-title"]
 
@@ -31,11 +32,15 @@ ORDERS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ProjectFilter:
-    """Filter of a list of projects. None means all."""
+    """Filter of a list of projects. None means all; a project has all of `tags`. `trash`: those in the trash,
+    and no others.
+    """
 
     sort: ProjectSort = "-updated"
     q: str | None = None
     persona: str | None = None
+    tags: Sequence[str] = ()
+    trash: bool = False
 
 
 class Projects(Repository[Project]):
@@ -44,10 +49,9 @@ class Projects(Repository[Project]):
         return await self._session.scalar(select(Project).where(or_(Project.id == ref, Project.slug == ref)))
 
     async def list(self, limit: int) -> Sequence[Project]:
-        """Latest change first."""
-        return await self._all(
-            select(Project).order_by(Project.updated_at.desc(), Project.id.desc()).limit(limit)
-        )
+        """Latest change first, without those in the trash."""
+        query = select(Project).where(Project.trashed_at.is_(None))
+        return await self._all(query.order_by(Project.updated_at.desc(), Project.id.desc()).limit(limit))
 
     async def page(self, criteria: ProjectFilter, request: PageRequest) -> Page[Project]:
         where = contains_words(
@@ -55,12 +59,25 @@ class Projects(Repository[Project]):
         )
         if criteria.persona is not None:
             where.append(Project.look["persona"].as_string() == criteria.persona)
+        where += has_tags(Project.tags, criteria.tags)
+        where.append(Project.trashed_at.is_not(None) if criteria.trash else Project.trashed_at.is_(None))
         return await select_page(
             self._session, Project, ORDERS[criteria.sort], request, where=where, scope=asdict(criteria)
         )
 
-    async def slug_taken(self, slug: str) -> bool:
-        return await self._session.scalar(select(Project.id).where(Project.slug == slug)) is not None
+    async def with_slug(self, slug: str) -> Project | None:
+        return await self._session.scalar(select(Project).where(Project.slug == slug))
+
+    async def slugs_with_brand(self, brand_id: str) -> Sequence[str]:
+        """Returns the slugs of projects that use it, without those in the trash."""
+        query = select(Project.slug).where(
+            Project.look["brand"].as_string() == brand_id, Project.trashed_at.is_(None)
+        )
+        return await self._all(query.order_by(Project.slug))
+
+    async def list_trashed_before(self, moment: datetime, limit: int) -> Sequence[Project]:
+        query = select(Project).where(Project.trashed_at < moment)
+        return await self._all(query.order_by(Project.trashed_at).limit(limit))
 
     async def remove(self, project: Project) -> None:
         await self._session.execute(delete(ProjectVersion).where(ProjectVersion.project_id == project.id))

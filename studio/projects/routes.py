@@ -11,6 +11,7 @@ from studio.consents.disclosure import redact_spec
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
 from studio.projects.repository import ProjectFilter, ProjectSort
 from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView, VersionDetail, VersionView
+from studio.tags import TagQuery
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
@@ -24,10 +25,13 @@ async def list_projects(
     q: SearchText = None,
     sort: ProjectSort = "-updated",
     persona: Annotated[str | None, Query(max_length=80)] = None,
+    tag: TagQuery = None,
+    trash: Annotated[bool, Query(description="those in the trash, and no others")] = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[ProjectView]:
     """Latest change first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    return paging.answer(await studio.projects.find_page(ProjectFilter(sort, q, persona), paging.ask(limit)))
+    criteria = ProjectFilter(sort, q, persona, tag or (), trash)
+    return paging.answer(await studio.projects.find_page(criteria, paging.ask(limit)))
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
@@ -50,9 +54,25 @@ async def change_project(
 
 
 @router.delete("/{ref}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_project(ref: str, studio: StudioDep, _: DeleteProjects) -> None:
-    """With its scenes and versions; renders and assets stay."""
-    await studio.projects.delete(ref)
+async def delete_project(
+    ref: str,
+    studio: StudioDep,
+    principal: DeleteProjects,
+    forever: Annotated[bool, Query(description="delete it at once, wherever it is")] = False,
+) -> None:
+    """Moves it to the trash with its scenes and versions, which is emptied after `retention.trash_days`.
+    Renders and assets stay.
+    """
+    if forever:
+        await studio.projects.delete(ref, by=principal.name)
+    else:
+        await studio.projects.trash(ref, by=principal.name)
+
+
+@router.post("/{ref}/restore")
+async def restore_project(ref: str, studio: StudioDep, principal: UpdateProjects) -> ProjectView:
+    """Takes it out of the trash, as it was."""
+    return await studio.projects.restore(ref, by=principal.name)
 
 
 @router.get("/{ref}/versions")

@@ -9,6 +9,7 @@ from avatar.spec import Canvas, Output, RenderSpec
 from pydantic import BaseModel, Field
 
 from soundstage.one_line import OneLine
+from studio.tags import Tags
 
 SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
 
@@ -21,6 +22,7 @@ class Look(BaseModel, extra="forbid"):
     output: Output = Output()
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] = Field(default_factory=dict, max_length=2000)
+    brand: str | None = Field(default=None, max_length=80, description="id or name of a brand kit")
 
 
 class ProjectDraft(Look):
@@ -30,6 +32,7 @@ class ProjectDraft(Look):
     slug: str | None = Field(default=None, pattern=SLUG)
     subtitle: OneLine = Field(default="", max_length=400)
     description: str = Field(default="", max_length=20_000)
+    tags: Tags = Field(default_factory=list, description="to find it by")
 
 
 class ProjectChange(BaseModel, extra="forbid"):
@@ -39,19 +42,30 @@ class ProjectChange(BaseModel, extra="forbid"):
     slug: str | None = Field(default=None, pattern=SLUG)
     subtitle: OneLine | None = Field(default=None, max_length=400)
     description: str | None = Field(default=None, max_length=20_000)
+    tags: Tags | None = Field(default=None, description="all tags that it has from now on")
     persona: str | None = Field(default=None, max_length=80)
     canvas: Canvas | None = None
     output: Output | None = None
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     pronunciation: dict[str, str] | None = Field(default=None, max_length=2000)
+    brand: str | None = Field(
+        default=None, max_length=80, description="id or name of a brand kit; null takes it away"
+    )
 
 
 class ProjectView(Look):
+    """`trashed_at`: since when it is in the trash; None for one that is not. `revision` grows with every
+    change of the project and its scenes.
+    """
+
     id: str
     slug: str
     title: str
     subtitle: str
     description: str
+    tags: list[str] = []
+    revision: int = 1
+    trashed_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 

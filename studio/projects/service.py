@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.paging import Page, PageRequest
 from soundstage.views import read_view
+from studio.brands.service import brand_of
+from studio.projects.journal import ProjectJournal
 from studio.projects.models import Project
 from studio.projects.repository import ProjectFilter, Projects, Versions
 from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
@@ -19,8 +23,9 @@ LOOK_FIELDS = frozenset(Look.model_fields)
 
 
 class ProjectService:
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, journal: ProjectJournal) -> None:
         self._db = db
+        self._journal = journal
 
     async def list(self, limit: int = 200) -> list[ProjectView]:
         async with self._db.session() as session:
@@ -37,27 +42,45 @@ class ProjectService:
 
     async def create(self, draft: ProjectDraft) -> ProjectView:
         async with self._db.transaction() as session:
-            return view_of(await insert_project(session, draft))
+            project = await insert_project(session, draft)
+            await self._journal.record_creation(session, project)
+            return view_of(project)
 
     async def change(self, ref: str, change: ProjectChange) -> ProjectView:
         async with self._db.transaction() as session:
-            projects = Projects(session)
-            project = await project_of(projects, ref)
-            fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-            if fields.get("slug", project.slug) != project.slug:
-                await _refuse_taken(projects, fields["slug"])
-            look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
-            project.look = Look.model_validate(look).model_dump(mode="json")
-            for key in fields.keys() - LOOK_FIELDS:
-                setattr(project, key, fields[key])
-            project.updated_at = utcnow()
+            project = await editable_project(Projects(session), ref)
+            await update_project(session, project, change)
+            await self._journal.record_change(session, project)
             return view_of(project)
 
-    async def delete(self, ref: str) -> None:
-        """Scenes and versions go with it; renders and assets stay, for they can stand alone."""
+    async def trash(self, ref: str, *, by: str) -> None:
+        """Moves it to the trash, with scenes and versions; nothing happens to one that is there."""
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), ref)
+            if project.trashed_at is None:
+                project.trashed_at = utcnow()
+                await self._journal.record_fate(session, project, "project.trashed", by)
+
+    async def restore(self, ref: str, *, by: str) -> ProjectView:
+        """Takes it out of the trash as it was; nothing happens to one that is not there."""
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), ref)
+            if project.trashed_at is not None:
+                project.trashed_at = None
+                await self._journal.record_fate(session, project, "project.restored", by)
+            return view_of(project)
+
+    async def delete(self, ref: str, *, by: str = "studio", trashed_before: datetime | None = None) -> None:
+        """Scenes and versions go with it; renders and assets stay, for they can stand alone. With
+        `trashed_before` nothing happens unless it has been in the trash since then.
+        """
         async with self._db.transaction() as session:
             projects = Projects(session)
             project = await project_of(projects, ref)
+            since = project.trashed_at
+            if trashed_before is not None and (since is None or since >= trashed_before):
+                return
+            await self._journal.record_fate(session, project, "project.deleted", by)
             references = References(session)
             for version in await Versions(session).list(project.id):
                 await references.release(f"version:{version.id}")
@@ -67,18 +90,34 @@ class ProjectService:
 
 
 async def insert_project(session: AsyncSession, draft: ProjectDraft) -> Project:
-    """Raises Conflict `project.slug_taken`."""
+    """Raises Conflict `project.slug_taken` and NotFound `brand.not_found`."""
     projects = Projects(session)
     slug = draft.slug or await _free_slug(projects, draft.title)
     await _refuse_taken(projects, slug)
+    look = draft.model_copy(update={"brand": await _brand_id(session, draft.brand)})
     project = Project(
         slug=slug,
         title=draft.title,
         subtitle=draft.subtitle,
         description=draft.description,
-        look=draft.model_dump(mode="json", include=set(LOOK_FIELDS)),
+        tags=draft.tags,
+        look=look.model_dump(mode="json", include=set(LOOK_FIELDS)),
     )
     return await projects.add(project)
+
+
+async def update_project(session: AsyncSession, project: Project, change: ProjectChange) -> None:
+    """Sets what is given. Raises Conflict `project.slug_taken` and NotFound `brand.not_found`."""
+    fields = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    if fields.get("slug", project.slug) != project.slug:
+        await _refuse_taken(Projects(session), fields["slug"])
+    if "brand" in change.model_fields_set:
+        # The one field that null empties.
+        fields["brand"] = await _brand_id(session, change.brand)
+    look = {**project.look, **{key: value for key, value in fields.items() if key in LOOK_FIELDS}}
+    project.look = Look.model_validate(look).model_dump(mode="json")
+    for key in fields.keys() - LOOK_FIELDS:
+        setattr(project, key, fields[key])
 
 
 async def project_of(projects: Projects, ref: str) -> Project:
@@ -93,22 +132,40 @@ async def project_of(projects: Projects, ref: str) -> Project:
     return project
 
 
+async def editable_project(projects: Projects, ref: str) -> Project:
+    """Returns a project that may be changed. Raises NotFound, and Conflict for one in the trash."""
+    project = await project_of(projects, ref)
+    if project.trashed_at is not None:
+        raise Conflict(
+            "project.in_trash", f"The project {project.slug!r} is in the trash.", "Restore it first."
+        )
+    return project
+
+
 def view_of(project: Project) -> ProjectView:
     return read_view(ProjectView, project, **Look.model_validate(project.look).model_dump())
 
 
+async def _brand_id(session: AsyncSession, ref: str | None) -> str | None:
+    """Returns the id of a brand that is named by id or name. Raises `brand.not_found`."""
+    return None if ref is None else (await brand_of(session, ref)).id
+
+
 async def _refuse_taken(projects: Projects, slug: str) -> None:
-    if await projects.slug_taken(slug):
-        raise Conflict(
-            "project.slug_taken", f"Another project is already called {slug!r}.", "Choose another slug."
-        )
+    other = await projects.with_slug(slug)
+    if other is None:
+        return
+    where = "" if other.trashed_at is None else " in the trash"
+    raise Conflict(
+        "project.slug_taken", f"Another project{where} is already called {slug!r}.", "Choose another slug."
+    )
 
 
 async def _free_slug(projects: Projects, title: str) -> str:
     """The title's slug, or the first of slug-2, slug-3, … that is free."""
     first_choice = slug = slug_of(title, "project")
     number = 1
-    while await projects.slug_taken(slug):
+    while await projects.with_slug(slug) is not None:
         number += 1
         slug = f"{first_choice}-{number}"
     return slug

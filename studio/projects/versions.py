@@ -8,13 +8,14 @@ from typing import Any
 from avatar.spec import RenderSpec, content_hash
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database import Database, utcnow
+from soundstage.database import Database
 from soundstage.errors import NotFound
 from soundstage.views import read_view
+from studio.projects.journal import ProjectJournal
 from studio.projects.models import Project, ProjectVersion
 from studio.projects.repository import Projects, Versions
 from studio.projects.schemas import Look, ProjectView, VersionDetail, VersionView
-from studio.projects.service import project_of, view_of
+from studio.projects.service import editable_project, project_of, view_of
 from studio.references.repository import References
 from studio.renders.media import hashes_in
 from studio.scenes.models import SceneRow
@@ -23,8 +24,9 @@ from studio.scenes.schemas import SceneBody
 
 
 class VersionService:
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, journal: ProjectJournal) -> None:
         self._db = db
+        self._journal = journal
 
     async def list(self, project_ref: str) -> list[VersionView]:
         async with self._db.session() as session:
@@ -46,10 +48,11 @@ class VersionService:
     async def restore(self, project_ref: str, number: int) -> ProjectView:
         """The project becomes what it was; what it is now is kept as a version first."""
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             version = await version_of(session, project, number)
             await snapshot(session, project, note=f"before going back to version {number}")
             await _apply(session, project, version.content)
+            await self._journal.record_change(session, project)
             return view_of(project)
 
 
@@ -118,7 +121,6 @@ async def _apply(session: AsyncSession, project: Project, content: dict[str, Any
     project.subtitle = content["subtitle"]
     project.description = content["description"]
     project.look = Look.model_validate(content["look"]).model_dump(mode="json")
-    project.updated_at = utcnow()
     scenes, references = Scenes(session), References(session)
     sizes: dict[str, int] = {}
     for present in await scenes.of_project(project.id):

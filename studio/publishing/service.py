@@ -31,6 +31,7 @@ from studio.publishing.states import TERMINAL, PublicationState
 from studio.renders.admission import consents_in
 from studio.renders.making import spec_of
 from studio.renders.models import Render, RenderOutput
+from studio.renders.planning import refuse_trashed
 from studio.renders.repository import Renders
 from studio.renders.service import render_of
 from studio.renders.states import RenderState
@@ -163,6 +164,7 @@ class PublishingService:
                 "Set youtube.client_id; docs/guide/publishing.md shows how.",
             )
         render = await render_of(session, ref)
+        refuse_trashed(render)
         outputs = {output.role: output for output in await Renders(session).outputs([render.id])}
         if render.state != RenderState.DONE or "video" not in outputs or render.kind == "preview":
             raise Conflict(

@@ -26,7 +26,7 @@ def stream_of(render_id: str) -> str:
 
 class RenderJournal:
     """Event kinds: render.created, render.state, render.progress, render.warning, render.segment,
-    render.cancel_requested, render.forecast, render.deleted.
+    render.cancel_requested, render.forecast, render.changed, render.trashed, render.restored, render.deleted.
     """
 
     def __init__(self, db: Database, events: EventStore, audit: AuditLog | None = None) -> None:
@@ -45,10 +45,19 @@ class RenderJournal:
     async def record_deletion(self, session: AsyncSession, render: Render) -> None:
         """Records that it was deleted, also in the audit log."""
         await self.tell(session, render, "render.deleted", {"id": render.id, "title": render.title})
+        await self._record(session, render, "render.deleted", "studio")
+
+    async def record_edit(self, session: AsyncSession, render: Render, kind: str, by: str) -> None:
+        """Records a change of its title or tags, or of its place in the trash, also in the audit log."""
+        data = {"id": render.id, "title": render.title, "tags": render.tags, "by": by}
+        await self.tell(session, render, kind, data)
+        await self._record(session, render, kind, by)
+
+    async def _record(self, session: AsyncSession, render: Render, kind: str, actor: str) -> None:
         if self._audit is not None:
             line = AuditEntry(
-                kind="render.deleted",
-                actor="studio",
+                kind=kind,
+                actor=actor,
                 subject=render.id,
                 trace_id=render.trace_id,
                 tenant=render.tenant,

@@ -29,6 +29,7 @@ from studio.renders.schemas import (
 )
 from studio.renders.states import TERMINAL, RenderState
 from studio.scenes.models import SceneRow
+from studio.tags import has_tags
 
 RenderSort = Literal["-created", "created", "title", "-title", "duration", "-duration"]
 
@@ -98,7 +99,8 @@ def _failed_scene(row: Render, scene_id: str, titles: dict[str, str]) -> FailedS
 @dataclass(frozen=True, slots=True)
 class RenderFilter:
     """Filter of a list. Empty means all; `project` is an id or slug; `before` is the id of the last
-    render seen, as older clients page.
+    render seen, as older clients page. A render has all of `tags`. `trash`: those in the trash, and no
+    others.
     """
 
     sort: RenderSort = "-created"
@@ -108,6 +110,8 @@ class RenderFilter:
     persona: str | None = None
     project: str | None = None
     before: str | None = None
+    tags: Sequence[str] = ()
+    trash: bool = False
 
 
 class RenderList:
@@ -180,4 +184,6 @@ def _conditions(criteria: RenderFilter, project_id: str | None) -> list[ColumnEl
         found.append(Render.project_id == project_id)
     if criteria.before is not None:
         found.append(Render.id < criteria.before)
+    found += has_tags(Render.tags, criteria.tags)
+    found.append(Render.trashed_at.is_not(None) if criteria.trash else Render.trashed_at.is_(None))
     return found

@@ -47,6 +47,8 @@ class Render(TenantOwned, Base):
     duration_ms: Mapped[int | None] = mapped_column(default=None)
     worker_log: Mapped[str] = mapped_column(default="")
     out_files: Mapped[list[str]] = mapped_column(JSON, default=list)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    trashed_at: Mapped[datetime | None] = mapped_column(index=True, default=None)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -15,7 +15,7 @@ from soundstage.tracing import new_trace_id, span_id, trace_id
 from studio.renders.models import Render
 from studio.renders.schemas import RenderKind, RenderRequest
 from studio.renders.specs import preview_scene
-from studio.renders.states import RenderState
+from studio.renders.states import TERMINAL, RenderState
 
 ASSEMBLY = Needs(engine="assemble")
 
@@ -113,8 +113,21 @@ def estimate_scenes(
     }
 
 
+def refuse_active(row: Render) -> None:
+    """Raises `render.active` for one that is not finished: it cannot go yet."""
+    if row.state not in TERMINAL:
+        raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
+
+
+def refuse_trashed(row: Render) -> None:
+    """Raises `render.in_trash`: nothing is made of a video that somebody has thrown away."""
+    if row.trashed_at is not None:
+        raise Conflict("render.in_trash", "This video is in the trash.", "Restore it first.")
+
+
 def refuse_retry(row: Render) -> None:
-    """Raises `render.not_failed` for one that need not be tried again."""
+    """Raises `render.not_failed` for one that need not be tried again, and `render.in_trash`."""
+    refuse_trashed(row)
     if row.state not in (RenderState.FAILED, RenderState.CANCELLED):
         raise Conflict(
             "render.not_failed",

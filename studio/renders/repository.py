@@ -24,12 +24,11 @@ class Renders(Repository[Render]):
     async def list(
         self, state: RenderState | None, project_id: str | None, before: str | None, limit: int
     ) -> Sequence[Render]:
-        """Newest first; `before` is the last id of the page before (ids sort by time). Without spec and log,
-        which may be long.
+        """Newest first, without those in the trash; `before` is the last id of the page before (ids sort by
+        time). Without spec and log, which may be long.
         """
-        query = select(Render).options(
-            defer(Render.spec, raiseload=True), defer(Render.worker_log, raiseload=True)
-        )
+        query = select(Render).where(Render.trashed_at.is_(None))
+        query = query.options(defer(Render.spec, raiseload=True), defer(Render.worker_log, raiseload=True))
         query = query.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit)
         if state is not None:
             query = query.where(Render.state == state)
@@ -91,6 +90,10 @@ class Renders(Repository[Render]):
 
     async def list_ended_before(self, moment: datetime) -> Sequence[Render]:
         return await self._all(select(Render).where(Render.state.in_(TERMINAL), Render.finished_at < moment))
+
+    async def list_trashed_before(self, moment: datetime, limit: int) -> Sequence[Render]:
+        query = select(Render).where(Render.trashed_at < moment)
+        return await self._all(query.order_by(Render.trashed_at).limit(limit))
 
     async def with_ids(self, ids: Collection[str]) -> Sequence[Render]:
         return await self._all(select(Render).where(Render.id.in_(ids)))

@@ -13,12 +13,13 @@ from soundstage.events import last_event_id, sse_response
 from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import redact_spec
 from studio.downloads import file_answer
-from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
+from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders, UpdateRenders
 from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
 from studio.renders.journal import stream_of
 from studio.renders.listing import RenderFilter, RenderSort
 from studio.renders.schemas import (
+    RenderChange,
     RenderDetail,
     RenderKind,
     RenderPlan,
@@ -28,6 +29,7 @@ from studio.renders.schemas import (
 )
 from studio.renders.service import is_end
 from studio.renders.states import RenderState
+from studio.tags import TagQuery
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/renders", tags=["renders"])
@@ -49,10 +51,12 @@ async def list_renders(
     persona: Annotated[str | None, Query(max_length=80)] = None,
     project: Annotated[str | None, Query(max_length=80, description="id or slug")] = None,
     before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
+    tag: TagQuery = None,
+    trash: Annotated[bool, Query(description="those in the trash, and no others")] = False,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RenderSummary]:
     """Short forms, newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    criteria = RenderFilter(sort, q, state or (), kind or (), persona, project, before)
+    criteria = RenderFilter(sort, q, state or (), kind or (), persona, project, before, tag or (), trash)
     return paging.answer(await studio.render_list.find_page(criteria, paging.ask(limit)))
 
 
@@ -109,9 +113,31 @@ async def retry_render(render_id: str, studio: StudioDep, _: CreateRenders) -> R
 
 
 @router.delete("/{render_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_render(render_id: str, studio: StudioDep, _: DeleteRenders) -> None:
-    """With its files."""
-    await studio.renders.delete(render_id)
+async def delete_render(
+    render_id: str,
+    studio: StudioDep,
+    principal: DeleteRenders,
+    forever: Annotated[bool, Query(description="delete it at once, wherever it is")] = False,
+) -> None:
+    """Moves it to the trash with its files, which is emptied after `retention.trash_days`."""
+    if forever:
+        await studio.renders.delete(render_id)
+    else:
+        await studio.render_editing.trash(render_id, by=principal.name)
+
+
+@router.post("/{render_id}/restore")
+async def restore_render(render_id: str, studio: StudioDep, principal: UpdateRenders) -> RenderView:
+    """Takes it out of the trash, as it was."""
+    return await studio.render_editing.restore(render_id, by=principal.name)
+
+
+@router.patch("/{render_id}")
+async def change_render(
+    render_id: str, change: RenderChange, studio: StudioDep, principal: UpdateRenders
+) -> RenderView:
+    """Title and tags; only what is given changes."""
+    return await studio.render_editing.change(render_id, change, by=principal.name)
 
 
 @router.get("/{render_id}/files/{role}")

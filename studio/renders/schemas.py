@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, model_validator
 from soundstage.moments import Moment
 from soundstage.one_line import OneLine
 from studio.renders.states import RenderState
+from studio.tags import Tags
 
 RenderKind = Literal["video", "preview", "lipsync"]
 CaptionMode = Literal["none", "soft", "burned", "both"]
@@ -80,6 +81,13 @@ class RenderRequest(StoredOptions, extra="forbid"):
         if sum((self.spec is not None, self.project is not None, self.lipsync is not None, spoken)) != 1:
             raise ValueError("give one of `spec`, `project`, `lipsync`, or `script`/`audio`")
         return self
+
+
+class RenderChange(BaseModel, extra="forbid"):
+    """Only what is given changes. The files keep their names and their content."""
+
+    title: OneLine | None = Field(default=None, min_length=1, max_length=200)
+    tags: Tags | None = Field(default=None, description="all tags that it has from now on")
 
 
 class PlannedSegment(BaseModel):
@@ -214,6 +222,8 @@ class RenderSummary(BaseModel):
     duration_ms: int | None
     files: list[str]
     picture: str | None
+    tags: list[str] = []
+    trashed_at: datetime | None = None
     created_at: datetime
     finished_at: datetime | None
 
@@ -249,6 +259,8 @@ class RenderView(BaseModel):
     duration_ms: int | None
     outputs: list[OutputView]
     out_files: list[str]
+    tags: list[str] = []
+    trashed_at: datetime | None = None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

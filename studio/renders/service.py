@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from avatar.spec import RenderSpec
@@ -17,11 +18,12 @@ from soundstage.database import Database, new_id
 from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, NotFound, SoundstageError, Unavailable
 from soundstage.events import Event, EventStore
+from studio.brands.applying import Film
+from studio.brands.usage import film_of
 from studio.idempotency.service import Claim
 from studio.personas.library import PersonaLibrary
 from studio.projects.repository import Projects
-from studio.projects.schemas import Look
-from studio.projects.service import project_of
+from studio.projects.service import editable_project, project_of
 from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.admission import Admission, BeforeInsert, consents_in
@@ -35,6 +37,7 @@ from studio.renders.planning import (
     RenderEstimate,
     estimate_of,
     estimate_s,
+    refuse_active,
     refuse_cancel,
     refuse_retry,
 )
@@ -52,9 +55,8 @@ from studio.renders.schemas import (
 from studio.renders.specs import raise_requirements, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
-from studio.scenes.repository import Scenes
+from studio.scenes.editing import scene_not_found
 from studio.scenes.schemas import SceneBody
-from studio.scenes.service import scene_not_found
 
 MIN_ID_SUFFIX = 4
 
@@ -120,18 +122,21 @@ class RenderService:
                 draft = await self._admit(session, draft)
                 return await plan_of(session, draft, self.run_durations, self.worker_version)
         except SoundstageError as error:
-            if error.code == "project.not_found":
+            if error.code in ("project.not_found", "project.in_trash"):
                 raise
             missing = [] if request.project is None else await self._missing(request.project)
             return RenderPlan(missing=[*missing] or [missing_thing(error)])
 
     async def _missing(self, ref: str) -> Sequence[MissingThing]:
         """Returns what each scene of a project is refused for."""
-        title, look, scenes, _ = await self._project(ref)
+        try:
+            film, _ = await self._film(ref)
+        except SoundstageError as error:
+            return [missing_thing(error)]
         missing = []
-        for scene in scenes:
+        for scene in film.scenes:
             try:
-                await self._admit_scene(title, look, scene)
+                await self._admit_scene(film, scene)
             except SoundstageError as error:
                 missing.append(missing_thing(error, scene[0]))
         return missing
@@ -140,14 +145,14 @@ class RenderService:
         """Returns an admitted spec of one scene of a project. Raises NotFound (`project.not_found`,
         `scene.not_found`), and what forbids a film of it.
         """
-        title, look, scenes, _ = await self._project(ref)
-        for scene in scenes:
+        film, _ = await self._film(ref)
+        for scene in film.scenes:
             if scene[0] == scene_id:
-                return await self._admit_scene(title, look, scene)
+                return await self._admit_scene(film, scene)
         raise scene_not_found(ref, scene_id)
 
-    async def _admit_scene(self, title: str, look: Look, scene: tuple[str, str, SceneBody]) -> RenderSpec:
-        spec = spec_of_project(title, look, [scene], self.library)
+    async def _admit_scene(self, film: Film, scene: tuple[str, str, SceneBody]) -> RenderSpec:
+        spec = spec_of_project(film.title, film.look, [scene], self.library, film.overlays)
         await check_media(spec, self.blobs, self.db, self._operator_persona_hashes())
         async with self.db.session() as session:
             return await self.admission.admit(session, spec)
@@ -169,7 +174,7 @@ class RenderService:
         before: str | None = None,
         limit: int = 50,
     ) -> list[RenderView]:
-        """Returns renders, newest first."""
+        """Returns renders, newest first, without those in the trash."""
         async with self.db.session() as session:
             project_id = (await project_of(Projects(session), project)).id if project else None
             renders = Renders(session)
@@ -251,12 +256,15 @@ class RenderService:
         self.wake()
         return view
 
-    async def delete(self, ref: str) -> None:
-        """Deletes the row and the files; the next `gc` deletes blobs that nothing else references."""
+    async def delete(self, ref: str, *, trashed_before: datetime | None = None) -> None:
+        """Deletes the row and the files; the next `gc` deletes blobs that nothing else references. With
+        `trashed_before` nothing happens unless it has been in the trash since then.
+        """
         async with self.db.transaction() as session:
             row = await render_of(session, ref)
-            if row.state not in TERMINAL:
-                raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
+            if trashed_before is not None and (row.trashed_at is None or row.trashed_at >= trashed_before):
+                return
+            refuse_active(row)
             names = list(row.out_files)
             await self._journal.record_deletion(session, row)
             await References(session).release(f"render:{row.id}")
@@ -319,20 +327,16 @@ class RenderService:
         )
 
     async def _draft_of_project(self, request: RenderRequest, ref: str) -> RenderDraft:
-        title, look, scenes, project_id = await self._project(ref)
-        spec = spec_of_project(title, look, scenes, self.library)
-        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
+        film, project_id = await self._film(ref)
+        spec = spec_of_project(film.title, film.look, film.scenes, self.library, film.overlays, film.music)
+        personas = tuple(dict.fromkeys(body.persona or film.look.persona for _, _, body in film.scenes))
         return RenderDraft(request, spec, personas, project_id)
 
-    async def _project(self, ref: str) -> tuple[str, Look, Sequence[tuple[str, str, SceneBody]], str]:
-        """Returns title, look, scenes and id."""
+    async def _film(self, ref: str) -> tuple[Film, str]:
+        """Returns what the video is made of, and the id of the project."""
         async with self.db.session() as session:
-            project = await project_of(Projects(session), ref)
-            scenes = [
-                (row.id, row.title, SceneBody.model_validate(row.body))
-                for row in await Scenes(session).of_project(project.id)
-            ]
-            return project.title, Look.model_validate(project.look), scenes, project.id
+            project = await editable_project(Projects(session), ref)
+            return await film_of(session, project, self.library), project.id
 
     async def _admit(self, session: AsyncSession, draft: RenderDraft) -> RenderDraft:
         """Returns the draft with its consent ids resolved to the stored records. Raises what forbids it, and

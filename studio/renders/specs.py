@@ -12,7 +12,9 @@ from avatar.spec import (
     Canvas,
     Captions,
     LipsyncSpec,
+    Music,
     Output,
+    Overlay,
     RenderSpec,
     Requirements,
     Scene,
@@ -134,9 +136,16 @@ def spec_of_script(request: RenderRequest, library: PersonaLibrary) -> RenderSpe
 
 
 def spec_of_project(
-    title: str, look: Look, scenes: Sequence[tuple[str, str, SceneBody]], library: PersonaLibrary
+    title: str,
+    look: Look,
+    scenes: Sequence[tuple[str, str, SceneBody]],
+    library: PersonaLibrary,
+    overlays: tuple[Overlay, ...] = (),
+    music: Music | None = None,
 ) -> RenderSpec:
-    """`scenes` are (id, title, body) in order. Raises `project.no_scenes` and `scene.empty`."""
+    """`scenes` are (id, title, body) in order; `overlays` lie over all. Raises `project.no_scenes` and
+    `scene.empty`.
+    """
     if not scenes:
         raise Invalid(
             "project.no_scenes", f"The project {title!r} has no scenes.", "Add a scene with a script."
@@ -155,6 +164,8 @@ def spec_of_project(
         title=title,
         canvas=look.canvas,
         scenes=tuple(spec_scenes),
+        overlays=overlays,
+        music=music,
         output=look.output,
         seed=look.seed,
         pronunciation=look.pronunciation,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 
 from soundstage.database.repository import Repository
+from soundstage.database.tenants import bypass_tenant_filter
 from studio.scenes.models import SceneRow
 
 
@@ -31,6 +32,12 @@ class Scenes(Repository[SceneRow]):
         return await self._session.scalar(
             select(SceneRow).where(SceneRow.project_id == project_id, SceneRow.id == scene_id)
         )
+
+    async def has_id(self, scene_id: str) -> bool:
+        """Returns whether a scene of any tenant has this id: it is the key of the whole table."""
+        with bypass_tenant_filter():
+            found = await self._session.scalar(select(SceneRow.id).where(SceneRow.id == scene_id))
+        return found is not None
 
     async def remove(self, scene: SceneRow) -> None:
         await self._session.delete(scene)

@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from soundstage.blobs import BlobStore
-from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, Invalid, NotFound
+from soundstage.database import Database
+from soundstage.errors import Conflict, Invalid
 from soundstage.views import read_view
-from studio.projects.models import Project
+from studio.projects.journal import ProjectJournal
 from studio.projects.repository import Projects
-from studio.projects.service import project_of
+from studio.projects.service import editable_project, project_of
 from studio.projects.versions import snapshot
-from studio.references.repository import References
-from studio.renders.media import check_media, hashes_in
+from studio.renders.media import check_media
+from studio.scenes.editing import (
+    append_scenes,
+    insert_scene,
+    number_scenes,
+    remove_scene,
+    scene_in,
+    update_scene,
+)
 from studio.scenes.models import SceneRow
 from studio.scenes.repository import Scenes
 from studio.scenes.schemas import SceneBody, SceneDraft, SceneView, is_filled
 
-BODY_FIELDS = frozenset(SceneBody.model_fields)
-
 
 class SceneService:
-    def __init__(self, db: Database, blobs: BlobStore) -> None:
+    def __init__(self, db: Database, blobs: BlobStore, journal: ProjectJournal) -> None:
         self._db = db
         self._blobs = blobs
+        self._journal = journal
 
     async def list(self, project_ref: str) -> list[SceneView]:
         async with self._db.session() as session:
@@ -44,26 +48,16 @@ class SceneService:
 
     async def get(self, project_ref: str, scene_id: str) -> SceneView:
         async with self._db.session() as session:
-            return view_of((await self._find(session, project_ref, scene_id))[1])
+            project = await project_of(Projects(session), project_ref)
+            return view_of(await scene_in(session, project, scene_id))
 
     async def create(self, project_ref: str, draft: SceneDraft) -> SceneView:
         """Its files must be stored already; from now on the scene keeps them."""
         sizes = await check_media(draft, self._blobs, self._db)
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
-            scenes = Scenes(session)
-            row = SceneRow(
-                project_id=project.id,
-                position=0,
-                title=draft.title,
-                body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
-            )
-            others = list(await scenes.of_project(project.id))
-            others.insert(len(others) if draft.position is None else draft.position, row)
-            _number(others)
-            await scenes.add(row)
-            await hold_media(References(session), row.id, sizes)
-            project.updated_at = utcnow()
+            project = await editable_project(Projects(session), project_ref)
+            row = await insert_scene(session, project, draft, sizes)
+            await self._journal.record_change(session, project)
             return view_of(row)
 
     async def fill(self, project_ref: str, drafts: Sequence[SceneDraft]) -> Sequence[SceneView]:
@@ -72,7 +66,7 @@ class SceneService:
         Files are not among the drafts: they come with single scenes.
         """
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             scenes = Scenes(session)
             present = [SceneBody.model_validate(row.body) for row in await scenes.of_project(project.id)]
             if any(map(is_filled, present)):
@@ -85,7 +79,9 @@ class SceneService:
             if present:
                 await snapshot(session, project, note="before its empty scenes were filled")
             await scenes.remove_all(project.id)
-            return [view_of(row) for row in await append_scenes(session, project, drafts, {})]
+            rows = await append_scenes(session, project, drafts, {})
+            await self._journal.record_change(session, project)
+            return [view_of(row) for row in rows]
 
     async def change(
         self,
@@ -100,37 +96,21 @@ class SceneService:
         """
         sizes = await check_media(change, self._blobs, self._db)
         async with self._db.transaction() as session:
-            project, row = await self._find(session, project_ref, scene_id)
+            project = await editable_project(Projects(session), project_ref)
+            row = await scene_in(session, project, scene_id)
             if unchanged_since is not None and row.updated_at > unchanged_since:
                 raise Conflict(
                     "scene.changed",
                     "Somebody else has changed this scene meanwhile.",
                     "Read it again, and decide which text stays.",
                 )
-            # Only the outer fields may be left out: an overlay without its `kind` is none.
-            fields = change.model_dump(mode="json", include=change.model_fields_set)
-            draft = SceneDraft.model_validate({**row.body, "title": row.title, **fields})
-            row.title = draft.title
-            row.body = draft.model_dump(mode="json", include=set(BODY_FIELDS))
-            held = await References(session).sizes_of(f"scene:{row.id}")
-            named = hashes_in(draft)
-            await hold_media(
-                References(session),
-                row.id,
-                {sha: size for sha, size in {**held, **sizes}.items() if sha in named},
-            )
-            if draft.position is not None:
-                others = [
-                    other for other in await Scenes(session).of_project(project.id) if other.id != row.id
-                ]
-                others.insert(draft.position, row)
-                _number(others)
-            row.updated_at = project.updated_at = utcnow()
+            await update_scene(session, project, row, change, sizes)
+            await self._journal.record_change(session, project)
             return view_of(row)
 
     async def reorder(self, project_ref: str, order: Sequence[str]) -> Sequence[SceneView]:
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project_ref)
+            project = await editable_project(Projects(session), project_ref)
             rows = {row.id: row for row in await Scenes(session).of_project(project.id)}
             if sorted(order) != sorted(rows):
                 raise Invalid(
@@ -139,66 +119,17 @@ class SceneService:
                     "Read the scenes again and send all of their ids.",
                 )
             ordered = [rows[scene_id] for scene_id in order]
-            _number(ordered)
-            project.updated_at = utcnow()
+            number_scenes(ordered)
+            await self._journal.record_change(session, project)
             return [view_of(row) for row in ordered]
 
     async def delete(self, project_ref: str, scene_id: str) -> None:
         async with self._db.transaction() as session:
-            project, row = await self._find(session, project_ref, scene_id)
-            scenes = Scenes(session)
-            await References(session).release(f"scene:{row.id}")
-            await scenes.remove(row)
-            _number(list(await scenes.of_project(project.id)))
-            project.updated_at = utcnow()
-
-    async def _find(self, session: AsyncSession, project_ref: str, scene_id: str) -> tuple[Project, SceneRow]:
-        project = await project_of(Projects(session), project_ref)
-        row = await Scenes(session).find(project.id, scene_id)
-        if row is None:
-            raise scene_not_found(project.slug, scene_id)
-        return project, row
-
-
-async def append_scenes(
-    session: AsyncSession, project: Project, drafts: Sequence[SceneDraft], sizes: Mapping[str, int]
-) -> Sequence[SceneRow]:
-    """Adds scenes behind those of the project; `sizes` are the bytes of the files that they name."""
-    scenes, references = Scenes(session), References(session)
-    first = len(await scenes.of_project(project.id))
-    rows = []
-    for position, draft in enumerate(drafts, start=first):
-        row = SceneRow(
-            project_id=project.id,
-            position=position,
-            title=draft.title,
-            body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
-        )
-        rows.append(await scenes.add(row))
-        await hold_media(references, row.id, {sha256: sizes[sha256] for sha256 in hashes_in(draft)})
-    project.updated_at = utcnow()
-    return rows
-
-
-def scene_not_found(project: str, scene_id: str) -> NotFound:
-    return NotFound(
-        "scene.not_found",
-        f"Project {project!r} has no scene {scene_id!r}.",
-        "List its scenes to see their ids.",
-    )
+            project = await editable_project(Projects(session), project_ref)
+            row = await scene_in(session, project, scene_id)
+            await remove_scene(session, project, row)
+            await self._journal.record_change(session, project)
 
 
 def view_of(row: SceneRow) -> SceneView:
     return read_view(SceneView, row, **SceneBody.model_validate(row.body).model_dump())
-
-
-async def hold_media(references: References, scene_id: str, sizes: Mapping[str, int]) -> None:
-    """The files of a scene as it is now; those it had before are let go."""
-    await references.release(f"scene:{scene_id}")
-    for sha256, size in sizes.items():
-        await references.hold(f"scene:{scene_id}", "media", sha256, size)
-
-
-def _number(rows: Sequence[SceneRow]) -> None:
-    for position, row in enumerate(rows):
-        row.position = position

@@ -62,7 +62,7 @@ class SceneStills:
         `still.no_worker`, `rendition.busy`, `rendition.not_ready` and `rendition.stopped`.
         """
         spec = _quick(await self.renders.spec_of_scene(project, scene_id))
-        key = content_hash([spec.scene_hash(scene_id), spec.canvas.model_dump(mode="json"), word])
+        key = content_hash([spec.model_dump(mode="json"), word])
         place = require_tenant(), key
         if (found := self._cache.get(place)) is not None:
             self._cache.move_to_end(place)

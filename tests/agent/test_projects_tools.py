@@ -12,6 +12,7 @@ from agent.tools.projects.editing import EditProject, edit_project
 from agent.tools.toolset import prepare_call
 from app.composition import Services
 from policy import Principal
+from studio.brands.schemas import BrandDraft
 from studio.projects.schemas import ProjectDraft
 from studio.scenes.schemas import SceneDraft, SceneView
 
@@ -203,3 +204,15 @@ async def test_filling_empty_scenes_keeps_the_project_as_it_was(talk: Conversing
     [kept] = await studio.versions.list(made.id)
     await studio.versions.restore(made.id, kept.number)
     assert [scene.title for scene in await studio.scenes.list(made.id)] == ["An opening"]
+
+
+async def test_a_project_gets_a_brand_and_none_again(talk: Conversing) -> None:
+    services = talk.services.studio
+    brand = await services.brands.create(BrandDraft(name="Harbour"), by="Ada")
+    done = result(await talk.say("Use the harbour brand for the tides project"))
+    assert done["done"] == "In “Tides” the brand “Harbour” is used now."
+    assert (await services.projects.get("tides")).brand == brand.id
+    missing = failure(await talk.say("Use the lighthouse brand for the project Tides"))
+    assert missing.code == "brand.not_found"
+    await talk.say("Use no brand for the project Tides")
+    assert (await services.projects.get("tides")).brand is None

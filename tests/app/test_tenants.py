@@ -61,10 +61,16 @@ OWN_NAME = {
 }
 BODIES: dict[str, Any] = {
     "PATCH /api/assets/{asset_id}": {"name": "mine"},
+    "PATCH /api/brands/{brand_id}": {"name": "mine"},
     "PATCH /api/personas/{persona_id}": {"title": "mine"},
     "PUT /api/personas/{persona_id}/voice": {"voice": {"kind": "flite"}},
     "POST /api/personas/{persona_id}/video-studio": {"script": "mine"},
     "PATCH /api/projects/{ref}": {"title": "mine"},
+    "PATCH /api/renders/{render_id}": {"title": "mine"},
+    "POST /api/projects/{ref}/changes": {
+        "base_revision": 1,
+        "changes": [{"op": "change_project", "project": {"title": "mine"}}],
+    },
     "POST /api/projects/{ref}/scenes": {"script": "mine"},
     "PUT /api/projects/{ref}/scenes/order": {"scenes": ["scn_1"]},
     "PATCH /api/projects/{ref}/scenes/{scene_id}": {"title": "mine"},
@@ -195,8 +201,8 @@ UNREADABLE = {
 
 
 NAMED = (
-    "ref", "asset_id", "consent_id", "render_id", "webhook_id", "session_id", "publication_id", "account_id",
-    "memory_id", "approval_id", "key_id", "voice",
+    "ref", "asset_id", "brand_id", "consent_id", "render_id", "webhook_id", "session_id", "publication_id",
+    "account_id", "memory_id", "approval_id", "key_id", "voice",
 )  # fmt: skip
 
 

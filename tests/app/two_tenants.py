@@ -97,6 +97,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "/api/consents", json={"person": "Ada", "purpose": "films", "granted_at": "2026-01-01T00:00:00Z"}
     )
     render = (await create("/api/renders", json={"project": project}))["id"]
+    brand = await create("/api/brands", json={"name": "Secret harbour"})
     webhook = await create("/api/webhooks", json={"url": "http://127.0.0.1:9/hook"})
     reported = await create(f"/api/webhooks/{webhook['id']}/test")
     text = await create("/api/chat", json={"message": "Remember that the cellar key is under the mat"})
@@ -122,6 +123,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "scene_id": scene["id"],
         "number": "1",
         "asset_id": asset["id"],
+        "brand_id": brand["id"],
         "consent_id": consent["id"],
         "render_id": render,
         "job_id": render,

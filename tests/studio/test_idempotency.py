@@ -153,7 +153,7 @@ async def test_a_key_is_forgotten_after_its_time(client: httpx.AsyncClient, db: 
 async def test_a_render_that_was_deleted_is_not_made_anew(client: httpx.AsyncClient) -> None:
     created = (await client.post("/api/renders", json=BODY, headers=KEY)).json()
     await client.post(f"/api/renders/{created['id']}/cancel")
-    assert (await client.delete(f"/api/renders/{created['id']}")).status_code == 204
+    assert (await client.delete(f"/api/renders/{created['id']}?forever=true")).status_code == 204
     answer = await client.post("/api/renders", json=BODY, headers=KEY)
     assert (answer.status_code, answer.json()["code"]) == (404, "render.not_found")
 

@@ -241,7 +241,7 @@ async def test_a_failed_video_says_in_which_scene_and_what_may_help(
     detail = (await client.get(f"/api/renders/{view.id}")).json()
     assert detail["failed_scene"] == expected and detail["offers"][:2] == ["edit_scene", "retry"]
     # Without the project, its script says which scene it was.
-    await client.delete("/api/projects/tides")
+    await client.delete("/api/projects/tides?forever=true")
     detail = (await client.get(f"/api/renders/{view.id}")).json()
     assert detail["failed_scene"] == expected | {"title": "!fail", "editable": False}
     assert detail["offers"][0] == "retry"

@@ -11,6 +11,8 @@ from avatar.spec import RenderSpec
 from policy import Principal
 from soundstage.errors import Conflict, NotFound
 from studio.assets.schemas import AssetDraft, AssetLabels
+from studio.brands.schemas import BrandChange, BrandDraft
+from studio.brands.service import kit_of
 from studio.personas.schemas import PersonaDraft
 from studio.projects.schemas import ProjectDraft
 from studio.references.repository import References
@@ -194,3 +196,20 @@ async def test_an_erasure_that_was_broken_off_can_be_done_again(
         await blobs.delete(sha256)
     assert (await rooms.people.erase_persona(persona.id)).applied
     assert [blob async for blob in blobs.iterate()] == []
+
+
+async def test_a_brand_lets_go_of_the_face_and_keeps_its_other_files(
+    rooms: Any, db: Any, settings: Any
+) -> None:
+    photo = await upload_asset(rooms, jpeg("grace"))
+    music = await upload_asset(rooms, jpeg("no face"))
+    persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
+    kit = {"logo": {"image": {"sha256": photo.sha256}}, "music": {"audio": {"sha256": music.sha256}}}
+    brand = await rooms.brands.create(BrandDraft.model_validate({"name": "Harbour", **kit}), by="Ada")
+    await rooms.people.erase_persona(persona.id)
+    async with db.session() as session:
+        assert set(await References(session).sizes_of(f"brand:{brand.id}")) == {music.sha256}
+        with pytest.raises(Conflict, match=r"brand\.file_missing: The file of logo\.image"):
+            await kit_of(session, brand.id)
+    renamed = await rooms.brands.change(brand.id, BrandChange(name="Port"), by="Ada")
+    assert renamed.logo is not None, "it says what it had until somebody chooses another"

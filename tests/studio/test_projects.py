@@ -70,7 +70,7 @@ async def test_only_what_is_given_changes(client: Any, project: str) -> None:
 
 async def test_a_deleted_project_is_gone_with_its_scenes(client: Any, project: str) -> None:
     await scene(client, project, "hi")
-    assert (await client.delete(f"/api/projects/{project}")).status_code == 204
+    assert (await client.delete(f"/api/projects/{project}?forever=true")).status_code == 204
     for path in ("", "/scenes", "/versions"):
         answer = await client.get(f"/api/projects/{project}{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "project.not_found")
@@ -190,6 +190,8 @@ async def test_a_scene_keeps_its_files_until_it_lets_go_of_them(
     await client.delete(path)
     assert (await studio_rooms.retention.plan(rules)).items == [], "both versions keep theirs"
     await client.delete(f"/api/projects/{project}")
+    assert (await studio_rooms.retention.plan(rules)).items == [], "so do they in the trash"
+    await client.delete(f"/api/projects/{project}?forever=true")
     assert (await studio_rooms.retention.plan(rules)).of("blob") == [pictures[1].sha256]
     missing = {"kind": "image", "image": {"sha256": "sha256:" + "0" * 64}}
     other = (await client.post("/api/projects", json={"title": "Other"})).json()["slug"]

@@ -30,6 +30,7 @@ from agent.tools.sizes import Quality, Shape, canvas_for, resize
 from agent.writing.scenes import HEADING_CHARS
 from soundstage.errors import Invalid
 from soundstage.one_line import OneLine
+from studio.brands.schemas import BrandView
 from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView
 from studio.scenes.schemas import SceneDraft, SceneView
 
@@ -57,13 +58,14 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "change": ("persona", "quality", "shape", "captions", "background", "pace"),
+        "change": ("persona", "quality", "shape", "captions", "background", "pace", "brand"),
         "change_scene": ("script", "title", "persona", "background", "heading", "pace"),
         "move_scene": ("to", "before", "after"),
     }
 )
 
 
+NO_BRAND = frozenset(("none", "no"))
 _SPOKEN: Mapping[Pace, str] = MappingProxyType(
     {
         "slowest": "much slower",
@@ -105,6 +107,12 @@ class EditProject(ToolRequest):
     quality: Quality | None = Field(default=None, description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
     shape: Shape | None = Field(default=None, description="One of landscape, square, vertical.")
     captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
+    brand: OneLine | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="With change: the brand kit of the project by name or id, or “none”.",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -146,6 +154,8 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
         persona_named(context, request.persona)
     if request.action in ("add_scene", "move_scene"):
         _place(project, scenes, request)
+    if request.brand is not None:
+        await _brand(context, request.brand)
     if request.action == "restore":
         await context.services.versions.get(project.id, request.version or 1)
     match request.action:
@@ -231,6 +241,10 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
         parts.append(f"captions are {request.captions}")
     if request.background is not None:
         parts.append("all scenes have another background")
+    if request.brand is not None:
+        brand = await _brand(context, request.brand)
+        fields["brand"] = None if brand is None else brand.id
+        parts.append("no brand is used" if brand is None else f"the brand “{brand.name}” is used")
     if request.pace is not None:
         parts.append(f"all scenes are spoken {_SPOKEN[request.pace]}")
     saved = await context.services.versions.keep(project.id, "before its look was changed")
@@ -238,6 +252,12 @@ async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
     await _change_all(context, project, request)
     done = f"In “{project.title}” {' and '.join(parts)} now."
     return await _edited(context, changed, done, version=saved.number, shown=False)
+
+
+async def _brand(context: ToolContext, name: str) -> BrandView | None:
+    """Returns the brand of that name; None for “none”. Raises NotFound `brand.not_found`."""
+    context.principal.require("brand:read")
+    return None if name.casefold() in NO_BRAND else await context.services.brands.get(name)
 
 
 async def _change_all(context: ToolContext, project: ProjectView, request: EditProject) -> None:

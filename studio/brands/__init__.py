@@ -1,0 +1,1 @@
+"""Brand kits: colours, fonts, logo, captions, cards and music that projects share."""

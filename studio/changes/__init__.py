@@ -1,0 +1,1 @@
+"""Batches of changes to a project and its scenes: all of them or none, on the revision that was read."""

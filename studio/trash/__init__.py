@@ -1,0 +1,1 @@
+"""Trash: what people have thrown away is deleted after some days."""
