@@ -1,4 +1,5 @@
 /** What the film looks like: the selected scene's layout, the film as it is drawn, or the film itself. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { Me, RenderDetail } from "../api/client";
@@ -20,7 +21,7 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
   if (!done || !canvas) return <Making render={film} me={me} />;
   const roles = film.outputs.map((one) => one.role);
   return (
-    <section className="card player" aria-label="Film">
+    <section className="card player" aria-label={t`Film`}>
       {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
       <video
         key={film.id}
@@ -33,19 +34,17 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
         src={fileUrl(film.id, "video")}
         poster={roles.includes("poster") ? fileUrl(film.id, "poster") : undefined}
       >
-        {roles.includes("vtt") && <track kind="captions" src={fileUrl(film.id, "vtt")} srcLang="en" label="Captions" default />}
+        {roles.includes("vtt") && (
+          <track kind="captions" src={fileUrl(film.id, "vtt")} srcLang="en" label={t`Captions`} default />
+        )}
       </video>
       <div className="about row apart">
         <p className="quiet">
-          <span className="chip">synthetic</span> {facts(film)}
+          <span className="chip">{t`synthetic`}</span> {facts(film)}
         </p>
         <div className="row">
-          <a className="button" href={fileUrl(film.id, "video")} download="">
-            Download
-          </a>
-          <Link className="button" to="/videos/$id" params={{ id: film.id }}>
-            Details
-          </Link>
+          <a className="button" href={fileUrl(film.id, "video")} download="">{t`Download`}</a>
+          <Link className="button" to="/videos/$id" params={{ id: film.id }}>{t`Details`}</Link>
         </div>
       </div>
     </section>
@@ -62,9 +61,9 @@ export function LayoutPicture({ doc, scene, number }: { doc: Doc; scene: SceneDo
   return (
     <figure className="card layout">
       <div className={`canvas f${formatOf(doc.canvas).replace(":", "-")}`}>
-        {url && <img src={url} alt={`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
+        {url && <img src={url} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
       </div>
-      <figcaption className="quiet">Layout of scene {number}; the film has the drawn picture.</figcaption>
+      <figcaption className="quiet">{t`Layout of scene ${number}; the film has the drawn picture.`}</figcaption>
     </figure>
   );
 }
