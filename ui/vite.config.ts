@@ -2,7 +2,7 @@ import { lingui } from "@lingui/vite-plugin";
 import locales from "@react-aria/optimize-locales-plugin";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { macros } from "./macros";
+import { macros } from "./macros.ts";
 
 // Flat, under /page/, and nothing inline: the content policy of the server allows files of its own alone.
 export default defineConfig({

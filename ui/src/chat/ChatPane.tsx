@@ -1,8 +1,10 @@
 /** The conversation: what was said, what the tools did, what is answered. */
+
 import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
+import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
 import { goTo } from "../shell/session";
 import { onSuggestion, takeSuggestion } from "./suggestion";
@@ -120,7 +122,7 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
           }}
         />
         <div className="row apart">
-          <span className="quiet">{t`Enter sends, Shift Enter starts a new line.`}</span>
+          <span className="quiet">{t`${keysText("Enter")} sends, ${keysText("Shift Enter")} starts a new line.`}</span>
           <button id="send" className="primary" type="submit" disabled={busy || !text.trim()}>{t`Send`}</button>
         </div>
       </form>

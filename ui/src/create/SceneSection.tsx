@@ -1,8 +1,10 @@
 /** One scene of the script: who speaks, the words, and what can be done with it. */
+
 import { t } from "@lingui/core/macro";
 import { useId } from "react";
 import type { Project } from "../api/client";
 import { IconAction } from "../kit/IconAction";
+import { keysText } from "../kit/keys";
 import {
   addScene,
   changeScene,
@@ -124,7 +126,11 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
           <button type="button" onClick={emphasise}>{t`Emphasis`}</button>
           <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />
           <span className="apart-left">
-            <button type="button" title="Ctrl+Enter" onClick={() => split(field()?.selectionStart ?? body.script.length)}>
+            <button
+              type="button"
+              title={keysText("Ctrl+Enter")}
+              onClick={() => split(field()?.selectionStart ?? body.script.length)}
+            >
               {t`Split here`}
             </button>
             {before && (

@@ -1,4 +1,5 @@
 /** Ctrl K: views and tools by a few letters, each with the right that it needs. */
+
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
@@ -7,6 +8,7 @@ import { Autocomplete, Header, Input, ListBox, ListBoxItem, ListBoxSection, Sear
 import { api, body, type Me } from "../api/client";
 import { suggest } from "../chat/suggestion";
 import { callWords } from "../kit/calls";
+import { keysText } from "../kit/keys";
 import { Modal } from "../kit/Modal";
 import { Icon } from "./Icon";
 import { ROOM_NAMES, VIEWS } from "./rooms";
@@ -73,7 +75,7 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
               {acts.map((one) => (
                 <ListBoxItem key={one.id} id={one.id} textValue={one.name} onAction={after(one.act)}>
                   {one.name}
-                  {one.keys && <kbd>{one.keys}</kbd>}
+                  {one.keys && <kbd>{keysText(one.keys)}</kbd>}
                 </ListBoxItem>
               ))}
             </ListBoxSection>

@@ -1,4 +1,5 @@
 /** Where one can go: three rooms with their views; on a phone a bar for the rooms below, and the views of one above. */
+
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
@@ -6,6 +7,7 @@ import { useEffect, useRef } from "react";
 import type { Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { useHealth } from "../health/useHealth";
+import { keysText } from "../kit/keys";
 import { Boundary } from "../kit/Uncaught";
 import { useLive } from "../live/Live";
 import { useCall } from "../talk/call";
@@ -50,12 +52,12 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
       {onChat && (
         <button type="button" className="plain chat-toggle" aria-expanded={chatOpen} onClick={onChat}>
           <Icon name="chat" />
-          {t`Chat`} <kbd>Ctrl J</kbd>
+          {t`Chat`} <kbd>{keysText("Ctrl J")}</kbd>
         </button>
       )}
       <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? t`Live` : t`No connection`}</span>
       <div className="bar-tools">
-        <IconButton icon="search" label={t`Go to, or do (Ctrl K)`} onClick={onPalette} />
+        <IconButton icon="search" label={t`Go to, or do (${keysText("Ctrl K")})`} onClick={onPalette} />
         <Boundary fallback={null}>
           <InboxButton me={me} />
         </Boundary>
@@ -82,7 +84,12 @@ const OnAir = () => useCall().phase !== "off" && <span className="chip live">{t`
 
 function Waiting({ me }: { me: Me }) {
   const all = useApprovals(me.permissions.includes("approval:read")).data ?? [];
-  return <Count of={all.filter((one) => one.state === "pending").length} words={t`waiting`} />;
+  return (
+    <Count
+      of={all.filter((one) => one.state === "pending").length}
+      words={t({ message: "waiting", context: "count of approvals" })}
+    />
+  );
 }
 
 function Unwell({ me }: { me: Me }) {

@@ -1,6 +1,8 @@
 /** Which keys do what. */
+
 import { i18n } from "@lingui/core";
 import { t } from "@lingui/core/macro";
+import { keysText } from "../kit/keys";
 import { Modal } from "../kit/Modal";
 import { useStored } from "../kit/stored";
 import { mayUseSingleKey, SHORTCUTS, setSingleKey } from "./shortcuts";
@@ -14,7 +16,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
             <dt>{i18n.t(words)}</dt>
             <dd>
               {keys.split(", ").map((one) => (
-                <kbd key={one}>{one}</kbd>
+                <kbd key={one}>{keysText(one)}</kbd>
               ))}
             </dd>
           </div>
