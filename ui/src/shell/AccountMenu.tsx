@@ -8,6 +8,9 @@ import { chooseLanguage, LANGUAGES, type Language, useLanguage } from "../kit/la
 import "../kit/overlays.css";
 import { chooseTheme, THEMES, type Theme, useTheme } from "./theme";
 
+/** A menu has each id once, and both sections have `system`. */
+const LANGUAGE = "language ";
+
 interface Props {
   me: Me;
   button: RefObject<HTMLButtonElement | null>;
@@ -49,16 +52,16 @@ export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props
         <MenuSection
           selectionMode="single"
           disallowEmptySelection
-          selectedKeys={[language]}
+          selectedKeys={[LANGUAGE + language]}
           onSelectionChange={(keys) => {
-            const [chosen] = keys as Set<Language | "system">;
-            if (chosen) chooseLanguage(chosen);
+            const [chosen] = keys as Set<string>;
+            if (chosen) chooseLanguage(chosen.slice(LANGUAGE.length) as Language | "system");
           }}
         >
           <Header>{t`Language`}</Header>
-          <MenuItem id="system">{t`System`}</MenuItem>
+          <MenuItem id={`${LANGUAGE}system`}>{t`System`}</MenuItem>
           {Object.entries(LANGUAGES).map(([id, name]) => (
-            <MenuItem key={id} id={id}>
+            <MenuItem key={id} id={LANGUAGE + id}>
               <span lang={id}>{name}</span>
             </MenuItem>
           ))}
