@@ -1,4 +1,9 @@
 /** Starts the page. */
+
+import { i18n } from "@lingui/core";
+import { I18nProvider, useLingui } from "@lingui/react";
+import { I18nProvider as AriaProvider } from "react-aria-components";
+import { showLanguage } from "./kit/language";
 import "@fontsource-variable/inter/wght.css";
 import "@fontsource-variable/jetbrains-mono/wght.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
@@ -27,12 +32,26 @@ const queries = new QueryClient({
   },
 });
 const root = document.getElementById("root");
-if (root)
-  createRoot(root).render(
-    <QueryClientProvider client={queries}>
-      <Boundary>
-        <App />
-      </Boundary>
-      <Uncaught />
-    </QueryClientProvider>,
+
+function Page() {
+  const { i18n } = useLingui();
+  return (
+    <AriaProvider locale={[i18n.locales ?? i18n.locale].flat()[0]}>
+      <QueryClientProvider client={queries}>
+        <Boundary>
+          <App />
+        </Boundary>
+        <Uncaught />
+      </QueryClientProvider>
+    </AriaProvider>
   );
+}
+
+void showLanguage().then(() => {
+  if (root)
+    createRoot(root).render(
+      <I18nProvider i18n={i18n}>
+        <Page />
+      </I18nProvider>,
+    );
+});

@@ -10,11 +10,17 @@ export class Problem extends Error {
   }
 }
 
-export const offline = () => new Problem("The server does not answer.", "page.offline", "Is `soundstage up` still running?");
+/** Without words: it comes from a worker too, which speaks no language; `Reason` has them. */
+export const offline = () => new Problem("", "page.offline");
 
 export async function problemOf(answer: Response): Promise<Problem> {
   const body: unknown = await answer.json().catch(() => null);
   const said = (body ?? {}) as { code?: string; detail?: unknown; title?: string; hint?: string };
   const message = typeof said.detail === "string" ? said.detail : said.title;
-  return new Problem(message ?? `The server answered ${answer.status}.`, said.code, said.hint, answer.status);
+  return new Problem(
+    message ?? String(answer.status),
+    said.code ?? (message ? undefined : "page.no_answer"),
+    said.hint,
+    answer.status,
+  );
 }

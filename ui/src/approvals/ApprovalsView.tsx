@@ -1,4 +1,5 @@
 /** Calls that wait for people: the plan in plain words, approve or deny, and what became of earlier ones. */
+import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useId, useState } from "react";
@@ -19,17 +20,17 @@ export function ApprovalsView() {
   const ended = all.filter((one) => one.state !== "pending");
   return (
     <div className="stack">
-      <h1>Approvals</h1>
+      <h1>{t`Approvals`}</h1>
       <NoRows of={{ data: approvals.data && waiting, error: approvals.error }}>
-        Nothing waits for you. Calls that need a person's yes appear here with their plan.
+        {t`Nothing waits for you. Calls that need a person's yes appear here with their plan.`}
       </NoRows>
       {waiting.map((one) => (
         <Card key={one.id} approval={one} me={me} marked={one.id === id} />
       ))}
       {ended.length > 0 && (
         <>
-          <h2>Earlier</h2>
-          <Table name="Earlier approvals" heads={["Call", "State", "Asked by", "When", "What came of it"]}>
+          <h2>{t`Earlier`}</h2>
+          <Table name={t`Earlier approvals`} heads={[t`Call`, t`State`, t`Asked by`, t`When`, t`What came of it`]}>
             {ended.map((one) => (
               <tr key={one.id}>
                 <th scope="row">{callWords(one.tool, one.arguments)}</th>
@@ -78,10 +79,10 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
     <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
       <div className="row apart">
         <h2 id={`${field}-title`}>{callWords(approval.tool, approval.arguments)}</h2>
-        <State of="pending">{approval.approvers > 1 ? `${agreed} of ${approval.approvers} agreed` : "waits for a yes"}</State>
+        <State of="pending">{approval.approvers > 1 ? t`${agreed} of ${approval.approvers} agreed` : t`waits for a yes`}</State>
       </div>
       <div>
-        <h3>What would change</h3>
+        <h3>{t`What would change`}</h3>
         <ul className="changes">
           {approval.plan.changes.map((one) => (
             <li key={`${one.what}${one.where}`}>
@@ -89,36 +90,32 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
               {one.where && <span className="where">{one.where}</span>}
             </li>
           ))}
-          {approval.plan.changes.length === 0 && <li>Nothing that could be told beforehand.</li>}
+          {approval.plan.changes.length === 0 && <li>{t`Nothing that could be told beforehand.`}</li>}
         </ul>
-        {approval.plan.seconds != null && <p className="quiet">It takes about {duration(approval.plan.seconds)}.</p>}
+        {approval.plan.seconds != null && <p className="quiet">{t`It takes about ${duration(approval.plan.seconds)}.`}</p>}
       </div>
       <p className="quiet">
-        Asked by {approval.requester_name}, {when(approval.created_at)}; it ends {when(approval.expires_at)}.{" "}
-        {approval.why && <>Why people decide: {approval.why.replace(/\.$/, "")}.</>}
+        {t`Asked by ${approval.requester_name}, ${when(approval.created_at)}; it ends ${when(approval.expires_at)}.`}{" "}
+        {approval.why && <>{t`Why people decide: ${approval.why.replace(/\.$/, "")}.`}</>}
       </p>
       {vote.error && <ErrorNotice error={vote.error} />}
       {may ? (
         <div className="row">
-          <label className="visually-hidden" htmlFor={field}>
-            Reason
-          </label>
+          <label className="visually-hidden" htmlFor={field}>{t`Reason`}</label>
           <input
             id={field}
             value={reason}
             maxLength={500}
-            placeholder="Reason (kept in the audit log)"
+            placeholder={t`Reason (kept in the audit log)`}
             onChange={(event) => setReason(event.target.value)}
           />
           <button type="button" className="primary" disabled={vote.isPending} onClick={() => vote.mutate(true)}>
-            Approve
+            {t`Approve`}
           </button>
-          <button type="button" className="danger" disabled={vote.isPending} onClick={() => vote.mutate(false)}>
-            Deny
-          </button>
+          <button type="button" className="danger" disabled={vote.isPending} onClick={() => vote.mutate(false)}>{t`Deny`}</button>
         </div>
       ) : (
-        <p className="quiet">Somebody with the right approval:decide decides.</p>
+        <p className="quiet">{t`Somebody with the right approval:decide decides.`}</p>
       )}
     </article>
   );

@@ -1,7 +1,10 @@
 /** The conversation: what was said, what the tools did, what is answered. */
+
+import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
+import { keysText } from "../kit/keys";
 import { ErrorNotice } from "../kit/kit";
 import { goTo } from "../shell/session";
 import { onSuggestion, takeSuggestion } from "./suggestion";
@@ -50,31 +53,31 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
   return (
     <section className="chat" aria-labelledby="chat-title">
       <div className="chat-head">
-        <h1 id="chat-title">Chat</h1>
+        <h1 id="chat-title">{t`Chat`}</h1>
         <div className="row">
           {(sessions.data?.length ?? 0) > 0 && (
-            <select aria-label="Conversation" value={talk.session} onChange={(event) => goTo(event.target.value)}>
-              <option value="">New conversation</option>
+            <select aria-label={t`Conversation`} value={talk.session} onChange={(event) => goTo(event.target.value)}>
+              <option value="">{t`New conversation`}</option>
               {sessions.data?.map((one) => (
                 <option key={one.id} value={one.id}>
-                  {one.title || "Without words"}
+                  {one.title || t`Without words`}
                 </option>
               ))}
             </select>
           )}
           {onClose && (
-            <button type="button" className="plain icon close" aria-label="Close the chat" onClick={onClose}>
+            <button type="button" className="plain icon close" aria-label={t`Close the chat`} onClick={onClose}>
               ×
             </button>
           )}
         </div>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <section className="turns" tabIndex={0} aria-label="Conversation so far">
+      <section className="turns" tabIndex={0} aria-label={t`Conversation so far`}>
         {talk.turns.length === 0 && talk.asking === null && (
           <div className="stack">
-            <h2>Who should say what?</h2>
-            <p className="quiet">Say what you want in a sentence. What follows a colon is spoken word for word.</p>
+            <h2>{t`Who should say what?`}</h2>
+            <p className="quiet">{t`Say what you want in a sentence. What follows a colon is spoken word for word.`}</p>
             <div className="examples">
               {examples.map((one) => (
                 <button type="button" key={one} onClick={() => fill(one)}>
@@ -103,15 +106,13 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
           if (!busy) send(text);
         }}
       >
-        <label className="visually-hidden" htmlFor="utterance">
-          Your sentence
-        </label>
+        <label className="visually-hidden" htmlFor="utterance">{t`Your sentence`}</label>
         <textarea
           id="utterance"
           ref={field}
           value={text}
           maxLength={220000}
-          placeholder="Make a video where Nova says: Hello"
+          placeholder={t`Make a video where Nova says: Hello`}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={(event) => {
             if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
@@ -121,10 +122,8 @@ export function ChatPane({ takesFocus, onClose }: { takesFocus: boolean; onClose
           }}
         />
         <div className="row apart">
-          <span className="quiet">Enter sends, Shift Enter starts a new line.</span>
-          <button id="send" className="primary" type="submit" disabled={busy || !text.trim()}>
-            Send
-          </button>
+          <span className="quiet">{t`${keysText("Enter")} sends, ${keysText("Shift Enter")} starts a new line.`}</span>
+          <button id="send" className="primary" type="submit" disabled={busy || !text.trim()}>{t`Send`}</button>
         </div>
       </form>
     </section>

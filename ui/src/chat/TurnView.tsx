@@ -1,4 +1,6 @@
 /** One turn: the sentence, the steps of the tools, the answer, and what it asks of people. */
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import type { Approval } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
@@ -6,6 +8,7 @@ import { Blocks } from "../kit/Blocks";
 import { callWords } from "../kit/calls";
 import { State } from "../kit/kit";
 import { Marked } from "../kit/Marked";
+import { stateWords } from "../kit/State";
 import { useMe } from "../shell/me";
 import { pictureUrl } from "../videos/picture";
 import { useRenderRow } from "../videos/useRenders";
@@ -19,14 +22,14 @@ interface Props {
   onCancel: () => void;
 }
 
-const ENDS = { running: "running", done: "done", failed: "failed", waits: "waits for approval" };
+const ENDS = { running: msg`running`, done: msg`done`, failed: msg`failed`, waits: msg`waits for approval` };
 
 export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
   // A text of a language model holds no links: the video that it is about is shown below.
   const unlinked = turn.blocks.every((one) => one.kind === "paragraph" && one.content.every((part) => typeof part === "string"));
   const renderId = turn.steps.find((one) => (one.effect !== "read" || unlinked) && one.result?.render_id)?.result?.render_id;
   return (
-    <article className="turn" aria-label={`You said: ${turn.utterance.slice(0, 80)}`}>
+    <article className="turn" aria-label={t`You said: ${turn.utterance.slice(0, 80)}`}>
       <p className="said">{turn.utterance}</p>
       {turn.steps.map((step, place) => (
         <StepView key={`${place}-${step.tool}`} step={step} />
@@ -53,7 +56,7 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
       )}
       {turn.offers.map((one) => (
         <div key={one} className="asks">
-          <span>This happens only when you say so:</span>
+          <span>{t`This happens only when you say so:`}</span>
           <button type="button" onClick={() => onSay(one)}>
             {one}
           </button>
@@ -63,7 +66,7 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
         <ApprovalNotice
           key={one.id}
           id={one.id}
-          message={turn.text.includes(one.message) ? "It waits for a yes." : one.message}
+          message={turn.text.includes(one.message) ? t`It waits for a yes.` : one.message}
         />
       ))}
       {turn.failure && (
@@ -86,10 +89,8 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
       {turn.usage && <p className="quiet">{turn.usage}</p>}
       {!turn.ended && (
         <div className="row">
-          <span className="thinking quiet">Answering</span>
-          <button type="button" onClick={onCancel}>
-            Stop
-          </button>
+          <span className="thinking quiet">{t`Answering`}</span>
+          <button type="button" onClick={onCancel}>{t`Stop`}</button>
         </div>
       )}
     </article>
@@ -108,17 +109,15 @@ function useApproval(id: string | undefined): Approval | undefined {
 function ApprovalNotice({ id, message }: { id: string; message: string }) {
   const found = useApproval(id);
   const votes = found?.votes.map(
-    (one) => `${one.name} ${one.agrees ? "agreed" : "denied"}${one.reason ? `: ${one.reason}` : "."}`,
+    ({ name, agrees, reason }) => (agrees ? t`${name} agreed` : t`${name} denied`) + (reason ? `: ${reason}` : "."),
   );
   if (found && found.state !== "pending")
     return (
       <div className="asks ended">
         <span>
-          <Marked text={[...(votes ?? []), found.outcome].filter(Boolean).join(" ") || `It is ${found.state}.`} />
+          <Marked text={[...(votes ?? []), found.outcome].filter(Boolean).join(" ") || t`It is ${stateWords(found.state)}.`} />
         </span>
-        <Link to="/run/approvals/$id" params={{ id }}>
-          The approval
-        </Link>
+        <Link to="/run/approvals/$id" params={{ id }}>{t`The approval`}</Link>
       </div>
     );
   return (
@@ -126,9 +125,7 @@ function ApprovalNotice({ id, message }: { id: string; message: string }) {
       <span>
         <Marked text={message} />
       </span>
-      <Link className="button" to="/run/approvals/$id" params={{ id }}>
-        See the plan
-      </Link>
+      <Link className="button" to="/run/approvals/$id" params={{ id }}>{t`See the plan`}</Link>
     </div>
   );
 }
@@ -147,12 +144,12 @@ function StepView({ step }: { step: Step }) {
         {decided && decided !== "pending" ? (
           <State of={decided} />
         ) : (
-          <State of={step.state === "waits" ? "pending" : step.state}>{ENDS[step.state]}</State>
+          <State of={step.state === "waits" ? "pending" : step.state}>{i18n.t(ENDS[step.state])}</State>
         )}
       </summary>
       {step.message && <p className="problem">{step.message}</p>}
       {/* biome-ignore-start lint/a11y: what scrolls must be reached by keyboard, and a group is no landmark */}
-      <pre role="group" tabIndex={0} aria-label={`${callWords(step.tool, step.arguments)}: arguments and result`}>
+      <pre role="group" tabIndex={0} aria-label={t`${callWords(step.tool, step.arguments)}: arguments and result`}>
         {JSON.stringify(whole, null, 2)}
       </pre>
       {/* biome-ignore-end lint/a11y: so far */}
@@ -171,12 +168,12 @@ function VideoCard({ id }: { id: string }) {
       <span className="stack">
         <strong>{render.title}</strong>
         {!["done", "failed", "cancelled"].includes(render.state) && (
-          <progress max={total || 1} value={done} aria-label={`Progress of ${render.title}`} />
+          <progress max={total || 1} value={done} aria-label={t`Progress of ${render.title}`} />
         )}
         {render.state === "failed" && render.error && <span className="quiet">{render.error.message}</span>}
       </span>
       <State of={render.state}>
-        {render.waits ? "waiting" : render.state === "running" ? stageWords(stage ?? "running") : render.state}
+        {render.waits ? t`waiting` : render.state === "running" ? stageWords(stage ?? "running") : stateWords(render.state)}
       </State>
     </Link>
   );

@@ -1,6 +1,8 @@
 /** What one turn shows, made from its events. */
+import { plural, t } from "@lingui/core/macro";
 import type { Block, BrainEvent } from "../api/client";
 import { textBlock } from "../kit/Blocks";
+import { number } from "../videos/words";
 
 export interface Step {
   tool: string;
@@ -95,9 +97,9 @@ export function applyEvent(turn: TurnViewModel, streamedText: string, event: Bra
 
 function usageLine(usage: Extract<BrainEvent, { type: "done" }>["usage"]): string {
   if (!usage) return "";
-  const requests = usage.requests === 1 ? "1 request" : `${usage.requests} requests`;
-  const cached = usage.cached_tokens ? ` (${usage.cached_tokens} read before)` : "";
-  return `${usage.model}: ${requests}, ${usage.tokens} tokens${cached}, ${usage.seconds.toFixed(1)} s`;
+  const requests = plural(usage.requests, { one: "# request", other: "# requests" });
+  const cached = usage.cached_tokens ? ` ${t`(${number(usage.cached_tokens)} read before)`}` : "";
+  return t`${usage.model}: ${requests}, ${number(usage.tokens)} tokens${cached}, ${number(usage.seconds, 1)} s`;
 }
 
 export function withText(turn: TurnViewModel, text: string, blocks: Block[] = []): TurnViewModel {

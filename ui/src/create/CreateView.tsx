@@ -1,17 +1,20 @@
 /** The start of the Create room: a face, a sentence, one button. */
+import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { ErrorNotice } from "../kit/kit";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
 import { spokenSeconds } from "./document";
 import { filmBegun } from "./film";
-import { ImportDialog } from "./ImportDialog";
 import { Faces } from "./PresenterPicker";
 import { ProjectsList } from "./ProjectsView";
 import { beginFilm, createProject } from "./start";
 import "./create.css";
+
+const loadImport = () => import("./ImportDialog");
+const ImportDialog = lazy(async () => ({ default: (await loadImport()).ImportDialog }));
 
 const SAMPLES = [
   "Welcome to the team. Here is what your first *week* looks like.",
@@ -53,22 +56,22 @@ export function CreateView() {
           if (ready) make.mutate(true);
         }}
       >
-        <h1>What should be said?</h1>
-        <Faces value={persona} onChange={choose} legend="Presenter" />
+        <h1>{t`What should be said?`}</h1>
+        <Faces value={persona} onChange={choose} legend={t`Presenter`} />
         <div className="field">
-          <label htmlFor="first-script">Script</label>
+          <label htmlFor="first-script">{t`Script`}</label>
           <textarea
             id="first-script"
             rows={4}
             value={text}
-            placeholder="Type or paste a text. An empty line begins a new scene."
+            placeholder={t`Type or paste a text. An empty line begins a new scene.`}
             onChange={(event) => setText(event.target.value)}
             onKeyDown={(event) => {
               if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && ready) make.mutate(true);
             }}
           />
         </div>
-        <fieldset className="row samples" aria-label="Samples">
+        <fieldset className="row samples" aria-label={t`Samples`}>
           {SAMPLES.map((one) => (
             <button key={one} type="button" onClick={() => setText(one)}>
               {one.replaceAll("*", "")}
@@ -78,24 +81,25 @@ export function CreateView() {
         {make.error && <ErrorNotice error={make.error} />}
         <div className="row apart">
           <span className="quiet" role="status">
-            {text.trim() ? `about ${duration(spokenSeconds(text))}` : ""}
+            {text.trim() ? t`about ${duration(spokenSeconds(text))}` : ""}
           </span>
           <div className="row">
-            <button type="button" onClick={() => setImporting(true)}>
-              Import a document
-            </button>
+            <button
+              type="button"
+              onPointerEnter={() => void loadImport()}
+              onFocus={() => void loadImport()}
+              onClick={() => setImporting(true)}
+            >{t`Import a document`}</button>
             <button type="button" disabled={make.isPending} onClick={() => make.mutate(false)}>
-              {text.trim() ? "Edit first" : "Empty project"}
+              {text.trim() ? t`Edit first` : t`Empty project`}
             </button>
             {me.permissions.includes("render:create") && (
-              <button type="submit" className="primary" disabled={!ready}>
-                Make it
-              </button>
+              <button type="submit" className="primary" disabled={!ready}>{t`Make it`}</button>
             )}
           </div>
         </div>
       </form>
-      {importing && <ImportDialog persona={persona} onClose={() => setImporting(false)} />}
+      <Suspense>{importing && <ImportDialog persona={persona} onClose={() => setImporting(false)} />}</Suspense>
       <ProjectsList me={me} limit={6} />
     </div>
   );

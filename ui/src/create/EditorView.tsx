@@ -1,4 +1,6 @@
 /** A project at its own address: its script scene by scene, its look, and its film. */
+import { i18n } from "@lingui/core";
+import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
@@ -38,7 +40,7 @@ export function EditorView() {
   });
   const error = project.error ?? scenes.error;
   if (error) return <Missing error={error} />;
-  if (!project.data || !scenes.data || scenes.isFetching) return <p className="empty">One moment</p>;
+  if (!project.data || !scenes.data || scenes.isFetching) return <p className="empty">{t`One moment`}</p>;
   return <Open key={project.data.id} project={project.data} scenes={scenes.data} me={me} />;
 }
 
@@ -46,9 +48,9 @@ function Missing({ error }: { error: unknown }) {
   return (
     <div className="stack">
       <div>
-        <Link to="/projects">All projects</Link>
+        <Link to="/projects">{t`All projects`}</Link>
       </div>
-      <h1>No such project</h1>
+      <h1>{t`No such project`}</h1>
       <ErrorNotice error={error} />
     </div>
   );
@@ -99,27 +101,27 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
     <div className="editor">
       <h1 className="visually-hidden">{doc.title}</h1>
       <header className="editor-bar">
-        <Link to="/projects">Projects</Link>
+        <Link to="/projects">{t`Projects`}</Link>
         <input
           className="title"
-          aria-label="Title of the project"
+          aria-label={t`Title of the project`}
           value={doc.title}
           maxLength={200}
           disabled={!mayEdit}
           onChange={(event) =>
-            event.target.value && editor.edit("Title", (one) => ({ ...one, title: event.target.value }), "title")
+            event.target.value && editor.edit(t`Title`, (one) => ({ ...one, title: event.target.value }), "title")
           }
         />
         <span className="quiet saved" role="status">
-          {SAVE_WORDS[editor.saveState]}
+          {i18n.t(SAVE_WORDS[editor.saveState])}
         </span>
         <span className="row">
-          <IconAction label="Undo" tip={`Undo: ${editor.undoName}`} keys="Ctrl Z" disabled={!editor.undoName} onPress={undo}>
+          <IconAction label={t`Undo`} tip={t`Undo: ${editor.undoName}`} keys="Ctrl Z" disabled={!editor.undoName} onPress={undo}>
             ↶
           </IconAction>
           <IconAction
-            label="Redo"
-            tip={`Redo: ${editor.redoName}`}
+            label={t`Redo`}
+            tip={t`Redo: ${editor.redoName}`}
             keys="Ctrl Shift Z"
             disabled={!editor.redoName}
             onPress={redo}
@@ -141,9 +143,7 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
       {failed && (
         <div className="row">
           <ErrorNotice error={editor.error} />
-          <button type="button" onClick={() => void flush()}>
-            Save again
-          </button>
+          <button type="button" onClick={() => void flush()}>{t`Save again`}</button>
         </div>
       )}
       {editor.conflict && <ConflictNotice editor={editor} />}
@@ -152,8 +152,8 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
       <div className="editor-panes">
         <div className="script stack">
           <p className="quiet">
-            {doc.scenes.length === 1 ? "1 scene" : `${doc.scenes.length} scenes`} · about {duration(seconds)}
-            {silent && " · every scene needs words before it can be filmed"}
+            {t`${plural(doc.scenes.length, { one: "# scene", other: "# scenes" })} · about ${duration(seconds)}`}
+            {silent && ` · ${t`every scene needs words before it can be filmed`}`}
           </p>
           {doc.scenes.map((one, index) => (
             <SceneSection
@@ -173,15 +173,15 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
               type="button"
               onClick={() => {
                 const key = newKey();
-                editor.edit("Add scene", (now) => addScene(now, null, key));
+                editor.edit(t`Add scene`, (now) => addScene(now, null, key));
                 focusScript(key);
               }}
             >
-              Add the first scene
+              {t`Add the first scene`}
             </button>
           )}
         </div>
-        <aside className="side stack" aria-label="Film and look">
+        <aside className="side stack" aria-label={t`Film and look`}>
           {scene && (!film || (isEnded(film) && changed?.has(scene.key))) && (
             <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} />
           )}
@@ -195,15 +195,15 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
   );
 }
 
-const SAVE_WORDS = { saved: "Saved", saving: "Saving", conflict: "Changed elsewhere", failed: "Not saved" };
+const SAVE_WORDS = { saved: msg`Saved`, saving: msg`Saving`, conflict: msg`Changed elsewhere`, failed: msg`Not saved` };
 
 /** By the plan of the server; until that is there, by what has changed on this page. */
 function renderWords(plan: RenderPlan | undefined, changed: Set<string> | null, count: number): string {
   const anew = plan?.scenes.length ? plan.scenes_new : (changed?.size ?? count);
-  const time = plan?.seconds != null && anew > 0 ? `, about ${duration(plan.seconds)}` : "";
-  if (anew === 0) return "Make it again";
-  if (anew === count) return `Make the film${time}`;
-  return `Make it again: ${anew} of ${count} scenes anew${time}`;
+  const time = plan?.seconds != null && anew > 0 ? t`, about ${duration(plan.seconds)}` : "";
+  if (anew === 0) return t`Make it again`;
+  if (anew === count) return t`Make the film${time}`;
+  return t`Make it again: ${anew} of ${count} scenes anew${time}`;
 }
 
 /** What stands in the way of a film, and overlays that have lost their word. */
@@ -213,16 +213,16 @@ function PlanNotices({ plan, doc }: { plan: RenderPlan | undefined; doc: Doc }) 
   if (missing.length === 0 && unanchored.length === 0) return null;
   const numberOf = (id: string | null) => doc.scenes.findIndex((scene) => scene.key === id) + 1;
   return (
-    <ul className="notices" aria-label="Before the film">
+    <ul className="notices" aria-label={t`Before the film`}>
       {missing.map((one) => (
         <li key={`${one.scene} ${one.code}`}>
-          {numberOf(one.scene) > 0 && `Scene ${numberOf(one.scene)}: `}
+          {numberOf(one.scene) > 0 && `${t`Scene ${numberOf(one.scene)}`}: `}
           <Reason of={one} />
         </li>
       ))}
       {unanchored.map((one) => (
         <li key={`${one.number} ${one.word}`}>
-          Scene {one.number}: “{one.word}” is not said there, so what stands on it is not shown.
+          {t`Scene ${one.number}: “${one.word}” is not said there, so what stands on it is not shown.`}
         </li>
       ))}
     </ul>
@@ -252,22 +252,18 @@ function ConflictNotice({ editor }: { editor: Editor }) {
   const number = doc.scenes.findIndex((scene) => scene.key === conflict?.key) + 1;
   if (!conflict) return null;
   return (
-    <section className="card conflict" role="alert" aria-label="Two versions of a scene">
-      <h2>Scene {number} was changed in another window too</h2>
+    <section className="card conflict" role="alert" aria-label={t`Two versions of a scene`}>
+      <h2>{t`Scene ${number} was changed in another window too`}</h2>
       <div className="both">
         <div>
-          <h3>Here</h3>
+          <h3>{t`Here`}</h3>
           <p className="script-text">{mine?.body.script}</p>
-          <button type="button" onClick={() => editor.settle("mine")}>
-            Take this text
-          </button>
+          <button type="button" onClick={() => editor.settle("mine")}>{t`Take this text`}</button>
         </div>
         <div>
-          <h3>There</h3>
+          <h3>{t`There`}</h3>
           <p className="script-text">{conflict.theirs.script}</p>
-          <button type="button" onClick={() => editor.settle("theirs")}>
-            Take that text
-          </button>
+          <button type="button" onClick={() => editor.settle("theirs")}>{t`Take that text`}</button>
         </div>
       </div>
     </section>

@@ -1,4 +1,5 @@
 /** The newest film of a project: as it is drawn, or the film itself. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { Me, RenderDetail } from "../api/client";
@@ -18,7 +19,7 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
   if (!done || !canvas) return <Making render={film} me={me} />;
   const roles = film.outputs.map((one) => one.role);
   return (
-    <section className="card player" aria-label="Film">
+    <section className="card player" aria-label={t`Film`}>
       {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
       <video
         key={film.id}
@@ -31,19 +32,17 @@ export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHer
         src={fileUrl(film.id, "video")}
         poster={roles.includes("poster") ? fileUrl(film.id, "poster") : undefined}
       >
-        {roles.includes("vtt") && <track kind="captions" src={fileUrl(film.id, "vtt")} srcLang="en" label="Captions" default />}
+        {roles.includes("vtt") && (
+          <track kind="captions" src={fileUrl(film.id, "vtt")} srcLang="en" label={t`Captions`} default />
+        )}
       </video>
       <div className="about row apart">
         <p className="quiet">
-          <span className="chip">synthetic</span> {facts(film)}
+          <span className="chip">{t`synthetic`}</span> {facts(film)}
         </p>
         <div className="row">
-          <a className="button" href={fileUrl(film.id, "video")} download="">
-            Download
-          </a>
-          <Link className="button" to="/videos/$id" params={{ id: film.id }}>
-            Details
-          </Link>
+          <a className="button" href={fileUrl(film.id, "video")} download="">{t`Download`}</a>
+          <Link className="button" to="/videos/$id" params={{ id: film.id }}>{t`Details`}</Link>
         </div>
       </div>
     </section>

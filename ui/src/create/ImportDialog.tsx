@@ -1,4 +1,5 @@
 /** From a document to a project: choose it, see the scenes that it becomes, make the project. */
+import { plural, t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
@@ -54,7 +55,7 @@ export function ImportDialog({ persona, onClose }: { persona: string; onClose: (
   };
   const plan = outline.data;
   return (
-    <Modal title="Import a document" size="wide" onClose={onClose}>
+    <Modal title={t`Import a document`} size="wide" onClose={onClose}>
       {!plan && <Chooser busy={outline.isPending} onChoose={open} />}
       {outline.error && <ErrorNotice error={outline.error} />}
       {plan && source && (
@@ -66,45 +67,41 @@ export function ImportDialog({ persona, onClose }: { persona: string; onClose: (
           }}
         >
           <label className="field">
-            <span>Title of the project</span>
+            <span>{t`Title of the project`}</span>
             <input value={title} maxLength={200} required onChange={(event) => setTitle(event.target.value)} />
           </label>
-          <Faces value={chosen} onChange={setChosen} legend="Presenter" />
+          <Faces value={chosen} onChange={setChosen} legend={t`Presenter`} />
           <p className="quiet" role="status">
-            {plan.scenes.length === 1 ? "1 scene" : `${plan.scenes.length} scenes`} · about {duration(plan.seconds)}
-            {plan.pictures > 0 && ` · ${plan.pictures === 1 ? "1 picture" : `${plan.pictures} pictures`}`}
+            {t`${plural(plan.scenes.length, { one: "# scene", other: "# scenes" })} · about ${duration(plan.seconds)}`}
+            {plan.pictures > 0 && ` · ${plural(plan.pictures, { one: "# picture", other: "# pictures" })}`}
           </p>
           {plan.notices.length > 0 && (
-            <ul className="notices" aria-label="Left out">
+            <ul className="notices" aria-label={t`Left out`}>
               {plan.notices.map((one) => (
                 <li key={one}>{one}</li>
               ))}
             </ul>
           )}
-          <ol className="outline" aria-label="Scenes">
+          <ol className="outline" aria-label={t`Scenes`}>
             {plan.scenes.map((scene, at) => (
               <li key={at}>
-                <strong>{scene.title || `Scene ${at + 1}`}</strong>
-                <p>{scene.script || "No words: write them in the editor."}</p>
+                <strong>{scene.title || t`Scene ${at + 1}`}</strong>
+                <p>{scene.script || t`No words: write them in the editor.`}</p>
               </li>
             ))}
           </ol>
           {make.error && <ErrorNotice error={make.error} />}
           <div className="row ends">
-            <button type="button" onClick={() => outline.reset()}>
-              Another document
-            </button>
+            <button type="button" onClick={() => outline.reset()}>{t`Another document`}</button>
             <button type="submit" className="primary" disabled={make.isPending || plan.scenes.length === 0}>
-              Make the project
+              {t`Make the project`}
             </button>
           </div>
         </form>
       )}
       {!plan && (
         <div className="row ends">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
+          <button type="button" onClick={onClose}>{t`Cancel`}</button>
         </div>
       )}
     </Modal>
@@ -118,14 +115,14 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
     <div className="stack">
       <DropZone
         className="drop"
-        aria-label="Drop a document here"
+        aria-label={t`Drop a document here`}
         onDrop={(event) => {
           const file = event.items.find((one): one is FileDropItem => one.kind === "file");
           if (file) void file.getFile().then((found) => onChoose({ file: found }));
         }}
       >
         <label className="button">
-          Choose a file
+          {t`Choose a file`}
           <input
             type="file"
             className="visually-hidden"
@@ -139,7 +136,7 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
           />
         </label>
         <p className="quiet" role="status">
-          {busy ? "Reading it" : "or drop it here: PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script."}
+          {busy ? t`Reading it` : t`or drop it here: PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script.`}
         </p>
       </DropZone>
       <form
@@ -151,15 +148,13 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
       >
         <input
           type="url"
-          aria-label="Address of a page or file"
+          aria-label={t`Address of a page or file`}
           placeholder="https://…"
           value={url}
           required
           onChange={(event) => setUrl(event.target.value)}
         />
-        <button type="submit" disabled={busy}>
-          Read the page
-        </button>
+        <button type="submit" disabled={busy}>{t`Read the page`}</button>
       </form>
       <form
         className="stack"
@@ -169,17 +164,15 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
         }}
       >
         <textarea
-          aria-label="Text or Markdown"
-          placeholder="Or paste a text. A heading of Markdown begins a new scene."
+          aria-label={t`Text or Markdown`}
+          placeholder={t`Or paste a text. A heading of Markdown begins a new scene.`}
           rows={5}
           value={text}
           required
           onChange={(event) => setText(event.target.value)}
         />
         <div className="row ends">
-          <button type="submit" disabled={busy || !text.trim()}>
-            Use this text
-          </button>
+          <button type="submit" disabled={busy || !text.trim()}>{t`Use this text`}</button>
         </div>
       </form>
     </div>

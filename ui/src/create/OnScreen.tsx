@@ -1,13 +1,15 @@
 /** What lies over the picture of a scene: titles, names, lists and texts, each from one word of the script to another. */
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import { type Anchor, anchorAt, type Overlay, placeOf, spokenWords } from "./anchors";
 import { changeScene, type SceneDoc } from "./document";
 import type { Editor } from "./useEditor";
 import "../kit/overlays.css";
 
-const KINDS = { title: "Title", lower_third: "Name and role", list: "List", text: "Text" } as const;
+const KINDS = { title: msg`Title`, lower_third: msg`Name and role`, list: msg`List`, text: msg`Text` };
 type Kind = keyof typeof KINDS;
-const OTHER_KINDS = { image: "Picture", video: "Video", arrow: "Arrow", highlight: "Frame" } as const;
+const OTHER_KINDS = { image: msg`Picture`, video: msg`Video`, arrow: msg`Arrow`, highlight: msg`Frame` };
 const MAX_ITEMS = 12;
 const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
 const TIMES = { fade_ms: 200, opacity: 1, z: 0 };
@@ -17,21 +19,21 @@ function created(kind: Kind, text: string, start: Anchor): Overlay {
   const base = { ...TIMES, start };
   // In the generated types this kind is called “TitleOverlay”.
   if (kind === "title")
-    return { ...base, ...INK, kind, title: text || "Title", subtitle: "", align: "centre" } as unknown as Overlay;
+    return { ...base, ...INK, kind, title: text || t`Title`, subtitle: "", align: "centre" } as unknown as Overlay;
   if (kind === "lower_third")
-    return { ...base, ...INK, kind, name: text || "Name", role: "", side: "left", background: "#10202ce6" };
+    return { ...base, ...INK, kind, name: text || t`Name`, role: "", side: "left", background: "#10202ce6" };
   if (kind === "list")
     return {
       ...base,
       ...INK,
       kind,
       heading: "",
-      items: [{ text: text || "First point" }],
+      items: [{ text: text || t`First point` }],
       marker: "dot",
       background: "#10202cd9",
     };
   const look = { colour: "#ffffff", background: "#000000b0", weight: "bold", align: "left", size: 0.08 } as const;
-  return { ...base, ...look, kind, text: text || "Text", box: SAFE } as Overlay;
+  return { ...base, ...look, kind, text: text || t`Text`, box: SAFE } as Overlay;
 }
 
 interface Props {
@@ -51,19 +53,19 @@ export function OnScreen({ scene, number, editor }: Props) {
     const place = spokenWords(body.script.slice(0, from)).length;
     const chosen = spokenWords(body.script.slice(from, to)).join(" ");
     const start: Anchor = from > 0 && place < words.length ? anchorAt(words, place) : { at: "time", ms: 0 };
-    change(`Add ${KINDS[kind].toLowerCase()}`, [...body.overlays, created(kind, chosen, start)]);
+    change(`${t`Add`}: ${i18n.t(KINDS[kind])}`, [...body.overlays, created(kind, chosen, start)]);
   };
   return (
-    <section className="card on-screen stack" aria-label={`On screen in scene ${number}`}>
+    <section className="card on-screen stack" aria-label={t`On screen in scene ${number}`}>
       <div className="row apart">
-        <h2>On screen</h2>
+        <h2>{t`On screen`}</h2>
         <MenuTrigger>
-          <Button className="button">Add ▾</Button>
+          <Button className="button">{t`Add`} ▾</Button>
           <Popover className="popover" placement="bottom end">
-            <Menu className="menu" aria-label="Add to the picture" onAction={(kind) => add(kind as Kind)}>
+            <Menu className="menu" aria-label={t`Add to the picture`} onAction={(kind) => add(kind as Kind)}>
               {Object.entries(KINDS).map(([kind, name]) => (
                 <MenuItem key={kind} id={kind}>
-                  {name}
+                  {i18n.t(name)}
                 </MenuItem>
               ))}
             </Menu>
@@ -71,9 +73,7 @@ export function OnScreen({ scene, number, editor }: Props) {
         </MenuTrigger>
       </div>
       {body.overlays.length === 0 && (
-        <p className="quiet">
-          Nothing yet. Put the caret at a word, or select words, and add a title, a name, a list or a text there.
-        </p>
+        <p className="quiet">{t`Nothing yet. Put the caret at a word, or select words, and add a title, a name, a list or a text there.`}</p>
       )}
       <ul className="stack">
         {body.overlays.map((one, at) => (
@@ -82,8 +82,8 @@ export function OnScreen({ scene, number, editor }: Props) {
             overlay={one}
             words={words}
             label={`${nameOf(one)} ${at + 1}`}
-            onChange={(changed, group) => change("On screen", body.overlays.with(at, changed), group && `${group} ${at}`)}
-            onRemove={() => change(`Remove ${nameOf(one).toLowerCase()}`, body.overlays.toSpliced(at, 1))}
+            onChange={(changed, group) => change(t`On screen`, body.overlays.with(at, changed), group && `${group} ${at}`)}
+            onRemove={() => change(`${t`Remove`}: ${nameOf(one)}`, body.overlays.toSpliced(at, 1))}
           />
         ))}
       </ul>
@@ -91,7 +91,7 @@ export function OnScreen({ scene, number, editor }: Props) {
   );
 }
 
-const nameOf = (one: Overlay) => ({ ...KINDS, ...OTHER_KINDS })[one.kind as Kind];
+const nameOf = (one: Overlay) => i18n.t({ ...KINDS, ...OTHER_KINDS }[one.kind as Kind]);
 
 interface RowProps {
   overlay: Overlay;
@@ -107,27 +107,28 @@ function Row({ overlay, words, label, onChange, onRemove }: RowProps) {
       <div className="row apart">
         <strong>{nameOf(overlay)}</strong>
         <button type="button" className="plain" onClick={onRemove}>
-          Remove<span className="visually-hidden"> {label}</span>
+          {t`Remove`}
+          <span className="visually-hidden"> {label}</span>
         </button>
       </div>
       <Texts overlay={overlay} label={label} onChange={onChange} />
       <div className="row times">
         <Moment
-          label={`${label} appears`}
-          name="From"
+          label={t`${label} appears`}
+          name={t`From`}
           anchor={overlay.start}
           words={words}
           edge="start"
-          always="the start"
+          always={t`the start`}
           onChange={(start) => onChange({ ...overlay, start: start ?? { at: "time", ms: 0 } })}
         />
         <Moment
-          label={`${label} goes`}
-          name="To"
+          label={t`${label} goes`}
+          name={t`To`}
           anchor={overlay.end ?? null}
           words={words}
           edge="end"
-          always="the end of the scene"
+          always={t`the end of the scene`}
           onChange={(end) => onChange({ ...overlay, end })}
         />
       </div>
@@ -148,24 +149,24 @@ function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" 
   if ("title" in overlay)
     return (
       <>
-        {field("title", overlay.title, 200, (title) => ({ ...overlay, title }), true)}
-        {field("second line", overlay.subtitle, 300, (subtitle) => ({ ...overlay, subtitle }))}
+        {field(t`title`, overlay.title, 200, (title) => ({ ...overlay, title }), true)}
+        {field(t`second line`, overlay.subtitle, 300, (subtitle) => ({ ...overlay, subtitle }))}
       </>
     );
   if (overlay.kind === "lower_third")
     return (
       <>
-        {field("name", overlay.name, 120, (name) => ({ ...overlay, name }), true)}
-        {field("role", overlay.role, 160, (role) => ({ ...overlay, role }))}
+        {field(t`name`, overlay.name, 120, (name) => ({ ...overlay, name }), true)}
+        {field(t`role`, overlay.role, 160, (role) => ({ ...overlay, role }))}
       </>
     );
-  if (overlay.kind === "text") return field("text", overlay.text, 2000, (text) => ({ ...overlay, text }), true);
+  if (overlay.kind === "text") return field(t`text`, overlay.text, 2000, (text) => ({ ...overlay, text }), true);
   if (overlay.kind === "list")
     return (
       <>
-        {field("heading", overlay.heading, 120, (heading) => ({ ...overlay, heading }))}
+        {field(t`heading`, overlay.heading, 120, (heading) => ({ ...overlay, heading }))}
         <textarea
-          aria-label={`${label}: points, one a line`}
+          aria-label={t`${label}: points, one a line`}
           rows={Math.min(MAX_ITEMS, overlay.items.length + 1)}
           value={overlay.items.map((item) => item.text).join("\n")}
           onChange={(event) => {
@@ -208,8 +209,8 @@ function Moment({ label, name, anchor, words, edge, always, onChange }: MomentPr
         }}
       >
         <option value="">{always}</option>
-        {gone && <option value="gone">“{anchor.word}” is gone: choose a word</option>}
-        {timed && <option value="time">{anchor.ms / 1000} s</option>}
+        {gone && <option value="gone">{t`“${anchor.word}” is gone: choose a word`}</option>}
+        {timed && <option value="time">{t`${anchor.ms / 1000} s`}</option>}
         {words.map((word, at) => (
           <option key={at} value={at}>
             {at + 1} · {word}

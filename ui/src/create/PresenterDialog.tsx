@@ -1,4 +1,5 @@
 /** The wall of faces, of which one is chosen. */
+import { t } from "@lingui/core/macro";
 import { Modal } from "../kit/Modal";
 import { Face } from "./PresenterPicker";
 import { usable, usePersonas } from "./usePersonas";
@@ -33,9 +34,7 @@ export function PresenterDialog({ title, value, onChange, onClose }: Props) {
         ))}
       </ul>
       <div className="row ends">
-        <button type="button" onClick={onClose}>
-          Cancel
-        </button>
+        <button type="button" onClick={onClose}>{t`Cancel`}</button>
       </div>
     </Modal>
   );

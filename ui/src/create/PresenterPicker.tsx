@@ -1,4 +1,5 @@
 /** Faces to choose a presenter from: a row of them, or a button that opens the wall. */
+import { t } from "@lingui/core/macro";
 import { lazy, Suspense, useId, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { faceUrl, usable, usePersonas } from "./usePersonas";
@@ -73,7 +74,7 @@ export function PresenterButton({ value, fallback, label, onChange }: ButtonProp
       <button
         type="button"
         className="presenter"
-        aria-label={`${label}: ${chosen}. Choose another`}
+        aria-label={t`${label}: ${chosen}. Choose another`}
         aria-haspopup="dialog"
         onPointerEnter={() => void load()}
         onFocus={() => void load()}

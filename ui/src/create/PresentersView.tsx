@@ -1,4 +1,5 @@
 /** The wall of presenters: who can speak, with which voice, and what is wrong with those who cannot. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import type { PersonaEntry } from "../api/client";
 import { NoRows } from "../kit/kit";
@@ -13,8 +14,8 @@ export function PresentersView() {
   const personas = usePersonas();
   return (
     <div className="stack">
-      <h1>Presenters</h1>
-      <NoRows of={personas}>Nobody here: the folder of personas is empty.</NoRows>
+      <h1>{t`Presenters`}</h1>
+      <NoRows of={personas}>{t`Nobody here: the folder of personas is empty.`}</NoRows>
       <ul className="presenter-wall">
         {personas.data?.map((one) => (
           <li key={one.id} className="card">
@@ -32,15 +33,11 @@ function Words({ entry, mayHear }: { entry: PersonaEntry; mayHear: boolean }) {
     <div className="words">
       <h2>{entry.persona?.name ?? entry.id}</h2>
       {entry.persona?.title && <p>{entry.persona.title}</p>}
-      {entry.persona && (
-        <p className="quiet">
-          Voice: {voiceWords(entry)} · {entry.persona.style.language}
-        </p>
-      )}
+      {entry.persona && <p className="quiet">{t`Voice: ${voiceWords(entry)} · ${entry.persona.style.language}`}</p>}
       {entry.persona && (
         <div className="row">
           <Link className="button" to="/" search={{ presenter: entry.id }}>
-            Film with {entry.persona.name}
+            {t`Film with ${entry.persona.name}`}
           </Link>
           {mayHear && <HearButton presenter={entry} about={entry.persona.name} />}
         </div>

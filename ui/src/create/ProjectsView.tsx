@@ -1,4 +1,7 @@
 /** Projects, the latest change first: open, rename, delete. */
+
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -34,31 +37,29 @@ export function ProjectsList({ me, limit }: { me: Me; limit?: number }) {
   return (
     <div className="stack">
       <div className="row apart">
-        {limit ? <h2>Latest projects</h2> : <h1>Projects</h1>}
+        {limit ? <h2>{t`Latest projects`}</h2> : <h1>{t`Projects`}</h1>}
         {limit ? (
-          <Link to="/projects">All projects</Link>
+          <Link to="/projects">{t`All projects`}</Link>
         ) : (
           <div className="row">
             <input
               type="search"
-              aria-label="Search projects"
-              placeholder="Search"
+              aria-label={t`Search projects`}
+              placeholder={t`Search`}
               value={typed}
               onChange={(event) => setTyped(event.target.value)}
             />
-            <Link className="button" to="/">
-              New project
-            </Link>
+            <Link className="button" to="/">{t`New project`}</Link>
           </div>
         )}
       </div>
       <NoRows of={projects}>
         {search ? (
-          `No project has the words “${search}”.`
+          t`No project has the words “${search}”.`
         ) : (
-          <>
+          <Trans>
             Nothing here yet. <Link to="/">Start with a sentence</Link>, and its project stands here.
-          </>
+          </Trans>
         )}
       </NoRows>
       <ul className="project-grid">
@@ -96,8 +97,8 @@ function Card({ project, me }: { project: Project; me: Me }) {
             }}
           >
             {/* biome-ignore lint/a11y/noAutofocus: the button that was pressed opens it */}
-            <input name="title" aria-label="New title" defaultValue={project.title} required maxLength={200} autoFocus />
-            <button type="submit">Rename</button>
+            <input name="title" aria-label={t`New title`} defaultValue={project.title} required maxLength={200} autoFocus />
+            <button type="submit">{t`Rename`}</button>
           </form>
         ) : (
           <Link className="title" to="/studio/p/$slug" params={{ slug: project.slug }}>
@@ -112,19 +113,20 @@ function Card({ project, me }: { project: Project; me: Me }) {
       <div className="row">
         {me.permissions.includes("project:update") && !renaming && (
           <button type="button" className="plain" onClick={() => setRenaming(true)}>
-            Rename<span className="visually-hidden"> {project.title}</span>
+            {t`Rename`}
+            <span className="visually-hidden"> {project.title}</span>
           </button>
         )}
         {me.permissions.includes("project:delete") && (
           <ConfirmedAction
-            label="Delete"
+            label={t`Delete`}
             about={project.title}
-            title={`Delete “${project.title}”?`}
-            confirmLabel="Delete this project"
+            title={t`Delete “${project.title}”?`}
+            confirmLabel={t`Delete this project`}
             action={() => api.DELETE("/api/projects/{ref}", { params: { path } })}
             onSuccess={() => void changed()}
           >
-            <p>Its scenes and versions go with it; films that were made of it stay. This cannot be taken back.</p>
+            <p>{t`Its scenes and versions go with it; films that were made of it stay. This cannot be taken back.`}</p>
           </ConfirmedAction>
         )}
       </div>

@@ -1,26 +1,45 @@
 /** How the selected scene and the whole film look: mood, background, format, size, captions. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import type { Project } from "../api/client";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
 import { PresenterButton } from "./PresenterPicker";
 import type { Editor } from "./useEditor";
 
-const MOODS = ["neutral", "warm", "serious", "excited", "sad", "surprised"] as const;
-const SETS = ["studio", "office", "classroom", "plain"] as const;
+const MOODS = {
+  neutral: msg`neutral`,
+  warm: msg`warm`,
+  serious: msg`serious`,
+  excited: msg`excited`,
+  sad: msg`sad`,
+  surprised: msg`surprised`,
+};
+const SETS = { studio: msg`studio`, office: msg`office`, classroom: msg`classroom`, plain: msg`plain` };
+const BACKGROUNDS = { image: msg`image`, video: msg`video`, source: msg`source` };
 const FORMATS = { "16:9": [16, 9], "9:16": [9, 16], "1:1": [1, 1] } as const;
 const SIZES = [360, 720, 1080] as const;
-const CAPTIONS = { soft: "To switch on", burned: "In the picture", both: "Both", none: "None" } as const;
-const TRANSITIONS = { cut: "Cut", dissolve: "Dissolve", wipe: "Wipe", slide: "Slide", fade: "Through black" } as const;
+const CAPTIONS = { soft: msg`To switch on`, burned: msg`In the picture`, both: msg`Both`, none: msg`None` };
+const TRANSITIONS = {
+  cut: msg`Cut`,
+  dissolve: msg`Dissolve`,
+  wipe: msg`Wipe`,
+  slide: msg`Slide`,
+  fade: msg`Through black`,
+};
 const FRAMINGS = {
-  bust: "Head and shoulders",
-  close: "Close",
-  half: "To the waist",
-  side_left: "At the left",
-  side_right: "At the right",
-  picture_in_picture: "In a corner",
-  voice_over: "Only heard",
-} as const;
-const PLACES = { bottom: "Bottom", middle: "Middle", top: "Top" } as const;
-const LETTERS = { 0.035: "Small", 0.046: "Usual", 0.06: "Large", 0.08: "Very large" } as const;
+  bust: msg`Head and shoulders`,
+  close: msg({ message: "Close", context: "framing" }),
+  half: msg`To the waist`,
+  side_left: msg`At the left`,
+  side_right: msg`At the right`,
+  picture_in_picture: msg`In a corner`,
+  voice_over: msg`Only heard`,
+};
+const PLACES = { bottom: msg`Bottom`, middle: msg`Middle`, top: msg`Top` };
+const LETTERS = { 0.035: msg`Small`, 0.046: msg`Usual`, 0.06: msg`Large`, 0.08: msg`Very large` };
+/** One of the codes of a table. */
+const codeOf = <Code extends string>(table: Record<Code, unknown>, value: string): Code | undefined =>
+  (Object.keys(table) as Code[]).find((one) => one === value);
 const SPOKEN_COLOUR = "#ffc94d";
 const COLOUR = "#1b2733";
 
@@ -38,53 +57,59 @@ function sized(canvas: Canvas, format: keyof typeof FORMATS, size: number): Canv
   return { ...canvas, width: Math.round((wide * unit) / 2) * 2, height: Math.round((high * unit) / 2) * 2 };
 }
 
+function Options({ of }: { of: Record<string, MessageDescriptor> }) {
+  return Object.entries(of).map(([value, words]) => (
+    <option key={value} value={value}>
+      {i18n.t(words)}
+    </option>
+  ));
+}
+
 export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: number; editor: Editor }) {
   const { body, key } = scene;
   const change = (name: string, values: Partial<SceneBody>) => editor.edit(name, (doc) => changeScene(doc, key, values));
   const background = body.background;
   const kind = background?.kind === "set" ? background.name : (background?.kind ?? "");
   const choose = (value: string) => {
-    if (value === "") return change("Background", { background: null });
-    if (value === "colour") return change("Background", { background: { kind: "colour", colour: COLOUR } });
-    const name = SETS.find((one) => one === value);
-    if (name) change("Background", { background: { kind: "set", name, light: "neutral", accent: "#35b6c9", depth: 0.5 } });
+    if (value === "") return change(t`Background`, { background: null });
+    if (value === "colour") return change(t`Background`, { background: { kind: "colour", colour: COLOUR } });
+    const name = codeOf(SETS, value);
+    if (name) change(t`Background`, { background: { kind: "set", name, light: "neutral", accent: "#35b6c9", depth: 0.5 } });
   };
   return (
     <fieldset className="card look">
-      <legend className="visually-hidden">Look of scene {number}</legend>
-      <h2>Scene {number}</h2>
+      <legend className="visually-hidden">{t`Look of scene ${number}`}</legend>
+      <h2>{t`Scene ${number}`}</h2>
       <label>
-        Mood
+        {t`Mood`}
         <select
           value={body.mood ?? ""}
-          onChange={(event) => change("Mood", { mood: MOODS.find((one) => one === event.target.value) ?? null })}
+          onChange={(event) => change(t`Mood`, { mood: codeOf(MOODS, event.target.value) ?? null })}
         >
-          <option value="">Of the presenter</option>
-          {MOODS.map((one) => (
-            <option key={one}>{one}</option>
-          ))}
+          <option value="">{t`Of the presenter`}</option>
+          <Options of={MOODS} />
         </select>
       </label>
       <label>
-        Background
+        {t`Background`}
         <select value={kind} onChange={(event) => choose(event.target.value)}>
-          <option value="">Of the presenter</option>
-          {SETS.map((one) => (
-            <option key={one}>{one}</option>
-          ))}
-          <option value="colour">Colour</option>
-          {(kind === "image" || kind === "video" || kind === "source") && <option value={kind}>{kind}</option>}
+          <option value="">{t`Of the presenter`}</option>
+          <Options of={SETS} />
+          <option value="colour">{t`Colour`}</option>
+          {(kind === "image" || kind === "video" || kind === "source") && (
+            <option value={kind}>{i18n.t(BACKGROUNDS[kind])}</option>
+          )}
         </select>
       </label>
       {background?.kind === "colour" && (
         <label>
-          Colour
+          {t`Colour`}
           <input
             type="color"
             value={background.colour.slice(0, 7)}
             onChange={(event) =>
               editor.edit(
-                "Colour",
+                t`Colour`,
                 (doc) => changeScene(doc, key, { background: { ...background, colour: event.target.value } }),
                 `colour ${key}`,
               )
@@ -93,37 +118,28 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
         </label>
       )}
       <label>
-        Framing
+        {t`Framing`}
         <select
           value={body.camera?.framing ?? ""}
           onChange={(event) => {
-            const framing =
-              (Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[]).find((one) => one === event.target.value) ?? null;
-            change("Framing", { camera: { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing } });
+            const framing = codeOf(FRAMINGS, event.target.value) ?? null;
+            change(t`Framing`, { camera: { push_in: 0, cuts: [], cut_at_sentences: false, ...body.camera, framing } });
           }}
         >
-          <option value="">As laid out</option>
-          {Object.entries(FRAMINGS).map(([framing, words]) => (
-            <option key={framing} value={framing}>
-              {words}
-            </option>
-          ))}
+          <option value="">{t`As laid out`}</option>
+          <Options of={FRAMINGS} />
         </select>
       </label>
       <label>
-        Begins with
+        {t`Begins with`}
         <select
           value={body.transition?.kind ?? "cut"}
           onChange={(event) => {
             const kind = event.target.value as keyof typeof TRANSITIONS;
-            change("Transition", { transition: { duration_ms: 600, direction: "left", ...body.transition, kind } });
+            change(t`Transition`, { transition: { duration_ms: 600, direction: "left", ...body.transition, kind } });
           }}
         >
-          {Object.entries(TRANSITIONS).map(([kind, words]) => (
-            <option key={kind} value={kind}>
-              {words}
-            </option>
-          ))}
+          <Options of={TRANSITIONS} />
         </select>
       </label>
     </fieldset>
@@ -147,39 +163,39 @@ export function FilmLook({ editor }: { editor: Editor }) {
     );
   return (
     <fieldset className="card look">
-      <legend className="visually-hidden">Look of the film</legend>
-      <h2>Film</h2>
+      <legend className="visually-hidden">{t`Look of the film`}</legend>
+      <h2>{t`Film`}</h2>
       <div className="field">
-        <span>Presenter</span>
+        <span>{t`Presenter`}</span>
         <PresenterButton
-          label="Presenter of the film"
+          label={t`Presenter of the film`}
           value={persona}
           fallback={persona}
-          onChange={(chosen) => editor.edit("Presenter of the film", (doc) => ({ ...doc, persona: chosen }))}
+          onChange={(chosen) => editor.edit(t`Presenter of the film`, (doc) => ({ ...doc, persona: chosen }))}
         />
       </div>
       <label>
-        Format
+        {t`Format`}
         <select
           value={format}
           onChange={(event) =>
-            editor.edit("Format", (doc) => ({
+            editor.edit(t`Format`, (doc) => ({
               ...doc,
               canvas: sized(doc.canvas, event.target.value as keyof typeof FORMATS, size),
             }))
           }
         >
-          <option value="16:9">16:9 wide</option>
-          <option value="9:16">9:16 upright</option>
-          <option value="1:1">1:1 square</option>
+          <option value="16:9">{t`16:9 wide`}</option>
+          <option value="9:16">{t`9:16 upright`}</option>
+          <option value="1:1">{t`1:1 square`}</option>
         </select>
       </label>
       <label>
-        Size
+        {t`Size`}
         <select
           value={size}
           onChange={(event) =>
-            editor.edit("Size", (doc) => ({ ...doc, canvas: sized(doc.canvas, format, Number(event.target.value)) }))
+            editor.edit(t`Size`, (doc) => ({ ...doc, canvas: sized(doc.canvas, format, Number(event.target.value)) }))
           }
         >
           {[...new Set([...SIZES, size])].map((one) => (
@@ -190,60 +206,48 @@ export function FilmLook({ editor }: { editor: Editor }) {
         </select>
       </label>
       <label>
-        Captions
+        {t`Captions`}
         <select
           value={captions.mode}
           onChange={(event) =>
-            editor.edit("Captions", (doc) => ({
+            editor.edit(t`Captions`, (doc) => ({
               ...doc,
               output: { ...doc.output, captions: { ...doc.output.captions, mode: event.target.value as keyof typeof CAPTIONS } },
             }))
           }
         >
-          {Object.entries(CAPTIONS).map(([mode, words]) => (
-            <option key={mode} value={mode}>
-              {words}
-            </option>
-          ))}
+          <Options of={CAPTIONS} />
         </select>
       </label>
       {burned && (
         <>
           <label>
-            Captions stand
+            {t`Captions stand`}
             <select
               value={captions.style.place}
-              onChange={(event) => style("Place of captions", { place: event.target.value as keyof typeof PLACES })}
+              onChange={(event) => style(t`Place of captions`, { place: event.target.value as keyof typeof PLACES })}
             >
-              {Object.entries(PLACES).map(([place, words]) => (
-                <option key={place} value={place}>
-                  {words}
-                </option>
-              ))}
+              <Options of={PLACES} />
             </select>
           </label>
           <label>
-            Letters
+            {t`Letters`}
             <select
               value={captions.style.size}
-              onChange={(event) => style("Size of captions", { size: Number(event.target.value) })}
+              onChange={(event) => style(t`Size of captions`, { size: Number(event.target.value) })}
             >
               {!(captions.style.size in LETTERS) && <option value={captions.style.size}>{captions.style.size}</option>}
-              {Object.entries(LETTERS).map(([value, words]) => (
-                <option key={value} value={value}>
-                  {words}
-                </option>
-              ))}
+              <Options of={LETTERS} />
             </select>
           </label>
           <label>
-            Spoken word
+            {t`Spoken word`}
             <select
               value={captions.style.highlight ? "on" : ""}
-              onChange={(event) => style("Spoken word", { highlight: event.target.value ? SPOKEN_COLOUR : null })}
+              onChange={(event) => style(t`Spoken word`, { highlight: event.target.value ? SPOKEN_COLOUR : null })}
             >
-              <option value="">Like the others</option>
-              <option value="on">Stands out</option>
+              <option value="">{t`Like the others`}</option>
+              <option value="on">{t`Stands out`}</option>
             </select>
           </label>
         </>

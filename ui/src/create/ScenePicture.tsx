@@ -1,4 +1,5 @@
 /** The selected scene as its film will show it, at the word where the caret is; until that is drawn, its layout. */
+import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
 import { spokenWords } from "./anchors";
 import type { Doc, SceneDoc } from "./document";
@@ -30,14 +31,15 @@ export function ScenePicture({ projectId, doc, scene, number, editor }: Props) {
   const drawn = useDrawn(isReady ? `${path}&v=${version}` : null, `${id}`, words[word] ?? "");
   const shown = words.length > 0 ? drawn : null;
   const layout = faceUrl(entry, 640);
+  const spoken = shown?.word;
   const src = shown?.url ?? layout;
   return (
     <figure className="card layout">
       <div className={`canvas f${formatOf(doc.canvas).replace(":", "-")}`}>
-        {src && <img src={src} alt={`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
+        {src && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
       </div>
       <figcaption className="quiet">
-        {shown ? `Scene ${number} at “${shown.word}”` : `Layout of scene ${number}; the film has the drawn picture.`}
+        {shown ? t`Scene ${number} at “${spoken}”` : t`Layout of scene ${number}; the film has the drawn picture.`}
       </figcaption>
     </figure>
   );

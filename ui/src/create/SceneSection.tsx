@@ -1,7 +1,10 @@
 /** One scene of the script: who speaks, the words, and what can be done with it. */
+
+import { t } from "@lingui/core/macro";
 import { useId } from "react";
 import type { Project } from "../api/client";
 import { IconAction } from "../kit/IconAction";
+import { keysText } from "../kit/keys";
 import {
   addScene,
   changeScene,
@@ -48,13 +51,13 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
 
   const split = (caret: number) => {
     const next = newKey();
-    editor.edit("Split scene", (doc) => splitScene(doc, key, caret, next));
+    editor.edit(t`Split scene`, (doc) => splitScene(doc, key, caret, next));
     focusScript(next, 0);
   };
   const merge = () => {
     if (!before) return;
     const caret = before.body.script.length && before.body.script.length + 1;
-    editor.edit("Join scenes", (doc) => mergeWithPrevious(doc, key));
+    editor.edit(t`Join scenes`, (doc) => mergeWithPrevious(doc, key));
     focusScript(before.key, caret);
   };
   const write = (name: string, change: (text: string, from: number, to: number) => [text: string, caret: number]) => {
@@ -69,40 +72,40 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
       const spaced = `${from > 0 && !/\s$/.test(text.slice(0, from)) ? " " : ""}${mark}${/^\s/.test(text.slice(to)) ? "" : " "}`;
       return [text.slice(0, from) + spaced + text.slice(to), from + spaced.length];
     });
-  const emphasise = () => write("Emphasis", emphasised);
+  const emphasise = () => write(t`Emphasis`, emphasised);
 
   return (
     // biome-ignore lint/a11y: the mouse selects it anywhere, the keyboard by the fields inside
     <section className={selected ? "scene selected" : "scene"} aria-labelledby={title} onClick={onSelect}>
       <header className="row">
-        <h2 id={title}>Scene {number}</h2>
+        <h2 id={title}>{t`Scene ${number}`}</h2>
         <PresenterButton
-          label={`Presenter of scene ${number}`}
+          label={t`Presenter of scene ${number}`}
           value={body.persona}
           fallback={persona}
-          onChange={(chosen) => editor.edit("Presenter", (doc) => changeScene(doc, key, { persona: chosen }))}
+          onChange={(chosen) => editor.edit(t`Presenter`, (doc) => changeScene(doc, key, { persona: chosen }))}
         />
-        {changed && <span className="chip warn">changed</span>}
-        <span className="quiet length">≈ {Math.max(1, Math.round(spokenSeconds(body.script)))} s</span>
+        {changed && <span className="chip warn">{t`changed`}</span>}
+        <span className="quiet length">≈ {t`${Math.max(1, Math.round(spokenSeconds(body.script)))} s`}</span>
         <span className="tools">
           <IconAction
-            label={`Move scene ${number} up`}
+            label={t`Move scene ${number} up`}
             disabled={place === 0}
-            onPress={() => editor.edit("Move scene", (doc) => moveScene(doc, key, -1))}
+            onPress={() => editor.edit(t`Move scene`, (doc) => moveScene(doc, key, -1))}
           >
             ↑
           </IconAction>
           <IconAction
-            label={`Move scene ${number} down`}
+            label={t`Move scene ${number} down`}
             disabled={place === count - 1}
-            onPress={() => editor.edit("Move scene", (doc) => moveScene(doc, key, 1))}
+            onPress={() => editor.edit(t`Move scene`, (doc) => moveScene(doc, key, 1))}
           >
             ↓
           </IconAction>
           <IconAction
-            label={`Delete scene ${number}`}
+            label={t`Delete scene ${number}`}
             disabled={count === 1}
-            onPress={() => editor.edit("Delete scene", (doc) => removeScene(doc, key))}
+            onPress={() => editor.edit(t`Delete scene`, (doc) => removeScene(doc, key))}
           >
             ×
           </IconAction>
@@ -110,40 +113,40 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
       </header>
       <ScriptField
         id={id}
-        label={`Script of scene ${number}`}
+        label={t`Script of scene ${number}`}
         value={body.script}
         onFocus={onSelect}
-        onChange={(script) => editor.edit("Typing", (doc) => changeScript(doc, key, script), `script ${key}`)}
+        onChange={(script) => editor.edit(t`Typing`, (doc) => changeScript(doc, key, script), `script ${key}`)}
         onSplit={split}
         onMergeBack={merge}
       />
       {selected && (
-        <fieldset className="row marks" aria-label={`Marks of scene ${number}`}>
-          <button type="button" onClick={() => insert("Pause", "[pause 500ms]")}>
-            Pause
-          </button>
-          <button type="button" onClick={emphasise}>
-            Emphasis
-          </button>
-          <GestureMenu onChoose={(gesture) => insert("Gesture", `[gesture ${gesture}]`)} />
+        <fieldset className="row marks" aria-label={t`Marks of scene ${number}`}>
+          <button type="button" onClick={() => insert(t`Pause`, "[pause 500ms]")}>{t`Pause`}</button>
+          <button type="button" onClick={emphasise}>{t`Emphasis`}</button>
+          <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />
           <span className="apart-left">
-            <button type="button" title="Ctrl+Enter" onClick={() => split(field()?.selectionStart ?? body.script.length)}>
-              Split here
+            <button
+              type="button"
+              title={keysText("Ctrl+Enter")}
+              onClick={() => split(field()?.selectionStart ?? body.script.length)}
+            >
+              {t`Split here`}
             </button>
             {before && (
               <button type="button" onClick={merge}>
-                Join with scene {number - 1}
+                {t`Join with scene ${number - 1}`}
               </button>
             )}
             <button
               type="button"
               onClick={() => {
                 const next = newKey();
-                editor.edit("Add scene", (doc) => addScene(doc, key, next));
+                editor.edit(t`Add scene`, (doc) => addScene(doc, key, next));
                 focusScript(next);
               }}
             >
-              Add scene
+              {t`Add scene`}
             </button>
           </span>
         </fieldset>

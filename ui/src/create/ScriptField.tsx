@@ -1,4 +1,5 @@
 /** The words of a scene, edited in place. Marks are shown as chips: a copy of the text with them lies below. */
+import { t } from "@lingui/core/macro";
 import { useLayoutEffect, useRef } from "react";
 
 const MARK = /(\[(?:pause|mood|gesture)\b[^\]\n]*\]|\*[^*\n]+\*)/i;
@@ -34,7 +35,7 @@ export function ScriptField({ label, id, value, onChange, onSplit, onMergeBack, 
         value={value}
         rows={2}
         spellCheck
-        placeholder="What is said here?"
+        placeholder={t`What is said here?`}
         onFocus={onFocus}
         onChange={(event) => onChange(event.target.value)}
         onKeyDown={(event) => {

@@ -1,4 +1,5 @@
 /** Brings the server from one state of a project to the next with the fewest calls, one after the other. */
+import { t } from "@lingui/core/macro";
 import { api, body, type Scene } from "../api/client";
 import { Problem } from "../api/problem";
 import type { Doc, SceneBody, SceneDoc } from "./document";
@@ -119,7 +120,7 @@ export class Saver {
 
   private async change(scene: SceneDoc, old: SceneBody): Promise<void> {
     const id = this.ids.get(scene.key);
-    if (!id) throw new Problem("A scene of this project is not there any more.", "page.scene_lost", "Load the page again.");
+    if (!id) throw new Problem(t`A scene of this project is not there any more.`, "page.scene_lost", t`Load the page again.`);
     const names = Object.keys(scene.body) as (keyof SceneBody)[];
     const changed = Object.fromEntries(
       names.filter((name) => scene.body[name] !== old[name]).map((name) => [name, scene.body[name]]),

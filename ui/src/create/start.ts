@@ -1,4 +1,5 @@
 /** From a sentence to a film in the making: a project with one scene a paragraph. */
+import { t } from "@lingui/core/macro";
 import { api, body } from "../api/client";
 import { EMPTY_BODY } from "./document";
 
@@ -11,7 +12,7 @@ export function titleOf(script: string): string {
     .replace(/\s+/g, " ")
     .trim();
   const first = /^.*?[.!?…](?=\s|$)/.exec(plain)?.[0].replace(/[.…]$/, "") ?? plain;
-  if (first.length <= TITLE_CHARS) return first || "Untitled";
+  if (first.length <= TITLE_CHARS) return first || t`Untitled`;
   return `${first.slice(0, TITLE_CHARS).replace(/\s+\S*$/, "")}…`;
 }
 

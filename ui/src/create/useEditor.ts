@@ -1,4 +1,5 @@
 /** The open project: its document with undo and redo, saved by itself; another tab's changes come in, and none is lost. */
+import { t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, body, type Project, type Scene } from "../api/client";
@@ -34,7 +35,7 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
   const [journal] = useState(() => readJournal(project.id));
   const [history, setHistory] = useState<History>(() => {
     const start = startHistory(docOf(project, scenes));
-    return journal ? record(start, merged(journal, scenes), "What was not saved", "", Date.now()) : start;
+    return journal ? record(start, merged(journal, scenes), t`What was not saved`, "", Date.now()) : start;
   });
   const [saveState, setSaveState] = useState<SaveState>("saved");
   const [error, setError] = useState<unknown>(null);
@@ -115,7 +116,7 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
       saver.setOrder(theirs.map((one) => one.id));
       const doc = { ...saved.current, scenes: incoming };
       saved.current = doc;
-      setHistory((before) => record(before, doc, "Changes of another tab", "", Date.now()));
+      setHistory((before) => record(before, doc, t`Changes of another tab`, "", Date.now()));
     };
     const looked = () => void look();
     addEventListener("beforeunload", unsaved);
@@ -150,7 +151,7 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
       saved.current = changeScene(saved.current, conflict.key, theirs);
       if (keep === "theirs")
         setHistory((before) =>
-          record(before, changeScene(before.doc, conflict.key, theirs), "Text of the other tab", "", Date.now()),
+          record(before, changeScene(before.doc, conflict.key, theirs), t`Text of the other tab`, "", Date.now()),
         );
       setConflict(null);
       setSaveState("saving");

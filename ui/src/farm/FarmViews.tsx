@@ -1,4 +1,6 @@
 /** Machines and runs as tables. */
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { Fragment } from "react";
 import { api, body } from "../api/client";
@@ -8,17 +10,17 @@ import { moment, when } from "../videos/words";
 import { MachineOperations } from "./MachineOperations";
 import { OtherKeys } from "./OtherKeys";
 
-const COLUMNS = ["Name", "State", "Code", "Seen"];
+const COLUMNS = [msg`Name`, msg`State`, msg`Code`, msg`Seen`];
 
 export function MachinesView() {
   const me = usePrincipal();
   const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")), refetchInterval: 5000 });
   return (
     <div className="stack">
-      <h1>Machines</h1>
-      <NoRows of={list}>No machine yet. One that boots from the network appears here and waits to be accepted.</NoRows>
+      <h1>{t`Machines`}</h1>
+      <NoRows of={list}>{t`No machine yet. One that boots from the network appears here and waits to be accepted.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name="Machines of the farm" heads={COLUMNS} last="Actions">
+        <Table name={t`Machines of the farm`} heads={COLUMNS.map((one) => i18n.t(one))} last={t`Actions`}>
           {list.data?.map((one) => (
             <Fragment key={one.id}>
               <tr>
@@ -52,15 +54,15 @@ export function RunsView() {
   const list = useQuery({ queryKey: ["runs"], queryFn: () => body(api.GET("/api/farm/runs")), refetchInterval: 5000 });
   return (
     <div className="stack">
-      <h1>Runs</h1>
-      <NoRows of={list}>No run yet. Each time Ansible works on machines, it appears here.</NoRows>
+      <h1>{t`Runs`}</h1>
+      <NoRows of={list}>{t`No run yet. Each time Ansible works on machines, it appears here.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name="Runs of playbooks" heads={["Playbook", "State", "Machines", "By", "Began"]}>
+        <Table name={t`Runs of playbooks`} heads={[t`Playbook`, t`State`, t`Machines`, t`By`, t`Began`]}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">
                 {one.playbook}
-                {one.check && " (dry run)"}
+                {one.check && ` ${t`(dry run)`}`}
               </th>
               <Stand of={one} />
               <td>{one.machines.map((machine) => machine.name).join(", ")}</td>

@@ -1,4 +1,7 @@
 /** Operations on a machine; each shows its plan and asks for confirmation. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { api, body, type Machine, type Me } from "../api/client";
@@ -9,12 +12,12 @@ import { duration } from "../videos/words";
 type Operation = "accept" | "reject" | "drain" | "undrain" | "retire";
 
 /** Operation, label, permission, and the states of a machine in which it is offered. */
-const OPERATIONS: [operation: Operation, name: string, permission: string, offered: (state: string) => boolean][] = [
-  ["accept", "Accept", "machine:accept", (state) => state === "discovered"],
-  ["reject", "Reject", "machine:accept", (state) => state === "discovered" || state === "accepted"],
-  ["drain", "Drain", "machine:drain", (state) => state === "ready"],
-  ["undrain", "Take work again", "machine:drain", (state) => state === "draining"],
-  ["retire", "Retire", "machine:retire", (state) => !["discovered", "accepted", "retired"].includes(state)],
+const OPERATIONS: [operation: Operation, name: MessageDescriptor, permission: string, offered: (state: string) => boolean][] = [
+  ["accept", msg`Accept`, "machine:accept", (state) => state === "discovered"],
+  ["reject", msg`Reject`, "machine:accept", (state) => state === "discovered" || state === "accepted"],
+  ["drain", msg`Drain`, "machine:drain", (state) => state === "ready"],
+  ["undrain", msg`Take work again`, "machine:drain", (state) => state === "draining"],
+  ["retire", msg`Retire`, "machine:retire", (state) => !["discovered", "accepted", "retired"].includes(state)],
 ];
 
 export function MachineOperations({ machine, me }: { machine: Machine; me: Me }) {
@@ -30,10 +33,10 @@ export function MachineOperations({ machine, me }: { machine: Machine; me: Me })
               key={operation}
               type="button"
               className={operation === "retire" ? "danger" : undefined}
-              aria-label={`${name} ${machine.name}`}
+              aria-label={`${i18n.t(name)} ${machine.name}`}
               onClick={() => setOpen(operation)}
             >
-              {name}
+              {i18n.t(name)}
             </button>
           ),
       )}
@@ -78,8 +81,8 @@ function Accept({ machine, onClose }: Dialog) {
   );
   return (
     <Confirm
-      title={`Accept ${machine.name}?`}
-      confirmLabel={changed ? "Use the new code" : "Accept this machine"}
+      title={t`Accept ${machine.name}?`}
+      confirmLabel={changed ? t`Use the new code` : t`Accept this machine`}
       busy={accept.isPending}
       error={accept.error}
       onConfirm={() => {
@@ -89,15 +92,18 @@ function Accept({ machine, onClose }: Dialog) {
       }}
       onClose={onClose}
     >
-      <p>Compare this code with the one on the machine's own screen:</p>
-      <p className="key-code mono">{keyFingerprint || "It has shown no key."}</p>
+      <p>{t`Compare this code with the one on the machine's own screen:`}</p>
+      <p className="key-code mono">{keyFingerprint || t`It has shown no key.`}</p>
       {changed && (
         <p className="problem" role="alert">
-          It reports with another key now, and its code is <code>{machine.code}</code>. Accept it only when its screen shows that.
+          <Trans>
+            It reports with another key now, and its code is <code>{machine.code}</code>. Accept it only when its screen shows
+            that.
+          </Trans>
         </p>
       )}
       <PlanPreview machine={machine} action="accept" />
-      <label htmlFor={field}>Name</label>
+      <label htmlFor={field}>{t`Name`}</label>
       <input id={field} value={name} maxLength={63} onChange={(event) => setName(event.target.value)} />
     </Confirm>
   );
@@ -107,15 +113,15 @@ function Reject({ machine, onClose }: Dialog) {
   const reject = useOperation(() => api.POST("/api/farm/machines/{name}/reject", { params: machineParams(machine) }), onClose);
   return (
     <Confirm
-      title={`Reject ${machine.name}?`}
-      confirmLabel="Reject this machine"
+      title={t`Reject ${machine.name}?`}
+      confirmLabel={t`Reject this machine`}
       danger
       busy={reject.isPending}
       error={reject.error}
       onConfirm={() => reject.mutate()}
       onClose={onClose}
     >
-      <p>Nothing is written to it, and it is not enrolled.</p>
+      <p>{t`Nothing is written to it, and it is not enrolled.`}</p>
     </Confirm>
   );
 }
@@ -130,8 +136,8 @@ function Drain({ machine, operation, onClose }: Dialog & { operation: "drain" | 
   }, onClose);
   return (
     <Confirm
-      title={operation === "drain" ? `Drain ${machine.name}?` : `Let ${machine.name} take work again?`}
-      confirmLabel={operation === "drain" ? "Drain this machine" : "Take work again"}
+      title={operation === "drain" ? t`Drain ${machine.name}?` : t`Let ${machine.name} take work again?`}
+      confirmLabel={operation === "drain" ? t`Drain this machine` : t`Take work again`}
       busy={drain.isPending || !plan.data}
       error={drain.error}
       onConfirm={() => drain.mutate()}
@@ -161,8 +167,8 @@ function Retire({ machine, onClose }: Dialog) {
   );
   return (
     <Confirm
-      title={`Retire ${machine.name}?`}
-      confirmLabel="Retire this machine"
+      title={t`Retire ${machine.name}?`}
+      confirmLabel={t`Retire this machine`}
       danger
       busy={retire.isPending || !plan.data || typed !== machine.name}
       error={retire.error}
@@ -170,14 +176,16 @@ function Retire({ machine, onClose }: Dialog) {
       onClose={onClose}
     >
       {plan.error && <ErrorNotice error={plan.error} />}
-      {!plan.data && !plan.error && <p className="quiet">Working out what would happen</p>}
+      {!plan.data && !plan.error && <p className="quiet">{t`Working out what would happen`}</p>}
       <ul className="changes">
         {plan.data?.steps.map((step) => (
           <li key={step}>{step}</li>
         ))}
       </ul>
       <label htmlFor={field}>
-        Type <strong>{machine.name}</strong> to agree
+        <Trans>
+          Type <strong>{machine.name}</strong> to agree
+        </Trans>
       </label>
       <input id={field} value={typed} autoComplete="off" onChange={(event) => setTyped(event.target.value)} />
     </Confirm>
@@ -196,10 +204,10 @@ const usePlan = (machine: Machine, action: PlannedOperation) =>
 function PlanPreview({ machine, action }: { machine: Machine; action: PlannedOperation }) {
   const plan = usePlan(machine, action);
   if (plan.error) return <ErrorNotice error={plan.error} />;
-  if (!plan.data) return <p className="quiet">Working out what would happen</p>;
+  if (!plan.data) return <p className="quiet">{t`Working out what would happen`}</p>;
   return (
     <div>
-      <h3>What would change</h3>
+      <h3>{t`What would change`}</h3>
       <ul className="changes">
         {plan.data.changes.map((one) => (
           <li key={`${one.what}${one.where}`}>
@@ -208,7 +216,7 @@ function PlanPreview({ machine, action }: { machine: Machine; action: PlannedOpe
           </li>
         ))}
       </ul>
-      {plan.data.seconds != null && <p className="quiet">It takes about {duration(plan.data.seconds)}.</p>}
+      {plan.data.seconds != null && <p className="quiet">{t`It takes about ${duration(plan.data.seconds)}.`}</p>}
     </div>
   );
 }

@@ -1,4 +1,7 @@
 /** Keys that report as a machine and do not count for it, and the choice of the one that does. */
+
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { useState } from "react";
 import { api, type Machine, type Me } from "../api/client";
 import { Confirm } from "../kit/Confirm";
@@ -13,14 +16,23 @@ export function OtherKeys({ of, me }: { of: Machine; me: Me }) {
       <div>
         {of.conflicts.map((one) => (
           <p key={one.code}>
-            Reports with another key, <span className="mono">{one.code}</span>, since {when(one.since)}, from{" "}
-            {one.same_source ? "the same address" : `another address, ${one.source}`}.
+            {one.same_source ? (
+              <Trans>
+                Reports with another key, <span className="mono">{one.code}</span>, since {when(one.since)}, from the same
+                address.
+              </Trans>
+            ) : (
+              <Trans>
+                Reports with another key, <span className="mono">{one.code}</span>, since {when(one.since)}, from another address,{" "}
+                {one.source}.
+              </Trans>
+            )}
           </p>
         ))}
       </div>
       {me.permissions.includes("machine:accept") && (
-        <button type="button" aria-label={`Choose the key of ${of.name}`} onClick={() => setOpen(true)}>
-          Choose the key
+        <button type="button" aria-label={t`Choose the key of ${of.name}`} onClick={() => setOpen(true)}>
+          {t`Choose the key`}
         </button>
       )}
       {open && <ChooseKey machine={of} onClose={() => setOpen(false)} />}
@@ -35,20 +47,20 @@ function ChooseKey({ machine, onClose }: { machine: Machine; onClose: () => void
     onClose,
   );
   const offered = [
-    { code: machine.code, note: "counts now" },
-    ...machine.conflicts.map((one) => ({ code: one.code, note: `since ${when(one.since)}` })),
+    { code: machine.code, note: t`counts now` },
+    ...machine.conflicts.map((one) => ({ code: one.code, note: t`since ${when(one.since)}` })),
   ];
   return (
     <Confirm
-      title={`Which key is that of ${machine.name}?`}
-      confirmLabel="Use this key"
+      title={t`Which key is that of ${machine.name}?`}
+      confirmLabel={t`Use this key`}
       busy={choose.isPending || !offered.some((one) => one.code === code)}
       error={choose.error}
       onConfirm={() => choose.mutate()}
       onClose={onClose}
     >
       <fieldset>
-        <legend>The code on the machine's own screen:</legend>
+        <legend>{t`The code on the machine's own screen:`}</legend>
         {offered.map((one) => (
           <label key={one.code} className="row">
             <input type="radio" name="code" value={one.code} checked={code === one.code} onChange={() => setCode(one.code)} />
@@ -57,10 +69,7 @@ function ChooseKey({ machine, onClose }: { machine: Machine; onClose: () => void
           </label>
         ))}
       </fieldset>
-      <p className="quiet">
-        What the machine was allowed holds for that key, and the other keys are refused. If the screen shows none of these, choose
-        none: somebody pretends to be this machine.
-      </p>
+      <p className="quiet">{t`What the machine was allowed holds for that key, and the other keys are refused. If the screen shows none of these, choose none: somebody pretends to be this machine.`}</p>
     </Confirm>
   );
 }

@@ -1,8 +1,9 @@
 /** Draws the blocks of a result: one component per kind; agent/presentation/blocks.py has the same kinds. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import type { Block, Inline } from "../api/client";
 import { Marked } from "./Marked";
-import { State } from "./State";
+import { State, stateWords } from "./State";
 import { Table } from "./Table";
 
 const VIEWS = { video: "/videos/$id", approval: "/run/approvals/$id" } as const;
@@ -34,7 +35,7 @@ function BlockView({ block }: { block: Block }) {
     case "preformatted":
       return (
         // biome-ignore-start lint/a11y: what scrolls must be reached by keyboard, and a group is no landmark
-        <pre role="group" tabIndex={0} aria-label="Output">
+        <pre role="group" tabIndex={0} aria-label={t`Output`}>
           {block.text}
         </pre>
         // biome-ignore-end lint/a11y: so far
@@ -54,7 +55,7 @@ function Rows({ of }: { of: Extract<Block, { kind: "table" }> }) {
           <tr key={place}>{row.map((cell, at) => shown[at] && <td key={of.heads[at]}>{<Part part={cell} />}</td>)}</tr>
         ))}
       </Table>
-      {(of.more ?? 0) > 0 && <p className="quiet">and {of.more} more</p>}
+      {(of.more ?? 0) > 0 && <p className="quiet">{t`and ${of.more} more`}</p>}
     </>
   );
 }
@@ -73,7 +74,7 @@ function Part({ part }: { part: Inline }) {
         </Link>
       );
     case "state":
-      return <State of={part.state}>{part.text || part.state}</State>;
+      return <State of={part.state}>{part.text || stateWords(part.state)}</State>;
     case "id":
       return null;
   }

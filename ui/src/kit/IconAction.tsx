@@ -1,6 +1,8 @@
 /** A button with a sign, whose name and key are told when it is pointed at or focused. */
+
 import type { ReactNode } from "react";
 import { Button, Tooltip, TooltipTrigger } from "react-aria-components";
+import { keysText } from "./keys";
 import "./overlays.css";
 
 interface Props {
@@ -23,7 +25,7 @@ export function IconAction({ label, tip = label, keys, disabled = false, onPress
       </Button>
       <Tooltip className="tooltip" offset={6}>
         {tip}
-        {keys && <kbd>{keys}</kbd>}
+        {keys && <kbd>{keysText(keys)}</kbd>}
       </Tooltip>
     </TooltipTrigger>
   );

@@ -1,4 +1,5 @@
 /** Shows errors that nobody caught: a page that is broken in silence looks as if it were waiting. */
+import { t } from "@lingui/core/macro";
 import { Component, type ReactNode, useEffect, useState } from "react";
 import { Problem } from "../api/problem";
 import { ErrorNotice } from "./kit";
@@ -7,9 +8,9 @@ export const problemFor = (reason: unknown) =>
   reason instanceof Problem
     ? reason
     : new Problem(
-        `The page made a mistake: ${String((reason as Error)?.message ?? reason)}`,
+        t`The page made a mistake: ${String((reason as Error)?.message ?? reason)}`,
         "page.uncaught",
-        "Load the page again; what was begun goes on at the server.",
+        t`Load the page again; what was begun goes on at the server.`,
       );
 
 /** Errors of event handlers, timers and promises. */
@@ -34,9 +35,7 @@ export function Uncaught() {
   return (
     <div className="uncaught">
       <ErrorNotice error={problem} />
-      <button type="button" onClick={() => setProblem(null)}>
-        Close
-      </button>
+      <button type="button" onClick={() => setProblem(null)}>{t`Close`}</button>
     </div>
   );
 }
@@ -64,9 +63,7 @@ export function BrokenView({ problem }: { problem: Problem }) {
     <div className="stack">
       <ErrorNotice error={problem} />
       <div className="row">
-        <button type="button" onClick={() => location.reload()}>
-          Load the page again
-        </button>
+        <button type="button" onClick={() => location.reload()}>{t`Load the page again`}</button>
       </div>
     </div>
   );

@@ -1,7 +1,9 @@
 import LABELS from "./labels.json";
+import { translatedLabel } from "./language";
 
 /** What a tool call is called: “Accept machine”, “Make video”, “Memory: recall”; from the records of the tools. */
 export function callWords(tool: string, values: Record<string, unknown> = {}): string {
   const labels: Record<string, string | undefined> = LABELS;
-  return labels[`${tool}.${values.action}`] ?? labels[tool] ?? tool.replaceAll("_", " ");
+  const key = [`${tool}.${values.action}`, tool].find((one) => one in labels);
+  return key ? (translatedLabel(key) ?? labels[key] ?? key) : tool.replaceAll("_", " ");
 }

@@ -1,4 +1,5 @@
 /** Small parts that every view uses. */
+import { t } from "@lingui/core/macro";
 import type { ReactNode } from "react";
 import { Problem } from "../api/problem";
 import { Marked } from "./Marked";
@@ -17,14 +18,22 @@ export function ErrorNotice({ error }: { error: unknown }) {
 
 /** What went wrong, what to do about it, and its code. */
 export function Reason({ of }: { of: { message: string; hint: string; code: string } }) {
+  const [message, hint] = ownWords(of) ?? [of.message, of.hint];
   return (
     <>
       <strong>
-        <Marked text={of.message} />
+        <Marked text={message} />
       </strong>{" "}
-      <Marked text={of.hint} /> <code>{of.code}</code>
+      <Marked text={hint} /> <code>{of.code}</code>
     </>
   );
+}
+
+/** Of problems that come without words, since a worker may find them. */
+function ownWords({ code, message }: { code: string; message: string }): [message: string, hint: string] | undefined {
+  if (code === "page.offline") return [t`The server does not answer.`, t`Is \`soundstage up\` still running?`];
+  if (code === "page.no_answer") return [t`The server answered ${message}.`, ""];
+  return undefined;
 }
 
 interface QueryState {
@@ -35,7 +44,7 @@ interface QueryState {
 /** What stands in the place of a list that is not there: what went wrong, that it is coming, or that it is empty. */
 export function NoRows({ of, children }: { of: QueryState; children: ReactNode }) {
   if (of.error) return <ErrorNotice error={of.error} />;
-  if (!of.data) return <p className="empty">One moment</p>;
+  if (!of.data) return <p className="empty">{t`One moment`}</p>;
   return of.data.length === 0 ? <Empty>{children}</Empty> : null;
 }
 

@@ -1,10 +1,11 @@
 /** Lists of what else the studio holds: assets, publications, keys and the audit log, the newest first. */
+import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { api, body } from "../api/client";
 import { NoRows, Reason, State, Table } from "../kit/kit";
-import { when } from "../videos/words";
+import { number, when } from "../videos/words";
 
 const MAX_ROWS = 200;
 const MIB = 1024 * 1024;
@@ -22,7 +23,7 @@ function List<Row>(props: {
     <div className="stack">
       <div className="row apart">
         <h1>{name}</h1>
-        {of.data?.length === MAX_ROWS && <span className="quiet">the newest {MAX_ROWS}</span>}
+        {of.data?.length === MAX_ROWS && <span className="quiet">{t`the newest ${MAX_ROWS}`}</span>}
       </div>
       <NoRows of={of}>{empty}</NoRows>
       {of.data && of.data.length > 0 && (
@@ -39,13 +40,13 @@ export function AssetsView() {
     queryKey: ["assets"],
     queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: MAX_ROWS } } })),
   });
-  const heads = ["Name", "Kind", "Size", "Tags", "Added"];
+  const heads = [t`Name`, t`Kind`, t`Size`, t`Tags`, t`Added`];
   return (
     <List
-      name="Assets"
+      name={t`Assets`}
       heads={heads}
       of={of}
-      empty="No files yet. Pictures, films and sounds that programs upload by the API stand here."
+      empty={t`No files yet. Pictures, films and sounds that programs upload by the API stand here.`}
     >
       {(one) => (
         <tr key={one.id}>
@@ -53,7 +54,7 @@ export function AssetsView() {
             <a href={one.url}>{one.name}</a>
           </th>
           <td>{one.kind}</td>
-          <td>{(one.bytes / MIB).toFixed(1)} MiB</td>
+          <td>{`${number(one.bytes / MIB, 1)} MiB`}</td>
           <td>{one.tags.join(", ")}</td>
           <td>{when(one.created_at)}</td>
         </tr>
@@ -67,9 +68,9 @@ export function PublicationsView() {
     queryKey: ["publications"],
     queryFn: () => body(api.GET("/api/publications", { params: { query: { limit: MAX_ROWS } } })),
   });
-  const heads = ["Video", "State", "Where", "By", "Begun"];
+  const heads = [t`Video`, t`State`, t`Where`, t`By`, t`Begun`];
   return (
-    <List name="Publications" heads={heads} of={of} empty="Nothing was published yet.">
+    <List name={t`Publications`} heads={heads} of={of} empty={t`Nothing was published yet.`}>
       {(one) => (
         <tr key={one.id}>
           <th scope="row">
@@ -101,13 +102,13 @@ export function PublicationsView() {
 
 export function KeysView() {
   const of = useQuery({ queryKey: ["keys"], queryFn: () => body(api.GET("/api/keys")) });
-  const heads = ["Name", "Role", "State", "Expires", "Last used"];
+  const heads = [t`Name`, t`Role`, t`State`, t`Expires`, t`Last used`];
   return (
     <List
-      name="Keys"
+      name={t`Keys`}
       heads={heads}
       of={of}
-      empty="No API key yet. On the machine of the server, soundstage keys create makes one."
+      empty={t`No API key yet. On the machine of the server, soundstage keys create makes one.`}
     >
       {(one) => (
         <tr key={one.id}>
@@ -116,8 +117,8 @@ export function KeysView() {
           <td>
             <State of={one.state} />
           </td>
-          <td>{one.expires_at ? when(one.expires_at) : "never"}</td>
-          <td>{one.last_used_at ? when(one.last_used_at) : "never"}</td>
+          <td>{one.expires_at ? when(one.expires_at) : t`never`}</td>
+          <td>{one.last_used_at ? when(one.last_used_at) : t`never`}</td>
         </tr>
       )}
     </List>
@@ -128,7 +129,12 @@ export function AuditView() {
   const query = { limit: MAX_ROWS, sort: "-number" as const };
   const of = useQuery({ queryKey: ["audit"], queryFn: () => body(api.GET("/api/audit", { params: { query } })) });
   return (
-    <List name="Audit" heads={["Number", "When", "What", "Who", "On"]} of={of} empty="Nothing was recorded yet.">
+    <List
+      name={t`Audit`}
+      heads={[t`Number`, t`When`, t`What`, t`Who`, t({ message: "On", context: "subject of a record" })]}
+      of={of}
+      empty={t`Nothing was recorded yet.`}
+    >
       {(one) => (
         <tr key={one.number}>
           <th scope="row">{one.number}</th>

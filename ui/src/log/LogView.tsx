@@ -1,4 +1,6 @@
 /** What happens, line by line; it can be held to be read, and searched back through the server's log. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { Fragment, useEffect, useRef, useState } from "react";
 import { Empty, ErrorNotice } from "../kit/kit";
@@ -30,16 +32,16 @@ export function LogView() {
   return (
     <div className="stack">
       <div className="row apart">
-        <h1>Log</h1>
+        <h1>{t`Log`}</h1>
         <div className="row">
           <input
-            aria-label="Show only lines with"
-            placeholder="Show only lines with"
+            aria-label={t`Show only lines with`}
+            placeholder={t`Show only lines with`}
             value={filter}
             onChange={(event) => setFilter(event.target.value)}
           />
           <button type="button" aria-pressed={held !== null} onClick={() => setHeld(held ? null : log)}>
-            {held ? `Go on (${newer(log, held)} new)` : "Pause"}
+            {held ? t`Go on (${newer(log, held)} new)` : t`Pause`}
           </button>
         </div>
       </div>
@@ -48,7 +50,7 @@ export function LogView() {
       {filter && past.hasNextPage && (
         <div>
           <button type="button" disabled={past.isFetchingNextPage} onClick={() => void past.fetchNextPage()}>
-            {past.isFetchingNextPage ? "One moment" : "Look further back"}
+            {past.isFetchingNextPage ? t`One moment` : t`Look further back`}
           </button>
         </div>
       )}
@@ -56,13 +58,13 @@ export function LogView() {
         <Empty>
           {filter
             ? past.isPending || search !== filter.trim()
-              ? "One moment"
-              : `No line with “${search}”.`
-            : "Nothing to show. Tool calls, renders, approvals and personas leave a line here as they happen."}
+              ? t`One moment`
+              : t`No line with “${search}”.`
+            : t`Nothing to show. Tool calls, renders, approvals and personas leave a line here as they happen.`}
         </Empty>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <div className="log" role="log" aria-label="What happens" tabIndex={0} ref={list} hidden={shown.length === 0}>
+      <div className="log" role="log" aria-label={t`What happens`} tabIndex={0} ref={list} hidden={shown.length === 0}>
         <ol>
           {shown.map((one) => (
             <li key={one.id}>
@@ -94,14 +96,14 @@ function TraceSearch() {
       }}
     >
       <input
-        aria-label="Id of a trace, video, conversation or run"
-        placeholder="Id of a trace, video, conversation or run"
+        aria-label={t`Id of a trace, video, conversation or run`}
+        placeholder={t`Id of a trace, video, conversation or run`}
         required
         maxLength={80}
         value={id}
         onChange={(event) => setId(event.target.value)}
       />
-      <button type="submit">Show its steps</button>
+      <button type="submit">{t`Show its steps`}</button>
     </form>
   );
 }
@@ -137,9 +139,9 @@ function details({ data }: ServerEvent): string[] {
 const words = (one: ServerEvent) => details(one).join(" · ");
 
 /** Of what an event is about, by the first part of its kind: the view that shows it, and its name. */
-const VIEWS: Record<string, [to: "/videos/$id" | "/run/approvals/$id", name: string]> = {
-  render: ["/videos/$id", "the video"],
-  approval: ["/run/approvals/$id", "the approval"],
+const VIEWS: Record<string, [to: "/videos/$id" | "/run/approvals/$id", name: MessageDescriptor]> = {
+  render: ["/videos/$id", msg`the video`],
+  approval: ["/run/approvals/$id", msg`the approval`],
 };
 
 function Details({ of }: { of: ServerEvent }) {
@@ -149,7 +151,7 @@ function Details({ of }: { of: ServerEvent }) {
       {place > 0 && " · "}
       {view && one === of.data.id ? (
         <Link to={view} params={{ id: one }}>
-          {name}
+          {name && i18n.t(name)}
         </Link>
       ) : (
         <Marked text={one} />

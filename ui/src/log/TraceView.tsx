@@ -1,4 +1,5 @@
 /** One request as a waterfall: its steps, one inside the other, and what the servers logged meanwhile. */
+import { plural, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
@@ -23,12 +24,12 @@ export function TraceView() {
   return (
     <div className="stack">
       <div>
-        <Link to="/run/log">All lines</Link>
+        <Link to="/run/log">{t`All lines`}</Link>
       </div>
       <div className="row apart">
-        <h1>{trace?.spans[0]?.name ?? (found.error ? "No such steps" : "One moment")}</h1>
+        <h1>{trace?.spans[0]?.name ?? (found.error ? t`No such steps` : t`One moment`)}</h1>
         <button type="button" onClick={() => void found.refetch()} disabled={found.isFetching}>
-          {found.isFetching ? "One moment" : "Look again"}
+          {found.isFetching ? t`One moment` : t`Look again`}
         </button>
       </div>
       {found.error && <ErrorNotice error={found.error} />}
@@ -48,8 +49,8 @@ function Waterfall({ trace }: { trace: Trace }) {
   return (
     <section className="card waterfall" aria-labelledby="steps-title">
       <div className="row apart">
-        <h2 id="steps-title">Steps</h2>
-        <ul className="row legend" aria-label="Processes">
+        <h2 id="steps-title">{t`Steps`}</h2>
+        <ul className="row legend" aria-label={t`Processes`}>
           {services.map((one) => (
             <li key={one} className="quiet" data-service={one}>
               {one}
@@ -61,13 +62,13 @@ function Waterfall({ trace }: { trace: Trace }) {
         {[
           when(trace.started_at),
           timeText(total),
-          `${rows.length} ${rows.length === 1 ? "step" : "steps"}`,
-          failed ? `${failed} failed` : "",
+          plural(rows.length, { one: "# step", other: "# steps" }),
+          failed ? t`${failed} failed` : "",
         ]
           .filter(Boolean)
           .join(" · ")}
         <br />
-        Trace <code className="id">{trace.trace_id}</code>
+        {t`Trace`} <code className="id">{trace.trace_id}</code>
       </p>
       <div className="axis mono quiet" aria-hidden="true">
         {MARKS.map((one) => (
@@ -82,7 +83,7 @@ function Waterfall({ trace }: { trace: Trace }) {
       {rows.length > shown.length && (
         <div>
           <button type="button" onClick={() => setAll(true)}>
-            Show the other {rows.length - shown.length}
+            {t`Show the other ${rows.length - shown.length}`}
           </button>
         </div>
       )}
@@ -98,7 +99,7 @@ function Step({ row: { span, depth, scene }, total }: { row: Row; total: number 
           <span className="name" style={{ paddingInlineStart: `${Math.min(depth, 8) * 0.9}rem` }}>
             {span.name}
             {scene && <span className="quiet">{scene}</span>}
-            {span.is_error && <span className="chip bad">{String(span.attributes["error.type"] ?? "failed")}</span>}
+            {span.is_error && <span className="chip bad">{String(span.attributes["error.type"] ?? t`failed`)}</span>}
           </span>
           <span className="took mono">{timeText(span.duration_ms)}</span>
           <span className="track" aria-hidden="true">
@@ -113,8 +114,8 @@ function Step({ row: { span, depth, scene }, total }: { row: Row; total: number 
 
 function Facts({ of }: { of: Span }) {
   const facts: [string, string][] = [
-    ["process", of.service],
-    ["begins after", timeText(of.start_ms)],
+    [t`process`, of.service],
+    [t`begins after`, timeText(of.start_ms)],
     ...Object.entries(of.attributes).map(([name, value]): [string, string] => [name, String(value)]),
   ];
   return (
@@ -136,12 +137,12 @@ function Lines({ trace }: { trace: string }) {
   });
   return (
     <section className="stack" aria-labelledby="logged-title">
-      <h2 id="logged-title">What the servers logged</h2>
+      <h2 id="logged-title">{t`What the servers logged`}</h2>
       {found.error && <ErrorNotice error={found.error} />}
-      {found.data?.length === 0 && <Empty>No line with this trace. Lines go with their files, the oldest first.</Empty>}
+      {found.data?.length === 0 && <Empty>{t`No line with this trace. Lines go with their files, the oldest first.`}</Empty>}
       {(found.data?.length ?? 0) > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-        <div className="log" role="log" aria-label="Log lines" tabIndex={0}>
+        <div className="log" role="log" aria-label={t`Log lines`} tabIndex={0}>
           <ol>
             {found.data?.map((one, place) => (
               <li key={place}>

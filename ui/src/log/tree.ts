@@ -1,5 +1,7 @@
 /** The order of spans in a waterfall: each followed by its children, with its depth. */
+import { t } from "@lingui/core/macro";
 import type { Span } from "../api/client";
+import { number } from "../videos/words";
 
 export interface Row {
   span: Span;
@@ -26,11 +28,12 @@ const sceneOf = (span: Span) => String(span.attributes["soundstage.scene"] ?? ""
 
 /** “0.8 ms”, “420 ms”, “3.2 s”, “4 min 5 s”. */
 export function timeText(ms: number): string {
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  if (ms < 10) return `${number(ms, 1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 60_000) return t`${number(ms / 1000, 1)} s`;
   const seconds = Math.round(ms / 1000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const [minutes, rest] = [Math.floor(seconds / 60), seconds % 60];
+  return t`${minutes} min ${rest} s`;
 }
 
 /** Left edge and width of a bar in per cent; the shortest can still be seen. */

@@ -1,9 +1,15 @@
-/** Colours, keys, and the way out. */
+/** Colours, language, keys, and the way out. */
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
 import type { RefObject } from "react";
 import { Header, Keyboard, Menu, MenuItem, MenuSection, Popover, Separator } from "react-aria-components";
 import type { Me } from "../api/client";
+import { chooseLanguage, LANGUAGES, type Language, useLanguage } from "../kit/language";
 import "../kit/overlays.css";
 import { chooseTheme, THEMES, type Theme, useTheme } from "./theme";
+
+/** A menu has each id once, and both sections have `system`. */
+const LANGUAGE = "language ";
 
 interface Props {
   me: Me;
@@ -15,16 +21,17 @@ interface Props {
 
 export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props) {
   const theme = useTheme();
+  const language = useLanguage();
   return (
     <Popover
-      aria-label="Settings"
+      aria-label={t`Settings`}
       className="popover"
       triggerRef={button}
       isOpen
       onOpenChange={(open) => !open && onClose()}
       placement="top start"
     >
-      <Menu className="menu" aria-label="Settings" autoFocus="first" onClose={onClose}>
+      <Menu className="menu" aria-label={t`Settings`} autoFocus="first" onClose={onClose}>
         <MenuSection
           selectionMode="single"
           disallowEmptySelection
@@ -34,18 +41,36 @@ export function AccountMenu({ me, button, onClose, onShortcuts, onLeave }: Props
             if (chosen) chooseTheme(chosen);
           }}
         >
-          <Header>Colours</Header>
+          <Header>{t`Colours`}</Header>
           {Object.entries(THEMES).map(([id, name]) => (
             <MenuItem key={id} id={id}>
-              {name}
+              {i18n.t(name)}
             </MenuItem>
           ))}
         </MenuSection>
         <Separator />
-        <MenuItem onAction={onShortcuts} textValue="Keys">
-          Keys <Keyboard>?</Keyboard>
+        <MenuSection
+          selectionMode="single"
+          disallowEmptySelection
+          selectedKeys={[LANGUAGE + language]}
+          onSelectionChange={(keys) => {
+            const [chosen] = keys as Set<string>;
+            if (chosen) chooseLanguage(chosen.slice(LANGUAGE.length) as Language | "system");
+          }}
+        >
+          <Header>{t`Language`}</Header>
+          <MenuItem id={`${LANGUAGE}system`}>{t`System`}</MenuItem>
+          {Object.entries(LANGUAGES).map(([id, name]) => (
+            <MenuItem key={id} id={LANGUAGE + id}>
+              <span lang={id}>{name}</span>
+            </MenuItem>
+          ))}
+        </MenuSection>
+        <Separator />
+        <MenuItem onAction={onShortcuts} textValue={t({ message: "Keys", context: "keyboard" })}>
+          {t({ message: "Keys", context: "keyboard" })} <Keyboard>?</Keyboard>
         </MenuItem>
-        {me.kind === "session" && <MenuItem onAction={onLeave}>Log out</MenuItem>}
+        {me.kind === "session" && <MenuItem onAction={onLeave}>{t`Log out`}</MenuItem>}
       </Menu>
     </Popover>
   );

@@ -1,4 +1,7 @@
 /** The page: for those who are logged in its frame with the view at the address, for others the way in. */
+
+import { t } from "@lingui/core/macro";
+import { useLingui } from "@lingui/react";
 import { RouterProvider } from "@tanstack/react-router";
 import type { Problem } from "../api/problem";
 import { ErrorNotice } from "../kit/kit";
@@ -8,6 +11,7 @@ import { useMe } from "./me";
 import { router } from "./router";
 
 export function App() {
+  useLingui();
   const me = useMe();
   if (me.error && (me.error as unknown as Problem).status === 401) return <Login />;
   if (me.data)
@@ -16,5 +20,5 @@ export function App() {
         <RouterProvider router={router} />
       </LiveProvider>
     );
-  return <main className="login">{me.error ? <ErrorNotice error={me.error} /> : <p className="quiet">One moment</p>}</main>;
+  return <main className="login">{me.error ? <ErrorNotice error={me.error} /> : <p className="quiet">{t`One moment`}</p>}</main>;
 }

@@ -1,4 +1,5 @@
 /** The small buttons of the rail. What they open is fetched when they are pointed at. */
+import { t } from "@lingui/core/macro";
 import { lazy, type Ref, Suspense, useRef, useState } from "react";
 import { api, type Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
@@ -29,7 +30,7 @@ export function IconButton({ icon, label, onClick, onNear, count = 0, opens = "d
       type="button"
       className="plain tool"
       title={label}
-      aria-label={count ? `${label}, ${count} new` : label}
+      aria-label={count ? t`${label}, ${count} new` : label}
       aria-haspopup={opens}
       aria-expanded={open}
       onPointerEnter={onNear}
@@ -52,7 +53,7 @@ export function InboxButton({ me }: { me: Me }) {
       <IconButton
         ref={button}
         icon="bell"
-        label="Inbox"
+        label={t`Inbox`}
         count={unseen}
         open={open}
         onNear={() => void loadInbox()}
@@ -75,7 +76,7 @@ export function AccountButton({ me, onShortcuts }: { me: Me; onShortcuts: () => 
       <IconButton
         ref={button}
         icon="more"
-        label="Settings"
+        label={t`Settings`}
         opens="menu"
         open={open}
         onNear={() => void loadMenu()}

@@ -1,4 +1,5 @@
 /** The edge of the conversation: dragged, or moved with the arrow keys, it makes it wider or narrower. */
+import { t } from "@lingui/core/macro";
 import { WIDTH } from "./dock";
 
 const STEP_PX = 24;
@@ -11,7 +12,7 @@ export function ChatEdge({ width, onChange }: { width: number; onChange: (width:
       role="separator"
       tabIndex={0}
       aria-orientation="vertical"
-      aria-label="Width of the chat"
+      aria-label={t`Width of the chat`}
       aria-valuenow={width}
       aria-valuemin={WIDTH.min}
       aria-valuemax={WIDTH.max}

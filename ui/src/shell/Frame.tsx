@@ -1,4 +1,7 @@
 /** The frame of the page: the rail with its three rooms, the chosen view, and the conversation beside it. */
+
+import { t } from "@lingui/core/macro";
+import { useLingui } from "@lingui/react";
 import { Navigate, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { onSuggestion } from "../chat/suggestion";
@@ -21,6 +24,8 @@ const Toasts = lazy(async () => ({ default: (await import("./Toasts")).Toasts })
 const focusSentence = () => document.getElementById("utterance")?.focus();
 
 export function Frame() {
+  // Another language draws all of it anew.
+  const { i18n } = useLingui();
   const me = usePrincipal();
   const { serverReachable } = useLive();
   const navigate = useNavigate();
@@ -42,8 +47,8 @@ export function Frame() {
   if (chatOpen && !wasOpened) setWasOpened(true);
 
   useEffect(() => {
-    if (!slug) document.title = view && path !== "/chat" && path !== "/" ? `${view.name} · Soundstage` : "Soundstage";
-  }, [view, path, slug]);
+    if (!slug) document.title = view && path !== "/chat" && path !== "/" ? `${i18n.t(view.name)} · Soundstage` : "Soundstage";
+  }, [view, path, slug, i18n]);
   // The wall of videos keeps its own place.
   const place = path.startsWith("/videos") ? "/videos" : path;
   // Another view begins at its top.
@@ -86,9 +91,7 @@ export function Frame() {
   }
   return (
     <div className="app">
-      <button type="button" className="skip" onClick={() => scroller.current?.focus()}>
-        Skip to the view
-      </button>
+      <button type="button" className="skip" onClick={() => scroller.current?.focus()}>{t`Skip to the view`}</button>
       <Rail
         me={me}
         view={view}
@@ -99,7 +102,7 @@ export function Frame() {
       />
       {!serverReachable && (
         <p className="banner" role="status">
-          The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.
+          {t`The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.`}
         </p>
       )}
       <main
@@ -114,13 +117,13 @@ export function Frame() {
           className="view"
           ref={scroller}
           tabIndex={-1}
-          aria-label={view?.path === "/chat" ? "Videos" : (view?.name ?? "Soundstage")}
+          aria-label={view?.path === "/chat" ? t`Videos` : view ? i18n.t(view.name) : "Soundstage"}
         >
           {view && !may(view.path === "/chat" ? "render:read" : view.permission) ? (
-            <NoRight name={view.name} permission={view.permission} />
+            <NoRight name={i18n.t(view.name)} permission={view.permission} />
           ) : (
             <Boundary key={place}>
-              <Suspense fallback={<p className="pending">One moment</p>}>
+              <Suspense fallback={<p className="pending">{t`One moment`}</p>}>
                 <Outlet />
               </Suspense>
             </Boundary>
@@ -130,7 +133,7 @@ export function Frame() {
         {wasOpened && (
           <div className="dock" hidden={!chatOpen}>
             <Boundary>
-              <Suspense fallback={<p className="pending">One moment</p>}>
+              <Suspense fallback={<p className="pending">{t`One moment`}</p>}>
                 <ChatPane
                   takesFocus={focusOnOpen.current || path === "/chat"}
                   onClose={withChat ? undefined : () => setOpen(false)}
@@ -146,9 +149,9 @@ export function Frame() {
           <Palette
             me={me}
             acts={[
-              ...(mayChat ? [{ id: "chat", name: "Open or close the chat", keys: "Ctrl J", act: toggleChat }] : []),
-              { id: "shortcuts", name: "Show the keys", keys: "?", act: () => setOverlay("shortcuts") },
-              ...(me.kind === "session" ? [{ id: "leave", name: "Log out", act: () => void leave() }] : []),
+              ...(mayChat ? [{ id: "chat", name: t`Open or close the chat`, keys: "Ctrl J", act: toggleChat }] : []),
+              { id: "shortcuts", name: t`Show the keys`, keys: "?", act: () => setOverlay("shortcuts") },
+              ...(me.kind === "session" ? [{ id: "leave", name: t`Log out`, act: () => void leave() }] : []),
             ]}
             onClose={closeOverlay}
           />

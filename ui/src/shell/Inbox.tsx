@@ -1,4 +1,6 @@
 /** Approvals that wait, and films that are ready or have failed: what asks for a look. */
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { type RefObject, useEffect } from "react";
 import { Dialog, Heading, Popover } from "react-aria-components";
@@ -13,18 +15,16 @@ interface Props {
   onClose: () => void;
 }
 
-const STATES = { good: ["done", "ready"], bad: ["failed", "failed"], warn: ["pending", "waits"] } as const;
+const STATES = { good: ["done", msg`ready`], bad: ["failed", msg`failed`], warn: ["pending", msg`waits`] } as const;
 
 export function Inbox({ notices, button, onClose }: Props) {
   useEffect(() => markSeen(notices), [notices]);
   return (
     <Popover className="popover" triggerRef={button} isOpen onOpenChange={(open) => !open && onClose()} placement="top start">
       <Dialog className="inbox">
-        <Heading slot="title" level={2}>
-          Inbox
-        </Heading>
+        <Heading slot="title" level={2}>{t`Inbox`}</Heading>
         {notices.length === 0 && (
-          <p className="empty">Nothing to look at. Films that end and calls that wait for a yes stand here.</p>
+          <p className="empty">{t`Nothing to look at. Films that end and calls that wait for a yes stand here.`}</p>
         )}
         <ul>
           {notices.map((one) => (
@@ -34,7 +34,7 @@ export function Inbox({ notices, button, onClose }: Props) {
                 <time className="quiet" dateTime={one.at}>
                   {moment(one.at)}
                 </time>
-                <State of={STATES[one.tone][0]}>{STATES[one.tone][1]}</State>
+                <State of={STATES[one.tone][0]}>{i18n.t(STATES[one.tone][1])}</State>
               </Link>
             </li>
           ))}

@@ -1,4 +1,7 @@
 /** Where the server wants a key: it is changed for a cookie that no script can read. */
+
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../api/client";
@@ -22,13 +25,15 @@ export function Login() {
           login.mutate();
         }}
       >
-        <h1>Log in</h1>
+        <h1>{t`Log in`}</h1>
         {refusal && <ErrorNotice error={refusal} />}
         <p className="quiet">
-          On the machine of the server, <code>soundstage open</code> prints a link that logs you in. From elsewhere use an API
-          key; <code>soundstage keys create</code> makes one.
+          <Trans>
+            On the machine of the server, <code>soundstage open</code> prints a link that logs you in. From elsewhere use an API
+            key; <code>soundstage keys create</code> makes one.
+          </Trans>
         </p>
-        <label htmlFor="key-value">API key</label>
+        <label htmlFor="key-value">{t`API key`}</label>
         <input
           id="key-value"
           type="password"
@@ -39,9 +44,7 @@ export function Login() {
         />
         {login.error && <ErrorNotice error={login.error} />}
         <div className="row">
-          <button className="primary" type="submit" disabled={login.isPending}>
-            Use this key
-          </button>
+          <button className="primary" type="submit" disabled={login.isPending}>{t`Use this key`}</button>
         </div>
       </form>
     </main>

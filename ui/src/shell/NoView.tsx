@@ -1,4 +1,5 @@
 /** What stands where a view cannot: there is none at the address, it broke, or it needs a right that is not there. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { Problem } from "../api/problem";
 import { ErrorNotice } from "../kit/kit";
@@ -7,9 +8,9 @@ import { BrokenView, problemFor } from "../kit/Uncaught";
 export function NoSuchView() {
   return (
     <div className="stack">
-      <h1>Nothing is at this address</h1>
+      <h1>{t`Nothing is at this address`}</h1>
       <p>
-        It may be mistyped, or from another version of the page. <Link to="/">New film</Link>
+        {t`It may be mistyped, or from another version of the page.`} <Link to="/">{t`New film`}</Link>
       </p>
     </div>
   );
@@ -19,9 +20,9 @@ export const ViewProblem = ({ error }: { error: unknown }) => <BrokenView proble
 
 export function NoRight({ name, permission }: { name: string; permission: string }) {
   const problem = new Problem(
-    `Your key has no right to ${name}.`,
+    t`Your key has no right to ${name}.`,
     "page.no_permission",
-    `Somebody with the right key:create can give you a key with ${permission}.`,
+    t`Somebody with the right key:create can give you a key with ${permission}.`,
   );
   return (
     <div className="stack">

@@ -1,13 +1,17 @@
 /** Ctrl K: views and tools by a few letters, each with the right that it needs. */
+
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Autocomplete, Header, Input, ListBox, ListBoxItem, ListBoxSection, SearchField, useFilter } from "react-aria-components";
 import { api, body, type Me } from "../api/client";
 import { suggest } from "../chat/suggestion";
 import { callWords } from "../kit/calls";
+import { keysText } from "../kit/keys";
 import { Modal } from "../kit/Modal";
 import { Icon } from "./Icon";
-import { VIEWS } from "./rooms";
+import { ROOM_NAMES, VIEWS } from "./rooms";
 
 interface Act {
   id: string;
@@ -34,7 +38,7 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
   const words = (text: string, permission: string) => (
     <>
       {text}
-      {isMissing(permission) && <span className="why">needs {permission}</span>}
+      {isMissing(permission) && <span className="why">{t`needs ${permission}`}</span>}
     </>
   );
   /** Once the window is closed and has given the focus back. */
@@ -43,41 +47,41 @@ export function Palette({ me, acts, onClose }: { me: Me; acts: readonly Act[]; o
     requestAnimationFrame(() => requestAnimationFrame(act));
   };
   return (
-    <Modal title="Go to, or do" size="palette" dismissable onClose={onClose}>
+    <Modal title={t`Go to, or do`} size="palette" dismissable onClose={onClose}>
       <Autocomplete filter={contains}>
-        <SearchField aria-label="Go to a view, or call a tool" autoFocus>
-          <Input placeholder="Go to a view, or call a tool" />
+        <SearchField aria-label={t`Go to a view, or call a tool`} autoFocus>
+          <Input placeholder={t`Go to a view, or call a tool`} />
         </SearchField>
         {/* biome-ignore-start lint/a11y: what scrolls must be reached by keyboard, and a group is no landmark */}
-        <div className="choices" role="group" tabIndex={0} aria-label="Found">
-          <ListBox aria-label="Views and tools" renderEmptyState={() => <p className="empty">Nothing found</p>}>
+        <div className="choices" role="group" tabIndex={0} aria-label={t`Found`}>
+          <ListBox aria-label={t`Views and tools`} renderEmptyState={() => <p className="empty">{t`Nothing found`}</p>}>
             <ListBoxSection>
-              <Header>Go to</Header>
+              <Header>{t`Go to`}</Header>
               {VIEWS.map((one) => (
                 <ListBoxItem
                   key={one.path}
                   id={one.path}
-                  textValue={`${one.name} ${one.room}`}
+                  textValue={`${i18n.t(one.name)} ${i18n.t(ROOM_NAMES[one.room])}`}
                   isDisabled={isMissing(one.permission)}
                   onAction={after(() => void navigate({ to: one.path }))}
                 >
                   <Icon name={one.icon} />
-                  {words(one.name, one.permission)}
+                  {words(i18n.t(one.name), one.permission)}
                 </ListBoxItem>
               ))}
             </ListBoxSection>
             <ListBoxSection>
-              <Header>Do</Header>
+              <Header>{t`Do`}</Header>
               {acts.map((one) => (
                 <ListBoxItem key={one.id} id={one.id} textValue={one.name} onAction={after(one.act)}>
                   {one.name}
-                  {one.keys && <kbd>{one.keys}</kbd>}
+                  {one.keys && <kbd>{keysText(one.keys)}</kbd>}
                 </ListBoxItem>
               ))}
             </ListBoxSection>
             {tools.data && (
               <ListBoxSection>
-                <Header>Ask for in the chat</Header>
+                <Header>{t`Ask for in the chat`}</Header>
                 {tools.data.map((one) => (
                   <ListBoxItem
                     key={one.name}

@@ -1,15 +1,19 @@
 /** Where one can go: three rooms with their views; on a phone a bar for the rooms below, and the views of one above. */
+
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { Me } from "../api/client";
 import { useApprovals } from "../approvals/useApprovals";
 import { useHealth } from "../health/useHealth";
+import { keysText } from "../kit/keys";
 import { Boundary } from "../kit/Uncaught";
 import { useLive } from "../live/Live";
 import { useCall } from "../talk/call";
 import { AccountButton, IconButton, InboxButton } from "./BarTools";
 import { Icon } from "./Icon";
-import { ROOMS, type Room, VIEWS, type View } from "./rooms";
+import { ROOM_NAMES, ROOMS, type Room, VIEWS, type View } from "./rooms";
 
 interface Props {
   me: Me;
@@ -35,11 +39,11 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
         <img src="/page/icon.svg" alt="" width="26" height="26" />
         Soundstage
       </Link>
-      <nav aria-label="Views">
+      <nav aria-label={t`Views`}>
         <div className="tabs" ref={tabs}>
           {ROOMS.map((room) => (
             <div key={room} className="room" data-room={room}>
-              <span className="room-name">{room}</span>
+              <span className="room-name">{i18n.t(ROOM_NAMES[room])}</span>
               {viewsOf(room, me).map((one) => one.path !== "/chat" && <Tab key={one.path} view={one} me={me} now={view} />)}
             </div>
           ))}
@@ -48,12 +52,12 @@ export function Rail({ me, view, chatOpen, onChat, onPalette, onShortcuts }: Pro
       {onChat && (
         <button type="button" className="plain chat-toggle" aria-expanded={chatOpen} onClick={onChat}>
           <Icon name="chat" />
-          Chat <kbd>Ctrl J</kbd>
+          {t`Chat`} <kbd>{keysText("Ctrl J")}</kbd>
         </button>
       )}
-      <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? "Live" : "No connection"}</span>
+      <span className={serverReachable ? "line" : "line lost"}>{serverReachable ? t`Live` : t`No connection`}</span>
       <div className="bar-tools">
-        <IconButton icon="search" label="Go to, or do (Ctrl K)" onClick={onPalette} />
+        <IconButton icon="search" label={t`Go to, or do (${keysText("Ctrl K")})`} onClick={onPalette} />
         <Boundary fallback={null}>
           <InboxButton me={me} />
         </Boundary>
@@ -68,7 +72,7 @@ function Tab({ view, me, now }: { view: View; me: Me; now: View | undefined }) {
   return (
     <Link to={view.path} activeOptions={{ exact: view.path === "/" }} aria-current={now === view || beside ? "page" : undefined}>
       <Icon name={view.icon} />
-      <span className="tab-name">{view.name}</span>
+      <span className="tab-name">{i18n.t(view.name)}</span>
       {view.path === "/talk" && <OnAir />}
       {view.path === "/run/approvals" && <Waiting me={me} />}
       {view.path === "/run/health" && <Unwell me={me} />}
@@ -76,16 +80,21 @@ function Tab({ view, me, now }: { view: View; me: Me; now: View | undefined }) {
   );
 }
 
-const OnAir = () => useCall().phase !== "off" && <span className="chip live">On</span>;
+const OnAir = () => useCall().phase !== "off" && <span className="chip live">{t`On`}</span>;
 
 function Waiting({ me }: { me: Me }) {
   const all = useApprovals(me.permissions.includes("approval:read")).data ?? [];
-  return <Count of={all.filter((one) => one.state === "pending").length} words="waiting" />;
+  return (
+    <Count
+      of={all.filter((one) => one.state === "pending").length}
+      words={t({ message: "waiting", context: "count of approvals" })}
+    />
+  );
 }
 
 function Unwell({ me }: { me: Me }) {
   const checks = useHealth(me.permissions.includes("system:read")).data?.checks ?? [];
-  return <Count of={checks.filter((one) => one.level !== "green").length} words="not well" />;
+  return <Count of={checks.filter((one) => one.level !== "green").length} words={t`not well`} />;
 }
 
 function Count({ of, words }: { of: number; words: string }) {
@@ -104,21 +113,21 @@ const ROOM_ICONS = { Create: "film", Produce: "video", Run: "server" } as const;
 export function Rooms({ me, view }: { me: Me; view: View | undefined }) {
   const isChat = view?.path === "/chat";
   return (
-    <nav className="rooms" aria-label="Rooms">
+    <nav className="rooms" aria-label={t`Rooms`}>
       {ROOMS.map((room) => {
         const first = viewsOf(room, me).find((one) => one.path !== "/chat");
         if (!first) return null;
         return (
           <Link key={room} to={first.path} aria-current={view?.room === room && !isChat ? "true" : undefined}>
             <Icon name={ROOM_ICONS[room]} />
-            {room}
+            {i18n.t(ROOM_NAMES[room])}
           </Link>
         );
       })}
       {me.permissions.includes("chat:use") && (
         <Link to="/chat">
           <Icon name="chat" />
-          Chat
+          {t`Chat`}
         </Link>
       )}
     </nav>

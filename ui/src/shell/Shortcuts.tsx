@@ -1,18 +1,22 @@
 /** Which keys do what. */
+
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
+import { keysText } from "../kit/keys";
 import { Modal } from "../kit/Modal";
 import { useStored } from "../kit/stored";
 import { mayUseSingleKey, SHORTCUTS, setSingleKey } from "./shortcuts";
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
-    <Modal title="Keys" dismissable onClose={onClose}>
+    <Modal title={t({ message: "Keys", context: "keyboard" })} dismissable onClose={onClose}>
       <dl className="shortcuts">
         {SHORTCUTS.map(([keys, words]) => (
           <div key={keys}>
-            <dt>{words}</dt>
+            <dt>{i18n.t(words)}</dt>
             <dd>
               {keys.split(", ").map((one) => (
-                <kbd key={one}>{one}</kbd>
+                <kbd key={one}>{keysText(one)}</kbd>
               ))}
             </dd>
           </div>
@@ -20,13 +24,11 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
       </dl>
       <label className="row">
         <input type="checkbox" checked={useStored(mayUseSingleKey)} onChange={({ target }) => setSingleKey(target.checked)} />
-        Single keys work (the question mark)
+        {t`Single keys work (the question mark)`}
       </label>
       <div className="row ends">
         {/* biome-ignore lint/a11y/noAutofocus: there is nothing else to do here */}
-        <button type="button" autoFocus onClick={onClose}>
-          Close
-        </button>
+        <button type="button" autoFocus onClick={onClose}>{t`Close`}</button>
       </div>
     </Modal>
   );

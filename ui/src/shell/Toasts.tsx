@@ -1,4 +1,5 @@
 /** Notices that come while the page is open, for a few seconds; the inbox has them for longer. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { useEffect } from "react";
 import {
@@ -34,9 +35,9 @@ export function Toasts({ notices, onShown }: { notices: readonly Notice[]; onSho
               params={{ id: toast.content.id }}
               onClick={() => queue.close(toast.key)}
             >
-              Look
+              {t`Look`}
             </Link>
-            <button type="button" className="plain icon" aria-label="Close" onClick={() => queue.close(toast.key)}>
+            <button type="button" className="plain icon" aria-label={t`Close`} onClick={() => queue.close(toast.key)}>
               ×
             </button>
           </Toast>

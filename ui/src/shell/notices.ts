@@ -1,4 +1,7 @@
 /** What a person may want to know of, wherever they are: approvals that wait, films that are ready or failed. */
+
+import { t } from "@lingui/core/macro";
+import { useLingui } from "@lingui/react";
 import { useMemo } from "react";
 import type { Approval } from "../api/client";
 import { callWords } from "../kit/calls";
@@ -22,9 +25,9 @@ const MAX_NOTICES = 12;
 
 /** The notice of an event; null where it is none. */
 export function noticeOf(event: ServerEvent): Notice | null {
-  const { id, title, state, kind } = event.data as Record<string, string | undefined>;
+  const { id, title = "", state, kind } = event.data as Record<string, string | undefined>;
   if (event.kind !== "render.state" || !id || kind === "preview" || (state !== "done" && state !== "failed")) return null;
-  const words = state === "done" ? `“${title}” is ready` : `“${title}” has failed`;
+  const words = state === "done" ? t`“${title}” is ready` : t`“${title}” has failed`;
   const tone = state === "done" ? "good" : "bad";
   return { key: `${id} ${state}`, to: "/videos/$id", id, tone, words, at: event.at, event: event.id };
 }
@@ -46,6 +49,8 @@ export function markSeen(notices: readonly Notice[]): void {
 export function useNotices(approvals: readonly Approval[]): { notices: Notice[]; unseen: number } {
   const { log } = useLive();
   const last = useStored(seen);
+  const { i18n } = useLingui();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another language has other words
   return useMemo(() => {
     const ended = new Map<string, Notice>();
     for (const event of log) {
@@ -60,12 +65,12 @@ export function useNotices(approvals: readonly Approval[]): { notices: Notice[];
           to: "/run/approvals/$id",
           id: one.id,
           tone: "warn",
-          words: `${callWords(one.tool, one.arguments)} waits for a yes`,
+          words: t`${callWords(one.tool, one.arguments)} waits for a yes`,
           at: one.created_at,
           event: 0,
         }),
       );
     const latest = [...ended.values()].reverse().slice(0, MAX_NOTICES);
     return { notices: [...waiting, ...latest], unseen: waiting.length + latest.filter((one) => one.event > last).length };
-  }, [log, approvals, last]);
+  }, [log, approvals, last, i18n]);
 }

@@ -1,7 +1,10 @@
 /** The views of the page: their addresses, their rooms, and the right that each needs. Rail, palette and titles read this. */
+import type { MessageDescriptor } from "@lingui/core";
+import { msg } from "@lingui/core/macro";
 
 export const ROOMS = ["Create", "Produce", "Run"] as const;
 export type Room = (typeof ROOMS)[number];
+export const ROOM_NAMES: Record<Room, MessageDescriptor> = { Create: msg`Create`, Produce: msg`Produce`, Run: msg`Run` };
 
 export interface View {
   path:
@@ -25,7 +28,7 @@ export interface View {
     | "/run/keys";
   /** Addresses that begin so belong to it too. */
   below?: string;
-  name: string;
+  name: MessageDescriptor;
   room: Room;
   permission: string;
   icon: IconName;
@@ -59,24 +62,24 @@ export const ICONS = {
 } as const;
 
 export const VIEWS: readonly View[] = [
-  { path: "/", name: "New film", room: "Create", permission: "project:create", icon: "film" },
-  { path: "/projects", below: "/studio/p/", name: "Projects", room: "Create", permission: "project:read", icon: "folder" },
-  { path: "/presenters", name: "Presenters", room: "Create", permission: "persona:read", icon: "face" },
-  { path: "/pronunciations", name: "Pronunciations", room: "Create", permission: "project:read", icon: "speech" },
-  { path: "/library", name: "Assets", room: "Create", permission: "asset:read", icon: "picture" },
-  { path: "/chat", name: "Chat", room: "Produce", permission: "chat:use", icon: "chat" },
-  { path: "/videos", name: "Videos", room: "Produce", permission: "render:read", icon: "video" },
-  { path: "/talk", name: "Talk", room: "Produce", permission: "chat:use", icon: "microphone" },
-  { path: "/publications", name: "Publications", room: "Produce", permission: "publication:read", icon: "send" },
-  { path: "/snapshots", name: "Snapshots", room: "Produce", permission: "snapshot:read", icon: "flag" },
-  { path: "/run/approvals", name: "Approvals", room: "Run", permission: "approval:read", icon: "check" },
-  { path: "/run/planned", name: "Planned", room: "Run", permission: "trigger:read", icon: "clock" },
-  { path: "/run/machines", name: "Machines", room: "Run", permission: "machine:read", icon: "server" },
-  { path: "/run/runs", name: "Runs", room: "Run", permission: "run:read", icon: "play" },
-  { path: "/run/health", name: "Health", room: "Run", permission: "system:read", icon: "pulse" },
-  { path: "/run/log", name: "Log", room: "Run", permission: "event:read", icon: "lines" },
-  { path: "/run/audit", name: "Audit", room: "Run", permission: "audit:read", icon: "book" },
-  { path: "/run/keys", name: "Keys", room: "Run", permission: "key:read", icon: "key" },
+  { path: "/", name: msg`New film`, room: "Create", permission: "project:create", icon: "film" },
+  { path: "/projects", below: "/studio/p/", name: msg`Projects`, room: "Create", permission: "project:read", icon: "folder" },
+  { path: "/presenters", name: msg`Presenters`, room: "Create", permission: "persona:read", icon: "face" },
+  { path: "/pronunciations", name: msg`Pronunciations`, room: "Create", permission: "project:read", icon: "speech" },
+  { path: "/library", name: msg`Assets`, room: "Create", permission: "asset:read", icon: "picture" },
+  { path: "/chat", name: msg`Chat`, room: "Produce", permission: "chat:use", icon: "chat" },
+  { path: "/videos", name: msg`Videos`, room: "Produce", permission: "render:read", icon: "video" },
+  { path: "/talk", name: msg`Talk`, room: "Produce", permission: "chat:use", icon: "microphone" },
+  { path: "/publications", name: msg`Publications`, room: "Produce", permission: "publication:read", icon: "send" },
+  { path: "/snapshots", name: msg`Snapshots`, room: "Produce", permission: "snapshot:read", icon: "flag" },
+  { path: "/run/approvals", name: msg`Approvals`, room: "Run", permission: "approval:read", icon: "check" },
+  { path: "/run/planned", name: msg`Planned`, room: "Run", permission: "trigger:read", icon: "clock" },
+  { path: "/run/machines", name: msg`Machines`, room: "Run", permission: "machine:read", icon: "server" },
+  { path: "/run/runs", name: msg`Runs`, room: "Run", permission: "run:read", icon: "play" },
+  { path: "/run/health", name: msg`Health`, room: "Run", permission: "system:read", icon: "pulse" },
+  { path: "/run/log", name: msg`Log`, room: "Run", permission: "event:read", icon: "lines" },
+  { path: "/run/audit", name: msg`Audit`, room: "Run", permission: "audit:read", icon: "book" },
+  { path: "/run/keys", name: msg`Keys`, room: "Run", permission: "key:read", icon: "key" },
 ];
 
 /** The view at an address; undefined where there is none. */

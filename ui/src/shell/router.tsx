@@ -1,8 +1,23 @@
 /** The addresses of the page. Each view is a file of its own, fetched when it is first opened or pointed at. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+
+import { t } from "@lingui/core/macro";
+import { useLingui } from "@lingui/react";
+import { type AsyncRouteComponent, createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { Frame } from "./Frame";
 import { NoSuchView, ViewProblem } from "./NoView";
 import { presentAddress } from "./rooms";
+
+/** A view that is drawn anew in another language. */
+function viewOf<Name extends string>(load: () => Promise<Record<Name, () => ReactNode>>, name: Name) {
+  const View: AsyncRouteComponent<object> = lazyRouteComponent(load, name);
+  const Translated = () => {
+    useLingui();
+    return <View />;
+  };
+  Translated.preload = View.preload;
+  return Translated;
+}
 
 const root = createRootRoute({ component: Frame, notFoundComponent: NoSuchView });
 const parent = () => root;
@@ -15,32 +30,32 @@ const create = createRoute({
   path: "/",
   validateSearch: ({ presenter }: Record<string, unknown>): { presenter?: string } =>
     typeof presenter === "string" ? { presenter } : {},
-  component: lazyRouteComponent(() => import("../create/CreateView"), "CreateView"),
+  component: viewOf(() => import("../create/CreateView"), "CreateView"),
 });
 const projects = createRoute({
   getParentRoute: parent,
   path: "/projects",
-  component: lazyRouteComponent(() => import("../create/ProjectsView"), "ProjectsView"),
+  component: viewOf(() => import("../create/ProjectsView"), "ProjectsView"),
 });
 const editor = createRoute({
   getParentRoute: parent,
   path: "/studio/p/$slug",
   // Another one is another view: what was typed for it is not shown for the next.
   remountDeps: ({ params }) => params,
-  component: lazyRouteComponent(() => import("../create/EditorView"), "EditorView"),
+  component: viewOf(() => import("../create/EditorView"), "EditorView"),
 });
 const presenters = createRoute({
   getParentRoute: parent,
   path: "/presenters",
-  component: lazyRouteComponent(() => import("../create/PresentersView"), "PresentersView"),
+  component: viewOf(() => import("../create/PresentersView"), "PresentersView"),
 });
 const pronunciations = createRoute({
   getParentRoute: parent,
   path: "/pronunciations",
-  component: lazyRouteComponent(() => import("../voices/PronunciationsView"), "PronunciationsView"),
+  component: viewOf(() => import("../voices/PronunciationsView"), "PronunciationsView"),
 });
-const library = createRoute({ getParentRoute: parent, path: "/library", component: lazyRouteComponent(lists, "AssetsView") });
-const videosView = lazyRouteComponent(() => import("../videos/VideosView"), "VideosView");
+const library = createRoute({ getParentRoute: parent, path: "/library", component: viewOf(lists, "AssetsView") });
+const videosView = viewOf(() => import("../videos/VideosView"), "VideosView");
 const chat = createRoute({ getParentRoute: parent, path: "/chat", component: videosView });
 // Without a view of its own: the wall stays as it is behind the one that is watched.
 const videos = createRoute({ getParentRoute: parent, path: "/videos", component: videosView });
@@ -48,53 +63,53 @@ const video = createRoute({ getParentRoute: () => videos, path: "$id" });
 const talk = createRoute({
   getParentRoute: parent,
   path: "/talk",
-  component: lazyRouteComponent(() => import("../talk/TalkView"), "TalkView"),
+  component: viewOf(() => import("../talk/TalkView"), "TalkView"),
 });
 const publications = createRoute({
   getParentRoute: parent,
   path: "/publications",
-  component: lazyRouteComponent(lists, "PublicationsView"),
+  component: viewOf(lists, "PublicationsView"),
 });
 const snapshots = createRoute({
   getParentRoute: parent,
   path: "/snapshots",
-  component: lazyRouteComponent(() => import("../snapshots/SnapshotsView"), "SnapshotsView"),
+  component: viewOf(() => import("../snapshots/SnapshotsView"), "SnapshotsView"),
 });
 const approvals = createRoute({
   getParentRoute: parent,
   path: "/run/approvals",
-  component: lazyRouteComponent(() => import("../approvals/ApprovalsView"), "ApprovalsView"),
+  component: viewOf(() => import("../approvals/ApprovalsView"), "ApprovalsView"),
 });
 const approval = createRoute({ getParentRoute: () => approvals, path: "$id" });
 const planned = createRoute({
   getParentRoute: parent,
   path: "/run/planned",
-  component: lazyRouteComponent(() => import("../triggers/TriggersView"), "TriggersView"),
+  component: viewOf(() => import("../triggers/TriggersView"), "TriggersView"),
 });
 const machines = createRoute({
   getParentRoute: parent,
   path: "/run/machines",
-  component: lazyRouteComponent(farm, "MachinesView"),
+  component: viewOf(farm, "MachinesView"),
 });
-const runs = createRoute({ getParentRoute: parent, path: "/run/runs", component: lazyRouteComponent(farm, "RunsView") });
+const runs = createRoute({ getParentRoute: parent, path: "/run/runs", component: viewOf(farm, "RunsView") });
 const health = createRoute({
   getParentRoute: parent,
   path: "/run/health",
-  component: lazyRouteComponent(() => import("../health/HealthView"), "HealthView"),
+  component: viewOf(() => import("../health/HealthView"), "HealthView"),
 });
 const log = createRoute({
   getParentRoute: parent,
   path: "/run/log",
-  component: lazyRouteComponent(() => import("../log/LogView"), "LogView"),
+  component: viewOf(() => import("../log/LogView"), "LogView"),
 });
 const trace = createRoute({
   getParentRoute: parent,
   path: "/run/log/$id",
   remountDeps: ({ params }) => params,
-  component: lazyRouteComponent(() => import("../log/TraceView"), "TraceView"),
+  component: viewOf(() => import("../log/TraceView"), "TraceView"),
 });
-const audit = createRoute({ getParentRoute: parent, path: "/run/audit", component: lazyRouteComponent(lists, "AuditView") });
-const keys = createRoute({ getParentRoute: parent, path: "/run/keys", component: lazyRouteComponent(lists, "KeysView") });
+const audit = createRoute({ getParentRoute: parent, path: "/run/audit", component: viewOf(lists, "AuditView") });
+const keys = createRoute({ getParentRoute: parent, path: "/run/keys", component: viewOf(lists, "KeysView") });
 
 const routeTree = root.addChildren([
   create,
@@ -131,7 +146,7 @@ export const router = createRouter({
   basepath: BASE || "/",
   defaultPreload: "intent",
   defaultPendingMs: 300,
-  defaultPendingComponent: () => <p className="pending">One moment</p>,
+  defaultPendingComponent: () => <p className="pending">{t`One moment`}</p>,
   defaultErrorComponent: ViewProblem,
 });
 

@@ -1,16 +1,18 @@
 /** Keys that work everywhere on the page. The one without Ctrl can be switched off (WCAG 2.1.4). */
 
+import type { MessageDescriptor } from "@lingui/core";
+import { msg } from "@lingui/core/macro";
 import { store } from "../kit/stored";
 
 export type Command = "palette" | "chat" | "shortcuts";
 
-export const SHORTCUTS: [keys: string, words: string][] = [
-  ["Ctrl K", "Go to a view, or call a tool"],
-  ["Ctrl J", "Open or close the chat"],
-  ["?", "Show these keys"],
-  ["Ctrl Enter", "Split the scene at the caret; in a new film: make it"],
-  ["Ctrl Z, Ctrl Shift Z", "Undo and redo in the editor"],
-  ["Enter, Shift Enter", "Send the sentence; begin a new line"],
+export const SHORTCUTS: [keys: string, words: MessageDescriptor][] = [
+  ["Ctrl K", msg`Go to a view, or call a tool`],
+  ["Ctrl J", msg`Open or close the chat`],
+  ["?", msg`Show these keys`],
+  ["Ctrl Enter", msg`Split the scene at the caret; in a new film: make it`],
+  ["Ctrl Z, Ctrl Shift Z", msg`Undo and redo in the editor`],
+  ["Enter, Shift Enter", msg`Send the sentence; begin a new line`],
 ];
 
 const SINGLE_KEY = "soundstage.single-key";

@@ -1,8 +1,9 @@
 /** The colours of the page: those of the system, or light or dark, kept by the browser once chosen. */
+import { msg } from "@lingui/core/macro";
 import { store, useStored } from "../kit/stored";
 
 const KEY = "soundstage.theme";
-export const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
+export const THEMES = { system: msg`As the system`, light: msg`Light`, dark: msg`Dark` };
 export type Theme = keyof typeof THEMES;
 
 const read = (): Theme => (localStorage.getItem(KEY) as Theme | null) ?? "system";

@@ -1,4 +1,5 @@
 /** Named states of conversations: save this one, go on from another, delete. */
+import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
@@ -26,7 +27,7 @@ export function SnapshotsView() {
   const problem = save.error ?? load.error;
   return (
     <div className="stack">
-      <h1>Snapshots</h1>
+      <h1>{t`Snapshots`}</h1>
       <form
         className="row"
         onSubmit={(event) => {
@@ -34,29 +35,25 @@ export function SnapshotsView() {
           save.mutate();
         }}
       >
-        <label className="visually-hidden" htmlFor="snapshot-name">
-          Name of the snapshot
-        </label>
+        <label className="visually-hidden" htmlFor="snapshot-name">{t`Name of the snapshot`}</label>
         <input
           id="snapshot-name"
           required
           maxLength={80}
           value={name}
-          placeholder="Name, for instance tides"
+          placeholder={t`Name, for instance tides`}
           onChange={(event) => setName(event.target.value)}
         />
-        <button type="submit" className="primary" disabled={!session || save.isPending}>
-          Save this conversation
-        </button>
-        {!session && <span className="quiet">Say something first; then there is something to save.</span>}
+        <button type="submit" className="primary" disabled={!session || save.isPending}>{t`Save this conversation`}</button>
+        {!session && <span className="quiet">{t`Say something first; then there is something to save.`}</span>}
       </form>
       {problem && <ErrorNotice error={problem} />}
       <p role="status" className="quiet">
-        {load.data && `The conversation goes on from ${load.variables}.`}
+        {load.data && t`The conversation goes on from ${load.variables}.`}
       </p>
-      <NoRows of={list}>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</NoRows>
+      <NoRows of={list}>{t`No snapshot yet. One keeps where a conversation stands, so that you can go on from there.`}</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name="Saved conversations" heads={["Name", "Turns", "Saved"]} last="Actions">
+        <Table name={t`Saved conversations`} heads={[t`Name`, t`Turns`, t`Saved`]} last={t`Actions`}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">{one.name}</th>
@@ -64,9 +61,7 @@ export function SnapshotsView() {
               <td>{when(one.saved_at)}</td>
               <td>
                 <span className="row ends">
-                  <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>
-                    Load
-                  </button>
+                  <button type="button" onClick={() => load.mutate(one.name)} aria-label={t`Load ${one.name}`}>{t`Load`}</button>
                   <Delete name={one.name} />
                 </span>
               </td>
@@ -82,14 +77,14 @@ function Delete({ name }: { name: string }) {
   const queries = useQueryClient();
   return (
     <ConfirmedAction
-      label="Delete"
+      label={t`Delete`}
       about={name}
-      title={`Delete “${name}”?`}
-      confirmLabel="Delete this snapshot"
+      title={t`Delete “${name}”?`}
+      confirmLabel={t`Delete this snapshot`}
       action={() => api.DELETE("/api/snapshots/{name}", { params: { path: { name } } })}
       onSettled={() => queries.invalidateQueries({ queryKey: ["snapshots"] })}
     >
-      <p>The conversation itself stays. The snapshot cannot be taken back.</p>
+      <p>{t`The conversation itself stays. The snapshot cannot be taken back.`}</p>
     </ConfirmedAction>
   );
 }

@@ -2,6 +2,7 @@
  *
  * Whoever shows it subscribes, and reads `view` when it changes; levels and cues are read for each picture. */
 
+import { t } from "@lingui/core/macro";
 import { Loudspeaker } from "./loudspeaker";
 import { Microphone, NoMicrophone, type Refusal } from "./microphone";
 import { type Caption, ENDED, OUTPUT_HZ, type PersonMessage, type ServerMessage, TAKEN_OVER, type VoiceState } from "./wire";
@@ -279,12 +280,12 @@ export class Call {
       this.silence();
       if (code === ENDED || code === TAKEN_OVER) {
         this.close();
-        this.show({ ...this.off, ...(code === TAKEN_OVER && { error: ELSEWHERE }) });
+        this.show({ ...this.off, ...(code === TAKEN_OVER && { error: elsewhere() }) });
       } else void this.reconnect(call);
     };
     await new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();
-      socket.onerror = () => reject(NO_SOCKET);
+      socket.onerror = () => reject(noSocket());
     });
     if (call !== this.number) return;
     this.show({ phase: "on", error: null });
@@ -310,7 +311,7 @@ export class Call {
       }
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
-    if (call === this.number) this.fail(NO_SOCKET);
+    if (call === this.number) this.fail(noSocket());
   }
 
   private receive(message: ServerMessage): void {
@@ -422,16 +423,16 @@ export class Call {
   }
 }
 
-const NO_SOCKET: CallError = {
+const noSocket = (): CallError => ({
   code: "page.no_voice",
-  message: "The sound cannot reach the server.",
-  hint: "Start again; what was said is still in the conversation.",
-};
-const ELSEWHERE: CallError = {
+  message: t`The sound cannot reach the server.`,
+  hint: t`Start again; what was said is still in the conversation.`,
+});
+const elsewhere = (): CallError => ({
   code: "page.voice_elsewhere",
-  message: "This conversation goes on in another window.",
-  hint: "Start again to bring it back here.",
-};
+  message: t`This conversation goes on in another window.`,
+  hint: t`Start again to bring it back here.`,
+});
 
 /** Whether the server may answer in a moment: it is away, or its worker is. */
 function isTransient(error: unknown): boolean {

@@ -1,4 +1,5 @@
 /** The presenter who answers: drawn in a canvas, or a still picture of who is not drawn. */
+import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
 import type { PersonaEntry } from "../api/client";
 import { Face } from "../create/PresenterPicker";
@@ -81,12 +82,12 @@ export function Measures() {
   useEffect(() => {
     const read = () =>
       setLines([
-        ["FPS", String(shownFace?.fps ?? 0)],
-        ["State", call.view.state],
-        ["Mood", shownFace?.mood ?? "none"],
-        ["Amplitude", call.outputLevel.toFixed(2)],
-        ["Mouth", (shownFace?.shown?.jaw ?? 0).toFixed(2)],
-        ["Socket", call.socketState],
+        [t`FPS`, String(shownFace?.fps ?? 0)],
+        [t`State`, call.view.state],
+        [t`Mood`, shownFace?.mood ?? t`none`],
+        [t`Amplitude`, call.outputLevel.toFixed(2)],
+        [t`Mouth`, (shownFace?.shown?.jaw ?? 0).toFixed(2)],
+        [t`Socket`, call.socketState],
       ]);
     read();
     const timer = setInterval(read, 100);

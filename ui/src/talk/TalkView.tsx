@@ -1,4 +1,6 @@
 /** Talk: one face, one button. The conversation beside it shows what was said, and takes written sentences. */
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { lazy, Suspense, useEffect, useId, useRef, useState } from "react";
 import { PresenterButton } from "../create/PresenterPicker";
 import { usable, usePersonas } from "../create/usePersonas";
@@ -31,22 +33,20 @@ export function TalkView() {
   return (
     <div className="talk" data-state={stateOf(view)}>
       <div className="talk-head">
-        <h1>Talk</h1>
-        <PresenterButton value={presenter} fallback={FIRST} label="Who answers" onChange={choose} />
+        <h1>{t`Talk`}</h1>
+        <PresenterButton value={presenter} fallback={FIRST} label={t`Who answers`} onChange={choose} />
       </div>
       <div className="talk-stage">
         <Ring>
           <Presenter entry={entry} shownState={stateOf(view)} />
           {view.measures && <Measures />}
           {view.speaking && (
-            <button type="button" className="talk-interrupt" onClick={() => call.interrupt()}>
-              Interrupt
-            </button>
+            <button type="button" className="talk-interrupt" onClick={() => call.interrupt()}>{t`Interrupt`}</button>
           )}
         </Ring>
         <p className="talk-name">{entry?.persona?.name}</p>
         <p className="talk-state" role="status">
-          {WORDS[stateOf(view)]}
+          {i18n.t(WORDS[stateOf(view)])}
         </p>
       </div>
       <Captions view={view} name={entry?.persona?.name ?? ""} />
@@ -54,7 +54,7 @@ export function TalkView() {
       <div className="talk-controls">
         <button type="button" className="side" aria-pressed={view.muted} disabled={!isOn} onClick={() => call.mute(!view.muted)}>
           <Icon name={view.muted ? "muted" : "microphone"} />
-          {view.muted ? "Muted" : "Mute"}
+          {view.muted ? t`Muted` : t`Mute`}
         </button>
         {isOn ? <MainButton view={view} /> : <StartButton onStart={() => void call.start(presenter, session)} />}
         <Settings view={view} />
@@ -76,16 +76,16 @@ function stateOf(view: CallView): Shown {
   return view.muted ? "muted" : "listening";
 }
 
-const WORDS: Record<Shown, string> = {
-  off: "Press the button and speak",
-  opening: "One moment",
-  reconnecting: "The connection was lost. Coming back …",
-  waiting: "Waiting for a voice worker",
-  listening: "Listening",
-  thinking: "Thinking",
-  speaking: "Speaking",
-  muted: "You are muted",
-  writing: "Write; you are answered aloud",
+const WORDS: Record<Shown, MessageDescriptor> = {
+  off: msg`Press the button and speak`,
+  opening: msg`One moment`,
+  reconnecting: msg`The connection was lost. Coming back …`,
+  waiting: msg`Waiting for a voice worker`,
+  listening: msg`Listening`,
+  thinking: msg`Thinking`,
+  speaking: msg`Speaking`,
+  muted: msg`You are muted`,
+  writing: msg`Write; you are answered aloud`,
 };
 
 /** Grows with what is heard, of either side; drawn without React, for each picture. */
@@ -109,7 +109,7 @@ function Ring({ children }: { children: React.ReactNode }) {
 
 function StartButton({ onStart }: { onStart: () => void }) {
   return (
-    <button type="button" className="talk-button" aria-label="Start talking" onClick={onStart}>
+    <button type="button" className="talk-button" aria-label={t`Start talking`} onClick={onStart}>
       <Icon name="microphone" />
     </button>
   );
@@ -119,7 +119,7 @@ function StartButton({ onStart }: { onStart: () => void }) {
 function MainButton({ view }: { view: CallView }) {
   if (!view.holdToTalk || view.microphone !== "on")
     return (
-      <button type="button" className="talk-button end" aria-label="Stop talking" onClick={() => void call.hangUp()}>
+      <button type="button" className="talk-button end" aria-label={t`Stop talking`} onClick={() => void call.hangUp()}>
         <Icon name="end" />
       </button>
     );
@@ -128,7 +128,7 @@ function MainButton({ view }: { view: CallView }) {
     <button
       type="button"
       className="talk-button hold"
-      aria-label="Hold to talk"
+      aria-label={t`Hold to talk`}
       aria-pressed={view.held}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
@@ -154,8 +154,8 @@ function MainButton({ view }: { view: CallView }) {
 function Captions({ view, name }: { view: CallView; name: string }) {
   const isOn = view.phase !== "off";
   const question = view.unclear
-    ? `Did you say “${view.unclear}”?`
-    : "That was not understood. Say it in other words, or write it.";
+    ? t`Did you say “${view.unclear}”?`
+    : t`That was not understood. Say it in other words, or write it.`;
   return (
     <div className="captions">
       <p className="of-person">
@@ -200,14 +200,17 @@ function Words({ view }: { view: CallView }) {
 }
 
 /** Why the microphone is not there, and what to do. */
-const REFUSED: Partial<Record<MicrophoneState, [string, string]>> = {
+const REFUSED: Partial<Record<MicrophoneState, [MessageDescriptor, MessageDescriptor]>> = {
   insecure: [
-    "Browsers give the microphone only to pages over HTTPS or on localhost.",
-    "Open this page at its https address, which `soundstage up` prints when `http.tls` is set, or on the computer of the server. Writing goes on.",
+    msg`Browsers give the microphone only to pages over HTTPS or on localhost.`,
+    msg`Open this page at its https address, which \`soundstage up\` prints when \`http.tls\` is set, or on the computer of the server. Writing goes on.`,
   ],
-  denied: ["The microphone is not allowed for this page.", "Allow it beside the address, and start again. Writing goes on."],
-  missing: ["There is no microphone.", "Connect one, or choose another under Devices. Writing goes on."],
-  busy: ["The microphone cannot be opened.", "Another program may be using it. Writing goes on."],
+  denied: [
+    msg`The microphone is not allowed for this page.`,
+    msg`Allow it beside the address, and start again. Writing goes on.`,
+  ],
+  missing: [msg`There is no microphone.`, msg`Connect one, or choose another under Devices. Writing goes on.`],
+  busy: [msg`The microphone cannot be opened.`, msg`Another program may be using it. Writing goes on.`],
 };
 
 function Notices({ view }: { view: CallView }) {
@@ -222,15 +225,13 @@ function Notices({ view }: { view: CallView }) {
       {refused && (
         <p className="asks" role="status">
           <span>
-            <strong>{refused[0]}</strong> {refused[1].replaceAll("`", "")}
+            <strong>{i18n.t(refused[0])}</strong> {i18n.t(refused[1]).replaceAll("`", "")}
           </span>
         </p>
       )}
       {view.soundBlocked && view.phase === "on" && (
         <p className="row">
-          <button type="button" className="primary" onClick={() => void call.resume()}>
-            Turn the sound on
-          </button>
+          <button type="button" className="primary" onClick={() => void call.resume()}>{t`Turn the sound on`}</button>
         </p>
       )}
     </div>
@@ -259,21 +260,21 @@ function Settings({ view }: { view: CallView }) {
         onClick={() => setOpen(true)}
       >
         <Icon name="devices" />
-        Devices
+        {t`Devices`}
       </button>
       {open && (
         <Suspense>
-          <Modal title="Devices" dismissable onClose={close}>
+          <Modal title={t`Devices`} dismissable onClose={close}>
             <Devices view={view} />
             <label className="row">
               <input type="checkbox" checked={view.holdToTalk} onChange={(event) => call.setHoldToTalk(event.target.checked)} />
-              Hold the button to talk
+              {t`Hold the button to talk`}
             </label>
             <label className="row">
               <input type="checkbox" checked={view.measures} onChange={(event) => call.setMeasures(event.target.checked)} />
-              Show measurements over the face
+              {t`Show measurements over the face`}
             </label>
-            <p className="quiet">Without headphones the browser removes what the loudspeaker plays from your sound.</p>
+            <p className="quiet">{t`Without headphones the browser removes what the loudspeaker plays from your sound.`}</p>
             <div className="row ends">
               {view.phase !== "off" && (
                 <button
@@ -283,12 +284,10 @@ function Settings({ view }: { view: CallView }) {
                     void call.hangUp();
                   }}
                 >
-                  Stop talking
+                  {t`Stop talking`}
                 </button>
               )}
-              <button type="button" className="primary" onClick={close}>
-                Close
-              </button>
+              <button type="button" className="primary" onClick={close}>{t`Close`}</button>
             </div>
           </Modal>
         </Suspense>
@@ -301,9 +300,14 @@ function Devices({ view }: { view: CallView }) {
   const { microphones, loudspeakers } = useDevices(view.microphone === "on");
   return (
     <>
-      <DeviceChoice kind="microphone" label="Microphone" devices={microphones} choose={(id) => call.chooseMicrophone(id)} />
+      <DeviceChoice kind="microphone" label={t`Microphone`} devices={microphones} choose={(id) => call.chooseMicrophone(id)} />
       {call.canChooseLoudspeaker && (
-        <DeviceChoice kind="loudspeaker" label="Loudspeaker" devices={loudspeakers} choose={(id) => call.chooseLoudspeaker(id)} />
+        <DeviceChoice
+          kind="loudspeaker"
+          label={t`Loudspeaker`}
+          devices={loudspeakers}
+          choose={(id) => call.chooseLoudspeaker(id)}
+        />
       )}
     </>
   );
@@ -335,7 +339,7 @@ function DeviceChoice({ kind, label, devices, choose }: Choice) {
           void choose(target.value).catch(() => undefined);
         }}
       >
-        <option value="">As the browser chooses</option>
+        <option value="">{t`As the browser chooses`}</option>
         {devices
           .filter((one) => one.id !== "default")
           .map((one) => (
@@ -363,7 +367,7 @@ function Level({ shown }: { shown: boolean }) {
   }, [shown]);
   return (
     <p className="talk-level" data-shown={shown}>
-      {shown && <meter ref={bar} aria-label="Level of your microphone" min={0} max={1} />}
+      {shown && <meter ref={bar} aria-label={t`Level of your microphone`} min={0} max={1} />}
     </p>
   );
 }

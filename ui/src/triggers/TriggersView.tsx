@@ -1,4 +1,5 @@
 /** What is planned for a time or an event: list it, cancel it, see what became of it. */
+import { t } from "@lingui/core/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
@@ -22,12 +23,12 @@ export function TriggersView() {
   const ended = useTriggers(true);
   return (
     <div className="stack">
-      <h1>Planned</h1>
+      <h1>{t`Planned`}</h1>
       <NoRows of={open}>
-        Nothing is planned. Say it in the conversation: “every Monday at 9, make a video where Nova says hello”.
+        {t`Nothing is planned. Say it in the conversation: “every Monday at 9, make a video where Nova says hello”.`}
       </NoRows>
       {(open.data?.length ?? 0) > 0 && (
-        <Table name="What is planned" heads={["What, and when next"]} last="Actions">
+        <Table name={t`What is planned`} heads={[t`What, and when next`]} last={t`Actions`}>
           {open.data?.map((one) => (
             <tr key={one.id}>
               <What trigger={one} at={one.fires_at} />
@@ -39,8 +40,8 @@ export function TriggersView() {
       {ended.error && <ErrorNotice error={ended.error} />}
       {(ended.data?.length ?? 0) > 0 && (
         <>
-          <h2>Ended</h2>
-          <Table name="What is over" heads={["What", "Result"]}>
+          <h2>{t`Ended`}</h2>
+          <Table name={t`What is over`} heads={[t`What`, t`Result`]}>
             {ended.data?.map((one) => (
               <tr key={one.id}>
                 <What trigger={one} at={one.fired_at} />
@@ -71,10 +72,10 @@ function Cancel({ trigger }: { trigger: Trigger }) {
   const queries = useQueryClient();
   return (
     <ConfirmedAction
-      label="Cancel"
+      label={t`Cancel`}
       about={trigger.text}
-      title="Cancel what is planned?"
-      confirmLabel="Cancel it"
+      title={t`Cancel what is planned?`}
+      confirmLabel={t`Cancel it`}
       action={() => api.POST("/api/triggers/{trigger_id}/cancel", { params: { path: { trigger_id: trigger.id } } })}
       onSettled={() => queries.invalidateQueries({ queryKey: ["triggers"] })}
     >

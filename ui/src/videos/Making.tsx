@@ -1,8 +1,10 @@
 /** How far a video is, or why it is not there, and what may be done about it. */
+import { t } from "@lingui/core/macro";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, type Me, type Render, type RenderSummary } from "../api/client";
 import { ErrorNotice, Reason, State } from "../kit/kit";
-import { duration, stageWords } from "./words";
+import { stateWords } from "../kit/State";
+import { duration, number, stageWords } from "./words";
 
 export const ENDED = ["done", "failed", "cancelled"];
 
@@ -25,7 +27,7 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
     <section className="card" id="progress" aria-labelledby="progress-title">
       <div className="row apart">
         <h2 id="progress-title">{render.title}</h2>
-        <State of={render.state}>{render.cancel_requested && !ended ? "cancelling" : render.state}</State>
+        <State of={render.state}>{render.cancel_requested && !ended ? t`cancelling` : stateWords(render.state)}</State>
       </div>
       {render.error && (
         <div className="problem">
@@ -37,23 +39,23 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
           <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
           <dl className="figures">
             <div>
-              <dt>Stage</dt>
+              <dt>{t`Stage`}</dt>
               <dd>{stageWords(named)}</dd>
             </div>
             <div>
-              <dt>Frames</dt>
-              <dd>{total ? `${made} of ${total}` : "–"}</dd>
+              <dt>{t`Frames`}</dt>
+              <dd>{total ? t`${number(made)} of ${number(total)}` : "–"}</dd>
             </div>
             <div>
-              <dt>Per second</dt>
-              <dd>{fps ? fps.toFixed(0) : "–"}</dd>
+              <dt>{t`Per second`}</dt>
+              <dd>{fps ? number(fps) : "–"}</dd>
             </div>
             <div>
-              <dt>Left</dt>
+              <dt>{t`Left`}</dt>
               <dd>{eta == null ? "–" : duration(eta)}</dd>
             </div>
           </dl>
-          {preview && <img className="preview" src={preview.url} alt="The latest frame" />}
+          {preview && <img className="preview" src={preview.url} alt={t`The latest frame`} />}
           {render.waits && <p className="quiet">{render.waits}</p>}
         </>
       )}
@@ -61,13 +63,11 @@ export function Making({ render, me }: { render: Render | RenderSummary; me: Me 
       <div className="row">
         {!ended && me.permissions.includes("render:cancel") && (
           <button type="button" onClick={() => cancel.mutate()} disabled={cancel.isPending || render.cancel_requested}>
-            Cancel
+            {t`Cancel`}
           </button>
         )}
         {ended && me.permissions.includes("render:create") && (
-          <button type="button" onClick={() => retry.mutate()} disabled={retry.isPending}>
-            Try again
-          </button>
+          <button type="button" onClick={() => retry.mutate()} disabled={retry.isPending}>{t`Try again`}</button>
         )}
       </div>
     </section>

@@ -1,4 +1,5 @@
 /** All videos, the newest first: found by words, and page by page. */
+import { t } from "@lingui/core/macro";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Me, RenderSummary } from "../api/client";
@@ -19,7 +20,7 @@ export function Wall({ me }: { me: Me }) {
   return (
     <div className="stack">
       <div className="row apart">
-        <h1>Videos</h1>
+        <h1>{t`Videos`}</h1>
         {(total > 0 || search !== "" || words !== "") && (
           <div className="row">
             <span className="quiet" role="status">
@@ -27,8 +28,8 @@ export function Wall({ me }: { me: Me }) {
             </span>
             <input
               type="search"
-              aria-label="Search videos"
-              placeholder="Search"
+              aria-label={t`Search videos`}
+              placeholder={t`Search`}
               maxLength={200}
               value={words}
               onChange={(event) => setWords(event.target.value)}
@@ -38,7 +39,7 @@ export function Wall({ me }: { me: Me }) {
       </div>
       {made && <Making render={made} me={me} />}
       <NoRows of={{ data: rows, error: renders.error }}>
-        {search ? `No video has “${search}” in its title.` : "Nothing here yet. The first video is a sentence away."}
+        {search ? t`No video has “${search}” in its title.` : t`Nothing here yet. The first video is a sentence away.`}
       </NoRows>
       <ul className="grid">
         {rows?.map((one) => (
@@ -48,7 +49,7 @@ export function Wall({ me }: { me: Me }) {
       {renders.hasNextPage && (
         <div className="row ends">
           <button type="button" disabled={renders.isFetchingNextPage} onClick={() => void renders.fetchNextPage()}>
-            {renders.isFetchingNextPage ? "One moment" : "Show more"}
+            {renders.isFetchingNextPage ? t`One moment` : t`Show more`}
           </button>
         </div>
       )}
@@ -57,8 +58,8 @@ export function Wall({ me }: { me: Me }) {
 }
 
 function counted(shown: number, total: number, search: string): string {
-  if (search) return `${total} found`;
-  return shown < total ? `${shown} of ${total}` : `${total}`;
+  if (search) return t`${total} found`;
+  return shown < total ? t`${shown} of ${total}` : `${total}`;
 }
 
 function Tile({ row }: { row: RenderSummary }) {
@@ -72,7 +73,7 @@ function Tile({ row }: { row: RenderSummary }) {
         </span>
         <span className="words">
           <span className="title">{row.title}</span>
-          <span className="quiet">{row.failed_scene ? `Scene ${row.failed_scene.index + 1} failed` : facts(row)}</span>
+          <span className="quiet">{row.failed_scene ? t`Scene ${row.failed_scene.index + 1} failed` : facts(row)}</span>
         </span>
       </Link>
     </li>

@@ -1,4 +1,7 @@
 /** One video at its own address: its player, or how far it is, its scenes, and deleting it. */
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
@@ -10,7 +13,13 @@ import { ENDED, Making } from "./Making";
 import { mayTakeFocus } from "./VideosView";
 import { drawnBy, facts, fileUrl } from "./words";
 
-const FILES = { video: "MP4", vtt: "Captions (VTT)", srt: "Captions (SRT)", provenance: "Provenance", poster: "Poster" };
+const FILES = {
+  video: msg`MP4`,
+  vtt: msg`Captions (VTT)`,
+  srt: msg`Captions (SRT)`,
+  provenance: msg`Provenance`,
+  poster: msg`Poster`,
+};
 
 export function Watch({ id, me }: { id: string; me: Me }) {
   const heading = useRef<HTMLHeadingElement>(null);
@@ -25,10 +34,10 @@ export function Watch({ id, me }: { id: string; me: Me }) {
   return (
     <div className="stack">
       <div>
-        <Link to="/videos">All videos</Link>
+        <Link to="/videos">{t`All videos`}</Link>
       </div>
       <h1 ref={heading} tabIndex={-1}>
-        {render?.title ?? (found.error ? "No such video" : "One moment")}
+        {render?.title ?? (found.error ? t`No such video` : t`One moment`)}
       </h1>
       {found.error && <ErrorNotice error={found.error} />}
       {render && (render.state === "done" ? <Player render={render} /> : <Making render={render} me={me} />)}
@@ -36,9 +45,7 @@ export function Watch({ id, me }: { id: string; me: Me }) {
       {render && <Scenes render={render} />}
       {render && me.permissions.includes("trace:read") && (
         <div>
-          <Link to="/run/log/$id" params={{ id: render.id }}>
-            Steps and their times
-          </Link>
+          <Link to="/run/log/$id" params={{ id: render.id }}>{t`Steps and their times`}</Link>
         </div>
       )}
       {render && ENDED.includes(render.state) && me.permissions.includes("render:delete") && <Delete render={render} />}
@@ -50,7 +57,7 @@ function Player({ render }: { render: Render }) {
   const roles = render.outputs.map((one) => one.role);
   const drawn = drawnBy(render.progress.engines);
   return (
-    <section className="card player" aria-label="Player">
+    <section className="card player" aria-label={t`Player`}>
       {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
       <video
         key={render.id}
@@ -61,20 +68,22 @@ function Player({ render }: { render: Render }) {
         src={fileUrl(render.id, "video")}
         poster={roles.includes("poster") ? fileUrl(render.id, "poster") : undefined}
       >
-        {roles.includes("vtt") && <track kind="captions" src={fileUrl(render.id, "vtt")} srcLang="en" label="Captions" default />}
+        {roles.includes("vtt") && (
+          <track kind="captions" src={fileUrl(render.id, "vtt")} srcLang="en" label={t`Captions`} default />
+        )}
       </video>
       <div className="about">
         <p className="quiet">
-          <span className="chip">synthetic</span> {facts(render)}
+          <span className="chip">{t`synthetic`}</span> {facts(render)}
         </p>
-        {drawn.length > 0 && <p className="quiet">Drawn by {drawn.join(", ")}.</p>}
-        <ul className="row" aria-label="Files">
+        {drawn.length > 0 && <p className="quiet">{t`Drawn by ${drawn.join(", ")}.`}</p>}
+        <ul className="row" aria-label={t`Files`}>
           {Object.entries(FILES).map(
             ([role, name]) =>
               roles.includes(role) && (
                 <li key={role}>
                   <a className="button" href={fileUrl(render.id, role)} download="">
-                    {name}
+                    {i18n.t(name)}
                   </a>
                 </li>
               ),
@@ -95,33 +104,36 @@ function Failure({ render, me }: { render: RenderDetail; me: Me }) {
     enabled: asked,
   });
   const number = (scene?.index ?? 0) + 1;
+  const title = scene?.title ? `, “${scene.title}”` : "";
   const script = scene && spokenIn(render)[scene.index];
   const change = () => suggest(`Change scene ${number} of ${render.project_id} to: ${script ?? ""}`);
   return (
-    <section className="card" aria-label="What helps">
+    <section className="card" aria-label={t`What helps`}>
       {scene && (
         <p>
-          It failed in{" "}
-          <button type="button" className="link" onClick={() => document.getElementById(`scene-${number}`)?.focus()}>
-            scene {number}
-          </button>
-          {scene.title && `, “${scene.title}”`}.
+          <Trans>
+            It failed in{" "}
+            <button type="button" className="link" onClick={() => document.getElementById(`scene-${number}`)?.focus()}>
+              scene {number}
+            </button>
+            {title}.
+          </Trans>
         </p>
       )}
       <div className="row">
         {render.offers.includes("edit_scene") && me.permissions.includes("chat:use") && (
           <button type="button" onClick={change}>
-            Change scene {number}
+            {t`Change scene ${number}`}
           </button>
         )}
         {render.offers.includes("read_log") && (
-          <button type="button" aria-expanded={asked} onClick={() => setAsked(!asked)}>
-            What the worker wrote
-          </button>
+          <button type="button" aria-expanded={asked} onClick={() => setAsked(!asked)}>{t`What the worker wrote`}</button>
         )}
         {!render.offers.includes("read_log") && !scene && (
           <span className="quiet">
-            <code>soundstage doctor</code> looks for what is missing on the computer that makes videos.
+            <Trans>
+              <code>soundstage doctor</code> looks for what is missing on the computer that makes videos.
+            </Trans>
           </span>
         )}
       </div>
@@ -140,7 +152,7 @@ function Scenes({ render }: { render: RenderDetail }) {
   if (scripts.length === 0 || (scripts.length === 1 && render.state !== "failed")) return null;
   return (
     <section className="stack" aria-labelledby="scenes-title">
-      <h2 id="scenes-title">Scenes</h2>
+      <h2 id="scenes-title">{t`Scenes`}</h2>
       <ol className="scenes">
         {scripts.map((script, index) => {
           const segment = render.segments[index];
@@ -148,7 +160,7 @@ function Scenes({ render }: { render: RenderDetail }) {
           return (
             <li key={index} id={`scene-${index + 1}`} className={failed ? "card failed" : "card"} tabIndex={-1}>
               <div className="row apart">
-                <h3>Scene {index + 1}</h3>
+                <h3>{t`Scene ${index + 1}`}</h3>
                 {segment && <State of={failed ? "failed" : segment.state} />}
               </div>
               <p className="script">{script}</p>
@@ -171,9 +183,9 @@ function Delete({ render }: { render: Render }) {
   return (
     <div className="row">
       <ConfirmedAction
-        label="Delete"
-        title={`Delete “${render.title}”?`}
-        confirmLabel="Delete this video"
+        label={t`Delete`}
+        title={t`Delete “${render.title}”?`}
+        confirmLabel={t`Delete this video`}
         action={() => api.DELETE("/api/renders/{render_id}", { params: { path: { render_id: render.id } } })}
         onSuccess={() => {
           void navigate({ to: "/videos" });
@@ -182,7 +194,7 @@ function Delete({ render }: { render: Render }) {
           void queries.invalidateQueries({ queryKey: ["render-row", render.id] });
         }}
       >
-        <p>The video, its captions and its provenance are removed from this studio. This cannot be taken back.</p>
+        <p>{t`The video, its captions and its provenance are removed from this studio. This cannot be taken back.`}</p>
       </ConfirmedAction>
     </div>
   );

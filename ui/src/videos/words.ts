@@ -1,21 +1,26 @@
 /** Stages, times and lengths in people's words. */
-const STAGES: Record<string, string> = {
-  queued: "waiting",
-  placed: "waiting",
-  running: "getting ready",
-  prepare: "getting ready",
-  speech: "speaking",
-  timing: "timing",
-  frames: "drawing",
-  assemble: "joining",
-  captions: "captions",
-  publish: "finishing",
+import { i18n, type MessageDescriptor } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
+
+const STAGES: Record<string, MessageDescriptor> = {
+  queued: msg`waiting`,
+  placed: msg`waiting`,
+  running: msg`getting ready`,
+  prepare: msg`getting ready`,
+  speech: msg`speaking`,
+  timing: msg`timing`,
+  frames: msg`drawing`,
+  assemble: msg`joining`,
+  captions: msg`captions`,
+  publish: msg`finishing`,
 };
-export const stageWords = (stage: string) => STAGES[stage] ?? stage;
+export const stageWords = (stage: string) => (STAGES[stage] ? i18n.t(STAGES[stage]) : stage);
 
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
-  return whole < 90 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 90) return t`${whole} s`;
+  const [minutes, rest] = [Math.floor(whole / 60), whole % 60];
+  return t`${minutes} min ${rest} s`;
 }
 
 export function clock(milliseconds: number): string {
@@ -23,14 +28,20 @@ export function clock(milliseconds: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-export const when = (iso: string) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+export const when = (iso: string) => new Date(iso).toLocaleString(i18n.locales, { dateStyle: "medium", timeStyle: "short" });
 
 /** Of today the time alone. */
 export function moment(iso: string): string {
   const then = new Date(iso);
   const today = then.toDateString() === new Date().toDateString();
-  return today ? then.toLocaleTimeString() : then.toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
+  return today
+    ? then.toLocaleTimeString(i18n.locales)
+    : then.toLocaleString(i18n.locales, { dateStyle: "short", timeStyle: "medium" });
 }
+
+/** A number as the language of the page writes it. */
+export const number = (value: number, digits = 0) =>
+  i18n.number(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 export const fileUrl = (id: string, role: string) => `/api/renders/${encodeURIComponent(id)}/files/${role}`;
 

@@ -1,4 +1,5 @@
 /** Speaks a sample by the server, in the voice that a film would have. */
+import { t } from "@lingui/core/macro";
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { api, body, type PersonaEntry } from "../api/client";
@@ -39,10 +40,10 @@ export function HearButton({ presenter, text, about }: Props) {
       <button
         type="button"
         disabled={hear.isPending || !presenter?.persona}
-        aria-label={`Hear ${about}`}
+        aria-label={t`Hear ${about}`}
         onClick={() => hear.mutate()}
       >
-        {hear.isPending ? "One moment" : "Hear"}
+        {hear.isPending ? t`One moment` : t`Hear`}
       </button>
       {hear.error && <ErrorNotice error={hear.error} />}
     </>

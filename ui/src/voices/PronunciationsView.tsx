@@ -1,4 +1,5 @@
 /** How names are spoken in every film: a word, what is said instead, and a button to hear it. */
+import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
@@ -27,10 +28,10 @@ export function PronunciationsView() {
   return (
     <div className="stack">
       <div className="row apart">
-        <h1>Pronunciations</h1>
+        <h1>{t`Pronunciations`}</h1>
         {mayHear && presenters.length > 0 && (
           <label className="row quiet">
-            Spoken by
+            {t`Spoken by`}
             <select value={presenter?.id} onChange={(event) => choose(event.target.value)}>
               {presenters.map((one) => (
                 <option key={one.id} value={one.id}>
@@ -41,15 +42,12 @@ export function PronunciationsView() {
           </label>
         )}
       </div>
-      <p className="quiet">
-        They hold in every film, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its
-        IPA between slashes (“/ʃɪˈvɔːn/”).
-      </p>
+      <p className="quiet">{t`They hold in every film, unless its project, presenter or scene has another. Write how a word sounds (“shi-vawn”), or its IPA between slashes (“/ʃɪˈvɔːn/”).`}</p>
       {mayChange && <NewWord busy={change.isPending} onAdd={(word, spoken) => change.mutateAsync({ [word]: spoken })} />}
       {change.error && <ErrorNotice error={change.error} />}
-      <NoRows of={words}>No word has a pronunciation of its own yet.</NoRows>
+      <NoRows of={words}>{t`No word has a pronunciation of its own yet.`}</NoRows>
       {words.data && words.data.length > 0 && (
-        <Table name="Pronunciations" heads={["Word", "Spoken as"]} last="Actions">
+        <Table name={t`Pronunciations`} heads={[t`Word`, t`Spoken as`]} last={t`Actions`}>
           {words.data.map((one) => (
             <tr key={one.word}>
               <th scope="row">{one.word}</th>
@@ -62,10 +60,10 @@ export function PronunciationsView() {
                       type="button"
                       className="plain"
                       disabled={change.isPending}
-                      aria-label={`Remove ${one.word}`}
+                      aria-label={t`Remove ${one.word}`}
                       onClick={() => change.mutate({ [one.word]: null })}
                     >
-                      Remove
+                      {t`Remove`}
                     </button>
                   )}
                 </div>
@@ -94,16 +92,14 @@ function NewWord({ busy, onAdd }: { busy: boolean; onAdd: (word: string, spoken:
       }}
     >
       <label>
-        <span>Word</span>
-        <input name="word" required maxLength={64} pattern="\S+" title="one word, without spaces" />
+        <span>{t`Word`}</span>
+        <input name="word" required maxLength={64} pattern="\S+" title={t`one word, without spaces`} />
       </label>
       <label>
-        <span>Spoken as</span>
+        <span>{t`Spoken as`}</span>
         <input name="spoken" required maxLength={200} />
       </label>
-      <button type="submit" className="primary" disabled={busy}>
-        Save
-      </button>
+      <button type="submit" className="primary" disabled={busy}>{t`Save`}</button>
     </form>
   );
 }

@@ -1,0 +1,136 @@
+"""The page in German: by the browser's language, by choice, on each kind of view, and on a phone."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, address, breaches
+
+pytestmark = pytest.mark.browser
+BUILT = REPOSITORY / "app" / "page" / "built"
+RAIL = ["Neuer Film", "Projekte", "Sprecher", "Aussprache", "Medien", "Videos", "Gespräch", "Publikationen"]
+
+
+@pytest.fixture(scope="module")
+def project(studio: Studio) -> str:
+    """The slug of a project with one scene."""
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as operator:
+        made = operator.post("/api/projects", json={"title": "Gezeiten", "persona": "nova"}).json()
+        scene = {"script": "Die Flut kommt zweimal am Tag."}
+        operator.post(f"/api/projects/{made['id']}/scenes", json=scene).raise_for_status()
+    return str(made["slug"])
+
+
+@pytest.fixture(scope="module")
+def german(visiting: Visiting) -> Visit:
+    visit = visiting(locale="de-AT")
+    visit.log_in()
+    return visit
+
+
+def choose(page: Page, settings: str, language: str) -> None:
+    page.get_by_role("button", name=settings, exact=True).click()
+    page.get_by_role("menuitemradio", name=language, exact=True).click()
+
+
+def test_a_german_browser_gets_the_page_in_german(german: Visit, project: str) -> None:
+    page = german.open("create")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("heading", name="Was soll gesagt werden?")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.locator(".tab-name").all_inner_texts()[: len(RAIL)] == RAIL
+    page = german.open(f"projects/{project}")
+    expect(page.get_by_role("heading", name="Szene 1").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("1 Szene · etwa 2 s")).to_be_visible()
+    expect(page.get_by_role("button", name="Betonung")).to_be_visible()
+    mood = page.get_by_label("Stimmung")
+    assert mood.locator("option").all_inner_texts()[:2] == ["Wie beim Sprecher", "neutral"]
+    page = german.open("videos")
+    expect(page.get_by_role("heading", name="Videos", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page).to_have_title("Videos · Soundstage")
+    # A face that was never drawn is fetched again.
+    assert [one for one in german.complaints if "503" not in one] == []
+
+
+def test_dates_follow_the_language_and_keep_the_region(german: Visit, project: str) -> None:
+    row = german.open("projects").locator(".project", has_text="Gezeiten")
+    iso = httpx.get(f"{german.url}/api/health", trust_env=False).headers["date"]
+    written = german.page.evaluate(
+        "iso => new Date(iso).toLocaleDateString('de-AT', {dateStyle: 'medium'})", iso
+    )
+    expect(row).to_contain_text(written, timeout=PATIENCE_MS)
+
+
+def test_an_english_browser_fetches_no_catalogue(visiting: Visiting) -> None:
+    visit = visiting()
+    fetched: list[str] = []
+    visit.page.on("request", lambda one: fetched.append(one.url.rpartition("/")[2]))
+    visit.log_in()
+    expect(visit.page.get_by_role("heading", name="What should be said?")).to_be_visible(timeout=PATIENCE_MS)
+    expect(visit.page.locator("html")).to_have_attribute("lang", "en")
+    assert list(BUILT.glob("de-*.js")), "the German catalogue is a file of its own"
+    assert not [one for one in fetched if one.startswith(("de-", "labels.de"))]
+
+
+def test_the_setting_overrides_the_browser_at_once_and_after_a_reload(visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.open("create")
+    script = page.get_by_label("Script")
+    script.fill("Hello there.")
+    choose(page, "Settings", "Deutsch")
+    expect(page.get_by_role("heading", name="Was soll gesagt werden?")).to_be_visible(timeout=PATIENCE_MS)
+    # Nothing that was typed is lost.
+    expect(page.get_by_label("Skript")).to_have_value("Hello there.")
+    expect(page.get_by_role("link", name="Neuer Film").first).to_be_visible()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "de", timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Was soll gesagt werden?")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Einstellungen", exact=True).click()
+    expect(page.get_by_role("menuitemradio", name="Deutsch")).to_be_checked()
+    page.get_by_role("menuitemradio", name="System", exact=True).click()
+    expect(page.locator("html")).to_have_attribute("lang", "en", timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="What should be said?")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_language_that_the_page_does_not_speak_is_english(visiting: Visiting) -> None:
+    page = visiting(locale="pl-PL").open("create")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("heading", name="What should be said?")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_axe_finds_nothing_on_german_views(visiting: Visiting, project: str) -> None:
+    visit = visiting(locale="de-DE", bypass_csp=True)
+    for view in ("create", f"projects/{project}", "talk", "machines"):
+        page = visit.open(view)
+        expect(page.locator("h1").first).to_be_attached(timeout=PATIENCE_MS)
+        assert breaches(page) == [], view
+
+
+def test_no_german_view_is_wider_than_a_phone(visiting: Visiting, project: str) -> None:
+    visit = visiting(locale="de-DE", viewport={"width": 390, "height": 844})
+    views = ["create", "projects", f"projects/{project}", "presenters", "pronunciations", "videos", "chat"]
+    views += ["talk", "snapshots", "approvals", "planned", "machines", "health", "log", "keys"]
+    for view in views:
+        page = visit.open(view)
+        expect(page.locator("h1").first).to_be_attached(timeout=PATIENCE_MS)
+        page.evaluate("document.fonts.ready.then(() => true)")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, view
+        wide = page.evaluate(
+            """[...document.querySelectorAll(".view button, .view a, .view h1, .view label")]
+              .filter((one) => one.getClientRects().length > 0 && !one.closest(".table, .faces"))
+              .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+              .map((one) => one.textContent)"""
+        )
+        assert wide == [], view
+
+
+def test_words_fit_into_the_rail(german: Visit) -> None:
+    page = german.open("create")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('.tabs a')].filter(a => a.scrollWidth > a.clientWidth).length"
+        )
+        == 0
+    )
+    assert page.url == german.url + address("create")
