@@ -107,11 +107,18 @@ class World:
 
     def mentions(self, tokens: Sequence[Token]) -> list[Mention]:
         """Returns all mentions; of the same thing the longest ones, of whole names before parts."""
-        folded = [fold(token.text) for token in tokens]
+        folded = [self._folded(token.text) for token in tokens]
         whole = list(self._whole(folded))
         covered = {place for one in whole if one.sureness > 0.9 for place in range(one.start, one.end)}
         parts = [one for one in self._parts(folded) if one.start not in covered]
         return _longest([*whole, *parts])
+
+    def _folded(self, text: str) -> str:
+        """Returns what a word is looked up by; of “Arrival-Szene” the name, and not the kind of thing."""
+        whole = fold(text)
+        name, hyphen, kind = text.partition("-")
+        is_compound = hyphen and whole not in self._by_name and kind.lower() in self.common_words
+        return fold(name) if is_compound and fold(name) in self._by_name else whole
 
     def _whole(self, folded: Sequence[str]) -> Iterable[Mention]:
         for start, first in enumerate(folded):
@@ -132,7 +139,8 @@ class World:
                             yield one
 
     def _misspelt(self, text: str, start: int, end: int) -> Iterable[Mention]:
-        if len(text) < MISSPELT_FROM or text.isdigit():
+        # A number tells things apart: “atlas-2” is no misspelt “atlas”.
+        if len(text) < MISSPELT_FROM or any(char.isdigit() for char in text):
             return
         most = 1 if len(text) < 8 else 2
         for length in range(len(text) - most, len(text) + most + 1):

@@ -69,3 +69,14 @@ def test_a_number_tells_long_names_apart() -> None:
     )
     found = large.mentions(tokenize("show the weekly mesage number 417 of the school please"))
     assert [one.thing.name for one in found] == ["Weekly message number 417 of the school"]
+
+
+def test_a_compound_with_a_kind_names_the_thing_and_another_number_does_not() -> None:
+    world = World((Thing("machine", "atlas"), Thing("scene", "Arrival")), frozenset({"szene", "rechner"}))
+    for text, names in (
+        ("die Arrival-Szene", ["Arrival"]),
+        ("den atlas-Rechner", ["atlas"]),
+        ("drain atlas-2", []),
+        ("die Arrival-Gate", []),
+    ):
+        assert [one.thing.name for one in world.mentions(tokenize(text))] == names
