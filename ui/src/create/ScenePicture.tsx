@@ -31,7 +31,7 @@ export function ScenePicture({ projectId, doc, scene, number, editor }: Props) {
   const drawn = useDrawn(isReady ? `${path}&v=${version}` : null, `${id}`, words[word] ?? "");
   const shown = words.length > 0 ? drawn : null;
   const layout = faceUrl(entry, 640);
-  const spoken = shown?.word;
+  const spoken = shown?.word ?? "";
   const src = shown?.url ?? layout;
   return (
     <figure className="card layout">
