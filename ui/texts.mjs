@@ -16,7 +16,7 @@ const SENTENCE = /^\p{Lu}\p{Ll}+(\s.*)?$|\p{L}+\s\p{L}+\s\p{L}+/u;
 const problems = [];
 
 function extract(folder) {
-  execFileSync("node_modules/.bin/lingui", ["extract", "--clean"], { env: { ...process.env, LOCALES: folder }, stdio: "pipe" });
+  execFileSync("node_modules/.bin/lingui", ["extract", "--clean", "--workers", "1"], { env: { ...process.env, LOCALES: folder }, stdio: "pipe" });
 }
 
 /** Each message of a catalogue with its translation; of a plural form the whole. */
