@@ -120,10 +120,12 @@ def test_a_node_whose_card_begins_to_fail_drains_itself_and_comes_back_when_it_i
 
 def test_a_machine_that_has_booted_takes_no_work_before_it_has_made_the_golden_frame(ready: LabFarm) -> None:
     golden = "/opt/soundstage/worker/current/golden/frame.png"
-    # Another picture of the same size, and a boot's forgetting.
-    spoil = f"cp {golden} /root/golden.png && rm -f /run/soundstage-health/passed && "
-    spoil += "/opt/soundstage/worker/current/bin/python -c "
+    # Another picture of the same size, and a boot's forgetting. A check that looks at the right one meanwhile
+    # would remember that it passed.
+    spoil = "systemctl stop soundstage-health.timer soundstage-health.service && "
+    spoil += f"cp {golden} /root/golden.png && /opt/soundstage/worker/current/bin/python -c "
     spoil += f"\"import cv2; cv2.imwrite('{golden}', cv2.flip(cv2.imread('{golden}'), 1))\""
+    spoil += " && rm -f /run/soundstage-health/passed && systemctl start soundstage-health.timer"
     assert ready.on("cpu-1", "sh", "-ec", spoil).returncode == 0
     looked = ready.on("cpu-1", *GATE)
     assert looked.returncode == 1 and "worker.frame_differs" in looked.stdout, looked
