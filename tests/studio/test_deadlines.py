@@ -46,7 +46,8 @@ def request_in(in_s: float, *scripts: str) -> RenderRequest:
 
 async def forecast(rooms: Any, render_id: str) -> Any:
     async with asyncio.timeout(60):
-        while (view := await rooms.renders.get(render_id)).forecast is None:
+        # A forecast may come while it still waits for its turn.
+        while (view := await rooms.renders.get(render_id)).forecast is None or view.state == "queued":
             assert not view.ended, view
             await asyncio.sleep(0.05)
     return view.forecast
