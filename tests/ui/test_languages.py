@@ -9,17 +9,17 @@ from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, addres
 
 pytestmark = pytest.mark.browser
 BUILT = REPOSITORY / "app" / "page" / "built"
-RAIL = ["Neuer Film", "Projekte", "Sprecher", "Aussprache", "Medien", "Videos", "Gespräch", "Publikationen"]
+RAIL = ["Neuer Film", "Projekte", "Sprecher", "Aussprache", "Medien", "Papierkorb", "Videos", "Gespräch", "Publikationen"]
 
 
 @pytest.fixture(scope="module")
 def project(studio: Studio) -> str:
     """The slug of a project with one scene."""
     with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as operator:
-        made = operator.post("/api/projects", json={"title": "Gezeiten", "persona": "nova"}).json()
+        created = operator.post("/api/projects", json={"title": "Gezeiten", "persona": "nova"}).json()
         scene = {"script": "Die Flut kommt zweimal am Tag."}
-        operator.post(f"/api/projects/{made['id']}/scenes", json=scene).raise_for_status()
-    return str(made["slug"])
+        operator.post(f"/api/projects/{created['id']}/scenes", json=scene).raise_for_status()
+    return str(created["slug"])
 
 
 @pytest.fixture(scope="module")

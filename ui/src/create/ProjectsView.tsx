@@ -126,7 +126,7 @@ function Card({ project, me }: { project: Project; me: Me }) {
             action={() => api.DELETE("/api/projects/{ref}", { params: { path } })}
             onSuccess={() => void changed()}
           >
-            <p>{t`Its scenes and versions go with it; films that were made of it stay. This cannot be taken back.`}</p>
+            <p>{t`It goes to the trash with its scenes and versions; films that were made of it stay.`}</p>
           </ConfirmedAction>
         )}
       </div>

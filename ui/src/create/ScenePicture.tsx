@@ -68,22 +68,22 @@ interface Drawn {
   word: string;
 }
 
-/** The newest picture of a scene that has come; one is fetched at a time, and the wanted one last. */
+/** The newest picture of a scene that has come; one is fetched at a time, and the one asked for last. */
 function useDrawn(url: string | null, scene: string, word: string): Drawn | null {
   const [drawn, setDrawn] = useState<Drawn | null>(null);
-  const wanted = useRef<Drawn | null>(null);
+  const latest = useRef<Drawn | null>(null);
   const isFetching = useRef(false);
-  wanted.current = url === null ? null : { url, scene, word };
+  latest.current = url === null ? null : { url, scene, word };
   useEffect(() => {
     const fetchNext = () => {
-      const next = wanted.current;
+      const next = latest.current;
       if (!next || isFetching.current) return;
       isFetching.current = true;
       const image = new Image();
       image.onload = image.onerror = (event) => {
         isFetching.current = false;
         if (typeof event !== "string" && event.type === "load") setDrawn(next);
-        if (wanted.current?.url !== next.url) fetchNext();
+        if (latest.current?.url !== next.url) fetchNext();
       };
       image.src = next.url;
     };

@@ -55,6 +55,11 @@ const pronunciations = createRoute({
   component: viewOf(() => import("../voices/PronunciationsView"), "PronunciationsView"),
 });
 const library = createRoute({ getParentRoute: parent, path: "/library", component: viewOf(lists, "AssetsView") });
+const trash = createRoute({
+  getParentRoute: parent,
+  path: "/trash",
+  component: viewOf(() => import("../lists/TrashView"), "TrashView"),
+});
 const videosView = viewOf(() => import("../videos/VideosView"), "VideosView");
 const chat = createRoute({ getParentRoute: parent, path: "/chat", component: videosView });
 // Without a view of its own: the wall stays as it is behind the one that is watched.
@@ -118,6 +123,7 @@ const routeTree = root.addChildren([
   presenters,
   pronunciations,
   library,
+  trash,
   chat,
   videos.addChildren([video]),
   talk,

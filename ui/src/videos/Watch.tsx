@@ -194,7 +194,7 @@ function Delete({ render }: { render: Render }) {
           void queries.invalidateQueries({ queryKey: ["render-row", render.id] });
         }}
       >
-        <p>{t`The video, its captions and its provenance are removed from this studio. This cannot be taken back.`}</p>
+        <p>{t`It goes to the trash with its captions and its provenance, and can be restored from there.`}</p>
       </ConfirmedAction>
     </div>
   );

@@ -1,0 +1,44 @@
+"""Projects that were deleted on the page are restored from the trash, or deleted for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def operator(studio: Studio) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def test_a_deleted_project_is_restored_and_then_deleted_for_good(
+    visiting: Visiting, operator: httpx.Client
+) -> None:
+    created = operator.post("/api/projects", json={"title": "Ebb and flow"}).raise_for_status().json()
+    address = f"/api/projects/{created['id']}"
+    page = visiting(bypass_csp=True).open("projects")
+    page.get_by_role("button", name="Delete Ebb and flow").click(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Delete this project").click()
+    expect(page.get_by_role("link", name="Ebb and flow")).to_have_count(0, timeout=PATIENCE_MS)
+
+    page.get_by_role("navigation").get_by_role("link", name="Trash").click()
+    row = page.get_by_role("row", name="Ebb and flow")
+    expect(row).to_be_visible(timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    row.get_by_role("button", name="Restore").click()
+    expect(row).to_have_count(0, timeout=PATIENCE_MS)
+    assert operator.get(address).json()["trashed_at"] is None
+
+    operator.delete(address).raise_for_status()
+    page.reload()
+    row.get_by_role("button", name="Delete for good Ebb and flow").click(timeout=PATIENCE_MS)
+    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    expect(row).to_have_count(0, timeout=PATIENCE_MS)
+    assert operator.get(address).status_code == 404
