@@ -9,7 +9,17 @@ from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, addres
 
 pytestmark = pytest.mark.browser
 BUILT = REPOSITORY / "app" / "page" / "built"
-RAIL = ["Neuer Film", "Projekte", "Sprecher", "Aussprache", "Medien", "Papierkorb", "Videos", "Gespräch", "Publikationen"]
+RAIL = [
+    "Neuer Film",
+    "Projekte",
+    "Sprecher",
+    "Aussprache",
+    "Medien",
+    "Papierkorb",
+    "Videos",
+    "Gespräch",
+    "Publikationen",
+]
 
 
 @pytest.fixture(scope="module")
