@@ -15,6 +15,7 @@ RAIL = [
     "Sprecher",
     "Aussprache",
     "Medien",
+    "Markenvorlagen",
     "Papierkorb",
     "Videos",
     "Gespräch",

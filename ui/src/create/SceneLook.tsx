@@ -1,7 +1,9 @@
 /** How the selected scene and the whole film look: mood, background, format, size, captions. */
 import { i18n, type MessageDescriptor } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
-import type { Project } from "../api/client";
+import { useQuery } from "@tanstack/react-query";
+import { api, body, type Project } from "../api/client";
+import { usePrincipal } from "../shell/me";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
 import { PresenterButton } from "./PresenterPicker";
 import type { Editor } from "./useEditor";
@@ -146,6 +148,29 @@ export function SceneLook({ scene, number, editor }: { scene: SceneDoc; number: 
   );
 }
 
+function BrandField({ editor }: { editor: Editor }) {
+  const { permissions } = usePrincipal();
+  const mayRead = permissions.includes("brand:read");
+  const brands = useQuery({ queryKey: ["brands"], queryFn: () => body(api.GET("/api/brands")), enabled: mayRead });
+  if (!brands.data?.length) return null;
+  return (
+    <label>
+      {t`Brand kit`}
+      <select
+        value={editor.doc.brand ?? ""}
+        onChange={(event) => editor.edit(t`Brand kit`, (doc) => ({ ...doc, brand: event.target.value || null }))}
+      >
+        <option value="">{t`none`}</option>
+        {brands.data.map((one) => (
+          <option key={one.id} value={one.id}>
+            {one.name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 export function FilmLook({ editor }: { editor: Editor }) {
   const { canvas, output, persona } = editor.doc;
   const format = formatOf(canvas);
@@ -174,6 +199,7 @@ export function FilmLook({ editor }: { editor: Editor }) {
           onChange={(chosen) => editor.edit(t`Presenter of the film`, (doc) => ({ ...doc, persona: chosen }))}
         />
       </div>
+      <BrandField editor={editor} />
       <label>
         {t`Format`}
         <select

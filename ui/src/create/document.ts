@@ -13,14 +13,15 @@ export interface SceneDoc {
 export interface Doc {
   title: string;
   persona: string;
+  brand: string | null;
   canvas: Project["canvas"];
   output: Project["output"];
   scenes: readonly SceneDoc[];
 }
 
 export function docOf(project: Project, scenes: readonly Scene[]): Doc {
-  const { title, persona, canvas, output } = project;
-  return { title, persona, canvas, output, scenes: scenes.map((scene) => ({ key: scene.id, body: bodyOf(scene) })) };
+  const { title, persona, brand = null, canvas, output } = project;
+  return { title, persona, brand, canvas, output, scenes: scenes.map((scene) => ({ key: scene.id, body: bodyOf(scene) })) };
 }
 
 export function bodyOf(scene: Scene): SceneBody {

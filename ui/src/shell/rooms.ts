@@ -13,6 +13,7 @@ export interface View {
     | "/presenters"
     | "/pronunciations"
     | "/library"
+    | "/brands"
     | "/trash"
     | "/chat"
     | "/talk"
@@ -44,6 +45,7 @@ export const ICONS = {
   face: "M10 4a3 3 0 0 1 0 6 3 3 0 0 1 0-6M4 17c.6-3.4 3-5 6-5s5.4 1.6 6 5",
   speech: "M4 10v0M7 7v6M10 4v12M13 7v6M16 9v2",
   picture: "M3 4h14v12H3zM3 13l4-4 4 4 2-2 4 3M13 7.5v0",
+  swatch: "M4 3h5v11a2.5 2.5 0 0 1-5 0zM9 7l3-3 4 4-7 7M6.5 14v0",
   bin: "M4 6h12M8 6V3h4v3M5.5 6l1 11h7l1-11",
   chat: "M4 4h12v9H9l-4 3v-3H4z",
   microphone: "M10 3a2 2 0 0 1 2 2v4a2 2 0 0 1-4 0V5a2 2 0 0 1 2-2M5 9a5 5 0 0 0 10 0M10 14v3",
@@ -69,6 +71,7 @@ export const VIEWS: readonly View[] = [
   { path: "/presenters", name: msg`Presenters`, room: "Create", permission: "persona:read", icon: "face" },
   { path: "/pronunciations", name: msg`Pronunciations`, room: "Create", permission: "project:read", icon: "speech" },
   { path: "/library", name: msg`Assets`, room: "Create", permission: "asset:read", icon: "picture" },
+  { path: "/brands", name: msg`Brand kits`, room: "Create", permission: "brand:read", icon: "swatch" },
   { path: "/trash", name: msg`Trash`, room: "Create", permission: "project:read", icon: "bin" },
   { path: "/chat", name: msg`Chat`, room: "Produce", permission: "chat:use", icon: "chat" },
   { path: "/videos", name: msg`Videos`, room: "Produce", permission: "render:read", icon: "video" },

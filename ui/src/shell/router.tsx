@@ -55,6 +55,11 @@ const pronunciations = createRoute({
   component: viewOf(() => import("../voices/PronunciationsView"), "PronunciationsView"),
 });
 const library = createRoute({ getParentRoute: parent, path: "/library", component: viewOf(lists, "AssetsView") });
+const brands = createRoute({
+  getParentRoute: parent,
+  path: "/brands",
+  component: viewOf(() => import("../create/BrandsView"), "BrandsView"),
+});
 const trash = createRoute({
   getParentRoute: parent,
   path: "/trash",
@@ -123,6 +128,7 @@ const routeTree = root.addChildren([
   presenters,
   pronunciations,
   library,
+  brands,
   trash,
   chat,
   videos.addChildren([video]),

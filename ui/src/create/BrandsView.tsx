@@ -1,0 +1,281 @@
+/** Brand kits: colours, fonts, logo and cards that projects take where they have none of their own. */
+import { t } from "@lingui/core/macro";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { type Asset, api, type Brand, body } from "../api/client";
+import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { ErrorNotice, NoRows } from "../kit/kit";
+import { Modal } from "../kit/Modal";
+import { usePrincipal } from "../shell/me";
+import "./create.css";
+
+type Colours = Brand["colours"];
+/** What the dialog changes; the rest of a kit stays as it is. */
+type Kit = Pick<Brand, "name" | "colours" | "fonts" | "logo" | "lower_third" | "intro">;
+
+const NEW: Kit = {
+  name: "",
+  colours: { text: null, accent: "#3347d1", panel: null },
+  fonts: { heading: null, body: null },
+  logo: null,
+  lower_third: null,
+  intro: null,
+};
+const SIDE = { width: 0.1, height: 0.12 };
+const CORNERS = {
+  top_right: [0.86, 0.05],
+  top_left: [0.04, 0.05],
+  bottom_right: [0.86, 0.83],
+  bottom_left: [0.04, 0.83],
+} as const;
+const FALLBACK = { text: "#ffffff", accent: "#3347d1", panel: "#10202c" };
+
+export function BrandsView() {
+  const { permissions } = usePrincipal();
+  const [edited, edit] = useState<Brand | Kit | null>(null);
+  const brands = useQuery({ queryKey: ["brands"], queryFn: () => body(api.GET("/api/brands")) });
+  return (
+    <div className="stack">
+      <div className="row apart">
+        <h1>{t`Brand kits`}</h1>
+        {permissions.includes("brand:create") && (
+          <button type="button" className="primary" onClick={() => edit(NEW)}>{t`New brand kit`}</button>
+        )}
+      </div>
+      <NoRows of={brands}>{t`No brand kit yet. One gives all films of a project the same colours, fonts and logo.`}</NoRows>
+      <ul className="project-grid">
+        {brands.data?.map((one) => (
+          <Card key={one.id} brand={one} onEdit={() => edit(one)} />
+        ))}
+      </ul>
+      {edited && <BrandDialog brand={edited} onClose={() => edit(null)} />}
+    </div>
+  );
+}
+
+function Card({ brand, onEdit }: { brand: Brand; onEdit: () => void }) {
+  const { permissions } = usePrincipal();
+  const queries = useQueryClient();
+  const colours = Object.values(brand.colours).filter((one) => one !== null);
+  return (
+    <li className="card project">
+      <svg className="swatches" viewBox={`0 0 ${Math.max(1, colours.length)} 1`} aria-hidden="true" preserveAspectRatio="none">
+        {colours.map((one, at) => (
+          <rect key={at} x={at} width="1" height="1" fill={one} />
+        ))}
+      </svg>
+      <div className="words">
+        <strong>{brand.name}</strong>
+        <span className="quiet">{brand.fonts.heading ?? t`usual fonts`}</span>
+      </div>
+      <div className="row">
+        {permissions.includes("brand:update") && (
+          <button type="button" className="plain" onClick={onEdit} aria-label={t`Edit ${brand.name}`}>{t`Edit`}</button>
+        )}
+        {permissions.includes("brand:delete") && (
+          <ConfirmedAction
+            label={t`Delete`}
+            about={brand.name}
+            title={t`Delete “${brand.name}”?`}
+            confirmLabel={t`Delete this brand kit`}
+            action={() => api.DELETE("/api/brands/{brand_id}", { params: { path: { brand_id: brand.id } } })}
+            onSuccess={() => void queries.invalidateQueries({ queryKey: ["brands"] })}
+          >
+            <p>{t`Films that were made with it stay as they are.`}</p>
+          </ConfirmedAction>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => void }) {
+  const queries = useQueryClient();
+  const id = "id" in brand ? brand.id : null;
+  const [kit, setKit] = useState<Kit>(() => {
+    const { name, colours, fonts, logo, lower_third, intro } = brand;
+    return { name, colours, fonts, logo, lower_third, intro };
+  });
+  const change = (values: Partial<Kit>) => setKit((now) => ({ ...now, ...values }));
+  const save = useMutation({
+    mutationFn: () =>
+      id === null
+        ? body(api.POST("/api/brands", { body: kit as never }))
+        : body(api.PATCH("/api/brands/{brand_id}", { params: { path: { brand_id: id } }, body: kit as never })),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: ["brands"] });
+      onClose();
+    },
+  });
+  const colour = (name: keyof Colours, label: string) => (
+    <ColourField
+      label={label}
+      value={kit.colours[name]}
+      fallback={FALLBACK[name]}
+      onChange={(value) => change({ colours: { ...kit.colours, [name]: value } })}
+    />
+  );
+  const font = (name: keyof Brand["fonts"], label: string) => (
+    <label className="field">
+      <span>{label}</span>
+      <input
+        value={kit.fonts[name] ?? ""}
+        placeholder={t`the usual one`}
+        maxLength={80}
+        onChange={(event) => change({ fonts: { ...kit.fonts, [name]: event.target.value || null } })}
+      />
+    </label>
+  );
+  return (
+    <Modal title={id === null ? t`New brand kit` : t`Brand kit ${brand.name}`} size="wide" onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.mutate();
+        }}
+      >
+        <label className="field">
+          <span>{t`Name`}</span>
+          <input value={kit.name} required maxLength={80} onChange={(event) => change({ name: event.target.value })} />
+        </label>
+        <div className="brand-fields">
+          {colour("accent", t`Accent colour`)}
+          {colour("text", t`Colour of letters`)}
+          {colour("panel", t`Colour behind letters`)}
+          {font("heading", t`Font of titles`)}
+          {font("body", t`Font of texts`)}
+        </div>
+        <LogoField logo={kit.logo ?? null} onChange={(logo) => change({ logo })} />
+        <label className="row">
+          <input
+            type="checkbox"
+            checked={kit.lower_third !== null}
+            onChange={(event) =>
+              change({ lower_third: event.target.checked ? { side: "left", start_ms: 800, duration_ms: 5000 } : null })
+            }
+          />
+          {t`Show the name of each presenter when they first speak`}
+        </label>
+        <label className="row">
+          <input
+            type="checkbox"
+            checked={kit.intro !== null}
+            onChange={(event) =>
+              change({
+                intro: event.target.checked
+                  ? { kind: "title", title: "{title}", subtitle: "{subtitle}", duration_ms: 3000 }
+                  : null,
+              } as Partial<Kit>)
+            }
+          />
+          {t`Begin with a card that has the title of the film`}
+        </label>
+        {save.error && <ErrorNotice error={save.error} />}
+        <div className="row ends">
+          <button type="button" onClick={onClose}>{t`Cancel`}</button>
+          <button type="submit" className="primary" disabled={save.isPending}>{t`Save`}</button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+interface ColourProps {
+  label: string;
+  value: string | null | undefined;
+  fallback: string;
+  onChange: (value: string | null) => void;
+}
+
+/** A colour, or none: that of the text or list itself. */
+function ColourField({ label, value, fallback, onChange }: ColourProps) {
+  return (
+    <div className="field">
+      <label className="row">
+        <input type="checkbox" checked={value != null} onChange={(event) => onChange(event.target.checked ? fallback : null)} />
+        {label}
+      </label>
+      <input
+        type="color"
+        aria-label={t`${label}: value`}
+        // The element knows no transparency.
+        value={(value ?? fallback).slice(0, 7)}
+        disabled={value == null}
+        onChange={(event) => onChange(event.target.value + (value ?? "").slice(7))}
+      />
+    </div>
+  );
+}
+
+function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: Brand["logo"]) => void }) {
+  const queries = useQueryClient();
+  const pictures = useQuery({
+    queryKey: ["assets", "image"],
+    queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: 200, kind: ["image"] } } })),
+  });
+  const upload = useMutation({
+    mutationFn: async (file: File): Promise<Asset> => {
+      const form = new FormData();
+      form.append("file", file);
+      return body(api.POST("/api/assets", { body: form as never }));
+    },
+    onSuccess: (asset) => {
+      void queries.invalidateQueries({ queryKey: ["assets"] });
+      choose(asset.sha256);
+    },
+  });
+  const corner = Object.entries(CORNERS).find(([, [x, y]]) => logo?.box.x === x && logo.box.y === y)?.[0] ?? "";
+  const choose = (sha256: string) => {
+    const [x, y] = CORNERS.top_right;
+    const image = { sha256 } as never;
+    onChange(sha256 ? { opacity: 1, box: { x, y, ...SIDE }, ...logo, image } : null);
+  };
+  return (
+    <fieldset className="brand-fields">
+      <legend className="visually-hidden">{t`Logo`}</legend>
+      <label className="field">
+        <span>{t`Logo`}</span>
+        <select value={logo?.image.sha256 ?? ""} onChange={(event) => choose(event.target.value)}>
+          <option value="">{t`none`}</option>
+          {pictures.data?.map((one) => (
+            <option key={one.id} value={one.sha256}>
+              {one.name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        <span>{t`Upload a logo`}</span>
+        <input
+          type="file"
+          accept="image/png,image/jpeg,image/webp"
+          disabled={upload.isPending}
+          onChange={(event) => {
+            const file = event.target.files?.[0];
+            if (file) upload.mutate(file);
+          }}
+        />
+      </label>
+      {logo && (
+        <label className="field">
+          <span>{t`Corner`}</span>
+          <select
+            value={corner}
+            onChange={(event) => {
+              const [x, y] = CORNERS[event.target.value as keyof typeof CORNERS];
+              onChange({ ...logo, box: { ...logo.box, x, y } });
+            }}
+          >
+            {corner === "" && <option value="">{t`as it is`}</option>}
+            <option value="top_right">{t`top right`}</option>
+            <option value="top_left">{t`top left`}</option>
+            <option value="bottom_right">{t`bottom right`}</option>
+            <option value="bottom_left">{t`bottom left`}</option>
+          </select>
+        </label>
+      )}
+      {upload.error && <ErrorNotice error={upload.error} />}
+    </fieldset>
+  );
+}
