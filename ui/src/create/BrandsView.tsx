@@ -147,7 +147,7 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
           {font("body", t`Font of texts`)}
         </div>
         <LogoField logo={kit.logo ?? null} onChange={(logo) => change({ logo })} />
-        <label className="row">
+        <label className="brand-choice">
           <input
             type="checkbox"
             checked={kit.lower_third !== null}
@@ -157,7 +157,7 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
           />
           {t`Show the name of each presenter when they first speak`}
         </label>
-        <label className="row">
+        <label className="brand-choice">
           <input
             type="checkbox"
             checked={kit.intro !== null}
@@ -192,7 +192,7 @@ interface ColourProps {
 function ColourField({ label, value, fallback, onChange }: ColourProps) {
   return (
     <div className="field">
-      <label className="row">
+      <label className="brand-choice">
         <input type="checkbox" checked={value != null} onChange={(event) => onChange(event.target.checked ? fallback : null)} />
         {label}
       </label>

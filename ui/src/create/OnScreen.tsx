@@ -11,6 +11,8 @@ const KINDS = { title: msg`Title`, lower_third: msg`Name and role`, list: msg`Li
 type Kind = keyof typeof KINDS;
 const OTHER_KINDS = { image: msg`Picture`, video: msg`Video`, arrow: msg`Arrow`, highlight: msg`Frame` };
 const MAX_ITEMS = 12;
+/** The usual place of a title is the middle: there is the face. */
+const BELOW_FACE = { x: 0.06, y: 0.62, width: 0.88, height: 0.26 };
 const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
 const TIMES = { fade_ms: 200, opacity: 1, z: 0 };
 const INK = { colour: "#ffffff", accent: "#35b6c9" };
@@ -19,7 +21,15 @@ function created(kind: Kind, text: string, start: Anchor): Overlay {
   const base = { ...TIMES, start };
   // In the generated types this kind is called “TitleOverlay”.
   if (kind === "title")
-    return { ...base, ...INK, kind, title: text || t`Title`, subtitle: "", align: "centre" } as unknown as Overlay;
+    return {
+      ...base,
+      ...INK,
+      kind,
+      box: BELOW_FACE,
+      title: text || t`Title`,
+      subtitle: "",
+      align: "centre",
+    } as unknown as Overlay;
   if (kind === "lower_third")
     return { ...base, ...INK, kind, name: text || t`Name`, role: "", side: "left", background: "#10202ce6" };
   if (kind === "list")
