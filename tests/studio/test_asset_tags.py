@@ -70,7 +70,7 @@ async def test_it_tells_which_projects_renders_and_personas_use_it(client: Any, 
     asset = await upload(client)
     at = f"/api/assets/{asset['id']}/used-in"
     assert (await client.get(at)).json() == {
-        "projects": [], "renders": [], "renders_total": 0, "personas": [],
+        "projects": [], "renders": [], "renders_total": 0, "personas": [], "brands": [],
     }  # fmt: skip
     project = (await client.post("/api/projects", json={"title": "Tides"})).json()
     background = {"kind": "image", "image": {"sha256": asset["sha256"]}}
