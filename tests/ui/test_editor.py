@@ -262,7 +262,7 @@ def test_a_project_is_renamed_found_and_deleted_after_a_yes(
     card.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete this project").click()
     expect(page.locator(".project")).to_have_count(0, timeout=PATIENCE_MS)
-    assert operator.get(f"/api/projects/{project}").status_code == 404
+    assert operator.get(f"/api/projects/{project}").json()["trashed_at"] is not None
 
 
 @pytest.mark.parametrize(
