@@ -194,6 +194,7 @@ UNREADABLE = {
     "/api/renders/{render_id}/storyboard.json": "the same",
     "/api/renders/{render_id}/storyboard.vtt": "the same",
     "/api/personas/{persona_id}/image": "no worker draws her here",
+    "/api/projects/{ref}/scenes/{scene_id}/still": "no worker draws it here",
     "/api/voice/session/{session_id}": "no voice worker runs here, so the session is not open for voice",
     "/api/personas/{persona_id}/mock-api": "she was not compiled from a dossier",
     "/api/personas/{persona_id}/workflow": "she was not compiled from a dossier",
