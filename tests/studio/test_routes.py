@@ -91,6 +91,8 @@ async def test_a_render_is_cancelled_tried_again_and_deleted(
     assert (await client.post(f"{path}/retry")).json()["state"] == "queued"
     await client.post(f"{path}/cancel")
     assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).json()["trashed_at"] is not None
+    assert (await client.delete(f"{path}?forever=true")).status_code == 204
     gone = await client.get(path)
     assert (gone.status_code, gone.json()["code"]) == (404, "render.not_found")
 

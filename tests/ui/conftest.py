@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting
@@ -38,6 +39,13 @@ def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """One for all tests: what it holds, others may have made."""
     with _up(tmp_path_factory) as made:
         yield made
+
+
+@pytest.fixture
+def operator(studio: Studio) -> Iterator[httpx.Client]:
+    """A client of the studio's API, with its key."""
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture

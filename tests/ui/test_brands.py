@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Visiting, breaches
 
 pytestmark = pytest.mark.browser
 LOGO = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 )
-
-
-@pytest.fixture
-def operator(studio: Studio) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
-        yield client
 
 
 def test_a_brand_kit_with_a_logo_is_made_and_chosen_for_a_project(

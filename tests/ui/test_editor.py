@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visit, Visiting, address, breaches, wait_for
+from studio_page import PATIENCE_MS, Visit, Visiting, address, breaches, wait_for
 
 pytestmark = pytest.mark.browser
 SCRIPTS = ("Good morning. The tide comes in twice a day.", "The moon is why.")
 SMALL = {"width": 640, "height": 360, "fps": 10}
-
-
-@pytest.fixture
-def operator(studio: Studio) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

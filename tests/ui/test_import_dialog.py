@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Visiting, breaches
 
 pytestmark = pytest.mark.browser
 NOTES = """# Tides
@@ -23,12 +22,6 @@ High water comes twice a day.
 
 The moon moves on, so it comes fifty minutes later each day.
 """
-
-
-@pytest.fixture
-def operator(studio: Studio) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
-        yield client
 
 
 def dialog_on(visiting: Visiting) -> Page:

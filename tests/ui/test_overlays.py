@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Visiting, breaches
 
 pytestmark = pytest.mark.browser
 REPOSITORY = Path(__file__).parents[2]
 SMALL = {"width": 640, "height": 360, "fps": 10}
 SCRIPT = "The tide comes in, and the tide goes out."
-
-
-@pytest.fixture
-def operator(studio: Studio) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from playwright.sync_api import expect
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Visiting, breaches
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def operator(studio: Studio) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as client:
-        yield client
 
 
 def test_a_deleted_project_is_restored_and_then_deleted_for_good(
