@@ -47,7 +47,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 class StaleRevision(Conflict):
     """The project has changed since the revision that the batch names; `current` is what it is now."""
 
-    def __init__(self, refusal: Conflict, current: ProjectState) -> None:
+    def __init__(self, *, refusal: Conflict, current: ProjectState) -> None:
         super().__init__(refusal.code, refusal.message, refusal.hint)
         self.current = current
 
@@ -82,7 +82,7 @@ class ChangeService:
                     f"The project is at revision {project.revision}, these changes at {batch.base_revision}.",
                     "Put the changes on the `current` state, and send them with its revision.",
                 )
-                raise StaleRevision(refusal, await _state(session, project))
+                raise StaleRevision(refusal=refusal, current=await _state(session, project))
             for number, change in enumerate(batch.changes):
                 try:
                     await _carry_out(session, project, change, sizes)

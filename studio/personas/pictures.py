@@ -17,10 +17,9 @@ from soundstage.database import Database, new_id
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona
-from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import Admission
-from studio.renditions.keeping import run_and_keep
+from studio.renditions.keeping import run_spec_and_keep
 from studio.renditions.single_flight import Bounds, Refusals, SingleFlight
 from studio.thumbnails.service import Thumbnails, ThumbnailWidth
 
@@ -115,13 +114,9 @@ class PersonaPictures:
         """Have the worker draw it, and keep it."""
         async with self.db.session() as session:
             spec = await self.admission.admit(session, _spec_of(persona))
-        stored = await self.blobs.put_bytes(spec.model_dump_json().encode(), "application/json")
-        async with self.db.transaction() as session:
-            promise = await References(session).promise(stored.sha256)
         task = SegmentTask(
             id=new_id("picture"),
             kind="still",
-            spec_sha256=stored.sha256,
             scene_id=SCENE,
             priority=PRIORITY,
             time_limit_s=TIME_LIMIT_S,
@@ -131,14 +126,10 @@ class PersonaPictures:
             await self._hold(persona, owner, role, still)
 
         try:
-            await run_and_keep(self.db, self.blobs, self.scheduler, task, hold)
+            await run_spec_and_keep(self.db, self.blobs, self.scheduler, spec, task, hold)
         except TaskFailed as error:
             self._single_flight.remember(key, error.failure)
             raise _as_error(error.failure) from error
-        finally:
-            async with self.db.transaction() as session:
-                await References(session).release(promise)
-            await drop_unheld(self.db, self.blobs, stored.sha256)
 
     async def _hold(self, persona: Persona, owner: str, role: str, result: Finished) -> None:
         """Hold the picture in the place of those of earlier faces."""

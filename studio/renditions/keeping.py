@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from avatar.spec import Finished
+from avatar.spec import Finished, RenderSpec
 
 from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask
@@ -13,6 +14,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.tasks import finish
 from studio.references.dropping import drop_unheld
+from studio.references.repository import References
 from studio.renders.running import run_task
 
 
@@ -43,3 +45,23 @@ async def run_and_keep(
         raise
     # When it is cancelled, `hold` looks itself at who is left.
     await finish(keep(result))
+
+
+async def run_spec_and_keep(
+    db: Database,
+    blobs: BlobStore,
+    scheduler: Scheduler,
+    spec: RenderSpec,
+    task: SegmentTask,
+    hold: Callable[[Finished], Awaitable[None]],
+) -> None:
+    """As `run_and_keep`, for a task that needs a spec: it is stored for as long as the task runs."""
+    stored = await blobs.put_bytes(spec.model_dump_json().encode(), "application/json")
+    async with db.transaction() as session:
+        promise = await References(session).promise(stored.sha256)
+    try:
+        await run_and_keep(db, blobs, scheduler, replace(task, spec_sha256=stored.sha256), hold)
+    finally:
+        async with db.transaction() as session:
+            await References(session).release(promise)
+        await drop_unheld(db, blobs, stored.sha256)

@@ -16,10 +16,8 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.database.tenants import require_tenant
 from soundstage.errors import Unavailable
-from studio.references.dropping import drop_unheld
-from studio.references.repository import References
 from studio.renders.service import RenderService
-from studio.renditions.keeping import run_and_keep
+from studio.renditions.keeping import run_spec_and_keep
 from studio.renditions.refusals import rendition_refusals, rendition_stopped
 from studio.renditions.single_flight import Bounds, SingleFlight
 
@@ -90,13 +88,9 @@ class SceneStills:
 
     async def _make(self, spec: RenderSpec, scene_id: str, word: int, place: tuple[str, str]) -> None:
         """Has a worker draw it, and caches the picture; nothing stays in the store."""
-        stored = await self.blobs.put_bytes(spec.model_dump_json().encode(), "application/json")
-        async with self.db.transaction() as session:
-            promise = await References(session).promise(stored.sha256)
         task = SegmentTask(
             id=new_id("still"),
             kind="still",
-            spec_sha256=stored.sha256,
             scene_id=scene_id,
             arguments=("--word", str(word)),
             priority=PRIORITY,
@@ -109,14 +103,10 @@ class SceneStills:
                     self._remember(place, await self.blobs.read(file.sha256))
 
         try:
-            await run_and_keep(self.db, self.blobs, self.scheduler, task, read)
+            await run_spec_and_keep(self.db, self.blobs, self.scheduler, spec, task, read)
         except TaskFailed as error:
             self._single_flight.remember(place[1], error.failure)
             raise error.as_error(502) from error
-        finally:
-            async with self.db.transaction() as session:
-                await References(session).release(promise)
-            await drop_unheld(self.db, self.blobs, stored.sha256)
 
     def _remember(self, place: tuple[str, str], png: bytes) -> None:
         self._cache[place] = Still(place[1], png)
