@@ -41,7 +41,7 @@ async def test_a_key_is_changed_for_a_cookie_that_scripts_and_other_sites_cannot
             "role": "editor",
             "tenant": "default",
             "kind": "key",
-            "permissions": ["render:cancel", "render:create", "render:read", "self:read"],
+            "permissions": ["render:cancel", "render:create", "render:read", "render:update", "self:read"],
         }
         me = (await http.get("/api/me")).json()
         assert (me["id"], me["kind"]) == (created.id, "session")
