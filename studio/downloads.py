@@ -24,14 +24,23 @@ def file_answer(
         media_type=media_type,
         filename=name or "file",
         content_disposition_type="inline" if inline else "attachment",
-        headers={
-            "ETag": f'"{sha256.removeprefix("sha256:")}"',
-            "Cache-Control": "private, no-cache",
-            "X-Content-Type-Options": "nosniff",
-            # A stored file is never a page of ours: should one hold a script, it runs nowhere.
-            "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'; sandbox",
-        },
+        headers=_headers(sha256),
     )
+
+
+def picture_answer(picture: bytes, *, media_type: str, sha256: str) -> Response:
+    """Return a small picture whose file may be gone before it is sent."""
+    return Response(picture, media_type=media_type, headers=_headers(sha256))
+
+
+def _headers(sha256: str) -> dict[str, str]:
+    return {
+        "ETag": f'"{sha256.removeprefix("sha256:")}"',
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+        # A stored file is never a page of ours: should one hold a script, it runs nowhere.
+        "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'; sandbox",
+    }
 
 
 def cacheable_answer(request: Request, answer: Response, *, original: str, version: str | None) -> Response:

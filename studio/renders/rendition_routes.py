@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
+from studio.downloads import cacheable_answer, picture_answer
 from studio.guards import ReadRenders
 from studio.renders.schemas import OutputView
 from studio.renders.service import output_of
@@ -32,7 +33,7 @@ async def show_thumbnail(
     width: WidthQuery = ThumbnailWidth.SMALL,
     version: VersionQuery = None,
 ) -> Response:
-    """The poster, a frame of a video that has none, or the latest frame drawn, as a small WebP."""
+    """The poster, or a frame of a video that has none, as a small WebP; before, the latest frame drawn."""
     view = await studio.renders.get(render_id)
     owner = f"render:{view.id}"
     if (poster := view.output("poster")) is not None:
@@ -41,7 +42,10 @@ async def show_thumbnail(
         files = await studio.renditions.open(owner, video.sha256, RenditionKind.POSTER)
         named, drawn = video.sha256, files["frame"][0]
     else:
-        named = drawn = (await studio.renders.open_preview(view.id))[0].sha256
+        # As small as a thumbnail already, and replaced within seconds.
+        preview, picture = await studio.renders.read_preview(view.id)
+        answer = picture_answer(picture, media_type="image/jpeg", sha256=preview.sha256)
+        return cacheable_answer(request, answer, original=preview.sha256, version=version)
     thumbnail = await studio.thumbnails.open(owner, drawn, width)
     return thumbnail_answer(request, thumbnail, original=named, version=version)
 

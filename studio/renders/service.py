@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -277,17 +278,19 @@ class RenderService:
         output = output_of(await self.get(ref), role)
         return output, await self.blobs.local_path(output.sha256)
 
-    async def open_preview(self, ref: str) -> tuple[Preview, Path]:
-        """Returns the latest preview of a render and its path."""
-        view = await self.get(ref)
-        preview = view.progress.preview
-        if preview is None:
-            raise NotFound(
-                "render.no_preview",
-                f"There is no picture of this render; it is {view.state}.",
-                "Pictures come while frames are drawn; segments that are reused show none.",
-            )
-        return preview, await self.blobs.local_path(preview.sha256)
+    async def read_preview(self, ref: str) -> tuple[Preview, bytes]:
+        """Returns the latest preview of a render and its JPEG, 320 pixels at most."""
+        while (preview := (view := await self.get(ref)).progress.preview) is not None:
+            with suppress(NotFound, FileNotFoundError):
+                # The next preview replaces it meanwhile, and then that one is read.
+                return preview, (await self.blobs.local_path(preview.sha256)).read_bytes()
+            if preview == (await self.get(ref)).progress.preview:
+                break
+        raise NotFound(
+            "render.no_preview",
+            f"There is no picture of this render; it is {view.state}.",
+            "Pictures come while frames are drawn; segments that are reused show none.",
+        )
 
     async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
         """Yields the events of one render after `after`, until its present attempt has ended."""

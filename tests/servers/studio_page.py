@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from local_login import local_headers
 from playwright.sync_api import Page, expect
@@ -45,6 +47,8 @@ ADDRESSES = {
     },
 }
 """Of views whose address is not their name."""
+
+T = TypeVar("T")
 
 
 def address(view: str) -> str:
@@ -151,6 +155,12 @@ def wait_for(page: Page, script: str) -> None:
     while not page.evaluate(script):
         assert time.monotonic() < deadline, script
         time.sleep(0.05)
+
+
+def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Returns what a coroutine returns: Playwright has a running event loop in the thread of the tests."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def breaches(page: Page) -> list[Any]:

@@ -92,8 +92,22 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
+    """Opens pages that close with the test: each open page uses the processor."""
+    with _visits(browser, studio) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
+    """Opens pages for the fixtures of a module."""
+    with _visits(browser, studio) as start:
+        yield start
+
+
+@contextmanager
+def _visits(browser: Browser, studio: Studio) -> Iterator[Visiting]:
     contexts: list[BrowserContext] = []
 
     def start(of: Studio | None = None, **options: Any) -> Visit:
@@ -105,12 +119,18 @@ def visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
         visit = Visit(page, chosen.url, chosen.start_link)
         page.on(
             "console",
-            lambda one: visit.complaints.append(one.text) if one.type in ("error", "warning") else None,
+            lambda one: (
+                visit.complaints.append(f"{one.text} {one.location['url']}")
+                if one.type in ("error", "warning")
+                else None
+            ),
         )
         page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         page.on("request", lambda one: visit.hosts.add("/".join(one.url.split("/")[:3])))
         return visit
 
-    yield start
-    for context in contexts:
-        context.close()
+    try:
+        yield start
+    finally:
+        for context in contexts:
+            context.close()

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dialogue_stage import Stage, differences, open_stage, read_dialogues
+from dialogue_stage import Dialogue, Stage, differences, open_stage, read_dialogues
 from dialogue_ways import ID, play, play_in_process
 from local_login import KEY, log_in_locally
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, async_playwright, expect
 from socket_servers import on_loopback
-from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, run_in_thread
 
 from app.server.web import create_app
 
 ON_THE_PAGE = ("02_harbour_project", "04_night_shift", "14_kurse_am_abend")
-
-
-@pytest.fixture
-async def chromium(built_page: None) -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium, then make test")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        await browser.close()
 
 
 class Talk:
@@ -58,23 +47,28 @@ class Talk:
 
 
 @pytest.mark.parametrize("name", ON_THE_PAGE)
-async def test_a_dialogue_on_the_page_ends_as_in_the_process(
-    name: str, chromium: Browser, tmp_path: Path
-) -> None:
+def test_a_dialogue_on_the_page_ends_as_in_the_process(name: str, built_page: None, tmp_path: Path) -> None:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium, then make test")
     [dialogue] = [one for one in read_dialogues() if one.name == name]
+    run_in_thread(_compare(dialogue, CHROMIUM, tmp_path))
+
+
+async def _compare(dialogue: Dialogue, chromium: str, folder: Path) -> None:
     for way in ("process", "page"):
-        (tmp_path / way).mkdir()
-    async with open_stage(dialogue, tmp_path / "process") as stage:
+        (folder / way).mkdir()
+    async with open_stage(dialogue, folder / "process") as stage:
         await play_in_process(dialogue, stage)
         ended = await _state(stage)
-    async with open_stage(dialogue, tmp_path / "page") as stage:
+    async with open_stage(dialogue, folder / "page") as stage, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
         await log_in_locally(stage.services.policy)
         async with on_loopback(create_app(stage.services)) as address:
-            page = await chromium.new_page()
+            page = await browser.new_page()
             talk = Talk(page)
             await talk.log_in(address)
             await play(dialogue, stage, talk.say)
-            await page.close()
+            await browser.close()
             await stage.services.turns.close()
         assert await _state(stage) == ended
         assert differences(dialogue.expected, await stage.state()) == [] or dialogue.open

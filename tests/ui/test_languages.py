@@ -34,8 +34,8 @@ def project(studio: Studio) -> str:
 
 
 @pytest.fixture(scope="module")
-def german(visiting: Visiting) -> Visit:
-    visit = visiting(locale="de-AT")
+def german(module_visiting: Visiting) -> Visit:
+    visit = module_visiting(locale="de-AT")
     visit.log_in()
     return visit
 

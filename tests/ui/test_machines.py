@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 from ramdisk import Ramdisk
-from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, Studio, Visiting, breaches, run_in_thread
 
 from bench.simulated_fleet.fleet import fleet_client
 
 pytestmark = pytest.mark.browser
-
-
-def played(work: Coroutine[Any, Any, Any]) -> Any:
-    # Playwright has an event loop of its own in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
 
 
 async def report(
@@ -80,7 +71,7 @@ class HeldList:
 def test_a_machine_is_accepted_only_with_the_code_that_was_shown(visiting: Visiting, studio: Studio) -> None:
     machine = machine_of(address="10.0.0.21")
     other = machine_of(macs=machine.macs, uuid=machine.uuid, address="10.0.0.22")
-    played(report(studio, machine, neighbour=other))
+    run_in_thread(report(studio, machine, neighbour=other))
     visit = visiting(bypass_csp=True)
     held = HeldList(visit.page)
     page = visit.open("machines")
@@ -93,7 +84,7 @@ def test_a_machine_is_accepted_only_with_the_code_that_was_shown(visiting: Visit
     expect(dialog.get_by_role("heading", name="What would change")).to_be_visible(timeout=PATIENCE_MS)
     assert breaches(page) == []
     # While the person compares, the key changes: the yes to the old code is refused, and says so.
-    played(let_count(studio, machine, other.code))
+    run_in_thread(let_count(studio, machine, other.code))
     dialog.get_by_role("button", name="Accept this machine").click()
     expect(dialog.locator("code", has_text="machine.code_changed")).to_be_visible(timeout=PATIENCE_MS)
     held.held = False
@@ -111,7 +102,7 @@ def test_the_key_whose_code_is_on_the_screen_is_chosen_on_the_page(
 ) -> None:
     machine = machine_of(address="10.0.0.23")
     restarted = machine_of(macs=machine.macs, uuid=machine.uuid, address="10.0.0.23")
-    played(report(studio, machine, neighbour=restarted))
+    run_in_thread(report(studio, machine, neighbour=restarted))
     page = visiting(bypass_csp=True, viewport={"width": width, "height": 800}).open("machines")
     remark = page.locator(".remark", has_text=restarted.code)
     # All of the remark can be read without scrolling the table sideways.
@@ -137,7 +128,7 @@ def test_a_machine_is_retired_after_its_plan_was_shown_and_its_name_typed(
     visiting: Visiting, studio: Studio
 ) -> None:
     member = machine_of(address="127.0.0.1")
-    played(report(studio, member=member))
+    run_in_thread(report(studio, member=member))
     page = visiting().open("machines")
     row = row_of(page, member)
     row.get_by_role("button", name="Retire").click(timeout=PATIENCE_MS)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from ramdisk import Ramdisk
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, address, breaches, wait_for
+from studio_page import (
+    PATIENCE_MS,
+    REPOSITORY,
+    Studio,
+    Visit,
+    Visiting,
+    address,
+    breaches,
+    run_in_thread,
+    wait_for,
+)
 
 from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
@@ -39,9 +47,9 @@ FILLED = {
 
 
 @pytest.fixture(scope="module")
-def made(visiting: Visiting) -> Iterator[Visit]:
+def made(module_visiting: Visiting) -> Iterator[Visit]:
     """A visit that asked for a video and has it."""
-    visit = visiting()
+    visit = module_visiting()
     page = visit.open()
     visit.say(SENTENCE)
     expect(page.locator(".step .chip")).to_have_text("done", timeout=PATIENCE_MS)
@@ -62,9 +70,7 @@ def ask_for_approval(studio: Studio, script: str) -> str:
             plan = await plan_of(context, call)
             return (await services.decisions.approvals.request(context, call, why, plan)).id
 
-    # Playwright has an event loop of its own in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, ask()).result()
+    return run_in_thread(ask())
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +83,7 @@ def filled(made: Visit, studio: Studio) -> Iterator[Visit]:
         operator.post(f"/api/approvals/{denied}/deny", json={"reason": "Too long."}).raise_for_status()
         made.say("save this as evening")
         expect(made.page.locator(".reply").last).to_contain_text("evening", timeout=PATIENCE_MS)
-        # Playwright has an event loop of its own in this thread.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, farm_of_two(studio)).result()
+        run_in_thread(farm_of_two(studio))
         yield made
         operator.post(f"/api/approvals/{waiting}/deny", json={}).raise_for_status()
 

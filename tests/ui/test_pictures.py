@@ -5,15 +5,13 @@ Taken anew into the docs by `PICTURES_TO=docs/pictures .venv/bin/pytest tests/ui
 
 from __future__ import annotations
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from ramdisk import switched_on
-from studio_page import PATIENCE_MS, Studio, Visiting, address, wait_for
+from studio_page import PATIENCE_MS, Studio, Visiting, address, run_in_thread, wait_for
 
 pytestmark = pytest.mark.browser
 # Whoever looks at the pictures sees the pixels of the video.
@@ -74,9 +72,7 @@ def _switched_on(studio: Studio, threads: int) -> str:
     }
     address = f"10.0.0.{10 + threads}"
     reporting = switched_on(studio.provisioning_url, studio.provisioning_tls_url, hardware, address)
-    # Playwright has an event loop of its own in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, reporting).result()
+    return run_in_thread(reporting)
 
 
 def _take(page: Page, path: Path) -> None:

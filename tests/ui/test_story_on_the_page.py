@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from ramdisk import switched_on
 from scripted_model import Call, Line, Say, scripted_model
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, address, breaches, wait_for
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, address, breaches, run_in_thread, wait_for
 
 pytestmark = pytest.mark.browser
 TEXT = "The tide comes in twice a day. The moon pulls the sea. Then it goes out again."
@@ -133,9 +133,7 @@ def switch_on(studio: Studio, serial: str) -> str:
     reporting = switched_on(
         studio.provisioning_url, studio.provisioning_tls_url, {"serial": serial, **HARDWARE}
     )
-    # Playwright has an event loop of its own in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, reporting).result()
+    return run_in_thread(reporting)
 
 
 def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[..., Page]) -> None:

@@ -58,13 +58,20 @@ Entering = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Iterator[Entering]:
-    """Opens the view in a browser with that microphone."""
+def chromium(browser: Browser, microphone: Microphone) -> Iterator[Browser]:
+    """A browser with that microphone."""
     devices = [
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={microphone.path}%noloop",
     ]
-    chromium = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
+    started = browser.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, *devices])
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def entering(chromium: Browser, talking: Studio, microphone: Microphone) -> Iterator[Entering]:
+    """Opens the view in pages that close with the test."""
     contexts: list[BrowserContext] = []
 
     def enter(*, allowed: bool = True, **options: Any) -> Page:
@@ -79,7 +86,6 @@ def entering(browser: Browser, talking: Studio, microphone: Microphone) -> Itera
     yield enter
     for context in contexts:
         context.close()
-    chromium.close()
 
 
 def start(page: Page, state: str = "listening") -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 from avatar.spec import RenderSpec, Scene
 from playwright.sync_api import Page, expect
 from sqlalchemy import insert
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, run_in_thread
 
 from app.composition import open_services
 from soundstage.settings import Settings
@@ -46,9 +44,7 @@ def add_rows(studio: Studio, rows: list[dict[str, Any]]) -> None:
         async with open_services(settings) as services, services.database.transaction() as session:
             await session.execute(insert(Render), rows)
 
-    # Playwright has an event loop of its own in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, add()).result()
+    run_in_thread(add())
 
 
 @pytest.fixture(scope="module")

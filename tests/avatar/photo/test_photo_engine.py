@@ -1,7 +1,6 @@
 """The photo engine as the pipeline sees it: cached, thread-safe, cut out when asked, honest about input."""
 
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,16 +72,6 @@ def test_a_cut_out_person_moves_with_its_alpha(open_drawn: Open, pose: Pose) -> 
     columns = np.arange(640)
     centre = [(p[100, :, 3] * columns).sum() / p[100, :, 3].sum() for p in (still.astype(float), moved)]
     assert centre[1] > centre[0] + 2
-
-
-def test_the_first_frame_of_a_known_portrait_comes_within_100_ms(open_drawn: Open, pose: Pose) -> None:
-    open_drawn(size=(1920, 1080)).draw(pose())
-    fastest = float("inf")
-    for _ in range(4):
-        start = time.process_time()
-        open_drawn(size=(1920, 1080)).draw(pose(jaw=0.5, yaw_deg=3.0))
-        fastest = min(fastest, time.process_time() - start)
-    assert fastest < 0.100
 
 
 def test_several_processes_may_prepare_the_same_portrait_at_once(
