@@ -56,7 +56,7 @@ async def test_of_a_picture_that_is_replaced_while_it_is_read_the_next_is_read(
     last = (await rooms.renders.get(render_id)).progress
     find = blobs.local_path
 
-    async def replaced(sha256: str) -> Path:
+    async def replace(sha256: str) -> Path:
         monkeypatch.setattr(blobs, "local_path", find)
         later = last.preview.model_copy(update={"frame": last.preview.frame + 1})
         async with db.transaction() as session:
@@ -64,7 +64,7 @@ async def test_of_a_picture_that_is_replaced_while_it_is_read_the_next_is_read(
             await session.execute(update(Render).where(Render.id == render_id).values(progress=progress))
         raise FileNotFoundError(sha256)
 
-    monkeypatch.setattr(blobs, "local_path", replaced)
+    monkeypatch.setattr(blobs, "local_path", replace)
     preview, picture = await rooms.renders.read_preview(render_id)
     assert preview.frame == last.preview.frame + 1 and picture.startswith(b"\xff\xd8\xff")
 

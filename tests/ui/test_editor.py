@@ -168,8 +168,11 @@ def test_a_text_that_two_windows_changed_is_lost_in_neither(
 ) -> None:
     page = open_project(visiting(bypass_csp=True), project)
     scene = scenes(operator, project)[0]["id"]
-    operator.patch(f"/api/projects/{project}/scenes/{scene}", json={"script": "Theirs."}).raise_for_status()
+    page.route("**/changes", lambda route: route.abort())
     field(page, 1).fill("Mine.")
+    expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
+    operator.patch(f"/api/projects/{project}/scenes/{scene}", json={"script": "Theirs."}).raise_for_status()
+    page.unroute_all()
     notice = page.locator(".conflict")
     expect(notice).to_contain_text("Theirs.", timeout=PATIENCE_MS)
     expect(notice).to_contain_text("Mine.")
@@ -184,8 +187,7 @@ def test_what_could_not_be_saved_is_there_after_a_reload_and_is_saved_then(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
     page = open_project(visiting(), project)
-    page.route("**/scenes/**", lambda route: route.abort())
-    page.route("**/scenes", lambda route: route.abort())
+    page.route("**/changes", lambda route: route.abort())
     field(page, 2).fill("Written offline.")
     page.get_by_role("button", name="Add scene").last.click()
     expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
@@ -202,7 +204,7 @@ def test_what_could_not_be_saved_writes_over_nothing_that_came_meanwhile(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
     page = open_project(visiting(), project)
-    page.route("**/scenes/**", lambda route: route.abort())
+    page.route("**/changes", lambda route: route.abort())
     field(page, 1).fill("Mine.")
     expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
     one = scenes(operator, project)[0]["id"]
@@ -221,7 +223,7 @@ def test_saving_goes_on_when_the_server_is_back(
     visiting: Visiting, operator: httpx.Client, project: str
 ) -> None:
     page = open_project(visiting(), project)
-    page.route("**/scenes/**", lambda route: route.abort())
+    page.route("**/changes", lambda route: route.abort())
     field(page, 1).fill("Later.")
     expect(page.locator(".saved")).to_contain_text("Not saved", timeout=PATIENCE_MS)
     page.unroute_all()

@@ -21,6 +21,7 @@ export type Snapshot = Schemas["SnapshotOut"];
 export type Project = Schemas["ProjectView"];
 export type Asset = Schemas["AssetView"];
 export type Brand = Schemas["BrandView"];
+export type ProjectState = Schemas["ProjectState"];
 export type Scene = Schemas["SceneView"];
 export type PersonaEntry = Schemas["PersonaEntry"];
 export type BrainEvent = Schemas["ChatAnswer"]["events"][number];

@@ -5,6 +5,8 @@ export class Problem extends Error {
     readonly code = "page.failed",
     readonly hint = "",
     readonly status = 0,
+    /** What else the server says, by name. */
+    readonly document: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
   }
@@ -22,5 +24,6 @@ export async function problemOf(answer: Response): Promise<Problem> {
     said.code ?? (message ? undefined : "page.no_answer"),
     said.hint,
     answer.status,
+    said,
   );
 }

@@ -3,8 +3,8 @@ import { i18n } from "@lingui/core";
 import { msg, plural, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
-import { api, body, type Me, type Project, type RenderPlan, type Scene } from "../api/client";
+import { useEffect, useRef, useState } from "react";
+import { api, body, type Me, type Project, type ProjectState, type RenderPlan } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { ErrorNotice, Reason } from "../kit/kit";
 import { useLive } from "../live/Live";
@@ -17,31 +17,24 @@ import { OnScreen } from "./OnScreen";
 import { FilmLook, SceneLook } from "./SceneLook";
 import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
+import { fetchState } from "./save";
 import { type Editor, useEditor } from "./useEditor";
 import "./create.css";
 
 export function EditorView() {
   const me = usePrincipal();
   const { slug: id } = useParams({ from: "/studio/p/$slug" });
-  const path = { ref: id };
   // Read once: from then on the editor knows what it has saved.
-  const project = useQuery({
-    queryKey: ["project", id],
-    queryFn: () => body(api.GET("/api/projects/{ref}", { params: { path } })),
-    staleTime: Infinity,
-    gcTime: 0,
-  });
-  const scenes = useQuery({
-    queryKey: ["scenes", id],
-    queryFn: () => body(api.GET("/api/projects/{ref}/scenes", { params: { path } })),
+  const state = useQuery({
+    queryKey: ["project-state", id],
+    queryFn: () => fetchState(id),
     staleTime: Infinity,
     gcTime: 0,
     refetchOnMount: "always",
   });
-  const error = project.error ?? scenes.error;
-  if (error) return <Missing error={error} />;
-  if (!project.data || !scenes.data || scenes.isFetching) return <p className="empty">{t`One moment`}</p>;
-  return <Open key={project.data.id} project={project.data} scenes={scenes.data} me={me} />;
+  if (state.error) return <Missing error={state.error} />;
+  if (!state.data || state.isFetching) return <p className="empty">{t`One moment`}</p>;
+  return <Open key={state.data.project.id} state={state.data} me={me} />;
 }
 
 function Missing({ error }: { error: unknown }) {
@@ -56,8 +49,9 @@ function Missing({ error }: { error: unknown }) {
   );
 }
 
-function Open({ project, scenes, me }: { project: Project; scenes: readonly Scene[]; me: Me }) {
-  const editor = useEditor(project, scenes);
+function Open({ state, me }: { state: ProjectState; me: Me }) {
+  const { project } = state;
+  const editor = useEditor(state);
   const { doc } = editor;
   const { serverReachable } = useLive();
   const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
@@ -78,9 +72,12 @@ function Open({ project, scenes, me }: { project: Project; scenes: readonly Scen
   }, [doc.title]);
   const failed = editor.saveState === "failed";
   const { flush, undo, redo } = editor;
+  const hasFailed = useRef(failed);
+  hasFailed.current = failed;
   useEffect(() => {
-    if (serverReachable && failed) void flush();
-  }, [serverReachable, failed, flush]);
+    // Once when the server is back; a failure alone is tried again after a pause.
+    if (serverReachable && hasFailed.current) void flush();
+  }, [serverReachable, flush]);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (!(event.ctrlKey || event.metaKey) || event.altKey) return;

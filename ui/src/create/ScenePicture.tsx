@@ -22,13 +22,12 @@ export function ScenePicture({ projectId, doc, scene, number, editor }: Props) {
   const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
   const words = spokenWords(scene.body.script);
   const word = Math.max(0, Math.min(useCaretWord(scene), words.length - 1));
-  const id = editor.idOf(scene.key);
-  const isReady = editor.saveState === "saved" && id !== undefined && words.length > 0;
+  const isReady = editor.saveState === "saved" && words.length > 0;
   const { scenes: _, ...look } = doc;
-  const path = `/api/projects/${projectId}/scenes/${id}/still?word=${word}`;
+  const path = `/api/projects/${projectId}/scenes/${scene.key}/still?word=${word}`;
   // The version makes a changed scene another address; the server knows the scene by its id.
   const version = digest(JSON.stringify([look, scene.body]));
-  const drawn = useDrawn(isReady ? `${path}&v=${version}` : null, `${id}`, words[word] ?? "");
+  const drawn = useDrawn(isReady ? `${path}&v=${version}` : null, scene.key, words[word] ?? "");
   const shown = words.length > 0 ? drawn : null;
   const layout = faceUrl(entry, 640);
   const spoken = shown?.word ?? "";

@@ -4,7 +4,7 @@ import { appendOverlays, followWords, splitOverlays, spokenWords } from "./ancho
 
 export type SceneBody = Omit<Scene, "id" | "project_id" | "position" | "created_at" | "updated_at">;
 
-/** `key`: stays while the page is open; `save.ts` knows which scene of the server it is. */
+/** `key`: its id on the server, from the beginning. */
 export interface SceneDoc {
   key: string;
   body: SceneBody;
@@ -29,9 +29,14 @@ export function bodyOf(scene: Scene): SceneBody {
   return body;
 }
 
-let keys = 0;
-/** Unlike those of earlier visits, which may come back from the journal. */
-export const newKey = () => `new-${Date.now()}-${++keys}`;
+const ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz";
+/** An id as those of the server: ten digits of the time in milliseconds, sixteen by chance. */
+export function newKey(): string {
+  let time = "";
+  for (let rest = Date.now(); time.length < 10; rest = Math.floor(rest / 32)) time = ID_DIGITS[rest % 32] + time;
+  const chance = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => ID_DIGITS[byte % 32]);
+  return `scn_${time}${chance.join("")}`;
+}
 
 export const EMPTY_BODY: SceneBody = { script: "", title: "", overlays: [], lead_in_ms: 300, tail_ms: 500, pronunciation: {} };
 
@@ -120,6 +125,12 @@ export function record(history: History, doc: Doc, name: string, group: string, 
   const joins = group !== "" && group === history.group && at - history.at < COALESCE_MS && history.past.length > 0;
   const past = joins ? history.past : [...history.past.slice(1 - MAX_STEPS), { doc: history.doc, name }];
   return { past, doc, future: [], group, at };
+}
+
+/** Each state as it is with what others have changed meanwhile, so that undo takes back nothing of theirs. */
+export function rebase(history: History, change: (doc: Doc) => Doc): History {
+  const steps = (all: readonly Step[]) => all.map((step) => ({ ...step, doc: change(step.doc) }));
+  return { ...history, past: steps(history.past), doc: change(history.doc), future: steps(history.future) };
 }
 
 export function undo(history: History): History {

@@ -3,8 +3,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api, body, type RenderDetail, type RenderPlan } from "../api/client";
 import { useLive } from "../live/Live";
+import { isSame } from "./changes";
 import type { Doc, SceneBody } from "./document";
-import { sameBody } from "./save";
 
 /** Undefined while it is not known, null when there is none. Live events keep it fresh. */
 export function useLatestFilm(projectId: string): RenderDetail | null | undefined {
@@ -76,9 +76,9 @@ export function useFilmed(projectId: string, version: number | null | undefined)
 export function changedScenes(doc: Doc, filmed: Content | undefined): Set<string> | null {
   if (!filmed) return null;
   const all = (scenes: Doc["scenes"]) => new Set(scenes.map((scene) => scene.key));
-  if (!sameBody(doc.canvas, { ...doc.canvas, ...filmed.look.canvas })) return all(doc.scenes);
+  if (!isSame(doc.canvas, { ...doc.canvas, ...filmed.look.canvas })) return all(doc.scenes);
   const drawn = filmed.scenes.map(({ body }) => drawnFrom(body, filmed.look.persona));
-  return all(doc.scenes.filter(({ body }) => !drawn.some((one) => sameBody(one, drawnFrom(body, doc.persona)))));
+  return all(doc.scenes.filter(({ body }) => !drawn.some((one) => isSame(one, drawnFrom(body, doc.persona)))));
 }
 
 /** The title of a scene is not in its picture. */

@@ -1,7 +1,9 @@
 /** From a sentence to a film in the making: a project with one scene a paragraph. */
 import { t } from "@lingui/core/macro";
 import { api, body } from "../api/client";
+import type { Change } from "./changes";
 import { EMPTY_BODY } from "./document";
+import { MAX_CHANGES, sendChanges } from "./save";
 
 const TITLE_CHARS = 60;
 
@@ -27,8 +29,12 @@ export async function createProject(text: string, persona: string, title = title
     api.POST("/api/projects", { body: { title, persona, seed: 1, subtitle: "", description: "" } as never }),
   );
   const paragraphs = paragraphsOf(text);
-  for (const script of paragraphs.length ? paragraphs : [""])
-    await api.POST("/api/projects/{ref}/scenes", { params: { path: { ref: project.id } }, body: { ...EMPTY_BODY, script } });
+  const changes = (paragraphs.length ? paragraphs : [""]).map(
+    (script) => ({ op: "add_scene", scene: { ...EMPTY_BODY, script } }) satisfies Change,
+  );
+  let { revision } = project;
+  for (let from = 0; from < changes.length; from += MAX_CHANGES)
+    revision = await sendChanges(project.id, revision, changes.slice(from, from + MAX_CHANGES));
   return project.id;
 }
 

@@ -1,11 +1,14 @@
-/** The open project: its document with undo and redo, saved by itself; another tab's changes come in, and none is lost. */
+/** The open project: its document with undo and redo, saved by itself; changes of others come in, and none is lost. */
 import { t } from "@lingui/core/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { api, body, type Project, type Scene } from "../api/client";
-import { bodyOf, changeScene, type Doc, docOf, type History, record, redo, type SceneBody, startHistory, undo } from "./document";
-import { clearJournal, merged, readJournal, writeJournal } from "./journal";
-import { Saver, SceneConflict } from "./save";
+import type { ProjectState } from "../api/client";
+import { Problem } from "../api/problem";
+import { onLiveEvent } from "../live/Live";
+import { applied, changesOf, merge, type WordsConflict } from "./changes";
+import { changeScene, type Doc, docOf, type History, rebase, record, redo, startHistory, undo } from "./document";
+import { clearJournal, readJournal, writeJournal } from "./journal";
+import { fetchState, MAX_CHANGES, sendChanges } from "./save";
 
 const AUTOSAVE_MS = 600;
 const RETRY_MS = 4000;
@@ -16,7 +19,7 @@ export interface Editor {
   doc: Doc;
   saveState: SaveState;
   error: unknown;
-  conflict: SceneConflict | null;
+  conflict: WordsConflict | undefined;
   undoName: string;
   redoName: string;
   /** `group`: typing in one field is undone as one. */
@@ -26,58 +29,104 @@ export interface Editor {
   /** Saves what is not saved yet; true when the server has everything. */
   flush: () => Promise<boolean>;
   settle: (keep: "mine" | "theirs") => void;
-  /** The server's id of a scene; undefined while it is not saved. */
-  idOf: (key: string) => string | undefined;
 }
 
-export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
+/** What the server has: a document, and its revision there. */
+interface Base {
+  doc: Doc;
+  revision: number;
+}
+
+const baseOf = ({ project, scenes }: ProjectState): Base => ({ doc: docOf(project, scenes), revision: project.revision });
+
+/** Outside the rendering, because saving goes on while a person types. */
+interface Work {
+  base: Base;
+  history: History;
+  /** The server's newer state, whose conflicts a person decides first. */
+  theirs: Base | null;
+  keptMine: Set<string>;
+  newestRevision: number;
+}
+
+function startWork(state: ProjectState): Work {
+  const base = baseOf(state);
+  const work = { base, history: startHistory(base.doc), theirs: null, keptMine: new Set<string>(), newestRevision: 0 };
+  const journal = readJournal(state.project.id);
+  if (!journal) return work;
+  const { doc, conflicts } = merge(journal.base, journal.doc, base.doc);
+  const history = record(work.history, doc, t`What was not saved`, "", Date.now());
+  return conflicts.length > 0 ? { ...work, history, base: { ...base, doc: journal.base }, theirs: base } : { ...work, history };
+}
+
+const conflictsOf = ({ base, history, theirs, keptMine }: Work) =>
+  theirs ? merge(base.doc, history.doc, theirs.doc).conflicts.filter(({ key }) => !keptMine.has(key)) : [];
+
+export function useEditor(state: ProjectState): Editor {
+  const ref = state.project.id;
   const queries = useQueryClient();
-  const [journal] = useState(() => readJournal(project.id));
-  const [history, setHistory] = useState<History>(() => {
-    const start = startHistory(docOf(project, scenes));
-    return journal ? record(start, merged(journal, scenes), t`What was not saved`, "", Date.now()) : start;
-  });
+  const [work] = useState(() => startWork(state));
+  const [, draw] = useState(0);
   const [saveState, setSaveState] = useState<SaveState>("saved");
   const [error, setError] = useState<unknown>(null);
-  const [conflict, setConflict] = useState<SceneConflict | null>(null);
-  const [saver] = useState(() => {
-    const created = new Saver(project.id, scenes);
-    if (journal) created.restore(journal.versions);
-    return created;
-  });
-  const saved = useRef(history.past[0]?.doc ?? history.doc);
-  const latest = useRef(history.doc);
   const running = useRef<Promise<boolean> | null>(null);
-  latest.current = history.doc;
+  const { doc } = work.history;
 
-  const keep = useCallback(() => {
-    const { scenes: unsaved, ...look } = latest.current;
-    const named = unsaved.map((scene) => ({ ...scene, key: saver.id(scene.key) ?? scene.key }));
-    writeJournal(project.id, { ...look, scenes: named }, saver.versionsById());
-  }, [saver, project.id]);
+  const update = useCallback(
+    (change: (history: History) => History) => {
+      work.history = change(work.history);
+      draw((count) => count + 1);
+    },
+    [work],
+  );
+
+  /** Puts what is not saved on a newer state of the server, unless a person has to decide first. */
+  const take = useCallback(
+    (theirs: Base): boolean => {
+      work.theirs = theirs;
+      if (conflictsOf(work).length > 0) {
+        draw((count) => count + 1);
+        return false;
+      }
+      const before = work.base.doc;
+      work.base = theirs;
+      work.theirs = null;
+      work.keptMine.clear();
+      update((history) => rebase(history, (one) => merge(before, one, theirs.doc).doc));
+      return true;
+    },
+    [work, update],
+  );
 
   const push = useCallback(async (): Promise<boolean> => {
-    while (saved.current !== latest.current) {
+    const isSaved = () => work.base.doc === work.history.doc;
+    while (!isSaved() && !work.theirs) {
       setSaveState("saving");
+      const { doc } = work.history;
+      const all = changesOf(work.base.doc, doc);
+      const changes = all.slice(0, MAX_CHANGES);
       try {
-        await saver.push(saved.current, latest.current, (doc) => {
-          saved.current = doc;
-          keep();
-        });
+        let { revision } = work.base;
+        if (changes.length > 0) revision = await sendChanges(ref, revision, changes);
+        work.base = { revision, doc: changes.length < all.length ? applied(work.base.doc, changes) : doc };
+        writeJournal(ref, { base: work.base.doc, doc: work.history.doc });
       } catch (failure) {
-        const clash = failure instanceof SceneConflict;
-        if (clash) setConflict(failure);
-        else setError(failure);
-        setSaveState(clash ? "conflict" : "failed");
-        return false;
+        const current = failure instanceof Problem && failure.code === "project.changed" && failure.document.current;
+        if (current) take(baseOf(current as ProjectState));
+        else {
+          setError(failure);
+          setSaveState("failed");
+          return false;
+        }
       }
     }
     setError(null);
-    setSaveState("saved");
-    clearJournal(project.id);
+    setSaveState(work.theirs ? "conflict" : "saved");
+    if (work.theirs) return false;
+    clearJournal(ref);
     void queries.invalidateQueries({ queryKey: ["projects"] });
     return true;
-  }, [queries, saver, project.id, keep]);
+  }, [queries, work, ref, take]);
 
   const flush = useCallback(async (): Promise<boolean> => {
     if (running.current) await running.current;
@@ -87,13 +136,21 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
     return done;
   }, [push]);
 
+  /** What others have changed; where something here waits to be saved, the answer to that brings it. */
+  const look = useCallback(async () => {
+    const isIdle = () => work.base.doc === work.history.doc && !running.current && !work.theirs;
+    if (!isIdle()) return;
+    const found = await fetchState(ref).catch(() => null);
+    if (found && isIdle() && found.project.revision > work.base.revision) take(baseOf(found));
+  }, [work, ref, take]);
+
   useEffect(() => {
-    if (history.doc === saved.current || conflict) return;
+    if (doc === work.base.doc || work.theirs) return;
     setSaveState("saving");
-    keep();
+    writeJournal(ref, { base: work.base.doc, doc });
     const timer = setTimeout(() => void flush(), AUTOSAVE_MS);
     return () => clearTimeout(timer);
-  }, [history.doc, conflict, flush, keep]);
+  }, [doc, work, ref, flush]);
 
   useEffect(() => {
     if (saveState !== "failed") return;
@@ -102,23 +159,19 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
   }, [saveState, flush]);
 
   useEffect(() => {
-    const unsaved = (event: BeforeUnloadEvent) => saved.current !== latest.current && event.preventDefault();
-    // Who comes back from another tab sees what was done there, unless something here waits to be saved.
-    const look = async () => {
-      if (document.hidden || saved.current !== latest.current || running.current) return;
-      const path = { ref: project.id };
-      const theirs = await body(api.GET("/api/projects/{ref}/scenes", { params: { path } })).catch(() => null);
-      if (!theirs || saved.current !== latest.current) return;
-      const known = saved.current.scenes.map((scene) => `${saver.id(scene.key)} ${saver.updatedAt(scene.key)}`);
-      if (known.join() === theirs.map((one) => `${one.id} ${one.updated_at}`).join()) return;
-      const incoming = theirs.map((one) => ({ key: saver.keyOf(one.id), body: bodyOf(one) }));
-      for (const one of theirs) saver.read(saver.keyOf(one.id), one);
-      saver.setOrder(theirs.map((one) => one.id));
-      const doc = { ...saved.current, scenes: incoming };
-      saved.current = doc;
-      setHistory((before) => record(before, doc, t`Changes of another tab`, "", Date.now()));
-    };
-    const looked = () => void look();
+    // An event may come while something is saved, and be of another page.
+    if (saveState === "saved" && work.newestRevision > work.base.revision) void look();
+    return onLiveEvent(({ stream, kind, data }) => {
+      if (stream !== `project:${ref}` || kind !== "project.changed") return;
+      work.newestRevision = Math.max(work.newestRevision, Number(data.revision));
+      if (work.newestRevision > work.base.revision) void look();
+    });
+  }, [saveState, work, ref, look]);
+
+  useEffect(() => {
+    const isUnsaved = () => work.base.doc !== work.history.doc;
+    const unsaved = (event: BeforeUnloadEvent) => isUnsaved() && event.preventDefault();
+    const looked = () => void (document.hidden || look());
     addEventListener("beforeunload", unsaved);
     addEventListener("focus", looked);
     document.addEventListener("visibilitychange", looked);
@@ -127,34 +180,32 @@ export function useEditor(project: Project, scenes: readonly Scene[]): Editor {
       removeEventListener("focus", looked);
       document.removeEventListener("visibilitychange", looked);
       // Left before the pause was over.
-      if (saved.current !== latest.current) void flush();
+      if (isUnsaved()) void flush();
     };
-  }, [project.id, saver, flush]);
+  }, [work, flush, look]);
 
+  const conflict = conflictsOf(work)[0];
   return {
-    doc: history.doc,
+    doc,
     // From the first paint after an edit; the effect that starts the timer runs later.
-    saveState: saveState === "saved" && history.doc !== saved.current ? "saving" : saveState,
+    saveState: conflict ? "conflict" : saveState === "saved" && doc !== work.base.doc ? "saving" : saveState,
     error,
     conflict,
-    undoName: history.past.at(-1)?.name ?? "",
-    redoName: history.future[0]?.name ?? "",
-    edit: (name, change, group = "") => setHistory((before) => record(before, change(before.doc), name, group, Date.now())),
-    undo: () => setHistory(undo),
-    redo: () => setHistory(redo),
+    undoName: work.history.past.at(-1)?.name ?? "",
+    redoName: work.history.future[0]?.name ?? "",
+    edit: (name, change, group = "") => update((history) => record(history, change(history.doc), name, group, Date.now())),
+    undo: () => update(undo),
+    redo: () => update(redo),
     flush,
-    idOf: saver.id,
     settle: (keep) => {
-      if (!conflict) return;
-      const theirs: SceneBody = bodyOf(conflict.theirs);
-      saver.read(conflict.key, conflict.theirs);
-      saved.current = changeScene(saved.current, conflict.key, theirs);
-      if (keep === "theirs")
-        setHistory((before) =>
-          record(before, changeScene(before.doc, conflict.key, theirs), t`Text of the other tab`, "", Date.now()),
-        );
-      setConflict(null);
-      setSaveState("saving");
+      if (!conflict || !work.theirs) return;
+      const { key, theirs } = conflict;
+      if (keep === "mine") work.keptMine.add(key);
+      else {
+        const words = { script: theirs.script, overlays: theirs.overlays };
+        update((history) => record(history, changeScene(history.doc, key, words), t`Text of the other tab`, "", Date.now()));
+      }
+      if (take(work.theirs)) void flush();
     },
   };
 }

@@ -1,0 +1,153 @@
+/** What leads from one state of a project to another as changes for the server, and how two states that were made from
+ * one are merged. */
+import type { components } from "../api/schema";
+import type { Doc, SceneBody, SceneDoc } from "./document";
+
+export type Change = components["schemas"]["ChangeBatch"]["changes"][number];
+
+/** Both have changed the words of a scene, differently. */
+export interface WordsConflict {
+  key: string;
+  theirs: SceneBody;
+}
+
+/** Two values hold the same; null and what is left out are one. */
+export const isSame = (one: unknown, other: unknown) =>
+  one === other || JSON.stringify(sorted(one ?? null)) === JSON.stringify(sorted(other ?? null));
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value && typeof value === "object")
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, inner]) => inner != null)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, inner]) => [name, sorted(inner)]),
+    );
+  return value;
+}
+
+/** The fields of `to` that differ; null where `to` has none. */
+function changedFields<T extends object>(from: T, to: T): Partial<T> {
+  const names = new Set([...Object.keys(from), ...Object.keys(to)]) as Set<keyof T>;
+  return Object.fromEntries(
+    [...names].filter((name) => !isSame(from[name], to[name])).map((name) => [name, to[name] ?? null]),
+  ) as Partial<T>;
+}
+
+const lookOf = ({ scenes: _, ...look }: Doc) => look;
+const byKey = (scenes: readonly SceneDoc[]) => new Map(scenes.map((scene) => [scene.key, scene]));
+
+/** Changes that lead from one to the other, in their order. */
+export function changesOf(from: Doc, to: Doc): Change[] {
+  const changes: Change[] = [];
+  const project = changedFields(lookOf(from), lookOf(to));
+  if (Object.keys(project).length > 0) changes.push({ op: "change_project", project } as Change);
+  const target = byKey(to.scenes);
+  const before = byKey(from.scenes);
+  for (const { key } of from.scenes) if (!target.has(key)) changes.push({ op: "delete_scene", id: key });
+  const order = from.scenes.map((scene) => scene.key).filter((key) => target.has(key));
+  for (const [position, { key, body }] of to.scenes.entries()) {
+    const old = before.get(key);
+    if (!old) {
+      changes.push({ op: "add_scene", id: key, scene: { ...body, position } } as Change);
+      order.splice(position, 0, key);
+      continue;
+    }
+    if (order[position] !== key) {
+      changes.push({ op: "move_scene", id: key, position });
+      order.splice(order.indexOf(key), 1);
+      order.splice(position, 0, key);
+    }
+    const scene = old.body === body ? {} : changedFields(old.body, body);
+    if (Object.keys(scene).length > 0) changes.push({ op: "change_scene", id: key, scene } as Change);
+  }
+  return changes;
+}
+
+/** What the server makes of changes. */
+export function applied(doc: Doc, changes: readonly Change[]): Doc {
+  const scenes = [...doc.scenes];
+  let look = lookOf(doc);
+  const put = (id: string, position: number | null | undefined, scene: SceneDoc) => {
+    const place = scenes.findIndex((one) => one.key === id);
+    if (place >= 0) scenes.splice(place, 1);
+    scenes.splice(position ?? (place >= 0 ? place : scenes.length), 0, scene);
+  };
+  for (const change of changes) {
+    if (change.op === "change_project") look = { ...look, ...(change.project as Partial<typeof look>) };
+    else if (change.op === "delete_scene")
+      scenes.splice(
+        scenes.findIndex((one) => one.key === change.id),
+        1,
+      );
+    else {
+      const old = scenes.find((one) => one.key === change.id);
+      const { position, ...body } = change.op === "move_scene" ? { position: change.position } : change.scene;
+      put(change.id ?? "", position, { key: change.id ?? "", body: { ...old?.body, ...body } as SceneBody });
+    }
+  }
+  return { ...look, scenes };
+}
+
+/** The overlays hang on words of the script. */
+const wordsOf = ({ script, overlays }: SceneBody) => ({ script, overlays });
+
+function mergeFields<T extends object>(base: T, mine: T, theirs: T): T {
+  const changed = changedFields(base, mine);
+  return Object.keys(changed).length > 0 ? { ...theirs, ...changed } : theirs;
+}
+
+function mergeBodies(base: SceneBody, mine: SceneBody, theirs: SceneBody): { body: SceneBody; clash: boolean } {
+  const merged = mergeFields(base, mine, theirs);
+  const [before, here, there] = [wordsOf(base), wordsOf(mine), wordsOf(theirs)];
+  if (isSame(before, here)) return { body: merged, clash: false };
+  return { body: { ...merged, ...here }, clash: !isSame(before, there) && !isSame(here, there) };
+}
+
+/**
+ * What two states that were made from `base` are together. A scene that one has deleted and the other has changed
+ * stays. Where both have changed the same, mine holds; of words it is told besides.
+ */
+export function merge(base: Doc, mine: Doc, theirs: Doc): { doc: Doc; conflicts: WordsConflict[] } {
+  const [before, here, there] = [byKey(base.scenes), byKey(mine.scenes), byKey(theirs.scenes)];
+  const conflicts: WordsConflict[] = [];
+  const scenes = new Map<string, SceneDoc>();
+  for (const key of new Set([...here.keys(), ...there.keys()])) {
+    const [old, own, other] = [before.get(key)?.body, here.get(key), there.get(key)];
+    const only = own && other ? undefined : (own ?? other);
+    if (only) {
+      if (!old || !isSame(old, only.body)) scenes.set(key, only);
+    } else if (own && other) {
+      const { body, clash } = mergeBodies(old ?? other.body, own.body, other.body);
+      scenes.set(key, isSame(body, own.body) ? own : { key, body });
+      if (clash) conflicts.push({ key, theirs: other.body });
+    }
+  }
+  const orders = [base, mine, theirs].map((doc) => doc.scenes.map((scene) => scene.key)) as [string[], string[], string[]];
+  const order = mergeOrders(...orders).filter((key) => scenes.has(key));
+  const merged = {
+    ...mergeFields(lookOf(base), lookOf(mine), lookOf(theirs)),
+    scenes: order.map((key) => scenes.get(key) as SceneDoc),
+  };
+  return { doc: changesOf(mine, merged).length > 0 ? merged : mine, conflicts };
+}
+
+/** The order of the one that has moved something, mine first; what only the other has comes behind its neighbour. */
+function mergeOrders(base: string[], mine: string[], theirs: string[]): string[] {
+  const common = (order: string[], other: string[]) => {
+    const there = new Set(other);
+    return order.filter((key) => there.has(key)).join();
+  };
+  const hasMoved = common(mine, base) !== common(base, mine);
+  const [first, second] = hasMoved ? [mine, theirs] : [theirs, mine];
+  const order = [...first];
+  const placed = new Set(first);
+  for (const [place, key] of second.entries()) {
+    if (placed.has(key)) continue;
+    // Everything before it is placed already.
+    order.splice(place === 0 ? 0 : order.indexOf(second[place - 1] as string) + 1, 0, key);
+    placed.add(key);
+  }
+  return order;
+}
