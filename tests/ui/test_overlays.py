@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,49 @@ def test_the_picture_shows_the_scene_at_the_word_of_the_caret(
     expect(picture).to_have_attribute("src", re.compile(r"/still\?word=7&"))
     script.fill("")
     expect(words).to_contain_text("Layout of scene 1")
+
+
+def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
+    visiting: Visiting, operator: httpx.Client, project: str, tmp_path: Path
+) -> None:
+    (tmp_path / "harbour.png").write_bytes(picture(640, 360))
+    page = visiting(bypass_csp=True).open(f"projects/{project}")
+    script = page.get_by_label("Script of scene 1", exact=True)
+    expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
+    second = SCRIPT.rindex("tide")
+    script.evaluate("(field, [from, to]) => field.setSelectionRange(from, to)", [second, second])
+    dialog = page.get_by_role("dialog", name="Picture or clip")
+    page.get_by_role("button", name="Add ▾").click()
+    page.get_by_role("menuitem", name="Picture or clip").click()
+    expect(dialog.get_by_text("Nothing was uploaded yet.")).to_be_visible(timeout=PATIENCE_MS)
+    dialog.get_by_label("Drop a file here, or choose one").set_input_files(tmp_path / "harbour.png")
+    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+    layer = page.locator(".on-screen .layer")
+    expect(layer).to_contain_text("harbour.png")
+    page.get_by_label("Picture 1: place").select_option(label="Over the whole picture")
+    expect_saved(page)
+    [overlay] = scenes(operator, project)[0]["overlays"]
+    assert (overlay["kind"], overlay["fit"]) == ("image", "cover")
+    assert overlay["box"] == {"x": 0, "y": 0, "width": 1, "height": 1}
+    assert (overlay["start"]["word"], overlay["start"]["occurrence"]) == ("tide", 2)
+    page.get_by_role("button", name="Add ▾").click()
+    page.get_by_role("menuitem", name="Picture or clip").click()
+    choice = dialog.get_by_role("button", name="harbour.png")
+    expect(choice.locator("img")).to_have_js_property("complete", True)
+    assert breaches(page) == []
+    choice.click()
+    expect(layer).to_have_count(2)
+    expect_saved(page)
+    assert len(scenes(operator, project)[0]["overlays"]) == 2
+
+
+def picture(width: int, height: int) -> bytes:
+    """Returns a PNG of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\x30\x80\xc0" * width) * height
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)

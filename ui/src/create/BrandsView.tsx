@@ -2,11 +2,12 @@
 import { t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { type Asset, api, type Brand, body } from "../api/client";
+import { api, type Brand, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
+import { ACCEPTED, useAssets, useUpload } from "./useAssets";
 import "./create.css";
 
 type Colours = Brand["colours"];
@@ -209,22 +210,8 @@ function ColourField({ label, value, fallback, onChange }: ColourProps) {
 }
 
 function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: Brand["logo"]) => void }) {
-  const queries = useQueryClient();
-  const pictures = useQuery({
-    queryKey: ["assets", "image"],
-    queryFn: () => body(api.GET("/api/assets", { params: { query: { limit: 200, kind: ["image"] } } })),
-  });
-  const upload = useMutation({
-    mutationFn: async (file: File): Promise<Asset> => {
-      const form = new FormData();
-      form.append("file", file);
-      return body(api.POST("/api/assets", { body: form as never }));
-    },
-    onSuccess: (asset) => {
-      void queries.invalidateQueries({ queryKey: ["assets"] });
-      choose(asset.sha256);
-    },
-  });
+  const pictures = useAssets(["image"]);
+  const upload = useUpload((asset) => choose(asset.sha256));
   const corner = Object.entries(CORNERS).find(([, [x, y]]) => logo?.box.x === x && logo.box.y === y)?.[0] ?? "";
   const choose = (sha256: string) => {
     const [x, y] = CORNERS.top_right;
@@ -249,7 +236,7 @@ function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: B
         <span>{t`Upload a logo`}</span>
         <input
           type="file"
-          accept="image/png,image/jpeg,image/webp"
+          accept={ACCEPTED.image}
           disabled={upload.isPending}
           onChange={(event) => {
             const file = event.target.files?.[0];

@@ -1,19 +1,39 @@
 /** What lies over the picture of a scene: titles, names, lists and texts, each from one word of the script to another. */
 import { i18n } from "@lingui/core";
 import { msg, t } from "@lingui/core/macro";
+import { useState } from "react";
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
+import type { Asset } from "../api/client";
 import { type Anchor, anchorAt, type Overlay, placeOf, spokenWords } from "./anchors";
+import { isSame } from "./changes";
 import { changeScene, type SceneDoc } from "./document";
+import { MediaDialog, Thumbnail } from "./MediaDialog";
+import { useAssets } from "./useAssets";
 import type { Editor } from "./useEditor";
 import "../kit/overlays.css";
 
 const KINDS = { title: msg`Title`, lower_third: msg`Name and role`, list: msg`List`, text: msg`Text` };
 type Kind = keyof typeof KINDS;
 const OTHER_KINDS = { image: msg`Picture`, video: msg`Video`, arrow: msg`Arrow`, highlight: msg`Frame` };
+const MEDIA = "media";
 const MAX_ITEMS = 12;
 /** The usual place of a title is the middle: there is the face. */
 const BELOW_FACE = { x: 0.06, y: 0.62, width: 0.88, height: 0.26 };
 const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
+const BOXES = {
+  right: { x: 0.55, y: 0.12, width: 0.4, height: 0.62 },
+  left: { x: 0.05, y: 0.12, width: 0.4, height: 0.62 },
+  corner: { x: 0.69, y: 0.06, width: 0.26, height: 0.28 },
+  whole: { x: 0, y: 0, width: 1, height: 1 },
+};
+const PLACES = {
+  right: msg`At the right`,
+  left: msg`At the left`,
+  corner: msg`In a corner`,
+  whole: msg`Over the whole picture`,
+};
+type Place = keyof typeof BOXES;
+const SOUND_DB = -12;
 const TIMES = { fade_ms: 200, opacity: 1, z: 0 };
 const INK = { colour: "#ffffff", accent: "#35b6c9" };
 
@@ -46,6 +66,13 @@ function created(kind: Kind, text: string, start: Anchor): Overlay {
   return { ...base, ...look, kind, text: text || t`Text`, box: SAFE } as Overlay;
 }
 
+function createdMedia({ kind, sha256, name, media_type }: Asset, start: Anchor): Overlay {
+  const file = { sha256, name, media_type };
+  const base = { ...TIMES, start, box: BOXES.right, fit: "contain", corner_radius: 0 } as const;
+  if (kind === "image") return { ...base, kind: "image", image: file };
+  return { ...base, kind: "video", video: file, from_ms: 0, loop: false, gain_db: null };
+}
+
 interface Props {
   scene: SceneDoc;
   number: number;
@@ -57,13 +84,19 @@ export function OnScreen({ scene, number, editor }: Props) {
   const words = spokenWords(body.script);
   const change = (name: string, overlays: Overlay[], group = "") =>
     editor.edit(name, (doc) => changeScene(doc, key, { overlays }), group && `${group} ${key}`);
-  const add = (kind: Kind) => {
+  const [mediaStart, setMediaStart] = useState<Anchor | null>(null);
+  const caret = () => {
     const field = document.getElementById(`script-${key}`) as HTMLTextAreaElement | null;
     const [from, to] = [field?.selectionStart ?? 0, field?.selectionEnd ?? 0];
     const place = spokenWords(body.script.slice(0, from)).length;
     const chosen = spokenWords(body.script.slice(from, to)).join(" ");
     const start: Anchor = from > 0 && place < words.length ? anchorAt(words, place) : { at: "time", ms: 0 };
-    change(`${t`Add`}: ${i18n.t(KINDS[kind])}`, [...body.overlays, created(kind, chosen, start)]);
+    return { start, chosen };
+  };
+  const add = (kind: Kind | typeof MEDIA) => {
+    const { start, chosen } = caret();
+    if (kind === MEDIA) setMediaStart(start);
+    else change(`${t`Add`}: ${i18n.t(KINDS[kind])}`, [...body.overlays, created(kind, chosen, start)]);
   };
   return (
     <section className="card on-screen stack" aria-label={t`On screen in scene ${number}`}>
@@ -72,18 +105,25 @@ export function OnScreen({ scene, number, editor }: Props) {
         <MenuTrigger>
           <Button className="button">{t`Add`} ▾</Button>
           <Popover className="popover" placement="bottom end">
-            <Menu className="menu" aria-label={t`Add to the picture`} onAction={(kind) => add(kind as Kind)}>
+            <Menu className="menu" aria-label={t`Add to the picture`} onAction={(kind) => add(kind as Kind | typeof MEDIA)}>
               {Object.entries(KINDS).map(([kind, name]) => (
                 <MenuItem key={kind} id={kind}>
                   {i18n.t(name)}
                 </MenuItem>
               ))}
+              <MenuItem id={MEDIA}>{t`Picture or clip`}</MenuItem>
             </Menu>
           </Popover>
         </MenuTrigger>
       </div>
+      {mediaStart && (
+        <MediaDialog
+          onChoose={(asset) => change(t`Add picture or clip`, [...body.overlays, createdMedia(asset, mediaStart)])}
+          onClose={() => setMediaStart(null)}
+        />
+      )}
       {body.overlays.length === 0 && (
-        <p className="quiet">{t`Nothing yet. Put the caret at a word, or select words, and add a title, a name, a list or a text there.`}</p>
+        <p className="quiet">{t`Nothing yet. Put the caret at a word, or select words, and add a title, a name, a list, a text or a picture there.`}</p>
       )}
       <ul className="stack">
         {body.overlays.map((one, at) => (
@@ -122,6 +162,7 @@ function Row({ overlay, words, label, onChange, onRemove }: RowProps) {
         </button>
       </div>
       <Texts overlay={overlay} label={label} onChange={onChange} />
+      {(overlay.kind === "image" || overlay.kind === "video") && <Media overlay={overlay} label={label} onChange={onChange} />}
       <div className="row times">
         <Moment
           label={t`${label} appears`}
@@ -188,6 +229,51 @@ function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" 
       </>
     );
   return null;
+}
+
+interface MediaProps {
+  overlay: Extract<Overlay, { kind: "image" | "video" }>;
+  label: string;
+  onChange: (overlay: Overlay) => void;
+}
+
+function Media({ overlay, label, onChange }: MediaProps) {
+  const assets = useAssets(["image", "video"]);
+  const file = overlay.kind === "image" ? overlay.image : overlay.video;
+  const place = (Object.keys(BOXES) as Place[]).find((one) => isSame(BOXES[one], overlay.box));
+  return (
+    <>
+      <div className="row">
+        <Thumbnail asset={assets.data?.find((one) => one.sha256 === file.sha256)} />
+        <span className="name">{file.name}</span>
+      </div>
+      <select
+        aria-label={t`${label}: place`}
+        value={place ?? ""}
+        onChange={(event) => {
+          const chosen = event.target.value as Place;
+          onChange({ ...overlay, box: BOXES[chosen], fit: chosen === "whole" ? "cover" : "contain" });
+        }}
+      >
+        {!place && <option value="">{t`as it is`}</option>}
+        {Object.entries(PLACES).map(([one, name]) => (
+          <option key={one} value={one}>
+            {i18n.t(name)}
+          </option>
+        ))}
+      </select>
+      {overlay.kind === "video" && (
+        <label className="row">
+          <input
+            type="checkbox"
+            checked={overlay.gain_db != null}
+            onChange={(event) => onChange({ ...overlay, gain_db: event.target.checked ? SOUND_DB : null })}
+          />
+          {t`With its sound, under the voice`}
+        </label>
+      )}
+    </>
+  );
 }
 
 interface MomentProps {

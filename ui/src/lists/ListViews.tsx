@@ -1,5 +1,6 @@
 /** Lists of what else the studio holds: assets, publications, keys and the audit log, the newest first. */
-import { t } from "@lingui/core/macro";
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
@@ -9,6 +10,23 @@ import { number, when } from "../videos/words";
 
 const MAX_ROWS = 200;
 const MIB = 1024 * 1024;
+
+const ASSET_KINDS = {
+  image: msg`picture`,
+  video: msg`film`,
+  audio: msg`sound`,
+  motion: msg`motion`,
+  avatar_image: msg`portrait`,
+  avatar_video: msg`footage of a presenter`,
+  tts_audio: msg`speech`,
+  screen_capture: msg`screen recording`,
+  composited_scene: msg`finished scene`,
+};
+const PRIVACIES = {
+  private: msg`private`,
+  unlisted: msg`for who has the link`,
+  public: msg({ message: "public", context: "publication" }),
+};
 
 /** A heading, a table once there are rows, and what stands there while there are none. */
 function List<Row>(props: {
@@ -53,7 +71,7 @@ export function AssetsView() {
           <th scope="row">
             <a href={one.url}>{one.name}</a>
           </th>
-          <td>{one.kind}</td>
+          <td>{i18n.t(ASSET_KINDS[one.kind])}</td>
           <td>{`${number(one.bytes / MIB, 1)} MiB`}</td>
           <td>{one.tags.join(", ")}</td>
           <td>{when(one.created_at)}</td>
@@ -91,7 +109,7 @@ export function PublicationsView() {
             )}
             {one.waits && <p className="quiet">{one.waits}</p>}
           </td>
-          <td>{one.url ? <a href={one.url}>{one.url}</a> : one.wishes.privacy}</td>
+          <td>{one.url ? <a href={one.url}>{one.url}</a> : i18n.t(PRIVACIES[one.wishes.privacy])}</td>
           <td>{one.requested_by}</td>
           <td>{when(one.created_at)}</td>
         </tr>

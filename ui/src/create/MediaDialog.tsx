@@ -1,0 +1,75 @@
+/** Pictures and clips that were uploaded, of which one is chosen; another one is dropped here or picked. */
+import { t } from "@lingui/core/macro";
+import { DropZone, type FileDropItem } from "react-aria-components";
+import type { Asset } from "../api/client";
+import { ErrorNotice, NoRows } from "../kit/kit";
+import { Modal } from "../kit/Modal";
+import { duration } from "../videos/words";
+import { ACCEPTED, useAssets, useUpload } from "./useAssets";
+
+const KINDS = ["image", "video"] as const;
+
+interface Props {
+  onChoose: (asset: Asset) => void;
+  onClose: () => void;
+}
+
+export function MediaDialog({ onChoose, onClose }: Props) {
+  const assets = useAssets(KINDS);
+  const choose = (asset: Asset) => {
+    onChoose(asset);
+    onClose();
+  };
+  const upload = useUpload(choose);
+  const name = upload.variables?.name ?? "";
+  return (
+    <Modal title={t`Picture or clip`} size="wide" dismissable onClose={onClose}>
+      <DropZone
+        className="drop"
+        isDisabled={upload.isPending}
+        aria-label={t`Drop a picture or a clip here`}
+        onDrop={async ({ items }) => {
+          const item = items.find((one): one is FileDropItem => one.kind === "file");
+          if (item) upload.mutate(await item.getFile());
+        }}
+      >
+        <label className="field">
+          <span>{upload.isPending ? t`Uploading ${name}` : t`Drop a file here, or choose one`}</span>
+          <input
+            type="file"
+            accept={KINDS.map((kind) => ACCEPTED[kind]).join()}
+            disabled={upload.isPending}
+            onChange={(event) => {
+              const file = event.target.files?.[0];
+              if (file) upload.mutate(file);
+            }}
+          />
+        </label>
+      </DropZone>
+      {upload.error && <ErrorNotice error={upload.error} />}
+      <NoRows of={assets}>{t`Nothing was uploaded yet.`}</NoRows>
+      <ul className="face-wall media-wall">
+        {assets.data?.map((one) => (
+          <li key={one.id}>
+            <button type="button" onClick={() => choose(one)}>
+              <Thumbnail asset={one} />
+              <strong>{one.name}</strong>
+              {one.duration_ms !== null && <span className="quiet">{duration(one.duration_ms / 1000)}</span>}
+            </button>
+          </li>
+        ))}
+      </ul>
+      <div className="row ends">
+        <button type="button" onClick={onClose}>{t`Cancel`}</button>
+      </div>
+    </Modal>
+  );
+}
+
+export function Thumbnail({ asset }: { asset: Asset | undefined }) {
+  return asset?.picture ? (
+    <img className="thumbnail" src={asset.picture} alt="" loading="lazy" />
+  ) : (
+    <span className="thumbnail" />
+  );
+}
