@@ -187,7 +187,8 @@ async def test_a_job_file_is_planned_deployed_changed_and_stopped(
     try:
         job = cluster.server.get("/v1/job/tts")
         assert job["TaskGroups"][0]["Tasks"][0]["Config"]["command"] == "/bin/sleep"
-        # Nobody answers its health check, so the deployment goes on.
+        # Nobody answers its health check, so the deployment goes on, once the scheduler has begun it.
+        await until(lambda: cluster.server.get("/v1/job/tts/deployment"), "its deployment to begin")
         assert (await people.say("scale the job tts to two")).failure.code == "cluster.deployment_open"
         edited = await people.say(f"deploy the job tts with count = 3, {', '.join(SERVER)}")
         assert "The job tts is changed" in edited.text and "Count: 1 → 3" in edited.text
