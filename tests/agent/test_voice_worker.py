@@ -10,11 +10,14 @@ import pytest
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
 
-from pipecat.frames.frames import InputAudioRawFrame
+from pipecat.frames.frames import InputAudioRawFrame, InputTextRawFrame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.websocket.client import WebsocketClientParams
 
+from agent.voice.recogniser import Recognition
 from agent.voice.spoken_grammar import SpokenGrammar
 from agent.voice.worker import service
+from agent.voice.worker.listening import Listening
 from agent.voice.worker.service import VoiceWorker
 from agent.voice.worker.socket_transport import SocketTransport
 
@@ -69,3 +72,33 @@ async def test_sound_that_comes_before_the_pipeline_has_started_is_dropped() -> 
     sound = InputAudioRawFrame(audio=bytes(640), sample_rate=16_000, num_channels=1)
     await transport.input().push_audio_frame(sound)
     assert transport.input() is transport.input()
+
+
+class ToldLink:
+    """Notes what the person is shown."""
+
+    session_id = "ses_1"
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+
+    async def tell(self, kind: str, **data: Any) -> None:
+        self.told.append((kind, data.get("text")))
+
+
+async def test_a_yes_after_a_written_sentence_answers_no_older_question() -> None:
+    async def say_more() -> bool:
+        return False
+
+    link = ToldLink()
+    listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
+    doubtful, yes = Recognition("delete the project tides", 0.6), Recognition("yes", 1.0)
+    await listening._ask_back(doubtful)
+    await listening._take_up(yes)
+    assert link.told[-2:] == [("transcript", "delete the project tides"), ("state", None)]
+    await listening._ask_back(doubtful)
+    written = InputTextRawFrame("what videos do I have")
+    await listening.process_frame(written, FrameDirection.DOWNSTREAM)
+    await listening._take_up(yes)
+    assert ("transcript", "yes") in link.told
+    assert link.told.count(("transcript", "delete the project tides")) == 1

@@ -189,6 +189,30 @@ def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
     assert page.evaluate("sessionStorage.getItem('soundstage.session')") == session
 
 
+def test_what_was_not_heard_clearly_is_asked_and_answered_with_a_click(
+    entering: Entering, talking: Studio
+) -> None:
+    page = entering(bypass_csp=True)
+    sockets: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/sound?*", pass_on)
+    start(page)
+    unclear = {"type": "unclear", "text": QUESTION, "confidence": 0.6}
+    sockets[0].send(json.dumps(unclear))
+    page.get_by_role("button", name="No", exact=True).click()
+    expect(page.locator(".meant")).to_have_count(0)
+    sockets[0].send(json.dumps({**unclear, "choices": [QUESTION, LONG_ANSWER]}))
+    expect(page.locator(".meant button")).to_have_text([QUESTION, LONG_ANSWER, "Neither"])
+    assert breaches(page) == []
+    page.get_by_role("button", name=QUESTION).click()
+    until(page, "speaking")
+    assert turns(talking, page) == [QUESTION]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_without_a_microphone_it_goes_on_in_writing(
     entering: Entering, talking: Studio, scheme: str, tmp_path: Path

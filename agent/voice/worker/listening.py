@@ -103,6 +103,7 @@ class Listening(FrameProcessor):
                 if self._sound is not None:
                     self._sound.put_nowait(_Mark.STOP)
             case InputTextRawFrame():
+                self.forget_question()
                 if self._speaking:
                     await self.interrupt()
                 await self._link.tell("state", state="thinking")
@@ -119,6 +120,10 @@ class Listening(FrameProcessor):
         if isinstance(frame, StartFrame):
             # Sound that came earlier was dropped on the way here.
             await self._link.tell("state", state="listening")
+
+    def forget_question(self) -> None:
+        """Takes no later “yes” for an answer to “Did you say …?”: the person has gone on by hand."""
+        self._doubtful, self._choice = "", None
 
     async def interrupt(self) -> None:
         """Silences the agent and cancels its answer."""

@@ -193,6 +193,7 @@ class _Session:
 
     async def _interrupt(self) -> None:
         if self._listening is not None:
+            self._listening.forget_question()
             await self._listening.interrupt()
 
 

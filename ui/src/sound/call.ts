@@ -50,7 +50,7 @@ export interface CallView {
   person: string;
   personDone: boolean;
   /** The question back, or that nothing was understood. */
-  unclear: string | null;
+  unclear: readonly string[] | null;
   /** The sentence that is heard now. */
   caption: Caption | null;
   speaking: boolean;
@@ -192,6 +192,12 @@ export class Call {
     this.send({ type: "say", text });
   }
 
+  /** Neither of what was heard was said. */
+  drop(): void {
+    this.show({ unclear: null, person: "" });
+    this.interrupt();
+  }
+
   /** Silences the agent. */
   interrupt(): void {
     this.silence();
@@ -327,7 +333,7 @@ export class Call {
         this.show({ person: message.text, personDone: true, unclear: null });
         break;
       case "unclear":
-        this.show({ person: "", personDone: true, unclear: message.text });
+        this.show({ person: "", personDone: true, unclear: message.choices ?? (message.text ? [message.text] : []) });
         break;
       case "event":
         if (message.event.type === "turn")

@@ -23,7 +23,7 @@ export type ServerMessage =
   | { type: "state"; state: VoiceState; muted: boolean }
   | { type: "partial"; text: string }
   | { type: "transcript"; text: string; confidence: number }
-  | { type: "unclear"; text: string }
+  | { type: "unclear"; text: string; choices?: string[] }
   | { type: "event"; event: BrainEvent }
   | ({ type: "caption" } & Caption)
   | { type: "stop" }

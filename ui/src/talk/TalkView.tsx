@@ -153,15 +153,26 @@ function MainButton({ view }: { view: CallView }) {
 /** What both sides say, as it is said. */
 function Captions({ view, name }: { view: CallView; name: string }) {
   const isOn = view.phase !== "off";
-  const question = view.unclear
-    ? t`Did you say “${view.unclear}”?`
-    : t`That was not understood. Say it in other words, or write it.`;
+  const meant = (isOn && view.unclear) || [];
+  const question = meant.length > 0 ? t`What did you say?` : t`That was not understood. Say it in other words, or write it.`;
   return (
     <div className="captions">
       <p className="of-person">
         {isOn && (view.unclear !== null ? question : view.person)}
         {isOn && view.person && !view.personDone && view.unclear === null && <span className="thinking" />}
       </p>
+      {meant.length > 0 && (
+        <p className="row meant">
+          {meant.map((sentence) => (
+            <button key={sentence} type="button" onClick={() => call.say(sentence)}>
+              {sentence}
+            </button>
+          ))}
+          <button type="button" className="plain" onClick={() => call.drop()}>
+            {meant.length > 1 ? t`Neither` : t({ message: "No", context: "answer to what was said" })}
+          </button>
+        </p>
+      )}
       <p className="of-agent">
         {view.caption && (
           <>
