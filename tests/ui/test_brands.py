@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import wave
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,9 @@ def test_a_brand_kit_with_a_logo_is_made_and_chosen_for_a_project(
     visiting: Visiting, operator: httpx.Client, tmp_path: Path
 ) -> None:
     (tmp_path / "harbour.png").write_bytes(LOGO)
+    with wave.open(str(tmp_path / "waves.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
     project = operator.post("/api/projects", json={"title": "Tour of the harbour"}).raise_for_status().json()
     operator.post(f"/api/projects/{project['id']}/scenes", json={"script": "Welcome."}).raise_for_status()
     page = visiting(bypass_csp=True).open("brands")
@@ -30,7 +34,11 @@ def test_a_brand_kit_with_a_logo_is_made_and_chosen_for_a_project(
     dialog.get_by_label("Upload a logo").set_input_files(tmp_path / "harbour.png")
     expect(dialog.get_by_label("Corner")).to_have_value("top_right", timeout=PATIENCE_MS)
     dialog.get_by_label("Corner").select_option("bottom_left")
+    dialog.get_by_label("Upload music").set_input_files(tmp_path / "waves.wav")
+    dialog.get_by_label("Volume").select_option("quiet", timeout=PATIENCE_MS)
     dialog.get_by_label("Begin with a card").check()
+    dialog.get_by_label("End with a card").check()
+    dialog.get_by_label("Words of the last card").fill("See you at the harbour")
     assert breaches(page) == []
     dialog.get_by_role("button", name="Save").click()
     card = page.get_by_role("listitem").filter(has_text="Harbour")
@@ -38,6 +46,8 @@ def test_a_brand_kit_with_a_logo_is_made_and_chosen_for_a_project(
     assert breaches(page) == []
     [kit] = operator.get("/api/brands").json()
     assert (kit["colours"]["accent"], kit["intro"]["kind"]) == ("#aa3311", "title")
+    assert kit["outro"]["title"] == "See you at the harbour"
+    assert (kit["music"]["level_db"], kit["music"]["duck_db"]) == (-18, -10)
     assert (kit["logo"]["box"]["x"], kit["logo"]["box"]["y"]) == (0.04, 0.83)
 
     card.get_by_role("button", name="Edit Harbour").click()

@@ -1,5 +1,6 @@
 /** Brand kits: colours, fonts, logo and cards that projects take where they have none of their own. */
-import { t } from "@lingui/core/macro";
+import { i18n } from "@lingui/core";
+import { msg, t } from "@lingui/core/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Brand, body } from "../api/client";
@@ -7,18 +8,20 @@ import { ConfirmedAction } from "../kit/ConfirmedAction";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
-import { ACCEPTED, useAssets, useUpload } from "./useAssets";
+import { ACCEPTED, type MediaKind, useAssets, useUpload } from "./useAssets";
 import "./create.css";
 
 type Colours = Brand["colours"];
 /** What the dialog changes; the rest of a kit stays as it is. */
-type Kit = Pick<Brand, "name" | "colours" | "fonts" | "logo" | "lower_third" | "intro">;
+type Kit = Pick<Brand, "name" | "colours" | "fonts" | "logo" | "lower_third" | "intro" | "outro" | "music">;
 
 const NEW: Kit = {
   name: "",
   colours: { text: null, accent: "#3347d1", panel: null },
   fonts: { heading: null, body: null },
   logo: null,
+  outro: null,
+  music: null,
   lower_third: null,
   intro: null,
 };
@@ -94,8 +97,8 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
   const queries = useQueryClient();
   const id = "id" in brand ? brand.id : null;
   const [kit, setKit] = useState<Kit>(() => {
-    const { name, colours, fonts, logo, lower_third, intro } = brand;
-    return { name, colours, fonts, logo, lower_third, intro };
+    const { name, colours, fonts, logo, lower_third, intro, outro, music } = brand;
+    return { name, colours, fonts, logo, lower_third, intro, outro, music };
   });
   const change = (values: Partial<Kit>) => setKit((now) => ({ ...now, ...values }));
   const save = useMutation({
@@ -148,6 +151,7 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
           {font("body", t`Font of texts`)}
         </div>
         <LogoField logo={kit.logo ?? null} onChange={(logo) => change({ logo })} />
+        <MusicField music={kit.music ?? null} onChange={(music) => change({ music })} />
         <label className="brand-choice">
           <input
             type="checkbox"
@@ -158,20 +162,19 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
           />
           {t`Show the name of each presenter when they first speak`}
         </label>
-        <label className="brand-choice">
-          <input
-            type="checkbox"
-            checked={kit.intro !== null}
-            onChange={(event) =>
-              change({
-                intro: event.target.checked
-                  ? { kind: "title", title: "{title}", subtitle: "{subtitle}", duration_ms: 3000 }
-                  : null,
-              } as Partial<Kit>)
-            }
-          />
-          {t`Begin with a card that has the title of the film`}
-        </label>
+        <CardChoice
+          label={t`Begin with a card that has the title of the film`}
+          card={kit.intro}
+          fallback={INTRO}
+          onChange={(intro) => change({ intro })}
+        />
+        <CardChoice
+          label={t`End with a card`}
+          textLabel={t`Words of the last card`}
+          card={kit.outro}
+          fallback={outro()}
+          onChange={(outro) => change({ outro })}
+        />
         {save.error && <ErrorNotice error={save.error} />}
         <div className="row ends">
           <button type="button" onClick={onClose}>{t`Cancel`}</button>
@@ -179,6 +182,39 @@ function BrandDialog({ brand, onClose }: { brand: Brand | Kit; onClose: () => vo
         </div>
       </form>
     </Modal>
+  );
+}
+
+type Card = Brand["intro"];
+const INTRO = { kind: "title", title: "{title}", subtitle: "{subtitle}", duration_ms: 3000 } as unknown as Card;
+const outro = () => ({ ...INTRO, title: t`Thank you for watching`, subtitle: "" }) as unknown as Card;
+
+interface CardProps {
+  label: string;
+  textLabel?: string;
+  card: Card | undefined;
+  fallback: Card;
+  onChange: (card: Card) => void;
+}
+
+/** A card, or none; one with a picture or a clip, as programs make them, stays as it is. */
+function CardChoice({ label, textLabel, card, fallback, onChange }: CardProps) {
+  return (
+    <>
+      <label className="brand-choice">
+        <input type="checkbox" checked={card != null} onChange={(event) => onChange(event.target.checked ? fallback : null)} />
+        {label}
+      </label>
+      {textLabel && card && "title" in card && (
+        <input
+          aria-label={textLabel}
+          value={card.title}
+          required
+          maxLength={200}
+          onChange={(event) => onChange({ ...card, title: event.target.value })}
+        />
+      )}
+    </>
   );
 }
 
@@ -209,23 +245,25 @@ function ColourField({ label, value, fallback, onChange }: ColourProps) {
   );
 }
 
-function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: Brand["logo"]) => void }) {
-  const pictures = useAssets(["image"]);
-  const upload = useUpload((asset) => choose(asset.sha256));
-  const corner = Object.entries(CORNERS).find(([, [x, y]]) => logo?.box.x === x && logo.box.y === y)?.[0] ?? "";
-  const choose = (sha256: string) => {
-    const [x, y] = CORNERS.top_right;
-    const image = { sha256 } as never;
-    onChange(sha256 ? { opacity: 1, box: { x, y, ...SIDE }, ...logo, image } : null);
-  };
+interface FileProps {
+  kind: MediaKind;
+  label: string;
+  uploadLabel: string;
+  sha256: string | null | undefined;
+  onChoose: (sha256: string) => void;
+}
+
+/** One of the uploaded files, or a new one; empty for none. */
+function FileField({ kind, label, uploadLabel, sha256, onChoose }: FileProps) {
+  const files = useAssets([kind]);
+  const upload = useUpload((asset) => onChoose(asset.sha256));
   return (
-    <fieldset className="brand-fields">
-      <legend className="visually-hidden">{t`Logo`}</legend>
+    <>
       <label className="field">
-        <span>{t`Logo`}</span>
-        <select value={logo?.image.sha256 ?? ""} onChange={(event) => choose(event.target.value)}>
+        <span>{label}</span>
+        <select value={sha256 ?? ""} onChange={(event) => onChoose(event.target.value)}>
           <option value="">{t`none`}</option>
-          {pictures.data?.map((one) => (
+          {files.data?.map((one) => (
             <option key={one.id} value={one.sha256}>
               {one.name}
             </option>
@@ -233,10 +271,10 @@ function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: B
         </select>
       </label>
       <label className="field">
-        <span>{t`Upload a logo`}</span>
+        <span>{uploadLabel}</span>
         <input
           type="file"
-          accept={ACCEPTED.image}
+          accept={ACCEPTED[kind]}
           disabled={upload.isPending}
           onChange={(event) => {
             const file = event.target.files?.[0];
@@ -244,6 +282,56 @@ function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: B
           }}
         />
       </label>
+      {upload.error && <ErrorNotice error={upload.error} />}
+    </>
+  );
+}
+
+const LEVELS = { "-18": msg`quiet`, "-12": msg`usual`, "-6": msg`loud` };
+const MUSIC = { level_db: -12, duck_db: -10, fade_in_ms: 800, fade_out_ms: 2500, from_ms: 0, loop: true };
+
+function MusicField({ music, onChange }: { music: Brand["music"]; onChange: (music: Brand["music"]) => void }) {
+  const file = useAssets(["audio"]).data?.find((one) => one.sha256 === music?.audio.sha256);
+  const level = String(music?.level_db);
+  return (
+    <fieldset className="brand-fields">
+      <legend className="visually-hidden">{t`Music`}</legend>
+      <FileField
+        kind="audio"
+        label={t`Music under the film`}
+        uploadLabel={t`Upload music`}
+        sha256={music?.audio.sha256}
+        onChoose={(sha256) => onChange(sha256 ? { ...MUSIC, ...music, audio: { sha256 } } : null)}
+      />
+      {music && (
+        <label className="field">
+          <span>{t`Volume`}</span>
+          <select value={level} onChange={(event) => onChange({ ...music, level_db: Number(event.target.value) })}>
+            {!(level in LEVELS) && <option value={level}>{t`as it is`}</option>}
+            {Object.entries(LEVELS).map(([value, name]) => (
+              <option key={value} value={value}>
+                {i18n.t(name)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {/* biome-ignore lint/a11y/useMediaCaption: music has no words */}
+      {file && <audio controls preload="none" src={file.url} aria-label={file.name} />}
+    </fieldset>
+  );
+}
+
+function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: Brand["logo"]) => void }) {
+  const corner = Object.entries(CORNERS).find(([, [x, y]]) => logo?.box.x === x && logo.box.y === y)?.[0] ?? "";
+  const choose = (sha256: string) => {
+    const [x, y] = CORNERS.top_right;
+    onChange(sha256 ? { opacity: 1, box: { x, y, ...SIDE }, ...logo, image: { sha256 } } : null);
+  };
+  return (
+    <fieldset className="brand-fields">
+      <legend className="visually-hidden">{t`Logo`}</legend>
+      <FileField kind="image" label={t`Logo`} uploadLabel={t`Upload a logo`} sha256={logo?.image.sha256} onChoose={choose} />
       {logo && (
         <label className="field">
           <span>{t`Corner`}</span>
@@ -262,7 +350,6 @@ function LogoField({ logo, onChange }: { logo: Brand["logo"]; onChange: (logo: B
           </select>
         </label>
       )}
-      {upload.error && <ErrorNotice error={upload.error} />}
     </fieldset>
   );
 }

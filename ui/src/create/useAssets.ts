@@ -2,12 +2,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type Asset, api, body } from "../api/client";
 
-export type MediaKind = "image" | "video";
+export type MediaKind = "image" | "video" | "audio";
 
 const MAX_SHOWN = 200;
 export const ACCEPTED = {
   image: "image/png,image/jpeg,image/webp",
   video: "video/mp4,video/webm,video/quicktime",
+  audio: "audio/*",
 } as const;
 
 /** The newest ones. */
