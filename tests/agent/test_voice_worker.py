@@ -74,31 +74,31 @@ async def test_sound_that_comes_before_the_pipeline_has_started_is_dropped() -> 
     assert transport.input() is transport.input()
 
 
-class ToldLink:
+class RecordingLink:
     """Notes what the person is shown."""
 
     session_id = "ses_1"
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Any]] = []
+        self.messages: list[tuple[str, Any]] = []
 
     async def tell(self, kind: str, **data: Any) -> None:
-        self.told.append((kind, data.get("text")))
+        self.messages.append((kind, data.get("text")))
 
 
 async def test_a_yes_after_a_written_sentence_answers_no_older_question() -> None:
     async def say_more() -> bool:
         return False
 
-    link = ToldLink()
+    link = RecordingLink()
     listening = Listening(None, SpokenGrammar.of(["hello"]), link, say_more)  # type: ignore[arg-type]
     doubtful, yes = Recognition("delete the project tides", 0.6), Recognition("yes", 1.0)
     await listening._ask_back(doubtful)
     await listening._take_up(yes)
-    assert link.told[-2:] == [("transcript", "delete the project tides"), ("state", None)]
+    assert link.messages[-2:] == [("transcript", "delete the project tides"), ("state", None)]
     await listening._ask_back(doubtful)
     written = InputTextRawFrame("what videos do I have")
     await listening.process_frame(written, FrameDirection.DOWNSTREAM)
     await listening._take_up(yes)
-    assert ("transcript", "yes") in link.told
-    assert link.told.count(("transcript", "delete the project tides")) == 1
+    assert ("transcript", "yes") in link.messages
+    assert link.messages.count(("transcript", "delete the project tides")) == 1

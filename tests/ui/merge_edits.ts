@@ -13,8 +13,8 @@ const random = (below: number) => {
 const wrong: string[] = [];
 let words = 0;
 /** Words that somebody has taken away knowingly: with a scene, or as the losing side of a conflict. */
-const given = new Set<string>();
-const kept = new Set<string>();
+const removedWords = new Set<string>();
+const addedWords = new Set<string>();
 const wordsIn = (doc: Doc) => new Set(doc.scenes.flatMap(({ body }) => body.script.split(" ")));
 
 const scene = (script: string) => ({ key: newKey(), body: { ...EMPTY_BODY, script } });
@@ -37,14 +37,14 @@ function edit(window: Window): void {
   const act = random(10);
   if (act < 4) {
     window.doc = changeScript(doc, at.key, `${at.body.script} ${word}`);
-    kept.add(word);
+    addedWords.add(word);
   } else if (act === 4) window.doc = changeScene(doc, at.key, { mood: ["warm", "sad", null][random(3)] as never });
   else if (act === 5) {
     window.doc = addScene(doc, at.key, newKey(), word);
-    kept.add(word);
+    addedWords.add(word);
   } else if (act === 6) window.doc = moveScene(doc, at.key, random(2) ? 1 : -1);
   else if (act === 7) {
-    for (const one of at.body.script.split(" ")) given.add(one);
+    for (const one of at.body.script.split(" ")) removedWords.add(one);
     window.doc = removeScene(doc, at.key);
   } else if (act === 8) window.doc = random(2) ? mergeWithPrevious(doc, at.key) : splitScene(doc, at.key, at.body.script.indexOf(" ") + 1, newKey());
   else window.doc = { ...doc, title: word };
@@ -56,7 +56,7 @@ function save(window: Window): void {
     for (const { key, theirs } of conflicts) {
       const mine = window.doc.scenes.find((one) => one.key === key)?.body.script ?? "";
       const [lost, stays] = random(2) ? [mine, theirs.script] : [theirs.script, mine];
-      for (const one of lost.split(" ")) if (!stays.split(" ").includes(one)) given.add(one);
+      for (const one of lost.split(" ")) if (!stays.split(" ").includes(one)) removedWords.add(one);
       if (stays === theirs.script) window.doc = changeScene(window.doc, key, { script: theirs.script, overlays: theirs.overlays });
     }
     window.doc = merge(window.base, window.doc, server.doc).doc;
@@ -81,6 +81,6 @@ for (let round = 0; round < rounds && wrong.length < 5; round++) {
 }
 for (const window of [...windows, ...windows]) save(window);
 const there = wordsIn(server.doc);
-for (const word of kept) if (!there.has(word) && !given.has(word)) wrong.push(`${word} is lost`);
+for (const word of addedWords) if (!there.has(word) && !removedWords.has(word)) wrong.push(`${word} is lost`);
 if (!isSame(windows[0]?.doc, windows[1]?.doc)) wrong.push("the windows show different projects");
-console.log(JSON.stringify({ revisions: server.revision, kept: kept.size, wrong }));
+console.log(JSON.stringify({ revisions: server.revision, addedWords: addedWords.size, wrong }));

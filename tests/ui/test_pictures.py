@@ -79,8 +79,7 @@ def _take(page: Page, path: Path) -> None:
     # A pane that is not shown loads its pictures when it is.
     there = "[...document.images].every(one => one.complete || !one.checkVisibility())"
     wait_for(page, f"document.fonts.status == 'loaded' && {there}")
-    sideways = (
-        "(() => { const at = document.querySelector('.turns'); return at.scrollWidth - at.clientWidth; })()"
-    )
+    pane = "document.querySelector('.turns') ?? document.body"
+    sideways = f"(() => {{ const at = {pane}; return at.scrollWidth - at.clientWidth; }})()"
     assert page.evaluate(sideways) <= 0, "a long sentence widens the conversation"
     page.screenshot(path=path, animations="disabled")
