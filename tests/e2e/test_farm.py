@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program_inputs import PROGRAM
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 sys.path.insert(0, str(Path(__file__).parent))
 from farm_house import WORKER, FarmHouse, eventually
 from nomad_cluster import nomad_clusters  # noqa: F401 - a fixture is used by its name
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800), pytest.mark.cached(*PROGRAM)]
 
 SMALL = {"uuid": "GPU-08080808-0000-4000-8000-0000000000e8", "model": "RTX 4060", "memory_mib": 8188}
 LARGE = {"uuid": "GPU-24242424-0000-4000-8000-000000000e24", "model": "RTX 4090", "memory_mib": 24_564}

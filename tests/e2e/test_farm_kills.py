@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program_inputs import PROGRAM
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,7 +19,7 @@ from kill_drill import ROLES, TASKS_PER_RENDER, Drill
 from nomad_cluster import nomad_clusters  # noqa: F401 - a fixture is used by its name
 from waiting import eventually
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.cached(*PROGRAM)]
 
 PARTS = ("server process", "control plane", "worker", "nomad client", "nomad server")
 SEED = 20261120

@@ -17,10 +17,13 @@ import httpx
 import pytest
 import waiting
 from ports import free_ports
+from program_inputs import PROGRAM
 from ready import told_until_ready
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 from nomad_cluster import nomad_clusters  # noqa: F401 - a fixture is used by its name
+
+pytestmark = pytest.mark.cached(*PROGRAM)
 
 WORKER = Path(__file__).resolve().parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 PHOTO = next(WORKER.parents[1].glob("lib/*/site-packages/skimage/data/astronaut.png"), Path("astronaut.png"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from program_inputs import PROGRAM
 from spoken_words import RATE_HZ, silence, speech
 from voice_installation import WAIT_S, Installation, installation_with_voice
 from voice_person import Person
@@ -19,6 +20,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+
+pytestmark = pytest.mark.cached(*PROGRAM)
 
 WHAT = "what videos do I have"
 TAKEN_OVER = 4001

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from program_inputs import PROGRAM
 from ready import told_until_ready
 from waiting import eventually
 
@@ -24,6 +25,8 @@ from livekit import api, rtc
 from room_person import PeerPerson, RoomPerson
 from voice_person import Person
 from websockets.asyncio.client import connect
+
+pytestmark = pytest.mark.cached(*PROGRAM)
 
 WAIT_S = 60
 WHAT = "what videos do i have"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program_inputs import PROGRAM
 from spoken_words import silence, speech
 from voice_installation import Installation, installation_with_voice
 from voice_person import SOFTEST
@@ -20,6 +21,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: run `uv sync --inexact --extra voice`")
+
+pytestmark = pytest.mark.cached(*PROGRAM)
 
 PIECE_MS = 40
 """Sound of the agent in one message."""
