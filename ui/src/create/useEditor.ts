@@ -93,6 +93,8 @@ export function useEditor(state: ProjectState): Editor {
       work.theirs = null;
       work.keptMine.clear();
       update((history) => rebase(history, (one) => merge(before, one, theirs.doc).doc));
+      // Nothing of this page is unsaved: the same content, in another object.
+      if (changesOf(theirs.doc, work.history.doc).length === 0) work.base.doc = work.history.doc;
       return true;
     },
     [work, update],
