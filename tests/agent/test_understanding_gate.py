@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from program_inputs import PROGRAM
 
 from agent.evaluation import gate, nearness
 from agent.evaluation.__main__ import main
@@ -15,8 +14,6 @@ from agent.evaluation.scoring import Answer, judge
 from agent.understanding.corpus import read_corpus
 from agent.understanding.dialogue import CallRecord
 from agent.understanding.trained import load_reader
-
-pytestmark = pytest.mark.cached(*PROGRAM)
 
 Figures = Mapping[str, Mapping[str, float]]
 RECORDED = gate.read_recorded()
