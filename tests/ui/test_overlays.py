@@ -146,7 +146,7 @@ def test_the_picture_shows_the_scene_at_the_word_of_the_caret(
 def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     visiting: Visiting, operator: httpx.Client, project: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "harbour.png").write_bytes(picture(640, 360))
+    (tmp_path / "quay.png").write_bytes(picture(640, 360))
     page = visiting(bypass_csp=True).open(f"projects/{project}")
     script = page.get_by_label("Script of scene 1", exact=True)
     expect(script).to_have_value(SCRIPT, timeout=PATIENCE_MS)
@@ -155,11 +155,10 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     dialog = page.get_by_role("dialog", name="Picture or clip")
     page.get_by_role("button", name="Add ▾").click()
     page.get_by_role("menuitem", name="Picture or clip").click()
-    expect(dialog.get_by_text("Nothing was uploaded yet.")).to_be_visible(timeout=PATIENCE_MS)
-    dialog.get_by_label("Drop a file here, or choose one").set_input_files(tmp_path / "harbour.png")
+    dialog.get_by_label("Drop a file here, or choose one").set_input_files(tmp_path / "quay.png")
     expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
     layer = page.locator(".on-screen .layer")
-    expect(layer).to_contain_text("harbour.png")
+    expect(layer).to_contain_text("quay.png")
     page.get_by_label("Picture 1: place").select_option(label="Over the whole picture")
     expect_saved(page)
     [overlay] = scenes(operator, project)[0]["overlays"]
@@ -168,7 +167,7 @@ def test_a_picture_is_uploaded_put_on_a_word_and_chosen_again(
     assert (overlay["start"]["word"], overlay["start"]["occurrence"]) == ("tide", 2)
     page.get_by_role("button", name="Add ▾").click()
     page.get_by_role("menuitem", name="Picture or clip").click()
-    choice = dialog.get_by_role("button", name="harbour.png")
+    choice = dialog.get_by_role("button", name="quay.png")
     expect(choice.locator("img")).to_have_js_property("complete", True)
     assert breaches(page) == []
     choice.click()
