@@ -1,5 +1,5 @@
 /** Two windows change one project at random and save by batches. Prints what went wrong, as JSON. */
-import { applied, changesOf, isSame, merge } from "../../ui/src/create/changes";
+import { type Change, changesOf, isSame, merge, shareScenes } from "../../ui/src/create/changes";
 import {
   addScene, changeScene, changeScript, type Doc, EMPTY_BODY, mergeWithPrevious, moveScene, newKey, removeScene, splitScene,
 } from "../../ui/src/create/document";
@@ -16,6 +16,31 @@ let words = 0;
 const removedWords = new Set<string>();
 const addedWords = new Set<string>();
 const wordsIn = (doc: Doc) => new Set(doc.scenes.flatMap(({ body }) => body.script.split(" ")));
+
+/** What the server makes of changes. */
+function carryOut(doc: Doc, changes: readonly Change[]): Doc {
+  const scenes = [...doc.scenes];
+  let { scenes: _, ...look } = doc;
+  const put = (id: string, position: number | null | undefined, scene: Doc["scenes"][number]) => {
+    const place = scenes.findIndex((one) => one.key === id);
+    if (place >= 0) scenes.splice(place, 1);
+    scenes.splice(position ?? (place >= 0 ? place : scenes.length), 0, scene);
+  };
+  for (const change of changes) {
+    if (change.op === "change_project") look = { ...look, ...(change.project as Partial<typeof look>) };
+    else if (change.op === "delete_scene")
+      scenes.splice(
+        scenes.findIndex((one) => one.key === change.id),
+        1,
+      );
+    else {
+      const old = scenes.find((one) => one.key === change.id);
+      const { position, ...body } = change.op === "move_scene" ? { position: change.position } : change.scene;
+      put(change.id ?? "", position, { key: change.id ?? "", body: { ...old?.body, ...body } as typeof EMPTY_BODY });
+    }
+  }
+  return { ...look, scenes };
+}
 
 const scene = (script: string) => ({ key: newKey(), body: { ...EMPTY_BODY, script } });
 const first: Doc = {
@@ -52,20 +77,21 @@ function edit(window: Window): void {
 
 function save(window: Window): void {
   if (window.revision !== server.revision) {
-    const { conflicts } = merge(window.base, window.doc, server.doc);
+    const current = shareScenes(structuredClone(server.doc), window.base);
+    const { conflicts } = merge(window.base, window.doc, current);
     for (const { key, theirs } of conflicts) {
       const mine = window.doc.scenes.find((one) => one.key === key)?.body.script ?? "";
       const [lost, stays] = random(2) ? [mine, theirs.script] : [theirs.script, mine];
       for (const one of lost.split(" ")) if (!stays.split(" ").includes(one)) removedWords.add(one);
       if (stays === theirs.script) window.doc = changeScene(window.doc, key, { script: theirs.script, overlays: theirs.overlays });
     }
-    window.doc = merge(window.base, window.doc, server.doc).doc;
-    window.base = server.doc;
+    window.doc = merge(window.base, window.doc, current).doc;
+    window.base = current;
     window.revision = server.revision;
   }
   const changes = changesOf(window.base, window.doc);
   if (changes.length > 0) {
-    server.doc = applied(server.doc, changes);
+    server.doc = carryOut(server.doc, changes);
     server.revision += 1;
   }
   if (!isSame(server.doc, window.doc)) wrong.push(`round ${server.revision}: the server has something else than who saved`);

@@ -5,6 +5,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Brand, body } from "../api/client";
 import { ConfirmedAction } from "../kit/ConfirmedAction";
+import { FileInput } from "../kit/FileInput";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { usePrincipal } from "../shell/me";
@@ -270,18 +271,7 @@ function FileField({ kind, label, uploadLabel, sha256, onChoose }: FileProps) {
           ))}
         </select>
       </label>
-      <label className="field">
-        <span>{uploadLabel}</span>
-        <input
-          type="file"
-          accept={ACCEPTED[kind]}
-          disabled={upload.isPending}
-          onChange={(event) => {
-            const file = event.target.files?.[0];
-            if (file) upload.mutate(file);
-          }}
-        />
-      </label>
+      <FileInput label={uploadLabel} accept={ACCEPTED[kind]} disabled={upload.isPending} onFile={(file) => upload.mutate(file)} />
       {upload.error && <ErrorNotice error={upload.error} />}
     </>
   );

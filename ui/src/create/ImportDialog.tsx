@@ -5,6 +5,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { DropZone, type FileDropItem } from "react-aria-components";
 import { api, body } from "../api/client";
+import { FileInput } from "../kit/FileInput";
 import { ErrorNotice } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { duration } from "../videos/words";
@@ -121,20 +122,7 @@ function Chooser({ busy, onChoose }: { busy: boolean; onChoose: (source: Source)
           if (file) void file.getFile().then((found) => onChoose({ file: found }));
         }}
       >
-        <label className="button">
-          {t`Choose a file`}
-          <input
-            type="file"
-            className="visually-hidden"
-            accept={KINDS}
-            disabled={busy}
-            onChange={(event) => {
-              const file = event.target.files?.[0];
-              if (file) onChoose({ file });
-              event.target.value = "";
-            }}
-          />
-        </label>
+        <FileInput label={t`Choose a file`} isButton accept={KINDS} disabled={busy} onFile={(file) => onChoose({ file })} />
         <p className="quiet" role="status">
           {busy ? t`Reading it` : t`or drop it here: PowerPoint, Word, Markdown, text or HTML. Speaker notes become the script.`}
         </p>

@@ -2,6 +2,7 @@
 import { t } from "@lingui/core/macro";
 import { DropZone, type FileDropItem } from "react-aria-components";
 import type { Asset } from "../api/client";
+import { FileInput } from "../kit/FileInput";
 import { ErrorNotice, NoRows } from "../kit/kit";
 import { Modal } from "../kit/Modal";
 import { duration } from "../videos/words";
@@ -33,18 +34,12 @@ export function MediaDialog({ onChoose, onClose }: Props) {
           if (item) upload.mutate(await item.getFile());
         }}
       >
-        <label className="field">
-          <span>{upload.isPending ? t`Uploading ${name}` : t`Drop a file here, or choose one`}</span>
-          <input
-            type="file"
-            accept={KINDS.map((kind) => ACCEPTED[kind]).join()}
-            disabled={upload.isPending}
-            onChange={(event) => {
-              const file = event.target.files?.[0];
-              if (file) upload.mutate(file);
-            }}
-          />
-        </label>
+        <FileInput
+          label={upload.isPending ? t`Uploading ${name}` : t`Drop a file here, or choose one`}
+          accept={KINDS.map((kind) => ACCEPTED[kind]).join()}
+          disabled={upload.isPending}
+          onFile={(file) => upload.mutate(file)}
+        />
       </DropZone>
       {upload.error && <ErrorNotice error={upload.error} />}
       <NoRows of={assets}>{t`Nothing was uploaded yet.`}</NoRows>

@@ -65,31 +65,6 @@ export function changesOf(from: Doc, to: Doc): Change[] {
   return changes;
 }
 
-/** What the server makes of changes. */
-export function applied(doc: Doc, changes: readonly Change[]): Doc {
-  const scenes = [...doc.scenes];
-  let look = lookOf(doc);
-  const put = (id: string, position: number | null | undefined, scene: SceneDoc) => {
-    const place = scenes.findIndex((one) => one.key === id);
-    if (place >= 0) scenes.splice(place, 1);
-    scenes.splice(position ?? (place >= 0 ? place : scenes.length), 0, scene);
-  };
-  for (const change of changes) {
-    if (change.op === "change_project") look = { ...look, ...(change.project as Partial<typeof look>) };
-    else if (change.op === "delete_scene")
-      scenes.splice(
-        scenes.findIndex((one) => one.key === change.id),
-        1,
-      );
-    else {
-      const old = scenes.find((one) => one.key === change.id);
-      const { position, ...body } = change.op === "move_scene" ? { position: change.position } : change.scene;
-      put(change.id ?? "", position, { key: change.id ?? "", body: { ...old?.body, ...body } as SceneBody });
-    }
-  }
-  return { ...look, scenes };
-}
-
 /** The overlays hang on words of the script. */
 const wordsOf = ({ script, overlays }: SceneBody) => ({ script, overlays });
 
@@ -99,10 +74,23 @@ function mergeFields<T extends object>(base: T, mine: T, theirs: T): T {
 }
 
 function mergeBodies(base: SceneBody, mine: SceneBody, theirs: SceneBody): { body: SceneBody; clash: boolean } {
+  // Most scenes are the same object on two sides, and then nothing is compared.
+  if (base === mine) return { body: theirs, clash: false };
+  if (base === theirs) return { body: mine, clash: false };
   const merged = mergeFields(base, mine, theirs);
   const [before, here, there] = [wordsOf(base), wordsOf(mine), wordsOf(theirs)];
   if (isSame(before, here)) return { body: merged, clash: false };
   return { body: { ...merged, ...here }, clash: !isSame(before, there) && !isSame(here, there) };
+}
+
+/** The document with the very scenes of another one where they hold the same. */
+export function shareScenes(doc: Doc, other: Doc): Doc {
+  const known = byKey(other.scenes);
+  const shared = doc.scenes.map((scene) => {
+    const same = known.get(scene.key);
+    return same && isSame(same.body, scene.body) ? same : scene;
+  });
+  return { ...doc, scenes: shared };
 }
 
 /**
@@ -130,7 +118,8 @@ export function merge(base: Doc, mine: Doc, theirs: Doc): { doc: Doc; conflicts:
     ...mergeFields(lookOf(base), lookOf(mine), lookOf(theirs)),
     scenes: order.map((key) => scenes.get(key) as SceneDoc),
   };
-  return { doc: changesOf(mine, merged).length > 0 ? merged : mine, conflicts };
+  // Where nothing is new to one of both, it is that very document.
+  return { doc: [mine, theirs].find((one) => changesOf(one, merged).length === 0) ?? merged, conflicts };
 }
 
 /** The order of the one that has moved something, mine first; what only the other has comes behind its neighbour. */

@@ -2,14 +2,20 @@
 import { api, body, type ProjectState } from "../api/client";
 import type { Change } from "./changes";
 
-/** Of one request. */
-export const MAX_CHANGES = 500;
+const MAX_CHANGES_PER_REQUEST = 500;
 
-/** Returns the new revision. Raises `project.changed` with the `current` state where another has changed it since. */
-export async function sendChanges(ref: string, revision: number, changes: Change[]): Promise<number> {
-  const batch = { base_revision: revision, changes };
-  const answer = api.POST("/api/projects/{ref}/changes", { params: { path: { ref } }, body: batch });
-  return (await body(answer)).project.revision;
+/**
+ * Returns the new revision. Raises `project.changed` with the `current` state where another has changed it since; that
+ * holds what was sent of many changes before.
+ */
+export async function sendChanges(ref: string, revision: number, changes: readonly Change[]): Promise<number> {
+  let now = revision;
+  for (let from = 0; from < changes.length; from += MAX_CHANGES_PER_REQUEST) {
+    const batch = { base_revision: now, changes: changes.slice(from, from + MAX_CHANGES_PER_REQUEST) };
+    const answer = api.POST("/api/projects/{ref}/changes", { params: { path: { ref } }, body: batch });
+    now = (await body(answer)).project.revision;
+  }
+  return now;
 }
 
 /** Returns project and scenes. Of changes in between the scenes are the newer: the revision may only be too old. */

@@ -3,7 +3,7 @@ import { t } from "@lingui/core/macro";
 import { api, body } from "../api/client";
 import type { Change } from "./changes";
 import { EMPTY_BODY } from "./document";
-import { MAX_CHANGES, sendChanges } from "./save";
+import { sendChanges } from "./save";
 
 const TITLE_CHARS = 60;
 
@@ -32,9 +32,7 @@ export async function createProject(text: string, persona: string, title = title
   const changes = (paragraphs.length ? paragraphs : [""]).map(
     (script) => ({ op: "add_scene", scene: { ...EMPTY_BODY, script } }) satisfies Change,
   );
-  let { revision } = project;
-  for (let from = 0; from < changes.length; from += MAX_CHANGES)
-    revision = await sendChanges(project.id, revision, changes.slice(from, from + MAX_CHANGES));
+  await sendChanges(project.id, project.revision, changes);
   return project.id;
 }
 

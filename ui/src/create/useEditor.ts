@@ -5,10 +5,10 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import type { ProjectState } from "../api/client";
 import { Problem } from "../api/problem";
 import { onLiveEvent } from "../live/Live";
-import { applied, changesOf, merge, type WordsConflict } from "./changes";
+import { changesOf, merge, shareScenes, type WordsConflict } from "./changes";
 import { changeScene, type Doc, docOf, type History, rebase, record, redo, startHistory, undo } from "./document";
 import { clearJournal, readJournal, writeJournal } from "./journal";
-import { fetchState, MAX_CHANGES, sendChanges } from "./save";
+import { fetchState, sendChanges } from "./save";
 
 const AUTOSAVE_MS = 600;
 const RETRY_MS = 4000;
@@ -82,19 +82,18 @@ export function useEditor(state: ProjectState): Editor {
 
   /** Puts what is not saved on a newer state of the server, unless a person has to decide first. */
   const take = useCallback(
-    (theirs: Base): boolean => {
+    (newer: Base): boolean => {
+      const before = work.base.doc;
+      const theirs = { ...newer, doc: shareScenes(newer.doc, before) };
       work.theirs = theirs;
       if (conflictsOf(work).length > 0) {
         draw((count) => count + 1);
         return false;
       }
-      const before = work.base.doc;
       work.base = theirs;
       work.theirs = null;
       work.keptMine.clear();
       update((history) => rebase(history, (one) => merge(before, one, theirs.doc).doc));
-      // Nothing of this page is unsaved: the same content, in another object.
-      if (changesOf(theirs.doc, work.history.doc).length === 0) work.base.doc = work.history.doc;
       return true;
     },
     [work, update],
@@ -105,12 +104,9 @@ export function useEditor(state: ProjectState): Editor {
     while (!isSaved() && !work.theirs) {
       setSaveState("saving");
       const { doc } = work.history;
-      const all = changesOf(work.base.doc, doc);
-      const changes = all.slice(0, MAX_CHANGES);
       try {
-        let { revision } = work.base;
-        if (changes.length > 0) revision = await sendChanges(ref, revision, changes);
-        work.base = { revision, doc: changes.length < all.length ? applied(work.base.doc, changes) : doc };
+        const revision = await sendChanges(ref, work.base.revision, changesOf(work.base.doc, doc));
+        work.base = { revision, doc };
         writeJournal(ref, { base: work.base.doc, doc: work.history.doc });
       } catch (failure) {
         const current = failure instanceof Problem && failure.code === "project.changed" && failure.document.current;
@@ -123,8 +119,8 @@ export function useEditor(state: ProjectState): Editor {
       }
     }
     setError(null);
-    setSaveState(work.theirs ? "conflict" : "saved");
     if (work.theirs) return false;
+    setSaveState("saved");
     clearJournal(ref);
     void queries.invalidateQueries({ queryKey: ["projects"] });
     return true;
