@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -155,6 +156,20 @@ def wait_for(page: Page, script: str) -> None:
     while not page.evaluate(script):
         assert time.monotonic() < deadline, script
         time.sleep(0.05)
+
+
+def bundle(entry: Path, script: Path, *options: str) -> None:
+    """Writes the TypeScript file `entry`, with what it imports of the page, as one script."""
+    program = REPOSITORY / "ui" / "node_modules" / ".bin" / "rolldown"
+    subprocess.run([program, entry, *options, "--file", script], check=True, capture_output=True)
+
+
+def run_script(entry: Path, folder: Path, *arguments: str) -> Any:
+    """Runs a TypeScript file in Node; returns the JSON that it prints."""
+    script = folder / f"{entry.stem}.mjs"
+    bundle(entry, script, "--format", "esm", "--platform", "node")
+    done = subprocess.run(["node", script, *arguments], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
 
 
 def run_in_thread(work: Coroutine[Any, Any, T]) -> T:

@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Visit, Visiting, address, breaches, wait_for
+from editor_page import SCRIPTS, create_project, expect_saved, field, open_project, scenes, scripts
+from playwright.sync_api import expect
+from studio_page import PATIENCE_MS, Visiting, address, breaches, wait_for
 
 pytestmark = pytest.mark.browser
-SCRIPTS = ("Good morning. The tide comes in twice a day.", "The moon is why.")
-SMALL = {"width": 640, "height": 360, "fps": 10}
 
 
 @pytest.fixture
 def project(operator: httpx.Client) -> str:
-    """A project of two scenes; returns its id."""
-    created = operator.post("/api/projects", json={"title": "Harbour", "canvas": SMALL}).raise_for_status()
-    found = str(created.json()["id"])
-    for script in SCRIPTS:
-        operator.post(f"/api/projects/{found}/scenes", json={"script": script}).raise_for_status()
-    return found
-
-
-def scenes(operator: httpx.Client, project: str) -> list[dict[str, Any]]:
-    return list(operator.get(f"/api/projects/{project}/scenes").raise_for_status().json())
-
-
-def scripts(operator: httpx.Client, project: str) -> list[str]:
-    return [scene["script"] for scene in scenes(operator, project)]
-
-
-def field(page: Page, number: int) -> Any:
-    return page.get_by_label(f"Script of scene {number}", exact=True)
-
-
-def expect_saved(page: Page) -> None:
-    expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
-
-
-def open_project(visit: Visit, project: str) -> Page:
-    page = visit.open(f"projects/{project}")
-    expect(field(page, 1)).to_have_value(SCRIPTS[0], timeout=PATIENCE_MS)
-    return page
+    return create_project(operator, *SCRIPTS)
 
 
 def test_three_clicks_lead_from_an_empty_start_to_a_film_that_plays(visiting: Visiting) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser, Page
-from studio_page import REPOSITORY
+from studio_page import REPOSITORY, bundle
 
 pytestmark = pytest.mark.browser
 SIDE = 360
@@ -56,10 +56,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
 def page(browser: Browser, built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """An empty page with the module of the face in it."""
     script = tmp_path_factory.mktemp("bundle") / "face.js"
-    entry = Path(__file__).with_name("face_entry.ts")
-    program = REPOSITORY / "ui" / "node_modules" / ".bin" / "rolldown"
-    command = [program, entry, "--format", "iife", "--name", "face", "--file", script]
-    subprocess.run(command, check=True, capture_output=True)
+    bundle(Path(__file__).with_name("face_entry.ts"), script, "--format", "iife", "--name", "face")
     page = browser.new_page()
     page.add_script_tag(path=script)
     return page

@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
-import subprocess
 import zlib
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
-from studio_page import PATIENCE_MS, Visiting, breaches
+from editor_page import create_project, expect_saved, scenes
+from playwright.sync_api import expect
+from studio_page import PATIENCE_MS, Visiting, breaches, run_script
 
 pytestmark = pytest.mark.browser
 REPOSITORY = Path(__file__).parents[2]
-SMALL = {"width": 640, "height": 360, "fps": 10}
 SCRIPT = "The tide comes in, and the tide goes out."
 
 
 @pytest.fixture
 def project(operator: httpx.Client) -> str:
-    created = operator.post("/api/projects", json={"title": "Tides", "canvas": SMALL}).raise_for_status()
-    found = str(created.json()["id"])
-    operator.post(f"/api/projects/{found}/scenes", json={"script": SCRIPT}).raise_for_status()
-    return found
-
-
-def scenes(operator: httpx.Client, project: str) -> list[dict[str, Any]]:
-    return list(operator.get(f"/api/projects/{project}/scenes").raise_for_status().json())
-
-
-def expect_saved(page: Page) -> None:
-    expect(page.locator(".saved")).to_have_text("Saved", timeout=PATIENCE_MS)
+    return create_project(operator, SCRIPT, title="Tides")
 
 
 def test_overlays_stay_on_their_words_through_ten_thousand_edits(built_page: None, tmp_path: Path) -> None:
     """Against the identity of each word: inserted, deleted, typed over, marked, split and joined."""
-    script = tmp_path / "edits.mjs"
-    bundler = REPOSITORY / "ui" / "node_modules" / ".bin" / "rolldown"
-    entry = Path(__file__).with_name("anchors_edits.ts")
-    bundle = [bundler, entry, "--format", "esm", "--platform", "node", "--file", script]
-    subprocess.run(bundle, check=True, capture_output=True)
-    done = subprocess.run(["node", script, "5000", "1"], check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout)
+    found = run_script(Path(__file__).with_name("anchors_edits.ts"), tmp_path, "5000", "1")
     assert found["count"] == 0, found["wrong"]
 
 

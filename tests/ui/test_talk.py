@@ -88,6 +88,18 @@ def entering(chromium: Browser, talking: Studio, microphone: Microphone) -> Iter
         context.close()
 
 
+def route_sound(page: Page) -> list[WebSocketRoute]:
+    """Returns the list of the page's sockets for sound, which grows with each; they lead to the server."""
+    sockets: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/sound?*", pass_on)
+    return sockets
+
+
 def start(page: Page, state: str = "listening") -> None:
     page.get_by_role("button", name="Start talking").click()
     until(page, state)
@@ -168,13 +180,7 @@ def test_a_button_silences_the_agent_and_a_lost_connection_comes_back(
     entering: Entering, talking: Studio
 ) -> None:
     page = entering()
-    sockets: list[WebSocketRoute] = []
-
-    def pass_on(socket: WebSocketRoute) -> None:
-        socket.connect_to_server()
-        sockets.append(socket)
-
-    page.route_web_socket("**/sound?*", pass_on)
+    sockets = route_sound(page)
     start(page)
     session = page.evaluate("sessionStorage.getItem('soundstage.session')")
     write(page, LONG_ANSWER)
@@ -193,13 +199,7 @@ def test_what_was_not_heard_clearly_is_asked_and_answered_with_a_click(
     entering: Entering, talking: Studio
 ) -> None:
     page = entering(bypass_csp=True)
-    sockets: list[WebSocketRoute] = []
-
-    def pass_on(socket: WebSocketRoute) -> None:
-        socket.connect_to_server()
-        sockets.append(socket)
-
-    page.route_web_socket("**/sound?*", pass_on)
+    sockets = route_sound(page)
     start(page)
     unclear = {"type": "unclear", "text": QUESTION, "confidence": 0.6}
     sockets[0].send(json.dumps(unclear))
