@@ -22,6 +22,7 @@ import function_calls  # isort: skip
 import cached_results
 import postgresql_server
 import processes
+import room_inputs
 import s3_server
 import sentences
 import short_form
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(cached_results)
     config.pluginmanager.register(function_calls)
     config.pluginmanager.register(processes)
+    config.pluginmanager.register(room_inputs)
     config.pluginmanager.register(sentences)
     config.pluginmanager.register(short_form)
     _log_plain_tracebacks()

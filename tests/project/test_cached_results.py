@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cached_results import RECORD, CachedResult, Inputs, read_record
+from room_inputs import ROOM_INPUTS
 
 ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
@@ -110,6 +111,8 @@ OTHERS = {
     + "\ndef test_one():\n    assert True\n",
     "tests/avatar/net/test_skipping.py": PATHS
     + "\ndef test_one():\n    pytest.skip('no torch')\n\ndef test_two():\n    assert True\n",
+    "tests/avatar/net/test_expecting_a_failure.py": PATHS
+    + "\n@pytest.mark.xfail(strict=True)\ndef test_one():\n    assert False\n",
     "tests/avatar/net/test_failing_at_length.py": PATHS
     + "\ndef test_one():\n    assert True\n\n@pytest.mark.slow\ndef test_two():\n    assert False\n",
 }
@@ -198,7 +201,29 @@ def test_only_modules_of_which_all_tests_passed_are_recorded(checkout: Checkout)
     for name, text in OTHERS.items():
         checkout.write(name, text)
     checkout.run("tests/avatar")
-    assert set(checkout.record) == {MODULE}
+    assert set(checkout.record) == {MODULE, "tests/avatar/net/test_expecting_a_failure.py"}
+
+
+def test_a_module_of_a_cached_room_needs_no_mark_and_runs_when_a_folder_of_the_room_changed(
+    checkout: Checkout,
+) -> None:
+    plain = "tests/lab/test_plain.py"
+    checkout.write("personas/nova.json", "{}")
+    checkout.write(plain, "def test_one():\n    assert True\n")
+    checkout.write("tests/support/room_inputs.py", (SUPPORT / "room_inputs.py").read_text())
+    checkout.change("tests/support/room_inputs.py", '"avatar": (', '"lab": (')
+    checkout.change("tests/conftest.py", "import cached_results", "import cached_results\nimport room_inputs")
+    register = "config.pluginmanager.register"
+    checkout.change("tests/conftest.py", f"{register}(", f"{register}(room_inputs)\n    {register}(")
+    checkout.commit()
+    for name, text in (("personas/nova.json", '{"name": 1}'), ("avatar/src/avatar/engines/other.py", "NAME = ''")):
+        assert "1 passed" in checkout.run("--only-changed", "tests/lab")
+        assert "1 deselected" in checkout.run("--only-changed", "tests/lab")
+        checkout.write(name, text)
+    assert "1 passed" in checkout.run("--only-changed", "tests/lab")
+    checkout.write("tests/soundstage/test_plain.py", "def test_one():\n    assert True\n")
+    for _ in range(2):
+        assert "1 passed" in checkout.run("--only-changed", "tests/soundstage")
 
 
 def test_parts_of_a_matrix_record_nothing(checkout: Checkout) -> None:
@@ -414,7 +439,9 @@ def test_without_git_a_journey_always_runs(journey: Checkout) -> None:
 
 def test_every_recorded_module_is_cached_and_exists() -> None:
     for name in json.loads((ROOT / RECORD).read_text()):
-        assert re.search(r"mark\.(torch|cached)\b", (ROOT / name).read_text()), name
+        room = Path(name).parts[1]
+        marked = re.search(r"mark\.(torch|cached)\b", (ROOT / name).read_text())
+        assert marked or room in ROOM_INPUTS, name
 
 
 def test_a_matrix_of_this_room_reaches_its_figures_its_networks_and_their_list_of_weights() -> None:

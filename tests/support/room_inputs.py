@@ -1,0 +1,21 @@
+"""Caches the results of rooms whose tests depend on few folders; a plugin of pytest.
+
+A module of these rooms runs in `make test` when one of these folders, or what it imports, has changed
+(tests/support/cached_results.py). Modules that are marked `cached` or `torch` themselves keep what they name.
+"""
+
+from __future__ import annotations
+
+import pytest
+from cached_results import MARKS
+
+ROOM_INPUTS = {
+    # The tests start the worker as a program, which imports what it needs late.
+    "avatar": ("avatar", "personas"),
+}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    room = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+    if (inputs := ROOM_INPUTS.get(room)) and not any(map(item.get_closest_marker, MARKS)):
+        item.add_marker(pytest.mark.cached(*inputs))
