@@ -10,6 +10,7 @@ import { ErrorNotice, Reason } from "../kit/kit";
 import { useLive } from "../live/Live";
 import { usePrincipal } from "../shell/me";
 import { duration } from "../videos/words";
+import { formatOf } from "./boxes";
 import { addScene, type Doc, newKey, spokenSeconds } from "./document";
 import { FilmPane, isEnded } from "./FilmPane";
 import { begun, changedScenes, filmBegun, useFilmed, useLatestFilm, useRenderPlan } from "./film";
@@ -55,6 +56,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   const { doc } = editor;
   const { serverReachable } = useLive();
   const [chosen, select] = useState(doc.scenes[0]?.key ?? "");
+  const [layer, selectLayer] = useState<{ scene: string; at: number } | null>(null);
   const film = useLatestFilm(project.id);
   const filmed = useFilmed(project.id, film?.state === "done" ? film.project_version : null);
   const changed = changedScenes(doc, filmed);
@@ -63,6 +65,10 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
     doc.scenes.findIndex((scene) => scene.key === chosen),
   );
   const scene = doc.scenes[place];
+  const layerProps = {
+    selected: scene && layer?.scene === scene.key && layer.at < scene.body.overlays.length ? layer.at : null,
+    onSelect: (at: number | null) => selectLayer(scene && at !== null ? { scene: scene.key, at } : null),
+  };
   const render = useRender(project, editor);
   const mayRender = me.permissions.includes("render:create");
   const plan = useRenderPlan(project.id, doc, film?.id ?? "", mayRender && editor.saveState === "saved" && isEnded(film));
@@ -179,11 +185,11 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
           )}
         </div>
         <aside className="side stack" aria-label={t`Film and look`}>
-          {scene && (!film || (isEnded(film) && changed?.has(scene.key))) && (
-            <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} />
+          {scene && (!film || (isEnded(film) && (changed?.has(scene.key) || layerProps.selected !== null))) && (
+            <ScenePicture projectId={project.id} doc={doc} scene={scene} number={place + 1} editor={editor} {...layerProps} />
           )}
           {film && <FilmPane film={film} begunHere={render.begun.has(film.id)} me={me} />}
-          {scene && <OnScreen scene={scene} number={place + 1} editor={editor} />}
+          {scene && <OnScreen scene={scene} number={place + 1} editor={editor} format={formatOf(doc.canvas)} {...layerProps} />}
           {scene && <SceneLook scene={scene} number={place + 1} editor={editor} />}
           <FilmLook editor={editor} />
         </aside>

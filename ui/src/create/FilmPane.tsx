@@ -5,7 +5,7 @@ import { useEffect, useRef } from "react";
 import type { Me, RenderDetail } from "../api/client";
 import { ENDED, Making } from "../videos/Making";
 import { facts, fileUrl } from "../videos/words";
-import { formatOf } from "./SceneLook";
+import { formatOf } from "./boxes";
 
 /** `begunHere`: the film plays by itself when it is ready. */
 export function FilmPane({ film, begunHere, me }: { film: RenderDetail; begunHere: boolean; me: Me }) {

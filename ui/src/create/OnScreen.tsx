@@ -5,6 +5,7 @@ import { useState } from "react";
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import type { Asset } from "../api/client";
 import { type Anchor, anchorAt, type Overlay, placeOf, spokenWords } from "./anchors";
+import { boxOf, type Format } from "./boxes";
 import { isSame } from "./changes";
 import { changeScene, type SceneDoc } from "./document";
 import { MediaDialog, Thumbnail } from "./MediaDialog";
@@ -12,14 +13,23 @@ import { useAssets } from "./useAssets";
 import type { Editor } from "./useEditor";
 import "../kit/overlays.css";
 
-const KINDS = { title: msg`Title`, lower_third: msg`Name and role`, list: msg`List`, text: msg`Text` };
+const KINDS = {
+  title: msg`Title`,
+  lower_third: msg`Name and role`,
+  list: msg`List`,
+  text: msg`Text`,
+  arrow: msg`Arrow`,
+  highlight: msg`Frame`,
+};
 type Kind = keyof typeof KINDS;
-const OTHER_KINDS = { image: msg`Picture`, video: msg`Video`, arrow: msg`Arrow`, highlight: msg`Frame` };
+const MEDIA_KINDS = { image: msg`Picture`, video: msg`Video` };
 const MEDIA = "media";
 const MAX_ITEMS = 12;
 /** The usual place of a title is the middle: there is the face. */
 const BELOW_FACE = { x: 0.06, y: 0.62, width: 0.88, height: 0.26 };
 const SAFE = { x: 0.06, y: 0.1, width: 0.4, height: 0.25 };
+const AROUND_FACE = { x: 0.34, y: 0.14, width: 0.32, height: 0.5 };
+const DIM = 0.45;
 const BOXES = {
   right: { x: 0.55, y: 0.12, width: 0.4, height: 0.62 },
   left: { x: 0.05, y: 0.12, width: 0.4, height: 0.62 },
@@ -62,6 +72,12 @@ function created(kind: Kind, text: string, start: Anchor): Overlay {
       marker: "dot",
       background: "#10202cd9",
     };
+  if (kind === "arrow") {
+    const points = { tail: { x: 0.2, y: 0.75 }, head: { x: 0.4, y: 0.5 } };
+    return { ...base, ...INK, ...points, kind, bend: 0.18, label: text, width: 0.007 };
+  }
+  if (kind === "highlight")
+    return { ...base, kind, box: AROUND_FACE, shape: "rectangle", accent: "#ffc94d", width: 0.006, dim: DIM };
   const look = { colour: "#ffffff", background: "#000000b0", weight: "bold", align: "left", size: 0.08 } as const;
   return { ...base, ...look, kind, text: text || t`Text`, box: SAFE } as Overlay;
 }
@@ -77,9 +93,12 @@ interface Props {
   scene: SceneDoc;
   number: number;
   editor: Editor;
+  format: Format;
+  selected: number | null;
+  onSelect: (at: number | null) => void;
 }
 
-export function OnScreen({ scene, number, editor }: Props) {
+export function OnScreen({ scene, number, editor, format, selected, onSelect }: Props) {
   const { key, body } = scene;
   const words = spokenWords(body.script);
   const change = (name: string, overlays: Overlay[], group = "") =>
@@ -131,9 +150,15 @@ export function OnScreen({ scene, number, editor }: Props) {
             key={at}
             overlay={one}
             words={words}
-            label={`${nameOf(one)} ${at + 1}`}
+            label={layerName(one, at)}
+            format={format}
+            selected={at === selected}
+            onSelect={() => onSelect(at)}
             onChange={(changed, group) => change(t`On screen`, body.overlays.with(at, changed), group && `${group} ${at}`)}
-            onRemove={() => change(`${t`Remove`}: ${nameOf(one)}`, body.overlays.toSpliced(at, 1))}
+            onRemove={() => {
+              onSelect(null);
+              change(`${t`Remove`}: ${nameOf(one)}`, body.overlays.toSpliced(at, 1));
+            }}
           />
         ))}
       </ul>
@@ -141,19 +166,25 @@ export function OnScreen({ scene, number, editor }: Props) {
   );
 }
 
-const nameOf = (one: Overlay) => i18n.t({ ...KINDS, ...OTHER_KINDS }[one.kind as Kind]);
+const nameOf = (one: Overlay) => i18n.t({ ...KINDS, ...MEDIA_KINDS }[one.kind as Kind]);
+
+/** What an overlay is called in the list and on the picture. */
+export const layerName = (one: Overlay, at: number) => `${nameOf(one)} ${at + 1}`;
 
 interface RowProps {
   overlay: Overlay;
   words: readonly string[];
   label: string;
+  format: Format;
+  selected: boolean;
+  onSelect: () => void;
   onChange: (overlay: Overlay, group?: string) => void;
   onRemove: () => void;
 }
 
-function Row({ overlay, words, label, onChange, onRemove }: RowProps) {
+function Row({ overlay, words, label, format, selected, onSelect, onChange, onRemove }: RowProps) {
   return (
-    <li className="stack layer">
+    <li className={selected ? "stack layer selected" : "stack layer"} onFocus={onSelect}>
       <div className="row apart">
         <strong>{nameOf(overlay)}</strong>
         <button type="button" className="plain" onClick={onRemove}>
@@ -183,7 +214,52 @@ function Row({ overlay, words, label, onChange, onRemove }: RowProps) {
           onChange={(end) => onChange({ ...overlay, end })}
         />
       </div>
+      <PlaceFields overlay={overlay} label={label} format={format} onChange={onChange} />
     </li>
+  );
+}
+
+/** Numbers of what can be dragged on the picture, in hundredths of its width and height. */
+function PlaceFields({ overlay, label, format, onChange }: Pick<RowProps, "overlay" | "label" | "format" | "onChange">) {
+  const percents = (name: string, value: number, least: number, most: number, write: (value: number) => Overlay) => (
+    <label key={name} className="moment">
+      {name}
+      <input
+        type="number"
+        aria-label={`${label}: ${name}`}
+        min={least}
+        max={most}
+        step="any"
+        value={Math.round(value * 1000) / 10}
+        onChange={({ target }) =>
+          target.value !== "" && target.validity.valid && onChange(write(target.valueAsNumber / 100), `place ${name}`)
+        }
+      />
+    </label>
+  );
+  const box = boxOf(overlay, format);
+  return (
+    <details>
+      <summary>{t`Place on the picture, in %`}</summary>
+      <div className="place">
+        {box && (
+          <>
+            {percents(t`left`, box.x, -100, 200, (x) => ({ ...overlay, box: { ...box, x } }) as Overlay)}
+            {percents(t`top`, box.y, -100, 200, (y) => ({ ...overlay, box: { ...box, y } }) as Overlay)}
+            {percents(t`width`, box.width, 1, 200, (width) => ({ ...overlay, box: { ...box, width } }) as Overlay)}
+            {percents(t`height`, box.height, 1, 200, (height) => ({ ...overlay, box: { ...box, height } }) as Overlay)}
+          </>
+        )}
+        {overlay.kind === "arrow" && (
+          <>
+            {percents(t`tail, left`, overlay.tail.x, 0, 100, (x) => ({ ...overlay, tail: { ...overlay.tail, x } }))}
+            {percents(t`tail, top`, overlay.tail.y, 0, 100, (y) => ({ ...overlay, tail: { ...overlay.tail, y } }))}
+            {percents(t`head, left`, overlay.head.x, 0, 100, (x) => ({ ...overlay, head: { ...overlay.head, x } }))}
+            {percents(t`head, top`, overlay.head.y, 0, 100, (y) => ({ ...overlay, head: { ...overlay.head, y } }))}
+          </>
+        )}
+      </div>
+    </details>
   );
 }
 
@@ -211,6 +287,8 @@ function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" 
         {field(t`role`, overlay.role, 160, (role) => ({ ...overlay, role }))}
       </>
     );
+  if (overlay.kind === "arrow") return field(t`label`, overlay.label, 120, (text) => ({ ...overlay, label: text }));
+  if (overlay.kind === "highlight") return <FrameLook overlay={overlay} label={label} onChange={onChange} />;
   if (overlay.kind === "text") return field(t`text`, overlay.text, 2000, (text) => ({ ...overlay, text }), true);
   if (overlay.kind === "list")
     return (
@@ -229,6 +307,35 @@ function Texts({ overlay, label, onChange }: Pick<RowProps, "overlay" | "label" 
       </>
     );
   return null;
+}
+
+interface FrameProps {
+  overlay: Extract<Overlay, { kind: "highlight" }>;
+  label: string;
+  onChange: (overlay: Overlay) => void;
+}
+
+function FrameLook({ overlay, label, onChange }: FrameProps) {
+  return (
+    <>
+      <select
+        aria-label={t`${label}: shape`}
+        value={overlay.shape}
+        onChange={(event) => onChange({ ...overlay, shape: event.target.value === "ellipse" ? "ellipse" : "rectangle" })}
+      >
+        <option value="rectangle">{t`Rectangle`}</option>
+        <option value="ellipse">{t`Ellipse`}</option>
+      </select>
+      <label className="row">
+        <input
+          type="checkbox"
+          checked={overlay.dim > 0}
+          onChange={(event) => onChange({ ...overlay, dim: event.target.checked ? DIM : 0 })}
+        />
+        {t`Darken the rest`}
+      </label>
+    </>
+  );
 }
 
 interface MediaProps {

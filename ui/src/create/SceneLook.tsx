@@ -4,6 +4,7 @@ import { msg, t } from "@lingui/core/macro";
 import { useQuery } from "@tanstack/react-query";
 import { api, body, type Project } from "../api/client";
 import { usePrincipal } from "../shell/me";
+import { formatOf } from "./boxes";
 import { changeScene, type SceneBody, type SceneDoc } from "./document";
 import { PresenterButton } from "./PresenterPicker";
 import type { Editor } from "./useEditor";
@@ -46,11 +47,6 @@ const SPOKEN_COLOUR = "#ffc94d";
 const COLOUR = "#1b2733";
 
 type Canvas = Project["canvas"];
-
-export function formatOf(canvas: Canvas): keyof typeof FORMATS {
-  if (canvas.width === canvas.height) return "1:1";
-  return canvas.width > canvas.height ? "16:9" : "9:16";
-}
 
 /** The shorter side is `size`; both are even. */
 function sized(canvas: Canvas, format: keyof typeof FORMATS, size: number): Canvas {

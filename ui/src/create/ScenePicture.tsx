@@ -1,9 +1,10 @@
 /** The selected scene as its film will show it, at the word where the caret is; until that is drawn, its layout. */
 import { t } from "@lingui/core/macro";
 import { useEffect, useRef, useState } from "react";
-import { spokenWords } from "./anchors";
-import type { Doc, SceneDoc } from "./document";
-import { formatOf } from "./SceneLook";
+import { type Overlay, spokenWords } from "./anchors";
+import { formatOf } from "./boxes";
+import { CanvasLayers } from "./CanvasLayers";
+import { changeScene, type Doc, type SceneDoc } from "./document";
 import type { Editor } from "./useEditor";
 import { faceUrl, usePersonas } from "./usePersonas";
 
@@ -15,9 +16,11 @@ interface Props {
   scene: SceneDoc;
   number: number;
   editor: Editor;
+  selected: number | null;
+  onSelect: (at: number | null) => void;
 }
 
-export function ScenePicture({ projectId, doc, scene, number, editor }: Props) {
+export function ScenePicture({ projectId, doc, scene, number, editor, selected, onSelect }: Props) {
   const { data } = usePersonas();
   const entry = data?.find((one) => one.id === (scene.body.persona ?? doc.persona));
   const words = spokenWords(scene.body.script);
@@ -32,10 +35,29 @@ export function ScenePicture({ projectId, doc, scene, number, editor }: Props) {
   const layout = faceUrl(entry, 640);
   const spoken = shown?.word ?? "";
   const src = shown?.url ?? layout;
+  const format = formatOf(doc.canvas);
+  const { overlays } = scene.body;
+  const change = (name: string, changed: Overlay[], group = "") =>
+    editor.edit(name, (now) => changeScene(now, scene.key, { overlays: changed }), group && `${group} ${scene.key}`);
   return (
     <figure className="card layout">
-      <div className={`canvas f${formatOf(doc.canvas).replace(":", "-")}`}>
-        {src && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} />}
+      <div className={`canvas f${format.replace(":", "-")}`}>
+        {src && <img src={src} alt={t`Scene ${number}: ${entry?.persona?.name ?? ""}`} draggable={false} />}
+        <CanvasLayers
+          overlays={overlays}
+          words={words}
+          word={word}
+          format={format}
+          selected={selected}
+          onSelect={onSelect}
+          onChange={(at, changed, group) =>
+            change(t`Place on the picture`, overlays.with(at, changed), group && `${group} ${at}`)
+          }
+          onRemove={(at) => {
+            onSelect(null);
+            change(t`Remove`, overlays.toSpliced(at, 1));
+          }}
+        />
       </div>
       <figcaption className="quiet">
         {shown ? t`Scene ${number} at “${spoken}”` : t`Layout of scene ${number}; the film has the drawn picture.`}

@@ -1,0 +1,176 @@
+/** The frames of overlays over the picture of a scene: drag, resize by eight handles, snap, and the same by the keyboard. */
+import { t } from "@lingui/core/macro";
+import { type KeyboardEvent, type PointerEvent, useRef, useState } from "react";
+import type { Overlay } from "./anchors";
+import {
+  type Box,
+  boxOf,
+  dragged,
+  type Format,
+  type Guide,
+  HANDLES,
+  isShownAt,
+  linesOf,
+  movedPoint,
+  type Point,
+  snapped,
+  WHOLE,
+} from "./boxes";
+import { layerName } from "./OnScreen";
+
+const STEP = 0.01;
+const BIG_STEP = 0.05;
+const ARROWS: Record<string, Point> = {
+  ArrowLeft: { x: -1, y: 0 },
+  ArrowRight: { x: 1, y: 0 },
+  ArrowUp: { x: 0, y: -1 },
+  ArrowDown: { x: 0, y: 1 },
+};
+
+interface Props {
+  overlays: readonly Overlay[];
+  words: readonly string[];
+  /** Index of the spoken word that the picture shows. */
+  word: number;
+  format: Format;
+  selected: number | null;
+  onSelect: (at: number | null) => void;
+  /** `group`: steps by the keyboard are undone as one. */
+  onChange: (at: number, overlay: Overlay, group?: string) => void;
+  onRemove: (at: number) => void;
+}
+
+/** What is dragged, until it is dropped. */
+interface Drag {
+  at: number;
+  from: Point;
+  change: (by: Point, free: boolean) => { overlay: Overlay; guides: Guide[] };
+  overlay: Overlay;
+  guides: Guide[];
+  moved: boolean;
+}
+
+export function CanvasLayers({ overlays, words, word, format, selected, onSelect, onChange, onRemove }: Props) {
+  const area = useRef<HTMLDivElement>(null);
+  const [drag, setDrag] = useState<Drag | null>(null);
+  const isShown = (at: number) => {
+    const overlay = overlays[at];
+    return overlay !== undefined && (at === selected || isShownAt(overlay, words, word));
+  };
+
+  const begin = (at: number, overlay: Overlay, change: Drag["change"]) => (event: PointerEvent<HTMLElement>) => {
+    if (event.button !== 0) return;
+    event.stopPropagation();
+    event.currentTarget.setPointerCapture(event.pointerId);
+    onSelect(at);
+    setDrag({ at, from: { x: event.clientX, y: event.clientY }, change, overlay, guides: [], moved: false });
+  };
+  const dragTo = (event: PointerEvent<HTMLElement>): Drag | null => {
+    const bounds = area.current?.getBoundingClientRect();
+    if (!drag || !bounds) return null;
+    const by = { x: (event.clientX - drag.from.x) / bounds.width, y: (event.clientY - drag.from.y) / bounds.height };
+    if (by.x === 0 && by.y === 0) return drag;
+    return { ...drag, ...drag.change(by, event.altKey), moved: true };
+  };
+  /** A browser may leave out the last movement: the place where it was dropped counts. */
+  const drop = (event: PointerEvent<HTMLElement>) => {
+    const last = dragTo(event);
+    if (last?.moved) onChange(last.at, last.overlay);
+    setDrag(null);
+  };
+
+  const pressed = (event: KeyboardEvent, at: number, moveBy: (by: Point, resize: boolean) => Overlay) => {
+    const arrow = ARROWS[event.key];
+    if (event.key === "Escape") {
+      if (drag) setDrag(null);
+      else onSelect(null);
+    } else if (event.key === "Delete" || event.key === "Backspace") onRemove(at);
+    else if (arrow && !event.ctrlKey && !event.metaKey) {
+      const step = event.shiftKey ? BIG_STEP : STEP;
+      onChange(at, moveBy({ x: arrow.x * step, y: arrow.y * step }, event.altKey), "arrows");
+    } else return;
+    event.preventDefault();
+  };
+
+  const listeners = {
+    onPointerMove: (event: PointerEvent<HTMLElement>) => setDrag(dragTo(event)),
+    onPointerUp: drop,
+    onPointerCancel: () => setDrag(null),
+  };
+  const order = overlays.map((_, at) => at).filter(isShown);
+  order.sort((one, other) => (overlays[one]?.z ?? 0) - (overlays[other]?.z ?? 0));
+  return (
+    <div className="layers" ref={area}>
+      {order.map((at) => {
+        const overlay = drag?.at === at ? drag.overlay : overlays[at];
+        if (!overlay) return null;
+        const name = layerName(overlay, at);
+        const state = at === selected ? "layer-frame selected" : "layer-frame";
+        if (overlay.kind === "arrow")
+          return (["tail", "head"] as const).map((end) => {
+            const point = overlay[end];
+            const changed = (by: Point) => ({ ...overlay, [end]: movedPoint(point, by) });
+            return (
+              <button
+                key={`${at} ${end}`}
+                type="button"
+                className={`${state} point`}
+                aria-label={end === "tail" ? t`${name}: its tail` : t`${name}: its head`}
+                style={{ left: percent(point.x), top: percent(point.y) }}
+                onFocus={() => onSelect(at)}
+                onKeyDown={(event) => pressed(event, at, changed)}
+                onPointerDown={begin(at, overlay, (by) => ({ overlay: changed(by), guides: [] }))}
+                {...listeners}
+              />
+            );
+          });
+        const box = boxOf(overlay, format);
+        if (!box) return null;
+        const change = (sides: (typeof HANDLES)[number]) => (by: Point, free: boolean) => {
+          const others = order.filter((one) => one !== at).flatMap((one) => overlays[one] ?? []);
+          const boxes = others.flatMap((one) => boxOf(one, format) ?? []);
+          const raw = dragged(box, sides, by);
+          const found = free ? { box: raw, guides: [] } : snapped(raw, sides, linesOf(format, boxes));
+          return { overlay: { ...overlay, box: found.box } as Overlay, guides: found.guides };
+        };
+        const byKeys = (by: Point, resize: boolean) =>
+          ({ ...overlay, box: dragged(box, resize ? ["right", "bottom"] : WHOLE, by) }) as Overlay;
+        return (
+          <button
+            key={at}
+            type="button"
+            className={state}
+            aria-label={t`${name}: place on the picture`}
+            aria-pressed={at === selected}
+            title={t`Drag it, or move it with the arrow keys; with Alt they resize it`}
+            style={styleOf(box)}
+            onFocus={() => onSelect(at)}
+            onKeyDown={(event) => pressed(event, at, byKeys)}
+            onPointerDown={begin(at, overlay, change(WHOLE))}
+            {...listeners}
+          >
+            {at === selected &&
+              HANDLES.map((sides) => (
+                <span
+                  key={sides.join("-")}
+                  className={`handle ${sides.join("-")}`}
+                  onPointerDown={begin(at, overlay, change(sides))}
+                />
+              ))}
+          </button>
+        );
+      })}
+      {drag?.guides.map(({ axis, at }) => (
+        <span key={axis} className={`guide ${axis}`} style={{ [axis === "x" ? "left" : "top"]: percent(at) }} />
+      ))}
+    </div>
+  );
+}
+
+const percent = (share: number) => `${100 * share}%`;
+const styleOf = ({ x, y, width, height }: Box) => ({
+  left: percent(x),
+  top: percent(y),
+  width: percent(width),
+  height: percent(height),
+});
