@@ -45,7 +45,7 @@ async def measure(studio: Studio, stills: int, *, loaded: bool) -> tuple[list[fl
     project = (await studio.projects.create(ProjectDraft(title="Tides", persona="nova"))).slug
     body = {"script": SENTENCES[0], "overlays": [TITLE]}
     scene = (await studio.scenes.create(project, SceneDraft.model_validate(body))).id
-    scheduler = studio.stills.scheduler
+    scheduler = studio.stills.previews.scheduler
     assert isinstance(scheduler, LocalScheduler)
     standby = scheduler._standbys["still"]
     await studio.stills.open(project, scene, 0)

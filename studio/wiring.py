@@ -51,8 +51,10 @@ from studio.renders.service import RenderService
 from studio.renders.signing import VideoSigner
 from studio.renditions.service import Renditions
 from studio.retention.service import RetentionRules, RetentionService
+from studio.scene_previews.making import ScenePreviews
+from studio.scene_previews.speech import SPEECH, SceneSpeech
+from studio.scene_previews.stills import STILLS, SceneStills
 from studio.scenes.service import SceneService
-from studio.stills.service import SceneStills
 from studio.thumbnails.service import Thumbnails
 from studio.trash.service import TrashService
 from studio.uploads.service import UploadService
@@ -67,7 +69,7 @@ from studio.worker_jobs.service import WorkerJobService
 @dataclass(frozen=True, slots=True)
 class Studio:
     """Start and close `dispatcher`, `prober.worker`, `uploads.worker`, `trash.worker` and `persona_watch`
-    with the process, and close `renditions`, `persona_pictures` and `stills`; the services need no start.
+    with the process, and call `close_previews`; the services need no start.
     """
 
     projects: ProjectService
@@ -95,6 +97,7 @@ class Studio:
     persona_files: SharedPersonaFiles
     persona_pictures: PersonaPictures
     stills: SceneStills
+    scene_speech: SceneSpeech
     speech: PersonaSpeech
     consents: ConsentService
     voices: VoiceService
@@ -107,6 +110,13 @@ class Studio:
     events: EventStore
     dispatcher: Dispatcher
     worker_jobs: WorkerJobService
+
+    async def close_previews(self) -> None:
+        """Ends what is being made for those who look, and not for films."""
+        await self.persona_pictures.close()
+        await self.stills.previews.close()
+        await self.scene_speech.previews.close()
+        await self.renditions.close()
 
 
 def persona_library(settings: Settings) -> PersonaLibrary:
@@ -220,7 +230,12 @@ def build_studio(
         persona_watch=PersonaWatch(library, db, events, files),
         persona_files=files,
         persona_pictures=pictures,
-        stills=SceneStills(db, blobs, renders, voices or scheduler, speech_worker_binary),
+        stills=SceneStills(
+            renders, ScenePreviews(STILLS, db, blobs, voices or scheduler, speech_worker_binary)
+        ),
+        scene_speech=SceneSpeech(
+            renders, ScenePreviews(SPEECH, db, blobs, voices or scheduler, speech_worker_binary)
+        ),
         speech=speech,
         consents=consents,
         voices=cloned,

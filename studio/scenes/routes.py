@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Path, Query, Request, status
 from fastapi.responses import Response
 
 from soundstage.moments import Moment
 from studio.downloads import cacheable_answer
-from studio.guards import CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
-from studio.scenes.schemas import SceneDraft, SceneOrder, SceneView
+from studio.guards import CreateRenders, CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
+from studio.scenes.schemas import SceneDraft, SceneOrder, SceneSpeechView, SceneView, SpokenWord
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/projects/{ref}/scenes", tags=["scenes"])
@@ -57,6 +57,42 @@ async def scene_still(
     }
     answer = Response(still.png, media_type="image/png", headers=headers)
     return cacheable_answer(request, answer, original=still.key, version=None)
+
+
+@router.get("/{scene_id}/speech")
+async def scene_speech(ref: str, scene_id: str, studio: StudioDep, _: CreateRenders) -> SceneSpeechView:
+    """Speaks the scene as its film will: times of its words and loudness, and where its sound is. It stays
+    in memory for a while; the same words in the same voice are not spoken anew.
+    """
+    key, spoken = await studio.scene_speech.open(ref, scene_id)
+    sheet = spoken.sheet
+    return SceneSpeechView(
+        key=key,
+        sound=f"/api/projects/{ref}/scenes/{scene_id}/speech/{key.removeprefix('sha256:')}.wav",
+        duration_ms=sheet.duration_ms,
+        words=[SpokenWord(**word.model_dump()) for word in sheet.words],
+        level_hz=sheet.level_hz,
+        level=list(sheet.level),
+    )
+
+
+@router.get(
+    "/{scene_id}/speech/{digest}.wav",
+    response_class=Response,
+    responses={200: {"content": {"audio/wav": {}}}},
+)
+async def scene_sound(
+    ref: str,
+    scene_id: str,
+    digest: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
+    studio: StudioDep,
+    _: CreateRenders,
+) -> Response:
+    """Returns the sound that `…/speech` named, 16-bit mono."""
+    await studio.scenes.get(ref, scene_id)
+    sound = studio.scene_speech.sound(scene_id, f"sha256:{digest}")
+    headers = {"Cache-Control": "private, max-age=600, immutable", "X-Content-Type-Options": "nosniff"}
+    return Response(sound, media_type="audio/wav", headers=headers)
 
 
 @router.patch("/{scene_id}")

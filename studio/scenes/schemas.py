@@ -54,6 +54,27 @@ class SceneView(SceneBody):
     updated_at: datetime
 
 
+class SpokenWord(BaseModel):
+    """A word as it was written. Times are milliseconds from the start of the sound."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+class SceneSpeechView(BaseModel):
+    """What a scene sounds like. `sound` is the path of a WAV file; `level` holds its loudness, 0 to 1,
+    `level_hz` times a second.
+    """
+
+    key: str = Field(description="changes with the words and with how they are said")
+    sound: str
+    duration_ms: int
+    words: list[SpokenWord]
+    level_hz: int
+    level: list[float]
+
+
 class SceneOrder(BaseModel, extra="forbid"):
     """All scene ids of the project in their new order."""
 

@@ -216,7 +216,8 @@ def test_a_module_of_a_cached_room_needs_no_mark_and_runs_when_a_folder_of_the_r
     register = "config.pluginmanager.register"
     checkout.change("tests/conftest.py", f"{register}(", f"{register}(room_inputs)\n    {register}(")
     checkout.commit()
-    for name, text in (("personas/nova.json", '{"name": 1}'), ("avatar/src/avatar/engines/other.py", "NAME = ''")):
+    changes = (("personas/nova.json", '{"name": 1}'), ("avatar/src/avatar/engines/other.py", "NAME = ''"))
+    for name, text in changes:
         assert "1 passed" in checkout.run("--only-changed", "tests/lab")
         assert "1 deselected" in checkout.run("--only-changed", "tests/lab")
         checkout.write(name, text)

@@ -11,7 +11,18 @@ from cached_results import MARKS
 
 ROOM_INPUTS = {
     # The tests start the worker as a program, which imports what it needs late.
-    "avatar": ("avatar", "personas"),
+    "avatar": (
+        *("avatar", "personas", "tests/avatar", "bench", "scripts/bench", "scripts/piper_environment"),
+        "ansible/roles/worker/files",
+    ),
+    "lab": ("lab", "tests/lab", "tools"),
+    "pxe": ("pxe", "lab", "tests/pxe", "tools"),
+    "node_health": ("farm", "ansible", "tests/node_health", "tools"),
+    "device_plugin": ("farm/device_plugin", "tests/device_plugin"),
+    "gpu_role": ("ansible", "tests/gpu_role"),
+    "monitoring": ("ansible", "tests/monitoring"),
+    "jobs": ("jobs", "tests/jobs"),
+    "tools": ("tools", "tests/tools"),
 }
 
 

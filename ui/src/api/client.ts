@@ -23,6 +23,7 @@ export type Asset = Schemas["AssetView"];
 export type Brand = Schemas["BrandView"];
 export type ProjectState = Schemas["ProjectState"];
 export type Scene = Schemas["SceneView"];
+export type SceneSpeech = Schemas["SceneSpeechView"];
 export type PersonaEntry = Schemas["PersonaEntry"];
 export type BrainEvent = Schemas["ChatAnswer"]["events"][number];
 export type Block = NonNullable<Extract<BrainEvent, { type: "text" }>["blocks"]>[number];

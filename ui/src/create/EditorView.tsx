@@ -20,6 +20,7 @@ import { ScenePicture } from "./ScenePicture";
 import { focusScript, SceneSection } from "./SceneSection";
 import { fetchState } from "./save";
 import { type Editor, useEditor } from "./useEditor";
+import { useSpeech } from "./useSpeech";
 import "./create.css";
 
 export function EditorView() {
@@ -71,6 +72,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
   };
   const render = useRender(project, editor);
   const mayRender = me.permissions.includes("render:create");
+  const speech = useSpeech(project.id, doc, scene, editor);
   const plan = useRenderPlan(project.id, doc, film?.id ?? "", mayRender && editor.saveState === "saved" && isEnded(film));
   const mayEdit = me.permissions.includes("scene:update");
   useEffect(() => {
@@ -168,6 +170,7 @@ function Open({ state, me }: { state: ProjectState; me: Me }) {
               persona={doc.persona}
               selected={one === scene}
               changed={changed?.has(one.key) ?? false}
+              speech={mayRender && one === scene ? speech : null}
               onSelect={() => select(one.key)}
             />
           ))}

@@ -5,6 +5,8 @@ import { useId } from "react";
 import type { Project } from "../api/client";
 import { IconAction } from "../kit/IconAction";
 import { keysText } from "../kit/keys";
+import { ErrorNotice } from "../kit/kit";
+import { caretOf, spokenWords } from "./anchors";
 import {
   addScene,
   changeScene,
@@ -20,7 +22,9 @@ import {
 import { GestureMenu } from "./GestureMenu";
 import { PresenterButton } from "./PresenterPicker";
 import { ScriptField } from "./ScriptField";
+import { SpeechStrip } from "./SpeechStrip";
 import type { Editor } from "./useEditor";
+import type { Speech } from "./useSpeech";
 
 interface Props {
   scene: SceneDoc;
@@ -30,6 +34,8 @@ interface Props {
   persona: Project["persona"];
   selected: boolean;
   changed: boolean;
+  /** Of the selected scene, for those who may have it spoken. */
+  speech: Speech | null;
   onSelect: () => void;
 }
 
@@ -41,7 +47,7 @@ export const focusScript = (key: string, caret?: number) =>
     if (caret !== undefined) field?.setSelectionRange(caret, caret);
   });
 
-export function SceneSection({ scene, place, count, editor, persona, selected, changed, onSelect }: Props) {
+export function SceneSection({ scene, place, count, editor, persona, selected, changed, speech, onSelect }: Props) {
   const { key, body } = scene;
   const id = `script-${key}`;
   const title = useId();
@@ -72,6 +78,16 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
       const spaced = `${from > 0 && !/\s$/.test(text.slice(0, from)) ? " " : ""}${mark}${/^\s/.test(text.slice(to)) ? "" : " "}`;
       return [text.slice(0, from) + spaced + text.slice(to), from + spaced.length];
     });
+  /** From the word at the caret; from the start where that is behind the last. */
+  const listen = (caret: number) => {
+    const before = spokenWords(body.script.slice(0, caret)).length;
+    speech?.play(before < spokenWords(body.script).length ? before : 0);
+  };
+  const fromWord = (word: number) => {
+    const caret = caretOf(body.script, word);
+    focusScript(key, caret);
+    speech?.play(word);
+  };
   const emphasise = () => write(t`Emphasis`, emphasised);
 
   return (
@@ -120,8 +136,19 @@ export function SceneSection({ scene, place, count, editor, persona, selected, c
         onSplit={split}
         onMergeBack={merge}
       />
+      {speech?.sheet && <SpeechStrip speech={speech} sheet={speech.sheet} scene={scene} number={number} onWord={fromWord} />}
+      {speech?.error ? <ErrorNotice error={speech.error} /> : null}
       {selected && (
         <fieldset className="row marks" aria-label={t`Marks of scene ${number}`}>
+          {speech && (
+            <button
+              type="button"
+              disabled={speech.phase === "making" || spokenWords(body.script).length === 0}
+              onClick={() => (speech.phase === "playing" ? speech.stop() : listen(field()?.selectionStart ?? 0))}
+            >
+              {speech.phase === "playing" ? `◼ ${t`Stop`}` : `▶ ${speech.phase === "making" ? t`Speaking` : t`Listen`}`}
+            </button>
+          )}
           <button type="button" onClick={() => insert(t`Pause`, "[pause 500ms]")}>{t`Pause`}</button>
           <button type="button" onClick={emphasise}>{t`Emphasis`}</button>
           <GestureMenu onChoose={(gesture) => insert(t`Gesture`, `[gesture ${gesture}]`)} />

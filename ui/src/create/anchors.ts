@@ -9,6 +9,14 @@ export type WordAnchor = Extract<Anchor, { at: "word" }>;
 export const spokenWords = (script: string): string[] =>
   (script.replace(/\[[^\]\n]*\]|\*/g, " ").match(/\S+/g) ?? []).filter((word) => wordKey(word) !== "");
 
+/** Place in the script of the spoken word with this index. */
+export function caretOf(script: string, word: number): number {
+  let spoken = -1;
+  for (const { 0: found, index } of script.matchAll(/\[[^\]\n]*\]|\S+?(?=\[|\s|$)/g))
+    if (!found.startsWith("[") && wordKey(found.replaceAll("*", "")) !== "" && ++spoken === word) return index;
+  return script.length;
+}
+
 const wordKey = (word: string) =>
   word
     .normalize("NFKC")

@@ -1,12 +1,14 @@
-"""A small picture of a scene, as its film will show it when a word is said."""
+"""Pictures of a scene at a word, and its sound, as its film will have them, while a person edits."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+import wave
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ from farm.local import LocalOptions, LocalScheduler
 from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from studio.projects.schemas import ProjectDraft
+from studio.scene_previews import making, stills
 from studio.scenes.schemas import SceneDraft
-from studio.stills import service
 from studio.wiring import Studio, build_studio, worker_cache
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
@@ -78,7 +80,7 @@ async def test_the_picture_at_a_word_shows_what_stands_on_it_and_nothing_is_stor
     async def fail(task: Any) -> Any:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(studio.stills.scheduler, "submit", fail)
+    monkeypatch.setattr(studio.stills.previews.scheduler, "submit", fail)
     assert await studio.stills.open(project, scene, 6) == late
 
 
@@ -89,7 +91,7 @@ async def test_the_route_answers_with_a_picture_that_browsers_may_keep(
 
     async def open_still(*found: Any) -> Any:
         assert found == (project, scene, 3)
-        return service.Still("sha256:abc", b"\x89PNG")
+        return stills.Still("sha256:abc", b"\x89PNG")
 
     monkeypatch.setattr(type(rooms.stills), "open", lambda self, *found: open_still(*found))
     path = f"/api/projects/{project}/scenes/{scene}/still?word=3"
@@ -136,13 +138,13 @@ async def test_a_worker_that_fails_is_not_started_for_each_request_and_few_wait(
     drawing: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio, tried = drawing(sys.executable, "-c", "raise SystemExit(3)"), []
-    submit = studio.stills.scheduler.submit
+    submit = studio.stills.previews.scheduler.submit
 
     async def count_calls(task: Any) -> Any:
         tried.append(task.id)
         return await submit(task)
 
-    monkeypatch.setattr(studio.stills.scheduler, "submit", count_calls)
+    monkeypatch.setattr(studio.stills.previews.scheduler, "submit", count_calls)
     project, scene = await tides(studio)
     for _ in range(3):
         with pytest.raises(SoundstageError) as refused:
@@ -151,13 +153,13 @@ async def test_a_worker_that_fails_is_not_started_for_each_request_and_few_wait(
     assert len(tried) == 1 and await hashes(blobs) == set()
 
     slow = drawing(sys.executable, "-c", "import time; time.sleep(600)").stills
-    monkeypatch.setattr(service, "WAIT_S", 0.0)
-    monkeypatch.setattr(slow._single_flight, "bounds", replace(service.BOUNDS, pending_of_tenant=1))
+    monkeypatch.setattr(making, "WAIT_S", 0.0)
+    monkeypatch.setattr(slow.previews._single_flight, "bounds", replace(making.BOUNDS, pending_of_tenant=1))
     for word, code in ((0, "rendition.not_ready"), (1, "rendition.busy")):
         with pytest.raises(SoundstageError) as refused:
             await slow.open(project, scene, word)
         assert refused.value.code == code
-    await slow.close()
+    await slow.previews.close()
 
 
 def test_a_picture_asks_no_speech_service_and_is_small() -> None:
@@ -165,6 +167,82 @@ def test_a_picture_asks_no_speech_service_and_is_small() -> None:
 
     voice = OpenAIVoice(base_url="http://speech.example/v1", voice="alloy")
     scene = Scene(id="a", script="Hello.", voice=voice)
-    quick = service._quick(RenderSpec(canvas=Canvas(width=1080, height=1920), scenes=(scene,)))
+    quick = stills._quick(RenderSpec(canvas=Canvas(width=1080, height=1920), scenes=(scene,)))
     assert quick.scenes[0].voice.kind == "flite"
     assert (quick.canvas.width, quick.canvas.height) == (360, 640)
+
+
+@pytest.fixture
+def speaking(drawing: Any) -> Studio:
+    assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
+    built: Studio = drawing(str(WORKER))
+    return built
+
+
+def count_tasks(speaking: Studio, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Returns the list into which the tasks of the workers come."""
+    tasks: list[Any] = []
+    submit = speaking.scene_speech.previews.scheduler.submit
+
+    async def counting(task: Any) -> Any:
+        tasks.append(task)
+        return await submit(task)
+
+    monkeypatch.setattr(speaking.scene_speech.previews.scheduler, "submit", counting)
+    return tasks
+
+
+async def test_words_have_times_inside_the_sound_and_nothing_is_stored(speaking: Studio, blobs: Any) -> None:
+    project, scene = await tides(speaking)
+    before = await hashes(blobs)
+    key, spoken = await speaking.scene_speech.open(project, scene)
+    words = spoken.sheet.words
+    assert [word.text for word in words][:3] == ["The", "moon", "pulls"] and len(words) == 12
+    assert all(one.end_ms <= next_.start_ms for one, next_ in pairwise(words))
+    with wave.open(io.BytesIO(speaking.scene_speech.sound(scene, key))) as sound:
+        assert (sound.getnchannels(), sound.getsampwidth()) == (1, 2)
+        duration_ms = 1000 * sound.getnframes() / sound.getframerate()
+    assert duration_ms == pytest.approx(spoken.sheet.duration_ms, abs=2) and words[-1].end_ms < duration_ms
+    assert await hashes(blobs) == before
+
+
+async def test_another_look_is_not_spoken_anew_other_words_and_another_mood_are(
+    speaking: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, scene = await tides(speaking)
+    tasks = count_tasks(speaking, monkeypatch)
+    key, _ = await speaking.scene_speech.open(project, scene)
+    look = {"overlays": [], "background": {"kind": "colour"}, "camera": {"framing": "close"}}
+    await speaking.scenes.change(project, scene, SceneDraft.model_validate(look))
+    assert (await speaking.scene_speech.open(project, scene))[0] == key and len(tasks) == 1
+    keys = {key}
+    for change in ({"mood": "sad"}, {"pronunciation": {"moon": "moan"}}, {"script": "The sun pulls, too."}):
+        await speaking.scenes.change(project, scene, SceneDraft.model_validate(change))
+        keys.add((await speaking.scene_speech.open(project, scene))[0])
+    assert len(keys) == len(tasks) == 4
+
+
+async def test_the_route_names_a_sound_that_another_tenant_does_not_get(
+    client: Any, rooms: Any, speaking: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, scene = await tides(rooms)
+    speech = speaking.scene_speech
+    monkeypatch.setattr(type(rooms), "scene_speech", property(lambda self: speech))
+    answer = (await client.get(f"/api/projects/{project}/scenes/{scene}/speech")).json()
+    assert len(answer["words"]) == 12 and answer["words"][1]["text"] == "moon"
+    assert len(answer["level"]) == pytest.approx(answer["duration_ms"] * answer["level_hz"] / 1000, abs=1)
+    sound = await client.get(answer["sound"])
+    assert (sound.headers["content-type"], sound.content[:4]) == ("audio/wav", b"RIFF")
+    other = await client.get(answer["sound"].replace(answer["key"][7:], "0" * 64))
+    assert (other.status_code, other.json()["code"]) == (404, "speech.gone")
+    with tenant_scope("rival"), pytest.raises(SoundstageError) as refused:
+        speech.sound(scene, answer["key"])
+    assert refused.value.code == "speech.gone"
+
+
+async def test_a_scene_without_words_and_a_missing_one_say_so(speaking: Studio) -> None:
+    project, scene = await tides(speaking, script="", overlays=[])
+    for name, code in ((scene, "scene.empty"), ("scn_1", "scene.not_found")):
+        with pytest.raises(SoundstageError) as refused:
+            await speaking.scene_speech.open(project, name)
+        assert refused.value.code == code

@@ -1,1 +1,0 @@
-"""Small pictures of scenes as their film will show them, made while a person edits."""
